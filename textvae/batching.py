@@ -1,0 +1,97 @@
+"""Batching: sentences of like length together, a budget of tokens a batch, padding on the right."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Sampler
+from transformers import PreTrainedTokenizerBase
+
+Batch = dict[str, Tensor]
+
+
+class LengthBuckets(Sampler[list[int]]):
+    """Batches of indices, sorted by length, cut at a token budget, in an order drawn anew each epoch.
+
+    Sentences of equal length are shuffled among themselves, and so are the
+    batches; the number of batches is the same in every epoch, so a step's
+    number tells its epoch.
+
+    Args:
+        lengths: tokens of each sentence.
+        tokens: most places, padding included, in a batch.
+        sentences: most sentences in a batch.
+        seed: draws the order, with the epoch.
+    """
+
+    def __init__(self, lengths: Sequence[int] | NDArray[Any], tokens: int, sentences: int | None, seed: int) -> None:
+        self.lengths = np.asarray(lengths, dtype=np.int32)
+        self.seed = seed
+        self.epoch = 0
+        self.cuts = cut_points(np.sort(self.lengths), tokens, sentences or len(self.lengths))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self.cuts) - 1
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the epoch's batches."""
+        random = np.random.default_rng((self.seed, self.epoch))
+        order = random.permutation(len(self.lengths))
+        order = order[np.argsort(self.lengths[order], kind="stable")]
+        for number in random.permutation(len(self)):
+            yield order[self.cuts[number] : self.cuts[number + 1]].tolist()
+
+
+def cut_points(lengths: NDArray[Any], tokens: int, sentences: int) -> list[int]:
+    """Return where to cut sorted lengths, so that no batch exceeds its budget (but for one long sentence)."""
+    cuts, start = [0], 0
+    for place, length in enumerate((lengths + 1).tolist()):  # + 1: the start or end token
+        count = place - start + 1
+        if count > 1 and (count * length > tokens or count > sentences):
+            cuts.append(place)
+            start = place
+    return [*cuts, len(lengths)]
+
+
+class Collator:
+    """Turns rows with `input_ids` into a padded batch.
+
+    Shapes, of the batch:
+        encoder_input_ids, encoder_attention_mask: (batch, longest + 1), the sentence and its end token
+        input_ids, attention_mask: the same shape, the start token and the sentence
+        labels: the same shape, the sentence and its end token; -100 under padding
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.pad, self.bos, self.eos = tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> Batch:
+        """Return the batch."""
+        return self.collate([row["input_ids"] for row in rows])
+
+    def collate(self, sentences: Sequence[Sequence[int]]) -> Batch:
+        """Return the batch of these token ids."""
+        width = max(map(len, sentences)) + 1
+        ids = np.full((len(sentences), width + 1), self.pad, dtype=np.int64)
+        ids[:, 0] = self.bos
+        for row, sentence in zip(ids, sentences, strict=True):
+            row[1 : len(sentence) + 1] = sentence
+            row[len(sentence) + 1] = self.eos
+        lengths = torch.tensor([len(sentence) + 1 for sentence in sentences])
+        mask = (torch.arange(width) < lengths.unsqueeze(1)).long()
+        inputs, targets = torch.from_numpy(ids[:, :-1].copy()), torch.from_numpy(ids[:, 1:].copy())
+        return {
+            "encoder_input_ids": targets,
+            "encoder_attention_mask": mask,
+            "input_ids": inputs.masked_fill(mask == 0, self.pad),
+            "attention_mask": mask,
+            "labels": targets.masked_fill(mask == 0, -100),
+        }

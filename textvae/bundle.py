@@ -1,0 +1,118 @@
+"""A model and its tokenizer, together: what every use and every measure works on."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from textvae.batching import Batch, Collator
+from textvae.errors import CheckpointError, ConfigError, TextVAEError
+from textvae.modeling import TextVAEModel
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A text VAE ready for use."""
+
+    model: TextVAEModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = self.model.device
+        return device
+
+    @property
+    def collator(self) -> Collator:
+        """Makes padded batches of token ids."""
+        return Collator(self.tokenizer)
+
+    def batch(self, sentences: list[list[int]]) -> Batch:
+        """Return a padded batch of these token ids, on the model's device."""
+        return {name: value.to(self.device) for name, value in self.collator.collate(sentences).items()}
+
+    @property
+    def longest(self) -> int:
+        """The longest sentence, in tokens, that the model was made for."""
+        length = self.model.generation_config.max_new_tokens
+        assert length is not None, "a saved text VAE has a length limit"
+        return int(length)
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Return the device of that name; without one, a GPU if there is one.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device = {name!r}: there is no GPU here that torch can use; leave it out, or say cpu.")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device = {name!r} is unknown; choose cpu or cuda.") from None
+
+
+def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
+    """Load a trained model and its tokenizer.
+
+    Raises:
+        CheckpointError: the folder is missing, damaged, or holds something else.
+    """
+    path = Path(folder)
+    check_folder(path)
+    transformers_logging.disable_progress_bar()
+    try:
+        model, report = TextVAEModel.from_pretrained(path, local_files_only=True, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path / WEIGHTS}: is damaged or cut short ({error}); copy it again.") from error
+    except TextVAEError as error:
+        raise CheckpointError(f"{path}: its config does not make a model: {error}") from error
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: cannot be loaded: {str(error).splitlines()[0]}") from error
+    if report["missing_keys"] or report.get("mismatched_keys"):
+        lost = sorted([*report["missing_keys"], *(str(key) for key in report.get("mismatched_keys") or [])])
+        raise CheckpointError(
+            f"{path / WEIGHTS}: does not hold what config.json describes; missing: {', '.join(lost[:3])}."
+        )
+    return Bundle(model.to(choose_device(device)).eval(), tokenizer)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder that is no finished model of ours, and say what it is instead."""
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: there is no such folder; wanted is one that `textvae train` wrote.")
+    if not (path / WEIGHTS).is_file():
+        if list(path.glob("checkpoint-*")):
+            raise CheckpointError(
+                f"{path}: its training has not finished. Go on: textvae train --output {path} --resume"
+            )
+        pickles = [
+            file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt") for file in path.glob(pattern)
+        ]
+        found = f"; {pickles[0]} is a pickle, which is never read" if pickles else ""
+        raise CheckpointError(f"{path}: holds no {WEIGHTS}{found}. Wanted is a folder that `textvae train` wrote.")
+    try:
+        config: dict[str, Any] = json.loads((path / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path / 'config.json'}: is missing or no JSON ({error}).") from error
+    if config.get("model_type") != TextVAEModel.config_class.model_type:
+        raise CheckpointError(f"{path}: holds a {config.get('model_type')!r} model, not a text VAE.")
+
+
+def save_bundle(bundle: Bundle, folder: str | Path) -> None:
+    """Save model, tokenizer and generation settings as safetensors and JSON."""
+    transformers_logging.disable_progress_bar()
+    bundle.model.save_pretrained(str(folder))
+    bundle.tokenizer.save_pretrained(str(folder))

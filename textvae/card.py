@@ -1,0 +1,99 @@
+"""The model card: a README.md that a run writes about itself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from textvae.run import Run
+from textvae.vae import TextVAE
+
+ROWS = {
+    "elbo": "ELBO, nats a sentence",
+    "reconstruction": "reconstruction, nats a sentence",
+    "kl": "KL, nats a sentence",
+    "iw_nll": "IW-NLL, nats a sentence",
+    "ppl_word": "perplexity per word",
+    "bits_per_byte": "bits per byte",
+    "mi_full": "mutual information, nats",
+    "active_units": "active units",
+    "bleu": "reconstruction BLEU",
+    "shuffled_latent_increase": "cost of another sentence's latent, nats",
+    "verdict": "verdict",
+}
+
+TEMPLATE = """---
+library_name: textvae
+pipeline_tag: text-generation
+tags: [text-vae, variational-autoencoder]
+---
+
+# A text VAE
+
+Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {sentences:,} sentences of {words:.1f} words.
+A sentence is mapped to {latent} numbers, and numbers are written out as a sentence.
+
+```python
+from textvae import TextVAE
+
+vae = TextVAE.from_pretrained("{folder}")
+vae.generate(10)
+```
+
+## Measures, on {count} sentences of the {split} split
+
+| measure | value |
+|---|---|
+{measures}
+
+## Sentences from the prior
+
+{samples}
+
+## Reconstructions
+
+{reconstructions}
+
+## Settings
+
+```yaml
+{settings}```
+"""
+
+
+def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, folder: Path | None = None) -> None:
+    """Write README.md: data, measures, samples, settings.
+
+    Args:
+        measures: a record of `evaluate`.
+        split: the split it was measured on.
+        folder: where to write; the run itself by default.
+    """
+    counts = run.counts["tokenized"]["train"]
+    settings = run.settings
+    originals = list(run.split(split)[:5]["text"])
+    pairs = zip(originals, vae.reconstruct(originals), strict=True)
+    text = TEMPLATE.format(
+        corpus=settings.data.corpus or "sentences given from Python",
+        sentences=counts["sentences"],
+        words=counts["words"] / counts["sentences"],
+        latent=vae.latent_dim,
+        folder=run.folder,
+        count=measures["sentences"],
+        split=split,
+        measures="\n".join(
+            f"| {title} | {shown(measures[name])} |" for name, title in ROWS.items() if name in measures
+        ),
+        samples="\n".join(f"- {sentence}" for sentence in vae.generate(10)),
+        reconstructions="\n".join(f"- {before}\n  → {after}" for before, after in pairs),
+        settings=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
+    )
+    beside = (folder or run.folder) / ".README.md"
+    beside.write_text(text, encoding="utf-8")
+    beside.replace((folder or run.folder) / "README.md")
+
+
+def shown(value: Any) -> str:
+    """Return a value as the card shows it."""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

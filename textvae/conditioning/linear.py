@@ -1,0 +1,27 @@
+"""A learned linear map from z: to an initial state, an embedding offset or a prefix."""
+
+import math
+
+from torch import Tensor, nn
+
+from textvae.conditioning.base import Conditioning
+
+
+class LinearConditioning(Conditioning):
+    """The signal is an affine function of z.
+
+    As `initial_state` it is the state the recurrence starts from (Bowman et al.
+    2016, arXiv:1511.06349); as `embedding` it is added to every input embedding
+    (Optimus, Li et al. 2020, arXiv:2004.04092); as `prefix` it is a few vectors
+    every token attends to; as `output` it is added to every state that is
+    projected to words (skip connections, Dieng et al. 2019, arXiv:1807.04863).
+    """
+
+    def __init__(self, latent: int, shape: tuple[int, ...]) -> None:
+        super().__init__(latent, shape)
+        self.map = nn.Linear(latent, math.prod(shape))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the signal, (batch, *shape)."""
+        signal: Tensor = self.map(z)
+        return signal.view(len(z), *self.shape)

@@ -1,0 +1,228 @@
+"""The corpus of a run: cleaned, split, tokenised, and kept as memory-mapped Arrow files.
+
+Sentences flow from their source to disk in blocks of a few thousand; no list of
+all of them ever stands in memory. Held-out sentences are drawn by seed where
+the source names no split of its own.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from numpy.typing import NDArray
+from pydantic import Field
+from transformers import PreTrainedTokenizerBase
+
+from textvae.cleaning import Cleaner, CleaningSettings
+from textvae.errors import DataError
+from textvae.sources import Row, Rows, find_splits
+from textvae.tokenization import decode_batch, encode_batch
+
+BLOCK = 5_000  # sentences that travel together
+FEWEST = 8  # sentences a corpus must have
+HELD_OUT = ("validation", "test")
+
+
+class DataSettings(CleaningSettings):
+    """Where the sentences are, and what is done to them before they are tokens."""
+
+    corpus: str | None = Field(None, description="a file, a folder, a bundled corpus, or the name of a data set")
+    text_column: str = "text"
+    label_columns: list[str] = Field([], description="kept with the sentences")
+    held_out: float = Field(0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given")
+    held_out_most: int = Field(5_000, ge=1, description="but at most this many sentences each")
+    max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
+
+
+def gather(settings: DataSettings, seed: int, folder: Path, given: Mapping[str, Rows] | None = None) -> dict[str, Any]:
+    """Clean and split the corpus into `folder/SPLIT.text.arrow`; return the counts.
+
+    Raises:
+        DataError: the corpus is missing, broken, or too poor to learn from.
+    """
+    if given is None:
+        if settings.corpus is None:
+            raise DataError(
+                "no corpus is named. Give a file, a folder or a name: textvae train my.txt, or: textvae train captions"
+            )
+        given = find_splits(settings.corpus, settings.text_column)
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {split: clean_split(settings, rows, folder / f"{split}.text.arrow") for split, rows in given.items()}
+    check_richness(Dataset.from_file(str(folder / "train.text.arrow")), settings.corpus or "the corpus")
+    hold_out(settings, seed, folder, [split for split in HELD_OUT if split not in given])
+    return counts
+
+
+def clean_split(settings: DataSettings, rows: Rows, file: Path) -> dict[str, int]:
+    """Write the clean sentences of one split; return the fates of its lines."""
+    cleaner = Cleaner(settings)
+
+    def clean() -> Iterator[Row]:
+        for number, row in enumerate(rows(), start=1):
+            sentence = cleaner(text_of(row, settings.text_column, number))
+            if sentence is not None:
+                yield {"text": sentence, **labels_of(row, settings.label_columns)}
+
+    write_arrow(clean(), file, text_schema(settings.label_columns))
+    return dict(cleaner.counts)
+
+
+def text_of(row: Row, column: str, number: int) -> str:
+    """Return a row's text; a missing value counts as blank."""
+    if column not in row:
+        raise DataError(f"there is no column {column!r}; there are {', '.join(row)}. Set data.text_column.")
+    text = row[column]
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise DataError(f"row {number}: column {column!r} holds {text!r}, not text. Set data.text_column.")
+    return text
+
+
+def labels_of(row: Row, columns: list[str]) -> dict[str, str]:
+    """Return a row's labels as text."""
+    for column in columns:
+        if column not in row:
+            raise DataError(f"there is no column {column!r}; there are {', '.join(row)}. Set data.label_columns.")
+    return {column: str(row[column]) for column in columns}
+
+
+def text_schema(labels: list[str]) -> pa.Schema:
+    """Return the columns of a cleaned split."""
+    return pa.schema([("text", pa.large_string()), *((column, pa.large_string()) for column in labels)])
+
+
+def check_richness(train: Dataset, name: str) -> None:
+    """Refuse a corpus that nothing can be learned from."""
+    count = len(train)
+    if count == 0:
+        raise DataError(
+            f"{name}: no sentence is left after cleaning; are there only blanks? Wanted is a sentence a line."
+        )
+    if count < FEWEST:
+        raise DataError(f"{name}: only {count} sentence{'s' * (count > 1)} to train on; at least {FEWEST} are needed.")
+    first = train[0]["text"]
+    if all(text == first for block in train.iter(BLOCK) for text in block["text"]):
+        raise DataError(f"{name}: all {count} sentences are the same ({first[:40]!r}); there is nothing to learn.")
+
+
+def hold_out(settings: DataSettings, seed: int, folder: Path, missing: list[str]) -> None:
+    """Draw the missing splits from the training sentences, by seed."""
+    if not missing:
+        return
+    file = folder / "train.text.arrow"
+    train = Dataset.from_file(str(file))
+    size = min(max(1, round(settings.held_out * len(train))), settings.held_out_most)
+    drawn = np.random.default_rng(seed).choice(len(train), size * len(missing), replace=False)
+    schema = text_schema(settings.label_columns)
+    for split, places in zip(missing, np.split(drawn, len(missing)), strict=True):
+        write_arrow(iter(train.select(np.sort(places))), folder / f"{split}.text.arrow", schema)
+    rest = folder / "rest.arrow"
+    write_arrow(rows_outside(train, np.sort(drawn)), rest, schema)
+    rest.replace(file)
+
+
+def rows_outside(dataset: Dataset, places: NDArray[Any]) -> Iterator[Row]:
+    """Yield the rows whose numbers are not among the sorted `places`."""
+    for start in range(0, len(dataset), BLOCK):
+        block = dataset[start : start + BLOCK]
+        size = len(block["text"])
+        inside = np.isin(np.arange(start, start + size), places)
+        yield from ({name: block[name][i] for name in block} for i in range(size) if not inside[i])
+
+
+def tokenize(
+    settings: DataSettings, tokenizer: PreTrainedTokenizerBase, folder: Path, split: str, held: set[int]
+) -> dict[str, int]:
+    """Turn `SPLIT.text.arrow` into `SPLIT.arrow`: token ids, lengths, words and bytes beside each text.
+
+    Args:
+        held: hashes of the held-out sentences, against which duplicates are counted.
+
+    Returns:
+        counts of sentences, tokens, words, `truncated` and `also_held_out` ones.
+    """
+    source = folder / f"{split}.text.arrow"
+    counts: Counter[str] = Counter()
+
+    def rows() -> Iterator[Row]:
+        for block in Dataset.from_file(str(source)).iter(BLOCK):
+            for row in token_rows(block, tokenizer, settings.max_tokens, counts):
+                is_leak = bool(held) and hash(row["text"]) in held
+                counts["also_held_out"] += is_leak
+                if not (is_leak and settings.drop_duplicates):
+                    yield row
+
+    numbers = [(name, pa.int32()) for name in ("length", "words", "bytes")]
+    extra = pa.schema([("input_ids", pa.list_(pa.int32())), *numbers])
+    write_arrow(rows(), folder / f"{split}.arrow", pa.unify_schemas([text_schema(settings.label_columns), extra]))
+    source.unlink()
+    return dict(counts)
+
+
+def token_rows(
+    block: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase, most: int, counts: Counter[str]
+) -> Iterator[Row]:
+    """Yield a block's rows with their tokens; a text that is cut is kept as it reads after the cut."""
+    for place, ids in enumerate(encode_batch(tokenizer, block["text"])):
+        row = {name: block[name][place] for name in block}
+        if len(ids) > most:
+            counts["truncated"] += 1
+            ids = ids[:most]
+            row["text"] = decode_batch(tokenizer, [ids])[0]
+        measures = {"length": len(ids), "words": len(row["text"].split()), "bytes": len(row["text"].encode())}
+        counts.update(sentences=1, tokens=len(ids) + 1, words=measures["words"])
+        yield {**row, "input_ids": ids, **measures}
+
+
+def hashes(folder: Path) -> set[int]:
+    """Return the hashes of the held-out sentences."""
+    files = [folder / f"{split}.text.arrow" for split in HELD_OUT]
+    return {
+        hash(text) for file in files for block in Dataset.from_file(str(file)).iter(BLOCK) for text in block["text"]
+    }
+
+
+def write_arrow(rows: Iterable[Row], file: Path, schema: pa.Schema) -> None:
+    """Stream rows to an Arrow file, a block at a time."""
+    flow = iter(rows)
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        while block := list(islice(flow, BLOCK)):
+            writer.write_batch(pa.RecordBatch.from_pylist(block, schema=schema))
+
+
+def open_split(folder: Path, split: str) -> Dataset:
+    """Return a tokenised split, memory-mapped."""
+    return Dataset.from_file(str(folder / f"{split}.arrow"))
+
+
+def sentences_of(folder: Path) -> Iterator[str]:
+    """Yield the training sentences before they are tokens, for a tokenizer to learn from."""
+    for block in Dataset.from_file(str(folder / "train.text.arrow")).iter(BLOCK):
+        yield from block["text"]
+
+
+def prepare(
+    settings: DataSettings, seed: int, folder: Path, build: Any, given: Mapping[str, Rows] | None = None
+) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
+    """Gather, learn the tokenizer, tokenise; leave `folder/{train,validation,test}.arrow` and `counts.json`.
+
+    Args:
+        build: makes the tokenizer from an iterator over the training sentences.
+    """
+    cleaned = gather(settings, seed, folder, given)
+    tokenizer = build(sentences_of(folder))
+    held = hashes(folder)
+    tokenized = {
+        split: tokenize(settings, tokenizer, folder, split, held if split == "train" else set())
+        for split in ("train", *HELD_OUT)
+    }
+    counts = {"cleaned": cleaned, "tokenized": tokenized}
+    (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
+    return tokenizer, counts

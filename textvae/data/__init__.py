@@ -1,0 +1,5 @@
+"""The bundled corpora, by name; each folder carries its licence and attribution."""
+
+from pathlib import Path
+
+BUNDLED = {"captions": str(Path(__file__).parent / "captions")}

@@ -1,0 +1,119 @@
+"""Recurrent decoders: LSTM and GRU."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from textvae.conditioning import Signals
+from textvae.decoders.base import Decoder
+from textvae.decoders.recurrent_cache import RecurrentCache
+from textvae.encoders.recurrent import CELLS
+from textvae.parts import PartSettings
+
+
+class RecurrentDecoderSettings(PartSettings):
+    """Sizes of a recurrent decoder; it reads one way only."""
+
+    kind: Literal["lstm", "gru"] = "lstm"
+    embedding: int = Field(256, gt=0)
+    hidden: int = Field(256, gt=0)
+    layers: int = Field(1, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the embeddings and on the states before the projection")
+    tie: bool = Field(True, description="project with the embedding's own weights")
+
+
+class RecurrentDecoder(Decoder):
+    """LSTM or GRU language model that hears z as initial state, at every step, in its embeddings or in its output."""
+
+    Settings = RecurrentDecoderSettings
+    embed: nn.Embedding
+
+    def __init__(self, settings: RecurrentDecoderSettings, vocab: int, latent: int, heard: Sequence[str]) -> None:
+        super().__init__()
+        self.layers, self.hidden, self.is_lstm = settings.layers, settings.hidden, settings.kind == "lstm"
+        out = settings.embedding if settings.tie else settings.hidden
+        self.signal_shapes = {
+            "initial_state": (2 if self.is_lstm else 1, settings.layers, settings.hidden),
+            "every_step": (latent,),
+            "embedding": (settings.embedding,),
+            "output": (out,),
+        }
+        beside = latent if "every_step" in heard else 0
+        self.embed = nn.Embedding(vocab, settings.embedding)
+        nn.init.normal_(self.embed.weight, std=settings.embedding**-0.5)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.cells = CELLS[settings.kind](
+            settings.embedding + beside, settings.hidden, settings.layers, batch_first=True
+        )
+        self.bridge = nn.Identity() if settings.hidden == out else nn.Linear(settings.hidden, out)
+        self.projection = None if settings.tie else nn.Linear(out, vocab, bias=False)
+        self.bias = nn.Parameter(torch.zeros(vocab))
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The projection's weights: the embedding's own where they are tied."""
+        return self.embed.weight if self.projection is None else self.projection.weight
+
+    @property
+    def output_bias(self) -> Tensor:
+        """The projection's bias, (vocab,)."""
+        return self.bias
+
+    def new_cache(self) -> RecurrentCache:
+        """Return an empty state."""
+        return RecurrentCache()
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, signals: Signals, cache: RecurrentCache | None = None
+    ) -> Tensor:
+        """Return the states, (batch, length, size of a row of `output_weight`)."""
+        inputs = self.inputs(input_ids, signals)
+        start = cache.state if cache is not None and cache.state else self.initial_state(inputs, signals)
+        seen = attention_mask[:, -input_ids.shape[1] :].bool()
+        if cache is not None and not bool(seen.all()):
+            states, end = self.step_by_step(inputs, seen, start)
+        else:
+            states, end = self.run(inputs, start)
+        if cache is not None:
+            cache.advance(end, input_ids.shape[1])
+        states = self.bridge(self.dropout(states))
+        return states + signals["output"].unsqueeze(1) if "output" in signals else states
+
+    def inputs(self, input_ids: Tensor, signals: Signals) -> Tensor:
+        """Return the embeddings with what of z belongs in or beside them."""
+        embedded: Tensor = self.embed(input_ids)
+        if "embedding" in signals:
+            embedded = embedded + signals["embedding"].unsqueeze(1)
+        embedded = self.dropout(embedded)
+        if "every_step" not in signals:
+            return embedded
+        beside = signals["every_step"].to(embedded.dtype).unsqueeze(1).expand(-1, input_ids.shape[1], -1)
+        return torch.cat([embedded, beside], dim=-1)
+
+    def initial_state(self, inputs: Tensor, signals: Signals) -> tuple[Tensor, ...]:
+        """Return (h,) or (h, c), each (layers, batch, hidden): zeros where z is not heard here."""
+        count = 2 if self.is_lstm else 1
+        if "initial_state" not in signals:
+            return (inputs.new_zeros(self.layers, len(inputs), self.hidden),) * count
+        first, *rest = signals["initial_state"].to(inputs.dtype).permute(1, 2, 0, 3).unbind(0)
+        return (torch.tanh(first).contiguous(), *(cell.contiguous() for cell in rest))
+
+    def run(self, inputs: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run the recurrence over whole sentences."""
+        states, end = self.cells(inputs, start if self.is_lstm else start[0])
+        return states, end if self.is_lstm else (end,)
+
+    def step_by_step(
+        self, inputs: Tensor, seen: Tensor, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run token by token, the state frozen under (left) padding."""
+        outputs = []
+        for place in range(inputs.shape[1]):
+            output, moved = self.run(inputs[:, place : place + 1], state)
+            keep = seen[:, place].view(1, -1, 1)
+            state = tuple(torch.where(keep, new, old) for new, old in zip(moved, state, strict=True))
+            outputs.append(output)
+        return torch.cat(outputs, dim=1), state

@@ -1,0 +1,65 @@
+"""The doctor: is the latent used, and if not, what to change.
+
+A latent is collapsed when the decoder ignores it: no KL, no information, no
+harm when latents are shuffled between sentences. It is weak when some of it is
+used, or when the KL has not come to its target.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LEAST_KL = 0.5  # nats
+LEAST_RISE = 0.5  # nats, when latents are shuffled
+LEAST_SHARE_ACTIVE = 0.5
+LEAST_INFORMATION = 1.0  # nats
+BAND = 0.2  # relative distance of the KL from its target
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A verdict, healthy, weak or collapsed, with what was seen and what to change next."""
+
+    verdict: str
+    findings: list[str]
+    advice: list[str]
+
+
+def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> Diagnosis:
+    """Judge a model by its `kl`, `mi_full`, `active_units`, `latent_dim` and `shuffled_latent_increase`."""
+    grave, slight = list(grave_findings(measures)), list(slight_findings(measures, kl_target))
+    verdict = "collapsed" if grave else "weak" if slight else "healthy"
+    return Diagnosis(
+        verdict, [text for text, _ in grave + slight], list(dict.fromkeys(mend for _, mend in grave + slight))
+    )
+
+
+def grave_findings(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what shows that the latent is ignored, each with its mend."""
+    remedy = "Train with objective.techniques.target_kl (the default) or a higher free_bits floor."
+    if measures["kl"] < LEAST_KL:
+        yield f"the KL is {measures['kl']:.2f} nats: the posterior is the prior", remedy
+    if measures["active_units"] == 0:
+        yield "no unit is active", remedy
+    if measures["shuffled_latent_increase"] < LEAST_RISE:
+        rise = measures["shuffled_latent_increase"]
+        mend = "Add word_dropout (rate 0.2) or conditioning at every step, so that the decoder must listen."
+        yield f"another sentence's latent costs only {rise:.2f} nats: the decoder does not listen", mend
+
+
+def slight_findings(measures: Mapping[str, Any], kl_target: float | None) -> Iterator[tuple[str, str]]:
+    """Yield what shows that the latent is used too little, or not as wanted, each with its mend."""
+    active, latent = measures["active_units"], measures["latent_dim"]
+    if active < LEAST_SHARE_ACTIVE * latent:
+        yield f"{active} of {latent} units are active", "Raise free_bits.floor, or take a smaller model.latent_dim."
+    least = min(LEAST_INFORMATION, 0.5 * measures["mi_full_cap"])
+    if measures["mi_full"] < least:
+        yield (
+            f"z and x share {measures['mi_full']:.2f} nats of at most {measures['mi_full_cap']:.2f}",
+            "Raise the KL target (objective.techniques.target_kl.nats).",
+        )
+    if kl_target and abs(measures["kl"] / kl_target - 1) > BAND:
+        yield (
+            f"the KL is {measures['kl']:.2f} nats, its target {kl_target:.2f}",
+            "Train longer: the controller has not settled. If it stays so, set a target nearer to it.",
+        )

@@ -1,0 +1,24 @@
+"""How much worse a sentence is predicted with another sentence's latent.
+
+The plainest test of whether the decoder listens to z: near 0 nats, it does not.
+"""
+
+import torch
+
+from textvae.measures.evidence import Subject, batches
+
+
+def shuffled_latent(subject: Subject) -> dict[str, float]:
+    """Return `shuffled_latent_increase`: the reconstruction's rise, in nats per sentence."""
+    bundle, evidence = subject.bundle, subject.evidence
+    order = torch.randperm(len(evidence), generator=torch.Generator().manual_seed(subject.seed))
+    others = torch.empty_like(order)
+    others[order] = order.roll(1)  # nobody keeps their own
+    rise = torch.zeros(())
+    with torch.no_grad():
+        for places, batch in batches(bundle, subject.dataset):
+            latent = evidence.latent[others[places]].to(bundle.device)
+            inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+            wrong = bundle.model(**inputs, latent=latent).sentence_reconstruction.cpu()
+            rise += (wrong - evidence.reconstruction[places]).sum()
+    return {"shuffled_latent_increase": float(rise) / len(evidence)}

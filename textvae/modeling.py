@@ -1,0 +1,191 @@
+"""The model: encoder, posterior, prior, conditioning and decoder, wired.
+
+A `PreTrainedModel`: it is saved, loaded and pushed like any other, and text
+comes out of transformers' own `generate()`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from textvae.conditioning import CONDITIONINGS, Signals
+from textvae.configuration import TextVAEConfig
+from textvae.decoders import DECODERS
+from textvae.encoders import ENCODERS
+from textvae.errors import ConfigError
+from textvae.parts import checked, choose
+from textvae.posteriors import POSTERIORS, DiagonalGaussian
+from textvae.priors import PRIORS
+from textvae.projection import token_nll
+
+IGNORED = -100  # the label of a place that is not predicted
+
+
+@dataclass
+class TextVAEOutput(ModelOutput):
+    """What one pass gives; in nats, summed over a sentence's tokens.
+
+    Shapes:
+        loss: scalar, the negative ELBO averaged over sentences
+        reconstruction: scalar, the reconstruction averaged over sentences (it carries the gradient)
+        sentence_reconstruction: (batch,), each sentence's own (it does not)
+        kl: (batch, latent), per dimension
+        latent, mean, logvar: (batch, latent)
+        logits: (batch, length, vocab), only without labels
+    """
+
+    loss: Tensor | None = None
+    reconstruction: Tensor | None = None
+    sentence_reconstruction: Tensor | None = None
+    kl: Tensor | None = None
+    latent: Tensor | None = None
+    mean: Tensor | None = None
+    logvar: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: Cache | None = None
+
+
+class TextVAEModel(PreTrainedModel, GenerationMixin):
+    """A variational autoencoder of sentences."""
+
+    config: TextVAEConfig
+    config_class = TextVAEConfig
+    base_model_prefix = "textvae"
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+
+    def __init__(self, config: TextVAEConfig) -> None:
+        super().__init__(config)
+        latent, heard = config.latent_dim, config.conditioning or []
+        encoder, encoder_settings = part(ENCODERS, config.encoder, "model.encoder")
+        decoder, decoder_settings = part(DECODERS, config.writer, "model.decoder")
+        posterior, posterior_settings = part(POSTERIORS, config.posterior, "model.posterior")
+        prior, prior_settings = part(PRIORS, config.prior, "model.prior")
+        self.encoder = encoder(encoder_settings, config.encoder_vocab_size)
+        self.posterior = posterior(posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional)
+        self.prior = prior(prior_settings, latent)
+        self.decoder = decoder(decoder_settings, config.vocab_size, latent, heard)
+        self.conditioning = nn.ModuleDict(
+            {name: CONDITIONINGS[name](latent, self.decoder.signal_shapes[name]) for name in self.audible(heard)}
+        )
+        self.post_init()
+
+    def audible(self, heard: list[str]) -> list[str]:
+        """Return the conditionings, or refuse one that the decoder cannot hear."""
+        for name in heard:
+            choose(CONDITIONINGS, name, "model.conditioning")
+            if name not in self.decoder.signal_shapes:
+                kind = (self.config.writer or {}).get("kind")
+                hears = ", ".join(self.decoder.signal_shapes)
+                raise ConfigError(f"model.conditioning = {name!r} cannot reach a {kind!r} decoder: it hears {hears}.")
+        if not heard:
+            raise ConfigError("model.conditioning is empty: the decoder would never hear z.")
+        return heard
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Keep what each part's constructor set."""
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the decoder's embedding."""
+        embedding: nn.Module = self.decoder.embed
+        return embedding
+
+    def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> DiagonalGaussian:
+        """Return q(z | x); ids and mask are (batch, length), padded on the right."""
+        states = self.encoder(encoder_input_ids, encoder_attention_mask)
+        distribution: DiagonalGaussian = self.posterior(states, encoder_attention_mask)
+        return distribution
+
+    def signals(self, latent: Tensor) -> Signals:
+        """Return what the decoder hears of z, (batch, latent)."""
+        return {name: conditioning(latent) for name, conditioning in self.conditioning.items()}
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        latent: Tensor | None = None,
+        encoder_input_ids: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> TextVAEOutput:
+        """Encode (unless z is given), decode, and with labels measure.
+
+        Args:
+            input_ids: (batch, length), what the decoder reads, start token first.
+            attention_mask: (batch, cached + length), non-zero on real tokens.
+            labels: (batch, length), the token that follows each input; -100 is not predicted.
+            latent: (batch, latent); without it z is drawn from q(z | encoder_input_ids).
+            encoder_input_ids, encoder_attention_mask: (batch, encoder length), padded on the right.
+
+        Raises:
+            ValueError: neither `latent` nor `encoder_input_ids` is given.
+        """
+        output = TextVAEOutput()
+        if latent is None:
+            if encoder_input_ids is None or encoder_attention_mask is None:
+                raise ValueError("give `latent`, or `encoder_input_ids` with their mask to draw it from.")
+            posterior = self.encode(encoder_input_ids, encoder_attention_mask)
+            latent = posterior.sample()
+            output.kl, output.mean, output.logvar = self.prior.kl(posterior), posterior.mean, posterior.logvar
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        if use_cache and past_key_values is None:
+            past_key_values = self.decoder.new_cache()
+        states = self.decoder(input_ids, attention_mask, self.signals(latent), past_key_values)
+        output.latent, output.past_key_values = latent, past_key_values
+        if labels is None:
+            output.logits = nn.functional.linear(states, self.decoder.output_weight, self.decoder.output_bias)
+            return output
+        output.reconstruction, output.sentence_reconstruction = self.nll(states, labels)
+        output.loss = output.reconstruction if output.kl is None else output.reconstruction + output.kl.sum(1).mean()
+        return output
+
+    def nll(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the reconstruction: the mean over sentences, and each sentence's own (without gradient)."""
+        real = labels != IGNORED
+        scale = states.new_full((int(real.sum()),), 1 / len(labels), dtype=torch.float32)
+        mean, nll = token_nll(states[real], self.decoder.output_weight, self.decoder.output_bias, labels[real], scale)
+        sentence = torch.zeros(len(labels), device=nll.device)
+        return mean, sentence.index_add(0, real.nonzero()[:, 0], nll)
+
+    def _prepare_cache_for_generation(self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any) -> None:
+        """Let the decoder make its own cache; transformers knows only key-value ones."""
+        if model_kwargs.get("past_key_values") is None:
+            model_kwargs["past_key_values"] = self.decoder.new_cache()
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        past_key_values: Cache | None = None,
+        attention_mask: Tensor | None = None,
+        latent: Tensor | None = None,
+        **ignored: Any,
+    ) -> dict[str, Any]:
+        """Give `forward` the tokens its cache has not seen; `generate` adds one at a time."""
+        is_started = past_key_values is not None and past_key_values.get_seq_length() > 0
+        return {
+            "input_ids": input_ids[:, -1:] if is_started else input_ids,
+            "attention_mask": attention_mask,
+            "latent": latent,
+            "past_key_values": past_key_values,
+            "use_cache": True,
+        }
+
+
+def part(table: dict[str, Any], given: dict[str, Any] | None, path: str) -> tuple[Any, Any]:
+    """Return a part's class and its checked settings from a config's entry."""
+    if not given:
+        raise ConfigError(f"the config has no {path}: it is not one that textvae wrote.")
+    chosen = choose(table, str(given.get("kind")), f"{path}.kind")
+    return chosen, checked(chosen.Settings, given, path)
+
+
+AutoModel.register(TextVAEConfig, TextVAEModel)

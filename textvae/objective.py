@@ -1,0 +1,105 @@
+"""The objective: the ELBO, and the terms a technique may shape.
+
+    loss = reconstruction + shaped KL        (nats, averaged over sentences)
+
+The reconstruction is -log p(x | z) with one z from q(z | x); without techniques
+the loss is the negative ELBO (Kingma & Welling 2014, arXiv:1312.6114).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from textvae.batching import Batch
+from textvae.errors import ConfigError
+from textvae.parts import PartSettings, StrictSettings, checked, choose
+from textvae.techniques import TECHNIQUES, Facts, Progress, Technique
+
+DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "free_bits": {}}
+
+
+class ObjectiveSettings(StrictSettings):
+    """The techniques, by name, each with its settings; `off` takes a default one out."""
+
+    techniques: dict[str, Any] = Field(DEFAULT_TECHNIQUES, validate_default=True)
+
+    @field_validator("techniques", mode="before")
+    @classmethod
+    def check(cls, given: Any) -> dict[str, PartSettings]:
+        """Turn each entry into its technique's settings, in the order of the table."""
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"objective.techniques = {given!r} does not fit: name each technique with its settings.")
+        for name in given:
+            choose(TECHNIQUES, name, "objective.techniques")
+        wanted = {name: given[name] for name in TECHNIQUES if name in given and given[name] not in ("off", False)}
+        return {name: technique_settings(name, entry) for name, entry in wanted.items()}
+
+
+def technique_settings(name: str, given: Any) -> PartSettings:
+    """Return one technique's checked settings; nothing given means its defaults."""
+    if isinstance(given, PartSettings):
+        return given
+    if not isinstance(given, Mapping | None | bool):
+        raise ConfigError(f"objective.techniques.{name} = {given!r} does not fit: give its settings, or off.")
+    entry = given if isinstance(given, Mapping) else {}
+    return checked(TECHNIQUES[name].Settings, {"kind": name, **entry}, f"objective.techniques.{name}")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one batch cost, in nats per sentence.
+
+    Attributes:
+        loss: what is minimised (scalar, with gradient).
+        reconstruction, kl, paid_kl: scalars, without; `paid_kl` is the KL after shaping.
+    """
+
+    loss: Tensor
+    reconstruction: Tensor
+    kl: Tensor
+    paid_kl: Tensor
+
+
+class Objective:
+    """The ELBO as the techniques shape it."""
+
+    def __init__(self, settings: ObjectiveSettings, facts: Facts) -> None:
+        self.techniques: dict[str, Technique] = {
+            name: TECHNIQUES[name](entry, facts) for name, entry in settings.techniques.items()
+        }
+
+    def __call__(self, model: nn.Module, batch: Batch, progress: Progress) -> Terms:
+        """Return the loss of a batch and its terms."""
+        hooks: Sequence[Technique] = list(self.techniques.values())
+        for technique in hooks:
+            batch = technique.corrupt(batch, progress)
+        output = model(**batch)
+        for technique in hooks:
+            technique.watch(output.kl.detach(), progress)
+        shaped = output.kl
+        for technique in hooks:
+            shaped = technique.shape_kl(shaped, progress)
+        paid = shaped.sum(1).mean()
+        return Terms(
+            loss=output.reconstruction + paid,
+            reconstruction=output.reconstruction.detach(),
+            kl=output.kl.detach().sum(1).mean(),
+            paid_kl=paid.detach(),
+        )
+
+    @property
+    def kl_target(self) -> float | None:
+        """The KL in nats the techniques steer to, if any does."""
+        return next((technique.kl_target for technique in self.techniques.values() if technique.kl_target), None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return every technique's state, as JSON."""
+        return {name: technique.state_dict() for name, technique in self.techniques.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it over."""
+        for name, technique in self.techniques.items():
+            technique.load_state_dict(state[name])

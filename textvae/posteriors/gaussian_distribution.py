@@ -1,0 +1,28 @@
+"""A Gaussian with a diagonal covariance, one per sentence."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DiagonalGaussian:
+    """N(mean, exp(logvar)).
+
+    Shapes:
+        mean, logvar: (batch, latent)
+    """
+
+    mean: Tensor
+    logvar: Tensor
+
+    def sample(self) -> Tensor:
+        """Draw one z per sentence, (batch, latent), differentiable in mean and logvar."""
+        return self.mean + torch.exp(0.5 * self.logvar) * torch.randn_like(self.mean)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log q(z) in nats: (..., batch) for z of (..., batch, latent)."""
+        squared = (z - self.mean).square() * torch.exp(-self.logvar)
+        return -0.5 * (squared + self.logvar + math.log(2 * math.pi)).sum(-1)

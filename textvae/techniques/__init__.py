@@ -1,0 +1,20 @@
+"""Techniques: what is done in training so that the latent is used.
+
+They are applied in the order of this table: first what corrupts, then floors,
+then weights.
+"""
+
+from textvae.techniques.base import Facts, Progress, Technique
+from textvae.techniques.free_bits import FreeBits
+from textvae.techniques.kl_weight import KLWeight
+from textvae.techniques.target_kl import TargetKL
+from textvae.techniques.word_dropout import WordDropout
+
+TECHNIQUES: dict[str, type[Technique]] = {
+    "word_dropout": WordDropout,
+    "free_bits": FreeBits,
+    "target_kl": TargetKL,
+    "kl_weight": KLWeight,
+}
+
+__all__ = ["TECHNIQUES", "Facts", "Progress", "Technique"]

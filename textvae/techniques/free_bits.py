@@ -1,0 +1,42 @@
+"""Free bits: let the latent carry a little for nothing.
+
+With scope `dimension`, each dimension's KL, averaged over the batch, counts only
+above `floor` nats; below it the dimension feels no pull towards the prior, so
+the decoder can learn to use it first (Kingma et al. 2016, arXiv:1606.04934).
+With scope `total` the same holds for the sum over dimensions. It is a true
+clamp: the floor stays in the loss, unlike code that drops the term below it.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from textvae.parts import PartSettings
+from textvae.techniques.base import Progress, Technique
+
+
+class FreeBitsSettings(PartSettings):
+    """How much is free."""
+
+    kind: Literal["free_bits"] = "free_bits"
+    floor: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        description="nats: of each dimension, or of their sum with scope = total; auto: a quarter of an even share of the KL target",
+    )
+    scope: Literal["dimension", "total"] = "dimension"
+
+
+class FreeBits(Technique):
+    """Clamps the KL from below."""
+
+    Settings = FreeBitsSettings
+
+    def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
+        """Return max(floor, KL), on the batch mean."""
+        floor = float(self.settings.floor)  # the launcher has worked `auto` out
+        mean = kl.mean(0, keepdim=True)
+        if self.settings.scope == "dimension":
+            return torch.where(mean > floor, kl, torch.full_like(kl, floor))
+        return torch.where(mean.sum() > floor, kl, torch.full_like(kl, floor / kl.shape[1]))

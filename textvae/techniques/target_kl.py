@@ -1,0 +1,76 @@
+"""A target for the KL: the weight is whatever keeps the rate where it should be.
+
+We want the best reconstruction at a given rate: minimise the distortion subject
+to KL = target. The weight is the multiplier of that constraint, found while
+training by a proportional-integral controller on log(weight): too much KL
+raises it, too little lowers it (the multiplier as in Pelsmaeker & Aziz 2020,
+arXiv:1904.08194; the controller as in ControlVAE, Shao et al. 2020,
+arXiv:2004.05988, but multiplicative, so that it needs no scale). While the
+latent carries nothing the weight falls towards zero: it cannot collapse.
+"""
+
+import math
+from typing import Any, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from textvae.parts import PartSettings
+from textvae.techniques.base import Facts, Progress, Technique
+
+
+class TargetKLSettings(PartSettings):
+    """The rate to keep, and how hard the weight is steered."""
+
+    kind: Literal["target_kl"] = "target_kl"
+    nats: float | Literal["auto"] = Field(
+        "auto", description="KL per sentence; auto: from the corpus (see docs/recipe.md)"
+    )
+    gain: float = Field(0.01, gt=0, description="change of log weight per step and unit of relative error")
+    least: float = Field(1e-3, gt=0, description="smallest weight")
+    most: float = Field(4.0, gt=0, description="largest weight")
+
+
+class TargetKL(Technique):
+    """Steers the KL weight so that the KL stays at its target."""
+
+    Settings = TargetKLSettings
+
+    def __init__(self, settings: TargetKLSettings, facts: Facts) -> None:
+        super().__init__(settings, facts)
+        assert settings.nats != "auto", "the launcher works the target out first"
+        self.target = float(settings.nats)
+        self.log_weight = math.log(settings.least) / 2
+        self.error = 0.0
+
+    @property
+    def kl_target(self) -> float:
+        """The KL in nats."""
+        return self.target
+
+    def watch(self, kl: Tensor, progress: Progress) -> None:
+        """Move the weight by this batch's error."""
+        error = float(kl.sum(1).mean()) / self.target - 1
+        self.error = max(-1.0, min(1.0, error))
+        self.log_weight = self.bounded(self.log_weight + self.settings.gain * self.error)
+
+    def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
+        """Return the KL times the weight."""
+        return kl * self.weight
+
+    @property
+    def weight(self) -> float:
+        """What a nat of KL costs now: the integral part and, for damping, the last error."""
+        return math.exp(self.bounded(self.log_weight + self.error))
+
+    def bounded(self, log_weight: float) -> float:
+        """Keep the weight between its least and most."""
+        return max(math.log(self.settings.least), min(math.log(self.settings.most), log_weight))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the controller's state."""
+        return {"log_weight": self.log_weight, "error": self.error}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it over."""
+        self.log_weight, self.error = state["log_weight"], state["error"]

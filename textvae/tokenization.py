@@ -1,0 +1,161 @@
+"""Tokenizers: train one on the corpus, or load the user's own.
+
+All come from the `tokenizers` library and are wrapped as transformers
+tokenizers, so that they are saved as JSON and load anywhere. Text decodes back
+to natural text.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from textvae.errors import ConfigError
+from textvae.parts import StrictSettings
+
+PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
+
+
+class TokenizerSettings(StrictSettings):
+    """Which tokenizer, and how large."""
+
+    kind: Literal["bpe", "word", "character", "byte", "folder"] = "bpe"
+    vocab_size: int = Field(8192, ge=8, description="most tokens to learn, special ones included")
+    min_frequency: int = Field(2, ge=1, description="rarer words or merges are not learned")
+    punctuation: Literal["split", "kept"] = Field(
+        "kept", description="word level: are punctuation marks words of their own?"
+    )
+    path: str | None = Field(None, description="kind = folder: a transformers tokenizer folder")
+
+
+def build_tokenizer(settings: TokenizerSettings, sentences: Iterable[str]) -> PreTrainedTokenizerBase:
+    """Train (or load) the tokenizer the settings ask for."""
+    if settings.kind == "folder":
+        return load_tokenizer(settings.path)
+    return wrap(TRAINERS[settings.kind](settings, sentences), settings.kind in ("word", "character"))
+
+
+def train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+    """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): nothing is ever unknown."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    size = max(settings.vocab_size, len(alphabet) + 3)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=settings.min_frequency,
+        special_tokens=[PAD, BOS, EOS],
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sentences, trainer)
+    return tokenizer
+
+
+def train_bytes(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+    """Single bytes: the byte-level encoding with no merges."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=len(alphabet) + 3, special_tokens=[PAD, BOS, EOS], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([], trainer)
+    return tokenizer
+
+
+def train_words(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+    """Whole words, the most frequent ones; the rest is `<unk>` (the protocol of most papers)."""
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    if settings.punctuation == "split":
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        tokenizer.decoder = decoders.WordPiece(cleanup=True)
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        tokenizer.decoder = decoders.WordPiece(cleanup=False)
+    return train_lexicon(tokenizer, settings, sentences)
+
+
+def train_characters(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+    """Unicode characters; those never seen are `<unk>`."""
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(?s)."), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return train_lexicon(tokenizer, settings, sentences)
+
+
+def train_lexicon(tokenizer: Tokenizer, settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+    """Learn the most frequent pieces of a tokenizer that only looks pieces up."""
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=settings.vocab_size,
+        min_frequency=settings.min_frequency,
+        special_tokens=[PAD, BOS, EOS, UNKNOWN],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sentences, trainer)
+    return tokenizer
+
+
+TRAINERS: dict[str, Callable[[TokenizerSettings, Iterable[str]], Tokenizer]] = {
+    "bpe": train_bpe,
+    "byte": train_bytes,
+    "word": train_words,
+    "character": train_characters,
+}
+
+
+def wrap(tokenizer: Tokenizer, has_unknown: bool) -> PreTrainedTokenizerFast:
+    """Return it as a transformers tokenizer with our special tokens."""
+    unknown = {"unk_token": UNKNOWN} if has_unknown else {}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        clean_up_tokenization_spaces=False,
+        **unknown,
+    )
+
+
+def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
+    """Load a transformers tokenizer from a folder, and give it the special tokens it lacks.
+
+    Raises:
+        ConfigError: there is no such folder, or no tokenizer in it.
+    """
+    if folder is None or not Path(folder).is_dir():
+        raise ConfigError(f"tokenizer.path = {str(folder)!r} is not a folder; kind = folder wants a saved tokenizer.")
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"tokenizer.path = {str(folder)!r} holds no tokenizer: {error}") from error
+    wanted = {"pad_token": PAD, "bos_token": BOS, "eos_token": EOS}
+    tokenizer.add_special_tokens({name: token for name, token in wanted.items() if getattr(tokenizer, name) is None})
+    return tokenizer
+
+
+def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[list[int]]:
+    """Return each sentence's token ids, without special tokens."""
+    if not sentences:
+        return []
+    ids: list[list[int]] = tokenizer(list(sentences), add_special_tokens=False, return_attention_mask=False)[
+        "input_ids"
+    ]
+    return ids
+
+
+def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> list[str]:
+    """Return natural text: what stands before the end token, special tokens (but not `<unk>`) left out."""
+    silent = {tokenizer.pad_token_id, tokenizer.bos_token_id}
+    texts = []
+    for row in rows:
+        ids = list(row)
+        if tokenizer.eos_token_id in ids:
+            ids = ids[: ids.index(tokenizer.eos_token_id)]
+        texts.append(tokenizer.decode([token for token in ids if token not in silent]).strip())
+    return texts

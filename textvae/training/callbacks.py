@@ -1,0 +1,96 @@
+"""Callbacks: what happens at each step beside the step itself."""
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from textvae.batching import LengthBuckets
+from textvae.doctor import diagnose
+from textvae.training.plan import Plan
+
+
+class PlanCallback(TrainerCallback):
+    """Moves the plan on, asks for looks and checkpoints when they are due, and ends the run."""
+
+    def __init__(self, plan: Plan, buckets: LengthBuckets, patience: int) -> None:
+        self.plan, self.buckets, self.patience = plan, buckets, patience
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Start the clock; what comes before is not training."""
+        self.plan.start_clock()
+
+    def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Choose the epoch's order; a resumed run's wrapped sampler would not hear of it."""
+        self.buckets.set_epoch(state.global_step * args.gradient_accumulation_steps // len(self.buckets))
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Count the step before the learning rate is set for the next."""
+        before = int(self.plan.looks_due())
+        self.plan.advance()
+        self.is_due = int(self.plan.looks_due()) > before
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask for a look and a checkpoint when due; stop at the end."""
+        control.should_training_stop = self.plan.is_over
+        control.should_log = control.should_log or control.should_training_stop
+        control.should_evaluate = control.should_save = self.is_due or control.should_training_stop
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Whatever was due was done at the last step."""
+        control.should_log = control.should_evaluate = control.should_save = False
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kept: Any) -> None:
+        """Let an open-ended run cool down once it has stopped improving."""
+        looks = [entry["eval_elbo"] for entry in state.log_history if "eval_elbo" in entry]
+        if self.plan.is_open and len(looks) - looks.index(max(looks)) > self.patience:
+            self.plan.begin_cooldown()
+
+
+class ConsoleCallback(TrainerCallback):
+    """A progress bar and a line for each look, on standard error."""
+
+    def __init__(self, plan: Plan, kl_target: float | None) -> None:
+        self.plan, self.kl_target = plan, kl_target
+        self.bar: Any = None
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Open the bar."""
+        pause = 0.5 if sys.stderr.isatty() else 15.0
+        shape = "{l_bar}{bar:20}| {elapsed}<{remaining} {postfix}"
+        self.bar = tqdm(total=100, desc="training", mininterval=pause, bar_format=shape, file=sys.stderr)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
+    ) -> None:
+        """Show loss, reconstruction, KL, its weight and the speed."""
+        if self.bar is None or "kl_weight" not in (logs or {}):
+            return
+        self.bar.set_postfix_str(
+            f"step {state.global_step} loss {logs['loss']:.2f} rec {logs['reconstruction']:.2f} kl {logs['kl']:.2f} "
+            f"weight {logs['kl_weight']:.2f} {logs['tokens_per_second']:,.0f} tokens/s",
+            refresh=False,
+        )
+        self.bar.update(100 * self.plan.fraction - self.bar.n)
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: Any = None, **_: Any
+    ) -> None:
+        """Say how it stands, and the doctor's word."""
+        seen = {name.removeprefix("eval_"): value for name, value in metrics.items()}
+        aim = f" (target {self.kl_target:.1f})" if self.kl_target else ""
+        verdict = diagnose(seen, self.kl_target).verdict
+        line = (
+            f"step {state.global_step}: validation ELBO {seen['elbo']:.2f}, KL {seen['kl']:.2f}{aim}, "
+            f"{seen['active_units']:.0f}/{seen['latent_dim']:.0f} units active: {verdict}"
+        )
+        tqdm.write(line, file=sys.stderr)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.update(100 * self.plan.fraction - self.bar.n)
+            self.bar.close()

@@ -1,0 +1,66 @@
+"""Checkpoints that are whole or not there: written beside, flushed, renamed.
+
+`checkpoint-N` inside a run holds the model and what a resumed run needs. A
+folder only gets that name once all its files are on the disk; whatever an
+interrupted save left behind is swept away.
+"""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+STAGING = ".saving"
+STATE_FILE = "textvae_state.json"
+NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def publish(staged: Path, final: Path) -> None:
+    """Flush every file of `staged` and give the folder its final name."""
+    for file in staged.rglob("*"):
+        if file.is_file():
+            flush(file)
+    if final.exists():
+        shutil.rmtree(final)
+    staged.replace(final)
+    flush(final.parent)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or a folder's entries are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(run: Path) -> None:
+    """Remove what an interrupted save left."""
+    shutil.rmtree(run / STAGING, ignore_errors=True)
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """Return a run's checkpoints, oldest first."""
+    found = [(int(match[1]), path) for path in run.glob("checkpoint-*") if (match := NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def keep_only(run: Path, wanted: set[str]) -> None:
+    """Delete the checkpoints whose names are not wanted."""
+    for path in checkpoints(run):
+        if path.name not in wanted:
+            shutil.rmtree(path)
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Save our part of a checkpoint."""
+    (folder / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n")
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Load our part of a checkpoint."""
+    state: dict[str, Any] = json.loads((folder / STATE_FILE).read_text())
+    return state

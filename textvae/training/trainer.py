@@ -1,0 +1,204 @@
+"""The training loop: transformers' `Trainer`, subclassed once.
+
+Ours are the objective, the order of batches, the plan of the run, what a look
+at the validation split means, and checkpoints that are whole and hold no
+pickled arguments. Everything else is the library's.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerControl, TrainingArguments
+
+from textvae.batching import Batch, Collator, LengthBuckets
+from textvae.bundle import Bundle, save_bundle
+from textvae.doctor import BAND
+from textvae.errors import TrainingError
+from textvae.evaluation import evaluate
+from textvae.measures import QUICK
+from textvae.objective import Objective
+from textvae.training import checkpoints
+from textvae.training.meter import Meter
+from textvae.training.plan import Plan
+from textvae.training.settings import TrainingSettings
+
+
+class VAETrainer(Trainer):
+    """Trains a text VAE by an objective, to a plan."""
+
+    optimizer: Optimizer | None
+    lr_scheduler: LambdaLR | None
+    control: TrainerControl
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        objective: Objective,
+        plan: Plan,
+        buckets: LengthBuckets,
+        splits: dict[str, Dataset],
+        settings: TrainingSettings,
+        arguments: TrainingArguments,
+        callbacks: list[Any],
+    ) -> None:
+        most = min(settings.validation_sentences, len(splits["validation"]))
+        self.validation = splits["validation"].select(range(most))
+        super().__init__(
+            model=bundle.model,
+            args=arguments,
+            train_dataset=splits["train"],
+            eval_dataset=self.validation,
+            callbacks=callbacks,
+        )
+        self.model_accepts_loss_kwargs = False  # or the library would weigh by tokens
+        self.bundle, self.objective, self.plan, self.buckets = bundle, objective, plan, buckets
+        self.settings = settings
+        self.meter = Meter()
+        self.run_folder = Path(arguments.output_dir)
+
+    # What is trained on
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the batches, in length buckets."""
+        loader: DataLoader[Any] = DataLoader(
+            self.train_dataset,
+            batch_sampler=self.buckets,
+            collate_fn=Collator(self.bundle.tokenizer),
+            num_workers=self.settings.workers,
+            persistent_workers=self.settings.workers > 0,
+        )
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
+
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
+        """Count sentences, not tokens: the loss is an average over sentences."""
+        return sum(len(batch["input_ids"]) for batch in batch_samples)
+
+    def compute_loss(
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the objective, weighted so that every sentence of an accumulated step counts alike."""
+        terms = self.objective(model, inputs, self.plan.progress)
+        self.meter.add(terms, inputs)
+        sentences = len(inputs["input_ids"])
+        share = sentences / (num_items_in_batch or sentences)
+        loss = terms.loss * share * self.current_gradient_accumulation_steps  # which the library divides by
+        return (loss, terms) if return_outputs else loss
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted."""
+        return 0
+
+    # How it is optimised
+
+    def create_optimizer(self, model: Any = None) -> Optimizer:
+        """Return AdamW with the encoder's side and the decoder's side in groups of their own."""
+        if self.optimizer is None:
+            rate = self.settings.learning_rate
+            rates = {"encoder": self.settings.encoder_learning_rate or rate, "decoder": rate}
+            groups = [{"params": list(side), "lr": rates[name]} for name, side in sides(self.bundle.model).items()]
+            self.optimizer = torch.optim.AdamW(
+                groups, betas=self.settings.betas, weight_decay=self.settings.weight_decay, fused=True
+            )
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LambdaLR:
+        """Return a schedule that asks the plan."""
+        if self.lr_scheduler is None:
+            assert self.optimizer is not None
+            self.lr_scheduler = LambdaLR(self.optimizer, lambda step: self.plan.learning_rate_factor())
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    # What is said on the way
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Report the meter with the library's own figures; stop at a loss that is not a number."""
+        if "loss" in logs:
+            self.refuse_nan()
+            logs = {**logs, **self.meter.read()}
+        super().log(logs, start_time)
+
+    def refuse_nan(self) -> None:
+        """Stop the run if the loss since the last report was not a number.
+
+        Raises:
+            TrainingError: with the step, and what to lower.
+        """
+        if not self.meter.is_finite():
+            whole = checkpoints.checkpoints(self.run_folder)
+            kept = f"The last good checkpoint is {whole[-1]}." if whole else "No checkpoint had been written yet."
+            raise TrainingError(
+                f"the loss is not a number at step {self.state.global_step}. {kept} "
+                f"Lower training.learning_rate (now {self.settings.learning_rate:g}) "
+                f"or training.max_grad_norm (now {self.settings.max_grad_norm:g})."
+            )
+
+    def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
+        """Look at the validation split with the quick measures."""
+        self.model.eval()
+        record = evaluate(self.bundle, self.validation, measures=QUICK, kl_target=self.objective.kl_target)
+        self.model.train()
+        numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
+        metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
+        metrics["eval_selection"] = -record["elbo"] if self.is_eligible(record["kl"]) else float("inf")
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def is_eligible(self, kl: float) -> bool:
+        """Whether a model may become the best: after the warm-up, its KL near the target (or collapsed ones win)."""
+        target = self.objective.kl_target
+        return self.plan.is_warm and (target is None or abs(kl / target - 1) <= BAND)
+
+    # What is kept
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Let the library write beside; `_save_checkpoint` gives the folder its name."""
+        return str(self.run_folder / checkpoints.STAGING)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save all of the run's state, atomically, and keep the newest and the best."""
+        self.refuse_nan()
+        checkpoints.sweep(self.run_folder)
+        super()._save_checkpoint(model, trial)
+        name = f"checkpoint-{self.state.global_step}"
+        staged = Path(self._get_output_dir(trial)) / name
+        best = f"checkpoint-{self.state.best_global_step}" if self.state.best_global_step else name
+        if self.state.best_global_step:
+            self.state.best_model_checkpoint = str(self.run_folder / best)
+        self.state.save_to_json(str(staged / "trainer_state.json"))
+        checkpoints.publish(staged, self.run_folder / name)
+        checkpoints.sweep(self.run_folder)
+        checkpoints.keep_only(self.run_folder, {name, best})
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Save model and tokenizer; the library would add its pickled arguments."""
+        save_bundle(self.bundle, output_dir or self.run_folder)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Save our state beside the library's, before the checkpoint counts as done."""
+        super()._save_optimizer_and_scheduler(output_dir)
+        state = {"plan": self.plan.state_dict(), "techniques": self.objective.state_dict()}
+        checkpoints.write_state(Path(output_dir), state)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load both."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            state = checkpoints.read_state(Path(checkpoint))
+            self.plan.load_state_dict(state["plan"])
+            self.objective.load_state_dict(state["techniques"])
+
+
+def sides(model: Any) -> dict[str, list[Tensor]]:
+    """Return the parameters on the encoder's side and on the decoder's."""
+    encoder = [*model.encoder.parameters(), *model.posterior.parameters()]
+    known = {id(parameter) for parameter in encoder}
+    return {"encoder": encoder, "decoder": [p for p in model.parameters() if id(p) not in known]}

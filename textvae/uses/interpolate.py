@@ -1,0 +1,49 @@
+"""Interpolate: the sentences on the way from one to another.
+
+The path runs between the posterior means: straight (Bowman et al. 2016,
+arXiv:1511.06349), or spherical, which keeps the length of z near that of draws
+from the prior (White 2016, arXiv:1609.04468).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from textvae.bundle import Bundle
+from textvae.errors import ConfigError
+from textvae.parts import choose
+from textvae.uses.decoding import Decoding, write
+from textvae.uses.encode import posterior
+
+
+def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Return `steps` points on the straight line, ends included, (steps, latent)."""
+    share = torch.linspace(0, 1, steps).unsqueeze(1)
+    return (1 - share) * start + share * end
+
+
+def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Return `steps` points that turn from `start` to `end` at an even angle, (steps, latent)."""
+    cosine = torch.nn.functional.cosine_similarity(start, end, dim=0).clamp(-1, 1)
+    angle = torch.arccos(cosine)
+    if angle.sin() < 1e-4:  # the same direction, or the opposite one: no arc is defined
+        return linear(start, end, steps)
+    share = torch.linspace(0, 1, steps).unsqueeze(1)
+    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+
+
+PATHS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {"linear": linear, "spherical": spherical}
+
+
+def interpolate(bundle: Bundle, first: str, second: str, steps: int, path: str, options: Decoding) -> list[str]:
+    """Return `steps` sentences from `first` to `second`; greedy unless options say otherwise.
+
+    Raises:
+        ConfigError: fewer than two steps, or an unknown path.
+    """
+    if steps < 2:
+        raise ConfigError(f"steps = {steps}: an interpolation has at least 2, its ends.")
+    course = choose(PATHS, path, "path")
+    ends = posterior(bundle, [first, second]).mean
+    return write(bundle, course(ends[0], ends[1], steps), options, samples=False)

@@ -1,0 +1,107 @@
+"""The facade: a trained text VAE with the verbs users want."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from textvae import uses
+from textvae.bundle import Bundle, load_bundle, save_bundle
+from textvae.errors import ShapeError
+from textvae.modeling import TextVAEModel
+from textvae.posteriors import DiagonalGaussian
+from textvae.uses.encode import as_list
+
+Array = NDArray[np.float32]
+
+
+class TextVAE:
+    """A text VAE: a model and its tokenizer.
+
+    Decoding options of every verb that writes text (`do_sample, temperature,
+    top_p, top_k, num_beams, max_new_tokens, seed`) are those of transformers'
+    `GenerationConfig`.
+    """
+
+    def __init__(self, model: TextVAEModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.bundle = Bundle(model.eval(), tokenizer)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, device: str | None = None) -> "TextVAE":
+        """Load a run.
+
+        Raises:
+            CheckpointError: the folder is missing, damaged, or holds something else.
+        """
+        bundle = load_bundle(folder, device)
+        return cls(bundle.model, bundle.tokenizer)
+
+    @property
+    def model(self) -> TextVAEModel:
+        """The model, a `PreTrainedModel`."""
+        return self.bundle.model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer."""
+        return self.bundle.tokenizer
+
+    @property
+    def latent_dim(self) -> int:
+        """The size of z."""
+        return int(self.model.config.latent_dim)
+
+    def posterior(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> DiagonalGaussian:
+        """Return q(z | x): mean and logvar, tensors of (n, latent), in the order given."""
+        return uses.posterior(self.bundle, as_list(texts), batch_size, progress)
+
+    def encode(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Array:
+        """Return the posterior means, (n, latent), in the order given."""
+        mean: Array = self.posterior(texts, batch_size, progress).mean.numpy()
+        return mean
+
+    def decode(
+        self, z: Array | Sequence[Sequence[float]], batch_size: int = 128, progress: bool = False, **options: Any
+    ) -> list[str]:
+        """Write a sentence from each z, (n, latent) or (latent,); greedy by default.
+
+        Raises:
+            ShapeError: z is not of this model's latent size.
+        """
+        latents = torch.as_tensor(np.atleast_2d(np.asarray(z, dtype=np.float32)))
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ShapeError(f"z is {tuple(np.shape(z))}; wanted is (n, {self.latent_dim}), this model's latent size.")
+        return uses.write(
+            self.bundle, latents, uses.decoding(**options), False, batch_size=batch_size, progress=progress
+        )
+
+    def reconstruct(
+        self, texts: str | Sequence[str], batch_size: int = 128, progress: bool = False, **options: Any
+    ) -> list[str]:
+        """Encode each text and write it again from its posterior mean; greedy by default."""
+        return uses.reconstruct(self.bundle, as_list(texts), uses.decoding(**options), batch_size, progress)
+
+    def generate(self, n: int = 1, batch_size: int = 128, progress: bool = False, **options: Any) -> list[str]:
+        """Write `n` sentences from the prior; tokens are sampled by default."""
+        return uses.generate(self.bundle, n, uses.decoding(**options), batch_size, progress)
+
+    def complete(self, prefix: str, n: int = 5, **options: Any) -> list[str]:
+        """Write `n` sentences that begin with `prefix`; tokens are sampled by default."""
+        return uses.complete(self.bundle, prefix, n, uses.decoding(**options))
+
+    def interpolate(self, first: str, second: str, steps: int = 7, path: str = "linear", **options: Any) -> list[str]:
+        """Write the sentences on the way from `first` to `second`; greedy by default. `path`: linear or spherical."""
+        return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Save model and tokenizer as safetensors and JSON."""
+        save_bundle(self.bundle, folder)
+
+    def push_to_hub(self, repository: str, **options: Any) -> None:
+        """Upload model and tokenizer to the Hugging Face hub."""
+        self.model.push_to_hub(repository, **options)
+        self.tokenizer.push_to_hub(repository, **options)
