@@ -226,3 +226,18 @@ def prepare(
     counts = {"cleaned": cleaned, "tokenized": tokenized}
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     return tokenizer, counts
+
+
+def read_file(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: str, folder: Path) -> Dataset:
+    """Clean and tokenise the sentences of a file into `folder`, as the settings' corpus was.
+
+    Raises:
+        DataError: the file is missing or broken, or no sentence is left of it.
+    """
+    splits = find_splits(file, settings.text_column)
+    rows = splits.get("test", splits["train"])
+    clean_split(settings.model_copy(update={"label_columns": []}), rows, folder / "given.text.arrow")
+    counts = tokenize(settings.model_copy(update={"label_columns": []}), tokenizer, folder, "given", set())
+    if not counts.get("sentences"):
+        raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
+    return open_split(folder, "given")

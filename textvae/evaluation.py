@@ -1,13 +1,18 @@
 """Evaluation: all measures of a model on a set of sentences, as one flat record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from datasets import Dataset
 
 from textvae.bundle import Bundle
+from textvae.corpus import read_file
 from textvae.doctor import diagnose
-from textvae.measures import MEASURES, Measure, Subject, gather
+from textvae.measures import MEASURES, QUICK, Measure, Subject, gather
+from textvae.run import Run
 
 
 def evaluate(
@@ -42,3 +47,35 @@ def evaluate(
         "findings": diagnosis.findings,
         "advice": diagnosis.advice,
     }
+
+
+def evaluate_run(
+    run: Run, bundle: Bundle, file: str | None = None, samples: int = 500, limit: int | None = None
+) -> dict[str, Any]:
+    """Measure a run on its own test split, or on a file that is cleaned as its corpus was.
+
+    The measures of the test split are kept in the run folder.
+    """
+    with sentences_to_measure(run, bundle, file) as dataset:
+        most = len(dataset) if limit is None else min(limit, len(dataset))
+        record = evaluate(bundle, dataset.select(range(most)), samples, kl_target=run.kl_target, progress=True)
+    if file is None:
+        run.write("measures.json", record)
+    return record
+
+
+@contextmanager
+def sentences_to_measure(run: Run, bundle: Bundle, file: str | None) -> Iterator[Dataset]:
+    """Yield the tokenised sentences."""
+    if file is None:
+        yield run.split("test")
+        return
+    with TemporaryDirectory() as folder:
+        yield read_file(run.settings.data, bundle.tokenizer, file, Path(folder))
+
+
+def quick_look(run: Run, bundle: Bundle) -> dict[str, Any]:
+    """Return the quick measures on the validation split, with the doctor's verdict."""
+    split = run.split("validation")
+    most = min(len(split), run.settings.training.validation_sentences)
+    return evaluate(bundle, split.select(range(most)), measures=QUICK, kl_target=run.kl_target)

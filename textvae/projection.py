@@ -64,7 +64,7 @@ def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, sca
         returns: scalar and (rows,)
     """
     if torch.is_grad_enabled():
-        total, nll = FusedNLL.apply(states, weight, bias, targets, scale)
+        total, nll = FusedNLL.apply(states, weight, bias, targets, scale)  # type: ignore[no-untyped-call]
         return total, nll
     dtype = compute_dtype(states)
     narrow, narrow_bias = weight.to(dtype), bias.to(dtype)

@@ -1,27 +1,38 @@
 """The default recipe's one number that depends on the corpus: the KL target.
 
-target = share x nats a sentence costs ...
+    target = 192 / tokens a sentence, at least 6, at most half a nat a dimension
+
+In words: about 16 nats for sentences of a dozen tokens, from which most words
+come back, and fewer for longer ones, whose latent can only hold their gist: a
+nat costs more there, since the same text has fewer sentences to learn it from.
+The numbers are empirical; docs/recipe.md has the measurements behind them.
 """
 
 from textvae.settings import Settings
 
+TOKEN_NATS = 192.0
+LEAST = 6.0  # nats
+MOST_PER_DIMENSION = 0.5  # nats
+FLOOR_SHARE = 0.25  # of an even share of the target, for the free bits of each dimension
+
 
 def default_kl_target(tokens_per_sentence: float, latent: int) -> float:
-    """Return the KL target in nats for a corpus."""
-    return min(0.5 * latent, 192 / tokens_per_sentence)
+    """Return the KL target in nats for a corpus and a latent size."""
+    return min(MOST_PER_DIMENSION * latent, max(LEAST, TOKEN_NATS / tokens_per_sentence))
 
 
 def resolved(settings: Settings, tokens_per_sentence: float) -> Settings:
     """Return the settings with every `auto` that depends on the corpus worked out."""
     latent = settings.model.latent_dim
-    target = default_kl_target(tokens_per_sentence, latent)
     techniques = dict(settings.objective.techniques)
+    target = default_kl_target(tokens_per_sentence, latent)
     if "target_kl" in techniques:
         if techniques["target_kl"].nats == "auto":
             techniques["target_kl"] = techniques["target_kl"].model_copy(update={"nats": round(target, 2)})
         target = techniques["target_kl"].nats
     if "free_bits" in techniques and techniques["free_bits"].floor == "auto":
-        share = 0.25 * target / (latent if techniques["free_bits"].scope == "dimension" else 1)
-        techniques["free_bits"] = techniques["free_bits"].model_copy(update={"floor": round(share, 4)})
+        parts = latent if techniques["free_bits"].scope == "dimension" else 1
+        floor = round(FLOOR_SHARE * target / parts, 4)
+        techniques["free_bits"] = techniques["free_bits"].model_copy(update={"floor": floor})
     objective = settings.objective.model_copy(update={"techniques": techniques})
     return settings.model_copy(update={"objective": objective})

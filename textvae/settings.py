@@ -28,7 +28,7 @@ class ModelSettings(StrictSettings):
     encoder: Annotated[Part, part_of(lambda: ENCODERS, "model.encoder")] = Field({}, validate_default=True)
     posterior: Annotated[Part, part_of(lambda: POSTERIORS, "model.posterior")] = Field({}, validate_default=True)
     prior: Annotated[Part, part_of(lambda: PRIORS, "model.prior")] = Field({}, validate_default=True)
-    conditioning: list[str] = ["initial_state", "every_step"]
+    conditioning: tuple[str, ...] = ("initial_state", "every_step", "output")
     decoder: Annotated[Part, part_of(lambda: DECODERS, "model.decoder")] = Field({}, validate_default=True)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from textvae.conditioning import Signals
 from textvae.decoders.base import Decoder
 from textvae.decoders.recurrent_cache import RecurrentCache
-from textvae.encoders.recurrent import CELLS
+from textvae.encoders.recurrent import CELLS, initialise
 from textvae.parts import PartSettings
 
 
@@ -21,7 +21,7 @@ class RecurrentDecoderSettings(PartSettings):
     embedding: int = Field(256, gt=0)
     hidden: int = Field(256, gt=0)
     layers: int = Field(1, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1, description="on the embeddings and on the states before the projection")
+    dropout: float = Field(0.2, ge=0, lt=1, description="on the embeddings and on the states before the projection")
     tie: bool = Field(True, description="project with the embedding's own weights")
 
 
@@ -39,16 +39,17 @@ class RecurrentDecoder(Decoder):
             "initial_state": (2 if self.is_lstm else 1, settings.layers, settings.hidden),
             "every_step": (latent,),
             "embedding": (settings.embedding,),
-            "output": (out,),
+            "output": (settings.hidden,),
         }
         beside = latent if "every_step" in heard else 0
         self.embed = nn.Embedding(vocab, settings.embedding)
-        nn.init.normal_(self.embed.weight, std=settings.embedding**-0.5)
+        nn.init.normal_(self.embed.weight, std=0.05)
         self.dropout = nn.Dropout(settings.dropout)
         self.cells = CELLS[settings.kind](
             settings.embedding + beside, settings.hidden, settings.layers, batch_first=True
         )
-        self.bridge = nn.Identity() if settings.hidden == out else nn.Linear(settings.hidden, out)
+        initialise(self.cells)
+        self.bridge = nn.Linear(settings.hidden, out) if settings.tie else nn.Identity()
         self.projection = None if settings.tie else nn.Linear(out, vocab, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab))
 
@@ -79,8 +80,10 @@ class RecurrentDecoder(Decoder):
             states, end = self.run(inputs, start)
         if cache is not None:
             cache.advance(end, input_ids.shape[1])
-        states = self.bridge(self.dropout(states))
-        return states + signals["output"].unsqueeze(1) if "output" in signals else states
+        if "output" in signals:
+            states = states + signals["output"].unsqueeze(1)
+        projected: Tensor = self.bridge(self.dropout(states))
+        return projected
 
     def inputs(self, input_ids: Tensor, signals: Signals) -> Tensor:
         """Return the embeddings with what of z belongs in or beside them."""

@@ -39,12 +39,15 @@ class RecurrentEncoder(Encoder):
         self.is_bidirectional = settings.bidirectional
         self.hidden = settings.hidden * (2 if settings.bidirectional else 1)
         self.embed = nn.Embedding(vocab, settings.embedding)
+        nn.init.normal_(self.embed.weight, std=0.1)
         self.dropout = nn.Dropout(settings.dropout)
         inputs = [settings.embedding] + [self.hidden] * (settings.layers - 1)
         self.forwards = nn.ModuleList(cell(size, settings.hidden, batch_first=True) for size in inputs)
         self.backwards = nn.ModuleList(
             cell(size, settings.hidden, batch_first=True) for size in inputs if settings.bidirectional
         )
+        for layer in [*self.forwards, *self.backwards]:
+            initialise(layer)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the last layer's states, (batch, length, hidden)."""
@@ -59,6 +62,21 @@ class RecurrentEncoder(Encoder):
             back, _ = self.backwards[layer](take(states, mirror))
             states = torch.cat([ahead, take(back, mirror)], dim=-1)
         return states
+
+
+@torch.no_grad()
+def initialise(cells: nn.Module) -> None:
+    """Orthogonal recurrences, and forget gates that are open (Jozefowicz et al. 2015): gradients live longer."""
+    assert isinstance(cells, nn.RNNBase)
+    for name, weight in cells.named_parameters():
+        if "bias" in name:
+            weight.zero_()
+            if isinstance(cells, nn.LSTM) and "bias_ih" in name:
+                weight[cells.hidden_size : 2 * cells.hidden_size] = 1
+        elif "weight_hh" in name:
+            nn.init.orthogonal_(weight)
+        else:
+            nn.init.xavier_uniform_(weight)
 
 
 def within_length_mirror(mask: Tensor) -> Tensor:

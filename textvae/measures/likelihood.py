@@ -50,7 +50,7 @@ def sentence_nll(bundle: Bundle, subject: Subject) -> Tensor:
     with torch.random.fork_rng(), torch.no_grad(), bar:
         torch.manual_seed(subject.seed)
         for places, batch in batches(bundle, subject.dataset, BATCH_TOKENS):
-            nll[places] = batch_nll(bundle, batch, subject.samples).cpu()
+            nll[places] = batch_nll(bundle, batch, subject.samples).float().cpu()
             bar.update(len(places))
     return nll
 

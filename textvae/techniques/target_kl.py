@@ -2,11 +2,11 @@
 
 We want the best reconstruction at a given rate: minimise the distortion subject
 to KL = target. The weight is the multiplier of that constraint, found while
-training by a proportional-integral controller on log(weight): too much KL
-raises it, too little lowers it (the multiplier as in Pelsmaeker & Aziz 2020,
-arXiv:1904.08194; the controller as in ControlVAE, Shao et al. 2020,
-arXiv:2004.05988, but multiplicative, so that it needs no scale). While the
-latent carries nothing the weight falls towards zero: it cannot collapse.
+training by an integral controller on log(weight): too much KL raises it, too
+little lowers it (the multiplier as in Pelsmaeker & Aziz 2020, arXiv:1904.08194;
+a controller as in ControlVAE, Shao et al. 2020, arXiv:2004.05988, but
+multiplicative, so that it needs no scale). While the latent carries nothing the
+weight falls towards its least: it cannot collapse.
 """
 
 import math
@@ -26,8 +26,10 @@ class TargetKLSettings(PartSettings):
     nats: float | Literal["auto"] = Field(
         "auto", description="KL per sentence; auto: from the corpus (see docs/recipe.md)"
     )
-    gain: float = Field(0.01, gt=0, description="change of log weight per step and unit of relative error")
-    least: float = Field(1e-3, gt=0, description="smallest weight")
+    gain: float = Field(0.02, gt=0, description="most change of log weight in a step")
+    width: float = Field(0.25, gt=0, description="relative error from which the change is the most")
+    warmup: float = Field(0.2, ge=0, le=1, description="share of the run in which the price rises from zero")
+    least: float = Field(0.02, gt=0, description="smallest weight")
     most: float = Field(4.0, gt=0, description="largest weight")
 
 
@@ -40,8 +42,7 @@ class TargetKL(Technique):
         super().__init__(settings, facts)
         assert settings.nats != "auto", "the launcher works the target out first"
         self.target = float(settings.nats)
-        self.log_weight = math.log(settings.least) / 2
-        self.error = 0.0
+        self.log_weight = 0.0
 
     @property
     def kl_target(self) -> float:
@@ -51,26 +52,19 @@ class TargetKL(Technique):
     def watch(self, kl: Tensor, progress: Progress) -> None:
         """Move the weight by this batch's error."""
         error = float(kl.sum(1).mean()) / self.target - 1
-        self.error = max(-1.0, min(1.0, error))
-        self.log_weight = self.bounded(self.log_weight + self.settings.gain * self.error)
+        push = max(-1.0, min(1.0, error / self.settings.width))
+        moved = self.log_weight + self.settings.gain * push
+        self.log_weight = max(math.log(self.settings.least), min(math.log(self.settings.most), moved))
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
-        """Return the KL times the weight."""
-        return kl * self.weight
-
-    @property
-    def weight(self) -> float:
-        """What a nat of KL costs now: the integral part and, for damping, the last error."""
-        return math.exp(self.bounded(self.log_weight + self.error))
-
-    def bounded(self, log_weight: float) -> float:
-        """Keep the weight between its least and most."""
-        return max(math.log(self.settings.least), min(math.log(self.settings.most), log_weight))
+        """Return the KL times its weight."""
+        rise = min(1.0, progress.fraction / self.settings.warmup) if self.settings.warmup else 1.0
+        return kl * rise * math.exp(self.log_weight)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the controller's state."""
-        return {"log_weight": self.log_weight, "error": self.error}
+        return {"log_weight": self.log_weight}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it over."""
-        self.log_weight, self.error = state["log_weight"], state["error"]
+        self.log_weight = state["log_weight"]

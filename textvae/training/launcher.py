@@ -205,7 +205,7 @@ def build_model(settings: Settings, tokenizer: Any) -> TextVAEModel:
             writer=parts.decoder.model_dump(),
             posterior=parts.posterior.model_dump(),
             prior=parts.prior.model_dump(),
-            conditioning=parts.conditioning,
+            conditioning=list(parts.conditioning),
         )
     )
 

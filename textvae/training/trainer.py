@@ -102,10 +102,12 @@ class VAETrainer(Trainer):
         if self.optimizer is None:
             rate = self.settings.learning_rate
             rates = {"encoder": self.settings.encoder_learning_rate or rate, "decoder": rate}
-            groups = [{"params": list(side), "lr": rates[name]} for name, side in sides(self.bundle.model).items()]
-            self.optimizer = torch.optim.AdamW(
-                groups, betas=self.settings.betas, weight_decay=self.settings.weight_decay, fused=True
-            )
+            groups = [
+                {"params": part, "lr": rates[name], "weight_decay": decay}
+                for name, side in sides(self.bundle.model).items()
+                for part, decay in decayed(side, self.settings.weight_decay)
+            ]
+            self.optimizer = torch.optim.AdamW(groups, betas=self.settings.betas, fused=True)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LambdaLR:
@@ -202,3 +204,8 @@ def sides(model: Any) -> dict[str, list[Tensor]]:
     encoder = [*model.encoder.parameters(), *model.posterior.parameters()]
     known = {id(parameter) for parameter in encoder}
     return {"encoder": encoder, "decoder": [p for p in model.parameters() if id(p) not in known]}
+
+
+def decayed(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:
+    """Return the matrices with their weight decay, and the rest with none."""
+    return [([p for p in side if p.ndim > 1], decay), ([p for p in side if p.ndim <= 1], 0.0)]

@@ -1,0 +1,39 @@
+# make demo   train the quick start, measure it, use it (about six minutes after the installation)
+# make test   format, lint, types and tests
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := runs/demo
+
+.PHONY: demo test clean
+
+demo: .venv/ready
+	$(BIN)/textvae train --config configs/quickstart.yaml --output $(RUN) --overwrite
+	@echo "\nEvaluation on 500 test sentences, IW-NLL with 50 samples:\n"
+	@$(BIN)/textvae evaluate $(RUN) --samples 50 --limit 500
+	@echo "\nTen sentences from the prior (textvae generate $(RUN)):\n"
+	@$(BIN)/textvae generate $(RUN) -n 10
+	@echo "\nFive test sentences and their reconstructions (textvae reconstruct $(RUN)):\n"
+	@$(BIN)/textvae reconstruct $(RUN)
+	@echo "\nCompletions (textvae complete $(RUN) \"a man\"):\n"
+	@$(BIN)/textvae complete $(RUN) "a man" -n 3
+	@$(BIN)/textvae complete $(RUN) "two dogs are" -n 3
+	@echo "\nFrom one sentence to another (textvae interpolate $(RUN) ...):\n"
+	@$(BIN)/textvae interpolate $(RUN) "a man riding a wave on a surfboard." "a plate of food on a table." --steps 7
+	@echo "\nThe run folder is $(RUN): the model, its card (README.md), its settings and its measures."
+
+test: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# The installation: once, and again only when what is to be installed has changed.
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "textvae needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say make PYTHON=python3.12, for instance.")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv runs dist .pytest_cache .mypy_cache .ruff_cache

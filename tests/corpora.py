@@ -1,0 +1,54 @@
+"""Small corpora for tests: sentences in files of every kind, and what `prepare` makes of them."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from textvae.corpus import DataSettings, open_split, prepare
+from textvae.sources import find_splits
+from textvae.tokenization import TokenizerSettings, build_tokenizer
+
+ANIMALS = ["cat", "dog", "bird", "old horse", "small grey mouse"]
+SENTENCES = [f"the {animal} number {n} sleeps" for n in range(4) for animal in ANIMALS]
+TRICKY = ["a 👩‍👩‍👧 at “home”", "שלום עולם, 42", "مرحبا بالعالم", "naïve café – déjà vu", "tabs, 'quotes' and \\n"]
+LINES = "\n".join(SENTENCES) + "\n"
+
+
+def write(file: Path, content: str | bytes) -> str:
+    """Write a file, its folder too; gzip it where its name says so."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    file.write_bytes(gzip.compress(data) if file.suffix == ".gz" else data)
+    return str(file)
+
+
+def write_table(file: Path, sentences: list[str], **columns: list) -> str:
+    """Write sentences, and further columns, as the kind of table the file's name says."""
+    rows = [dict(zip(["text", *columns], row, strict=True)) for row in zip(sentences, *columns.values(), strict=True)]
+    kind = file.suffixes[0]
+    if kind == ".parquet":
+        pa.parquet.write_table(pa.Table.from_pylist(rows), file)
+        return str(file)
+    if kind == ".jsonl":
+        return write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    if kind == ".json":
+        return write(file, json.dumps(rows))
+    sign = "\t" if kind == ".tsv" else ","
+    lines = [sign.join(rows[0]), *(sign.join(f'"{value}"' for value in row.values()) for row in rows)]
+    return write(file, "\n".join(lines) + "\n")
+
+
+def texts(corpus: str, split: str = "train") -> list[str]:
+    """Return a source's raw texts."""
+    return [row["text"] for row in find_splits(corpus, "text")[split]()]
+
+
+def prepared(folder: Path, corpus: str | None, kind: str = "byte", seed: int = 1, given=None, **settings):
+    """Prepare a corpus in `folder`; return its counts and its splits."""
+    data = DataSettings(corpus=corpus, **settings)
+    wanted = TokenizerSettings(kind=kind, min_frequency=1)
+    _, counts = prepare(data, seed, folder, lambda sentences: build_tokenizer(wanted, sentences), given)
+    return counts, {split: open_split(folder, split) for split in ("train", "validation", "test")}

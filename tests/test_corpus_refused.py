@@ -1,0 +1,89 @@
+"""Corpora that are refused: too poor to learn from, or without the columns that are named."""
+
+import re
+
+import pytest
+from corpora import LINES, SENTENCES, prepared, write, write_table
+
+from textvae.errors import ConfigError, DataError
+
+
+def refused(tmp_path, corpus, words, **settings):
+    with pytest.raises(DataError, match=re.escape(words)):
+        prepared(tmp_path / "out", corpus, **settings)
+
+
+def test_no_corpus_at_all_is_refused_with_two_ways_to_name_one(tmp_path):
+    """What to type is in the message."""
+    refused(tmp_path, None, "no corpus is named. Give a file, a folder or a name: textvae train my.txt, or: textvae")
+
+
+@pytest.mark.parametrize("content", [" \n\t\n\n", "\n", "\u3000\n\u00a0\n"])
+def test_a_file_of_blanks_is_refused(tmp_path, content):
+    """Nothing is left after cleaning."""
+    refused(tmp_path, write(tmp_path / "a.txt", content), "a.txt: no sentence is left after cleaning; are there only")
+
+
+def test_a_table_of_a_head_alone_is_refused(tmp_path):
+    """A table without rows has no sentence."""
+    refused(tmp_path, write(tmp_path / "a.csv", "text,label\n"), "a.csv: no sentence is left after cleaning")
+
+
+def test_one_sentence_is_refused(tmp_path):
+    """There is no corpus of one."""
+    refused(tmp_path, write(tmp_path / "a.txt", "all alone\n"), "a.txt: only 1 sentence to train on; at least 8")
+
+
+def test_seven_sentences_are_refused_and_eight_are_not(tmp_path):
+    """The bound is where the message says."""
+    refused(tmp_path, write(tmp_path / "a.txt", "\n".join(SENTENCES[:7])), "only 7 sentences to train on; at least 8")
+    prepared(tmp_path / "out", write(tmp_path / "a.txt", "\n".join(SENTENCES[:8])))
+
+
+def test_a_corpus_of_one_sentence_repeated_is_refused(tmp_path):
+    """Folding may make them so."""
+    corpus = write(tmp_path / "a.txt", "same  again\nsame again\n" * 10)
+    refused(tmp_path, corpus, "a.txt: all 20 sentences are the same ('same again'); there is nothing to learn.")
+
+
+def test_a_held_out_split_with_nothing_left_is_refused(tmp_path):
+    """An empty validation split would end the run much later, in other words."""
+    write(tmp_path / "in" / "train.txt", LINES)
+    write(tmp_path / "in" / "valid.txt", "\n \n")
+    refused(tmp_path, str(tmp_path / "in"), "validation")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_a_missing_text_column_is_refused_with_those_that_exist(tmp_path, name):
+    """The setting that mends it is named."""
+    corpus = write_table(tmp_path / name, SENTENCES, label=SENTENCES)
+    words = "there is no column 'body'; there are text, label. Set data.text_column."
+    refused(tmp_path, corpus, words, text_column="body")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_a_column_that_is_no_text_is_refused(tmp_path, name):
+    """The row and the value are shown."""
+    corpus = write_table(tmp_path / name, SENTENCES, stars=list(range(1, 21)))
+    refused(tmp_path, corpus, "row 1: column 'stars' holds 1, not text. Set data.text_column.", text_column="stars")
+
+
+def test_a_missing_label_column_is_refused_with_those_that_exist(tmp_path):
+    """The setting that mends it is named."""
+    corpus = write_table(tmp_path / "a.csv", SENTENCES, label=SENTENCES)
+    words = "there is no column 'lable'; there are text, label. Set data.label_columns."
+    refused(tmp_path, corpus, words, label_columns=["lable"])
+
+
+@pytest.mark.parametrize("column", ["text", "length", "words", "bytes", "input_ids"])
+def test_a_label_named_like_a_column_of_ours_is_refused(tmp_path, column):
+    """They would stand in one place; the error is ours, not the table library's."""
+    columns = {} if column == "text" else {column: SENTENCES}
+    corpus = write_table(tmp_path / "a.jsonl", SENTENCES, **columns)
+    with pytest.raises((ConfigError, DataError), match=column):
+        prepared(tmp_path / "out", corpus, label_columns=[column])
+
+
+def test_text_has_no_other_column(tmp_path):
+    """A label cannot come out of a text file."""
+    refused(tmp_path, write(tmp_path / "a.txt", LINES), "there is no column 'label'; there are", label_columns=["label"])

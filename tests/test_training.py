@@ -1,0 +1,141 @@
+"""Training: what a run leaves, that it is repeatable, and that it can be interrupted anywhere."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import textvae
+from tests.tiny_run import SENTENCES, train_tiny, write_corpus
+from textvae.errors import CheckpointError, ConfigError, OutputError, TrainingError
+
+ARGUMENTS = [
+    "data.held_out=0.1",
+    "tokenizer.vocab_size=320",
+    "model.latent_dim=4",
+    "model.encoder.embedding=16",
+    "model.encoder.hidden=24",
+    "model.decoder.embedding=16",
+    "model.decoder.hidden=24",
+    "training.batch_tokens=64",
+    "training.warmup_steps=2",
+    "training.evaluations=12",
+    "training.trackers=[]",
+    "objective.techniques.word_dropout.rate=0.2",
+]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model.safetensors")
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def test_a_run_folder_holds_what_transformers_reads_and_no_pickle(tiny_run):
+    """Model, tokenizer, settings, card; no checkpoint, no staging folder, nothing pickled."""
+    names = {path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()}
+    assert {"config.json", "model.safetensors", "generation_config.json", "tokenizer.json"} <= names
+    assert {"settings.yaml", "training.json", "README.md", "corpus/train.arrow", "corpus/counts.json"} <= names
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
+    assert not list(tiny_run.glob("checkpoint-*"))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_run, tmp_path):
+    """A run bounded by steps is repeatable on the CPU."""
+    train_tiny(tmp_path / "again")
+    assert_same_weights(tiny_run, tmp_path / "again")
+    train_tiny(tmp_path / "other", training={"seed": 2})
+    assert not torch.equal(weights(tiny_run)["decoder.bias"], weights(tmp_path / "other")["decoder.bias"])
+
+
+@pytest.mark.parametrize("seconds_after_first_checkpoint", [0.0, 0.35])
+def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(tmp_path, seconds_after_first_checkpoint):
+    """SIGKILL, then --resume: data order, noise, word dropout, optimizer and controller all go on where they were."""
+    corpus = write_corpus(tmp_path)
+    command = [sys.executable, "-m", "textvae", "train", str(corpus), *ARGUMENTS, "training.epochs=6", "--device", "cpu"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+    subprocess.run([*command, "--output", str(tmp_path / "straight")], check=True, **quiet)
+    process = subprocess.Popen([*command, "--output", str(tmp_path / "killed")], **quiet)
+    while not list((tmp_path / "killed").glob("checkpoint-*")) and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(seconds_after_first_checkpoint)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "model.safetensors").exists(), "it had finished before it was killed"
+    resume = [sys.executable, "-m", "textvae", "train", "--output", str(tmp_path / "killed"), "--resume", "--device", "cpu"]
+    subprocess.run(resume, check=True, **quiet)
+    assert_same_weights(tmp_path / "straight", tmp_path / "killed")
+
+
+def test_a_run_bounded_by_minutes_ends_in_time_and_keeps_its_schedule(tmp_path):
+    """The clock decides; the learning rate has come down to nothing by then."""
+    train_tiny(tmp_path / "run", training={"steps": None, "max_minutes": 0.05})
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert 3.0 <= record["seconds"] < 8.0
+    rates = [entry["learning_rate"] for entry in record["history"] if "learning_rate" in entry]
+    assert rates[-1] < 0.02 * max(rates)
+
+
+def test_an_open_ended_run_stops_by_itself(tmp_path):
+    """Once the validation ELBO no longer improves the run cools down and ends."""
+    train_tiny(
+        tmp_path / "run",
+        training={"steps": None, "patience": 1, "evaluate_steps": 4, "learning_rate": 0.05, "validation_sentences": 4},
+    )
+    assert json.loads((tmp_path / "run" / "training.json").read_text())["steps"] > 0
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_with_its_step(tmp_path):
+    """The message says where, and what to lower."""
+    with pytest.raises(TrainingError, match=r"not a number at step \d+.*Lower training\.learning_rate"):
+        train_tiny(tmp_path / "run", training={"learning_rate": 1e30, "max_grad_norm": 0})
+
+
+def test_a_run_is_never_overwritten_silently(tiny_run):
+    """The mend is named; the run stays."""
+    with pytest.raises(OutputError, match=r"holds a run already.*--overwrite"):
+        train_tiny(tiny_run)
+    assert (tiny_run / "model.safetensors").exists()
+
+
+def test_a_refused_corpus_leaves_nothing_behind(tmp_path):
+    """Neither the run folder nor the one it is prepared in."""
+    with pytest.raises(textvae.TextVAEError):
+        textvae.train(["only one"], output=tmp_path / "run", device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resume_keeps_the_settings_and_needs_a_run(tiny_run, tmp_path):
+    """New settings are refused; so is a run that is not there; a finished run is just loaded."""
+    with pytest.raises(ConfigError, match="keeps its corpus and settings"):
+        textvae.train(output=tiny_run, resume=True, device="cpu", training={"steps": 99})
+    with pytest.raises(CheckpointError, match="no run to resume"):
+        textvae.train(output=tmp_path / "nothing", resume=True, device="cpu")
+    assert textvae.train(output=tiny_run, resume=True, device="cpu").latent_dim == 4
+
+
+def test_init_starts_from_a_trained_model_with_its_tokenizer(tiny_run, tmp_path):
+    """Same tokens, and weights that are near the start's after one small step."""
+    sentences = [sentence.replace("man", "cat") for sentence in SENTENCES]
+    training = {"steps": 1, "learning_rate": 1e-6, "trackers": []}
+    vae = textvae.train(sentences, output=tmp_path / "run", device="cpu", init=tiny_run, training=training)
+    assert vae.tokenizer.get_vocab() == textvae.TextVAE.from_pretrained(tiny_run).tokenizer.get_vocab()
+    torch.testing.assert_close(weights(tmp_path / "run"), weights(tiny_run), atol=1e-4, rtol=0)
+
+
+def test_accumulation_weighs_sentences_not_batches(tmp_path):
+    """Two small batches a step give the gradient of one large one, whatever their sizes."""
+    vae = train_tiny(tmp_path / "run", training={"accumulate": 2, "steps": 4})
+    assert vae.latent_dim == 4

@@ -1,0 +1,32 @@
+"""A tiny corpus and a tiny run, trained once and shared by the tests that need one."""
+
+from pathlib import Path
+from typing import Any
+
+import textvae
+
+SUBJECTS = ("a man", "a woman", "the dog", "two boys", "an old horse")
+VERBS = ("rides", "sees", "holds", "likes")
+OBJECTS = ("a wave", "the red ball", "a bike", "his hat", "the green tree")
+SENTENCES = [f"{subject} {verb} {thing}." for subject in SUBJECTS for verb in VERBS for thing in OBJECTS]
+
+SMALL = {"kind": "lstm", "embedding": 16, "hidden": 24}
+SETTINGS: dict[str, Any] = {
+    "data": {"held_out": 0.1},
+    "tokenizer": {"vocab_size": 320},
+    "model": {"latent_dim": 4, "encoder": SMALL, "decoder": SMALL},
+    "training": {"steps": 12, "batch_tokens": 64, "warmup_steps": 2, "evaluations": 2, "trackers": [], "logging_steps": 3},
+}
+
+
+def write_corpus(folder: Path) -> Path:
+    """Write the sentences to a text file."""
+    file = folder / "corpus.txt"
+    file.write_text("\n".join(SENTENCES) + "\n", encoding="utf-8")
+    return file
+
+
+def train_tiny(folder: Path, **changes: Any) -> textvae.TextVAE:
+    """Train for a dozen steps on the CPU; `changes` are laid over the settings, section by section."""
+    settings = {name: {**section, **changes.pop(name, {})} for name, section in SETTINGS.items()}
+    return textvae.train(SENTENCES, output=folder, device="cpu", **settings, **changes)

@@ -1,0 +1,132 @@
+"""The command line: `textvae VERB`. Arguments only; every verb is a few lines of `textvae.commands`.
+
+Nothing heavy is imported before the arguments are understood.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from textvae import __version__
+from textvae.errors import TextVAEError
+
+WRONG_INPUT = 2  # the exit code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    options = parser().parse_args(arguments)
+    from textvae import commands
+
+    try:
+        commands.COMMANDS[options.verb](options)
+    except TextVAEError as error:
+        print(f"textvae {options.verb}: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("\ninterrupted; a training run goes on with --resume", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        sys.stderr.close()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs."""
+    top = argparse.ArgumentParser(prog="textvae", description="Variational autoencoders of text.")
+    top.add_argument("--version", action="version", version=f"textvae {__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    add_train(verbs.add_parser("train", help="train on a corpus"))
+    add_evaluate(verbs.add_parser("evaluate", help="measure a run, with the doctor's verdict"))
+    add_writers(verbs)
+    add_vectors(verbs)
+    for verb, what in (("doctor", "say whether the latent is used, and what to change"), ("info", "say what a run is")):
+        command = verbs.add_parser(verb, help=what)
+        add_run(command)
+    return top
+
+
+def add_run(command: argparse.ArgumentParser) -> None:
+    """Add what every verb on a trained run takes."""
+    command.add_argument("run", metavar="RUN", help="a folder that `textvae train` wrote")
+    command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
+    command.add_argument("--json", action="store_true", help="print one JSON object a line, and nothing else")
+
+
+def add_train(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of `train`."""
+    command.add_argument(
+        "corpus",
+        nargs="?",
+        metavar="CORPUS",
+        help="a .txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not), a folder of them, "
+        "`captions` (bundled), or the name of a data set",
+    )
+    command.add_argument("settings", nargs="*", metavar="section.key=value", help="settings, e.g. training.epochs=3")
+    command.add_argument("--config", metavar="FILE.yaml", help="settings; the default recipe without")
+    command.add_argument("--output", metavar="RUN", default="runs/vae", help="the run folder (default: runs/vae)")
+    command.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    command.add_argument("--overwrite", action="store_true", help="replace the run that stands at --output")
+    command.add_argument("--init", metavar="RUN", help="start from this run's model and tokenizer")
+    command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
+
+
+def add_evaluate(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of `evaluate`."""
+    add_run(command)
+    command.add_argument(
+        "file", nargs="?", metavar="FILE", help="sentences to measure on (default: the run's test split)"
+    )
+    command.add_argument("--samples", type=int, default=500, help="importance samples a sentence (default: 500)")
+    command.add_argument("--limit", type=int, metavar="N", help="measure on the first N sentences")
+
+
+def add_writers(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verbs that write text."""
+    generate = verbs.add_parser("generate", help="write sentences from the prior")
+    add_run(generate)
+    generate.add_argument("-n", type=int, default=10, help="how many (default: 10)")
+    reconstruct = verbs.add_parser("reconstruct", help="encode sentences and write them again")
+    add_run(reconstruct)
+    reconstruct.add_argument(
+        "file", nargs="?", metavar="FILE|-", help="sentences; - is standard input (default: 5 test sentences)"
+    )
+    complete = verbs.add_parser("complete", help="continue a prefix")
+    add_run(complete)
+    complete.add_argument("prefix", metavar="PREFIX")
+    complete.add_argument("-n", type=int, default=5, help="how many (default: 5)")
+    interpolate = verbs.add_parser("interpolate", help="walk from one sentence to another")
+    add_run(interpolate)
+    interpolate.add_argument("first", metavar="ONE")
+    interpolate.add_argument("second", metavar="OTHER")
+    interpolate.add_argument("--steps", type=int, default=7, help="sentences on the way, ends included (default: 7)")
+    interpolate.add_argument("--path", default="linear", help="linear (default) or spherical")
+    for command in (generate, reconstruct, complete, interpolate):
+        add_decoding(command)
+
+
+def add_decoding(command: argparse.ArgumentParser) -> None:
+    """Add the decoding options, named as in transformers' `GenerationConfig`."""
+    group = command.add_argument_group("decoding")
+    group.add_argument("--temperature", type=float)
+    group.add_argument("--top-p", type=float)
+    group.add_argument("--top-k", type=int)
+    group.add_argument("--num-beams", type=int)
+    group.add_argument("--max-new-tokens", type=int)
+    group.add_argument("--seed", type=int, default=0)
+
+
+def add_vectors(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verbs between text and vectors."""
+    encode = verbs.add_parser("encode", help="map sentences to vectors")
+    add_run(encode)
+    encode.add_argument("file", metavar="FILE", help="sentences; - is standard input")
+    encode.add_argument("--output", required=True, metavar="z.npy|z.parquet")
+    decode = verbs.add_parser("decode", help="write sentences from vectors")
+    add_run(decode)
+    decode.add_argument("vectors", metavar="z.npy|z.parquet")
+    add_decoding(decode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""What each verb of the command line does: read the arguments, call the library, print.
+
+Results go to standard output, all else to standard error. With `--json` each
+line of standard output is one JSON object.
+"""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from textvae.errors import ConfigError, DataError, OutputError
+from textvae.run import Run
+from textvae.sources import find_splits, text_lines
+from textvae.vae import TextVAE
+
+SHOWN = 5  # reconstructions, where no file is named
+BLOCK = 1024  # sentences between two prints
+DECODING = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens", "seed")
+
+
+def say(records: Iterable[dict[str, Any]], as_json: bool, shown: Callable[[dict[str, Any]], str]) -> None:
+    """Print records: as JSON, or as `shown` has them."""
+    for record in records:
+        print(json.dumps(record, ensure_ascii=False) if as_json else shown(record), flush=True)
+
+
+def text_of(record: dict[str, Any]) -> str:
+    """Show a record that is one text."""
+    return str(record["text"])
+
+
+def load(options: Namespace) -> TextVAE:
+    """Load the run a command names."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    return TextVAE.from_pretrained(options.run, options.device)
+
+
+def decoding(options: Namespace) -> dict[str, Any]:
+    """Return the decoding options that were given."""
+    return {name: getattr(options, name) for name in DECODING if getattr(options, name) is not None}
+
+
+def positive(value: int, name: str) -> int:
+    """Return a count, or refuse it.
+
+    Raises:
+        ConfigError: it is not positive.
+    """
+    if value < 1:
+        raise ConfigError(f"{name} = {value}: wanted is a number from 1.")
+    return value
+
+
+def read_texts(file: str, run: Run) -> list[str]:
+    """Return the sentences of a file, or of standard input, blank lines left out.
+
+    Raises:
+        DataError: there is none.
+    """
+    if file == "-":
+        lines: Iterator[str] = (line.rstrip("\r\n") for line in sys.stdin)
+    elif Path(file).suffix in (".csv", ".tsv", ".jsonl", ".parquet", ".gz"):
+        column = run.settings.data.text_column
+        lines = (str(row[column]) for row in find_splits(file, column)["train"]())
+    elif not Path(file).is_file():
+        raise DataError(f"{file}: there is no such file.")
+    else:
+        lines = text_lines(Path(file))
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise DataError(f"{file}: holds no sentence.")
+    return texts
+
+
+def train(options: Namespace) -> None:
+    """Train, then say where the run is and how it stands."""
+    from textvae.training.launcher import train as launch
+
+    corpus, settings = options.corpus, list(options.settings)
+    if corpus and "=" in corpus and not Path(corpus).exists():  # the corpus was left out: it is a setting
+        corpus, settings = None, [corpus, *settings]
+    launch(
+        corpus,
+        options.output,
+        options.config,
+        settings,
+        options.resume,
+        options.overwrite,
+        options.init,
+        options.device,
+    )
+    print(f"the run is in {options.output}", file=sys.stderr)
+    print(f"next: textvae evaluate {options.output} --limit 500 --samples 50", file=sys.stderr)
+    print(f"      textvae generate {options.output}", file=sys.stderr)
+
+
+def evaluate(options: Namespace) -> None:
+    """Measure a run on its own test split, or on a file."""
+    from textvae.evaluation import evaluate_run
+    from textvae.report import evaluation_text
+
+    limit = None if options.limit is None else positive(options.limit, "limit")
+    vae = load(options)
+    record = evaluate_run(Run(Path(options.run)), vae.bundle, options.file, positive(options.samples, "samples"), limit)
+    say([record], options.json, evaluation_text)
+
+
+def generate(options: Namespace) -> None:
+    """Write sentences from the prior."""
+    count = positive(options.n, "n")
+    texts = load(options).generate(count, **decoding(options))
+    say(({"text": text} for text in texts), options.json, text_of)
+
+
+def reconstruct(options: Namespace) -> None:
+    """Encode sentences and write them again; without a file, a few of the run's own test split."""
+    vae, run = load(options), Run(Path(options.run))
+    originals = read_texts(options.file, run) if options.file else list(run.split("test")[:SHOWN]["text"])
+    for start in range(0, len(originals), BLOCK):
+        block = originals[start : start + BLOCK]
+        pairs = zip(block, vae.reconstruct(block, **decoding(options)), strict=True)
+        records = ({"original": original, "text": text} for original, text in pairs)
+        say(records, options.json, lambda record: f"{record['original']}\n  → {record['text']}")
+
+
+def complete(options: Namespace) -> None:
+    """Continue a prefix."""
+    texts = load(options).complete(options.prefix, positive(options.n, "n"), **decoding(options))
+    say(({"text": text} for text in texts), options.json, text_of)
+
+
+def interpolate(options: Namespace) -> None:
+    """Walk from one sentence to another."""
+    vae = load(options)
+    texts = vae.interpolate(options.first, options.second, options.steps, options.path, **decoding(options))
+    say(({"step": step, "text": text} for step, text in enumerate(texts)), options.json, text_of)
+
+
+def encode(options: Namespace) -> None:
+    """Write the posterior means of a file's sentences."""
+    from textvae.vectors import check_vector_file, write_vectors
+
+    output = check_vector_file(options.output)
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: there is no folder {output.parent}; make it first.")
+    vae = load(options)
+    texts = read_texts(options.file, Run(Path(options.run)))
+    write_vectors(output, vae.encode(texts, progress=not options.json), texts)
+    record = {"file": str(output), "sentences": len(texts), "latent_dim": vae.latent_dim}
+    say([record], options.json, lambda seen: f"{seen['file']}: {seen['sentences']} vectors of {seen['latent_dim']}")
+
+
+def decode(options: Namespace) -> None:
+    """Write a sentence from each vector."""
+    from textvae.vectors import read_vectors
+
+    vae = load(options)
+    texts = vae.decode(read_vectors(options.vectors), **decoding(options))
+    say(({"text": text} for text in texts), options.json, text_of)
+
+
+def doctor(options: Namespace) -> None:
+    """Judge a run on its validation split."""
+    from textvae.evaluation import quick_look
+    from textvae.report import diagnosis_text
+
+    record = quick_look(Run(Path(options.run)), load(options).bundle)
+    say([record], options.json, diagnosis_text)
+
+
+def info(options: Namespace) -> None:
+    """Say what a run is: its model, corpus and settings."""
+    from textvae.report import info_text, run_record
+
+    record = run_record(Run(Path(options.run)), load(options))
+    say([record], options.json, info_text)
+
+
+COMMANDS: dict[str, Callable[[Namespace], None]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "generate": generate,
+    "reconstruct": reconstruct,
+    "complete": complete,
+    "interpolate": interpolate,
+    "encode": encode,
+    "decode": decode,
+    "doctor": doctor,
+    "info": info,
+}

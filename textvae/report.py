@@ -1,0 +1,78 @@
+"""Reports: records as a person reads them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from textvae import __version__
+from textvae.run import Run
+from textvae.vae import TextVAE
+
+MEASURES = """\
+{sentences:,} sentences, {words_per_sentence:.2f} words each (the end counted)
+
+ELBO                   {elbo:9.2f}  nats a sentence: a lower bound on the log-likelihood
+  reconstruction       {reconstruction:9.2f}  nats to write the sentence, its latent known
+  KL                   {kl:9.2f}  nats the latent carries{target}
+IW-NLL                 {iw_nll:9.2f}  nats a sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f} over sentences)
+  per word             {ppl_word:9.2f}  perplexity
+  per token            {ppl_token:9.2f}  perplexity
+  per byte             {bits_per_byte:9.2f}  bits
+mutual information     {mi_full:9.2f}  nats, of at most {mi_full_cap:.2f}; in batches of 32: {mi_batch32:.2f} of {mi_batch32_cap:.2f}
+active units           {units:>9}
+reconstruction BLEU    {bleu:9.2f}
+another's latent       {shuffled_latent_increase:9.2f}  nats worse: how much the decoder listens
+"""
+
+INFO = """\
+{run}
+  model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder ({conditioning})
+  tokenizer   {tokenizer}, {vocab_size:,} tokens
+  corpus      {corpus}: {train:,} / {validation:,} / {test:,} sentences, {words:.1f} words each
+  trained     {steps:,} steps in {minutes:.1f} minutes
+  textvae     {version}
+"""
+
+
+def evaluation_text(record: Mapping[str, Any]) -> str:
+    """Show the record of `evaluate`."""
+    aim = f"; the target was {record['kl_target']:.2f}" if record["kl_target"] else ""
+    units = f"{record['active_units']}/{record['latent_dim']}"
+    return MEASURES.format(**record, target=aim, units=units) + "\n" + diagnosis_text(record)
+
+
+def diagnosis_text(record: Mapping[str, Any]) -> str:
+    """Show the doctor's verdict, what it rests on, and what to change."""
+    lines = [f"verdict: {record['verdict']}", *(f"  - {text}" for text in record["findings"])]
+    if not record["findings"]:
+        lines.append(
+            f"  the latent is used: {record['active_units']}/{record['latent_dim']} units active, KL {record['kl']:.2f} nats, "
+            f"and another sentence's latent costs {record['shuffled_latent_increase']:.2f} nats"
+        )
+    return "\n".join(lines + [f"  what to change: {text}" for text in record["advice"]])
+
+
+def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
+    """Return what a run is, as one flat record."""
+    settings, counts, history = run.settings, run.counts["tokenized"], run.read("training.json")
+    return {
+        "run": str(run.folder),
+        "parameters": sum(parameter.numel() for parameter in vae.model.parameters()),
+        "encoder": settings.model.encoder.kind,
+        "decoder": settings.model.decoder.kind,
+        "conditioning": ", ".join(settings.model.conditioning),
+        "latent_dim": vae.latent_dim,
+        "tokenizer": settings.tokenizer.kind,
+        "vocab_size": len(vae.tokenizer),
+        "corpus": settings.data.corpus or "sentences given from Python",
+        **{split: counts[split]["sentences"] for split in ("train", "validation", "test")},
+        "words": counts["train"]["words"] / counts["train"]["sentences"],
+        "steps": history.get("steps", 0),
+        "minutes": history.get("seconds", 0.0) / 60,
+        "kl_target": run.kl_target,
+        "version": __version__,
+    }
+
+
+def info_text(record: Mapping[str, Any]) -> str:
+    """Show what a run is."""
+    return INFO.format(**record).rstrip()
