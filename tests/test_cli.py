@@ -154,7 +154,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_wrong_input_gets_one_message_exit_code_2_and_nothing_half_written(tiny_run, tmp_path, capsys, monkeypatch, case):
+def test_wrong_input_gets_one_message_exit_code_2_and_nothing_half_written(
+    tiny_run, tmp_path, capsys, monkeypatch, case
+):
     """No traceback, nothing on standard output, nothing left behind."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "given.txt").write_text("a man.\n")

@@ -1,7 +1,8 @@
 """Duplicates between the splits are counted, and left out where that is wanted."""
 
 import pytest
-from corpora import SENTENCES, prepared, write
+
+from tests.corpora import SENTENCES, prepared, write
 
 LONG = "this one sentence is much longer than the tokens it is allowed to have"
 

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from corpora import LINES, SENTENCES, prepared, write, write_table
 
+from tests.corpora import LINES, SENTENCES, prepared, write, write_table
 from textvae.errors import ConfigError, DataError
 
 
@@ -86,4 +86,6 @@ def test_a_label_named_like_a_column_of_ours_is_refused(tmp_path, column):
 
 def test_text_has_no_other_column(tmp_path):
     """A label cannot come out of a text file."""
-    refused(tmp_path, write(tmp_path / "a.txt", LINES), "there is no column 'label'; there are", label_columns=["label"])
+    refused(
+        tmp_path, write(tmp_path / "a.txt", LINES), "there is no column 'label'; there are", label_columns=["label"]
+    )

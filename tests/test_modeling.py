@@ -31,6 +31,20 @@ def test_the_loss_is_the_negative_elbo(writer):
     torch.testing.assert_close(output.reconstruction + output.kl.sum(1).mean(), output.loss)
 
 
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_training_under_bf16_autocast_stays_near_single_precision(writer, reader):
+    """The loss within a few hundredths, the gradients finite and in the weights' own precision."""
+    model, batch, losses = tiny_model(writer, reader), tiny_batch(), []
+    for is_on in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_on):
+            losses.append(model(**batch).loss)
+    losses[1].backward()
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.05)
+    assert all(weight.grad.isfinite().all() and weight.grad.dtype == torch.float32 for weight in model.parameters())
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_sentence_costs_the_same_in_a_batch_as_alone(writer):
     """Batch mates and the padding they bring change no reconstruction."""

@@ -15,7 +15,7 @@ CHUNK = 8
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Let a handful of rows span several chunks."""
-    monkeypatch.setattr(projection, "CHUNK_ROWS", CHUNK)
+    monkeypatch.setattr(projection, "CHUNK_SCORES", CHUNK * VOCAB)
 
 
 def problem(rows: int, dtype: torch.dtype = torch.float32):
@@ -124,7 +124,18 @@ def test_a_word_that_seems_impossible_costs_what_cross_entropy_says():
     torch.testing.assert_close(token_nll(*given)[1], reference(*given)[1])
 
 
-def test_no_row_at_all_costs_nothing():
+@pytest.mark.parametrize("is_training", [True, False])
+def test_no_row_at_all_costs_nothing(is_training):
     """With gradients as without."""
-    states, weight, bias, targets, scale = problem(0)
-    assert token_nll(states, weight, bias, targets, scale)[0].item() == 0
+    with torch.set_grad_enabled(is_training):
+        total, nll = token_nll(*problem(0))
+    assert total.item() == 0
+    assert nll.shape == (0,)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_the_chunks_cover_every_row_once_and_stay_within_their_size(rows):
+    """In order, the scores of each no more than are wanted at once."""
+    cut = projection.chunks(rows, VOCAB)
+    assert [row for chunk in cut for row in range(rows)[chunk]] == list(range(rows))
+    assert all(len(range(rows)[chunk]) <= CHUNK for chunk in cut)

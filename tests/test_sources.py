@@ -2,8 +2,8 @@
 
 import datasets
 import pytest
-from corpora import LINES, SENTENCES, TRICKY, texts, write, write_table
 
+from tests.corpora import LINES, SENTENCES, TRICKY, texts, write, write_table
 from textvae.data import BUNDLED
 from textvae.sources import SPLIT_NAMES, find_splits
 

@@ -64,7 +64,17 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_run, tmp
 def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(tmp_path, seconds_after_first_checkpoint):
     """SIGKILL, then --resume: data order, noise, word dropout, optimizer and controller all go on where they were."""
     corpus = write_corpus(tmp_path)
-    command = [sys.executable, "-m", "textvae", "train", str(corpus), *ARGUMENTS, "training.epochs=6", "--device", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "textvae",
+        "train",
+        str(corpus),
+        *ARGUMENTS,
+        "training.epochs=6",
+        "--device",
+        "cpu",
+    ]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
     subprocess.run([*command, "--output", str(tmp_path / "straight")], check=True, **quiet)
     process = subprocess.Popen([*command, "--output", str(tmp_path / "killed")], **quiet)
@@ -74,7 +84,17 @@ def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(tmp_path, seco
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "model.safetensors").exists(), "it had finished before it was killed"
-    resume = [sys.executable, "-m", "textvae", "train", "--output", str(tmp_path / "killed"), "--resume", "--device", "cpu"]
+    resume = [
+        sys.executable,
+        "-m",
+        "textvae",
+        "train",
+        "--output",
+        str(tmp_path / "killed"),
+        "--resume",
+        "--device",
+        "cpu",
+    ]
     subprocess.run(resume, check=True, **quiet)
     assert_same_weights(tmp_path / "straight", tmp_path / "killed")
 

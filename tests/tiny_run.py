@@ -15,7 +15,14 @@ SETTINGS: dict[str, Any] = {
     "data": {"held_out": 0.1},
     "tokenizer": {"vocab_size": 320},
     "model": {"latent_dim": 4, "encoder": SMALL, "decoder": SMALL},
-    "training": {"steps": 12, "batch_tokens": 64, "warmup_steps": 2, "evaluations": 2, "trackers": [], "logging_steps": 3},
+    "training": {
+        "steps": 12,
+        "batch_tokens": 64,
+        "warmup_steps": 2,
+        "evaluations": 2,
+        "trackers": [],
+        "logging_steps": 3,
+    },
 }
 
 

@@ -73,7 +73,9 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     check_folder(path)
     transformers_logging.disable_progress_bar()
     try:
-        model, report = TextVAEModel.from_pretrained(path, local_files_only=True, output_loading_info=True)
+        model, report = TextVAEModel.from_pretrained(
+            path, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
         tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
     except SafetensorError as error:
         raise CheckpointError(f"{path / WEIGHTS}: is damaged or cut short ({error}); copy it again.") from error

@@ -44,9 +44,8 @@ class Cleaner:
     def normalized(self, line: str) -> str:
         """Return the line with its white space folded, in the wanted Unicode form and case."""
         settings = self.settings
-        text = " ".join(line.split())
-        if settings.normalize != "none":
-            text = unicodedata.normalize(settings.normalize, text)
+        text = line if settings.normalize == "none" else unicodedata.normalize(settings.normalize, line)
+        text = " ".join(text.split())  # last, since compatibility forms bring blanks
         return text.lower() if settings.lowercase else text
 
     def shorten(self, text: str) -> str:

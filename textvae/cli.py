@@ -15,7 +15,7 @@ WRONG_INPUT = 2  # the exit code
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    options = parser().parse_args(arguments)
+    options = understood(parser(), arguments)
     from textvae import commands
 
     try:
@@ -29,6 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         sys.stderr.close()
     return 0
+
+
+def understood(top: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments; settings of `train` may stand anywhere among its options."""
+    options, rest = top.parse_known_args(arguments)
+    is_setting = [options.verb == "train" and "=" in word and not word.startswith("-") for word in rest]
+    if not all(is_setting):
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.settings = rest
+    return options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,6 +65,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
 
 def add_train(command: argparse.ArgumentParser) -> None:
     """Add the arguments of `train`."""
+    command.usage = "textvae train [CORPUS] [--config FILE.yaml] [--output RUN] [options] [section.key=value ...]"
     command.add_argument(
         "corpus",
         nargs="?",
@@ -62,7 +73,6 @@ def add_train(command: argparse.ArgumentParser) -> None:
         help="a .txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not), a folder of them, "
         "`captions` (bundled), or the name of a data set",
     )
-    command.add_argument("settings", nargs="*", metavar="section.key=value", help="settings, e.g. training.epochs=3")
     command.add_argument("--config", metavar="FILE.yaml", help="settings; the default recipe without")
     command.add_argument("--output", metavar="RUN", default="runs/vae", help="the run folder (default: runs/vae)")
     command.add_argument("--resume", action="store_true", help="go on with an interrupted run")

@@ -20,8 +20,8 @@ class TextVAEConfig(PreTrainedConfig):
     model_type = "textvae"
 
     latent_dim: int = 32
-    vocab_size: int = 8192
-    encoder_vocab_size: int = 8192
+    vocab_size: int = 4096
+    encoder_vocab_size: int = 4096
     bos_token_id: int | None = 1
     eos_token_id: int | None = 2
     pad_token_id: int | None = 0

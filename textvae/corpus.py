@@ -16,17 +16,18 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 from transformers import PreTrainedTokenizerBase
 
 from textvae.cleaning import Cleaner, CleaningSettings
-from textvae.errors import DataError
+from textvae.errors import ConfigError, DataError
 from textvae.sources import Row, Rows, find_splits
 from textvae.tokenization import decode_batch, encode_batch
 
 BLOCK = 5_000  # sentences that travel together
 FEWEST = 8  # sentences a corpus must have
 HELD_OUT = ("validation", "test")
+OUR_COLUMNS = ("text", "input_ids", "length", "words", "bytes")
 
 
 class DataSettings(CleaningSettings):
@@ -38,6 +39,14 @@ class DataSettings(CleaningSettings):
     held_out: float = Field(0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given")
     held_out_most: int = Field(5_000, ge=1, description="but at most this many sentences each")
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
+
+    @field_validator("label_columns")
+    @classmethod
+    def check(cls, names: list[str]) -> list[str]:
+        """Refuse labels that would stand where our own columns do."""
+        for name in set(names) & set(OUR_COLUMNS):
+            raise ConfigError(f"data.label_columns = {names!r} does not fit: {name} is a column of ours; rename yours.")
+        return names
 
 
 def gather(settings: DataSettings, seed: int, folder: Path, given: Mapping[str, Rows] | None = None) -> dict[str, Any]:
@@ -53,8 +62,12 @@ def gather(settings: DataSettings, seed: int, folder: Path, given: Mapping[str, 
             )
         given = find_splits(settings.corpus, settings.text_column)
     folder.mkdir(parents=True, exist_ok=True)
+    given = {split: given[split] for split in ("train", *HELD_OUT) if split in given}
     counts = {split: clean_split(settings, rows, folder / f"{split}.text.arrow") for split, rows in given.items()}
     check_richness(Dataset.from_file(str(folder / "train.text.arrow")), settings.corpus or "the corpus")
+    for split in given:
+        if not counts[split].get("kept"):
+            raise DataError(f"{settings.corpus or 'the corpus'}: no {split} sentence is left after cleaning.")
     hold_out(settings, seed, folder, [split for split in HELD_OUT if split not in given])
     return counts
 
@@ -118,7 +131,7 @@ def hold_out(settings: DataSettings, seed: int, folder: Path, missing: list[str]
         return
     file = folder / "train.text.arrow"
     train = Dataset.from_file(str(file))
-    size = min(max(1, round(settings.held_out * len(train))), settings.held_out_most)
+    size = min(max(1, round(settings.held_out * len(train))), settings.held_out_most, (len(train) - 1) // 2)
     drawn = np.random.default_rng(seed).choice(len(train), size * len(missing), replace=False)
     schema = text_schema(settings.label_columns)
     for split, places in zip(missing, np.split(drawn, len(missing)), strict=True):
@@ -153,11 +166,14 @@ def tokenize(
 
     def rows() -> Iterator[Row]:
         for block in Dataset.from_file(str(source)).iter(BLOCK):
-            for row in token_rows(block, tokenizer, settings.max_tokens, counts):
-                is_leak = bool(held) and hash(row["text"]) in held
-                counts["also_held_out"] += is_leak
-                if not (is_leak and settings.drop_duplicates):
-                    yield row
+            leaks = [bool(held) and hash(text) in held for text in block["text"]]
+            counts["also_held_out"] += sum(leaks)
+            if settings.drop_duplicates:
+                block = {
+                    name: [value for value, is_leak in zip(column, leaks, strict=True) if not is_leak]
+                    for name, column in block.items()
+                }
+            yield from token_rows(block, tokenizer, settings.max_tokens, counts)
 
     numbers = [(name, pa.int32()) for name in ("length", "words", "bytes")]
     extra = pa.schema([("input_ids", pa.list_(pa.int32())), *numbers])
@@ -176,6 +192,9 @@ def token_rows(
             counts["truncated"] += 1
             ids = ids[:most]
             row["text"] = decode_batch(tokenizer, [ids])[0]
+            while row["text"].endswith("\ufffd") and len(ids) > 1:  # bytes of a letter that was cut through
+                ids = ids[:-1]
+                row["text"] = decode_batch(tokenizer, [ids])[0]
         measures = {"length": len(ids), "words": len(row["text"].split()), "bytes": len(row["text"].encode())}
         counts.update(sentences=1, tokens=len(ids) + 1, words=measures["words"])
         yield {**row, "input_ids": ids, **measures}
@@ -200,6 +219,12 @@ def write_arrow(rows: Iterable[Row], file: Path, schema: pa.Schema) -> None:
 def open_split(folder: Path, split: str) -> Dataset:
     """Return a tokenised split, memory-mapped."""
     return Dataset.from_file(str(folder / f"{split}.arrow"))
+
+
+def column(dataset: Dataset, name: str) -> NDArray[Any]:
+    """Return a column of numbers as an array, without a Python object for each."""
+    array: NDArray[Any] = dataset.select_columns([name]).with_format("numpy")[:][name]
+    return array
 
 
 def sentences_of(folder: Path) -> Iterator[str]:

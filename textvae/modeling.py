@@ -135,10 +135,11 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             posterior = self.encode(encoder_input_ids, encoder_attention_mask)
             latent = posterior.sample()
             output.kl, output.mean, output.logvar = self.prior.kl(posterior), posterior.mean, posterior.logvar
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
         if use_cache and past_key_values is None:
             past_key_values = self.decoder.new_cache()
+        if attention_mask is None:  # `generate` leaves out one that is all ones
+            read = 0 if past_key_values is None else self.decoder.tokens_read(past_key_values)
+            attention_mask = input_ids.new_ones(len(input_ids), read + input_ids.shape[1])
         states = self.decoder(input_ids, attention_mask, self.signals(latent), past_key_values)
         output.latent, output.past_key_values = latent, past_key_values
         if labels is None:

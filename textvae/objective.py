@@ -1,6 +1,6 @@
 """The objective: the ELBO, and the terms a technique may shape.
 
-    loss = reconstruction + shaped KL        (nats, averaged over sentences)
+    loss = reconstruction + shaped KL + penalties        (nats, averaged over sentences)
 
 The reconstruction is -log p(x | z) with one z from q(z | x); without techniques
 the loss is the negative ELBO (Kingma & Welling 2014, arXiv:1312.6114).
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_serializer, field_validator
 from torch import Tensor, nn
 
 from textvae.batching import Batch
@@ -18,11 +18,11 @@ from textvae.errors import ConfigError
 from textvae.parts import PartSettings, StrictSettings, checked, choose
 from textvae.techniques import TECHNIQUES, Facts, Progress, Technique
 
-DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "free_bits": {}}
+DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
 
 class ObjectiveSettings(StrictSettings):
-    """The techniques, by name, each with its settings; `off` takes a default one out."""
+    """The techniques beside the default ones, by name, each with its settings; `off` takes a default one out."""
 
     techniques: dict[str, Any] = Field(DEFAULT_TECHNIQUES, validate_default=True)
 
@@ -34,8 +34,15 @@ class ObjectiveSettings(StrictSettings):
             raise ConfigError(f"objective.techniques = {given!r} does not fit: name each technique with its settings.")
         for name in given:
             choose(TECHNIQUES, name, "objective.techniques")
-        wanted = {name: given[name] for name in TECHNIQUES if name in given and given[name] not in ("off", False)}
+        entries = {**DEFAULT_TECHNIQUES, **given}
+        wanted = {name: entries[name] for name in TECHNIQUES if entries.get(name, "off") not in ("off", False)}
         return {name: technique_settings(name, entry) for name, entry in wanted.items()}
+
+    @field_serializer("techniques")
+    def write(self, techniques: dict[str, PartSettings]) -> dict[str, Any]:
+        """Write a default one that was taken out as `off`, so that it stays out when read back."""
+        out = {name: "off" for name in DEFAULT_TECHNIQUES if name not in techniques}
+        return {**{name: entry.model_dump() for name, entry in techniques.items()}, **out}
 
 
 def technique_settings(name: str, given: Any) -> PartSettings:
@@ -83,8 +90,9 @@ class Objective:
         for technique in hooks:
             shaped = technique.shape_kl(shaped, progress)
         paid = shaped.sum(1).mean()
+        penalty = sum(technique.penalty(output.mean, output.logvar, progress) for technique in hooks)
         return Terms(
-            loss=output.reconstruction + paid,
+            loss=output.reconstruction + paid + penalty,
             reconstruction=output.reconstruction.detach(),
             kl=output.kl.detach().sum(1).mean(),
             paid_kl=paid.detach(),

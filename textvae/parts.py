@@ -59,6 +59,8 @@ def checked(settings: type[S], given: Mapping[str, Any], path: str = "") -> S:
     except ValidationError as error:
         first = error.errors()[0]
         keys = [str(key) for key in first["loc"]]
+        if first["type"] != "extra_forbidden":
+            keys = keys_of(settings, keys)
         name = ".".join(filter(None, [path, *keys]))
         if first["type"] == "extra_forbidden":
             known = fields_at(settings, keys[:-1])
@@ -67,11 +69,24 @@ def checked(settings: type[S], given: Mapping[str, Any], path: str = "") -> S:
         raise ConfigError(f"{name} = {first['input']!r} does not fit: {first['msg']}.") from None
 
 
+def keys_of(settings: type[BaseModel], keys: list[str]) -> list[str]:
+    """Return the keys the user wrote, without the branches of a union that pydantic hangs on them."""
+    kept: list[str] = []
+    inner: Any = settings
+    for key in keys:
+        is_field = isinstance(inner, type) and issubclass(inner, BaseModel) and key in inner.model_fields
+        if is_field or key.isdigit():
+            kept.append(key)
+            inner = inner.model_fields[key].annotation if is_field else None
+    return kept
+
+
 def fields_at(settings: type[BaseModel], keys: list[str]) -> list[str]:
     """Return the field names of the nested settings under `keys`."""
     for key in keys:
         inner = settings.model_fields[key].annotation
-        assert isinstance(inner, type) and issubclass(inner, BaseModel)
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
         settings = inner
     return list(settings.model_fields)
 

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_ROWS = 512
+from textvae.precision import compute_dtype
+
+CHUNK_SCORES = 2**23  # rows times vocabulary, at once
 
 
 class FusedNLL(torch.autograd.Function):
@@ -31,20 +33,19 @@ class FusedNLL(torch.autograd.Function):
         narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
         nll = torch.empty(len(states), device=states.device)
         d_states = torch.empty_like(states)
-        d_weight = torch.zeros_like(weight)
-        d_bias = torch.zeros_like(bias)
-        for rows in torch.arange(len(states), device=states.device).split(CHUNK_ROWS):
-            chunk = slice(int(rows[0]), int(rows[-1]) + 1)
+        d_weight, d_bias = None, torch.zeros_like(bias)
+        for chunk in chunks(len(states), len(weight)):
             inputs = states[chunk].to(dtype)
-            share = torch.addmm(narrow_bias, inputs, narrow.t()).softmax(-1)
+            scores = torch.addmm(narrow_bias, inputs, narrow.t())
+            share = scores.softmax(-1)
             hit = targets[chunk].unsqueeze(1)
-            chance = share.gather(1, hit)
-            nll[chunk] = -chance.float().squeeze(1).clamp(min=1e-30).log()
-            share.scatter_(1, hit, chance - 1).mul_(scale[chunk].to(dtype).unsqueeze(1))
+            nll[chunk] = nll_of(scores, share, hit)
+            share.scatter_add_(1, hit, -torch.ones_like(hit, dtype=dtype)).mul_(scale[chunk].to(dtype).unsqueeze(1))
             d_states[chunk] = torch.mm(share, narrow).to(states.dtype)
-            d_weight += torch.mm(share.t(), inputs)
-            d_bias += share.sum(0, dtype=torch.float32)
-        ctx.save_for_backward(d_states, d_weight, d_bias)
+            part = torch.mm(share.t(), inputs)
+            d_weight = part.to(weight.dtype) if d_weight is None else d_weight.add_(part)
+            d_bias += share.sum(0)
+        ctx.save_for_backward(d_states, torch.zeros_like(weight) if d_weight is None else d_weight, d_bias)
         ctx.mark_non_differentiable(nll)
         return (nll * scale).sum(), nll
 
@@ -53,6 +54,8 @@ class FusedNLL(torch.autograd.Function):
         """Scale what the forward pass formed."""
         d_states, d_weight, d_bias = ctx.saved_tensors
         upstream = grads[0]
+        if upstream.device.type == "cpu" and float(upstream) == 1.0:  # the usual case: spare a pass over the weights
+            return d_states, d_weight, d_bias, None, None
         return d_states * upstream.to(d_states.dtype), d_weight * upstream, d_bias * upstream, None, None
 
 
@@ -68,17 +71,25 @@ def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, sca
         return total, nll
     dtype = compute_dtype(states)
     narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
-    parts = [
-        torch.nn.functional.cross_entropy(
-            torch.addmm(narrow_bias, inputs.to(dtype), narrow.t()).float(), hits, reduction="none"
-        )
-        for inputs, hits in zip(states.split(CHUNK_ROWS), targets.split(CHUNK_ROWS), strict=True)
-    ]
-    nll = torch.cat(parts)
+    nll = torch.empty(len(states), device=states.device)
+    for chunk in chunks(len(states), len(weight)):
+        scores = torch.addmm(narrow_bias, states[chunk].to(dtype), narrow.t())
+        nll[chunk] = torch.nn.functional.cross_entropy(scores.float(), targets[chunk], reduction="none")
     return (nll * scale).sum(), nll
 
 
-def compute_dtype(states: Tensor) -> torch.dtype:
-    """Return the type the products run in: autocast's where it is on."""
-    kind = states.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else states.dtype
+def nll_of(scores: Tensor, share: Tensor, hit: Tensor) -> Tensor:
+    """Return each row's NLL from its scores and their softmax, however small the chance of the hit.
+
+    The likeliest token's chance never underflows: log(sum exp) is its score less the log of its chance.
+    """
+    top, place = scores.max(1, keepdim=True)
+    gap = top.float() - scores.gather(1, hit).float()
+    return (gap - share.gather(1, place).float().log()).squeeze(1)
+
+
+def chunks(rows: int, vocab: int) -> list[slice]:
+    """Return slices of about equal size, small enough that a chunk's scores stay near the processor."""
+    count = max(1, -(-rows * vocab // CHUNK_SCORES))
+    size = max(1, -(-rows // count))
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]

@@ -13,7 +13,6 @@ from textvae.settings import Settings
 TOKEN_NATS = 192.0
 LEAST = 6.0  # nats
 MOST_PER_DIMENSION = 0.5  # nats
-FLOOR_SHARE = 0.25  # of an even share of the target, for the free bits of each dimension
 
 
 def default_kl_target(tokens_per_sentence: float, latent: int) -> float:
@@ -23,16 +22,9 @@ def default_kl_target(tokens_per_sentence: float, latent: int) -> float:
 
 def resolved(settings: Settings, tokens_per_sentence: float) -> Settings:
     """Return the settings with every `auto` that depends on the corpus worked out."""
-    latent = settings.model.latent_dim
-    techniques = dict(settings.objective.techniques)
-    target = default_kl_target(tokens_per_sentence, latent)
-    if "target_kl" in techniques:
-        if techniques["target_kl"].nats == "auto":
-            techniques["target_kl"] = techniques["target_kl"].model_copy(update={"nats": round(target, 2)})
-        target = techniques["target_kl"].nats
-    if "free_bits" in techniques and techniques["free_bits"].floor == "auto":
-        parts = latent if techniques["free_bits"].scope == "dimension" else 1
-        floor = round(FLOOR_SHARE * target / parts, 4)
-        techniques["free_bits"] = techniques["free_bits"].model_copy(update={"floor": floor})
-    objective = settings.objective.model_copy(update={"techniques": techniques})
+    latent, techniques = settings.model.latent_dim, settings.objective.techniques
+    given = techniques["target_kl"].nats if "target_kl" in techniques else "auto"
+    target = default_kl_target(tokens_per_sentence, latent) if given == "auto" else given
+    worked_out = {name: entry.resolved(target, latent) for name, entry in techniques.items()}
+    objective = settings.objective.model_copy(update={"techniques": worked_out})
     return settings.model_copy(update={"objective": objective})

@@ -13,11 +13,12 @@ MEASURES = """\
 ELBO                   {elbo:9.2f}  nats a sentence: a lower bound on the log-likelihood
   reconstruction       {reconstruction:9.2f}  nats to write the sentence, its latent known
   KL                   {kl:9.2f}  nats the latent carries{target}
-IW-NLL                 {iw_nll:9.2f}  nats a sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f} over sentences)
+IW-NLL                 {iw_nll:9.2f}  nats a sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f})
   per word             {ppl_word:9.2f}  perplexity
   per token            {ppl_token:9.2f}  perplexity
   per byte             {bits_per_byte:9.2f}  bits
-mutual information     {mi_full:9.2f}  nats, of at most {mi_full_cap:.2f}; in batches of 32: {mi_batch32:.2f} of {mi_batch32_cap:.2f}
+mutual information     {mi_full:9.2f}  nats, of at most {mi_full_cap:.2f}
+  in batches of 32     {mi_batch32:9.2f}  nats, of at most {mi_batch32_cap:.2f}
 active units           {units:>9}
 reconstruction BLEU    {bleu:9.2f}
 another's latent       {shuffled_latent_increase:9.2f}  nats worse: how much the decoder listens
@@ -25,7 +26,8 @@ another's latent       {shuffled_latent_increase:9.2f}  nats worse: how much the
 
 INFO = """\
 {run}
-  model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder ({conditioning})
+  model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder
+  z reaches   the decoder by {conditioning}
   tokenizer   {tokenizer}, {vocab_size:,} tokens
   corpus      {corpus}: {train:,} / {validation:,} / {test:,} sentences, {words:.1f} words each
   trained     {steps:,} steps in {minutes:.1f} minutes
@@ -45,8 +47,9 @@ def diagnosis_text(record: Mapping[str, Any]) -> str:
     lines = [f"verdict: {record['verdict']}", *(f"  - {text}" for text in record["findings"])]
     if not record["findings"]:
         lines.append(
-            f"  the latent is used: {record['active_units']}/{record['latent_dim']} units active, KL {record['kl']:.2f} nats, "
-            f"and another sentence's latent costs {record['shuffled_latent_increase']:.2f} nats"
+            f"  the latent is used: {record['active_units']}/{record['latent_dim']} units active, "
+            f"KL {record['kl']:.2f} nats, and another sentence's latent costs "
+            f"{record['shuffled_latent_increase']:.2f} nats"
         )
     return "\n".join(lines + [f"  what to change: {text}" for text in record["advice"]])
 

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, field_validator
 
+from textvae.conditioning import CONDITIONINGS
 from textvae.corpus import DataSettings
 from textvae.decoders import DECODERS
 from textvae.encoders import ENCODERS
 from textvae.errors import ConfigError
 from textvae.objective import ObjectiveSettings
-from textvae.parts import PartSettings, StrictSettings, checked, part_of
+from textvae.parts import PartSettings, StrictSettings, checked, choose, part_of
 from textvae.posteriors import POSTERIORS
 from textvae.priors import PRIORS
 from textvae.tokenization import TokenizerSettings
@@ -30,6 +31,14 @@ class ModelSettings(StrictSettings):
     prior: Annotated[Part, part_of(lambda: PRIORS, "model.prior")] = Field({}, validate_default=True)
     conditioning: tuple[str, ...] = ("initial_state", "every_step", "output")
     decoder: Annotated[Part, part_of(lambda: DECODERS, "model.decoder")] = Field({}, validate_default=True)
+
+    @field_validator("conditioning")
+    @classmethod
+    def check(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse a name that is none."""
+        for name in names:
+            choose(CONDITIONINGS, name, "model.conditioning")
+        return names
 
 
 class Settings(StrictSettings):
@@ -109,9 +118,11 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in over.items():
         old = result.get(key)
+        if isinstance(old, str) and old != "off" and isinstance(value, Mapping):
+            old = {"kind": old}
         if not (isinstance(old, Mapping) and isinstance(value, Mapping)):
             result[key] = value
-        elif value.get("kind", old.get("kind")) != old.get("kind"):
+        elif None not in (old.get("kind"), value.get("kind")) and value["kind"] != old["kind"]:
             result[key] = dict(value)
         else:
             result[key] = merged(old, value)

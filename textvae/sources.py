@@ -57,14 +57,15 @@ def suffix_of(path: Path) -> str | None:
 
 
 def splits_of_folder(folder: Path, text_column: str) -> dict[str, Rows]:
-    """Group a folder's files by the split their names begin with."""
+    """Group a folder's files by the first word in their names that means a split."""
     files = sorted(file for file in folder.iterdir() if file.is_file() and suffix_of(file))
     if not files:
         raise DataError(f"{folder}: holds no file to read; wanted are {', '.join(SUFFIXES)}, gzipped or not.")
     splits: dict[str, list[Path]] = {}
     for file in files:
-        first_word = re.split(r"[^a-z]", file.name.lower())[0]
-        splits.setdefault(SPLIT_NAMES.get(first_word, "train"), []).append(file)
+        words = re.split(r"[^a-z]+", file.name.lower())
+        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
+        splits.setdefault(split, []).append(file)
     if "train" not in splits:
         raise DataError(
             f"{folder}: holds {', '.join(sorted(splits))} but nothing to train on; name a file train.txt, say."
@@ -132,7 +133,8 @@ def table_rows(file: Path) -> Iterator[Row]:
     if suffix != ".parquet":
         for _ in text_lines(file):  # names the line of a bad byte, which the table readers do not
             pass
-    options = {"sep": "\t"} if suffix == ".tsv" else {}
+    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]} if TABLES[suffix] == "csv" else {}
+    options |= {"sep": "\t"} if suffix == ".tsv" else {}
     try:
         yield from load_dataset(TABLES[suffix], data_files=str(file), streaming=True, split="train", **options)
     except Exception as error:  # each reader has errors of its own, without a common root
@@ -153,7 +155,7 @@ def splits_of_data_set(name: str) -> dict[str, Rows]:
     except Exception as error:  # network, hub and builder errors have no common root
         raise DataError(
             f"{name}: is no file or folder here, no bundled corpus ({', '.join(BUNDLED)}), "
-            f"and `datasets` cannot load it: {str(error).splitlines()[0]}"
+            f"and `datasets` cannot load it: {next(iter(str(error).splitlines()), type(error).__name__)}"
         ) from error
     splits = {SPLIT_NAMES.get(split, split): split for split in found}
     if "train" not in splits:

@@ -17,13 +17,14 @@ from textvae.errors import ConfigError
 from textvae.parts import StrictSettings
 
 PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
+WORDS = r"<unk>|\w+(?:['’.,\-]\w+)*|[^\w\s]+"  # with punctuation split: don't, well-known and 5.00 stay whole
 
 
 class TokenizerSettings(StrictSettings):
     """Which tokenizer, and how large."""
 
     kind: Literal["bpe", "word", "character", "byte", "folder"] = "bpe"
-    vocab_size: int = Field(8192, ge=8, description="most tokens to learn, special ones included")
+    vocab_size: int = Field(4096, ge=8, description="most tokens to learn, special ones included")
     min_frequency: int = Field(2, ge=1, description="rarer words or merges are not learned")
     punctuation: Literal["split", "kept"] = Field(
         "kept", description="word level: are punctuation marks words of their own?"
@@ -73,18 +74,18 @@ def train_words(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokeni
     """Whole words, the most frequent ones; the rest is `<unk>` (the protocol of most papers)."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     if settings.punctuation == "split":
-        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        tokenizer.decoder = decoders.WordPiece(cleanup=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORDS), "removed", invert=True)
+        tokenizer.decoder = decoders.WordPiece(prefix="\0", cleanup=True)
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        tokenizer.decoder = decoders.WordPiece(cleanup=False)
+        tokenizer.decoder = decoders.WordPiece(prefix="\0", cleanup=False)
     return train_lexicon(tokenizer, settings, sentences)
 
 
 def train_characters(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
     """Unicode characters; those never seen are `<unk>`."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(?s)."), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     return train_lexicon(tokenizer, settings, sentences)
 
@@ -143,10 +144,13 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
     """Return each sentence's token ids, without special tokens."""
     if not sentences:
         return []
-    ids: list[list[int]] = tokenizer(list(sentences), add_special_tokens=False, return_attention_mask=False)[
-        "input_ids"
-    ]
-    return ids
+    rows: list[list[int]] = tokenizer(
+        list(sentences), add_special_tokens=False, return_attention_mask=False, split_special_tokens=True
+    )["input_ids"]
+    if tokenizer.unk_token_id is None:
+        return rows
+    marks = {tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}  # a word level knows them as words
+    return [[tokenizer.unk_token_id if token in marks else token for token in row] for row in rows]
 
 
 def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> list[str]:

@@ -24,7 +24,7 @@ class TransformerDecoderSettings(PartSettings):
     heads: int = Field(4, gt=0)
     positions: int = Field(514, gt=0, description="longest text, in tokens")
     prefix: int = Field(4, gt=0, description="vectors that stand for z when it comes as a prefix")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field({})
 
 
 class TransformerDecoder(Decoder):
@@ -63,6 +63,10 @@ class TransformerDecoder(Decoder):
     def new_cache(self) -> DynamicCache:
         """Return an empty key-value cache."""
         return DynamicCache(config=self.body.config)
+
+    def tokens_read(self, cache: Cache) -> int:
+        """Return how many tokens a cache has taken in; the prefix is none."""
+        return max(0, int(cache.get_seq_length()) - self.prefix)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, signals: Signals, cache: Cache | None = None

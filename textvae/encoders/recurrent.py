@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from textvae.encoders.base import Encoder
 from textvae.parts import PartSettings
+from textvae.wide_lstm import WideLSTM
 
-CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": WideLSTM, "gru": nn.GRU}
 
 
 class RecurrentEncoderSettings(PartSettings):

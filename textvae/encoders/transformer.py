@@ -20,7 +20,7 @@ class TransformerEncoderSettings(PartSettings):
     layers: int = Field(4, gt=0)
     heads: int = Field(4, gt=0)
     positions: int = Field(514, gt=0, description="longest text, in tokens")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field({})
 
 
 class TransformerEncoder(Encoder):

@@ -7,7 +7,6 @@ with one posterior sample a sentence, under a seed of its own.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from textvae.batching import Batch, LengthBuckets
 from textvae.bundle import Bundle
+from textvae.corpus import column
 from textvae.errors import DataError
 
 BATCH_TOKENS = 8192
@@ -65,7 +65,7 @@ def batches(
     bundle: Bundle, dataset: Dataset, tokens: int = BATCH_TOKENS, progress: str | None = None
 ) -> Iterator[tuple[list[int], Batch]]:
     """Yield places and padded batches of like length; `progress` names a bar."""
-    buckets = LengthBuckets(np.asarray(dataset["length"]), tokens, None, seed=0)
+    buckets = LengthBuckets(column(dataset, "length"), tokens, None, seed=0)
     for places in tqdm(buckets, desc=progress, total=len(buckets), unit="batch", disable=progress is None):
         yield places, bundle.batch(dataset[places]["input_ids"])
 
@@ -87,6 +87,6 @@ def gather(bundle: Bundle, dataset: Dataset, seed: int = 0, progress: bool = Fal
             output = bundle.model(**batch)
             table[:, places] = torch.stack([output.mean, output.logvar, output.latent, output.kl]).float().cpu()
             reconstruction[places] = output.sentence_reconstruction.cpu()
-    counts = {name: torch.as_tensor(np.asarray(dataset[name])) for name in ("length", "words", "bytes")}
+    counts = {name: torch.as_tensor(column(dataset, name)) for name in ("length", "words", "bytes")}
     mean, logvar, z, kl = table
     return Evidence(mean, logvar, z, kl, reconstruction, counts["length"] + 1, counts["words"] + 1, counts["bytes"])

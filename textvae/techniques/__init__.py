@@ -8,10 +8,12 @@ from textvae.techniques.base import Facts, Progress, Technique
 from textvae.techniques.free_bits import FreeBits
 from textvae.techniques.kl_weight import KLWeight
 from textvae.techniques.target_kl import TargetKL
+from textvae.techniques.unit_floor import UnitFloor
 from textvae.techniques.word_dropout import WordDropout
 
 TECHNIQUES: dict[str, type[Technique]] = {
     "word_dropout": WordDropout,
+    "unit_floor": UnitFloor,
     "free_bits": FreeBits,
     "target_kl": TargetKL,
     "kl_weight": KLWeight,

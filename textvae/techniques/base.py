@@ -5,7 +5,7 @@ the unshaped terms, with nothing corrupted.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -40,10 +40,18 @@ class Facts:
     blank_id: int
 
 
+class TechniqueSettings(PartSettings):
+    """The settings of a technique."""
+
+    def resolved(self, kl_target: float, latent: int) -> Self:
+        """Return them with every `auto` worked out for this KL target, in nats, and latent size."""
+        return self
+
+
 class Technique:
     """One remedy for posterior collapse, or one regulariser."""
 
-    Settings: type[PartSettings] = PartSettings
+    Settings: type[TechniqueSettings] = TechniqueSettings
 
     def __init__(self, settings: Any, facts: Facts) -> None:
         self.settings = settings
@@ -59,6 +67,10 @@ class Technique:
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
         """Return the KL that is paid for, (batch, latent) in nats, from the true one."""
         return kl
+
+    def penalty(self, mean: Tensor, logvar: Tensor, progress: Progress) -> Tensor:
+        """Return a further loss, a scalar, from the posteriors' mean and logvar, (batch, latent)."""
+        return mean.new_zeros(())
 
     @property
     def kl_target(self) -> float | None:

@@ -7,25 +7,29 @@ With scope `total` the same holds for the sum over dimensions. It is a true
 clamp: the floor stays in the loss, unlike code that drops the term below it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from textvae.parts import PartSettings
-from textvae.techniques.base import Progress, Technique
+from textvae.techniques.base import Progress, Technique, TechniqueSettings
 
 
-class FreeBitsSettings(PartSettings):
+class FreeBitsSettings(TechniqueSettings):
     """How much is free."""
 
     kind: Literal["free_bits"] = "free_bits"
     floor: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
-        "auto",
-        description="nats: of each dimension, or of their sum with scope = total; auto: a quarter of an even share of the KL target",
+        "auto", description="nats: of each dimension, or of their sum with scope = total; auto: all of the KL target"
     )
     scope: Literal["dimension", "total"] = "dimension"
+
+    def resolved(self, kl_target: float, latent: int) -> Self:
+        """Work out an automatic floor: an even share of the target, or with scope `total` the target."""
+        if self.floor != "auto":
+            return self
+        return self.model_copy(update={"floor": round(kl_target / (1 if self.scope == "total" else latent), 4)})
 
 
 class FreeBits(Technique):

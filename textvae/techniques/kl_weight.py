@@ -13,11 +13,10 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from textvae.parts import PartSettings
-from textvae.techniques.base import Progress, Technique
+from textvae.techniques.base import Progress, Technique, TechniqueSettings
 
 
-class KLWeightSettings(PartSettings):
+class KLWeightSettings(TechniqueSettings):
     """The weight's course."""
 
     kind: Literal["kl_weight"] = "kl_weight"
@@ -27,11 +26,16 @@ class KLWeightSettings(PartSettings):
     cycles: int = Field(4, ge=1)
 
 
+def within_cycle(cycles: int, fraction: float) -> float:
+    """Return the share of the current cycle that is over; a whole number of cycles is the last one's end."""
+    return 1 - -fraction * cycles % 1 if fraction else 0.0
+
+
 RISES: dict[str, Callable[[KLWeightSettings, float], float]] = {
     "constant": lambda settings, fraction: 1.0,
     "linear": lambda settings, fraction: min(1.0, fraction / settings.warmup),
     "logistic": lambda settings, fraction: 1 / (1 + math.exp(-10 * (2 * fraction / settings.warmup - 1))),
-    "cyclical": lambda settings, fraction: min(1.0, fraction * settings.cycles % 1 / settings.warmup),
+    "cyclical": lambda settings, fraction: min(1.0, within_cycle(settings.cycles, fraction) / settings.warmup),
 }
 
 

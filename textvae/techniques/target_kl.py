@@ -10,20 +10,19 @@ weight falls towards its least: it cannot collapse.
 """
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 from torch import Tensor
 
-from textvae.parts import PartSettings
-from textvae.techniques.base import Facts, Progress, Technique
+from textvae.techniques.base import Facts, Progress, Technique, TechniqueSettings
 
 
-class TargetKLSettings(PartSettings):
+class TargetKLSettings(TechniqueSettings):
     """The rate to keep, and how hard the weight is steered."""
 
     kind: Literal["target_kl"] = "target_kl"
-    nats: float | Literal["auto"] = Field(
+    nats: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
         "auto", description="KL per sentence; auto: from the corpus (see docs/recipe.md)"
     )
     gain: float = Field(0.02, gt=0, description="most change of log weight in a step")
@@ -31,6 +30,10 @@ class TargetKLSettings(PartSettings):
     warmup: float = Field(0.2, ge=0, le=1, description="share of the run in which the price rises from zero")
     least: float = Field(0.02, gt=0, description="smallest weight")
     most: float = Field(4.0, gt=0, description="largest weight")
+
+    def resolved(self, kl_target: float, latent: int) -> Self:
+        """Take the corpus's target where none was given."""
+        return self.model_copy(update={"nats": round(kl_target, 2)}) if self.nats == "auto" else self
 
 
 class TargetKL(Technique):

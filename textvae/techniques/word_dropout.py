@@ -10,11 +10,10 @@ import torch
 from pydantic import Field
 
 from textvae.batching import Batch
-from textvae.parts import PartSettings
-from textvae.techniques.base import Progress, Technique
+from textvae.techniques.base import Progress, Technique, TechniqueSettings
 
 
-class WordDropoutSettings(PartSettings):
+class WordDropoutSettings(TechniqueSettings):
     """How many words are hidden."""
 
     kind: Literal["word_dropout"] = "word_dropout"

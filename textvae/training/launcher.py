@@ -22,8 +22,8 @@ from textvae.batching import LengthBuckets
 from textvae.bundle import Bundle, choose_device, load_bundle, save_bundle
 from textvae.card import write_card
 from textvae.configuration import TextVAEConfig
-from textvae.corpus import prepare
-from textvae.errors import CheckpointError, ConfigError, OutputError
+from textvae.corpus import column, prepare
+from textvae.errors import CheckpointError, ConfigError, DataError, OutputError
 from textvae.evaluation import evaluate
 from textvae.measures import QUICK
 from textvae.modeling import TextVAEModel
@@ -31,7 +31,7 @@ from textvae.objective import Objective
 from textvae.recipe import resolved
 from textvae.run import Run
 from textvae.settings import Settings, read_settings
-from textvae.sources import Rows
+from textvae.sources import SPLIT_NAMES, Rows
 from textvae.techniques import Facts
 from textvae.tokenization import build_tokenizer
 from textvae.training import checkpoints
@@ -80,7 +80,7 @@ def train(
             named = {"data": {"corpus": str(corpus)}} if isinstance(corpus, str | Path) else {}
             base = inherited(Run(Path(init))) if init else {}
             settings = read_settings(config, list(overrides), base, **{**sections, **named})
-            given = None if named or corpus is None else rows_of_object(corpus)
+            given = None if named or corpus is None else rows_of_object(corpus, settings.data.text_column)
             on_first_process(target, lambda: set_up(run, settings, given, init, overwrite))
         if not run.is_finished:
             fit(run, target)
@@ -115,7 +115,7 @@ def on_first_process(device: torch.device, work: Any) -> None:
 
 
 def refuse_changes(run: Run, *changes: Any) -> None:
-    """A resumed run keeps its settings.
+    """Refuse what would change a resumed run: it keeps its settings.
 
     Raises:
         CheckpointError: there is no such run.
@@ -134,16 +134,17 @@ def inherited(run: Run) -> dict[str, Any]:
     return {"model": settings["model"], "tokenizer": settings["tokenizer"]}
 
 
-def rows_of_object(corpus: Any) -> dict[str, Rows]:
-    """Return the rows of sentences or of a data set given from Python."""
-    if isinstance(corpus, datasets.DatasetDict | dict):
-        return {
-            name: rows for split, part in corpus.items() for name, rows in [(str(split), lambda part=part: iter(part))]
-        }
+def rows_of_object(corpus: Any, text_column: str) -> dict[str, Rows]:
+    """Return the rows of sentences, of a data set, or of a mapping from splits to either, given from Python."""
+    if isinstance(corpus, Mapping):
+        unknown = [split for split in corpus if split not in SPLIT_NAMES]
+        if unknown or "train" not in corpus:
+            raise DataError(f"the splits given are {', '.join(map(str, corpus))}; wanted are train, validation, test.")
+        return {SPLIT_NAMES[split]: rows_of_object(part, text_column)["train"] for split, part in corpus.items()}
     if isinstance(corpus, datasets.Dataset | datasets.IterableDataset):
         return {"train": lambda: iter(corpus)}
     sentences = list(corpus)
-    return {"train": lambda: ({"text": sentence} for sentence in sentences)}
+    return {"train": lambda: ({text_column: sentence} for sentence in sentences)}
 
 
 def set_up(
@@ -184,7 +185,7 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
     settings = resolved(settings, train_counts["tokens"] / train_counts["sentences"])
     torch.manual_seed(settings.training.seed)
     model = start.model if start else build_model(settings, tokenizer)
-    longest = max(max(run.split(split)["length"]) for split in ("train", "validation", "test"))
+    longest = max(column(run.split(split), "length").max() for split in ("train", "validation", "test"))
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
     save_bundle(Bundle(model, tokenizer), run.folder / INIT)
     settings.save(run.folder / "settings.yaml")
@@ -225,7 +226,9 @@ def build_trainer(run: Run, settings: Settings, bundle: Bundle, device: torch.de
     """Wire data, objective, plan and loop."""
     training, tokenizer = settings.training, bundle.tokenizer
     splits = {name: run.split(name) for name in ("train", "validation")}
-    buckets = LengthBuckets(splits["train"]["length"], training.batch_tokens, training.batch_sentences, training.seed)
+    buckets = LengthBuckets(
+        column(splits["train"], "length"), training.batch_tokens, training.batch_sentences, training.seed
+    )
     blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
     objective = Objective(settings.objective, Facts(settings.model.latent_dim, tokenizer.bos_token_id, blank))
     arguments = training_arguments(run, training, device)

@@ -1,10 +1,12 @@
 """The settings of training."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from textvae.parts import StrictSettings
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class TrainingSettings(StrictSettings):
@@ -21,7 +23,7 @@ class TrainingSettings(StrictSettings):
     learning_rate: float = Field(5e-3, gt=0)
     encoder_learning_rate: float | None = Field(None, gt=0, description="of encoder and posterior; the same without")
     warmup_steps: int = Field(200, ge=0)
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Share, Share] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)
     max_grad_norm: float = Field(20.0, ge=0, description="of the loss in nats a sentence; 0: not clipped")
     batch_tokens: int = Field(512, ge=1, description="most tokens in a batch, padding included")

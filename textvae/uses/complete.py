@@ -10,7 +10,7 @@ from torch import Tensor
 
 from textvae.bundle import Bundle
 from textvae.errors import DataError
-from textvae.tokenization import encode_batch
+from textvae.tokenization import decode_batch, encode_batch
 from textvae.uses.decoding import Decoding, write
 from textvae.uses.generate import prior_draws
 
@@ -23,11 +23,14 @@ def complete(bundle: Bundle, prefix: str, count: int, options: Decoding) -> list
     Raises:
         DataError: the prefix leaves no room to continue.
     """
+    prefix = " ".join(prefix.split())
     ids = encode_batch(bundle.tokenizer, [prefix])[0]
     if len(ids) >= bundle.longest:
         raise DataError(f"the prefix has {len(ids)} tokens; this model writes at most {bundle.longest}.")
     z = fitting_latents(bundle, ids, count, options.seed)
-    return write(bundle, z, options, samples=True, prefixes=[ids] * count)
+    texts = write(bundle, z, options, samples=True, prefixes=[ids] * count)
+    head = decode_batch(bundle.tokenizer, [ids])[0]  # differs from the prefix where a word is unknown
+    return [prefix + text.removeprefix(head) for text in texts]
 
 
 def fitting_latents(bundle: Bundle, prefix: list[int], count: int, seed: int) -> Tensor:
