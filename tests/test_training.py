@@ -1,5 +1,6 @@
 """Training: what a run leaves, that it is repeatable, and that it can be interrupted anywhere."""
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,11 @@ from safetensors.torch import load_file
 
 import textvae
 from tests.tiny_run import SENTENCES, train_tiny, write_corpus
+from textvae.bundle import load_bundle
 from textvae.errors import CheckpointError, ConfigError, OutputError, TrainingError
+from textvae.run import Run
+from textvae.training import checkpoints
+from textvae.training.fitting import build_trainer
 
 ARGUMENTS = [
     "data.held_out=0.1",
@@ -155,7 +160,47 @@ def test_init_starts_from_a_trained_model_with_its_tokenizer(tiny_run, tmp_path)
     torch.testing.assert_close(weights(tmp_path / "run"), weights(tiny_run), atol=1e-4, rtol=0)
 
 
-def test_accumulation_weighs_sentences_not_batches(tmp_path):
-    """Two small batches a step give the gradient of one large one, whatever their sizes."""
-    vae = train_tiny(tmp_path / "run", training={"accumulate": 2, "steps": 4})
-    assert vae.latent_dim == 4
+def test_a_full_disk_is_explained_and_leaves_whole_checkpoints_only(tmp_path, monkeypatch):
+    """Saving fails half-way: the message says what to do, and nothing half-written stays."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "publish", full)
+    with pytest.raises(OutputError, match=r"the disk is full.*--resume"):
+        train_tiny(tmp_path / "run")
+    assert not list((tmp_path / "run").glob("checkpoint-*"))
+    assert not (tmp_path / "run" / checkpoints.STAGING).exists()
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, monkeypatch):
+    """Resuming takes the newest checkpoint that is whole."""
+    monkeypatch.setattr(checkpoints, "keep_only", lambda *_: None)
+    train_tiny(tmp_path / "run")
+    first, last = checkpoints.checkpoints(tmp_path / "run")
+    file = last / "optimizer.pt"
+    file.write_bytes(file.read_bytes()[:-100])
+    assert checkpoints.newest_whole(tmp_path / "run") == first
+
+
+def test_an_unknown_tracker_is_refused_before_anything_is_written(tmp_path):
+    """With the names of those there are."""
+    with pytest.raises(ConfigError, match=r"'tensorbord'.*tensorboard"):
+        train_tiny(tmp_path / "run", training={"trackers": ["tensorbord"]})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_accumulated_batches_weigh_sentences_not_batches(tmp_path):
+    """Each batch counts by its share of the step's sentences; the library divides by the number of batches."""
+    run = Run(tmp_path / "run")
+    train_tiny(run.folder)
+    bundle = load_bundle(run.folder, "cpu")
+    trainer = build_trainer(run, run.settings, bundle, torch.device("cpu"))
+    trainer.current_gradient_accumulation_steps = 2
+    rows = run.split("train")
+    batches = [bundle.batch(rows[:2]["input_ids"]), bundle.batch(rows[2:9]["input_ids"])]
+    sentences = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
+    assert sentences == 9
+    for batch, share in zip(batches, (2 / 9, 7 / 9), strict=True):
+        loss, terms = trainer.compute_loss(bundle.model, batch, return_outputs=True, num_items_in_batch=sentences)
+        torch.testing.assert_close(loss / 2, terms.loss * share)

@@ -23,11 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TextVAEError as error:
         print(f"textvae {options.verb}: {error}", file=sys.stderr)
         return WRONG_INPUT
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of our output has left, as `head` does
+            sys.stderr.close()
+            return 0
+        print(
+            f"textvae {options.verb}: {error.filename or 'a file'} cannot be written or read: {error.strerror}",
+            file=sys.stderr,
+        )
+        return WRONG_INPUT
     except KeyboardInterrupt:
         print("\ninterrupted; a training run goes on with --resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
-        sys.stderr.close()
     return 0
 
 

@@ -1,11 +1,14 @@
 """The facade: a trained text VAE with the verbs users want."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub import HfApi
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
@@ -17,6 +20,7 @@ from textvae.posteriors import DiagonalGaussian
 from textvae.uses.encode import as_list
 
 Array = NDArray[np.float32]
+RECORDS = ("README.md", "settings.yaml", "measures.json")  # of a run, beside its model
 
 
 class TextVAE:
@@ -27,8 +31,11 @@ class TextVAE:
     `GenerationConfig`.
     """
 
-    def __init__(self, model: TextVAEModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, model: TextVAEModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path | None = None
+    ) -> None:
         self.bundle = Bundle(model.eval(), tokenizer)
+        self.folder = None if folder is None else Path(folder)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str | None = None) -> "TextVAE":
@@ -38,7 +45,7 @@ class TextVAE:
             CheckpointError: the folder is missing, damaged, or holds something else.
         """
         bundle = load_bundle(folder, device)
-        return cls(bundle.model, bundle.tokenizer)
+        return cls(bundle.model, bundle.tokenizer, folder)
 
     @property
     def model(self) -> TextVAEModel:
@@ -98,10 +105,16 @@ class TextVAE:
         return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options))
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Save model and tokenizer as safetensors and JSON."""
+        """Save model and tokenizer as safetensors and JSON, with the run's card, settings and measures."""
         save_bundle(self.bundle, folder)
+        for name in RECORDS:
+            if self.folder is not None and (self.folder / name).is_file():
+                shutil.copyfile(self.folder / name, Path(folder) / name)
 
-    def push_to_hub(self, repository: str, **options: Any) -> None:
-        """Upload model and tokenizer to the Hugging Face hub."""
-        self.model.push_to_hub(repository, **options)
-        self.tokenizer.push_to_hub(repository, **options)
+    def push_to_hub(self, repository: str, private: bool = False) -> str:
+        """Upload what `save_pretrained` saves to the Hugging Face hub; return its address."""
+        hub = HfApi()
+        hub.create_repo(repository, private=private, exist_ok=True)
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return str(hub.upload_folder(repo_id=repository, folder_path=folder))

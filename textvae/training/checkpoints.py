@@ -11,6 +11,9 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+from safetensors import SafetensorError, safe_open
 
 STAGING = ".saving"
 STATE_FILE = "textvae_state.json"
@@ -19,9 +22,8 @@ NAME = re.compile(r"checkpoint-(\d+)")
 
 def publish(staged: Path, final: Path) -> None:
     """Flush every file of `staged` and give the folder its final name."""
-    for file in staged.rglob("*"):
-        if file.is_file():
-            flush(file)
+    for path in (*staged.rglob("*"), staged):
+        flush(path)
     if final.exists():
         shutil.rmtree(final)
     staged.replace(final)
@@ -46,6 +48,23 @@ def checkpoints(run: Path) -> list[Path]:
     """Return a run's checkpoints, oldest first."""
     found = [(int(match[1]), path) for path in run.glob("checkpoint-*") if (match := NAME.fullmatch(path.name))]
     return [path for _, path in sorted(found)]
+
+
+def newest_whole(run: Path) -> Path | None:
+    """Return the newest checkpoint that can be read to its end, or None."""
+    return next((path for path in reversed(checkpoints(run)) if is_whole(path)), None)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether weights, states and sums of a checkpoint are as they were written."""
+    try:
+        for name in ("trainer_state.json", STATE_FILE):
+            json.loads((checkpoint / name).read_text())
+        with safe_open(checkpoint / "model.safetensors", framework="pt") as weights:
+            weights.keys()
+        return all(ZipFile(checkpoint / name).testzip() is None for name in ("optimizer.pt", "scheduler.pt"))
+    except (OSError, ValueError, SafetensorError, BadZipFile):
+        return False
 
 
 def keep_only(run: Path, wanted: set[str]) -> None:

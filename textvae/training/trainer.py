@@ -134,8 +134,8 @@ class VAETrainer(Trainer):
             TrainingError: with the step, and what to lower.
         """
         if not self.meter.is_finite():
-            whole = checkpoints.checkpoints(self.run_folder)
-            kept = f"The last good checkpoint is {whole[-1]}." if whole else "No checkpoint had been written yet."
+            good = checkpoints.newest_whole(self.run_folder)
+            kept = f"The last good checkpoint is {good}." if good else "No checkpoint had been written yet."
             raise TrainingError(
                 f"the loss is not a number at step {self.state.global_step}. {kept} "
                 f"Lower training.learning_rate (now {self.settings.learning_rate:g}) "

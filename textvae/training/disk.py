@@ -1,0 +1,41 @@
+"""The disk: a write that failed, explained, with what it left half-written swept away."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from textvae.errors import OutputError
+from textvae.training import checkpoints
+
+LEAST_FREE = 2**16  # bytes
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def full_disk_explained(folder: Path) -> Iterator[None]:
+    """Turn a write that failed into a message.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own way to say it
+        checkpoints.sweep(folder)
+        if is_full(folder, error):
+            raise OutputError(f"{folder}: the disk is full. Make room, then go on with --resume.") from error
+        if isinstance(error, OSError):
+            raise OutputError(f"{folder}: cannot be written: {error}") from error
+        raise
+
+
+def is_full(folder: Path, error: Exception) -> bool:
+    """Whether a failed write is the disk's fault."""
+    if getattr(error, "errno", None) in FULL or "No space left" in str(error):
+        return True
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(place).free < LEAST_FREE

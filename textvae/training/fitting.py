@@ -1,0 +1,124 @@
+"""Fitting: wire a prepared run's data, objective, plan and loop, train it, and keep what shall last."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, TrainingArguments
+from transformers.integrations import TensorBoardCallback
+
+from textvae.batching import LengthBuckets
+from textvae.bundle import Bundle, load_bundle, save_bundle
+from textvae.card import write_card
+from textvae.corpus import column
+from textvae.evaluation import evaluate
+from textvae.measures import QUICK
+from textvae.objective import Objective
+from textvae.run import Run
+from textvae.settings import Settings
+from textvae.techniques import Facts
+from textvae.training import checkpoints
+from textvae.training.callbacks import ConsoleCallback, PlanCallback
+from textvae.training.plan import Plan
+from textvae.training.preparation import INIT
+from textvae.training.processes import on_first_process
+from textvae.training.settings import TrainingSettings
+from textvae.training.trainer import VAETrainer
+from textvae.vae import TextVAE
+
+NEVER = 10**9  # steps: looks and checkpoints come when the plan says
+
+
+def fit(run: Run, device: torch.device) -> None:
+    """Train the run to its end, from its newest checkpoint if it has one."""
+    settings = run.settings
+    checkpoints.sweep(run.folder)
+    bundle = load_bundle(run.folder / INIT, str(device))
+    trainer = build_trainer(run, settings, bundle, device)
+    newest = checkpoints.newest_whole(run.folder)
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    on_first_process(device, lambda: finish(run, trainer))
+
+
+def build_trainer(run: Run, settings: Settings, bundle: Bundle, device: torch.device) -> VAETrainer:
+    """Wire data, objective, plan and loop."""
+    training, tokenizer = settings.training, bundle.tokenizer
+    splits = {name: run.split(name) for name in ("train", "validation")}
+    buckets = LengthBuckets(
+        column(splits["train"], "length"), training.batch_tokens, training.batch_sentences, training.seed
+    )
+    blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
+    objective = Objective(settings.objective, Facts(settings.model.latent_dim, tokenizer.bos_token_id, blank))
+    arguments = training_arguments(run, training, device)
+    plan = Plan(training, -(-len(buckets) // (training.accumulate * arguments.world_size)))
+    callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience)]
+    if "tensorboard" in training.trackers:
+        callbacks.append(tensorboard(run.folder / "logs"))
+    trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks)
+    trainer.remove_callback(PrinterCallback)
+    if trainer.is_world_process_zero():
+        trainer.add_callback(ConsoleCallback(plan, objective.kl_target))
+    return trainer
+
+
+def training_arguments(run: Run, training: TrainingSettings, device: torch.device) -> TrainingArguments:
+    """Return the library's arguments: what our settings leave to it."""
+    bounded = training.epochs is not None and training.max_minutes is None
+    return TrainingArguments(
+        output_dir=str(run.folder.resolve()),
+        num_train_epochs=training.epochs
+        if bounded
+        else training.most_epochs
+        if training.max_minutes is None
+        else NEVER,
+        max_steps=training.steps or -1,
+        gradient_accumulation_steps=training.accumulate,
+        max_grad_norm=training.max_grad_norm,
+        bf16=bf16_pays(device) if training.bf16 == "auto" else training.bf16,
+        use_cpu=device.type == "cpu",
+        seed=training.seed,
+        logging_strategy="steps",
+        logging_steps=training.logging_steps,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps",
+        eval_steps=NEVER,
+        save_strategy="steps",
+        save_steps=NEVER,
+        metric_for_best_model="selection",
+        greater_is_better=False,
+        load_best_model_at_end=True,
+        remove_unused_columns=False,
+        report_to=[name for name in training.trackers if name != "tensorboard"] or "none",
+        disable_tqdm=True,
+    )
+
+
+def bf16_pays(device: torch.device) -> bool:
+    """Whether the processor multiplies bf16 in hardware."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def tensorboard(folder: Path) -> TensorBoardCallback:
+    """Return the library's TensorBoard callback, writing to `folder`."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    return TensorBoardCallback(SummaryWriter(str(folder)))
+
+
+def finish(run: Run, trainer: VAETrainer) -> None:
+    """Save the kept model at the run's root, with its card, and drop what only training needed."""
+    trainer.model.eval()
+    history = list(trainer.state.log_history)
+    run.write("training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, "history": history})
+    record = evaluate(trainer.bundle, trainer.validation, measures=QUICK, kl_target=trainer.objective.kl_target)
+    staged = run.folder / checkpoints.STAGING
+    save_bundle(trainer.bundle, staged)
+    write_card(run, TextVAE(trainer.bundle.model, trainer.bundle.tokenizer), record, "validation", staged)
+    for file in sorted(staged.iterdir(), key=lambda file: file.suffix == ".safetensors"):  # the weights come last
+        file.replace(run.folder / file.name)
+    checkpoints.sweep(run.folder)
+    checkpoints.keep_only(run.folder, set())
+    shutil.rmtree(run.folder / INIT)

@@ -1,0 +1,121 @@
+"""Preparation: a run folder with all that training needs, made beside its place and moved there whole."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from transformers.integrations import get_available_reporting_integrations
+
+from textvae.bundle import Bundle, load_bundle, save_bundle
+from textvae.configuration import TextVAEConfig
+from textvae.corpus import column, prepare
+from textvae.errors import ConfigError, DataError, OutputError
+from textvae.modeling import TextVAEModel
+from textvae.recipe import resolved
+from textvae.run import Run
+from textvae.settings import Settings
+from textvae.sources import SPLIT_NAMES, Rows
+from textvae.tokenization import build_tokenizer
+
+INIT = "init"  # inside a run: the model that training starts from
+
+
+def inherited(run: Run) -> dict[str, Any]:
+    """Return the settings a run started from another must share with it."""
+    settings = run.settings.model_dump(mode="json")
+    return {"model": settings["model"], "tokenizer": settings["tokenizer"]}
+
+
+def rows_of_object(corpus: Any, text_column: str) -> dict[str, Rows]:
+    """Return the rows of sentences, of a data set, or of a mapping from splits to either, given from Python."""
+    if isinstance(corpus, Mapping):
+        unknown = [split for split in corpus if split not in SPLIT_NAMES]
+        if unknown or "train" not in corpus:
+            raise DataError(f"the splits given are {', '.join(map(str, corpus))}; wanted are train, validation, test.")
+        return {SPLIT_NAMES[split]: rows_of_object(part, text_column)["train"] for split, part in corpus.items()}
+    if isinstance(corpus, datasets.Dataset | datasets.IterableDataset):
+        return {"train": lambda: iter(corpus)}
+    sentences = list(corpus)
+    return {"train": lambda: ({text_column: sentence} for sentence in sentences)}
+
+
+def set_up(
+    run: Run, settings: Settings, given: dict[str, Rows] | None, init: str | Path | None, overwrite: bool
+) -> None:
+    """Prepare corpus, tokenizer and first model beside the run folder, then give it its name.
+
+    Raises:
+        OutputError: another run, or something else, stands there.
+    """
+    folder = run.folder
+    if folder.exists() and not overwrite and any(folder.iterdir() if folder.is_dir() else [folder]):
+        what = "a run" if (folder / "settings.yaml").is_file() else "something"
+        raise OutputError(
+            f"{folder}: holds {what} already. Choose another --output, or --resume it, or --overwrite it."
+        )
+    beside = folder.with_name(f".{folder.name}.preparing")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        prepare_run(Run(beside), settings, given, init)
+        if folder.exists():
+            shutil.rmtree(folder)
+        beside.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, init: str | Path | None) -> None:
+    """Fill a run folder with all that training needs."""
+    check_trackers(settings.training.trackers)
+    start = load_bundle(init, "cpu") if init else None
+
+    def tokenizer_for(sentences: Iterator[str]) -> Any:
+        return start.tokenizer if start else build_tokenizer(settings.tokenizer, sentences)
+
+    tokenizer, counts = prepare(settings.data, settings.training.seed, run.folder / "corpus", tokenizer_for, given)
+    train_counts = counts["tokenized"]["train"]
+    settings = resolved(settings, train_counts["tokens"] / train_counts["sentences"])
+    torch.manual_seed(settings.training.seed)
+    model = start.model if start else build_model(settings, tokenizer)
+    longest = max(column(run.split(split), "length").max() for split in ("train", "validation", "test"))
+    model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
+    save_bundle(Bundle(model, tokenizer), run.folder / INIT)
+    settings.save(run.folder / "settings.yaml")
+
+
+def build_model(settings: Settings, tokenizer: Any) -> TextVAEModel:
+    """Return the model the settings describe, with random weights."""
+    parts = settings.model
+    return TextVAEModel(
+        TextVAEConfig(
+            latent_dim=parts.latent_dim,
+            vocab_size=len(tokenizer),
+            encoder_vocab_size=len(tokenizer),
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            encoder=parts.encoder.model_dump(),
+            writer=parts.decoder.model_dump(),
+            posterior=parts.posterior.model_dump(),
+            prior=parts.prior.model_dump(),
+            conditioning=list(parts.conditioning),
+        )
+    )
+
+
+def check_trackers(names: list[str]) -> None:
+    """Refuse a tracker that transformers does not know or that is not installed.
+
+    Raises:
+        ConfigError: with those there are.
+    """
+    there = get_available_reporting_integrations()
+    for name in names:
+        if name not in there:
+            raise ConfigError(
+                f"training.trackers names {name!r}, which is not installed or unknown; there are {', '.join(there)}."
+            )
