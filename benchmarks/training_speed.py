@@ -18,8 +18,9 @@ from typing import Any
 
 import torch
 
+from textvae.arrow import column
 from textvae.batching import Collator, LengthBuckets
-from textvae.corpus import column, open_split, prepare
+from textvae.corpus import open_split, prepare
 from textvae.objective import Objective
 from textvae.recipe import resolved
 from textvae.settings import Settings, read_settings

@@ -128,8 +128,8 @@ def test_a_resumed_run_has_used_what_it_used(clock):
 
 
 def test_an_open_ended_run_holds_until_it_cools_down():
-    """At full height for as long as it takes."""
-    plan = planned()
+    """At full height for as long as it takes, well below its bound."""
+    plan = planned(most_epochs=1000)
     factors = []
     for _ in range(2000):
         factors.append(plan.learning_rate_factor())
@@ -137,6 +137,17 @@ def test_an_open_ended_run_holds_until_it_cools_down():
     assert set(factors[4:]) == {1.0}
     assert not plan.is_over
     assert plan.fraction < 1
+
+
+def test_an_open_ended_run_that_nears_its_bound_cools_down_within_it():
+    """However long it keeps improving: the learning rate has come to zero by the last epoch."""
+    plan = planned(most_epochs=20)
+    steps = 0
+    while not plan.is_over:
+        plan.advance()
+        steps += 1
+    assert steps <= 20 * plan.steps_per_epoch
+    assert plan.learning_rate_factor() == 0
 
 
 def test_an_open_ended_run_cools_down_linearly_over_a_quarter_of_its_steps():

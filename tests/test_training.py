@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import textvae
-from tests.tiny_run import SENTENCES, train_tiny, write_corpus
+from tests.tiny_run import SENTENCES, SETTINGS, train_tiny, write_corpus
 from textvae.bundle import load_bundle
 from textvae.errors import CheckpointError, ConfigError, OutputError, TrainingError
 from textvae.run import Run
@@ -204,3 +204,32 @@ def test_accumulated_batches_weigh_sentences_not_batches(tmp_path):
     for batch, share in zip(batches, (2 / 9, 7 / 9), strict=True):
         loss, terms = trainer.compute_loss(bundle.model, batch, return_outputs=True, num_items_in_batch=sentences)
         torch.testing.assert_close(loss / 2, terms.loss * share)
+
+
+def test_overwrite_replaces_runs_only(tmp_path):
+    """A folder of one's own texts is safe from --overwrite."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "mine.txt").write_text("precious\n")
+    with pytest.raises(OutputError, match="something that is no run"):
+        train_tiny(tmp_path / "texts", overwrite=True)
+    assert (tmp_path / "texts" / "mine.txt").exists()
+
+
+def test_init_refuses_another_shape(tiny_run, tmp_path):
+    """The model is the old run's; a size that differs would be a lie in the settings."""
+    with pytest.raises(ConfigError, match=r"the model comes from .* with --init"):
+        textvae.train(SENTENCES, output=tmp_path / "run", device="cpu", init=tiny_run, model={"latent_dim": 9})
+
+
+def test_a_corpus_in_lower_case_reads_upper_case_later(tmp_path):
+    """The case and Unicode form of the corpus travel with the tokenizer."""
+    vae = train_tiny(tmp_path / "run", data={"lowercase": True})
+    assert (vae.encode("A Man Rides A Wave.") == vae.encode("a man rides a wave.")).all()
+
+
+def test_settings_given_from_python_are_kept_beside_a_named_corpus(tmp_path):
+    """The corpus's name does not push out the rest of its section."""
+    corpus = write_corpus(tmp_path)
+    vae = textvae.train(corpus, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"lowercase": True}})
+    assert vae.latent_dim == 4
+    assert Run(tmp_path / "run").settings.data.lowercase

@@ -37,7 +37,7 @@ A sentence is mapped to {latent} numbers, and numbers are written out as a sente
 ```python
 from textvae import TextVAE
 
-vae = TextVAE.from_pretrained("{folder}")
+vae = TextVAE.from_pretrained("{folder}")  # this folder
 vae.generate(10)
 ```
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from textvae.corpus import text_of as text_of_row
 from textvae.errors import ConfigError, DataError, OutputError
 from textvae.run import Run
-from textvae.sources import find_splits, text_lines
+from textvae.sources import find_splits
 from textvae.vae import TextVAE
 
 SHOWN = 5  # reconstructions, where no file is named
@@ -62,16 +63,16 @@ def read_texts(file: str, run: Run) -> list[str]:
     Raises:
         DataError: there is none.
     """
-    if file == "-":
-        lines: Iterator[str] = (line.rstrip("\r\n") for line in sys.stdin)
-    elif Path(file).suffix in (".csv", ".tsv", ".jsonl", ".parquet", ".gz"):
-        column = run.settings.data.text_column
-        lines = (str(row[column]) for row in find_splits(file, column)["train"]())
-    elif not Path(file).is_file():
-        raise DataError(f"{file}: there is no such file.")
-    else:
-        lines = text_lines(Path(file))
-    texts = [line.strip() for line in lines if line.strip()]
+    column = run.settings.data.text_column
+    try:
+        if file == "-":
+            lines: Iterator[str] = (line.decode("utf-8") for line in sys.stdin.buffer)
+        else:
+            rows = enumerate(find_splits(file, column)["train"](), start=1)
+            lines = (text_of_row(row, column, number) for number, row in rows)
+        texts = [line.strip() for line in lines if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input is not UTF-8 ({error.reason}); convert it first.") from None
     if not texts:
         raise DataError(f"{file}: holds no sentence.")
     return texts

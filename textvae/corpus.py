@@ -7,8 +7,7 @@ the source names no split of its own.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from transformers import PreTrainedTokenizerBase
 
+from textvae.arrow import BLOCK, write_arrow
 from textvae.cleaning import Cleaner, CleaningSettings
 from textvae.errors import ConfigError, DataError
 from textvae.sources import Row, Rows, find_splits
 from textvae.tokenization import decode_batch, encode_batch
 
-BLOCK = 5_000  # sentences that travel together
 FEWEST = 8  # sentences a corpus must have
 HELD_OUT = ("validation", "test")
 OUR_COLUMNS = ("text", "input_ids", "length", "words", "bytes")
@@ -208,23 +207,9 @@ def hashes(folder: Path) -> set[int]:
     }
 
 
-def write_arrow(rows: Iterable[Row], file: Path, schema: pa.Schema) -> None:
-    """Stream rows to an Arrow file, a block at a time."""
-    flow = iter(rows)
-    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        while block := list(islice(flow, BLOCK)):
-            writer.write_batch(pa.RecordBatch.from_pylist(block, schema=schema))
-
-
 def open_split(folder: Path, split: str) -> Dataset:
     """Return a tokenised split, memory-mapped."""
     return Dataset.from_file(str(folder / f"{split}.arrow"))
-
-
-def column(dataset: Dataset, name: str) -> NDArray[Any]:
-    """Return a column of numbers as an array, without a Python object for each."""
-    array: NDArray[Any] = dataset.select_columns([name]).with_format("numpy")[:][name]
-    return array
 
 
 def sentences_of(folder: Path) -> Iterator[str]:

@@ -36,7 +36,7 @@ def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> Dia
 
 def grave_findings(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what shows that the latent is ignored, each with its mend."""
-    remedy = "Train with objective.techniques.target_kl (the default) or a higher free_bits floor."
+    remedy = "Train with objective.techniques.target_kl (the default) and unit_floor (both default)."
     if measures["kl"] < LEAST_KL:
         yield f"the KL is {measures['kl']:.2f} nats: the posterior is the prior", remedy
     if measures["active_units"] == 0:
@@ -51,7 +51,10 @@ def slight_findings(measures: Mapping[str, Any], kl_target: float | None) -> Ite
     """Yield what shows that the latent is used too little, or not as wanted, each with its mend."""
     active, latent = measures["active_units"], measures["latent_dim"]
     if active < LEAST_SHARE_ACTIVE * latent:
-        yield f"{active} of {latent} units are active", "Raise free_bits.floor, or take a smaller model.latent_dim."
+        yield (
+            f"{active} of {latent} units are active",
+            "Raise objective.techniques.unit_floor.floor, or take a smaller model.latent_dim.",
+        )
     least = min(LEAST_INFORMATION, 0.5 * measures["mi_full_cap"])
     if measures["mi_full"] < least:
         yield (

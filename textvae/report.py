@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from textvae import __version__
+from textvae.errors import CheckpointError
 from textvae.run import Run
 from textvae.vae import TextVAE
 
@@ -56,7 +57,9 @@ def diagnosis_text(record: Mapping[str, Any]) -> str:
 
 def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
     """Return what a run is, as one flat record."""
-    settings, counts, history = run.settings, run.counts["tokenized"], run.read("training.json")
+    settings, counts, history = run.settings, run.counts.get("tokenized"), run.read("training.json")
+    if counts is None:
+        raise CheckpointError(f"{run.folder}: has no corpus/counts.json; info wants the run itself, not a copy.")
     return {
         "run": str(run.folder),
         "parameters": sum(parameter.numel() for parameter in vae.model.parameters()),

@@ -44,7 +44,7 @@ def find_splits(corpus: str, text_column: str) -> dict[str, Rows]:
         return splits_of_folder(path, text_column)
     if path.is_file():
         return {"train": rows_of([path], text_column)}
-    if suffix_of(path) or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
+    if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
         near = did_you_mean(path.name, [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else [])
         raise DataError(f"{corpus}: there is no such file or folder. {near}".strip())
     return splits_of_data_set(corpus)

@@ -12,9 +12,9 @@ from datasets import Dataset
 from torch import Tensor
 from tqdm import tqdm
 
+from textvae.arrow import column
 from textvae.batching import Batch, LengthBuckets
 from textvae.bundle import Bundle
-from textvae.corpus import column
 from textvae.errors import DataError
 
 BATCH_TOKENS = 8192

@@ -1,5 +1,6 @@
 """Callbacks: what happens at each step beside the step itself."""
 
+import math
 import sys
 from typing import Any
 
@@ -9,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from textvae.batching import LengthBuckets
 from textvae.doctor import diagnose
 from textvae.training.plan import Plan
+from textvae.training.processes import from_first_process
 
 
 class PlanCallback(TrainerCallback):
@@ -23,7 +25,7 @@ class PlanCallback(TrainerCallback):
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Choose the epoch's order; a resumed run's wrapped sampler would not hear of it."""
-        self.buckets.set_epoch(state.global_step * args.gradient_accumulation_steps // len(self.buckets))
+        self.buckets.set_epoch(state.global_step // self.plan.steps_per_epoch)
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -31,6 +33,8 @@ class PlanCallback(TrainerCallback):
         """Count the step before the learning rate is set for the next."""
         before = int(self.plan.looks_due())
         self.plan.advance()
+        if args.world_size > 1:
+            self.plan.seconds = from_first_process(self.plan.seconds, args.device)
         self.is_due = int(self.plan.looks_due()) > before
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -45,8 +49,9 @@ class PlanCallback(TrainerCallback):
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kept: Any) -> None:
         """Let an open-ended run cool down once it has stopped improving."""
-        looks = [entry["eval_elbo"] for entry in state.log_history if "eval_elbo" in entry]
-        if self.plan.is_open and len(looks) - looks.index(max(looks)) > self.patience:
+        looks = [entry["eval_selection"] for entry in state.log_history if "eval_selection" in entry]
+        looks = [selection for selection in looks if math.isfinite(selection)]  # others can't be kept
+        if self.plan.is_open and looks and len(looks) - looks.index(min(looks)) > self.patience:
             self.plan.begin_cooldown()
 
 

@@ -8,10 +8,10 @@ import torch
 from transformers import PrinterCallback, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 
+from textvae.arrow import column
 from textvae.batching import LengthBuckets
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.card import write_card
-from textvae.corpus import column
 from textvae.evaluation import evaluate
 from textvae.measures import QUICK
 from textvae.objective import Objective
@@ -110,6 +110,7 @@ def tensorboard(folder: Path) -> TensorBoardCallback:
 
 def finish(run: Run, trainer: VAETrainer) -> None:
     """Save the kept model at the run's root, with its card, and drop what only training needed."""
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # measured in single precision
     trainer.model.eval()
     history = list(trainer.state.log_history)
     run.write("training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, "history": history})

@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 from textvae.bundle import choose_device
 from textvae.errors import CheckpointError, ConfigError
 from textvae.run import Run
-from textvae.settings import read_settings
+from textvae.settings import Settings, merged, read_settings
 from textvae.training.disk import full_disk_explained
 from textvae.training.fitting import fit
 from textvae.training.preparation import inherited, rows_of_object, set_up
@@ -56,7 +56,8 @@ def train(
         else:
             named = {"data": {"corpus": str(corpus)}} if isinstance(corpus, str | Path) else {}
             base = inherited(Run(Path(init))) if init else {}
-            settings = read_settings(config, list(overrides), base, **{**sections, **named})
+            settings = read_settings(config, list(overrides), base, **merged(sections, named))
+            refuse_another_shape(settings, base, init)
             given = None if named or corpus is None else rows_of_object(corpus, settings.data.text_column)
             on_first_process(target, lambda: set_up(run, settings, given, init, overwrite))
         if not run.is_finished:
@@ -69,6 +70,18 @@ def quiet_libraries() -> None:
     datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
+
+
+def refuse_another_shape(settings: Settings, base: Mapping[str, Any], init: str | Path | None) -> None:
+    """Refuse model or tokenizer settings beside --init: the model and its tokenizer are that run's.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    dumped = settings.model_dump(mode="json")
+    for section, values in base.items():
+        if dumped[section] != values:
+            raise ConfigError(f"the {section} comes from {init} with --init; leave the {section}.* settings out.")
 
 
 def refuse_changes(run: Run, *changes: Any) -> None:

@@ -43,6 +43,8 @@ class Plan:
     def advance(self) -> None:
         """Count one more step."""
         self.step += 1
+        if self.is_open and self.step * (1 + COOLDOWN_SHARE) >= self.settings.most_epochs * self.steps_per_epoch - 1:
+            self.begin_cooldown()  # the bound leaves room for it
         if self.clock is not None:
             self.seconds = time.monotonic() - self.clock
 

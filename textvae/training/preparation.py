@@ -7,11 +7,13 @@ from typing import Any
 
 import datasets
 import torch
+from tokenizers import normalizers
 from transformers.integrations import get_available_reporting_integrations
 
+from textvae.arrow import column
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.configuration import TextVAEConfig
-from textvae.corpus import column, prepare
+from textvae.corpus import DataSettings, prepare
 from textvae.errors import ConfigError, DataError, OutputError
 from textvae.modeling import TextVAEModel
 from textvae.recipe import resolved
@@ -50,12 +52,12 @@ def set_up(
     Raises:
         OutputError: another run, or something else, stands there.
     """
-    folder = run.folder
-    if folder.exists() and not overwrite and any(folder.iterdir() if folder.is_dir() else [folder]):
-        what = "a run" if (folder / "settings.yaml").is_file() else "something"
-        raise OutputError(
-            f"{folder}: holds {what} already. Choose another --output, or --resume it, or --overwrite it."
-        )
+    folder = run.folder.absolute()
+    is_run = (folder / "settings.yaml").is_file()
+    if folder.exists() and not (is_run and overwrite) and any(folder.iterdir() if folder.is_dir() else [folder]):
+        what = "a run already" if is_run else "something that is no run"
+        mend = "or --resume it, or --overwrite it" if is_run else "for --overwrite replaces runs only"
+        raise OutputError(f"{run.folder}: holds {what}. Choose another --output, {mend}.")
     beside = folder.with_name(f".{folder.name}.preparing")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -77,6 +79,8 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
         return start.tokenizer if start else build_tokenizer(settings.tokenizer, sentences)
 
     tokenizer, counts = prepare(settings.data, settings.training.seed, run.folder / "corpus", tokenizer_for, given)
+    if start is None and settings.tokenizer.kind != "folder":
+        tokenizer.backend_tokenizer.normalizer = normalizer(settings.data)
     train_counts = counts["tokenized"]["train"]
     settings = resolved(settings, train_counts["tokens"] / train_counts["sentences"])
     torch.manual_seed(settings.training.seed)
@@ -119,3 +123,9 @@ def check_trackers(names: list[str]) -> None:
             raise ConfigError(
                 f"training.trackers names {name!r}, which is not installed or unknown; there are {', '.join(there)}."
             )
+
+
+def normalizer(data: DataSettings) -> normalizers.Normalizer:
+    """Return the corpus's Unicode form and case as a part of the tokenizer: what is read later is treated alike."""
+    steps = [] if data.normalize == "none" else [getattr(normalizers, data.normalize)()]
+    return normalizers.Sequence([*steps, normalizers.Lowercase()] if data.lowercase else steps)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast
 
 
 def on_first_process(device: torch.device, work: Callable[[], None]) -> None:
@@ -12,3 +13,8 @@ def on_first_process(device: torch.device, work: Callable[[], None]) -> None:
     if state.is_main_process:
         work()
     state.wait_for_everyone()
+
+
+def from_first_process(value: float, device: torch.device) -> float:
+    """Return the first process's value, on all of them: its clock decides."""
+    return float(broadcast(torch.tensor(value, dtype=torch.float64, device=device)))

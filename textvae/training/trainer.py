@@ -5,6 +5,7 @@ at the validation split means, and checkpoints that are whole and hold no
 pickled arguments. Everything else is the library's.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from textvae.objective import Objective
 from textvae.training import checkpoints
 from textvae.training.meter import Meter
 from textvae.training.plan import Plan
+from textvae.training.processes import on_first_process
 from textvae.training.settings import TrainingSettings
 
 
@@ -77,8 +79,9 @@ class VAETrainer(Trainer):
         return prepared
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
-        """Count sentences, not tokens: the loss is an average over sentences."""
-        return sum(len(batch["input_ids"]) for batch in batch_samples)
+        """Count the step's sentences, on all processes; not tokens, for the loss is an average over sentences."""
+        count = sum(len(batch["input_ids"]) for batch in batch_samples)
+        return count if self.args.world_size == 1 else int(self.accelerator.reduce(torch.tensor(count, device=device)))
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -88,7 +91,8 @@ class VAETrainer(Trainer):
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
         share = sentences / (num_items_in_batch or sentences)
-        loss = terms.loss * share * self.current_gradient_accumulation_steps  # which the library divides by
+        parts = self.current_gradient_accumulation_steps * self.args.world_size  # which the library divides by
+        loss = terms.loss * share * parts
         return (loss, terms) if return_outputs else loss
 
     def floating_point_ops(self, inputs: Any) -> int:
@@ -134,19 +138,25 @@ class VAETrainer(Trainer):
             TrainingError: with the step, and what to lower.
         """
         if not self.meter.is_finite():
-            good = checkpoints.newest_whole(self.run_folder)
-            kept = f"The last good checkpoint is {good}." if good else "No checkpoint had been written yet."
-            raise TrainingError(
-                f"the loss is not a number at step {self.state.global_step}. {kept} "
-                f"Lower training.learning_rate (now {self.settings.learning_rate:g}) "
-                f"or training.max_grad_norm (now {self.settings.max_grad_norm:g})."
-            )
+            raise self.not_a_number()
+
+    def not_a_number(self) -> TrainingError:
+        """Return the error that says where, what is kept, and what to lower."""
+        good = checkpoints.newest_whole(self.run_folder)
+        kept = f"The last good checkpoint is {good}." if good else "No checkpoint had been written yet."
+        return TrainingError(
+            f"the loss is not a number at step {self.state.global_step}. {kept} "
+            f"Lower training.learning_rate (now {self.settings.learning_rate:g}) "
+            f"or training.max_grad_norm (now {self.settings.max_grad_norm:g})."
+        )
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         """Look at the validation split with the quick measures."""
         self.model.eval()
         record = evaluate(self.bundle, self.validation, measures=QUICK, kl_target=self.objective.kl_target)
         self.model.train()
+        if not math.isfinite(record["elbo"]):
+            raise self.not_a_number()
         numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
         metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
         metrics["eval_selection"] = -record["elbo"] if self.is_eligible(record["kl"]) else float("inf")
@@ -168,27 +178,33 @@ class VAETrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save all of the run's state, atomically, and keep the newest and the best."""
         self.refuse_nan()
-        checkpoints.sweep(self.run_folder)
+        on_first_process(self.args.device, lambda: checkpoints.sweep(self.run_folder))
         super()._save_checkpoint(model, trial)
-        name = f"checkpoint-{self.state.global_step}"
-        staged = Path(self._get_output_dir(trial)) / name
-        best = f"checkpoint-{self.state.best_global_step}" if self.state.best_global_step else name
+        self.accelerator.wait_for_everyone()  # each process has written its random state
         if self.state.best_global_step:
-            self.state.best_model_checkpoint = str(self.run_folder / best)
+            self.state.best_model_checkpoint = str(self.run_folder / f"checkpoint-{self.state.best_global_step}")
+        on_first_process(self.args.device, self.publish)
+
+    def publish(self) -> None:
+        """Give the staged checkpoint its name, and drop all but the newest and the best."""
+        name = f"checkpoint-{self.state.global_step}"
+        staged = self.run_folder / checkpoints.STAGING / name
         self.state.save_to_json(str(staged / "trainer_state.json"))
         checkpoints.publish(staged, self.run_folder / name)
         checkpoints.sweep(self.run_folder)
-        checkpoints.keep_only(self.run_folder, {name, best})
+        checkpoints.keep_only(self.run_folder, {name, Path(self.state.best_model_checkpoint or name).name})
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save model and tokenizer; the library would add its pickled arguments."""
-        save_bundle(self.bundle, output_dir or self.run_folder)
+        if self.args.should_save:
+            save_bundle(self.bundle, output_dir or self.run_folder)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         """Save our state beside the library's, before the checkpoint counts as done."""
         super()._save_optimizer_and_scheduler(output_dir)
-        state = {"plan": self.plan.state_dict(), "techniques": self.objective.state_dict()}
-        checkpoints.write_state(Path(output_dir), state)
+        if self.args.should_save:
+            state = {"plan": self.plan.state_dict(), "techniques": self.objective.state_dict()}
+            checkpoints.write_state(Path(output_dir), state)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Load both."""

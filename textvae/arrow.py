@@ -1,0 +1,27 @@
+"""Arrow files: rows stream in block by block, and columns of numbers come out as arrays."""
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset
+from numpy.typing import NDArray
+
+BLOCK = 5_000  # rows that travel together
+
+
+def write_arrow(rows: Iterable[dict[str, Any]], file: Path, schema: pa.Schema) -> None:
+    """Stream rows to an Arrow file, a block at a time."""
+    flow = iter(rows)
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        while block := list(islice(flow, BLOCK)):
+            writer.write_batch(pa.RecordBatch.from_pylist(block, schema=schema))
+
+
+def column(dataset: Dataset, name: str) -> NDArray[Any]:
+    """Return a column of numbers as an array, without a Python object for each."""
+    table = dataset.select_columns([name]).with_format("arrow")[:]
+    array: NDArray[Any] = table[name].to_numpy().copy()  # its own, so that torch may write to it
+    return array
