@@ -9,18 +9,18 @@ RUN := runs/demo
 
 demo: .venv/ready
 	$(BIN)/textvae train --config configs/quickstart.yaml --output $(RUN) --overwrite
-	@echo "\nEvaluation on 500 test sentences, IW-NLL with 50 samples:\n"
+	@printf "\n%s\n\n" "Evaluation on 500 test sentences, IW-NLL with 50 samples:"
 	@$(BIN)/textvae evaluate $(RUN) --samples 50 --limit 500
-	@echo "\nTen sentences from the prior (textvae generate $(RUN)):\n"
+	@printf "\n%s\n\n" "Ten sentences from the prior (textvae generate $(RUN)):"
 	@$(BIN)/textvae generate $(RUN) -n 10
-	@echo "\nFive test sentences and their reconstructions (textvae reconstruct $(RUN)):\n"
+	@printf "\n%s\n\n" "Five test sentences and their reconstructions (textvae reconstruct $(RUN)):"
 	@$(BIN)/textvae reconstruct $(RUN)
-	@echo "\nCompletions (textvae complete $(RUN) \"a man\"):\n"
+	@printf "\n%s\n\n" "Completions (textvae complete $(RUN) \"a man\"):"
 	@$(BIN)/textvae complete $(RUN) "a man" -n 3
 	@$(BIN)/textvae complete $(RUN) "two dogs are" -n 3
-	@echo "\nFrom one sentence to another (textvae interpolate $(RUN) ...):\n"
+	@printf "\n%s\n\n" "From one sentence to another (textvae interpolate $(RUN) ...):"
 	@$(BIN)/textvae interpolate $(RUN) "a man riding a wave on a surfboard." "a plate of food on a table." --steps 7
-	@echo "\nThe run folder is $(RUN): the model, its card (README.md), its settings and its measures."
+	@printf "\n%s\n" "The run folder is $(RUN): the model, its card (README.md), its settings and its measures."
 
 test: .venv/ready
 	$(BIN)/ruff format --check .

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from textvae.precision import compute_dtype
 
+FAINT = 1e-30  # a chance below is too near to what the number type can hold
 CHUNK_SCORES = 2**23  # rows times vocabulary, at once
 
 
@@ -79,13 +80,13 @@ def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, sca
 
 
 def nll_of(scores: Tensor, share: Tensor, hit: Tensor) -> Tensor:
-    """Return each row's NLL from its scores and their softmax, however small the chance of the hit.
-
-    The likeliest token's chance never underflows: log(sum exp) is its score less the log of its chance.
-    """
-    top, place = scores.max(1, keepdim=True)
-    gap = top.float() - scores.gather(1, hit).float()
-    return (gap - share.gather(1, place).float().log()).squeeze(1)
+    """Return each row's NLL, (rows,), from its scores and their softmax; a chance that underflows is worked out anew."""
+    chance = share.gather(1, hit).squeeze(1).float()
+    nll = -chance.clamp(min=FAINT).log()
+    faint = (chance < FAINT).nonzero().squeeze(1)
+    if len(faint):
+        nll[faint] = torch.nn.functional.cross_entropy(scores[faint].float(), hit[faint, 0], reduction="none")
+    return nll
 
 
 def chunks(rows: int, vocab: int) -> list[slice]:
