@@ -80,7 +80,7 @@ def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, sca
 
 
 def nll_of(scores: Tensor, share: Tensor, hit: Tensor) -> Tensor:
-    """Return each row's NLL, (rows,), from its scores and their softmax; a chance that underflows is worked out anew."""
+    """Return each row's NLL, (rows,), from scores and softmax; a chance that underflows is worked out anew."""
     chance = share.gather(1, hit).squeeze(1).float()
     nll = -chance.clamp(min=FAINT).log()
     faint = (chance < FAINT).nonzero().squeeze(1)
