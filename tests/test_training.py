@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 import textvae
@@ -160,11 +161,19 @@ def test_init_starts_from_a_trained_model_with_its_tokenizer(tiny_run, tmp_path)
     torch.testing.assert_close(weights(tmp_path / "run"), weights(tiny_run), atol=1e-4, rtol=0)
 
 
-def test_a_full_disk_is_explained_and_leaves_whole_checkpoints_only(tmp_path, monkeypatch):
-    """Saving fails half-way: the message says what to do, and nothing half-written stays."""
+FULL_DISK = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 26915136 vs 26915024"),
+    SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+]
+
+
+@pytest.mark.parametrize("error", FULL_DISK, ids=lambda error: type(error).__name__)
+def test_a_full_disk_is_explained_and_leaves_whole_checkpoints_only(tmp_path, monkeypatch, error):
+    """Saving fails half-way, as each library says it: the message has the mend, and nothing half-written stays."""
 
     def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     monkeypatch.setattr(checkpoints, "publish", full)
     with pytest.raises(OutputError, match=r"the disk is full.*--resume"):

@@ -13,6 +13,7 @@ from textvae.training import checkpoints
 
 LEAST_FREE = 2**16  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
+WORDS_OF_A_FULL_DISK = ("No space left", "unexpected pos", "iostream error")  # the last two are torch.save's
 
 
 @contextmanager
@@ -25,8 +26,9 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own way to say it
+        was_full = is_full(folder, error)  # before sweeping makes room
         checkpoints.sweep(folder)
-        if is_full(folder, error):
+        if was_full:
             raise OutputError(f"{folder}: the disk is full. Make room, then go on with --resume.") from error
         if isinstance(error, OSError):
             raise OutputError(f"{folder}: cannot be written: {error}") from error
@@ -35,7 +37,7 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
 
 def is_full(folder: Path, error: Exception) -> bool:
     """Whether a failed write is the disk's fault."""
-    if getattr(error, "errno", None) in FULL or "No space left" in str(error):
+    if getattr(error, "errno", None) in FULL or any(words in str(error) for words in WORDS_OF_A_FULL_DISK):
         return True
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(place).free < LEAST_FREE
