@@ -95,7 +95,11 @@ class ConsoleCallback(TrainerCallback):
         tqdm.write(line, file=sys.stderr)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Close the bar."""
+        """Show the end."""
         if self.bar is not None:
             self.bar.update(100 * self.plan.fraction - self.bar.n)
+
+    def close(self) -> None:
+        """Close the bar."""
+        if self.bar is not None:
             self.bar.close()

@@ -37,7 +37,13 @@ def fit(run: Run, device: torch.device) -> None:
     bundle = load_bundle(run.folder / INIT, str(device))
     trainer = build_trainer(run, settings, bundle, device)
     newest = checkpoints.newest_whole(run.folder)
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    console = ConsoleCallback(trainer.plan, trainer.objective.kl_target)
+    if trainer.is_world_process_zero():
+        trainer.add_callback(console)
+    try:
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    finally:
+        console.close()  # an error's message begins on a line of its own
     on_first_process(device, lambda: finish(run, trainer))
 
 
@@ -57,8 +63,6 @@ def build_trainer(run: Run, settings: Settings, bundle: Bundle, device: torch.de
         callbacks.append(tensorboard(run.folder / "logs"))
     trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks)
     trainer.remove_callback(PrinterCallback)
-    if trainer.is_world_process_zero():
-        trainer.add_callback(ConsoleCallback(plan, objective.kl_target))
     return trainer
 
 
