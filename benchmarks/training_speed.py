@@ -22,11 +22,13 @@ from textvae.arrow import column
 from textvae.batching import Collator, LengthBuckets
 from textvae.corpus import open_split, prepare
 from textvae.objective import Objective
+from textvae.precision import is_bf16_fast
 from textvae.recipe import resolved
 from textvae.settings import Settings, read_settings
 from textvae.techniques import Facts, Progress
 from textvae.tokenization import build_tokenizer
-from textvae.training.fitting import bf16_pays
+from textvae.training.allocator import keep_freed_memory
+from textvae.training.clipping import clip_gradients
 from textvae.training.preparation import build_model
 
 SIZES = {"B": (256, 256), "A": (512, 1024)}
@@ -56,17 +58,18 @@ def make_step(settings: Settings, folder: Path) -> Callable[[], int]:
     buckets = LengthBuckets(column(rows, "length"), 10**9, 32, seed=1)
     batches = itertools.cycle(list(buckets))
     settings = resolved(settings, 22.0)
+    keep_freed_memory()
     torch.manual_seed(0)
     model = build_model(settings, tokenizer).train()
     objective = Objective(settings.objective, Facts(32, tokenizer.bos_token_id, tokenizer.pad_token_id))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    is_bf16 = bf16_pays(torch.device("cpu"))
+    is_bf16 = is_bf16_fast(torch.device("cpu"))
 
     def step() -> int:
         batch = collator(rows.__getitems__(next(batches)))
         with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
             objective(model, batch, Progress(1, 0.5)).loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        clip_gradients(model.parameters(), 5.0)
         optimizer.step()
         optimizer.zero_grad()
         return int(batch["attention_mask"].sum())

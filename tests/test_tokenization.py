@@ -180,3 +180,11 @@ def test_a_saved_tokenizer_loads_as_it_was(tmp_path, kind):
 def test_no_sentences_give_no_ids(kind):
     """An empty batch is a batch."""
     assert encode_batch(built(kind), []) == []
+
+
+@pytest.mark.parametrize("kind", ["word", "character"])
+@pytest.mark.parametrize("mark", ["<unk>", "<pad>", "<eos>"])
+def test_token_numbers_have_no_gap_whatever_words_the_corpus_holds(kind, mark):
+    """A number beyond the vocabulary's size would have no row in the embedding."""
+    tokenizer = built(kind, [*SENTENCES, f"a {mark} word and {mark} another"], min_frequency=1)
+    assert sorted(tokenizer.get_vocab().values()) == list(range(len(tokenizer)))

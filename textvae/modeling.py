@@ -152,8 +152,8 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
     def nll(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the reconstruction: the mean over sentences, and each sentence's own (without gradient)."""
         real = labels != IGNORED
-        scale = states.new_full((int(real.sum()),), 1 / len(labels), dtype=torch.float32)
-        mean, nll = token_nll(states[real], self.decoder.output_weight, self.decoder.output_bias, labels[real], scale)
+        weight, bias = self.decoder.output_weight, self.decoder.output_bias
+        mean, nll = token_nll(states[real], weight, bias, labels[real], 1 / len(labels))
         sentence = torch.zeros(len(labels), device=nll.device)
         return mean, sentence.index_add(0, real.nonzero()[:, 0], nll)
 

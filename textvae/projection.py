@@ -10,7 +10,7 @@ chunk. Padding is never projected.
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from textvae.precision import compute_dtype
 
@@ -19,36 +19,39 @@ CHUNK_SCORES = 2**23  # rows times vocabulary, at once
 
 
 class FusedNLL(torch.autograd.Function):
-    """Sum of weighted negative log-likelihoods, its gradients formed in the forward pass."""
+    """Sum of negative log-likelihoods times a weight, its gradients formed in the forward pass."""
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: Tensor
+        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
     ) -> tuple[Tensor, Tensor]:
         """Return the weighted sum and each row's own NLL (which carries no gradient).
 
         Shapes:
-            states: (rows, size); targets, scale: (rows,); weight: (vocab, size); bias: (vocab,)
+            states: (rows, size); targets: (rows,); weight: (vocab, size); bias: (vocab,)
         """
         dtype = compute_dtype(states)
         narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
         nll = torch.empty(len(states), device=states.device)
         d_states = torch.empty_like(states)
-        d_weight, d_bias = None, torch.zeros_like(bias)
-        for chunk in chunks(len(states), len(weight)):
+        d_weight, d_bias = torch.zeros_like(weight) if len(states) == 0 else None, torch.zeros_like(bias)
+        size = rows_at_once(len(weight))
+        room = torch.empty(2, min(size, len(states)), len(weight), dtype=dtype, device=states.device)
+        for chunk in chunks(len(states), size):
             inputs = states[chunk].to(dtype)
-            scores = torch.addmm(narrow_bias, inputs, narrow.t())
-            share = scores.softmax(-1)
-            hit = targets[chunk].unsqueeze(1)
-            nll[chunk] = nll_of(scores, share, hit)
-            share.scatter_add_(1, hit, -torch.ones_like(hit, dtype=dtype)).mul_(scale[chunk].to(dtype).unsqueeze(1))
-            d_states[chunk] = torch.mm(share, narrow).to(states.dtype)
-            part = torch.mm(share.t(), inputs)
+            hit = torch.arange(len(inputs), device=states.device), targets[chunk]
+            scores = torch.addmm(narrow_bias, inputs, narrow.t(), out=room[0, : len(inputs)])
+            share = torch.softmax(scores, -1, out=room[1, : len(inputs)])
+            chance = share[hit]
+            nll[chunk] = nll_of(scores, chance, targets[chunk])
+            share[hit] = chance - 1
+            d_states[chunk] = torch.mm(share, narrow) * scale
+            part = torch.mm(share.t(), inputs * scale)
             d_weight = part.to(weight.dtype) if d_weight is None else d_weight.add_(part)
-            d_bias += share.sum(0)
-        ctx.save_for_backward(d_states, torch.zeros_like(weight) if d_weight is None else d_weight, d_bias)
+            d_bias += share.sum(0) * scale
+        ctx.save_for_backward(d_states, d_weight, d_bias)
         ctx.mark_non_differentiable(nll)
-        return (nll * scale).sum(), nll
+        return nll.sum() * scale, nll
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
@@ -60,11 +63,11 @@ class FusedNLL(torch.autograd.Function):
         return d_states * upstream.to(d_states.dtype), d_weight * upstream, d_bias * upstream, None, None
 
 
-def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sum of `scale` times NLL, differentiable, and each row's NLL in nats.
+def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Return the sum of NLL times `scale`, differentiable, and each row's NLL in nats.
 
     Shapes:
-        states: (rows, size); targets, scale: (rows,); weight: (vocab, size); bias: (vocab,)
+        states: (rows, size); targets: (rows,); weight: (vocab, size); bias: (vocab,)
         returns: scalar and (rows,)
     """
     if torch.is_grad_enabled():
@@ -73,24 +76,32 @@ def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, sca
     dtype = compute_dtype(states)
     narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
-    for chunk in chunks(len(states), len(weight)):
+    for chunk in chunks(len(states), rows_at_once(len(weight))):
         scores = torch.addmm(narrow_bias, states[chunk].to(dtype), narrow.t())
-        nll[chunk] = torch.nn.functional.cross_entropy(scores.float(), targets[chunk], reduction="none")
-    return (nll * scale).sum(), nll
+        nll[chunk] = nn.functional.cross_entropy(scores.float(), targets[chunk], reduction="none")
+    return nll.sum() * scale, nll
 
 
-def nll_of(scores: Tensor, share: Tensor, hit: Tensor) -> Tensor:
-    """Return each row's NLL, (rows,), from scores and softmax; a chance that underflows is worked out anew."""
-    chance = share.gather(1, hit).squeeze(1).float()
-    nll = -chance.clamp(min=FAINT).log()
+def nll_of(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
+    """Return each row's NLL, (rows,), from its scores and the chance of its target.
+
+    A chance that underflows is worked out anew: on a CPU only where there is
+    one; a GPU would have to wait for the answer, and works out all.
+    """
+    if scores.is_cuda:
+        return nn.functional.cross_entropy(scores.float(), targets, reduction="none")
+    nll = -chance.float().clamp(min=FAINT).log()
     faint = (chance < FAINT).nonzero().squeeze(1)
     if len(faint):
-        nll[faint] = torch.nn.functional.cross_entropy(scores[faint].float(), hit[faint, 0], reduction="none")
+        nll[faint] = nn.functional.cross_entropy(scores[faint].float(), targets[faint], reduction="none")
     return nll
 
 
-def chunks(rows: int, vocab: int) -> list[slice]:
-    """Return slices of about equal size, small enough that a chunk's scores stay near the processor."""
-    count = max(1, -(-rows * vocab // CHUNK_SCORES))
-    size = max(1, -(-rows // count))
+def rows_at_once(vocab: int) -> int:
+    """Return how many rows to hold the scores of: few enough that they stay near the processor."""
+    return max(1, CHUNK_SCORES // vocab)
+
+
+def chunks(rows: int, size: int) -> list[slice]:
+    """Return slices of `size` rows; the last may be shorter."""
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]

@@ -92,13 +92,18 @@ def train_characters(settings: TokenizerSettings, sentences: Iterable[str]) -> T
 
 def train_lexicon(tokenizer: Tokenizer, settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
     """Learn the most frequent pieces of a tokenizer that only looks pieces up."""
+    marks = [PAD, BOS, EOS, UNKNOWN]
     trainer = trainers.WordLevelTrainer(
         vocab_size=settings.vocab_size,
         min_frequency=settings.min_frequency,
-        special_tokens=[PAD, BOS, EOS, UNKNOWN],
+        special_tokens=marks,
         show_progress=False,
     )
     tokenizer.train_from_iterator(sentences, trainer)
+    # A corpus that holds a mark as a word leaves a gap in the numbers: number them anew.
+    learned = tokenizer.get_vocab()
+    pieces = marks + [piece for piece in sorted(learned, key=learned.__getitem__) if piece not in marks]
+    tokenizer.model = models.WordLevel({piece: number for number, piece in enumerate(pieces)}, unk_token=UNKNOWN)
     return tokenizer
 
 

@@ -72,7 +72,7 @@ class TextVAE:
         return mean
 
     def decode(
-        self, z: Array | Sequence[Sequence[float]], batch_size: int = 128, progress: bool = False, **options: Any
+        self, z: Array | Sequence[Sequence[float]], batch_size: int = 512, progress: bool = False, **options: Any
     ) -> list[str]:
         """Write a sentence from each z, (n, latent) or (latent,); greedy by default.
 
@@ -87,12 +87,12 @@ class TextVAE:
         )
 
     def reconstruct(
-        self, texts: str | Sequence[str], batch_size: int = 128, progress: bool = False, **options: Any
+        self, texts: str | Sequence[str], batch_size: int = 512, progress: bool = False, **options: Any
     ) -> list[str]:
         """Encode each text and write it again from its posterior mean; greedy by default."""
         return uses.reconstruct(self.bundle, as_list(texts), uses.decoding(**options), batch_size, progress)
 
-    def generate(self, n: int = 1, batch_size: int = 128, progress: bool = False, **options: Any) -> list[str]:
+    def generate(self, n: int = 1, batch_size: int = 512, progress: bool = False, **options: Any) -> list[str]:
         """Write `n` sentences from the prior; tokens are sampled by default."""
         return uses.generate(self.bundle, n, uses.decoding(**options), batch_size, progress)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from textvae.conditioning import Signals
 from textvae.decoders.base import Decoder
 from textvae.decoders.recurrent_cache import RecurrentCache
+from textvae.dropout import Dropout
 from textvae.encoders.recurrent import CELLS, initialise
 from textvae.parts import PartSettings
 
@@ -44,7 +45,7 @@ class RecurrentDecoder(Decoder):
         beside = latent if "every_step" in heard else 0
         self.embed = nn.Embedding(vocab, settings.embedding)
         nn.init.normal_(self.embed.weight, std=0.05)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.cells = CELLS[settings.kind](
             settings.embedding + beside, settings.hidden, settings.layers, batch_first=True
         )
@@ -74,7 +75,7 @@ class RecurrentDecoder(Decoder):
         inputs = self.inputs(input_ids, signals)
         start = cache.state if cache is not None and cache.state else self.initial_state(inputs, signals)
         seen = attention_mask[:, -input_ids.shape[1] :].bool()
-        if cache is not None and not bool(seen.all()):
+        if cache is not None and input_ids.shape[1] > 1 and not bool(seen.all()):
             states, end = self.step_by_step(inputs, seen, start)
         else:
             states, end = self.run(inputs, start)

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from textvae.dropout import Dropout
 from textvae.encoders.base import Encoder
 from textvae.parts import PartSettings
 from textvae.wide_lstm import WideLSTM
@@ -41,7 +42,7 @@ class RecurrentEncoder(Encoder):
         self.hidden = settings.hidden * (2 if settings.bidirectional else 1)
         self.embed = nn.Embedding(vocab, settings.embedding)
         nn.init.normal_(self.embed.weight, std=0.1)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         inputs = [settings.embedding] + [self.hidden] * (settings.layers - 1)
         self.forwards = nn.ModuleList(cell(size, settings.hidden, batch_first=True) for size in inputs)
         self.backwards = nn.ModuleList(

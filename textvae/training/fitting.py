@@ -15,6 +15,7 @@ from textvae.card import write_card
 from textvae.evaluation import evaluate
 from textvae.measures import QUICK
 from textvae.objective import Objective
+from textvae.precision import is_bf16_fast
 from textvae.run import Run
 from textvae.settings import Settings
 from textvae.techniques import Facts
@@ -79,7 +80,7 @@ def training_arguments(run: Run, training: TrainingSettings, device: torch.devic
         max_steps=training.steps or -1,
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
-        bf16=bf16_pays(device) if training.bf16 == "auto" else training.bf16,
+        bf16=is_bf16_fast(device) if training.bf16 == "auto" else training.bf16,
         use_cpu=device.type == "cpu",
         seed=training.seed,
         logging_strategy="steps",
@@ -96,13 +97,6 @@ def training_arguments(run: Run, training: TrainingSettings, device: torch.devic
         report_to=[name for name in training.trackers if name != "tensorboard"] or "none",
         disable_tqdm=True,
     )
-
-
-def bf16_pays(device: torch.device) -> bool:
-    """Whether the processor multiplies bf16 in hardware."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def tensorboard(folder: Path) -> TensorBoardCallback:

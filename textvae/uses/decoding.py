@@ -11,6 +11,7 @@ from tqdm import tqdm
 from textvae.bundle import Bundle
 from textvae.parts import StrictSettings, checked
 from textvae.tokenization import decode_batch
+from textvae.uses.leaving_loop import generate_leaving
 
 
 class Decoding(StrictSettings):
@@ -29,7 +30,7 @@ class Decoding(StrictSettings):
         given = self.model_dump(exclude_none=True, exclude={"seed"})
         asks_to_sample = any(name in given for name in ("temperature", "top_p", "top_k"))
         given.setdefault("do_sample", asks_to_sample or (samples and "num_beams" not in given))
-        return given
+        return given if given.get("num_beams", 1) > 1 else {**given, "custom_generate": generate_leaving}
 
 
 def decoding(**options: Any) -> Decoding:
@@ -47,7 +48,7 @@ def write(
     options: Decoding,
     samples: bool,
     prefixes: Sequence[Sequence[int]] | None = None,
-    batch_size: int = 128,
+    batch_size: int = 512,
     progress: bool = False,
 ) -> list[str]:
     """Write one text for each z.

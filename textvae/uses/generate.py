@@ -15,7 +15,7 @@ def prior_draws(bundle: Bundle, count: int, seed: int) -> Tensor:
     return draws
 
 
-def generate(bundle: Bundle, count: int, options: Decoding, batch_size: int = 128, progress: bool = False) -> list[str]:
+def generate(bundle: Bundle, count: int, options: Decoding, batch_size: int = 512, progress: bool = False) -> list[str]:
     """Write a sentence from each of `count` draws from the prior; tokens are sampled unless options say otherwise."""
     z = prior_draws(bundle, count, options.seed)
     return write(bundle, z, options, samples=True, batch_size=batch_size, progress=progress)

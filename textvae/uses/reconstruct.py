@@ -8,7 +8,7 @@ from textvae.uses.encode import posterior
 
 
 def reconstruct(
-    bundle: Bundle, texts: Sequence[str], options: Decoding, batch_size: int = 128, progress: bool = False
+    bundle: Bundle, texts: Sequence[str], options: Decoding, batch_size: int = 512, progress: bool = False
 ) -> list[str]:
     """Return what the model makes of each text, in the order given; greedy unless options say otherwise."""
     mean = posterior(bundle, texts, progress=progress).mean
