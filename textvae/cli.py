@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     add_evaluate(verbs.add_parser("evaluate", help="measure a run, with the doctor's verdict"))
     add_writers(verbs)
     add_vectors(verbs)
+    add_bench(verbs.add_parser("bench", help="measure how fast this machine trains, decodes, scores and encodes"))
     for verb, what in (("doctor", "say whether the latent is used, and what to change"), ("info", "say what a run is")):
         command = verbs.add_parser(verb, help=what)
         add_run(command)
@@ -143,6 +144,16 @@ def add_vectors(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_run(decode)
     decode.add_argument("vectors", metavar="z.npy|z.parquet")
     add_decoding(decode)
+
+
+def add_bench(command: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bench`."""
+    command.add_argument("what", metavar="train|decode|likelihood|encode")
+    command.add_argument("--size", default="B", metavar="A|B", help="of a paper's model (default: B)")
+    command.add_argument("--corpus", default="captions", metavar="CORPUS", help="text in words (default: captions)")
+    command.add_argument("--seconds", type=float, default=30, help="how long to train and to measure (default: 30)")
+    command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
+    command.add_argument("--json", action="store_true", help="print one JSON object, and nothing else")
 
 
 if __name__ == "__main__":

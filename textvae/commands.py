@@ -174,6 +174,16 @@ def doctor(options: Namespace) -> None:
     say([record], options.json, diagnosis_text)
 
 
+def bench(options: Namespace) -> None:
+    """Measure this machine."""
+    from textvae.bench import run
+    from textvae.report import bench_text
+
+    if not options.seconds > 0:
+        raise ConfigError(f"seconds = {options.seconds:g}: wanted is a number above zero.")
+    say([run(options.what, options.size, options.corpus, options.device, options.seconds)], options.json, bench_text)
+
+
 def info(options: Namespace) -> None:
     """Say what a run is: its model, corpus and settings."""
     from textvae.report import info_text, run_record
@@ -193,4 +203,5 @@ COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "decode": decode,
     "doctor": doctor,
     "info": info,
+    "bench": bench,
 }

@@ -82,3 +82,16 @@ def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
 def info_text(record: Mapping[str, Any]) -> str:
     """Show what a run is."""
     return INFO.format(**record).rstrip()
+
+
+def bench_text(record: Mapping[str, Any]) -> str:
+    """Show a benchmark's record as a Markdown table."""
+    rows = [f"| {name.replace('_', ' ')} | {figure(value)} |" for name, value in record.items()]
+    return "\n".join(["| | |", "|---|---|", *rows])
+
+
+def figure(value: Any) -> str:
+    """Show a number with three digits or more, and anything else as it is."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,43 @@
+"""Decoding speed: sentences from the prior, greedily and by sampling, and reconstruction."""
+
+import time
+from typing import Any
+
+import torch
+
+from textvae.bench.case import Case, briefly_trained
+from textvae.bundle import Bundle
+from textvae.tokenization import encode_batch
+from textvae.uses import decoding, reconstruct
+from textvae.uses.decoding import write
+
+SENTENCES = 500
+MOST_TOKENS = 100
+
+
+def decode(case: Case) -> dict[str, Any]:
+    """Return tokens and sentences per second; the end of a sentence is a token."""
+    bundle = briefly_trained(case)
+    z = torch.randn(SENTENCES, bundle.model.config.latent_dim, generator=torch.Generator().manual_seed(1))
+    greedy, sampling = (speed(bundle, z, does_sample) for does_sample in (False, True))
+    texts = case.test[: 2 * SENTENCES]["text"]
+    start = time.perf_counter()
+    reconstruct(bundle, texts, decoding(max_new_tokens=MOST_TOKENS))
+    return {
+        "tokens_per_second": greedy["tokens"],
+        "sentences_per_second": greedy["sentences"],
+        "sampling_tokens_per_second": sampling["tokens"],
+        "sampling_sentences_per_second": sampling["sentences"],
+        "reconstruction_sentences_per_second": len(texts) / (time.perf_counter() - start),
+    }
+
+
+def speed(bundle: Bundle, z: torch.Tensor, does_sample: bool) -> dict[str, float]:
+    """Return tokens and sentences per second of the second of two runs."""
+    options = decoding(do_sample=does_sample, max_new_tokens=MOST_TOKENS)
+    for _ in range(2):
+        start = time.perf_counter()
+        texts = write(bundle, z, options, samples=does_sample)
+        seconds = time.perf_counter() - start
+    tokens = sum(len(ids) + 1 for ids in encode_batch(bundle.tokenizer, texts))
+    return {"tokens": tokens / seconds, "sentences": len(texts) / seconds}

@@ -1,0 +1,94 @@
+"""Training speed, and how much of a step the matrix products and the recurrent kernels would take alone."""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from textvae.batching import Batch
+from textvae.bench.case import WARM_STEPS, Case, Trainee
+from textvae.modeling import IGNORED, TextVAEModel
+
+REPEATS = 12  # batches the kernels are run on alone
+
+
+def train(case: Case) -> dict[str, Any]:
+    """Return tokens per second (words to predict and ends of sentences, no padding) and the share of the kernels."""
+    trainee = Trainee(case)
+    for _ in range(WARM_STEPS):
+        trainee.step()
+    wait(case.device)
+    start, tokens, steps = time.perf_counter(), 0, 0
+    kept: list[Batch] = []
+    while time.perf_counter() - start < case.seconds:
+        batch = trainee.step()
+        tokens, steps = tokens + int((batch["labels"] != IGNORED).sum()), steps + 1
+        kept = [*kept[1 - REPEATS :], batch]
+    wait(case.device)
+    seconds = time.perf_counter() - start
+    alone = kernel_speed(trainee, kept)
+    return {
+        "tokens_per_second": tokens / seconds,
+        "ms_per_step": 1000 * seconds / steps,
+        "kernels_alone_tokens_per_second": alone,
+        "share_of_kernels_alone": tokens / seconds / alone,
+        "seconds": seconds,
+    }
+
+
+def kernel_speed(trainee: Trainee, batches: list[Batch]) -> float:
+    """Return tokens per second if a step were its matrix products and recurrent kernels only."""
+    model: Any = trainee.model
+    tokens, seconds = 0, 0.0
+    for batch in batches:
+        count = int((batch["labels"] != IGNORED).sum())
+        with trainee.autocast:
+            seconds += products(model, count) + sum(
+                kernel(cells, batch["input_ids"]) for cells in (*model.encoder.forwards, model.decoder.cells)
+            )
+        tokens += count
+    return tokens / seconds
+
+
+def products(model: TextVAEModel, rows: int) -> float:
+    """Return the seconds of the projection's three products, forward and backward."""
+    weight = model.decoder.output_weight.detach()
+    dtype = torch.get_autocast_dtype(weight.device.type) if torch.is_autocast_enabled(weight.device.type) else None
+    weight = weight.to(dtype) if dtype else weight
+    states = torch.randn(rows, weight.shape[1], device=weight.device, dtype=weight.dtype)
+    scores = torch.mm(states, weight.t())
+    with torch.no_grad():
+        return clocked(lambda: (torch.mm(states, weight.t()), torch.mm(scores, weight), torch.mm(scores.t(), states)))
+
+
+def kernel(cells: nn.Module, ids: Tensor) -> float:
+    """Return the seconds of one recurrent layer, forward and backward."""
+    assert isinstance(cells, nn.RNNBase)
+    inputs = torch.randn(*ids.shape, cells.input_size, device=ids.device, requires_grad=True)
+    upstream = torch.randn(*ids.shape, cells.hidden_size, device=ids.device)
+
+    def both() -> None:
+        states, _ = cells(inputs)
+        states.backward(upstream.to(states.dtype))
+
+    seconds = clocked(both)
+    cells.zero_grad()
+    return seconds
+
+
+def clocked(work: Any) -> float:
+    """Return the seconds of the second of two runs."""
+    work()
+    device = torch.device("cuda" if torch.cuda.is_initialized() else "cpu")
+    wait(device)
+    start = time.perf_counter()
+    work()
+    wait(device)
+    return time.perf_counter() - start
+
+
+def wait(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
