@@ -20,6 +20,7 @@ from textvae.recipe import resolved
 from textvae.run import Run
 from textvae.settings import Settings
 from textvae.sources import SPLIT_NAMES, Rows
+from textvae.streaming.sample import check_stream, is_stream, prepare_stream
 from textvae.tokenization import build_tokenizer
 
 INIT = "init"  # inside a run: the model that training starts from
@@ -78,7 +79,7 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
     def tokenizer_for(sentences: Iterator[str]) -> Any:
         return start.tokenizer if start else build_tokenizer(settings.tokenizer, sentences)
 
-    tokenizer, counts = prepare(settings.data, settings.training.seed, run.folder / "corpus", tokenizer_for, given)
+    tokenizer, counts = prepare_corpus(run, settings, given, tokenizer_for)
     if start is None and settings.tokenizer.kind != "folder":
         tokenizer.backend_tokenizer.normalizer = normalizer(settings.data)
     train_counts = counts["tokenized"]["train"]
@@ -89,6 +90,17 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
     save_bundle(Bundle(model, tokenizer), run.folder / INIT)
     settings.save(run.folder / "settings.yaml")
+    if run.is_streamed:
+        (run.folder / "corpus" / "train.arrow").unlink()  # the sample
+
+
+def prepare_corpus(run: Run, settings: Settings, given: dict[str, Rows] | None, build: Any) -> tuple[Any, Any]:
+    """Prepare the whole corpus, or what a stream needs before it starts; return the tokenizer and the counts."""
+    data, seed, folder = settings.data, settings.training.seed, run.folder / "corpus"
+    if is_stream(data):
+        check_stream(data, settings.training, is_named=given is None and data.corpus is not None)
+        return prepare_stream(data, seed, folder, build)
+    return prepare(data, seed, folder, build, given)
 
 
 def build_model(settings: Settings, tokenizer: Any) -> TextVAEModel:
