@@ -41,7 +41,7 @@ def find_splits(corpus: str, text_column: str) -> dict[str, Rows]:
     """
     path = Path(BUNDLED.get(corpus, corpus)).expanduser()
     if path.is_dir():
-        return splits_of_folder(path, text_column)
+        return splits_of_folder(path, files_of(corpus), text_column)
     if path.is_file():
         return {"train": rows_of([path], text_column)}
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
@@ -50,15 +50,22 @@ def find_splits(corpus: str, text_column: str) -> dict[str, Rows]:
     return splits_of_data_set(corpus)
 
 
+def files_of(corpus: str) -> list[Path]:
+    """Return the files a corpus is read from; none where it is the name of a data set, or nothing."""
+    path = Path(BUNDLED.get(corpus, corpus)).expanduser()
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and suffix_of(file))
+    return [path] if path.is_file() else []
+
+
 def suffix_of(path: Path) -> str | None:
     """Return the suffix that says how to read a file, `.gz` left aside; None where there is no such."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     return suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else None
 
 
-def splits_of_folder(folder: Path, text_column: str) -> dict[str, Rows]:
+def splits_of_folder(folder: Path, files: list[Path], text_column: str) -> dict[str, Rows]:
     """Group a folder's files by the first word in their names that means a split."""
-    files = sorted(file for file in folder.iterdir() if file.is_file() and suffix_of(file))
     if not files:
         raise DataError(f"{folder}: holds no file to read; wanted are {', '.join(SUFFIXES)}, gzipped or not.")
     splits: dict[str, list[Path]] = {}

@@ -46,7 +46,10 @@ def find_files(corpus: str) -> dict[str, list[str]]:
     names = corpus.split() if is_remote(corpus) else [str(Path(BUNDLED.get(corpus, corpus)).expanduser().absolute())]
     found = sorted({file for name in names for file in list_files(name)})
     if not found:
-        raise DataError(f"{corpus}: no file is found there; wanted are {', '.join(READERS)}, compressed or not.")
+        raise DataError(
+            f"{corpus}: no file to stream is found there; wanted are {', '.join(READERS)}, compressed or not. "
+            "(A data set is streamed by its files: hf://datasets/NAME/**.parquet, say.)"
+        )
     if len(found) == 1:
         return {"train": found}
     splits: dict[str, list[str]] = {}

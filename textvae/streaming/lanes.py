@@ -23,6 +23,8 @@ from textvae.fingerprint import fingerprint
 from textvae.streaming.reading import Reader
 from textvae.tokenization import encode_batch
 
+MOST_EMPTY = 10  # epochs in a row; files are dealt anew, so a lane may get empty ones only
+
 Piece = tuple[str, int, int]  # a file, and which of how many parts of its rows
 
 
@@ -91,25 +93,26 @@ class Lane:
         Raises:
             DataError: a file is damaged, or the lane has no sentence.
         """
-        while True:
+        empty = 0
+        while empty < MOST_EMPTY:
             flow, start = self.sentences(place), place
             while pool := list(islice(flow, self.dealing.data.buffer)):
                 yield from self.batches_of([text for _, _, text in pool], place)
                 piece, row, _ = pool[-1]
                 place = Place(place.epoch, piece, row, place.pool + 1)
-            if place == start == Place(place.epoch):
-                raise DataError(
-                    f"no sentence is left of what lane {self.lane + 1} of {self.dealing.lanes} reads; give more files, "
-                    "or fewer training.workers."
-                )
+            empty = empty + 1 if place == start else 0
             place = Place(place.epoch + 1)
+        raise DataError(
+            f"there is no sentence for reader {self.lane + 1} of {self.dealing.lanes}: all its files are empty, "
+            f"{MOST_EMPTY} epochs long. Give more files, or fewer training.workers."
+        )
 
     def sentences(self, place: Place) -> Iterator[tuple[int, int, str]]:
         """Yield the clean sentences of the rest of an epoch, each with the piece and row it is from."""
-        row, column = place.row, self.dealing.data.text_column
+        start, column = place.row, self.dealing.data.text_column
         pieces = self.dealing.pieces(self.lane, place.epoch)
         for number, (file, part, parts) in enumerate(pieces[place.piece :], start=place.piece):
-            for row, raw in self.reader.rows(file, row, part, parts):
+            for row, raw in self.reader.rows(file, start, part, parts):
                 text = self.cleaner(text_of(raw, column, row))
                 if text is None:
                     continue
@@ -117,7 +120,7 @@ class Lane:
                     self.cleaner.counts["also_held_out"] += 1
                 else:
                     yield number, row, text
-            row = 0
+            start = 0
 
     def batches_of(self, texts: list[str], start: Place) -> Iterator[Served]:
         """Yield a pool's batches that have not been taken yet."""

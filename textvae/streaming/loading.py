@@ -43,6 +43,7 @@ class StreamLoader:
         self.taken = 0  # batches; the lanes take turns
         self.counts: Counter[str] = Counter()
         self.damaged: dict[str, str] = {}
+        self.record: dict[str, Any] = {}  # of the whole run, as of its last checkpoint
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches from where the lanes stand.
@@ -50,6 +51,12 @@ class StreamLoader:
         Raises:
             DataError: a file is damaged, or a lane has no sentence.
         """
+        for served in self.served():
+            self.note(served)
+            yield served.batch
+
+    def served(self) -> Iterator[Served]:
+        """Yield what the lanes serve, in turn."""
         turn = self.taken % len(self.lanes)
         lanes = [*self.lanes[turn:], *self.lanes[:turn]]
         loader: DataLoader[Any] = DataLoader(
@@ -63,8 +70,7 @@ class StreamLoader:
         for served in loader:
             if isinstance(served, TextVAEError):
                 raise served
-            self.note(served)
-            yield served.batch
+            yield served
 
     def note(self, served: Served) -> None:
         """Keep a batch's place and news; say which files are damaged, once each."""
@@ -81,13 +87,14 @@ class StreamLoader:
     def state_dict(self) -> dict[str, Any]:
         """Return where all lanes of the run stand, as JSON; every process must ask."""
         states = gather_object([(self.places, self.counts, self.damaged)])
-        return {
+        self.record = {
             "lanes": self.dealing.lanes,
             "taken": self.taken,
             "places": {str(lane): astuple(place) for places, _, _ in states for lane, place in places.items()},
             "counts": dict(sum((counts for _, counts, _ in states), Counter())),
             "damaged": {file: message for _, _, damaged in states for file, message in damaged.items()},
         }
+        return self.record
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it over.
@@ -100,6 +107,7 @@ class StreamLoader:
                 f"the stream was dealt among {state['lanes']} readers (processes x training.workers), and now there "
                 f"are {self.dealing.lanes}; go on with as many processes as before."
             )
+        self.record = state
         self.places = {lane: Place(*state["places"][str(lane)]) for lane in self.lanes}
         self.taken = state["taken"]
         self.damaged = dict(state["damaged"])

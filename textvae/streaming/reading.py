@@ -1,19 +1,22 @@
 """Reading: the rows of a file by `datasets`, as a stream, with damage reported or passed over.
 
-The library opens, unpacks, retries and parses. JSON is read as lines of text,
-since the library answers one broken line by reading the whole file into memory,
-and since only so the line can be named.
+The library opens, unpacks, retries and parses; its readers are asked directly,
+for `load_dataset` also tells a server of each file it opens, and waits for that.
+JSON is read as lines of text, since the library answers one broken line by
+reading the whole file into memory, and since only so the line can be named.
 """
 
 import codecs
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
-from datasets import load_dataset
+from datasets.io.csv import CsvDatasetReader
+from datasets.io.parquet import ParquetDatasetReader
+from datasets.io.text import TextDatasetReader
 
 from textvae.corpus import DataSettings
 from textvae.errors import DataError
@@ -52,7 +55,8 @@ class Reader:
         """
         number, is_sound, parse = start, True, PARSERS[kind_of(file)]
         for block in self.blocks(file, start):
-            for number, raw in enumerate(block, start=number + 1):
+            for raw in block:
+                number += 1
                 if (number - 1) % parts != part:
                     continue
                 try:
@@ -95,16 +99,16 @@ def kind_of(file: str) -> str:
 def tables(file: str, columns: list[str]) -> Iterator[pa.Table]:
     """Yield a file's rows, a block at a time; of a parquet file only the wanted columns, if it has them all."""
     kind, suffix = kind_of(file), suffix_of(file)
-    builder, options = "text", {"chunksize": CHUNK, "encoding": "utf-8-sig", "encoding_errors": MARKING}
     if kind == "csv":
-        builder, options = "csv", {"encoding_errors": MARKING, **csv_options(suffix)}
+        reader = CsvDatasetReader([file], streaming=True, encoding_errors=MARKING, **csv_options(suffix))
     elif kind == "parquet":
-        builder, options = "parquet", {"batch_size": BLOCK}
-    names = {"path": builder, "data_files": [file], "split": "train", "streaming": True}
-    stream = load_dataset(**names, **options)
-    if kind == "parquet" and set(columns) <= set(stream.column_names):
-        stream = load_dataset(**names, **options, columns=columns)
-    yield from stream.with_format("arrow").iter(batch_size=BLOCK)
+        reader = ParquetDatasetReader([file], streaming=True, batch_size=BLOCK)
+        if set(columns) <= set(reader.read().column_names):
+            reader = ParquetDatasetReader([file], streaming=True, batch_size=BLOCK, columns=columns)
+    else:
+        options = {"chunksize": CHUNK, "encoding": "utf-8-sig", "encoding_errors": MARKING}
+        reader = TextDatasetReader([file], streaming=True, **options)
+    yield from reader.read().with_format("arrow").iter(batch_size=BLOCK)
 
 
 def plain(table: pa.Table, kind: str) -> list[Any]:
@@ -135,7 +139,12 @@ def row_of_table(row: Row, text_column: str) -> Row:
     return row
 
 
-PARSERS = {"text": row_of_line, "jsonl": row_of_json, "csv": row_of_table, "parquet": row_of_table}
+PARSERS: dict[str, Callable[[Any, str], Row]] = {
+    "text": row_of_line,
+    "jsonl": row_of_json,
+    "csv": row_of_table,
+    "parquet": row_of_table,
+}
 
 
 def mark(error: UnicodeError) -> tuple[str, int]:

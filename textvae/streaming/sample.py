@@ -29,10 +29,15 @@ Kept = list[tuple[Row, str | None]]  # rows with their clean sentences
 
 
 def is_stream(settings: DataSettings) -> bool:
-    """Whether a corpus is to be streamed."""
-    if settings.streaming == "auto":
-        return settings.corpus is not None and is_pattern(settings.corpus)
-    return settings.streaming
+    """Whether a corpus is to be streamed.
+
+    Raises:
+        ConfigError: it must be, and is not to be.
+    """
+    only_streams = settings.corpus is not None and is_pattern(settings.corpus)
+    if only_streams and settings.streaming is False:
+        raise ConfigError(f"{settings.corpus}: URLs and patterns are read as streams; leave data.streaming out.")
+    return only_streams if settings.streaming == "auto" else settings.streaming
 
 
 def check_stream(settings: DataSettings, training: TrainingSettings, is_named: bool) -> None:
@@ -82,7 +87,9 @@ def read_sample(settings: DataSettings, files: Mapping[str, Sequence[str]]) -> d
     cleaner, column = Cleaner(settings), settings.text_column
     most = {"train": settings.sample, **dict.fromkeys(HELD_OUT, settings.held_out_most)}
     return {
-        split: [(row, cleaner(text_of(row, column, number))) for number, row in first(reader, files[split], most[split])]
+        split: [
+            (row, cleaner(text_of(row, column, number))) for number, row in first(reader, files[split], most[split])
+        ]
         for split in files
     }
 

@@ -124,7 +124,10 @@ def finish(run: Run, trainer: VAETrainer) -> None:
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # measured in single precision
     trainer.model.eval()
     history = list(trainer.state.log_history)
-    run.write("training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, "history": history})
+    stream = {} if trainer.stream is None else {"stream": trainer.stream.record}
+    run.write(
+        "training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, **stream, "history": history}
+    )
     record = evaluate(trainer.bundle, trainer.validation, measures=QUICK, kl_target=trainer.objective.kl_target)
     staged = run.folder / checkpoints.STAGING
     save_bundle(trainer.bundle, staged)
