@@ -1,31 +1,31 @@
-"""Reading: the rows of a file by `datasets`, as a stream, with damage reported or passed over.
+"""Reading: the rows of a file, as a stream, with damage reported or passed over.
 
-The library opens, unpacks, retries and parses; its readers are asked directly,
-for `load_dataset` also tells a server of each file it opens, and waits for that.
-JSON is read as lines of text, since the library answers one broken line by
-reading the whole file into memory, and since only so the line can be named.
+`datasets` opens, unpacks and retries, files here and on object stores alike,
+and reads tables. Lines are cut here, JSON's too: so each can be named, and a
+broken one passed over, for which the library's reader of JSON would read the
+whole file into memory. Its readers are asked directly, for `load_dataset` also
+tells a server of each file it opens, and waits for that.
 """
 
-import codecs
 import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pyarrow as pa
+from datasets.download.streaming_download_manager import StreamingDownloadManager
 from datasets.io.csv import CsvDatasetReader
 from datasets.io.parquet import ParquetDatasetReader
-from datasets.io.text import TextDatasetReader
+from datasets.utils.file_utils import xopen
 
 from textvae.corpus import DataSettings
 from textvae.errors import DataError
-from textvae.sources import Row, csv_options
+from textvae.sources import BYTE_ORDER_MARK, Row, csv_options
 from textvae.streaming.files import READERS, suffix_of
 
-BLOCK = 1_000  # rows that come at once
-CHUNK = 2**18  # characters of a text file that are read at once
-MARK = "\0"  # stands for bytes that are not UTF-8, and for itself: neither is text
+BLOCK = 1_000  # rows of a table that are read at once
+CHUNK = 2**18  # bytes of text that are read at once
+LONGEST = 2**26  # bytes of a line
 MEND = "Repair it and go on with --resume, or pass over such damage: data.on_corrupt=skip."
 
 logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # what they say stands in our message
@@ -34,7 +34,7 @@ logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # wha
 class Reader:
     """Reads files, and stops at damage or passes over it.
 
-    A damaged row (not UTF-8, no JSON object) is passed over alone; where the
+    A damaged line (not UTF-8, no JSON object) is passed over alone; where the
     file itself is broken (its compression, a page of it), the rest of it is.
 
     Attributes:
@@ -60,27 +60,29 @@ class Reader:
                 if (number - 1) % parts != part:
                     continue
                 try:
-                    yield number, parse(raw, self.settings.text_column)
+                    row = parse(raw, self.settings.text_column)
                 except ValueError as flaw:
                     self.pass_over("corrupt rows", file, f"row {number:,}: {flaw}", is_sound)
                     is_sound = False
+                else:
+                    yield number, row
 
     def blocks(self, file: str, start: int) -> Iterator[list[Any]]:
         """Yield a file's rows after the first `start`, up to where it is broken."""
-        read, flow = 0, tables(file, self.columns)
+        read, flow = 0, lines(file) if kind_of(file) in ("text", "jsonl") else table_rows(file, self.columns)
         while True:
             try:
-                table = next(flow, None)
+                block = next(flow, None)
             except ImportError as error:  # the library for a file system or a compression
                 raise DataError(f"{file}: {error}.") from error
             except Exception as error:  # each reader has errors of its own, without a common root
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 return self.pass_over("broken files", file, f"after row {read:,}: cannot be read on ({reason})")
-            if table is None:
+            if block is None:
                 return None
-            read += len(table)
+            read += len(block)
             if read > start:
-                yield plain(table.slice(max(0, start - read + len(table))), kind_of(file))
+                yield block[max(0, start - read + len(block)) :]
 
     def pass_over(self, what: str, file: str, where: str, is_notice: bool = True) -> None:
         """Count damage, or stop at it."""
@@ -96,37 +98,45 @@ def kind_of(file: str) -> str:
     return READERS[suffix_of(file) or ".txt"]
 
 
-def tables(file: str, columns: list[str]) -> Iterator[pa.Table]:
-    """Yield a file's rows, a block at a time; of a parquet file only the wanted columns, if it has them all."""
-    kind, suffix = kind_of(file), suffix_of(file)
-    if kind == "csv":
-        reader = CsvDatasetReader([file], streaming=True, encoding_errors=MARKING, **csv_options(suffix))
-    elif kind == "parquet":
-        reader = ParquetDatasetReader([file], streaming=True, batch_size=BLOCK)
-        if set(columns) <= set(reader.read().column_names):
-            reader = ParquetDatasetReader([file], streaming=True, batch_size=BLOCK, columns=columns)
+def lines(file: str) -> Iterator[list[bytes]]:
+    """Yield a file's lines, without their ends, as many at a time as a chunk holds."""
+    with xopen(StreamingDownloadManager().extract(file), "rb") as stream:
+        rest, is_first = b"", True
+        while chunk := stream.read(CHUNK):
+            if is_first:
+                chunk, is_first = chunk.removeprefix(BYTE_ORDER_MARK), False
+            *block, rest = (rest + chunk).split(b"\n")
+            if block:
+                yield block
+            if len(rest) > LONGEST:
+                raise ValueError(f"a line has over {LONGEST / 2**20:.0f} MiB; wanted is text, a sentence a line")
+    if rest:
+        yield [rest]
+
+
+def table_rows(file: str, columns: list[str]) -> Iterator[list[Row]]:
+    """Yield a table's rows, a block at a time; of a parquet file only the wanted columns, if it has them all."""
+    if kind_of(file) == "csv":
+        stream = CsvDatasetReader([file], streaming=True, **csv_options(suffix_of(file))).read()
     else:
-        options = {"chunksize": CHUNK, "encoding": "utf-8-sig", "encoding_errors": MARKING}
-        reader = TextDatasetReader([file], streaming=True, **options)
-    yield from reader.read().with_format("arrow").iter(batch_size=BLOCK)
+        stream = ParquetDatasetReader([file], streaming=True, batch_size=BLOCK).read()
+        if set(columns) <= set(stream.column_names):
+            stream = ParquetDatasetReader([file], streaming=True, batch_size=BLOCK, columns=columns).read()
+    for table in stream.with_format("arrow").iter(batch_size=BLOCK):
+        yield table.to_pylist()
 
 
-def plain(table: pa.Table, kind: str) -> list[Any]:
-    """Return a table's rows: the lines of a text, the mappings of a table."""
-    rows: list[Any] = table["text"].to_pylist() if kind in ("text", "jsonl") else table.to_pylist()
-    return rows
-
-
-def row_of_line(line: str, text_column: str) -> Row:
+def row_of_line(line: bytes, text_column: str) -> Row:
     """Return a line as a row."""
-    return row_of_table({text_column: line}, text_column)
+    return row_of_table({text_column: line.decode().removesuffix("\r")}, text_column)
 
 
-def row_of_json(line: str, text_column: str) -> Row:
+def row_of_json(line: bytes, text_column: str) -> Row:
     """Return a line's JSON object."""
-    if MARK in line:
-        raise ValueError("is not UTF-8")
-    row = json.loads(line)
+    try:
+        row = json.loads(line.decode())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON: {error}") from None
     if not isinstance(row, dict):
         raise ValueError("holds no JSON object; wanted is one a line")
     return row
@@ -134,8 +144,8 @@ def row_of_json(line: str, text_column: str) -> Row:
 
 def row_of_table(row: Row, text_column: str) -> Row:
     """Return the row if its text is one."""
-    if MARK in str(row.get(text_column)):
-        raise ValueError("is not UTF-8, or holds a NUL byte")
+    if "\0" in str(row.get(text_column)):
+        raise ValueError("holds a NUL byte")
     return row
 
 
@@ -145,13 +155,3 @@ PARSERS: dict[str, Callable[[Any, str], Row]] = {
     "csv": row_of_table,
     "parquet": row_of_table,
 }
-
-
-def mark(error: UnicodeError) -> tuple[str, int]:
-    """Put a mark where bytes are not UTF-8, so that their row can be named."""
-    assert isinstance(error, UnicodeDecodeError)
-    return MARK, error.end
-
-
-MARKING = "textvae.mark"
-codecs.register_error(MARKING, mark)
