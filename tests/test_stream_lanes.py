@@ -37,7 +37,7 @@ def test_files_are_dealt_anew_in_each_epoch(tmp_path):
 def test_a_pool_mixes_what_a_file_holds_in_order(tmp_path):
     """A buffer larger than the corpus shuffles all of it; a buffer of one shuffles only the files."""
     files = write_shards(tmp_path, count=1)
-    in_file = [line for line in (tmp_path / "part-0.txt").read_text().splitlines()]
+    in_file = (tmp_path / "part-0.txt").read_text().splitlines()
     assert read(dealing(files, buffer=1)) == in_file
     mixed = read(dealing(files, buffer=1000))
     assert mixed != in_file

@@ -128,7 +128,7 @@ def test_a_missing_file_and_a_missing_column_are_named(tmp_path):
         texts(tmp_path / "gone.txt")
     file = write_table(tmp_path / "a.parquet", SENTENCES)
     asking = Reader(DataSettings(text_column="body"), ["body"])
-    assert [set(row) for _, row in asking.rows(file)][0] == {"text"}  # whose names the refusal gives
+    assert set(next(asking.rows(file))[1]) == {"text"}  # whose names the refusal gives
 
 
 def test_files_of_an_object_store_are_found_and_read_by_url():
@@ -159,7 +159,7 @@ def test_what_is_no_stream_of_files_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"no file to stream is found there.*hf://datasets"):
         find_files("some/name")
-    with pytest.raises(DataError, match="nothing.s3://bucket/x.txt: cannot be listed|cannot be listed"):
+    with pytest.raises(DataError, match=r"nothing://bucket/\*\.txt: cannot be listed"):
         find_files("nothing://bucket/*.txt")
     write(tmp_path / "test-0.txt", "a\n"), write(tmp_path / "test-1.txt", "a\n")
     with pytest.raises(DataError, match="holds test but nothing to train on"):

@@ -29,7 +29,7 @@ from textvae.tokenization import TokenizerSettings, load_tokenizer
 FORMAT = 1  # of what is prepared; a change makes all entries stale
 WORTH_KEEPING = 16 * 2**20  # bytes of source files, for `auto`
 FILES = (*(f"{split}.arrow" for split in ("train", *HELD_OUT)), "counts.json")
-NO_MATTER = {"corpus", "processes", "cache", *StreamSettings.model_fields}  # to what is prepared
+NO_MATTER = {"processes", "cache", *StreamSettings.model_fields}  # to what is prepared
 
 
 def entry_for(data: DataSettings, tokenizer: TokenizerSettings, seed: int) -> Path | None:
