@@ -69,7 +69,8 @@ class Reader:
 
     def blocks(self, file: str, start: int) -> Iterator[list[Any]]:
         """Yield a file's rows after the first `start`, up to where it is broken."""
-        read, flow = 0, lines(file) if kind_of(file) in ("text", "jsonl") else table_rows(file, self.columns)
+        is_text, read = kind_of(file) in ("text", "jsonl"), 0
+        flow: Iterator[list[Any]] = lines(file) if is_text else table_rows(file, self.columns)
         while True:
             try:
                 block = next(flow, None)
