@@ -12,6 +12,7 @@ from tests.tiny_run import SENTENCES, SETTINGS
 from textvae.corpus import open_split
 from textvae.errors import ConfigError, DataError
 from textvae.fingerprint import fingerprint
+from textvae.report import run_record
 from textvae.run import Run
 from textvae.training import checkpoints
 
@@ -55,6 +56,8 @@ def test_a_streamed_run_is_a_run_like_any_other(streamed):
     vae = textvae.TextVAE.from_pretrained(streamed, "cpu")
     assert len(vae.generate(2)) == 2
     assert "a stream" in (streamed / "README.md").read_text()
+    read = json.loads((streamed / "training.json").read_text())["stream"]["counts"]["kept"]
+    assert run_record(Run(streamed), vae)["train"] == read
 
 
 def test_what_a_stream_has_read_is_recorded(streamed):
