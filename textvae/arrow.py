@@ -15,9 +15,15 @@ BLOCK = 5_000  # rows that travel together
 def write_arrow(rows: Iterable[dict[str, Any]], file: Path, schema: pa.Schema) -> None:
     """Stream rows to an Arrow file, a block at a time."""
     flow = iter(rows)
+    blocks = iter(lambda: list(islice(flow, BLOCK)), [])
+    write_batches((pa.RecordBatch.from_pylist(block, schema=schema) for block in blocks), file, schema)
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], file: Path, schema: pa.Schema) -> None:
+    """Stream batches of rows to an Arrow file."""
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        while block := list(islice(flow, BLOCK)):
-            writer.write_batch(pa.RecordBatch.from_pylist(block, schema=schema))
+        for batch in batches:
+            writer.write_batch(batch)
 
 
 def column(dataset: Dataset, name: str) -> NDArray[Any]:

@@ -31,7 +31,7 @@ tags: [text-vae, variational-autoencoder]
 
 # A text VAE
 
-Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {sentences:,} sentences of {words:.1f} words.
+Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {amount} of {words:.1f} words.
 A sentence is mapped to {latent} numbers, and numbers are written out as a sentence.
 
 ```python
@@ -76,7 +76,7 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
     pairs = zip(originals, vae.reconstruct(originals), strict=True)
     text = TEMPLATE.format(
         corpus=settings.data.corpus or "sentences given from Python",
-        sentences=counts["sentences"],
+        amount="a stream of sentences" if run.is_streamed else f"{counts['sentences']:,} sentences",
         words=counts["words"] / counts["sentences"],
         latent=vae.latent_dim,
         folder=run.folder,

@@ -79,7 +79,7 @@ def add_train(command: argparse.ArgumentParser) -> None:
         nargs="?",
         metavar="CORPUS",
         help="a .txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not), a folder of them, "
-        "`captions` (bundled), or the name of a data set",
+        "`captions` (bundled), the name of a data set, or what to stream: a pattern in quotes, or URLs",
     )
     command.add_argument("--config", metavar="FILE.yaml", help="settings; the default recipe without")
     command.add_argument("--output", metavar="RUN", default="runs/vae", help="the run folder (default: runs/vae)")

@@ -6,7 +6,6 @@ the source names no split of its own.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,17 @@ from transformers import PreTrainedTokenizerBase
 from textvae.arrow import BLOCK, write_arrow
 from textvae.cleaning import Cleaner, CleaningSettings
 from textvae.errors import ConfigError, DataError
+from textvae.fingerprint import fingerprint
 from textvae.sources import Row, Rows, find_splits
-from textvae.tokenization import decode_batch, encode_batch
+from textvae.streaming.settings import StreamSettings
+from textvae.tokenized import Blocks, tokenize
 
 FEWEST = 8  # sentences a corpus must have
 HELD_OUT = ("validation", "test")
 OUR_COLUMNS = ("text", "input_ids", "length", "words", "bytes")
 
 
-class DataSettings(CleaningSettings):
+class DataSettings(CleaningSettings, StreamSettings):
     """Where the sentences are, and what is done to them before they are tokens."""
 
     corpus: str | None = Field(None, description="a file, a folder, a bundled corpus, or the name of a data set")
@@ -38,6 +39,8 @@ class DataSettings(CleaningSettings):
     held_out: float = Field(0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given")
     held_out_most: int = Field(5_000, ge=1, description="but at most this many sentences each")
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
+    processes: int | None = Field(None, ge=1, description="that tokenise; by default the cores, if there is much")
+    cache: str = Field("auto", description="where prepared corpora are kept: auto, off, or a folder")
 
     @field_validator("label_columns")
     @classmethod
@@ -149,62 +152,30 @@ def rows_outside(dataset: Dataset, places: NDArray[Any]) -> Iterator[Row]:
         yield from ({name: block[name][i] for name in block} for i in range(size) if not inside[i])
 
 
-def tokenize(
-    settings: DataSettings, tokenizer: PreTrainedTokenizerBase, folder: Path, split: str, held: set[int]
+def tokenize_split(
+    settings: DataSettings,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    split: str,
+    held: frozenset[int] = frozenset(),
 ) -> dict[str, int]:
-    """Turn `SPLIT.text.arrow` into `SPLIT.arrow`: token ids, lengths, words and bytes beside each text.
+    """Turn `SPLIT.text.arrow` into `SPLIT.arrow`; return the counts.
 
     Args:
-        held: hashes of the held-out sentences, against which duplicates are counted.
-
-    Returns:
-        counts of sentences, tokens, words, `truncated` and `also_held_out` ones.
+        held: fingerprints of the held-out sentences, against which duplicates are counted.
     """
     source = folder / f"{split}.text.arrow"
-    counts: Counter[str] = Counter()
-
-    def rows() -> Iterator[Row]:
-        for block in Dataset.from_file(str(source)).iter(BLOCK):
-            leaks = [bool(held) and hash(text) in held for text in block["text"]]
-            counts["also_held_out"] += sum(leaks)
-            if settings.drop_duplicates:
-                block = {
-                    name: [value for value, is_leak in zip(column, leaks, strict=True) if not is_leak]
-                    for name, column in block.items()
-                }
-            yield from token_rows(block, tokenizer, settings.max_tokens, counts)
-
-    numbers = [(name, pa.int32()) for name in ("length", "words", "bytes")]
-    extra = pa.schema([("input_ids", pa.list_(pa.int32())), *numbers])
-    write_arrow(rows(), folder / f"{split}.arrow", pa.unify_schemas([text_schema(settings.label_columns), extra]))
+    texts = Dataset.from_file(str(source))
+    blocks = Blocks(texts, tokenizer, settings.max_tokens, held, settings.drop_duplicates)
+    counts = tokenize(blocks, folder / f"{split}.arrow", settings.processes)
     source.unlink()
-    return dict(counts)
+    return counts
 
 
-def token_rows(
-    block: Mapping[str, list[Any]], tokenizer: PreTrainedTokenizerBase, most: int, counts: Counter[str]
-) -> Iterator[Row]:
-    """Yield a block's rows with their tokens; a text that is cut is kept as it reads after the cut."""
-    for place, ids in enumerate(encode_batch(tokenizer, block["text"])):
-        row = {name: block[name][place] for name in block}
-        if len(ids) > most:
-            counts["truncated"] += 1
-            ids = ids[:most]
-            row["text"] = decode_batch(tokenizer, [ids])[0]
-            while row["text"].endswith("\ufffd") and len(ids) > 1:  # bytes of a letter that was cut through
-                ids = ids[:-1]
-                row["text"] = decode_batch(tokenizer, [ids])[0]
-        measures = {"length": len(ids), "words": len(row["text"].split()), "bytes": len(row["text"].encode())}
-        counts.update(sentences=1, tokens=len(ids) + 1, words=measures["words"])
-        yield {**row, "input_ids": ids, **measures}
-
-
-def hashes(folder: Path) -> set[int]:
-    """Return the hashes of the held-out sentences."""
-    files = [folder / f"{split}.text.arrow" for split in HELD_OUT]
-    return {
-        hash(text) for file in files for block in Dataset.from_file(str(file)).iter(BLOCK) for text in block["text"]
-    }
+def fingerprints(folder: Path) -> frozenset[int]:
+    """Return the fingerprints of the held-out sentences."""
+    splits = [Dataset.from_file(str(folder / f"{split}.text.arrow")) for split in HELD_OUT]
+    return frozenset(fingerprint(text) for split in splits for block in split.iter(BLOCK) for text in block["text"])
 
 
 def open_split(folder: Path, split: str) -> Dataset:
@@ -228,9 +199,9 @@ def prepare(
     """
     cleaned = gather(settings, seed, folder, given)
     tokenizer = build(sentences_of(folder))
-    held = hashes(folder)
+    held = fingerprints(folder)
     tokenized = {
-        split: tokenize(settings, tokenizer, folder, split, held if split == "train" else set())
+        split: tokenize_split(settings, tokenizer, folder, split, held if split == "train" else frozenset())
         for split in ("train", *HELD_OUT)
     }
     counts = {"cleaned": cleaned, "tokenized": tokenized}
@@ -247,7 +218,7 @@ def read_file(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: 
     splits = find_splits(file, settings.text_column)
     rows = splits.get("test", splits["train"])
     clean_split(settings.model_copy(update={"label_columns": []}), rows, folder / "given.text.arrow")
-    counts = tokenize(settings.model_copy(update={"label_columns": []}), tokenizer, folder, "given", set())
+    counts = tokenize_split(settings, tokenizer, folder, "given")
     if not counts.get("sentences"):
         raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
     return open_split(folder, "given")

@@ -71,6 +71,7 @@ def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
         "vocab_size": len(vae.tokenizer),
         "corpus": settings.data.corpus or "sentences given from Python",
         **{split: counts[split]["sentences"] for split in ("train", "validation", "test")},
+        **({"train": history.get("stream", {}).get("counts", {}).get("kept", 0)} if run.is_streamed else {}),
         "words": counts["train"]["words"] / counts["train"]["sentences"],
         "steps": history.get("steps", 0),
         "minutes": history.get("seconds", 0.0) / 60,

@@ -5,7 +5,7 @@ README.md          the model card
 settings.yaml      the resolved settings
 measures.json      the measures, as last evaluated on the run's own test split
 training.json      what was logged on the way
-corpus/            the tokenised splits (Arrow), counts.json
+corpus/            the tokenised splits (Arrow), counts.json; of a stream the held-out ones, stream.json
 checkpoint-N/      while it trains: the newest and the best
 logs/              TensorBoard
 """
@@ -56,6 +56,11 @@ class Run:
     def counts(self) -> dict[str, Any]:
         """What cleaning and tokenising counted."""
         return self.read("corpus/counts.json")
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether its corpus is read while it trains."""
+        return (self.folder / "corpus" / "stream.json").is_file()
 
     @property
     def is_finished(self) -> bool:

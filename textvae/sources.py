@@ -41,7 +41,7 @@ def find_splits(corpus: str, text_column: str) -> dict[str, Rows]:
     """
     path = Path(BUNDLED.get(corpus, corpus)).expanduser()
     if path.is_dir():
-        return splits_of_folder(path, text_column)
+        return splits_of_folder(path, files_of(corpus), text_column)
     if path.is_file():
         return {"train": rows_of([path], text_column)}
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
@@ -50,27 +50,38 @@ def find_splits(corpus: str, text_column: str) -> dict[str, Rows]:
     return splits_of_data_set(corpus)
 
 
+def files_of(corpus: str) -> list[Path]:
+    """Return the files a corpus is read from; none where it is the name of a data set, or nothing."""
+    path = Path(BUNDLED.get(corpus, corpus)).expanduser()
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file() and suffix_of(file))
+    return [path] if path.is_file() else []
+
+
 def suffix_of(path: Path) -> str | None:
     """Return the suffix that says how to read a file, `.gz` left aside; None where there is no such."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     return suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else None
 
 
-def splits_of_folder(folder: Path, text_column: str) -> dict[str, Rows]:
+def splits_of_folder(folder: Path, files: list[Path], text_column: str) -> dict[str, Rows]:
     """Group a folder's files by the first word in their names that means a split."""
-    files = sorted(file for file in folder.iterdir() if file.is_file() and suffix_of(file))
     if not files:
         raise DataError(f"{folder}: holds no file to read; wanted are {', '.join(SUFFIXES)}, gzipped or not.")
     splits: dict[str, list[Path]] = {}
     for file in files:
-        words = re.split(r"[^a-z]+", file.name.lower())
-        split = next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
-        splits.setdefault(split, []).append(file)
+        splits.setdefault(split_of(file.name), []).append(file)
     if "train" not in splits:
         raise DataError(
             f"{folder}: holds {', '.join(sorted(splits))} but nothing to train on; name a file train.txt, say."
         )
     return {split: rows_of(files, text_column) for split, files in splits.items()}
+
+
+def split_of(name: str) -> str:
+    """Return the split that the first word in a file's name means; `train` where none does."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
 
 
 def rows_of(files: list[Path], text_column: str) -> Rows:
@@ -133,12 +144,16 @@ def table_rows(file: Path) -> Iterator[Row]:
     if suffix != ".parquet":
         for _ in text_lines(file):  # names the line of a bad byte, which the table readers do not
             pass
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]} if TABLES[suffix] == "csv" else {}
-    options |= {"sep": "\t"} if suffix == ".tsv" else {}
+    options = csv_options(suffix) if TABLES[suffix] == "csv" else {}
     try:
         yield from load_dataset(TABLES[suffix], data_files=str(file), streaming=True, split="train", **options)
     except Exception as error:  # each reader has errors of its own, without a common root
         raise DataError(f"{file}: cannot be read as {suffix[1:]}: {error}") from error
+
+
+def csv_options(suffix: str | None) -> dict[str, Any]:
+    """Return how a .csv or .tsv is read: a word such as `None` is text, and only nothing is missing."""
+    return {"keep_default_na": False, "na_values": [""], "sep": "\t" if suffix == ".tsv" else ","}
 
 
 def splits_of_data_set(name: str) -> dict[str, Rows]:

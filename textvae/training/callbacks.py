@@ -16,7 +16,7 @@ from textvae.training.processes import from_first_process
 class PlanCallback(TrainerCallback):
     """Moves the plan on, asks for looks and checkpoints when they are due, and ends the run."""
 
-    def __init__(self, plan: Plan, buckets: LengthBuckets, patience: int) -> None:
+    def __init__(self, plan: Plan, buckets: LengthBuckets | None, patience: int) -> None:
         self.plan, self.buckets, self.patience = plan, buckets, patience
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -25,7 +25,8 @@ class PlanCallback(TrainerCallback):
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Choose the epoch's order; a resumed run's wrapped sampler would not hear of it."""
-        self.buckets.set_epoch(state.global_step // self.plan.steps_per_epoch)
+        if self.buckets is not None:  # a stream keeps its own epochs
+            self.buckets.set_epoch(state.global_step // self.plan.steps_per_epoch)
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -29,7 +29,8 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
         was_full = is_full(folder, error)  # before sweeping makes room
         checkpoints.sweep(folder)
         if was_full:
-            raise OutputError(f"{folder}: the disk is full. Make room, then go on with --resume.") from error
+            mend = "go on with --resume" if folder.exists() else "start again"
+            raise OutputError(f"{folder}: the disk is full. Make room, then {mend}.") from error
         if isinstance(error, OSError):
             raise OutputError(f"{folder}: cannot be written: {error}") from error
         raise

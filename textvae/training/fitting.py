@@ -18,6 +18,7 @@ from textvae.objective import Objective
 from textvae.precision import is_bf16_fast
 from textvae.run import Run
 from textvae.settings import Settings
+from textvae.streaming.loading import open_stream
 from textvae.techniques import Facts
 from textvae.training import checkpoints
 from textvae.training.callbacks import ConsoleCallback, PlanCallback
@@ -51,18 +52,23 @@ def fit(run: Run, device: torch.device) -> None:
 def build_trainer(run: Run, settings: Settings, bundle: Bundle, device: torch.device) -> VAETrainer:
     """Wire data, objective, plan and loop."""
     training, tokenizer = settings.training, bundle.tokenizer
-    splits = {name: run.split(name) for name in ("train", "validation")}
-    buckets = LengthBuckets(
-        column(splits["train"], "length"), training.batch_tokens, training.batch_sentences, training.seed
-    )
+    arguments = training_arguments(run, training, device)
+    splits, stream, buckets = {"validation": run.split("validation")}, None, None
+    if run.is_streamed:
+        place = arguments.process_index, arguments.world_size
+        stream = open_stream(run.folder / "corpus", settings, tokenizer, *place)
+    else:
+        splits["train"] = run.split("train")
+        lengths = column(splits["train"], "length")
+        buckets = LengthBuckets(lengths, training.batch_tokens, training.batch_sentences, training.seed)
     blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
     objective = Objective(settings.objective, Facts(settings.model.latent_dim, tokenizer.bos_token_id, blank))
-    arguments = training_arguments(run, training, device)
-    plan = Plan(training, -(-len(buckets) // (training.accumulate * arguments.world_size)))
+    batches = NEVER if buckets is None else len(buckets)
+    plan = Plan(training, -(-batches // (training.accumulate * arguments.world_size)))
     callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience)]
     if "tensorboard" in training.trackers:
         callbacks.append(tensorboard(run.folder / "logs"))
-    trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks)
+    trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks, stream)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -77,7 +83,8 @@ def training_arguments(run: Run, training: TrainingSettings, device: torch.devic
         else training.most_epochs
         if training.max_minutes is None
         else NEVER,
-        max_steps=training.steps or -1,
+        max_steps=training.steps or (NEVER if run.is_streamed else -1),
+        ignore_data_skip=run.is_streamed,  # a stream goes on by itself
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
         bf16=is_bf16_fast(device) if training.bf16 == "auto" else training.bf16,
@@ -111,7 +118,10 @@ def finish(run: Run, trainer: VAETrainer) -> None:
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # measured in single precision
     trainer.model.eval()
     history = list(trainer.state.log_history)
-    run.write("training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, "history": history})
+    stream = {} if trainer.stream is None else {"stream": trainer.stream.record}
+    run.write(
+        "training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, **stream, "history": history}
+    )
     record = evaluate(trainer.bundle, trainer.validation, measures=QUICK, kl_target=trainer.objective.kl_target)
     staged = run.folder / checkpoints.STAGING
     save_bundle(trainer.bundle, staged)

@@ -1,6 +1,7 @@
 """Preparation: a run folder with all that training needs, made beside its place and moved there whole."""
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import datasets
 import torch
 from tokenizers import normalizers
+from tqdm import tqdm
 from transformers.integrations import get_available_reporting_integrations
 
+from textvae import cache
 from textvae.arrow import column
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.configuration import TextVAEConfig
@@ -19,10 +22,12 @@ from textvae.modeling import TextVAEModel
 from textvae.recipe import resolved
 from textvae.run import Run
 from textvae.settings import Settings
-from textvae.sources import SPLIT_NAMES, Rows
+from textvae.sources import SPLIT_NAMES, Rows, files_of
+from textvae.streaming.sample import check_stream, is_stream, prepare_stream
 from textvae.tokenization import build_tokenizer
 
 INIT = "init"  # inside a run: the model that training starts from
+HUGE = 2 * 2**30  # bytes of source files
 
 
 def inherited(run: Run) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
     def tokenizer_for(sentences: Iterator[str]) -> Any:
         return start.tokenizer if start else build_tokenizer(settings.tokenizer, sentences)
 
-    tokenizer, counts = prepare(settings.data, settings.training.seed, run.folder / "corpus", tokenizer_for, given)
+    tokenizer, counts = prepare_corpus(run, settings, given, tokenizer_for, start)
     if start is None and settings.tokenizer.kind != "folder":
         tokenizer.backend_tokenizer.normalizer = normalizer(settings.data)
     train_counts = counts["tokenized"]["train"]
@@ -89,6 +94,40 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
     save_bundle(Bundle(model, tokenizer), run.folder / INIT)
     settings.save(run.folder / "settings.yaml")
+    if run.is_streamed:
+        (run.folder / "corpus" / "train.arrow").unlink()  # the sample
+
+
+def prepare_corpus(
+    run: Run, settings: Settings, given: dict[str, Rows] | None, build: Any, start: Bundle | None
+) -> tuple[Any, dict[str, Any]]:
+    """Prepare the whole corpus, or take it from the cache, or what a stream needs before it starts.
+
+    Returns:
+        the tokenizer and the counts.
+    """
+    data, seed, folder = settings.data, settings.training.seed, run.folder / "corpus"
+    if is_stream(data):
+        check_stream(data, settings.training, is_named=given is None and data.corpus is not None)
+        return prepare_stream(data, seed, folder, build)
+    if given or start:
+        return prepare(data, seed, folder, build, given)
+    advise_streaming(data)
+    entry = cache.entry_for(data, settings.tokenizer, seed)
+    if entry and (kept := cache.take(entry, folder)):
+        return kept
+    tokenizer, counts = prepare(data, seed, folder, build)
+    if entry:
+        cache.keep(entry, folder, tokenizer)
+    return tokenizer, counts
+
+
+def advise_streaming(data: DataSettings) -> None:
+    """Say so where a corpus is so large that it had better be streamed."""
+    size = sum(file.stat().st_size for file in files_of(data.corpus or ""))
+    if size > HUGE:
+        note = "every sentence of it is read and tokenised before training starts; data.streaming=true starts at once"
+        tqdm.write(f"note: {data.corpus} has {size / 1e9:.1f} GB; {note}.", file=sys.stderr)
 
 
 def build_model(settings: Settings, tokenizer: Any) -> TextVAEModel:

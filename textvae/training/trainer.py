@@ -7,7 +7,7 @@ pickled arguments. Everything else is the library's.
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
@@ -24,6 +24,7 @@ from textvae.errors import TrainingError
 from textvae.evaluation import evaluate
 from textvae.measures import QUICK
 from textvae.objective import Objective
+from textvae.streaming.loading import StreamLoader
 from textvae.training import checkpoints
 from textvae.training.meter import Meter
 from textvae.training.plan import Plan
@@ -43,24 +44,25 @@ class VAETrainer(Trainer):
         bundle: Bundle,
         objective: Objective,
         plan: Plan,
-        buckets: LengthBuckets,
+        buckets: LengthBuckets | None,
         splits: dict[str, Dataset],
         settings: TrainingSettings,
         arguments: TrainingArguments,
         callbacks: list[Any],
+        stream: StreamLoader | None = None,
     ) -> None:
         most = min(settings.validation_sentences, len(splits["validation"]))
         self.validation = splits["validation"].select(range(most))
         super().__init__(
             model=bundle.model,
             args=arguments,
-            train_dataset=splits["train"],
+            train_dataset=splits.get("train"),
             eval_dataset=self.validation,
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False  # or the library would weigh by tokens
         self.bundle, self.objective, self.plan, self.buckets = bundle, objective, plan, buckets
-        self.settings = settings
+        self.settings, self.stream = settings, stream
         self.meter = Meter()
         self.run_folder = Path(arguments.output_dir)
 
@@ -68,6 +70,8 @@ class VAETrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the batches, in length buckets."""
+        if self.stream is not None:
+            return cast(DataLoader[Any], self.stream)  # the loop only iterates over it
         loader: DataLoader[Any] = DataLoader(
             self.train_dataset,
             batch_sampler=self.buckets,
@@ -202,8 +206,9 @@ class VAETrainer(Trainer):
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         """Save our state beside the library's, before the checkpoint counts as done."""
         super()._save_optimizer_and_scheduler(output_dir)
+        stream = self.stream.state_dict() if self.stream else None  # of all processes
         if self.args.should_save:
-            state = {"plan": self.plan.state_dict(), "techniques": self.objective.state_dict()}
+            state = {"plan": self.plan.state_dict(), "techniques": self.objective.state_dict(), "stream": stream}
             checkpoints.write_state(Path(output_dir), state)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -213,6 +218,8 @@ class VAETrainer(Trainer):
             state = checkpoints.read_state(Path(checkpoint))
             self.plan.load_state_dict(state["plan"])
             self.objective.load_state_dict(state["techniques"])
+            if self.stream is not None:
+                self.stream.load_state_dict(state["stream"])
 
 
 def sides(model: Any) -> dict[str, list[Tensor]]:
