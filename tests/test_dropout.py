@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.tiny import draws
-from textvae.dropout import Dropout
+from textvae.dropout import Dropout, cheapened
 
 
 @pytest.mark.parametrize("chance", [0.1, 0.2, 0.5, 0.9])
@@ -49,3 +49,11 @@ def test_nothing_is_dropped_in_evaluation_or_without_a_chance(layer):
     """The tensor passes as it is."""
     given = draws(4, 9)
     assert torch.equal(layer(given), given)
+
+
+def test_every_dropout_inside_a_module_becomes_ours_with_its_chance():
+    """Also those of its parts; nothing else changes."""
+    body = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.Dropout(0.3)), torch.nn.Dropout(0.1))
+    found = [layer for layer in cheapened(body).modules() if isinstance(layer, torch.nn.Dropout)]
+    assert [(type(layer), layer.p) for layer in found] == [(Dropout, 0.3), (Dropout, 0.1)]
+    assert isinstance(body[0], torch.nn.Linear)

@@ -10,6 +10,7 @@ from transformers import AutoModel, Cache, DynamicCache
 
 from textvae.conditioning import Signals
 from textvae.decoders.base import Decoder
+from textvae.dropout import cheapened
 from textvae.parts import PartSettings
 from textvae.transformer import architecture_config
 
@@ -40,7 +41,7 @@ class TransformerDecoder(Decoder):
             "prefix": (settings.prefix, settings.hidden),
             "output": (settings.hidden,),
         }
-        self.body = AutoModel.from_config(architecture_config(settings, vocab, "model.decoder"))
+        self.body = cheapened(AutoModel.from_config(architecture_config(settings, vocab, "model.decoder")))
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property

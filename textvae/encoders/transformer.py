@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import Tensor
 from transformers import AutoModel
 
+from textvae.dropout import cheapened
 from textvae.encoders.base import Encoder
 from textvae.parts import PartSettings
 from textvae.transformer import architecture_config
@@ -31,7 +32,7 @@ class TransformerEncoder(Encoder):
     def __init__(self, settings: TransformerEncoderSettings, vocab: int) -> None:
         super().__init__()
         self.hidden = settings.hidden
-        self.body = AutoModel.from_config(architecture_config(settings, vocab, "model.encoder"))
+        self.body = cheapened(AutoModel.from_config(architecture_config(settings, vocab, "model.encoder")))
         if "pooler" in dict(self.body.named_children()):  # never read: it would only be dead weight
             self.body.pooler = None
 

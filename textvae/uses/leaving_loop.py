@@ -48,7 +48,8 @@ def generate_leaving(
         returns: (batch, longest), padded on the right after the end token
     """
     if not all(isinstance(processor, ROW_BY_ROW) for processor in logits_processor):
-        return model._sample(input_ids, logits_processor, stopping_criteria, generation_config, **model_inputs)
+        plain: Tensor = model._sample(input_ids, logits_processor, stopping_criteria, generation_config, **model_inputs)
+        return plain
     cache: Cache = model_inputs["past_key_values"]
     choice = TokenChoice(model.decoder.output_weight, model.decoder.output_bias, is_bf16_fast(input_ids.device))
     is_plain = not generation_config.do_sample and len(logits_processor) == 0
