@@ -9,12 +9,10 @@ from transformers import PrinterCallback, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 
 from textvae.arrow import column
-from textvae.batching import LengthBuckets
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.card import write_card
-from textvae.evaluation import evaluate
-from textvae.measures import QUICK
 from textvae.objective import Objective
+from textvae.processes import ALONE, Processes
 from textvae.run import Run
 from textvae.settings import Settings
 from textvae.techniques import Facts
@@ -22,46 +20,46 @@ from textvae.training import checkpoints
 from textvae.training.callbacks import ConsoleCallback, PlanCallback
 from textvae.training.plan import Plan
 from textvae.training.preparation import INIT
-from textvae.training.processes import on_first_process
 from textvae.training.settings import TrainingSettings
+from textvae.training.shares import shared_buckets
 from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
 NEVER = 10**9  # steps: looks and checkpoints come when the plan says
 
 
-def fit(run: Run, device: torch.device) -> None:
+def fit(run: Run, device: torch.device, processes: Processes) -> None:
     """Train the run to its end, from its newest checkpoint if it has one."""
     settings = run.settings
-    checkpoints.sweep(run.folder)
+    processes.on_first(lambda: checkpoints.sweep(run.folder))
     bundle = load_bundle(run.folder / INIT, str(device))
-    trainer = build_trainer(run, settings, bundle, device)
+    trainer = build_trainer(run, settings, bundle, device, processes)
     newest = checkpoints.newest_whole(run.folder)
     console = ConsoleCallback(trainer.plan, trainer.objective.kl_target)
-    if trainer.is_world_process_zero():
+    if processes.is_first:
         trainer.add_callback(console)
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
         console.close()  # an error's message begins on a line of its own
-    on_first_process(device, lambda: finish(run, trainer))
+    finish(run, trainer, processes)
 
 
-def build_trainer(run: Run, settings: Settings, bundle: Bundle, device: torch.device) -> VAETrainer:
+def build_trainer(
+    run: Run, settings: Settings, bundle: Bundle, device: torch.device, processes: Processes = ALONE
+) -> VAETrainer:
     """Wire data, objective, plan and loop."""
     training, tokenizer = settings.training, bundle.tokenizer
     splits = {name: run.split(name) for name in ("train", "validation")}
-    buckets = LengthBuckets(
-        column(splits["train"], "length"), training.batch_tokens, training.batch_sentences, training.seed
-    )
+    buckets = shared_buckets(column(splits["train"], "length"), training, processes)
     blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
     objective = Objective(settings.objective, Facts(settings.model.latent_dim, tokenizer.bos_token_id, blank))
     arguments = training_arguments(run, training, device)
-    plan = Plan(training, -(-len(buckets) // (training.accumulate * arguments.world_size)))
-    callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience)]
-    if "tensorboard" in training.trackers:
+    plan = Plan(training, -(-len(buckets) // training.accumulate))
+    callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience, processes)]
+    if "tensorboard" in training.trackers and processes.is_first:
         callbacks.append(tensorboard(run.folder / "logs"))
-    trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks)
+    trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks, processes)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -81,6 +79,7 @@ def training_arguments(run: Run, training: TrainingSettings, device: torch.devic
         max_grad_norm=training.max_grad_norm,
         bf16=bf16_pays(device) if training.bf16 == "auto" else training.bf16,
         use_cpu=device.type == "cpu",
+        ddp_find_unused_parameters=False,  # every part uses all of its parameters
         seed=training.seed,
         logging_strategy="steps",
         logging_steps=training.logging_steps,
@@ -112,13 +111,17 @@ def tensorboard(folder: Path) -> TensorBoardCallback:
     return TensorBoardCallback(SummaryWriter(str(folder)))
 
 
-def finish(run: Run, trainer: VAETrainer) -> None:
-    """Save the kept model at the run's root, with its card, and drop what only training needed."""
+def finish(run: Run, trainer: VAETrainer, processes: Processes) -> None:
+    """Measure the kept model, on all processes; save it on the first."""
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # measured in single precision
-    trainer.model.eval()
+    record = trainer.look()
+    processes.on_first(lambda: keep(run, trainer, record))
+
+
+def keep(run: Run, trainer: VAETrainer, record: dict[str, Any]) -> None:
+    """Save the kept model at the run's root, with its card, and drop what only training needed."""
     history = list(trainer.state.log_history)
     run.write("training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, "history": history})
-    record = evaluate(trainer.bundle, trainer.validation, measures=QUICK, kl_target=trainer.objective.kl_target)
     staged = run.folder / checkpoints.STAGING
     save_bundle(trainer.bundle, staged)
     write_card(run, TextVAE(trainer.bundle.model, trainer.bundle.tokenizer), record, "validation", staged)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import set_seed
 from datasets import Dataset
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,10 +25,10 @@ from textvae.errors import TrainingError
 from textvae.evaluation import evaluate
 from textvae.measures import QUICK
 from textvae.objective import Objective
+from textvae.processes import Processes
 from textvae.training import checkpoints
 from textvae.training.meter import Meter
 from textvae.training.plan import Plan
-from textvae.training.processes import on_first_process
 from textvae.training.settings import TrainingSettings
 
 
@@ -48,6 +49,7 @@ class VAETrainer(Trainer):
         settings: TrainingSettings,
         arguments: TrainingArguments,
         callbacks: list[Any],
+        processes: Processes,
     ) -> None:
         most = min(settings.validation_sentences, len(splits["validation"]))
         self.validation = splits["validation"].select(range(most))
@@ -60,28 +62,32 @@ class VAETrainer(Trainer):
         )
         self.model_accepts_loss_kwargs = False  # or the library would weigh by tokens
         self.bundle, self.objective, self.plan, self.buckets = bundle, objective, plan, buckets
-        self.settings = settings
-        self.meter = Meter()
+        self.settings, self.processes = settings, processes
+        self.meter = Meter(processes)
         self.run_folder = Path(arguments.output_dir)
+
+        self.seed_draws()
+
+    def seed_draws(self) -> None:
+        """Give each process noise of its own."""
+        set_seed(self.settings.seed + self.plan.step + self.processes.rank)
 
     # What is trained on
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the batches, in length buckets."""
-        loader: DataLoader[Any] = DataLoader(
+        """Return the batches, in length buckets; they are shared out among the processes already."""
+        return DataLoader(
             self.train_dataset,
             batch_sampler=self.buckets,
             collate_fn=Collator(self.bundle.tokenizer),
             num_workers=self.settings.workers,
             persistent_workers=self.settings.workers > 0,
         )
-        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
-        return prepared
 
-    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
         """Count the step's sentences, on all processes; not tokens, for the loss is an average over sentences."""
         count = sum(len(batch["input_ids"]) for batch in batch_samples)
-        return count if self.args.world_size == 1 else int(self.accelerator.reduce(torch.tensor(count, device=device)))
+        return self.processes.sum(torch.tensor(count))
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -90,8 +96,8 @@ class VAETrainer(Trainer):
         terms = self.objective(model, inputs, self.plan.progress)
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
-        share = sentences / (num_items_in_batch or sentences)
-        parts = self.current_gradient_accumulation_steps * self.args.world_size  # which the library divides by
+        share = 1.0 if num_items_in_batch is None else sentences / float(num_items_in_batch)
+        parts = self.current_gradient_accumulation_steps * self.processes.count  # which the library divides by
         loss = terms.loss * share * parts
         return (loss, terms) if return_outputs else loss
 
@@ -150,10 +156,14 @@ class VAETrainer(Trainer):
             f"or training.max_grad_norm (now {self.settings.max_grad_norm:g})."
         )
 
+    def look(self) -> dict[str, Any]:
+        """Return the quick measures on the validation split, each process having read its share of it."""
+        target = self.objective.kl_target
+        return evaluate(self.bundle, self.validation, measures=QUICK, kl_target=target, processes=self.processes)
+
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
-        """Look at the validation split with the quick measures."""
-        self.model.eval()
-        record = evaluate(self.bundle, self.validation, measures=QUICK, kl_target=self.objective.kl_target)
+        """Look at the validation split."""
+        record = self.look()
         self.model.train()
         if not math.isfinite(record["elbo"]):
             raise self.not_a_number()
@@ -178,12 +188,12 @@ class VAETrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save all of the run's state, atomically, and keep the newest and the best."""
         self.refuse_nan()
-        on_first_process(self.args.device, lambda: checkpoints.sweep(self.run_folder))
+        self.processes.on_first(lambda: checkpoints.sweep(self.run_folder))
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()  # each process has written its random state
         if self.state.best_global_step:
             self.state.best_model_checkpoint = str(self.run_folder / f"checkpoint-{self.state.best_global_step}")
-        on_first_process(self.args.device, self.publish)
+        self.processes.on_first(self.publish)
 
     def publish(self) -> None:
         """Give the staged checkpoint its name, and drop all but the newest and the best."""
@@ -213,6 +223,7 @@ class VAETrainer(Trainer):
             state = checkpoints.read_state(Path(checkpoint))
             self.plan.load_state_dict(state["plan"])
             self.objective.load_state_dict(state["techniques"])
+            self.seed_draws()  # the checkpoint may know none of this process
 
 
 def sides(model: Any) -> dict[str, list[Tensor]]:
