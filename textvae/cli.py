@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
+from io import StringIO
 
 from textvae import __version__
 from textvae.errors import StoppedError, TextVAEError
@@ -17,8 +18,8 @@ WRONG_INPUT = 2  # the exit code
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    is_first = int(os.environ.get("RANK", 0)) == 0  # of the processes of one launch
-    with nullcontext() if is_first else redirect_stderr(None):
+    is_first = os.environ.get("RANK", "0") == "0"  # of the processes of one launch
+    with nullcontext() if is_first else redirect_stderr(StringIO()):
         options = understood(parser(), arguments)
     from textvae import commands
 

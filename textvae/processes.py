@@ -100,7 +100,7 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
 def is_to_speak() -> bool:
     """Whether this process tells the user of an error: the first that asks does, so that it is said once."""
     if not dist.is_initialized():  # they have not met yet, and all see the same
-        return int(os.environ.get("RANK", 0)) == 0
+        return os.environ.get("RANK", "0") == "0"
     try:
         return bool(_get_default_store().add("textvae: errors told", 1) == 1)
     except RuntimeError:  # the store has gone down with the process that kept it

@@ -38,8 +38,8 @@ def lost_process_explained(run: Path, processes: Processes) -> Iterator[None]:
             raise
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # or the launcher would end us before we have spoken
         raise TrainingError(
-            "another process of this run has died or fallen silent, or the launcher was ended, so training stops "
-            f"(what went wrong stands in what that process said, or in the launcher's report). {what_is_left(run)}"
+            "another process of this run has died or fallen silent, or the launcher was ended; "
+            f"that process, or the launcher's report, says why. {what_is_left(run)}"
         ) from error
     signal.signal(signal.SIGTERM, before)
 
@@ -61,6 +61,5 @@ def what_is_left(run: Path) -> str:
 
 def is_loss(error: Exception) -> bool:
     """Whether it speaks of a process that is gone."""
-    return isinstance(error, TerminatedError | dist.DistError) or any(
-        words in str(error) for words in WORDS_OF_A_LOST_PEER
-    )
+    said = str(error)
+    return isinstance(error, TerminatedError | dist.DistError) or any(words in said for words in WORDS_OF_A_LOST_PEER)
