@@ -73,7 +73,7 @@ def write_settings(folder: Path, name: str) -> Path:
 
 
 class Recorder(VAETrainer):
-    """Records each step: the sentences seen, the techniques' state, the first step's gradients."""
+    """Records each step: the seed, the sentences seen, the techniques' state, the first step's gradients."""
 
     last_step = sys.maxsize
 
@@ -82,7 +82,7 @@ class Recorder(VAETrainer):
         loss = super().training_step(model, inputs, num_items_in_batch)
         beside = f"{self.run_folder}.{self.processes.rank}of{self.processes.count}"
         with open(f"{beside}.jsonl", "a") as file:
-            line = {"step": self.state.global_step, "seen": inputs["labels"].tolist()}
+            line = {"step": self.state.global_step, "seed": torch.initial_seed(), "seen": inputs["labels"].tolist()}
             file.write(json.dumps({**line, "state": self.objective.state_dict()}) + "\n")
         if self.accelerator.sync_gradients and self.state.global_step == 0:
             save_file({name: p.grad for name, p in self.bundle.model.named_parameters()}, f"{beside}.gradients")
