@@ -25,6 +25,8 @@ from textvae.training import checkpoints, fitting
 from textvae.training.settings import TrainingSettings
 from textvae.training.shares import shared_buckets
 
+pytestmark = pytest.mark.xdist_group("distributed")  # they share one launch
+
 EPOCH = 10  # batches
 COSTS = ("loss", "reconstruction", "kl", "kl_weight", "grad_norm", "learning_rate", "eval_elbo", "eval_mi_full")
 

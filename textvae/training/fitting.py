@@ -115,16 +115,17 @@ def finish(run: Run, trainer: VAETrainer, processes: Processes) -> None:
     """Measure the kept model, on all processes; save it on the first."""
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # measured in single precision
     record = trainer.look()
-    processes.on_first(lambda: keep(run, trainer, record))
+    weights = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None  # put together
+    processes.on_first(lambda: keep(run, trainer, record, weights))
 
 
-def keep(run: Run, trainer: VAETrainer, record: dict[str, Any]) -> None:
+def keep(run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None) -> None:
     """Save the kept model at the run's root, with its card, and drop what only training needed."""
     history = list(trainer.state.log_history)
     run.write("training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, "history": history})
     staged = run.folder / checkpoints.STAGING
-    save_bundle(trainer.bundle, staged)
-    write_card(run, TextVAE(trainer.bundle.model, trainer.bundle.tokenizer), record, "validation", staged)
+    save_bundle(trainer.bundle, staged, weights)
+    write_card(run, TextVAE.from_pretrained(staged, str(trainer.args.device)), record, "validation", staged)
     for file in sorted(staged.iterdir(), key=lambda file: file.suffix == ".safetensors"):  # the weights come last
         file.replace(run.folder / file.name)
     checkpoints.sweep(run.folder)

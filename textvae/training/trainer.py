@@ -6,6 +6,7 @@ pickled arguments. Everything else is the library's.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ from textvae.errors import TrainingError
 from textvae.evaluation import evaluate
 from textvae.measures import QUICK
 from textvae.objective import Objective
-from textvae.processes import Processes
+from textvae.processes import ALONE, Processes
 from textvae.training import checkpoints
 from textvae.training.meter import Meter
 from textvae.training.plan import Plan
 from textvae.training.settings import TrainingSettings
+from textvae.training.sharding import settle_sharding
 
 
 class VAETrainer(Trainer):
@@ -64,6 +66,8 @@ class VAETrainer(Trainer):
         self.bundle, self.objective, self.plan, self.buckets = bundle, objective, plan, buckets
         self.settings, self.processes = settings, processes
         self.meter = Meter(processes)
+        if self.is_fsdp_enabled:
+            settle_sharding(self.accelerator.state.fsdp_plugin)
         self.run_folder = Path(arguments.output_dir)
 
         self.seed_draws()
@@ -100,6 +104,10 @@ class VAETrainer(Trainer):
         parts = self.current_gradient_accumulation_steps * self.processes.count  # which the library divides by
         loss = terms.loss * share * parts
         return (loss, terms) if return_outputs else loss
+
+    def compute_loss_context_manager(self) -> AbstractContextManager[None]:
+        """Return mixed precision where the model does not bring its own: sharded ones don't."""
+        return self.accelerator.autocast() if self.is_fsdp_enabled else nullcontext()
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted."""
@@ -159,7 +167,8 @@ class VAETrainer(Trainer):
     def look(self) -> dict[str, Any]:
         """Return the quick measures on the validation split, each process having read its share of it."""
         target = self.objective.kl_target
-        return evaluate(self.bundle, self.validation, measures=QUICK, kl_target=target, processes=self.processes)
+        readers = ALONE if self.is_fsdp_enabled else self.processes  # sharded weights have all read all, in step
+        return evaluate(self.bundle, self.validation, measures=QUICK, kl_target=target, processes=readers)
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         """Look at the validation split."""
@@ -207,7 +216,7 @@ class VAETrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save model and tokenizer; the library would add its pickled arguments."""
         if self.args.should_save:
-            save_bundle(self.bundle, output_dir or self.run_folder)
+            save_bundle(self.bundle, output_dir or self.run_folder, state_dict)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         """Save our state beside the library's, before the checkpoint counts as done."""
