@@ -46,6 +46,14 @@ def test_the_budget_is_used():
     assert np.diff(cuts).tolist() == [4, 4, 2]
 
 
+def test_what_is_left_over_is_no_tiny_batch():
+    """It takes from its neighbour, up to an even split, as far as its own longer sentences leave room in the budget."""
+    assert np.diff(LengthBuckets([3] * 9, 16, None, seed=1).cuts).tolist() == [4, 3, 2]
+    assert np.diff(LengthBuckets([3] * 8 + [7], 32, None, seed=1).cuts).tolist() == [5, 4]
+    assert np.diff(LengthBuckets([3] * 8 + [15], 32, None, seed=1).cuts).tolist() == [7, 2]
+    assert np.diff(LengthBuckets([3] * 8 + [31], 32, None, seed=1).cuts).tolist() == [8, 1]
+
+
 def test_sentences_of_like_length_come_together():
     """A batch spans few lengths, so there is little padding."""
     batches = list(LengthBuckets(LENGTHS, 200, None, seed=1))

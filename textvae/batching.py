@@ -20,16 +20,28 @@ class LengthBuckets(Sampler[list[int]]):
     batches; the number of batches is the same in every epoch, so a step's
     number tells its epoch.
 
+    Several processes share each batch out, sentence by sentence: what is in it
+    does not depend on how many they are.
+
     Args:
         lengths: tokens of each sentence.
         tokens: most places, padding included, in a batch.
         sentences: most sentences in a batch.
         seed: draws the order, with the epoch.
+        rank, processes: whose share of each batch is yielded, and among how many.
     """
 
-    def __init__(self, lengths: Sequence[int] | NDArray[Any], tokens: int, sentences: int | None, seed: int) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int] | NDArray[Any],
+        tokens: int,
+        sentences: int | None,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
         self.lengths = np.asarray(lengths, dtype=np.int32)
-        self.seed = seed
+        self.seed, self.rank, self.processes = seed, rank, processes
         self.epoch = 0
         self.cuts = cut_points(np.sort(self.lengths), tokens, sentences or len(self.lengths))
 
@@ -47,7 +59,12 @@ class LengthBuckets(Sampler[list[int]]):
         order = random.permutation(len(self.lengths))
         order = order[np.argsort(self.lengths[order], kind="stable")]
         for number in random.permutation(len(self)):
-            yield order[self.cuts[number] : self.cuts[number + 1]].tolist()
+            yield order[self.cuts[number] : self.cuts[number + 1]][self.rank :: self.processes].tolist()
+
+    @property
+    def smallest(self) -> int:
+        """Return the number of sentences of the smallest batch."""
+        return int(np.diff(self.cuts).min())
 
 
 def cut_points(lengths: NDArray[Any], tokens: int, sentences: int) -> list[int]:
@@ -58,7 +75,17 @@ def cut_points(lengths: NDArray[Any], tokens: int, sentences: int) -> list[int]:
         if count > 1 and (count * length > tokens or count > sentences):
             cuts.append(place)
             start = place
-    return [*cuts, len(lengths)]
+    return evened([*cuts, len(lengths)], lengths, tokens)
+
+
+def evened(cuts: list[int], lengths: NDArray[Any], tokens: int) -> list[int]:
+    """Let a batch of less than half its predecessor's sentences take from it, up to an even split, within budget."""
+    for number in range(len(cuts) - 2, 0, -1):
+        start, cut, end = cuts[number - 1 : number + 2]
+        if 2 * (end - cut) < cut - start:
+            room = tokens // int(lengths[end - 1] + 1)
+            cuts[number] = end - max(end - cut, min(room, (end - start) // 2))
+    return cuts
 
 
 class Collator:

@@ -113,8 +113,8 @@ def check_folder(path: Path) -> None:
         raise CheckpointError(f"{path}: holds a {config.get('model_type')!r} model, not a text VAE.")
 
 
-def save_bundle(bundle: Bundle, folder: str | Path) -> None:
-    """Save model, tokenizer and generation settings as safetensors and JSON."""
+def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | None = None) -> None:
+    """Save model, tokenizer and generation settings as safetensors and JSON; `weights`: where the model is sharded."""
     transformers_logging.disable_progress_bar()
-    bundle.model.save_pretrained(str(folder))
+    bundle.model.save_pretrained(str(folder), state_dict=weights)
     bundle.tokenizer.save_pretrained(str(folder))

@@ -4,38 +4,52 @@ Nothing heavy is imported before the arguments are understood.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr
+from io import StringIO
 
 from textvae import __version__
-from textvae.errors import TextVAEError
+from textvae.errors import StoppedError, TextVAEError
 
 WRONG_INPUT = 2  # the exit code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    options = understood(parser(), arguments)
+    is_first = os.environ.get("RANK", "0") == "0"  # of the processes of one launch
+    with nullcontext() if is_first else redirect_stderr(StringIO()):
+        options = understood(parser(), arguments)
     from textvae import commands
 
     try:
         commands.COMMANDS[options.verb](options)
+    except StoppedError:  # the first process of the launch says why
+        return WRONG_INPUT
     except TextVAEError as error:
-        print(f"textvae {options.verb}: {error}", file=sys.stderr)
+        tell(f"textvae {options.verb}: {error}")
         return WRONG_INPUT
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # the reader of our output has left, as `head` does
             sys.stderr.close()
             return 0
-        print(
-            f"textvae {options.verb}: {error.filename or 'a file'} cannot be written or read: {error.strerror}",
-            file=sys.stderr,
-        )
+        tell(f"textvae {options.verb}: {error.filename or 'a file'} cannot be written or read: {error.strerror}")
         return WRONG_INPUT
     except KeyboardInterrupt:
-        print("\ninterrupted; a training run goes on with --resume", file=sys.stderr)
+        tell("\ninterrupted; a training run goes on with --resume")
         return 130
     return 0
+
+
+def tell(message: str) -> None:
+    """Print a message on standard error; of the processes of one launch, one does."""
+    if "RANK" in os.environ:
+        from textvae.processes import is_to_speak
+
+        if not is_to_speak():
+            return
+    print(message, file=sys.stderr, flush=True)
 
 
 def understood(top: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -80,6 +80,8 @@ def read_texts(file: str, run: Run) -> list[str]:
 
 def train(options: Namespace) -> None:
     """Train, then say where the run is and how it stands."""
+    from accelerate import PartialState
+
     from textvae.training.launcher import train as launch
 
     corpus, settings = options.corpus, list(options.settings)
@@ -95,6 +97,10 @@ def train(options: Namespace) -> None:
         options.init,
         options.device,
     )
+    state = PartialState()  # of the launch, now over
+    state.destroy_process_group()
+    if not state.is_main_process:
+        return
     print(f"the run is in {options.output}", file=sys.stderr)
     print(f"next: textvae evaluate {options.output} --limit 500 --samples 50", file=sys.stderr)
     print(f"      textvae generate {options.output}", file=sys.stderr)

@@ -6,7 +6,8 @@ TextVAEError
 ├── CheckpointError   a run folder is missing, damaged, or not one of ours
 ├── OutputError       something stands where we should write, or the disk is full
 ├── ShapeError        tensors do not fit together
-└── TrainingError     training cannot go on (a loss that is not a number)
+├── TrainingError     training cannot go on (a loss that is not a number, a process that died)
+└── StoppedError      the first process of a run has failed, and says why itself
 """
 
 
@@ -36,3 +37,7 @@ class ShapeError(TextVAEError):
 
 class TrainingError(TextVAEError):
     """Training cannot go on."""
+
+
+class StoppedError(TextVAEError):
+    """The first process of a run has failed, and says why itself."""

@@ -12,6 +12,7 @@ from textvae.bundle import Bundle
 from textvae.corpus import read_file
 from textvae.doctor import diagnose
 from textvae.measures import MEASURES, QUICK, Measure, Subject, gather
+from textvae.processes import ALONE, Processes
 from textvae.run import Run
 
 
@@ -23,6 +24,7 @@ def evaluate(
     kl_target: float | None = None,
     seed: int = 0,
     progress: bool = False,
+    processes: Processes = ALONE,
 ) -> dict[str, Any]:
     """Return the measures and the doctor's verdict.
 
@@ -30,12 +32,14 @@ def evaluate(
         dataset: a tokenised split.
         samples: importance samples a sentence, for the likelihood.
         kl_target: the KL the model was trained to, if any.
+        processes: that share the work, all of which must call this; the record does not depend on their number.
 
     Raises:
         DataError: the data set is empty.
     """
     bundle.model.eval()
-    subject = Subject(bundle, dataset, gather(bundle, dataset, seed, progress), samples, seed, progress)
+    evidence = gather(bundle, dataset, seed, progress, processes)
+    subject = Subject(bundle, dataset, evidence, samples, seed, progress, processes)
     record: dict[str, Any] = {}
     for measure in measures.values():
         record.update(measure(subject))

@@ -16,6 +16,7 @@ from textvae.arrow import column
 from textvae.batching import Batch, LengthBuckets
 from textvae.bundle import Bundle
 from textvae.errors import DataError
+from textvae.processes import ALONE, Processes
 
 BATCH_TOKENS = 8192
 
@@ -51,6 +52,7 @@ class Subject:
     Attributes:
         samples: importance samples a sentence.
         progress: whether long work shows a bar.
+        processes: that share the work; each has all of the evidence.
     """
 
     bundle: Bundle
@@ -59,19 +61,36 @@ class Subject:
     samples: int
     seed: int
     progress: bool
+    processes: Processes = ALONE
 
 
 def batches(
-    bundle: Bundle, dataset: Dataset, tokens: int = BATCH_TOKENS, progress: str | None = None
+    bundle: Bundle,
+    dataset: Dataset,
+    seed: int,
+    processes: Processes,
+    tokens: int = BATCH_TOKENS,
+    progress: str | None = None,
 ) -> Iterator[tuple[list[int], Batch]]:
-    """Yield places and padded batches of like length; `progress` names a bar."""
+    """Yield places and padded batches of like length, this process's share of them; `progress` names a bar.
+
+    Each batch has a seed of its own: what is drawn for a sentence does not
+    depend on the number of processes.
+    """
     buckets = LengthBuckets(column(dataset, "length"), tokens, None, seed=0)
-    for places in tqdm(buckets, desc=progress, total=len(buckets), unit="batch", disable=progress is None):
-        yield places, bundle.batch(dataset[places]["input_ids"])
+    shown = tqdm(buckets, desc=progress, total=len(buckets), unit="batch", disable=progress is None)
+    devices = [bundle.device] if bundle.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        for number, places in enumerate(shown):
+            if number % processes.count == processes.rank:
+                torch.manual_seed((seed << 32) + number)
+                yield places, bundle.batch(dataset[places]["input_ids"])
 
 
-def gather(bundle: Bundle, dataset: Dataset, seed: int = 0, progress: bool = False) -> Evidence:
-    """Run the model over the data set once.
+def gather(
+    bundle: Bundle, dataset: Dataset, seed: int = 0, progress: bool = False, processes: Processes = ALONE
+) -> Evidence:
+    """Run the model over the data set once; several processes each read their share and all get the whole.
 
     Raises:
         DataError: the data set is empty.
@@ -79,14 +98,12 @@ def gather(bundle: Bundle, dataset: Dataset, seed: int = 0, progress: bool = Fal
     if len(dataset) == 0:
         raise DataError("there is no sentence to measure on.")
     n, latent = len(dataset), bundle.model.config.latent_dim
-    table = torch.empty(4, n, latent)
-    reconstruction = torch.empty(n)
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(seed)
-        for places, batch in batches(bundle, dataset, progress="measuring" if progress else None):
-            output = bundle.model(**batch)
-            table[:, places] = torch.stack([output.mean, output.logvar, output.latent, output.kl]).float().cpu()
-            reconstruction[places] = output.sentence_reconstruction.cpu()
+    table, reconstruction = torch.zeros(4, n, latent), torch.zeros(n)
+    for places, batch in batches(bundle, dataset, seed, processes, progress="measuring" if progress else None):
+        output = bundle.model(**batch)
+        table[:, places] = torch.stack([output.mean, output.logvar, output.latent, output.kl]).float().cpu()
+        reconstruction[places] = output.sentence_reconstruction.cpu()
+    table, reconstruction = processes.sum(table), processes.sum(reconstruction)  # the others' rows are zeros
     counts = {name: torch.as_tensor(column(dataset, name)) for name in ("length", "words", "bytes")}
     mean, logvar, z, kl = table
     return Evidence(mean, logvar, z, kl, reconstruction, counts["length"] + 1, counts["words"] + 1, counts["bytes"])

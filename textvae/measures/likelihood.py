@@ -45,14 +45,13 @@ def safe_exp(nats: float) -> float:
 
 def sentence_nll(bundle: Bundle, subject: Subject) -> Tensor:
     """Return each sentence's IW-NLL(K), (n,), in nats."""
-    nll = torch.empty(len(subject.dataset))
+    nll = torch.zeros(len(subject.dataset))
     bar = tqdm(total=len(nll), desc=f"IW-NLL, {subject.samples} samples", unit="sentence", disable=not subject.progress)
-    with torch.random.fork_rng(), torch.no_grad(), bar:
-        torch.manual_seed(subject.seed)
-        for places, batch in batches(bundle, subject.dataset, BATCH_TOKENS):
+    with bar:
+        for places, batch in batches(bundle, subject.dataset, subject.seed, subject.processes, BATCH_TOKENS):
             nll[places] = batch_nll(bundle, batch, subject.samples).float().cpu()
             bar.update(len(places))
-    return nll
+    return subject.processes.sum(nll)
 
 
 def batch_nll(bundle: Bundle, batch: Batch, samples: int) -> Tensor:

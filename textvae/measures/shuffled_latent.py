@@ -14,11 +14,10 @@ def shuffled_latent(subject: Subject) -> dict[str, float]:
     order = torch.randperm(len(evidence), generator=torch.Generator().manual_seed(subject.seed))
     others = torch.empty_like(order)
     others[order] = order.roll(1)  # nobody keeps their own
-    rise = torch.zeros(())
-    with torch.no_grad():
-        for places, batch in batches(bundle, subject.dataset):
-            latent = evidence.latent[others[places]].to(bundle.device)
-            inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
-            wrong = bundle.model(**inputs, latent=latent).sentence_reconstruction.cpu()
-            rise += (wrong - evidence.reconstruction[places]).sum()
-    return {"shuffled_latent_increase": float(rise) / len(evidence)}
+    wrong = torch.zeros(len(evidence))
+    for places, batch in batches(bundle, subject.dataset, subject.seed, subject.processes):
+        latent = evidence.latent[others[places]].to(bundle.device)
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+        wrong[places] = bundle.model(**inputs, latent=latent).sentence_reconstruction.cpu()
+    rise = subject.processes.sum(wrong) - evidence.reconstruction
+    return {"shuffled_latent_increase": float(rise.double().mean())}

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from textvae.batch_statistics import batch_mean
 from textvae.techniques.base import Progress, Technique, TechniqueSettings
 
 
@@ -40,7 +41,7 @@ class FreeBits(Technique):
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
         """Return max(floor, KL), on the batch mean."""
         floor = float(self.settings.floor)  # the launcher has worked `auto` out
-        mean = kl.mean(0, keepdim=True)
+        mean = batch_mean(kl.detach())
         if self.settings.scope == "dimension":
             return torch.where(mean > floor, kl, torch.full_like(kl, floor))
         return torch.where(mean.sum() > floor, kl, torch.full_like(kl, floor / kl.shape[1]))

@@ -12,9 +12,11 @@ weight falls towards its least: it cannot collapse.
 import math
 from typing import Annotated, Any, Literal, Self
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
+from textvae.batch_statistics import batch_mean
 from textvae.techniques.base import Facts, Progress, Technique, TechniqueSettings
 
 
@@ -45,7 +47,7 @@ class TargetKL(Technique):
         super().__init__(settings, facts)
         assert settings.nats != "auto", "the launcher works the target out first"
         self.target = float(settings.nats)
-        self.log_weight = 0.0
+        self.log_weight = torch.zeros((), dtype=torch.float64)  # stays on the device: no step waits for it
 
     @property
     def kl_target(self) -> float:
@@ -54,20 +56,20 @@ class TargetKL(Technique):
 
     def watch(self, kl: Tensor, progress: Progress) -> None:
         """Move the weight by this batch's error."""
-        error = float(kl.sum(1).mean()) / self.target - 1
-        push = max(-1.0, min(1.0, error / self.settings.width))
-        moved = self.log_weight + self.settings.gain * push
-        self.log_weight = max(math.log(self.settings.least), min(math.log(self.settings.most), moved))
+        error = batch_mean(kl.sum(1)).double() / self.target - 1
+        push = (error / self.settings.width).clamp(-1, 1)
+        moved = self.log_weight.to(kl.device) + self.settings.gain * push
+        self.log_weight = moved.clamp(math.log(self.settings.least), math.log(self.settings.most))
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
         """Return the KL times its weight."""
         rise = min(1.0, progress.fraction / self.settings.warmup) if self.settings.warmup else 1.0
-        return kl * rise * math.exp(self.log_weight)
+        return kl * (rise * self.log_weight.exp())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the controller's state."""
-        return {"log_weight": self.log_weight}
+        return {"log_weight": float(self.log_weight)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it over."""
-        self.log_weight = state["log_weight"]
+        self.log_weight = torch.tensor(state["log_weight"], dtype=torch.float64)

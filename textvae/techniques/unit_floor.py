@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from textvae.batch_statistics import batch_mean
 from textvae.techniques.base import Progress, Technique, TechniqueSettings
 
 AUTO_SHARE = 0.25  # of an even share of the KL target
@@ -42,7 +43,9 @@ class UnitFloor(Technique):
 
     def penalty(self, mean: Tensor, logvar: Tensor, progress: Progress) -> Tensor:
         """Return the price of the missing information, summed over dimensions."""
-        told = 0.5 * torch.log1p(mean.var(0, correction=0) / logvar.exp().mean(0))
+        spread = (mean - batch_mean(mean)).square()
+        between, within = batch_mean(torch.stack([spread, logvar.exp()], dim=1))
+        told = 0.5 * torch.log1p(between / within)
         floor = float(self.settings.floor)  # the launcher has worked `auto` out
         missing: Tensor = self.settings.price * (floor - told).clamp(min=0).sum()
         return missing

@@ -9,15 +9,15 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from textvae.batching import LengthBuckets
 from textvae.doctor import diagnose
+from textvae.processes import Processes
 from textvae.training.plan import Plan
-from textvae.training.processes import from_first_process
 
 
 class PlanCallback(TrainerCallback):
     """Moves the plan on, asks for looks and checkpoints when they are due, and ends the run."""
 
-    def __init__(self, plan: Plan, buckets: LengthBuckets | None, patience: int) -> None:
-        self.plan, self.buckets, self.patience = plan, buckets, patience
+    def __init__(self, plan: Plan, buckets: LengthBuckets | None, patience: int, processes: Processes) -> None:
+        self.plan, self.buckets, self.patience, self.processes = plan, buckets, patience, processes
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Start the clock; what comes before is not training."""
@@ -34,8 +34,7 @@ class PlanCallback(TrainerCallback):
         """Count the step before the learning rate is set for the next."""
         before = int(self.plan.looks_due())
         self.plan.advance()
-        if args.world_size > 1:
-            self.plan.seconds = from_first_process(self.plan.seconds, args.device)
+        self.plan.seconds = self.processes.from_first(self.plan.seconds)  # one clock decides
         self.is_due = int(self.plan.looks_due()) > before
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 STAGING = ".saving"
 STATE_FILE = "textvae_state.json"
+SHARDED_STATES = ("optimizer.bin", "pytorch_model_fsdp.bin")  # as accelerate writes them under FSDP
 NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -62,7 +63,8 @@ def is_whole(checkpoint: Path) -> bool:
             json.loads((checkpoint / name).read_text())
         with safe_open(checkpoint / "model.safetensors", framework="pt") as weights:
             weights.keys()
-        return all(ZipFile(checkpoint / name).testzip() is None for name in ("optimizer.pt", "scheduler.pt"))
+        names = SHARDED_STATES if (checkpoint / SHARDED_STATES[0]).is_file() else ("optimizer.pt",)
+        return all(ZipFile(checkpoint / name).testzip() is None for name in (*names, "scheduler.pt"))
     except (OSError, ValueError, SafetensorError, BadZipFile):
         return False
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from textvae.errors import OutputError
+from textvae.processes import Processes
 from textvae.training import checkpoints
 
 LEAST_FREE = 2**16  # bytes
@@ -17,7 +18,7 @@ WORDS_OF_A_FULL_DISK = ("No space left", "unexpected pos", "iostream error")  # 
 
 
 @contextmanager
-def full_disk_explained(folder: Path) -> Iterator[None]:
+def full_disk_explained(folder: Path, processes: Processes) -> Iterator[None]:
     """Turn a write that failed into a message.
 
     Raises:
@@ -27,7 +28,8 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own way to say it
         was_full = is_full(folder, error)  # before sweeping makes room
-        checkpoints.sweep(folder)
+        if processes.is_first:  # none of the others writes a checkpoint
+            checkpoints.sweep(folder)
         if was_full:
             mend = "go on with --resume" if folder.exists() else "start again"
             raise OutputError(f"{folder}: the disk is full. Make room, then {mend}.") from error

@@ -9,66 +9,69 @@ from transformers import PrinterCallback, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 
 from textvae.arrow import column
-from textvae.batching import LengthBuckets
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.card import write_card
-from textvae.evaluation import evaluate
-from textvae.measures import QUICK
 from textvae.objective import Objective
 from textvae.precision import is_bf16_fast
+from textvae.processes import ALONE, Processes
 from textvae.run import Run
 from textvae.settings import Settings
 from textvae.streaming.loading import open_stream
 from textvae.techniques import Facts
 from textvae.training import checkpoints
+from textvae.training.allocator import keep_freed_memory
 from textvae.training.callbacks import ConsoleCallback, PlanCallback
 from textvae.training.plan import Plan
 from textvae.training.preparation import INIT
-from textvae.training.processes import on_first_process
 from textvae.training.settings import TrainingSettings
+from textvae.training.shares import shared_buckets
 from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
 NEVER = 10**9  # steps: looks and checkpoints come when the plan says
 
 
-def fit(run: Run, device: torch.device) -> None:
+def fit(run: Run, device: torch.device, processes: Processes) -> None:
     """Train the run to its end, from its newest checkpoint if it has one."""
     settings = run.settings
-    checkpoints.sweep(run.folder)
+    processes.on_first(lambda: checkpoints.sweep(run.folder))
+    if device.type == "cpu":
+        keep_freed_memory()
     bundle = load_bundle(run.folder / INIT, str(device))
-    trainer = build_trainer(run, settings, bundle, device)
+    if settings.training.compile:
+        for part in (bundle.model.encoder, bundle.model.decoder):
+            part.compile(dynamic=True)  # lengths and batches differ from step to step
+    trainer = build_trainer(run, settings, bundle, device, processes)
     newest = checkpoints.newest_whole(run.folder)
     console = ConsoleCallback(trainer.plan, trainer.objective.kl_target)
-    if trainer.is_world_process_zero():
+    if processes.is_first:
         trainer.add_callback(console)
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
         console.close()  # an error's message begins on a line of its own
-    on_first_process(device, lambda: finish(run, trainer))
+    finish(run, trainer, processes)
 
 
-def build_trainer(run: Run, settings: Settings, bundle: Bundle, device: torch.device) -> VAETrainer:
+def build_trainer(
+    run: Run, settings: Settings, bundle: Bundle, device: torch.device, processes: Processes = ALONE
+) -> VAETrainer:
     """Wire data, objective, plan and loop."""
     training, tokenizer = settings.training, bundle.tokenizer
     arguments = training_arguments(run, training, device)
     splits, stream, buckets = {"validation": run.split("validation")}, None, None
     if run.is_streamed:
-        place = arguments.process_index, arguments.world_size
-        stream = open_stream(run.folder / "corpus", settings, tokenizer, *place)
+        stream = open_stream(run.folder / "corpus", settings, tokenizer, processes.rank, processes.count)
     else:
         splits["train"] = run.split("train")
-        lengths = column(splits["train"], "length")
-        buckets = LengthBuckets(lengths, training.batch_tokens, training.batch_sentences, training.seed)
+        buckets = shared_buckets(column(splits["train"], "length"), training, processes)
     blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
     objective = Objective(settings.objective, Facts(settings.model.latent_dim, tokenizer.bos_token_id, blank))
-    batches = NEVER if buckets is None else len(buckets)
-    plan = Plan(training, -(-batches // (training.accumulate * arguments.world_size)))
-    callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience)]
-    if "tensorboard" in training.trackers:
+    plan = Plan(training, NEVER if buckets is None else -(-len(buckets) // training.accumulate))
+    callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience, processes)]
+    if "tensorboard" in training.trackers and processes.is_first:
         callbacks.append(tensorboard(run.folder / "logs"))
-    trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks, stream)
+    trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks, processes, stream)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -89,6 +92,7 @@ def training_arguments(run: Run, training: TrainingSettings, device: torch.devic
         max_grad_norm=training.max_grad_norm,
         bf16=is_bf16_fast(device) if training.bf16 == "auto" else training.bf16,
         use_cpu=device.type == "cpu",
+        ddp_find_unused_parameters=False,  # every part uses all of its parameters
         seed=training.seed,
         logging_strategy="steps",
         logging_steps=training.logging_steps,
@@ -113,19 +117,24 @@ def tensorboard(folder: Path) -> TensorBoardCallback:
     return TensorBoardCallback(SummaryWriter(str(folder)))
 
 
-def finish(run: Run, trainer: VAETrainer) -> None:
-    """Save the kept model at the run's root, with its card, and drop what only training needed."""
+def finish(run: Run, trainer: VAETrainer, processes: Processes) -> None:
+    """Measure the kept model, on all processes; save it on the first."""
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # measured in single precision
-    trainer.model.eval()
+    record = trainer.look()
+    weights = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None  # put together
+    processes.on_first(lambda: keep(run, trainer, record, weights))
+
+
+def keep(run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None) -> None:
+    """Save the kept model at the run's root, with its card, and drop what only training needed."""
     history = list(trainer.state.log_history)
     stream = {} if trainer.stream is None else {"stream": trainer.stream.record}
     run.write(
         "training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, **stream, "history": history}
     )
-    record = evaluate(trainer.bundle, trainer.validation, measures=QUICK, kl_target=trainer.objective.kl_target)
     staged = run.folder / checkpoints.STAGING
-    save_bundle(trainer.bundle, staged)
-    write_card(run, TextVAE(trainer.bundle.model, trainer.bundle.tokenizer), record, "validation", staged)
+    save_bundle(trainer.bundle, staged, weights)
+    write_card(run, TextVAE.from_pretrained(staged, str(trainer.args.device)), record, "validation", staged)
     for file in sorted(staged.iterdir(), key=lambda file: file.suffix == ".safetensors"):  # the weights come last
         file.replace(run.folder / file.name)
     checkpoints.sweep(run.folder)

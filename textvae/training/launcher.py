@@ -13,12 +13,13 @@ from transformers.utils import logging as transformers_logging
 
 from textvae.bundle import choose_device
 from textvae.errors import CheckpointError, ConfigError
+from textvae.processes import join
 from textvae.run import Run
 from textvae.settings import Settings, merged, read_settings
 from textvae.training.disk import full_disk_explained
 from textvae.training.fitting import fit
+from textvae.training.lost_process import lost_process_explained
 from textvae.training.preparation import inherited, rows_of_object, set_up
-from textvae.training.processes import on_first_process
 from textvae.vae import TextVAE
 
 
@@ -48,9 +49,9 @@ def train(
         TextVAEError: something was refused; nothing is then left half-written.
     """
     run = Run(Path(output))
-    target = choose_device(device)
+    processes, target = join(choose_device(device))
     quiet_libraries()
-    with full_disk_explained(run.folder):
+    with full_disk_explained(run.folder, processes), lost_process_explained(run.folder, processes):
         if resume:
             refuse_changes(run, corpus, config, overrides, init, sections)
         else:
@@ -59,10 +60,10 @@ def train(
             settings = read_settings(config, list(overrides), base, **merged(sections, named))
             refuse_another_shape(settings, base, init)
             given = None if named or corpus is None else rows_of_object(corpus, settings.data.text_column)
-            on_first_process(target, lambda: set_up(run, settings, given, init, overwrite))
+            processes.on_first(lambda: set_up(run, settings, given, init, overwrite, processes))
         if not run.is_finished:
-            fit(run, target)
-    return TextVAE.from_pretrained(run.folder, device)
+            fit(run, target, processes)
+    return TextVAE.from_pretrained(run.folder, str(target))
 
 
 def quiet_libraries() -> None:

@@ -19,12 +19,14 @@ from textvae.configuration import TextVAEConfig
 from textvae.corpus import DataSettings, prepare
 from textvae.errors import ConfigError, DataError, OutputError
 from textvae.modeling import TextVAEModel
+from textvae.processes import Processes
 from textvae.recipe import resolved
 from textvae.run import Run
 from textvae.settings import Settings
 from textvae.sources import SPLIT_NAMES, Rows, files_of
 from textvae.streaming.sample import check_stream, is_stream, prepare_stream
 from textvae.tokenization import build_tokenizer
+from textvae.training.shares import shared_buckets
 
 INIT = "init"  # inside a run: the model that training starts from
 HUGE = 2 * 2**30  # bytes of source files
@@ -50,12 +52,18 @@ def rows_of_object(corpus: Any, text_column: str) -> dict[str, Rows]:
 
 
 def set_up(
-    run: Run, settings: Settings, given: dict[str, Rows] | None, init: str | Path | None, overwrite: bool
+    run: Run,
+    settings: Settings,
+    given: dict[str, Rows] | None,
+    init: str | Path | None,
+    overwrite: bool,
+    processes: Processes,
 ) -> None:
     """Prepare corpus, tokenizer and first model beside the run folder, then give it its name.
 
     Raises:
         OutputError: another run, or something else, stands there.
+        ConfigError: the batches are too small for as many processes.
     """
     folder = run.folder.absolute()
     is_run = (folder / "settings.yaml").is_file()
@@ -68,6 +76,7 @@ def set_up(
     beside.mkdir(parents=True)
     try:
         prepare_run(Run(beside), settings, given, init)
+        shared_buckets(column(Run(beside).split("train"), "length"), settings.training, processes)
         if folder.exists():
             shutil.rmtree(folder)
         beside.replace(folder)

@@ -6,10 +6,12 @@ pickled arguments. Everything else is the library's.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from accelerate.utils import set_seed
 from datasets import Dataset
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,12 +26,14 @@ from textvae.errors import TrainingError
 from textvae.evaluation import evaluate
 from textvae.measures import QUICK
 from textvae.objective import Objective
+from textvae.processes import ALONE, Processes
 from textvae.streaming.loading import StreamLoader
 from textvae.training import checkpoints
+from textvae.training.clipping import clip_gradients
 from textvae.training.meter import Meter
 from textvae.training.plan import Plan
-from textvae.training.processes import on_first_process
 from textvae.training.settings import TrainingSettings
+from textvae.training.sharding import settle_sharding
 
 
 class VAETrainer(Trainer):
@@ -49,6 +53,7 @@ class VAETrainer(Trainer):
         settings: TrainingSettings,
         arguments: TrainingArguments,
         callbacks: list[Any],
+        processes: Processes,
         stream: StreamLoader | None = None,
     ) -> None:
         most = min(settings.validation_sentences, len(splits["validation"]))
@@ -62,30 +67,36 @@ class VAETrainer(Trainer):
         )
         self.model_accepts_loss_kwargs = False  # or the library would weigh by tokens
         self.bundle, self.objective, self.plan, self.buckets = bundle, objective, plan, buckets
-        self.settings, self.stream = settings, stream
-        self.meter = Meter()
+        self.settings, self.processes, self.stream = settings, processes, stream
+        self.meter = Meter(processes)
+        if self.is_fsdp_enabled:
+            settle_sharding(self.accelerator.state.fsdp_plugin)
         self.run_folder = Path(arguments.output_dir)
+
+        self.seed_draws()
+
+    def seed_draws(self) -> None:
+        """Give each process noise of its own."""
+        set_seed(self.settings.seed + self.plan.step + self.processes.rank)
 
     # What is trained on
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the batches, in length buckets."""
+        """Return the batches, in length buckets; they are shared out among the processes already."""
         if self.stream is not None:
             return cast(DataLoader[Any], self.stream)  # the loop only iterates over it
-        loader: DataLoader[Any] = DataLoader(
+        return DataLoader(
             self.train_dataset,
             batch_sampler=self.buckets,
             collate_fn=Collator(self.bundle.tokenizer),
             num_workers=self.settings.workers,
             persistent_workers=self.settings.workers > 0,
         )
-        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
-        return prepared
 
-    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> int:
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
         """Count the step's sentences, on all processes; not tokens, for the loss is an average over sentences."""
         count = sum(len(batch["input_ids"]) for batch in batch_samples)
-        return count if self.args.world_size == 1 else int(self.accelerator.reduce(torch.tensor(count, device=device)))
+        return self.processes.sum(torch.tensor(count))
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -94,10 +105,14 @@ class VAETrainer(Trainer):
         terms = self.objective(model, inputs, self.plan.progress)
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
-        share = sentences / (num_items_in_batch or sentences)
-        parts = self.current_gradient_accumulation_steps * self.args.world_size  # which the library divides by
+        share = 1.0 if num_items_in_batch is None else sentences / float(num_items_in_batch)
+        parts = self.current_gradient_accumulation_steps * self.processes.count  # which the library divides by
         loss = terms.loss * share * parts
         return (loss, terms) if return_outputs else loss
+
+    def compute_loss_context_manager(self) -> AbstractContextManager[None]:
+        """Return mixed precision where the model does not bring its own: sharded ones don't."""
+        return self.accelerator.autocast() if self.is_fsdp_enabled else nullcontext()
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted."""
@@ -125,6 +140,12 @@ class VAETrainer(Trainer):
             self.lr_scheduler = LambdaLR(self.optimizer, lambda step: self.plan.learning_rate_factor())
             self._created_lr_scheduler = True
         return self.lr_scheduler
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """Clip, on a CPU without the library's pass over gradients that are short enough."""
+        if self.args.device.type == "cpu" and not self.is_fsdp_enabled:
+            return clip_gradients(model.parameters(), self.args.max_grad_norm)
+        return super()._clip_grad_norm(model)
 
     # What is said on the way
 
@@ -154,10 +175,15 @@ class VAETrainer(Trainer):
             f"or training.max_grad_norm (now {self.settings.max_grad_norm:g})."
         )
 
+    def look(self) -> dict[str, Any]:
+        """Return the quick measures on the validation split, each process having read its share of it."""
+        target = self.objective.kl_target
+        readers = ALONE if self.is_fsdp_enabled else self.processes  # sharded weights have all read all, in step
+        return evaluate(self.bundle, self.validation, measures=QUICK, kl_target=target, processes=readers)
+
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
-        """Look at the validation split with the quick measures."""
-        self.model.eval()
-        record = evaluate(self.bundle, self.validation, measures=QUICK, kl_target=self.objective.kl_target)
+        """Look at the validation split."""
+        record = self.look()
         self.model.train()
         if not math.isfinite(record["elbo"]):
             raise self.not_a_number()
@@ -182,12 +208,12 @@ class VAETrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save all of the run's state, atomically, and keep the newest and the best."""
         self.refuse_nan()
-        on_first_process(self.args.device, lambda: checkpoints.sweep(self.run_folder))
+        self.processes.on_first(lambda: checkpoints.sweep(self.run_folder))
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()  # each process has written its random state
         if self.state.best_global_step:
             self.state.best_model_checkpoint = str(self.run_folder / f"checkpoint-{self.state.best_global_step}")
-        on_first_process(self.args.device, self.publish)
+        self.processes.on_first(self.publish)
 
     def publish(self) -> None:
         """Give the staged checkpoint its name, and drop all but the newest and the best."""
@@ -201,7 +227,7 @@ class VAETrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save model and tokenizer; the library would add its pickled arguments."""
         if self.args.should_save:
-            save_bundle(self.bundle, output_dir or self.run_folder)
+            save_bundle(self.bundle, output_dir or self.run_folder, state_dict)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         """Save our state beside the library's, before the checkpoint counts as done."""
@@ -220,6 +246,7 @@ class VAETrainer(Trainer):
             self.objective.load_state_dict(state["techniques"])
             if self.stream is not None:
                 self.stream.load_state_dict(state["stream"])
+            self.seed_draws()  # the checkpoint may know none of this process
 
 
 def sides(model: Any) -> dict[str, list[Tensor]]:

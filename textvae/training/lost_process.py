@@ -1,0 +1,65 @@
+"""A process that dies: the others stop with a message, instead of waiting for it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import torch.distributed as dist
+
+from textvae.errors import TrainingError
+from textvae.processes import Processes
+from textvae.training import checkpoints
+
+WORDS_OF_A_LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting")
+
+
+class TerminatedError(RuntimeError):
+    """The launcher ended this process: it does so when another one has died."""
+
+
+@contextmanager
+def lost_process_explained(run: Path, processes: Processes) -> Iterator[None]:
+    """Turn the end of another process into a message.
+
+    Raises:
+        TrainingError: with the last checkpoint, and how to go on.
+    """
+    if processes.count == 1:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except Exception as error:
+        if not is_loss(error):
+            signal.signal(signal.SIGTERM, before)
+            raise
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # or the launcher would end us before we have spoken
+        raise TrainingError(
+            "another process of this run has died or fallen silent, or the launcher was ended; "
+            f"that process, or the launcher's report, says why. {what_is_left(run)}"
+        ) from error
+    signal.signal(signal.SIGTERM, before)
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """Stop where we are; a checkpoint that is being written then never gets its name."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise TerminatedError("terminated by the launcher")
+
+
+def what_is_left(run: Path) -> str:
+    """Say from where the run can go on."""
+    if not run.is_dir():
+        return "Nothing had been written yet: start again."
+    kept = checkpoints.newest_whole(run)
+    state = f"The last checkpoint is {kept}" if kept else "There is no checkpoint yet, but the corpus is prepared"
+    return f"{state}. Go on, on as many processes as you like: textvae train --output {run} --resume"
+
+
+def is_loss(error: Exception) -> bool:
+    """Whether it speaks of a process that is gone."""
+    said = str(error)
+    return isinstance(error, TerminatedError | dist.DistError) or any(words in said for words in WORDS_OF_A_LOST_PEER)

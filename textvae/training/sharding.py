@@ -1,0 +1,18 @@
+"""Sharded training (FSDP, through accelerate): what it must keep to so that ours is right."""
+
+from typing import Any
+
+from textvae.errors import ConfigError
+
+
+def settle_sharding(plugin: Any) -> None:
+    """Fit accelerate's FSDP settings to our model and checkpoints.
+
+    Raises:
+        ConfigError: the first version of FSDP, which wraps the model in another.
+    """
+    if plugin.fsdp_version != 2:
+        raise ConfigError(f"FSDP of version {plugin.fsdp_version} does not fit: give accelerate fsdp_version 2.")
+    plugin.set_state_dict_type("FULL_STATE_DICT")  # a checkpoint holds the whole model
+    plugin.reshard_after_forward = False  # the projection reads the embedding's weights after the embedding has run
+    plugin.mixed_precision_policy = None  # weights stay in single precision, as the posterior needs; autocast does it
