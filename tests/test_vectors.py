@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from textvae.errors import OutputError
 from textvae.vectors import read_vectors, write_vectors
 
 
@@ -26,13 +27,13 @@ def test_blocks_become_one_file(tmp_path, suffix, sizes):
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
-def test_a_source_that_breaks_off_leaves_no_file(tmp_path, suffix):
+def test_a_write_that_breaks_off_names_the_file_and_leaves_none(tmp_path, suffix):
     """Not even half of one."""
 
     def blocks():
         yield ["a"], np.zeros((1, 2), "f4")
-        raise OSError("gone")
+        raise OSError("No space left on device")
 
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Make room there"):
         write_vectors(tmp_path / f"z.{suffix}", blocks(), 2)
     assert list(tmp_path.iterdir()) == []

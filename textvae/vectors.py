@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from textvae.errors import ConfigError, DataError
+from textvae.errors import ConfigError, DataError, OutputError
 
 SUFFIXES = (".npy", ".parquet")
 Array = NDArray[np.float32]
@@ -29,11 +29,17 @@ def check_vector_file(name: str) -> Path:
 
 
 def write_vectors(file: Path, blocks: Blocks, latent: int) -> int:
-    """Write vectors, (n, latent), as they come: the file is whole or not there. Return n."""
+    """Write vectors, (n, latent), as they come: the file is whole or not there. Return n.
+
+    Raises:
+        OutputError: the file cannot be written; the disk may be full.
+    """
     beside = file.with_name(f".{file.name}")
     try:
         count = (write_npy if file.suffix == ".npy" else write_parquet)(beside, blocks, latent)
         beside.replace(file)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written: {error}. Make room there, or name another file.") from error
     finally:
         beside.unlink(missing_ok=True)
     return count

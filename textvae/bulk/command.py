@@ -18,7 +18,7 @@ def asks_for_shards(options: Namespace) -> bool:
     output = options.output
     if output and (Path(output).is_dir() or output.endswith("/") or not Path(output).suffix):
         return True
-    is_bulk = options.engine or options.shard_rows or is_many(getattr(options, "file", ""))
+    is_bulk = options.engine or options.shard_rows or (options.verb != "generate" and is_many(options.file))
     if is_bulk or (output and options.verb != "encode"):
         given = f"--output {output} is a file" if output else "--output is missing"
         raise ConfigError(f"{given}: shards go to a folder; name one, without a suffix.")
