@@ -103,11 +103,12 @@ def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
         ({"samples": 3}, "encode.samples is not a setting"),
         ({"verb": "score", "samples": 1}, "score.samples = 1 does not fit"),
         ({"verb": "generate"}, "count = 0"),
+        ({"corpus": None}, "corpus = None: encode reads sentences"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(tiny_run, corpus, tmp_path, changes, words):
     """With the nearest known name where there is one."""
-    asked = {"verb": "encode", "model": tiny_run, "output": tmp_path / "out", "corpus": str(corpus), **changes}
+    asked = {"verb": "encode", "model": tiny_run, "output": tmp_path / "out", "corpus": str(corpus)} | changes
     with pytest.raises(ConfigError, match=words):
         bulk.run(**asked)
     assert not (tmp_path / "out").exists()

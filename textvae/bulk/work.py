@@ -48,6 +48,8 @@ def run(
     size = what.shard_rows if shard_rows is None else shard_rows
     if size < 1 or count < (0 if what.reads_files else 1):
         raise ConfigError(f"shard_rows = {size}, count = {count}: wanted are numbers from 1.")
+    if what.reads_files and corpus is None:
+        raise ConfigError(f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern.")
     options = checked(what.Settings, settings, verb).model_dump()
     source, start = corpus if what.reads_files else None, time.perf_counter()
     asked = Plan(verb, "", options, text_column or "", [], size, count)
