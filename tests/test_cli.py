@@ -131,6 +131,34 @@ def test_encode_and_decode_meet_in_a_file(tiny_run, tmp_path, capsys, suffix):
         assert pq.read_table(vectors)["text"].to_pylist() == SENTENCES
 
 
+def test_score_prints_a_line_a_sentence(tiny_run, tmp_path, capsys):
+    """With --json an object of all its numbers, which sum up; without, the cost and the text."""
+    file = tmp_path / "given.txt"
+    file.write_text("a man sees a wave.\n\nthe dog rides a bike.\n")
+    assert run("score", str(tiny_run), str(file), "--samples", "3", "--json") == 0
+    records = lines_of(capsys)
+    assert [record["text"] for record in records] == ["a man sees a wave.", "the dog rides a bike."]
+    assert all(sum(record["surprisal"]) == pytest.approx(record["reconstruction"], rel=1e-4) for record in records)
+    assert run("score", str(tiny_run), str(file), "--samples", "3") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == [f"{record['iw_nll']:8.2f}  {record['text']}" for record in records]
+
+
+@pytest.mark.parametrize("verb", ["encode", "score", "generate"])
+def test_a_folder_for_output_means_shards(tiny_run, tmp_path, capsys, verb):
+    """A second time nothing is left to do; both times one line tells what stands."""
+    corpus, out = write_corpus(tmp_path), tmp_path / "out"
+    given = ["-n", "30"] if verb == "generate" else [str(corpus)]
+    command = [verb, str(tiny_run), *given, "--output", str(out), "--shard-rows", "20"]
+    assert run(*command, "--json") == 0
+    (record,) = lines_of(capsys)
+    assert (
+        record["shards"] == record["written_now"] == len(list(out.glob("part-*.parquet"))) == -(-record["rows"] // 20)
+    )
+    assert run(*command) == 0
+    assert f"{record['rows']} rows in {record['shards']} shards, 0 of them written now" in capsys.readouterr().out
+
+
 REFUSED = {
     "a run that is not there": (["generate", "nowhere"], "there is no such folder"),
     "no corpus": (["train", "--output", "OUT"], "no corpus is named"),
@@ -146,6 +174,14 @@ REFUSED = {
     "vectors that are not there": (["decode", "RUN", "z.npy"], "there is no such file"),
     "a missing file to measure on": (["evaluate", "RUN", "gone.txt"], "there is no such file or folder"),
     "a standing run": (["train", "captions", "--output", "RUN"], "holds a run already"),
+    "shards in a file": (["score", "RUN", "FILE", "--output", "scores.json"], "shards go to a folder; name one"),
+    "a pattern of files in one": (["encode", "RUN", "*.txt", "--output", "z.npy"], "--output z.npy is a file"),
+    "an engine without a folder": (
+        ["generate", "RUN", "--engine", "ray"],
+        "--output is missing: shards go to a folder",
+    ),
+    "an unknown engine": (["generate", "RUN", "--engine", "ry", "--output", "OUT"], "did you mean 'ray'"),
+    "a file of shards that is not there": (["score", "RUN", "gone.txt", "--output", "OUT"], "no file to read is found"),
     "an inaudible conditioning": (
         ["train", "captions", "model.conditioning=[prefix]", "--output", "OUT"],
         "'prefix' cannot reach a 'lstm' decoder",

@@ -1,5 +1,7 @@
 """Uses: encode, decode, reconstruct, generate and complete, on a tiny model."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,16 @@ def test_encoding_keeps_the_order_and_equals_encoding_one_by_one(lstm):
     alone = np.concatenate([lstm.encode(text) for text in SENTENCES])
     for size in (1, 2, 100):
         np.testing.assert_allclose(lstm.encode(SENTENCES, batch_size=size), alone, atol=1e-5)
+
+
+def test_encoding_in_blocks_keeps_the_order(lstm, monkeypatch):
+    """Only a block is sorted and in memory at once."""
+    whole = lstm.posterior(SENTENCES)
+    monkeypatch.setattr(sys.modules["textvae.uses.encode"], "BLOCK", 4)
+    in_blocks = lstm.posterior(SENTENCES)
+    torch.testing.assert_close(in_blocks.mean, whole.mean)
+    torch.testing.assert_close(in_blocks.logvar, whole.logvar)
+    np.testing.assert_array_equal(lstm.encode(SENTENCES), in_blocks.mean.numpy())
 
 
 def test_the_encoding_is_the_posterior_mean(lstm):

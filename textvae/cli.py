@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(f"textvae {options.verb}: {error.filename or 'a file'} cannot be written or read: {error.strerror}")
         return WRONG_INPUT
     except KeyboardInterrupt:
-        tell("\ninterrupted; a training run goes on with --resume")
+        tell("\ninterrupted; training goes on with --resume, work in shards with the same command")
         return 130
     return 0
 
@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     add_train(verbs.add_parser("train", help="train on a corpus"))
     add_evaluate(verbs.add_parser("evaluate", help="measure a run, with the doctor's verdict"))
     add_writers(verbs)
+    add_readers(verbs)
     add_vectors(verbs)
     add_bench(verbs.add_parser("bench", help="measure how fast this machine trains, decodes, scores and encodes"))
     for verb, what in (("doctor", "say whether the latent is used, and what to change"), ("info", "say what a run is")):
@@ -118,6 +119,7 @@ def add_writers(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     generate = verbs.add_parser("generate", help="write sentences from the prior")
     add_run(generate)
     generate.add_argument("-n", type=int, default=10, help="how many (default: 10)")
+    add_shards(generate)
     reconstruct = verbs.add_parser("reconstruct", help="encode sentences and write them again")
     add_run(reconstruct)
     reconstruct.add_argument(
@@ -148,12 +150,33 @@ def add_decoding(command: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=0)
 
 
-def add_vectors(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the verbs between text and vectors."""
+def add_shards(command: argparse.ArgumentParser) -> None:
+    """Add the options of bulk work."""
+    group = command.add_argument_group("shards, for millions of sentences: a killed run goes on with the same command")
+    needed = command.prog.endswith("encode")
+    what = "z.npy|z.parquet|FOLDER" if needed else "FOLDER"
+    group.add_argument("--output", metavar=what, required=needed, help="FOLDER: a Parquet file each some thousand rows")
+    group.add_argument("--engine", metavar="accelerate|ray", help="who does the work (default: accelerate)")
+    group.add_argument("--shard-rows", type=int, metavar="N", help="rows a file")
+
+
+def add_readers(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verbs that read text and give numbers."""
     encode = verbs.add_parser("encode", help="map sentences to vectors")
-    add_run(encode)
-    encode.add_argument("file", metavar="FILE", help="sentences; - is standard input")
-    encode.add_argument("--output", required=True, metavar="z.npy|z.parquet")
+    score = verbs.add_parser("score", help="say how likely each sentence is, and each of its tokens")
+    for command in (encode, score):
+        add_run(command)
+        command.add_argument(
+            "file", metavar="FILE|FOLDER|PATTERN|-", help="sentences; - is standard input; folders give shards"
+        )
+        command.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+        add_shards(command)
+    score.add_argument("--samples", type=int, default=50, help="importance samples a sentence (default: 50)")
+    score.add_argument("--seed", type=int, default=0)
+
+
+def add_vectors(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb from vectors to text."""
     decode = verbs.add_parser("decode", help="write sentences from vectors")
     add_run(decode)
     decode.add_argument("vectors", metavar="z.npy|z.parquet")

@@ -8,6 +8,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -57,25 +58,27 @@ def positive(value: int, name: str) -> int:
     return value
 
 
-def read_texts(file: str, run: Run) -> list[str]:
-    """Return the sentences of a file, or of standard input, blank lines left out.
+def read_texts(file: str, run: Run, text_column: str | None = None) -> Iterator[str]:
+    """Yield the sentences of a file, or of standard input, blank lines left out.
 
     Raises:
         DataError: there is none.
     """
-    column = run.settings.data.text_column
+    column, is_blank = text_column or run.settings.data.text_column, True
     try:
         if file == "-":
             lines: Iterator[str] = (line.decode("utf-8") for line in sys.stdin.buffer)
         else:
             rows = enumerate(find_splits(file, column)["train"](), start=1)
             lines = (text_of_row(row, column, number) for number, row in rows)
-        texts = [line.strip() for line in lines if line.strip()]
+        for line in lines:
+            if text := line.strip():
+                is_blank = False
+                yield text
     except UnicodeDecodeError as error:
         raise DataError(f"standard input is not UTF-8 ({error.reason}); convert it first.") from None
-    if not texts:
+    if is_blank:
         raise DataError(f"{file}: holds no sentence.")
-    return texts
 
 
 def train(options: Namespace) -> None:
@@ -127,7 +130,7 @@ def generate(options: Namespace) -> None:
 def reconstruct(options: Namespace) -> None:
     """Encode sentences and write them again; without a file, a few of the run's own test split."""
     vae, run = load(options), Run(Path(options.run))
-    originals = read_texts(options.file, run) if options.file else list(run.split("test")[:SHOWN]["text"])
+    originals = list(read_texts(options.file, run) if options.file else run.split("test")[:SHOWN]["text"])
     for start in range(0, len(originals), BLOCK):
         block = originals[start : start + BLOCK]
         pairs = zip(block, vae.reconstruct(block, **decoding(options)), strict=True)
@@ -149,17 +152,29 @@ def interpolate(options: Namespace) -> None:
 
 
 def encode(options: Namespace) -> None:
-    """Write the posterior means of a file's sentences."""
+    """Write the posterior means of a file's sentences, as they come."""
+    from textvae.uses import posteriors
     from textvae.vectors import check_vector_file, write_vectors
 
     output = check_vector_file(options.output)
     if not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}; make it first.")
     vae = load(options)
-    texts = read_texts(options.file, Run(Path(options.run)))
-    write_vectors(output, vae.encode(texts, progress=not options.json), texts)
-    record = {"file": str(output), "sentences": len(texts), "latent_dim": vae.latent_dim}
+    texts = read_texts(options.file, Run(Path(options.run)), options.text_column)
+    blocks = ((block, q.mean.numpy()) for block, q in posteriors(vae.bundle, texts, progress=not options.json))
+    sentences = write_vectors(output, blocks, vae.latent_dim)
+    record = {"file": str(output), "sentences": sentences, "latent_dim": vae.latent_dim}
     say([record], options.json, lambda seen: f"{seen['file']}: {seen['sentences']} vectors of {seen['latent_dim']}")
+
+
+def score(options: Namespace) -> None:
+    """Say how likely each sentence of a file is, in nats."""
+    vae = load(options)
+    texts = read_texts(options.file, Run(Path(options.run)), options.text_column)
+    while block := list(islice(texts, BLOCK)):
+        scores = zip(block, vae.score(block, options.samples, options.seed), strict=True)
+        records = ({"text": text, **record} for text, record in scores)
+        say(records, options.json, lambda seen: f"{seen['iw_nll']:8.2f}  {seen['text']}")
 
 
 def decode(options: Namespace) -> None:
@@ -198,14 +213,29 @@ def info(options: Namespace) -> None:
     say([record], options.json, info_text)
 
 
+def or_in_shards(verb: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
+    """Return the verb, that does bulk work where a folder of shards is asked for."""
+
+    def either(options: Namespace) -> None:
+        from textvae.bulk import command
+
+        if not command.asks_for_shards(options):
+            return verb(options)
+        record = command.work(options, decoding(options) if options.verb == "generate" else {})
+        return say([record] if record else [], options.json, command.shown)
+
+    return either
+
+
 COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "train": train,
     "evaluate": evaluate,
-    "generate": generate,
+    "generate": or_in_shards(generate),
     "reconstruct": reconstruct,
     "complete": complete,
     "interpolate": interpolate,
-    "encode": encode,
+    "encode": or_in_shards(encode),
+    "score": or_in_shards(score),
     "decode": decode,
     "doctor": doctor,
     "info": info,

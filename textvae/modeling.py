@@ -33,6 +33,7 @@ class TextVAEOutput(ModelOutput):
         loss: scalar, the negative ELBO averaged over sentences
         reconstruction: scalar, the reconstruction averaged over sentences (it carries the gradient)
         sentence_reconstruction: (batch,), each sentence's own (it does not)
+        token_reconstruction: (batch, length), each token's own (nor does it); 0 under padding
         kl: (batch, latent), per dimension
         latent, mean, logvar: (batch, latent)
         logits: (batch, length, vocab), only without labels
@@ -41,6 +42,7 @@ class TextVAEOutput(ModelOutput):
     loss: Tensor | None = None
     reconstruction: Tensor | None = None
     sentence_reconstruction: Tensor | None = None
+    token_reconstruction: Tensor | None = None
     kl: Tensor | None = None
     latent: Tensor | None = None
     mean: Tensor | None = None
@@ -145,17 +147,17 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         if labels is None:
             output.logits = nn.functional.linear(states, self.decoder.output_weight, self.decoder.output_bias)
             return output
-        output.reconstruction, output.sentence_reconstruction = self.nll(states, labels)
+        output.reconstruction, output.token_reconstruction = self.nll(states, labels)
+        output.sentence_reconstruction = output.token_reconstruction.sum(1)
         output.loss = output.reconstruction if output.kl is None else output.reconstruction + output.kl.sum(1).mean()
         return output
 
     def nll(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the reconstruction: the mean over sentences, and each sentence's own (without gradient)."""
+        """Return the reconstruction: the mean over sentences, and each token's own (without gradient)."""
         real = labels != IGNORED
         weight, bias = self.decoder.output_weight, self.decoder.output_bias
         mean, nll = token_nll(states[real], weight, bias, labels[real], 1 / len(labels))
-        sentence = torch.zeros(len(labels), device=nll.device)
-        return mean, sentence.index_add(0, real.nonzero()[:, 0], nll)
+        return mean, torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll)
 
     def _prepare_cache_for_generation(self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any) -> None:
         """Let the decoder make its own cache; transformers knows only key-value ones."""

@@ -16,6 +16,7 @@ from textvae import uses
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.errors import ShapeError
 from textvae.modeling import TextVAEModel
+from textvae.parts import checked
 from textvae.posteriors import DiagonalGaussian
 from textvae.uses.encode import as_list
 
@@ -68,8 +69,17 @@ class TextVAE:
 
     def encode(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Array:
         """Return the posterior means, (n, latent), in the order given."""
-        mean: Array = self.posterior(texts, batch_size, progress).mean.numpy()
-        return mean
+        return uses.encode(self.bundle, as_list(texts), batch_size, progress)
+
+    def score(
+        self, texts: str | Sequence[str], samples: int = 50, seed: int = 0, progress: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return what the model makes of each text, in nats: ELBO, KL, IW-NLL, the surprisal of each token ...
+
+        The keys stand in `textvae.uses.score`, their definitions in docs/measures.md.
+        """
+        settings = checked(uses.ScoreSettings, {"samples": samples, "seed": seed}, "score")
+        return uses.score(self.bundle, as_list(texts), settings, progress)
 
     def decode(
         self, z: Array | Sequence[Sequence[float]], batch_size: int = 512, progress: bool = False, **options: Any

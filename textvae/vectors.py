@@ -1,16 +1,19 @@
 """Files of vectors: `.npy`, or `.parquet` with the text beside each."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from textvae.errors import ConfigError, DataError
+from textvae.errors import ConfigError, DataError, OutputError
 
 SUFFIXES = (".npy", ".parquet")
 Array = NDArray[np.float32]
+Blocks = Iterable[tuple[list[str], Array]]  # texts and their vectors
 
 
 def check_vector_file(name: str) -> Path:
@@ -25,19 +28,55 @@ def check_vector_file(name: str) -> Path:
     return path
 
 
-def write_vectors(file: Path, vectors: Array, texts: list[str]) -> None:
-    """Write vectors, (n, latent), whole or not at all."""
+def write_vectors(file: Path, blocks: Blocks, latent: int) -> int:
+    """Write vectors, (n, latent), as they come: the file is whole or not there. Return n.
+
+    Raises:
+        OutputError: the file cannot be written; the disk may be full.
+    """
     beside = file.with_name(f".{file.name}")
     try:
-        if file.suffix == ".npy":
-            with beside.open("wb") as stream:
-                np.save(stream, vectors)
-        else:
-            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
-            pq.write_table(pa.table({"text": texts, "z": column}), beside)
+        count = (write_npy if file.suffix == ".npy" else write_parquet)(beside, blocks, latent)
         beside.replace(file)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written: {error}. Make room there, or name another file.") from error
     finally:
         beside.unlink(missing_ok=True)
+    return count
+
+
+def write_npy(file: Path, blocks: Blocks, latent: int) -> int:
+    """Write an array whose length is known at its end: numpy's header has room for it to grow."""
+    count = 0
+    with file.open("wb") as stream:
+        write_header(stream, (0, latent))
+        for _, vectors in blocks:
+            stream.write(vectors.tobytes())
+            count += len(vectors)
+        stream.seek(0)
+        write_header(stream, (count, latent))
+    return count
+
+
+def write_header(stream: IO[bytes], shape: tuple[int, int]) -> None:
+    """Write the head of a .npy file of single-precision numbers."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+
+
+def write_parquet(file: Path, blocks: Blocks, latent: int) -> int:
+    """Write texts and vectors side by side."""
+    count, schema = 0, pa.schema([("text", pa.string()), ("z", pa.list_(pa.float32(), latent))])
+    with pq.ParquetWriter(file, schema) as writer:
+        for texts, vectors in blocks:
+            writer.write_table(pa.table({"text": texts, "z": vector_column(vectors)}, schema=schema))
+            count += len(texts)
+    return count
+
+
+def vector_column(vectors: Array) -> pa.FixedSizeListArray:
+    """Return vectors, (n, latent), as an Arrow column."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
 
 
 def read_vectors(name: str) -> Array:

@@ -9,6 +9,7 @@ import torch
 from textvae.bench.case import Case, briefly_trained
 from textvae.measures.evidence import batches
 from textvae.measures.likelihood import BATCH_TOKENS, batch_nll
+from textvae.processes import ALONE
 
 SAMPLES = 500  # as papers use
 
@@ -16,7 +17,7 @@ SAMPLES = 500  # as papers use
 def likelihood(case: Case) -> dict[str, Any]:
     """Return sentences times importance samples per second, over the case's seconds."""
     bundle = briefly_trained(case)
-    flow = itertools.cycle(list(batches(bundle, case.test, BATCH_TOKENS)))
+    flow = itertools.cycle(list(batches(bundle, case.test, 0, ALONE, BATCH_TOKENS)))
     done, start = 0, time.perf_counter()
     with torch.no_grad():
         while (seconds := time.perf_counter() - start) < case.seconds:

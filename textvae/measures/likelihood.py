@@ -55,7 +55,12 @@ def sentence_nll(bundle: Bundle, subject: Subject) -> Tensor:
 
 
 def batch_nll(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
-    """Return the IW-NLL of a batch's sentences, (batch,): `samples` draws each, a bounded number at once."""
+    """Return the IW-NLL of a batch's sentences, (batch,)."""
+    return math.log(samples) - log_weights(bundle, batch, samples).logsumexp(0)
+
+
+def log_weights(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
+    """Return log p(x, z_k) - log q(z_k | x), (samples, batch); a bounded number of draws is in memory at once."""
     model = bundle.model
     posterior = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
     at_once = max(1, ROWS_TOKENS // batch["input_ids"].numel())
@@ -67,4 +72,4 @@ def batch_nll(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
         output = model(**repeated, latent=z.flatten(0, 1))
         log_likelihood = -output.sentence_reconstruction.view(repeats, -1)
         weights.append(log_likelihood + model.prior.log_prob(z) - posterior.log_prob(z))
-    return math.log(samples) - torch.cat(weights).double().logsumexp(0)
+    return torch.cat(weights).double()

@@ -76,7 +76,8 @@ def set_up(
     beside.mkdir(parents=True)
     try:
         prepare_run(Run(beside), settings, given, init)
-        shared_buckets(column(Run(beside).split("train"), "length"), settings.training, processes)
+        if not Run(beside).is_streamed:
+            shared_buckets(column(Run(beside).split("train"), "length"), settings.training, processes)
         if folder.exists():
             shutil.rmtree(folder)
         beside.replace(folder)

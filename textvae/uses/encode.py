@@ -1,8 +1,16 @@
-"""Encode: from sentences to the posterior q(z | x)."""
+"""Encode: from sentences to the posterior q(z | x).
 
-from collections.abc import Sequence
+Sentences flow through in blocks: only a block's tokens stand in memory, it is
+sorted by length inside, and what comes out is in the order given.
+"""
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from textvae.bundle import Bundle
@@ -11,27 +19,60 @@ from textvae.posteriors import DiagonalGaussian
 from textvae.tokenization import encode_batch
 from textvae.uses.decoding import by_length
 
+BLOCK = 8192  # sentences
+
 
 def posterior(bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress: bool = False) -> DiagonalGaussian:
-    """Return q(z | x) of each text, mean and logvar (n, latent) on the CPU, in the order given.
+    """Return q(z | x) of each text, mean and logvar (n, latent) on the CPU, in the order given."""
+    mean, logvar = torch.empty(2, len(texts), bundle.model.config.latent_dim)
+    start = 0
+    for block, q in posteriors(bundle, texts, batch_size, progress):
+        mean[start : start + len(block)], logvar[start : start + len(block)] = q.mean, q.logvar
+        start += len(block)
+    return DiagonalGaussian(mean, logvar)
+
+
+def encode(bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress: bool = False) -> NDArray[np.float32]:
+    """Return the posterior mean of each text, (n, latent), in the order given."""
+    means = np.empty((len(texts), bundle.model.config.latent_dim), dtype=np.float32)
+    start = 0
+    for block, q in posteriors(bundle, texts, batch_size, progress):
+        means[start : start + len(block)] = q.mean
+        start += len(block)
+    return means
+
+
+def posteriors(
+    bundle: Bundle, texts: Iterable[str], batch_size: int = 256, progress: bool = False
+) -> Iterator[tuple[list[str], DiagonalGaussian]]:
+    """Yield blocks of texts with their q(z | x), (block, latent) on the CPU, in the order given.
 
     Texts are read in batches of like length; longer ones than the model was
     made for are cut.
     """
-    if not texts:
-        empty = torch.empty(0, bundle.model.config.latent_dim)
-        return DiagonalGaussian(empty, empty)
-    ids = [row[: bundle.longest - 1] for row in encode_batch(bundle.tokenizer, texts)]
-    batches = list(by_length([len(row) for row in ids], batch_size))
-    parts = []
-    with torch.inference_mode():
-        for places in tqdm(batches, desc="encoding", unit="batch", disable=not progress):
-            batch = bundle.batch([ids[place] for place in places])
-            q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
-            parts.append(torch.stack([q.mean, q.logvar]).cpu())
-    back = torch.tensor([place for places in batches for place in places]).argsort()
-    mean, logvar = torch.cat(parts, dim=1)[:, back]
-    return DiagonalGaussian(mean, logvar)
+    flow = iter(texts)
+    with tqdm(desc="encoding", unit="sentence", disable=not progress) as bar:
+        while block := list(islice(flow, BLOCK)):
+            mean, logvar = block_posterior(bundle, block, batch_size)
+            yield block, DiagonalGaussian(mean, logvar)
+            bar.update(len(block))
+
+
+@torch.inference_mode()
+def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Tensor:
+    """Return mean and logvar of each text, (2, block, latent) on the CPU."""
+    ids = token_ids(bundle, block)
+    table = torch.empty(2, len(block), bundle.model.config.latent_dim)
+    for places in by_length([len(row) for row in ids], batch_size):
+        batch = bundle.batch([ids[place] for place in places])
+        q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+        table[:, places] = torch.stack([q.mean, q.logvar]).float().cpu()
+    return table
+
+
+def token_ids(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
+    """Return each text's tokens, as many as the model was made for."""
+    return [row[: bundle.longest - 1] for row in encode_batch(bundle.tokenizer, texts)]
 
 
 def as_list(texts: str | Sequence[str]) -> list[str]:

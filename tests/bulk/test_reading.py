@@ -1,0 +1,124 @@
+"""Reading for bulk work: which files, which rows, and what is refused."""
+
+import gzip
+import re
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.bulk.shards import work, write_files
+from textvae.bulk.reading import Reader, count_rows, find_files
+from textvae.bulk.units import Unit
+from textvae.errors import DataError
+
+LINES = [f"line {number}" for number in range(20)]
+
+
+def test_files_are_found_by_folder_pattern_path_and_name(tmp_path):
+    """Names stand within the folder that the pattern's steady part names."""
+    corpus = write_files(tmp_path / "corpus")
+    (corpus / "deep").mkdir()
+    (corpus / "deep" / "d.txt").write_text("a man\n")
+    names = ["a.txt", "b.txt.gz", "c.jsonl"]
+    assert find_files(str(corpus)) == (corpus, names)
+    assert find_files(str(corpus / "*.txt*")) == (corpus, names[:2])
+    assert find_files(str(corpus / "**" / "*.txt")) == (corpus, ["a.txt", "deep/d.txt"])
+    assert find_files(str(corpus / "c.jsonl")) == (corpus, ["c.jsonl"])
+    assert find_files("captions")[1][0] == "test.txt.gz"
+
+
+@pytest.mark.parametrize("name", ["gone", "*.csv", "empty"])
+def test_nothing_to_read_is_refused(tmp_path, name):
+    """No folder, no match, no file of a known kind."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=re.escape(f"{name}: no file to read is found there; wanted are .txt")):
+        find_files(str(tmp_path / name))
+
+
+def test_units_may_be_read_in_any_order_and_with_gaps(tmp_path):
+    """Onwards within a file, or from its start again."""
+    (tmp_path / "a.txt").write_text("\n".join(LINES))
+    (tmp_path / "b.txt").write_text("\n".join(reversed(LINES)))
+    read = Reader(tmp_path, "text")
+    for file, first, rows in [("a.txt", 3, 2), ("a.txt", 9, 4), ("b.txt", 0, 1), ("a.txt", 0, 3), ("a.txt", 1, 1)]:
+        lines = LINES if file == "a.txt" else LINES[::-1]
+        expected = list(enumerate(lines))[first : first + rows]
+        assert read(Unit(0, first, rows, file)) == expected
+
+
+def test_a_file_that_became_shorter_is_refused(tmp_path):
+    """Rather than leaving a hole."""
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    with pytest.raises(DataError, match=r"a\.txt: has fewer rows than when the work began"):
+        Reader(tmp_path, "text")(Unit(0, 0, 3, "a.txt"))
+
+
+def test_rows_are_counted_alike_in_every_kind_of_file(tmp_path):
+    """Blank ones too; those of Parquet without reading them."""
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n")
+    (tmp_path / "a.csv").write_text('text,n\none,1\n"",2\ntwo,3\n')
+    pq.write_table(pa.table({"text": ["one", None, "two"]}), tmp_path / "a.parquet")
+    for name in ("a.txt", "a.csv", "a.parquet"):
+        assert count_rows(tmp_path / name, "text") == 3
+        rows = Reader(tmp_path, "text")(Unit(0, 0, 3, name))
+        assert rows == [(0, "one"), (2, "two")]
+
+
+BROKEN = {
+    "text that is no UTF-8": ("b.txt", b"fine\nfine\ncaf\xe9\n", "b.txt, line 3: is not UTF-8"),
+    "a gzip file cut short": (
+        "b.txt.gz",
+        gzip.compress("\n".join(LINES * 99).encode())[:-9],
+        "gzip compression is dam",
+    ),
+    "a table without the column": (
+        "b.jsonl",
+        b'{"body": "a man"}\n',
+        "b.jsonl: there is no column 'text'; there are body",
+    ),
+    "numbers for text": ("b.csv", b"text\n1\n2\n", "b.csv: row 1: column 'text' holds 1, not text"),
+    "no Parquet": ("b.parquet", b"PAR1 not at all", "b.parquet: cannot be read as parquet"),
+    "an empty file": ("b.txt", b"", "b.txt: is empty"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_file_is_named_before_work_begins(tiny_run, tmp_path, case):
+    """With its row where there is one; nothing is written, and when it is mended the same command does all."""
+    corpus = write_files(tmp_path / "corpus")
+    name, content, words = BROKEN[case]
+    standing = {file.name: file.read_bytes() for file in corpus.iterdir()}
+    for file in corpus.glob("b.*"):
+        file.unlink()
+    (corpus / name).write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(words)):
+        work("encode", tiny_run, tmp_path / "out", corpus)
+    assert not (tmp_path / "out").exists()
+    (corpus / name).unlink()
+    (corpus / "b.txt.gz").write_bytes(standing["b.txt.gz"])
+    assert len(work("encode", tiny_run, tmp_path / "out", corpus)) == 60
+
+
+def test_another_column_can_be_read(tiny_run, tmp_path):
+    """Where the tables are not named as the run's corpus was."""
+    pq.write_table(pa.table({"body": ["a man", "a dog"], "text": ["x", "y"]}), tmp_path / "a.parquet")
+    rows = work("encode", tiny_run, tmp_path / "out", tmp_path / "a.parquet", text_column="body")
+    assert [row["text"] for row in rows] == ["a man", "a dog"]
+
+
+def test_damage_inside_a_parquet_file_stops_the_work_and_keeps_what_stands(tiny_run, tmp_path):
+    """Its rows are not read beforehand; the shards of the files before it stay."""
+    corpus = write_files(tmp_path / "corpus")
+    texts = [f"a man number {number} rides {number * 7919} waves" for number in range(4000)]
+    pq.write_table(pa.table({"text": texts}), corpus / "z.parquet", use_dictionary=False, row_group_size=1000)
+    data = bytearray((corpus / "z.parquet").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 400] = b"\xff" * 400
+    (corpus / "z.parquet").write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"z\.parquet: cannot be read as parquet"):
+        work("encode", tiny_run, tmp_path / "out", corpus, shard_rows=1500)
+    assert sorted(file.name for file in (tmp_path / "out").glob("part-*"))[:3] == [
+        f"part-0000{number}.parquet" for number in range(3)
+    ]
+    assert not list((tmp_path / "out").glob(".part-*"))

@@ -1,0 +1,114 @@
+"""Bulk work: the same numbers and texts as the verbs on `TextVAE`, each row once, joined to where it came from."""
+
+import numpy as np
+import pytest
+
+from tests.bulk.shards import ROWS, rows_in, work, write_files
+from tests.tiny_run import SENTENCES
+from textvae import TextVAE, bulk
+from textvae.bulk.units import Unit, cut, seed_of
+from textvae.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def vae(tiny_run):
+    return TextVAE.from_pretrained(tiny_run, "cpu")
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_files(tmp_path / "corpus")
+
+
+def test_bulk_encoding_equals_encoding(vae, tiny_run, corpus, tmp_path):
+    """Files in the order of their names, rows in theirs, blank ones left out but counted."""
+    rows = work("encode", tiny_run, tmp_path / "out", corpus)
+    assert [row["text"] for row in rows] == SENTENCES[:60]
+    np.testing.assert_allclose([row["z"] for row in rows], vae.encode(SENTENCES[:60]), atol=1e-5)
+    assert [(row["file"], row["row"]) for row in rows[:4]] == [("a.txt", place) for place in (0, 1, 3, 4)]
+    assert [(row["file"], row["row"]) for row in rows[20:22]] == [("b.txt.gz", 0), ("b.txt.gz", 1)]
+    assert (rows[-1]["file"], rows[-1]["row"]) == ("c.jsonl", 14)
+
+
+def test_the_size_of_the_shards_changes_no_row(tiny_run, corpus, tmp_path):
+    """A file each, or many."""
+    few, many = (work("encode", tiny_run, tmp_path / str(size), corpus, shard_rows=size) for size in (1000, 3))
+    assert [(row["file"], row["row"], row["text"]) for row in few] == [
+        (row["file"], row["row"], row["text"]) for row in many
+    ]
+    np.testing.assert_allclose([row["z"] for row in few], [row["z"] for row in many], atol=1e-5)
+
+
+def test_bulk_scores_are_those_of_their_units_seed(vae, tiny_run, corpus, tmp_path):
+    """What `TextVAE.score` says of the unit's sentences."""
+    rows = work("score", tiny_run, tmp_path / "out", corpus, samples=3, seed=5)
+    unit = Unit(1, ROWS, ROWS, "a.txt")
+    texts = [row["text"] for row in rows[ROWS - 1 : 2 * ROWS - 1]]
+    expected = vae.score(texts, samples=3, seed=seed_of(unit, 5))
+    for row, record in zip(rows[ROWS - 1 :], expected, strict=False):
+        assert row["iw_nll"] == pytest.approx(record["iw_nll"])
+        assert row["surprisal"] == pytest.approx(record["surprisal"])
+
+
+def test_bulk_generation_is_that_of_each_units_seed(vae, tiny_run, tmp_path):
+    """Rows are numbered throughout; the seed stands beside them."""
+    rows = work("generate", tiny_run, tmp_path / "out", count=10, temperature=0.9)
+    assert [row["row"] for row in rows] == list(range(10))
+    assert [row["text"] for row in rows[ROWS:]] == vae.generate(3, temperature=0.9, seed=rows[ROWS]["seed"])
+    assert rows[0]["seed"] != rows[ROWS]["seed"]
+
+
+def test_units_cover_every_row_once():
+    """A unit is of one file, and no longer than asked for."""
+    files = [("a", 5), ("b", 0), ("c", 9)]
+    units = list(cut(files, 4))
+    assert [unit.number for unit in units] == list(range(5))
+    assert max(unit.rows for unit in units) <= 4
+    covered = [(unit.file, unit.first + place) for unit in units for place in range(unit.rows)]
+    assert covered == [(file, row) for file, rows in files for row in range(rows)]
+
+
+def test_the_seeds_of_units_and_of_runs_differ():
+    """Another run's seeds are not this one's, moved along."""
+    seeds = {seed_of(Unit(number, 0, 1), seed) for number in range(50) for seed in range(50)}
+    assert len(seeds) == 2500
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_doing_it_again_writes_nothing(tiny_run, corpus, tmp_path):
+    """What stands is not touched."""
+    out = tmp_path / "out"
+    work("encode", tiny_run, out, corpus)
+    before = {file: file.stat().st_mtime_ns for file in out.glob("part-*")}
+    record = bulk.run("encode", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu")
+    assert (record["written_now"], record["shards"], record["rows"]) == (0, 10, 61)
+    assert {file: file.stat().st_mtime_ns for file in out.glob("part-*")} == before
+
+
+def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
+    """The rows are the same as before."""
+    out = tmp_path / "out"
+    before = work("score", tiny_run, out, corpus, samples=2)
+    (out / "part-00004.parquet").unlink()
+    assert bulk.run("score", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu", samples=2)["written_now"] == 1
+    assert rows_in(out) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"verb": "encod"}, "verb = 'encod' is unknown: did you mean 'encode'"),
+        ({"engine": "spark"}, "engine = 'spark' is unknown: Choose from accelerate, ray"),
+        ({"shard_rows": 0}, "shard_rows = 0"),
+        ({"samples": 3}, "encode.samples is not a setting"),
+        ({"verb": "score", "samples": 1}, "score.samples = 1 does not fit"),
+        ({"verb": "generate"}, "count = 0"),
+        ({"corpus": None}, "corpus = None: encode reads sentences"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(tiny_run, corpus, tmp_path, changes, words):
+    """With the nearest known name where there is one."""
+    asked = {"verb": "encode", "model": tiny_run, "output": tmp_path / "out", "corpus": str(corpus)} | changes
+    with pytest.raises(ConfigError, match=words):
+        bulk.run(**asked)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,39 @@
+"""Files of vectors: written block by block, read whole."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from textvae.errors import OutputError
+from textvae.vectors import read_vectors, write_vectors
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet"])
+@pytest.mark.parametrize("sizes", [[], [3], [1, 4, 2]])
+def test_blocks_become_one_file(tmp_path, suffix, sizes):
+    """However many there are; numpy and pyarrow read it as their own."""
+    file, parts = tmp_path / f"z.{suffix}", [np.random.default_rng(n).normal(size=(n, 5)).astype("f4") for n in sizes]
+    texts = [[f"text {number}" for number in range(size)] for size in sizes]
+    assert write_vectors(file, zip(texts, parts, strict=True), 5) == sum(sizes)
+    if suffix == "npy":
+        loaded = np.load(file)
+    else:
+        table = pq.read_table(file)
+        assert table["text"].to_pylist() == [text for block in texts for text in block]
+        loaded = np.array(table["z"].to_pylist(), dtype="f4").reshape(-1, 5)
+    np.testing.assert_array_equal(loaded, np.concatenate([np.empty((0, 5), "f4"), *parts]))
+    if sizes:
+        np.testing.assert_array_equal(read_vectors(str(file)), loaded)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet"])
+def test_a_write_that_breaks_off_names_the_file_and_leaves_none(tmp_path, suffix):
+    """Not even half of one."""
+
+    def blocks():
+        yield ["a"], np.zeros((1, 2), "f4")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Make room there"):
+        write_vectors(tmp_path / f"z.{suffix}", blocks(), 2)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,13 @@
+"""Engines: who does which unit. All share the plan, the worker and the shards."""
+
+from collections.abc import Callable
+
+from textvae.bulk.engines.ranks import by_ranks
+from textvae.bulk.engines.ray_data import by_ray_data
+from textvae.bulk.worker import Job
+
+Engine = Callable[[str | None, Callable[[], Job], bool], int | None]
+
+ENGINES: dict[str, Engine] = {"accelerate": by_ranks, "ray": by_ray_data}
+
+__all__ = ["ENGINES", "Engine"]

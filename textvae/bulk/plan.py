@@ -1,0 +1,147 @@
+"""The plan: what a folder of shards holds, and what is still to be done.
+
+`_plan.json` stands beside the shards (readers of Parquet folders pass over
+names that begin so) and tells the model, the verb, its settings and the files,
+by fingerprint: a restart with anything else is refused, since the folder would
+then hold a mixture.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from textvae.bulk.reading import count_rows
+from textvae.bulk.shards import shard, sweep, write_whole
+from textvae.bulk.units import Unit, cut
+from textvae.bundle import check_folder
+from textvae.errors import OutputError
+
+PLAN = "_plan.json"
+OF_THE_MODEL = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        model: the SHA-256 of the model's and the tokenizer's files.
+        column: of the text, in tables.
+        files: name, SHA-256 and number of rows of each; empty where sentences are generated.
+        shard_rows: most rows in a shard.
+        count: sentences to generate.
+    """
+
+    verb: str
+    model: str
+    settings: dict[str, Any]
+    column: str
+    files: list[dict[str, Any]]
+    shard_rows: int
+    count: int = 0
+
+    def units(self) -> list[Unit]:
+        """Return the work, in order."""
+        return list(cut([(file["name"], file["rows"]) for file in self.files] or [(None, self.count)], self.shard_rows))
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """Return the SHA-256 of the files' contents, those that are not there left out."""
+    total = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
+def model_fingerprint(run: Path) -> str:
+    """Return the fingerprint of a run's model and tokenizer.
+
+    Raises:
+        CheckpointError: it is no finished run.
+    """
+    check_folder(run)
+    return fingerprint(run / name for name in OF_THE_MODEL)
+
+
+def describe_files(
+    root: Path, names: list[str], column: str, standing: Plan | None, progress: bool
+) -> list[dict[str, Any]]:
+    """Return name, fingerprint and rows of each file; rows that were counted before are not counted again."""
+    counted = {file["sha256"]: file["rows"] for file in standing.files} if standing else {}
+    described = []
+    for name in tqdm(names, desc="reading", unit="file", disable=not progress):
+        mark = fingerprint([root / name])
+        rows = counted[mark] if mark in counted else count_rows(root / name, column)
+        described.append({"name": name, "sha256": mark, "rows": rows})
+    return described
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """Return the plan that stands in a folder, None where the folder is empty or not there.
+
+    Raises:
+        OutputError: something else stands there.
+    """
+    if not folder.exists():
+        return None
+    if not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; wanted is a folder for the shards.")
+    if not (folder / PLAN).is_file():
+        if any(file.name != ".lock" and not file.name.startswith(f".{PLAN}") for file in folder.iterdir()):
+            raise OutputError(f"{folder}: holds something else; give an empty folder, or one that is not there yet.")
+        return None
+    try:
+        return Plan(**json.loads((folder / PLAN).read_text()))
+    except (ValueError, TypeError) as error:
+        raise OutputError(f"{folder / PLAN}: is no plan of ours ({error}); name another folder.") from None
+
+
+@contextmanager
+def opened(folder: Path, plan: Plan) -> Iterator[list[Unit]]:
+    """Yield the units that are still to be done, while nobody else may work in the folder.
+
+    Raises:
+        OutputError: the folder is in use, cannot be written, or holds other work.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            standing = read_plan(folder)
+            if standing is None:
+                text = json.dumps(asdict(plan), indent=2) + "\n"
+                write_whole(folder / PLAN, lambda file: file.write_text(text))
+            else:
+                refuse_other_work(folder, asdict(standing), asdict(plan))
+            sweep(folder)
+            yield [unit for unit in plan.units() if not shard(folder, unit.number).is_file()]
+    except Timeout:
+        raise OutputError(f"{folder}: another process is writing there; let it finish, or end it.") from None
+
+
+def refuse_other_work(folder: Path, standing: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Refuse to go on with a folder that was begun otherwise, and say what differs."""
+    for name, before in standing.items():
+        if asked[name] != before:
+            raise OutputError(
+                f"{folder}: was begun with {difference(name, before, asked[name])}. "
+                "Go on as it was begun, or name another folder."
+            )
+
+
+def difference(name: str, before: Any, now: Any) -> str:
+    """Say what something was before that it is not now."""
+    if name == "model":
+        return "another model"
+    if name == "files":
+        changed = sorted({file["name"] for file in [*before, *now] if file not in before or file not in now})
+        return f"other files ({', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''})"
+    return f"{name} = {before!r}, not {now!r}"

@@ -1,0 +1,98 @@
+"""Reading: the files of a corpus, and the rows of a unit.
+
+Rows keep their numbers, counted from 0 within their file, so that results can
+be joined to where they came from; blank rows are passed over.
+"""
+
+import glob
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from textvae.bulk.units import Unit
+from textvae.corpus import text_of
+from textvae.data import BUNDLED
+from textvae.errors import DataError
+from textvae.sources import SUFFIXES, files_of, rows_of, suffix_of
+
+WILD = "*?["
+
+
+def is_many(corpus: str) -> bool:
+    """Whether the name means a folder or a pattern, rather than one file."""
+    return Path(corpus).is_dir() or (not Path(corpus).is_file() and any(sign in corpus for sign in WILD))
+
+
+def find_files(corpus: str) -> tuple[Path, list[str]]:
+    """Return a folder and the names of its files that a path, a pattern (`**` means any folders) or a corpus names.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = Path(BUNDLED.get(corpus, corpus)).expanduser()
+    if path.is_file():
+        return path.parent, [path.name]
+    if path.is_dir():
+        root, found = path, files_of(corpus)
+    else:
+        steady = [*path.parts[: next((n for n, part in enumerate(path.parts) if set(part) & set(WILD)), 0)]]
+        root = Path(*steady)
+        found = [Path(file) for file in glob.glob(str(path), recursive=True) if Path(file).is_file()]
+    if not found:
+        raise DataError(f"{corpus}: no file to read is found there; wanted are {', '.join(SUFFIXES)}, gzipped or not.")
+    return root, sorted(file.relative_to(root).as_posix() for file in found)
+
+
+def texts(file: Path, column: str) -> Iterator[str]:
+    """Yield a file's sentences, blank ones too.
+
+    Raises:
+        DataError: the file is damaged, or its column is no text; file and row are named.
+    """
+    for number, row in enumerate(rows_of([file], column)(), start=1):
+        try:
+            text = text_of(row, column, number)
+        except DataError as error:
+            raise DataError(f"{file}: {error} (Here: --text-column.)") from None
+        yield text.strip()
+
+
+def count_rows(file: Path, column: str) -> int:
+    """Return how many rows a file has; but for Parquet it is read whole, so that damage shows before work begins."""
+    if suffix_of(file) != ".parquet":
+        return sum(1 for _ in texts(file, column))
+    try:
+        rows = int(pq.ParquetFile(file).metadata.num_rows)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{file}: cannot be read as parquet: {error}") from error
+    next(texts(file, column), None)
+    return rows
+
+
+class Reader:
+    """Reads units; within a file ever onwards, so that units in their order cost one pass over it."""
+
+    def __init__(self, root: Path, column: str) -> None:
+        self.root, self.column = root, column
+        self.file: str | None = None
+        self.place = 0
+        self.flow: Iterator[str] = iter(())
+
+    def __call__(self, unit: Unit) -> list[tuple[int, str]]:
+        """Return the row numbers and sentences of a unit, blank ones left out.
+
+        Raises:
+            DataError: the file is damaged, or has become shorter.
+        """
+        assert unit.file is not None
+        if unit.file != self.file or unit.first < self.place:
+            self.file, self.place, self.flow = unit.file, 0, texts(self.root / unit.file, self.column)
+        ahead = unit.first - self.place
+        block = list(islice(self.flow, ahead, ahead + unit.rows))
+        self.place = unit.first + unit.rows
+        if len(block) < unit.rows:
+            raise DataError(f"{self.root / unit.file}: has fewer rows than when the work began; restore it.")
+        return [(unit.first + place, text) for place, text in enumerate(block) if text]

@@ -1,0 +1,82 @@
+"""The way in: from what the user asked for to a folder of shards."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from textvae.bulk.engines import ENGINES
+from textvae.bulk.plan import Plan, describe_files, model_fingerprint, read_plan
+from textvae.bulk.reading import find_files
+from textvae.bulk.verbs import VERBS
+from textvae.bulk.worker import Job
+from textvae.errors import ConfigError
+from textvae.parts import checked, choose
+from textvae.run import Run
+
+
+def run(
+    verb: str,
+    model: str | Path,
+    output: str | Path,
+    corpus: str | None = None,
+    count: int = 0,
+    engine: str = "accelerate",
+    shard_rows: int | None = None,
+    text_column: str | None = None,
+    device: str | None = None,
+    progress: bool = False,
+    **settings: Any,
+) -> dict[str, Any] | None:
+    """Do bulk work and return a record of it; None on processes beside the first.
+
+    Args:
+        verb: encode, score or generate.
+        model: a run folder.
+        output: a folder for the shards; what stands there of the same work is kept and gone on with.
+        corpus: (encode, score) a file, a folder, a pattern or a bundled corpus.
+        count: (generate) how many sentences.
+        engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
+        shard_rows: rows a shard.
+        text_column: of tables; by default the one the run was trained on.
+        settings: the verb's: samples and seed of score, decoding options and seed of generate.
+
+    Raises:
+        TextVAEError: something was refused, or went wrong on the way; what stands stays.
+    """
+    what, do = choose(VERBS, verb, "verb"), choose(ENGINES, engine, "engine")
+    size = what.shard_rows if shard_rows is None else shard_rows
+    if size < 1 or count < (0 if what.reads_files else 1):
+        raise ConfigError(f"shard_rows = {size}, count = {count}: wanted are numbers from 1.")
+    if what.reads_files and corpus is None:
+        raise ConfigError(f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern.")
+    options = checked(what.Settings, settings, verb).model_dump()
+    source, start = corpus if what.reads_files else None, time.perf_counter()
+    asked = Plan(verb, "", options, text_column or "", [], size, count)
+    written = do(device, lambda: job_of(asked, Path(model), Path(output), source, device, progress), progress)
+    return None if written is None else record_of(Path(output), written, time.perf_counter() - start)
+
+
+def job_of(asked: Plan, model: Path, output: Path, corpus: str | None, device: str | None, progress: bool) -> Job:
+    """Return the job: what is asked, with the model's fingerprint and the files' filled in.
+
+    Raises:
+        DataError: the corpus is missing or damaged, or has no row.
+        CheckpointError, OutputError: the model or the output is not what it should be.
+    """
+    fingerprint = model_fingerprint(model)
+    if corpus is None:
+        return Job(model, replace(asked, model=fingerprint), Path(), output, device)
+    column = asked.column or Run(model).settings.data.text_column
+    root, names = find_files(corpus)
+    files = describe_files(root, names, column, read_plan(output), progress)
+    return Job(model, replace(asked, model=fingerprint, column=column, files=files), root, output, device)
+
+
+def record_of(output: Path, written: int, seconds: float) -> dict[str, Any]:
+    """Return what stands in the folder now, and what this run did for it."""
+    plan = read_plan(output)
+    assert plan is not None
+    rows = sum(file["rows"] for file in plan.files) or plan.count
+    shards = {"shards": len(plan.units()), "written_now": written}
+    return {"output": str(output), "verb": plan.verb, "rows": rows, **shards, "seconds": round(seconds, 2)}

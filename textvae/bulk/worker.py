@@ -1,0 +1,47 @@
+"""A worker: loads the model once and does units, whichever engine hands them out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from textvae.bulk.plan import Plan
+from textvae.bulk.reading import Reader
+from textvae.bulk.shards import shard, write_shard
+from textvae.bulk.units import Unit
+from textvae.bulk.verbs import VERBS
+from textvae.parts import checked
+from textvae.vae import TextVAE
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker must know; it travels to other processes.
+
+    Attributes:
+        run: the run folder of the model.
+        root: the folder the plan's files are in.
+        output: the folder of the shards.
+    """
+
+    run: Path
+    plan: Plan
+    root: Path
+    output: Path
+    device: str | None
+
+
+class Worker:
+    """Does one unit after another."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.vae = TextVAE.from_pretrained(job.run, job.device)
+        self.reader = Reader(job.root, job.plan.column)
+        self.verb = VERBS[job.plan.verb]
+        self.settings = checked(self.verb.Settings, job.plan.settings, job.plan.verb)
+
+    def __call__(self, unit: Unit) -> None:
+        """Write the unit's shard, unless it stands: an engine may hand a unit out twice."""
+        if shard(self.job.output, unit.number).is_file():
+            return
+        table = self.verb.work(self.vae, unit, self.reader, self.settings)
+        write_shard(self.job.output, unit.number, table)

@@ -1,0 +1,86 @@
+"""Score: what a model makes of each sentence, in nats.
+
+The terms of the ELBO with one posterior sample, the surprisal of each token
+under that sample, and the importance-weighted NLL (Burda et al. 2016,
+arXiv:1509.00519) with its own error. Dropout is off and no technique has a say.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+from pydantic import Field
+from torch import Tensor
+
+from textvae.batching import Batch
+from textvae.bundle import Bundle
+from textvae.measures.evidence import batches
+from textvae.measures.likelihood import BATCH_TOKENS, log_weights
+from textvae.parts import StrictSettings
+from textvae.processes import ALONE
+from textvae.tokenization import decode_batch, encode_batch
+
+Record = dict[str, Any]
+
+
+class ScoreSettings(StrictSettings):
+    """How thoroughly sentences are scored."""
+
+    samples: int = Field(50, ge=2, description="importance samples a sentence")
+    seed: int = Field(0, ge=0)
+
+
+def score(bundle: Bundle, texts: Sequence[str], settings: ScoreSettings, progress: bool = False) -> list[Record]:
+    """Return a record for each text, in the order given.
+
+    Keys, in nats unless they count: `elbo` (negative), `reconstruction`, `kl`,
+    `iw_nll` and its standard error `iw_nll_stderr`, `surprisal` (one number a
+    token, the end included; they sum to `reconstruction`), `words` and `tokens`
+    (the end counted), `is_cut` (longer than the model was made for: what was
+    scored, and its words counted, is the beginning).
+    """
+    if not texts:
+        return []
+    whole = encode_batch(bundle.tokenizer, texts)
+    ids = [row[: bundle.longest - 1] for row in whole]
+    dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids]})
+    records: list[Record] = [{} for _ in texts]
+    bar = "scoring" if progress else None
+    with torch.inference_mode():
+        for places, batch in batches(bundle, dataset, settings.seed, ALONE, BATCH_TOKENS, bar):
+            for place, costs in zip(places, costs_of(bundle, batch, settings.samples), strict=True):
+                is_cut = len(whole[place]) > len(ids[place])
+                read = decode_batch(bundle.tokenizer, [ids[place]])[0] if is_cut else texts[place]
+                words = len(read.split()) + 1
+                records[place] = {**costs, "words": words, "tokens": len(ids[place]) + 1, "is_cut": is_cut}
+    return records
+
+
+def costs_of(bundle: Bundle, batch: Batch, samples: int) -> Iterator[Record]:
+    """Yield the costs of a batch's sentences."""
+    output = bundle.model(**batch)
+    weights = log_weights(bundle, batch, samples)
+    table = {
+        "reconstruction": output.sentence_reconstruction,
+        "kl": output.kl.sum(1),
+        "iw_nll": math.log(samples) - weights.logsumexp(0),
+        "iw_nll_stderr": stderr(weights),
+    }
+    columns = {name: values.tolist() for name, values in table.items()}
+    surprisals, lengths = output.token_reconstruction.tolist(), batch["attention_mask"].sum(1).tolist()
+    for place, length in enumerate(lengths):
+        costs = {name: values[place] for name, values in columns.items()}
+        elbo = -(costs["reconstruction"] + costs["kl"])
+        yield {"elbo": elbo, **costs, "surprisal": surprisals[place][:length]}
+
+
+def stderr(weights: Tensor) -> Tensor:
+    """Return the standard error of each IW-NLL, (batch,), from its log-weights, (samples, batch).
+
+    By the delta method: that of the mean weight, over the mean weight. It sees
+    only the draws it has; with few draws of very unequal weight it is too small.
+    """
+    shares = weights.softmax(0) * len(weights)  # weights over their mean
+    return shares.std(0) / math.sqrt(len(weights))
