@@ -12,6 +12,8 @@ import textvae
 from tests.tiny_run import SENTENCES, SETTINGS
 from textvae.cli import main
 
+pytestmark = pytest.mark.xdist_group("readme")  # later commands use what earlier ones wrote
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 COMMANDS = [

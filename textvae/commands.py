@@ -10,13 +10,14 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from textvae.corpus import text_of as text_of_row
 from textvae.errors import ConfigError, DataError, OutputError
-from textvae.run import Run
 from textvae.sources import find_splits
 from textvae.vae import TextVAE
+
+if TYPE_CHECKING:
+    from textvae.run import Run  # and with it `datasets`, which takes longer to import than a sentence to write
 
 SHOWN = 5  # reconstructions, where no file is named
 BLOCK = 1024  # sentences between two prints
@@ -29,7 +30,7 @@ def say(records: Iterable[dict[str, Any]], as_json: bool, shown: Callable[[dict[
         print(json.dumps(record, ensure_ascii=False) if as_json else shown(record), flush=True)
 
 
-def text_of(record: dict[str, Any]) -> str:
+def shown_text(record: dict[str, Any]) -> str:
     """Show a record that is one text."""
     return str(record["text"])
 
@@ -40,6 +41,13 @@ def load(options: Namespace) -> TextVAE:
 
     logging.set_verbosity_error()
     return TextVAE.from_pretrained(options.run, options.device)
+
+
+def run_of(options: Namespace) -> "Run":
+    """Return the run a command names."""
+    from textvae.run import Run
+
+    return Run(Path(options.run))
 
 
 def decoding(options: Namespace) -> dict[str, Any]:
@@ -58,19 +66,21 @@ def positive(value: int, name: str) -> int:
     return value
 
 
-def read_texts(file: str, run: Run, text_column: str | None = None) -> Iterator[str]:
+def read_texts(file: str, run: "Run", text_column: str | None = None) -> Iterator[str]:
     """Yield the sentences of a file, or of standard input, blank lines left out.
 
     Raises:
         DataError: there is none.
     """
+    from textvae.corpus import text_of
+
     column, is_blank = text_column or run.settings.data.text_column, True
     try:
         if file == "-":
             lines: Iterator[str] = (line.decode("utf-8") for line in sys.stdin.buffer)
         else:
             rows = enumerate(find_splits(file, column)["train"](), start=1)
-            lines = (text_of_row(row, column, number) for number, row in rows)
+            lines = (text_of(row, column, number) for number, row in rows)
         for line in lines:
             if text := line.strip():
                 is_blank = False
@@ -116,7 +126,7 @@ def evaluate(options: Namespace) -> None:
 
     limit = None if options.limit is None else positive(options.limit, "limit")
     vae = load(options)
-    record = evaluate_run(Run(Path(options.run)), vae.bundle, options.file, positive(options.samples, "samples"), limit)
+    record = evaluate_run(run_of(options), vae.bundle, options.file, positive(options.samples, "samples"), limit)
     say([record], options.json, evaluation_text)
 
 
@@ -124,12 +134,12 @@ def generate(options: Namespace) -> None:
     """Write sentences from the prior."""
     count = positive(options.n, "n")
     texts = load(options).generate(count, **decoding(options))
-    say(({"text": text} for text in texts), options.json, text_of)
+    say(({"text": text} for text in texts), options.json, shown_text)
 
 
 def reconstruct(options: Namespace) -> None:
     """Encode sentences and write them again; without a file, a few of the run's own test split."""
-    vae, run = load(options), Run(Path(options.run))
+    vae, run = load(options), run_of(options)
     originals = list(read_texts(options.file, run) if options.file else run.split("test")[:SHOWN]["text"])
     for start in range(0, len(originals), BLOCK):
         block = originals[start : start + BLOCK]
@@ -141,14 +151,14 @@ def reconstruct(options: Namespace) -> None:
 def complete(options: Namespace) -> None:
     """Continue a prefix."""
     texts = load(options).complete(options.prefix, positive(options.n, "n"), **decoding(options))
-    say(({"text": text} for text in texts), options.json, text_of)
+    say(({"text": text} for text in texts), options.json, shown_text)
 
 
 def interpolate(options: Namespace) -> None:
     """Walk from one sentence to another."""
     vae = load(options)
     texts = vae.interpolate(options.first, options.second, options.steps, options.path, **decoding(options))
-    say(({"step": step, "text": text} for step, text in enumerate(texts)), options.json, text_of)
+    say(({"step": step, "text": text} for step, text in enumerate(texts)), options.json, shown_text)
 
 
 def encode(options: Namespace) -> None:
@@ -160,7 +170,7 @@ def encode(options: Namespace) -> None:
     if not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}; make it first.")
     vae = load(options)
-    texts = read_texts(options.file, Run(Path(options.run)), options.text_column)
+    texts = read_texts(options.file, run_of(options), options.text_column)
     blocks = ((block, q.mean.numpy()) for block, q in posteriors(vae.bundle, texts, progress=not options.json))
     sentences = write_vectors(output, blocks, vae.latent_dim)
     record = {"file": str(output), "sentences": sentences, "latent_dim": vae.latent_dim}
@@ -170,7 +180,7 @@ def encode(options: Namespace) -> None:
 def score(options: Namespace) -> None:
     """Say how likely each sentence of a file is, in nats."""
     vae = load(options)
-    texts = read_texts(options.file, Run(Path(options.run)), options.text_column)
+    texts = read_texts(options.file, run_of(options), options.text_column)
     while block := list(islice(texts, BLOCK)):
         scores = zip(block, vae.score(block, options.samples, options.seed), strict=True)
         records = ({"text": text, **record} for text, record in scores)
@@ -183,7 +193,7 @@ def decode(options: Namespace) -> None:
 
     vae = load(options)
     texts = vae.decode(read_vectors(options.vectors), **decoding(options))
-    say(({"text": text} for text in texts), options.json, text_of)
+    say(({"text": text} for text in texts), options.json, shown_text)
 
 
 def doctor(options: Namespace) -> None:
@@ -191,7 +201,7 @@ def doctor(options: Namespace) -> None:
     from textvae.evaluation import quick_look
     from textvae.report import diagnosis_text
 
-    record = quick_look(Run(Path(options.run)), load(options).bundle)
+    record = quick_look(run_of(options), load(options).bundle)
     say([record], options.json, diagnosis_text)
 
 
@@ -209,7 +219,7 @@ def info(options: Namespace) -> None:
     """Say what a run is: its model, corpus and settings."""
     from textvae.report import info_text, run_record
 
-    record = run_record(Run(Path(options.run)), load(options))
+    record = run_record(run_of(options), load(options))
     say([record], options.json, info_text)
 
 

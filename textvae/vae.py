@@ -78,8 +78,10 @@ class TextVAE:
 
         The keys stand in `textvae.uses.score`, their definitions in docs/measures.md.
         """
-        settings = checked(uses.ScoreSettings, {"samples": samples, "seed": seed}, "score")
-        return uses.score(self.bundle, as_list(texts), settings, progress)
+        from textvae.uses.score import ScoreSettings, score
+
+        settings = checked(ScoreSettings, {"samples": samples, "seed": seed}, "score")
+        return score(self.bundle, as_list(texts), settings, progress)
 
     def decode(
         self, z: Array | Sequence[Sequence[float]], batch_size: int = 512, progress: bool = False, **options: Any

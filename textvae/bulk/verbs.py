@@ -8,7 +8,8 @@ import pyarrow as pa
 from textvae.bulk.reading import Reader
 from textvae.bulk.units import Unit, seed_of
 from textvae.parts import StrictSettings
-from textvae.uses import Decoding, ScoreSettings
+from textvae.uses import Decoding
+from textvae.uses.score import ScoreSettings
 from textvae.vae import TextVAE
 from textvae.vectors import vector_column
 

@@ -83,7 +83,7 @@ def batches(
     with torch.random.fork_rng(devices), torch.no_grad():
         for number, places in enumerate(shown):
             if number % processes.count == processes.rank:
-                torch.manual_seed((seed << 32) + number)
+                torch.manual_seed((seed * 1_000_003 + number) % 2**63)  # the largest seed there may be
                 yield places, bundle.batch(dataset[places]["input_ids"])
 
 

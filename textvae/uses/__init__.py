@@ -1,4 +1,8 @@
-"""Uses: what a trained model is for, one verb a file."""
+"""Uses: what a trained model is for, one verb a file.
+
+`score` is imported where it is used: with it comes `datasets`, which takes
+longer to import than a sentence to write.
+"""
 
 from textvae.uses.complete import complete
 from textvae.uses.decoding import Decoding, decoding, write
@@ -6,12 +10,10 @@ from textvae.uses.encode import encode, posterior, posteriors
 from textvae.uses.generate import generate
 from textvae.uses.interpolate import PATHS, interpolate
 from textvae.uses.reconstruct import reconstruct
-from textvae.uses.score import ScoreSettings, score
 
 __all__ = [
     "PATHS",
     "Decoding",
-    "ScoreSettings",
     "complete",
     "decoding",
     "encode",
@@ -20,6 +22,5 @@ __all__ = [
     "posterior",
     "posteriors",
     "reconstruct",
-    "score",
     "write",
 ]
