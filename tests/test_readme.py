@@ -12,8 +12,6 @@ import textvae
 from tests.tiny_run import SENTENCES, SETTINGS
 from textvae.cli import main
 
-pytestmark = pytest.mark.xdist_group("readme")  # later commands use what earlier ones wrote
-
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 COMMANDS = [
@@ -59,11 +57,11 @@ def on_a_small_scale(command: str) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_runs(workplace, monkeypatch, command):
+def test_every_command_of_the_readme_runs(workplace, monkeypatch):
     """In their order, since later ones use what earlier ones wrote."""
     monkeypatch.chdir(workplace)
-    assert main(on_a_small_scale(command)) == 0
+    for command in COMMANDS:
+        assert main(on_a_small_scale(command)) == 0, command
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

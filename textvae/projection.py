@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from textvae.precision import compute_dtype
 
 FAINT = 1e-30  # a chance below is too near to what the number type can hold
-CHUNK_SCORES = 2**23  # rows times vocabulary, at once
+CHUNK_SCORES = 2**24  # rows times vocabulary, at once
 
 
 class FusedNLL(torch.autograd.Function):
