@@ -31,6 +31,7 @@ from textvae.streaming.loading import StreamLoader
 from textvae.training import checkpoints
 from textvae.training.clipping import clip_gradients
 from textvae.training.meter import Meter
+from textvae.training.optimizer import build_optimizer
 from textvae.training.plan import Plan
 from textvae.training.settings import TrainingSettings
 from textvae.training.sharding import settle_sharding
@@ -121,16 +122,9 @@ class VAETrainer(Trainer):
     # How it is optimised
 
     def create_optimizer(self, model: Any = None) -> Optimizer:
-        """Return AdamW with the encoder's side and the decoder's side in groups of their own."""
+        """Return AdamW."""
         if self.optimizer is None:
-            rate = self.settings.learning_rate
-            rates = {"encoder": self.settings.encoder_learning_rate or rate, "decoder": rate}
-            groups = [
-                {"params": part, "lr": rates[name], "weight_decay": decay}
-                for name, side in sides(self.bundle.model).items()
-                for part, decay in decayed(side, self.settings.weight_decay)
-            ]
-            self.optimizer = torch.optim.AdamW(groups, betas=self.settings.betas, fused=True)
+            self.optimizer = build_optimizer(self.bundle.model, self.settings)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LambdaLR:
@@ -247,15 +241,3 @@ class VAETrainer(Trainer):
             if self.stream is not None:
                 self.stream.load_state_dict(state["stream"])
             self.seed_draws()  # the checkpoint may know none of this process
-
-
-def sides(model: Any) -> dict[str, list[Tensor]]:
-    """Return the parameters on the encoder's side and on the decoder's."""
-    encoder = [*model.encoder.parameters(), *model.posterior.parameters()]
-    known = {id(parameter) for parameter in encoder}
-    return {"encoder": encoder, "decoder": [p for p in model.parameters() if id(p) not in known]}
-
-
-def decayed(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:
-    """Return the matrices with their weight decay, and the rest with none."""
-    return [([p for p in side if p.ndim > 1], decay), ([p for p in side if p.ndim <= 1], 0.0)]

@@ -1,0 +1,33 @@
+"""The optimizer: AdamW, the encoder's side and the decoder's side in groups of their own."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from textvae.training.settings import TrainingSettings
+
+
+def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
+    """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); only matrices decay."""
+    rate = settings.learning_rate
+    rates = {"encoder": settings.encoder_learning_rate or rate, "decoder": rate}
+    groups = [
+        {"params": part, "lr": rates[name], "weight_decay": decay}
+        for name, side in sides(model).items()
+        for part, decay in decayed(side, settings.weight_decay)
+    ]
+    return torch.optim.AdamW(groups, betas=settings.betas, fused=True)
+
+
+def sides(model: Any) -> dict[str, list[Tensor]]:
+    """Return the parameters on the encoder's side and on the decoder's."""
+    encoder = [*model.encoder.parameters(), *model.posterior.parameters()]
+    known = {id(parameter) for parameter in encoder}
+    return {"encoder": encoder, "decoder": [p for p in model.parameters() if id(p) not in known]}
+
+
+def decayed(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:
+    """Return the matrices with their weight decay, and the rest with none."""
+    return [([p for p in side if p.ndim > 1], decay), ([p for p in side if p.ndim <= 1], 0.0)]
