@@ -211,3 +211,11 @@ def test_shares_make_up_the_batches_of_one_process(processes):
     for batch, *parts in zip(whole, *shares, strict=True):
         assert sorted(chain(*parts)) == sorted(batch)
         assert all(parts)
+
+
+def test_a_sum_over_processes_leaves_what_it_was_given(monkeypatch):
+    """The meter reads its sums again, after they were asked for."""
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda total, group: total.mul_(2))
+    values = torch.tensor([1.0, 2.0])
+    assert Processes(0, 2).sum(values).tolist() == [2.0, 4.0]
+    assert values.tolist() == [1.0, 2.0]

@@ -85,6 +85,16 @@ def test_damaged_rows_stop_a_stream_with_file_and_row_or_are_passed_over_alone(t
         assert f"{name}, row 1,301: {flaw}" in notices[0]
 
 
+def test_a_blank_line_of_json_is_a_blank_text_and_half_a_surrogate_pair_is_damage(tmp_path):
+    """As text files have them; a text that cannot be written as UTF-8 is none."""
+    file = write(tmp_path / "a.jsonl", b'{"text": "one"}\n\n{"text": "\\ud83d half"}\n{"text": "two"}\n\n')
+    with pytest.raises(DataError, match=r"a.jsonl, row 3: .*surrogates not allowed"):
+        texts(file)
+    read, counts, _ = passed_over(file)
+    assert [text for text in read if text] == ["one", "two"]
+    assert counts == {"corrupt rows": 1}
+
+
 def test_broken_compression_stops_a_stream_where_it_breaks_or_the_rest_is_passed_over(tmp_path):
     """A cut file, and one with wrong bytes in it; what came before was read."""
     many = [f"{line} {hash((line, 'x'))}" for line in MANY * 20]

@@ -72,7 +72,7 @@ class Processes:
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over the processes, on the CPU; for measures, without gradient."""
-        total = values.cpu()
+        total = values.to("cpu", copy=True)
         if self.count > 1:
             dist.all_reduce(total, group=self.group)
         return total

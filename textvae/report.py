@@ -58,6 +58,7 @@ def diagnosis_text(record: Mapping[str, Any]) -> str:
 def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
     """Return what a run is, as one flat record."""
     settings, counts, history = run.settings, run.counts.get("tokenized"), run.read("training.json")
+    read = history.get("stream", {}).get("counts", {})
     if counts is None:
         raise CheckpointError(f"{run.folder}: has no corpus/counts.json; info wants the run itself, not a copy.")
     return {
@@ -71,7 +72,7 @@ def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
         "vocab_size": len(vae.tokenizer),
         "corpus": settings.data.corpus or "sentences given from Python",
         **{split: counts[split]["sentences"] for split in ("train", "validation", "test")},
-        **({"train": history.get("stream", {}).get("counts", {}).get("kept", 0)} if run.is_streamed else {}),
+        **({"train": read.get("kept", 0) - read.get("also_held_out", 0)} if run.is_streamed else {}),
         "words": counts["train"]["words"] / counts["train"]["sentences"],
         "steps": history.get("steps", 0),
         "minutes": history.get("seconds", 0.0) / 60,

@@ -1,6 +1,6 @@
 """Evidence: one pass over a data set, from which most measures follow.
 
-Everything is measured with dropout and word dropout off, in single precision,
+Everything is measured with dropout and word dropout off, in single precision (looks during a run: in the run's),
 with one posterior sample a sentence, under a seed of its own.
 """
 

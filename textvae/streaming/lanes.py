@@ -113,7 +113,11 @@ class Lane:
         pieces = self.dealing.pieces(self.lane, place.epoch)
         for number, (file, part, parts) in enumerate(pieces[place.piece :], start=place.piece):
             for row, raw in self.reader.rows(file, start, part, parts):
-                text = self.cleaner(text_of(raw, column, row))
+                try:
+                    text = self.cleaner(text_of(raw, column, row))
+                except DataError as error:
+                    self.reader.pass_over("corrupt rows", file, f"row {row:,}: {error}")
+                    continue
                 if text is None:
                     continue
                 if fingerprint(text) in self.dealing.held:

@@ -133,13 +133,16 @@ def row_of_line(line: bytes, text_column: str) -> Row:
 
 
 def row_of_json(line: bytes, text_column: str) -> Row:
-    """Return a line's JSON object."""
+    """Return a line's JSON object; a blank line is a blank text."""
+    if not line.strip():
+        return {text_column: ""}
     try:
         row = json.loads(line.decode())
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON: {error}") from None
     if not isinstance(row, dict):
         raise ValueError("holds no JSON object; wanted is one a line")
+    str(row.get(text_column)).encode()  # half of a surrogate pair is no text
     return row
 
 

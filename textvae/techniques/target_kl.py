@@ -27,7 +27,7 @@ class TargetKLSettings(TechniqueSettings):
     nats: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
         "auto", description="KL per sentence; auto: from the corpus (see docs/recipe.md)"
     )
-    gain: float = Field(0.02, gt=0, description="most change of log weight in a step")
+    gain: float = Field(0.02, gt=0, description="most change of log weight with a batch")
     width: float = Field(0.25, gt=0, description="relative error from which the change is the most")
     warmup: float = Field(0.2, ge=0, le=1, description="share of the run in which the price rises from zero")
     least: float = Field(0.02, gt=0, description="smallest weight")

@@ -79,7 +79,7 @@ def build_trainer(
 def training_arguments(run: Run, training: TrainingSettings, device: torch.device) -> TrainingArguments:
     """Return the library's arguments: what our settings leave to it."""
     bounded = training.epochs is not None and training.max_minutes is None
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(run.folder.resolve()),
         num_train_epochs=training.epochs
         if bounded
@@ -108,6 +108,8 @@ def training_arguments(run: Run, training: TrainingSettings, device: torch.devic
         report_to=[name for name in training.trackers if name != "tensorboard"] or "none",
         disable_tqdm=True,
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one GPU a process; the library would split batches over all it sees
+    return arguments
 
 
 def tensorboard(folder: Path) -> TensorBoardCallback:

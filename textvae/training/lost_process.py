@@ -8,8 +8,9 @@ from types import FrameType
 
 import torch.distributed as dist
 
-from textvae.errors import TrainingError
+from textvae.errors import TextVAEError, TrainingError
 from textvae.processes import Processes
+from textvae.run import Run
 from textvae.training import checkpoints
 
 WORDS_OF_A_LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting")
@@ -56,10 +57,13 @@ def what_is_left(run: Path) -> str:
         return "Nothing had been written yet: start again."
     kept = checkpoints.newest_whole(run)
     state = f"The last checkpoint is {kept}" if kept else "There is no checkpoint yet, but the corpus is prepared"
-    return f"{state}. Go on, on as many processes as you like: textvae train --output {run} --resume"
+    many = "before" if Run(run).is_streamed else "you like"
+    return f"{state}. Go on, on as many processes as {many}: textvae train --output {run} --resume"
 
 
 def is_loss(error: Exception) -> bool:
     """Whether it speaks of a process that is gone."""
+    if isinstance(error, TextVAEError):
+        return False  # it says itself what went wrong: a store's broken connection, too
     said = str(error)
     return isinstance(error, TerminatedError | dist.DistError) or any(words in said for words in WORDS_OF_A_LOST_PEER)

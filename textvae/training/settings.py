@@ -19,7 +19,7 @@ class TrainingSettings(StrictSettings):
     epochs: float | None = Field(None, gt=0)
     steps: int | None = Field(None, gt=0)
     max_minutes: float | None = Field(None, gt=0, description="wall clock; the schedules fit themselves to it")
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, lt=2**31)
     learning_rate: float = Field(5e-3, gt=0)
     encoder_learning_rate: float | None = Field(None, gt=0, description="of encoder and posterior; the same without")
     warmup_steps: int = Field(200, ge=0)
