@@ -72,3 +72,14 @@ def test_a_token_without_a_chance_is_never_drawn():
     tokens = drawn(scores)
     assert set(tokens.tolist()) == {1, 3}
     assert float((tokens == 3).float().mean()) == pytest.approx(0.731, abs=0.05)
+
+
+def test_the_shortlist_holds_where_every_rounding_goes_the_wrong_way():
+    """Numbers just beside the middle between two of bf16: the least favourable there are."""
+    half = 2.0**-8
+    states = torch.cat([torch.full((128,), 1 + half + half**2), torch.full((128,), 1 + half - half**2)])[None]
+    one = torch.cat([states[0, :128], -states[0, 128:]])
+    weight = torch.stack([one, -one])
+    bias = -weight @ states[0] + torch.tensor([0.0, 0.5])
+    choice = TokenChoice(weight, bias, is_bf16_fast=True)
+    assert torch.equal(choice.likeliest(states), choice.scores(states).argmax(-1))

@@ -159,3 +159,12 @@ def test_unknown_options_and_latents_of_another_size_are_refused(lstm):
         lstm.decode([[0.0] * 3] * 2)
     with pytest.raises(DataError, match="text 1 is None; wanted are strings"):
         lstm.encode(["a man", None])
+
+
+def test_tokens_are_drawn_by_other_numbers_than_the_latent():
+    """Or the first words of a seed would follow from its z."""
+    from textvae.uses.decoding import apart
+
+    seeds = [apart(seed, use) for seed in range(50) for use in (1, 2)] + list(range(50))
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**63 for seed in seeds)

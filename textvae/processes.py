@@ -90,11 +90,20 @@ def join(device: torch.device) -> tuple[Processes, torch.device]:
     state = PartialState(cpu=device.type == "cpu", timeout=SILENCE)
     if state.num_processes == 1:
         return ALONE, device
+    refuse_crowd(state)
+    group = dist.new_group(backend="gloo", timeout=PREPARATION)
+    return Processes(state.process_index, state.num_processes, group), state.device
+
+
+def refuse_crowd(state: PartialState) -> None:
+    """Refuse to share a GPU among processes.
+
+    Raises:
+        ConfigError: there are more processes than GPUs.
+    """
     gpus = torch.cuda.device_count()
     if state.device.type == "cuda" and state.local_process_index >= gpus:
         raise ConfigError(f"more processes than GPUs ({gpus}) on this machine: start {gpus}, or say --device cpu.")
-    group = dist.new_group(backend="gloo", timeout=PREPARATION)
-    return Processes(state.process_index, state.num_processes, group), state.device
 
 
 def is_to_speak() -> bool:

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae import uses
 from textvae.bundle import Bundle, load_bundle, save_bundle
-from textvae.errors import ShapeError
+from textvae.errors import DataError, ShapeError
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import DiagonalGaussian
@@ -90,10 +90,13 @@ class TextVAE:
 
         Raises:
             ShapeError: z is not of this model's latent size.
+            DataError: a number in z is not finite.
         """
         latents = torch.as_tensor(np.atleast_2d(np.asarray(z, dtype=np.float32)))
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ShapeError(f"z is {tuple(np.shape(z))}; wanted is (n, {self.latent_dim}), this model's latent size.")
+        if not torch.isfinite(latents).all():
+            raise DataError("z holds numbers that are not finite; leave them out.")
         return uses.write(
             self.bundle, latents, uses.decoding(**options), False, batch_size=batch_size, progress=progress
         )

@@ -93,8 +93,9 @@ def read_vectors(name: str) -> Array:
             loaded: Array = np.load(file, allow_pickle=False)
         else:
             loaded = np.stack(pq.read_table(file, columns=["z"])["z"].to_numpy())
+        loaded = loaded.astype(np.float32)
     except (ValueError, OSError, EOFError, pa.ArrowInvalid, KeyError) as error:
         raise DataError(f"{name}: holds no vectors: {error}") from error
     if loaded.ndim != 2:
         raise DataError(f"{name}: holds an array of shape {loaded.shape}; wanted is (n, latent).")
-    return loaded.astype(np.float32)
+    return loaded

@@ -16,7 +16,7 @@ from textvae.bulk.units import Unit
 from textvae.corpus import text_of
 from textvae.data import BUNDLED
 from textvae.errors import DataError
-from textvae.sources import SUFFIXES, files_of, rows_of, suffix_of
+from textvae.sources import SUFFIXES, files_of, rows_of
 
 WILD = "*?["
 
@@ -62,7 +62,7 @@ def texts(file: Path, column: str) -> Iterator[str]:
 
 def count_rows(file: Path, column: str) -> int:
     """Return how many rows a file has; but for Parquet it is read whole, so that damage shows before work begins."""
-    if suffix_of(file) != ".parquet":
+    if file.suffix.lower() != ".parquet":
         return sum(1 for _ in texts(file, column))
     try:
         rows = int(pq.ParquetFile(file).metadata.num_rows)

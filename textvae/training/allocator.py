@@ -18,5 +18,7 @@ def keep_freed_memory() -> None:
     if platform.libc_ver()[0] != "glibc":
         return
     library = ctypes.CDLL(None)
-    library.mallopt(MMAP_THRESHOLD, 2**30)
-    library.mallopt(TRIM_THRESHOLD, MOST)
+    if library.mallopt(MMAP_THRESHOLD, 2**30) or library.mallopt(
+        MMAP_THRESHOLD, 2**25
+    ):  # older ones take 32 MB at most
+        library.mallopt(TRIM_THRESHOLD, MOST)

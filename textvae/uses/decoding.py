@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -23,7 +24,7 @@ class Decoding(StrictSettings):
     top_k: int | None = Field(None, ge=0)
     num_beams: int | None = Field(None, ge=1)
     max_new_tokens: int | None = Field(None, ge=1)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
 
     def arguments(self, samples: bool) -> dict[str, Any]:
         """Return the arguments of `generate`; `samples` is the verb's own habit."""
@@ -63,8 +64,9 @@ def write(
     """
     arguments = options.arguments(samples)
     texts: list[str] = []
-    with torch.random.fork_rng(), torch.inference_mode():
-        torch.manual_seed(options.seed)
+    devices = [bundle.device] if bundle.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.inference_mode():
+        torch.manual_seed(apart(options.seed, 1))
         for start in tqdm(range(0, len(z), batch_size), desc="writing", unit="batch", disable=not progress):
             part = slice(start, start + batch_size)
             inputs = start_tokens(bundle, len(z[part]), prefixes[part] if prefixes else None)
@@ -73,6 +75,11 @@ def write(
                 bundle.tokenizer, bundle.model.generate(**inputs, latent=latent, **arguments).tolist()
             )
     return texts
+
+
+def apart(seed: int, use: int) -> int:
+    """Return a seed of this use's own; with the prior's, tokens would be drawn by the numbers that z is made of."""
+    return int(np.random.SeedSequence((seed, use)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def start_tokens(bundle: Bundle, count: int, prefixes: Sequence[Sequence[int]] | None) -> dict[str, Tensor]:

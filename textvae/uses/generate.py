@@ -9,7 +9,7 @@ from textvae.uses.decoding import Decoding, write
 
 def prior_draws(bundle: Bundle, count: int, seed: int) -> Tensor:
     """Return z from p(z), (count, latent), the same for the same seed."""
-    with torch.random.fork_rng(), torch.no_grad():
+    with torch.random.fork_rng([]), torch.no_grad():
         torch.manual_seed(seed)
         draws: Tensor = bundle.model.prior.sample(count)
     return draws

@@ -51,7 +51,9 @@ def generate_leaving(
         plain: Tensor = model._sample(input_ids, logits_processor, stopping_criteria, generation_config, **model_inputs)
         return plain
     cache: Cache = model_inputs["past_key_values"]
-    choice = TokenChoice(model.decoder.output_weight, model.decoder.output_bias, is_bf16_fast(input_ids.device))
+    choice = TokenChoice(
+        model.decoder.output_weight, model.decoder.output_bias, is_bf16_fast(input_ids.device) and not input_ids.is_cuda
+    )
     is_plain = not generation_config.do_sample and len(logits_processor) == 0
     signals = model.signals(model_inputs["latent"])
     texts, rows = input_ids, torch.arange(len(input_ids), device=input_ids.device)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-ROUNDING = 2.0**-8  # relative error of a product of two bf16 numbers
+ROUNDING = 2.0**-8  # relative error of a number rounded to bf16
 PARTS = 16  # that the vocabulary is cut into; of tokens at the same place in each, the highest is looked at first
 
 
@@ -48,7 +48,7 @@ class TokenChoice:
         rough = torch.addmm(self.rough_bias, states.bfloat16(), self.rough_weight.t()).view(len(states), PARTS, -1)
         peaks = rough.amax(1)
         peak = peaks.amax(1, keepdim=True).float()
-        error = ROUNDING * (states.norm(dim=1, keepdim=True) * self.longest + peak.abs() + self.most_bias)
+        error = ROUNDING * (2 * states.norm(dim=1, keepdim=True) * self.longest + peak.abs() + self.most_bias)
         limit = (peak - 3 * error).bfloat16()  # two scores may each be wrong, and so may the limit
         row, place = (peaks >= limit).nonzero(as_tuple=True)
         which, part = (rough[row, :, place] >= limit[row]).nonzero(as_tuple=True)

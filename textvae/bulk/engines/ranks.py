@@ -16,6 +16,7 @@ from textvae.bulk.plan import opened
 from textvae.bulk.units import Unit
 from textvae.bulk.worker import Job, Worker
 from textvae.bundle import choose_device
+from textvae.processes import refuse_crowd
 
 PATIENCE = timedelta(days=30)  # a rank waits while the first one plans, and at the end for the last
 
@@ -27,6 +28,7 @@ def by_ranks(device: str | None, prepare: Callable[[], Job], progress: bool) -> 
         prepare: makes the plan; called by the first process.
     """
     state = PartialState(cpu=choose_device(device).type == "cpu", timeout=PATIENCE)
+    refuse_crowd(state)
     with shared(state, prepare) as (job, units):
         share = stretch(units, state.process_index, state.num_processes)
         if share:

@@ -26,11 +26,13 @@ class Actor:
     """A worker for Ray: an error of ours comes back as words, as it is, not wrapped in Ray's."""
 
     def __init__(self, job: Job) -> None:
-        self.worker = Worker(job)
+        self.job = job
+        self.worker: Worker | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
         """Do one unit; return the kind and the words of what went wrong, if anything did."""
         try:
+            self.worker = self.worker or Worker(self.job)  # here, for it may be refused
             self.worker(Unit(**row))
         except TextVAEError as error:
             return {"error": type(error).__name__, "words": str(error)}
