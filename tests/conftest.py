@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import WRITERS, tiny_vae
 from tests.tiny_run import train_tiny
+from textvae.vae import TextVAE
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +15,15 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     train_tiny(folder)
     return folder
+
+
+@pytest.fixture(scope="module", params=WRITERS)
+def vae(request: pytest.FixtureRequest) -> TextVAE:
+    """A tiny text VAE with each decoder."""
+    return tiny_vae(request.param)
+
+
+@pytest.fixture(scope="module")
+def lstm() -> TextVAE:
+    """A tiny text VAE with an LSTM decoder."""
+    return tiny_vae()

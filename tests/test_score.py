@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.linear_gaussian import LinearGaussian, subject
-from tests.tiny import SENTENCES, WRITERS, tiny_dataset, tiny_vae
+from tests.tiny import SENTENCES, tiny_dataset
 from textvae.errors import ConfigError
 from textvae.measures import MEASURES, Subject, gather
 from textvae.measures.likelihood import log_weights
@@ -14,16 +14,6 @@ from textvae.tokenization import encode_batch
 from textvae.uses.score import stderr
 
 WHOLE = [text for text in SENTENCES if len(text.split()) <= 11]  # the others are longer than a tiny model
-
-
-@pytest.fixture(scope="module", params=WRITERS)
-def vae(request):
-    return tiny_vae(request.param)
-
-
-@pytest.fixture(scope="module")
-def lstm():
-    return tiny_vae()
 
 
 def test_the_surprisals_of_the_tokens_sum_to_the_reconstruction(vae):

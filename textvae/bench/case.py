@@ -34,7 +34,6 @@ from textvae.training.preparation import build_model
 
 SIZES = {"B": (256, 256), "A": (512, 1024)}
 SENTENCES = 32  # a batch
-WARM_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -125,16 +124,15 @@ class Trainee:
 def briefly_trained(case: Case) -> Bundle:
     """Train for the case's seconds, so that sentences have an end, and return the model in evaluation mode."""
     trainee = Trainee(case)
-    for _ in within(case.seconds, case.device):
+    start = time.perf_counter()
+    while time.perf_counter() - start < case.seconds:
         trainee.step()
+    wait(case.device)
     case.bundle.model.eval()
     return case.bundle
 
 
-def within(seconds: float, device: torch.device) -> Iterator[float]:
-    """Yield the seconds that have passed, until there are enough; a GPU is waited for at the end."""
-    start = time.perf_counter()
-    while (passed := time.perf_counter() - start) < seconds:
-        yield passed
+def wait(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from textvae.batching import Batch
-from textvae.bench.case import WARM_STEPS, Case, Trainee
+from textvae.bench.case import Case, Trainee, wait
 from textvae.modeling import IGNORED, TextVAEModel
 
+WARM_STEPS = 10
 REPEATS = 12  # batches the kernels are run on alone
 PASSES = 5  # over them
 
@@ -91,9 +92,3 @@ def clocked(work: Any) -> float:
     work()
     wait(device)
     return time.perf_counter() - start
-
-
-def wait(device: torch.device) -> None:
-    """Wait until a GPU has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
+from textvae.seeds import derived
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,4 @@ def cut(files: Iterable[tuple[str | None, int]], most: int) -> Iterator[Unit]:
 
 def seed_of(unit: Unit, seed: int) -> int:
     """Return a unit's own seed, below 2^63: its draws do not depend on who makes them, or after what."""
-    return int(np.random.SeedSequence([seed, unit.number]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return derived(seed, unit.number)

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from textvae.bundle import Bundle
 from textvae.errors import DataError
+from textvae.seeds import derived
 from textvae.tokenization import decode_batch, encode_batch
-from textvae.uses.decoding import Decoding, apart, write
+from textvae.uses.decoding import Decoding, write
 from textvae.uses.generate import prior_draws
 
 PROPOSALS = 512  # latents drawn from the prior
+PROPOSED = 2  # sets the draws among them apart from the prior's and the tokens'
 
 
 def complete(bundle: Bundle, prefix: str, count: int, options: Decoding) -> list[str]:
@@ -44,5 +46,5 @@ def fitting_latents(bundle: Bundle, prefix: list[int], count: int, seed: int) ->
         output = bundle.model(input_ids=inputs, labels=labels, latent=z.to(bundle.device))
     assert output.sentence_reconstruction is not None
     weights = torch.softmax(-output.sentence_reconstruction.double().cpu(), dim=0)
-    random = torch.Generator().manual_seed(apart(seed, 2))
+    random = torch.Generator().manual_seed(derived(seed, PROPOSED))
     return z[torch.multinomial(weights, count, replacement=True, generator=random)]

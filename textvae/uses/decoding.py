@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -11,8 +10,11 @@ from tqdm import tqdm
 
 from textvae.bundle import Bundle
 from textvae.parts import StrictSettings, checked
+from textvae.seeds import derived
 from textvae.tokenization import decode_batch
 from textvae.uses.leaving_loop import generate_leaving
+
+TOKENS = 1  # sets their draws apart from the prior's: else they would be made of the numbers that z is made of
 
 
 class Decoding(StrictSettings):
@@ -66,7 +68,7 @@ def write(
     texts: list[str] = []
     devices = [bundle.device] if bundle.device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.inference_mode():
-        torch.manual_seed(apart(options.seed, 1))
+        torch.manual_seed(derived(options.seed, TOKENS))
         for start in tqdm(range(0, len(z), batch_size), desc="writing", unit="batch", disable=not progress):
             part = slice(start, start + batch_size)
             inputs = start_tokens(bundle, len(z[part]), prefixes[part] if prefixes else None)
@@ -75,11 +77,6 @@ def write(
                 bundle.tokenizer, bundle.model.generate(**inputs, latent=latent, **arguments).tolist()
             )
     return texts
-
-
-def apart(seed: int, use: int) -> int:
-    """Return a seed of this use's own; with the prior's, tokens would be drawn by the numbers that z is made of."""
-    return int(np.random.SeedSequence((seed, use)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def start_tokens(bundle: Bundle, count: int, prefixes: Sequence[Sequence[int]] | None) -> dict[str, Tensor]:

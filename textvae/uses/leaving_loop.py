@@ -54,7 +54,6 @@ def generate_leaving(
     choice = TokenChoice(
         model.decoder.output_weight, model.decoder.output_bias, is_bf16_fast(input_ids.device) and not input_ids.is_cuda
     )
-    is_plain = not generation_config.do_sample and len(logits_processor) == 0
     signals = model.signals(model_inputs["latent"])
     texts, rows = input_ids, torch.arange(len(input_ids), device=input_ids.device)
     ended: list[tuple[Tensor, Tensor]] = []
@@ -62,11 +61,10 @@ def generate_leaving(
     mask = torch.ones_like(input_ids) if mask is None else mask  # `generate` leaves out one that is all ones
     while len(rows):
         states = model.decoder(fresh, mask, signals, cache)[:, -1]
-        if is_plain:
+        if generation_config.do_sample:
+            tokens = drawn(logits_processor(texts, choice.scores(states)))
+        else:  # what goes row by row may scale or drop scores, but leaves the likeliest
             tokens = choice.likeliest(states)
-        else:
-            scores = logits_processor(texts, choice.scores(states))
-            tokens = drawn(scores) if generation_config.do_sample else scores.argmax(-1)
         fresh = tokens.unsqueeze(1)
         texts, mask = torch.cat([texts, fresh], 1), torch.cat([mask, torch.ones_like(fresh)], 1)
         has_ended = stopping_criteria(texts, None)
