@@ -27,6 +27,8 @@ class Diagnosis:
 
 def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> Diagnosis:
     """Judge a model by its `kl`, `mi_full`, `active_units`, `latent_dim` and `shuffled_latent_increase`."""
+    if not measures["latent_dim"]:
+        return Diagnosis("language model", ["it has no latent, as it was asked to"], [])
     grave, slight = list(grave_findings(measures)), list(slight_findings(measures, kl_target))
     verdict = "collapsed" if grave else "weak" if slight else "healthy"
     return Diagnosis(

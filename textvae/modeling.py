@@ -4,6 +4,7 @@ A `PreTrainedModel`: it is saved, loaded and pushed like any other, and text
 comes out of transformers' own `generate()`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from textvae.configuration import TextVAEConfig
 from textvae.decoders import DECODERS
 from textvae.encoders import ENCODERS
 from textvae.errors import ConfigError
+from textvae.language_model import NoEncoder, NoPosterior
 from textvae.parts import checked, choose
 from textvae.posteriors import POSTERIORS, DiagonalGaussian
 from textvae.priors import PRIORS
@@ -67,13 +69,17 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         decoder, decoder_settings = part(DECODERS, config.writer, "model.decoder")
         posterior, posterior_settings = part(POSTERIORS, config.posterior, "model.posterior")
         prior, prior_settings = part(PRIORS, config.prior, "model.prior")
-        self.encoder = encoder(encoder_settings, config.encoder_vocab_size)
-        self.posterior = posterior(posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional)
+        if latent:
+            self.encoder = encoder(encoder_settings, config.encoder_vocab_size)
+            self.posterior = posterior(posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional)
+        else:
+            self.encoder, self.posterior = NoEncoder(), NoPosterior()
         self.prior = prior(prior_settings, latent)
         self.decoder = decoder(decoder_settings, config.vocab_size, latent, heard)
         self.conditioning = nn.ModuleDict(
             {name: CONDITIONINGS[name](latent, self.decoder.signal_shapes[name]) for name in self.audible(heard)}
         )
+        self.auxiliary = nn.ModuleDict()  # techniques' own weights, while it trains
         self.post_init()
 
     def audible(self, heard: list[str]) -> list[str]:
@@ -84,7 +90,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
                 kind = (self.config.writer or {}).get("kind")
                 hears = ", ".join(self.decoder.signal_shapes)
                 raise ConfigError(f"model.conditioning = {name!r} cannot reach a {kind!r} decoder: it hears {hears}.")
-        if not heard:
+        if not heard and self.config.latent_dim:
             raise ConfigError("model.conditioning is empty: the decoder would never hear z.")
         return heard
 
@@ -117,6 +123,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         return_dict: bool | None = None,
+        draw: "Draw | None" = None,
     ) -> TextVAEOutput:
         """Encode (unless z is given), decode, and with labels measure.
 
@@ -126,6 +133,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             labels: (batch, length), the token that follows each input; -100 is not predicted.
             latent: (batch, latent); without it z is drawn from q(z | encoder_input_ids).
             encoder_input_ids, encoder_attention_mask: (batch, encoder length), padded on the right.
+            draw: how z is drawn from q in training; plainly, without.
 
         Raises:
             ValueError: neither `latent` nor `encoder_input_ids` is given.
@@ -135,7 +143,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             if encoder_input_ids is None or encoder_attention_mask is None:
                 raise ValueError("give `latent`, or `encoder_input_ids` with their mask to draw it from.")
             posterior = self.encode(encoder_input_ids, encoder_attention_mask)
-            latent = posterior.sample()
+            posterior, latent = draw(self, posterior) if draw else (posterior, posterior.sample())
             output.kl, output.mean, output.logvar = self.prior.kl(posterior), posterior.mean, posterior.logvar
         if use_cache and past_key_values is None:
             past_key_values = self.decoder.new_cache()
@@ -181,6 +189,9 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             "past_key_values": past_key_values,
             "use_cache": True,
         }
+
+
+Draw = Callable[[TextVAEModel, DiagonalGaussian], tuple[DiagonalGaussian, Tensor]]
 
 
 def part(table: dict[str, Any], given: dict[str, Any] | None, path: str) -> tuple[Any, Any]:

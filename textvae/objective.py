@@ -8,32 +8,50 @@ the loss is the negative ELBO (Kingma & Welling 2014, arXiv:1312.6114).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
-from pydantic import Field, field_serializer, field_validator
+from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 from torch import Tensor, nn
 
 from textvae.batching import Batch
 from textvae.errors import ConfigError
+from textvae.modeling import TextVAEModel
 from textvae.parts import PartSettings, StrictSettings, checked, choose
+from textvae.posteriors import DiagonalGaussian
 from textvae.techniques import TECHNIQUES, Facts, Progress, Technique
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
 
 class ObjectiveSettings(StrictSettings):
-    """The techniques beside the default ones, by name, each with its settings; `off` takes a default one out."""
+    """What is maximised, and the techniques that shape it.
 
+    `techniques` holds those beside the default ones, by name, each with its
+    settings; `off` takes a default one out. `objective: language_model` is short
+    for that kind: the decoder alone, without encoder and latent, trained to
+    maximise log p(x). It is what a VAE must beat.
+    """
+
+    kind: Literal["elbo", "language_model"] = "elbo"
     techniques: dict[str, Any] = Field(DEFAULT_TECHNIQUES, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def long_form(cls, given: Any) -> Any:
+        """Read a kind's name alone."""
+        return {"kind": given} if isinstance(given, str) else given
 
     @field_validator("techniques", mode="before")
     @classmethod
-    def check(cls, given: Any) -> dict[str, PartSettings]:
+    def check(cls, given: Any, info: ValidationInfo) -> dict[str, PartSettings]:
         """Turn each entry into its technique's settings, in the order of the table."""
         if not isinstance(given, Mapping):
             raise ConfigError(f"objective.techniques = {given!r} does not fit: name each technique with its settings.")
         for name in given:
             choose(TECHNIQUES, name, "objective.techniques")
+        if info.data.get("kind") == "language_model":
+            return refuse_latent_techniques(given)
         entries = {**DEFAULT_TECHNIQUES, **given}
         wanted = {name: entries[name] for name in TECHNIQUES if entries.get(name, "off") not in ("off", False)}
         return {name: technique_settings(name, entry) for name, entry in wanted.items()}
@@ -43,6 +61,22 @@ class ObjectiveSettings(StrictSettings):
         """Write a default one that was taken out as `off`, so that it stays out when read back."""
         out = {name: "off" for name in DEFAULT_TECHNIQUES if name not in techniques}
         return {**{name: entry.model_dump() for name, entry in techniques.items()}, **out}
+
+
+def refuse_latent_techniques(given: Mapping[str, Any]) -> dict[str, PartSettings]:
+    """Return the techniques a language model can have: none shapes a latent that is not there.
+
+    Raises:
+        ConfigError: one was named.
+    """
+    named = [name for name, entry in given.items() if entry not in ("off", False) and name != "word_dropout"]
+    if set(named) - set(DEFAULT_TECHNIQUES) or any(given[name] for name in named):
+        raise ConfigError(
+            f"objective.techniques.{named[0]} shapes a latent, and a language model has none: leave it out, "
+            "or leave objective.kind = language_model out."
+        )
+    kept = {name: entry for name, entry in given.items() if name == "word_dropout" and entry not in ("off", False)}
+    return {name: technique_settings(name, entry) for name, entry in kept.items()}
 
 
 def technique_settings(name: str, given: Any) -> PartSettings:
@@ -77,26 +111,44 @@ class Objective:
         self.techniques: dict[str, Technique] = {
             name: TECHNIQUES[name](entry, facts) for name, entry in settings.techniques.items()
         }
+        parts = {name: technique.module for name, technique in self.techniques.items()}
+        self.modules = nn.ModuleDict({name: module for name, module in parts.items() if module is not None})
 
     def __call__(self, model: nn.Module, batch: Batch, progress: Progress) -> Terms:
         """Return the loss of a batch and its terms."""
         hooks: Sequence[Technique] = list(self.techniques.values())
         for technique in hooks:
             batch = technique.corrupt(batch, progress)
-        output = model(**batch)
+        output = model(**batch, draw=partial(self.draw, batch, progress))
         for technique in hooks:
             technique.watch(output.kl.detach(), progress)
         shaped = output.kl
         for technique in hooks:
             shaped = technique.shape_kl(shaped, progress)
         paid = shaped.sum(1).mean()
-        penalty = sum(technique.penalty(output.mean, output.logvar, progress) for technique in hooks)
+        penalty = sum(technique.penalty(output, batch, progress) for technique in hooks)
         return Terms(
             loss=output.reconstruction + paid + penalty,
             reconstruction=output.reconstruction.detach(),
             kl=output.kl.detach().sum(1).mean(),
             paid_kl=paid.detach(),
         )
+
+    def draw(
+        self, batch: Batch, progress: Progress, model: TextVAEModel, posterior: DiagonalGaussian
+    ) -> tuple[DiagonalGaussian, Tensor]:
+        """Return the posterior whose KL is paid, and the z to decode, (batch, latent), as the techniques want them."""
+        for technique in self.techniques.values():
+            posterior = technique.refine(posterior, model, batch, progress)
+        latent = posterior.sample()
+        for technique in self.techniques.values():
+            latent = technique.draw(latent, posterior, model, batch, progress)
+        return posterior, latent
+
+    def after_look(self, record: Mapping[str, Any]) -> None:
+        """Show every technique the measures of the validation split."""
+        for technique in self.techniques.values():
+            technique.after_look(record)
 
     @property
     def kl_target(self) -> float | None:

@@ -12,5 +12,5 @@ THRESHOLD = 0.01
 def active_units(subject: Subject) -> dict[str, float]:
     """Return `active_units` and, beside it, `latent_dim`."""
     mean = subject.evidence.mean
-    count = int((mean.var(0) >= THRESHOLD).sum()) if len(mean) > 1 else 0
+    count = int((mean.var(0) >= THRESHOLD).sum()) if len(mean) > 1 and mean.shape[1] else 0
     return {"active_units": count, "latent_dim": mean.shape[1]}

@@ -4,13 +4,16 @@ A technique changes training, never the score: the ELBO that is reported uses
 the unshaped terms, with nothing corrupted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from textvae.batching import Batch
+from textvae.modeling import TextVAEModel, TextVAEOutput
 from textvae.parts import PartSettings
+from textvae.posteriors import DiagonalGaussian
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class Facts:
 
     Attributes:
         latent: size of z.
+        vocab: tokens the decoder writes.
         start_id, blank_id: the start token, and one that stands for a hidden word.
     """
 
     latent: int
+    vocab: int
     start_id: int
     blank_id: int
 
@@ -49,9 +54,14 @@ class TechniqueSettings(PartSettings):
 
 
 class Technique:
-    """One remedy for posterior collapse, or one regulariser."""
+    """One remedy for posterior collapse, or one regulariser.
+
+    Attributes:
+        module: weights of its own, trained beside the model's, kept in checkpoints and left out of the finished model.
+    """
 
     Settings: type[TechniqueSettings] = TechniqueSettings
+    module: nn.Module | None = None
 
     def __init__(self, settings: Any, facts: Facts) -> None:
         self.settings = settings
@@ -61,6 +71,18 @@ class Technique:
         """Return the batch to train on."""
         return batch
 
+    def refine(
+        self, posterior: DiagonalGaussian, model: TextVAEModel, batch: Batch, progress: Progress
+    ) -> DiagonalGaussian:
+        """Return the posterior to draw z from and to pay the KL of, from the encoder's."""
+        return posterior
+
+    def draw(
+        self, latent: Tensor, posterior: DiagonalGaussian, model: TextVAEModel, batch: Batch, progress: Progress
+    ) -> Tensor:
+        """Return the z to decode, from the one drawn; both (batch, latent)."""
+        return latent
+
     def watch(self, kl: Tensor, progress: Progress) -> None:
         """Look at the true KL, (batch, latent) in nats, before any technique shapes it."""
 
@@ -68,9 +90,12 @@ class Technique:
         """Return the KL that is paid for, (batch, latent) in nats, from the true one."""
         return kl
 
-    def penalty(self, mean: Tensor, logvar: Tensor, progress: Progress) -> Tensor:
-        """Return a further loss, a scalar, from the posteriors' mean and logvar, (batch, latent)."""
-        return mean.new_zeros(())
+    def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor | float:
+        """Return a further loss, a scalar in nats a sentence, from what the model gave for a batch."""
+        return 0.0
+
+    def after_look(self, record: Mapping[str, Any]) -> None:
+        """Look at the measures of the validation split, as `evaluate` returns them."""
 
     @property
     def kl_target(self) -> float | None:

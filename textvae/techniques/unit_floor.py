@@ -15,6 +15,8 @@ from pydantic import Field
 from torch import Tensor
 
 from textvae.batch_statistics import batch_mean
+from textvae.batching import Batch
+from textvae.modeling import TextVAEOutput
 from textvae.techniques.base import Progress, Technique, TechniqueSettings
 
 AUTO_SHARE = 0.25  # of an even share of the KL target
@@ -41,8 +43,11 @@ class UnitFloor(Technique):
 
     Settings = UnitFloorSettings
 
-    def penalty(self, mean: Tensor, logvar: Tensor, progress: Progress) -> Tensor:
+    def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor:
         """Return the price of the missing information, summed over dimensions."""
+        mean, logvar = output.mean, output.logvar
+        assert mean is not None
+        assert logvar is not None
         spread = (mean - batch_mean(mean)).square()
         between, within = batch_mean(torch.stack([spread, logvar.exp()], dim=1))
         told = 0.5 * torch.log1p(between / within)

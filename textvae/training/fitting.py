@@ -66,7 +66,10 @@ def build_trainer(
         splits["train"] = run.split("train")
         buckets = shared_buckets(column(splits["train"], "length"), training, processes)
     blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
-    objective = Objective(settings.objective, Facts(settings.model.latent_dim, tokenizer.bos_token_id, blank))
+    torch.manual_seed(training.seed)  # for techniques' own weights
+    facts = Facts(bundle.model.config.latent_dim, len(tokenizer), tokenizer.bos_token_id, blank)
+    objective = Objective(settings.objective, facts)
+    bundle.model.auxiliary = objective.modules.to(device)
     plan = Plan(training, NEVER if buckets is None else -(-len(buckets) // training.accumulate))
     callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience, processes)]
     if "tensorboard" in training.trackers and processes.is_first:
@@ -129,6 +132,7 @@ def finish(run: Run, trainer: VAETrainer, processes: Processes) -> None:
 
 def keep(run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None) -> None:
     """Save the kept model at the run's root, with its card, and drop what only training needed."""
+    trainer.bundle.model.auxiliary = torch.nn.ModuleDict()
     history = list(trainer.state.log_history)
     stream = {} if trainer.stream is None else {"stream": trainer.stream.record}
     run.write(

@@ -1,4 +1,4 @@
-"""The optimizer: AdamW, the encoder's side and the decoder's side in groups of their own."""
+"""The optimizer: AdamW; the encoder's side, the decoder's and the techniques' own weights in groups of their own."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from textvae.training.settings import TrainingSettings
 def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
     """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); only matrices decay."""
     rate = settings.learning_rate
-    rates = {"encoder": settings.encoder_learning_rate or rate, "decoder": rate}
+    rates = {"encoder": settings.encoder_learning_rate or rate}
     groups = [
-        {"params": part, "lr": rates[name], "weight_decay": decay}
+        {"params": part, "lr": rates.get(name, rate), "weight_decay": decay}
         for name, side in sides(model).items()
         for part, decay in decayed(side, settings.weight_decay)
     ]
@@ -22,10 +22,10 @@ def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
 
 
 def sides(model: Any) -> dict[str, list[Tensor]]:
-    """Return the parameters on the encoder's side and on the decoder's."""
-    encoder = [*model.encoder.parameters(), *model.posterior.parameters()]
-    known = {id(parameter) for parameter in encoder}
-    return {"encoder": encoder, "decoder": [p for p in model.parameters() if id(p) not in known]}
+    """Return the parameters on the encoder's side, on the decoder's, and the techniques' own."""
+    encoder, own = [*model.encoder.parameters(), *model.posterior.parameters()], [*model.auxiliary.parameters()]
+    known = {id(parameter) for parameter in (*encoder, *own)}
+    return {"encoder": encoder, "decoder": [p for p in model.parameters() if id(p) not in known], "techniques": own}
 
 
 def decayed(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:

@@ -142,10 +142,10 @@ def advise_streaming(data: DataSettings) -> None:
 
 def build_model(settings: Settings, tokenizer: Any) -> TextVAEModel:
     """Return the model the settings describe, with random weights."""
-    parts = settings.model
+    parts, is_vae = settings.model, settings.objective.kind != "language_model"
     return TextVAEModel(
         TextVAEConfig(
-            latent_dim=parts.latent_dim,
+            latent_dim=parts.latent_dim if is_vae else 0,
             vocab_size=len(tokenizer),
             encoder_vocab_size=len(tokenizer),
             bos_token_id=tokenizer.bos_token_id,
@@ -155,7 +155,7 @@ def build_model(settings: Settings, tokenizer: Any) -> TextVAEModel:
             writer=parts.decoder.model_dump(),
             posterior=parts.posterior.model_dump(),
             prior=parts.prior.model_dump(),
-            conditioning=list(parts.conditioning),
+            conditioning=list(parts.conditioning) if is_vae else [],
         )
     )
 

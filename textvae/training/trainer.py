@@ -182,6 +182,7 @@ class VAETrainer(Trainer):
         if not math.isfinite(record["elbo"]):
             raise self.not_a_number()
         numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
+        self.objective.after_look(record)
         metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
         metrics["eval_selection"] = -record["elbo"] if self.is_eligible(record["kl"]) else float("inf")
         self.log(metrics)
