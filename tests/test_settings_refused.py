@@ -162,3 +162,13 @@ def test_a_choice_is_made_or_refused_with_all_names():
 def test_nothing_is_suggested_for_what_is_near_nothing():
     """A wild guess helps nobody."""
     assert did_you_mean("zzz", ["alpha"]) == ""
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_transformer_with_too_few_positions_for_the_longest_sentence_is_refused(part):
+    """Before anything is trained; just enough is taken."""
+    prefix = 4 if part == "decoder" else 0
+    enough = {"kind": "transformer", "positions": 66 + prefix}
+    read_settings(data={"max_tokens": 64}, model={part: enough})
+    with pytest.raises(ConfigError, match=rf"model\.{part}\.positions = {65 + prefix} cannot hold sentences"):
+        read_settings(data={"max_tokens": 64}, model={part: {**enough, "positions": 65 + prefix}})

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from textvae.conditioning import CONDITIONINGS
 from textvae.corpus import DataSettings
@@ -49,6 +49,23 @@ class Settings(StrictSettings):
     model: ModelSettings = ModelSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def check_room(self) -> Self:
+        """Refuse a transformer with fewer positions than the longest sentence takes.
+
+        Raises:
+            ConfigError: with both numbers.
+        """
+        for name, part in (("encoder", self.model.encoder), ("decoder", self.model.decoder)):
+            given = part.model_dump()
+            room, needed = given.get("positions"), self.data.max_tokens + 2 + given.get("prefix", 0)
+            if room is not None and room < needed:
+                raise ConfigError(
+                    f"model.{name}.positions = {room} cannot hold sentences of data.max_tokens = "
+                    f"{self.data.max_tokens}, which take {needed}: raise the one or lower the other."
+                )
+        return self
 
     def save(self, file: Path) -> None:
         """Write them as YAML."""
