@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from textvae.combinations import check_prior
 from textvae.conditioning import CONDITIONINGS, Signals
 from textvae.configuration import TextVAEConfig
 from textvae.decoders import DECODERS
 from textvae.encoders import ENCODERS
 from textvae.errors import ConfigError
 from textvae.parts import checked, choose
-from textvae.posteriors import POSTERIORS, DiagonalGaussian
+from textvae.posteriors import POSTERIORS, DiagonalGaussian, Distribution
 from textvae.priors import PRIORS
 from textvae.projection import token_nll
 
@@ -34,8 +35,9 @@ class TextVAEOutput(ModelOutput):
         reconstruction: scalar, the reconstruction averaged over sentences (it carries the gradient)
         sentence_reconstruction: (batch,), each sentence's own (it does not)
         token_reconstruction: (batch, length), each token's own (nor does it); 0 under padding
-        kl: (batch, latent), per dimension
-        latent, mean, logvar: (batch, latent)
+        kl: (batch, latent), per dimension, or (batch, 1); None where the posterior has no density
+        latent, mean, logvar: (batch, latent); logvar is None where the posterior is no Gaussian
+        posterior: q(z | x), where z was drawn from it
         logits: (batch, length, vocab), only without labels
     """
 
@@ -47,6 +49,7 @@ class TextVAEOutput(ModelOutput):
     latent: Tensor | None = None
     mean: Tensor | None = None
     logvar: Tensor | None = None
+    posterior: Distribution | None = None
     logits: Tensor | None = None
     past_key_values: Cache | None = None
 
@@ -67,9 +70,11 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         decoder, decoder_settings = part(DECODERS, config.writer, "model.decoder")
         posterior, posterior_settings = part(POSTERIORS, config.posterior, "model.posterior")
         prior, prior_settings = part(PRIORS, config.prior, "model.prior")
+        check_prior(posterior_settings.kind, prior_settings.kind)
         self.encoder = encoder(encoder_settings, config.encoder_vocab_size)
         self.posterior = posterior(posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional)
         self.prior = prior(prior_settings, latent)
+        self.prior.meet(self.posterior)
         self.decoder = decoder(decoder_settings, config.vocab_size, latent, heard)
         self.conditioning = nn.ModuleDict(
             {name: CONDITIONINGS[name](latent, self.decoder.signal_shapes[name]) for name in self.audible(heard)}
@@ -96,10 +101,10 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         embedding: nn.Module = self.decoder.embed
         return embedding
 
-    def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> DiagonalGaussian:
+    def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> Distribution:
         """Return q(z | x); ids and mask are (batch, length), padded on the right."""
         states = self.encoder(encoder_input_ids, encoder_attention_mask)
-        distribution: DiagonalGaussian = self.posterior(states, encoder_attention_mask)
+        distribution: Distribution = self.posterior(states, encoder_attention_mask)
         return distribution
 
     def signals(self, latent: Tensor) -> Signals:
@@ -136,7 +141,9 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
                 raise ValueError("give `latent`, or `encoder_input_ids` with their mask to draw it from.")
             posterior = self.encode(encoder_input_ids, encoder_attention_mask)
             latent = posterior.sample()
-            output.kl, output.mean, output.logvar = self.prior.kl(posterior), posterior.mean, posterior.logvar
+            output.kl = self.prior.kl(posterior, latent) if posterior.has_density else None
+            output.posterior, output.mean = posterior, posterior.mean
+            output.logvar = posterior.logvar if isinstance(posterior, DiagonalGaussian) else None
         if use_cache and past_key_values is None:
             past_key_values = self.decoder.new_cache()
         if attention_mask is None:  # `generate` leaves out one that is all ones

@@ -84,9 +84,10 @@ class Objective:
         for technique in hooks:
             batch = technique.corrupt(batch, progress)
         output = model(**batch)
+        kl = output.mean.new_zeros(len(output.mean), 1) if output.kl is None else output.kl  # an autoencoder has none
         for technique in hooks:
-            technique.watch(output.kl.detach(), progress)
-        shaped = output.kl
+            technique.watch(kl.detach(), progress)
+        shaped = kl
         for technique in hooks:
             shaped = technique.shape_kl(shaped, progress)
         paid = shaped.sum(1).mean()
@@ -94,7 +95,7 @@ class Objective:
         return Terms(
             loss=output.reconstruction + paid + penalty,
             reconstruction=output.reconstruction.detach(),
-            kl=output.kl.detach().sum(1).mean(),
+            kl=kl.detach().sum(1).mean(),
             paid_kl=paid.detach(),
         )
 

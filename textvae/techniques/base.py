@@ -43,6 +43,16 @@ class Facts:
 class TechniqueSettings(PartSettings):
     """The settings of a technique."""
 
+    @property
+    def needs_logvar(self) -> bool:
+        """Whether it asks for Gaussian posteriors: a mean and a log-variance."""
+        return False
+
+    @property
+    def needs_kl_per_dimension(self) -> bool:
+        """Whether it asks for the KL of each dimension, not only for their sum."""
+        return False
+
     def resolved(self, kl_target: float, latent: int) -> Self:
         """Return them with every `auto` worked out for this KL target, in nats, and latent size."""
         return self
