@@ -68,7 +68,7 @@ class LinearGaussian(nn.Module):
         if latent is None:
             q = self.encode(encoder_input_ids, encoder_attention_mask)
             latent = q.sample()
-            output.kl, output.mean, output.logvar = self.prior.kl(q), q.mean, q.logvar
+            output.kl, output.posterior = self.prior.kl(q, latent), q
         x = self.points[labels[:, 0] - FIRST]
         likelihood = Independent(Normal(latent @ self.weight.t(), NOISE), 1)
         output.latent, output.sentence_reconstruction = latent, -likelihood.log_prob(x)

@@ -6,7 +6,7 @@ from torch.distributions import Independent, Normal
 
 from tests.tiny import LATENT, READERS, VOCAB, built, draws, small, tiny_batch
 from textvae.encoders import ENCODERS
-from textvae.errors import ShapeError
+from textvae.errors import ConfigError, ShapeError
 from textvae.posteriors import POSTERIORS, DiagonalGaussian
 from textvae.posteriors.pooling import POOLINGS
 
@@ -27,9 +27,7 @@ def test_padding_never_reaches_the_posterior(kind, pooling):
     """Changing what lies under the padding changes nothing."""
     part, states = posterior(kind, pooling=pooling), draws(3, 5, HIDDEN)
     noisy = states.masked_fill(~MASK.unsqueeze(-1), 99.0)
-    clean, dirty = part(states, MASK), part(noisy, MASK)
-    torch.testing.assert_close(clean.mean, dirty.mean)
-    torch.testing.assert_close(clean.logvar, dirty.logvar)
+    torch.testing.assert_close(part(noisy, MASK).tensors, part(states, MASK).tensors)
 
 
 @pytest.mark.parametrize(("kind", "pooling"), POSTERIOR_POOLINGS)
@@ -38,15 +36,26 @@ def test_more_padding_changes_no_posterior(kind, pooling):
     part, states = posterior(kind, pooling=pooling), draws(3, 5, HIDDEN)
     wide = torch.cat([states, torch.full((3, 2, HIDDEN), -50.0)], dim=1)
     wide_mask = torch.cat([MASK, torch.zeros(3, 2, dtype=torch.bool)], dim=1)
-    torch.testing.assert_close(part(wide, wide_mask).mean, part(states, MASK).mean)
+    torch.testing.assert_close(part(wide, wide_mask).tensors, part(states, MASK).tensors)
 
 
 @pytest.mark.parametrize("kind", POSTERIORS)
 def test_a_posterior_gives_one_distribution_of_the_latent_size_per_sentence(kind):
-    """Mean and log-variance are (batch, latent), in single precision whatever the states are."""
+    """Of the kind it promises: mean and draws (batch, latent), in single precision whatever the states are."""
     q = posterior(kind)(draws(3, 5, HIDDEN).bfloat16(), MASK)
-    assert q.mean.shape == q.logvar.shape == (3, LATENT)
-    assert q.mean.dtype == q.logvar.dtype == torch.float32
+    assert isinstance(q, POSTERIORS[kind].distribution)
+    assert q.mean.shape == q.sample().shape == (3, LATENT)
+    assert {tensor.dtype for tensor in (q.sample(), *q.tensors.values())} == {torch.float32}
+
+
+@pytest.mark.parametrize("kind", POSTERIORS)
+def test_a_latent_too_small_is_refused(kind):
+    """The message gives the smallest."""
+    least = POSTERIORS[kind].least_latent
+    built(POSTERIORS, small(POSTERIORS, kind), HIDDEN, least, True)
+    if least > 1:
+        with pytest.raises(ConfigError, match=f"it wants at least {least}"):
+            built(POSTERIORS, small(POSTERIORS, kind), HIDDEN, least - 1, True)
 
 
 @pytest.mark.parametrize("kind", POSTERIORS)

@@ -95,5 +95,7 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
 
 
 def shown(value: Any) -> str:
-    """Return a value as the card shows it."""
+    """Return a value as the card shows it; a figure that is not defined, as a dash."""
+    if value is None:
+        return "—"
     return f"{value:.2f}" if isinstance(value, float) else str(value)

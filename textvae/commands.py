@@ -179,12 +179,14 @@ def encode(options: Namespace) -> None:
 
 def score(options: Namespace) -> None:
     """Say how likely each sentence of a file is, in nats."""
+    from textvae.card import shown
+
     vae = load(options)
     texts = read_texts(options.file, run_of(options), options.text_column)
     while block := list(islice(texts, BLOCK)):
         scores = zip(block, vae.score(block, options.samples, options.seed), strict=True)
         records = ({"text": text, **record} for text, record in scores)
-        say(records, options.json, lambda seen: f"{seen['iw_nll']:8.2f}  {seen['text']}")
+        say(records, options.json, lambda seen: f"{shown(seen['iw_nll']):>8}  {seen['text']}")
 
 
 def decode(options: Namespace) -> None:

@@ -26,7 +26,10 @@ class Diagnosis:
 
 
 def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> Diagnosis:
-    """Judge a model by its `kl`, `mi_full`, `active_units`, `latent_dim` and `shuffled_latent_increase`."""
+    """Judge a model by its `kl`, `mi_full`, `active_units`, `latent_dim` and `shuffled_latent_increase`.
+
+    The first two may be None or missing: an autoencoder without noise has none.
+    """
     if not measures["latent_dim"]:
         return Diagnosis("language model", ["it has no latent, as it was asked to"], [])
     grave, slight = list(grave_findings(measures)), list(slight_findings(measures, kl_target))
@@ -39,7 +42,9 @@ def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> Dia
 def grave_findings(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what shows that the latent is ignored, each with its mend."""
     remedy = "Train with objective.techniques.target_kl (the default) and unit_floor (both default)."
-    if measures["kl"] < LEAST_KL:
+    if measures.get("kl") is None:
+        remedy = "Train longer: there is no KL that could have pushed the latent aside."
+    if measures.get("kl") is not None and measures["kl"] < LEAST_KL:
         yield f"the KL is {measures['kl']:.2f} nats: the posterior is the prior", remedy
     if measures["active_units"] == 0:
         yield "no unit is active", remedy
@@ -58,7 +63,7 @@ def slight_findings(measures: Mapping[str, Any], kl_target: float | None) -> Ite
             "Raise objective.techniques.unit_floor.floor, or take a smaller model.latent_dim.",
         )
     least = min(LEAST_INFORMATION, 0.5 * measures["mi_full_cap"])
-    if measures["mi_full"] < least:
+    if measures.get("mi_full") is not None and measures["mi_full"] < least:
         yield (
             f"z and x share {measures['mi_full']:.2f} nats of at most {measures['mi_full_cap']:.2f}",
             "Raise the KL target (objective.techniques.target_kl.nats).",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from textvae.encoders.base import Encoder
 from textvae.posteriors import DiagonalGaussian, Posterior
+from textvae.posteriors.base import PosteriorSettings
 
 
 class NoEncoder(Encoder):
@@ -25,7 +26,12 @@ class NoEncoder(Encoder):
 class NoPosterior(Posterior):
     """The point in a space of no dimensions."""
 
-    def forward(self, states: Tensor, mask: Tensor) -> DiagonalGaussian:
-        """Return mean and logvar of (batch, 0)."""
-        point = states.new_zeros(len(states), 0)
-        return DiagonalGaussian(point, point)
+    distribution = DiagonalGaussian
+    least_latent = 0
+
+    def __init__(self) -> None:
+        super().__init__(PosteriorSettings(kind="none"), NoEncoder.hidden, 0, NoEncoder.is_bidirectional)
+
+    def head(self, pooled: Tensor) -> DiagonalGaussian:
+        """Return mean and logvar of (batch, 0), as the pooled states are."""
+        return DiagonalGaussian(pooled, pooled)

@@ -20,8 +20,9 @@ from textvae.encoders import ENCODERS
 from textvae.errors import ConfigError
 from textvae.language_model import NoEncoder, NoPosterior
 from textvae.parts import checked, choose
-from textvae.posteriors import POSTERIORS, DiagonalGaussian
+from textvae.posteriors import POSTERIORS, DiagonalGaussian, Distribution
 from textvae.priors import PRIORS
+from textvae.priors.pairing import check_prior
 from textvae.projection import token_nll
 
 IGNORED = -100  # the label of a place that is not predicted
@@ -36,8 +37,9 @@ class TextVAEOutput(ModelOutput):
         reconstruction: scalar, the reconstruction averaged over sentences (it carries the gradient)
         sentence_reconstruction: (batch,), each sentence's own (it does not)
         token_reconstruction: (batch, length), each token's own (nor does it); 0 under padding
-        kl: (batch, latent), per dimension
-        latent, mean, logvar: (batch, latent)
+        kl: (batch, latent), per dimension, or (batch, 1); None where the posterior has no density
+        latent, mean, logvar: (batch, latent); logvar is None where the posterior is no Gaussian
+        posterior: q(z | x), where z was drawn from it
         logits: (batch, length, vocab), only without labels
     """
 
@@ -49,6 +51,7 @@ class TextVAEOutput(ModelOutput):
     latent: Tensor | None = None
     mean: Tensor | None = None
     logvar: Tensor | None = None
+    posterior: Distribution | None = None
     logits: Tensor | None = None
     past_key_values: Cache | None = None
 
@@ -69,12 +72,14 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         decoder, decoder_settings = part(DECODERS, config.writer, "model.decoder")
         posterior, posterior_settings = part(POSTERIORS, config.posterior, "model.posterior")
         prior, prior_settings = part(PRIORS, config.prior, "model.prior")
+        check_prior(posterior_settings.kind, prior_settings.kind)
         if latent:
             self.encoder = encoder(encoder_settings, config.encoder_vocab_size)
             self.posterior = posterior(posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional)
         else:
             self.encoder, self.posterior = NoEncoder(), NoPosterior()
         self.prior = prior(prior_settings, latent)
+        self.prior.meet(self.posterior)
         self.decoder = decoder(decoder_settings, config.vocab_size, latent, heard)
         self.conditioning = nn.ModuleDict(
             {name: CONDITIONINGS[name](latent, self.decoder.signal_shapes[name]) for name in self.audible(heard)}
@@ -102,10 +107,10 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         embedding: nn.Module = self.decoder.embed
         return embedding
 
-    def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> DiagonalGaussian:
+    def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> Distribution:
         """Return q(z | x); ids and mask are (batch, length), padded on the right."""
         states = self.encoder(encoder_input_ids, encoder_attention_mask)
-        distribution: DiagonalGaussian = self.posterior(states, encoder_attention_mask)
+        distribution: Distribution = self.posterior(states, encoder_attention_mask)
         return distribution
 
     def signals(self, latent: Tensor) -> Signals:
@@ -144,7 +149,9 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
                 raise ValueError("give `latent`, or `encoder_input_ids` with their mask to draw it from.")
             posterior = self.encode(encoder_input_ids, encoder_attention_mask)
             posterior, latent = draw(self, posterior) if draw else (posterior, posterior.sample())
-            output.kl, output.mean, output.logvar = self.prior.kl(posterior), posterior.mean, posterior.logvar
+            output.kl = self.prior.kl(posterior, latent) if posterior.has_density else None
+            output.posterior, output.mean = posterior, posterior.mean
+            output.logvar = posterior.logvar if isinstance(posterior, DiagonalGaussian) else None
         if use_cache and past_key_values is None:
             past_key_values = self.decoder.new_cache()
         if attention_mask is None:  # `generate` leaves out one that is all ones
@@ -191,7 +198,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         }
 
 
-Draw = Callable[[TextVAEModel, DiagonalGaussian], tuple[DiagonalGaussian, Tensor]]
+Draw = Callable[[TextVAEModel, Distribution], tuple[Distribution, Tensor]]
 
 
 def part(table: dict[str, Any], given: dict[str, Any] | None, path: str) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from textvae.batching import Batch
 from textvae.errors import ConfigError
 from textvae.modeling import TextVAEModel
 from textvae.parts import PartSettings, StrictSettings, checked, choose
-from textvae.posteriors import DiagonalGaussian
+from textvae.posteriors import Distribution
 from textvae.techniques import TECHNIQUES, Facts, Progress, Technique
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
@@ -120,9 +120,10 @@ class Objective:
         for technique in hooks:
             batch = technique.corrupt(batch, progress)
         output = model(**batch, draw=partial(self.draw, batch, progress))
+        kl = output.mean.new_zeros(len(output.mean), 1) if output.kl is None else output.kl  # an autoencoder has none
         for technique in hooks:
-            technique.watch(output.kl.detach(), progress)
-        shaped = output.kl
+            technique.watch(kl.detach(), progress)
+        shaped = kl
         for technique in hooks:
             shaped = technique.shape_kl(shaped, progress)
         paid = shaped.sum(1).mean()
@@ -130,13 +131,13 @@ class Objective:
         return Terms(
             loss=output.reconstruction + paid + penalty,
             reconstruction=output.reconstruction.detach(),
-            kl=output.kl.detach().sum(1).mean(),
+            kl=kl.detach().sum(1).mean(),
             paid_kl=paid.detach(),
         )
 
     def draw(
-        self, batch: Batch, progress: Progress, model: TextVAEModel, posterior: DiagonalGaussian
-    ) -> tuple[DiagonalGaussian, Tensor]:
+        self, batch: Batch, progress: Progress, model: TextVAEModel, posterior: Distribution
+    ) -> tuple[Distribution, Tensor]:
         """Return the posterior whose KL is paid, and the z to decode, (batch, latent), as the techniques want them."""
         for technique in self.techniques.values():
             posterior = technique.refine(posterior, model, batch, progress)

@@ -40,7 +40,21 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     """Show the record of `evaluate`."""
     aim = f"; the target was {record['kl_target']:.2f}" if record["kl_target"] else ""
     units = f"{record['active_units']}/{record['latent_dim']}"
-    return MEASURES.format(**record, target=aim, units=units) + "\n" + diagnosis_text(record)
+    figures = {name: defined(value) for name, value in record.items()}
+    return MEASURES.format(**figures, target=aim, units=units) + "\n" + diagnosis_text(record)
+
+
+def defined(value: Any) -> Any:
+    """Return a figure, or what stands for one that is None."""
+    return Undefined() if value is None else value
+
+
+class Undefined:
+    """A figure that is not defined: a dash as wide as the number would be."""
+
+    def __format__(self, form: str) -> str:
+        """Return the dash; `form` is that of the number, `9.2f` for instance."""
+        return format("—", f">{form.partition('.')[0]}")
 
 
 def diagnosis_text(record: Mapping[str, Any]) -> str:
@@ -49,7 +63,7 @@ def diagnosis_text(record: Mapping[str, Any]) -> str:
     if not record["findings"]:
         lines.append(
             f"  the latent is used: {record['active_units']}/{record['latent_dim']} units active, "
-            f"KL {record['kl']:.2f} nats, and another sentence's latent costs "
+            f"KL {defined(record['kl']):.2f} nats, and another sentence's latent costs "
             f"{record['shuffled_latent_increase']:.2f} nats"
         )
     return "\n".join(lines + [f"  what to change: {text}" for text in record["advice"]])

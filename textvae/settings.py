@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
+from textvae.combinations import check_techniques
 from textvae.conditioning import CONDITIONINGS
 from textvae.corpus import DataSettings
 from textvae.decoders import DECODERS
@@ -16,6 +17,7 @@ from textvae.objective import ObjectiveSettings
 from textvae.parts import PartSettings, StrictSettings, checked, choose, part_of
 from textvae.posteriors import POSTERIORS
 from textvae.priors import PRIORS
+from textvae.priors.pairing import check_prior
 from textvae.tokenization import TokenizerSettings
 from textvae.training.settings import TrainingSettings
 
@@ -40,6 +42,12 @@ class ModelSettings(StrictSettings):
             choose(CONDITIONINGS, name, "model.conditioning")
         return names
 
+    @model_validator(mode="after")
+    def check_parts(self) -> Self:
+        """Refuse a posterior and a prior that do not go together."""
+        check_prior(self.posterior.kind, self.prior.kind)
+        return self
+
 
 class Settings(StrictSettings):
     """Everything a run is made of; what is left out is the default recipe."""
@@ -49,6 +57,12 @@ class Settings(StrictSettings):
     model: ModelSettings = ModelSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def check_parts(self) -> Self:
+        """Refuse techniques that the model's posterior and prior cannot serve."""
+        check_techniques(self.model.posterior.kind, self.model.prior.kind, self.objective.techniques)
+        return self
 
     @model_validator(mode="after")
     def check_room(self) -> Self:

@@ -17,7 +17,7 @@ from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.errors import DataError, ShapeError
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
-from textvae.posteriors import DiagonalGaussian
+from textvae.posteriors import Distribution
 from textvae.uses.encode import as_list
 
 Array = NDArray[np.float32]
@@ -63,8 +63,8 @@ class TextVAE:
         """The size of z."""
         return int(self.model.config.latent_dim)
 
-    def posterior(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> DiagonalGaussian:
-        """Return q(z | x): mean and logvar, tensors of (n, latent), in the order given."""
+    def posterior(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Distribution:
+        """Return q(z | x), in the order given: `mean`, (n, latent), `sample()`, `log_prob(z)`."""
         return uses.posterior(self.bundle, as_list(texts), batch_size, progress)
 
     def encode(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Array:

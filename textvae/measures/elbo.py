@@ -3,16 +3,19 @@
 from textvae.measures.evidence import Subject
 
 
-def elbo(subject: Subject) -> dict[str, float]:
-    """Return `elbo` (negative), `reconstruction` and `kl` (positive), and the sentence counts they rest on."""
+def elbo(subject: Subject) -> dict[str, float | None]:
+    """Return `elbo` (negative), `reconstruction` and `kl` (positive), and the sentence counts they rest on.
+
+    Where the posterior has no density, `elbo` and `kl` are None.
+    """
     evidence = subject.evidence
     reconstruction = float(evidence.reconstruction.double().mean())
-    kl = float(evidence.kl.double().sum(1).mean())
+    kl = None if evidence.kl is None else float(evidence.kl.double().sum(1).mean())
     return {
         "sentences": len(evidence),
         "words_per_sentence": float(evidence.words.double().mean()),
         "tokens_per_sentence": float(evidence.tokens.double().mean()),
-        "elbo": -(reconstruction + kl),
+        "elbo": None if kl is None else -(reconstruction + kl),
         "reconstruction": reconstruction,
         "kl": kl,
     }

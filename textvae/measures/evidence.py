@@ -16,6 +16,7 @@ from textvae.arrow import column
 from textvae.batching import Batch, LengthBuckets
 from textvae.bundle import Bundle
 from textvae.errors import DataError
+from textvae.posteriors import Distribution
 from textvae.processes import ALONE, Processes
 
 BATCH_TOKENS = 8192
@@ -26,15 +27,16 @@ class Evidence:
     """What the model says of each sentence; nats; rows in the data set's order.
 
     Shapes:
-        mean, logvar, latent, kl: (n, latent), on the CPU; `latent` is the draw the reconstruction used
+        posterior: q(z | x) of each, on the CPU
+        latent: (n, latent), on the CPU, the draw the reconstruction used
+        kl: (n, latent), or (n, 1), on the CPU; None where the posterior has no density
         reconstruction: (n,)
         tokens, words, bytes: (n,) counts; tokens and words count the end of the sentence
     """
 
-    mean: Tensor
-    logvar: Tensor
+    posterior: Distribution
     latent: Tensor
-    kl: Tensor
+    kl: Tensor | None
     reconstruction: Tensor
     tokens: Tensor
     words: Tensor
@@ -43,6 +45,11 @@ class Evidence:
     def __len__(self) -> int:
         """Return the number of sentences."""
         return len(self.reconstruction)
+
+    @property
+    def mean(self) -> Tensor:
+        """The points to decode from, (n, latent)."""
+        return self.posterior.mean
 
 
 @dataclass(frozen=True)
@@ -97,13 +104,26 @@ def gather(
     """
     if len(dataset) == 0:
         raise DataError("there is no sentence to measure on.")
-    n, latent = len(dataset), bundle.model.config.latent_dim
-    table, reconstruction = torch.zeros(4, n, latent), torch.zeros(n)
+    posterior, tables = blank(bundle, dataset)
     for places, batch in batches(bundle, dataset, seed, processes, progress="measuring" if progress else None):
         output = bundle.model(**batch)
-        table[:, places] = torch.stack([output.mean, output.logvar, output.latent, output.kl]).float().cpu()
-        reconstruction[places] = output.sentence_reconstruction.cpu()
-    table, reconstruction = processes.sum(table), processes.sum(reconstruction)  # the others' rows are zeros
+        posterior.place(places, output.posterior)
+        for name, table in tables.items():
+            table[places] = output[name].float().cpu()
+    posterior = posterior.map(processes.sum)  # the others' rows are zeros
+    tables = {name: processes.sum(table) for name, table in tables.items()}
     counts = {name: torch.as_tensor(column(dataset, name)) for name in ("length", "words", "bytes")}
-    mean, logvar, z, kl = table
-    return Evidence(mean, logvar, z, kl, reconstruction, counts["length"] + 1, counts["words"] + 1, counts["bytes"])
+    latent, kl, reconstruction = tables["latent"], tables.get("kl"), tables["sentence_reconstruction"]
+    return Evidence(posterior, latent, kl, reconstruction, counts["length"] + 1, counts["words"] + 1, counts["bytes"])
+
+
+def blank(bundle: Bundle, dataset: Dataset) -> tuple[Distribution, dict[str, Tensor]]:
+    """Return what is kept of the model's output, a row of zeros a sentence.
+
+    The shapes are those of the first sentence's: a process may have no batch of its own.
+    """
+    for _, batch in batches(bundle, dataset.select([0]), 0, ALONE):
+        output = bundle.model(**batch)
+    kept = [name for name in ("latent", "kl", "sentence_reconstruction") if output.get(name) is not None]
+    tables = {name: torch.zeros(len(dataset), *output[name].shape[1:]) for name in kept}
+    return output.posterior.blank(len(dataset)), tables

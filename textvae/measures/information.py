@@ -9,21 +9,20 @@ Both take log q(z | x) at the draw, so the caps hold for every draw.
 import math
 
 import torch
-from torch import Tensor
 
 from textvae.measures.evidence import Evidence, Subject
 
 ROWS = 1024  # of the (n, n) table of densities, at once
 
 
-def information(subject: Subject) -> dict[str, float]:
-    """Return `mi_full` and `mi_batch32` in nats, with their caps."""
+def information(subject: Subject) -> dict[str, float | None]:
+    """Return `mi_full` and `mi_batch32` in nats, None where the posterior has no density, with their caps."""
     evidence = subject.evidence
-    n = len(evidence)
+    n, is_defined = len(evidence), evidence.posterior.has_density
     return {
-        "mi_full": mutual_information(evidence, slice(0, n)),
+        "mi_full": mutual_information(evidence, slice(0, n)) if is_defined else None,
         "mi_full_cap": math.log(n),
-        "mi_batch32": batch_average(evidence, 32),
+        "mi_batch32": batch_average(evidence, 32) if is_defined else None,
         "mi_batch32_cap": math.log(min(32, n)),
     }
 
@@ -36,20 +35,14 @@ def batch_average(evidence: Evidence, size: int) -> float:
     return total / len(evidence)
 
 
+@torch.no_grad()
 def mutual_information(evidence: Evidence, part: slice) -> float:
     """Return the mean of log q(z | x) - log q(z) over some sentences, q(z) averaged over the same."""
-    mean, logvar, z = (table[part].double() for table in (evidence.mean, evidence.logvar, evidence.latent))
-    n = len(mean)
+    posterior, z = evidence.posterior.map(lambda tensor: tensor[part].double()), evidence.latent[part].double()
+    n = len(z)
     gains = []
     for start in range(0, n, ROWS):
-        densities = log_densities(z[start : start + ROWS], mean, logvar)
+        densities = posterior.pairs(z[start : start + ROWS])
         rows = torch.arange(len(densities))
         gains.append(densities[rows, start + rows] - (densities.logsumexp(1) - math.log(n)))
     return float(torch.cat(gains).mean())
-
-
-def log_densities(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
-    """Return log N(z_i; mean_j, exp(logvar_j)) for all pairs, (rows, n), through matrix products."""
-    precision = torch.exp(-logvar)
-    squared = z.square() @ precision.t() - 2 * z @ (mean * precision).t() + (mean.square() * precision).sum(1)
-    return -0.5 * (squared + logvar.sum(1) + mean.shape[1] * math.log(2 * math.pi))

@@ -18,14 +18,18 @@ from textvae.measures.evidence import Subject, batches
 
 BATCH_TOKENS = 1024  # of distinct sentences; each is then repeated
 ROWS_TOKENS = 16_384  # that go through the decoder at once
+FIGURES = ("iw_nll", "iw_samples", "iw_nll_stderr", "ppl_token", "ppl_word", "bits_per_byte")
 
 
-def likelihood(subject: Subject) -> dict[str, float]:
+def likelihood(subject: Subject) -> dict[str, float | None]:
     """Return `iw_nll` in nats per sentence, and the perplexities and bits per byte of it.
 
     `ppl_token` is per predicted token; `ppl_word` is per white-space word, one
-    more for the end, so that models with different tokenizers compare.
+    more for the end, so that models with different tokenizers compare. All are
+    None where the posterior has no density.
     """
+    if not subject.evidence.posterior.has_density:
+        return dict.fromkeys(FIGURES)
     nll = sentence_nll(subject.bundle, subject)
     total, evidence = float(nll.double().sum()), subject.evidence
     return {

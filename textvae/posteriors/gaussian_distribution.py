@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from textvae.posteriors.distribution import Distribution
+
 
 @dataclass(frozen=True)
-class DiagonalGaussian:
+class DiagonalGaussian(Distribution):
     """N(mean, exp(logvar)).
 
     Shapes:
         mean, logvar: (batch, latent)
     """
 
-    mean: Tensor
     logvar: Tensor
 
     def sample(self) -> Tensor:
@@ -26,3 +27,9 @@ class DiagonalGaussian:
         """Return log q(z) in nats: (..., batch) for z of (..., batch, latent)."""
         squared = (z - self.mean).square() * torch.exp(-self.logvar)
         return -0.5 * (squared + self.logvar + math.log(2 * math.pi)).sum(-1)
+
+    def pairs(self, z: Tensor) -> Tensor:
+        """Return log q(z_i | x_j) for all pairs, (rows, batch), through matrix products."""
+        mean, precision = self.mean, torch.exp(-self.logvar)
+        squared = z.square() @ precision.t() - 2 * z @ (mean * precision).t() + (mean.square() * precision).sum(1)
+        return -0.5 * (squared + self.logvar.sum(1) + mean.shape[1] * math.log(2 * math.pi))

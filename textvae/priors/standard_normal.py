@@ -1,13 +1,13 @@
 """The standard normal prior, N(0, I)."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from textvae.parts import PartSettings
-from textvae.posteriors import DiagonalGaussian
+from textvae.posteriors import DiagonalGaussian, Distribution
 from textvae.priors.base import Prior
 
 
@@ -21,19 +21,18 @@ class StandardNormal(Prior):
     """N(0, I); it has no parameters."""
 
     Settings = StandardNormalSettings
-
-    def __init__(self, settings: StandardNormalSettings, latent: int) -> None:
-        super().__init__()
-        self.latent = latent
+    is_factorised: ClassVar[bool] = True
 
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), on the CPU, so that every device gets the same draws."""
+        """Draw z, (count, latent)."""
         return torch.randn(count, self.latent)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log N(z; 0, I) in nats."""
         return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
 
-    def kl(self, posterior: DiagonalGaussian) -> Tensor:
-        """Return the closed form, (mean^2 + var - log var - 1) / 2, per dimension."""
+    def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
+        """Return the closed form for a Gaussian, (mean^2 + var - log var - 1) / 2, per dimension."""
+        if not isinstance(posterior, DiagonalGaussian):
+            return super().kl(posterior, z)
         return 0.5 * (posterior.mean.square() + posterior.logvar.exp() - posterior.logvar - 1)

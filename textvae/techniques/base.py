@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from textvae.batching import Batch
 from textvae.modeling import TextVAEModel, TextVAEOutput
 from textvae.parts import PartSettings
-from textvae.posteriors import DiagonalGaussian
+from textvae.posteriors import Distribution
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,16 @@ class Facts:
 class TechniqueSettings(PartSettings):
     """The settings of a technique."""
 
+    @property
+    def needs_logvar(self) -> bool:
+        """Whether it asks for Gaussian posteriors: a mean and a log-variance."""
+        return False
+
+    @property
+    def needs_kl_per_dimension(self) -> bool:
+        """Whether it asks for the KL of each dimension, not only for their sum."""
+        return False
+
     def resolved(self, kl_target: float, latent: int) -> Self:
         """Return them with every `auto` worked out for this KL target, in nats, and latent size."""
         return self
@@ -71,14 +81,12 @@ class Technique:
         """Return the batch to train on."""
         return batch
 
-    def refine(
-        self, posterior: DiagonalGaussian, model: TextVAEModel, batch: Batch, progress: Progress
-    ) -> DiagonalGaussian:
+    def refine(self, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress) -> Distribution:
         """Return the posterior to draw z from and to pay the KL of, from the encoder's."""
         return posterior
 
     def draw(
-        self, latent: Tensor, posterior: DiagonalGaussian, model: TextVAEModel, batch: Batch, progress: Progress
+        self, latent: Tensor, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress
     ) -> Tensor:
         """Return the z to decode, from the one drawn; both (batch, latent)."""
         return latent

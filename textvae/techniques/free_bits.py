@@ -26,6 +26,11 @@ class FreeBitsSettings(TechniqueSettings):
     )
     scope: Literal["dimension", "total"] = "dimension"
 
+    @property
+    def needs_kl_per_dimension(self) -> bool:
+        """Unless the floor is on their sum."""
+        return self.scope == "dimension"
+
     def resolved(self, kl_target: float, latent: int) -> Self:
         """Work out an automatic floor: an even share of the target, or with scope `total` the target."""
         if self.floor != "auto":

@@ -31,6 +31,11 @@ class UnitFloorSettings(TechniqueSettings):
     )
     price: float = Field(5.0, gt=0, description="of a nat that is missing")
 
+    @property
+    def needs_logvar(self) -> bool:
+        """It compares both."""
+        return True
+
     def resolved(self, kl_target: float, latent: int) -> Self:
         """Work out an automatic floor."""
         if self.floor != "auto":

@@ -89,7 +89,7 @@ class ConsoleCallback(TrainerCallback):
         aim = f" (target {self.kl_target:.1f})" if self.kl_target else ""
         verdict = diagnose(seen, self.kl_target).verdict
         line = (
-            f"step {state.global_step}: validation ELBO {seen['elbo']:.2f}, KL {seen['kl']:.2f}{aim}, "
+            f"step {state.global_step}: validation {bound(seen)}{aim}, "
             f"{seen['active_units']:.0f}/{seen['latent_dim']:.0f} units active: {verdict}"
         )
         tqdm.write(line, file=sys.stderr)
@@ -103,3 +103,10 @@ class ConsoleCallback(TrainerCallback):
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()
+
+
+def bound(seen: dict[str, float]) -> str:
+    """Return ELBO and KL, or the reconstruction where there is no KL."""
+    if "kl" not in seen:
+        return f"reconstruction {seen['reconstruction']:.2f} nats"
+    return f"ELBO {seen['elbo']:.2f}, KL {seen['kl']:.2f}"

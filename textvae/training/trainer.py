@@ -179,20 +179,21 @@ class VAETrainer(Trainer):
         """Look at the validation split."""
         record = self.look()
         self.model.train()
-        if not math.isfinite(record["elbo"]):
+        worth = -record["reconstruction"] if record["elbo"] is None else record["elbo"]  # without a KL there is no ELBO
+        if not math.isfinite(worth):
             raise self.not_a_number()
         numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
         self.objective.after_look(record)
         metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
-        metrics["eval_selection"] = -record["elbo"] if self.is_eligible(record["kl"]) else float("inf")
+        metrics["eval_selection"] = -worth if self.is_eligible(record["kl"]) else float("inf")
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def is_eligible(self, kl: float) -> bool:
+    def is_eligible(self, kl: float | None) -> bool:
         """Whether a model may become the best: after the warm-up, its KL near the target (or collapsed ones win)."""
         target = self.objective.kl_target
-        return self.plan.is_warm and (target is None or abs(kl / target - 1) <= BAND)
+        return self.plan.is_warm and (target is None or kl is None or abs(kl / target - 1) <= BAND)
 
     # What is kept
 

@@ -10,26 +10,25 @@ from itertools import islice
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from textvae.bundle import Bundle
 from textvae.errors import DataError
-from textvae.posteriors import DiagonalGaussian
+from textvae.posteriors import Distribution
 from textvae.tokenization import encode_batch
 from textvae.uses.decoding import by_length
 
 BLOCK = 8192  # sentences
 
 
-def posterior(bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress: bool = False) -> DiagonalGaussian:
-    """Return q(z | x) of each text, mean and logvar (n, latent) on the CPU, in the order given."""
-    mean, logvar = torch.empty(2, len(texts), bundle.model.config.latent_dim)
+def posterior(bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress: bool = False) -> Distribution:
+    """Return q(z | x) of each text, on the CPU, in the order given."""
+    whole = block_posterior(bundle, [""], batch_size).blank(len(texts))
     start = 0
     for block, q in posteriors(bundle, texts, batch_size, progress):
-        mean[start : start + len(block)], logvar[start : start + len(block)] = q.mean, q.logvar
+        whole.place(slice(start, start + len(block)), q)
         start += len(block)
-    return DiagonalGaussian(mean, logvar)
+    return whole
 
 
 def encode(bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress: bool = False) -> NDArray[np.float32]:
@@ -44,8 +43,8 @@ def encode(bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress
 
 def posteriors(
     bundle: Bundle, texts: Iterable[str], batch_size: int = 256, progress: bool = False
-) -> Iterator[tuple[list[str], DiagonalGaussian]]:
-    """Yield blocks of texts with their q(z | x), (block, latent) on the CPU, in the order given.
+) -> Iterator[tuple[list[str], Distribution]]:
+    """Yield blocks of texts with their q(z | x) on the CPU, in the order given.
 
     Texts are read in batches of like length; longer ones than the model was
     made for are cut.
@@ -53,21 +52,21 @@ def posteriors(
     flow = iter(texts)
     with tqdm(desc="encoding", unit="sentence", disable=not progress) as bar:
         while block := list(islice(flow, BLOCK)):
-            mean, logvar = block_posterior(bundle, block, batch_size)
-            yield block, DiagonalGaussian(mean, logvar)
+            yield block, block_posterior(bundle, block, batch_size)
             bar.update(len(block))
 
 
 @torch.inference_mode()
-def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Tensor:
-    """Return mean and logvar of each text, (2, block, latent) on the CPU."""
-    ids = token_ids(bundle, block)
-    table = torch.empty(2, len(block), bundle.model.config.latent_dim)
+def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Distribution:
+    """Return q(z | x) of each text on the CPU; at least one."""
+    ids, whole = token_ids(bundle, block), None
     for places in by_length([len(row) for row in ids], batch_size):
         batch = bundle.batch([ids[place] for place in places])
         q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
-        table[:, places] = torch.stack([q.mean, q.logvar]).float().cpu()
-    return table
+        whole = q.blank(len(block)) if whole is None else whole
+        whole.place(places, q)
+    assert whole is not None
+    return whole
 
 
 def token_ids(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:

@@ -39,7 +39,8 @@ def score(bundle: Bundle, texts: Sequence[str], settings: ScoreSettings, progres
     `iw_nll` and its standard error `iw_nll_stderr`, `surprisal` (one number a
     token, the end included; they sum to `reconstruction`), `words` and `tokens`
     (the end counted), `is_cut` (longer than the model was made for: what was
-    scored, and its words counted, is the beginning).
+    scored, and its words counted, is the beginning). Where the posterior has no
+    density, `elbo`, `kl` and the IW-NLL are None.
     """
     if not texts:
         return []
@@ -61,19 +62,23 @@ def score(bundle: Bundle, texts: Sequence[str], settings: ScoreSettings, progres
 def costs_of(bundle: Bundle, batch: Batch, samples: int) -> Iterator[Record]:
     """Yield the costs of a batch's sentences."""
     output = bundle.model(**batch)
-    weights = log_weights(bundle, batch, samples)
-    table = {
-        "reconstruction": output.sentence_reconstruction,
-        "kl": output.kl.sum(1),
-        "iw_nll": math.log(samples) - weights.logsumexp(0),
-        "iw_nll_stderr": stderr(weights),
-    }
+    table = {"reconstruction": output.sentence_reconstruction, **bounds_of(bundle, batch, samples, output.kl)}
     columns = {name: values.tolist() for name, values in table.items()}
     surprisals, lengths = output.token_reconstruction.tolist(), batch["attention_mask"].sum(1).tolist()
     for place, length in enumerate(lengths):
         costs = {name: values[place] for name, values in columns.items()}
-        elbo = -(costs["reconstruction"] + costs["kl"])
-        yield {"elbo": elbo, **costs, "surprisal": surprisals[place][:length]}
+        elbo = -(costs["reconstruction"] + costs["kl"]) if "kl" in costs else None
+        undefined = dict.fromkeys(("kl", "iw_nll", "iw_nll_stderr")) if elbo is None else {}
+        yield {"elbo": elbo, **costs, **undefined, "surprisal": surprisals[place][:length]}
+
+
+def bounds_of(bundle: Bundle, batch: Batch, samples: int, kl: Tensor | None) -> dict[str, Tensor]:
+    """Return what asks for a density, each (batch,); nothing where there is none."""
+    if kl is None:
+        return {}
+    weights = log_weights(bundle, batch, samples)
+    nll = math.log(samples) - weights.logsumexp(0)
+    return {"kl": kl.sum(1), "iw_nll": nll, "iw_nll_stderr": stderr(weights)}
 
 
 def stderr(weights: Tensor) -> Tensor:
