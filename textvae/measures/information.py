@@ -38,14 +38,20 @@ def batch_average(evidence: Evidence, size: int) -> float:
 
 def mutual_information(evidence: Evidence, part: slice) -> float:
     """Return the mean of log q(z | x) - log q(z) over some sentences, q(z) averaged over the same."""
+    own, average = densities_at_draws(evidence, part)
+    return float((own - average).mean())
+
+
+def densities_at_draws(evidence: Evidence, part: slice) -> tuple[Tensor, Tensor]:
+    """Return log q(z | x) and log q(z) at the draw of each of some sentences, (n,), q(z) averaged over the same."""
     mean, logvar, z = (table[part].double() for table in (evidence.mean, evidence.logvar, evidence.latent))
     n = len(mean)
-    gains = []
+    own, average = torch.empty(2, n, dtype=torch.float64)
     for start in range(0, n, ROWS):
         densities = log_densities(z[start : start + ROWS], mean, logvar)
-        rows = torch.arange(len(densities))
-        gains.append(densities[rows, start + rows] - (densities.logsumexp(1) - math.log(n)))
-    return float(torch.cat(gains).mean())
+        own[start : start + ROWS] = densities.diagonal(start)
+        average[start : start + ROWS] = densities.logsumexp(1) - math.log(n)
+    return own, average
 
 
 def log_densities(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
