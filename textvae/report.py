@@ -22,7 +22,7 @@ IW-NLL                 {iw_nll:9.2f}  nats a sentence, {iw_samples} importance s
   per byte             {bits_per_byte:9.2f}  bits
 mutual information     {mi_full:9.2f}  nats, of at most {mi_full_cap:.2f}
   in batches of 32     {mi_batch32:9.2f}  nats, of at most {mi_batch32_cap:.2f}
-aggregate KL           {aggregate_kl:9.2f}  nats between all posteriors together and the prior (± {aggregate_kl_stderr:.2f})
+aggregate KL           {aggregate_kl:9.2f}  nats from the mean posterior to the prior (± {aggregate_kl_stderr:.2f})
 active units           {units:>9}
 token accuracy         {token_accuracy:9.1%}  of tokens, from the posterior mean
 reconstruction BLEU    {bleu:9.2f}

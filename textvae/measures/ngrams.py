@@ -79,7 +79,7 @@ class NGrams:
 
     def discounted(self, numbered: list[tuple[Ids, Ids]], places: Ids, n: int) -> Order:
         """Return one order from the n-grams of all."""
-        keys, number = numbered[n - 1]
+        keys = numbered[n - 1][0]
         counts = self.counts(numbered, places, n)
         counts[keys % self.base == START] = 0  # the start is never predicted
         contexts, context = len(numbered[n - 2][0]) if n > 1 else 1, keys // self.base
@@ -113,7 +113,8 @@ class NGrams:
             chance = np.where(is_known, order.kept[at], 0.0) + passed * chance
             number = np.where(is_known, at, -1)
             context = np.concatenate([[-1], number[:-1]])
-        return np.log(chance[places > 0])
+        logs: Numbers = np.log(chance[places > 0])
+        return logs
 
     def perplexity(self, sentences: Sequence[str]) -> float:
         """Return exp of the mean of -log p over words and ends."""

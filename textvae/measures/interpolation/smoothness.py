@@ -6,6 +6,7 @@ counts 0, and so does one that never leaves.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from textvae.measures.evidence import Subject
 from textvae.measures.interpolation.word_vectors import Bag, WordVectors, choose_vectors
@@ -29,5 +30,5 @@ def smoothness(subject: Subject) -> dict[str, float | str]:
 def path_smoothness(path: Sequence[str], vectors: WordVectors) -> float:
     """Return one path's smoothness, 0 to 1."""
     bags: list[Bag] = [vectors.bag(text) for text in path]
-    along = sum(word_movers_distance(one, other) for one, other in zip(bags, bags[1:], strict=False))
+    along = sum(word_movers_distance(one, other) for one, other in pairwise(bags))
     return word_movers_distance(bags[0], bags[-1]) / along if along > 0 else 0.0

@@ -5,6 +5,8 @@ The transport is exact: shares are moved along shortest ways, undoing earlier mo
 have arrived (successive shortest paths; bags are sentences, so a few dozen ways do).
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,7 @@ def transport(cost: Numbers, supply: NDArray[np.int64], demand: NDArray[np.int64
     while supply.any():
         steps = shortest_way(cost, flow, supply, demand)
         start, end = steps[0][0], steps[-1][1]
-        undone = [(source, sink) for (_, sink), (source, _) in zip(steps, steps[1:], strict=False)]
+        undone = [(source, sink) for (_, sink), (source, _) in pairwise(steps)]
         amount = min(supply[start], demand[end], *(flow[move] for move in undone))
         for move in steps:
             flow[move] += amount

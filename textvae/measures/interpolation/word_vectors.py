@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from textvae.bundle import Bundle
@@ -45,7 +46,9 @@ def choose_vectors(bundle: Bundle, file: str | None) -> WordVectors:
     """Return the vectors of a file, or the decoder's own."""
     if file is not None:
         return read_word2vec(Path(file))
-    table = bundle.model.get_input_embeddings().weight.detach().float().cpu().numpy()
+    embedding = bundle.model.get_input_embeddings().weight
+    assert isinstance(embedding, torch.Tensor)
+    table = embedding.detach().float().cpu().numpy()
     return WordVectors("the decoder's embedding", table, lambda text: encode_batch(bundle.tokenizer, [text])[0])
 
 
