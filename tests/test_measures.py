@@ -14,7 +14,7 @@ from textvae.bundle import Bundle
 from textvae.card import ROWS
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation import evaluate
-from textvae.measures import GROUPS, MEASURES, QUICK, MeasureSettings, Subject, chosen, gather
+from textvae.measures import GROUPS, MEASURES, NEED_TRAINING_TEXT, QUICK, MeasureSettings, Subject, chosen, gather
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_measure_of_one_or_two_sentences_is_finite_or_says_what_it_wants(name,
 def test_no_measure_is_of_no_sentence(name, bundle):
     """It is refused before any is asked."""
     with pytest.raises(DataError, match="there is no sentence to measure on"):
-        evaluate(bundle, tiny_dataset(bundle).select([]), measures=[name])
+        evaluate(bundle, tiny_dataset(bundle).select([]), measures=[name], training=SENTENCES)
 
 
 def test_one_sentence_shares_nothing_and_no_other_latent_costs_more(bundle):
@@ -135,12 +135,20 @@ def test_dropout_is_off_while_measuring(bundle):
     assert evaluate(Bundle(bundle.model.train(), bundle.tokenizer), dataset, measures=QUICK) == expected
 
 
-@pytest.mark.parametrize("name", ["forward_reverse", "novelty", "fluency"])
+@pytest.mark.parametrize("name", sorted(NEED_TRAINING_TEXT))
 def test_what_wants_the_training_text_says_so(name, bundle):
     """And how to give it."""
     of = replace(subject_of(bundle, tiny_dataset(bundle)), training=None)
     with pytest.raises(DataError, match=r"need the training text.*evaluate\(\.\.\., training=texts\)"):
         MEASURES[name](of)
+
+
+@pytest.mark.parametrize("name", sorted(MEASURES.keys() - NEED_TRAINING_TEXT))
+def test_nothing_else_wants_the_training_text(name, bundle):
+    """What does is refused before long work begins."""
+    check(MEASURES[name](replace(subject_of(bundle, tiny_dataset(bundle)), training=None)))
+    with pytest.raises(DataError, match="need the training text"):
+        evaluate(bundle, tiny_dataset(bundle).select([]), measures=[name, "novelty"])
 
 
 def test_measures_are_chosen_by_group_and_by_name(bundle):

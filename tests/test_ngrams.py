@@ -49,8 +49,10 @@ class SlowNGrams:
         return kept + sum(taken.values()) / total * shorter
 
     def log_probs(self, sentence):
+        """Return log p of every word and the end."""
         row = [word if word in self.words or word == "<s>" else "<unk>" for word in marked(sentence)]
-        return [math.log(self.chance(row[i], tuple(row[max(0, i - self.order + 1) : i]))) for i in range(1, len(row))]
+        contexts = [tuple(row[max(0, i - self.order + 1) : i]) for i in range(len(row))]
+        return [math.log(self.chance(row[i], contexts[i])) for i in range(1, len(row))]
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])

@@ -11,8 +11,9 @@ from datasets import Dataset
 from textvae.bundle import Bundle
 from textvae.corpus import read_file
 from textvae.doctor import diagnose
-from textvae.measures import QUICK, STANDARD, Measure, MeasureSettings, Subject, chosen, gather
+from textvae.measures import NEED_TRAINING_TEXT, QUICK, STANDARD, Measure, MeasureSettings, Subject, chosen, gather
 from textvae.measures.settings import DEFAULTS
+from textvae.measures.texts import given
 from textvae.processes import ALONE, Processes
 from textvae.run import Run
 
@@ -42,9 +43,11 @@ def evaluate(
 
     Raises:
         ConfigError: a measure is unknown.
-        DataError: the data set is empty, or too small for a measure.
+        DataError: the data set is empty, or too small for a measure, or one needs the training text.
     """
     table = measures if isinstance(measures, Mapping) else chosen(measures)
+    if table.keys() & NEED_TRAINING_TEXT:
+        given(training)  # refused before anything is measured
     bundle.model.eval()
     evidence = gather(bundle, dataset, seed, progress, processes)
     subject = Subject(bundle, dataset, evidence, samples, seed, progress, processes, training, settings)

@@ -46,6 +46,8 @@ INTERPOLATION: dict[str, Measure] = {"smoothness": smoothness, "fluency": fluenc
 GROUPS = {"quick": QUICK, "standard": STANDARD, "samples": SAMPLES, "interpolation": INTERPOLATION}
 MEASURES: dict[str, Measure] = {**STANDARD, **SAMPLES, **INTERPOLATION, "mauve": mauve}
 
+NEED_TRAINING_TEXT = {"forward_reverse", "novelty", "fluency"}
+
 
 def chosen(names: Sequence[str]) -> Mapping[str, Measure]:
     """Return the measures of these names, each a group's or a measure's own.
@@ -60,6 +62,7 @@ def chosen(names: Sequence[str]) -> Mapping[str, Measure]:
 __all__ = [
     "GROUPS",
     "MEASURES",
+    "NEED_TRAINING_TEXT",
     "QUICK",
     "STANDARD",
     "Evidence",

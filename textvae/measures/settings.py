@@ -1,10 +1,12 @@
 """What the measures of written text can be told: how much is written, and what it is held against."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from textvae.errors import DataError
 from textvae.parts import StrictSettings
 
 
@@ -21,6 +23,14 @@ class MeasureSettings(StrictSettings):
     features: Callable[[Sequence[str]], Any] | None = Field(
         None, description="texts to (n, features), for MAUVE; by default the posterior means"
     )
+
+    @field_validator("word_vectors")
+    @classmethod
+    def check(cls, file: str | None) -> str | None:
+        """Refuse a file that is not there, before anything is measured."""
+        if file is not None and not Path(file).is_file():
+            raise DataError(f"{file}: there is no such file; wanted are word vectors in word2vec's text format.")
+        return file
 
 
 DEFAULTS = MeasureSettings()

@@ -66,16 +66,8 @@ class Texts:
 
     @property
     def training(self) -> Sequence[str]:
-        """The sentences the model was trained on.
-
-        Raises:
-            DataError: they were not given, or there are none.
-        """
-        if not self.subject.training:
-            raise DataError(
-                "these measures need the training text, and there is none here; give it: evaluate(..., training=texts)."
-            )
-        return self.subject.training
+        """The sentences the model was trained on."""
+        return given(self.subject.training)
 
     @cached_property
     def learned(self) -> list[str]:
@@ -86,6 +78,19 @@ class Texts:
     def ngrams(self) -> NGrams:
         """The n-gram model of the training text."""
         return NGrams(self.learned)
+
+
+def given(training: Sequence[str] | None) -> Sequence[str]:
+    """Return the training text.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not training:
+        raise DataError(
+            "these measures need the training text, and there is none here; give it: evaluate(..., training=texts)."
+        )
+    return training
 
 
 def evenly(texts: Sequence[str], most: int) -> list[str]:

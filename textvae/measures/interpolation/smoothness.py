@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from textvae.measures.evidence import Subject
-from textvae.measures.interpolation.word_vectors import Bag, WordVectors, choose_vectors
 from textvae.measures.interpolation.transport import word_movers_distance
+from textvae.measures.interpolation.word_vectors import Bag, WordVectors, choose_vectors
 
 
 def smoothness(subject: Subject) -> dict[str, float | str]:
