@@ -74,6 +74,22 @@ def test_evaluate_takes_a_file_and_a_limit(tiny_run, tmp_path, capsys):
     assert record["words_per_sentence"] == (6 + 7) / 2
 
 
+def test_evaluate_takes_groups_of_measures_and_keeps_them_beside_the_others(tiny_run, capsys):
+    """What was measured before on as many sentences stays in the run's record."""
+    names = ["--measures", "samples,interpolation", "--prior-samples", "8"]
+    assert run("evaluate", str(tiny_run), "--samples", "2", "--json") == 0
+    assert run("evaluate", str(tiny_run), *names, "--json") == 0
+    standard, record = lines_of(capsys)
+    assert record["prior_samples"] == 8
+    assert {"self_bleu", "forward_ppl", "novel", "smoothness", "path_ppl"} <= record.keys()
+    assert not {"elbo", "verdict"} & record.keys()
+    assert json.loads((tiny_run / "measures.json").read_text()) == {**standard, **record}
+    assert run("evaluate", str(tiny_run), *names) == 0
+    shown = capsys.readouterr().out
+    assert "self-BLEU" in shown
+    assert "ELBO" not in shown
+
+
 def test_evaluate_doctor_and_info_speak_to_people_too(tiny_run, capsys):
     """Without --json there is a table, a verdict and advice."""
     for verb in (["evaluate", "--samples", "2"], ["doctor"], ["info"]):
@@ -172,6 +188,11 @@ REFUSED = {
     "one step": (["interpolate", "RUN", "a", "b", "--steps", "1"], "at least 2"),
     "vectors in a text file": (["encode", "RUN", "FILE", "--output", "z.txt"], ".npy or .parquet"),
     "vectors that are not there": (["decode", "RUN", "z.npy"], "there is no such file"),
+    "an unknown measure": (["evaluate", "RUN", "--measures", "elbo,smples"], "did you mean 'samples'"),
+    "a missing file of vectors": (
+        ["evaluate", "RUN", "--measures", "smoothness", "--word-vectors", "gone.txt"],
+        "gone.txt: there is no such file",
+    ),
     "a missing file to measure on": (["evaluate", "RUN", "gone.txt"], "there is no such file or folder"),
     "a standing run": (["train", "captions", "--output", "RUN"], "holds a run already"),
     "shards in a file": (["score", "RUN", "FILE", "--output", "scores.json"], "shards go to a folder; name one"),

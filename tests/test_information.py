@@ -92,7 +92,11 @@ def test_active_units_are_the_dimensions_whose_mean_varies():
     mean = (mean - mean.mean(0)) / mean.std(0)
     mean = mean * torch.tensor([0.0, 0.0099, 0.0101, 1.0, 0.0, 25.0]).sqrt() + 3.0
     of = replace(subject(LinearGaussian(n=2)), evidence=evidence(mean, draws(50, 6)))
-    assert MEASURES["active_units"](of) == {"active_units": 3, "latent_dim": 6}
+    record = MEASURES["active_units"](of)
+    assert (record["active_units"], record["latent_dim"]) == (3, 6)
+    curve = dict(zip(record["active_units_thresholds"], record["active_units_curve"], strict=True))
+    assert curve == {1e-4: 4, 3e-4: 4, 1e-3: 4, 3e-3: 4, 1e-2: 3, 3e-2: 2, 0.1: 2, 0.3: 2, 1.0: curve[1.0]}
+    assert 1 <= curve[1.0] <= 2  # one of them has a variance of 1, to rounding
 
 
 def test_a_decoder_that_ignores_the_latent_loses_nothing_by_another_one():

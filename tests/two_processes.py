@@ -20,7 +20,7 @@ from tests.tiny_run import SETTINGS, write_corpus
 from textvae import cli
 from textvae.bundle import load_bundle
 from textvae.evaluation import evaluate
-from textvae.measures import MEASURES
+from textvae.measures import STANDARD
 from textvae.posteriors import DiagonalGaussian
 from textvae.processes import ALONE, join
 from textvae.run import Run
@@ -104,11 +104,11 @@ def train(folder: Path, settings: str, name: str, *more: str) -> int:
 
 
 def measured(run: Run) -> dict[str, Any]:
-    """Return all measures of a run, with their noise, by these processes together and by each alone."""
+    """Return the measures of a run, with their noise, by these processes together and by each alone."""
     processes, _ = join(torch.device("cpu"))
     bundle, split = load_bundle(run.folder, "cpu"), run.split("validation")
     texts = {"together": processes, "alone": ALONE}
-    return {name: evaluate(bundle, split, 3, MEASURES, processes=who) for name, who in texts.items()}
+    return {name: evaluate(bundle, split, 3, STANDARD, processes=who) for name, who in texts.items()}
 
 
 def main(folder: Path) -> None:

@@ -112,6 +112,14 @@ def add_evaluate(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--samples", type=int, default=500, help="importance samples a sentence (default: 500)")
     command.add_argument("--limit", type=int, metavar="N", help="measure on the first N sentences")
+    command.add_argument(
+        "--measures",
+        metavar="NAMES",
+        default="standard",
+        help="standard (default), quick, samples, interpolation, or single measures; several with commas between",
+    )
+    command.add_argument("--prior-samples", type=int, metavar="N", help="sentences from the prior (default: 1000)")
+    command.add_argument("--word-vectors", metavar="FILE", help="in word2vec's text format, for interpolation")
 
 
 def add_writers(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -122,11 +122,16 @@ def train(options: Namespace) -> None:
 def evaluate(options: Namespace) -> None:
     """Measure a run on its own test split, or on a file."""
     from textvae.evaluation import evaluate_run
+    from textvae.measures import MeasureSettings, chosen
+    from textvae.parts import checked
     from textvae.report import evaluation_text
 
     limit = None if options.limit is None else positive(options.limit, "limit")
-    vae = load(options)
-    record = evaluate_run(run_of(options), vae.bundle, options.file, positive(options.samples, "samples"), limit)
+    samples, names = positive(options.samples, "samples"), options.measures.split(",")
+    given = {name: getattr(options, name) for name in ("prior_samples", "word_vectors")}
+    settings = checked(MeasureSettings, {name: value for name, value in given.items() if value is not None})
+    chosen(names)  # refused before the model is loaded
+    record = evaluate_run(run_of(options), load(options).bundle, options.file, samples, limit, names, settings)
     say([record], options.json, evaluation_text)
 
 

@@ -1,6 +1,6 @@
 """Evaluation: all measures of a model on a set of sentences, as one flat record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,9 @@ from datasets import Dataset
 from textvae.bundle import Bundle
 from textvae.corpus import read_file
 from textvae.doctor import diagnose
-from textvae.measures import MEASURES, QUICK, Measure, Subject, gather
+from textvae.measures import NEED_TRAINING_TEXT, QUICK, STANDARD, Measure, MeasureSettings, Subject, chosen, gather
+from textvae.measures.settings import DEFAULTS
+from textvae.measures.texts import given
 from textvae.processes import ALONE, Processes
 from textvae.run import Run
 
@@ -20,32 +22,45 @@ def evaluate(
     bundle: Bundle,
     dataset: Dataset,
     samples: int = 500,
-    measures: Mapping[str, Measure] = MEASURES,
+    measures: Mapping[str, Measure] | Sequence[str] = STANDARD,
     kl_target: float | None = None,
     seed: int = 0,
     progress: bool = False,
     processes: Processes = ALONE,
+    training: Sequence[str] | None = None,
+    settings: MeasureSettings = DEFAULTS,
 ) -> dict[str, Any]:
-    """Return the measures and the doctor's verdict.
+    """Return the measures and, where they hold what it rests on, the doctor's verdict.
 
     Args:
         dataset: a tokenised split.
         samples: importance samples a sentence, for the likelihood.
+        measures: names of measures or groups of them, or a table of them.
         kl_target: the KL the model was trained to, if any.
         processes: that share the work, all of which must call this; the record does not depend on their number.
+        training: the sentences the model was trained on, for measures that need them.
+        settings: of measures of written text.
 
     Raises:
-        DataError: the data set is empty.
+        ConfigError: a measure is unknown.
+        DataError: the data set is empty, or too small for a measure, or one needs the training text.
     """
+    table = measures if isinstance(measures, Mapping) else chosen(measures)
+    if table.keys() & NEED_TRAINING_TEXT:
+        given(training)  # refused before anything is measured
     bundle.model.eval()
     evidence = gather(bundle, dataset, seed, progress, processes)
-    subject = Subject(bundle, dataset, evidence, samples, seed, progress, processes)
-    record: dict[str, Any] = {}
-    for measure in measures.values():
+    subject = Subject(bundle, dataset, evidence, samples, seed, progress, processes, training, settings)
+    record: dict[str, Any] = {"sentences": len(dataset)}
+    for measure in table.values():
         record.update(measure(subject))
+    return {**record, **verdict(record, kl_target)} if QUICK.keys() <= table.keys() else record
+
+
+def verdict(record: Mapping[str, Any], kl_target: float | None) -> dict[str, Any]:
+    """Return the doctor's word as entries of the record."""
     diagnosis = diagnose(record, kl_target)
     return {
-        **record,
         "kl_target": kl_target,
         "verdict": diagnosis.verdict,
         "findings": diagnosis.findings,
@@ -54,18 +69,41 @@ def evaluate(
 
 
 def evaluate_run(
-    run: Run, bundle: Bundle, file: str | None = None, samples: int = 500, limit: int | None = None
+    run: Run,
+    bundle: Bundle,
+    file: str | None = None,
+    samples: int = 500,
+    limit: int | None = None,
+    measures: Sequence[str] = ("standard",),
+    settings: MeasureSettings = DEFAULTS,
 ) -> dict[str, Any]:
     """Measure a run on its own test split, or on a file that is cleaned as its corpus was.
 
-    The measures of the test split are kept in the run folder.
+    The measures of the test split are kept in the run folder, beside those kept there before of as many sentences.
     """
+    table = chosen(measures)
     with sentences_to_measure(run, bundle, file) as dataset:
         most = len(dataset) if limit is None else min(limit, len(dataset))
-        record = evaluate(bundle, dataset.select(range(most)), samples, kl_target=run.kl_target, progress=True)
+        record = evaluate(
+            bundle,
+            dataset.select(range(most)),
+            samples,
+            table,
+            run.kl_target,
+            progress=True,
+            training=training_text(run),
+            settings=settings,
+        )
     if file is None:
-        run.write("measures.json", record)
+        kept = run.read("measures.json")
+        run.write("measures.json", {**(kept if kept.get("sentences") == most else {}), **record})
     return record
+
+
+def training_text(run: Run) -> Sequence[str] | None:
+    """Return the sentences a run was trained on, read from disk as asked for; streams and copies of runs keep none."""
+    is_kept = (run.folder / "corpus" / "train.arrow").is_file()
+    return run.split("train")["text"] if is_kept else None
 
 
 @contextmanager

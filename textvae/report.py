@@ -1,6 +1,8 @@
 """Reports: records as a person reads them."""
 
+import re
 from collections.abc import Mapping
+from string import Formatter
 from typing import Any
 
 from textvae import __version__
@@ -20,9 +22,25 @@ IW-NLL                 {iw_nll:9.2f}  nats a sentence, {iw_samples} importance s
   per byte             {bits_per_byte:9.2f}  bits
 mutual information     {mi_full:9.2f}  nats, of at most {mi_full_cap:.2f}
   in batches of 32     {mi_batch32:9.2f}  nats, of at most {mi_batch32_cap:.2f}
+aggregate KL           {aggregate_kl:9.2f}  nats from the mean posterior to the prior (± {aggregate_kl_stderr:.2f})
 active units           {units:>9}
+token accuracy         {token_accuracy:9.1%}  of tokens, from the posterior mean
 reconstruction BLEU    {bleu:9.2f}
+  exact                {exact_match:9.1%}  of sentences
 another's latent       {shuffled_latent_increase:9.2f}  nats worse: how much the decoder listens
+
+samples of the prior   {prior_samples:9,}  {prior_words_per_sentence:.2f} words each; decoding: {prior_decoding}
+  distinct 1 to 4      {distinct_1:9.3f}  {distinct_2:.3f}  {distinct_3:.3f}  {distinct_4:.3f}
+  self-BLEU            {self_bleu:9.2f}  of {self_bleu_samples}
+  forward perplexity   {forward_ppl:9.2f}  of samples, by training n-grams; real text {forward_ppl_real:.2f}
+  reverse perplexity   {reverse_ppl:9.2f}  of real text, by n-grams of samples; of real text {reverse_ppl_real:.2f}
+  novel                {novel:9.1%}  are no training sentence; real text {novel_real:.1%}
+  4-grams seen         {seen_4grams:9.1%}  in training; real text {seen_4grams_real:.1%}
+MAUVE                  {mauve:9.3f}  on {mauve_features}
+
+interpolations         {path_pairs:9}  of {path_steps} sentences
+  smoothness           {smoothness:9.3f}  {smoothness_min:.3f} to {smoothness_max:.3f}; by {word_vectors}
+  n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at them
 """
 
 INFO = """\
@@ -37,11 +55,19 @@ INFO = """\
 
 
 def evaluation_text(record: Mapping[str, Any]) -> str:
-    """Show the record of `evaluate`."""
-    aim = f"; the target was {record['kl_target']:.2f}" if record["kl_target"] else ""
-    units = f"{record['active_units']}/{record['latent_dim']}"
-    figures = {name: defined(value) for name, value in record.items()}
-    return MEASURES.format(**figures, target=aim, units=units) + "\n" + diagnosis_text(record)
+    """Show the record of `evaluate`: the lines whose figures it has."""
+    aim = f"; the target was {record['kl_target']:.2f}" if record.get("kl_target") else ""
+    shown: dict[str, Any] = {**{name: defined(value) for name, value in record.items()}, "target": aim}
+    if "active_units" in record:
+        shown["units"] = f"{record['active_units']}/{record['latent_dim']}"
+    lines = [line.format(**shown) for line in MEASURES.splitlines() if fields(line) <= shown.keys()]
+    parts = ["\n".join(lines).strip(), *([diagnosis_text(record)] if "verdict" in record else [])]
+    return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts))
+
+
+def fields(line: str) -> set[str]:
+    """Return the names that a template asks for."""
+    return {name for _, name, _, _ in Formatter().parse(line) if name}
 
 
 def defined(value: Any) -> Any:

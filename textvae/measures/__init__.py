@@ -1,18 +1,25 @@
 """Measures: what a trained model is worth, each a function of a `Subject`.
 
+`GROUPS` are what is asked for by one name: `standard` unless something else is.
 Definitions: docs/measures.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from textvae.measures.active_units import active_units
+from textvae.measures.aggregate import aggregate
 from textvae.measures.bleu import bleu
 from textvae.measures.elbo import elbo
 from textvae.measures.evidence import Evidence, Subject, gather
 from textvae.measures.information import information
+from textvae.measures.interpolation import fluency, smoothness
 from textvae.measures.likelihood import likelihood
+from textvae.measures.samples import diversity, forward_reverse, mauve, novelty, self_bleu
+from textvae.measures.settings import MeasureSettings
 from textvae.measures.shuffled_latent import shuffled_latent
+from textvae.measures.token_accuracy import token_accuracy
+from textvae.parts import choose
 
 Measure = Callable[[Subject], dict[str, Any]]
 
@@ -22,7 +29,46 @@ QUICK: dict[str, Measure] = {
     "active_units": active_units,
     "shuffled_latent": shuffled_latent,
 }
+STANDARD: dict[str, Measure] = {
+    **QUICK,
+    "aggregate": aggregate,
+    "likelihood": likelihood,
+    "token_accuracy": token_accuracy,
+    "bleu": bleu,
+}
+SAMPLES: dict[str, Measure] = {
+    "diversity": diversity,
+    "self_bleu": self_bleu,
+    "forward_reverse": forward_reverse,
+    "novelty": novelty,
+}
+INTERPOLATION: dict[str, Measure] = {"smoothness": smoothness, "fluency": fluency}
+GROUPS = {"quick": QUICK, "standard": STANDARD, "samples": SAMPLES, "interpolation": INTERPOLATION}
+MEASURES: dict[str, Measure] = {**STANDARD, **SAMPLES, **INTERPOLATION, "mauve": mauve}
 
-MEASURES: dict[str, Measure] = {**QUICK, "likelihood": likelihood, "bleu": bleu}
+NEED_TRAINING_TEXT = {"forward_reverse", "novelty", "fluency"}
 
-__all__ = ["MEASURES", "QUICK", "Evidence", "Measure", "Subject", "gather"]
+
+def chosen(names: Sequence[str]) -> Mapping[str, Measure]:
+    """Return the measures of these names, each a group's or a measure's own.
+
+    Raises:
+        ConfigError: a name is neither.
+    """
+    table = {**{name: {name: measure} for name, measure in MEASURES.items()}, **GROUPS}
+    return {key: measure for name in names for key, measure in choose(table, name, "measures").items()}
+
+
+__all__ = [
+    "GROUPS",
+    "MEASURES",
+    "NEED_TRAINING_TEXT",
+    "QUICK",
+    "STANDARD",
+    "Evidence",
+    "Measure",
+    "MeasureSettings",
+    "Subject",
+    "chosen",
+    "gather",
+]

@@ -4,8 +4,9 @@ Everything is measured with dropout and word dropout off, in single precision (l
 with one posterior sample a sentence, under a seed of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from datasets import Dataset
@@ -16,6 +17,8 @@ from textvae.arrow import column
 from textvae.batching import Batch, LengthBuckets
 from textvae.bundle import Bundle
 from textvae.errors import DataError
+from textvae.measures.settings import DEFAULTS, MeasureSettings
+from textvae.measures.texts import Texts
 from textvae.posteriors import Distribution
 from textvae.processes import ALONE, Processes
 
@@ -60,6 +63,7 @@ class Subject:
         samples: importance samples a sentence.
         progress: whether long work shows a bar.
         processes: that share the work; each has all of the evidence.
+        training: the sentences the model was trained on, for measures that hold samples against them.
     """
 
     bundle: Bundle
@@ -69,6 +73,13 @@ class Subject:
     seed: int
     progress: bool
     processes: Processes = ALONE
+    training: Sequence[str] | None = None
+    settings: MeasureSettings = DEFAULTS
+
+    @cached_property
+    def texts(self) -> Texts:
+        """What the model writes, each text once."""
+        return Texts(self)
 
 
 def batches(

@@ -9,6 +9,7 @@ Both take log q(z | x) at the draw, so the caps hold for every draw.
 import math
 
 import torch
+from torch import Tensor
 
 from textvae.measures.evidence import Evidence, Subject
 
@@ -35,14 +36,20 @@ def batch_average(evidence: Evidence, size: int) -> float:
     return total / len(evidence)
 
 
-@torch.no_grad()
 def mutual_information(evidence: Evidence, part: slice) -> float:
     """Return the mean of log q(z | x) - log q(z) over some sentences, q(z) averaged over the same."""
+    own, average = densities_at_draws(evidence, part)
+    return float((own - average).mean())
+
+
+@torch.no_grad()
+def densities_at_draws(evidence: Evidence, part: slice) -> tuple[Tensor, Tensor]:
+    """Return log q(z | x) and log q(z) at the draw of each of some sentences, (n,), q(z) averaged over the same."""
     posterior, z = evidence.posterior.map(lambda tensor: tensor[part].double()), evidence.latent[part].double()
     n = len(z)
-    gains = []
+    own, average = torch.empty(2, n, dtype=torch.float64)
     for start in range(0, n, ROWS):
         densities = posterior.pairs(z[start : start + ROWS])
-        rows = torch.arange(len(densities))
-        gains.append(densities[rows, start + rows] - (densities.logsumexp(1) - math.log(n)))
-    return float(torch.cat(gains).mean())
+        own[start : start + ROWS] = densities.diagonal(start)
+        average[start : start + ROWS] = densities.logsumexp(1) - math.log(n)
+    return own, average

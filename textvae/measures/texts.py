@@ -1,0 +1,99 @@
+"""Texts that measures need, each written or read once however many measures ask."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from textvae.errors import DataError
+from textvae.measures.ngrams import NGrams
+from textvae.tokenization import decode_batch
+from textvae.uses import Decoding, generate, write
+from textvae.uses.interpolate import linear
+
+if TYPE_CHECKING:
+    from textvae.measures.evidence import Subject
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a subject's model writes, and what it was trained on."""
+
+    subject: "Subject"
+
+    @cached_property
+    def real(self) -> list[str]:
+        """The sentences measured on, as the data set has them."""
+        return list(self.subject.dataset["text"])
+
+    @cached_property
+    def readable(self) -> list[str]:
+        """The same as their tokens are written out: what a perfect reconstruction gives."""
+        return decode_batch(self.subject.bundle.tokenizer, self.subject.dataset["input_ids"])
+
+    @cached_property
+    def reconstructions(self) -> list[str]:
+        """Each sentence, written greedily from its posterior mean."""
+        of = self.subject
+        return write(of.bundle, of.evidence.mean, Decoding(), samples=False, progress=of.progress)
+
+    @cached_property
+    def samples(self) -> list[str]:
+        """Sentences from the prior."""
+        of = self.subject
+        options = Decoding(do_sample=not of.settings.greedy, seed=of.seed)
+        return generate(of.bundle, of.settings.prior_samples, options, progress=of.progress)
+
+    @cached_property
+    def paths(self) -> list[list[str]]:
+        """Sentences written greedily at even steps between the posterior means of pairs drawn by seed.
+
+        Raises:
+            DataError: fewer than two sentences.
+        """
+        of, n = self.subject, len(self.subject.evidence)
+        if n < 2:
+            raise DataError(f"there is {n} sentence to interpolate between; at least 2 are needed.")
+        order = np.random.default_rng(of.seed).permutation(n)
+        pairs = order[: 2 * min(of.settings.pairs, n // 2)].reshape(-1, 2)
+        mean, steps = of.evidence.mean, of.settings.steps
+        z = torch.cat([linear(mean[first], mean[second], steps) for first, second in pairs])
+        written = write(of.bundle, z, Decoding(), samples=False, progress=of.progress)
+        return [written[start : start + steps] for start in range(0, len(written), steps)]
+
+    @property
+    def training(self) -> Sequence[str]:
+        """The sentences the model was trained on."""
+        return given(self.subject.training)
+
+    @cached_property
+    def learned(self) -> list[str]:
+        """The training sentences that n-grams are learned from: all, or as many as the settings say, evenly spaced."""
+        return evenly(self.training, self.subject.settings.training_sentences)
+
+    @cached_property
+    def ngrams(self) -> NGrams:
+        """The n-gram model of the training text."""
+        return NGrams(self.learned)
+
+
+def given(training: Sequence[str] | None) -> Sequence[str]:
+    """Return the training text.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not training:
+        raise DataError(
+            "these measures need the training text, and there is none here; give it: evaluate(..., training=texts)."
+        )
+    return training
+
+
+def evenly(texts: Sequence[str], most: int) -> list[str]:
+    """Return all of the texts, or `most` of them, evenly spaced."""
+    count = min(most, len(texts))
+    return [texts[place * len(texts) // count] for place in range(count)]
