@@ -46,7 +46,7 @@ def test_the_mismatch_equals_a_slow_loop():
     """Every density by torch.distributions, one pair at a time; its standard error over draws."""
     of = subject(LinearGaussian(n=40, shift=0.4, spread=1.3))
     seen = of.evidence
-    q = Normal(seen.mean.double(), torch.exp(0.5 * seen.logvar.double()))
+    q = Normal(seen.mean.double(), torch.exp(0.5 * seen.posterior.logvar.double()))
     gaps = []
     for z in seen.latent.double():
         log_q = Independent(q, 1).log_prob(z).logsumexp(0) - math.log(40)
