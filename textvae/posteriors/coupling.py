@@ -2,7 +2,7 @@
 
 Each layer shifts and scales one half of z by what a small network makes of the
 other half and of the sentence's context (Dinh et al. 2017, arXiv:1605.08803);
-z is turned round between layers. So the density of any given z is exact.
+the halves change places between layers. So the density of any given z is exact.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class AffineCoupling(nn.Module):
-    """One layer, followed by turning z round; it starts as no more than that.
+    """One layer, after which the halves change places; it starts as no more than that.
 
     Shapes:
         z: (..., batch, latent)
@@ -29,7 +29,7 @@ class AffineCoupling(nn.Module):
 
     def change(self, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return shift and log-scale, the latter within (-2, 2)."""
-        hidden = torch.tanh(self.from_z(kept) + self.from_context(context))
+        hidden = torch.relu(self.from_z(kept) + self.from_context(context))
         shift, scale = self.out(hidden).chunk(2, dim=-1)
         return shift, 2 * torch.tanh(scale / 2)
 
@@ -37,12 +37,12 @@ class AffineCoupling(nn.Module):
         """Return the image of z."""
         kept, moved = z[..., : self.kept], z[..., self.kept :]
         shift, scale = self.change(kept, context)
-        return torch.cat([kept, moved * scale.exp() + shift], dim=-1).flip(-1), scale.sum(-1)
+        return torch.cat([moved * scale.exp() + shift, kept], dim=-1), scale.sum(-1)
 
     def inverse(self, image: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return the z whose image it is, and the log-determinant at that z."""
-        image = image.flip(-1)
-        kept, moved = image[..., : self.kept], image[..., self.kept :]
+        size = image.shape[-1] - self.kept
+        moved, kept = image[..., :size], image[..., size:]
         shift, scale = self.change(kept, context)
         kept = kept.expand(*shift.shape[:-1], -1)  # where z has yet to meet the contexts
         return torch.cat([kept, (moved - shift) * (-scale).exp()], dim=-1), scale.sum(-1)

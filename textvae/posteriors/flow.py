@@ -66,7 +66,7 @@ class FlowSettings(PosteriorSettings):
     kind: Literal["flow"] = "flow"
     layers: int = Field(4, gt=0, description="couplings, each moving one half of z")
     context: int = Field(32, gt=0, description="numbers the map knows of the sentence")
-    width: int = Field(64, gt=0, description="hidden units of each coupling")
+    width: int = Field(32, gt=0, description="hidden units of each coupling")
     logvar_bound: float = Field(6.0, gt=0, description="|log variance| of the Gaussian stays below this, in nats")
 
 
