@@ -167,10 +167,9 @@ def test_a_run_goes_on_from_any_checkpoint_as_if_unbroken(tmp_path, monkeypatch)
     """In the prelude, at its end and after it, amid the encoder's own batches."""
     train_tiny(tmp_path / "straight", **CHANGES)
     history = json.loads((tmp_path / "straight" / "training.json").read_text())["history"]
-    assert {entry["step"]: entry.get("encoder_steps", 0) > 0 for entry in history}[8]
-    assert all(
-        entry["eval_selection"] == math.inf for entry in history[:-1] if entry["step"] <= 4 and "eval_elbo" in entry
-    )
+    assert any(entry.get("encoder_steps") for entry in history)
+    early = [entry["eval_selection"] for entry in history if "eval_selection" in entry and entry["step"] <= 4]
+    assert early == [math.inf] * 4
     for step in (2, 4, 6):
         broken = tmp_path / f"broken{step}"
         interrupt(broken, step, monkeypatch)
