@@ -72,11 +72,14 @@ def test_no_look_of_the_prelude_may_become_the_best(warmup):
 
 
 def test_an_open_ended_run_has_its_prelude_too():
-    """A quarter of it is ten epochs, of thirty that bring it to three quarters."""
+    """A quarter of it is ten epochs, of thirty that bring it to three quarters; then it counts anew."""
     plan = planned()
     assert plan.is_open
-    course(plan, 150)
+    course(plan, 250)
     assert plan.start == 100
+    assert plan.progress.fraction == pytest.approx(0.375)
+    course(plan, 1000)
+    assert plan.progress.fraction == pytest.approx(0.75)
     late = planned(0.75, most_epochs=4)
     course(late, 1000)
     assert late.start is not None

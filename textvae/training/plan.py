@@ -79,7 +79,8 @@ class Plan:
     def open_fraction(self) -> float:
         """The same for a run whose end is not known yet."""
         if self.cooldown is None:
-            return min(HOLD_FRACTION, HOLD_FRACTION * self.step / (OPEN_EPOCHS * self.steps_per_epoch))
+            steps = self.step - (self.start or 0)
+            return min(HOLD_FRACTION, HOLD_FRACTION * steps / (OPEN_EPOCHS * self.steps_per_epoch))
         first, last = self.cooldown
         return min(1.0, HOLD_FRACTION + (1 - HOLD_FRACTION) * (self.step - first) / (last - first))
 
@@ -93,8 +94,10 @@ class Plan:
     @property
     def progress(self) -> Progress:
         """What techniques are told."""
-        fraction = max(0.0, (self.fraction - self.prelude) / (1 - self.prelude))
-        return Progress(self.step, fraction, is_prelude=self.start is None)
+        if self.start is None:
+            return Progress(self.step, 0.0, is_prelude=True)
+        over = 0.0 if self.is_open else self.prelude  # an open-ended run counts anew
+        return Progress(self.step, max(0.0, (self.fraction - over) / (1 - over)))
 
     @property
     def is_proper(self) -> bool:
