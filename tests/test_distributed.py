@@ -28,7 +28,17 @@ from textvae.training.shares import shared_buckets
 pytestmark = pytest.mark.xdist_group("distributed")  # they share one launch
 
 EPOCH = 10  # batches
-COSTS = ("loss", "reconstruction", "kl", "kl_weight", "grad_norm", "learning_rate", "eval_elbo", "eval_mi_full")
+COSTS = (
+    "encoder_steps",
+    "loss",
+    "reconstruction",
+    "kl",
+    "kl_weight",
+    "grad_norm",
+    "learning_rate",
+    "eval_elbo",
+    "eval_mi_full",
+)
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,18 @@ def test_every_schedule_stays_between_nothing_and_its_weight(schedule):
     assert all(0 <= weight(step / 97, schedule=schedule, weight=3.0) <= 3.0 for step in range(98))
 
 
+@pytest.mark.parametrize("steps", [40, 400])
+def test_a_cyclical_weight_is_that_of_fu_et_al(steps):
+    """At step t of T, M = 4 cycles, R = 0.5: tau / R up to 1, tau = mod(t - 1, T / M) / (T / M).
+
+    But for the one step with which a cycle begins: ours counts as the end of the cycle before.
+    """
+    for step in range(1, steps + 1):
+        tau = (step - 1) % (steps // 4) / (steps // 4)
+        theirs = min(1.0, tau / 0.5) if tau or step == 1 else 1.0
+        assert weight((step - 1) / steps, schedule="cyclical", warmup=0.5) == pytest.approx(theirs, abs=1e-6)
+
+
 def test_a_cyclical_weight_repeats_itself():
     """Each cycle is as the first."""
     for share in (0.1, 0.3, 0.6, 0.9):

@@ -97,6 +97,21 @@ def test_a_technique_leaves_the_batch_it_is_given_and_the_true_kl_alone(name):
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
+def test_a_technique_trains_the_encoder_for_a_while_and_not_for_ever(name):
+    """However long the loss falls; and a prelude leaves some of the run."""
+    part, asked = technique(name), [0]
+
+    def train_encoder(steps):
+        asked.append(steps)
+        assert sum(asked) < 1000
+        return -sum(asked)
+
+    part.before_step(train_encoder)
+    assert part.holds_encoder == (sum(asked) > 0)
+    assert 0 <= part.prelude < 1
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
 def test_what_is_predicted_is_never_corrupted(name):
     """Labels and masks are those of the batch."""
     torch.manual_seed(0)

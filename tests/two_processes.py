@@ -38,6 +38,7 @@ READER = {"attention_probs_dropout_prob": 0.0, "hidden_dropout_prob": 0.0}
 WRITER = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
 MODELS: dict[str, dict[str, Any]] = {
     "lstm": {"encoder": LSTM, "decoder": LSTM},
+    "course": {"encoder": LSTM, "decoder": LSTM},
     "transformer": {
         "encoder": {"kind": "transformer", **ATTENTION, "options": READER},
         "decoder": {"kind": "transformer", **ATTENTION, "options": WRITER},
@@ -46,13 +47,18 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 FREE_BITS: dict[str, dict[str, Any]] = {
     "lstm": {"floor": 0.02, "scope": "dimension"},
+    "course": {"floor": 0.02, "scope": "dimension"},
     "transformer": {"floor": 0.1, "scope": "total"},
 }
+COURSE = {"autoencoder_start": {"share": 0.3}, "aggressive": {"window": 2, "most": 6}}
 LAST_BEFORE_STOP = 8  # of 20 steps, 10 an epoch; the first checkpoint is at 7
 
 
 def write_settings(folder: Path, name: str) -> Path:
-    """Write the settings of a run of two epochs, its batches of odd sizes; the transformer's steps have two batches."""
+    """Write the settings of a run of two epochs, its batches of odd sizes.
+
+    The transformer's steps have two batches; `course` begins anew, and trains its encoder alone.
+    """
     write_corpus(folder)
     file = folder / f"{name}.yaml"
     training = {
@@ -65,7 +71,7 @@ def write_settings(folder: Path, name: str) -> Path:
         "bf16": False,
         "accumulate": 2 if name == "transformer" else 1,
     }
-    techniques = {**TECHNIQUES, "free_bits": FREE_BITS[name]}
+    techniques = {**TECHNIQUES, "free_bits": FREE_BITS[name], **(COURSE if name == "course" else {})}
     model = {"latent_dim": 4, **MODELS[name]}
     settings = {**SETTINGS, "model": model, "objective": {"techniques": techniques}, "training": training}
     file.write_text(yaml.safe_dump(settings))

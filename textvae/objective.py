@@ -19,7 +19,7 @@ from textvae.errors import ConfigError
 from textvae.modeling import TextVAEModel
 from textvae.parts import PartSettings, StrictSettings, checked, choose
 from textvae.posteriors import Distribution
-from textvae.techniques import TECHNIQUES, Facts, Progress, Technique
+from textvae.techniques import TECHNIQUES, EncoderSteps, Facts, Progress, Technique
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
@@ -114,14 +114,14 @@ class Objective:
         parts = {name: technique.module for name, technique in self.techniques.items()}
         self.modules = nn.ModuleDict({name: module for name, module in parts.items() if module is not None})
 
-    def __call__(self, model: nn.Module, batch: Batch, progress: Progress) -> Terms:
-        """Return the loss of a batch and its terms."""
+    def __call__(self, model: nn.Module, batch: Batch, progress: Progress, is_watched: bool = True) -> Terms:
+        """Return the loss of a batch and its terms; techniques watch its KL in the steps they count."""
         hooks: Sequence[Technique] = list(self.techniques.values())
         for technique in hooks:
             batch = technique.corrupt(batch, progress)
         output = model(**batch, draw=partial(self.draw, batch, progress))
         kl = output.mean.new_zeros(len(output.mean), 1) if output.kl is None else output.kl  # an autoencoder has none
-        for technique in hooks:
+        for technique in hooks if is_watched and not progress.is_prelude else ():
             technique.watch(kl.detach(), progress)
         shaped = kl
         for technique in hooks:
@@ -145,6 +145,20 @@ class Objective:
         for technique in self.techniques.values():
             latent = technique.draw(latent, posterior, model, batch, progress)
         return posterior, latent
+
+    def before_step(self, train_encoder: EncoderSteps, progress: Progress) -> None:
+        """Let the techniques train the encoder alone."""
+        for technique in () if progress.is_prelude else self.techniques.values():
+            technique.before_step(train_encoder)
+
+    def holds_encoder(self, progress: Progress) -> bool:
+        """Whether the step is to leave the encoder as it is."""
+        return not progress.is_prelude and any(technique.holds_encoder for technique in self.techniques.values())
+
+    @property
+    def prelude(self) -> float:
+        """The share of the run after which the decoder begins anew."""
+        return max((technique.prelude for technique in self.techniques.values()), default=0.0)
 
     def after_look(self, record: Mapping[str, Any]) -> None:
         """Show every technique the measures of the validation split."""

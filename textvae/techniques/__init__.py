@@ -1,10 +1,12 @@
 """Techniques: what is done in training so that the latent is used.
 
 They are applied in the order of this table: first what corrupts, then floors,
-then weights.
+then weights; last what governs the run's course.
 """
 
-from textvae.techniques.base import Facts, Progress, Technique
+from textvae.techniques.aggressive import Aggressive
+from textvae.techniques.autoencoder_start import AutoencoderStart
+from textvae.techniques.base import EncoderSteps, Facts, Progress, Technique
 from textvae.techniques.free_bits import FreeBits
 from textvae.techniques.kl_weight import KLWeight
 from textvae.techniques.target_kl import TargetKL
@@ -17,6 +19,8 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "free_bits": FreeBits,
     "target_kl": TargetKL,
     "kl_weight": KLWeight,
+    "autoencoder_start": AutoencoderStart,
+    "aggressive": Aggressive,
 }
 
-__all__ = ["TECHNIQUES", "Facts", "Progress", "Technique"]
+__all__ = ["TECHNIQUES", "EncoderSteps", "Facts", "Progress", "Technique"]

@@ -4,7 +4,7 @@ A technique changes training, never the score: the ELBO that is reported uses
 the unshaped terms, with nothing corrupted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,11 +22,16 @@ class Progress:
 
     Attributes:
         step: optimizer steps taken.
-        fraction: share of the planned run that is over, 0 to 1.
+        fraction: share of the planned run that is over, 0 to 1; after a prelude, of what follows it.
+        is_prelude: whether what is learnt now is only a start, its decoder to be dropped; `fraction` is 0 then.
     """
 
     step: int
     fraction: float
+    is_prelude: bool = False
+
+
+EncoderSteps = Callable[[int], float]  # takes that many steps of the encoder alone; returns their loss, nats a token
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,21 @@ class Technique:
 
     Attributes:
         module: weights of its own, trained beside the model's, kept in checkpoints and left out of the finished model.
+        prelude: share of the run after which the decoder begins anew with fresh weights, and the run proper begins.
+        holds_encoder: whether the steps leave the encoder as it is, for `before_step` trains it.
     """
 
     Settings: type[TechniqueSettings] = TechniqueSettings
     module: nn.Module | None = None
+    prelude: float = 0.0
+    holds_encoder: bool = False
 
     def __init__(self, settings: Any, facts: Facts) -> None:
         self.settings = settings
         self.facts = facts
+
+    def before_step(self, train_encoder: EncoderSteps) -> None:
+        """Train the encoder alone before a step; not asked for during a prelude."""
 
     def corrupt(self, batch: Batch, progress: Progress) -> Batch:
         """Return the batch to train on."""
@@ -92,7 +104,10 @@ class Technique:
         return latent
 
     def watch(self, kl: Tensor, progress: Progress) -> None:
-        """Look at the true KL, (batch, latent) in nats, before any technique shapes it."""
+        """Look at the true KL, (batch, latent) in nats, before any technique shapes it.
+
+        Once a step (or batch accumulated to it): neither in a prelude nor in steps of the encoder alone.
+        """
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
         """Return the KL that is paid for, (batch, latent) in nats, from the true one."""
@@ -103,7 +118,7 @@ class Technique:
         return 0.0
 
     def after_look(self, record: Mapping[str, Any]) -> None:
-        """Look at the measures of the validation split, as `evaluate` returns them."""
+        """Look at the measures of the validation split, as `evaluate` returns them; not during a prelude."""
 
     @property
     def kl_target(self) -> float | None:

@@ -11,6 +11,7 @@ from textvae.batching import LengthBuckets
 from textvae.doctor import diagnose
 from textvae.processes import Processes
 from textvae.training.plan import Plan
+from textvae.training.restart import restart_decoder
 
 
 class PlanCallback(TrainerCallback):
@@ -28,6 +29,13 @@ class PlanCallback(TrainerCallback):
         if self.buckets is not None:  # a stream keeps its own epochs
             self.buckets.set_epoch(state.global_step // self.plan.steps_per_epoch)
 
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **training: Any
+    ) -> None:
+        """Begin anew after a prelude."""
+        if self.plan.is_to_restart:
+            restart_decoder(training["model"], training["optimizer"], self.plan.settings.seed)
+
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
@@ -35,6 +43,7 @@ class PlanCallback(TrainerCallback):
         before = int(self.plan.looks_due())
         self.plan.advance()
         self.plan.seconds = self.processes.from_first(self.plan.seconds)  # one clock decides
+        self.plan.end_prelude()
         self.is_due = int(self.plan.looks_due()) > before
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

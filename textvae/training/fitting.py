@@ -21,6 +21,7 @@ from textvae.techniques import Facts
 from textvae.training import checkpoints
 from textvae.training.allocator import keep_freed_memory
 from textvae.training.callbacks import ConsoleCallback, PlanCallback
+from textvae.training.encoder_training import EncoderTraining
 from textvae.training.plan import Plan
 from textvae.training.preparation import INIT
 from textvae.training.settings import TrainingSettings
@@ -70,11 +71,12 @@ def build_trainer(
     facts = Facts(bundle.model.config.latent_dim, len(tokenizer), tokenizer.bos_token_id, blank)
     objective = Objective(settings.objective, facts)
     bundle.model.auxiliary = objective.modules.to(device)
-    plan = Plan(training, NEVER if buckets is None else -(-len(buckets) // training.accumulate))
+    plan = Plan(training, NEVER if buckets is None else -(-len(buckets) // training.accumulate), objective.prelude)
     callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience, processes)]
     if "tensorboard" in training.trackers and processes.is_first:
         callbacks.append(tensorboard(run.folder / "logs"))
     trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks, processes, stream)
+    trainer.add_callback(EncoderTraining(trainer))
     trainer.remove_callback(PrinterCallback)
     return trainer
 

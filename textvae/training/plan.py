@@ -3,7 +3,8 @@
 A bounded run (by steps, epochs or minutes) warms up, then follows a cosine to
 zero. An open-ended run warms up and holds; once the validation ELBO stops
 improving it cools down linearly, over a quarter of the steps it has taken, and
-ends.
+ends. Where a prelude comes first, at a held learning rate, the decoder then
+begins anew, and warm-up, cosine and what techniques are told begin there.
 """
 
 import math
@@ -21,8 +22,11 @@ COOLDOWN_SHARE = 0.25  # of the steps taken before it
 class Plan:
     """Where a run stands between its start and its end."""
 
-    def __init__(self, settings: TrainingSettings, steps_per_epoch: int) -> None:
+    def __init__(self, settings: TrainingSettings, steps_per_epoch: int, prelude: float = 0.0) -> None:
         self.settings = settings
+        self.prelude = prelude  # share of the run
+        self.start = None if prelude else 0  # step at which the run proper begins; None: not yet known
+        self.encoder_steps = 0  # of the encoder alone
         self.steps_per_epoch = steps_per_epoch
         self.step = 0
         self.seconds = 0.0
@@ -48,6 +52,16 @@ class Plan:
         if self.clock is not None:
             self.seconds = time.monotonic() - self.clock
 
+    def end_prelude(self) -> None:
+        """Let the run proper begin with the next step, once the prelude's share is over."""
+        if self.start is None and self.fraction >= self.prelude:
+            self.start = self.step
+
+    @property
+    def is_to_restart(self) -> bool:
+        """Whether the next step is the first of the run proper, and the decoder is still the prelude's."""
+        return self.prelude > 0 and self.step == self.start
+
     def begin_cooldown(self) -> None:
         """Start the end of an open-ended run."""
         if self.cooldown is None:
@@ -65,7 +79,8 @@ class Plan:
     def open_fraction(self) -> float:
         """The same for a run whose end is not known yet."""
         if self.cooldown is None:
-            return min(HOLD_FRACTION, HOLD_FRACTION * self.step / (OPEN_EPOCHS * self.steps_per_epoch))
+            steps = self.step - (self.start or 0)
+            return min(HOLD_FRACTION, HOLD_FRACTION * steps / (OPEN_EPOCHS * self.steps_per_epoch))
         first, last = self.cooldown
         return min(1.0, HOLD_FRACTION + (1 - HOLD_FRACTION) * (self.step - first) / (last - first))
 
@@ -79,18 +94,26 @@ class Plan:
     @property
     def progress(self) -> Progress:
         """What techniques are told."""
-        return Progress(self.step, self.fraction)
+        if self.start is None:
+            return Progress(self.step, 0.0, is_prelude=True)
+        over = 0.0 if self.is_open else self.prelude  # an open-ended run counts anew
+        return Progress(self.step, max(0.0, (self.fraction - over) / (1 - over)))
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether the model as it is now is the run's own, and not what a prelude has left."""
+        return self.start is not None and not self.is_to_restart
 
     @property
     def is_warm(self) -> bool:
-        """Whether the learning rate has been at its height."""
-        return self.step >= self.settings.warmup_steps
+        """Whether the learning rate has been at its height, in the run proper."""
+        return self.is_proper and self.step - (self.start or 0) >= self.settings.warmup_steps
 
     def learning_rate_factor(self) -> float:
         """Return the share of the full learning rate for the next step."""
-        warmth = min(1.0, (self.step + 1) / max(1, self.settings.warmup_steps))
+        warmth = min(1.0, (self.step - (self.start or 0) + 1) / max(1, self.settings.warmup_steps))
         if not self.is_open:
-            return warmth * 0.5 * (1 + math.cos(math.pi * self.fraction))
+            return warmth * 0.5 * (1 + math.cos(math.pi * self.progress.fraction))
         if self.cooldown is None:
             return warmth
         first, last = self.cooldown
@@ -104,11 +127,13 @@ class Plan:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know, as JSON."""
-        return {"step": self.step, "seconds": self.seconds, "cooldown": self.cooldown}
+        course = {"step": self.step, "seconds": self.seconds, "cooldown": self.cooldown}
+        return {**course, "start": self.start, "encoder_steps": self.encoder_steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it over."""
         self.step, self.seconds = state["step"], state["seconds"]
+        self.start, self.encoder_steps = state["start"], state["encoder_steps"]
         self.cooldown = tuple(state["cooldown"]) if state["cooldown"] else None
         if self.clock is not None:
             self.start_clock()

@@ -119,6 +119,7 @@ def prepare_corpus(
     data, seed, folder = settings.data, settings.training.seed, run.folder / "corpus"
     if is_stream(data):
         check_stream(data, settings.training, is_named=given is None and data.corpus is not None)
+        refuse_second_reading(settings)
         return prepare_stream(data, seed, folder, build)
     if given or start:
         return prepare(data, seed, folder, build, given)
@@ -130,6 +131,19 @@ def prepare_corpus(
     if entry:
         cache.keep(entry, folder, tokenizer)
     return tokenizer, counts
+
+
+def refuse_second_reading(settings: Settings) -> None:
+    """Refuse a technique that needs batches of its own from a stream.
+
+    Raises:
+        ConfigError: with the mend.
+    """
+    if "aggressive" in settings.objective.techniques:
+        raise ConfigError(
+            "objective.techniques.aggressive trains the encoder on batches of its own, and a stream is read once: "
+            "leave it out, or say data.streaming=false."
+        )
 
 
 def advise_streaming(data: DataSettings) -> None:

@@ -71,7 +71,7 @@ class VAETrainer(Trainer):
         self.settings, self.processes, self.stream = settings, processes, stream
         self.meter = Meter(processes)
         if self.is_fsdp_enabled:
-            settle_sharding(self.accelerator.state.fsdp_plugin)
+            settle_sharding(self.accelerator.state.fsdp_plugin, objective.prelude)
         self.run_folder = Path(arguments.output_dir)
 
         self.seed_draws()
@@ -147,7 +147,8 @@ class VAETrainer(Trainer):
         """Report the meter with the library's own figures; stop at a loss that is not a number."""
         if "loss" in logs:
             self.refuse_nan()
-            logs = {**logs, **self.meter.read()}
+            inner = {"encoder_steps": self.plan.encoder_steps} if self.plan.encoder_steps else {}
+            logs = {**logs, **self.meter.read(), **inner}
         super().log(logs, start_time)
 
     def refuse_nan(self) -> None:
@@ -183,7 +184,8 @@ class VAETrainer(Trainer):
         if not math.isfinite(worth):
             raise self.not_a_number()
         numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
-        self.objective.after_look(record)
+        if self.plan.is_proper:
+            self.objective.after_look(record)
         metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
         metrics["eval_selection"] = -worth if self.is_eligible(record["kl"]) else float("inf")
         self.log(metrics)
@@ -191,7 +193,7 @@ class VAETrainer(Trainer):
         return metrics
 
     def is_eligible(self, kl: float | None) -> bool:
-        """Whether a model may become the best: after the warm-up, its KL near the target (or collapsed ones win)."""
+        """Whether a model may become the best: after prelude and warm-up, its KL near the target (or collapsed win)."""
         target = self.objective.kl_target
         return self.plan.is_warm and (target is None or kl is None or abs(kl / target - 1) <= BAND)
 
