@@ -48,7 +48,7 @@ def plane(rows: Sequence[Row], corpus: str) -> str:
     for place in places:
         loss = rows[place].mean("elbo")
         if is_language_model(rows[place]) and loss is not None:
-            draw_line(drawn, -loss, f"language model {-loss:.1f}", color=colour_of(place), linewidth=2)
+            draw_line(drawn, -loss, f"language model {-loss:.1f}", 0.6, color=colour_of(place), linewidth=2)
     return svg(drawn, f"rate and distortion on {corpus}")
 
 
@@ -68,15 +68,15 @@ def draw_equal_elbo(drawn: "Axes") -> None:
     (left, right), (low, high) = drawn.get_xlim(), drawn.get_ylim()
     for level in MaxNLocator(10).tick_values(left + low, right + high):
         if left + low < level < right + high:
-            draw_line(drawn, float(level), f"{level:g}", color=INK, linewidth=0.8, linestyle=":", alpha=0.6)
+            draw_line(drawn, float(level), f"{level:g}", 0.97, color=INK, linewidth=0.8, linestyle=":", alpha=0.6)
 
 
-def draw_line(drawn: "Axes", level: float, words: str, color: str, **style: Any) -> None:
-    """Draw KL + reconstruction = level, with words along it at its lower end."""
+def draw_line(drawn: "Axes", level: float, words: str, at: float, color: str, **style: Any) -> None:
+    """Draw KL + reconstruction = level, with words along it that end at a share of its length."""
     (left, right), (low, high) = drawn.get_xlim(), drawn.get_ylim()
     start, end = max(left, level - high), min(right, level - low)
     drawn.plot([start, end], [level - start, level - end], color=color, scalex=False, scaley=False, **style)
     if end - start > 0.25 * (right - left):
-        x = end - 0.02 * (right - left)
+        x = start + at * (end - start)
         turned: dict[str, Any] = {"rotation": -45, "rotation_mode": "anchor", "transform_rotates_text": True}
         drawn.text(x, level - x, words, fontsize=8, color=color, ha="right", va="bottom", clip_on=True, **turned)

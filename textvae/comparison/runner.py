@@ -32,10 +32,11 @@ def orders(trial: Trial, samples: int, limit: int | None, device: str | None) ->
         begun = (trial.folder / "settings.yaml").is_file()
         given = ["--resume"] if begun else ["--config", str(trial.config), *trial.overrides]
         todo.append(["train", *given, "--output", str(trial.folder), *on])
-    if todo or not is_measured(run, samples, limit):
+    is_new = bool(todo)
+    if is_new or not is_measured(run, samples, limit):
         todo.append(["evaluate", str(trial.folder), "--samples", str(samples), *on])
         todo[-1] += [] if limit is None else ["--limit", str(limit)]
-    if todo or not (trial.folder / PORTRAIT).is_file():
+    if is_new or not (trial.folder / PORTRAIT).is_file():
         todo.append(["portray", str(trial.folder), *on])
     return todo
 
@@ -62,6 +63,7 @@ def run_all(
             for name, (process, offset) in list(running.items()):
                 if process.poll() is not None:
                     del running[name]
+                    process.communicate()  # closes its input
                     if process.returncode:
                         failures[name] = reason(process.returncode, todo[name][0].log, offset)
                     tell(f"{name}: {'failed: ' + failures[name] if name in failures else 'done'}")
@@ -69,7 +71,7 @@ def run_all(
     finally:
         for process, _ in running.values():
             process.kill()
-            process.wait()
+            process.communicate()
     return failures
 
 

@@ -81,7 +81,7 @@ class Row:
 
     def words(self, key: str) -> str:
         """Return a measure that is a word: how many runs say what, if they do not agree, and how many failed."""
-        counts = Counter(str(record[key]) for record in self.measured if record.get(key) is not None)
+        counts = Counter(record[key] for record in self.measured if isinstance(record.get(key), str))
         failed = len(self.records) - len(self.measured)
         counts.update({"failed": failed} if failed and key == "verdict" else {})
         if len(counts) == 1:
