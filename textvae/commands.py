@@ -203,12 +203,11 @@ def compare(options: Namespace) -> int:
     from textvae.comparison.command import run_comparison
 
     records = run_comparison(options)
-    table = (Path(options.output) / "table.md").read_text(encoding="utf-8")
     if options.json:
         say(records, True, str)
     else:
-        print(table)
-        print(f"the report is {options.output}/report.html", file=sys.stderr)
+        print((Path(options.output) / "table.md").read_text(encoding="utf-8"))
+    print(f"the report is {options.output}/report.html", file=sys.stderr)
     return int(any(record["reason"] for record in records))
 
 
@@ -216,8 +215,7 @@ def report(options: Namespace) -> None:
     """Write a run's report as one HTML file."""
     from textvae.comparison.command import write_report
 
-    record = write_report(run_of(options), load(options), options.output)
-    say([record], options.json, lambda seen: str(seen["file"]))
+    say([write_report(run_of(options), load(options), options.output)], options.json, lambda seen: str(seen["file"]))
 
 
 def or_in_shards(verb: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
