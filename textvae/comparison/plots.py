@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textvae.errors import ConfigError
 
@@ -90,8 +90,9 @@ def svg(drawn: "Axes", alternative: str) -> str:
     from matplotlib import rc_context
 
     text = StringIO()
+    figure: Any = drawn.figure
     with rc_context(STYLE):
-        drawn.get_figure(root=True).savefig(text, format="svg", dpi=160)
+        figure.savefig(text, format="svg", dpi=160)
     whole = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
     element = whole[whole.index("<svg") :].replace(INK, "currentColor")
     return element.replace("<svg", f'<svg role="img" aria-label="{alternative}"', 1)
