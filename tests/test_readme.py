@@ -39,6 +39,7 @@ def workplace(tmp_path_factory, tiny_run) -> Path:
         (folder / name).write_text("\n".join(SENTENCES) + "\n")
     shutil.copytree(tiny_run, folder / "runs" / "demo")
     shutil.copytree(tiny_run, folder / "runs" / "mine")
+    shutil.copytree(README.parent / "configs", folder / "configs")
     return folder
 
 
@@ -52,6 +53,9 @@ def on_a_small_scale(command: str) -> list[str]:
             setting for setting in tiny if "--init" not in words or not setting.startswith(("tokenizer.", "model."))
         ]
         words += [*tiny, "--overwrite"]
+    if words[0] == "compare":
+        words[words.index("--seeds") + 1] = "1"
+        words += ["data.corpus=my.txt", *TINY, "--samples", "2", "--limit", "4"]
     if "--samples" in words:
         words[words.index("--samples") + 1] = "2"
     return words

@@ -16,12 +16,14 @@ PUBLIC = {
     "Settings": "textvae.settings",
     "read_settings": "textvae.settings",
     "train": "textvae.training.launcher",
+    "compare": "textvae.comparison.compare",
     "TextVAEError": "textvae.errors",
 }
 
 __all__ = list(PUBLIC)
 
 if TYPE_CHECKING:
+    from textvae.comparison.compare import compare as compare
     from textvae.configuration import TextVAEConfig as TextVAEConfig
     from textvae.errors import TextVAEError as TextVAEError
     from textvae.modeling import TextVAEModel as TextVAEModel

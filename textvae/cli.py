@@ -11,6 +11,7 @@ from contextlib import nullcontext, redirect_stderr
 from io import StringIO
 
 from textvae import __version__
+from textvae.comparison.arguments import add_compare, add_report
 from textvae.errors import StoppedError, TextVAEError
 
 WRONG_INPUT = 2  # the exit code
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from textvae import commands
 
     try:
-        commands.COMMANDS[options.verb](options)
+        code = commands.COMMANDS[options.verb](options)
     except StoppedError:  # the first process of the launch says why
         return WRONG_INPUT
     except TextVAEError as error:
@@ -37,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(f"textvae {options.verb}: {error.filename or 'a file'} cannot be written or read: {error.strerror}")
         return WRONG_INPUT
     except KeyboardInterrupt:
-        tell("\ninterrupted; training goes on with --resume, work in shards with the same command")
+        tell("\ninterrupted; training goes on with --resume, work in shards and comparisons with the same command")
         return 130
-    return 0
+    return code or 0
 
 
 def tell(message: str) -> None:
@@ -53,9 +54,9 @@ def tell(message: str) -> None:
 
 
 def understood(top: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the arguments; settings of `train` may stand anywhere among its options."""
+    """Parse the arguments; settings of `train` and `compare` may stand anywhere among their options."""
     options, rest = top.parse_known_args(arguments)
-    is_setting = [options.verb == "train" and "=" in word and not word.startswith("-") for word in rest]
+    is_setting = [options.verb in ("train", "compare") and "=" in word and not word.startswith("-") for word in rest]
     if not all(is_setting):
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     options.settings = rest
@@ -73,6 +74,10 @@ def parser() -> argparse.ArgumentParser:
     add_readers(verbs)
     add_vectors(verbs)
     add_bench(verbs.add_parser("bench", help="measure how fast this machine trains, decodes, scores and encodes"))
+    add_compare(verbs.add_parser("compare", help="train and measure several configs and seeds, side by side"))
+    report = verbs.add_parser("report", help="write what a run is and does as one HTML file")
+    add_run(report)
+    add_report(report)
     for verb, what in (("doctor", "say whether the latent is used, and what to change"), ("info", "say what a run is")):
         command = verbs.add_parser(verb, help=what)
         add_run(command)

@@ -7,13 +7,13 @@ line of standard output is one JSON object.
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textvae.errors import ConfigError, DataError, OutputError
-from textvae.sources import find_splits
+from textvae.errors import ConfigError, OutputError
+from textvae.given import read_texts
 from textvae.vae import TextVAE
 
 if TYPE_CHECKING:
@@ -64,31 +64,6 @@ def positive(value: int, name: str) -> int:
     if value < 1:
         raise ConfigError(f"{name} = {value}: wanted is a number from 1.")
     return value
-
-
-def read_texts(file: str, run: "Run", text_column: str | None = None) -> Iterator[str]:
-    """Yield the sentences of a file, or of standard input, blank lines left out.
-
-    Raises:
-        DataError: there is none.
-    """
-    from textvae.corpus import text_of
-
-    column, is_blank = text_column or run.settings.data.text_column, True
-    try:
-        if file == "-":
-            lines: Iterator[str] = (line.decode("utf-8") for line in sys.stdin.buffer)
-        else:
-            rows = enumerate(find_splits(file, column)["train"](), start=1)
-            lines = (text_of(row, column, number) for number, row in rows)
-        for line in lines:
-            if text := line.strip():
-                is_blank = False
-                yield text
-    except UnicodeDecodeError as error:
-        raise DataError(f"standard input is not UTF-8 ({error.reason}); convert it first.") from None
-    if is_blank:
-        raise DataError(f"{file}: holds no sentence.")
 
 
 def train(options: Namespace) -> None:
@@ -230,6 +205,26 @@ def info(options: Namespace) -> None:
     say([record], options.json, info_text)
 
 
+def compare(options: Namespace) -> int:
+    """Train and measure a matrix of configs and seeds; the exit code is 1 if a run failed."""
+    from textvae.comparison.command import run_comparison
+
+    records = run_comparison(options)
+    if options.json:
+        say(records, True, str)
+    else:
+        print((Path(options.output) / "table.md").read_text(encoding="utf-8"))
+    print(f"the report is {options.output}/report.html", file=sys.stderr)
+    return int(any(record["reason"] for record in records))
+
+
+def report(options: Namespace) -> None:
+    """Write a run's report as one HTML file."""
+    from textvae.comparison.command import write_report
+
+    say([write_report(run_of(options), load(options), options.output)], options.json, lambda seen: str(seen["file"]))
+
+
 def or_in_shards(verb: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
     """Return the verb, that does bulk work where a folder of shards is asked for."""
 
@@ -244,7 +239,7 @@ def or_in_shards(verb: Callable[[Namespace], None]) -> Callable[[Namespace], Non
     return either
 
 
-COMMANDS: dict[str, Callable[[Namespace], None]] = {
+COMMANDS: dict[str, Callable[[Namespace], int | None]] = {  # what they return is the exit code, if not 0
     "train": train,
     "evaluate": evaluate,
     "generate": or_in_shards(generate),
@@ -257,4 +252,6 @@ COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "doctor": doctor,
     "info": info,
     "bench": bench,
+    "compare": compare,
+    "report": report,
 }

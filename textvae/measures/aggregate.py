@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from textvae.measures.evidence import Subject
+from textvae.measures.evidence import Evidence, Subject
 from textvae.measures.information import densities_at_draws
 
 
@@ -33,6 +33,12 @@ def aggregate(subject: Subject) -> dict[str, Any]:
         "aggregate_kl_stderr": float(mismatch.std()) / math.sqrt(n) if n > 1 else 0.0,
         "kl_sampled": float((own - prior).mean()),
     }
-    if evidence.kl.shape == evidence.mean.shape:
-        record["kl_by_dimension"] = evidence.kl.double().mean(0).tolist()
-    return record
+    by_dimension = kl_by_dimension(evidence)
+    return record if by_dimension is None else {**record, "kl_by_dimension": by_dimension}
+
+
+def kl_by_dimension(evidence: Evidence) -> list[float] | None:
+    """Return the mean KL of each dimension in nats; None where there is only the whole."""
+    if evidence.kl is None or evidence.kl.shape != evidence.mean.shape:
+        return None
+    return list(map(float, evidence.kl.double().mean(0)))

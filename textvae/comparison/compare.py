@@ -1,0 +1,87 @@
+"""Compare: train a matrix of configs and seeds, measure every run, and put them side by side."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from textvae.bundle import choose_device
+from textvae.comparison.folder import opened, write
+from textvae.comparison.formats import FORMATS, runs_csv
+from textvae.comparison.matrix import matrix
+from textvae.comparison.plots import check_installed
+from textvae.comparison.records import record_of
+from textvae.comparison.runner import orders, run_all
+from textvae.comparison.table import columns_with, rows_of
+from textvae.errors import ConfigError
+
+
+def compare(
+    configs: Sequence[str | Path],
+    output: str | Path,
+    seeds: int = 3,
+    corpora: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    samples: int = 500,
+    limit: int | None = None,
+    columns: Sequence[str] = (),
+    jobs: int = 1,
+    device: str | None = None,
+) -> list[dict[str, Any]]:
+    """Train and measure each config under each seed; write tables and a report; return a record a run.
+
+    What stands in `output` is not done again; an interrupted run goes on from
+    its checkpoint. A run that fails has its `reason` in its record, and the
+    others are finished.
+
+    Args:
+        configs: YAML files.
+        output: the folder; runs are in `runs/CONFIG/seed-N`, or `runs/CONFIG-CORPUS/seed-N`.
+        corpora: on which to train each config; by default its own.
+        overrides: `section.key=value`, for all configs.
+        samples, limit: of the evaluation on the test split, as for `evaluate`.
+        columns: keys of further measures for the table.
+        jobs: runs trained at a time, each on its share of the cores.
+
+    Raises:
+        TextVAEError: something was refused; nothing has been trained then.
+    """
+    for name, value in {"samples": samples, "jobs": jobs, "limit": 1 if limit is None else limit}.items():
+        if value < 1:
+            raise ConfigError(f"{name} = {value}: wanted is a number from 1.")
+    if "RANK" in os.environ:
+        raise ConfigError("compare starts its own processes: call it alone, without torchrun or accelerate launch.")
+    check_installed()
+    choose_device(device)
+    folder = Path(output)
+    trials = matrix(configs, corpora, seeds, overrides, folder)
+    with opened(folder, trials):
+        todo = {trial.name: (trial, left) for trial in trials if (left := orders(trial, samples, limit, device))}
+        tell(f"{len(trials)} runs, {len(trials) - len(todo)} of them done before")
+        failures = run_all(todo, jobs, tell)
+        records = [record_of(trial, failures.get(trial.name)) for trial in trials]
+        publish(folder, records, columns)
+    return records
+
+
+def tell(line: str) -> None:
+    """Say how it goes."""
+    tqdm.write(line, file=sys.stderr)
+
+
+def publish(folder: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    """Write the tables, every run's record, and the report."""
+    from textvae.comparison.page import comparison_page
+
+    rows, shown = rows_of(records), columns_with(columns)
+    failures = [
+        f"{record['config']} seed {record['seed']} failed: {record['reason']}" for record in records if record["reason"]
+    ]
+    for name, written in FORMATS.items():
+        (folder / name).write_text(written(rows, shown, failures), encoding="utf-8")
+    (folder / "runs.csv").write_text(runs_csv(records), encoding="utf-8")
+    write(folder / "runs.json", records)
+    (folder / "report.html").write_text(comparison_page(rows, shown, failures), encoding="utf-8")

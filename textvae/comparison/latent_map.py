@@ -1,0 +1,48 @@
+"""The map of the latent: every test sentence where its posterior mean lies, coloured by label or by length."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from textvae.comparison.plots import COLOURS, INK, MARKERS, STYLE, Picture, axes, marker_of, svg
+
+MOST_LABELS = len(COLOURS)
+
+
+def latent_map(portrait: Mapping[str, Any]) -> Picture:
+    """Draw the points of a portrait."""
+    shares = [f"{100 * share:.0f} %" for share in portrait["explained"]] + ["0 %"]
+    drawn = axes(f"first principal component, {shares[0]}", f"second, {shares[1]}", 4.4, 3.4)
+    x, y = zip(*portrait["points"], strict=True)
+    if portrait["labels"]:
+        legend = coloured_by_label(drawn, x, y, portrait["labels"])
+        note = f"test sentences, coloured by {portrait['label_column']}"
+    else:
+        coloured_by_length(drawn, x, y, portrait["words"])
+        legend, note = [], "test sentences, coloured by length"
+    return Picture(svg(drawn, "map of the latent"), "map of the latent", note, legend)
+
+
+def coloured_by_length(drawn: Any, x: Sequence[float], y: Sequence[float], words: Sequence[int]) -> None:
+    """Draw the points, with a bar that tells the colours."""
+    from matplotlib import rc_context
+
+    points = drawn.scatter(x, y, c=words, s=7, cmap="viridis", linewidths=0, rasterized=True)
+    with rc_context(STYLE):
+        drawn.figure.colorbar(points, label="words in the sentence")
+
+
+def coloured_by_label(
+    drawn: Any, x: Sequence[float], y: Sequence[float], labels: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """Draw the points of each label; the rarer ones, when there are many, are grey. Return the legend."""
+    common = [label for label, _ in Counter(labels).most_common(MOST_LABELS)]
+    rest = [at for at, label in enumerate(labels) if label not in common]
+    drawn.scatter([x[at] for at in rest], [y[at] for at in rest], s=7, color=INK, alpha=0.25, linewidths=0)
+    legend = [("currentColor", "·", "other labels")] if rest else []
+    for place, label in enumerate(common):
+        chosen = [at for at, other in enumerate(labels) if other == label]
+        style = {"s": 14, "color": COLOURS[place], "marker": marker_of(place), "linewidths": 0, "alpha": 0.85}
+        drawn.scatter([x[at] for at in chosen], [y[at] for at in chosen], rasterized=True, **style)
+        legend.insert(place, (COLOURS[place], MARKERS[marker_of(place)], label))
+    return legend

@@ -1,0 +1,89 @@
+"""The report: one HTML file with everything in it, that opens without a network."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from textvae import __version__
+from textvae.comparison.curves import training_curves
+from textvae.comparison.latent_map import latent_map
+from textvae.comparison.plane import planes
+from textvae.comparison.plots import Picture, legend_of
+from textvae.comparison.portrait import PORTRAIT
+from textvae.comparison.table import COLUMNS, Column, Row, cells
+from textvae.comparison.units import unit_bars
+from textvae.run import Run
+
+NOTE = (
+    "IW-NLL, −ELBO, reconstruction and KL in nats a sentence; MI: mutual information in nats, of at most its cap, "
+    "over the whole set and in batches of 32; AU: active units; BLEU of reconstructions. Mean ± sample standard "
+    "deviation over seeds; the best on a corpus is bold."
+)
+
+
+def comparison_page(rows: Sequence[Row], columns: Sequence[Column], failures: Sequence[str]) -> str:
+    """Return the report of a comparison."""
+    records = [record for row in rows for record in row.records]
+    singles = [Row(f"{record['config']} seed {record['seed']}", record["corpus"], [record]) for record in records]
+    return render(
+        title="Comparison",
+        columns=columns,
+        rows=lines_of(rows, columns),
+        runs=lines_of(singles, columns) if len(singles) > len(rows) else [],
+        failures=failures,
+        legend=legend_of([row.name for row in rows]),
+        pictures=[*planes(rows), *training_curves(rows)],
+        models=[model_of(row.name, row.measured[0]) for row in rows if row.measured],
+    )
+
+
+def run_page(run: Run, record: Mapping[str, Any], note: str = "") -> str:
+    """Return the report of a single run; `note` says what its measures are of."""
+    name = run.folder.resolve().name
+    row = Row(name, run.settings.data.corpus or "sentences given from Python", [{"reason": None, **record}])
+    return render(
+        title=name,
+        columns=COLUMNS,
+        rows=lines_of([row], COLUMNS),
+        failures=[note] if note else [],
+        legend=[],
+        pictures=[*planes([row]), *training_curves([row])],
+        models=[model_of(name, row.records[0])],
+    )
+
+
+def lines_of(rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[str, Any]]:
+    """Return the name and the cells of each row."""
+    return list(zip([row.name for row in rows], cells(rows, columns), strict=True))
+
+
+def model_of(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of one model: its portrait, and the settings it was trained with."""
+    run = Run(Path(record["run"]))
+    portrait = run.read(PORTRAIT)
+    return {
+        "name": name if "seed" not in record else f"{name}, seed {record['seed']}",
+        "advice": [*record.get("findings", []), *record.get("advice", [])],
+        "pictures": pictures_of(portrait),
+        "settings": yaml.safe_dump(run.settings.model_dump(mode="json"), sort_keys=False),
+        **portrait,
+    }
+
+
+def pictures_of(portrait: Mapping[str, Any]) -> list[Picture]:
+    """Return the pictures of a latent: of a language model none, and no bars where there is only the whole KL."""
+    if "points" not in portrait:
+        return []
+    bars = [unit_bars(portrait)] if portrait["kl_by_dimension"] else []
+    return [latent_map(portrait), *bars]
+
+
+def render(**content: Any) -> str:
+    """Fill the page."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    return template.render({"runs": [], "note": NOTE, "version": __version__, **content})

@@ -1,0 +1,61 @@
+"""The portrait of a run: what a report shows of its model beside the measures.
+
+Everything is taken on the test split, under a fixed seed, and small enough to
+be kept as JSON in the run folder.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from textvae.bundle import Bundle
+from textvae.measures import gather
+from textvae.measures.aggregate import kl_by_dimension
+from textvae.run import Run
+from textvae.uses import Decoding, generate, interpolate, write
+
+PORTRAIT = "portrait.json"
+MOST_POINTS = 2000  # in the map
+SHOWN = 5  # reconstructions
+SAMPLES = 10
+
+
+def portrait(run: Run, bundle: Bundle) -> dict[str, Any]:
+    """Return what can be shown of a model; one without a latent has its samples only.
+
+    `points` has a row a sentence: its place on the plane of the two directions
+    in which the posterior means vary most; `labels`, where the corpus has some,
+    and `words` colour them.
+    """
+    settings = run.settings
+    bundle.model.eval()
+    shown: dict[str, Any] = {"samples": generate(bundle, SAMPLES, Decoding(seed=0))}
+    if not bundle.model.config.latent_dim:
+        return shown
+    split = run.split("test")
+    split = split.select(range(min(len(split), MOST_POINTS)))
+    evidence = gather(bundle, split)
+    texts = list(split[:SHOWN]["text"])
+    points, shares = principal_plane(evidence.mean)
+    labels = settings.data.label_columns[:1]
+    return {
+        **shown,
+        "kl_by_dimension": kl_by_dimension(evidence),
+        "points": points.tolist(),
+        "explained": shares,
+        "words": (evidence.words - 1).tolist(),
+        "label_column": labels[0] if labels else None,
+        "labels": list(split[labels[0]]) if labels else None,
+        "reconstructions": list(zip(texts, write(bundle, evidence.mean[:SHOWN], Decoding(), False), strict=True)),
+        "interpolation": interpolate(bundle, texts[0], texts[-1], 7, "linear", Decoding()),
+    }
+
+
+def principal_plane(means: Tensor) -> tuple[Tensor, list[float]]:
+    """Return (n, 2) places along the two directions of most variance, and the share of it that each explains."""
+    centred = (means - means.mean(0)).double()
+    _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
+    places = torch.nn.functional.pad(centred @ directions[:2].t(), (0, 2 - len(directions[:2])))
+    shares = spread.square() / spread.square().sum().clamp_min(1e-30)
+    return places.round(decimals=4), shares[:2].tolist()
