@@ -34,7 +34,7 @@ class Aggressive(Technique):
     def __init__(self, settings: AggressiveSettings, facts: Facts) -> None:
         super().__init__(settings, facts)
         self.holds_encoder = True
-        self.information = 0.0  # nats, at the last look
+        self.information: float | None = None  # nats, at the last look
 
     def before_step(self, train_encoder: EncoderSteps) -> None:
         """Train the encoder until it no longer gains."""
@@ -50,8 +50,9 @@ class Aggressive(Technique):
 
     def after_look(self, record: Mapping[str, Any]) -> None:
         """End for good once the information falls."""
-        self.holds_encoder = self.holds_encoder and record["mi_batch32"] >= self.information
-        self.information = float(record["mi_batch32"])
+        found = float(record["mi_batch32"])  # a collapsed one's is noise around 0: the first look alone tells nothing
+        self.holds_encoder = self.holds_encoder and (self.information is None or found >= self.information)
+        self.information = found
 
     def state_dict(self) -> dict[str, Any]:
         """Return whether it goes on, and the information of the last look."""
