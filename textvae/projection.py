@@ -16,6 +16,7 @@ from textvae.precision import compute_dtype
 
 FAINT = 1e-30  # a chance below is too near to what the number type can hold
 CHUNK_SCORES = 2**24  # rows times vocabulary, at once
+CACHED_SCORES = 2**22  # the same, where nothing is learned: few enough to stay near the processor
 
 
 class FusedNLL(torch.autograd.Function):
@@ -73,13 +74,33 @@ def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, sca
     if torch.is_grad_enabled():
         total, nll = FusedNLL.apply(states, weight, bias, targets, scale)  # type: ignore[no-untyped-call]
         return total, nll
+    nll = measured_nll(states, weight, bias, targets)
+    return nll.sum() * scale, nll
+
+
+def measured_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    """Return each row's NLL, (rows,), where nothing is learned from it.
+
+    Scores of reduced precision only make the normaliser: the target's own is
+    worked out in single precision, with `gap` to the other, and takes the
+    other's place in the sum: -log p - gap + log(1 + p (exp(gap) - 1)).
+    """
     dtype = compute_dtype(states)
     narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
-    for chunk in chunks(len(states), rows_at_once(len(weight))):
-        scores = torch.addmm(narrow_bias, states[chunk].to(dtype), narrow.t())
-        nll[chunk] = nn.functional.cross_entropy(scores.float(), targets[chunk], reduction="none")
-    return nll.sum() * scale, nll
+    room = torch.empty(
+        2, min(CACHED_SCORES // len(weight) + 1, len(states)), len(weight), dtype=dtype, device=nll.device
+    )
+    with torch.autocast(states.device.type, enabled=False):
+        exact = (states.float() * weight[targets]).sum(1) + bias[targets]
+    for chunk in chunks(len(states), room.shape[1]):
+        inputs = states[chunk].to(dtype)
+        hit = torch.arange(len(inputs), device=nll.device), targets[chunk]
+        scores = torch.addmm(narrow_bias, inputs, narrow.t(), out=room[0, : len(inputs)])
+        chance = torch.softmax(scores, -1, out=room[1, : len(inputs)])[hit]
+        gap = exact[chunk] - scores[hit].float()
+        nll[chunk] = nll_of(scores, chance, targets[chunk]) - gap + torch.log1p(chance.float() * torch.expm1(gap))
+    return nll
 
 
 def nll_of(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
