@@ -21,7 +21,7 @@ from textvae.errors import ConfigError
 from textvae.language_model import NoEncoder, NoPosterior
 from textvae.parts import checked, choose
 from textvae.posteriors import POSTERIORS, DiagonalGaussian
-from textvae.priors import PRIORS
+from textvae.priors import PRIORS, Prior
 from textvae.projection import token_nll
 
 IGNORED = -100  # the label of a place that is not predicted
@@ -39,6 +39,8 @@ class TextVAEOutput(ModelOutput):
         kl: (batch, latent), per dimension
         latent, mean, logvar: (batch, latent)
         logits: (batch, length, vocab), only without labels
+
+    `posterior` and `prior` are those the KL is between.
     """
 
     loss: Tensor | None = None
@@ -50,6 +52,8 @@ class TextVAEOutput(ModelOutput):
     mean: Tensor | None = None
     logvar: Tensor | None = None
     logits: Tensor | None = None
+    posterior: DiagonalGaussian | None = None
+    prior: Prior | None = None
     past_key_values: Cache | None = None
 
 
@@ -145,6 +149,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             posterior = self.encode(encoder_input_ids, encoder_attention_mask)
             posterior, latent = draw(self, posterior) if draw else (posterior, posterior.sample())
             output.kl, output.mean, output.logvar = self.prior.kl(posterior), posterior.mean, posterior.logvar
+            output.posterior, output.prior = posterior, self.prior
         if use_cache and past_key_values is None:
             past_key_values = self.decoder.new_cache()
         if attention_mask is None:  # `generate` leaves out one that is all ones

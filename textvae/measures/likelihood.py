@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from textvae.batching import Batch
 from textvae.bundle import Bundle
+from textvae.importance import log_importance
 from textvae.measures.evidence import Subject, batches
 
 BATCH_TOKENS = 1024  # of distinct sentences; each is then repeated
@@ -68,8 +69,5 @@ def log_weights(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
     for start in range(0, samples, at_once):
         repeats = min(at_once, samples - start)
         z = torch.stack([posterior.sample() for _ in range(repeats)])  # (repeats, batch, latent)
-        repeated = {name: batch[name].repeat(repeats, 1) for name in ("input_ids", "attention_mask", "labels")}
-        output = model(**repeated, latent=z.flatten(0, 1))
-        log_likelihood = -output.sentence_reconstruction.view(repeats, -1)
-        weights.append(log_likelihood + model.prior.log_prob(z) - posterior.log_prob(z))
+        weights.append(log_importance(model, posterior, batch, z))
     return torch.cat(weights).double()

@@ -4,3 +4,5 @@ from textvae.priors.base import Prior
 from textvae.priors.standard_normal import StandardNormal
 
 PRIORS: dict[str, type[Prior]] = {"standard_normal": StandardNormal}
+
+__all__ = ["PRIORS", "Prior", "StandardNormal"]

@@ -184,7 +184,8 @@ class VAETrainer(Trainer):
         numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
         self.objective.after_look(record)
         metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
-        metrics["eval_selection"] = -record["elbo"] if self.is_eligible(record["kl"]) else float("inf")
+        eligible = self.is_eligible(record["kl"])
+        metrics["eval_selection"] = self.objective.selection(record) if eligible else float("inf")
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
