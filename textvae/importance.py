@@ -13,4 +13,5 @@ def log_importance(model: TextVAEModel, posterior: DiagonalGaussian, batch: Batc
     repeated = {name: batch[name].repeat(repeats, 1) for name in ("input_ids", "attention_mask", "labels")}
     output = model(**repeated, latent=latent.flatten(0, 1))
     log_likelihood: Tensor = -output.sentence_reconstruction.view(repeats, -1)
-    return log_likelihood + model.prior.log_prob(latent) - posterior.log_prob(latent)
+    ratio: Tensor = model.prior.log_prob(latent) - posterior.log_prob(latent)
+    return log_likelihood + ratio

@@ -46,4 +46,5 @@ class Denoising(Technique):
         is_word = mask & (ids != self.facts.start_id) & (ids != self.facts.end_id)
         chance = torch.rand(ids.shape, device=ids.device).masked_fill(~is_word, -1.0)
         last_to_go = chance == chance.amax(1, keepdim=True)  # where all would go, one stays
-        return is_word & (chance < self.settings.rate) & ~last_to_go
+        goes: Tensor = chance < self.settings.rate
+        return is_word & goes & ~last_to_go

@@ -43,5 +43,5 @@ class LatentDropout(Technique):
         """Return z with some of it put to 0."""
         if self.settings.scope == "dimension":
             return nn.functional.dropout(latent, self.settings.rate)
-        is_kept = torch.rand(len(latent), 1, device=latent.device) >= self.settings.rate
-        return latent * is_kept
+        chance = torch.rand(len(latent), 1, device=latent.device)
+        return latent.masked_fill(chance < self.settings.rate, 0.0)
