@@ -11,7 +11,9 @@ def log_importance(model: TextVAEModel, posterior: DiagonalGaussian, batch: Batc
     """Return log p(x, z_k) - log q(z_k | x) in nats, (draws, batch), for z of (draws, batch, latent)."""
     repeats = len(latent)
     repeated = {name: batch[name].repeat(repeats, 1) for name in ("input_ids", "attention_mask", "labels")}
-    output = model(**repeated, latent=latent.flatten(0, 1))
-    log_likelihood: Tensor = -output.sentence_reconstruction.view(repeats, -1)
+    # not model(...): within a training step that is wrapped in an autocast which cannot be entered twice
+    output = TextVAEModel.forward(model, **repeated, latent=latent.flatten(0, 1))
+    assert output.sentence_reconstruction is not None
+    log_likelihood = -output.sentence_reconstruction.view(repeats, -1)
     ratio: Tensor = model.prior.log_prob(latent) - posterior.log_prob(latent)
     return log_likelihood + ratio

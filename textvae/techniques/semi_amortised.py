@@ -60,7 +60,9 @@ def elbo_slopes(mean: Tensor, logvar: Tensor, model: TextVAEModel, batch: Batch)
     with torch.enable_grad():
         mean, logvar = mean.requires_grad_(), logvar.requires_grad_()
         posterior = DiagonalGaussian(mean, logvar)
-        reconstruction = model(**read, latent=posterior.sample()).reconstruction
+        # not model(...): within a training step that is wrapped in an autocast which cannot be entered twice
+        reconstruction = TextVAEModel.forward(model, **read, latent=posterior.sample()).reconstruction
+        assert reconstruction is not None
         cost = reconstruction * len(mean) + model.prior.kl(posterior).sum()  # a sum over sentences
         slopes = torch.autograd.grad(cost, (mean, logvar))
     return slopes[0], slopes[1]
