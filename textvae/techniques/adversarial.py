@@ -31,7 +31,7 @@ class AdversarialSettings(TechniqueSettings):
     """How hard the encoder is pressed, and how large the discriminator is."""
 
     kind: Literal["adversarial"] = "adversarial"
-    weight: float = Field(10.0, ge=0, description="lambda, of the encoder's loss")
+    weight: float = Field(1.0, ge=0, description="lambda, of the encoder's loss")
     hidden: int = Field(512, gt=0, description="units of the discriminator")
     log_variance_penalty: float = Field(0.0, ge=0, description="of |log variance|, summed over dimensions; LAAE")
 
