@@ -4,7 +4,6 @@ A "sentence" is one token, the number of a row of a table of points x. The
 columns of W are orthogonal, so the true posterior is a diagonal Gaussian.
 """
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import torch
@@ -69,10 +68,14 @@ class LinearGaussian(nn.Module):
             q = self.encode(encoder_input_ids, encoder_attention_mask)
             latent = q.sample()
             output.kl, output.posterior = self.prior.kl(q, latent), q
-        x = self.points[labels[:, 0] - FIRST]
-        likelihood = Independent(Normal(latent @ self.weight.t(), NOISE), 1)
-        output.latent, output.sentence_reconstruction = latent, -likelihood.log_prob(x)
+        output.latent = latent
+        output.sentence_reconstruction = self.sentence_nll(input_ids, attention_mask, labels, latent)
         return output
+
+    def sentence_nll(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, latent: Tensor) -> Tensor:
+        """Return -log p(x | z), (batch,)."""
+        likelihood = Independent(Normal(latent @ self.weight.t(), NOISE), 1)
+        return -likelihood.log_prob(self.points[labels[:, 0] - FIRST])
 
 
 def subject(model: LinearGaussian, samples: int = 10, seed: int = 0) -> Subject:
@@ -82,8 +85,3 @@ def subject(model: LinearGaussian, samples: int = 10, seed: int = 0) -> Subject:
     counts = {"words": [1 + place % 3 for place in range(n)], "bytes": [5 + place % 4 for place in range(n)]}
     bundle, dataset = Bundle(model, SpecialTokens()), Dataset.from_dict({**columns, **counts})
     return Subject(bundle, dataset, gather(bundle, dataset, seed), samples, seed, progress=False)
-
-
-def thorough(of: Subject, samples: int) -> Subject:
-    """Return the same with more importance samples."""
-    return replace(of, samples=samples)

@@ -39,7 +39,7 @@ CASES += [("gaussian", prior) for prior in PRIORS if prior != "standard_normal" 
 def test_a_run_is_trained_measured_and_used(kind, prior, tmp_path):
     """A few steps with the default techniques that apply; where there is no density its figures are null, never NaN."""
     defaults = ObjectiveSettings().techniques
-    off = {name: "off" for name in DEFAULT_TECHNIQUES if objection(kind, prior, name, defaults[name])}
+    off = {name: "off" for name in DEFAULT_TECHNIQUES if objection(kind, prior, defaults[name])}
     few = {"steps": 3, "batch_tokens": 64, "warmup_steps": 1, "evaluations": 1, "trackers": [], "logging_steps": 1}
     parts = {"posterior": kind, "prior": prior}
     vae = train_tiny(tmp_path / "run", model=parts, objective={"techniques": off}, training=few)

@@ -9,11 +9,15 @@ from tests.linear_gaussian import LinearGaussian, subject
 from tests.tiny import SENTENCES, tiny_dataset
 from textvae.errors import ConfigError
 from textvae.measures import MEASURES, Subject, gather
+from textvae.measures.importance_sums import ImportanceSums
 from textvae.measures.likelihood import log_weights
 from textvae.tokenization import encode_batch
-from textvae.uses.score import stderr
 
 WHOLE = [text for text in SENTENCES if len(text.split()) <= 11]  # the others are longer than a tiny model
+
+
+def stderr(weights):
+    return ImportanceSums.of(weights).variance.sqrt()
 
 
 def test_the_surprisals_of_the_tokens_sum_to_the_reconstruction(vae):

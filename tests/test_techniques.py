@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tests.tiny import BOS, LATENT, PAD, UNKNOWN, VOCAB, built, draws, tiny_batch, tiny_ids
+from tests.tiny import BOS, EOS, LATENT, PAD, UNKNOWN, VOCAB, built, draws, tiny_batch, tiny_ids
 from textvae.modeling import TextVAEOutput
 from textvae.posteriors import DiagonalGaussian
 from textvae.priors import PRIORS
@@ -13,12 +13,13 @@ from textvae.recipe import resolved
 from textvae.settings import read_settings
 from textvae.techniques import TECHNIQUES, Facts, Progress
 
-FACTS = Facts(latent=LATENT, vocab=VOCAB, start_id=BOS, blank_id=UNKNOWN)
+FACTS = Facts(latent=LATENT, vocab=VOCAB, start_id=BOS, blank_id=UNKNOWN, end_id=EOS, pad_id=PAD)
 MIDDLE = Progress(step=50, fraction=0.5)
 
 
 def technique(name, **settings):
     """Return a technique with its defaults, those that depend on the corpus worked out."""
+    torch.manual_seed(0)  # for weights of its own
     base = read_settings(model={"latent_dim": LATENT}, objective={"techniques": {name: settings}})
     return TECHNIQUES[name](resolved(base, tokens_per_sentence=12.0).objective.techniques[name], FACTS)
 
@@ -70,16 +71,16 @@ def test_a_penalty_is_one_finite_number_with_a_finite_gradient(name, batch):
         mean = (scale * draws(batch, LATENT)).requires_grad_()
         logvar = (scale * draws(batch, LATENT, seed=1)).requires_grad_()
         q = DiagonalGaussian(mean, logvar)
-        z = q.sample()
-        output = TextVAEOutput(mean=mean, logvar=logvar, latent=z, posterior=q, kl=standard_normal().kl(q, z))
-        penalty = technique(name).penalty(output, tiny_batch(tiny_ids(range(3, 3 + batch))), MIDDLE)
+        prior, part, z = standard_normal(), technique(name), q.sample()
+        output = TextVAEOutput(mean=mean, logvar=logvar, latent=z, kl=prior.kl(q, z), posterior=q, prior=prior)
+        penalty = part.penalty(output, tiny_batch(tiny_ids(range(3, 3 + batch))), MIDDLE)
         penalty = torch.as_tensor(penalty)
         assert penalty.shape == ()
         assert penalty.isfinite()
         if penalty.requires_grad:
             penalty.backward()
-            assert mean.grad.isfinite().all()
-            assert logvar.grad.isfinite().all()
+            assert all(grad is None or grad.isfinite().all() for grad in (mean.grad, logvar.grad))
+            assert all(weight.grad.isfinite().all() for weight in part.module.parameters()) if part.module else True
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
@@ -113,11 +114,13 @@ def test_a_technique_trains_the_encoder_for_a_while_and_not_for_ever(name):
 
 @pytest.mark.parametrize("name", TECHNIQUES)
 def test_what_is_predicted_is_never_corrupted(name):
-    """Labels and masks are those of the batch."""
+    """Labels and masks are those of the batch; the encoder may only be shown a shorter sentence."""
     torch.manual_seed(0)
     corrupted = technique(name).corrupt(tiny_batch(), MIDDLE)
-    for key in ("labels", "attention_mask", "encoder_attention_mask"):
+    for key in ("labels", "attention_mask"):
         assert torch.equal(corrupted[key], tiny_batch()[key])
+    shown, lengths = (batch["encoder_attention_mask"].sum(1) for batch in (corrupted, tiny_batch()))
+    assert (shown <= lengths if name == "denoising" else shown == lengths).all()
 
 
 def test_word_dropout_hides_the_share_of_words_it_is_set_to():

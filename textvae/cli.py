@@ -116,6 +116,7 @@ def add_evaluate(command: argparse.ArgumentParser) -> None:
         "file", nargs="?", metavar="FILE", help="sentences to measure on (default: the run's test split)"
     )
     command.add_argument("--samples", type=int, default=500, help="importance samples a sentence (default: 500)")
+    command.add_argument("--adaptive", action="store_true", help="spread them: more where the weights are uneven")
     command.add_argument("--limit", type=int, metavar="N", help="measure on the first N sentences")
     command.add_argument(
         "--measures",

@@ -6,7 +6,6 @@ from typing import Any
 from textvae.errors import ConfigError
 from textvae.posteriors import POSTERIORS, DiagonalGaussian
 from textvae.priors import PRIORS
-from textvae.techniques import TECHNIQUES, Technique
 
 
 def check_techniques(posterior: str, prior: str, techniques: Mapping[str, Any]) -> None:
@@ -15,21 +14,22 @@ def check_techniques(posterior: str, prior: str, techniques: Mapping[str, Any]) 
     Raises:
         ConfigError: with each of them, the reason and the mend.
     """
-    unfit = {name: reason for name, entry in techniques.items() if (reason := objection(posterior, prior, name, entry))}
+    unfit = {name: reason for name, entry in techniques.items() if (reason := objection(posterior, prior, entry))}
     if unfit:
         reasons = "; ".join(f"{name} {reason}" for name, reason in unfit.items())
         mends = ", ".join(f"objective.techniques.{name}: off" for name in unfit)
         raise ConfigError(f"model.posterior = {posterior!r} with model.prior = {prior!r}: {reasons}. Set {mends}.")
 
 
-def objection(posterior: str, prior: str, name: str, settings: Any) -> str | None:
+def objection(posterior: str, prior: str, settings: Any) -> str | None:
     """Return why a technique cannot be used, if it cannot."""
     q = POSTERIORS[posterior].distribution
-    if TECHNIQUES[name].shape_kl is not Technique.shape_kl:
-        if not q.has_density:
-            return "shapes the KL, and there is none"
-        if q.has_fixed_kl:
-            return "shapes the KL, and it is a constant"
+    if "kl" in settings.needs and not q.has_density:
+        return "shapes the KL, and there is none"
+    if "kl" in settings.needs and q.has_fixed_kl:
+        return "shapes the KL, and it is a constant"
+    if settings.needs_density and not q.has_density:
+        return "asks for densities of z, and there are none"
     is_gaussian = issubclass(q, DiagonalGaussian)
     if settings.needs_logvar and not is_gaussian:
         return "asks for a mean and a log-variance, and there is none"

@@ -103,7 +103,7 @@ def evaluate(options: Namespace) -> None:
 
     limit = None if options.limit is None else positive(options.limit, "limit")
     samples, names = positive(options.samples, "samples"), options.measures.split(",")
-    given = {name: getattr(options, name) for name in ("prior_samples", "word_vectors")}
+    given = {name: getattr(options, name) for name in ("adaptive", "prior_samples", "word_vectors")}
     settings = checked(MeasureSettings, {name: value for name, value in given.items() if value is not None})
     chosen(names)  # refused before the model is loaded
     record = evaluate_run(run_of(options), load(options).bundle, options.file, samples, limit, names, settings)

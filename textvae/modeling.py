@@ -21,9 +21,10 @@ from textvae.errors import ConfigError
 from textvae.language_model import NoEncoder, NoPosterior
 from textvae.parts import checked, choose
 from textvae.posteriors import POSTERIORS, DiagonalGaussian, Distribution
-from textvae.priors import PRIORS
+from textvae.precision import is_bf16_fast
+from textvae.priors import PRIORS, Prior
 from textvae.priors.pairing import check_prior
-from textvae.projection import token_nll
+from textvae.projection import measured_nll, token_nll
 
 IGNORED = -100  # the label of a place that is not predicted
 
@@ -39,7 +40,7 @@ class TextVAEOutput(ModelOutput):
         token_reconstruction: (batch, length), each token's own (nor does it); 0 under padding
         kl: (batch, latent), per dimension, or (batch, 1); None where the posterior has no density
         latent, mean, logvar: (batch, latent); logvar is None where the posterior is no Gaussian
-        posterior: q(z | x), where z was drawn from it
+        posterior, prior: those the KL is between, where z was drawn
         logits: (batch, length, vocab), only without labels
     """
 
@@ -52,6 +53,7 @@ class TextVAEOutput(ModelOutput):
     mean: Tensor | None = None
     logvar: Tensor | None = None
     posterior: Distribution | None = None
+    prior: Prior | None = None
     logits: Tensor | None = None
     past_key_values: Cache | None = None
 
@@ -150,7 +152,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             posterior = self.encode(encoder_input_ids, encoder_attention_mask)
             posterior, latent = draw(self, posterior) if draw else (posterior, posterior.sample())
             output.kl = self.prior.kl(posterior, latent) if posterior.has_density else None
-            output.posterior, output.mean = posterior, posterior.mean
+            output.posterior, output.prior, output.mean = posterior, self.prior, posterior.mean
             output.logvar = posterior.logvar if isinstance(posterior, DiagonalGaussian) else None
         if use_cache and past_key_values is None:
             past_key_values = self.decoder.new_cache()
@@ -173,6 +175,19 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         weight, bias = self.decoder.output_weight, self.decoder.output_bias
         mean, nll = token_nll(states[real], weight, bias, labels[real], 1 / len(labels))
         return mean, torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll)
+
+    @torch.no_grad()
+    def sentence_nll(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, latent: Tensor) -> Tensor:
+        """Return -log p(x | z) of each sentence in nats, (batch,), as fast as it can be had.
+
+        Where the processor multiplies bf16, the normaliser of each token is made of such products; all else is in
+        single precision. No wrapper of the model is entered: it may be called within a pass.
+        """
+        states = self.decoder(input_ids, attention_mask, self.signals(latent))
+        real = labels != IGNORED
+        narrow = torch.bfloat16 if is_bf16_fast(states.device) else states.dtype
+        nll = measured_nll(states[real], self.decoder.output_weight, self.decoder.output_bias, labels[real], narrow)
+        return torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll).sum(1)
 
     def _prepare_cache_for_generation(self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any) -> None:
         """Let the decoder make its own cache; transformers knows only key-value ones."""

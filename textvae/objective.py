@@ -20,6 +20,8 @@ from textvae.modeling import TextVAEModel
 from textvae.parts import PartSettings, StrictSettings, checked, choose
 from textvae.posteriors import Distribution
 from textvae.techniques import TECHNIQUES, EncoderSteps, Facts, Progress, Technique
+from textvae.techniques.base import TechniqueSettings
+from textvae.techniques.combination import compatible
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
@@ -28,7 +30,8 @@ class ObjectiveSettings(StrictSettings):
     """What is maximised, and the techniques that shape it.
 
     `techniques` holds those beside the default ones, by name, each with its
-    settings; `off` takes a default one out. `objective: language_model` is short
+    settings; `off` takes a default one out, and so does one that it cannot work
+    with. `objective: language_model` is short
     for that kind: the decoder alone, without encoder and latent, trained to
     maximise log p(x). It is what a VAE must beat.
     """
@@ -54,7 +57,8 @@ class ObjectiveSettings(StrictSettings):
             return refuse_latent_techniques(given)
         entries = {**DEFAULT_TECHNIQUES, **given}
         wanted = {name: entries[name] for name in TECHNIQUES if entries.get(name, "off") not in ("off", False)}
-        return {name: technique_settings(name, entry) for name, entry in wanted.items()}
+        chosen = {name: technique_settings(name, entry) for name, entry in wanted.items()}
+        return dict(compatible(chosen, named=set(given)))
 
     @field_serializer("techniques")
     def write(self, techniques: dict[str, PartSettings]) -> dict[str, Any]:
@@ -79,9 +83,9 @@ def refuse_latent_techniques(given: Mapping[str, Any]) -> dict[str, PartSettings
     return {name: technique_settings(name, entry) for name, entry in kept.items()}
 
 
-def technique_settings(name: str, given: Any) -> PartSettings:
+def technique_settings(name: str, given: Any) -> TechniqueSettings:
     """Return one technique's checked settings; nothing given means its defaults."""
-    if isinstance(given, PartSettings):
+    if isinstance(given, TechniqueSettings):
         return given
     if not isinstance(given, Mapping | None | bool):
         raise ConfigError(f"objective.techniques.{name} = {given!r} does not fit: give its settings, or off.")
@@ -164,6 +168,13 @@ class Objective:
         """Show every technique the measures of the validation split."""
         for technique in self.techniques.values():
             technique.after_look(record)
+
+    def selection(self, record: Mapping[str, Any]) -> float:
+        """Return what the best model has least of: the negative ELBO, or where the KL is free the reconstruction."""
+        pays = all(technique.settings.pays_kl for technique in self.techniques.values())
+        if pays and record["elbo"] is not None:  # without a density there is none
+            return -float(record["elbo"])
+        return float(record["reconstruction"])
 
     @property
     def kl_target(self) -> float | None:

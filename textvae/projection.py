@@ -74,22 +74,21 @@ def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, sca
     if torch.is_grad_enabled():
         total, nll = FusedNLL.apply(states, weight, bias, targets, scale)  # type: ignore[no-untyped-call]
         return total, nll
-    nll = measured_nll(states, weight, bias, targets)
+    nll = measured_nll(states, weight, bias, targets, compute_dtype(states))
     return nll.sum() * scale, nll
 
 
-def measured_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """Return each row's NLL, (rows,), where nothing is learned from it.
+def measured_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return each row's NLL, (rows,), where nothing is learned from it; `dtype` is that of the scores.
 
     Scores of reduced precision only make the normaliser: the target's own is
     worked out in single precision, with `gap` to the other, and takes the
     other's place in the sum: -log p - gap + log(1 + p (exp(gap) - 1)).
     """
-    dtype = compute_dtype(states)
     narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
     room = torch.empty(
-        2, min(CACHED_SCORES // len(weight) + 1, len(states)), len(weight), dtype=dtype, device=nll.device
+        2, max(1, min(CACHED_SCORES // len(weight), len(states))), len(weight), dtype=dtype, device=nll.device
     )
     with torch.autocast(states.device.type, enabled=False):
         exact = (states.float() * weight[targets]).sum(1) + bias[targets]

@@ -105,7 +105,8 @@ class Trainee:
         self.batches = case.batches()
         tokenizer = case.bundle.tokenizer
         config = case.bundle.model.config
-        facts = Facts(config.latent_dim, config.vocab_size, tokenizer.bos_token_id, tokenizer.pad_token_id)
+        end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+        facts = Facts(config.latent_dim, config.vocab_size, tokenizer.bos_token_id, pad, end, pad)
         self.objective = Objective(resolved(read_settings(), 22.0).objective, facts)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, fused=True)
         self.autocast: Any = torch.autocast(case.device.type, torch.bfloat16, enabled=is_bf16_fast(case.device))

@@ -4,6 +4,11 @@ IW-NLL(K) = -[logsumexp_k(log p(x, z_k) - log q(z_k | x)) - log K] with K draws
 from q(z | x) (Burda et al. 2016, arXiv:1509.00519): an upper bound on the
 negative log-likelihood that tightens with K. The end of the sentence is
 counted, the start is not.
+
+Adaptively, sentences whose weights are uneven get more of the draws: after a
+first round of `ROUND` each, n_i in proportion to the weights' coefficient of
+variation (Neyman's allocation), as many as give the mean the Monte Carlo error
+it has with K draws each; the variations are estimated anew in every round.
 """
 
 import math
@@ -14,28 +19,50 @@ from tqdm import tqdm
 
 from textvae.batching import Batch
 from textvae.bundle import Bundle
+from textvae.importance import log_importance
 from textvae.measures.evidence import Subject, batches
+from textvae.measures.importance_sums import ImportanceSums
+from textvae.seeds import derived
 
 BATCH_TOKENS = 1024  # of distinct sentences; each is then repeated
 ROWS_TOKENS = 16_384  # that go through the decoder at once
-FIGURES = ("iw_nll", "iw_samples", "iw_nll_stderr", "ppl_token", "ppl_word", "bits_per_byte")
+ROUND = 50  # draws of a sentence, adaptively
+MOST = 10  # times K: the most draws a sentence gets
+FIGURES = (
+    "iw_nll",
+    "iw_samples",
+    "iw_nll_stderr",
+    "iw_mc_stderr",
+    "iw_bias",
+    "iw_ess",
+    "ppl_token",
+    "ppl_word",
+    "bits_per_byte",
+)
 
 
 def likelihood(subject: Subject) -> dict[str, float | None]:
     """Return `iw_nll` in nats per sentence, and the perplexities and bits per byte of it.
 
-    `ppl_token` is per predicted token; `ppl_word` is per white-space word, one
-    more for the end, so that models with different tokenizers compare. All are
-    None where the posterior has no density.
+    `iw_samples` is the mean number of draws, `iw_ess` that of effective ones.
+    `iw_nll_stderr` is over sentences, `iw_mc_stderr` of the draws alone, and
+    `iw_bias` about what `iw_nll` is too high by. `ppl_token` is per predicted
+    token; `ppl_word` is per white-space word, one more for the end, so that
+    models with different tokenizers compare. All are None where the posterior
+    has no density.
     """
     if not subject.evidence.posterior.has_density:
         return dict.fromkeys(FIGURES)
-    nll = sentence_nll(subject.bundle, subject)
-    total, evidence = float(nll.double().sum()), subject.evidence
+    sums = adaptive_sums(subject) if subject.settings.adaptive else sums_of(subject, subject.samples)
+    nll, n, evidence = sums.nll, len(sums.nll), subject.evidence
+    total, draws = float(nll.sum()), float(sums.draws.mean())
     return {
-        "iw_nll": total / len(nll),
-        "iw_samples": subject.samples,
-        "iw_nll_stderr": float(nll.std()) / math.sqrt(len(nll)) if len(nll) > 1 else 0.0,
+        "iw_nll": total / n,
+        "iw_samples": int(draws) if draws.is_integer() else draws,
+        "iw_nll_stderr": float(nll.std()) / math.sqrt(n) if n > 1 else 0.0,
+        "iw_mc_stderr": math.sqrt(float(sums.variance.sum())) / n,
+        "iw_bias": float(sums.variance.mean()) / 2,
+        "iw_ess": float(sums.effective.mean()),
         "ppl_token": safe_exp(total / int(evidence.tokens.sum())),
         "ppl_word": safe_exp(total / int(evidence.words.sum())),
         "bits_per_byte": total / math.log(2) / int(evidence.bytes.sum()),
@@ -47,15 +74,35 @@ def safe_exp(nats: float) -> float:
     return math.exp(nats) if nats < 700 else math.inf
 
 
-def sentence_nll(bundle: Bundle, subject: Subject) -> Tensor:
-    """Return each sentence's IW-NLL(K), (n,), in nats."""
-    nll = torch.zeros(len(subject.dataset))
-    bar = tqdm(total=len(nll), desc=f"IW-NLL, {subject.samples} samples", unit="sentence", disable=not subject.progress)
-    with bar:
-        for places, batch in batches(bundle, subject.dataset, subject.seed, subject.processes, BATCH_TOKENS):
-            nll[places] = batch_nll(bundle, batch, subject.samples).float().cpu()
+def adaptive_sums(subject: Subject) -> ImportanceSums:
+    """Return the sums over as many draws a sentence as its weights call for."""
+    sums, most = sums_of(subject, min(ROUND, subject.samples)), MOST * subject.samples
+    for number in range(1, most // ROUND):
+        lacking = (sums.draws < wanted_draws(sums, subject.samples).clamp(max=most)).nonzero().squeeze(1)
+        if not len(lacking):
+            break
+        sums.add(lacking, sums_of(subject, ROUND, lacking.tolist(), number))
+    return sums
+
+
+def wanted_draws(sums: ImportanceSums, samples: int) -> Tensor:
+    """Return the draws of each sentence, (n,), that give the error of `samples` each."""
+    variation = (sums.variance * sums.draws).sqrt()  # of a weight, relative to their mean
+    squares = variation.square().sum()
+    return variation * (samples * variation.sum() / squares) if squares > 0 else torch.zeros_like(variation)
+
+
+def sums_of(subject: Subject, samples: int, rows: list[int] | None = None, number: int = 0) -> ImportanceSums:
+    """Return the sums over some draws of every sentence, or of some `rows`, in a round of this number."""
+    dataset = subject.dataset if rows is None else subject.dataset.select(rows)
+    seed = derived(subject.seed, number) if number else subject.seed
+    sums, which = ImportanceSums.blank(len(dataset)), f", round {number + 1}" if subject.settings.adaptive else ""
+    title = f"IW-NLL, {samples} samples{which}"
+    with tqdm(total=len(dataset), desc=title, unit="sentence", disable=not subject.progress) as bar:
+        for places, batch in batches(subject.bundle, dataset, seed, subject.processes, BATCH_TOKENS):
+            sums.place(places, ImportanceSums.of(log_weights(subject.bundle, batch, samples)))
             bar.update(len(places))
-    return subject.processes.sum(nll)
+    return sums.shared(subject.processes)
 
 
 def batch_nll(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
@@ -67,13 +114,12 @@ def log_weights(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
     """Return log p(x, z_k) - log q(z_k | x), (samples, batch); a bounded number of draws is in memory at once."""
     model = bundle.model
     posterior = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+    if not model.config.latent_dim:  # a language model: every weight is p(x)
+        return log_importance(model, posterior, batch, posterior.sample().unsqueeze(0)).double().expand(samples, -1)
     at_once = max(1, ROWS_TOKENS // batch["input_ids"].numel())
     weights = []
     for start in range(0, samples, at_once):
         repeats = min(at_once, samples - start)
         z = torch.stack([posterior.sample() for _ in range(repeats)])  # (repeats, batch, latent)
-        repeated = {name: batch[name].repeat(repeats, 1) for name in ("input_ids", "attention_mask", "labels")}
-        output = model(**repeated, latent=z.flatten(0, 1))
-        log_likelihood = -output.sentence_reconstruction.view(repeats, -1)
-        weights.append(log_likelihood + model.prior.log_prob(z) - posterior.log_prob(z))
+        weights.append(log_importance(model, posterior, batch, z))
     return torch.cat(weights).double()

@@ -13,6 +13,7 @@ from textvae.parts import StrictSettings
 class MeasureSettings(StrictSettings):
     """Amounts, and what a user may put in place of the model's own features and vectors."""
 
+    adaptive: bool = Field(False, description="spread the importance samples by what each sentence's weights call for")
     prior_samples: int = Field(1000, ge=2, description="sentences written from the prior")
     greedy: bool = Field(False, description="write them greedily; by default tokens are drawn, temperature 1")
     self_bleu_samples: int = Field(200, ge=2, description="of them, each held against the others")

@@ -20,6 +20,11 @@ class AutoencoderStartSettings(TechniqueSettings):
     kind: Literal["autoencoder_start"] = "autoencoder_start"
     share: float = Field(0.25, gt=0, le=0.75, description="of the run; 0.25 of an open-ended one is 10 epochs")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """It leaves the KL unpaid for a while."""
+        return frozenset({"kl"})
+
 
 class AutoencoderStart(Technique):
     """Pays for no KL before the run proper."""

@@ -41,13 +41,16 @@ class Facts:
     Attributes:
         latent: size of z.
         vocab: tokens the decoder writes.
-        start_id, blank_id: the start token, and one that stands for a hidden word.
+        start_id, end_id, pad_id: the special tokens.
+        blank_id: one that stands for a hidden word.
     """
 
     latent: int
     vocab: int
     start_id: int
     blank_id: int
+    end_id: int
+    pad_id: int
 
 
 class TechniqueSettings(PartSettings):
@@ -59,9 +62,29 @@ class TechniqueSettings(PartSettings):
         return False
 
     @property
+    def needs_density(self) -> bool:
+        """Whether it asks for the density of z under the posterior."""
+        return False
+
+    @property
     def needs_kl_per_dimension(self) -> bool:
         """Whether it asks for the KL of each dimension, not only for their sum."""
         return False
+
+    @property
+    def owns(self) -> frozenset[str]:
+        """The parts of the objective it puts something else in the place of (see combination.py)."""
+        return frozenset()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The parts of the objective that must be the ELBO's own for it."""
+        return frozenset()
+
+    @property
+    def pays_kl(self) -> bool:
+        """Whether information in z costs anything; where not, the best model is not the one of the best ELBO."""
+        return True
 
     def resolved(self, kl_target: float, latent: int) -> Self:
         """Return them with every `auto` worked out for this KL target, in nats, and latent size."""

@@ -31,6 +31,11 @@ class FreeBitsSettings(TechniqueSettings):
         """Unless the floor is on their sum."""
         return self.scope == "dimension"
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """It shapes the KL."""
+        return frozenset({"kl"})
+
     def resolved(self, kl_target: float, latent: int) -> Self:
         """Work out an automatic floor: an even share of the target, or with scope `total` the target."""
         if self.floor != "auto":

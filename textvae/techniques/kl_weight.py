@@ -25,6 +25,11 @@ class KLWeightSettings(TechniqueSettings):
     warmup: float = Field(0.3, gt=0, le=1, description="share of the run, or of each cycle, in which it rises")
     cycles: int = Field(4, ge=1)
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """It shapes the KL."""
+        return frozenset({"kl"})
+
 
 def within_cycle(cycles: int, fraction: float) -> float:
     """Return the share of the current cycle that is over; a whole number of cycles is the last one's end."""

@@ -33,6 +33,11 @@ class TargetKLSettings(TechniqueSettings):
     least: float = Field(0.02, gt=0, description="smallest weight")
     most: float = Field(4.0, gt=0, description="largest weight")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """It shapes the KL."""
+        return frozenset({"kl"})
+
     def resolved(self, kl_target: float, latent: int) -> Self:
         """Take the corpus's target where none was given."""
         return self.model_copy(update={"nats": round(kl_target, 2)}) if self.nats == "auto" else self

@@ -68,7 +68,8 @@ def build_trainer(
         buckets = shared_buckets(column(splits["train"], "length"), training, processes)
     blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
     torch.manual_seed(training.seed)  # for techniques' own weights
-    facts = Facts(bundle.model.config.latent_dim, len(tokenizer), tokenizer.bos_token_id, blank)
+    special = tokenizer.bos_token_id, blank, tokenizer.eos_token_id, tokenizer.pad_token_id
+    facts = Facts(bundle.model.config.latent_dim, len(tokenizer), *special)
     objective = Objective(settings.objective, facts)
     bundle.model.auxiliary = objective.modules.to(device)
     plan = Plan(training, NEVER if buckets is None else -(-len(buckets) // training.accumulate), objective.prelude)

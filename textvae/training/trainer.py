@@ -180,14 +180,14 @@ class VAETrainer(Trainer):
         """Look at the validation split."""
         record = self.look()
         self.model.train()
-        worth = -record["reconstruction"] if record["elbo"] is None else record["elbo"]  # without a KL there is no ELBO
-        if not math.isfinite(worth):
+        if not math.isfinite(record["reconstruction"] + (record["kl"] or 0.0)):
             raise self.not_a_number()
         numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
         if self.plan.is_proper:
             self.objective.after_look(record)
         metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
-        metrics["eval_selection"] = -worth if self.is_eligible(record["kl"]) else float("inf")
+        eligible = self.is_eligible(record["kl"])
+        metrics["eval_selection"] = self.objective.selection(record) if eligible else float("inf")
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

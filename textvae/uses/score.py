@@ -5,7 +5,6 @@ under that sample, and the importance-weighted NLL (Burda et al. 2016,
 arXiv:1509.00519) with its own error. Dropout is off and no technique has a say.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from textvae.batching import Batch
 from textvae.bundle import Bundle
 from textvae.measures.evidence import batches
+from textvae.measures.importance_sums import ImportanceSums
 from textvae.measures.likelihood import BATCH_TOKENS, log_weights
 from textvae.parts import StrictSettings
 from textvae.processes import ALONE
@@ -76,16 +76,5 @@ def bounds_of(bundle: Bundle, batch: Batch, samples: int, kl: Tensor | None) -> 
     """Return what asks for a density, each (batch,); nothing where there is none."""
     if kl is None:
         return {}
-    weights = log_weights(bundle, batch, samples)
-    nll = math.log(samples) - weights.logsumexp(0)
-    return {"kl": kl.sum(1), "iw_nll": nll, "iw_nll_stderr": stderr(weights)}
-
-
-def stderr(weights: Tensor) -> Tensor:
-    """Return the standard error of each IW-NLL, (batch,), from its log-weights, (samples, batch).
-
-    By the delta method: that of the mean weight, over the mean weight. It sees
-    only the draws it has; with few draws of very unequal weight it is too small.
-    """
-    shares = weights.softmax(0) * len(weights)  # weights over their mean
-    return shares.std(0) / math.sqrt(len(weights))
+    sums = ImportanceSums.of(log_weights(bundle, batch, samples))
+    return {"kl": kl.sum(1), "iw_nll": sums.nll, "iw_nll_stderr": sums.variance.sqrt()}
