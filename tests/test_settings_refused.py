@@ -35,7 +35,10 @@ def test_a_misspelt_key_is_refused_with_the_nearest_known_one(override, words):
     [
         ("model.encoder=ltsm", "model.encoder.kind = 'ltsm' is unknown: did you mean 'lstm'? Choose from gru, lstm"),
         ("model.decoder.kind=transfomer", "model.decoder.kind = 'transfomer' is unknown: did you mean 'transformer'?"),
-        ("objective.techniques.fre_bits={}", "'fre_bits' is unknown: did you mean 'free_bits'? Choose from adversarial"),
+        (
+            "objective.techniques.fre_bits={}",
+            "'fre_bits' is unknown: did you mean 'free_bits'? Choose from",
+        ),
         ("tokenizer.kind=bpee", "tokenizer.kind = 'bpee' does not fit: Input should be 'bpe', 'word'"),
         ("data.normalize=NFX", "data.normalize = 'NFX' does not fit: Input should be 'NFC'"),
     ],

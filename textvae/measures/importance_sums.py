@@ -46,12 +46,6 @@ class ImportanceSums:
         for mine, theirs in zip(self.table, other.table, strict=True):
             mine[rows] = theirs
 
-    def add(self, rows: Tensor, other: Self) -> None:
-        """Count further draws of these rows."""
-        for mine, theirs in zip(self.table[:2], other.table[:2], strict=True):
-            mine[rows] = torch.logaddexp(mine[rows], theirs)
-        self.draws[rows] += other.draws
-
     def shared(self, processes: Processes) -> Self:
         """Return all processes' rows; those of the others are zeros here."""
         return type(self)(*processes.sum(torch.stack(self.table)))

@@ -5,10 +5,12 @@ from q(z | x) (Burda et al. 2016, arXiv:1509.00519): an upper bound on the
 negative log-likelihood that tightens with K. The end of the sentence is
 counted, the start is not.
 
-Adaptively, sentences whose weights are uneven get more of the draws: after a
-first round of `ROUND` each, n_i in proportion to the weights' coefficient of
-variation (Neyman's allocation), as many as give the mean the Monte Carlo error
-it has with K draws each; the variations are estimated anew in every round.
+Adaptively, sentences whose weights are uneven get more of the draws: in
+proportion to the weights' coefficient of variation (Neyman's allocation), as
+many as give the mean the Monte Carlo error it has with K draws each. Who needs
+many is told by a few draws that are then thrown away: a sentence that is
+stopped by the draws it is measured with stops too early when its heavy weights
+have not come yet.
 """
 
 import math
@@ -26,7 +28,8 @@ from textvae.seeds import derived
 
 BATCH_TOKENS = 1024  # of distinct sentences; each is then repeated
 ROWS_TOKENS = 16_384  # that go through the decoder at once
-ROUND = 50  # draws of a sentence, adaptively
+PILOT = 20  # draws that only tell how uneven a sentence's weights are
+STEP = 50  # adaptively, draws are given in multiples of it
 MOST = 10  # times K: the most draws a sentence gets
 FIGURES = (
     "iw_nll",
@@ -76,12 +79,12 @@ def safe_exp(nats: float) -> float:
 
 def adaptive_sums(subject: Subject) -> ImportanceSums:
     """Return the sums over as many draws a sentence as its weights call for."""
-    sums, most = sums_of(subject, min(ROUND, subject.samples)), MOST * subject.samples
-    for number in range(1, most // ROUND):
-        lacking = (sums.draws < wanted_draws(sums, subject.samples).clamp(max=most)).nonzero().squeeze(1)
-        if not len(lacking):
-            break
-        sums.add(lacking, sums_of(subject, ROUND, lacking.tolist(), number))
+    wanted = wanted_draws(sums_of(subject, PILOT, number=1), subject.samples).clamp(max=MOST * subject.samples)
+    steps = (wanted / STEP).ceil().clamp(min=1).long()
+    sums = ImportanceSums.blank(len(steps))
+    for count in steps.unique().tolist():
+        rows = (steps == count).nonzero().squeeze(1).tolist()
+        sums.place(rows, sums_of(subject, count * STEP, rows, 1 + count))
     return sums
 
 
@@ -93,12 +96,13 @@ def wanted_draws(sums: ImportanceSums, samples: int) -> Tensor:
 
 
 def sums_of(subject: Subject, samples: int, rows: list[int] | None = None, number: int = 0) -> ImportanceSums:
-    """Return the sums over some draws of every sentence, or of some `rows`, in a round of this number."""
+    """Return the sums over some draws of every sentence, or of some `rows`; another `number`, other draws."""
     dataset = subject.dataset if rows is None else subject.dataset.select(rows)
     seed = derived(subject.seed, number) if number else subject.seed
-    sums, which = ImportanceSums.blank(len(dataset)), f", round {number + 1}" if subject.settings.adaptive else ""
-    title = f"IW-NLL, {samples} samples{which}"
-    with tqdm(total=len(dataset), desc=title, unit="sentence", disable=not subject.progress) as bar:
+    sums = ImportanceSums.blank(len(dataset))
+    with tqdm(
+        total=len(dataset), desc=f"IW-NLL, {samples} samples", unit="sentence", disable=not subject.progress
+    ) as bar:
         for places, batch in batches(subject.bundle, dataset, seed, subject.processes, BATCH_TOKENS):
             sums.place(places, ImportanceSums.of(log_weights(subject.bundle, batch, samples)))
             bar.update(len(places))
