@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import textvae
-from tests.test_techniques import some_kl, technique
+from tests.test_techniques import FACTS, some_kl, technique
 from tests.test_training import assert_same_weights
 from tests.tiny import tiny_batch, tiny_model
 from tests.tiny_run import train_tiny
@@ -16,7 +16,7 @@ from textvae.errors import ConfigError
 from textvae.objective import Objective
 from textvae.recipe import resolved
 from textvae.settings import read_settings
-from textvae.techniques import Facts, Progress
+from textvae.techniques import Progress
 from textvae.training.optimizer import build_optimizer, sides
 from textvae.training.plan import Plan
 from textvae.training.restart import restart_decoder
@@ -124,7 +124,7 @@ def test_the_decoder_begins_anew_and_the_encoder_stays():
 def test_a_controller_does_not_wind_up_in_the_prelude():
     """The KL of an autoencoder is not shown to it."""
     settings = read_settings(model={"latent_dim": 4}, objective={"techniques": {"autoencoder_start": {}}})
-    objective = Objective(resolved(settings, 12.0).objective, Facts(4, 20, 1, 3))
+    objective = Objective(resolved(settings, 12.0).objective, FACTS)
     model, start = tiny_model(), objective.state_dict()
     terms = objective(model, tiny_batch(), Progress(3, 0.0, is_prelude=True))
     assert objective.state_dict() == start

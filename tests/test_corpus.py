@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tests.corpora import SENTENCES, TRICKY, prepared, texts, write, write_table
+from tests.tiny_run import train_tiny
 from textvae.corpus import HELD_OUT, DataSettings, prepare
+from textvae.run import Run
 from textvae.tokenization import TokenizerSettings, build_tokenizer
 
 
@@ -162,3 +164,12 @@ def test_length_is_a_number_of_the_row_not_of_the_batch(tmp_path):
     """The lengths a sampler sorts by are those of the ids."""
     _, splits = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY)))
     np.testing.assert_array_equal(splits["train"]["length"], [len(ids) for ids in splits["train"]["input_ids"]])
+
+
+def test_the_training_seed_does_not_change_what_is_held_out(tmp_path):
+    """Runs under several seeds are measured on the same sentences."""
+    tests = []
+    for seed in (1, 2):
+        train_tiny(tmp_path / str(seed), training={"seed": seed, "steps": 2})
+        tests.append(list(Run(tmp_path / str(seed)).split("test")["text"]))
+    assert tests[0] == tests[1]

@@ -17,7 +17,7 @@ def output_of(mean, logvar, latent=None):
     """Return what the penalties look at, for N(mean, exp(logvar))."""
     q, prior = DiagonalGaussian(mean, logvar), standard_normal()
     latent = q.sample() if latent is None else latent
-    return TextVAEOutput(mean=mean, logvar=logvar, latent=latent, kl=prior.kl(q), posterior=q, prior=prior)
+    return TextVAEOutput(mean=mean, logvar=logvar, latent=latent, kl=prior.kl(q, latent), posterior=q, prior=prior)
 
 
 @pytest.mark.parametrize("name", KERNELS)

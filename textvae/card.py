@@ -73,7 +73,7 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
     counts = run.counts["tokenized"]["train"]
     settings = run.settings
     originals = list(run.split(split)[:5]["text"])
-    pairs = zip(originals, vae.reconstruct(originals), strict=True)
+    pairs = zip(originals, vae.reconstruct(originals), strict=True) if vae.latent_dim else []
     text = TEMPLATE.format(
         corpus=settings.data.corpus or "sentences given from Python",
         amount="a stream of sentences" if run.is_streamed else f"{counts['sentences']:,} sentences",
@@ -86,7 +86,8 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
             f"| {title} | {shown(measures[name])} |" for name, title in ROWS.items() if name in measures
         ),
         samples="\n".join(f"- {sentence}" for sentence in vae.generate(10)),
-        reconstructions="\n".join(f"- {before}\n  → {after}" for before, after in pairs),
+        reconstructions="\n".join(f"- {before}\n  → {after}" for before, after in pairs)
+        or "A language model has none.",
         settings=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
     )
     beside = (folder or run.folder) / ".README.md"

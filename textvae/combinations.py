@@ -30,6 +30,8 @@ def objection(posterior: str, prior: str, settings: Any) -> str | None:
         return "shapes the KL, and it is a constant"
     if settings.needs_density and not q.has_density:
         return "asks for densities of z, and there are none"
+    if PRIORS[prior].is_learned and "kl" in settings.owns and not settings.needs_density:
+        return "puts something in the KL's place that tells a learned prior nothing"
     is_gaussian = issubclass(q, DiagonalGaussian)
     if settings.needs_logvar and not is_gaussian:
         return "asks for a mean and a log-variance, and there is none"

@@ -38,6 +38,7 @@ class DataSettings(CleaningSettings, StreamSettings):
     label_columns: list[str] = Field([], description="kept with the sentences")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given")
     held_out_most: int = Field(5_000, ge=1, description="but at most this many sentences each")
+    split_seed: int = Field(1, ge=0, description="that draws them: runs of other training seeds are measured alike")
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
     processes: int | None = Field(None, ge=1, description="that tokenise; by default the cores, if there is much")
     cache: str = Field("auto", description="where prepared corpora are kept: auto, off, or a folder")

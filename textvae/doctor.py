@@ -32,16 +32,18 @@ def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> Dia
     """
     if not measures["latent_dim"]:
         return Diagnosis("language model", ["it has no latent, as it was asked to"], [])
-    grave, slight = list(grave_findings(measures)), list(slight_findings(measures, kl_target))
+    grave, slight = list(grave_findings(measures, kl_target)), list(slight_findings(measures, kl_target))
     verdict = "collapsed" if grave else "weak" if slight else "healthy"
     return Diagnosis(
         verdict, [text for text, _ in grave + slight], list(dict.fromkeys(mend for _, mend in grave + slight))
     )
 
 
-def grave_findings(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def grave_findings(measures: Mapping[str, Any], kl_target: float | None) -> Iterator[tuple[str, str]]:
     """Yield what shows that the latent is ignored, each with its mend."""
     remedy = "Train with objective.techniques.target_kl (the default) and unit_floor (both default)."
+    if kl_target:
+        remedy = "Train longer: the KL has not come to its target yet."
     if measures.get("kl") is None:
         remedy = "Train longer: there is no KL that could have pushed the latent aside."
     if measures.get("kl") is not None and measures["kl"] < LEAST_KL:

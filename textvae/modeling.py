@@ -24,6 +24,7 @@ from textvae.posteriors import POSTERIORS, DiagonalGaussian, Distribution
 from textvae.precision import is_bf16_fast
 from textvae.priors import PRIORS, Prior
 from textvae.priors.pairing import check_prior
+from textvae.priors.standard_normal import StandardNormal
 from textvae.projection import measured_nll, token_nll
 
 IGNORED = -100  # the label of a place that is not predicted
@@ -80,7 +81,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             self.posterior = posterior(posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional)
         else:
             self.encoder, self.posterior = NoEncoder(), NoPosterior()
-        self.prior = prior(prior_settings, latent)
+        self.prior = prior(prior_settings, latent) if latent else StandardNormal(StandardNormal.Settings(), latent)
         self.prior.meet(self.posterior)
         self.decoder = decoder(decoder_settings, config.vocab_size, latent, heard)
         self.conditioning = nn.ModuleDict(
@@ -185,7 +186,8 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         """
         states = self.decoder(input_ids, attention_mask, self.signals(latent))
         real = labels != IGNORED
-        narrow = torch.bfloat16 if is_bf16_fast(states.device) else states.dtype
+        is_exact = not self.config.latent_dim  # a language model's
+        narrow = torch.bfloat16 if is_bf16_fast(states.device) and not is_exact else states.dtype
         nll = measured_nll(states[real], self.decoder.output_weight, self.decoder.output_bias, labels[real], narrow)
         return torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll).sum(1)
 

@@ -74,9 +74,10 @@ def refuse_latent_techniques(given: Mapping[str, Any]) -> dict[str, PartSettings
         ConfigError: one was named.
     """
     named = [name for name, entry in given.items() if entry not in ("off", False) and name != "word_dropout"]
-    if set(named) - set(DEFAULT_TECHNIQUES) or any(given[name] for name in named):
+    shaping = [name for name in named if name not in DEFAULT_TECHNIQUES or given[name]]
+    if shaping:
         raise ConfigError(
-            f"objective.techniques.{named[0]} shapes a latent, and a language model has none: leave it out, "
+            f"objective.techniques.{shaping[0]} shapes a latent, and a language model has none: leave it out, "
             "or leave objective.kind = language_model out."
         )
     kept = {name: entry for name, entry in given.items() if name == "word_dropout" and entry not in ("off", False)}

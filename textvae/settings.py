@@ -106,7 +106,7 @@ def read_settings(
     given = merged(base or {}, read_yaml(Path(file)) if file else {})
     for override in overrides:
         key, is_assignment, value = override.partition("=")
-        if not is_assignment or "." not in key:
+        if not is_assignment or ("." not in key and key != "objective"):
             raise ConfigError(f"{override!r} is no setting: write section.key=value, training.epochs=3 for instance.")
         given = merged(given, nested(key.split("."), parse(value, key)))
     return checked(Settings, merged(given, sections))
@@ -121,7 +121,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{file}: cannot be read: {reason}; wanted is a YAML file of settings.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(given or {}, dict):

@@ -8,7 +8,7 @@ import torch
 
 from textvae.bench.case import Case, briefly_trained
 from textvae.measures.evidence import batches
-from textvae.measures.likelihood import BATCH_TOKENS, batch_nll
+from textvae.measures.likelihood import BATCH_TOKENS, log_weights
 from textvae.processes import ALONE
 
 SAMPLES = 500  # as papers use
@@ -22,6 +22,6 @@ def likelihood(case: Case) -> dict[str, Any]:
     with torch.no_grad():
         while (seconds := time.perf_counter() - start) < case.seconds:
             places, batch = next(flow)
-            batch_nll(bundle, batch, SAMPLES)
+            log_weights(bundle, batch, SAMPLES)
             done += len(places)
     return {"sentence_samples_per_second": SAMPLES * done / seconds, "samples": SAMPLES, "sentences": done}

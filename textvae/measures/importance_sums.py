@@ -15,6 +15,8 @@ from torch import Tensor
 
 from textvae.processes import Processes
 
+ROUNDING = 1e-12  # a variance below it is that of equal weights
+
 
 @dataclass(frozen=True)
 class ImportanceSums:
@@ -68,4 +70,5 @@ class ImportanceSums:
     @property
     def variance(self) -> Tensor:
         """The Monte Carlo variance of each `nll`, (n,), in nats squared; of one draw it is not known, and 0."""
-        return ((self.draws / self.effective - 1) / (self.draws - 1).clamp(min=1)).clamp(min=0)
+        variance = ((self.draws / self.effective - 1) / (self.draws - 1).clamp(min=1)).clamp(min=0)
+        return torch.where(variance > ROUNDING, variance, 0.0)

@@ -109,11 +109,6 @@ def sums_of(subject: Subject, samples: int, rows: list[int] | None = None, numbe
     return sums.shared(subject.processes)
 
 
-def batch_nll(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
-    """Return the IW-NLL of a batch's sentences, (batch,)."""
-    return math.log(samples) - log_weights(bundle, batch, samples).logsumexp(0)
-
-
 def log_weights(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
     """Return log p(x, z_k) - log q(z_k | x), (samples, batch); a bounded number of draws is in memory at once."""
     model = bundle.model

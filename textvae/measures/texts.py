@@ -55,6 +55,8 @@ class Texts:
             DataError: fewer than two sentences.
         """
         of, n = self.subject, len(self.subject.evidence)
+        if not of.bundle.model.config.latent_dim:
+            raise DataError("a language model has no latent to interpolate in; leave these measures out.")
         if n < 2:
             raise DataError(f"there is {n} sentence to interpolate between; at least 2 are needed.")
         order = np.random.default_rng(of.seed).permutation(n)

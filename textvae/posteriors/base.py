@@ -30,7 +30,6 @@ class Posterior(nn.Module, ABC):
         distribution: the kind that comes out.
         least_latent: the smallest z it works with.
         width: size of what the states are pooled to.
-        looks_at_batch: whether a sentence's q(z | x) depends, in training, on the sentences beside it.
 
     Raises:
         ConfigError: the latent size is too small for this kind.
@@ -39,7 +38,6 @@ class Posterior(nn.Module, ABC):
     Settings: type[PosteriorSettings] = PosteriorSettings
     distribution: ClassVar[type[Distribution]]
     least_latent: ClassVar[int] = 1
-    looks_at_batch: ClassVar[bool] = False
 
     def __init__(self, settings: PosteriorSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
         super().__init__()

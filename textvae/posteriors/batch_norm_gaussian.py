@@ -35,7 +35,6 @@ class BatchNormGaussianPosterior(Posterior):
 
     Settings = BatchNormGaussianSettings
     distribution = DiagonalGaussian
-    looks_at_batch = True
 
     def __init__(self, settings: BatchNormGaussianSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)

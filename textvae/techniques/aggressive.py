@@ -25,6 +25,11 @@ class AggressiveSettings(TechniqueSettings):
     window: int = Field(15, ge=1, description="encoder steps over which their loss is averaged")
     most: int = Field(100, ge=1, description="encoder steps before a step")
 
+    @property
+    def needs_density(self) -> bool:
+        """The mutual information ends it."""
+        return True
+
 
 class Aggressive(Technique):
     """Lets the encoder catch up before each step, until the mutual information falls."""

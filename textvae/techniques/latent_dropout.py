@@ -31,6 +31,11 @@ class LatentDropoutSettings(TechniqueSettings):
         """A z with holes has no density, and does not spread as the prior."""
         return frozenset({"kl", "draw"})
 
+    @property
+    def needs_kl_per_dimension(self) -> bool:
+        """Its closed form: an estimate at z would be taken at the z with holes."""
+        return True
+
 
 class LatentDropout(Technique):
     """Drops dimensions of z, or all of it."""

@@ -80,7 +80,10 @@ class Plan:
         """The same for a run whose end is not known yet."""
         if self.cooldown is None:
             steps = self.step - (self.start or 0)
-            return min(HOLD_FRACTION, HOLD_FRACTION * steps / (OPEN_EPOCHS * self.steps_per_epoch))
+            return min(
+                HOLD_FRACTION,
+                HOLD_FRACTION * steps / (min(OPEN_EPOCHS, self.settings.most_epochs) * self.steps_per_epoch),
+            )
         first, last = self.cooldown
         return min(1.0, HOLD_FRACTION + (1 - HOLD_FRACTION) * (self.step - first) / (last - first))
 

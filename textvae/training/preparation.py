@@ -116,11 +116,11 @@ def prepare_corpus(
     Returns:
         the tokenizer and the counts.
     """
-    data, seed, folder = settings.data, settings.training.seed, run.folder / "corpus"
+    data, seed, folder = settings.data, settings.data.split_seed, run.folder / "corpus"
     if is_stream(data):
         check_stream(data, settings.training, is_named=given is None and data.corpus is not None)
         refuse_second_reading(settings)
-        return prepare_stream(data, seed, folder, build)
+        return prepare_stream(data, settings.training.seed, folder, build)
     if given or start:
         return prepare(data, seed, folder, build, given)
     advise_streaming(data)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from textvae.bundle import Bundle
-from textvae.errors import DataError
+from textvae.errors import ConfigError, DataError
 from textvae.posteriors import Distribution
 from textvae.tokenization import encode_batch
 from textvae.uses.decoding import by_length
@@ -58,7 +58,16 @@ def posteriors(
 
 @torch.inference_mode()
 def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Distribution:
-    """Return q(z | x) of each text on the CPU; at least one."""
+    """Return q(z | x) of each text on the CPU; at least one.
+
+    Raises:
+        ConfigError: the model is a language model.
+    """
+    if not bundle.model.config.latent_dim:
+        raise ConfigError(
+            "this run is a language model, which has no latent to encode, reconstruct or interpolate with; "
+            "train without objective=language_model."
+        )
     ids, whole = token_ids(bundle, block), None
     for places in by_length([len(row) for row in ids], batch_size):
         batch = bundle.batch([ids[place] for place in places])
