@@ -179,6 +179,6 @@ def test_what_is_wrong_is_refused_before_any_training(tmp_path, monkeypatch, cap
 def test_what_draws_is_wanted_before_anything_is_trained(tmp_path, monkeypatch, capsys):
     """The message names the command that installs it."""
     config = write_config(tmp_path / "a.yaml", write_corpus(tmp_path))
-    monkeypatch.setattr("textvae.comparison.plots.NEEDED", ("a_package_nobody_has",))
+    monkeypatch.setattr("textvae.comparison.compare.NEEDS", ("report", "reports", "a_package_nobody_has"))
     assert main(["compare", config, "--output", str(tmp_path / "out")]) == 2
     assert "pip install 'textvae[report]'" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from textvae import uses
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.errors import DataError, ShapeError
+from textvae.fitted import FOLDER as FITTED
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
@@ -120,11 +121,13 @@ class TextVAE:
         return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options))
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Save model and tokenizer as safetensors and JSON, with the run's card, settings and measures."""
+        """Save model and tokenizer as safetensors and JSON, with the run's records and what was fitted on it."""
         save_bundle(self.bundle, folder)
         for name in RECORDS:
             if self.folder is not None and (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, Path(folder) / name)
+        if self.folder is not None and (self.folder / FITTED).is_dir():
+            shutil.copytree(self.folder / FITTED, Path(folder) / FITTED, dirs_exist_ok=True)
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
         """Upload what `save_pretrained` saves to the Hugging Face hub; return its address."""

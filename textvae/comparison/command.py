@@ -8,10 +8,11 @@ from typing import Any
 
 from textvae.comparison.compare import compare, tell
 from textvae.comparison.page import run_page
-from textvae.comparison.plots import check_installed
+from textvae.comparison.plots import NEEDS
 from textvae.comparison.portrait import PORTRAIT, portrait
 from textvae.comparison.records import measures_of
 from textvae.errors import OutputError
+from textvae.extras import check_installed
 from textvae.run import Run
 from textvae.vae import TextVAE
 
@@ -54,7 +55,7 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
     """
     from textvae.evaluation import quick_look
 
-    check_installed()
+    check_installed(*NEEDS)
     file = Path(output) if output else run.folder / "report.html"
     if not file.parent.is_dir():
         raise OutputError(f"{file}: there is no folder {file.parent}; make it first.")

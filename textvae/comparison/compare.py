@@ -12,11 +12,12 @@ from textvae.bundle import choose_device
 from textvae.comparison.folder import opened, write
 from textvae.comparison.formats import FORMATS, runs_csv
 from textvae.comparison.matrix import matrix
-from textvae.comparison.plots import check_installed
+from textvae.comparison.plots import NEEDS
 from textvae.comparison.records import record_of
 from textvae.comparison.runner import orders, run_all
 from textvae.comparison.table import columns_with, rows_of
 from textvae.errors import ConfigError
+from textvae.extras import check_installed
 
 
 def compare(
@@ -54,7 +55,7 @@ def compare(
             raise ConfigError(f"{name} = {value}: wanted is a number from 1.")
     if "RANK" in os.environ:
         raise ConfigError("compare starts its own processes: call it alone, without torchrun or accelerate launch.")
-    check_installed()
+    check_installed(*NEEDS)
     choose_device(device)
     folder = Path(output)
     trials = matrix(configs, corpora, seeds, overrides, folder)

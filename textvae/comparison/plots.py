@@ -8,16 +8,13 @@ would cover it, or be too small on a phone.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from io import StringIO
 from typing import TYPE_CHECKING, Any
-
-from textvae.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NEEDED = ("matplotlib", "jinja2")
+NEEDS = ("report", "reports", "matplotlib", "jinja2")  # the extra, what wants it, its packages
 INK = "#123456"  # becomes the page's own
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito 2008, without yellow
 MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}  # and as the legend writes them
@@ -45,17 +42,6 @@ class Picture:
     title: str
     note: str = ""
     legend: Sequence[tuple[str, str, str]] = ()
-
-
-def check_installed() -> None:
-    """Refuse to begin what could not be drawn in the end.
-
-    Raises:
-        ConfigError: a package of the extra `report` is missing.
-    """
-    for name in NEEDED:
-        if find_spec(name) is None:
-            raise ConfigError(f"reports need {name}, which is not installed: pip install 'textvae[report]'")
 
 
 def colour_of(place: int) -> str:

@@ -1,0 +1,57 @@
+"""What is fitted on a model: kept whole, found again, and used with no other model."""
+
+import json
+
+import pytest
+import torch
+
+from tests.tiny import tiny_vae
+from textvae.errors import CheckpointError, OutputError
+from textvae.fitted import load_fitted, model_fingerprint, save_fitted
+from textvae.vae import TextVAE
+
+TENSORS = {"direction": torch.arange(4.0), "count": torch.tensor([3])}
+
+
+def test_what_was_fitted_comes_back_and_replaces_what_stood_there(tmp_path, lstm):
+    """Record and tensors, the second time those saved last."""
+    folder = tmp_path / "fitted" / "attribute" / "mood"
+    save_fitted(folder, lstm.bundle, "attribute", {"labels": ["old"]}, {})
+    save_fitted(folder, lstm.bundle, "attribute", {"labels": ["sad", "glad"]}, TENSORS)
+    record, tensors = load_fitted(folder, lstm.bundle, "attribute")
+    assert record["labels"] == ["sad", "glad"]
+    torch.testing.assert_close(tensors, TENSORS)
+    assert [path.name for path in folder.parent.iterdir()] == ["mood"]
+
+
+def test_the_fingerprint_is_the_weights(tmp_path, lstm):
+    """Saved and loaded it is the same; one changed number changes it."""
+    lstm.save_pretrained(tmp_path / "copy")
+    copy = TextVAE.from_pretrained(tmp_path / "copy", device="cpu")
+    assert model_fingerprint(copy.bundle) == model_fingerprint(lstm.bundle)
+    with torch.no_grad():
+        next(copy.model.parameters()).view(-1)[0] += 1e-3
+    assert model_fingerprint(copy.bundle) != model_fingerprint(lstm.bundle)
+
+
+def test_another_models_and_another_kind_and_damage_are_refused(tmp_path, lstm):
+    """Each with its reason."""
+    folder = save_fitted(tmp_path / "mood", lstm.bundle, "attribute", {}, TENSORS)
+    with pytest.raises(CheckpointError, match="another model's latents"):
+        load_fitted(folder, tiny_vae("gpt2").bundle, "attribute")
+    with pytest.raises(CheckpointError, match="holds `attribute`, wanted is `prior`"):
+        load_fitted(folder, lstm.bundle, "prior")
+    with pytest.raises(CheckpointError, match=r"no attribute was fitted there. There is: mood\."):
+        load_fitted(tmp_path / "tense", lstm.bundle, "attribute")
+    (folder / "tensors.safetensors").write_bytes(b"cut")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_fitted(folder, lstm.bundle, "attribute")
+
+
+def test_what_was_not_fitted_is_not_replaced(tmp_path, lstm):
+    """A folder of the user's own stays."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text(json.dumps("mine"))
+    with pytest.raises(OutputError, match="stands there"):
+        save_fitted(tmp_path / "mine", lstm.bundle, "attribute", {}, {})
+    assert (tmp_path / "mine" / "notes.txt").is_file()

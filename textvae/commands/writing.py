@@ -1,0 +1,100 @@
+"""The verbs that write text: `generate`, `reconstruct`, `complete`, `interpolate`, `decode`."""
+
+from argparse import Namespace
+
+from textvae.commands.basics import (
+    BLOCK,
+    Command,
+    Verbs,
+    add_decoding,
+    add_run,
+    add_shards,
+    decoding,
+    load,
+    or_in_shards,
+    positive,
+    run_of,
+    say,
+    shown_text,
+)
+
+SHOWN = 5  # reconstructions, where no file is named
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verbs."""
+    generate = verbs.add_parser("generate", help="write sentences from the prior")
+    add_run(generate)
+    generate.add_argument("-n", type=int, default=10, help="how many (default: 10)")
+    add_shards(generate)
+    reconstruct = verbs.add_parser("reconstruct", help="encode sentences and write them again")
+    add_run(reconstruct)
+    reconstruct.add_argument(
+        "file", nargs="?", metavar="FILE|-", help="sentences; - is standard input (default: 5 test sentences)"
+    )
+    complete = verbs.add_parser("complete", help="continue a prefix")
+    add_run(complete)
+    complete.add_argument("prefix", metavar="PREFIX")
+    complete.add_argument("-n", type=int, default=5, help="how many (default: 5)")
+    interpolate = verbs.add_parser("interpolate", help="walk from one sentence to another")
+    add_run(interpolate)
+    interpolate.add_argument("first", metavar="ONE")
+    interpolate.add_argument("second", metavar="OTHER")
+    interpolate.add_argument("--steps", type=int, default=7, help="sentences on the way, ends included (default: 7)")
+    interpolate.add_argument("--path", default="linear", help="linear (default) or spherical")
+    decode = verbs.add_parser("decode", help="write sentences from vectors")
+    add_run(decode)
+    decode.add_argument("vectors", metavar="z.npy|z.parquet")
+    for command in (generate, reconstruct, complete, interpolate, decode):
+        add_decoding(command)
+
+
+def generate(options: Namespace) -> None:
+    """Write sentences from the prior."""
+    count = positive(options.n, "n")
+    texts = load(options).generate(count, **decoding(options))
+    say(({"text": text} for text in texts), options.json, shown_text)
+
+
+def reconstruct(options: Namespace) -> None:
+    """Encode sentences and write them again; without a file, a few of the run's own test split."""
+    from textvae.given import read_texts
+
+    vae, run = load(options), run_of(options)
+    originals = list(read_texts(options.file, run) if options.file else run.split("test")[:SHOWN]["text"])
+    for start in range(0, len(originals), BLOCK):
+        block = originals[start : start + BLOCK]
+        pairs = zip(block, vae.reconstruct(block, **decoding(options)), strict=True)
+        records = ({"original": original, "text": text} for original, text in pairs)
+        say(records, options.json, lambda record: f"{record['original']}\n  → {record['text']}")
+
+
+def complete(options: Namespace) -> None:
+    """Continue a prefix."""
+    texts = load(options).complete(options.prefix, positive(options.n, "n"), **decoding(options))
+    say(({"text": text} for text in texts), options.json, shown_text)
+
+
+def interpolate(options: Namespace) -> None:
+    """Walk from one sentence to another."""
+    vae = load(options)
+    texts = vae.interpolate(options.first, options.second, options.steps, options.path, **decoding(options))
+    say(({"step": step, "text": text} for step, text in enumerate(texts)), options.json, shown_text)
+
+
+def decode(options: Namespace) -> None:
+    """Write a sentence from each vector."""
+    from textvae.vectors import read_vectors
+
+    vae = load(options)
+    texts = vae.decode(read_vectors(options.vectors), **decoding(options))
+    say(({"text": text} for text in texts), options.json, shown_text)
+
+
+COMMANDS: dict[str, Command] = {
+    "generate": or_in_shards(generate),
+    "reconstruct": reconstruct,
+    "complete": complete,
+    "interpolate": interpolate,
+    "decode": decode,
+}
