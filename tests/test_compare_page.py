@@ -8,6 +8,7 @@ import pytest
 
 from textvae.bundle import load_bundle
 from textvae.cli import main
+from textvae.comparison.latent_map import latent_maps
 from textvae.comparison.page import comparison_page
 from textvae.comparison.portrait import portrait, principal_plane
 from textvae.comparison.table import COLUMNS, rows_of
@@ -90,3 +91,13 @@ def test_the_principal_plane_keeps_what_lies_in_a_plane():
     torch.testing.assert_close(torch.cdist(places, places), torch.cdist(flat, flat).double(), atol=1e-3, rtol=0)
     assert sum(shares) == pytest.approx(1)
     assert principal_plane(flat[:, :1])[0].shape == (30, 2)
+
+
+def test_umaps_map_is_shown_where_there_is_one():
+    """Beside that of the principal components, with the same colours."""
+    points = [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]
+    shown = {"points": points, "explained": [0.5, 0.3], "labels": None, "words": [3, 5, 9]}
+    assert [picture.title for picture in latent_maps(shown)] == ["map of the latent"]
+    both = latent_maps({**shown, "umap": points})
+    assert [picture.title for picture in both] == ["map of the latent", "map of the latent's neighbourhoods"]
+    assert "UMAP 1" in both[1].svg

@@ -9,18 +9,29 @@ from textvae.comparison.plots import COLOURS, INK, MARKERS, STYLE, Picture, axes
 MOST_LABELS = len(COLOURS)
 
 
-def latent_map(portrait: Mapping[str, Any]) -> Picture:
-    """Draw the points of a portrait."""
+def latent_maps(portrait: Mapping[str, Any]) -> list[Picture]:
+    """Draw the points of a portrait: on the plane of its principal components, and UMAP's, where it was installed."""
     shares = [f"{100 * share:.0f} %" for share in portrait["explained"]] + ["0 %"]
-    drawn = axes(f"first principal component, {shares[0]}", f"second, {shares[1]}", 4.4, 3.4)
-    x, y = zip(*portrait["points"], strict=True)
+    principal = f"first principal component, {shares[0]}", f"second, {shares[1]}"
+    maps = [latent_map(portrait, portrait["points"], principal, "map of the latent")]
+    if portrait.get("umap"):
+        maps.append(latent_map(portrait, portrait["umap"], ("UMAP 1", "UMAP 2"), "map of the latent's neighbourhoods"))
+    return maps
+
+
+def latent_map(
+    portrait: Mapping[str, Any], points: Sequence[tuple[float, float]], names: tuple[str, str], title: str
+) -> Picture:
+    """Draw points on a plane whose axes have names."""
+    drawn = axes(*names, 4.4, 3.4)
+    x, y = zip(*points, strict=True)
     if portrait["labels"]:
         legend = coloured_by_label(drawn, x, y, portrait["labels"])
         note = f"test sentences, coloured by {portrait['label_column']}"
     else:
         coloured_by_length(drawn, x, y, portrait["words"])
         legend, note = [], "test sentences, coloured by length"
-    return Picture(svg(drawn, "map of the latent"), "map of the latent", note, legend)
+    return Picture(svg(drawn, title), title, note, legend)
 
 
 def coloured_by_length(drawn: Any, x: Sequence[float], y: Sequence[float], words: Sequence[int]) -> None:

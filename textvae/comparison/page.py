@@ -8,7 +8,7 @@ import yaml
 
 from textvae import __version__
 from textvae.comparison.curves import training_curves
-from textvae.comparison.latent_map import latent_map
+from textvae.comparison.latent_map import latent_maps
 from textvae.comparison.plane import planes
 from textvae.comparison.plots import Picture, legend_of
 from textvae.comparison.portrait import PORTRAIT
@@ -77,7 +77,7 @@ def pictures_of(portrait: Mapping[str, Any]) -> list[Picture]:
     if "points" not in portrait:
         return []
     bars = [unit_bars(portrait)] if portrait["kl_by_dimension"] else []
-    return [latent_map(portrait), *bars]
+    return [*latent_maps(portrait), *bars]
 
 
 def render(**content: Any) -> str:

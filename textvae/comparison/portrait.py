@@ -4,6 +4,7 @@ Everything is taken on the test split, under a fixed seed, and small enough to
 be kept as JSON in the run folder.
 """
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from textvae.uses import Decoding, generate, interpolate, write
 
 PORTRAIT = "portrait.json"
 MOST_POINTS = 2000  # in the map
+FEWEST_POINTS = 32  # that UMAP, with its 15 neighbours, can lay out
 SHOWN = 5  # reconstructions
 SAMPLES = 10
 
@@ -25,8 +27,8 @@ def portrait(run: Run, bundle: Bundle) -> dict[str, Any]:
     """Return what can be shown of a model; one without a latent has its samples only.
 
     `points` has a row a sentence: its place on the plane of the two directions
-    in which the posterior means vary most; `labels`, where the corpus has some,
-    and `words` colour them.
+    in which the posterior means vary most, `umap` its place on UMAP's, if that
+    is installed; `labels`, where the corpus has some, and `words` colour them.
     """
     settings = run.settings
     bundle.model.eval()
@@ -44,6 +46,7 @@ def portrait(run: Run, bundle: Bundle) -> dict[str, Any]:
         "kl_by_dimension": kl_by_dimension(evidence),
         "points": points.tolist(),
         "explained": shares,
+        "umap": umap_plane(evidence.mean),
         "words": (evidence.words - 1).tolist(),
         "label_column": labels[0] if labels else None,
         "labels": list(split[labels[0]]) if labels else None,
@@ -59,3 +62,13 @@ def principal_plane(means: Tensor) -> tuple[Tensor, list[float]]:
     places = torch.nn.functional.pad(centred @ directions[:2].t(), (0, 2 - len(directions[:2])))
     shares = spread.square() / spread.square().sum().clamp_min(1e-30)
     return places.round(decimals=4), shares[:2].tolist()
+
+
+def umap_plane(means: Tensor) -> list[list[float]] | None:
+    """Return (n, 2) places that keep neighbours together (McInnes et al. 2018, arXiv:1802.03426), by umap-learn."""
+    if find_spec("umap") is None or len(means) < FEWEST_POINTS:
+        return None
+    from umap import UMAP
+
+    places: list[list[float]] = UMAP(random_state=0, n_jobs=1).fit_transform(means.numpy()).round(4).tolist()
+    return places
