@@ -43,10 +43,11 @@ def run_page(run: Run, record: Mapping[str, Any], note: str = "") -> str:
     """Return the report of a single run; `note` says what its measures are of."""
     name = run.folder.resolve().name
     row = Row(name, run.settings.data.corpus or "sentences given from Python", [{"reason": None, **record}])
+    known = [column for column in COLUMNS if record.get(column.key) is not None]  # a language model has no KL, say
     return render(
         title=name,
-        columns=COLUMNS,
-        rows=lines_of([row], COLUMNS),
+        columns=known,
+        rows=lines_of([row], known),
         failures=[note] if note else [],
         legend=[],
         pictures=[*planes([row]), *training_curves([row])],

@@ -65,7 +65,7 @@ class EncoderTraining(TrainerCallback):
         trainer.accelerator.backward(terms.loss * share * trainer.processes.count)  # which averages over processes
         if trainer.args.max_grad_norm > 0:
             trainer._clip_grad_norm(model)
-        self.drop_gradients("decoder", "techniques")
+        self.drop_gradients("decoder", "prior", "techniques")
         trainer.optimizer.step()
         model.zero_grad()
         return torch.stack([terms.loss.detach() * sentences, batch["attention_mask"].sum()]).double()

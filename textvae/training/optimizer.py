@@ -10,22 +10,24 @@ from textvae.training.settings import TrainingSettings
 
 
 def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
-    """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); only matrices decay."""
+    """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); only matrices decay, and none of the prior's."""
     rate = settings.learning_rate
     rates = {"encoder": settings.encoder_learning_rate or rate}
     groups = [
         {"params": part, "lr": rates.get(name, rate), "weight_decay": decay}
         for name, side in sides(model).items()
-        for part, decay in decayed(side, settings.weight_decay)
+        for part, decay in decayed(side, 0.0 if name == "prior" else settings.weight_decay)
     ]
     return torch.optim.AdamW(groups, betas=settings.betas, fused=True)
 
 
 def sides(model: Any) -> dict[str, list[Tensor]]:
-    """Return the parameters on the encoder's side, on the decoder's, and the techniques' own."""
+    """Return the parameters on the encoder's side, on the decoder's, the prior's, and the techniques' own."""
     encoder, own = [*model.encoder.parameters(), *model.posterior.parameters()], [*model.auxiliary.parameters()]
-    known = {id(parameter) for parameter in (*encoder, *own)}
-    return {"encoder": encoder, "decoder": [p for p in model.parameters() if id(p) not in known], "techniques": own}
+    prior = [*model.prior.parameters()]
+    known = {id(parameter) for parameter in (*encoder, *prior, *own)}
+    decoder = [p for p in model.parameters() if id(p) not in known]
+    return {"encoder": encoder, "decoder": decoder, "prior": prior, "techniques": own}
 
 
 def decayed(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:
