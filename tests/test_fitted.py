@@ -7,7 +7,7 @@ import torch
 
 from tests.tiny import tiny_vae
 from textvae.errors import CheckpointError, OutputError
-from textvae.fitted import load_fitted, model_fingerprint, save_fitted
+from textvae.fitted import fitted_folder, fitted_record, load_fitted, model_fingerprint, save_fitted
 from textvae.vae import TextVAE
 
 TENSORS = {"direction": torch.arange(4.0), "count": torch.tensor([3])}
@@ -36,7 +36,8 @@ def test_the_fingerprint_is_the_weights(tmp_path, lstm):
 
 def test_another_models_and_another_kind_and_damage_are_refused(tmp_path, lstm):
     """Each with its reason."""
-    folder = save_fitted(tmp_path / "mood", lstm.bundle, "attribute", {}, TENSORS)
+    folder = tmp_path / "mood"
+    save_fitted(folder, lstm.bundle, "attribute", {}, TENSORS)
     with pytest.raises(CheckpointError, match="another model's latents"):
         load_fitted(folder, tiny_vae("gpt2").bundle, "attribute")
     with pytest.raises(CheckpointError, match="holds `attribute`, wanted is `prior`"):
@@ -55,3 +56,13 @@ def test_what_was_not_fitted_is_not_replaced(tmp_path, lstm):
     with pytest.raises(OutputError, match="stands there"):
         save_fitted(tmp_path / "mine", lstm.bundle, "attribute", {}, {})
     assert (tmp_path / "mine" / "notes.txt").is_file()
+
+
+def test_nothing_is_half_written(tmp_path, lstm):
+    """What fails leaves what stood there before, and nothing beside it."""
+    folder = tmp_path / "mood"
+    save_fitted(folder, lstm.bundle, "attribute", {"labels": ["old"]}, {})
+    with pytest.raises(ZeroDivisionError), fitted_folder(folder, lstm.bundle, "attribute", {"labels": ["new"]}):
+        raise ZeroDivisionError
+    assert fitted_record(folder, lstm.bundle, "attribute")["labels"] == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mood"]

@@ -1,13 +1,15 @@
 """What is fitted on a trained model and kept with it: directions, calibrations, priors, indices.
 
-A folder each, `RUN/fitted/KIND/NAME` unless told otherwise: `fitted.json` says
-what it is and which model it belongs to, `tensors.safetensors` holds its
-numbers. Nothing is pickled, and nothing is used with another model's latents.
+A folder each, `RUN/fitted/KIND/NAME`: `fitted.json` says what it is and which
+model it belongs to, `tensors.safetensors` holds its numbers. Nothing is pickled,
+and nothing is used with another model's latents.
 """
 
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from textvae.bundle import Bundle
-from textvae.errors import CheckpointError, OutputError
+from textvae.errors import CheckpointError, ConfigError, OutputError
 
 FOLDER = "fitted"  # in a run
 RECORD, TENSORS = "fitted.json", "tensors.safetensors"
@@ -34,30 +36,70 @@ def model_fingerprint(bundle: Bundle) -> str:
     return digest.hexdigest()
 
 
-def save_fitted(
-    folder: str | Path, bundle: Bundle, kind: str, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
-) -> Path:
-    """Save what was fitted, replacing what stood there; whole or not at all. Return the folder.
+def place_of(run: Path | None, kind: str, name: str) -> Path:
+    """Return where a run keeps what is fitted on it, by kind and name.
 
     Raises:
-        OutputError: something else stands there, or the folder cannot be written.
+        ConfigError: the model is in no folder yet, or the name is no folder's.
+    """
+    if run is None:
+        raise ConfigError("this model was not loaded from a folder: save_pretrained it to one, and load it from there.")
+    if not re.fullmatch(r"[\w.-]*\w", name):
+        raise ConfigError(f"name = {name!r}: wanted are letters, digits, - and _, for a folder is named so.")
+    return run / FOLDER / kind / name
+
+
+@contextmanager
+def fitted_folder(folder: str | Path, bundle: Bundle, kind: str, record: dict[str, Any]) -> Iterator[Path]:
+    """Yield a folder to fill; it takes its place, with the record as it then is, once all has gone well.
+
+    Raises:
+        OutputError: something else stands there, or it cannot be written.
     """
     path = Path(folder)
     if path.exists() and not (path / RECORD).is_file():
         raise OutputError(f"{path}: something that was not fitted on a model stands there; name another folder.")
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    whole = {"kind": kind, "model": model_fingerprint(bundle), **record}
-    (staging / RECORD).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, staging / TENSORS)
-    if path.exists():
-        shutil.rmtree(path)
-    staging.chmod(0o755)  # mkdtemp's is for its owner alone
-    return staging.rename(path)
+    try:
+        yield staging
+        whole = {"kind": kind, "model": model_fingerprint(bundle), **record}
+        (staging / RECORD).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        staging.chmod(0o755)  # mkdtemp's is for its owner alone
+        if path.exists():
+            shutil.rmtree(path)
+        staging.rename(path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def save_fitted(
+    folder: str | Path, bundle: Bundle, kind: str, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
+    """Save what was fitted, replacing what stood there; whole or not at all.
+
+    Raises:
+        OutputError: something else stands there, or it cannot be written.
+    """
+    with fitted_folder(folder, bundle, kind, dict(record)) as staging:
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, staging / TENSORS)
 
 
 def load_fitted(folder: str | Path, bundle: Bundle, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the record and the tensors of what was fitted.
+
+    Raises:
+        CheckpointError: it is missing, damaged, of another kind, or fitted on another model.
+    """
+    record = fitted_record(folder, bundle, kind)
+    try:
+        return record, load_file(Path(folder) / TENSORS)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: is damaged ({error}); fit it again.") from error
+
+
+def fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[str, Any]:
+    """Return the record of what was fitted.
 
     Raises:
         CheckpointError: it is missing, damaged, of another kind, or fitted on another model.
@@ -67,14 +109,13 @@ def load_fitted(folder: str | Path, bundle: Bundle, kind: str) -> tuple[dict[str
         raise CheckpointError(f"{path}: no {kind} was fitted there.{known_beside(path)}")
     try:
         record: dict[str, Any] = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        tensors: dict[str, Tensor] = load_file(path / TENSORS)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: is damaged ({error}); fit it again.") from error
     if record.get("kind") != kind:
         raise CheckpointError(f"{path}: holds `{record.get('kind')}`, wanted is `{kind}`.")
     if record.get("model") != model_fingerprint(bundle):
         raise CheckpointError(f"{path}: was fitted on another model's latents; fit it again on this one.")
-    return record, tensors
+    return record
 
 
 def known_beside(path: Path) -> str:

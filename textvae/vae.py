@@ -1,7 +1,7 @@
 """The facade: a trained text VAE with the verbs users want."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +16,7 @@ from textvae import uses
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.errors import DataError, ShapeError
 from textvae.fitted import FOLDER as FITTED
+from textvae.fitted import load_fitted, place_of, save_fitted
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
@@ -119,6 +120,38 @@ class TextVAE:
     def interpolate(self, first: str, second: str, steps: int = 7, path: str = "linear", **options: Any) -> list[str]:
         """Write the sentences on the way from `first` to `second`; greedy by default. `path`: linear or spherical."""
         return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options))
+
+    def index(self, texts: Iterable[str], name: str = "default", progress: bool = False, **options: Any) -> int:
+        """Index texts, as many as there are, for `neighbours`; return how many. `factory`: FAISS's name of an index."""
+        from textvae.uses import neighbours
+
+        return neighbours.index(self.bundle, texts, place_of(self.folder, "index", name), progress=progress, **options)
+
+    def neighbours(self, texts: str | Sequence[str], k: int = 5, name: str = "default") -> list[list[dict[str, Any]]]:
+        """Return the `k` nearest indexed sentences of each text, nearest first: `text` and cosine `similarity`."""
+        from textvae.uses.neighbours import Index
+
+        return Index(self.bundle, place_of(self.folder, "index", name)).neighbours(as_list(texts), k)
+
+    def fit_anomaly(
+        self, texts: Sequence[str], name: str = "default", progress: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """Calibrate `anomaly` on normal texts the model was not trained on. Options: `score`, `draws`, `seed`."""
+        from textvae.uses.anomaly import KIND, AnomalySettings, calibration
+
+        settings, place = checked(AnomalySettings, options, "anomaly"), place_of(self.folder, KIND, name)
+        normal = calibration(self.bundle, as_list(texts), settings, progress)
+        record = {**settings.model_dump(), "texts": len(normal)}
+        save_fitted(place, self.bundle, KIND, record, {"normal": normal})
+        return record
+
+    def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
+        """Return each text's `score`, higher the stranger, and `p_value`: the share of normal texts as strange."""
+        from textvae.uses.anomaly import KIND, AnomalySettings, anomaly
+
+        record, tensors = load_fitted(place_of(self.folder, KIND, name), self.bundle, KIND)
+        settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
+        return anomaly(self.bundle, as_list(texts), tensors["normal"], settings)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Save model and tokenizer as safetensors and JSON, with the run's records and what was fitted on it."""

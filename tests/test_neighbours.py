@@ -1,0 +1,79 @@
+"""Neighbours: found by direction, kept on disk, and asked by the model that made them."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.tiny import SENTENCES, tiny_vae
+from textvae.cli import main
+from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.vae import TextVAE
+
+
+@pytest.fixture
+def indexed(vae, tmp_path) -> TextVAE:
+    """A tiny VAE in a folder, with an index of its sentences."""
+    vae.save_pretrained(tmp_path)
+    loaded = TextVAE.from_pretrained(tmp_path, device="cpu")
+    assert loaded.index(iter(SENTENCES)) == len(SENTENCES)
+    return loaded
+
+
+def test_neighbours_are_those_of_highest_cosine(indexed):
+    """As a search through all of them finds, nearest first; each sentence is nearest to itself."""
+    means = indexed.encode(SENTENCES)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    order = np.argsort(-means @ means.T, axis=1)[:, :3]
+    found = indexed.neighbours(SENTENCES, k=3)
+    assert [[near["text"] for near in row] for row in found] == [[SENTENCES[at] for at in row] for row in order]
+    for text, row in zip(SENTENCES, found, strict=True):
+        assert row[0] == {"text": text, "similarity": pytest.approx(1, abs=1e-5)}
+
+
+def test_an_index_is_of_one_model(indexed, tmp_path):
+    """Another one's is refused, and so is one that is not there."""
+    stranger = TextVAE(tiny_vae(seed=1).model, indexed.tokenizer, indexed.folder)
+    with pytest.raises(CheckpointError, match="another model's latents"):
+        stranger.neighbours("a man", k=1)
+    with pytest.raises(CheckpointError, match=r"no index was fitted there. There is: default\."):
+        indexed.neighbours("a man", name="other")
+    (tmp_path / "fitted" / "index" / "default" / "vectors.faiss").write_bytes(b"cut")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        indexed.neighbours("a man", k=1)
+
+
+def test_what_cannot_be_answered_is_refused(lstm, tmp_path):
+    """No text, more neighbours than sentences, an index FAISS does not know, a model that is in no folder."""
+    lstm.save_pretrained(tmp_path)
+    vae = TextVAE.from_pretrained(tmp_path, device="cpu")
+    with pytest.raises(DataError, match="no text to index"):
+        vae.index([])
+    with pytest.raises(ConfigError, match="factory = 'Flatter': FAISS cannot build it"):
+        vae.index(SENTENCES, factory="Flatter")
+    assert not list((tmp_path / "fitted" / "index").iterdir())
+    vae.index(SENTENCES)
+    for k in (0, 7):
+        with pytest.raises(ConfigError, match=f"k = {k}: this index holds 6 sentences"):
+            vae.neighbours("a man", k=k)
+    assert vae.neighbours([]) == []
+    with pytest.raises(ConfigError, match="not loaded from a folder"):
+        lstm.index(SENTENCES)
+    with pytest.raises(ConfigError, match=r"name = '\.\./x'"):
+        vae.index(SENTENCES, name="../x")
+
+
+def test_the_commands_index_and_ask(tiny_run, tmp_path, capsys):
+    """One JSON object a neighbour; wrong input ends with code 2."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    run, file = str(tmp_path / "run"), tmp_path / "some.txt"
+    file.write_text("a man rides a wave.\nthe dog likes his hat.\n")
+    assert main(["index", run, str(file), "--json", "--device", "cpu"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"name": "default", "sentences": 2}
+    assert main(["neighbours", run, "a man rides a wave.", "-k", "2", "--json", "--device", "cpu"]) == 0
+    near = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert near[0]["text"] == near[0]["of"] == "a man rides a wave."
+    assert len(near) == 2
+    assert main(["neighbours", run, "a man", "-k", "3"]) == 2
+    assert "wanted is a number from 1" in capsys.readouterr().err

@@ -1,0 +1,124 @@
+"""Anomaly: whether a sentence is like those the model knows.
+
+A score of each sentence, higher the stranger, is held against the scores of
+normal ones that the model was not trained on. The conformal p-value (Vovk et al.
+2005; Laxhammar & Falkman 2010) is the share of the normal ones that are at least
+as strange: below `alpha` for a share `alpha` of normal sentences at most,
+whatever the model.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from textvae.batching import Batch
+from textvae.bundle import Bundle
+from textvae.errors import ConfigError, DataError
+from textvae.measures.evidence import batches
+from textvae.measures.importance_sums import ImportanceSums
+from textvae.measures.likelihood import BATCH_TOKENS, log_weights
+from textvae.parts import StrictSettings, choose
+from textvae.processes import ALONE
+from textvae.tokenization import encode_batch
+
+KIND = "anomaly"
+FEWEST = 19  # normal sentences: with fewer no p-value is as small as 0.05
+Numbers = NDArray[np.float64]
+Score = Callable[[Bundle, Batch, int], Tensor]
+
+
+class AnomalySettings(StrictSettings):
+    """How sentences are scored."""
+
+    score: str = "reconstruction"
+    draws: int = Field(4, ge=1, description="of z, a sentence")
+    seed: int = Field(0, ge=0)
+
+
+def reconstruction(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
+    """Return -log p(x | z) in nats, (batch,), averaged over draws of z: what the latent cannot tell of the sentence."""
+    costs = [bundle.model(**batch).sentence_reconstruction for _ in range(draws)]
+    return torch.stack(costs).mean(0)
+
+
+def elbo(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
+    """Return the negative ELBO in nats, (batch,)."""
+    output = bundle.model(**batch)
+    check_density(output.kl)
+    cost: Tensor = reconstruction(bundle, batch, draws) + output.kl.sum(1)
+    return cost
+
+
+def iw_nll(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
+    """Return the importance-weighted NLL in nats, (batch,)."""
+    check_density(bundle.model(**batch).kl)
+    return ImportanceSums.of(log_weights(bundle, batch, draws)).nll
+
+
+def check_density(kl: Tensor | None) -> None:
+    """Refuse a posterior that has no density, and so neither bound.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if kl is None:
+        raise ConfigError("an autoencoder without noise gives no likelihood; take score = 'reconstruction'.")
+
+
+SCORES: dict[str, Score] = {"reconstruction": reconstruction, "elbo": elbo, "iw_nll": iw_nll}
+
+
+def strangeness(bundle: Bundle, texts: Sequence[str], settings: AnomalySettings, progress: bool = False) -> Numbers:
+    """Return each text's score in nats a token, the end counted, (n,); longer texts than the model holds are cut.
+
+    Raises:
+        ConfigError: the score is unknown, or not defined for this model.
+    """
+    score = choose(SCORES, settings.score, "score")
+    ids = [row[: bundle.longest - 1] for row in encode_batch(bundle.tokenizer, texts)]
+    lengths = np.array([len(row) for row in ids])
+    dataset = Dataset.from_dict({"input_ids": ids, "length": lengths})
+    nats, bar = np.zeros(len(texts)), "scoring" if progress else None
+    with torch.inference_mode():
+        for places, batch in batches(bundle, dataset, settings.seed, ALONE, BATCH_TOKENS, bar):
+            nats[places] = score(bundle, batch, settings.draws).double().cpu()
+    scores: Numbers = nats / (lengths + 1)
+    return scores
+
+
+def calibration(bundle: Bundle, texts: Sequence[str], settings: AnomalySettings, progress: bool = False) -> Tensor:
+    """Return the scores of normal texts, (n,), in rising order.
+
+    Raises:
+        DataError: there are too few of them.
+    """
+    if len(texts) < FEWEST:
+        raise DataError(
+            f"{len(texts)} normal sentences: wanted are {FEWEST} or more, and hundreds for small p-values; "
+            "with n the smallest is 1 / (n + 1)."
+        )
+    return torch.from_numpy(np.sort(strangeness(bundle, texts, settings, progress)))
+
+
+def p_values(normal: Numbers, scores: Numbers) -> Numbers:
+    """Return (1 + how many of `normal`, in rising order, are as high or higher) / (1 + how many there are), (n,)."""
+    as_strange = len(normal) - np.searchsorted(normal, scores, side="left")
+    p: Numbers = (1 + as_strange) / (1 + len(normal))
+    return p
+
+
+def anomaly(
+    bundle: Bundle, texts: Sequence[str], normal: Tensor, settings: AnomalySettings, progress: bool = False
+) -> list[dict[str, Any]]:
+    """Return `score`, in nats a token, and conformal `p_value` of each text."""
+    if not texts:
+        return []
+    scores = strangeness(bundle, texts, settings, progress)
+    pairs = zip(scores.tolist(), p_values(normal.numpy(), scores).tolist(), strict=True)
+    return [{"score": score, "p_value": p} for score, p in pairs]

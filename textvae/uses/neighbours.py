@@ -1,0 +1,110 @@
+"""Neighbours: the sentences of a corpus whose latents are nearest to a text's.
+
+An index is a folder: the sentences with their posterior means in an Arrow file,
+mapped and not loaded, and FAISS's index over them (Johnson et al. 2017,
+arXiv:1702.08734), both by way of `datasets`. It belongs to the model that made it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset, disable_progress_bars
+
+from textvae.arrow import write_batches
+from textvae.bundle import Bundle
+from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.extras import check_installed
+from textvae.fitted import fitted_folder, fitted_record
+from textvae.uses.encode import encode, posteriors
+
+KIND = "index"
+ROWS, FAISS = "rows.arrow", "vectors.faiss"
+METRIC = 0  # faiss.METRIC_INNER_PRODUCT: of unit vectors, the cosine
+EXACT = "Flat"  # every vector is compared; for the others see FAISS's index factory
+
+
+def index(
+    bundle: Bundle, texts: Iterable[str], folder: str | Path, factory: str = EXACT, progress: bool = False
+) -> int:
+    """Index texts as they come, by the direction of their posterior means; return how many there are.
+
+    Args:
+        factory: the kind of index in FAISS's own words: exact, or `HNSW32` for many millions.
+
+    Raises:
+        ConfigError: FAISS is not installed, or does not know the factory.
+        DataError: there is no text.
+        OutputError: something else stands in the folder's place.
+    """
+    check_installed("uses", "indices", "faiss")
+    record: dict[str, Any] = {"factory": factory, "latent_dim": int(bundle.model.config.latent_dim)}
+    with fitted_folder(folder, bundle, KIND, record) as staging:
+        write_batches(rows(bundle, texts, progress), staging / ROWS, schema(record["latent_dim"]))
+        dataset = Dataset.from_file(str(staging / ROWS))
+        if not len(dataset):
+            raise DataError("there is no text to index; give at least one.")
+        disable_progress_bars()  # there is one of ours already
+        dataset = dataset.with_format("numpy")
+        try:
+            dataset.add_faiss_index("vector", string_factory=factory, metric_type=METRIC)
+        except RuntimeError as error:
+            raise ConfigError(f"factory = {factory!r}: FAISS cannot build it: {str(error).splitlines()[0]}") from None
+        dataset.save_faiss_index("vector", str(staging / FAISS))
+        record["sentences"] = len(dataset)
+    return int(record["sentences"])
+
+
+def schema(latent: int) -> pa.Schema:
+    """Return the columns of an index: a text and its unit vector."""
+    return pa.schema({"text": pa.string(), "vector": pa.list_(pa.float32(), latent)})
+
+
+def rows(bundle: Bundle, texts: Iterable[str], progress: bool) -> Iterator[pa.RecordBatch]:
+    """Yield blocks of texts with their unit vectors."""
+    latent = int(bundle.model.config.latent_dim)
+    for block, q in posteriors(bundle, texts, progress=progress):
+        flat = pa.array(unit(q.mean.numpy()).reshape(-1))
+        yield pa.record_batch([pa.array(block), pa.FixedSizeListArray.from_arrays(flat, latent)], schema(latent))
+
+
+def unit(vectors: Any) -> Any:
+    """Return vectors, (n, latent), of length one: neighbours are those of like direction."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
+
+
+class Index:
+    """An index that stands on disk, ready to be asked.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or was built by another model.
+    """
+
+    def __init__(self, bundle: Bundle, folder: str | Path) -> None:
+        check_installed("uses", "indices", "faiss")
+        self.bundle, path = bundle, Path(folder)
+        self.count = int(fitted_record(path, bundle, KIND)["sentences"])
+        try:
+            self.dataset = Dataset.from_file(str(path / ROWS)).with_format("numpy")
+            self.dataset.load_faiss_index("vector", str(path / FAISS))
+        except (OSError, RuntimeError, pa.ArrowInvalid) as error:
+            raise CheckpointError(f"{path}: is damaged ({str(error).splitlines()[0]}); build it again.") from error
+
+    def neighbours(self, texts: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:
+        """Return the `k` nearest sentences of each text, nearest first, each with its cosine `similarity`.
+
+        Raises:
+            ConfigError: `k` is not from 1 to the number of sentences.
+        """
+        if not 1 <= k <= self.count:
+            raise ConfigError(f"k = {k}: this index holds {self.count} sentences; wanted is a number from 1 to that.")
+        if not texts:
+            return []
+        asked = unit(encode(self.bundle, texts))
+        scores, found = self.dataset.get_nearest_examples_batch("vector", asked, k=k)
+        return [
+            [{"text": str(text), "similarity": float(score)} for text, score in zip(near["text"], close, strict=True)]
+            for near, close in zip(found, scores, strict=True)
+        ]
