@@ -117,6 +117,16 @@ class TextVAE:
         """Write `n` sentences that begin with `prefix`; tokens are sampled by default."""
         return uses.complete(self.bundle, prefix, n, uses.decoding(**options))
 
+    def infill(self, text: str, n: int = 5, **options: Any) -> list[dict[str, Any]]:
+        """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first.
+
+        Each has its `text`, its `fills` and its `score`, log p(x) in nats. Options: `method, most_tokens,
+        candidates, temperature, beams, seed`, see `textvae.uses.infill.InfillSettings`.
+        """
+        from textvae.uses.infill import InfillSettings, infill
+
+        return infill(self.bundle, text, checked(InfillSettings, {"n": n, **options}, "infill"))
+
     def interpolate(self, first: str, second: str, steps: int = 7, path: str = "linear", **options: Any) -> list[str]:
         """Write the sentences on the way from `first` to `second`; greedy by default. `path`: linear or spherical."""
         return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options))

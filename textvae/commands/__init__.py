@@ -3,19 +3,21 @@
 Nothing heavy is imported before a command runs.
 """
 
-from textvae.commands import anomalies, comparing, indexing, judging, machine, reading, training, writing
+from textvae.commands import anomalies, comparing, indexing, infilling, judging, machine, reading, training, writing
 from textvae.commands.basics import Command
 
+# in the order that --help lists
 GROUPS = (
     training,
     judging,
     writing,
+    infilling,
     reading,
     anomalies,
     indexing,
     machine,
     comparing,
-)  # in the order that --help lists
+)
 COMMANDS: dict[str, Command] = {verb: command for group in GROUPS for verb, command in group.COMMANDS.items()}
 
 __all__ = ["COMMANDS", "GROUPS"]

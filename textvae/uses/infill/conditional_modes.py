@@ -1,0 +1,27 @@
+"""Iterated conditional modes (Bowman et al. 2016, arXiv:1511.06349, section 4).
+
+In turn: the likeliest words under the latent, by beam search, and the latent's
+mean given the whole sentence. The first latent is that of the visible words.
+"""
+
+from collections.abc import Sequence
+
+from textvae.bundle import Bundle
+from textvae.uses.encode import block_posterior
+from textvae.uses.infill.keeping import Row, fills_of, write_into
+from textvae.uses.infill.template import Template
+
+STEPS = 3
+
+
+def conditional_modes(
+    bundle: Bundle, template: Template, rows: Sequence[Row], beams: int, seed: int
+) -> list[list[str]]:
+    """Return the fills of each row after the last step, those of the best beam."""
+    texts = [" ".join(" ".join(template.texts).split())] * len(rows)
+    for _ in range(STEPS):
+        z = block_posterior(bundle, texts, len(texts)).mean
+        ids = write_into(bundle, z, rows, seed, num_beams=beams)
+        fills = [fills_of(bundle, row, found) for row, found in zip(rows, ids, strict=True)]
+        texts = [template.filled(each) for each in fills]
+    return fills
