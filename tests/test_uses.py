@@ -120,7 +120,9 @@ def test_a_latent_for_a_prefix_makes_it_likelier_than_the_prior_does(lstm):
             rows = inputs.expand(len(z), -1), None, labels.expand(len(z), -1)
             return lstm.model(*rows, latent=z).sentence_reconstruction.mean().item()
 
-    assert cost(proposals(lstm.bundle, ["a man rides"], 200, seed=1)) < cost(prior_draws(lstm.bundle, 200, seed=2)) - 0.1
+    assert (
+        cost(proposals(lstm.bundle, ["a man rides"], 200, seed=1)) < cost(prior_draws(lstm.bundle, 200, seed=2)) - 0.1
+    )
 
 
 def test_a_prefix_with_no_room_behind_it_is_refused(lstm):

@@ -163,6 +163,15 @@ class TextVAE:
         settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
         return anomaly(self.bundle, as_list(texts), tensors["normal"], settings)
 
+    def uncertainty(
+        self, texts: str | Sequence[str], draws: int = 8, seed: int = 0, progress: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return each text's `spread` of q(z | x), `disagreement` among decodes, `reconstruction` and its `error`."""
+        from textvae.uses.uncertainty import UncertaintySettings, uncertainty
+
+        settings = checked(UncertaintySettings, {"draws": draws, "seed": seed}, "uncertainty")
+        return uncertainty(self.bundle, as_list(texts), settings, progress)
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Save model and tokenizer as safetensors and JSON, with the run's records and what was fitted on it."""
         save_bundle(self.bundle, folder)

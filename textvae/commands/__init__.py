@@ -3,7 +3,18 @@
 Nothing heavy is imported before a command runs.
 """
 
-from textvae.commands import anomalies, comparing, indexing, infilling, judging, machine, reading, training, writing
+from textvae.commands import (
+    anomalies,
+    comparing,
+    doubting,
+    indexing,
+    infilling,
+    judging,
+    machine,
+    reading,
+    training,
+    writing,
+)
 from textvae.commands.basics import Command
 
 # in the order that --help lists
@@ -14,6 +25,7 @@ GROUPS = (
     infilling,
     reading,
     anomalies,
+    doubting,
     indexing,
     machine,
     comparing,
