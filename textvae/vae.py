@@ -119,9 +119,24 @@ class TextVAE:
         """Write `n` sentences that begin with `prefix`; tokens are sampled by default."""
         return uses.complete(self.bundle, prefix, n, uses.decoding(**options))
 
-    def interpolate(self, first: str, second: str, steps: int = 7, path: str = "linear", **options: Any) -> list[str]:
-        """Write the sentences on the way from `first` to `second`; greedy by default. `path`: linear or spherical."""
-        return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options))
+    def interpolate(
+        self,
+        first: str,
+        second: str,
+        steps: int = 7,
+        path: str = "linear",
+        reference: Sequence[str] | None = None,
+        **options: Any,
+    ) -> list[str]:
+        """Write the sentences on the way from `first` to `second`; greedy by default.
+
+        `path`: linear, spherical, or density: near the `reference` sentences (default: the run's validation split).
+        """
+        from textvae.uses.reference import reference_texts
+
+        if path == "density" and reference is None:
+            reference = reference_texts(self.folder)
+        return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options), reference)
 
     def fit_attribute(
         self, texts: Sequence[str], labels: Sequence[Any], name: str | None = None, towards: str | None = None

@@ -176,4 +176,6 @@ def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute:
         CheckpointError: there is none, it is damaged, or was fitted on another model.
     """
     record, tensors = load_fitted(folder, bundle, KIND)
-    return Attribute(tensors["direction"], **{name: record[name] for name in Attribute.__annotations__ if name in record})
+    return Attribute(
+        tensors["direction"], **{name: record[name] for name in Attribute.__annotations__ if name in record}
+    )
