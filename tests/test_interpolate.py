@@ -124,7 +124,7 @@ def test_a_density_path_of_sentences_has_their_ends(writer):
 
 def test_a_density_path_without_enough_to_bend_it_to_is_refused(vae):
     """No folder to find sentences in; too few of them; none."""
-    with pytest.raises(ConfigError, match="in no folder.* give sentences like those"):
+    with pytest.raises(ConfigError, match=r"in no folder.* give sentences like those"):
         vae.interpolate("a man", "two dogs", path="density")
     for few in (SENTENCES, []):
         with pytest.raises(DataError, match=f"{len(few)} reference sentences .* give 32 or more"):
