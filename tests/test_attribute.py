@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny import SENTENCES, tiny_model, tiny_vae
+from tests.tiny import SENTENCES, WRITERS, tiny_model, tiny_vae
 from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.uses.attribute import fit_attribute, separability
 from textvae.vae import TextVAE
 
 LABELS = ["one", "many", "one", "one", "one", "many"]
-WRITERS = ("lstm", "transformer")
 
 
 @pytest.fixture(scope="module", params=WRITERS)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.tiny import SENTENCES, draws, tiny_vae
+from tests.tiny import SENTENCES, WRITERS, draws, tiny_vae
 from tests.tiny_run import SENTENCES as MANY
 from textvae.errors import ConfigError, DataError
 from textvae.uses.density_path import Density, best_width, density_path, evenly
@@ -113,7 +113,7 @@ def test_points_along_a_line_are_evenly_apart():
     torch.testing.assert_close(evenly(knots, 5), torch.tensor([[0.0, 0], [1, 0], [1, 1], [1, 2], [1, 3]]))
 
 
-@pytest.mark.parametrize("writer", ["lstm", "transformer"])
+@pytest.mark.parametrize("writer", WRITERS)
 def test_a_density_path_of_sentences_has_their_ends(writer):
     """With a reference of sentences of unequal lengths; the same every time."""
     vae = tiny_vae(writer)
