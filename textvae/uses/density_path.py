@@ -92,4 +92,5 @@ def evenly(knots: Tensor, steps: int) -> Tensor:
     wanted = torch.linspace(0, 1, steps) * reached[-1]
     left = (torch.searchsorted(reached, wanted, right=True) - 1).clamp(0, len(knots) - 2)
     share = ((wanted - reached[left]) / strides[left].clamp_min(1e-12)).clamp(0, 1).unsqueeze(1)
-    return (1 - share) * knots[left] + share * knots[left + 1]
+    points: Tensor = (1 - share) * knots[left] + share * knots[left + 1]
+    return points
