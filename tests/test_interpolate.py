@@ -127,5 +127,5 @@ def test_a_density_path_without_enough_to_bend_it_to_is_refused(vae):
     with pytest.raises(ConfigError, match=r"in no folder.* give sentences like those"):
         vae.interpolate("a man", "two dogs", path="density")
     for few in (SENTENCES, []):
-        with pytest.raises(DataError, match=f"{len(few)} reference sentences .* give 32 or more"):
+        with pytest.raises(DataError, match=f"{len(few)} reference sentences .* give 8 or more"):
             vae.interpolate("a man", "two dogs", path="density", reference=few)
