@@ -42,6 +42,8 @@ def furnish(folder: Path, run: Path) -> Path:
     """Put the files and runs that pages speak of into a folder, and return it."""
     for name in ("my.txt", "other.txt"):
         (folder / name).write_text("\n".join(SENTENCES) + "\n")
+    rows = [f"{sentence},{'two' if 'two' in sentence else 'one'}" for sentence in SENTENCES]
+    (folder / "labelled.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     for name in ("demo", "mine"):
         shutil.copytree(run, folder / "runs" / name)
     shutil.copytree(ROOT / "configs", folder / "configs")

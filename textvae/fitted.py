@@ -42,10 +42,10 @@ def place_of(run: Path | None, kind: str, name: str) -> Path:
     Raises:
         ConfigError: the model is in no folder yet, or the name is no folder's.
     """
-    if run is None:
-        raise ConfigError("this model was not loaded from a folder: save_pretrained it to one, and load it from there.")
     if not re.fullmatch(r"[\w.-]*\w", name):
         raise ConfigError(f"name = {name!r}: wanted are letters, digits, - and _, for a folder is named so.")
+    if run is None:
+        raise ConfigError("this model was not loaded from a folder: save_pretrained it to one, and load it from there.")
     return run / FOLDER / kind / name
 
 

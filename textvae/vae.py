@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
 from textvae.uses.encode import as_list
+
+if TYPE_CHECKING:
+    from textvae.uses.attribute import Attribute
 
 Array = NDArray[np.float32]
 RECORDS = ("README.md", "settings.yaml", "measures.json")  # of a run, beside its model
@@ -127,9 +130,50 @@ class TextVAE:
 
         return infill(self.bundle, text, checked(InfillSettings, {"n": n, **options}, "infill"))
 
-    def interpolate(self, first: str, second: str, steps: int = 7, path: str = "linear", **options: Any) -> list[str]:
-        """Write the sentences on the way from `first` to `second`; greedy by default. `path`: linear or spherical."""
-        return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options))
+    def interpolate(
+        self,
+        first: str,
+        second: str,
+        steps: int = 7,
+        path: str = "linear",
+        reference: Sequence[str] | None = None,
+        **options: Any,
+    ) -> list[str]:
+        """Write the sentences on the way from `first` to `second`; greedy by default.
+
+        `path`: linear, spherical, or density: near the `reference` sentences (default: the run's validation split).
+        """
+        from textvae.uses.reference import reference_texts
+
+        if path == "density" and reference is None:
+            reference = reference_texts(self.folder)
+        return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options), reference)
+
+    def fit_attribute(
+        self, texts: Sequence[str], labels: Sequence[Any], name: str | None = None, towards: str | None = None
+    ) -> "Attribute":
+        """Find the direction along which labelled texts differ; under a `name` it is kept with the run, for `edit`."""
+        from textvae.uses.attribute import KIND, fit_attribute, save_attribute
+
+        folder = None if name is None else place_of(self.folder, KIND, name)
+        found = fit_attribute(self.bundle, as_list(texts), list(labels), towards)
+        if folder is not None:
+            save_attribute(folder, self.bundle, found)
+        return found
+
+    def edit(
+        self, texts: str | Sequence[str], attribute: "str | Attribute", strength: float = 1.0, **options: Any
+    ) -> list[str]:
+        """Write each text again after a step along an attribute, 1 being as far as its classes lie apart."""
+        from textvae.uses.attribute import KIND, load_attribute
+
+        if isinstance(attribute, str):
+            attribute = load_attribute(place_of(self.folder, KIND, attribute), self.bundle)
+        return uses.edit(self.bundle, as_list(texts), attribute.direction, strength, uses.decoding(**options))
+
+    def analogy(self, a: str, b: str, c: str, strength: float = 1.0, **options: Any) -> str:
+        """Write what is to `c` as `b` is to `a`, from z_c + strength * (z_b - z_a); greedy by default."""
+        return uses.analogy(self.bundle, a, b, c, strength, uses.decoding(**options))
 
     def index(self, texts: Iterable[str], name: str = "default", progress: bool = False, **options: Any) -> int:
         """Index texts, as many as there are, for `neighbours`; return how many. `factory`: FAISS's name of an index."""

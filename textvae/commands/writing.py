@@ -41,7 +41,8 @@ def add(verbs: Verbs) -> None:
     interpolate.add_argument("first", metavar="ONE")
     interpolate.add_argument("second", metavar="OTHER")
     interpolate.add_argument("--steps", type=int, default=7, help="sentences on the way, ends included (default: 7)")
-    interpolate.add_argument("--path", default="linear", help="linear (default) or spherical")
+    interpolate.add_argument("--path", default="linear", help="linear (default), spherical or density")
+    interpolate.add_argument("--reference", metavar="FILE", help="of the path density (default: validation sentences)")
     decode = verbs.add_parser("decode", help="write sentences from vectors")
     add_run(decode)
     decode.add_argument("vectors", metavar="z.npy|z.parquet")
@@ -77,8 +78,11 @@ def complete(options: Namespace) -> None:
 
 def interpolate(options: Namespace) -> None:
     """Walk from one sentence to another."""
+    from textvae.given import read_texts
+
     vae = load(options)
-    texts = vae.interpolate(options.first, options.second, options.steps, options.path, **decoding(options))
+    reference = list(read_texts(options.reference, run_of(options))) if options.reference else None
+    texts = vae.interpolate(options.first, options.second, options.steps, options.path, reference, **decoding(options))
     say(({"step": step, "text": text} for step, text in enumerate(texts)), options.json, shown_text)
 
 

@@ -6,6 +6,7 @@ longer to import than a sentence to write.
 
 from textvae.uses.complete import complete
 from textvae.uses.decoding import Decoding, decoding, write
+from textvae.uses.edit import analogy, edit
 from textvae.uses.encode import encode, posterior, posteriors
 from textvae.uses.generate import generate
 from textvae.uses.interpolate import PATHS, interpolate
@@ -14,8 +15,10 @@ from textvae.uses.reconstruct import reconstruct
 __all__ = [
     "PATHS",
     "Decoding",
+    "analogy",
     "complete",
     "decoding",
+    "edit",
     "encode",
     "generate",
     "interpolate",

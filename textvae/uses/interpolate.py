@@ -2,10 +2,12 @@
 
 The path runs between the posterior means: straight (Bowman et al. 2016,
 arXiv:1511.06349), or spherical, which keeps the length of z near that of draws
-from the prior (White 2016, arXiv:1609.04468).
+from the prior (White 2016, arXiv:1609.04468), or bent to where reference
+sentences lie (`density_path`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from textvae.bundle import Bundle
 from textvae.errors import ConfigError
 from textvae.parts import choose
 from textvae.uses.decoding import Decoding, write
+from textvae.uses.density_path import Density, density_path
 from textvae.uses.encode import posterior
 
 
@@ -33,17 +36,41 @@ def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
 
 
-PATHS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {"linear": linear, "spherical": spherical}
+Course = Callable[[Tensor, Tensor, int], Tensor]
+PATHS: dict[str, Course] = {"linear": linear, "spherical": spherical}
+DENSITY = "density"  # the path that is bent to a reference
 
 
-def interpolate(bundle: Bundle, first: str, second: str, steps: int, path: str, options: Decoding) -> list[str]:
+def interpolate(
+    bundle: Bundle,
+    first: str,
+    second: str,
+    steps: int,
+    path: str,
+    options: Decoding,
+    reference: Sequence[str] | None = None,
+) -> list[str]:
     """Return `steps` sentences from `first` to `second`; greedy unless options say otherwise.
 
+    Args:
+        reference: sentences that show where the data are, for the path `density`.
+
     Raises:
-        ConfigError: fewer than two steps, or an unknown path.
+        ConfigError: fewer than two steps, an unknown path, or none to bend it to.
+        DataError: too few reference sentences.
     """
     if steps < 2:
         raise ConfigError(f"steps = {steps}: an interpolation has at least 2, its ends.")
-    course = choose(PATHS, path, "path")
+    course = course_of(bundle, path, reference)
     ends = posterior(bundle, [first, second]).mean
     return write(bundle, course(ends[0], ends[1], steps), options, samples=False)
+
+
+def course_of(bundle: Bundle, path: str, reference: Sequence[str] | None) -> Course:
+    """Return the function that makes a path's points."""
+    plain = choose({**PATHS, DENSITY: linear}, path, "path")
+    if path != DENSITY:
+        return plain
+    if reference is None:
+        raise ConfigError(f"path = {DENSITY!r} needs sentences that show where the data are; give a reference.")
+    return partial(density_path, density=Density.of(posterior(bundle, reference).mean))

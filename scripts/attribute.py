@@ -1,0 +1,8 @@
+"""`textvae attribute` for launchers: python, torchrun and accelerate launch start it alike."""
+
+import sys
+
+from textvae.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["attribute", *sys.argv[1:]]))

@@ -1,0 +1,117 @@
+"""Attributes, edits and analogies: the arithmetic, what is kept, and what is refused."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import SENTENCES, WRITERS, tiny_model, tiny_vae
+from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.uses.attribute import fit_attribute, separability
+from textvae.vae import TextVAE
+
+LABELS = ["one", "many", "one", "one", "one", "many"]
+
+
+@pytest.fixture(scope="module", params=WRITERS)
+def vae(request):
+    return tiny_vae(request.param)
+
+
+@pytest.fixture
+def kept(vae, tmp_path):
+    """The model in a folder of its own."""
+    vae.save_pretrained(tmp_path / "run")
+    return TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+
+
+def test_the_direction_is_the_difference_of_the_class_means(vae):
+    """From the other class to the one that sorts last; towards the first it is the opposite."""
+    z, is_one = vae.encode(SENTENCES), np.array([label == "one" for label in LABELS])
+    found = vae.fit_attribute(SENTENCES, LABELS)
+    np.testing.assert_allclose(found.direction, z[is_one].mean(0) - z[~is_one].mean(0), atol=1e-5)
+    back = vae.fit_attribute(SENTENCES, LABELS, towards="many")
+    torch.testing.assert_close(back.direction, -found.direction)
+    assert (found.away, found.towards, found.texts_away, found.texts_towards) == ("many", "one", 2, 4)
+    assert found.chance == pytest.approx(4 / 6)
+
+
+def test_separability_is_one_for_classes_apart_and_half_for_none():
+    """On points of two far balls, and on labels drawn by chance."""
+    random = np.random.default_rng(0)
+    truth = random.random(400) < 0.5
+    noise = random.normal(size=(400, 3)).astype(np.float32)
+    apart, mixed = separability(noise + 9 * truth[:, None].astype(np.float32), truth), separability(noise, truth)
+    for key in ("accuracy", "auroc", "regression_accuracy", "regression_auroc"):
+        assert apart[key] == 1
+        assert mixed[key] == pytest.approx(0.5, abs=0.1)
+
+
+def test_an_edit_is_decoding_after_the_step(vae):
+    """At strength 0 it is reconstruction; elsewhere the decoded sum; several texts of unequal lengths at once."""
+    attribute = vae.fit_attribute(SENTENCES, LABELS)
+    assert vae.edit(SENTENCES, attribute, strength=0) == vae.reconstruct(SENTENCES)
+    for strength in (-2.0, 1.5):
+        moved = vae.encode(SENTENCES) + strength * attribute.direction.numpy()
+        assert vae.edit(SENTENCES, attribute, strength) == vae.decode(moved)
+    assert vae.edit([], attribute) == []
+
+
+def test_an_analogy_of_a_text_with_itself_is_reconstruction(vae):
+    """z_c + (z_a - z_a); and a + (b - a) is b."""
+    a, b, c = SENTENCES[:3]
+    assert vae.analogy(a, a, c) == vae.reconstruct(c)[0]
+    assert vae.analogy(a, b, a) == vae.reconstruct(b)[0]
+    assert vae.analogy(a, b, c, strength=0) == vae.reconstruct(c)[0]
+
+
+def test_an_attribute_is_kept_with_its_run_and_moves_with_it(kept, tmp_path):
+    """Saved under its name, used by it, copied by save_pretrained."""
+    found = kept.fit_attribute(SENTENCES, LABELS, name="number")
+    assert kept.edit(SENTENCES, "number", 2.0) == kept.edit(SENTENCES, found, 2.0)
+    kept.save_pretrained(tmp_path / "copy")
+    copy = TextVAE.from_pretrained(tmp_path / "copy", device="cpu")
+    assert copy.edit(SENTENCES, "number", 2.0) == kept.edit(SENTENCES, "number", 2.0)
+
+
+def test_an_unknown_attribute_and_one_of_another_model_are_refused(kept, tmp_path):
+    """The message names those that are there; a fingerprint tells models apart."""
+    kept.fit_attribute(SENTENCES, LABELS, name="number")
+    with pytest.raises(CheckpointError, match=r"no attribute was fitted there\. There is: number"):
+        kept.edit("a man", "tense")
+    other = TextVAE(tiny_model(vocab=len(kept.tokenizer), seed=5), kept.tokenizer)
+    other.save_pretrained(tmp_path / "other")
+    shutil.copytree(tmp_path / "run" / "fitted", tmp_path / "other" / "fitted")
+    with pytest.raises(CheckpointError, match="another model"):
+        TextVAE.from_pretrained(tmp_path / "other", device="cpu").edit("a man", "number")
+
+
+BAD = {
+    "no texts": ([], [], None, DataError, "there are no texts"),
+    "too few labels": (SENTENCES, LABELS[:3], None, DataError, "6 texts and 3 labels"),
+    "a missing label": (SENTENCES, [None, *LABELS[1:]], None, DataError, "text 0 .* has no label"),
+    "a label that is not a number": (SENTENCES, [float("nan"), *LABELS[1:]], None, DataError, "has no label"),
+    "one class": (SENTENCES, ["one"] * 6, None, DataError, r"one class only: one \(6\)"),
+    "a class with one example": (SENTENCES, ["many"] + ["one"] * 5, None, DataError, "1 text is labelled other than"),
+    "three classes": (SENTENCES, ["a", "b", "c"] * 2, None, ConfigError, "3 labels: .* say which"),
+    "an unknown label": (SENTENCES, LABELS, "few", ConfigError, r"towards = 'few' is no label here; .*many \(2\)"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_labels_that_tell_nothing_are_refused(case):
+    """Each with what came and what was wanted."""
+    texts, labels, towards, error, message = BAD[case]
+    with pytest.raises(error, match=message):
+        fit_attribute(tiny_vae().bundle, texts, labels, towards)
+
+
+def test_a_name_or_a_strength_that_cannot_be_used_is_refused(vae):
+    """A path as a name, a model without a folder, a strength that is no number."""
+    with pytest.raises(ConfigError, match="wanted are letters, digits"):
+        vae.fit_attribute(SENTENCES, LABELS, name="../mood")
+    with pytest.raises(ConfigError, match="not loaded from a folder"):
+        vae.edit("a man", "mood")
+    with pytest.raises(ConfigError, match="wanted is a finite number"):
+        vae.analogy("a man", "two dogs", "a child", strength=float("nan"))

@@ -1,0 +1,52 @@
+"""Edit: write texts again after a step in the latent.
+
+A step along an attribute's direction, or by the difference of two texts:
+z_c + strength * (z_b - z_a), all posterior means (Mikolov et al. 2013,
+arXiv:1301.3781, for words; Shen et al. 2020, arXiv:1905.12777, for sentences).
+"""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from textvae.bundle import Bundle
+from textvae.errors import ConfigError
+from textvae.uses.decoding import Decoding, write
+from textvae.uses.encode import posterior
+
+
+def edit(
+    bundle: Bundle,
+    texts: Sequence[str],
+    direction: Tensor,
+    strength: float,
+    options: Decoding,
+    batch_size: int = 512,
+    progress: bool = False,
+) -> list[str]:
+    """Return each text as written from its posterior mean plus `strength` times `direction`, (latent,).
+
+    Strength 0 is reconstruction; below 0 the step is the other way. Greedy unless options say otherwise.
+
+    Raises:
+        ConfigError: the strength is not a finite number.
+    """
+    if not texts:
+        return []
+    mean = posterior(bundle, texts, progress=progress).mean
+    z = mean + finite(strength) * direction
+    return write(bundle, z, options, samples=False, batch_size=batch_size, progress=progress)
+
+
+def analogy(bundle: Bundle, a: str, b: str, c: str, strength: float, options: Decoding) -> str:
+    """Return the text that is to `c` as `b` is to `a`; greedy unless options say otherwise."""
+    z_a, z_b = posterior(bundle, [a, b]).mean
+    return edit(bundle, [c], z_b - z_a, strength, options)[0]
+
+
+def finite(strength: float) -> float:
+    """Return the strength, or refuse it."""
+    if not math.isfinite(strength):
+        raise ConfigError(f"strength = {strength}: wanted is a finite number, such as 1 or -2.")
+    return strength
