@@ -66,7 +66,7 @@ def adversarial_error(true, filled):
     """Return the held-out accuracy of a classifier on bags of words, less one half; pairs stay together."""
     texts, labels = true + filled, np.repeat([0, 1], [len(true), len(filled)])
     groups = np.tile(np.arange(len(true)), 2)
-    model = make_pipeline(CountVectorizer(token_pattern=r"\\S+", binary=True), LogisticRegression(max_iter=1000))
+    model = make_pipeline(CountVectorizer(token_pattern=r"\S+", binary=True), LogisticRegression(max_iter=1000))
     return cross_val_score(model, texts, labels, groups=groups, cv=GroupKFold(5)).mean() - 0.5
 
 

@@ -112,9 +112,32 @@ class TextVAE:
         """Encode each text and write it again from its posterior mean; greedy by default."""
         return uses.reconstruct(self.bundle, as_list(texts), uses.decoding(**options), batch_size, progress)
 
-    def generate(self, n: int = 1, batch_size: int = 512, progress: bool = False, **options: Any) -> list[str]:
-        """Write `n` sentences from the prior; tokens are sampled by default."""
-        return uses.generate(self.bundle, n, uses.decoding(**options), batch_size, progress)
+    def generate(
+        self, n: int = 1, batch_size: int = 512, progress: bool = False, prior: str | None = None, **options: Any
+    ) -> list[str]:
+        """Write `n` sentences from the prior, or from one that `fit_prior` fitted; tokens are sampled by default."""
+        if prior is None:
+            return uses.generate(self.bundle, n, uses.decoding(**options), batch_size, progress)
+        from textvae.uses.fit_prior import KIND, draws, load_prior
+
+        decoding = uses.decoding(**options)
+        z = draws(load_prior(place_of(self.folder, KIND, prior), self.bundle), n, decoding.seed)
+        return uses.write(self.bundle, z, decoding, True, batch_size=batch_size, progress=progress)
+
+    def fit_prior(
+        self, kind: str, texts: Sequence[str] | None = None, seed: int = 0, progress: bool = False
+    ) -> dict[str, Any]:
+        """Fit a prior where the latents of sentences are, for `generate`: gaussian_mixture, flow or diffusion.
+
+        Without `texts`, on the run's own training sentences.
+        """
+        from textvae.uses.fit_prior import KIND, fit_prior, save_prior
+        from textvae.uses.reference import training_texts
+
+        place = place_of(self.folder, KIND, kind)
+        chosen = training_texts(self.folder) if texts is None else as_list(texts)
+        fitted = fit_prior(self.bundle, chosen, kind, seed, progress)
+        return save_prior(place, self.bundle, kind, fitted, len(chosen))
 
     def complete(self, prefix: str, n: int = 5, **options: Any) -> list[str]:
         """Write `n` sentences that begin with `prefix`; tokens are sampled by default."""

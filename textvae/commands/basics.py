@@ -100,6 +100,8 @@ def or_in_shards(verb: Command) -> Command:
     def either(options: Namespace) -> int | None:
         from textvae.bulk import command
 
+        if options.verb == "generate" and options.prior and options.output:
+            raise ConfigError("--prior and --output do not go together yet: shards come from the model's own.")
         if not command.asks_for_shards(options):
             return verb(options)
         record = command.work(options, decoding(options) if options.verb == "generate" else {})

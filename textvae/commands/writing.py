@@ -26,6 +26,7 @@ def add(verbs: Verbs) -> None:
     generate = verbs.add_parser("generate", help="write sentences from the prior")
     add_run(generate)
     generate.add_argument("-n", type=int, default=10, help="how many (default: 10)")
+    generate.add_argument("--prior", metavar="KIND", help="draw from what `prior fit` fitted")
     add_shards(generate)
     reconstruct = verbs.add_parser("reconstruct", help="encode sentences and write them again")
     add_run(reconstruct)
@@ -53,7 +54,7 @@ def add(verbs: Verbs) -> None:
 def generate(options: Namespace) -> None:
     """Write sentences from the prior."""
     count = positive(options.n, "n")
-    texts = load(options).generate(count, **decoding(options))
+    texts = load(options).generate(count, prior=options.prior, **decoding(options))
     say(({"text": text} for text in texts), options.json, shown_text)
 
 

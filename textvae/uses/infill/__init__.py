@@ -24,7 +24,7 @@ from textvae.seeds import derived
 from textvae.uses.encode import block_posterior
 from textvae.uses.infill.conditional_modes import conditional_modes
 from textvae.uses.infill.keeping import fills_of, write_into
-from textvae.uses.infill.ranking import ranked
+from textvae.uses.infill.ranking import KEPT, ranked
 from textvae.uses.infill.template import Template, parse
 from textvae.uses.proposals import proposals
 
@@ -40,7 +40,7 @@ class InfillSettings(StrictSettings):
     most_tokens: int = Field(4, ge=1, description="in a blank")
     candidates: int = Field(192, ge=1, description="sentences written in each round")
     temperature: float = Field(0.7, gt=0)
-    beams: int = Field(5, ge=1, description="of conditional_modes and beam_search")
+    beams: int = Field(5, ge=1, description="of the searches")
     seed: int = Field(0, ge=0)
 
 
@@ -54,7 +54,7 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[dict[str
     template = parse(bundle, text)
     lengths = template.lengths(settings.most_tokens, bundle.longest - 1, PATTERNS, settings.seed)
     filled = write(bundle, template, lengths, settings)
-    scored = ranked(bundle, list(filled), settings.seed)
+    scored = ranked(bundle, list(filled), settings.seed, max(KEPT, 2 * settings.n))
     return [{"text": sentence, "fills": filled[sentence], "score": score} for score, sentence in scored][: settings.n]
 
 
@@ -72,7 +72,8 @@ def resampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]
     with torch.random.fork_rng([]):
         torch.manual_seed(derived(settings.seed, READ))
         z = torch.cat([q.sample() for _ in range(-(-settings.candidates // len(best)))])[: settings.candidates]
-    return {**first, **written(bundle, template, lengths, z, settings, 1)}
+    second = written(bundle, template, lengths, z, settings, 1)
+    return {**first, **second, **searched(bundle, template, lengths, q.mean[:1], settings)}
 
 
 def written(
@@ -97,10 +98,16 @@ def with_words(template: Template, fills: Any) -> Filled:
 
 def beam_search(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
     """Search from a single latent, the likeliest to explain the visible words; what a language model can do."""
-    z = proposals(bundle, template.texts, 1, settings.seed).expand(len(lengths), -1)
+    return searched(bundle, template, lengths, proposals(bundle, template.texts, 1, settings.seed), settings)
+
+
+def searched(
+    bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], z: Tensor, settings: InfillSettings
+) -> Filled:
+    """Write the likeliest sentences under one latent, (1, latent), for each choice of lengths."""
     rows = [template.forced(choice) for choice in lengths]
     beams = {"num_beams": settings.beams, "num_return_sequences": settings.beams}
-    ids = write_into(bundle, z, rows, settings.seed, **beams)
+    ids = write_into(bundle, z.expand(len(rows), -1), rows, settings.seed, **beams)
     return with_words(template, (fills_of(bundle, rows[at // settings.beams], each) for at, each in enumerate(ids)))
 
 

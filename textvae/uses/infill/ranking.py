@@ -12,8 +12,8 @@ from textvae.measures.likelihood import BATCH_TOKENS, log_weights
 from textvae.processes import ALONE
 from textvae.uses.encode import token_ids
 
-FIRST, FINAL = 8, 64  # importance samples: of all candidates, and of the best
-KEPT = 32
+FIRST, FINAL = 6, 128  # importance samples: of all candidates, and of the best
+KEPT = 16
 
 
 def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int) -> list[float]:
