@@ -76,6 +76,26 @@ class TextVAE:
         """Return the posterior means, (n, latent), in the order given."""
         return uses.encode(self.bundle, as_list(texts), batch_size, progress)
 
+    def features(
+        self, texts: str | Sequence[str], kind: str = "mean", batch_size: int = 256, progress: bool = False
+    ) -> Array:
+        """Return numbers for other models, (n, width). `kind`: mean, gaussian (with log-variance), or states."""
+        from textvae.uses.features import features
+
+        return features(self.bundle, as_list(texts), kind, batch_size, progress)
+
+    def augment(
+        self, texts: Sequence[str], labels: Sequence[Any], n: int = 5, progress: bool = False, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Write up to `n` texts of the same label for each text: `text, label, method, sources`.
+
+        The options stand in `textvae.uses.augment.AugmentSettings`.
+        """
+        from textvae.uses.augment import AugmentSettings, augment
+
+        settings = checked(AugmentSettings, {"n": n, **options}, "augment")
+        return augment(self.bundle, as_list(texts), list(labels), settings, progress)
+
     def score(
         self, texts: str | Sequence[str], samples: int = 50, seed: int = 0, progress: bool = False
     ) -> list[dict[str, Any]]:
