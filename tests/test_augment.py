@@ -47,7 +47,7 @@ def test_the_seed_decides_and_the_global_numbers_are_left_alone(lstm):
 
 def test_without_spread_a_candidate_is_the_reconstruction(lstm):
     """Draws shrink onto the mean, whichever text they are of."""
-    settings = AugmentSettings(spread=0, interpolated=0)
+    settings = AugmentSettings(spread=0, interpolated=0, temperature=1e-3)
     given = lstm.posterior(SENTENCES)
     found = propose(lstm.bundle, given, LABELS, [2, 0, 4], settings, 0)
     assert [one.text for one in found] == lstm.reconstruct([SENTENCES[place] for place in (2, 0, 4)])

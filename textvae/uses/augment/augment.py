@@ -22,7 +22,7 @@ class AugmentSettings(StrictSettings):
     n: int = Field(5, ge=1, description="texts for each given one")
     spread: float = Field(1.0, ge=0, description="draws lie this many times as far from the mean as the posterior's")
     interpolated: float = Field(0.5, ge=0, le=1, description="share that lies between two texts of a class")
-    temperature: float | None = Field(None, gt=0, description="of the words; without, the likeliest are taken")
+    temperature: float = Field(0.7, gt=0, description="of the words; near 0 the likeliest are taken")
     quantile: float = Field(1.0, gt=0, le=1, description="of the given texts' nats a token, for what is plausible")
     rounds: int = Field(4, ge=1, description="most tries for each text")
     seed: int = Field(0, ge=0, lt=2**63)
@@ -51,9 +51,10 @@ def augment(
             break
         proposals = propose(bundle, given, names, origins, settings, turn)
         for place in filters.kept([one.text for one in proposals], [names[one.sources[0]] for one in proposals]):
-            one = proposals[place]
-            lacking[one.sources[0]] -= 1
-            found.append((one.sources[0], {"label": labels[one.sources[0]], **one._asdict()}))
+            text, method, sources = proposals[place]
+            lacking[sources[0]] -= 1
+            record = {"text": text, "label": labels[sources[0]], "method": method, "sources": sources}
+            found.append((sources[0], record))
     return [record for _, record in sorted(found, key=lambda pair: pair[0])]
 
 
