@@ -54,23 +54,26 @@ def test_without_spread_a_candidate_is_the_reconstruction(lstm):
 
 
 def test_what_reads_as_another_class_is_refused(lstm):
-    """By the nearest class mean, each dimension in units of the spread."""
-    means = lstm.posterior(SENTENCES).mean
-    filters = Filters(lstm.bundle, SENTENCES, LABELS, means, AugmentSettings())
-    z = means.numpy() / means.numpy().std(0)
-    held = np.array(LABELS)
-    distance = {name: np.linalg.norm(z - z[held == name].mean(0), axis=1) for name in ("home", "out")}
-    expected = ["home" if home < out else "out" for home, out in zip(*distance.values(), strict=True)]
+    """By the class mean of most like direction, among the encoder's states."""
+    filters = Filters(lstm.bundle, SENTENCES, LABELS, AugmentSettings())
+    states, held = lstm.features(SENTENCES), np.array(LABELS)
+    means = {name: states[held == name].mean(0) for name in ("home", "out")}
+    cosine = {name: states @ mean / np.linalg.norm(mean) for name, mean in means.items()}
+    expected = np.where(cosine["home"] > cosine["out"], "home", "out").tolist()
     assert filters.read(SENTENCES) == expected
-    assert filters.kept(SENTENCES, LABELS) == []  # they were given
+    filters.seen.clear()
+    filters.limits = dict.fromkeys(filters.limits, np.inf)
+    assert filters.kept(SENTENCES, expected) == list(range(len(SENTENCES)))
+    assert filters.kept(SENTENCES, expected) == []  # they were seen
+    filters.seen.clear()
+    assert filters.kept(SENTENCES, ["out" if name == "home" else "home" for name in expected]) == []
 
 
 def test_the_quantile_says_what_is_plausible(lstm):
     """At most this share of a class's own texts would pass; all of them at 1."""
-    means = lstm.posterior(SENTENCES).mean
-    costs = np.array(Filters(lstm.bundle, SENTENCES, LABELS, means, AugmentSettings()).nats_a_token(SENTENCES))
+    costs = np.array(Filters(lstm.bundle, SENTENCES, LABELS, AugmentSettings()).nats_a_token(SENTENCES))
     for quantile, passing in ((1.0, 3), (0.5, 2), (0.01, 1)):
-        filters = Filters(lstm.bundle, SENTENCES, LABELS, means, AugmentSettings(quantile=quantile))
+        filters = Filters(lstm.bundle, SENTENCES, LABELS, AugmentSettings(quantile=quantile))
         for name in ("home", "out"):
             own = costs[np.array(LABELS) == name]
             assert (own <= filters.limits[name] + 1e-6).sum() == passing or quantile == 0.01

@@ -21,13 +21,13 @@ def saved(vae, tmp_path) -> TextVAE:
 
 def test_the_embeddings_are_the_features_and_survive_a_folder(saved, tmp_path):
     """In safetensors and JSON alone; the folder is a run as well."""
-    model = SentenceTransformer(modules=[TextVAEModule(saved.folder, "states")], device="cpu")
-    states = saved.features(SENTENCES, "states")
-    np.testing.assert_allclose(model.encode(SENTENCES, batch_size=2), states, atol=1e-5)
-    assert model.get_embedding_dimension() == states.shape[1]
+    model = SentenceTransformer(modules=[TextVAEModule(saved.folder, "mean")], device="cpu")
+    means = saved.encode(SENTENCES)
+    np.testing.assert_allclose(model.encode(SENTENCES, batch_size=2), means, atol=1e-5)
+    assert model.get_embedding_dimension() == means.shape[1]
     model.save(str(tmp_path / "saved"))
     again = SentenceTransformer(str(tmp_path / "saved"), trust_remote_code=True, device="cpu")
-    np.testing.assert_allclose(again.encode(SENTENCES), states, atol=1e-5)
+    np.testing.assert_allclose(again.encode(SENTENCES), means, atol=1e-5)
     files = [file.name for file in (tmp_path / "saved").rglob("*") if file.is_file()]
     assert all(name.endswith((".safetensors", ".json", ".md")) for name in files), files
     assert TextVAE.from_pretrained(tmp_path / "saved").encode(SENTENCES).shape == (len(SENTENCES), saved.latent_dim)

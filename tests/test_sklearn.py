@@ -36,7 +36,7 @@ def test_it_is_an_estimator(check, tiny_run):
 
 def test_it_gives_the_means_of_its_run(tiny_run):
     """Lists, arrays and pandas' columns alike; the names of the columns count them."""
-    transformer = TextVAETransformer(tiny_run, device="cpu").fit(SENTENCES)
+    transformer = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(SENTENCES)
     means = TextVAE.from_pretrained(tiny_run, device="cpu").encode(SENTENCES)
     np.testing.assert_allclose(transformer.transform(np.array(SENTENCES, dtype=object)), means, atol=1e-6)
     assert transformer.get_feature_names_out().tolist() == [f"textvaetransformer{place}" for place in range(4)]
@@ -59,7 +59,7 @@ def test_without_a_run_it_trains_one(tmp_path):
     transformer = TextVAETransformer(settings=settings, output=tmp_path / "run", device="cpu")
     rows = transformer.fit_transform(SENTENCES)
     kept = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
-    np.testing.assert_allclose(kept.encode(SENTENCES), rows, atol=1e-6)
+    np.testing.assert_allclose(kept.features(SENTENCES), rows, atol=1e-6)
 
 
 def test_wrong_input_is_refused(tiny_run):

@@ -16,7 +16,7 @@ from textvae.errors import CheckpointError
 from textvae.extras import check_installed
 from textvae.parts import choose
 from textvae.uses.encode import as_list, check_latent, token_ids
-from textvae.uses.features import FEATURES
+from textvae.uses.features import DEFAULT, FEATURES
 
 check_installed("sentence-transformers", "its modules", "sentence_transformers")
 
@@ -28,7 +28,7 @@ class TextVAEModule(InputModule):
 
     Args:
         run: the folder of a trained run.
-        features: `mean` (the posterior means), `gaussian` or `states`; see `textvae.uses.features`.
+        features: `states` (the encoder's), `mean` (the posterior's) or `gaussian`; see `textvae.uses.features`.
 
     Raises:
         CheckpointError: the folder is missing, damaged, or holds something else.
@@ -38,7 +38,7 @@ class TextVAEModule(InputModule):
     config_file_name = "textvae_module.json"  # `config.json` is the model's
     config_keys = ["features"]  # noqa: RUF012
 
-    def __init__(self, run: str | Path, features: str = "mean") -> None:
+    def __init__(self, run: str | Path, features: str = DEFAULT) -> None:
         super().__init__()
         bundle = load_bundle(run, "cpu")  # sentence-transformers moves it
         check_latent(bundle)

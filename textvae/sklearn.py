@@ -1,4 +1,4 @@
-"""A scikit-learn transformer: sentences in, latents out, in pipelines and searches as any other.
+"""A scikit-learn transformer: sentences in, features out, in pipelines and searches as any other.
 
     make_pipeline(TextVAETransformer("runs/demo"), LogisticRegression())
 
@@ -29,7 +29,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         run: the folder of a trained run; without it `fit` trains one on the texts it is given.
         settings: of that training, as `textvae.train` takes them.
         output: where that training's run is kept; it is not kept without.
-        features: `mean` (the posterior means), `gaussian` or `states`; see `textvae.uses.features`.
+        features: `states` (the encoder's), `mean` (the posterior's) or `gaussian`; see `textvae.uses.features`.
         batch_size: texts encoded together.
         device: cpu or cuda; by default a GPU if there is one.
     """
@@ -39,7 +39,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         run: str | Path | None = None,
         settings: dict[str, Any] | None = None,
         output: str | Path | None = None,
-        features: str = "mean",
+        features: str = "states",
         batch_size: int = 256,
         device: str | None = None,
     ) -> None:

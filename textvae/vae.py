@@ -77,9 +77,9 @@ class TextVAE:
         return uses.encode(self.bundle, as_list(texts), batch_size, progress)
 
     def features(
-        self, texts: str | Sequence[str], kind: str = "mean", batch_size: int = 256, progress: bool = False
+        self, texts: str | Sequence[str], kind: str = "states", batch_size: int = 256, progress: bool = False
     ) -> Array:
-        """Return numbers for other models, (n, width). `kind`: mean, gaussian (with log-variance), or states."""
+        """Return numbers for other models, (n, width). `kind`: states, mean, or gaussian (with log-variance)."""
         from textvae.uses.features import features
 
         return features(self.bundle, as_list(texts), kind, batch_size, progress)

@@ -42,7 +42,7 @@ def augment(
     """
     names = checked_labels(texts, labels)
     given = posterior(bundle, texts)
-    filters = Filters(bundle, texts, names, given.mean, settings)
+    filters = Filters(bundle, texts, names, settings)
     found: list[tuple[int, Record]] = []
     lacking = [settings.n] * len(texts)
     for turn in tqdm(range(settings.rounds), desc="augmenting", unit="round", disable=not progress):

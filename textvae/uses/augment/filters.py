@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from textvae.bundle import Bundle
-from textvae.uses.encode import encode
+from textvae.uses.features import features
+from textvae.uses.neighbours import unit
 from textvae.uses.score import ScoreSettings, score
 
 if TYPE_CHECKING:
@@ -20,19 +20,17 @@ DRAWS = 2  # of the posterior, for a text's likelihood
 class Filters:
     """Knows the given texts, and what was kept so far.
 
-    A text reads as the class whose mean is nearest in the latent, each dimension
-    in units of the given texts' spread.
+    A text reads as the class whose mean its features have most nearly the
+    direction of. The encoder's states tell classes apart better than the latent
+    does, and directions better than distances (docs/uses/augment.md).
     """
 
-    def __init__(
-        self, bundle: Bundle, texts: Sequence[str], names: Sequence[str], means: Tensor, settings: "AugmentSettings"
-    ) -> None:
+    def __init__(self, bundle: Bundle, texts: Sequence[str], names: Sequence[str], settings: "AugmentSettings") -> None:
         self.bundle, self.seed = bundle, settings.seed
         self.seen = {plain(text) for text in texts}
-        self.scale = means.numpy().std(0).clip(min=1e-6)
-        self.classes = sorted(set(names))
-        held = np.array(names)
-        self.centres = np.stack([means.numpy()[held == name].mean(0) for name in self.classes]) / self.scale
+        self.classes, held = sorted(set(names)), np.array(names)
+        states = features(bundle, texts)
+        self.centres = unit(np.stack([states[held == name].mean(0) for name in self.classes]))
         costs = defaultdict(list)
         for name, cost in zip(names, self.nats_a_token(texts), strict=True):
             costs[name].append(cost)
@@ -57,9 +55,8 @@ class Filters:
 
     def read(self, texts: Sequence[str]) -> list[str]:
         """Return the class each text reads as."""
-        z = encode(self.bundle, texts) / self.scale
-        distances = np.square(z).sum(1, keepdims=True) - 2 * z @ self.centres.T + np.square(self.centres).sum(1)
-        return [self.classes[place] for place in distances.argmin(1)]
+        nearest = (features(self.bundle, texts) @ self.centres.T).argmax(1)
+        return [self.classes[place] for place in nearest]
 
     def nats_a_token(self, texts: Sequence[str]) -> list[float]:
         """Return the IW-NLL of each text by its tokens; where there is no density, the reconstruction."""
