@@ -17,13 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from labelled import Split, draw, read_corpus
+from numpy.typing import NDArray
+from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
 
+from textvae.posteriors import DiagonalGaussian
 from textvae.vae import TextVAE
 
-PENALTIES = (0.01, 0.1, 1.0, 10.0)  # C of scikit-learn
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # C of scikit-learn
 EVERY = 10**9  # labels a class: all there are
 Parts = tuple[Any, Any, Any]  # features of training, validation and test
 
@@ -31,16 +36,31 @@ Parts = tuple[Any, Any, Any]  # features of training, validation and test
 def bags(splits: tuple[Split, ...]) -> Parts:
     """Return TF-IDF vectors of words and pairs of words."""
     weights = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2).fit(splits[0].texts)
-    return tuple(weights.transform(split.texts) for split in splits)  # type: ignore[return-value]
+    return tuple(weights.transform(split.texts) for split in splits)
 
 
-def latents(run: str, kind: str, splits: tuple[Split, ...]) -> Parts:
-    """Return a run's features, of mean 0, and of variance 1 on the whole: how they differ in it is kept."""
+def latents(run: str, kinds: list[str], splits: tuple[Split, ...]) -> dict[str, Parts]:
+    """Return a run's features by kind, of mean 0, and of variance 1 on the whole: how they differ in it is kept."""
     vae = TextVAE.from_pretrained(run, device="cpu")
-    found = [vae.features(split.texts, kind) for split in splits]
-    centre = found[0].mean(0)
-    scale = (found[0] - centre).std()
-    return tuple((part - centre) / scale for part in found)  # type: ignore[return-value]
+    states = [torch.from_numpy(vae.features(split.texts, "states")) for split in splits]
+    with torch.inference_mode():
+        posteriors = [vae.model.posterior.head(part) for part in states]  # `features` again, without reading again
+    found = {"states": states, "mean": [q.mean for q in posteriors]}
+    if isinstance(posteriors[0], DiagonalGaussian):
+        found["gaussian"] = [torch.cat([q.mean, q.logvar], 1) for q in posteriors]
+    return {kind: centred([part.numpy() for part in found[kind]]) for kind in kinds if kind in found}
+
+
+def centred(parts: list[NDArray[np.float32]]) -> Parts:
+    """Return features, (n, width), less their mean and by their standard deviation in training."""
+    centre = parts[0].mean(0)
+    scale = (parts[0] - centre).std()
+    return tuple((part - centre) / scale for part in parts)
+
+
+def side_by_side(bags: Parts, dense: Parts) -> Parts:
+    """Return TF-IDF and dense features together, both with rows of length one."""
+    return tuple(hstack([bag, normalize(part)], format="csr") for bag, part in zip(bags, dense, strict=True))
 
 
 def accuracies(parts: Parts, splits: tuple[Split, ...], count: int, draws: int) -> np.ndarray:
@@ -71,9 +91,9 @@ def main() -> None:
     print("|---" * (len(options.labels) + 1) + "|")
     kinds = {"TF-IDF": bags(splits)}
     for name, run in (("VAE", options.vae), ("autoencoder", options.autoencoder)):
-        for kind in options.kinds:
-            if (name, kind) != ("autoencoder", "gaussian"):
-                kinds[f"{name}, {kind}"] = latents(run, kind, splits)
+        kinds |= {f"{name}, {kind}": parts for kind, parts in latents(run, options.kinds, splits).items()}
+    if "VAE, states" in kinds:
+        kinds["TF-IDF and VAE, states"] = side_by_side(kinds["TF-IDF"], kinds["VAE, states"])
     for kind, parts in kinds.items():
         cells = []
         for count in options.labels:

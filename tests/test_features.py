@@ -9,6 +9,9 @@ from tests.tiny_run import train_tiny
 from textvae.errors import ConfigError
 from textvae.uses.features import FEATURES
 
+SHORT = {"steps": 1, "evaluations": 1, "warmup_steps": 0}
+PLAIN = {"techniques": {"target_kl": "off", "unit_floor": "off"}}
+
 
 @pytest.mark.parametrize("kind", FEATURES)
 def test_features_do_not_depend_on_the_batch(vae, kind):
@@ -33,13 +36,9 @@ def test_features_a_model_has_not_are_refused(lstm, tmp_path):
     """An unknown kind, a posterior without variance, a language model."""
     with pytest.raises(ConfigError, match="features = 'means' is unknown: did you mean 'mean'"):
         lstm.features("a man", "means")
-    point = train_tiny(tmp_path / "point", model={**MODEL, "posterior": "deterministic"}, objective=PLAIN)
+    point = train_tiny(tmp_path / "point", model={"posterior": "deterministic"}, objective=PLAIN, training=SHORT)
     with pytest.raises(ConfigError, match="has no log-variance; choose mean or states"):
         point.features("a man", "gaussian")
-    language_model = train_tiny(tmp_path / "lm", objective="language_model")
+    language_model = train_tiny(tmp_path / "lm", objective="language_model", training=SHORT)
     with pytest.raises(ConfigError, match="has no latent to encode"):
         language_model.features("a man", "states")
-
-
-MODEL = {"latent_dim": 4}
-PLAIN = {"techniques": {"target_kl": "off", "unit_floor": "off"}}

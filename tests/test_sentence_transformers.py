@@ -36,7 +36,7 @@ def test_the_embeddings_are_the_features_and_survive_a_folder(saved, tmp_path):
 def test_gradients_reach_the_encoder(lstm, tmp_path):
     """So that it can be fine-tuned as any other; what is longer than the model takes is cut."""
     lstm.save_pretrained(tmp_path)
-    module = TextVAEModule(tmp_path)
+    module = TextVAEModule(tmp_path, "mean")
     embedding = module(module.preprocess(["a man rides", "a man " * 40]))["sentence_embedding"]
     embedding.square().sum().backward()
     assert embedding.shape == (2, lstm.latent_dim)
