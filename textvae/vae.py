@@ -76,21 +76,16 @@ class TextVAE:
         """Return the posterior means, (n, latent), in the order given."""
         return uses.encode(self.bundle, as_list(texts), batch_size, progress)
 
-    def features(
-        self, texts: str | Sequence[str], kind: str = "states", batch_size: int = 256, progress: bool = False
-    ) -> Array:
+    def features(self, texts: str | Sequence[str], kind: str = "states", batch_size: int = 256) -> Array:
         """Return numbers for other models, (n, width). `kind`: states, mean, or gaussian (with log-variance)."""
         from textvae.uses.features import features
 
-        return features(self.bundle, as_list(texts), kind, batch_size, progress)
+        return features(self.bundle, as_list(texts), kind, batch_size)
 
     def augment(
         self, texts: Sequence[str], labels: Sequence[Any], n: int = 5, progress: bool = False, **options: Any
     ) -> list[dict[str, Any]]:
-        """Write up to `n` texts of the same label for each text: `text, label, method, sources`.
-
-        The options stand in `textvae.uses.augment.AugmentSettings`.
-        """
+        """Write up to `n` texts of each text's label; options: `textvae.uses.augment.AugmentSettings`."""
         from textvae.uses.augment import AugmentSettings, augment
 
         settings = checked(AugmentSettings, {"n": n, **options}, "augment")

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from textvae.bundle import Bundle
 from textvae.errors import DataError
 from textvae.parts import StrictSettings
+from textvae.uses.attribute import checked_labels
 from textvae.uses.augment.filters import Filters
 from textvae.uses.augment.proposals import propose
 from textvae.uses.encode import posterior
@@ -41,6 +42,11 @@ def augment(
         ConfigError: the model is a language model.
     """
     names = checked_labels(texts, labels)
+    if len(set(names)) < 2:
+        raise DataError(
+            f"every label is {names[0]!r}: with one class nothing tells a text of it from others. Give two classes, "
+            "or use `generate` and `interpolate`."
+        )
     given = posterior(bundle, texts)
     filters = Filters(bundle, texts, names, settings)
     found: list[tuple[int, Record]] = []
@@ -56,25 +62,3 @@ def augment(
             record = {"text": text, "label": labels[sources[0]], "method": method, "sources": sources}
             found.append((sources[0], record))
     return [record for _, record in sorted(found, key=lambda pair: pair[0])]
-
-
-def checked_labels(texts: Sequence[str], labels: Sequence[Any]) -> list[str]:
-    """Return the labels as text.
-
-    Raises:
-        DataError: there are none, not as many as texts, one is missing, or all are the same.
-    """
-    if len(texts) != len(labels):
-        raise DataError(f"there are {len(texts)} texts and {len(labels)} labels; wanted is one label for each text.")
-    if not len(texts):
-        raise DataError("there are no texts; give some of each class.")
-    for place, label in enumerate(labels):
-        if label is None or label != label or not str(label).strip():
-            raise DataError(f"text {place} ({texts[place]!r}) has no label; give it one or leave it out.")
-    names = [str(label).strip() for label in labels]
-    if len(set(names)) < 2:
-        raise DataError(
-            f"every label is {names[0]!r}: with one class nothing tells a text of it from others. Give two classes, "
-            "or use `generate` and `interpolate`."
-        )
-    return names
