@@ -9,7 +9,8 @@ import torch
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli import main
 from textvae.errors import CheckpointError, ConfigError, DataError
-from textvae.uses.fit_prior import PRIORS, draws, load_prior, save_prior
+from textvae.fitted import save_fitted
+from textvae.uses.fit_prior import PRIORS, draws, load_prior
 from textvae.vae import TextVAE
 
 TEXTS = [f"{first} {second}" for first in SENTENCES for second in SENTENCES] * 14
@@ -47,7 +48,7 @@ def test_draws_are_as_the_latents_were(fitted):
 def test_the_same_seed_draws_the_same_after_saving(fitted, lstm, tmp_path):
     """And another seed others."""
     kind, prior = fitted
-    save_prior(tmp_path / kind, lstm.bundle, kind, prior, 3000)
+    save_fitted(tmp_path / kind, lstm.bundle, "prior", {"prior": kind, "sizes": prior.sizes}, prior.state_dict())
     again = load_prior(tmp_path / kind, lstm.bundle)
     assert torch.equal(draws(prior, 5, seed=3), draws(again, 5, seed=3))
     assert not torch.equal(draws(prior, 5, seed=3), draws(prior, 5, seed=4))

@@ -16,7 +16,7 @@ from textvae import uses
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.errors import DataError, ShapeError
 from textvae.fitted import FOLDER as FITTED
-from textvae.fitted import load_fitted, place_of, save_fitted
+from textvae.fitted import place_of
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
@@ -76,6 +76,21 @@ class TextVAE:
         """Return the posterior means, (n, latent), in the order given."""
         return uses.encode(self.bundle, as_list(texts), batch_size, progress)
 
+    def features(self, texts: str | Sequence[str], kind: str = "states", batch_size: int = 256) -> Array:
+        """Return numbers for other models, (n, width). `kind`: states, mean, or gaussian (with log-variance)."""
+        from textvae.uses.features import features
+
+        return features(self.bundle, as_list(texts), kind, batch_size)
+
+    def augment(
+        self, texts: Sequence[str], labels: Sequence[Any], n: int = 5, progress: bool = False, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Write up to `n` texts of each text's label; options: `textvae.uses.augment.AugmentSettings`."""
+        from textvae.uses.augment import AugmentSettings, augment
+
+        settings = checked(AugmentSettings, {"n": n, **options}, "augment")
+        return augment(self.bundle, as_list(texts), list(labels), settings, progress)
+
     def score(
         self, texts: str | Sequence[str], samples: int = 50, seed: int = 0, progress: bool = False
     ) -> list[dict[str, Any]]:
@@ -131,13 +146,11 @@ class TextVAE:
 
         Without `texts`, on the run's own training sentences.
         """
-        from textvae.uses.fit_prior import KIND, fit_prior, save_prior
+        from textvae.uses.fit_prior import KIND, fit_prior
         from textvae.uses.reference import training_texts
 
-        place = place_of(self.folder, KIND, kind)
         chosen = training_texts(self.folder) if texts is None else as_list(texts)
-        fitted = fit_prior(self.bundle, chosen, kind, seed, progress)
-        return save_prior(place, self.bundle, kind, fitted, len(chosen))
+        return fit_prior(self.bundle, chosen, kind, place_of(self.folder, KIND, kind), seed, progress)
 
     def complete(self, prefix: str, n: int = 5, **options: Any) -> list[str]:
         """Write `n` sentences that begin with `prefix`; tokens are sampled by default."""
@@ -214,21 +227,16 @@ class TextVAE:
         self, texts: Sequence[str], name: str = "default", progress: bool = False, **options: Any
     ) -> dict[str, Any]:
         """Calibrate `anomaly` on normal texts the model was not trained on. Options: `score`, `draws`, `seed`."""
-        from textvae.uses.anomaly import KIND, AnomalySettings, calibration
+        from textvae.uses.anomaly import KIND, AnomalySettings, fit_anomaly
 
-        settings, place = checked(AnomalySettings, options, "anomaly"), place_of(self.folder, KIND, name)
-        normal = calibration(self.bundle, as_list(texts), settings, progress)
-        record = {**settings.model_dump(), "texts": len(normal)}
-        save_fitted(place, self.bundle, KIND, record, {"normal": normal})
-        return record
+        settings = checked(AnomalySettings, options, "anomaly")
+        return fit_anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name), settings, progress)
 
     def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
         """Return each text's `score`, higher the stranger, and `p_value`: the share of normal texts as strange."""
-        from textvae.uses.anomaly import KIND, AnomalySettings, anomaly
+        from textvae.uses.anomaly import KIND, anomaly
 
-        record, tensors = load_fitted(place_of(self.folder, KIND, name), self.bundle, KIND)
-        settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
-        return anomaly(self.bundle, as_list(texts), tensors["normal"], settings)
+        return anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name))
 
     def uncertainty(
         self, texts: str | Sequence[str], draws: int = 8, seed: int = 0, progress: bool = False

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs.
 
 from textvae.commands import (
     anomalies,
+    augmenting,
     comparing,
     doubting,
     editing,
@@ -31,6 +32,7 @@ GROUPS = (
     anomalies,
     doubting,
     indexing,
+    augmenting,
     machine,
     comparing,
 )

@@ -60,13 +60,17 @@ class Posterior(nn.Module, ABC):
         Raises:
             ShapeError: mask and states differ in batch or length.
         """
+        with torch.autocast(states.device.type, enabled=False):
+            return self.head(self.pooled(states, mask))
+
+    def pooled(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Return the states as one vector a sentence, (batch, width), in single precision; shapes as in `forward`."""
         if states.shape[:2] != mask.shape:
             raise ShapeError(
                 f"states are (batch, length) = {tuple(states.shape[:2])} but the mask is {tuple(mask.shape)}."
             )
-        with torch.autocast(states.device.type, enabled=False):
-            parts = [pool(states.float(), mask.bool(), self.is_bidirectional) for pool in self.poolings]
-            return self.head(torch.cat(parts, dim=-1))
+        parts = [pool(states.float(), mask.bool(), self.is_bidirectional) for pool in self.poolings]
+        return torch.cat(parts, dim=-1)
 
     @abstractmethod
     def head(self, pooled: Tensor) -> Distribution:

@@ -8,6 +8,7 @@ whatever the model.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 from textvae.batching import Batch
 from textvae.bundle import Bundle
 from textvae.errors import ConfigError, DataError
+from textvae.fitted import load_fitted, save_fitted
 from textvae.measures.evidence import batches
 from textvae.measures.importance_sums import ImportanceSums
 from textvae.measures.likelihood import BATCH_TOKENS, log_weights
@@ -92,8 +94,10 @@ def strangeness(bundle: Bundle, texts: Sequence[str], settings: AnomalySettings,
     return scores
 
 
-def calibration(bundle: Bundle, texts: Sequence[str], settings: AnomalySettings, progress: bool = False) -> Tensor:
-    """Return the scores of normal texts, (n,), in rising order.
+def fit_anomaly(
+    bundle: Bundle, texts: Sequence[str], place: Path, settings: AnomalySettings, progress: bool = False
+) -> dict[str, Any]:
+    """Keep the scores of normal texts in a folder; return the settings and how many texts there were.
 
     Raises:
         DataError: there are too few of them.
@@ -103,7 +107,10 @@ def calibration(bundle: Bundle, texts: Sequence[str], settings: AnomalySettings,
             f"{len(texts)} normal sentences: wanted are {FEWEST} or more, and hundreds for small p-values; "
             "with n the smallest is 1 / (n + 1)."
         )
-    return torch.from_numpy(np.sort(strangeness(bundle, texts, settings, progress)))
+    normal = torch.from_numpy(np.sort(strangeness(bundle, texts, settings, progress)))
+    record = {**settings.model_dump(), "texts": len(texts)}
+    save_fitted(place, bundle, KIND, record, {"normal": normal})
+    return record
 
 
 def p_values(normal: Numbers, scores: Numbers) -> Numbers:
@@ -113,12 +120,16 @@ def p_values(normal: Numbers, scores: Numbers) -> Numbers:
     return p
 
 
-def anomaly(
-    bundle: Bundle, texts: Sequence[str], normal: Tensor, settings: AnomalySettings, progress: bool = False
-) -> list[dict[str, Any]]:
-    """Return `score`, in nats a token, and conformal `p_value` of each text."""
+def anomaly(bundle: Bundle, texts: Sequence[str], place: Path) -> list[dict[str, Any]]:
+    """Return `score`, in nats a token, and conformal `p_value` of each text.
+
+    Raises:
+        CheckpointError: nothing was fitted there, or on another model.
+    """
+    record, tensors = load_fitted(place, bundle, KIND)
+    settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
     if not texts:
         return []
-    scores = strangeness(bundle, texts, settings, progress)
-    pairs = zip(scores.tolist(), p_values(normal.numpy(), scores).tolist(), strict=True)
+    scores = strangeness(bundle, texts, settings)
+    pairs = zip(scores.tolist(), p_values(tensors["normal"].numpy(), scores).tolist(), strict=True)
     return [{"score": score, "p_value": p} for score, p in pairs]

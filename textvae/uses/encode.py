@@ -63,11 +63,7 @@ def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Di
     Raises:
         ConfigError: the model is a language model.
     """
-    if not bundle.model.config.latent_dim:
-        raise ConfigError(
-            "this run is a language model, which has no latent to encode, reconstruct or interpolate with; "
-            "train without objective=language_model."
-        )
+    check_latent(bundle)
     ids, whole = token_ids(bundle, block), None
     for places in by_length([len(row) for row in ids], batch_size):
         batch = bundle.batch([ids[place] for place in places])
@@ -76,6 +72,19 @@ def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Di
         whole.place(places, q)
     assert whole is not None
     return whole
+
+
+def check_latent(bundle: Bundle) -> None:
+    """Refuse a model that has nothing to encode to.
+
+    Raises:
+        ConfigError: the model is a language model.
+    """
+    if not bundle.model.config.latent_dim:
+        raise ConfigError(
+            "this run is a language model, which has no latent to encode, reconstruct or interpolate with; "
+            "train without objective=language_model."
+        )
 
 
 def token_ids(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:

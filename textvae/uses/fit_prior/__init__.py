@@ -34,8 +34,10 @@ PRIORS: dict[str, type[FittedPrior]] = {
 }
 
 
-def fit_prior(bundle: Bundle, texts: Sequence[str], kind: str, seed: int = 0, progress: bool = False) -> FittedPrior:
-    """Fit a prior on one draw of q(z | x) of each text.
+def fit_prior(
+    bundle: Bundle, texts: Sequence[str], kind: str, place: Path, seed: int = 0, progress: bool = False
+) -> dict[str, Any]:
+    """Fit a prior on one draw of q(z | x) of each text, and keep it in a folder; return what it is.
 
     Raises:
         ConfigError: the kind is unknown.
@@ -48,13 +50,9 @@ def fit_prior(bundle: Bundle, texts: Sequence[str], kind: str, seed: int = 0, pr
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         z = q.sample()[torch.randperm(len(texts))]
-        return part.fitted(z[len(z) // HELD :], z[: len(z) // HELD])
-
-
-def save_prior(folder: Path, bundle: Bundle, kind: str, prior: FittedPrior, texts: int) -> dict[str, Any]:
-    """Keep a prior with its model; return the record."""
-    record = {"prior": kind, "texts": texts, "sizes": prior.sizes}
-    save_fitted(folder, bundle, KIND, record, prior.state_dict())
+        prior = part.fitted(z[len(z) // HELD :], z[: len(z) // HELD])
+    record = {"prior": kind, "texts": len(texts), "sizes": prior.sizes}
+    save_fitted(place, bundle, KIND, record, prior.state_dict())
     return record
 
 

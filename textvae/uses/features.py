@@ -1,0 +1,85 @@
+"""Features: a text as numbers for other models, such as a linear classifier.
+
+What the encoder offers, from least to most: the posterior mean; the mean with
+the log-variance, which says how sure the encoder is of each; and the encoder's
+pooled states, which the mean is a linear map of. docs/uses/features.md measures
+them with few labels and with many. The default are the states; the mean is what
+`encode` returns.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from textvae.bundle import Bundle
+from textvae.errors import ConfigError
+from textvae.modeling import TextVAEModel
+from textvae.parts import choose
+from textvae.posteriors import DiagonalGaussian
+from textvae.uses.decoding import by_length
+from textvae.uses.encode import check_latent, token_ids
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A kind of feature: its numbers for ids and mask, each (batch, length), and how many they are a text."""
+
+    of: Callable[[TextVAEModel, Tensor, Tensor], Tensor]
+    width: Callable[[TextVAEModel], int]
+
+
+def mean(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
+    """Return the posterior mean, (batch, latent)."""
+    return model.encode(ids, mask).mean
+
+
+def gaussian(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
+    """Return the posterior's mean and log-variance, (batch, 2 latent).
+
+    Raises:
+        ConfigError: the posterior is no Gaussian.
+    """
+    q = model.encode(ids, mask)
+    if not isinstance(q, DiagonalGaussian):
+        raise ConfigError("features = 'gaussian': this model's posterior has no log-variance; choose mean or states.")
+    return torch.cat([q.mean, q.logvar], dim=1)
+
+
+def states(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
+    """Return the encoder's pooled states, (batch, width)."""
+    pooled: Tensor = model.posterior.pooled(model.encoder(ids, mask), mask)
+    return pooled
+
+
+DEFAULT = "states"  # on validation the best with few labels and with many
+FEATURES = {
+    "mean": Feature(mean, lambda model: int(model.config.latent_dim)),
+    "gaussian": Feature(gaussian, lambda model: 2 * int(model.config.latent_dim)),
+    "states": Feature(states, lambda model: int(model.posterior.width)),
+}
+
+
+def features(
+    bundle: Bundle, texts: Sequence[str], kind: str = DEFAULT, batch_size: int = 256, progress: bool = False
+) -> NDArray[np.float32]:
+    """Return the features of each text, (n, width), in the order given; longer texts than the model takes are cut.
+
+    Raises:
+        ConfigError: the kind is unknown, or not this model's to give.
+    """
+    feature = choose(FEATURES, kind, "features")
+    check_latent(bundle)
+    rows = np.empty((len(texts), feature.width(bundle.model)), dtype=np.float32)
+    ids = token_ids(bundle, texts)
+    batches = list(by_length([len(row) for row in ids], batch_size))
+    with torch.inference_mode():
+        for places in tqdm(batches, desc="encoding", unit="batch", disable=not progress):
+            batch = bundle.batch([ids[place] for place in places])
+            found = feature.of(bundle.model, batch["encoder_input_ids"], batch["encoder_attention_mask"])
+            rows[places] = found.cpu().numpy()
+    return rows
