@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from textvae import TextVAE
-from textvae.vae import HfApi
+from textvae.sharing import HfApi
 
 
 def test_a_saved_copy_writes_the_same_text_and_keeps_its_records(tiny_run, tmp_path):

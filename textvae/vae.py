@@ -1,32 +1,28 @@
 """The facade: a trained text VAE with the verbs users want."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from huggingface_hub import HfApi
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from textvae import uses
-from textvae.bundle import Bundle, load_bundle, save_bundle
+from textvae.bundle import Bundle, load_bundle
 from textvae.errors import DataError, ShapeError
-from textvae.fitted import FOLDER as FITTED
 from textvae.fitted import place_of
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
+from textvae.sharing import push_to_hub, save_with_records
 from textvae.uses.encode import as_list
 
 if TYPE_CHECKING:
     from textvae.uses.attribute import Attribute
 
 Array = NDArray[np.float32]
-RECORDS = ("README.md", "settings.yaml", "measures.json")  # of a run, beside its model
 
 
 class TextVAE:
@@ -142,10 +138,7 @@ class TextVAE:
     def fit_prior(
         self, kind: str, texts: Sequence[str] | None = None, seed: int = 0, progress: bool = False
     ) -> dict[str, Any]:
-        """Fit a prior where the latents of sentences are, for `generate`: gaussian_mixture, flow or diffusion.
-
-        Without `texts`, on the run's own training sentences.
-        """
+        """Fit a gaussian_mixture, flow or diffusion to latents, of the run's training sentences if no `texts` are given."""
         from textvae.uses.fit_prior import KIND, fit_prior
         from textvae.uses.reference import training_texts
 
@@ -159,8 +152,7 @@ class TextVAE:
     def infill(self, text: str, n: int = 5, **options: Any) -> list[dict[str, Any]]:
         """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first.
 
-        Each has its `text`, its `fills` and its `score`, log p(x) in nats. Options: `method, most_tokens,
-        candidates, temperature, beams, seed`, see `textvae.uses.infill.InfillSettings`.
+        Each has its `text`, `fills` and `score`, log p(x) in nats; options: `textvae.uses.infill.InfillSettings`.
         """
         from textvae.uses.infill import InfillSettings, infill
 
@@ -249,17 +241,8 @@ class TextVAE:
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Save model and tokenizer as safetensors and JSON, with the run's records and what was fitted on it."""
-        save_bundle(self.bundle, folder)
-        for name in RECORDS:
-            if self.folder is not None and (self.folder / name).is_file():
-                shutil.copyfile(self.folder / name, Path(folder) / name)
-        if self.folder is not None and (self.folder / FITTED).is_dir():
-            shutil.copytree(self.folder / FITTED, Path(folder) / FITTED, dirs_exist_ok=True)
+        save_with_records(self.bundle, self.folder, Path(folder))
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
         """Upload what `save_pretrained` saves to the Hugging Face hub; return its address."""
-        hub = HfApi()
-        hub.create_repo(repository, private=private, exist_ok=True)
-        with TemporaryDirectory() as folder:
-            self.save_pretrained(folder)
-            return str(hub.upload_folder(repo_id=repository, folder_path=folder))
+        return push_to_hub(self.bundle, self.folder, repository, private)
