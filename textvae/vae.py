@@ -138,7 +138,7 @@ class TextVAE:
     def fit_prior(
         self, kind: str, texts: Sequence[str] | None = None, seed: int = 0, progress: bool = False
     ) -> dict[str, Any]:
-        """Fit a gaussian_mixture, flow or diffusion to latents, of the run's training sentences if no `texts` are given."""
+        """Fit a gaussian_mixture, flow or diffusion to latents of `texts` (default: the run's training sentences)."""
         from textvae.uses.fit_prior import KIND, fit_prior
         from textvae.uses.reference import training_texts
 
