@@ -1,0 +1,89 @@
+"""The verbs that learn from texts: what they learn is kept with the run, in RUN/fitted."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textvae import uses
+from textvae.bundle import Bundle
+from textvae.fitted import place_of
+from textvae.parts import checked
+from textvae.uses.encode import as_list
+
+if TYPE_CHECKING:
+    from textvae.uses.attribute import Attribute
+
+
+class LearnedUses:
+    """Uses of a trained model that need example texts."""
+
+    bundle: Bundle
+    folder: Path | None
+
+    def fit_prior(
+        self, kind: str, texts: Sequence[str] | None = None, seed: int = 0, progress: bool = False
+    ) -> dict[str, Any]:
+        """Fit a gaussian_mixture, flow or diffusion to latents of `texts` (default: the run's training sentences)."""
+        from textvae.uses.fit_prior import KIND, fit_prior
+        from textvae.uses.reference import training_texts
+
+        chosen = training_texts(self.folder) if texts is None else as_list(texts)
+        return fit_prior(self.bundle, chosen, kind, place_of(self.folder, KIND, kind), seed, progress)
+
+    def fit_attribute(
+        self, texts: Sequence[str], labels: Sequence[Any], name: str | None = None, towards: str | None = None
+    ) -> "Attribute":
+        """Find the direction along which labelled texts differ; under a `name` it is kept with the run, for `edit`."""
+        from textvae.uses.attribute import KIND, fit_attribute, save_attribute
+
+        folder = None if name is None else place_of(self.folder, KIND, name)
+        found = fit_attribute(self.bundle, as_list(texts), list(labels), towards)
+        if folder is not None:
+            save_attribute(folder, self.bundle, found)
+        return found
+
+    def edit(
+        self, texts: str | Sequence[str], attribute: "str | Attribute", strength: float = 1.0, **options: Any
+    ) -> list[str]:
+        """Write each text again after a step along an attribute, 1 being as far as its classes lie apart."""
+        from textvae.uses.attribute import KIND, load_attribute
+
+        if isinstance(attribute, str):
+            attribute = load_attribute(place_of(self.folder, KIND, attribute), self.bundle)
+        return uses.edit(self.bundle, as_list(texts), attribute.direction, strength, uses.decoding(**options))
+
+    def index(self, texts: Iterable[str], name: str = "default", progress: bool = False, **options: Any) -> int:
+        """Index texts, as many as there are, for `neighbours`; return how many. `factory`: FAISS's name of an index."""
+        from textvae.uses import neighbours
+
+        return neighbours.index(self.bundle, texts, place_of(self.folder, "index", name), progress=progress, **options)
+
+    def neighbours(self, texts: str | Sequence[str], k: int = 5, name: str = "default") -> list[list[dict[str, Any]]]:
+        """Return the `k` nearest indexed sentences of each text, nearest first: `text` and cosine `similarity`."""
+        from textvae.uses.neighbours import Index
+
+        return Index(self.bundle, place_of(self.folder, "index", name)).neighbours(as_list(texts), k)
+
+    def fit_anomaly(
+        self, texts: Sequence[str], name: str = "default", progress: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """Calibrate `anomaly` on normal texts the model was not trained on. Options: `score`, `draws`, `seed`."""
+        from textvae.uses.anomaly import KIND, AnomalySettings, fit_anomaly
+
+        settings = checked(AnomalySettings, options, "anomaly")
+        return fit_anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name), settings, progress)
+
+    def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
+        """Return each text's `score`, higher the stranger, and `p_value`: the share of normal texts as strange."""
+        from textvae.uses.anomaly import KIND, anomaly
+
+        return anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name))
+
+    def augment(
+        self, texts: Sequence[str], labels: Sequence[Any], n: int = 5, progress: bool = False, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Write up to `n` texts of each text's label; options: `textvae.uses.augment.AugmentSettings`."""
+        from textvae.uses.augment import AugmentSettings, augment
+
+        settings = checked(AugmentSettings, {"n": n, **options}, "augment")
+        return augment(self.bundle, as_list(texts), list(labels), settings, progress)
