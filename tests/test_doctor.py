@@ -39,6 +39,7 @@ def test_a_latent_the_decoder_ignores_is_collapsed(seen, words, mend):
 
 SLIGHT = [
     ({"active_units": 10}, None, "10 of 32 units are active", "unit_floor.floor"),
+    ({"active_units": 10, "kl": None}, None, "10 of 32 units are active", "Take a smaller model.latent_dim"),
     ({"mi_full": 0.6}, None, "z and x share 0.60 nats of at most 8.50", "target_kl.nats"),
     ({}, 20.0, "the KL is 12.00 nats, its target 20.00", "Train longer"),
     ({}, 6.0, "the KL is 12.00 nats, its target 6.00", "Train longer"),

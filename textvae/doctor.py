@@ -60,10 +60,9 @@ def slight_findings(measures: Mapping[str, Any], kl_target: float | None) -> Ite
     """Yield what shows that the latent is used too little, or not as wanted, each with its mend."""
     active, latent = measures["active_units"], measures["latent_dim"]
     if active < LEAST_SHARE_ACTIVE * latent:
-        yield (
-            f"{active} of {latent} units are active",
-            "Raise objective.techniques.unit_floor.floor, or take a smaller model.latent_dim.",
-        )
+        has_noise = measures.get("kl") is not None
+        raised = "Raise objective.techniques.unit_floor.floor, or take" if has_noise else "Take"
+        yield f"{active} of {latent} units are active", f"{raised} a smaller model.latent_dim."
     least = min(LEAST_INFORMATION, 0.5 * measures["mi_full_cap"])
     if measures.get("mi_full") is not None and measures["mi_full"] < least:
         yield (
