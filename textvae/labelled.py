@@ -1,5 +1,6 @@
-"""Labelled sentences: a table with a column of texts and one of labels."""
+"""Labelled sentences: a table with a column of texts and others beside it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from textvae.corpus import text_of
@@ -13,14 +14,27 @@ def read_labelled(file: str, text_column: str, label_column: str) -> tuple[list[
     Raises:
         DataError: there is no such column, or no text.
     """
-    texts, labels = [], []
+    texts, columns = read_columns(file, text_column, [label_column])
+    return texts, columns[label_column]
+
+
+def read_columns(file: str, text_column: str, names: Sequence[str]) -> tuple[list[str], dict[str, list[Any]]]:
+    """Return the texts of a table and the columns of these names; rows with a blank text are left out.
+
+    Raises:
+        DataError: there is no such column, or no text.
+    """
+    texts: list[str] = []
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     for number, row in enumerate(find_splits(file, text_column)["train"](), start=1):
-        if label_column not in row:
-            there = ", ".join(row)
-            raise DataError(f"{file}: there is no column {label_column!r} of labels; there are {there}. Name another.")
+        for name in names:
+            if name not in row:
+                there = ", ".join(row)
+                raise DataError(f"{file}: there is no column {name!r} of labels; there are {there}. Name another.")
         if text := text_of(row, text_column, number).strip():
             texts.append(text)
-            labels.append(row[label_column])
+            for name in names:
+                columns[name].append(row[name])
     if not texts:
         raise DataError(f"{file}: holds no sentence.")
-    return texts, labels
+    return texts, columns

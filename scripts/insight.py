@@ -1,0 +1,8 @@
+"""`textvae insight` for launchers: python, torchrun and accelerate launch start it alike."""
+
+import sys
+
+from textvae.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["insight", *sys.argv[1:]]))

@@ -1,0 +1,8 @@
+"""`textvae traverse` for launchers: python, torchrun and accelerate launch start it alike."""
+
+import sys
+
+from textvae.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["traverse", *sys.argv[1:]]))
