@@ -14,7 +14,7 @@ from textvae.uses.infill.ranking import log_likelihoods
 from textvae.uses.infill.template import parse
 from textvae.uses.proposals import log_evidence, weighed
 
-FEW = {"candidates": 24, "beams": 2}
+FEW = {"latents": 16, "beams": 3}
 TEXT = "a man ___ a ___ horse ."
 
 
@@ -34,7 +34,7 @@ def test_words_are_kept_verbatim_whatever_the_tokens_are(kind):
     """Spaces and marks beside a blank included; a blank is one word or more."""
     vae = tiny_vae(kind=kind)
     vae.model.generation_config.update(max_new_tokens=60)
-    found = vae.infill("a man ___ red ___.", n=3, most_tokens=3, **FEW)
+    found = vae.infill("a man ___ red ___.", n=3, most_tokens=3, latents=16, beams=20)
     assert found
     for row in found:
         assert row["text"] == "a man {} red {}.".format(*row["fills"])
@@ -119,7 +119,7 @@ def test_a_blank_within_a_word_is_refused():
 
 def test_the_command_prints_sentences_with_their_scores(tiny_run, capsys):
     """With --json each is an object; wrong input ends with code 2."""
-    command = ["infill", str(tiny_run), "the dog ___ his ___.", "-n", "2", "--candidates", "16", "--device", "cpu"]
+    command = ["infill", str(tiny_run), "the dog ___ his ___.", "-n", "2", "--latents", "8", "--device", "cpu"]
     assert main([*command, "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all(row["text"].startswith("the dog ") and row["text"].endswith(".") for row in rows)
