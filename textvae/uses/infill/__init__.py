@@ -73,9 +73,12 @@ def resampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]
 
 
 def in_words(found: Iterable[Found]) -> list[Found]:
-    """Return those whose fills all have a letter or a digit, the best first."""
-    worded = [each for each in found if have_words(each.fills)]
-    return sorted(worded, key=lambda each: (-each.score, each.text))
+    """Return the different sentences whose fills all have a letter or a digit, the best first."""
+    different: dict[str, Found] = {}
+    for each in sorted(found, key=lambda each: (-each.score, each.text)):
+        if have_words(each.fills):
+            different.setdefault(each.text, each)
+    return list(different.values())
 
 
 def have_words(fills: Iterable[str]) -> bool:
