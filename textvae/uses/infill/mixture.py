@@ -29,7 +29,7 @@ REDRAWN = 5  # sets these draws apart from others of the seed
 
 @dataclass(frozen=True)
 class Found:
-    """A sentence that was found: its log p(x), what its blanks were filled with, and with how many tokens each."""
+    """A sentence that was found: its log p(x) up to a constant, its fills, and how many tokens each has."""
 
     score: float
     text: str
@@ -58,14 +58,14 @@ def search(
     bundle: Bundle, template: Template, lengths: Sequence[tuple[int, ...]], z: Tensor, log_weights: Tensor, beams: int
 ) -> list[Found]:
     """Return the likeliest sentences of each choice of lengths, `beams` each, under z of (latents, latent)."""
-    rows = [template.forced(choice) for choice in lengths]
+    rows, prefix = [template.forced(choice) for choice in lengths], template.tokens[0]
     keeping = KeepVisible(bundle, rows)
     written = Mixture(bundle.model).generate(
-        input_ids=start_tokens(bundle, len(rows), None)["input_ids"],
+        input_ids=start_tokens(bundle, len(rows), [prefix] * len(rows))["input_ids"],
         latent=z.to(bundle.device, bundle.model.dtype).expand(len(rows), -1, -1),
         log_weights=log_weights.to(bundle.device, torch.float32).expand(len(rows), -1),
         logits_processor=LogitsProcessorList([keeping]),
-        max_new_tokens=keeping.width,
+        max_new_tokens=keeping.width - len(prefix),
         num_beams=beams,
         num_return_sequences=beams,
         do_sample=False,
@@ -73,12 +73,11 @@ def search(
         return_dict_in_generate=True,
         output_scores=True,
     )
-    constant = float(log_weights.logsumexp(0)) - math.log(len(log_weights))
     found = []
     for at, (ids, score) in enumerate(zip(written.sequences.tolist(), written.sequences_scores.tolist(), strict=True)):
         row, choice = rows[at // beams], lengths[at // beams]
         fills = fills_of(bundle, row, ids[1 : len(row) + 1])
-        found.append(Found(score + constant, template.filled(fills), fills, choice))
+        found.append(Found(score, template.filled(fills), fills, choice))
     return found
 
 
@@ -110,12 +109,17 @@ class MixtureCache(Cache):
 
     def read(self, token: Tensor) -> None:
         """Take in the token that came, (rows,)."""
-        given = self.expected.gather(2, token.view(-1, 1, 1).expand(-1, self.expected.shape[1], 1)).squeeze(2)
-        self.evidence = self.evidence + given.clamp_min(torch.finfo(given.dtype).tiny).log()
+        places = token.view(-1, 1, 1).expand(-1, self.expected.shape[1], 1)
+        self.evidence = self.evidence + log(self.expected.gather(2, places).squeeze(2))
+
+
+def log(probabilities: Tensor) -> Tensor:
+    """Return finite logarithms."""
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
 
 class Mixture(PreTrainedModel, GenerationMixin):
-    """A text VAE under several latents at once; for `generate`, a token at a time."""
+    """A text VAE under several latents at once, for `generate`; all rows begin alike and have the same latents."""
 
     config_class = TextVAEModel.config_class
     main_input_name = "input_ids"
@@ -136,21 +140,31 @@ class Mixture(PreTrainedModel, GenerationMixin):
         """Return the log-probabilities of the next token, (rows, 1, vocab), as `logits`.
 
         Args:
-            input_ids: (rows, 1).
-            latent: (rows, latents, latent).
+            input_ids: (rows, 1), or the tokens that every row begins with.
+            latent: (rows, latents, latent), the same for every row.
             log_weights: (rows, latents); a constant more or less changes nothing.
         """
-        rows, latents = log_weights.shape
-        cache, every = past_key_values, input_ids.repeat_interleave(latents, 0)
+        cache = past_key_values
         if cache.get_seq_length():
             cache.read(input_ids[:, -1])
-        else:
-            cache.evidence = log_weights
-        output = self.model(every, latent=latent.flatten(0, 1), past_key_values=cache.inner, use_cache=True)
-        cache.expected = output.logits[:, -1].float().softmax(-1).view(rows, latents, -1)
+            cache.expected = self.read(input_ids, latent, cache)[:, :, -1]
+        else:  # every row begins alike: it is read once
+            expected = self.read(input_ids[:1], latent[:1], cache)
+            cache.evidence, places = log_weights[:1], torch.zeros(len(input_ids), dtype=torch.long, device=self.device)
+            for place in range(input_ids.shape[1] - 1):
+                cache.expected = expected[:, :, place]
+                cache.read(input_ids[:1, place + 1])
+            cache.expected = expected[:, :, -1]
+            cache.reorder_cache(places)
         mean = torch.einsum("rk,rkv->rv", cache.evidence.softmax(1), cache.expected)
-        logits = mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-        return TextVAEOutput(logits=logits.unsqueeze(1), past_key_values=cache)
+        return TextVAEOutput(logits=log(mean).unsqueeze(1), past_key_values=cache)
+
+    def read(self, input_ids: Tensor, latent: Tensor, cache: MixtureCache) -> Tensor:
+        """Return what each latent expects after each token, (rows, latents, length, vocab)."""
+        latents = latent.shape[1]
+        every = input_ids.repeat_interleave(latents, 0)
+        output = self.model(every, latent=latent.flatten(0, 1), past_key_values=cache.inner, use_cache=True)
+        return output.logits.float().softmax(-1).unflatten(0, (-1, latents))
 
     def _prepare_cache_for_generation(self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any) -> None:
         """Start with a cache of our own."""
@@ -164,9 +178,9 @@ class Mixture(PreTrainedModel, GenerationMixin):
         log_weights: Tensor,
         **ignored: Any,
     ) -> dict[str, Any]:
-        """Give `forward` the token that came last."""
+        """Give `forward` the tokens its cache has not seen."""
         return {
-            "input_ids": input_ids[:, -1:],
+            "input_ids": input_ids[:, -1:] if past_key_values.get_seq_length() else input_ids,
             "latent": latent,
             "log_weights": log_weights,
             "past_key_values": past_key_values,
