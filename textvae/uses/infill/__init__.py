@@ -64,8 +64,10 @@ Filled = dict[str, list[str]]  # a sentence, and what its blanks were filled wit
 def resampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
     """Search under latents that explain the visible words, then under those of the best sentences."""
     z = proposals(bundle, template.texts, settings.latents // 2 or 1, settings.seed)
-    found = in_words(search(bundle, template, lengths, z, torch.zeros(len(z)), settings.beams))
-    if bundle.model.config.latent_dim and found:
+    if not bundle.model.config.latent_dim:
+        return beam_search(bundle, template, lengths, settings)
+    found = in_words(search(bundle, template, lengths, z, torch.zeros(len(z)), settings.beams // 2 or 1))
+    if found:
         z, log_weights = latents_of(bundle, [each.text for each in found[:READ]], settings.latents, settings.seed)
         lengths = list(dict.fromkeys(each.lengths for each in found[:READ]))
         found = in_words(search(bundle, template, lengths, z, log_weights, settings.beams))
