@@ -21,6 +21,7 @@ from pydantic import Field
 
 from textvae.bundle import Bundle
 from textvae.parts import StrictSettings, choose
+from textvae.seeds import derived
 from textvae.uses.infill.conditional_modes import conditional_modes
 from textvae.uses.infill.keeping import fills_of, write_into
 from textvae.uses.infill.mixture import Found, latents_of, search
@@ -29,7 +30,8 @@ from textvae.uses.infill.template import Template, parse
 from textvae.uses.proposals import proposals
 
 PATTERNS = 16  # choices of the blanks' lengths that are tried
-READ = 8  # sentences of the first search that the second starts from
+ROUNDS = 2
+READ = 8  # sentences of a round that the next starts from
 
 
 class InfillSettings(StrictSettings):
@@ -40,7 +42,7 @@ class InfillSettings(StrictSettings):
     most_tokens: int = Field(4, ge=1, description="in a blank")
     latents: int = Field(32, ge=1, description="that judge a sentence together; of sampling: sentences written")
     temperature: float = Field(0.7, gt=0, description="of sampling")
-    beams: int = Field(6, ge=1, description="of the searches")
+    beams: int = Field(6, ge=2, description="of the searches")
     seed: int = Field(0, ge=0)
 
 
@@ -62,16 +64,17 @@ Filled = dict[str, list[str]]  # a sentence, and what its blanks were filled wit
 
 
 def resampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
-    """Search under latents that explain the visible words, then under those of the best sentences."""
-    z = proposals(bundle, template.texts, settings.latents // 2 or 1, settings.seed)
+    """Search under latents that the visible words may have come from, then under those of the best sentences."""
     if not bundle.model.config.latent_dim:
         return beam_search(bundle, template, lengths, settings)
-    found = in_words(search(bundle, template, lengths, z, torch.zeros(len(z)), settings.beams // 2 or 1))
-    if found:
-        z, log_weights = latents_of(bundle, [each.text for each in found[:READ]], settings.latents, settings.seed)
-        lengths = list(dict.fromkeys(each.lengths for each in found[:READ]))
-        found = in_words(search(bundle, template, lengths, z, log_weights, settings.beams))
-    return {each.text: each.fills for each in found[: max(KEPT, 2 * settings.n)]}
+    read, found = [" ".join(" ".join(template.texts).split())], list[Found]()
+    for turn in range(ROUNDS):
+        z, log_weights = latents_of(bundle, read, settings.latents, derived(settings.seed, turn))
+        now = in_words(search(bundle, template, lengths, z, log_weights, settings.beams))
+        if now:
+            read, lengths = [each.text for each in now[:READ]], list(dict.fromkeys(each.lengths for each in now[:KEPT]))
+        found += now[: max(KEPT, settings.n)]
+    return {each.text: each.fills for each in found}
 
 
 def in_words(found: Iterable[Found]) -> list[Found]:

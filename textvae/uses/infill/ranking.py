@@ -34,7 +34,7 @@ def ranked(bundle: Bundle, texts: Sequence[str], seed: int, kept: int = KEPT) ->
     different = list(dict.fromkeys(texts))
     if not different:
         return []
-    for draws in (FIRST, FINAL):
+    for draws in (FIRST, FINAL) if len(different) > kept else (FINAL,):
         scores = log_likelihoods(bundle, different, draws, seed)
         pairs = sorted(zip(scores, different, strict=True), key=lambda pair: (-pair[0], pair[1]))[:kept]
         different = [text for _, text in pairs]
