@@ -164,7 +164,8 @@ class Mixture(PreTrainedModel, GenerationMixin):
         latents = latent.shape[1]
         every = input_ids.repeat_interleave(latents, 0)
         output = self.model(every, latent=latent.flatten(0, 1), past_key_values=cache.inner, use_cache=True)
-        return output.logits.float().softmax(-1).unflatten(0, (-1, latents))
+        expected: Tensor = output.logits.float().softmax(-1).unflatten(0, (-1, latents))
+        return expected
 
     def _prepare_cache_for_generation(self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any) -> None:
         """Start with a cache of our own."""
