@@ -7,10 +7,12 @@ its words, Bowman et al. 2016), then a fifth of its words anywhere. Printed: the
 likelihood of the true end; the share of hidden words found at their places and
 of blanks wholly right; and the adversarial error, by how much a classifier on
 bags of words does better than chance at telling true sentences from filled
-ones (lower is better), over five folds.
+ones (lower is better), over five folds. With --records a stopped run goes on
+where it stopped.
 """
 
 import argparse
+import json
 from pathlib import Path
 from random import Random
 
@@ -80,14 +82,32 @@ def endings(vae, sentences):
     return np.mean(found)
 
 
-def row(name, vae, sentences, **options):
+class Records:
+    """What was found so far, in a file of one JSON object a line, or in memory."""
+
+    def __init__(self, file):
+        self.file = file and Path(file)
+        lines = self.file.read_text(encoding="utf-8").splitlines() if file and self.file.exists() else []
+        self.found = {tuple(key): best for key, best in map(json.loads, lines)}
+
+    def of(self, key, make):
+        """Return what is kept under the key, or make and keep it."""
+        if key not in self.found:
+            self.found[key] = make()
+            if self.file:
+                with self.file.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps([key, self.found[key]]) + "\n")
+        return self.found[key]
+
+
+def row(name, vae, sentences, records, **options):
     """Print a line of the table."""
     cells = []
     for hide in (hide_end, hide_anywhere):
         random, kept, found, scores = Random(0), [], [], []
         for text in sentences:
             shown, truths = blanked(text.split(), hide(text.split(), random))
-            best = vae.infill(shown, n=1, **options)
+            best = records.of((name, shown, text), lambda shown=shown: vae.infill(shown, n=1, **options))
             if best:
                 kept.append(text)
                 found.append(best[0]["text"])
@@ -103,19 +123,22 @@ def main():
     for name in ("run", "lm_run", "file"):
         parser.add_argument(name)
     parser.add_argument("--sentences", type=int, default=100)
+    parser.add_argument("--records", metavar="FILE")
     options = parser.parse_args()
     vae, model = TextVAE.from_pretrained(options.run), TextVAE.from_pretrained(options.lm_run)
     known = [line.strip() for line in Path(options.file).read_text(encoding="utf-8").splitlines()]
     usable = [line for line in known if 5 <= len(line.split()) <= 25 and "_" not in line]
     sentences = Random(0).sample(usable, options.sentences)
-    print(f"{len(sentences)} sentences; true ends: VAE {endings(vae, sentences):.2f} nats, ", end="")
-    print(f"language model {endings(model, sentences):.2f} nats\n")
+    print(f"{len(sentences)} sentences\n")
     print(
         "| | end: words | exact | adversarial | anywhere: words | exact | adversarial |\n|---|---|---|---|---|---|---|"
     )
-    row("VAE, resampling", vae, sentences)
-    row("VAE, conditional modes (3 x 5)", vae, sentences, method="conditional_modes")
-    row("language model, beam of 15", model, sentences, method="beam_search", beams=15)
+    records = Records(options.records)
+    row("VAE, resampling", vae, sentences, records)
+    row("language model, beam of 15", model, sentences, records, method="beam_search", beams=15)
+    row("VAE, conditional modes (3 x 5)", vae, sentences, records, method="conditional_modes", beams=5)
+    print(f"\ntrue ends: VAE {endings(vae, sentences):.2f} nats, ", end="")
+    print(f"language model {endings(model, sentences):.2f} nats")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ def test_what_was_fitted_is_used_by_name(run, capsys):
     assert main(["edit", str(run), SENTENCES[0], "--attribute", "count", "--strength", "-1", "--json"]) == 0
     edited = json.loads(capsys.readouterr().out)
     assert edited["original"] == SENTENCES[0]
-    assert isinstance(edited["text"], str)
+    step = ["--attribute", "count", "--strength", "-1"]
+    assert main(["edit", str(run), "--file", str(one_line(run, SENTENCES[0])), *step]) == 0
+    assert capsys.readouterr().out.splitlines() == [edited["text"]]
     assert main(["analogy", str(run), SENTENCES[0], SENTENCES[0], SENTENCES[9], "--json"]) == 0
     assert main(["reconstruct", str(run), str(one_line(run, SENTENCES[9])), "--json"]) == 0
     analogy, plain = map(json.loads, capsys.readouterr().out.splitlines())

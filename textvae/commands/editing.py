@@ -1,8 +1,20 @@
 """The verbs that write texts again, changed: `attribute fit`, `edit`, `analogy`."""
 
 from argparse import ArgumentParser, Namespace
+from itertools import islice
 
-from textvae.commands.basics import Command, Verbs, add_decoding, add_run, decoding, load, run_of, say, shown_text
+from textvae.commands.basics import (
+    BLOCK,
+    Command,
+    Verbs,
+    add_decoding,
+    add_run,
+    decoding,
+    load,
+    run_of,
+    say,
+    shown_text,
+)
 
 
 def add(verbs: Verbs) -> None:
@@ -11,7 +23,9 @@ def add(verbs: Verbs) -> None:
     add_fit(attribute.add_subparsers(dest="action", required=True, metavar="fit").add_parser("fit"))
     edit = verbs.add_parser("edit", help="write a text again with more or less of an attribute")
     add_run(edit)
-    edit.add_argument("text", metavar="TEXT")
+    given = edit.add_mutually_exclusive_group(required=True)
+    given.add_argument("text", nargs="?", metavar="TEXT")
+    given.add_argument("--file", metavar="FILE|-", help="of sentences, instead of a text; - is standard input")
     edit.add_argument("--attribute", required=True, metavar="NAME", help="that `textvae attribute fit` kept")
     analogy = verbs.add_parser("analogy", help="write what is to C as B is to A")
     add_run(analogy)
@@ -50,9 +64,16 @@ regression on all of z      {regression_accuracy:.3f}  {regression_auroc:.3f}"""
 
 
 def edit(options: Namespace) -> None:
-    """Write a text again after a step along an attribute."""
-    texts = load(options).edit(options.text, options.attribute, options.strength, **decoding(options))
-    say(({"original": options.text, "text": text} for text in texts), options.json, shown_text)
+    """Write a text, or each sentence of a file, again after a step along an attribute."""
+    from textvae.given import read_texts
+
+    vae, texts = load(options), iter([options.text])
+    if options.file:
+        texts = read_texts(options.file, run_of(options))
+    while block := list(islice(texts, BLOCK)):
+        written = vae.edit(block, options.attribute, options.strength, **decoding(options))
+        pairs = zip(block, written, strict=True)
+        say(({"original": original, "text": text} for original, text in pairs), options.json, shown_text)
 
 
 def analogy(options: Namespace) -> None:

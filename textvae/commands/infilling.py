@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from textvae.commands.basics import Command, Verbs, add_run, load, positive, say
 
-OPTIONS = ("method", "most_tokens", "candidates", "temperature", "beams", "seed")
+OPTIONS = ("method", "most_tokens", "latents", "temperature", "beams", "seed")
 
 
 def add(verbs: Verbs) -> None:
@@ -13,11 +13,13 @@ def add(verbs: Verbs) -> None:
     add_run(infill)
     infill.add_argument("text", metavar='"a man ___ a ___."', help="a sentence whose blanks are written ___")
     infill.add_argument("-n", type=int, default=5, help="how many sentences (default: 5)")
-    infill.add_argument("--method", metavar="resampling|beam_search|conditional_modes", help="(default: resampling)")
+    infill.add_argument(
+        "--method", metavar="resampling|sampling|beam_search|conditional_modes", help="(default: resampling)"
+    )
     infill.add_argument("--most-tokens", type=int, metavar="N", help="in a blank (default: 4)")
-    infill.add_argument("--candidates", type=int, metavar="N", help="sentences tried in each round (default: 192)")
-    infill.add_argument("--temperature", type=float, help="of resampling (default: 0.7)")
-    infill.add_argument("--beams", type=int, help="of the other methods (default: 5)")
+    infill.add_argument("--latents", type=int, metavar="N", help="that judge a sentence together (default: 32)")
+    infill.add_argument("--temperature", type=float, help="of sampling (default: 0.7)")
+    infill.add_argument("--beams", type=int, help="of the searches (default: 6)")
     infill.add_argument("--seed", type=int)
 
 

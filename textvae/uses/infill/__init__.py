@@ -1,35 +1,37 @@
 """Infill: words for the blanks of a sentence, in any places.
 
-Latents that explain the visible words are found; under each, sentences are
-written whose visible tokens are forced at their places, the blanks being of
-every length that fits; the different sentences are ranked by their likelihood.
-What ranked best is read by the encoder, and another round is written from there.
+Latents that explain the visible words are found; under all of them together,
+the likeliest sentences are searched for whose visible tokens stand at their
+places, the blanks being of every length that fits. The encoder reads the best
+ones, and the search goes on under the latents that they may have come from.
 
 template.py           a sentence with blanks, as tokens
 proposals.py          latents that explain what is visible
 keeping.py            writing into blanks
+mixture.py            several latents as one model
 ranking.py            candidates of all lengths side by side
 conditional_modes.py  Bowman's way, for comparison
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from textvae.bundle import Bundle
 from textvae.parts import StrictSettings, choose
 from textvae.seeds import derived
-from textvae.uses.encode import block_posterior
 from textvae.uses.infill.conditional_modes import conditional_modes
 from textvae.uses.infill.keeping import fills_of, write_into
+from textvae.uses.infill.mixture import Found, latents_of, search
 from textvae.uses.infill.ranking import KEPT, ranked
 from textvae.uses.infill.template import Template, parse
 from textvae.uses.proposals import proposals
 
 PATTERNS = 16  # choices of the blanks' lengths that are tried
-READ = 8  # sentences of the first round that the second starts from
+ROUNDS = 2
+READ = 8  # sentences of a round that the next starts from
 
 
 class InfillSettings(StrictSettings):
@@ -38,9 +40,9 @@ class InfillSettings(StrictSettings):
     n: int = Field(5, ge=1, description="sentences to return")
     method: str = "resampling"
     most_tokens: int = Field(4, ge=1, description="in a blank")
-    candidates: int = Field(192, ge=1, description="sentences written in each round")
-    temperature: float = Field(0.7, gt=0)
-    beams: int = Field(5, ge=1, description="of the searches")
+    latents: int = Field(32, ge=1, description="that judge a sentence together; of sampling: sentences written")
+    temperature: float = Field(0.7, gt=0, description="of sampling")
+    beams: int = Field(6, ge=2, description="of the searches")
     seed: int = Field(0, ge=0)
 
 
@@ -62,53 +64,51 @@ Filled = dict[str, list[str]]  # a sentence, and what its blanks were filled wit
 
 
 def resampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
-    """Write from latents that explain the visible words, then from those of the best sentences."""
-    z = proposals(bundle, template.texts, settings.candidates, settings.seed)
-    first = written(bundle, template, lengths, z, settings, 0)
-    if not bundle.model.config.latent_dim or not first:
-        return first
-    best = [sentence for _, sentence in ranked(bundle, list(first), settings.seed, READ)]
-    q = block_posterior(bundle, best, len(best))
-    with torch.random.fork_rng([]):
-        torch.manual_seed(derived(settings.seed, READ))
-        z = torch.cat([q.sample() for _ in range(-(-settings.candidates // len(best)))])[: settings.candidates]
-    second = written(bundle, template, lengths, z, settings, 1)
-    return {**first, **second, **searched(bundle, template, lengths, q.mean[:1], settings)}
+    """Search under latents that the visible words may have come from, then under those of the best sentences."""
+    if not bundle.model.config.latent_dim:
+        return beam_search(bundle, template, lengths, settings)
+    read, found = [" ".join(" ".join(template.texts).split())], list[Found]()
+    for turn in range(ROUNDS):
+        z, log_weights = latents_of(bundle, read, settings.latents, derived(settings.seed, turn))
+        now = in_words(search(bundle, template, lengths, z, log_weights, settings.beams))
+        if now:
+            read, lengths = [each.text for each in now[:READ]], list(dict.fromkeys(each.lengths for each in now[:KEPT]))
+        found += now[: max(KEPT, settings.n)]
+    return {each.text: each.fills for each in found}
 
 
-def written(
-    bundle: Bundle,
-    template: Template,
-    lengths: list[tuple[int, ...]],
-    z: Tensor,
-    settings: InfillSettings,
-    turn: int,
-) -> Filled:
-    """Write a sentence from each latent, each with the next choice of lengths; those without words are left out."""
+def in_words(found: Iterable[Found]) -> list[Found]:
+    """Return the different sentences whose fills all have a letter or a digit, the best first."""
+    different: dict[str, Found] = {}
+    for each in sorted(found, key=lambda each: (-each.score, each.text)):
+        if have_words(each.fills):
+            different.setdefault(each.text, each)
+    return list(different.values())
+
+
+def have_words(fills: Iterable[str]) -> bool:
+    """Tell whether each fill has a letter or a digit."""
+    return all(any(map(str.isalnum, fill)) for fill in fills)
+
+
+def sampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
+    """Write a sentence from each of the latents that explain the visible words, each with the next lengths."""
+    z = proposals(bundle, template.texts, settings.latents, settings.seed)
     rows = [template.forced(lengths[at % len(lengths)]) for at in range(len(z))]
-    options = {"do_sample": True, "temperature": settings.temperature}
-    ids = write_into(bundle, z, rows, derived(settings.seed, turn), **options)
+    ids = write_into(bundle, z, rows, settings.seed, do_sample=True, temperature=settings.temperature)
     return with_words(template, (fills_of(bundle, row, found) for row, found in zip(rows, ids, strict=True)))
 
 
-def with_words(template: Template, fills: Any) -> Filled:
+def with_words(template: Template, fills: Iterable[list[str]]) -> Filled:
     """Return the sentences whose fills all have a letter or a digit."""
-    return {template.filled(each): each for each in fills if all(any(map(str.isalnum, fill)) for fill in each)}
+    return {template.filled(each): each for each in fills if have_words(each)}
 
 
 def beam_search(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
-    """Search from a single latent, the likeliest to explain the visible words; what a language model can do."""
-    return searched(bundle, template, lengths, proposals(bundle, template.texts, 1, settings.seed), settings)
-
-
-def searched(
-    bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], z: Tensor, settings: InfillSettings
-) -> Filled:
-    """Write the likeliest sentences under one latent, (1, latent), for each choice of lengths."""
-    rows = [template.forced(choice) for choice in lengths]
-    beams = {"num_beams": settings.beams, "num_return_sequences": settings.beams}
-    ids = write_into(bundle, z.expand(len(rows), -1), rows, settings.seed, **beams)
-    return with_words(template, (fills_of(bundle, rows[at // settings.beams], each) for at, each in enumerate(ids)))
+    """Search under a single latent, the likeliest to explain the visible words; what a language model can do."""
+    z = proposals(bundle, template.texts, 1, settings.seed)
+    found = in_words(search(bundle, template, lengths, z, torch.zeros(1), settings.beams))
+    return {each.text: each.fills for each in found}
 
 
 def modes(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
@@ -118,4 +118,9 @@ def modes(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], se
     return with_words(template, found)
 
 
-METHODS = {"resampling": resampling, "beam_search": beam_search, "conditional_modes": modes}
+METHODS = {
+    "resampling": resampling,
+    "sampling": sampling,
+    "beam_search": beam_search,
+    "conditional_modes": modes,
+}

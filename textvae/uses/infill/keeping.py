@@ -54,7 +54,9 @@ def word_masks(bundle: Bundle) -> tuple[Tensor, Tensor]:
     tokenizer = bundle.tokenizer
     pieces = tokenizer.convert_ids_to_tokens(list(range(bundle.model.config.vocab_size)))
     special = torch.tensor([piece is None or piece in tokenizer.all_special_tokens for piece in pieces])
-    has_letters = torch.tensor([any(sign.isalnum() for sign in piece or "") for piece in pieces])
+    has_letters = torch.tensor(
+        [any(sign.isalnum() for sign in (piece or "").lstrip("".join(SPACED))) for piece in pieces]
+    )
     begins = torch.tensor([(piece or "").startswith(SPACED) and len(piece) > 1 for piece in pieces])
     is_marked = bool(begins.any())  # else every token is a word, or none is: then letters are enough
     return has_letters & ~special & (begins | (not is_marked)), ~special

@@ -32,7 +32,9 @@ def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int)
 def ranked(bundle: Bundle, texts: Sequence[str], seed: int, kept: int = KEPT) -> list[tuple[float, str]]:
     """Return the best of the different texts with their log p(x), best first: many are looked at, a few well."""
     different = list(dict.fromkeys(texts))
-    for draws in (FIRST, FINAL):
+    if not different:
+        return []
+    for draws in (FIRST, FINAL) if len(different) > kept else (FINAL,):
         scores = log_likelihoods(bundle, different, draws, seed)
         pairs = sorted(zip(scores, different, strict=True), key=lambda pair: (-pair[0], pair[1]))[:kept]
         different = [text for _, text in pairs]
