@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from textvae.commands.basics import Command, Verbs, add_run, load, positive, say
+from textvae.commands.basics import Command, Verbs, add_label, add_run, load, positive, say
 
 OPTIONS = ("method", "most_tokens", "candidates", "temperature", "beams", "seed")
 
@@ -19,6 +19,7 @@ def add(verbs: Verbs) -> None:
     infill.add_argument("--temperature", type=float, help="of resampling (default: 0.7)")
     infill.add_argument("--beams", type=int, help="of the other methods (default: 5)")
     infill.add_argument("--seed", type=int)
+    add_label(infill)
 
 
 def infill(options: Namespace) -> None:

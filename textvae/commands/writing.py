@@ -1,12 +1,14 @@
 """The verbs that write text: `generate`, `reconstruct`, `complete`, `interpolate`, `decode`."""
 
 from argparse import Namespace
+from itertools import islice
 
 from textvae.commands.basics import (
     BLOCK,
     Command,
     Verbs,
     add_decoding,
+    add_label,
     add_run,
     add_shards,
     decoding,
@@ -33,6 +35,7 @@ def add(verbs: Verbs) -> None:
     reconstruct.add_argument(
         "file", nargs="?", metavar="FILE|-", help="sentences; - is standard input (default: 5 test sentences)"
     )
+    reconstruct.add_argument("--write-as", metavar="NAME", help="of a model trained with data.label: another label")
     complete = verbs.add_parser("complete", help="continue a prefix")
     add_run(complete)
     complete.add_argument("prefix", metavar="PREFIX")
@@ -48,6 +51,7 @@ def add(verbs: Verbs) -> None:
     add_run(decode)
     decode.add_argument("vectors", metavar="z.npy|z.parquet")
     for command in (generate, reconstruct, complete, interpolate, decode):
+        add_label(command)
         add_decoding(command)
 
 
@@ -60,13 +64,22 @@ def generate(options: Namespace) -> None:
 
 def reconstruct(options: Namespace) -> None:
     """Encode sentences and write them again; without a file, a few of the run's own test split."""
-    from textvae.given import read_texts
+    from textvae.given import read_rows
 
     vae, run = load(options), run_of(options)
-    originals = list(read_texts(options.file, run) if options.file else run.split("test")[:SHOWN]["text"])
-    for start in range(0, len(originals), BLOCK):
-        block = originals[start : start + BLOCK]
-        pairs = zip(block, vae.reconstruct(block, **decoding(options)), strict=True)
+    column = vae.bundle.label_column
+    shown = run.split("test").select_columns(["text", *([column] if column else [])]) if not options.file else None
+    given = (
+        read_rows(options.file, run, None, column)
+        if shown is None
+        else ((row["text"], row.get(column)) for row in shown.take(SHOWN))
+    )
+    while block := list(islice(given, BLOCK)):
+        texts, labels = zip(*block, strict=True)
+        written = vae.reconstruct(
+            texts, labels=labels if column else None, write_as=options.write_as, **decoding(options)
+        )
+        pairs = zip(texts, written, strict=True)
         records = ({"original": original, "text": text} for original, text in pairs)
         say(records, options.json, lambda record: f"{record['original']}\n  → {record['text']}")
 

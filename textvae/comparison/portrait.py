@@ -40,7 +40,7 @@ def portrait(run: Run, bundle: Bundle) -> dict[str, Any]:
     evidence = gather(bundle, split)
     texts = list(split[:SHOWN]["text"])
     points, shares = principal_plane(evidence.mean)
-    labels = settings.data.label_columns[:1]
+    labels = settings.data.kept_columns[:1]
     return {
         **shown,
         "kl_by_dimension": kl_by_dimension(evidence),
