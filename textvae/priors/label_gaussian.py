@@ -4,11 +4,13 @@ Of z alone it is the mixture of them, each weighted by its label's share of the 
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from textvae.errors import ConfigError
 from textvae.parts import PartSettings
 from textvae.posteriors import DiagonalGaussian, Distribution, Posterior
 from textvae.posteriors.log_variance import bounded
@@ -35,7 +37,13 @@ class LabelGaussian(Prior):
     needs_labels: ClassVar[bool] = True
 
     def meet(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
-        """Make a Gaussian for each label; their counts give p(y)."""
+        """Make a Gaussian for each label; their counts give p(y).
+
+        Raises:
+            ConfigError: the model has no labels.
+        """
+        if not label_counts:
+            raise ConfigError("model.prior = 'label_gaussian' is made of labels, and this model has none.")
         self.label_counts = tuple(label_counts)
         self.mean = nn.Parameter(torch.zeros(len(label_counts), self.latent))
         self.logvar = nn.Parameter(torch.zeros(len(label_counts), self.latent))
@@ -53,7 +61,8 @@ class LabelGaussian(Prior):
 
     def moved(self, z: Tensor, label_ids: Tensor, to: Tensor) -> Tensor:
         """Return z where the other label's Gaussian has it: as many standard deviations from the mean."""
-        old, new = (self.components.map(lambda tensor: tensor.to(z)[ids]) for ids in (label_ids, to))
+        components = self.components.map(lambda tensor: tensor.to(z))
+        old, new = (components.map(itemgetter(ids)) for ids in (label_ids, to))
         return new.mean + (z - old.mean) * torch.exp(0.5 * (new.logvar - old.logvar))
 
     def sample(self, count: int) -> Tensor:

@@ -41,7 +41,8 @@ def generate_leaving(
     Processors that may remember the batch's rows get the library's own loop.
 
     Args:
-        model_inputs: `attention_mask`, `latent`, a conditional model's `label_ids` and an empty `past_key_values`, as `generate` has prepared them.
+        model_inputs: `attention_mask`, `latent`, a conditional model's `label_ids` and an empty `past_key_values`,
+            as `generate` has prepared them.
 
     Shapes:
         input_ids, attention_mask: (batch, length), padded on the left; latent: (batch, latent)
