@@ -1,4 +1,4 @@
-"""Score sentences written for a label: are they of it, and are they different?
+"""Score sentences written for a label: whether they are of it, and differ.
 
     python benchmarks/conditional.py RUN --against RUN [--against RUN ...] -n 100
 
@@ -26,7 +26,6 @@ from textvae.bundle import Bundle
 from textvae.measures.ngrams import NGrams
 from textvae.measures.samples.diversity import distinct
 from textvae.measures.samples.self_bleu import self_bleu_of
-from textvae.posteriors import DiagonalGaussian
 from textvae.run import Run
 from textvae.uses import Decoding, posterior, write
 from textvae.vae import TextVAE

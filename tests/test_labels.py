@@ -91,7 +91,7 @@ def test_a_batch_of_many_labels_equals_each_alone(conditional):
 
 
 def test_importance_weights_are_under_the_labels_prior(conditional):
-    """log p(x | z, y) + log p(z | y) - log q(z | x), each row with its own label."""
+    """Those of log p(x | z, y) + log p(z | y) - log q(z | x), each row with its own label."""
     ids = conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"]
     batch, model = conditional.bundle.batch(ids, LABELS), conditional.model
     with torch.no_grad():
@@ -110,12 +110,7 @@ def test_one_label_is_given_to_every_verb(conditional):
     vae = conditional.with_label("wild")
     assert conditional.generate(5, label="wild") == vae.generate(5)
     assert conditional.generate(5, label="wild") != conditional.generate(5, label="calm")
-    torch.testing.assert_close(
-        prior_draws(vae.bundle, 3, 0),
-        conditional.model.prior.given(torch.tensor([1, 1, 1])).sample(3).detach(),
-        rtol=0,
-        atol=99,
-    )
+    assert torch.equal(prior_draws(vae.bundle, 3, 0), prior_draws(conditional.bundle, 3, 0, torch.tensor([1, 1, 1])))
     assert len(vae.complete("a man", 2)) == 2
     assert vae.complete("two", 2)[0].startswith("two")
     assert vae.infill("two ___ run .", 2, candidates=4)
@@ -167,7 +162,7 @@ def test_a_model_with_labels_says_which_it_wants(conditional):
     ):
         with pytest.raises(ConfigError, match="trained with labels: give label=, one of calm, wild"):
             verb()
-    with pytest.raises(ConfigError, match="label = 'wlid' is unknown: did you mean 'wild'. Choose from calm, wild"):
+    with pytest.raises(ConfigError, match=r"label = 'wlid' is unknown: did you mean 'wild'. Choose from calm, wild"):
         conditional.generate(label="wlid")
     with pytest.raises(ConfigError, match="label = 'None' is unknown"):
         conditional.score(SENTENCES[:2], 2, labels=["calm", None])

@@ -2,7 +2,18 @@
 
 from argparse import ArgumentParser, Namespace
 
-from textvae.commands.basics import Command, Verbs, add_decoding, add_run, decoding, load, run_of, say, shown_text
+from textvae.commands.basics import (
+    Command,
+    Verbs,
+    add_decoding,
+    add_label,
+    add_run,
+    decoding,
+    load,
+    run_of,
+    say,
+    shown_text,
+)
 
 
 def add(verbs: Verbs) -> None:
@@ -18,6 +29,7 @@ def add(verbs: Verbs) -> None:
     for name in "abc":
         analogy.add_argument(name, metavar=name.upper())
     for command in (edit, analogy):
+        add_label(command)
         command.add_argument("--strength", type=float, default=1.0, help="of the step; below 0 it goes back")
         add_decoding(command)
 
