@@ -14,11 +14,11 @@ from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from textvae.conditioning import CONDITIONINGS, Signals
+from textvae.conditioning.label import LabelEmbedding
 from textvae.configuration import TextVAEConfig
 from textvae.decoders import DECODERS
 from textvae.encoders import ENCODERS
 from textvae.errors import ConfigError
-from textvae.labels import listed
 from textvae.language_model import NoEncoder, NoPosterior
 from textvae.parts import checked, choose
 from textvae.posteriors import POSTERIORS, DiagonalGaussian, Distribution
@@ -90,7 +90,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             {name: CONDITIONINGS[name](hearing, self.decoder.signal_shapes[name]) for name in self.audible(heard)}
         )
         if config.labels:
-            self.label_embedding = nn.Embedding(len(config.labels), config.label_dim)
+            self.label_embedding = LabelEmbedding(config.labels, config.label_dim)
         self.auxiliary = nn.ModuleDict()  # techniques' own weights, while it trains
         self.post_init()
 
@@ -121,17 +121,9 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         return distribution
 
     def signals(self, latent: Tensor, label_ids: Tensor | None = None) -> Signals:
-        """Return what the decoder hears of z, (batch, latent), and of a conditional model's labels, (batch,).
-
-        Raises:
-            ConfigError: the model is conditional and there are no labels.
-        """
+        """Return what the decoder hears of z, (batch, latent), and of a conditional model's labels, (batch,)."""
         if self.config.labels:
-            if label_ids is None:
-                raise ConfigError(
-                    f"this model was trained with labels: give label=, one of {listed(self.config.labels)}."
-                )
-            latent = torch.cat([latent, self.label_embedding(label_ids).to(latent.dtype)], dim=-1)
+            latent = self.label_embedding.beside(latent, label_ids)
         return {name: conditioning(latent) for name, conditioning in self.conditioning.items()}
 
     def forward(

@@ -1,7 +1,9 @@
 """The verbs that write text: `generate`, `reconstruct`, `complete`, `interpolate`, `decode`."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from textvae.commands.basics import (
     BLOCK,
@@ -19,6 +21,9 @@ from textvae.commands.basics import (
     say,
     shown_text,
 )
+
+if TYPE_CHECKING:
+    from textvae.run import Run
 
 SHOWN = 5  # reconstructions, where no file is named
 
@@ -64,17 +69,10 @@ def generate(options: Namespace) -> None:
 
 def reconstruct(options: Namespace) -> None:
     """Encode sentences and write them again; without a file, a few of the run's own test split."""
-    from textvae.given import read_rows
-
     vae, run = load(options), run_of(options)
     column = vae.bundle.label_column
-    shown = run.split("test").select_columns(["text", *([column] if column else [])]) if not options.file else None
-    given = (
-        read_rows(options.file, run, None, column)
-        if shown is None
-        else ((row["text"], row.get(column)) for row in shown.take(SHOWN))
-    )
-    while block := list(islice(given, BLOCK)):
+    rows = originals(options, run, column)
+    while block := list(islice(rows, BLOCK)):
         texts, labels = zip(*block, strict=True)
         written = vae.reconstruct(
             texts, labels=labels if column else None, write_as=options.write_as, **decoding(options)
@@ -82,6 +80,15 @@ def reconstruct(options: Namespace) -> None:
         pairs = zip(texts, written, strict=True)
         records = ({"original": original, "text": text} for original, text in pairs)
         say(records, options.json, lambda record: f"{record['original']}\n  → {record['text']}")
+
+
+def originals(options: Namespace, run: "Run", column: str | None) -> Iterator[tuple[str, Any]]:
+    """Return the sentences to write again, and their labels where there is a column of them."""
+    from textvae.given import read_rows
+
+    if options.file:
+        return read_rows(options.file, run, label_column=column)
+    return ((row["text"], row.get(column)) for row in run.split("test").take(SHOWN))
 
 
 def complete(options: Namespace) -> None:

@@ -126,6 +126,7 @@ def labels_of_run(run: Run, data: DataSettings, start: Bundle | None) -> Labels 
     found = found_labels(data.label, {split: run.split(split) for split in ("train", "validation", "test")})
     if start is not None and start.labels is not None:
         start.labels.ids(found.names)
+        start.model.config.label_column = found.column
     return found
 
 
