@@ -81,9 +81,18 @@ def conditional(vae: TextVAE, seed: int) -> Writer:
     return lambda label, n, temperature: vae.generate(n, label=label, temperature=temperature, seed=seed)
 
 
-def writers(folder: Path, train: Texts, seed: int) -> dict[str, Writer]:
-    """Return what a run can write with, by name."""
-    vae = TextVAE.from_pretrained(folder, device="cpu")
+def written_as_the_next(vae: TextVAE, test: Texts) -> Texts:
+    """Return held-out sentences, each written greedily as of the label that comes after its own."""
+    names = vae.labels
+    following = dict(zip(names, names[1:] + names[:1], strict=True))
+    return {
+        following[label]: vae.reconstruct(some, labels=[label] * len(some), write_as=following[label])
+        for label, some in test.items()
+    }
+
+
+def writers(vae: TextVAE, train: Texts, seed: int) -> dict[str, Writer]:
+    """Return what a model can write with, by name."""
     if vae.labels:
         kind = vae.model.config.prior["kind"] if vae.latent_dim else "language model"
         return {f"conditional, {kind}": conditional(vae, seed)}
@@ -124,10 +133,14 @@ def main() -> None:
     whole = {label: texts[: options.n] for label, texts in test.items()}
     print(row("people: held-out sentences", whole, judge, ngrams, set(known)), flush=True)
     for folder in [options.run, *options.against]:
-        for name, writer in writers(folder, train, options.seed).items():
+        vae = TextVAE.from_pretrained(folder, device="cpu")
+        for name, writer in writers(vae, train, options.seed).items():
             for heat in options.temperatures:
                 texts = {label: writer(label, options.n, heat) for label in train}
                 print(row(f"{name}, temperature {heat:g}", texts, judge, ngrams, set(known)), flush=True)
+            if vae.labels and vae.latent_dim:
+                texts = written_as_the_next(vae, whole)
+                print(row(f"{name}, people's written as another label", texts, judge, ngrams, set(known)), flush=True)
 
 
 if __name__ == "__main__":
