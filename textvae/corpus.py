@@ -47,7 +47,9 @@ class DataSettings(CleaningSettings, StreamSettings):
     @property
     def kept_columns(self) -> list[str]:
         """The columns of labels that stay with the sentences."""
-        return self.label_columns if self.label in (None, *self.label_columns) else [*self.label_columns, self.label]
+        if self.label is None or self.label in self.label_columns:
+            return self.label_columns
+        return [*self.label_columns, self.label]
 
     @field_validator("label")
     @classmethod

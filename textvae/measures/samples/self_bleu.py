@@ -24,4 +24,4 @@ def self_bleu_of(texts: Sequence[str]) -> float:
     metric = BLEU(tokenize="13a", lowercase=True, effective_order=True)
     others = ([*texts[:place], *texts[place + 1 :]] for place in range(len(texts)))
     scores = [metric.sentence_score(text, rest).score for text, rest in zip(texts, others, strict=True)]
-    return sum(scores) / len(scores)
+    return float(sum(scores) / len(scores))
