@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import WRITERS, tiny_vae
-from tests.tiny_run import train_tiny
+from tests.tiny_run import LABELLED, table, train_tiny
 from textvae.vae import TextVAE
 
 
@@ -14,6 +14,14 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run; tests only read it."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     train_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def labelled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a conditional model; tests only read it."""
+    folder = tmp_path_factory.mktemp("runs") / "labelled"
+    train_tiny(folder, table(LABELLED), data={"label": "label"})
     return folder
 
 

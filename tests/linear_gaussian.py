@@ -37,7 +37,7 @@ class LinearGaussian(nn.Module):
         self.weight = rotation[:, :LATENT] * torch.tensor(scale)
         self.points = draws(n, LATENT, seed=seed) @ self.weight.t() + NOISE * draws(n, SPACE, seed=seed + 1)
         self.shift, self.spread = shift, spread
-        self.config = SimpleNamespace(latent_dim=LATENT)
+        self.config = SimpleNamespace(latent_dim=LATENT, labels=None, label_column=None)
         self.prior = PRIORS["standard_normal"](PRIORS["standard_normal"].Settings(), LATENT)
         self.device = torch.device("cpu")
 

@@ -1,5 +1,7 @@
 """The pages of the uses: every command and every Python example runs, in the page's order, on a tiny run."""
 
+import shutil
+
 import pytest
 
 from tests.pages import ROOT, commands, examples, furnish, on_a_small_scale
@@ -9,9 +11,10 @@ PAGES = sorted((ROOT / "docs" / "uses").glob("*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_runs_as_it_stands(page, tmp_path, tiny_run, monkeypatch):
+def test_a_page_runs_as_it_stands(page, tmp_path, tiny_run, labelled_run, monkeypatch):
     """Its Python blocks share one namespace, as a reader's session would; then its commands, in their order."""
     monkeypatch.chdir(furnish(tmp_path, tiny_run))
+    shutil.copytree(labelled_run, tmp_path / "runs" / "labelled")
     namespace = {}
     for example in examples(page):
         exec(example, namespace)

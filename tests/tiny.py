@@ -75,10 +75,17 @@ def tiny_model(
     vocab: int = VOCAB,
     latent: int = LATENT,
     seed: int = 0,
+    labels: Mapping[str, int] | None = None,
     **more: Any,
 ) -> TextVAEModel:
-    """Return a model in eval mode with lively random weights; by default z is heard in every way that can be."""
+    """Return a model in eval mode with lively random weights; by default z is heard in every way that can be.
+
+    Args:
+        labels: makes it conditional; the training sentences of each.
+    """
     torch.manual_seed(seed)
+    counts = labels or {}
+    known = {"labels": [*counts], "label_counts": [*counts.values()], "label_column": "kind", "label_dim": 3}
     config = TextVAEConfig(
         latent_dim=latent,
         vocab_size=vocab,
@@ -86,8 +93,9 @@ def tiny_model(
         encoder=READERS[reader],
         writer={**WRITERS[writer], **more},
         posterior={"kind": "gaussian"},
-        prior={"kind": "standard_normal"},
+        prior={"kind": "label_gaussian" if labels else "standard_normal"},
         conditioning=audible(writer) if conditioning is None else conditioning,
+        **(known if labels else {}),
     )
     return stirred(TextVAEModel(config)).eval()
 
@@ -109,10 +117,12 @@ def tiny_tokenizer(kind: str = "word") -> Any:
     return build_tokenizer(TokenizerSettings(kind=kind, vocab_size=300, min_frequency=1), SENTENCES)
 
 
-def tiny_vae(writer: str = "lstm", kind: str = "word", seed: int = 0) -> TextVAE:
+def tiny_vae(
+    writer: str = "lstm", kind: str = "word", seed: int = 0, labels: Mapping[str, int] | None = None
+) -> TextVAE:
     """Return a model with its tokenizer."""
     tokenizer = tiny_tokenizer(kind)
-    return TextVAE(tiny_model(writer, vocab=len(tokenizer), seed=seed), tokenizer)
+    return TextVAE(tiny_model(writer, vocab=len(tokenizer), seed=seed, labels=labels), tokenizer)
 
 
 def tiny_dataset(bundle: Bundle, sentences: Sequence[str] = SENTENCES) -> Dataset:

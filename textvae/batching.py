@@ -10,7 +10,15 @@ from torch import Tensor
 from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase
 
+from textvae.labels import Labels
+
 Batch = dict[str, Tensor]
+DECODER_SIDE = ("input_ids", "attention_mask", "labels", "label_ids")
+
+
+def decoder_side(batch: Batch) -> Batch:
+    """Return what of a batch the decoder reads and is measured by, z left aside."""
+    return {name: batch[name] for name in DECODER_SIDE if name in batch}
 
 
 class LengthBuckets(Sampler[list[int]]):
@@ -95,14 +103,20 @@ class Collator:
         encoder_input_ids, encoder_attention_mask: (batch, longest + 1), the sentence and its end token
         input_ids, attention_mask: the same shape, the start token and the sentence
         labels: the same shape, the sentence and its end token; -100 under padding
+        label_ids: (batch,), of a conditional model, whose labels are given
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, labels: Labels | None = None) -> None:
+        self.labels = labels
         self.pad, self.bos, self.eos = tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> Batch:
-        """Return the batch."""
-        return self.collate([row["input_ids"] for row in rows])
+        """Return the batch; of a conditional model, the rows have a label each."""
+        batch = self.collate([row["input_ids"] for row in rows])
+        if self.labels is not None:
+            column = self.labels.column
+            batch["label_ids"] = self.labels.ids(row[column] for row in rows)
+        return batch
 
     def collate(self, sentences: Sequence[Sequence[int]]) -> Batch:
         """Return the batch of these token ids."""

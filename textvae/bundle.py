@@ -1,28 +1,37 @@
 """A model and its tokenizer, together: what every use and every measure works on."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from textvae.batching import Batch, Collator
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
+from textvae.labels import Labels
 from textvae.modeling import TextVAEModel
+from textvae.priors import Prior
 
 WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A text VAE ready for use."""
+    """A text VAE ready for use.
+
+    Attributes:
+        label: of a conditional model, the number of the one label that all texts are taken for.
+    """
 
     model: TextVAEModel
     tokenizer: PreTrainedTokenizerBase
+    label: int | None = None
 
     @property
     def device(self) -> torch.device:
@@ -33,11 +42,37 @@ class Bundle:
     @property
     def collator(self) -> Collator:
         """Makes padded batches of token ids."""
-        return Collator(self.tokenizer)
+        return Collator(self.tokenizer, self.labels)
 
-    def batch(self, sentences: list[list[int]]) -> Batch:
-        """Return a padded batch of these token ids, on the model's device."""
-        return {name: value.to(self.device) for name, value in self.collator.collate(sentences).items()}
+    @property
+    def labels(self) -> Labels | None:
+        """The labels a conditional model knows."""
+        config = self.model.config
+        if not config.labels:
+            return None
+        return Labels(str(config.label_column), tuple(config.labels), tuple(config.label_counts or ()))
+
+    @property
+    def label_column(self) -> str | None:
+        """The column of a conditional model's data sets in which each text has its label; None if all have one."""
+        return self.model.config.label_column if self.label is None else None
+
+    @property
+    def prior(self) -> Prior:
+        """p(z), or p(z | label) where all texts are taken for one."""
+        prior: Prior = self.model.prior.given(self.label_ids(1))
+        return prior
+
+    def label_ids(self, count: int) -> Tensor | None:
+        """Return the one label for each of so many texts, (count,), on the model's device, if there is one."""
+        return None if self.label is None else torch.full((count,), self.label, device=self.device)
+
+    def batch(self, sentences: list[list[int]], labels: Sequence[str] | None = None) -> Batch:
+        """Return a padded batch of these token ids, on the model's device; labels by name, or else the bundle's one."""
+        batch = {name: value.to(self.device) for name, value in self.collator.collate(sentences).items()}
+        known = self.labels
+        ids = self.label_ids(len(sentences)) if labels is None or known is None else known.ids(labels)
+        return batch if ids is None else {**batch, "label_ids": ids.to(self.device)}
 
     @property
     def longest(self) -> int:

@@ -72,8 +72,10 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
     """
     counts = run.counts["tokenized"]["train"]
     settings = run.settings
-    originals = list(run.split(split)[:5]["text"])
-    pairs = zip(originals, vae.reconstruct(originals), strict=True) if vae.latent_dim else []
+    originals = run.split(split)[:5]
+    labels = originals.get(vae.bundle.label_column)
+    rewritten = vae.reconstruct(originals["text"], labels=labels) if vae.latent_dim else []
+    pairs = zip(originals["text"], rewritten, strict=False)
     text = TEMPLATE.format(
         corpus=settings.data.corpus or "sentences given from Python",
         amount="a stream of sentences" if run.is_streamed else f"{counts['sentences']:,} sentences",

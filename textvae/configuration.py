@@ -15,6 +15,9 @@ class TextVAEConfig(PreTrainedConfig):
             The decoder's are called `writer` here, since transformers takes a field
             named `decoder` for a config of its own.
         conditioning: the names under which z reaches the decoder.
+        labels, label_counts, label_column: of a conditional model, the labels, the training sentences
+            of each, and the column that has them in tables.
+        label_dim: size of a label's embedding.
     """
 
     model_type = "textvae"
@@ -30,6 +33,10 @@ class TextVAEConfig(PreTrainedConfig):
     posterior: dict[str, Any] | None = None
     prior: dict[str, Any] | None = None
     conditioning: list[str] | None = None
+    labels: list[str] | None = None
+    label_counts: list[int] | None = None
+    label_column: str | None = None
+    label_dim: int = 0
 
 
 AutoConfig.register("textvae", TextVAEConfig)

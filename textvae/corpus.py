@@ -36,12 +36,28 @@ class DataSettings(CleaningSettings, StreamSettings):
     corpus: str | None = Field(None, description="a file, a folder, a bundled corpus, or the name of a data set")
     text_column: str = "text"
     label_columns: list[str] = Field([], description="kept with the sentences")
+    label: str | None = Field(None, description="the column of labels that the model is conditioned on")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given")
     held_out_most: int = Field(5_000, ge=1, description="but at most this many sentences each")
     split_seed: int = Field(1, ge=0, description="that draws them: runs of other training seeds are measured alike")
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
     processes: int | None = Field(None, ge=1, description="that tokenise; by default the cores, if there is much")
     cache: str = Field("auto", description="where prepared corpora are kept: auto, off, or a folder")
+
+    @property
+    def kept_columns(self) -> list[str]:
+        """The columns of labels that stay with the sentences."""
+        if self.label is None or self.label in self.label_columns:
+            return self.label_columns
+        return [*self.label_columns, self.label]
+
+    @field_validator("label")
+    @classmethod
+    def check_label(cls, name: str | None) -> str | None:
+        """Refuse a label that would stand where one of our own columns does."""
+        if name in OUR_COLUMNS:
+            raise ConfigError(f"data.label = {name!r} does not fit: {name} is a column of ours; rename yours.")
+        return name
 
     @field_validator("label_columns")
     @classmethod
@@ -83,9 +99,9 @@ def clean_split(settings: DataSettings, rows: Rows, file: Path) -> dict[str, int
         for number, row in enumerate(rows(), start=1):
             sentence = cleaner(text_of(row, settings.text_column, number))
             if sentence is not None:
-                yield {"text": sentence, **labels_of(row, settings.label_columns)}
+                yield {"text": sentence, **labels_of(row, settings, number)}
 
-    write_arrow(clean(), file, text_schema(settings.label_columns))
+    write_arrow(clean(), file, text_schema(settings.kept_columns))
     return dict(cleaner.counts)
 
 
@@ -101,12 +117,19 @@ def text_of(row: Row, column: str, number: int) -> str:
     return text
 
 
-def labels_of(row: Row, columns: list[str]) -> dict[str, str]:
-    """Return a row's labels as text."""
-    for column in columns:
+def labels_of(row: Row, settings: DataSettings, number: int) -> dict[str, str]:
+    """Return a row's labels as text; the one that the model is conditioned on must be there."""
+    for column in settings.kept_columns:
         if column not in row:
-            raise DataError(f"there is no column {column!r}; there are {', '.join(row)}. Set data.label_columns.")
-    return {column: str(row[column]) for column in columns}
+            key = "label" if column == settings.label else "label_columns"
+            raise DataError(f"there is no column {column!r}; there are {', '.join(row)}. Set data.{key}.")
+    labels = {column: str(row[column]) for column in settings.kept_columns}
+    if settings.label and (row[settings.label] is None or not labels[settings.label].strip()):
+        raise DataError(
+            f"row {number}: column {settings.label!r} is blank, and the model is conditioned on it: "
+            "give every sentence a label, or leave the row out."
+        )
+    return labels
 
 
 def text_schema(labels: list[str]) -> pa.Schema:
@@ -136,7 +159,7 @@ def hold_out(settings: DataSettings, seed: int, folder: Path, missing: list[str]
     train = Dataset.from_file(str(file))
     size = min(max(1, round(settings.held_out * len(train))), settings.held_out_most, (len(train) - 1) // 2)
     drawn = np.random.default_rng(seed).choice(len(train), size * len(missing), replace=False)
-    schema = text_schema(settings.label_columns)
+    schema = text_schema(settings.kept_columns)
     for split, places in zip(missing, np.split(drawn, len(missing)), strict=True):
         write_arrow(iter(train.select(np.sort(places))), folder / f"{split}.text.arrow", schema)
     rest = folder / "rest.arrow"

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from textvae.batching import Batch
+from textvae.batching import Batch, decoder_side
 from textvae.modeling import TextVAEModel
 from textvae.posteriors import Distribution
 
@@ -10,7 +10,7 @@ from textvae.posteriors import Distribution
 def log_importance(model: TextVAEModel, posterior: Distribution, batch: Batch, latent: Tensor) -> Tensor:
     """Return log p(x, z_k) - log q(z_k | x) in nats, (draws, batch), for z of (draws, batch, latent); no gradient."""
     draws = len(latent)
-    ids, mask, labels = (batch[name].repeat(draws, 1) for name in ("input_ids", "attention_mask", "labels"))
-    nll = model.sentence_nll(ids, mask, labels, latent.flatten(0, 1)).view(draws, -1)
-    ratio: Tensor = model.prior.log_prob(latent) - posterior.log_prob(latent)
+    read = {name: part.repeat(draws, *[1] * (part.ndim - 1)) for name, part in decoder_side(batch).items()}
+    nll = model.sentence_nll(**read, latent=latent.flatten(0, 1)).view(draws, -1)
+    ratio: Tensor = model.prior.given(batch.get("label_ids")).log_prob(latent) - posterior.log_prob(latent)
     return ratio - nll

@@ -1,10 +1,15 @@
-"""Labelled sentences: a table with a column of texts and others beside it."""
+"""Labelled sentences: a table with a column of texts and others beside it, and the labels of a corpus."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datasets import Dataset
+
+from textvae.arrow import BLOCK
 from textvae.corpus import text_of
 from textvae.errors import DataError
+from textvae.labels import Labels
 from textvae.sources import find_splits
 
 
@@ -38,3 +43,36 @@ def read_columns(file: str, text_column: str, names: Sequence[str]) -> tuple[lis
     if not texts:
         raise DataError(f"{file}: holds no sentence.")
     return texts, columns
+
+
+def found_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
+    """Return the labels of the training sentences, most frequent first.
+
+    Raises:
+        DataError: there is one label, or nearly one a sentence, or a held-out sentence has one of its own.
+    """
+    found = {split: counted(dataset, column) for split, dataset in splits.items()}
+    train = found["train"]
+    if len(train) == 1:
+        raise DataError(f"data.label = {column!r}: all sentences are {next(iter(train))!r}; wanted are two labels.")
+    if 2 * len(train) > train.total():
+        raise DataError(
+            f"data.label = {column!r}: {len(train)} labels for {train.total()} training sentences; "
+            "wanted is a column of few labels, each of many sentences."
+        )
+    for split, counts in found.items():
+        if unseen := sorted(counts.keys() - train.keys()):
+            raise DataError(
+                f"data.label = {column!r}: no training sentence is {unseen[0]!r}, but one of {split} is; "
+                "give more of that label, or leave it out."
+            )
+    ranked = sorted(train.items(), key=lambda entry: (-entry[1], entry[0]))
+    return Labels(column, tuple(name for name, _ in ranked), tuple(count for _, count in ranked))
+
+
+def counted(dataset: Dataset, column: str) -> Counter[str]:
+    """Return how many sentences each label has."""
+    counts: Counter[str] = Counter()
+    for block in dataset.select_columns([column]).iter(BLOCK):
+        counts.update(block[column])
+    return counts

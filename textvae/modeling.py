@@ -14,6 +14,7 @@ from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from textvae.conditioning import CONDITIONINGS, Signals
+from textvae.conditioning.label import LabelEmbedding
 from textvae.configuration import TextVAEConfig
 from textvae.decoders import DECODERS
 from textvae.encoders import ENCODERS
@@ -71,6 +72,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
     def __init__(self, config: TextVAEConfig) -> None:
         super().__init__(config)
         latent, heard = config.latent_dim, config.conditioning or []
+        hearing = latent + (config.label_dim if config.labels else 0)
         encoder, encoder_settings = part(ENCODERS, config.encoder, "model.encoder")
         decoder, decoder_settings = part(DECODERS, config.writer, "model.decoder")
         posterior, posterior_settings = part(POSTERIORS, config.posterior, "model.posterior")
@@ -82,11 +84,13 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         else:
             self.encoder, self.posterior = NoEncoder(), NoPosterior()
         self.prior = prior(prior_settings, latent) if latent else StandardNormal(StandardNormal.Settings(), latent)
-        self.prior.meet(self.posterior)
-        self.decoder = decoder(decoder_settings, config.vocab_size, latent, heard)
+        self.prior.meet(self.posterior, config.label_counts or ())
+        self.decoder = decoder(decoder_settings, config.vocab_size, hearing, heard)
         self.conditioning = nn.ModuleDict(
-            {name: CONDITIONINGS[name](latent, self.decoder.signal_shapes[name]) for name in self.audible(heard)}
+            {name: CONDITIONINGS[name](hearing, self.decoder.signal_shapes[name]) for name in self.audible(heard)}
         )
+        if config.labels:
+            self.label_embedding = LabelEmbedding(config.labels, config.label_dim)
         self.auxiliary = nn.ModuleDict()  # techniques' own weights, while it trains
         self.post_init()
 
@@ -116,8 +120,10 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         distribution: Distribution = self.posterior(states, encoder_attention_mask)
         return distribution
 
-    def signals(self, latent: Tensor) -> Signals:
-        """Return what the decoder hears of z, (batch, latent)."""
+    def signals(self, latent: Tensor, label_ids: Tensor | None = None) -> Signals:
+        """Return what the decoder hears of z, (batch, latent), and of a conditional model's labels, (batch,)."""
+        if self.config.labels:
+            latent = self.label_embedding.beside(latent, label_ids)
         return {name: conditioning(latent) for name, conditioning in self.conditioning.items()}
 
     def forward(
@@ -132,6 +138,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         return_dict: bool | None = None,
         draw: "Draw | None" = None,
+        label_ids: Tensor | None = None,
     ) -> TextVAEOutput:
         """Encode (unless z is given), decode, and with labels measure.
 
@@ -142,25 +149,27 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             latent: (batch, latent); without it z is drawn from q(z | encoder_input_ids).
             encoder_input_ids, encoder_attention_mask: (batch, encoder length), padded on the right.
             draw: how z is drawn from q in training; plainly, without.
+            label_ids: (batch,), what a conditional model's sentences are; not to be mixed up with `labels`.
 
         Raises:
+            ConfigError: the model is conditional and there are no `label_ids`.
             ValueError: neither `latent` nor `encoder_input_ids` is given.
         """
-        output = TextVAEOutput()
+        output, prior = TextVAEOutput(), self.prior.given(label_ids)
         if latent is None:
             if encoder_input_ids is None or encoder_attention_mask is None:
                 raise ValueError("give `latent`, or `encoder_input_ids` with their mask to draw it from.")
             posterior = self.encode(encoder_input_ids, encoder_attention_mask)
             posterior, latent = draw(self, posterior) if draw else (posterior, posterior.sample())
-            output.kl = self.prior.kl(posterior, latent) if posterior.has_density else None
-            output.posterior, output.prior, output.mean = posterior, self.prior, posterior.mean
+            output.kl = prior.kl(posterior, latent) if posterior.has_density else None
+            output.posterior, output.prior, output.mean = posterior, prior, posterior.mean
             output.logvar = posterior.logvar if isinstance(posterior, DiagonalGaussian) else None
         if use_cache and past_key_values is None:
             past_key_values = self.decoder.new_cache()
         if attention_mask is None:  # `generate` leaves out one that is all ones
             read = 0 if past_key_values is None else self.decoder.tokens_read(past_key_values)
             attention_mask = input_ids.new_ones(len(input_ids), read + input_ids.shape[1])
-        states = self.decoder(input_ids, attention_mask, self.signals(latent), past_key_values)
+        states = self.decoder(input_ids, attention_mask, self.signals(latent, label_ids), past_key_values)
         output.latent, output.past_key_values = latent, past_key_values
         if labels is None:
             output.logits = nn.functional.linear(states, self.decoder.output_weight, self.decoder.output_bias)
@@ -178,13 +187,20 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         return mean, torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll)
 
     @torch.no_grad()
-    def sentence_nll(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, latent: Tensor) -> Tensor:
+    def sentence_nll(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor,
+        latent: Tensor,
+        label_ids: Tensor | None = None,
+    ) -> Tensor:
         """Return -log p(x | z) of each sentence in nats, (batch,), as fast as it can be had.
 
         Where the processor multiplies bf16, the normaliser of each token is made of such products; all else is in
         single precision. No wrapper of the model is entered: it may be called within a pass.
         """
-        states = self.decoder(input_ids, attention_mask, self.signals(latent))
+        states = self.decoder(input_ids, attention_mask, self.signals(latent, label_ids))
         real = labels != IGNORED
         is_exact = not self.config.latent_dim  # a language model's
         narrow = torch.bfloat16 if is_bf16_fast(states.device) and not is_exact else states.dtype
@@ -202,6 +218,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         past_key_values: Cache | None = None,
         attention_mask: Tensor | None = None,
         latent: Tensor | None = None,
+        label_ids: Tensor | None = None,
         **ignored: Any,
     ) -> dict[str, Any]:
         """Give `forward` the tokens its cache has not seen; `generate` adds one at a time."""
@@ -210,6 +227,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             "input_ids": input_ids[:, -1:] if is_started else input_ids,
             "attention_mask": attention_mask,
             "latent": latent,
+            "label_ids": label_ids,
             "past_key_values": past_key_values,
             "use_cache": True,
         }

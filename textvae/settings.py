@@ -21,6 +21,7 @@ from textvae.priors.pairing import check_prior
 from textvae.tokenization import TokenizerSettings
 from textvae.training.settings import TrainingSettings
 
+CONDITIONAL_PRIOR = "label_gaussian"
 Part = SerializeAsAny[PartSettings]
 
 
@@ -31,6 +32,7 @@ class ModelSettings(StrictSettings):
     encoder: Annotated[Part, part_of(lambda: ENCODERS, "model.encoder")] = Field({}, validate_default=True)
     posterior: Annotated[Part, part_of(lambda: POSTERIORS, "model.posterior")] = Field({}, validate_default=True)
     prior: Annotated[Part, part_of(lambda: PRIORS, "model.prior")] = Field({}, validate_default=True)
+    label_dim: int = Field(32, gt=0, description="of a label's embedding, where data.label conditions the model")
     conditioning: tuple[str, ...] = ("initial_state", "every_step", "output")
     decoder: Annotated[Part, part_of(lambda: DECODERS, "model.decoder")] = Field({}, validate_default=True)
 
@@ -57,6 +59,26 @@ class Settings(StrictSettings):
     model: ModelSettings = ModelSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def choose_prior(cls, given: Any) -> Any:
+        """Take the prior that is conditioned on the label, where there is one and no prior is named."""
+        data, model = given.get("data") or {}, given.get("model") or {}
+        is_open = (
+            isinstance(data, Mapping) and data.get("label") and isinstance(model, Mapping) and "prior" not in model
+        )
+        return {**given, "model": {**model, "prior": CONDITIONAL_PRIOR}} if is_open else given
+
+    @model_validator(mode="after")
+    def check_label(self) -> Self:
+        """Refuse a prior of labels without labels."""
+        if PRIORS[self.model.prior.kind].needs_labels and self.data.label is None:
+            raise ConfigError(
+                f"model.prior = {self.model.prior.kind!r} is made of labels: name their column, data.label=category "
+                "for instance, or choose another prior."
+            )
+        return self
 
     @model_validator(mode="after")
     def check_parts(self) -> Self:

@@ -1,6 +1,7 @@
 """The facade: a trained text VAE with the verbs users want."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae import uses
 from textvae.bundle import Bundle, load_bundle
-from textvae.errors import DataError, ShapeError
+from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.fitted import place_of
+from textvae.labels import demanded, one_each
 from textvae.learned_uses import LearnedUses
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
@@ -62,6 +64,21 @@ class TextVAE(LearnedUses):
         """The size of z."""
         return int(self.model.config.latent_dim)
 
+    @property
+    def labels(self) -> list[str]:
+        """The labels a conditional model knows, most frequent first; none of another."""
+        return list(self.model.config.labels or [])
+
+    def with_label(self, label: str) -> "TextVAE":
+        """Return this conditional model with all texts, read and written, taken for one label.
+
+        Raises:
+            ConfigError: the model has no labels, or not this one.
+        """
+        same = TextVAE(self.model, self.tokenizer, self.folder)
+        same.bundle = replace(self.bundle, label=demanded(self.bundle.labels, "label").number(label))
+        return same
+
     def posterior(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Distribution:
         """Return q(z | x), in the order given: `mean`, (n, latent), `sample()`, `log_prob(z)`."""
         return uses.posterior(self.bundle, as_list(texts), batch_size, progress)
@@ -77,16 +94,22 @@ class TextVAE(LearnedUses):
         return features(self.bundle, as_list(texts), kind, batch_size)
 
     def score(
-        self, texts: str | Sequence[str], samples: int = 50, seed: int = 0, progress: bool = False
+        self,
+        texts: str | Sequence[str],
+        samples: int = 50,
+        seed: int = 0,
+        progress: bool = False,
+        labels: Sequence[str] | None = None,
     ) -> list[dict[str, Any]]:
         """Return what the model makes of each text, in nats: ELBO, KL, IW-NLL, the surprisal of each token ...
 
-        The keys stand in `textvae.uses.score`, their definitions in docs/measures.md.
+        The keys stand in `textvae.uses.score`, their definitions in docs/measures.md. A conditional model wants
+        the `labels` of the texts, or `with_label(...).score(texts)`.
         """
         from textvae.uses.score import ScoreSettings, score
 
-        settings = checked(ScoreSettings, {"samples": samples, "seed": seed}, "score")
-        return score(self.bundle, as_list(texts), settings, progress)
+        settings, listed = checked(ScoreSettings, {"samples": samples, "seed": seed}, "score"), as_list(texts)
+        return score(self.bundle, listed, settings, progress, one_each(self.bundle.labels, labels, len(listed)))
 
     def decode(
         self, z: Array | Sequence[Sequence[float]], batch_size: int = 512, progress: bool = False, **options: Any
@@ -107,19 +130,45 @@ class TextVAE(LearnedUses):
         )
 
     def reconstruct(
-        self, texts: str | Sequence[str], batch_size: int = 512, progress: bool = False, **options: Any
+        self,
+        texts: str | Sequence[str],
+        batch_size: int = 512,
+        progress: bool = False,
+        labels: Sequence[str] | None = None,
+        write_as: str | None = None,
+        **options: Any,
     ) -> list[str]:
-        """Encode each text and write it again from its posterior mean; greedy by default."""
-        return uses.reconstruct(self.bundle, as_list(texts), uses.decoding(**options), batch_size, progress)
+        """Encode each text and write it again from its posterior mean; greedy by default.
+
+        A conditional model wants the `labels` of the texts, and can `write_as` another label.
+        """
+        listed = as_list(texts)
+        if write_as is not None:
+            demanded(self.bundle.labels, "write_as")
+        labels = one_each(self.bundle.labels, labels, len(listed))
+        return uses.reconstruct(self.bundle, listed, uses.decoding(**options), batch_size, progress, labels, write_as)
 
     def generate(
-        self, n: int = 1, batch_size: int = 512, progress: bool = False, prior: str | None = None, **options: Any
+        self,
+        n: int = 1,
+        batch_size: int = 512,
+        progress: bool = False,
+        prior: str | None = None,
+        label: str | None = None,
+        **options: Any,
     ) -> list[str]:
-        """Write `n` sentences from the prior, or from one that `fit_prior` fitted; tokens are sampled by default."""
+        """Write `n` sentences from the prior, or from one that `fit_prior` fitted; tokens are sampled by default.
+
+        `label`: of a conditional model, what they shall be; without it, each label as often as in training.
+        """
+        if label is not None:
+            return self.with_label(label).generate(n, batch_size, progress, prior, **options)
         if prior is None:
             return uses.generate(self.bundle, n, uses.decoding(**options), batch_size, progress)
         from textvae.uses.fit_prior import KIND, draws, load_prior
 
+        if self.labels:
+            raise ConfigError("prior: what `fit_prior` fits knows no labels, and this model does: leave it out.")
         decoding = uses.decoding(**options)
         z = draws(load_prior(place_of(self.folder, KIND, prior), self.bundle), n, decoding.seed)
         return uses.write(self.bundle, z, decoding, True, batch_size=batch_size, progress=progress)

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from itertools import islice
 
-from textvae.commands.basics import BLOCK, Command, Verbs, add_run, load, run_of, say
+from textvae.commands.basics import BLOCK, Command, Verbs, add_label, add_run, load, run_of, say
 
 
 def add(verbs: Verbs) -> None:
@@ -14,6 +14,7 @@ def add(verbs: Verbs) -> None:
     score = steps.add_parser("score", help="give each sentence a p-value")
     for command in (fit, score):
         add_run(command)
+        add_label(command)
         command.add_argument("file", metavar="FILE|-", help="sentences; - is standard input")
         command.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
         command.add_argument("--name", default="default", help="of the calibration, where a run has several")

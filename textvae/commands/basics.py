@@ -26,6 +26,7 @@ def add_run(command: ArgumentParser) -> None:
     """Add what every verb on a trained run takes."""
     command.add_argument("run", metavar="RUN", help="a folder that `textvae train` wrote")
     command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
+    command.set_defaults(label=None)
     command.add_argument("--json", action="store_true", help="print one JSON object a line, and nothing else")
 
 
@@ -38,6 +39,11 @@ def add_decoding(command: ArgumentParser) -> None:
     group.add_argument("--num-beams", type=int)
     group.add_argument("--max-new-tokens", type=int)
     group.add_argument("--seed", type=int, default=0)
+
+
+def add_label(command: ArgumentParser) -> None:
+    """Add the label of a conditional model."""
+    command.add_argument("--label", metavar="NAME", help="of a model trained with data.label: what the text is")
 
 
 def add_shards(command: ArgumentParser) -> None:
@@ -57,7 +63,8 @@ def load(options: Namespace) -> "TextVAE":
     from textvae.vae import TextVAE
 
     logging.set_verbosity_error()
-    return TextVAE.from_pretrained(options.run, options.device)
+    vae = TextVAE.from_pretrained(options.run, options.device)
+    return vae if options.label is None else vae.with_label(options.label)
 
 
 def run_of(options: Namespace) -> "Run":
@@ -102,6 +109,10 @@ def or_in_shards(verb: Command) -> Command:
 
         if options.verb == "generate" and options.prior and options.output:
             raise ConfigError("--prior and --output do not go together yet: shards come from the model's own.")
+        if options.label and options.output:
+            raise ConfigError(
+                "--label and --output do not go together yet: shards have each label as often as training."
+            )
         if not command.asks_for_shards(options):
             return verb(options)
         record = command.work(options, decoding(options) if options.verb == "generate" else {})

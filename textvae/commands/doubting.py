@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from textvae.commands.basics import BLOCK, Command, Verbs, add_run, load, run_of, say
+from textvae.commands.basics import BLOCK, Command, Verbs, add_label, add_run, load, run_of, say
 
 
 def add(verbs: Verbs) -> None:
@@ -16,6 +16,7 @@ def add(verbs: Verbs) -> None:
     uncertainty.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
     uncertainty.add_argument("--draws", type=int, default=8, help="of z, a sentence, each decoded (default: 8)")
     uncertainty.add_argument("--seed", type=int, default=0)
+    add_label(uncertainty)
     uncertainty.add_argument("--curve", action="store_true", help="the error of ten groups, from the surest on")
 
 

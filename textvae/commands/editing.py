@@ -8,6 +8,7 @@ from textvae.commands.basics import (
     Command,
     Verbs,
     add_decoding,
+    add_label,
     add_run,
     decoding,
     load,
@@ -32,6 +33,7 @@ def add(verbs: Verbs) -> None:
     for name in "abc":
         analogy.add_argument(name, metavar=name.upper())
     for command in (edit, analogy):
+        add_label(command)
         command.add_argument("--strength", type=float, default=1.0, help="of the step; below 0 it goes back")
         add_decoding(command)
 

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from textvae.commands.basics import Command, Verbs, add_run, load, positive, say
+from textvae.commands.basics import Command, Verbs, add_label, add_run, load, positive, say
 
 OPTIONS = ("method", "most_tokens", "latents", "temperature", "beams", "seed")
 
@@ -21,6 +21,7 @@ def add(verbs: Verbs) -> None:
     infill.add_argument("--temperature", type=float, help="of sampling (default: 0.7)")
     infill.add_argument("--beams", type=int, help="of the searches (default: 6)")
     infill.add_argument("--seed", type=int)
+    add_label(infill)
 
 
 def infill(options: Namespace) -> None:

@@ -3,7 +3,18 @@
 from argparse import Namespace
 from itertools import islice
 
-from textvae.commands.basics import BLOCK, Command, Verbs, add_run, add_shards, load, or_in_shards, run_of, say
+from textvae.commands.basics import (
+    BLOCK,
+    Command,
+    Verbs,
+    add_label,
+    add_run,
+    add_shards,
+    load,
+    or_in_shards,
+    run_of,
+    say,
+)
 from textvae.errors import OutputError
 
 
@@ -20,6 +31,7 @@ def add(verbs: Verbs) -> None:
         add_shards(command)
     score.add_argument("--samples", type=int, default=50, help="importance samples a sentence (default: 50)")
     score.add_argument("--seed", type=int, default=0)
+    add_label(score)
 
 
 def encode(options: Namespace) -> None:
@@ -42,12 +54,14 @@ def encode(options: Namespace) -> None:
 def score(options: Namespace) -> None:
     """Say how likely each sentence of a file is, in nats."""
     from textvae.card import shown
-    from textvae.given import read_texts
+    from textvae.given import read_rows
 
     vae = load(options)
-    texts = read_texts(options.file, run_of(options), options.text_column)
-    while block := list(islice(texts, BLOCK)):
-        scores = zip(block, vae.score(block, options.samples, options.seed), strict=True)
+    rows = read_rows(options.file, run_of(options), options.text_column, vae.bundle.label_column)
+    while block := list(islice(rows, BLOCK)):
+        texts, labels = zip(*block, strict=True)
+        given = labels if vae.bundle.label_column else None
+        scores = zip(texts, vae.score(texts, options.samples, options.seed, labels=given), strict=True)
         records = ({"text": text, **record} for text, record in scores)
         say(records, options.json, lambda seen: f"{shown(seen['iw_nll']):>8}  {seen['text']}")
 

@@ -1,12 +1,16 @@
 """The verbs that write text: `generate`, `reconstruct`, `complete`, `interpolate`, `decode`."""
 
 from argparse import Namespace
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from textvae.commands.basics import (
     BLOCK,
     Command,
     Verbs,
     add_decoding,
+    add_label,
     add_run,
     add_shards,
     decoding,
@@ -17,6 +21,9 @@ from textvae.commands.basics import (
     say,
     shown_text,
 )
+
+if TYPE_CHECKING:
+    from textvae.run import Run
 
 SHOWN = 5  # reconstructions, where no file is named
 
@@ -33,6 +40,7 @@ def add(verbs: Verbs) -> None:
     reconstruct.add_argument(
         "file", nargs="?", metavar="FILE|-", help="sentences; - is standard input (default: 5 test sentences)"
     )
+    reconstruct.add_argument("--write-as", metavar="NAME", help="of a model trained with data.label: another label")
     complete = verbs.add_parser("complete", help="continue a prefix")
     add_run(complete)
     complete.add_argument("prefix", metavar="PREFIX")
@@ -48,6 +56,7 @@ def add(verbs: Verbs) -> None:
     add_run(decode)
     decode.add_argument("vectors", metavar="z.npy|z.parquet")
     for command in (generate, reconstruct, complete, interpolate, decode):
+        add_label(command)
         add_decoding(command)
 
 
@@ -60,15 +69,26 @@ def generate(options: Namespace) -> None:
 
 def reconstruct(options: Namespace) -> None:
     """Encode sentences and write them again; without a file, a few of the run's own test split."""
-    from textvae.given import read_texts
-
     vae, run = load(options), run_of(options)
-    originals = list(read_texts(options.file, run) if options.file else run.split("test")[:SHOWN]["text"])
-    for start in range(0, len(originals), BLOCK):
-        block = originals[start : start + BLOCK]
-        pairs = zip(block, vae.reconstruct(block, **decoding(options)), strict=True)
+    column = vae.bundle.label_column
+    rows = originals(options, run, column)
+    while block := list(islice(rows, BLOCK)):
+        texts, labels = zip(*block, strict=True)
+        written = vae.reconstruct(
+            texts, labels=labels if column else None, write_as=options.write_as, **decoding(options)
+        )
+        pairs = zip(texts, written, strict=True)
         records = ({"original": original, "text": text} for original, text in pairs)
         say(records, options.json, lambda record: f"{record['original']}\n  → {record['text']}")
+
+
+def originals(options: Namespace, run: "Run", column: str | None) -> Iterator[tuple[str, Any]]:
+    """Return the sentences to write again, and their labels where there is a column of them."""
+    from textvae.given import read_rows
+
+    if options.file:
+        return read_rows(options.file, run, label_column=column)
+    return ((row["text"], row.get(column)) for row in run.split("test").take(SHOWN))
 
 
 def complete(options: Namespace) -> None:

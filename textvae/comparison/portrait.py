@@ -4,6 +4,7 @@ Everything is taken on the test split, under a fixed seed, and small enough to
 be kept as JSON in the run folder.
 """
 
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,9 +39,12 @@ def portrait(run: Run, bundle: Bundle) -> dict[str, Any]:
     split = run.split("test")
     split = split.select(range(min(len(split), MOST_POINTS)))
     evidence = gather(bundle, split)
-    texts = list(split[:SHOWN]["text"])
+    first = split[:SHOWN]
+    texts = list(first["text"])
     points, shares = principal_plane(evidence.mean)
-    labels = settings.data.label_columns[:1]
+    labels = settings.data.kept_columns[:1]
+    label_ids = None if bundle.labels is None else bundle.labels.ids(first[bundle.labels.column])
+    one = bundle if label_ids is None else replace(bundle, label=int(label_ids[0]))
     return {
         **shown,
         "kl_by_dimension": kl_by_dimension(evidence),
@@ -50,8 +54,10 @@ def portrait(run: Run, bundle: Bundle) -> dict[str, Any]:
         "words": (evidence.words - 1).tolist(),
         "label_column": labels[0] if labels else None,
         "labels": list(split[labels[0]]) if labels else None,
-        "reconstructions": list(zip(texts, write(bundle, evidence.mean[:SHOWN], Decoding(), False), strict=True)),
-        "interpolation": interpolate(bundle, texts[0], texts[-1], 7, "linear", Decoding()),
+        "reconstructions": list(
+            zip(texts, write(bundle, evidence.mean[:SHOWN], Decoding(), False, label_ids=label_ids), strict=True)
+        ),
+        "interpolation": interpolate(one, texts[0], texts[-1], 7, "linear", Decoding()),
     }
 
 

@@ -77,6 +77,14 @@ class Subject:
     settings: MeasureSettings = DEFAULTS
 
     @cached_property
+    def label_ids(self) -> Tensor | None:
+        """The label of each sentence, (n,), where the model is conditional."""
+        labels = self.bundle.labels
+        if labels is None or self.bundle.label is not None:
+            return self.bundle.label_ids(len(self.dataset))
+        return labels.ids(self.dataset[labels.column])
+
+    @cached_property
     def texts(self) -> Texts:
         """What the model writes, each text once."""
         return Texts(self)
@@ -102,7 +110,8 @@ def batches(
         for number, places in enumerate(shown):
             if number % processes.count == processes.rank:
                 torch.manual_seed((seed * 1_000_003 + number) % 2**63)  # the largest seed there may be
-                yield places, bundle.batch(dataset[places]["input_ids"])
+                rows = dataset[places]
+                yield places, bundle.batch(rows["input_ids"], rows.get(bundle.label_column))
 
 
 def gather(

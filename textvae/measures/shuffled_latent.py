@@ -1,10 +1,11 @@
-"""How much worse a sentence is predicted with another sentence's latent.
+"""How much worse a sentence is predicted with another sentence's latent; its label, if it has one, is kept.
 
 The plainest test of whether the decoder listens to z: near 0 nats, it does not.
 """
 
 import torch
 
+from textvae.batching import decoder_side
 from textvae.measures.evidence import Subject, batches
 
 
@@ -17,7 +18,6 @@ def shuffled_latent(subject: Subject) -> dict[str, float]:
     wrong = torch.zeros(len(evidence))
     for places, batch in batches(bundle, subject.dataset, subject.seed, subject.processes):
         latent = evidence.latent[others[places]].to(bundle.device)
-        inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
-        wrong[places] = bundle.model(**inputs, latent=latent).sentence_reconstruction.cpu()
+        wrong[places] = bundle.model(**decoder_side(batch), latent=latent).sentence_reconstruction.cpu()
     rise = subject.processes.sum(wrong) - evidence.reconstruction
     return {"shuffled_latent_increase": float(rise.double().mean())}

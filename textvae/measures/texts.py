@@ -38,7 +38,9 @@ class Texts:
     def reconstructions(self) -> list[str]:
         """Each sentence, written greedily from its posterior mean."""
         of = self.subject
-        return write(of.bundle, of.evidence.mean, Decoding(), samples=False, progress=of.progress)
+        return write(
+            of.bundle, of.evidence.mean, Decoding(), samples=False, progress=of.progress, label_ids=of.label_ids
+        )
 
     @cached_property
     def samples(self) -> list[str]:
@@ -63,7 +65,8 @@ class Texts:
         pairs = order[: 2 * min(of.settings.pairs, n // 2)].reshape(-1, 2)
         mean, steps = of.evidence.mean, of.settings.steps
         z = torch.cat([linear(mean[first], mean[second], steps) for first, second in pairs])
-        written = write(of.bundle, z, Decoding(), samples=False, progress=of.progress)
+        labels = None if of.label_ids is None else torch.cat([nearer(of.label_ids[pair], steps) for pair in order])
+        written = write(of.bundle, z, Decoding(), samples=False, progress=of.progress, label_ids=labels)
         return [written[start : start + steps] for start in range(0, len(written), steps)]
 
     @property
@@ -80,6 +83,11 @@ class Texts:
     def ngrams(self) -> NGrams:
         """The n-gram model of the training text."""
         return NGrams(self.learned)
+
+
+def nearer(ends: torch.Tensor, steps: int) -> torch.Tensor:
+    """Return the label of the nearer end, of two, at each step of a path, (steps,)."""
+    return ends[(torch.arange(steps) * 2 >= steps).long()]
 
 
 def given(training: Sequence[str] | None) -> Sequence[str]:

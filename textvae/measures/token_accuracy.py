@@ -2,6 +2,7 @@
 
 import torch
 
+from textvae.batching import decoder_side
 from textvae.measures.evidence import Subject, batches
 from textvae.modeling import IGNORED
 
@@ -14,7 +15,8 @@ def token_accuracy(subject: Subject) -> dict[str, float]:
     right = torch.zeros(len(evidence))
     for places, batch in batches(bundle, subject.dataset, subject.seed, subject.processes, BATCH_TOKENS):
         latent = evidence.mean[places].to(bundle.device)
-        logits = bundle.model(batch["input_ids"], batch["attention_mask"], latent=latent).logits
+        read = {name: part for name, part in decoder_side(batch).items() if name != "labels"}
+        logits = bundle.model(**read, latent=latent).logits
         is_right = (logits.argmax(-1) == batch["labels"]) & (batch["labels"] != IGNORED)
         right[places] = is_right.sum(1).float().cpu()
     return {"token_accuracy": float(subject.processes.sum(right).double().sum() / evidence.tokens.sum())}

@@ -1,6 +1,7 @@
 """Priors: p(z)."""
 
 from textvae.priors.base import Prior
+from textvae.priors.label_gaussian import LabelGaussian
 from textvae.priors.mixture import Mixture
 from textvae.priors.standard_normal import StandardNormal
 from textvae.priors.uniform_sphere import UniformSphere
@@ -11,6 +12,7 @@ PRIORS: dict[str, type[Prior]] = {
     "uniform_sphere": UniformSphere,
     "mixture": Mixture,
     "vamp": Vamp,
+    "label_gaussian": LabelGaussian,
 }
 
 __all__ = ["PRIORS", "Prior"]

@@ -1,6 +1,7 @@
 """What every prior is: a density over z to sample from and to measure against."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ class Prior(nn.Module, ABC):
         is_learned: whether it has parameters; they train with the decoder's side.
         is_spherical: whether z is on a sphere, of radius sqrt(latent).
         is_factorised: whether the KL of a diagonal Gaussian to it is a sum over dimensions.
+        needs_labels: whether it is made of the labels of a conditional model.
         posteriors: the kinds it works with; None for every one that is on a sphere if it is, and is not if not.
     """
 
@@ -23,14 +25,23 @@ class Prior(nn.Module, ABC):
     is_learned: ClassVar[bool] = False
     is_spherical: ClassVar[bool] = False
     is_factorised: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
     posteriors: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, settings: PartSettings, latent: int) -> None:
         super().__init__()
         self.latent = latent
 
-    def meet(self, posterior: Posterior) -> None:
-        """See the posterior it is the prior of; once, while the model is built."""
+    def meet(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
+        """See the posterior it is the prior of, and the training sentences of each label; once, while it is built."""
+
+    def given(self, label_ids: Tensor | None) -> "Prior":
+        """Return p(z | y) of a batch of labels, (batch,) or (1,) for all; most priors are the same for all labels."""
+        return self
+
+    def moved(self, z: Tensor, label_ids: Tensor, to: Tensor) -> Tensor:
+        """Return the z, (batch, latent), that is to the labels `to` what z is to its own."""
+        return z
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:

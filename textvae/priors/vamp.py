@@ -6,7 +6,7 @@ they go through the posterior's own head, as any sentence's do.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -37,7 +37,7 @@ class Vamp(Prior):
         self.count = settings.components
         self.head: Callable[[Tensor], Distribution]
 
-    def meet(self, posterior: Posterior) -> None:
+    def meet(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
         """Take its head: a bound method, so that its weights stay the posterior's alone."""
         self.head = posterior.head
         self.states = nn.Parameter(torch.randn(self.count, posterior.width))

@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from textvae.batching import Batch
+from textvae.batching import Batch, decoder_side
 from textvae.modeling import TextVAEModel
 from textvae.posteriors import DiagonalGaussian, Distribution
 from textvae.techniques.base import Progress, Technique, TechniqueSettings
@@ -62,7 +62,8 @@ class SemiAmortised(Technique):
 
 def elbo_slopes(mean: Tensor, logvar: Tensor, model: TextVAEModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the gradients of each sentence's negative ELBO by its mean and log variance, both (batch, latent)."""
-    read: dict[str, Any] = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+    read: dict[str, Any] = {**decoder_side(batch)}
+    prior = model.prior.given(batch.get("label_ids"))
     with torch.enable_grad():
         mean, logvar = mean.requires_grad_(), logvar.requires_grad_()
         posterior = DiagonalGaussian(mean, logvar)
@@ -70,6 +71,6 @@ def elbo_slopes(mean: Tensor, logvar: Tensor, model: TextVAEModel, batch: Batch)
         z = posterior.sample()
         reconstruction = TextVAEModel.forward(model, **read, latent=z).reconstruction
         assert reconstruction is not None
-        cost = reconstruction * len(mean) + model.prior.kl(posterior, z).sum()  # a sum over sentences
+        cost = reconstruction * len(mean) + prior.kl(posterior, z).sum()  # a sum over sentences
         slopes = torch.autograd.grad(cost, (mean, logvar))
     return slopes[0], slopes[1]

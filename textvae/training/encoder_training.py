@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from textvae.batching import Batch, Collator
+from textvae.batching import Batch
 from textvae.seeds import derived
 from textvae.training.optimizer import sides
 from textvae.training.trainer import VAETrainer
@@ -81,11 +81,11 @@ class EncoderTraining(TrainerCallback):
 def own_batches(trainer: VAETrainer) -> Iterator[Batch]:
     """Yield batches without end, each epoch in an order of its own, from where the plan stands."""
     assert trainer.buckets is not None, "streams are refused in preparation"
-    rows, collator = trainer.train_dataset, Collator(trainer.bundle.tokenizer)
+    rows, collator = trainer.train_dataset, trainer.bundle.collator
     buckets = copy(trainer.buckets)
     buckets.seed = derived(trainer.settings.seed, ORDER)
     epoch, place = divmod(trainer.plan.encoder_steps, len(buckets))
     for number in count(epoch):
         buckets.set_epoch(number)
         for indices in islice(buckets, place if number == epoch else 0, None):
-            yield collator.collate(rows[indices]["input_ids"])
+            yield collator(rows.__getitems__(indices))

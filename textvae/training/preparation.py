@@ -18,6 +18,8 @@ from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.configuration import TextVAEConfig
 from textvae.corpus import DataSettings, prepare
 from textvae.errors import ConfigError, DataError, OutputError
+from textvae.labelled import found_labels
+from textvae.labels import Labels
 from textvae.modeling import TextVAEModel
 from textvae.processes import Processes
 from textvae.recipe import resolved
@@ -96,16 +98,36 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
     tokenizer, counts = prepare_corpus(run, settings, given, tokenizer_for, start)
     if start is None and settings.tokenizer.kind != "folder":
         tokenizer.backend_tokenizer.normalizer = normalizer(settings.data)
+    labels = labels_of_run(run, settings.data, start)
     train_counts = counts["tokenized"]["train"]
     settings = resolved(settings, train_counts["tokens"] / train_counts["sentences"])
     torch.manual_seed(settings.training.seed)
-    model = start.model if start else build_model(settings, tokenizer)
+    model = start.model if start else build_model(settings, tokenizer, labels)
     longest = max(column(run.split(split), "length").max() for split in ("train", "validation", "test"))
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
     save_bundle(Bundle(model, tokenizer), run.folder / INIT)
     settings.save(run.folder / "settings.yaml")
     if run.is_streamed:
         (run.folder / "corpus" / "train.arrow").unlink()  # the sample
+
+
+def labels_of_run(run: Run, data: DataSettings, start: Bundle | None) -> Labels | None:
+    """Return the labels that condition the model, if any do; a model to start from must know all of them.
+
+    Raises:
+        ConfigError: the model to start from knows other labels, or none, or wants some.
+        DataError: the labels are too poor to condition on.
+    """
+    if start is not None and (data.label is None) != (start.labels is None):
+        is_known = "has no labels: leave data.label out" if start.labels is None else "has labels: set data.label"
+        raise ConfigError(f"the model to start from (--init) {is_known}.")
+    if data.label is None:
+        return None
+    found = found_labels(data.label, {split: run.split(split) for split in ("train", "validation", "test")})
+    if start is not None and start.labels is not None:
+        start.labels.ids(found.names)
+        start.model.config.label_column = found.column
+    return found
 
 
 def prepare_corpus(
@@ -118,6 +140,7 @@ def prepare_corpus(
     """
     data, seed, folder = settings.data, settings.data.split_seed, run.folder / "corpus"
     if is_stream(data):
+        refuse_labels(data)
         check_stream(data, settings.training, is_named=given is None and data.corpus is not None)
         refuse_second_reading(settings)
         return prepare_stream(data, settings.training.seed, folder, build)
@@ -146,6 +169,19 @@ def refuse_second_reading(settings: Settings) -> None:
         )
 
 
+def refuse_labels(data: DataSettings) -> None:
+    """Refuse to condition on the labels of a stream: they would have to be known before it is read.
+
+    Raises:
+        ConfigError: with the mend.
+    """
+    if data.label is not None:
+        raise ConfigError(
+            "data.label: all labels must be known before training, and a stream is read as it goes; "
+            "say data.streaming=false."
+        )
+
+
 def advise_streaming(data: DataSettings) -> None:
     """Say so where a corpus is so large that it had better be streamed."""
     size = sum(file.stat().st_size for file in files_of(data.corpus or ""))
@@ -154,7 +190,7 @@ def advise_streaming(data: DataSettings) -> None:
         tqdm.write(f"note: {data.corpus} has {size / 1e9:.1f} GB; {note}.", file=sys.stderr)
 
 
-def build_model(settings: Settings, tokenizer: Any) -> TextVAEModel:
+def build_model(settings: Settings, tokenizer: Any, labels: Labels | None = None) -> TextVAEModel:
     """Return the model the settings describe, with random weights."""
     parts, is_vae = settings.model, settings.objective.kind != "language_model"
     return TextVAEModel(
@@ -169,9 +205,16 @@ def build_model(settings: Settings, tokenizer: Any) -> TextVAEModel:
             writer=parts.decoder.model_dump(),
             posterior=parts.posterior.model_dump(),
             prior=parts.prior.model_dump(),
-            conditioning=list(parts.conditioning) if is_vae else [],
+            conditioning=list(parts.conditioning) if is_vae or labels else [],
+            **({} if labels is None else label_entries(labels, parts.label_dim)),
         )
     )
+
+
+def label_entries(labels: Labels, size: int) -> dict[str, Any]:
+    """Return what a conditional model's config has beside another's."""
+    names, counts = list(labels.names), list(labels.counts)
+    return {"labels": names, "label_counts": counts, "label_column": labels.column, "label_dim": size}
 
 
 def check_trackers(names: list[str]) -> None:

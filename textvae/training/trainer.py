@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerControl, TrainingArguments
 
-from textvae.batching import Batch, Collator, LengthBuckets
+from textvae.batching import Batch, LengthBuckets
 from textvae.bundle import Bundle, save_bundle
 from textvae.doctor import BAND
 from textvae.errors import TrainingError
@@ -89,7 +89,7 @@ class VAETrainer(Trainer):
         return DataLoader(
             self.train_dataset,
             batch_sampler=self.buckets,
-            collate_fn=Collator(self.bundle.tokenizer),
+            collate_fn=self.bundle.collator,
             num_workers=self.settings.workers,
             persistent_workers=self.settings.workers > 0,
         )

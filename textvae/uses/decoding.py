@@ -53,6 +53,7 @@ def write(
     prefixes: Sequence[Sequence[int]] | None = None,
     batch_size: int = 512,
     progress: bool = False,
+    label_ids: Tensor | None = None,
 ) -> list[str]:
     """Write one text for each z.
 
@@ -60,18 +61,21 @@ def write(
         z: (n, latent).
         samples: whether tokens are drawn where the options do not say.
         prefixes: token ids each text begins with.
+        label_ids: (n,), what a conditional model shall write; without them, the bundle's one label.
 
     Returns:
         n texts, prefixes included, in the order of z.
     """
     arguments = options.arguments(samples)
     texts: list[str] = []
+    label_ids = bundle.label_ids(len(z)) if label_ids is None else label_ids.to(bundle.device)
     devices = [bundle.device] if bundle.device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.inference_mode():
         torch.manual_seed(derived(options.seed, TOKENS))
         for start in tqdm(range(0, len(z), batch_size), desc="writing", unit="batch", disable=not progress):
             part = slice(start, start + batch_size)
             inputs = start_tokens(bundle, len(z[part]), prefixes[part] if prefixes else None)
+            inputs |= {} if label_ids is None else {"label_ids": label_ids[part]}
             latent = z[part].to(bundle.device, bundle.model.dtype)
             texts += decode_batch(
                 bundle.tokenizer, bundle.model.generate(**inputs, latent=latent, **arguments).tolist()

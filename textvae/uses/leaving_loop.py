@@ -41,7 +41,8 @@ def generate_leaving(
     Processors that may remember the batch's rows get the library's own loop.
 
     Args:
-        model_inputs: `attention_mask`, `latent` and an empty `past_key_values`, as `generate` has prepared them.
+        model_inputs: `attention_mask`, `latent`, a conditional model's `label_ids` and an empty `past_key_values`,
+            as `generate` has prepared them.
 
     Shapes:
         input_ids, attention_mask: (batch, length), padded on the left; latent: (batch, latent)
@@ -54,7 +55,7 @@ def generate_leaving(
     choice = TokenChoice(
         model.decoder.output_weight, model.decoder.output_bias, is_bf16_fast(input_ids.device) and not input_ids.is_cuda
     )
-    signals = model.signals(model_inputs["latent"])
+    signals = model.signals(model_inputs["latent"], model_inputs.get("label_ids"))
     texts, rows = input_ids, torch.arange(len(input_ids), device=input_ids.device)
     ended: list[tuple[Tensor, Tensor]] = []
     fresh, mask = input_ids, model_inputs.get("attention_mask")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from textvae.batching import decoder_side
 from textvae.bundle import Bundle
 from textvae.seeds import derived
 from textvae.uses.encode import block_posterior
@@ -49,7 +50,7 @@ def weighed(bundle: Bundle, text: str, draws: int, seed: int) -> tuple[Tensor, T
         z = torch.cat([*(q.sample() for _ in range(draws)), prior_draws(bundle, draws, seed)])
         log_weights = explained(bundle, text, z).double()
         if q.has_density:
-            prior = bundle.model.prior.log_prob(z.to(bundle.device)).cpu()
+            prior = bundle.prior.log_prob(z.to(bundle.device)).cpu()
             log_weights += prior - torch.logaddexp(prior, q.log_prob(z)) + math.log(2)
     return z, log_weights
 
@@ -57,8 +58,7 @@ def weighed(bundle: Bundle, text: str, draws: int, seed: int) -> tuple[Tensor, T
 def explained(bundle: Bundle, text: str, z: Tensor) -> Tensor:
     """Return log p(text | z) in nats without the end, (draws,), for z of (draws, latent)."""
     batch = bundle.batch([bundle.tokenizer(text, add_special_tokens=False)["input_ids"][: bundle.longest - 1]])
-    names = ("input_ids", "attention_mask", "labels")
-    repeated = {name: batch[name].expand(len(z), -1) for name in names}
+    repeated = {name: part.expand(len(z), *part.shape[1:]) for name, part in decoder_side(batch).items()}
     output = bundle.model(**repeated, latent=z.to(bundle.device, bundle.model.dtype))
     tokens: Tensor = output.token_reconstruction
     return -tokens[:, :-1].sum(1).cpu()  # the last is the end's

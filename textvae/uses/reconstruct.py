@@ -1,6 +1,13 @@
-"""Reconstruct: encode sentences and write them again from their posterior means."""
+"""Reconstruct: encode sentences and write them again from their posterior means.
+
+A conditional model can write them as of another label: what the prior knows of
+the labels is undone for the one and done for the other, and the decoder is told
+the other.
+"""
 
 from collections.abc import Sequence
+
+import torch
 
 from textvae.bundle import Bundle
 from textvae.uses.decoding import Decoding, write
@@ -8,8 +15,24 @@ from textvae.uses.encode import posterior
 
 
 def reconstruct(
-    bundle: Bundle, texts: Sequence[str], options: Decoding, batch_size: int = 512, progress: bool = False
+    bundle: Bundle,
+    texts: Sequence[str],
+    options: Decoding,
+    batch_size: int = 512,
+    progress: bool = False,
+    labels: Sequence[str] | None = None,
+    write_as: str | None = None,
 ) -> list[str]:
-    """Return what the model makes of each text, in the order given; greedy unless options say otherwise."""
-    mean = posterior(bundle, texts, progress=progress).mean
-    return write(bundle, mean, options, samples=False, batch_size=batch_size, progress=progress)
+    """Return what the model makes of each text, in the order given; greedy unless options say otherwise.
+
+    Args:
+        labels: of a conditional model, the label of each text; without them, all have the bundle's.
+        write_as: the label to write them as; without it, their own.
+    """
+    known, z = bundle.labels, posterior(bundle, texts, progress=progress).mean
+    label_ids = bundle.label_ids(len(texts)) if labels is None or known is None else known.ids(labels)
+    if write_as is not None and known is not None and label_ids is not None:
+        other = torch.full((len(texts),), known.number(write_as))
+        with torch.no_grad():
+            z, label_ids = bundle.model.prior.moved(z, label_ids.cpu(), other), other
+    return write(bundle, z, options, samples=False, batch_size=batch_size, progress=progress, label_ids=label_ids)

@@ -32,7 +32,13 @@ class ScoreSettings(StrictSettings):
     seed: int = Field(0, ge=0)
 
 
-def score(bundle: Bundle, texts: Sequence[str], settings: ScoreSettings, progress: bool = False) -> list[Record]:
+def score(
+    bundle: Bundle,
+    texts: Sequence[str],
+    settings: ScoreSettings,
+    progress: bool = False,
+    labels: Sequence[str] | None = None,
+) -> list[Record]:
     """Return a record for each text, in the order given.
 
     Keys, in nats unless they count: `elbo` (negative), `reconstruction`, `kl`,
@@ -40,13 +46,14 @@ def score(bundle: Bundle, texts: Sequence[str], settings: ScoreSettings, progres
     token, the end included; they sum to `reconstruction`), `words` and `tokens`
     (the end counted), `is_cut` (longer than the model was made for: what was
     scored, and its words counted, is the beginning). Where the posterior has no
-    density, `elbo`, `kl` and the IW-NLL are None.
+    density, `elbo`, `kl` and the IW-NLL are None. Under a conditional model all
+    are of p(x | y): its `labels`, one a text, are wanted.
     """
     if not texts:
         return []
     whole = encode_batch(bundle.tokenizer, texts)
     ids = [row[: bundle.longest - 1] for row in whole]
-    dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids]})
+    dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids], **columns_of(bundle, labels)})
     records: list[Record] = [{} for _ in texts]
     bar = "scoring" if progress else None
     with torch.inference_mode():
@@ -57,6 +64,12 @@ def score(bundle: Bundle, texts: Sequence[str], settings: ScoreSettings, progres
                 words = len(read.split()) + 1
                 records[place] = {**costs, "words": words, "tokens": len(ids[place]) + 1, "is_cut": is_cut}
     return records
+
+
+def columns_of(bundle: Bundle, labels: Sequence[str] | None) -> dict[str, list[str]]:
+    """Return the column in which a conditional model's data sets have their labels; none without them."""
+    known = bundle.labels
+    return {} if labels is None or known is None else {known.column: list(labels)}
 
 
 def costs_of(bundle: Bundle, batch: Batch, samples: int) -> Iterator[Record]:

@@ -5,6 +5,7 @@ the square of the samples, so it is of the first few hundred (`self_bleu_samples
 case, exponential smoothing, effective order.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sacrebleu.metrics import BLEU
@@ -15,6 +16,12 @@ from textvae.measures.evidence import Subject
 def self_bleu(subject: Subject) -> dict[str, Any]:
     """Return `self_bleu`, 0 to 100, and `self_bleu_samples`, how many it is of."""
     texts = subject.texts.samples[: subject.settings.self_bleu_samples]
+    return {"self_bleu": self_bleu_of(texts), "self_bleu_samples": len(texts)}
+
+
+def self_bleu_of(texts: Sequence[str]) -> float:
+    """Return the self-BLEU of texts, 0 to 100."""
     metric = BLEU(tokenize="13a", lowercase=True, effective_order=True)
-    scores = [metric.sentence_score(text, texts[:place] + texts[place + 1 :]).score for place, text in enumerate(texts)]
-    return {"self_bleu": sum(scores) / len(scores), "self_bleu_samples": len(texts)}
+    others = ([*texts[:place], *texts[place + 1 :]] for place in range(len(texts)))
+    scores = [metric.sentence_score(text, rest).score for text, rest in zip(texts, others, strict=True)]
+    return float(sum(scores) / len(scores))

@@ -76,6 +76,7 @@ def write_into(bundle: Bundle, z: Tensor, rows: Sequence[Row], seed: int, **opti
         written: Tensor = bundle.model.generate(
             **start_tokens(bundle, len(rows), None),
             latent=z.to(bundle.device, bundle.model.dtype),
+            label_ids=bundle.label_ids(len(rows)),
             logits_processor=LogitsProcessorList([keeping]),
             max_new_tokens=keeping.width,
             **{"do_sample": False, "top_k": 0, **options},
