@@ -37,7 +37,7 @@ PRIORS: dict[str, type[FittedPrior]] = {
 def fit_prior(
     bundle: Bundle, texts: Sequence[str], kind: str, place: Path, seed: int = 0, progress: bool = False
 ) -> dict[str, Any]:
-    """Fit a prior on one draw of q(z | x) of each text, and keep it in a folder; return what it is.
+    """Fit a prior on draws from q(z | x) of each text, and keep it in a folder; return what it is.
 
     Raises:
         ConfigError: the kind is unknown.
@@ -49,8 +49,9 @@ def fit_prior(
     q = posterior(bundle, texts, progress=progress)
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        z = q.sample()[torch.randperm(len(texts))]
-        prior = part.fitted(z[len(z) // HELD :], z[: len(z) // HELD])
+        order = torch.randperm(len(texts))
+        held, rest = order[: len(order) // HELD], order[len(order) // HELD :]
+        prior = part.fitted(q.map(lambda tensor: tensor[rest]), q.map(lambda tensor: tensor[held]).sample())
     record = {"prior": kind, "texts": len(texts), "sizes": prior.sizes}
     save_fitted(place, bundle, KIND, record, prior.state_dict())
     return record
