@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.tiny import SENTENCES, tiny_vae
+from tests.tiny_run import SETTINGS, train_tiny
 from textvae.cli import main
 from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.fitted import save_fitted
@@ -110,3 +111,19 @@ def test_the_commands_fit_and_generate(tiny_run, tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert main(["prior", "fit", run, *options]) == 2  # the tiny run has no hundred training sentences
     assert "wanted are 100 or more" in capsys.readouterr().err
+
+
+def test_a_run_whose_latents_nothing_drew_to_the_prior_says_that_it_needs_one(tmp_path, capsys):
+    """An autoencoder does, unless a technique stands in the KL's place or a fitted prior is asked for."""
+    off = {"target_kl": "off", "unit_floor": "off"}
+    model = {**SETTINGS["model"], "posterior": {"kind": "deterministic"}}
+    for name, techniques in (("plain", off), ("wae", {**off, "mmd": {"weight": 10}})):
+        train_tiny(tmp_path / name, model=model, objective={"techniques": techniques})
+        assert main(["generate", str(tmp_path / name), "-n", "1", "--device", "cpu"]) == 0
+        assert ("textvae prior fit" in capsys.readouterr().err) == (name == "plain")
+    run, file = str(tmp_path / "plain"), tmp_path / "some.txt"
+    file.write_text("\n".join(TEXTS) + "\n")
+    assert main(["prior", "fit", run, str(file), "--kind", "gaussian_mixture", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    assert main(["generate", run, "-n", "1", "--prior", "gaussian_mixture", "--device", "cpu"]) == 0
+    assert capsys.readouterr().err == ""
