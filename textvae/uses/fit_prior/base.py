@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from textvae.posteriors import Distribution
 
-STEPS, EACH, BATCH, RATE = 2000, 100, 256, 2e-3
+STEPS, EACH, RATE = 2000, 100, 2e-3
 RIDGE = 1e-6  # of the mean variance, so that a dimension that never varies can be whitened
 M = TypeVar("M", bound=nn.Module)
 
@@ -41,13 +41,13 @@ class FittedPrior(nn.Module, ABC):
         """Return log p(z) in nats, (n,), for z of (n, latent)."""
 
 
-def learn(module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, held: Tensor) -> M:
+def learn(module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, held: Tensor, batch: int) -> M:
     """Minimise the mean cost of draws from q(z | x), new ones each step; return the module that was best on `held`."""
     optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / STEPS))
     best, least = deepcopy(module), math.inf
     for step in range(1, STEPS + 1):
-        rows = torch.randint(len(q.mean), (BATCH,))
+        rows = torch.randint(len(q.mean), (batch,))
         loss = cost(module, q.map(lambda tensor: tensor[rows]).sample()).mean()
         optimizer.zero_grad()
         loss.backward()

@@ -19,6 +19,7 @@ from textvae.posteriors import Distribution
 from textvae.uses.fit_prior.base import FittedPrior, Whitener, learn
 
 WIDTH, WAVES, STEPS = 256, 16, 40
+BATCH = 1024  # of the cost's many draws of noise and angle, too
 
 
 class DiffusionPrior(FittedPrior):
@@ -45,7 +46,7 @@ class DiffusionPrior(FittedPrior):
         """Learn the velocity of draws."""
         prior = cls(held.shape[1])
         prior.whitener.see(q.sample())
-        return learn(prior, DiffusionPrior.cost, q, held)
+        return learn(prior, DiffusionPrior.cost, q, held, BATCH)
 
     def velocity(self, mixed: Tensor, angle: Tensor) -> Tensor:
         """Return the guessed velocity, (n, latent), at these angles, (n, 1)."""

@@ -9,7 +9,7 @@ from textvae.posteriors import Distribution
 from textvae.posteriors.coupling import CouplingFlow
 from textvae.uses.fit_prior.base import FittedPrior, Whitener, learn
 
-LAYERS, WIDTH = 8, 128
+LAYERS, WIDTH, BATCH = 8, 128, 256
 
 
 class FlowPrior(FittedPrior):
@@ -27,7 +27,7 @@ class FlowPrior(FittedPrior):
         """Maximise the likelihood of draws."""
         prior = cls(held.shape[1])
         prior.whitener.see(q.sample())
-        return learn(prior, lambda module, some: -module.log_prob(some), q, held)
+        return learn(prior, lambda module, some: -module.log_prob(some), q, held, BATCH)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, (n,), for z of (n, latent)."""
