@@ -59,7 +59,7 @@ def fitted_on(q: Distribution, part: type[FittedPrior], seed: int = 0) -> Fitted
         torch.manual_seed(seed)
         order = torch.randperm(len(q.mean))
         held, rest = order[: len(order) // HELD], order[len(order) // HELD :]
-        return part.fitted(q.map(lambda tensor: tensor[rest]), q.map(lambda tensor: tensor[held]).sample())
+        return part.fitted(q.rows(rest), q.rows(held).sample())
 
 
 def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:

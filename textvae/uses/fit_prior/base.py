@@ -30,7 +30,7 @@ class FittedPrior(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def fitted(cls, q: Distribution, held: Tensor) -> Self:
-        """Fit on draws from q(z | x) of n sentences; `held`, draws of others, are to choose by. Seeded by the caller."""
+        """Fit on draws from q(z | x) of many; `held`, (n, latent), draws of others, are to choose by. The caller seeds."""
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:
@@ -47,8 +47,8 @@ def learn(module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, held:
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / STEPS))
     best, least = deepcopy(module), math.inf
     for step in range(1, STEPS + 1):
-        rows = torch.randint(len(q.mean), (batch,))
-        loss = cost(module, q.map(lambda tensor: tensor[rows]).sample()).mean()
+        some = q.rows(torch.randint(len(q.mean), (batch,)))
+        loss = cost(module, some.sample()).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
