@@ -30,7 +30,7 @@ class FittedPrior(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def fitted(cls, q: Distribution, held: Tensor) -> Self:
-        """Fit on draws from q(z | x) of many; `held`, (n, latent), draws of others, are to choose by. The caller seeds."""
+        """Fit on draws from q(z | x); `held`, (n, latent), of other sentences, are to choose by. The caller seeds."""
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:
