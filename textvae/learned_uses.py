@@ -21,9 +21,9 @@ class LearnedUses:
     folder: Path | None
 
     def fit_prior(
-        self, kind: str = "flow", texts: Sequence[str] | None = None, seed: int = 0, progress: bool = False
+        self, kind: str = "gaussian_mixture", texts: Sequence[str] | None = None, seed: int = 0, progress: bool = False
     ) -> dict[str, Any]:
-        """Fit a flow, gaussian_mixture or diffusion to latents of `texts` (default: the run's training sentences)."""
+        """Fit a gaussian_mixture, flow or diffusion to latents of `texts` (default: the run's training sentences)."""
         from textvae.uses.fit_prior import KIND, fit_prior
         from textvae.uses.reference import training_texts
 

@@ -12,7 +12,7 @@ def add(verbs: Verbs) -> None:
     add_run(fit)
     fit.add_argument("file", nargs="?", metavar="FILE|-", help="sentences (default: the run's training split)")
     fit.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
-    fit.add_argument("--kind", default="flow", metavar="flow|gaussian_mixture|diffusion")
+    fit.add_argument("--kind", default="gaussian_mixture", metavar="gaussian_mixture|flow|diffusion")
     fit.add_argument("--seed", type=int, default=0)
 
 
