@@ -10,6 +10,7 @@ arXiv:2011.13456).
 """
 
 import math
+from functools import partial
 from typing import ClassVar, Self
 
 import torch
@@ -78,7 +79,7 @@ class DiffusionPrior(FittedPrior):
             angle = torch.full((len(z), 1), step * stride)
             half = z + self.velocity(z, angle) * stride / 2
             probe = torch.randint_like(z, 2) * 2 - 1
-            velocity, turned = torch.func.jvp(lambda x: self.velocity(x, angle + stride / 2), (half,), (probe,))  # noqa
+            velocity, turned = torch.func.jvp(partial(self.velocity, angle=angle + stride / 2), (half,), (probe,))
             z, total = z + velocity * stride, total + (turned * probe).sum(1) * stride
         normal = torch.distributions.Normal(0.0, 1.0)
         density: Tensor = normal.log_prob(z).sum(1) + total
