@@ -32,8 +32,7 @@ def fitted(request):
     """Each kind, fitted on two hills with its own number of steps cut short."""
     z = two_hills(3000)
     with torch.random.fork_rng([]), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("textvae.uses.fit_prior.base.STEPS", 700)
-        patch.setattr("textvae.uses.fit_prior.diffusion.BATCH", 256)
+        patch.setattr("textvae.uses.fit_prior.base.STEPS", 800)
         torch.manual_seed(1)
         return request.param, PRIORS[request.param].fitted(Point(z[300:]), z[:300])
 
