@@ -90,7 +90,8 @@ class Whitener(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Return z whitened."""
-        return torch.linalg.solve_triangular(self.factor, (z - self.mean).T, upper=False).T
+        white: Tensor = torch.linalg.solve_triangular(self.factor, (z - self.mean).T, upper=False).T
+        return white
 
     def inverse(self, white: Tensor) -> Tensor:
         """Return what was whitened."""

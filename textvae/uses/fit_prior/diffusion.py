@@ -59,7 +59,8 @@ class DiffusionPrior(FittedPrior):
         """Return the squared error of the guess at a random angle, (n,)."""
         angle, noise, white = torch.rand(len(z), 1) * math.pi / 2, torch.randn_like(z), self.whitener(z)
         guess = self.velocity(angle.cos() * white + angle.sin() * noise, angle)
-        return (guess - angle.cos() * noise + angle.sin() * white).square().sum(1)
+        error: Tensor = (guess - angle.cos() * noise + angle.sin() * white).square().sum(1)
+        return error
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
@@ -79,8 +80,8 @@ class DiffusionPrior(FittedPrior):
             angle = torch.full((len(z), 1), step * stride)
             half = z + self.velocity(z, angle) * stride / 2
             probe = torch.randint_like(z, 2) * 2 - 1
-            velocity, turned = torch.func.jvp(partial(self.velocity, angle=angle + stride / 2), (half,), (probe,))
-            z, total = z + velocity * stride, total + (turned * probe).sum(1) * stride
+            both = torch.func.jvp(partial(self.velocity, angle=angle + stride / 2), (half,), (probe,))
+            z, total = z + both[0] * stride, total + (both[1] * probe).sum(1) * stride
         normal = torch.distributions.Normal(0.0, 1.0)
         density: Tensor = normal.log_prob(z).sum(1) + total
         return density

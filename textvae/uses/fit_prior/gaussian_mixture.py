@@ -59,4 +59,5 @@ class GaussianMixturePrior(FittedPrior):
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, (n,)."""
         parts = torch.distributions.MultivariateNormal(self.means, scale_tril=self.factors, validate_args=False)
-        return (parts.log_prob(z.unsqueeze(1)) + self.weights.log()).logsumexp(1)
+        density: Tensor = (parts.log_prob(z.unsqueeze(1)) + self.weights.log()).logsumexp(1)
+        return density
