@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from tests.tiny import SENTENCES, tiny_vae
+from tests.tiny_run import SETTINGS, train_tiny
 from textvae.cli import main
 from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.fitted import save_fitted
+from textvae.posteriors.deterministic import Point
 from textvae.uses.fit_prior import PRIORS, draws, load_prior
 from textvae.vae import TextVAE
 
@@ -32,7 +34,7 @@ def fitted(request):
     with torch.random.fork_rng([]), pytest.MonkeyPatch.context() as patch:
         patch.setattr("textvae.uses.fit_prior.base.STEPS", 800)
         torch.manual_seed(1)
-        return request.param, PRIORS[request.param].fitted(z[300:], z[:300])
+        return request.param, PRIORS[request.param].fitted(Point(z[300:]), z[:300])
 
 
 def test_draws_are_as_the_latents_were(fitted):
@@ -54,17 +56,19 @@ def test_the_same_seed_draws_the_same_after_saving(fitted, lstm, tmp_path):
     assert not torch.equal(draws(prior, 5, seed=3), draws(prior, 5, seed=4))
 
 
-def test_the_flows_density_integrates_to_one():
-    """On a grid, after a few steps of learning."""
+@pytest.mark.parametrize("kind", PRIORS)
+def test_a_density_integrates_to_one(kind):
+    """On a grid, after a few steps of learning; that of the diffusion is an estimate."""
     torch.manual_seed(0)
-    z = torch.randn(600, 2) * 0.5 + torch.tensor([1.0, -1.0])
+    z = torch.randn(600, 2) * 0.5 + torch.tensor([0.5, -0.5])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("textvae.uses.fit_prior.base.STEPS", 100)
-        prior = PRIORS["flow"].fitted(z[60:], z[:60])
-    line = torch.linspace(-5, 5, 201)
+        patch.setattr("textvae.uses.fit_prior.diffusion.BATCH", 256)
+        prior = PRIORS[kind].fitted(Point(z[60:]), z[:60])
+    line = torch.linspace(-3, 3, 41)
     with torch.no_grad():
         density = prior.log_prob(torch.cartesian_prod(line, line)).exp()
-    assert float(density.sum()) * 0.05**2 == pytest.approx(1, abs=0.01)
+    assert float(density.sum()) * 0.15**2 == pytest.approx(1, abs=0.03)
 
 
 def test_generate_draws_from_it_when_asked(vae, tmp_path):
@@ -108,3 +112,19 @@ def test_the_commands_fit_and_generate(tiny_run, tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3
     assert main(["prior", "fit", run, *options]) == 2  # the tiny run has no hundred training sentences
     assert "wanted are 100 or more" in capsys.readouterr().err
+
+
+def test_a_run_whose_latents_nothing_drew_to_the_prior_says_that_it_needs_one(tmp_path, capsys):
+    """An autoencoder does, unless a technique stands in the KL's place or a fitted prior is asked for."""
+    off = {"target_kl": "off", "unit_floor": "off"}
+    model = {**SETTINGS["model"], "posterior": {"kind": "deterministic"}}
+    for name, techniques in (("plain", off), ("wae", {**off, "mmd": {"weight": 10}})):
+        train_tiny(tmp_path / name, model=model, objective={"techniques": techniques})
+        assert main(["generate", str(tmp_path / name), "-n", "1", "--device", "cpu"]) == 0
+        assert ("textvae prior fit" in capsys.readouterr().err) == (name == "plain")
+    run, file = str(tmp_path / "plain"), tmp_path / "some.txt"
+    file.write_text("\n".join(TEXTS) + "\n")
+    assert main(["prior", "fit", run, str(file), "--kind", "gaussian_mixture", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    assert main(["generate", run, "-n", "1", "--prior", "gaussian_mixture", "--device", "cpu"]) == 0
+    assert capsys.readouterr().err == ""

@@ -21,7 +21,7 @@ class LearnedUses:
     folder: Path | None
 
     def fit_prior(
-        self, kind: str, texts: Sequence[str] | None = None, seed: int = 0, progress: bool = False
+        self, kind: str = "gaussian_mixture", texts: Sequence[str] | None = None, seed: int = 0, progress: bool = False
     ) -> dict[str, Any]:
         """Fit a gaussian_mixture, flow or diffusion to latents of `texts` (default: the run's training sentences)."""
         from textvae.uses.fit_prior import KIND, fit_prior

@@ -19,6 +19,7 @@ from datasets import Dataset
 
 from textvae.corpus import open_split
 from textvae.errors import CheckpointError
+from textvae.posteriors import POSTERIORS
 from textvae.settings import Settings, read_settings
 
 
@@ -72,6 +73,15 @@ class Run:
         """The KL it was trained to, in nats, if any."""
         target = self.settings.objective.techniques.get("target_kl")
         return None if target is None else float(target.nats)
+
+    @property
+    def is_prior_matched(self) -> bool:
+        """Whether training drew the latents to the prior; so it is taken to be where no settings tell."""
+        if not (self.folder / "settings.yaml").is_file():
+            return True
+        settings = self.settings
+        matched = any(technique.matches_prior for technique in settings.objective.techniques.values())
+        return matched or POSTERIORS[settings.model.posterior.kind].distribution.has_density
 
     def read(self, name: str) -> dict[str, Any]:
         """Return a JSON file of the run; empty where there is none."""

@@ -5,6 +5,7 @@ line of standard output is one JSON object.
 """
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 Verbs: TypeAlias = "_SubParsersAction[ArgumentParser]"  # what a verb is added to
 Command = Callable[[Namespace], int | None]  # what it returns is the exit code, if not 0
+UNMATCHED = (
+    "nothing drew this run's latents to its prior in training, so draws from it are not where its sentences are;\n"
+    "fit one there: textvae prior fit {run}; then add --prior KIND to generate"
+)
 BLOCK = 1024  # sentences between two prints
 DECODING = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens", "seed")
 
@@ -113,6 +118,8 @@ def or_in_shards(verb: Command) -> Command:
             raise ConfigError(
                 "--label and --output do not go together yet: shards have each label as often as training."
             )
+        if options.verb == "generate" and not options.prior and not run_of(options).is_prior_matched:
+            print(UNMATCHED.format(run=options.run), file=sys.stderr)
         if not command.asks_for_shards(options):
             return verb(options)
         record = command.work(options, decoding(options) if options.verb == "generate" else {})

@@ -53,6 +53,10 @@ class Distribution(ABC):
         """Return it with the function applied to each of its tensors."""
         return replace(self, **{name: function(value) for name, value in self.tensors.items()})
 
+    def rows(self, chosen: Tensor) -> Self:
+        """Return it for some of the sentences, by their places, (n,)."""
+        return self.map(lambda tensor: tensor[chosen])
+
     def blank(self, count: int) -> Self:
         """Return one of the same kind for `count` sentences, zeros on the CPU, for `place` to fill."""
         return self.map(lambda tensor: tensor.new_zeros(count, *tensor.shape[1:], device="cpu"))

@@ -50,6 +50,11 @@ class AdversarialSettings(TechniqueSettings):
         """None of it."""
         return False
 
+    @property
+    def matches_prior(self) -> bool:
+        """That is what it is for."""
+        return self.weight > 0
+
 
 class Adversarial(Technique):
     """Plays the discriminator against the encoder."""

@@ -82,6 +82,11 @@ class TechniqueSettings(PartSettings):
         return frozenset()
 
     @property
+    def matches_prior(self) -> bool:
+        """Whether it draws the latents of all sentences together to the prior, in the KL's place."""
+        return False
+
+    @property
     def pays_kl(self) -> bool:
         """Whether information in z costs anything; where not, the best model is not the one of the best ELBO."""
         return True

@@ -45,6 +45,11 @@ class MMDSettings(TechniqueSettings):
         """Whether any of it is."""
         return self.kl_share > 0
 
+    @property
+    def matches_prior(self) -> bool:
+        """That is what it is for."""
+        return self.weight > 0
+
 
 class MMD(Technique):
     """Adds the discrepancy between z and the prior."""

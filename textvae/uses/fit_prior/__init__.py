@@ -19,6 +19,7 @@ from textvae.bundle import Bundle
 from textvae.errors import DataError
 from textvae.fitted import load_fitted, save_fitted
 from textvae.parts import choose
+from textvae.posteriors import Distribution
 from textvae.uses.encode import posterior
 from textvae.uses.fit_prior.base import FittedPrior
 from textvae.uses.fit_prior.diffusion import DiffusionPrior
@@ -26,7 +27,7 @@ from textvae.uses.fit_prior.flow import FlowPrior
 from textvae.uses.fit_prior.gaussian_mixture import GaussianMixturePrior
 
 KIND = "prior"
-HELD = 10  # of so many draws one is kept aside
+HELD = 10  # of so many sentences one is kept aside
 PRIORS: dict[str, type[FittedPrior]] = {
     "gaussian_mixture": GaussianMixturePrior,
     "flow": FlowPrior,
@@ -37,7 +38,7 @@ PRIORS: dict[str, type[FittedPrior]] = {
 def fit_prior(
     bundle: Bundle, texts: Sequence[str], kind: str, place: Path, seed: int = 0, progress: bool = False
 ) -> dict[str, Any]:
-    """Fit a prior on one draw of q(z | x) of each text, and keep it in a folder; return what it is.
+    """Fit a prior on draws from q(z | x) of each text, and keep it in a folder; return what it is.
 
     Raises:
         ConfigError: the kind is unknown.
@@ -46,14 +47,19 @@ def fit_prior(
     part = choose(PRIORS, kind, "kind")
     if len(texts) < part.fewest:
         raise DataError(f"{len(texts)} sentences to fit a prior on: wanted are {part.fewest} or more for {kind}.")
-    q = posterior(bundle, texts, progress=progress)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        z = q.sample()[torch.randperm(len(texts))]
-        prior = part.fitted(z[len(z) // HELD :], z[: len(z) // HELD])
+    prior = fitted_on(posterior(bundle, texts, progress=progress), part, seed)
     record = {"prior": kind, "texts": len(texts), "sizes": prior.sizes}
     save_fitted(place, bundle, KIND, record, prior.state_dict())
     return record
+
+
+def fitted_on(q: Distribution, part: type[FittedPrior], seed: int = 0) -> FittedPrior:
+    """Return a prior fitted on q(z | x) of the sentences that are not kept aside."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        order = torch.randperm(len(q.mean))
+        held, rest = order[: len(order) // HELD], order[len(order) // HELD :]
+        return part.fitted(q.rows(rest), q.rows(held).sample())
 
 
 def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:

@@ -9,7 +9,10 @@ from typing import Any, ClassVar, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-STEPS, EACH, BATCH, RATE = 3000, 100, 512, 2e-3
+from textvae.posteriors import Distribution
+
+STEPS, EACH, RATE = 2000, 100, 2e-3
+RIDGE = 1e-6  # of the mean variance, so that a dimension that never varies can be whitened
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -26,21 +29,26 @@ class FittedPrior(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def fitted(cls, z: Tensor, held: Tensor) -> Self:
-        """Fit on draws z, (n, latent); `held`, of the same kind, are kept aside to choose by. Seeded by the caller."""
+    def fitted(cls, q: Distribution, held: Tensor) -> Self:
+        """Fit on draws from q(z | x); `held`, (n, latent), of other sentences, are to choose by. The caller seeds."""
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:
         """Draw z, (count, latent), from torch's random numbers."""
 
+    @abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats, (n,), for z of (n, latent)."""
 
-def learn(module: M, cost: Callable[[M, Tensor], Tensor], z: Tensor, held: Tensor) -> M:
-    """Minimise the mean cost of z, (n, latent); return the module as it was when that of `held` was least."""
+
+def learn(module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, held: Tensor, batch: int) -> M:
+    """Minimise the mean cost of draws from q(z | x), new ones each step; return the module that was best on `held`."""
     optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / STEPS))
     best, least = deepcopy(module), math.inf
     for step in range(1, STEPS + 1):
-        loss = cost(module, z[torch.randint(len(z), (min(BATCH, len(z)),))]).mean()
+        some = q.rows(torch.randint(len(q.mean), (batch,)))
+        loss = cost(module, some.sample()).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -54,25 +62,37 @@ def learn(module: M, cost: Callable[[M, Tensor], Tensor], z: Tensor, held: Tenso
 
 
 class Whitener(nn.Module):
-    """Shift and scale that make each dimension of some draws of mean 0 and variance 1."""
+    """An affine map under which some draws have mean 0 and covariance I.
+
+    Shapes:
+        z, and what is whitened: (n, latent)
+    """
 
     mean: Tensor
-    scale: Tensor
+    factor: Tensor  # of the covariance, lower triangular
 
     def __init__(self, latent: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(latent))
-        self.register_buffer("scale", torch.ones(latent))
+        self.register_buffer("factor", torch.eye(latent))
 
     def see(self, z: Tensor) -> None:
-        """Take the moments of z, (n, latent)."""
+        """Take the moments of z."""
+        covariance = torch.cov(z.T.double())
+        ridge = RIDGE * covariance.diagonal().mean() * torch.eye(z.shape[1])
         self.mean.copy_(z.mean(0))
-        self.scale.copy_(z.std(0).clamp(min=1e-6))
+        self.factor.copy_(torch.linalg.cholesky(covariance + ridge))
+
+    @property
+    def log_slope(self) -> Tensor:
+        """The log-determinant of `inverse`."""
+        return self.factor.diagonal().log().sum()
 
     def forward(self, z: Tensor) -> Tensor:
         """Return z whitened."""
-        return (z - self.mean) / self.scale
+        white: Tensor = torch.linalg.solve_triangular(self.factor, (z - self.mean).T, upper=False).T
+        return white
 
     def inverse(self, white: Tensor) -> Tensor:
         """Return what was whitened."""
-        return white * self.scale + self.mean
+        return white @ self.factor.T + self.mean

@@ -1,26 +1,30 @@
-"""Latent diffusion: a network that takes noise away, step by step.
+"""Latent diffusion: a network that turns noise into latents, a little at a time.
 
 Denoising diffusion (Ho et al. 2020, arXiv:2006.11239) on latents (Vahdat et al.
-2021, arXiv:2106.05931; of text, Lovelace et al. 2023, arXiv:2212.09462), with the
-cosine schedule and its angle (Nichol & Dhariwal 2021, arXiv:2102.09672): at time
-t in 0..1 a draw is cos(t pi/2) z + sin(t pi/2) noise.
+2021, arXiv:2106.05931; of text, Lovelace et al. 2023, arXiv:2212.09462). At the
+angle a, 0 to pi/2 (the cosine schedule of Nichol & Dhariwal 2021,
+arXiv:2102.09672), a latent is cos(a) z + sin(a) noise; the network is asked for
+its velocity cos(a) noise - sin(a) z (Salimans & Ho 2022, arXiv:2202.00512), and
+the path of that velocity from noise to latent has a density (Song et al. 2021,
+arXiv:2011.13456).
 """
 
 import math
-from itertools import pairwise
+from functools import partial
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from textvae.posteriors import Distribution
 from textvae.uses.fit_prior.base import FittedPrior, Whitener, learn
 
-WIDTH, WAVES, STEPS = 256, 16, 100
-LEAST, MOST = 0.005, 0.995  # times that are visited
+WIDTH, WAVES, STEPS = 256, 16, 40
+BATCH = 1024  # of the cost's many draws of noise and angle, too
 
 
 class DiffusionPrior(FittedPrior):
-    """White noise, cleaned in `STEPS` steps."""
+    """White noise, led to where the latents are in `STEPS` steps."""
 
     fewest: ClassVar[int] = 500
 
@@ -39,42 +43,45 @@ class DiffusionPrior(FittedPrior):
         )
 
     @classmethod
-    def fitted(cls, z: Tensor, held: Tensor) -> Self:
-        """Learn to find the noise in z, (n, latent)."""
-        prior = cls(z.shape[1])
-        prior.whitener.see(z)
-        return learn(prior, DiffusionPrior.cost, z, held)
+    def fitted(cls, q: Distribution, held: Tensor) -> Self:
+        """Learn the velocity of draws."""
+        prior = cls(held.shape[1])
+        prior.whitener.see(q.sample())
+        return learn(prior, DiffusionPrior.cost, q, held, BATCH)
 
-    def noise_in(self, mixed: Tensor, time: Tensor) -> Tensor:
-        """Return the noise, (n, latent), that is guessed in draws of these times, (n, 1)."""
-        waves = time * math.pi * torch.arange(1, WAVES + 1)
-        noise: Tensor = self.layers(torch.cat([mixed, waves.sin(), waves.cos()], dim=1))
-        return noise
+    def velocity(self, mixed: Tensor, angle: Tensor) -> Tensor:
+        """Return the guessed velocity, (n, latent), at these angles, (n, 1)."""
+        waves = 2 * angle * torch.arange(1, WAVES + 1)
+        velocity: Tensor = self.layers(torch.cat([mixed, waves.sin(), waves.cos()], dim=1))
+        return velocity
 
     def cost(self, z: Tensor) -> Tensor:
-        """Return the squared error of the guess at a random time, (n,)."""
-        time, noise = LEAST + (MOST - LEAST) * torch.rand(len(z), 1), torch.randn_like(z)
-        angle = time * math.pi / 2
-        mixed = angle.cos() * self.whitener(z) + angle.sin() * noise
-        return (self.noise_in(mixed, time) - noise).square().sum(1)
+        """Return the squared error of the guess at a random angle, (n,)."""
+        angle, noise, white = torch.rand(len(z), 1) * math.pi / 2, torch.randn_like(z), self.whitener(z)
+        guess = self.velocity(angle.cos() * white + angle.sin() * noise, angle)
+        error: Tensor = (guess - angle.cos() * noise + angle.sin() * white).square().sum(1)
+        return error
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), by ancestral sampling."""
-        z = torch.randn(count, self.sizes["latent"])
-        times = torch.linspace(MOST, LEAST, STEPS + 1)
-        for now, then in pairwise(times):
-            noise = self.noise_in(z, now.expand(count, 1))
-            clean = ((z - (now * math.pi / 2).sin() * noise) / (now * math.pi / 2).cos()).clamp(-6, 6)
-            z = self.step(z, clean, now * math.pi / 2, then * math.pi / 2)
-        return self.whitener.inverse(clean)
+        """Draw z, (count, latent), by the midpoint rule from noise."""
+        z, stride = torch.randn(count, self.sizes["latent"]), math.pi / 2 / STEPS
+        for step in range(STEPS, 0, -1):
+            angle = torch.full((count, 1), step * stride)
+            half = z - self.velocity(z, angle) * stride / 2
+            z = z - self.velocity(half, angle - stride / 2) * stride
+        return self.whitener.inverse(z)
 
-    def step(self, z: Tensor, clean: Tensor, now: Tensor, then: Tensor) -> Tensor:
-        """Return draws at the angle `then` from those at `now` and their guessed clean ones (Ho et al., equation 7)."""
-        kept = (now.cos() / then.cos()).square()  # alpha of the step
-        spread = (1 - kept) * then.sin().square() / now.sin().square()
-        mean = (
-            then.cos() * (1 - kept) * clean / now.sin().square()
-            + kept.sqrt() * then.sin().square() * z / now.sin().square()
-        )
-        return mean + spread.sqrt() * torch.randn_like(z)
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats, (n,); an estimate, for the trace is one of random probes (Hutchinson)."""
+        z, stride = self.whitener(z), math.pi / 2 / STEPS
+        total = -self.whitener.log_slope.expand(len(z))
+        for step in range(STEPS):
+            angle = torch.full((len(z), 1), step * stride)
+            half = z + self.velocity(z, angle) * stride / 2
+            probe = torch.randint_like(z, 2) * 2 - 1
+            both = torch.func.jvp(partial(self.velocity, angle=angle + stride / 2), (half,), (probe,))
+            z, total = z + both[0] * stride, total + (both[1] * probe).sum(1) * stride
+        normal = torch.distributions.Normal(0.0, 1.0)
+        density: Tensor = normal.log_prob(z).sum(1) + total
+        return density

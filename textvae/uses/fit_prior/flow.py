@@ -5,10 +5,11 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from textvae.posteriors import Distribution
 from textvae.posteriors.coupling import CouplingFlow
 from textvae.uses.fit_prior.base import FittedPrior, Whitener, learn
 
-LAYERS, WIDTH = 8, 128
+LAYERS, WIDTH, BATCH = 8, 128, 256
 
 
 class FlowPrior(FittedPrior):
@@ -22,17 +23,17 @@ class FlowPrior(FittedPrior):
         self.whitener, self.flow = Whitener(latent), CouplingFlow(LAYERS, latent, 1, WIDTH)
 
     @classmethod
-    def fitted(cls, z: Tensor, held: Tensor) -> Self:
-        """Maximise the likelihood of z, (n, latent)."""
-        prior = cls(z.shape[1])
-        prior.whitener.see(z)
-        return learn(prior, lambda module, some: -module.log_prob(some), z, held)
+    def fitted(cls, q: Distribution, held: Tensor) -> Self:
+        """Maximise the likelihood of draws."""
+        prior = cls(held.shape[1])
+        prior.whitener.see(q.sample())
+        return learn(prior, lambda module, some: -module.log_prob(some), q, held, BATCH)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, (n,), for z of (n, latent)."""
         noise, log_slope = self.flow.inverse(self.whitener(z), z.new_zeros(len(z), 1))
         normal = torch.distributions.Normal(0.0, 1.0)
-        density: Tensor = normal.log_prob(noise).sum(-1) - log_slope - self.whitener.scale.log().sum()
+        density: Tensor = normal.log_prob(noise).sum(-1) - log_slope - self.whitener.log_slope
         return density
 
     @torch.no_grad()

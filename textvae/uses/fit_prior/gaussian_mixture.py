@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from textvae.extras import check_installed
+from textvae.posteriors import Distribution
 from textvae.uses.fit_prior.base import FittedPrior
 
 CHOICES = ((1, "full"), (4, "full"), (16, "full"), (16, "diag"), (64, "diag"))  # components, covariance
@@ -27,11 +28,12 @@ class GaussianMixturePrior(FittedPrior):
         self.register_buffer("factors", torch.eye(latent).repeat(components, 1, 1))
 
     @classmethod
-    def fitted(cls, z: Tensor, held: Tensor) -> Self:
-        """Fit every choice that z, (n, latent), has draws enough for; keep the likeliest for `held`."""
+    def fitted(cls, q: Distribution, held: Tensor) -> Self:
+        """Fit every choice that there are draws enough for; keep the likeliest for `held`."""
         check_installed("uses", "mixtures of Gaussians", "sklearn")
         from sklearn.mixture import GaussianMixture
 
+        z = q.sample()
         seed = int(torch.randint(2**31, ()))
         tried: list[Any] = [
             GaussianMixture(components, covariance_type=kind, random_state=seed).fit(z.double().numpy())
@@ -53,3 +55,9 @@ class GaussianMixturePrior(FittedPrior):
         chosen = torch.multinomial(self.weights, count, replacement=True)
         noise = torch.randn(count, self.means.shape[1], 1)
         return self.means[chosen] + (self.factors[chosen] @ noise).squeeze(-1)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats, (n,)."""
+        parts = torch.distributions.MultivariateNormal(self.means, scale_tril=self.factors, validate_args=False)
+        density: Tensor = (parts.log_prob(z.unsqueeze(1)) + self.weights.log()).logsumexp(1)
+        return density
