@@ -1,157 +1,133 @@
-"""Insight and traversals: closed forms on made-up latents, what goes with what, and what is refused."""
-
-import json
+"""Insight: a row a dimension, what it goes with, its words, and what is refused."""
 
 import numpy as np
 import pytest
-from scipy.stats import f_oneway, spearmanr
 
-from tests.tiny import SENTENCES, WRITERS, tiny_vae
-from textvae.cli import main
+from tests.tiny import WRITERS, tiny_model, tiny_tokenizer, tiny_vae
 from textvae.errors import ConfigError, DataError
-from textvae.uses.insight.associations import associations, correlation_ratios, telling_words
-from textvae.uses.insight.columns import Column
-from textvae.uses.insight.disentanglement import concentration, disentanglement
+from textvae.uses.encode import posterior
+from textvae.uses.insight import checked_column
+from textvae.uses.insight.associations import associations
+from textvae.uses.insight.words import words_at_ends
+from textvae.vae import TextVAE
 
-N = 2000
+BEGINNINGS = ("a man", "two dogs", "the old woman", "a child", "two old men in the town")
+TEXTS = [f"{beginning} {verb} {end}" for verb in ("reads", "sings", "run") for beginning in BEGINNINGS
+         for end in (".", "in the park .", "at night")]  # fmt: skip
+COUNT = ["many" if text.startswith("two") else "one" for text in TEXTS]
+NUMBER = [place % 7 for place in range(len(TEXTS))]
 
 
-def factors():
-    """Two columns of two classes each, independent of each other, and noise."""
+@pytest.fixture(scope="module", params=WRITERS)
+def vae(request):
+    return tiny_vae(request.param)
+
+
+def test_a_row_says_what_a_dimension_carries(vae):
+    """KL and variance are those of the posterior; shares sum to one; associations come strongest first."""
+    found = vae.insight(TEXTS, {"count": COUNT, "number": NUMBER})
+    rows, q = found["dimensions"], posterior(vae.bundle, TEXTS)
+    assert [row["dimension"] for row in rows] == list(range(vae.latent_dim))
+    kl = 0.5 * (q.mean.square() + q.logvar.exp() - q.logvar - 1).mean(0)
+    np.testing.assert_allclose([row["kl"] for row in rows], kl, rtol=1e-4)
+    np.testing.assert_allclose([row["variance"] for row in rows], q.mean.var(0), rtol=1e-4)
+    assert sum(row["kl_share"] for row in rows) == pytest.approx(1)
+    for row in rows:
+        assert {one["column"] for one in row["associations"]} == {"length", "count", "number"}
+        strengths = [abs(one["value"]) for one in row["associations"]]
+        assert strengths == sorted(strengths, reverse=True)
+        assert all(0 <= one["p_value"] <= 1 for one in row["associations"])
+    assert [row["factor"] for row in found["scores"]] == ["length", "count", "number", "all"]
+    assert found == vae.insight(TEXTS, {"count": COUNT, "number": NUMBER})
+
+
+def test_without_columns_there_is_the_length_and_no_score(vae):
+    """A column of that name takes its place; where all are as long, it goes with nothing and is left out."""
+    found = vae.insight(TEXTS)
+    assert {one["column"] for row in found["dimensions"] for one in row["associations"]} == {"length"}
+    assert found["scores"] == []
+    alike = vae.insight([f"{one} {two}" for one in BEGINNINGS[:1] for two in "abcdefghijklmnopqrstuv"])
+    assert all(row["associations"] == [] for row in alike["dimensions"])
+    given = vae.insight(TEXTS, {"length": NUMBER})
+    assert {one["column"] for row in given["dimensions"] for one in row["associations"]} == {"length"}
+    assert given["scores"][-1]["disentanglement"] is None
+
+
+def test_correlations_are_one_for_the_same_order_and_small_for_none():
+    """Spearman's sign; eta of classes apart; a coordinate that never varies goes with nothing."""
     random = np.random.default_rng(0)
-    return random.integers(2, size=(N, 2)), random.normal(size=(N, 4)), random
+    noise, number = random.normal(size=300), np.arange(300.0)
+    z = np.stack([np.exp(number / 99), -number, noise, np.ones(300)], 1).astype(np.float32)
+    texts = ["a"] * 300
+    values = [one["value"] for one in associations(z, checked_column("number", texts, list(number)))]
+    assert values == pytest.approx([1, -1, 0, 0], abs=0.15)
+    half = ["low" if place < 150 else "up" for place in range(300)]
+    rows = associations(z, checked_column("half", texts, half))
+    assert [row["value"] for row in rows] == pytest.approx([0.866, 0.866, 0, 0], abs=0.15)
+    assert [(row["low"], row["high"]) for row in rows[:2]] == [("low", "up"), ("up", "low")]
+    assert rows[3]["p_value"] == 1
 
 
-def scored(means, known):
-    """Return the scores of some means by columns of classes."""
-    return disentanglement(means, [Column(str(place), None, column) for place, column in enumerate(known.T)])
-
-
-def test_a_code_with_a_dimension_a_column_scores_one():
-    """MIG and completeness reach 1; a linear classifier on any other dimension guesses: SAP is a half."""
-    known, noise, _ = factors()
-    scores = scored(np.concatenate([known + 0.01 * noise[:, :2], noise[:, 2:]], axis=1), known)
-    for key in ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness"):
-        assert scores[key] == pytest.approx(1, abs=0.03), key
-    assert scores["sap"] == pytest.approx(0.5, abs=0.05)
-    assert [scores["columns"][name]["dimension"] for name in "01"] == [0, 1]
-
-
-def test_noise_scores_nothing_and_a_turned_code_less():
-    """What no dimension tells has no gap; turned by 45 degrees two dimensions tell alike."""
-    known, noise, random = factors()
-    nothing = scored(noise, known)
-    assert max(nothing["mig"], nothing["sap"]) < 0.03
-    assert nothing["dci_informativeness"] == pytest.approx(0.5, abs=0.05)
-    code = known + 0.2 * random.normal(size=(N, 2))
-    turned = scored(code @ np.array([[1, 1], [-1, 1]]) / np.sqrt(2), known)
-    assert turned["mig"] < 0.1 < 0.8 < scored(code, known)["mig"]
-    assert scored(noise, known[:, :1])["dci_disentanglement"] is None  # of one column there is nothing to tell apart
-
-
-def test_concentration_is_one_where_a_row_has_one_share_and_none_where_they_are_even():
-    """Rows count by their sums."""
-    assert concentration(np.eye(3)) == pytest.approx(1)
-    assert concentration(np.ones((2, 5))) == pytest.approx(0)
-    assert concentration(np.array([[3.0, 0.0], [0.5, 0.5]])) == pytest.approx(0.75)
-
-
-def test_associations_are_those_of_the_textbooks():
-    """Spearman's of scipy, ties and all; eta from the F statistic of one-way analysis of variance."""
+def test_eta_of_two_classes_is_the_size_of_spearmans_correlation():
+    """With ties too: both are the correlation of ranks."""
     random = np.random.default_rng(1)
-    means, numbers = random.normal(size=(60, 3)), random.integers(30, size=60).astype(float)
-    found = associations(means, Column.of("length", numbers.tolist(), 60))
-    np.testing.assert_allclose(found, [spearmanr(row, numbers).statistic for row in means.T], atol=1e-12)
-    classes = random.integers(3, size=60)
-    ratio = f_oneway(*(means[classes == kind] for kind in range(3))).statistic * 2
-    np.testing.assert_allclose(correlation_ratios(means, classes), np.sqrt(ratio / (ratio + 57)), atol=1e-12)
-    same = np.ones((60, 1))
-    assert associations(same, Column.of("length", numbers.tolist(), 60)) == 0
-    assert correlation_ratios(same, classes) == 0
+    z, truth = random.integers(9, size=(200, 3)).astype(np.float32), random.random(200) < 0.3
+    z[:, 0] += 4 * truth
+    classes = associations(z, checked_column("class", ["a"] * 200, list(truth)))
+    for coordinate, row in zip(z.T, classes, strict=True):
+        ranks = np.array([np.mean([(value > coordinate).sum(), (value >= coordinate).sum()]) for value in coordinate])
+        assert row["value"] == pytest.approx(abs(np.corrcoef(ranks, truth)[0, 1]), abs=1e-6)
 
 
-def test_words_stand_at_the_end_they_go_with():
-    """Words in every text, and rare ones, tell nothing."""
-    texts = ["the dog runs", "the dog sits now", "The cat sits", "the cat sleeps here"] * 5 + ["the rare one"]
-    first = np.array([[1.0 if "dog" in text else -1.0] for text in texts])
-    low, high = telling_words(np.concatenate([first, -first], axis=1), texts)
-    assert (low[0][0], high[0][0]) == ("cat", "dog")
-    assert (low[1], high[1]) == (high[0], low[0])
-    assert not {"the", "The", "rare"} & set(low[0] + high[0])
-    assert telling_words(first[:2], texts[:2]) == ([[]], [[]])
+def test_words_stand_at_the_end_their_texts_lie_at():
+    """Rare words and those of every text are left out, and so are correlations that chance may give."""
+    texts = [f"a {'good' if place % 2 else 'Bad'} day{'' if place else ' indeed'} ." for place in range(100)]
+    signs = np.where(np.arange(100) % 2, 1.0, -1.0)
+    z = np.stack([signs, np.random.default_rng(0).normal(size=100), np.ones(100)], 1).astype(np.float32)
+    signed, random, constant = words_at_ends(z, texts)
+    assert signed == {"low": {"bad": pytest.approx(-1)}, "high": {"good": pytest.approx(1)}}
+    assert random == constant == {"low": {}, "high": {}}
 
 
-def test_a_column_is_numbers_or_classes():
-    """Few different numbers are classes; many are cut into classes of like size; one alone is no class."""
-    assert Column.of("a", ["1", 0, 1.0, "0"] * 5, 20).numbers is None
-    cut = Column.of("a", list(range(200)), 200)
-    assert np.bincount(cut.classes).tolist() == [20] * 10
-    assert Column.of("a", [1, 2] * 10 + [9], 21).numbers is not None
-
-
-@pytest.mark.parametrize("writer", WRITERS)
-def test_insight_has_a_record_a_dimension(writer):
-    """Those of most variance first; length is always known."""
-    texts = [f"{sentence} {'again ' * number}" for number in range(4) for sentence in SENTENCES]
-    vae = tiny_vae(writer)
-    found = vae.insight(texts, {"dog": ["dog" in text for text in texts]})
-    records = found["dimensions"]
-    assert sorted(record["dimension"] for record in records) == list(range(vae.latent_dim))
-    variances = [record["variance"] for record in records]
-    assert variances == sorted(variances, reverse=True)
-    np.testing.assert_allclose(variances[0], vae.encode(texts).var(0, ddof=1).max(), rtol=1e-5)
-    assert set(records[0]["associations"]) == {"length", "dog"} == set(found["disentanglement"]["columns"])
-
-
-@pytest.mark.parametrize("writer", WRITERS)
-def test_a_traversal_changes_one_dimension(writer):
-    """At the mean's own value it is the reconstruction; elsewhere the mean with that value."""
-    vae = tiny_vae(writer)
-    z = vae.encode(SENTENCES[0])
-    records = vae.traverse(SENTENCES[0], 2, steps=3, reach=5.0)
-    moved = np.repeat(z, 3, axis=0)
-    moved[:, 2] = [-5, 0, 5]
-    assert [record["text"] for record in records] == vae.decode(moved)
-    assert [record["value"] for record in records] == [-5, 0, 5]
-
-
-COLUMNS = {
-    "too few values": ([1, 2], "2 values for 24 texts"),
-    "a value is missing": ([None] * 24, "text 0 has no value"),
-    "one class": (["a"] * 24, "'a' for every text"),
-    "a class of one text": (["a"] * 23 + ["b"], "one text only is 'b'"),
+ENOUGH = ["a"] * 20
+BAD = {
+    "a missing value": ([None, *range(19)], "column 'it': text 0 .* has no label"),
+    "an infinite number": ([float("inf"), *range(19)], "text 0 has inf; wanted are finite"),
+    "a number that is none": ([1, float("nan"), *range(18)], "text 1 .* has no label"),
+    "one class": (["same"] * 20, "every text has 'same'"),
+    "a constant": ([3.5] * 20, "every text has '3.5'"),
+    "a class with one text": (["one"] + ["two"] * 19, "one text only is 'one'"),
+    "too few values": ([1, 2], "20 texts and 2 labels"),
 }
 
 
-@pytest.mark.parametrize("case", COLUMNS)
+@pytest.mark.parametrize("case", BAD)
 def test_columns_that_tell_nothing_are_refused(case):
-    """Each by its name."""
-    values, words = COLUMNS[case]
-    with pytest.raises(DataError, match=f"column 'kind'.*{words}"):
-        tiny_vae().insight(SENTENCES * 4, {"kind": values})
+    """Each with its name, what came and what was wanted."""
+    values, message = BAD[case]
+    with pytest.raises(DataError, match=message):
+        checked_column("it", ENOUGH, values)
 
 
-def test_what_cannot_be_traversed_or_seen_is_refused():
-    """A dimension that is not there, a value that is none, too few texts."""
-    vae = tiny_vae()
-    with pytest.raises(ConfigError, match="latent has 0 to 3"):
-        vae.traverse("two dogs run .", 4)
-    with pytest.raises(ConfigError, match="not finite"):
-        vae.traverse("two dogs run .", 0, reach=float("nan"))
-    with pytest.raises(DataError, match=r"6 texts .* 20 or more"):
-        vae.insight(SENTENCES)
+def test_numbers_are_numeric_and_two_of_them_classes():
+    """Truth values are classes as well."""
+    assert checked_column("it", ENOUGH, list(range(20))).is_numeric
+    assert not checked_column("it", ENOUGH, [0, 1] * 10).is_numeric
+    assert not checked_column("it", ENOUGH, [True, False] * 10).is_numeric
+    assert not checked_column("it", ENOUGH, ["1", "2", "3", "3", "2", "1"] * 3 + ["1", "2"]).is_numeric
 
 
-def test_the_verbs_print_what_they_found(tiny_run, tmp_path, capsys):
-    """As a table, as JSON, and a missing column is named."""
-    rows = [f"{sentence.replace(',', '')},{'two' if 'two' in sentence else 'one'}" for sentence in SENTENCES * 4]
-    table = tmp_path / "labelled.csv"
-    table.write_text("\n".join(["text,number", *rows]) + "\n")
-    assert main(["insight", str(tiny_run), str(table), "--column", "number"]) == 0
-    assert "best dimension" in capsys.readouterr().out
-    assert main(["insight", str(tiny_run), str(table), "--json"]) == 0
-    assert list(json.loads(capsys.readouterr().out)["disentanglement"]["columns"]) == ["length"]
-    assert main(["traverse", str(tiny_run), "two dogs run .", "--dimension", "0", "--steps", "2", "--json"]) == 0
-    assert [json.loads(line)["value"] for line in capsys.readouterr().out.splitlines()] == [-3, 3]
-    assert main(["insight", str(tiny_run), str(table), "--column", "tense"]) == 2
-    assert "no column 'tense'" in capsys.readouterr().err
+def test_too_few_texts_a_blank_one_and_a_language_model_are_refused(vae):
+    """Before anything is computed."""
+    with pytest.raises(DataError, match="there are 2 texts; wanted are 20"):
+        vae.insight(["a man", "two dogs"])
+    with pytest.raises(DataError, match="text 3 is blank"):
+        vae.insight([*TEXTS[:3], " ", *TEXTS])
+    with pytest.raises(ConfigError, match="language model"):
+        language_model().insight(TEXTS)
+
+
+def language_model():
+    """Return one of tiny size."""
+    tokenizer = tiny_tokenizer()
+    return TextVAE(tiny_model(conditioning=[], latent=0, vocab=len(tokenizer)), tokenizer)

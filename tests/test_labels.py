@@ -113,7 +113,7 @@ def test_one_label_is_given_to_every_verb(conditional):
     assert torch.equal(prior_draws(vae.bundle, 3, 0), prior_draws(conditional.bundle, 3, 0, torch.tensor([1, 1, 1])))
     assert len(vae.complete("a man", 2)) == 2
     assert vae.complete("two", 2)[0].startswith("two")
-    assert vae.infill("two ___ run .", 2, candidates=4)
+    assert vae.infill("two ___ run .", 2, latents=4)
     assert len(vae.interpolate(*SENTENCES[:2], steps=3)) == 3
     assert vae.decode([[0.0] * LATENT]) == vae.decode([[0.0] * LATENT], num_beams=1)
     assert len(vae.decode([[0.0] * LATENT], num_beams=2)) == 1
@@ -154,7 +154,7 @@ def test_a_model_with_labels_says_which_it_wants(conditional):
     """Unknown, missing, too few."""
     for verb in (
         lambda: conditional.complete("a man"),
-        lambda: conditional.infill("a ___ .", candidates=4),
+        lambda: conditional.infill("a ___ .", latents=4),
         lambda: conditional.reconstruct(SENTENCES),
         lambda: conditional.score(SENTENCES, 2),
         lambda: conditional.decode([[0.0] * LATENT]),

@@ -1,6 +1,6 @@
 """The verbs that learn from texts: what they learn is kept with the run, in RUN/fitted."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,14 @@ class LearnedUses:
         from textvae.uses.anomaly import KIND, anomaly
 
         return anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name))
+
+    def insight(
+        self, texts: Sequence[str], columns: Mapping[str, Sequence[Any]] | None = None, progress: bool = False
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return what each dimension does, `dimensions`, and `scores` of disentanglement where columns are given."""
+        from textvae.uses.insight import insight
+
+        return insight(self.bundle, as_list(texts), columns, progress)
 
     def augment(
         self, texts: Sequence[str], labels: Sequence[Any], n: int = 5, progress: bool = False, **options: Any

@@ -1,6 +1,6 @@
 """The facade: a trained text VAE with the verbs users want."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -205,27 +205,25 @@ class TextVAE(LearnedUses):
             reference = reference_texts(self.folder)
         return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options), reference)
 
+    def traverse(
+        self, text: str, dimension: int, steps: int = 7, reference: Sequence[str] | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Write `text` with one coordinate of its latent moved: each step's `value`, `coordinate` and `text`.
+
+        Options: decoding's, and `reach`, `values` and `unit` of `textvae.uses.traverse.TraverseSettings`.
+        `reference`: sentences that show how far data reach (default: the run's validation split).
+        """
+        from textvae.uses.reference import reference_texts
+        from textvae.uses.traverse import TraverseSettings, traverse
+
+        given: dict[str, Any] = {name: options.pop(name) for name in ("reach", "values", "unit") if name in options}
+        settings = checked(TraverseSettings, {"steps": steps, **given}, "traverse")
+        known = (lambda: reference_texts(self.folder)) if reference is None else (lambda: as_list(reference))
+        return traverse(self.bundle, text, dimension, settings, uses.decoding(**options), known)
+
     def analogy(self, a: str, b: str, c: str, strength: float = 1.0, **options: Any) -> str:
         """Write what is to `c` as `b` is to `a`, from z_c + strength * (z_b - z_a); greedy by default."""
         return uses.analogy(self.bundle, a, b, c, strength, uses.decoding(**options))
-
-    def traverse(
-        self, text: str, dimension: int, steps: int = 7, reach: float = 3.0, **options: Any
-    ) -> list[dict[str, Any]]:
-        """Write a text with other values of one dimension, -reach to reach: `value` and `text`; greedy by default."""
-        from textvae.uses.traverse import traverse
-
-        values = np.linspace(-reach, reach, steps).tolist()
-        texts = traverse(self.bundle, text, dimension, values, uses.decoding(**options))
-        return [{"value": value, "text": text} for value, text in zip(values, texts, strict=True)]
-
-    def insight(
-        self, texts: Sequence[str], columns: Mapping[str, Sequence[Any]] | None = None, progress: bool = False
-    ) -> dict[str, Any]:
-        """Say what each dimension goes with: length, columns beside the texts, words (`textvae.uses.insight`)."""
-        from textvae.uses.insight import insight
-
-        return insight(self.bundle, as_list(texts), columns or {}, progress)
 
     def uncertainty(
         self, texts: str | Sequence[str], draws: int = 8, seed: int = 0, progress: bool = False

@@ -1,32 +1,96 @@
-"""Traverse: what one dimension of z does, seen in a sentence written with other values of it.
+"""Traverse: the sentences met when one coordinate of the latent is moved, all others held.
 
-All other dimensions stay at the sentence's posterior mean, as in the traversals
-of Higgins et al. 2017 (beta-VAE).
+How the effect of a dimension is looked at since the beta-VAE (Higgins et al.
+2017). The steps are deviations of the aggregate posterior along that dimension,
+so that they go as far as sentences do; or of the prior. Step 0 is the
+reconstruction.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
+from torch import Tensor
 
 from textvae.bundle import Bundle
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, DataError
+from textvae.parts import StrictSettings
+from textvae.seeds import derived
 from textvae.uses.decoding import Decoding, write
-from textvae.uses.encode import posterior
+from textvae.uses.encode import check_latent, posterior
+from textvae.uses.generate import prior_draws
+
+DEVIATION = 6  # sets these draws apart from others of the seed
+PRIOR_DRAWS = 10_000
 
 
-def traverse(bundle: Bundle, text: str, dimension: int, values: Sequence[float], options: Decoding) -> list[str]:
-    """Return the sentences with these values of a dimension, counted from 0; greedy unless options say otherwise.
+class TraverseSettings(StrictSettings):
+    """Where to step."""
+
+    steps: int = Field(7, ge=2, description="sentences, evenly from -reach to reach")
+    reach: float = Field(3.0, gt=0, le=100, description="of the outermost steps, in deviations")
+    values: tuple[float, ...] | None = Field(None, min_length=1, description="the steps, in place of even ones")
+    unit: Literal["aggregate", "prior"] = Field("aggregate", description="whose standard deviation is a step of 1")
+
+    @property
+    def moves(self) -> list[float]:
+        """How far each sentence lies from the text, in deviations."""
+        if self.values is not None:
+            return list(self.values)
+        return [self.reach * (2 * step / (self.steps - 1) - 1) for step in range(self.steps)]
+
+
+def traverse(
+    bundle: Bundle,
+    text: str,
+    dimension: int,
+    settings: TraverseSettings,
+    options: Decoding,
+    reference: Callable[[], Sequence[str]],
+) -> list[dict[str, Any]]:
+    """Return a record a step: its `value` in deviations, the `coordinate` it leads to, and the `text` written there.
+
+    Args:
+        dimension: counted from 0.
+        reference: gives sentences that show how far the data reach; asked where the unit is the aggregate posterior.
 
     Raises:
-        ConfigError: the dimension is not there, a value is not finite, or z is on a sphere.
+        ConfigError: there is no such dimension, or a value is not finite.
+        DataError: fewer than two reference sentences.
     """
-    z = posterior(bundle, [text]).mean.repeat(len(values), 1)
-    if not 0 <= dimension < z.shape[1]:
-        raise ConfigError(f"dimension = {dimension}: this model's latent has 0 to {z.shape[1] - 1}.")
-    if not all(map(math.isfinite, values)):
-        raise ConfigError("a value of the dimension is not finite; a few standard deviations, -3 to 3, are usual.")
+    check_latent(bundle)
+    latent, moves = bundle.model.config.latent_dim, settings.moves
+    if not 0 <= dimension < latent:
+        raise ConfigError(
+            f"dimension = {dimension}: this model has {latent}, counted from 0; choose 0 to {latent - 1}."
+        )
+    if not all(map(math.isfinite, moves)):
+        raise ConfigError(f"values = {settings.values}: wanted are finite numbers, such as -2 or 1.5.")
+    scale = prior_deviation(bundle) if settings.unit == "prior" else aggregate_deviation(bundle, reference())
+    z = posterior(bundle, [text]).mean.repeat(len(moves), 1)
+    z[:, dimension] += torch.tensor(moves) * scale[dimension]
     if bundle.model.prior.is_spherical:
-        raise ConfigError("z is on a sphere in this model, where no dimension moves alone; use interpolate.")
-    z[:, dimension] = torch.tensor(values, dtype=z.dtype)
-    return write(bundle, z, options, samples=False)
+        z *= math.sqrt(latent) / z.norm(dim=1, keepdim=True)
+    texts = write(bundle, z, options, samples=False)
+    rows = zip(moves, z[:, dimension].tolist(), texts, strict=True)
+    return [{"value": value, "coordinate": coordinate, "text": written} for value, coordinate, written in rows]
+
+
+def aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
+    """Return the standard deviation of q(z) in each dimension, (latent,), by a draw from each sentence's q(z | x)."""
+    if len(reference) < 2:
+        raise DataError(
+            f"{len(reference)} reference sentences do not show how far the data reach; give some hundred, "
+            "or choose unit = 'prior'."
+        )
+    q = posterior(bundle, reference)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(derived(0, DEVIATION))
+        return q.sample().std(0)
+
+
+def prior_deviation(bundle: Bundle) -> Tensor:
+    """Return the standard deviation of p(z) in each dimension, (latent,), by draws."""
+    return prior_draws(bundle, PRIOR_DRAWS, derived(0, DEVIATION)).std(0)

@@ -49,7 +49,7 @@ def latents_of(bundle: Bundle, texts: Sequence[str], count: int, seed: int) -> t
     if not q.has_density:
         return z, torch.zeros(len(z))
     each = q.log_prob(z.unsqueeze(1).expand(-1, len(texts), -1))
-    prior = bundle.model.prior.log_prob(z.to(bundle.device)).cpu()
+    prior = bundle.prior.log_prob(z.to(bundle.device)).cpu()
     return z, prior - each.logsumexp(1) + math.log(len(texts))
 
 
@@ -60,7 +60,7 @@ def search(
     """Return the likeliest sentences of each choice of lengths, `beams` each, under z of (latents, latent)."""
     rows, prefix = [template.forced(choice) for choice in lengths], template.tokens[0]
     keeping = KeepVisible(bundle, rows)
-    written = Mixture(bundle.model).generate(
+    written = Mixture(bundle).generate(
         input_ids=start_tokens(bundle, len(rows), [prefix] * len(rows))["input_ids"],
         latent=z.to(bundle.device, bundle.model.dtype).expand(len(rows), -1, -1),
         log_weights=log_weights.to(bundle.device, torch.float32).expand(len(rows), -1),
@@ -125,9 +125,10 @@ class Mixture(PreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
     _supports_sdpa = True
 
-    def __init__(self, model: TextVAEModel) -> None:
-        super().__init__(model.config)
-        self.model, self.generation_config = model, model.generation_config
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle.model.config)
+        self.model, self.generation_config = bundle.model, bundle.model.generation_config
+        self.label_ids = bundle.label_ids
 
     def forward(
         self,
@@ -163,7 +164,13 @@ class Mixture(PreTrainedModel, GenerationMixin):
         """Return what each latent expects after each token, (rows, latents, length, vocab)."""
         latents = latent.shape[1]
         every = input_ids.repeat_interleave(latents, 0)
-        output = self.model(every, latent=latent.flatten(0, 1), past_key_values=cache.inner, use_cache=True)
+        output = self.model(
+            every,
+            latent=latent.flatten(0, 1),
+            label_ids=self.label_ids(len(every)),
+            past_key_values=cache.inner,
+            use_cache=True,
+        )
         expected: Tensor = output.logits.float().softmax(-1).unflatten(0, (-1, latents))
         return expected
 

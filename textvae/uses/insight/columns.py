@@ -1,60 +1,82 @@
-"""A column beside the texts: numbers, or classes."""
+"""Columns: properties of the texts, a value for each text.
 
+A column is numeric if all its values are numbers and more than two differ;
+otherwise its values are names of classes.
+"""
+
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textvae.errors import DataError
+from textvae.uses.attribute import checked_labels
 
-MOST = 10  # different numbers that are taken for classes; more are cut into so many classes of like size
+LENGTH = "length"  # in words; every text has it
 
 
 @dataclass(frozen=True)
 class Column:
-    """What is known of each text.
+    """A property of n texts.
 
-    Attributes:
-        numbers: as numbers, (n,), or None where they are classes.
-        classes: of each text, from 0, (n,); numbers are cut at their quantiles.
+    Shapes:
+        values: (n,), numbers or names
     """
 
     name: str
-    numbers: NDArray[np.float64] | None
-    classes: NDArray[np.int64]
+    values: NDArray[Any]
+    is_numeric: bool
 
-    @classmethod
-    def of(cls, name: str, values: Sequence[Any], count: int) -> "Column":
-        """Read a column: classes; or numbers, if all are, and more than ten differ or one stands alone.
+    @property
+    def target(self) -> NDArray[Any]:
+        """What to predict, (n,): the numbers, or the number of each text's class."""
+        return self.values if self.is_numeric else np.unique(self.values, return_inverse=True)[1]
 
-        Raises:
-            DataError: it is not one value a text, one is missing, all are the same, or a class has one text.
+    def classes(self, most: int) -> NDArray[np.int_]:
+        """Return the number of each text's class, (n,); more than `most` different numbers become groups of like size.
+
+        The groups' bounds are quantiles.
         """
-        if len(values) != count:
-            raise DataError(f"column {name!r} has {len(values)} values for {count} texts; wanted is one for each.")
-        named = [str(value).strip() for value in values]
-        for place, (value, text) in enumerate(zip(values, named, strict=True)):
-            if value is None or value != value or not text:
-                raise DataError(f"column {name!r}: text {place} has no value; give it one or leave the text out.")
-        counts, numbers = Counter(named), as_numbers(named)
-        if len(counts) == 1:
-            raise DataError(f"column {name!r} is {named[0]!r} for every text: nothing can go with it; leave it out.")
-        alone = [known for known, seen in counts.items() if seen == 1]
-        if numbers is not None and (len(counts) > MOST or alone):
-            inner = np.quantile(numbers, np.linspace(0, 1, min(MOST, count // 10) + 1)[1:-1])
-            return cls(name, numbers, np.searchsorted(np.unique(inner), numbers))
-        if alone:
-            raise DataError(f"column {name!r}: one text only is {alone[0]!r}; wanted are two of each class or more.")
-        return cls(name, None, np.unique(named, return_inverse=True)[1])
+        different, classes = np.unique(self.values, return_inverse=True)
+        return grouped(self.values, most) if self.is_numeric and len(different) > most else classes
 
 
-def as_numbers(values: Sequence[str]) -> NDArray[np.float64] | None:
-    """Return the values as finite numbers, or None if one is none."""
+def grouped(values: NDArray[Any], groups: int) -> NDArray[np.int_]:
+    """Return the number of each value's group between quantiles, (n,); equal values share one."""
+    bounds = np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1]))
+    return np.searchsorted(bounds, values)
+
+
+def length_of(texts: Sequence[str]) -> list[int]:
+    """Return the words of each text."""
+    return [len(text.split()) for text in texts]
+
+
+def checked_column(name: str, texts: Sequence[str], values: Sequence[Any]) -> Column:
+    """Return a column that can be associated with something.
+
+    Raises:
+        DataError: a value is missing or not finite, all are the same, there are not as many as texts, or a class
+            has a single text.
+    """
     try:
-        numbers = np.array([float(value) for value in values])
-    except ValueError:
-        return None
-    return numbers if np.isfinite(numbers).all() else None
+        names = checked_labels(texts, values)
+    except DataError as error:
+        raise DataError(f"column {name!r}: {error}") from None
+    are_numbers = all(isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in values)
+    odd = [place for place, value in enumerate(values) if are_numbers and not math.isfinite(value)]
+    if odd:
+        raise DataError(f"column {name!r}: text {odd[0]} has {values[odd[0]]}; wanted are finite numbers.")
+    counts = Counter(names)
+    if len(counts) < 2:
+        raise DataError(f"column {name!r}: every text has {names[0]!r}; what is the same for all goes with nothing.")
+    if are_numbers and len(counts) > 2:
+        return Column(name, np.asarray(values, dtype=np.float64), True)
+    if single := next((label for label, count in sorted(counts.items()) if count < 2), None):
+        raise DataError(f"column {name!r}: one text only is {single!r}; give another of that class, or leave it out.")
+    return Column(name, np.array(names), False)

@@ -1,115 +1,161 @@
-"""Disentanglement: whether what is known of the texts stands in single dimensions of z.
+"""Disentanglement: whether dimensions of the latent and known properties (factors) match one to one.
 
-- MIG (Chen et al. 2018, arXiv:1802.04942): how much more one dimension tells of a
-  column than any other, as a share of the column's entropy; means are cut into
-  20 bins of like width, as Locatello et al. 2019 (arXiv:1811.12359) do.
-- SAP (Kumar et al. 2018, arXiv:1711.00848): how much better a linear classifier
-  on one dimension alone is than on any other, on held-out texts.
-- DCI (Eastwood & Williams 2018): from the importances of a random forest on all
-  dimensions: whether a dimension serves one column (disentanglement), whether a
-  column is served by one dimension (completeness), and the forest's held-out
-  accuracy (informativeness).
+Three scores, each 1 for a code with one dimension a factor and near 0 for
+noise; what they share is that turning a perfect code lowers them.
+
+MIG (Chen et al. 2018, arXiv:1802.04942): mutual information of a factor with
+its most informative dimension less that with the next, over the factor's
+entropy. Here of the posterior means, cut into 20 groups of like size, as
+Locatello et al. 2019 (arXiv:1811.12359) do in equal widths; numbers of more than
+10 values are cut into 10 groups.
+
+SAP (Kumar et al. 2018, arXiv:1711.00848): the same gap between scores of
+predicting the factor by one dimension. Of classes, the balanced held-out
+accuracy of a linear support vector machine, scaled so that chance is 0 and all
+is 1 (times (K - 1) / K it is the paper's); of numbers, the squared correlation.
+
+DCI (Eastwood and Williams 2018): from the importances of a random forest that
+predicts a factor from all dimensions. Completeness: 1 less the entropy of a
+factor's importances over dimensions. Disentanglement: 1 less that of a
+dimension's over factors, dimensions weighed by importance; None for one factor.
+Informativeness: the forest's held-out skill, scaled as for SAP, R^2 for numbers.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textvae.extras import check_installed
-from textvae.uses.insight.columns import Column
+from textvae.uses.insight.columns import Column, grouped
 
-Numbers = NDArray[np.float64]
-Classes = NDArray[np.int64]
-BINS, TREES, DEPTH, SEED = 20, 50, 10, 0
+CODE_GROUPS, FACTOR_GROUPS = 20, 10
+TREES, LEAF, SEED = 50, 10, 0  # of the forest; LEAF: least texts in a leaf, fewer of a small set
+MOST_TEXTS = 5000  # that a tree learns from
+Code = NDArray[np.float32]
+Scores = NDArray[np.float64]
 
 
-def disentanglement(means: Numbers, columns: Sequence[Column]) -> dict[str, Any]:
-    """Score the posterior means, (n, latent), by columns.
+def scores(z: Code, columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """Return a record a factor, and one of `all`: their mean, and the disentanglement.
 
-    Returns:
-        `mig` and `sap`, means over the columns, 0 to 1; `dci_disentanglement` (None
-        for one column), `dci_completeness`, `dci_informativeness`, 0 to 1; and
-        `columns`, of each its `dimension`, the one that tells most of it, with
-        `mig`, `sap`, `accuracy` of the forest and `chance`, of the largest class.
+    Shapes:
+        z: (n, latent), of which half is held out for predictions
+
+    Keys: `factor`, `best_dimension` and `best` (its SAP score, before the gap), `mig`, `sap`, `completeness`,
+    `informativeness`.
     """
-    check_installed("uses", "disentanglement scores", "sklearn")
-    told = np.stack([information(means, column.classes) for column in columns])
-    right = np.stack([lone_accuracies(means, column.classes) for column in columns])
-    forests = [forest(means, column.classes) for column in columns]
-    importances = np.stack([weights for weights, _ in forests], axis=1)
-    records = {
-        column.name: {
-            "dimension": int(told[place].argmax()),
-            "mig": gap(told[place]),
-            "sap": gap(right[place]),
-            "accuracy": forests[place][1],
-            "chance": float(np.bincount(column.classes).max() / len(column.classes)),
-        }
-        for place, column in enumerate(columns)
+    return summary([factor_scores(z, column) for column in columns])
+
+
+def summary(found: Sequence[tuple[dict[str, Any], Scores]]) -> list[dict[str, Any]]:
+    """Return the factors' records, and the one of all of them from their importances, (latent,) each."""
+    records, importances = [record for record, _ in found], np.array([values for _, values in found]).T
+    means = {
+        key: float(np.mean([record[key] for record in records]))
+        for key in ("mig", "sap", "completeness", "informativeness")
     }
-    return {
-        "mig": float(np.mean([record["mig"] for record in records.values()])),
-        "sap": float(np.mean([record["sap"] for record in records.values()])),
-        "dci_disentanglement": concentration(importances) if len(columns) > 1 else None,
-        "dci_completeness": float(np.mean([concentration(row[None]) for row in importances.T])),
-        "dci_informativeness": float(np.mean([accuracy for _, accuracy in forests])),
-        "columns": records,
+    return [*records, {"factor": "all", **means, "disentanglement": disentanglement(importances)}]
+
+
+def factor_scores(z: Code, column: Column) -> tuple[dict[str, Any], Scores]:
+    """Return one factor's record and the importance of each dimension for it, (latent,)."""
+    single = single_skills(z, column)
+    importances, informativeness = forest(z, column)
+    record = {
+        "factor": column.name,
+        "best_dimension": int(single.argmax()),
+        "best": float(single.max()),
+        "mig": gap(information(z, column)),
+        "sap": gap(single),
+        "completeness": concentration(importances),
+        "informativeness": informativeness,
     }
+    return record, importances
 
 
-def gap(values: Numbers) -> float:
-    """Return by how much the largest leads; a latent of one dimension leads over nothing."""
-    ordered = np.sort(values)[::-1]
-    return float(ordered[0] - (ordered[1] if len(ordered) > 1 else 0.0))
+def gap(values: Scores) -> float:
+    """Return by how much the largest is above the next."""
+    largest = np.sort(np.append(values, 0))[::-1]
+    return float(largest[0] - largest[1])
 
 
-def information(means: Numbers, classes: Classes) -> Numbers:
-    """Return the mutual information of each dimension with the classes, over their entropy, (latent,)."""
+def information(z: Code, column: Column) -> Scores:
+    """Return the mutual information of each dimension with the factor, over the factor's entropy, (latent,)."""
+    from scipy.stats import entropy
     from sklearn.metrics import mutual_info_score
 
-    entropy = mutual_info_score(classes, classes)
-    binned = [np.digitize(row, np.histogram_bin_edges(row, BINS)[1:-1]) for row in means.T]
-    return np.array([mutual_info_score(classes, row) / entropy for row in binned])
+    classes = column.classes(FACTOR_GROUPS)
+    nats = [mutual_info_score(classes, grouped(coordinate, CODE_GROUPS)) for coordinate in z.T]
+    return np.array(nats) / float(entropy(np.bincount(classes)))
 
 
-def halves(classes: Classes) -> tuple[Classes, Classes]:
-    """Return the places to learn from and those to be judged on, each class in both."""
-    from sklearn.model_selection import StratifiedKFold
+def single_skills(z: Code, column: Column) -> Scores:
+    """Return how well each dimension alone predicts the factor, linearly, (latent,)."""
+    if column.is_numeric:
+        return np.array([correlation(coordinate, column.values) ** 2 for coordinate in z.T])
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
 
-    kept = StratifiedKFold(2, shuffle=True, random_state=SEED)
-    train, test = next(iter(kept.split(classes, classes)))
+    (train, test), truth = halves(column), column.target
+    skills = []
+    for coordinate in z.T[:, :, None]:
+        machine = make_pipeline(StandardScaler(), LinearSVC(C=0.01, class_weight="balanced", random_state=SEED))
+        predicted = machine.fit(coordinate[train], truth[train]).predict(coordinate[test])
+        skills.append(balanced_accuracy_score(truth[test], predicted, adjusted=True))
+    return np.array(skills).clip(min=0)
+
+
+def correlation(coordinate: Code, values: NDArray[Any]) -> float:
+    """Return Pearson's correlation; 0 with a coordinate that never varies."""
+    return float(np.corrcoef(coordinate, values)[0, 1]) if np.ptp(coordinate) else 0.0
+
+
+def forest(z: Code, column: Column) -> tuple[Scores, float]:
+    """Return each dimension's importance for the factor, (latent,), summing to 1, and the forest's held-out skill.
+
+    Every split looks at all dimensions, so that one that tells all leaves nothing to the others.
+    """
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+    from sklearn.metrics import balanced_accuracy_score, r2_score
+
+    (train, test), truth = halves(column), column.target
+    grow = RandomForestRegressor if column.is_numeric else RandomForestClassifier
+    leaf = max(1, min(LEAF, len(train) // 20))
+    options = {"min_samples_leaf": leaf, "max_samples": min(len(train), MOST_TEXTS), "random_state": SEED}
+    weights = {} if column.is_numeric else {"class_weight": "balanced"}
+    trees = grow(TREES, max_features=None, **options, **weights)
+    predicted = trees.fit(z[train], truth[train]).predict(z[test])
+    skill = r2_score if column.is_numeric else partial(balanced_accuracy_score, adjusted=True)
+    return trees.feature_importances_, float(skill(truth[test], predicted))
+
+
+def halves(column: Column) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Return the places of texts to learn from and of those held out, classes shared evenly."""
+    from sklearn.model_selection import train_test_split
+
+    stratify = None if column.is_numeric else column.target
+    train, test = train_test_split(np.arange(len(column.values)), test_size=0.5, random_state=SEED, stratify=stratify)
     return train, test
 
 
-def lone_accuracies(means: Numbers, classes: Classes) -> Numbers:
-    """Return the balanced held-out accuracy of a linear classifier on each dimension alone, (latent,)."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import balanced_accuracy_score
+def concentration(weights: Scores) -> float:
+    """Return 1 less the entropy of weights in units of the most it can be: 1 for one alone, 0 for equal ones."""
+    from scipy.stats import entropy
 
-    train, test = halves(classes)
-    scaled = (means - means.mean(0)) / np.maximum(means.std(0), 1e-12)
-    model = LogisticRegression(class_weight="balanced")
-    columns = [scaled[:, place : place + 1] for place in range(means.shape[1])]
-    guesses = [model.fit(column[train], classes[train]).predict(column[test]) for column in columns]
-    return np.array([balanced_accuracy_score(classes[test], guess) for guess in guesses])
+    if len(weights) < 2:
+        return 1.0
+    return float(1 - entropy(weights) / np.log(len(weights))) if weights.sum() > 0 else 0.0
 
 
-def forest(means: Numbers, classes: Classes) -> tuple[Numbers, float]:
-    """Return the importance of each dimension for the classes, (latent,), which sum to 1, and the accuracy."""
-    from sklearn.ensemble import RandomForestClassifier
-
-    train, test = halves(classes)
-    trees = RandomForestClassifier(TREES, max_depth=DEPTH, max_features=None, random_state=SEED).fit(
-        means[train], classes[train]
-    )
-    return trees.feature_importances_, float((trees.predict(means[test]) == classes[test]).mean())
-
-
-def concentration(shares: Numbers) -> float:
-    """Return 1 - entropy of each row's shares, (rows, k), in units of log k, the rows weighted by their sums."""
-    total = shares.sum(1, keepdims=True)
-    chances = shares / np.maximum(total, 1e-12)
-    entropy = -(chances * np.log(np.maximum(chances, 1e-12))).sum(1) / np.log(max(shares.shape[1], 2))
-    return float(((1 - entropy) * total[:, 0]).sum() / max(total.sum(), 1e-12))
+def disentanglement(importances: Scores) -> float | None:
+    """Return the mean concentration of dimensions over factors, weighed by importance, (latent, factors)."""
+    if importances.shape[1] < 2:
+        return None
+    weights = importances.sum(1)
+    if not weights.any():  # no factor could be told from any dimension
+        return 0.0
+    return float(np.average([concentration(row) for row in importances], weights=weights))

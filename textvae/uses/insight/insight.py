@@ -1,0 +1,86 @@
+"""One row a dimension, and the scores of the whole."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from textvae.bundle import Bundle
+from textvae.errors import DataError
+from textvae.extras import check_installed
+from textvae.measures.active_units import THRESHOLD
+from textvae.posteriors import Distribution
+from textvae.uses.encode import check_latent, posterior
+from textvae.uses.insight.associations import associations
+from textvae.uses.insight.columns import LENGTH, Column, checked_column, length_of
+from textvae.uses.insight.disentanglement import scores
+from textvae.uses.insight.words import words_at_ends
+
+LEAST_TEXTS = 20
+Record = dict[str, Any]
+
+
+def insight(
+    bundle: Bundle, texts: Sequence[str], columns: Mapping[str, Sequence[Any]] | None = None, progress: bool = False
+) -> dict[str, list[Record]]:
+    """Return what each dimension does on these texts.
+
+    `dimensions`, in their order: `dimension` (from 0), `kl` in nats a text and `kl_share` of the whole (None where
+    the KL is no sum over dimensions), `variance` of the posterior mean, `is_active` (at least 0.01), `associations`
+    with the length and each column, strongest first, and the words at its ends, `low` and `high`. An association's
+    `p_value` is corrected for the number of them all (Bonferroni).
+
+    `scores`, where columns are given: see `textvae.uses.insight.disentanglement`.
+
+    Args:
+        columns: by name, a value for each text: numbers, or names of classes.
+
+    Raises:
+        DataError: too few texts, a blank one, or a column that is of no use.
+        ConfigError: the model is a language model, or scikit-learn is missing.
+    """
+    check_latent(bundle)
+    check_installed("uses", "insights", "sklearn")
+    if len(texts) < LEAST_TEXTS:
+        raise DataError(f"there are {len(texts)} texts; wanted are {LEAST_TEXTS} at least, better some thousand.")
+    chosen = all_columns(texts, columns or {})
+    q = posterior(bundle, texts, progress=progress)
+    z = q.mean.numpy()
+    tables = [associations(z, column) for column in chosen]
+    tests, words = z.shape[1] * len(chosen), words_at_ends(z, texts)
+    dimensions = [
+        {**row, "associations": ordered([table[at] for table in tables], tests), **words[at]}
+        for at, row in enumerate(kl_rows(bundle, q))
+    ]
+    return {"dimensions": dimensions, "scores": scores(z, chosen) if columns else []}
+
+
+def all_columns(texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[Column]:
+    """Return the columns, and before them the length, unless one has its name."""
+    lengths = length_of(texts)
+    given = [checked_column(name, texts, values) for name, values in columns.items()]
+    if LENGTH in columns or len(set(lengths)) < 2:
+        return given
+    return [Column(LENGTH, np.array(lengths, dtype=np.float64), True), *given]
+
+
+def kl_rows(bundle: Bundle, q: Distribution) -> list[Record]:
+    """Return of each dimension what it carries."""
+    latent, shares, kl = q.mean.shape[1], [None] * q.mean.shape[1], [None] * q.mean.shape[1]
+    if bundle.model.prior.is_factorised and q.has_density:
+        with torch.inference_mode():
+            nats = bundle.prior.kl(q.map(lambda value: value.to(bundle.device)), q.mean.to(bundle.device)).mean(0)
+        if len(nats) == latent:
+            kl, shares = nats.tolist(), (nats / nats.sum().clamp_min(1e-12)).tolist()
+    variance = q.mean.var(0).tolist()
+    return [
+        {"dimension": at, "kl": kl[at], "kl_share": shares[at], "variance": variance[at], "is_active": is_active}
+        for at, is_active in enumerate(value >= THRESHOLD for value in variance)
+    ]
+
+
+def ordered(found: Sequence[Record], tests: int) -> list[Record]:
+    """Return a dimension's associations, strongest first, their p-values corrected for the number of tests."""
+    corrected = [{**one, "p_value": min(1.0, one["p_value"] * tests)} for one in found]
+    return sorted(corrected, key=lambda one: -abs(one["value"]))
