@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.tiny import WRITERS, tiny_model, tiny_tokenizer, tiny_vae
+from tests.tiny import tiny_model, tiny_tokenizer, tiny_vae
 from textvae.errors import ConfigError, DataError
 from textvae.uses.encode import posterior
 from textvae.uses.insight import checked_column
@@ -18,7 +18,7 @@ COUNT = ["many" if text.startswith("two") else "one" for text in TEXTS]
 NUMBER = [place % 7 for place in range(len(TEXTS))]
 
 
-@pytest.fixture(scope="module", params=WRITERS)
+@pytest.fixture(scope="module", params=("lstm", "gpt2"))
 def vae(request):
     return tiny_vae(request.param)
 
@@ -38,7 +38,6 @@ def test_a_row_says_what_a_dimension_carries(vae):
         assert strengths == sorted(strengths, reverse=True)
         assert all(0 <= one["p_value"] <= 1 for one in row["associations"])
     assert [row["factor"] for row in found["scores"]] == ["length", "count", "number", "all"]
-    assert found == vae.insight(TEXTS, {"count": COUNT, "number": NUMBER})
 
 
 def test_without_columns_there_is_the_length_and_no_score(vae):
@@ -49,6 +48,7 @@ def test_without_columns_there_is_the_length_and_no_score(vae):
     alike = vae.insight([f"{one} {two}" for one in BEGINNINGS[:1] for two in "abcdefghijklmnopqrstuv"])
     assert all(row["associations"] == [] for row in alike["dimensions"])
     given = vae.insight(TEXTS, {"length": NUMBER})
+    assert given == vae.insight(TEXTS, {"length": NUMBER})
     assert {one["column"] for row in given["dimensions"] for one in row["associations"]} == {"length"}
     assert given["scores"][-1]["disentanglement"] is None
 
