@@ -8,6 +8,7 @@ import glob
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,11 +54,19 @@ def texts(file: Path, column: str) -> Iterator[str]:
         DataError: the file is damaged, or its column is no text; file and row are named.
     """
     for number, row in enumerate(rows_of([file], column)(), start=1):
-        try:
-            text = text_of(row, column, number)
-        except DataError as error:
-            raise DataError(f"{file}: {error} (Here: --text-column.)") from None
-        yield text.strip()
+        yield sentence(file, row, column, number)
+
+
+def sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:
+    """Return a row's sentence, which may be blank.
+
+    Raises:
+        DataError: the column is no text; file and row are named.
+    """
+    try:
+        return text_of(row, column, number).strip()
+    except DataError as error:
+        raise DataError(f"{file}: {error} (Here: --text-column.)") from None
 
 
 def count_rows(file: Path, column: str) -> int:
@@ -65,11 +74,13 @@ def count_rows(file: Path, column: str) -> int:
     if file.suffix.lower() != ".parquet":
         return sum(1 for _ in texts(file, column))
     try:
-        rows = int(pq.ParquetFile(file).metadata.num_rows)
+        table = pq.ParquetFile(file)
+        first = next(table.iter_batches(batch_size=1), None)  # of the first group alone: no damage further on is met
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{file}: cannot be read as parquet: {error}") from error
-    next(texts(file, column), None)
-    return rows
+    if first is not None:
+        sentence(file, first.to_pylist()[0], column, 1)
+    return int(table.metadata.num_rows)
 
 
 class Reader:
