@@ -15,6 +15,7 @@ from textvae.posteriors.deterministic import Point
 from textvae.uses.fit_prior import PRIORS, draws, load_prior
 from textvae.vae import TextVAE
 
+pytestmark = pytest.mark.xdist_group("fit_prior")  # they share what was fitted
 TEXTS = [f"{first} {second}" for first in SENTENCES for second in SENTENCES] * 14
 
 
