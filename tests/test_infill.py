@@ -133,10 +133,17 @@ def test_what_cannot_be_filled_is_refused(lstm, text, words):
         lstm.infill(text)
 
 
-def test_a_blank_within_a_word_is_refused():
-    """Where a token would be half visible."""
-    with pytest.raises(DataError, match=r"whole words|does not know"):
-        tiny_vae().infill("a m___n")
+@pytest.mark.parametrize("kind", ["bpe", "word", "character", "byte"])
+def test_a_blank_within_a_word_is_refused(kind):
+    """Before, in and after it, however words become tokens; a mark beside a blank is none of its."""
+    vae = tiny_vae(kind=kind)
+    for text in ("a m___n rides", "a man ri___ .", "a ___es .", "a man ___2"):
+        with pytest.raises(DataError, match="whole words"):
+            vae.infill(text)
+
+
+def test_an_unknown_method_is_refused():
+    """The nearest is named."""
     with pytest.raises(ConfigError, match="did you mean 'beam_search'"):
         tiny_vae().infill(TEXT, method="beam")
 

@@ -106,7 +106,10 @@ def fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[str, An
     """
     path = Path(folder)
     if not (path / RECORD).is_file():
-        raise CheckpointError(f"{path}: no {kind} was fitted there.{known_beside(path)}")
+        verb = "index" if kind == "index" else f"{kind} fit"
+        raise CheckpointError(
+            f"{path}: no {kind} was fitted there.{known_beside(path)} Fit one: textvae {verb} --help."
+        )
     try:
         record: dict[str, Any] = json.loads((path / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -87,8 +87,23 @@ def parse(bundle: Bundle, text: str) -> Template:
         raise DataError(f"{texts[0]!r} has no blank; write ___ for one, or call complete to go on from its end.")
     if not any(part.strip() for part in texts):
         raise DataError("a text is wanted, and this is nothing but blanks; write a word at least, or call generate.")
+    if any(is_of_word(part[-1:]) for part in texts[:-1]) or any(is_of_word(part[:1]) for part in texts[1:]):
+        raise DataError(within_a_word(texts))
     check_known(bundle, texts)
     return Template(texts, tokens_between(bundle, texts))
+
+
+def is_of_word(mark: str) -> bool:
+    """Tell whether a blank beside this character is within a word: letters of scripts without case stand alone too."""
+    return mark.isdigit() or mark.lower() != mark.upper()
+
+
+def within_a_word(texts: Sequence[str]) -> str:
+    """Return what is said of a blank that is not of whole words."""
+    return (
+        f"{'___'.join(texts)!r}: a blank stands for whole words; leave a space between it and the letters "
+        "or marks beside it."
+    )
 
 
 def check_known(bundle: Bundle, texts: Sequence[str]) -> None:
@@ -124,10 +139,7 @@ def tokens_between(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
             parts.append([])
         if any(start <= span < end for span in spans):
             if whole[start:end].strip() != STANDIN:
-                raise DataError(
-                    f"{'___'.join(texts)!r}: a blank stands for whole words; leave a space between it and the letters "
-                    "or marks beside it."
-                )
+                raise DataError(within_a_word(texts))
         elif are_spaces_tokens or not (end in spans and whole[start:end].isspace()):  # else the fill brings its space
             parts[-1].append(token)
     return parts + [[] for _ in range(len(texts) - len(parts))]
