@@ -57,6 +57,7 @@ def test_a_calibration_is_kept_with_the_run(lstm, tmp_path):
     assert found == vae.anomaly(SENTENCES, "talk")
     assert vae.anomaly([], "talk") == []
     assert all(0 < row["p_value"] <= 1 for row in found)
+    assert [row["is_cut"] for row in vae.anomaly(["a man rides " * 20, "a man"], "talk")] == [True, False]
     with pytest.raises(CheckpointError, match="another model's latents"):
         TextVAE(tiny_vae(seed=1).model, vae.tokenizer, tmp_path).anomaly(SENTENCES, "talk")
 

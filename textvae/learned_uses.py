@@ -74,7 +74,7 @@ class LearnedUses:
         return fit_anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name), settings, progress)
 
     def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
-        """Return each text's `score`, higher the stranger, and `p_value`: the share of normal texts as strange."""
+        """Return each text's `score`, higher the stranger, `p_value`: the share of normal ones as strange, `is_cut`."""
         from textvae.uses.anomaly import KIND, anomaly
 
         return anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name))

@@ -38,8 +38,9 @@ def anomaly(options: Namespace) -> None:
 
 
 def shown(record: dict[str, object]) -> str:
-    """Show a sentence's p-value and score."""
-    return f"{record['p_value']:.4f}  {record['score']:6.2f}  {record['text']}"
+    """Show a sentence's p-value and score, and whether only its beginning was read."""
+    cut = "  (too long: its beginning was read)" if record["is_cut"] else ""
+    return f"{record['p_value']:.4f}  {record['score']:6.2f}  {record['text']}{cut}"
 
 
 COMMANDS: dict[str, Command] = {"anomaly": anomaly}

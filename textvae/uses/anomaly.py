@@ -82,16 +82,26 @@ def strangeness(bundle: Bundle, texts: Sequence[str], settings: AnomalySettings,
     Raises:
         ConfigError: the score is unknown, or not defined for this model.
     """
+    return scores_of(bundle, encode_batch(bundle.tokenizer, texts), settings, progress)
+
+
+def scores_of(bundle: Bundle, rows: list[list[int]], settings: AnomalySettings, progress: bool = False) -> Numbers:
+    """Return the same of tokenised texts."""
     score = choose(SCORES, settings.score, "score")
-    ids = [row[: bundle.longest - 1] for row in encode_batch(bundle.tokenizer, texts)]
+    ids = [row[: room(bundle)] for row in rows]
     lengths = np.array([len(row) for row in ids])
     dataset = Dataset.from_dict({"input_ids": ids, "length": lengths})
-    nats, bar = np.zeros(len(texts)), "scoring" if progress else None
+    nats, bar = np.zeros(len(ids)), "scoring" if progress else None
     with torch.inference_mode():
         for places, batch in batches(bundle, dataset, settings.seed, ALONE, BATCH_TOKENS, bar):
             nats[places] = score(bundle, batch, settings.draws).double().cpu()
     scores: Numbers = nats / (lengths + 1)
     return scores
+
+
+def room(bundle: Bundle) -> int:
+    """Return the most tokens of a text that are read; one place is the end's."""
+    return bundle.longest - 1
 
 
 def fit_anomaly(
@@ -121,7 +131,7 @@ def p_values(normal: Numbers, scores: Numbers) -> Numbers:
 
 
 def anomaly(bundle: Bundle, texts: Sequence[str], place: Path) -> list[dict[str, Any]]:
-    """Return `score`, in nats a token, and conformal `p_value` of each text.
+    """Return `score`, in nats a token, conformal `p_value`, and `is_cut` (longer than the model holds) of each text.
 
     Raises:
         CheckpointError: nothing was fitted there, or on another model.
@@ -130,6 +140,8 @@ def anomaly(bundle: Bundle, texts: Sequence[str], place: Path) -> list[dict[str,
     settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
     if not texts:
         return []
-    scores = strangeness(bundle, texts, settings)
-    pairs = zip(scores.tolist(), p_values(tensors["normal"].numpy(), scores).tolist(), strict=True)
-    return [{"score": score, "p_value": p} for score, p in pairs]
+    ids = encode_batch(bundle.tokenizer, texts)
+    scores = scores_of(bundle, ids, settings)
+    p = p_values(tensors["normal"].numpy(), scores)
+    rows = zip(scores.tolist(), p.tolist(), (len(row) > room(bundle) for row in ids), strict=True)
+    return [{"score": score, "p_value": p_value, "is_cut": is_cut} for score, p_value, is_cut in rows]
