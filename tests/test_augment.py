@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny import SENTENCES
+from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli import main
 from textvae.errors import ConfigError, DataError
 from textvae.uses.augment import AugmentSettings
@@ -53,6 +53,22 @@ def test_without_spread_a_candidate_is_the_reconstruction(lstm):
     assert [one.text for one in found] == lstm.reconstruct([SENTENCES[place] for place in (2, 0, 4)])
 
 
+def test_a_conditional_model_is_told_each_text_s_class():
+    """A candidate is the reconstruction under its label, and costs are those given the label; others are refused."""
+    vae, settings = tiny_vae(labels={"out": 2, "home": 1}), AugmentSettings(spread=0, interpolated=0, temperature=1e-3)
+    found = propose(vae.bundle, vae.posterior(SENTENCES), LABELS, [2, 0, 4], settings, 0)
+    rows = [SENTENCES[place] for place in (2, 0, 4)]
+    assert [one.text for one in found] == vae.reconstruct(rows, labels=[LABELS[place] for place in (2, 0, 4)])
+    costs = Filters(vae.bundle, SENTENCES, LABELS, settings).nats_a_token(SENTENCES, LABELS)
+    other = Filters(vae.bundle, SENTENCES, LABELS, settings).nats_a_token(SENTENCES, LABELS[::-1])
+    assert [one == two for one, two in zip(costs, other, strict=True)] == [
+        one == two for one, two in zip(LABELS, LABELS[::-1], strict=True)
+    ]
+    assert vae.with_label("out").augment(SENTENCES, LABELS, 1, **LOOSE)
+    with pytest.raises(ConfigError, match="label = 'away' is unknown"):
+        vae.augment(SENTENCES, ["away", *LABELS[1:]], 1)
+
+
 def test_what_reads_as_another_class_is_refused(lstm):
     """By the class mean of most like direction, among the encoder's states."""
     filters = Filters(lstm.bundle, SENTENCES, LABELS, AugmentSettings())
@@ -71,7 +87,7 @@ def test_what_reads_as_another_class_is_refused(lstm):
 
 def test_the_quantile_says_what_is_plausible(lstm):
     """At most this share of a class's own texts would pass; all of them at 1."""
-    costs = np.array(Filters(lstm.bundle, SENTENCES, LABELS, AugmentSettings()).nats_a_token(SENTENCES))
+    costs = np.array(Filters(lstm.bundle, SENTENCES, LABELS, AugmentSettings()).nats_a_token(SENTENCES, LABELS))
     for quantile, passing in ((1.0, 3), (0.5, 2), (0.01, 1)):
         filters = Filters(lstm.bundle, SENTENCES, LABELS, AugmentSettings(quantile=quantile))
         for name in ("home", "out"):

@@ -63,6 +63,15 @@ class Bundle:
         prior: Prior = self.model.prior.given(self.label_ids(1))
         return prior
 
+    def told(self, names: Sequence[str]) -> Tensor | None:
+        """Return the numbers of these labels, (n,), if the model wants one for each text.
+
+        Raises:
+            ConfigError: it does not know one of them.
+        """
+        known = self.labels
+        return None if known is None or self.label is not None else known.ids(names)
+
     def label_ids(self, count: int) -> Tensor | None:
         """Return the one label for each of so many texts, (count,), on the model's device, if there is one."""
         return None if self.label is None else torch.full((count,), self.label, device=self.device)

@@ -32,7 +32,7 @@ class Filters:
         states = features(bundle, texts)
         self.centres = unit(np.stack([states[held == name].mean(0) for name in self.classes]))
         costs = defaultdict(list)
-        for name, cost in zip(names, self.nats_a_token(texts), strict=True):
+        for name, cost in zip(names, self.nats_a_token(texts, names), strict=True):
             costs[name].append(cost)
         self.limits = {name: float(np.quantile(found, settings.quantile)) for name, found in costs.items()}
 
@@ -41,7 +41,7 @@ class Filters:
         places = self.new(texts)
         read = self.read([texts[place] for place in places])
         places = [place for place, name in zip(places, read, strict=True) if name == names[place]]
-        costs = self.nats_a_token([texts[place] for place in places])
+        costs = self.nats_a_token(*([column[place] for place in places] for column in (texts, names)))
         places = [place for place, cost in zip(places, costs, strict=True) if cost <= self.limits[names[place]]]
         self.seen |= {plain(texts[place]) for place in places}
         return places
@@ -58,9 +58,10 @@ class Filters:
         nearest = (features(self.bundle, texts) @ self.centres.T).argmax(1)
         return [self.classes[place] for place in nearest]
 
-    def nats_a_token(self, texts: Sequence[str]) -> list[float]:
+    def nats_a_token(self, texts: Sequence[str], names: Sequence[str]) -> list[float]:
         """Return the IW-NLL of each text by its tokens; where there is no density, the reconstruction."""
-        records = score(self.bundle, texts, ScoreSettings(samples=DRAWS, seed=self.seed))
+        labels = names if self.bundle.label_column else None
+        records = score(self.bundle, texts, ScoreSettings(samples=DRAWS, seed=self.seed), labels=labels)
         costs = [record["reconstruction"] if record["iw_nll"] is None else record["iw_nll"] for record in records]
         return [cost / record["tokens"] for cost, record in zip(costs, records, strict=True)]
 

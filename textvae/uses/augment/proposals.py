@@ -36,6 +36,7 @@ def propose(
     """Write one candidate for each origin, a place among the given texts.
 
     A class of one text has no other to go towards: its candidates are all draws.
+    A conditional model is told the class of each.
     """
     random = torch.Generator().manual_seed(derived(settings.seed, turn, 0))
     partners = [partner(names, place, random) for place in origins]
@@ -46,11 +47,10 @@ def propose(
     start, end = given.mean[list(origins)], given.mean[others]
     z = torch.where(is_between.unsqueeze(1), torch.lerp(start, end, share), draws(given, origins, settings, turn))
     options = Decoding(temperature=settings.temperature, seed=derived(settings.seed, turn, 1))
+    texts = write(bundle, z, options, samples=False, label_ids=bundle.told([names[place] for place in origins]))
     return [
         Proposal(text, "interpolation" if between else "sample", [place, other] if between else [place])
-        for text, between, place, other in zip(
-            write(bundle, z, options, samples=False), is_between.tolist(), origins, others, strict=True
-        )
+        for text, between, place, other in zip(texts, is_between.tolist(), origins, others, strict=True)
     ]
 
 
