@@ -20,7 +20,7 @@ def refused(corpus, words):
 def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path):
     """A slip of the finger is found."""
     write(tmp_path / "captions.txt", LINES)
-    refused(tmp_path / "caption.txt", "caption.txt: there is no such file or folder. did you mean 'captions.txt'?")
+    refused(tmp_path / "caption.txt", "caption.txt: there is no such file or folder; did you mean 'captions.txt'?")
 
 
 def test_a_file_in_a_missing_folder_is_refused(tmp_path):

@@ -46,7 +46,7 @@ def find_splits(corpus: str, text_column: str) -> dict[str, Rows]:
         return {"train": rows_of([path], text_column)}
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
         near = did_you_mean(path.name, [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else [])
-        raise DataError(f"{corpus}: there is no such file or folder. {near}".strip())
+        raise DataError(f"{corpus}: there is no such file or folder" + (f"; {near.strip()}" if near else "."))
     return splits_of_data_set(corpus)
 
 
