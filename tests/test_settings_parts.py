@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.tiny import NEEDED, OWNERS
 from textvae.decoders import DECODERS
 from textvae.encoders import ENCODERS
 from textvae.settings import read_settings
@@ -85,8 +84,8 @@ def test_a_setting_of_a_default_technique_leaves_the_other_ones():
 
 def test_techniques_come_in_the_tables_order():
     """What corrupts comes before floors, and floors before weights, however they are given."""
-    together = [name for name in TECHNIQUES if name not in OWNERS]
-    given = {name: NEEDED.get(name, {}) for name in reversed(together)}
+    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().owns]
+    given = {name: {} for name in reversed(together)}
     assert list(techniques(base={"objective": {"techniques": given}})) == together
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tests.tiny import BOS, EOS, LATENT, NEEDED, PAD, UNKNOWN, VOCAB, built, draws, tiny_batch, tiny_ids
+from tests.tiny import BOS, EOS, LATENT, PAD, UNKNOWN, VOCAB, built, draws, tiny_batch, tiny_ids
 from textvae.modeling import TextVAEOutput
 from textvae.posteriors import DiagonalGaussian
 from textvae.priors import PRIORS
@@ -20,8 +20,7 @@ MIDDLE = Progress(step=50, fraction=0.5)
 def technique(name, **settings):
     """Return a technique with its defaults, those that depend on the corpus worked out."""
     torch.manual_seed(0)  # for weights of its own
-    given = {**NEEDED.get(name, {}), **settings}
-    base = read_settings(model={"latent_dim": LATENT}, objective={"techniques": {name: given}})
+    base = read_settings(model={"latent_dim": LATENT}, objective={"techniques": {name: settings}})
     return TECHNIQUES[name](resolved(base, tokens_per_sentence=12.0).objective.techniques[name], FACTS)
 
 

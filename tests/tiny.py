@@ -17,7 +17,6 @@ from textvae.configuration import TextVAEConfig
 from textvae.decoders import DECODERS
 from textvae.encoders import ENCODERS
 from textvae.modeling import TextVAEModel
-from textvae.techniques import TECHNIQUES
 from textvae.tokenization import TokenizerSettings, build_tokenizer, encode_batch
 from textvae.vae import TextVAE
 
@@ -25,8 +24,6 @@ PAD, BOS, EOS, UNKNOWN = 0, 1, 2, 3
 VOCAB, LATENT = 20, 4
 SIZES = {"embedding": 8, "hidden": 8, "layers": 2, "heads": 2, "positions": 48, "prefix": 2}
 ARCHITECTURES = {"encoder": ("bert", "roberta", "modernbert"), "decoder": ("gpt2", "llama")}
-NEEDED = {"distillation": {"teacher": "runs/teacher"}}  # settings of techniques that have no default
-OWNERS = [name for name, part in TECHNIQUES.items() if part.Settings(**NEEDED.get(name, {})).owns]
 SENTENCES = [
     "a man rides a red horse .",
     "two dogs run .",

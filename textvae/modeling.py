@@ -4,7 +4,7 @@ A `PreTrainedModel`: it is saved, loaded and pushed like any other, and text
 comes out of transformers' own `generate()`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from textvae.precision import is_bf16_fast
 from textvae.priors import PRIORS, Prior
 from textvae.priors.pairing import check_prior
 from textvae.priors.standard_normal import StandardNormal
-from textvae.projection import SoftTarget, measured_nll, token_nll
+from textvae.projection import measured_nll, token_nll
 
 IGNORED = -100  # the label of a place that is not predicted
 
@@ -139,7 +139,6 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         return_dict: bool | None = None,
         draw: "Draw | None" = None,
         label_ids: Tensor | None = None,
-        soft: Sequence[SoftTarget] = (),
     ) -> TextVAEOutput:
         """Encode (unless z is given), decode, and with labels measure.
 
@@ -151,7 +150,6 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             encoder_input_ids, encoder_attention_mask: (batch, encoder length), padded on the right.
             draw: how z is drawn from q in training; plainly, without.
             label_ids: (batch,), what a conditional model's sentences are; not to be mixed up with `labels`.
-            soft: what other models expect at each place, to learn from beside `labels`.
 
         Raises:
             ConfigError: the model is conditional and there are no `label_ids`.
@@ -176,21 +174,16 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         if labels is None:
             output.logits = nn.functional.linear(states, self.decoder.output_weight, self.decoder.output_bias)
             return output
-        output.reconstruction, output.token_reconstruction = self.nll(states, labels, soft)
+        output.reconstruction, output.token_reconstruction = self.nll(states, labels)
         output.sentence_reconstruction = output.token_reconstruction.sum(1)
         output.loss = output.reconstruction if output.kl is None else output.reconstruction + output.kl.sum(1).mean()
         return output
 
-    def nll(self, states: Tensor, labels: Tensor, soft: Sequence[SoftTarget] = ()) -> tuple[Tensor, Tensor]:
-        """Return the reconstruction: the mean over sentences, and each token's own (without gradient).
-
-        Soft targets take their shares of the first alone.
-        """
+    def nll(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the reconstruction: the mean over sentences, and each token's own (without gradient)."""
         real = labels != IGNORED
         weight, bias = self.decoder.output_weight, self.decoder.output_bias
-        mean, nll = token_nll(
-            states[real], weight, bias, labels[real], 1 / len(labels), [target.at(real) for target in soft]
-        )
+        mean, nll = token_nll(states[real], weight, bias, labels[real], 1 / len(labels))
         return mean, torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll)
 
     @torch.no_grad()

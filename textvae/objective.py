@@ -23,7 +23,6 @@ from textvae.techniques import TECHNIQUES, EncoderSteps, Facts, Progress, Techni
 from textvae.techniques.base import TechniqueSettings
 from textvae.techniques.combination import compatible
 
-WITHOUT_LATENT = ("distillation", "word_dropout")  # techniques that a language model can have, too
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
 
@@ -74,15 +73,15 @@ def refuse_latent_techniques(given: Mapping[str, Any]) -> dict[str, PartSettings
     Raises:
         ConfigError: one was named.
     """
-    named = [name for name, entry in given.items() if entry not in ("off", False) and name not in WITHOUT_LATENT]
+    named = [name for name, entry in given.items() if entry not in ("off", False) and name != "word_dropout"]
     shaping = [name for name in named if name not in DEFAULT_TECHNIQUES or given[name]]
     if shaping:
         raise ConfigError(
             f"objective.techniques.{shaping[0]} shapes a latent, and a language model has none: leave it out, "
             "or leave objective.kind = language_model out."
         )
-    kept = [name for name in WITHOUT_LATENT if given.get(name, "off") not in ("off", False)]
-    return {name: technique_settings(name, given[name]) for name in kept}
+    kept = {name: entry for name, entry in given.items() if name == "word_dropout" and entry not in ("off", False)}
+    return {name: technique_settings(name, entry) for name, entry in kept.items()}
 
 
 def technique_settings(name: str, given: Any) -> TechniqueSettings:
@@ -123,10 +122,9 @@ class Objective:
     def __call__(self, model: nn.Module, batch: Batch, progress: Progress, is_watched: bool = True) -> Terms:
         """Return the loss of a batch and its terms; techniques watch its KL in the steps they count."""
         hooks: Sequence[Technique] = list(self.techniques.values())
-        soft = [target for technique in hooks for target in technique.teach(batch, progress)]
         for technique in hooks:
             batch = technique.corrupt(batch, progress)
-        output = model(**batch, draw=partial(self.draw, batch, progress), soft=soft)
+        output = model(**batch, draw=partial(self.draw, batch, progress))
         kl = output.mean.new_zeros(len(output.mean), 1) if output.kl is None else output.kl  # an autoencoder has none
         for technique in hooks if is_watched and not progress.is_prelude else ():
             technique.watch(kl.detach(), progress)
@@ -137,7 +135,7 @@ class Objective:
         penalty = sum(technique.penalty(output, batch, progress) for technique in hooks)
         return Terms(
             loss=output.reconstruction + paid + penalty,
-            reconstruction=output.sentence_reconstruction.detach().mean(),
+            reconstruction=output.reconstruction.detach(),
             kl=kl.detach().sum(1).mean(),
             paid_kl=paid.detach(),
         )

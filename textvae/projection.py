@@ -7,8 +7,6 @@ while it is still in the cache; nothing of size (tokens, vocab) outlives its
 chunk. Padding is never projected.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,57 +19,25 @@ CHUNK_SCORES = 2**24  # rows times vocabulary, at once
 CACHED_SCORES = 2**22  # the same, where nothing is learned: few enough to stay near the processor
 
 
-@dataclass(frozen=True)
-class SoftTarget:
-    """What another model expects at each place: the softmax of its own projection. It takes a share of the target.
-
-    Shapes:
-        states: (rows, its size), or (batch, length, its size); weight: (vocab, its size); bias: (vocab,)
-    """
-
-    states: Tensor
-    weight: Tensor
-    bias: Tensor
-    share: float
-
-    def at(self, rows: Tensor | slice) -> "SoftTarget":
-        """Return that of some places."""
-        return SoftTarget(self.states[rows], self.weight, self.bias, self.share)
-
-    def chances(self, out: Tensor) -> Tensor:
-        """Return the probabilities, (rows, vocab), in the room given and in its number type."""
-        kind = out.dtype
-        scores = torch.addmm(self.bias.to(kind), self.states.to(kind), self.weight.to(kind).t(), out=out)
-        return torch.softmax(scores, -1, out=out)
-
-
 class FusedNLL(torch.autograd.Function):
-    """Sum of cross-entropies times a weight, its gradients formed in the forward pass."""
+    """Sum of negative log-likelihoods times a weight, its gradients formed in the forward pass."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        states: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        targets: Tensor,
-        scale: float,
-        soft: Sequence[SoftTarget] = (),
+        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
     ) -> tuple[Tensor, Tensor]:
         """Return the weighted sum and each row's own NLL (which carries no gradient).
 
         Shapes:
             states: (rows, size); targets: (rows,); weight: (vocab, size); bias: (vocab,)
         """
-        hard = 1 - sum(target.share for target in soft)
         dtype = compute_dtype(states)
         narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
         nll = torch.empty(len(states), device=states.device)
         d_states = torch.empty_like(states)
         d_weight, d_bias = torch.zeros_like(weight) if len(states) == 0 else None, torch.zeros_like(bias)
         size = rows_at_once(len(weight))
-        room = torch.empty(3 if soft else 2, min(size, len(states)), len(weight), dtype=dtype, device=states.device)
-        cost = torch.zeros((), device=states.device)  # of the soft targets beyond the hard one's
+        room = torch.empty(2, min(size, len(states)), len(weight), dtype=dtype, device=states.device)
         for chunk in chunks(len(states), size):
             inputs = states[chunk].to(dtype)
             hit = torch.arange(len(inputs), device=states.device), targets[chunk]
@@ -79,43 +45,34 @@ class FusedNLL(torch.autograd.Function):
             share = torch.softmax(scores, -1, out=room[1, : len(inputs)])
             chance = share[hit]
             nll[chunk] = nll_of(scores, chance, targets[chunk])
-            share[hit] = chance - hard
-            for target in soft:
-                expected = target.at(chunk).chances(room[2, : len(inputs)])
-                share.sub_(expected, alpha=target.share)
-                cost += target.share * (scores[hit].float().sum() - expected.mul_(scores).sum(dtype=torch.float32))
+            share[hit] = chance - 1
             d_states[chunk] = torch.mm(share, narrow) * scale
             part = torch.mm(share.t(), inputs * scale)
             d_weight = part.to(weight.dtype) if d_weight is None else d_weight.add_(part)
             d_bias += share.sum(0) * scale
         ctx.save_for_backward(d_states, d_weight, d_bias)
         ctx.mark_non_differentiable(nll)
-        return (nll.sum() + cost) * scale, nll
+        return nll.sum() * scale, nll
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """Scale what the forward pass formed."""
         d_states, d_weight, d_bias = ctx.saved_tensors
         upstream = grads[0]
         if upstream.device.type == "cpu" and float(upstream) == 1.0:  # the usual case: spare a pass over the weights
-            return d_states, d_weight, d_bias, None, None, None
-        return d_states * upstream.to(d_states.dtype), d_weight * upstream, d_bias * upstream, None, None, None
+            return d_states, d_weight, d_bias, None, None
+        return d_states * upstream.to(d_states.dtype), d_weight * upstream, d_bias * upstream, None, None
 
 
-def token_nll(
-    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float, soft: Sequence[SoftTarget] = ()
-) -> tuple[Tensor, Tensor]:
+def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Return the sum of NLL times `scale`, differentiable, and each row's NLL in nats.
-
-    Where there are soft targets, the sum is of cross-entropies: with theirs by
-    their shares, and with the target for the rest. They are for learning: a pass without gradient ignores them.
 
     Shapes:
         states: (rows, size); targets: (rows,); weight: (vocab, size); bias: (vocab,)
         returns: scalar and (rows,)
     """
     if torch.is_grad_enabled():
-        total, nll = FusedNLL.apply(states, weight, bias, targets, scale, soft)  # type: ignore[no-untyped-call]
+        total, nll = FusedNLL.apply(states, weight, bias, targets, scale)  # type: ignore[no-untyped-call]
         return total, nll
     nll = measured_nll(states, weight, bias, targets, compute_dtype(states))
     return nll.sum() * scale, nll

@@ -1,6 +1,6 @@
 """Techniques: what is done in training so that the latent is used.
 
-They are applied in the order of this table: first what teaches and what corrupts, then what
+They are applied in the order of this table: first what corrupts, then what
 draws z or adds a loss, then floors, then weights; last what governs the run's course.
 """
 
@@ -10,7 +10,6 @@ from textvae.techniques.autoencoder_start import AutoencoderStart
 from textvae.techniques.bag_of_words import BagOfWords
 from textvae.techniques.base import EncoderSteps, Facts, Progress, Technique
 from textvae.techniques.denoising import Denoising
-from textvae.techniques.distillation import Distillation
 from textvae.techniques.free_bits import FreeBits
 from textvae.techniques.iwae import IWAE
 from textvae.techniques.kl_weight import KLWeight
@@ -23,7 +22,6 @@ from textvae.techniques.unit_floor import UnitFloor
 from textvae.techniques.word_dropout import WordDropout
 
 TECHNIQUES: dict[str, type[Technique]] = {
-    "distillation": Distillation,
     "word_dropout": WordDropout,
     "denoising": Denoising,
     "semi_amortised": SemiAmortised,

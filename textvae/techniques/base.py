@@ -4,18 +4,16 @@ A technique changes training, never the score: the ELBO that is reported uses
 the unshaped terms, with nothing corrupted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from torch import Tensor, nn
 
 from textvae.batching import Batch
-from textvae.bundle import Bundle
 from textvae.modeling import TextVAEModel, TextVAEOutput
 from textvae.parts import PartSettings
 from textvae.posteriors import Distribution
-from textvae.projection import SoftTarget
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,6 @@ class TechniqueSettings(PartSettings):
         """Whether information in z costs anything; where not, the best model is not the one of the best ELBO."""
         return True
 
-    def check(self, bundle: Bundle) -> None:
-        """Refuse, before anything is written, a model that it cannot be used on."""
-
     def resolved(self, kl_target: float, latent: int) -> Self:
         """Return them with every `auto` worked out for this KL target, in nats, and latent size."""
         return self
@@ -121,10 +116,6 @@ class Technique:
 
     def before_step(self, train_encoder: EncoderSteps) -> None:
         """Train the encoder alone before a step; not asked for during a prelude."""
-
-    def teach(self, batch: Batch, progress: Progress) -> Sequence[SoftTarget]:
-        """Return what other models expect at each place of a batch that is not corrupted yet."""
-        return ()
 
     def corrupt(self, batch: Batch, progress: Progress) -> Batch:
         """Return the batch to train on."""

@@ -105,10 +105,7 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
     model = start.model if start else build_model(settings, tokenizer, labels)
     longest = max(column(run.split(split), "length").max() for split in ("train", "validation", "test"))
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
-    bundle = Bundle(model, tokenizer)
-    for technique in settings.objective.techniques.values():
-        technique.check(bundle)
-    save_bundle(bundle, run.folder / INIT)
+    save_bundle(Bundle(model, tokenizer), run.folder / INIT)
     settings.save(run.folder / "settings.yaml")
     if run.is_streamed:
         (run.folder / "corpus" / "train.arrow").unlink()  # the sample
