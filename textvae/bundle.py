@@ -69,8 +69,8 @@ class Bundle:
         Raises:
             ConfigError: it does not know one of them.
         """
-        known = self.labels
-        return None if known is None or self.label is not None else known.ids(names)
+        known = self.labels if self.label is None else None
+        return None if known is None else known.ids(names)
 
     def label_ids(self, count: int) -> Tensor | None:
         """Return the one label for each of so many texts, (count,), on the model's device, if there is one."""
@@ -89,6 +89,11 @@ class Bundle:
         length = self.model.generation_config.max_new_tokens
         assert length is not None, "a saved text VAE has a length limit"
         return int(length)
+
+    @property
+    def room(self) -> int:
+        """The most tokens of a text that are read; one place is the end's."""
+        return self.longest - 1
 
 
 def choose_device(name: str | None) -> torch.device:

@@ -53,7 +53,7 @@ class TextVAEModule(InputModule):
     @property
     def max_seq_length(self) -> int:
         """The most tokens of a text that are read."""
-        return self.bundle.longest - 1
+        return self.bundle.room
 
     def get_embedding_dimension(self) -> int:
         """Return how many numbers a text becomes."""

@@ -88,7 +88,7 @@ def strangeness(bundle: Bundle, texts: Sequence[str], settings: AnomalySettings,
 def scores_of(bundle: Bundle, rows: list[list[int]], settings: AnomalySettings, progress: bool = False) -> Numbers:
     """Return the same of tokenised texts."""
     score = choose(SCORES, settings.score, "score")
-    ids = [row[: room(bundle)] for row in rows]
+    ids = [row[: bundle.room] for row in rows]
     lengths = np.array([len(row) for row in ids])
     dataset = Dataset.from_dict({"input_ids": ids, "length": lengths})
     nats, bar = np.zeros(len(ids)), "scoring" if progress else None
@@ -97,11 +97,6 @@ def scores_of(bundle: Bundle, rows: list[list[int]], settings: AnomalySettings, 
             nats[places] = score(bundle, batch, settings.draws).double().cpu()
     scores: Numbers = nats / (lengths + 1)
     return scores
-
-
-def room(bundle: Bundle) -> int:
-    """Return the most tokens of a text that are read; one place is the end's."""
-    return bundle.longest - 1
 
 
 def fit_anomaly(
@@ -143,5 +138,5 @@ def anomaly(bundle: Bundle, texts: Sequence[str], place: Path) -> list[dict[str,
     ids = encode_batch(bundle.tokenizer, texts)
     scores = scores_of(bundle, ids, settings)
     p = p_values(tensors["normal"].numpy(), scores)
-    rows = zip(scores.tolist(), p.tolist(), (len(row) > room(bundle) for row in ids), strict=True)
+    rows = zip(scores.tolist(), p.tolist(), (len(row) > bundle.room for row in ids), strict=True)
     return [{"score": score, "p_value": p_value, "is_cut": is_cut} for score, p_value, is_cut in rows]

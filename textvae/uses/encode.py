@@ -89,7 +89,7 @@ def check_latent(bundle: Bundle) -> None:
 
 def token_ids(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
     """Return each text's tokens, as many as the model was made for."""
-    return [row[: bundle.longest - 1] for row in encode_batch(bundle.tokenizer, texts)]
+    return [row[: bundle.room] for row in encode_batch(bundle.tokenizer, texts)]
 
 
 def as_list(texts: str | Sequence[str]) -> list[str]:

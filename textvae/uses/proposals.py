@@ -57,7 +57,7 @@ def weighed(bundle: Bundle, text: str, draws: int, seed: int) -> tuple[Tensor, T
 
 def explained(bundle: Bundle, text: str, z: Tensor) -> Tensor:
     """Return log p(text | z) in nats without the end, (draws,), for z of (draws, latent)."""
-    batch = bundle.batch([bundle.tokenizer(text, add_special_tokens=False)["input_ids"][: bundle.longest - 1]])
+    batch = bundle.batch([bundle.tokenizer(text, add_special_tokens=False)["input_ids"][: bundle.room]])
     repeated = {name: part.expand(len(z), *part.shape[1:]) for name, part in decoder_side(batch).items()}
     output = bundle.model(**repeated, latent=z.to(bundle.device, bundle.model.dtype))
     tokens: Tensor = output.token_reconstruction

@@ -52,7 +52,7 @@ def score(
     if not texts:
         return []
     whole = encode_batch(bundle.tokenizer, texts)
-    ids = [row[: bundle.longest - 1] for row in whole]
+    ids = [row[: bundle.room] for row in whole]
     dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids], **columns_of(bundle, labels)})
     records: list[Record] = [{} for _ in texts]
     bar = "scoring" if progress else None

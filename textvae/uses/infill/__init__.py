@@ -54,7 +54,7 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[dict[str
     """
     write = choose(METHODS, settings.method, "method")
     template = parse(bundle, text)
-    lengths = template.lengths(settings.most_tokens, bundle.longest - 1, PATTERNS, settings.seed)
+    lengths = template.lengths(settings.most_tokens, bundle.room, PATTERNS, settings.seed)
     filled = write(bundle, template, lengths, settings)
     scored = ranked(bundle, list(filled), settings.seed, max(KEPT, 2 * settings.n))
     return [{"text": sentence, "fills": filled[sentence], "score": score} for score, sentence in scored][: settings.n]
