@@ -127,6 +127,6 @@ def test_no_row_at_all_costs_nothing(is_training):
 @pytest.mark.parametrize("rows", ROWS)
 def test_the_chunks_cover_every_row_once_and_stay_within_their_size(rows):
     """In order, the scores of each no more than are wanted at once."""
-    cut = projection.chunks(rows, projection.rows_at_once(VOCAB))
+    cut = projection.chunks(rows, projection.rows_at_once(torch.empty(VOCAB, 1), projection.CHUNK_SCORES))
     assert [row for chunk in cut for row in range(rows)[chunk]] == list(range(rows))
     assert all(len(range(rows)[chunk]) <= CHUNK for chunk in cut)

@@ -17,6 +17,7 @@ from textvae.precision import compute_dtype
 FAINT = 1e-30  # a chance below is too near to what the number type can hold
 CHUNK_SCORES = 2**24  # rows times vocabulary, at once
 CACHED_SCORES = 2**22  # the same, where nothing is learned: few enough to stay near the processor
+GPU_SCORES = 2**27  # the same on a GPU, which has few large chunks done sooner than many small ones
 
 
 class FusedNLL(torch.autograd.Function):
@@ -36,7 +37,7 @@ class FusedNLL(torch.autograd.Function):
         nll = torch.empty(len(states), device=states.device)
         d_states = torch.empty_like(states)
         d_weight, d_bias = torch.zeros_like(weight) if len(states) == 0 else None, torch.zeros_like(bias)
-        size = rows_at_once(len(weight))
+        size = rows_at_once(weight, CHUNK_SCORES)
         room = torch.empty(2, min(size, len(states)), len(weight), dtype=dtype, device=states.device)
         for chunk in chunks(len(states), size):
             inputs = states[chunk].to(dtype)
@@ -87,18 +88,22 @@ def measured_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, 
     """
     narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
-    room = torch.empty(
-        2, max(1, min(CACHED_SCORES // len(weight), len(states))), len(weight), dtype=dtype, device=nll.device
-    )
+    size = min(rows_at_once(weight, CACHED_SCORES), max(1, len(states)))
+    room = torch.empty(2, size, len(weight), dtype=dtype, device=nll.device)
     with torch.autocast(states.device.type, enabled=False):
         exact = (states.float() * weight[targets]).sum(1) + bias[targets]
-    for chunk in chunks(len(states), room.shape[1]):
+    for chunk in chunks(len(states), size):
         inputs = states[chunk].to(dtype)
         hit = torch.arange(len(inputs), device=nll.device), targets[chunk]
         scores = torch.addmm(narrow_bias, inputs, narrow.t(), out=room[0, : len(inputs)])
-        chance = torch.softmax(scores, -1, out=room[1, : len(inputs)])[hit]
         gap = exact[chunk] - scores[hit].float()
-        nll[chunk] = nll_of(scores, chance, targets[chunk]) - gap + torch.log1p(chance.float() * torch.expm1(gap))
+        if scores.is_cuda:
+            rough = nll_on_gpu(scores, targets[chunk])
+            chance = torch.exp(-rough)
+        else:
+            chance = torch.softmax(scores, -1, out=room[1, : len(inputs)])[hit].float()
+            rough = nll_of(scores, chance, targets[chunk])
+        nll[chunk] = rough - gap + torch.log1p(chance * torch.expm1(gap))
     return nll
 
 
@@ -109,7 +114,7 @@ def nll_of(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
     one; a GPU would have to wait for the answer, and works out all.
     """
     if scores.is_cuda:
-        return nn.functional.cross_entropy(scores.float(), targets, reduction="none")
+        return nll_on_gpu(scores, targets)
     nll = -chance.float().clamp(min=FAINT).log()
     faint = (chance < FAINT).nonzero().squeeze(1)
     if len(faint):
@@ -117,9 +122,15 @@ def nll_of(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
     return nll
 
 
-def rows_at_once(vocab: int) -> int:
-    """Return how many rows to hold the scores of: few enough that they stay near the processor."""
-    return max(1, CHUNK_SCORES // vocab)
+def nll_on_gpu(scores: Tensor, targets: Tensor) -> Tensor:
+    """Return each row's NLL, (rows,), in single precision: narrow scores are widened as they are read."""
+    log_shares = torch.log_softmax(scores, -1, dtype=torch.float32)
+    return -log_shares.gather(1, targets.unsqueeze(1)).squeeze(1)
+
+
+def rows_at_once(weight: Tensor, scores: int) -> int:
+    """Return how many rows to hold the scores of: on a CPU few enough that these stay near it."""
+    return max(1, (GPU_SCORES if weight.is_cuda else scores) // len(weight))
 
 
 def chunks(rows: int, size: int) -> list[slice]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from textvae.conditioning import Signals
 from textvae.decoders.base import Decoder
 from textvae.decoders.recurrent_cache import RecurrentCache
-from textvae.dropout import Dropout
+from textvae.dropout import Dropout, EmbeddingDropout, LockedDropout, RecurrentDropout
 from textvae.encoders.recurrent import CELLS, initialise
 from textvae.parts import PartSettings
 
@@ -23,6 +23,9 @@ class RecurrentDecoderSettings(PartSettings):
     hidden: int = Field(256, gt=0)
     layers: int = Field(1, gt=0)
     dropout: float = Field(0.2, ge=0, lt=1, description="on the embeddings and on the states before the projection")
+    locked_dropout: bool = Field(False, description="its mask one for all places of a sentence")
+    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="of whole words, as they are read")
+    recurrent_dropout: float = Field(0.0, ge=0, lt=1, description="of the recurrent weights")
     tie: bool = Field(True, description="project with the embedding's own weights")
 
 
@@ -45,7 +48,9 @@ class RecurrentDecoder(Decoder):
         beside = latent if "every_step" in heard else 0
         self.embed = nn.Embedding(vocab, settings.embedding)
         nn.init.normal_(self.embed.weight, std=0.05)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = (LockedDropout if settings.locked_dropout else Dropout)(settings.dropout)
+        self.embedding_dropout = EmbeddingDropout(settings.embedding_dropout, vocab)
+        self.recurrent_dropout = RecurrentDropout(settings.recurrent_dropout)
         self.cells = CELLS[settings.kind](
             settings.embedding + beside, settings.hidden, settings.layers, batch_first=True
         )
@@ -88,7 +93,7 @@ class RecurrentDecoder(Decoder):
 
     def inputs(self, input_ids: Tensor, signals: Signals) -> Tensor:
         """Return the embeddings with what of z belongs in or beside them."""
-        embedded: Tensor = self.embed(input_ids)
+        embedded: Tensor = self.embedding_dropout(self.embed(input_ids), input_ids)
         if "embedding" in signals:
             embedded = embedded + signals["embedding"].unsqueeze(1)
         embedded = self.dropout(embedded)
@@ -107,7 +112,7 @@ class RecurrentDecoder(Decoder):
 
     def run(self, inputs: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run the recurrence over whole sentences."""
-        states, end = self.cells(inputs, start if self.is_lstm else start[0])
+        states, end = self.recurrent_dropout(self.cells, inputs, start if self.is_lstm else start[0])
         return states, end if self.is_lstm else (end,)
 
     def step_by_step(

@@ -28,6 +28,7 @@ from textvae.seeds import derived
 
 BATCH_TOKENS = 1024  # of distinct sentences; each is then repeated
 ROWS_TOKENS = 16_384  # that go through the decoder at once
+GPU_ROWS_TOKENS = 131_072  # the same on a GPU
 PILOT = 20  # draws that only tell how uneven a sentence's weights are
 STEP = 50  # adaptively, draws are given in multiples of it
 MOST = 10  # times K: the most draws a sentence gets
@@ -115,7 +116,8 @@ def log_weights(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
     posterior = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
     if not model.config.latent_dim:  # a language model: every weight is p(x)
         return log_importance(model, posterior, batch, posterior.sample().unsqueeze(0)).double().expand(samples, -1)
-    at_once = max(1, ROWS_TOKENS // batch["input_ids"].numel())
+    room = GPU_ROWS_TOKENS if batch["input_ids"].is_cuda else ROWS_TOKENS
+    at_once = max(1, room // batch["input_ids"].numel())
     weights = []
     for start in range(0, samples, at_once):
         repeats = min(at_once, samples - start)
