@@ -1,6 +1,6 @@
 """How well blanks are filled, against a language model and against iterated conditional modes.
 
-    python benchmarks/infill.py RUN LM_RUN FILE [--sentences 100]
+    python benchmarks/infill.py RUN LM_RUN FILE [--sentences 100] [--after 0]
 
 FILE holds held-out sentences; of each, first the end is hidden (the last fifth of
 its words, Bowman et al. 2016), then a fifth of its words anywhere. Printed: the
@@ -123,12 +123,13 @@ def main():
     for name in ("run", "lm_run", "file"):
         parser.add_argument(name)
     parser.add_argument("--sentences", type=int, default=100)
+    parser.add_argument("--after", type=int, default=0, help="sentences of the draw to pass over: looked at before")
     parser.add_argument("--records", metavar="FILE")
     options = parser.parse_args()
     vae, model = TextVAE.from_pretrained(options.run), TextVAE.from_pretrained(options.lm_run)
     known = [line.strip() for line in Path(options.file).read_text(encoding="utf-8").splitlines()]
     usable = [line for line in known if 5 <= len(line.split()) <= 25 and "_" not in line]
-    sentences = Random(0).sample(usable, options.sentences)
+    sentences = Random(0).sample(usable, options.after + options.sentences)[options.after :]
     print(f"{len(sentences)} sentences\n")
     print(
         "| | end: words | exact | adversarial | anywhere: words | exact | adversarial |\n|---|---|---|---|---|---|---|"

@@ -11,8 +11,8 @@ from textvae.cli import main
 from textvae.errors import ConfigError, DataError
 from textvae.tokenization import encode_batch
 from textvae.uses.infill import METHODS
-from textvae.uses.infill.mixture import latents_of, search
 from textvae.uses.infill.ranking import log_likelihoods
+from textvae.uses.infill.search import found_under, search
 from textvae.uses.infill.template import parse
 from textvae.uses.proposals import log_evidence, weighed
 
@@ -58,26 +58,28 @@ def test_the_same_seed_gives_the_same_fills(lstm):
     assert first == again != other
 
 
-def test_a_mixture_scores_what_it_writes(vae):
-    """A beam's score is the log of the weighted mean of p(x | z), up to a constant, whichever decoder writes."""
-    bundle, z, log_weights = vae.bundle, draws(5, vae.latent_dim), draws(5)
+def test_a_beam_scores_what_it_writes(vae):
+    """Its score is log p(x | z) but for what all begin with, whichever decoder writes; each z has its own."""
+    bundle, z = vae.bundle, draws(2, vae.latent_dim)
     template = parse(bundle, TEXT)
-    found = search(bundle, template, [(1, 2), (2, 1), (1, 1)], z, log_weights, 3)
-    assert len({(each.text, each.lengths) for each in found}) == len(found) == 9
-    constants = []
-    for each in found:
-        batch = bundle.batch(encode_batch(vae.tokenizer, [each.text]))
-        rows = {name: batch[name].expand(5, -1) for name in ("input_ids", "attention_mask", "labels")}
-        nll = vae.model(**rows, latent=z).sentence_reconstruction
-        constants.append(each.score - float((log_weights - nll).logsumexp(0)))
-    np.testing.assert_allclose(constants, constants[0], atol=1e-3)
+    under = list(found_under(bundle, template, [(1, 2), (2, 1), (1, 1)], z, 3))
+    assert [len({(each.text, *each.fills) for each in found}) for found in under] == [9, 9]
+    for at, found in enumerate(under):
+        constants = []
+        for each in found:
+            batch = bundle.batch(encode_batch(vae.tokenizer, [each.text]))
+            rows = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+            constants.append(each.score + float(vae.model(**rows, latent=z[at : at + 1]).sentence_reconstruction))
+        np.testing.assert_allclose(constants, constants[0], atol=1e-3)
 
 
-def test_latents_of_sentences_are_weighed_against_the_prior(lstm):
-    """The weights of draws from the mixture of posteriors have mean one: their density is the mixture's."""
-    _, log_weights = latents_of(lstm.bundle, SENTENCES[:3], 3000, seed=0)
-    assert log_weights.shape == (3000,)
-    assert float(log_weights.exp().mean()) == pytest.approx(1, abs=0.2)
+def test_every_latent_offers_its_best(lstm):
+    """What is found under several is what is found under each, however many are searched at once."""
+    z, lengths, template = draws(3, lstm.latent_dim), [(1, 1), (2, 1)], parse(lstm.bundle, TEXT)
+    together = search(lstm.bundle, template, lengths, z, 3, 2)
+    alone = [search(lstm.bundle, template, lengths, each.unsqueeze(0), 3, 2) for each in z]
+    assert all(len(found) == 2 for found in alone)
+    assert together == alone[0] | alone[1] | alone[2]
 
 
 def test_lengths_that_fit_are_tried():

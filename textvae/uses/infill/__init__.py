@@ -1,14 +1,14 @@
 """Infill: words for the blanks of a sentence, in any places.
 
-Latents that explain the visible words are found; under all of them together,
-the likeliest sentences are searched for whose visible tokens stand at their
-places, the blanks being of every length that fits. The encoder reads the best
-ones, and the search goes on under the latents that they may have come from.
+Latents that explain the visible words are found; under each of them the
+likeliest sentences are searched for whose visible tokens stand at their places,
+the blanks being of every length that fits. All that are found stand side by
+side, ranked by their likelihood.
 
 template.py           a sentence with blanks, as tokens
 proposals.py          latents that explain what is visible
 keeping.py            writing into blanks
-mixture.py            several latents as one model
+search.py             beam searches under several latents
 ranking.py            candidates of all lengths side by side
 conditional_modes.py  Bowman's way, for comparison
 """
@@ -21,17 +21,15 @@ from pydantic import Field
 
 from textvae.bundle import Bundle
 from textvae.parts import StrictSettings, choose
-from textvae.seeds import derived
+from textvae.uses.encode import block_posterior
 from textvae.uses.infill.conditional_modes import conditional_modes
 from textvae.uses.infill.keeping import fills_of, write_into
-from textvae.uses.infill.mixture import Found, latents_of, search
 from textvae.uses.infill.ranking import KEPT, ranked
+from textvae.uses.infill.search import have_words, search
 from textvae.uses.infill.template import Template, parse
 from textvae.uses.proposals import proposals
 
 PATTERNS = 16  # choices of the blanks' lengths that are tried
-ROUNDS = 2
-READ = 8  # sentences of a round that the next starts from
 
 
 class InfillSettings(StrictSettings):
@@ -40,7 +38,7 @@ class InfillSettings(StrictSettings):
     n: int = Field(5, ge=1, description="sentences to return")
     method: str = "resampling"
     most_tokens: int = Field(4, ge=1, description="in a blank")
-    latents: int = Field(32, ge=1, description="that judge a sentence together; of sampling: sentences written")
+    latents: int = Field(8, ge=1, description="under each of which is searched, or a sentence written")
     temperature: float = Field(0.7, gt=0, description="of sampling")
     beams: int = Field(6, ge=2, description="of the searches")
     seed: int = Field(0, ge=0)
@@ -64,31 +62,13 @@ Filled = dict[str, list[str]]  # a sentence, and what its blanks were filled wit
 
 
 def resampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
-    """Search under latents that the visible words may have come from, then under those of the best sentences."""
+    """Search under latents that the visible words may have come from, the encoder's mean of them among these."""
     if not bundle.model.config.latent_dim:
         return beam_search(bundle, template, lengths, settings)
-    read, found = [" ".join(" ".join(template.texts).split())], list[Found]()
-    for turn in range(ROUNDS):
-        z, log_weights = latents_of(bundle, read, settings.latents, derived(settings.seed, turn))
-        now = in_words(search(bundle, template, lengths, z, log_weights, settings.beams))
-        if now:
-            read, lengths = [each.text for each in now[:READ]], list(dict.fromkeys(each.lengths for each in now[:KEPT]))
-        found += now[: max(KEPT, settings.n)]
-    return {each.text: each.fills for each in found}
-
-
-def in_words(found: Iterable[Found]) -> list[Found]:
-    """Return the different sentences whose fills all have a letter or a digit, the best first."""
-    different: dict[str, Found] = {}
-    for each in sorted(found, key=lambda each: (-each.score, each.text)):
-        if have_words(each.fills):
-            different.setdefault(each.text, each)
-    return list(different.values())
-
-
-def have_words(fills: Iterable[str]) -> bool:
-    """Tell whether each fill has a letter or a digit."""
-    return all(any(map(str.isalnum, fill)) for fill in fills)
+    visible = " ".join(" ".join(template.texts).split())
+    z = proposals(bundle, template.texts, settings.latents, settings.seed)
+    z = torch.cat([block_posterior(bundle, [visible], 1).mean, z]).unique(dim=0)
+    return search(bundle, template, lengths, z, settings.beams, max(settings.beams, settings.n))
 
 
 def sampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
@@ -107,8 +87,7 @@ def with_words(template: Template, fills: Iterable[list[str]]) -> Filled:
 def beam_search(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
     """Search under a single latent, the likeliest to explain the visible words; what a language model can do."""
     z = proposals(bundle, template.texts, 1, settings.seed)
-    found = in_words(search(bundle, template, lengths, z, torch.zeros(1), settings.beams))
-    return {each.text: each.fills for each in found}
+    return search(bundle, template, lengths, z, settings.beams, max(settings.beams, settings.n))
 
 
 def modes(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings) -> Filled:
