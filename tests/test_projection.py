@@ -130,3 +130,15 @@ def test_the_chunks_cover_every_row_once_and_stay_within_their_size(rows):
     cut = projection.chunks(rows, projection.rows_at_once(torch.empty(VOCAB, 1), projection.CHUNK_SCORES))
     assert [row for chunk in cut for row in range(rows)[chunk]] == list(range(rows))
     assert all(len(range(rows)[chunk]) <= CHUNK for chunk in cut)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_gpu_is_given_the_same_likelihood(dtype):
+    """What it works out is what the CPU does, and cross-entropy in single precision."""
+    torch.manual_seed(0)
+    scores, targets = (8 * torch.randn(40, VOCAB)).to(dtype), torch.randint(VOCAB, (40,))
+    expected = cross_entropy(scores.float(), targets, reduction="none")
+    torch.testing.assert_close(projection.nll_on_gpu(scores, targets), expected)
+    nll, chance = projection.rough_nll(scores, targets, torch.empty_like(scores))
+    torch.testing.assert_close(nll, expected, atol=0.01, rtol=0.01)
+    torch.testing.assert_close(chance, torch.exp(-expected), atol=0.01, rtol=0.01)

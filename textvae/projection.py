@@ -97,14 +97,19 @@ def measured_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, 
         hit = torch.arange(len(inputs), device=nll.device), targets[chunk]
         scores = torch.addmm(narrow_bias, inputs, narrow.t(), out=room[0, : len(inputs)])
         gap = exact[chunk] - scores[hit].float()
-        if scores.is_cuda:
-            rough = nll_on_gpu(scores, targets[chunk])
-            chance = torch.exp(-rough)
-        else:
-            chance = torch.softmax(scores, -1, out=room[1, : len(inputs)])[hit].float()
-            rough = nll_of(scores, chance, targets[chunk])
+        rough, chance = rough_nll(scores, targets[chunk], room[1, : len(inputs)])
         nll[chunk] = rough - gap + torch.log1p(chance * torch.expm1(gap))
     return nll
+
+
+def rough_nll(scores: Tensor, targets: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each row's NLL and its target's chance, (rows,), as good as the scores are; `room` is of their shape."""
+    if scores.is_cuda:
+        nll = nll_on_gpu(scores, targets)
+        return nll, torch.exp(-nll)
+    hit = torch.arange(len(scores), device=scores.device), targets
+    chance = torch.softmax(scores, -1, out=room)[hit]
+    return nll_of(scores, chance, targets), chance.float()
 
 
 def nll_of(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
@@ -123,7 +128,7 @@ def nll_of(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
 
 
 def nll_on_gpu(scores: Tensor, targets: Tensor) -> Tensor:
-    """Return each row's NLL, (rows,), in single precision: narrow scores are widened as they are read."""
+    """Return each row's NLL, (rows,), in single precision."""
     log_shares = torch.log_softmax(scores, -1, dtype=torch.float32)
     return -log_shares.gather(1, targets.unsqueeze(1)).squeeze(1)
 
