@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel, BertConfig, BertModel
 
+from tests.tiny import tiny_vae
 from textvae import TextVAE, TextVAEModel
 from textvae.errors import CheckpointError
 
@@ -84,3 +85,11 @@ def test_a_file_or_an_empty_folder_is_refused(tmp_path):
     refused(tmp_path / "file", "no such folder")
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "holds no model.safetensors")
+
+
+def test_a_run_without_its_tokenizer_is_refused(tmp_path):
+    """By the name of the file."""
+    tiny_vae().save_pretrained(tmp_path)
+    for file in tmp_path.glob("tokenizer*"):
+        file.unlink()
+    refused(tmp_path, "has no tokenizer.json. Copy the run again, whole.")

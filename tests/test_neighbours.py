@@ -9,6 +9,7 @@ import pytest
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli import main
 from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.uses import neighbours
 from textvae.vae import TextVAE
 
 
@@ -50,7 +51,7 @@ def test_what_cannot_be_answered_is_refused(lstm, tmp_path):
     vae = TextVAE.from_pretrained(tmp_path, device="cpu")
     with pytest.raises(DataError, match="no text to index"):
         vae.index([])
-    with pytest.raises(ConfigError, match="factory = 'Flatter': FAISS cannot build it"):
+    with pytest.raises(ConfigError, match="factory = 'Flatter' is no index that FAISS makes"):
         vae.index(SENTENCES, factory="Flatter")
     assert not list((tmp_path / "fitted" / "index").iterdir())
     vae.index(SENTENCES)
@@ -77,3 +78,15 @@ def test_the_commands_index_and_ask(tiny_run, tmp_path, capsys):
     assert len(near) == 2
     assert main(["neighbours", run, "a man", "-k", "3"]) == 2
     assert "wanted is a number from 1" in capsys.readouterr().err
+
+
+def test_an_index_that_must_be_trained_is(lstm, tmp_path):
+    """On its own vectors; of too few it is refused, and so is a factory that is none."""
+    texts = [f"{first} {second} ." for first in SENTENCES for second in SENTENCES]
+    assert neighbours.index(lstm.bundle, texts, tmp_path / "trained", "IVF4,Flat") == len(texts)
+    assert neighbours.Index(lstm.bundle, tmp_path / "trained").neighbours(texts[:1], 1)[0][0]["text"] == texts[0]
+    with pytest.raises(DataError, match="from 2 texts; give more, or take Flat"):
+        neighbours.index(lstm.bundle, texts[:2], tmp_path / "few", "IVF4,Flat")
+    with pytest.raises(ConfigError, match="no index that FAISS makes"):
+        neighbours.index(lstm.bundle, texts, tmp_path / "none", "Bogus")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["trained"]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.corpora import LINES, SENTENCES, texts, write, write_table
 from textvae.errors import DataError
+from textvae.sources import find_splits
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
 
@@ -82,8 +83,10 @@ def test_a_csv_with_ragged_rows_is_refused_with_its_line(tmp_path):
     """A text with an unquoted comma has one field too many."""
     rows = [f"{sentence},1" for sentence in SENTENCES]
     rows[3] = "one, two, three,1"
-    refused(write(tmp_path / "a.csv", "\n".join(["text,label", *rows])), "a.csv: cannot be read as csv: ")
-    refused(tmp_path / "a.csv", "Expected 2 fields in line 5, saw 4")
+    refused(
+        write(tmp_path / "a.csv", "\n".join(["text,label", *rows])),
+        "a.csv, line 5: has 4 fields, and the first line names 2 columns.",
+    )
 
 
 def test_malformed_jsonl_is_refused(tmp_path):
@@ -128,3 +131,15 @@ def test_a_data_set_without_a_training_split_is_refused(monkeypatch):
     """The splits it has are listed."""
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {"test": [], "extra": []})
     refused("owner/name", "owner/name: has the splits test, extra but none called train.")
+
+
+@pytest.mark.parametrize(("name", "separator"), [("rows.csv", ","), ("rows.tsv", "\t")])
+def test_a_row_with_more_fields_than_columns_is_refused(tmp_path, name, separator):
+    """By its line; quoted, the same text is one field."""
+    file = tmp_path / name
+    rows = [["text", "label"], ["a dog runs", "x"], ["a cat", " sits", "y"]]
+    file.write_text("\n".join(map(separator.join, rows)))
+    with pytest.raises(DataError, match="line 3: has 3 fields, and the first line names 2"):
+        list(find_splits(str(file), "text")["train"]())
+    file.write_text(f'text{separator}label\n"a cat{separator} sits"{separator}y\n')
+    assert list(find_splits(str(file), "text")["train"]()) == [{"text": f"a cat{separator} sits", "label": "y"}]

@@ -151,3 +151,18 @@ def test_unknown_options_and_latents_of_another_size_are_refused(lstm):
         lstm.decode([[0.0] * 3] * 2)
     with pytest.raises(DataError, match="text 1 is None; wanted are strings"):
         lstm.encode(["a man", None])
+
+
+BLANK = {
+    "interpolate": lambda vae: vae.interpolate("a man", " "),
+    "analogy": lambda vae: vae.analogy("a man", "", "two dogs run ."),
+    "edit": lambda vae: vae.edit(["a man", "  "], vae.fit_attribute(["a man", "two dogs"] * 4, [0, 1] * 4)),
+    "traverse": lambda vae: vae.traverse("", 0, reference=["a man", "two dogs run ."]),
+}
+
+
+@pytest.mark.parametrize("verb", BLANK)
+def test_a_blank_text_is_refused(lstm, verb):
+    """Rather than answered with what is nobody's."""
+    with pytest.raises(DataError, match="one that was given is blank"):
+        BLANK[verb](lstm)

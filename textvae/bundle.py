@@ -131,7 +131,10 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     except TextVAEError as error:
         raise CheckpointError(f"{path}: its config does not make a model: {error}") from error
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: cannot be loaded: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0].rstrip(":. ")
+        raise CheckpointError(
+            f"{path}: cannot be loaded ({reason}). Copy it again, whole, or train it anew."
+        ) from error
     if report["missing_keys"] or report.get("mismatched_keys"):
         lost = sorted([*report["missing_keys"], *(str(key) for key in report.get("mismatched_keys") or [])])
         raise CheckpointError(
@@ -160,6 +163,8 @@ def check_folder(path: Path) -> None:
         raise CheckpointError(f"{path / 'config.json'}: is missing or no JSON ({error}).") from error
     if config.get("model_type") != TextVAEModel.config_class.model_type:
         raise CheckpointError(f"{path}: holds a {config.get('model_type')!r} model, not a text VAE.")
+    if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
+        raise CheckpointError(f"{path}: has no tokenizer.json. Copy the run again, whole.")
 
 
 def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | None = None) -> None:

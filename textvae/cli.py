@@ -9,12 +9,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
 from io import StringIO
+from typing import NoReturn
 
 from textvae import __version__
 from textvae.commands import COMMANDS, GROUPS
 from textvae.errors import StoppedError, TextVAEError
 
 WRONG_INPUT = 2  # the exit code
+HELP = "What it takes:"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,14 +58,25 @@ def understood(top: argparse.ArgumentParser, arguments: Sequence[str] | None) ->
     options, rest = top.parse_known_args(arguments)
     is_setting = [options.verb in ("train", "compare") and "=" in word and not word.startswith("-") for word in rest]
     if not all(is_setting):
-        top.error(f"unrecognized arguments: {' '.join(rest)}")
+        unknown = [word for word, known in zip(rest, is_setting, strict=True) if not known]
+        top.exit(
+            WRONG_INPUT, f"textvae {options.verb}: unknown: {' '.join(unknown)}. {HELP} textvae {options.verb} --help\n"
+        )
     options.settings = rest
     return options
 
 
+class Parser(argparse.ArgumentParser):
+    """Says in one line what it does not understand."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the code of wrong input."""
+        self.exit(WRONG_INPUT, f"{self.prog}: {message}. {HELP} {self.prog} --help\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
-    top = argparse.ArgumentParser(prog="textvae", description="Variational autoencoders of text.")
+    top = Parser(prog="textvae", description="Variational autoencoders of text.")
     top.add_argument("--version", action="version", version=f"textvae {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for group in GROUPS:

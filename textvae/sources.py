@@ -5,6 +5,7 @@ name of a bundled corpus, or the name of a `datasets` data set. Here each become
 a stream of rows per split; nothing is held in memory.
 """
 
+import csv
 import gzip
 import re
 import zlib
@@ -138,22 +139,45 @@ def table_rows(file: Path) -> Iterator[Row]:
         DataError: the file is not the kind of table its name says.
     """
     from datasets import load_dataset
+    from datasets.utils.logging import CRITICAL, set_verbosity
 
     suffix = suffix_of(file)
     assert suffix is not None
-    if suffix != ".parquet":
-        for _ in text_lines(file):  # names the line of a bad byte, which the table readers do not
-            pass
     options = csv_options(suffix) if TABLES[suffix] == "csv" else {}
+    if options:
+        check_fields(file, options["sep"])
+    elif suffix != ".parquet":
+        for _ in text_lines(file):  # names the line of a bad byte, which the table reader does not
+            pass
+    set_verbosity(CRITICAL)  # what the reader has to say, our own message says
     try:
         yield from load_dataset(TABLES[suffix], data_files=str(file), streaming=True, split="train", **options)
     except Exception as error:  # each reader has errors of its own, without a common root
         raise DataError(f"{file}: cannot be read as {suffix[1:]}: {error}") from error
 
 
+def check_fields(file: Path, separator: str) -> None:
+    """Refuse a row with more fields than there are columns: the table reader would shift them, or drop some.
+
+    Raises:
+        DataError: with the line, and how many there are.
+    """
+    reader = csv.reader((f"{line}\n" for line in text_lines(file)), delimiter=separator)
+    try:
+        columns = next(reader)
+        for row in reader:
+            if len(row) > len(columns):
+                raise DataError(
+                    f"{file}, line {reader.line_num}: has {len(row)} fields, and the first line names {len(columns)} "
+                    f"columns. Put a text that holds {separator!r} into double quotes."
+                )
+    except csv.Error as error:
+        raise DataError(f"{file}, line {reader.line_num}: cannot be read as a table: {error}.") from error
+
+
 def csv_options(suffix: str | None) -> dict[str, Any]:
-    """Return how a .csv or .tsv is read: a word such as `None` is text, and only nothing is missing."""
-    return {"keep_default_na": False, "na_values": [""], "sep": "\t" if suffix == ".tsv" else ","}
+    """Return how a .csv or .tsv is read: no column is an index, `None` is text, only nothing is missing."""
+    return {"index_col": False, "keep_default_na": False, "na_values": [""], "sep": "\t" if suffix == ".tsv" else ","}
 
 
 def splits_of_data_set(name: str) -> dict[str, Rows]:

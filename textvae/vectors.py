@@ -93,9 +93,10 @@ def read_vectors(name: str) -> Array:
             loaded: Array = np.load(file, allow_pickle=False)
         else:
             loaded = np.stack(pq.read_table(file, columns=["z"])["z"].to_numpy())
-        loaded = loaded.astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+            loaded = loaded.astype(np.float32)
     except (ValueError, OSError, EOFError, pa.ArrowInvalid, KeyError) as error:
-        raise DataError(f"{name}: holds no vectors: {error}") from error
-    if loaded.ndim != 2:
+        raise DataError(f"{name}: holds no vectors; wanted is a file that `textvae encode` wrote.") from error
+    if loaded.ndim != 2 or not len(loaded):
         raise DataError(f"{name}: holds an array of shape {loaded.shape}; wanted is (n, latent).")
     return loaded

@@ -29,6 +29,7 @@ from textvae.training.shares import shared_buckets
 from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
+NOT_COUNTED = ("train_samples_per_second", "train_steps_per_second", "total_flos")  # the library's, of a planned end
 NEVER = 10**9  # steps: looks and checkpoints come when the plan says
 
 
@@ -136,7 +137,7 @@ def finish(run: Run, trainer: VAETrainer, processes: Processes) -> None:
 def keep(run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None) -> None:
     """Save the kept model at the run's root, with its card, and drop what only training needed."""
     trainer.bundle.model.auxiliary = torch.nn.ModuleDict()
-    history = list(trainer.state.log_history)
+    history = [{name: entry[name] for name in entry if name not in NOT_COUNTED} for entry in trainer.state.log_history]
     stream = {} if trainer.stream is None else {"stream": trainer.stream.record}
     run.write(
         "training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, **stream, "history": history}

@@ -13,7 +13,7 @@ from torch import Tensor
 from textvae.bundle import Bundle
 from textvae.errors import ConfigError
 from textvae.uses.decoding import Decoding, write
-from textvae.uses.encode import posterior
+from textvae.uses.encode import check_given, posterior
 
 
 def edit(
@@ -31,9 +31,11 @@ def edit(
 
     Raises:
         ConfigError: the strength is not a finite number.
+        DataError: a text is blank.
     """
     if not texts:
         return []
+    check_given(*texts)
     mean = posterior(bundle, texts, progress=progress).mean
     z = mean + finite(strength) * direction
     return write(bundle, z, options, samples=False, batch_size=batch_size, progress=progress)
@@ -41,6 +43,7 @@ def edit(
 
 def analogy(bundle: Bundle, a: str, b: str, c: str, strength: float, options: Decoding) -> str:
     """Return the text that is to `c` as `b` is to `a`; greedy unless options say otherwise."""
+    check_given(a, b, c)
     z_a, z_b = posterior(bundle, [a, b]).mean
     return edit(bundle, [c], z_b - z_a, strength, options)[0]
 

@@ -87,6 +87,16 @@ def check_latent(bundle: Bundle) -> None:
         )
 
 
+def check_given(*texts: str) -> None:
+    """Refuse a text of nothing but spaces, where each is to have an answer of its own.
+
+    Raises:
+        DataError: one is.
+    """
+    if not all(text.strip() for text in texts):
+        raise DataError("a text is wanted, and one that was given is blank; write a word at least.")
+
+
 def token_ids(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
     """Return each text's tokens, as many as the model was made for."""
     return [row[: bundle.room] for row in encode_batch(bundle.tokenizer, texts)]

@@ -17,7 +17,7 @@ from textvae.errors import ConfigError
 from textvae.parts import choose
 from textvae.uses.decoding import Decoding, write
 from textvae.uses.density_path import Density, density_path
-from textvae.uses.encode import posterior
+from textvae.uses.encode import check_given, posterior
 
 
 def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
@@ -57,8 +57,9 @@ def interpolate(
 
     Raises:
         ConfigError: fewer than two steps, an unknown path, or none to bend it to.
-        DataError: too few reference sentences.
+        DataError: a text is blank, or there are too few reference sentences.
     """
+    check_given(first, second)
     if steps < 2:
         raise ConfigError(f"steps = {steps}: an interpolation has at least 2, its ends.")
     course = course_of(bundle, path, reference)

@@ -18,12 +18,13 @@ from textvae.bundle import Bundle
 from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.extras import check_installed
 from textvae.fitted import fitted_folder, fitted_record
-from textvae.uses.encode import encode, posteriors
+from textvae.uses.encode import check_given, encode, posteriors
 
 KIND = "index"
 ROWS, FAISS = "rows.arrow", "vectors.faiss"
 METRIC = 0  # faiss.METRIC_INNER_PRODUCT: of unit vectors, the cosine
 EXACT = "Flat"  # every vector is compared; for the others see FAISS's index factory
+LEARNERS = 2**18  # the most vectors that an index which must be trained is trained on
 
 
 def index(
@@ -36,10 +37,11 @@ def index(
 
     Raises:
         ConfigError: FAISS is not installed, or does not know the factory.
-        DataError: there is no text.
+        DataError: there is no text, or too few for the factory.
         OutputError: something else stands in the folder's place.
     """
     check_installed("uses", "indices", "faiss")
+    check_factory(factory, int(bundle.model.config.latent_dim))
     record: dict[str, Any] = {"factory": factory, "latent_dim": int(bundle.model.config.latent_dim)}
     with fitted_folder(folder, bundle, KIND, record) as staging:
         write_batches(rows(bundle, texts, progress), staging / ROWS, schema(record["latent_dim"]))
@@ -49,12 +51,32 @@ def index(
         disable_progress_bars()  # there is one of ours already
         dataset = dataset.with_format("numpy")
         try:
-            dataset.add_faiss_index("vector", string_factory=factory, metric_type=METRIC)
-        except RuntimeError as error:
-            raise ConfigError(f"factory = {factory!r}: FAISS cannot build it: {str(error).splitlines()[0]}") from None
+            learners = min(len(dataset), LEARNERS)
+            dataset.add_faiss_index("vector", string_factory=factory, metric_type=METRIC, train_size=learners)
+        except RuntimeError:
+            raise DataError(
+                f"factory = {factory!r}: FAISS cannot build it from {len(dataset)} texts; give more, or take {EXACT}."
+            ) from None
         dataset.save_faiss_index("vector", str(staging / FAISS))
         record["sentences"] = len(dataset)
     return int(record["sentences"])
+
+
+def check_factory(factory: str, latent: int) -> None:
+    """Refuse a kind of index before anything is read.
+
+    Raises:
+        ConfigError: FAISS knows none such.
+    """
+    import faiss
+
+    try:
+        faiss.index_factory(latent, factory, METRIC)
+    except RuntimeError:
+        raise ConfigError(
+            f"factory = {factory!r} is no index that FAISS makes of {latent} numbers: Flat is exact, HNSW32 or "
+            "IVF1024,Flat are for many millions."
+        ) from None
 
 
 def schema(latent: int) -> pa.Schema:
@@ -97,11 +119,13 @@ class Index:
 
         Raises:
             ConfigError: `k` is not from 1 to the number of sentences.
+            DataError: a text is blank.
         """
         if not 1 <= k <= self.count:
             raise ConfigError(f"k = {k}: this index holds {self.count} sentences; wanted is a number from 1 to that.")
         if not texts:
             return []
+        check_given(*texts)
         asked = unit(encode(self.bundle, texts))
         scores, found = self.dataset.get_nearest_examples_batch("vector", asked, k=k)
         return [

@@ -19,7 +19,7 @@ from textvae.errors import ConfigError, DataError
 from textvae.parts import StrictSettings
 from textvae.seeds import derived
 from textvae.uses.decoding import Decoding, write
-from textvae.uses.encode import check_latent, posterior
+from textvae.uses.encode import check_given, check_latent, posterior
 from textvae.uses.generate import prior_draws
 
 DEVIATION = 6  # sets these draws apart from others of the seed
@@ -58,9 +58,10 @@ def traverse(
 
     Raises:
         ConfigError: there is no such dimension, or a value is not finite.
-        DataError: fewer than two reference sentences.
+        DataError: the text is blank, or there are fewer than two reference sentences.
     """
     check_latent(bundle)
+    check_given(text)
     latent, moves = bundle.model.config.latent_dim, settings.moves
     if not 0 <= dimension < latent:
         raise ConfigError(

@@ -79,7 +79,7 @@ def write_into(bundle: Bundle, z: Tensor, rows: Sequence[Row], seed: int, **opti
             label_ids=bundle.label_ids(len(rows)),
             logits_processor=LogitsProcessorList([keeping]),
             max_new_tokens=keeping.width,
-            **{"do_sample": False, "top_k": 0, **options},
+            **{"do_sample": False, **options},
         )
     each = len(written) // len(rows)
     return [ids[1 : len(rows[at // each]) + 1] for at, ids in enumerate(written.tolist())]
