@@ -123,3 +123,10 @@ def test_several_conditionings_are_all_heard_together(writer):
     for name in audible(writer):
         silenced = {**signals, name: torch.zeros_like(signals[name])}
         assert not torch.allclose(model.decoder(ids, mask, silenced), heard)
+
+
+def test_z_does_not_drown_the_words_of_a_new_transformer():
+    """What is first added to its embeddings for z from N(0, I) is of their size."""
+    torch.manual_seed(0)
+    signal = CONDITIONINGS["embedding"](LATENT, (4096,))(torch.randn(200, LATENT))
+    assert float(signal.std()) == pytest.approx(0.02, rel=0.1)

@@ -1,13 +1,18 @@
 """Conditionings: how z reaches the decoder."""
 
+from collections.abc import Callable
+from functools import partial
+
 from textvae.conditioning.base import Conditioning, Signals
 from textvae.conditioning.every_step import EveryStep
 from textvae.conditioning.linear import LinearConditioning
 
-CONDITIONINGS: dict[str, type[Conditioning]] = {
+WORD = 0.02  # size of a number in a transformer's new embeddings: what is added to them must not drown them
+
+CONDITIONINGS: dict[str, Callable[[int, tuple[int, ...]], Conditioning]] = {
     "initial_state": LinearConditioning,
     "every_step": EveryStep,
-    "embedding": LinearConditioning,
+    "embedding": partial(LinearConditioning, spread=WORD),
     "prefix": LinearConditioning,
     "output": LinearConditioning,
 }

@@ -15,11 +15,17 @@ class LinearConditioning(Conditioning):
     (Optimus, Li et al. 2020, arXiv:2004.04092); as `prefix` it is a few vectors
     every token attends to; as `output` it is added to every state that is
     projected to words (skip connections, Dieng et al. 2019, arXiv:1807.04863).
+
+    Args:
+        spread: standard deviation, at first, of the signal of a z from N(0, I); without one, as `nn.Linear` begins.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, latent: int, shape: tuple[int, ...], spread: float | None = None) -> None:
         super().__init__(latent, shape)
         self.map = nn.Linear(latent, math.prod(shape))
+        if spread is not None:
+            nn.init.normal_(self.map.weight, std=spread / math.sqrt(latent))
+            nn.init.zeros_(self.map.bias)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the signal, (batch, *shape)."""
