@@ -17,7 +17,7 @@ def add(verbs: Verbs) -> None:
         "--method", metavar="resampling|sampling|beam_search|conditional_modes", help="(default: resampling)"
     )
     infill.add_argument("--most-tokens", type=int, metavar="N", help="in a blank (default: 4)")
-    infill.add_argument("--latents", type=int, metavar="N", help="that judge a sentence together (default: 32)")
+    infill.add_argument("--latents", type=int, metavar="N", help="under each of which is searched (default: 8)")
     infill.add_argument("--temperature", type=float, help="of sampling (default: 0.7)")
     infill.add_argument("--beams", type=int, help="of the searches (default: 6)")
     infill.add_argument("--seed", type=int)

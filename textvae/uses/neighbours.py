@@ -41,8 +41,8 @@ def index(
         OutputError: something else stands in the folder's place.
     """
     check_installed("uses", "indices", "faiss")
-    check_factory(factory, int(bundle.model.config.latent_dim))
     record: dict[str, Any] = {"factory": factory, "latent_dim": int(bundle.model.config.latent_dim)}
+    check_factory(factory, record["latent_dim"])
     with fitted_folder(folder, bundle, KIND, record) as staging:
         write_batches(rows(bundle, texts, progress), staging / ROWS, schema(record["latent_dim"]))
         dataset = Dataset.from_file(str(staging / ROWS))

@@ -65,9 +65,8 @@ def resampling(bundle: Bundle, template: Template, lengths: list[tuple[int, ...]
     """Search under latents that the visible words may have come from, the encoder's mean of them among these."""
     if not bundle.model.config.latent_dim:
         return beam_search(bundle, template, lengths, settings)
-    visible = " ".join(" ".join(template.texts).split())
     z = proposals(bundle, template.texts, settings.latents, settings.seed)
-    z = torch.cat([block_posterior(bundle, [visible], 1).mean, z]).unique(dim=0)
+    z = torch.cat([block_posterior(bundle, [template.shown], 1).mean, z]).unique(dim=0)
     return search(bundle, template, lengths, z, settings.beams, max(settings.beams, settings.n))
 
 

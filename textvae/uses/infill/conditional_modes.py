@@ -18,7 +18,7 @@ def conditional_modes(
     bundle: Bundle, template: Template, rows: Sequence[Row], beams: int, seed: int
 ) -> list[list[str]]:
     """Return the fills of each row after the last step, those of the best beam."""
-    texts = [" ".join(" ".join(template.texts).split())] * len(rows)
+    texts = [template.shown] * len(rows)
     for _ in range(STEPS):
         z = block_posterior(bundle, texts, len(texts)).mean
         ids = write_into(bundle, z, rows, seed, num_beams=beams)

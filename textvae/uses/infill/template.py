@@ -36,6 +36,11 @@ class Template:
         """How many tokens are visible."""
         return sum(map(len, self.tokens))
 
+    @property
+    def shown(self) -> str:
+        """What is visible, read as one sentence."""
+        return " ".join(" ".join(self.texts).split())
+
     def filled(self, fills: Sequence[str]) -> str:
         """Return the sentence with its blanks filled; what was visible stands as it was written."""
         return "".join(part for pair in zip(self.texts, [*fills, ""], strict=True) for part in pair)
