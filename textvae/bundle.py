@@ -9,16 +9,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from textvae.batching import Batch, Collator
+from textvae.configuration import refuse_code_of_folder
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
 from textvae.labels import Labels
 from textvae.modeling import TextVAEModel
 from textvae.priors import Prior
+from textvae.tokenization import read_tokenizer
 
 WEIGHTS = "model.safetensors"
+CONFIGS = ("config.json", "generation_config.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True)
@@ -123,15 +126,20 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     transformers_logging.disable_progress_bar()
     try:
         model, report = TextVAEModel.from_pretrained(
-            path, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+            path,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
-        tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
+        tokenizer = read_tokenizer(path)
     except SafetensorError as error:
         raise CheckpointError(f"{path / WEIGHTS}: is damaged or cut short ({error}); copy it again.") from error
     except TextVAEError as error:
         raise CheckpointError(f"{path}: its config does not make a model: {error}") from error
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0].rstrip(":. ")
+    except Exception as error:  # the libraries, and packages that a file asks for, have errors without a common root
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":. ")
         raise CheckpointError(
             f"{path}: cannot be loaded ({reason}). Copy it again, whole, or train it anew."
         ) from error
@@ -165,6 +173,7 @@ def check_folder(path: Path) -> None:
         raise CheckpointError(f"{path}: holds a {config.get('model_type')!r} model, not a text VAE.")
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
         raise CheckpointError(f"{path}: has no tokenizer.json. Copy the run again, whole.")
+    refuse_code_of_folder(path, CONFIGS, CheckpointError)
 
 
 def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | None = None) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from textvae.configuration import refuse_code_of_folder
 from textvae.errors import ConfigError
 from textvae.parts import StrictSettings
 
@@ -132,16 +133,29 @@ def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
     """Load a transformers tokenizer from a folder, and give it the special tokens it lacks.
 
     Raises:
-        ConfigError: there is no such folder, or no tokenizer in it.
+        ConfigError: there is no such folder, or no tokenizer in it, or it needs code of its own.
     """
     if folder is None or not Path(folder).is_dir():
         raise ConfigError(f"tokenizer.path = {str(folder)!r} is not a folder; kind = folder wants a saved tokenizer.")
+    refuse_code_of_folder(Path(folder), ("tokenizer_config.json",), ConfigError)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+        tokenizer = read_tokenizer(folder)
+    except Exception as error:  # the library, its parts and the packages they need have errors without a common root
         raise ConfigError(f"tokenizer.path = {str(folder)!r} holds no tokenizer: {error}") from error
     wanted = {"pad_token": PAD, "bos_token": BOS, "eos_token": EOS}
     tokenizer.add_special_tokens({name: token for name, token in wanted.items() if getattr(tokenizer, name) is None})
+    return tokenizer
+
+
+def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """Read a saved tokenizer as it is; no code in the folder is run, and no question is asked about it.
+
+    Raises:
+        Exception: any of the library's, where it cannot be read.
+    """
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        str(folder), local_files_only=True, trust_remote_code=False
+    )
     return tokenizer
 
 

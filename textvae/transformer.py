@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
+from textvae.configuration import refuse_code
 from textvae.errors import ConfigError
 from textvae.parts import choose
 
@@ -40,8 +41,9 @@ def architecture_config(sizes: TransformerSizes, vocab: int, setting: str) -> Pr
     """Return the architecture's own config, at our sizes.
 
     Raises:
-        ConfigError: no such architecture, or its config refuses the sizes.
+        ConfigError: no such architecture, its config refuses the sizes, or the options ask for code.
     """
+    refuse_code(sizes.options, f"{setting}.options")
     choose(dict.fromkeys(CONFIG_MAPPING), sizes.architecture, f"{setting}.architecture")
     if sizes.hidden % sizes.heads:
         raise ConfigError(f"{setting}.hidden = {sizes.hidden} does not divide among {setting}.heads = {sizes.heads}.")

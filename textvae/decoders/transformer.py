@@ -41,7 +41,8 @@ class TransformerDecoder(Decoder):
             "prefix": (settings.prefix, settings.hidden),
             "output": (settings.hidden,),
         }
-        self.body = cheapened(AutoModel.from_config(architecture_config(settings, vocab, "model.decoder")))
+        config = architecture_config(settings, vocab, "model.decoder")
+        self.body = cheapened(AutoModel.from_config(config, trust_remote_code=False))
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property

@@ -32,7 +32,8 @@ class TransformerEncoder(Encoder):
     def __init__(self, settings: TransformerEncoderSettings, vocab: int) -> None:
         super().__init__()
         self.hidden = settings.hidden
-        self.body = cheapened(AutoModel.from_config(architecture_config(settings, vocab, "model.encoder")))
+        config = architecture_config(settings, vocab, "model.encoder")
+        self.body = cheapened(AutoModel.from_config(config, trust_remote_code=False))
         if "pooler" in dict(self.body.named_children()):  # never read: it would only be dead weight
             self.body.pooler = None
 
