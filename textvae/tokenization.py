@@ -6,6 +6,7 @@ to natural text.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from typing import Literal
 
@@ -130,7 +131,7 @@ def wrap(tokenizer: Tokenizer, has_unknown: bool) -> PreTrainedTokenizerFast:
 
 
 def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
-    """Load a transformers tokenizer from a folder, and give it the special tokens it lacks.
+    """Load a transformers tokenizer from a folder, and give it the marks it lacks.
 
     Raises:
         ConfigError: there is no such folder, or no tokenizer in it, or it needs code of its own.
@@ -142,8 +143,7 @@ def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
         tokenizer = read_tokenizer(folder)
     except Exception as error:  # the library, its parts and the packages they need have errors without a common root
         raise ConfigError(f"tokenizer.path = {str(folder)!r} holds no tokenizer: {error}") from error
-    wanted = {"pad_token": PAD, "bos_token": BOS, "eos_token": EOS}
-    tokenizer.add_special_tokens({name: token for name, token in wanted.items() if getattr(tokenizer, name) is None})
+    give_marks(tokenizer)
     return tokenizer
 
 
@@ -159,6 +159,21 @@ def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def give_marks(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give a tokenizer the end, start and padding marks it lacks; a mark that is another's as well counts as lacking.
+
+    GPT-2 has one token for the start, the end and what is unknown. Text with an unknown word would end there,
+    and the decoder could not tell the beginning of a text from its end.
+    """
+    taken = {None, tokenizer.unk_token}
+    for name, token in (("eos_token", EOS), ("bos_token", BOS), ("pad_token", PAD)):
+        if getattr(tokenizer, name) in taken:
+            while token in taken:
+                token = f"<{token}>"
+            tokenizer.add_special_tokens({name: token})
+        taken.add(getattr(tokenizer, name))
+
+
 def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[list[int]]:
     """Return each sentence's token ids, without special tokens."""
     if not sentences:
@@ -166,18 +181,32 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
     rows: list[list[int]] = tokenizer(
         list(sentences), add_special_tokens=False, return_attention_mask=False, split_special_tokens=True
     )["input_ids"]
-    if tokenizer.unk_token_id is None:
-        return rows
-    marks = {tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}  # a word level knows them as words
-    return [[tokenizer.unk_token_id if token in marks else token for token in row] for row in rows]
+    return [without_marks(tokenizer, row) for row in rows]
+
+
+def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
+    """Return the token ids of a text with its marks unknown, or left out where no other token is for the unknown.
+
+    A tokenizer that looks words up finds its own marks, such as `<eos>`, if a text has them as words.
+    """
+    marks = {tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}
+    unknown = tokenizer.unk_token_id
+    if marks.isdisjoint(row):
+        return row
+    if unknown is None or unknown in marks:
+        return [token for token in row if token not in marks]
+    return [unknown if token in marks else token for token in row]
 
 
 def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> list[str]:
-    """Return natural text: what stands before the end token, special tokens (but not `<unk>`) left out."""
+    """Return natural text: what stands between start and end, special tokens (but not `<unk>`) left out.
+
+    The start and the padding before it are passed over first, since they may be the same token as the end.
+    """
     silent = {tokenizer.pad_token_id, tokenizer.bos_token_id}
     texts = []
     for row in rows:
-        ids = list(row)
+        ids = list(dropwhile(silent.__contains__, row))
         if tokenizer.eos_token_id in ids:
             ids = ids[: ids.index(tokenizer.eos_token_id)]
         texts.append(tokenizer.decode([token for token in ids if token not in silent]).strip())

@@ -9,6 +9,7 @@ from torch import Tensor
 from textvae.batching import decoder_side
 from textvae.bundle import Bundle
 from textvae.seeds import derived
+from textvae.tokenization import encode_batch
 from textvae.uses.encode import block_posterior
 from textvae.uses.generate import prior_draws
 
@@ -57,7 +58,7 @@ def weighed(bundle: Bundle, text: str, draws: int, seed: int) -> tuple[Tensor, T
 
 def explained(bundle: Bundle, text: str, z: Tensor) -> Tensor:
     """Return log p(text | z) in nats without the end, (draws,), for z of (draws, latent)."""
-    batch = bundle.batch([bundle.tokenizer(text, add_special_tokens=False)["input_ids"][: bundle.room]])
+    batch = bundle.batch([encode_batch(bundle.tokenizer, [text])[0][: bundle.room]])
     repeated = {name: part.expand(len(z), *part.shape[1:]) for name, part in decoder_side(batch).items()}
     output = bundle.model(**repeated, latent=z.to(bundle.device, bundle.model.dtype))
     tokens: Tensor = output.token_reconstruction

@@ -8,7 +8,7 @@ from random import Random
 
 from textvae.bundle import Bundle
 from textvae.errors import DataError
-from textvae.tokenization import encode_batch
+from textvae.tokenization import encode_batch, without_marks
 
 BLANK = re.compile(r"_{2,}(?: _{2,})*")  # of one word or more: two side by side are one
 STANDIN = "a"  # a word, so that what is beside it is cut into tokens as beside a word
@@ -146,7 +146,7 @@ def tokens_between(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
             if whole[start:end].strip() != STANDIN:
                 raise DataError(within_a_word(texts))
         elif are_spaces_tokens or not (end in spans and whole[start:end].isspace()):  # else the fill brings its space
-            parts[-1].append(token)
+            parts[-1] += without_marks(bundle.tokenizer, [token])
     return parts + [[] for _ in range(len(texts) - len(parts))]
 
 
