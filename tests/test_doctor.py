@@ -1,8 +1,12 @@
 """The doctor: verdicts, and the words in which it gives them."""
 
 import pytest
+import torch
 
+from textvae.bundle import load_bundle
 from textvae.doctor import diagnose
+from textvae.evaluation import evaluate, quick_look
+from textvae.run import Run
 
 HEALTHY = {
     "kl": 12.0,
@@ -68,3 +72,45 @@ def test_a_collapsed_model_is_not_also_called_weak():
 def test_few_sentences_are_not_held_against_the_information():
     """Where ln N caps it below a nat, half of the cap is enough."""
     assert diagnose({**HEALTHY, "mi_full": 0.69, "mi_full_cap": 0.69}).verdict == "healthy"
+
+
+WRITTEN = [
+    ({"bleu": 0.0}, "BLEU is 0.00", "Train longer, or raise the KL target"),
+    ({"bleu": 0.004}, "BLEU is 0.00", "Train longer, or raise the KL target"),
+    ({"empty_reconstructions": 1.0}, "100% of the reconstructions are empty texts", "start, end and unknown tokens"),
+    ({"empty_samples": 0.5}, "50% of the samples are empty texts", "start, end and unknown tokens"),
+]
+
+
+@pytest.mark.parametrize(("seen", "words", "advice"), WRITTEN)
+def test_a_model_whose_texts_are_of_no_use_is_not_healthy(seen, words, advice):
+    """However well its latent is used."""
+    diagnosis = diagnose({**HEALTHY, **seen})
+    assert diagnosis.verdict == "weak"
+    assert words in diagnosis.findings[0]
+    assert advice in diagnosis.advice[0]
+
+
+def test_texts_that_can_be_read_are_not_held_against_a_model():
+    """A few empty ones happen, and a poor BLEU is not none."""
+    written = {"bleu": 0.4, "empty_reconstructions": 0.0, "empty_samples": 0.1}
+    assert diagnose({**HEALTHY, **written}, 12.0).verdict == "healthy"
+
+
+def test_a_language_model_that_writes_nothing_is_told_so():
+    """Its verdict stays what it is."""
+    diagnosis = diagnose({"latent_dim": 0, "bleu": 0.0, "empty_samples": 1.0})
+    assert diagnosis.verdict == "language model"
+    assert "100% of the samples are empty texts" in diagnosis.findings
+    assert len(diagnosis.advice) == 1
+
+
+def test_the_doctor_sees_that_every_text_ends_at_once(tiny_run):
+    """By writing a few, in its quick look as in the standard measures."""
+    run, bundle = Run(tiny_run), load_bundle(tiny_run, "cpu")
+    with torch.no_grad():
+        bundle.model.decoder.bias[bundle.tokenizer.eos_token_id] = 100.0
+    for record in (quick_look(run, bundle), evaluate(bundle, run.split("test"), samples=2)):
+        assert record["verdict"] != "healthy"
+        assert "100% of the reconstructions are empty texts" in record["findings"]
+        assert "100% of the samples are empty texts" in record["findings"]

@@ -2,7 +2,8 @@
 
 A latent is collapsed when the decoder ignores it: no KL, no information, no
 harm when latents are shuffled between sentences. It is weak when some of it is
-used, or when the KL has not come to its target.
+used, or when the KL has not come to its target, or when nothing that can be
+read comes out of the decoder.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ LEAST_RISE = 0.5  # nats, when latents are shuffled
 LEAST_SHARE_ACTIVE = 0.5
 LEAST_INFORMATION = 1.0  # nats
 BAND = 0.2  # relative distance of the KL from its target
+MOST_EMPTY = 0.5  # share of written texts
+LEAST_BLEU = 0.005  # of 100: what is less is printed as 0.00
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,15 @@ class Diagnosis:
 def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> Diagnosis:
     """Judge a model by its `kl`, `mi_full`, `active_units`, `latent_dim` and `shuffled_latent_increase`.
 
-    The first two may be None or missing: an autoencoder without noise has none.
+    The first two may be None or missing: an autoencoder without noise has none. Where they were measured, `bleu`
+    and the shares `empty_reconstructions` and `empty_samples` count as well.
     """
     if not measures["latent_dim"]:
-        return Diagnosis("language model", ["it has no latent, as it was asked to"], [])
-    grave, slight = list(grave_findings(measures, kl_target)), list(slight_findings(measures, kl_target))
+        empty = list(empty_findings(measures))
+        findings = ["it has no latent, as it was asked to", *(text for text, _ in empty)]
+        return Diagnosis("language model", findings, list(dict.fromkeys(advice for _, advice in empty)))
+    grave = list(grave_findings(measures, kl_target))
+    slight = [*slight_findings(measures, kl_target), *text_findings(measures)]
     verdict = "collapsed" if grave else "weak" if slight else "healthy"
     return Diagnosis(
         verdict, [text for text, _ in grave + slight], list(dict.fromkeys(mend for _, mend in grave + slight))
@@ -74,3 +81,25 @@ def slight_findings(measures: Mapping[str, Any], kl_target: float | None) -> Ite
             f"the KL is {measures['kl']:.2f} nats, its target {kl_target:.2f}",
             "Train longer: the controller has not settled. If it stays so, set a target nearer to it.",
         )
+
+
+def text_findings(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what shows that the texts written are of no use, each with its advice."""
+    yield from empty_findings(measures)
+    if measures.get("bleu") is not None and measures["bleu"] < LEAST_BLEU:
+        yield (
+            "no words of the sentences come back in their reconstructions: BLEU is 0.00",
+            "Train longer, or raise the KL target (objective.techniques.target_kl.nats).",
+        )
+
+
+def empty_findings(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield which texts are mostly empty, with advice."""
+    for kind in ("reconstructions", "samples"):
+        share = measures.get(f"empty_{kind}") or 0.0
+        if share >= MOST_EMPTY:
+            yield (
+                f"{share:.0%} of the {kind} are empty texts",
+                "Train longer. If texts stay empty, make sure that the tokenizer's start, end and unknown tokens are "
+                "different ones, and train again.",
+            )

@@ -13,7 +13,7 @@ from textvae.corpus import read_file
 from textvae.doctor import diagnose
 from textvae.measures import NEED_TRAINING_TEXT, QUICK, STANDARD, Measure, MeasureSettings, Subject, chosen, gather
 from textvae.measures.settings import DEFAULTS
-from textvae.measures.texts import given
+from textvae.measures.texts import empty_texts, given
 from textvae.processes import ALONE, Processes
 from textvae.run import Run
 
@@ -117,7 +117,8 @@ def sentences_to_measure(run: Run, bundle: Bundle, file: str | None) -> Iterator
 
 
 def quick_look(run: Run, bundle: Bundle) -> dict[str, Any]:
-    """Return the quick measures on the validation split, with the doctor's verdict."""
+    """Return the quick measures on the validation split, whether texts are empty, and the doctor's verdict."""
     split = run.split("validation")
     most = min(len(split), run.settings.training.validation_sentences)
-    return evaluate(bundle, split.select(range(most)), measures=QUICK, kl_target=run.kl_target)
+    table = {**QUICK, "empty_texts": empty_texts}
+    return evaluate(bundle, split.select(range(most)), measures=table, kl_target=run.kl_target)

@@ -18,6 +18,7 @@ from textvae.measures.likelihood import likelihood
 from textvae.measures.samples import diversity, forward_reverse, mauve, novelty, self_bleu
 from textvae.measures.settings import MeasureSettings
 from textvae.measures.shuffled_latent import shuffled_latent
+from textvae.measures.texts import empty_texts
 from textvae.measures.token_accuracy import token_accuracy
 from textvae.parts import choose
 
@@ -35,6 +36,7 @@ STANDARD: dict[str, Measure] = {
     "likelihood": likelihood,
     "token_accuracy": token_accuracy,
     "bleu": bleu,
+    "empty_texts": empty_texts,
 }
 SAMPLES: dict[str, Measure] = {
     "diversity": diversity,

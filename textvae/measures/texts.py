@@ -17,6 +17,8 @@ from textvae.uses.interpolate import linear
 if TYPE_CHECKING:
     from textvae.measures.evidence import Subject
 
+SOME = 64  # texts that show whether anything is written at all
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -83,6 +85,21 @@ class Texts:
     def ngrams(self) -> NGrams:
         """The n-gram model of the training text."""
         return NGrams(self.learned)
+
+
+def empty_texts(subject: "Subject") -> dict[str, float]:
+    """Return `empty_reconstructions` and `empty_samples`, the shares of texts without a word among a few dozen."""
+    labels = None if subject.label_ids is None else subject.label_ids[:SOME]
+    reconstructions = write(subject.bundle, subject.evidence.mean[:SOME], Decoding(), samples=False, label_ids=labels)
+    return {
+        "empty_reconstructions": empty_share(reconstructions),
+        "empty_samples": empty_share(generate(subject.bundle, SOME, Decoding(seed=subject.seed))),
+    }
+
+
+def empty_share(texts: Sequence[str]) -> float:
+    """Return the share of texts without a word."""
+    return sum(not text.strip() for text in texts) / len(texts)
 
 
 def nearer(ends: torch.Tensor, steps: int) -> torch.Tensor:
