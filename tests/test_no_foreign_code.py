@@ -172,6 +172,13 @@ def test_a_folder_without_weights_but_a_pickle_is_still_refused(run, marker):
     assert not marker.exists()
 
 
+def test_an_adapter_next_to_the_weights_is_refused(run):
+    """Its file may name another model, and with peft installed it would change this one."""
+    (run / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "someone/else"}))
+    with pytest.raises(CheckpointError, match=r"adapter_config.json: belongs to an adapter.*Remove it"):
+        TextVAE.from_pretrained(run)
+
+
 def test_entries_that_ask_for_nothing_are_let_through():
     """Empty ones, and implementations that torch brings along."""
     refuse_code({"auto_map": {}, "quantization_config": None, "attn_implementation": None}, "here")

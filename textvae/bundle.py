@@ -21,6 +21,7 @@ from textvae.priors import Prior
 from textvae.tokenization import read_tokenizer
 
 WEIGHTS = "model.safetensors"
+ADAPTER = "adapter_config.json"
 CONFIGS = ("config.json", "generation_config.json", "tokenizer_config.json")
 
 
@@ -173,6 +174,8 @@ def check_folder(path: Path) -> None:
         raise CheckpointError(f"{path}: holds a {config.get('model_type')!r} model, not a text VAE.")
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
         raise CheckpointError(f"{path}: has no tokenizer.json. Copy the run again, whole.")
+    if (path / ADAPTER).is_file():  # where peft is installed, transformers would change the model by it
+        raise CheckpointError(f"{path / ADAPTER}: belongs to an adapter, and textvae reads none. Remove it there.")
     refuse_code_of_folder(path, CONFIGS, CheckpointError)
 
 

@@ -142,7 +142,8 @@ def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
     try:
         tokenizer = read_tokenizer(folder)
     except Exception as error:  # the library, its parts and the packages they need have errors without a common root
-        raise ConfigError(f"tokenizer.path = {str(folder)!r} holds no tokenizer: {error}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"tokenizer.path = {str(folder)!r} holds no tokenizer: {reason}") from error
     give_marks(tokenizer)
     return tokenizer
 
