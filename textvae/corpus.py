@@ -1,8 +1,9 @@
 """The corpus of a run: cleaned, split, tokenised, and kept as memory-mapped Arrow files.
 
 Sentences flow from their source to disk in blocks of a few thousand; no list of
-all of them ever stands in memory. Held-out sentences are drawn by seed where
-the source names no split of its own.
+all of them ever stands in memory. Held-out sentences are drawn by fingerprint
+and seed where the source names no split of its own, so that all copies of a
+sentence are on one side.
 """
 
 import json
@@ -39,7 +40,9 @@ class DataSettings(CleaningSettings, StreamSettings):
     label: str | None = Field(None, description="the column of labels that the model is conditioned on")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given")
     held_out_most: int = Field(5_000, ge=1, description="but at most this many sentences each")
-    split_seed: int = Field(1, ge=0, description="that draws them: runs of other training seeds are measured alike")
+    split_seed: int = Field(
+        1, ge=0, lt=2**63, description="that draws them: runs of other training seeds are measured alike"
+    )
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
     processes: int | None = Field(None, ge=1, description="that tokenise; by default the cores, if there is much")
     cache: str = Field("auto", description="where prepared corpora are kept: auto, off, or a folder")
@@ -152,19 +155,57 @@ def check_richness(train: Dataset, name: str) -> None:
 
 
 def hold_out(settings: DataSettings, seed: int, folder: Path, missing: list[str]) -> None:
-    """Draw the missing splits from the training sentences, by seed."""
+    """Draw the missing splits from the training sentences, by fingerprint and seed.
+
+    The sentences of the lowest fingerprints are drawn, with all their copies: a
+    sentence that is in the corpus twice is not both trained on and measured.
+
+    Raises:
+        DataError: there are too few different sentences to draw from.
+    """
     if not missing:
         return
     file = folder / "train.text.arrow"
     train = Dataset.from_file(str(file))
-    size = min(max(1, round(settings.held_out * len(train))), settings.held_out_most, (len(train) - 1) // 2)
-    drawn = np.random.default_rng(seed).choice(len(train), size * len(missing), replace=False)
-    schema = text_schema(settings.kept_columns)
-    for split, places in zip(missing, np.split(drawn, len(missing)), strict=True):
-        write_arrow(iter(train.select(np.sort(places))), folder / f"{split}.text.arrow", schema)
+    marks = _marks(train, seed)
+    named = [Dataset.from_file(str(folder / f"{split}.text.arrow")) for split in HELD_OUT if split not in missing]
+    # Sentences of a split that the corpus names are not drawn into the other one.
+    ranked = (
+        np.setdiff1d(marks, np.concatenate([_marks(split, seed) for split in named])) if named else np.unique(marks)
+    )
+    size = held_out_size(settings, len(ranked), len(train))
+    schema, drawn = text_schema(settings.kept_columns), ranked[: size * len(missing)]
+    for split, part in zip(missing, np.split(drawn, len(missing)), strict=True):
+        places = np.flatnonzero(np.isin(marks, part))
+        write_arrow(iter(train.select(places)), folder / f"{split}.text.arrow", schema)
     rest = folder / "rest.arrow"
-    write_arrow(rows_outside(train, np.sort(drawn)), rest, schema)
+    write_arrow(rows_outside(train, np.flatnonzero(np.isin(marks, drawn))), rest, schema)
     rest.replace(file)
+
+
+def held_out_size(settings: DataSettings, different: int, count: int) -> int:
+    """Return how many different sentences are drawn for each missing split.
+
+    Args:
+        different: the different sentences there are to draw from.
+        count: all training sentences, copies included.
+
+    Raises:
+        DataError: there are too few different ones.
+    """
+    if different < FEWEST:
+        raise DataError(
+            f"{settings.corpus or 'the corpus'}: only {different} different sentence{'s' * (different != 1)} among "
+            f"{count:,} to draw held-out ones from; at least {FEWEST} are needed, since all copies of a sentence stay "
+            "in one split. Give more sentences, or name the files of the splits: train.txt, valid.txt, test.txt."
+        )
+    return min(max(1, round(settings.held_out * different)), settings.held_out_most, (different - 1) // 2)
+
+
+def _marks(split: Dataset, seed: int) -> NDArray[np.uint64]:
+    """Return the fingerprint of each sentence of a cleaned split, (n,)."""
+    texts = (text for block in split.iter(BLOCK) for text in block["text"])
+    return np.fromiter((fingerprint(text, seed) for text in texts), np.uint64, len(split))
 
 
 def rows_outside(dataset: Dataset, places: NDArray[Any]) -> Iterator[Row]:

@@ -96,6 +96,7 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
         return start.tokenizer if start else build_tokenizer(settings.tokenizer, sentences)
 
     tokenizer, counts = prepare_corpus(run, settings, given, tokenizer_for, start)
+    tell_overlap(counts["tokenized"]["train"], settings.data)
     if start is None and settings.tokenizer.kind != "folder":
         tokenizer.backend_tokenizer.normalizer = normalizer(settings.data)
     labels = labels_of_run(run, settings.data, start)
@@ -180,6 +181,19 @@ def refuse_labels(data: DataSettings) -> None:
             "data.label: all labels must be known before training, and a stream is read as it goes; "
             "say data.streaming=false."
         )
+
+
+def tell_overlap(train: Mapping[str, int], data: DataSettings) -> None:
+    """Say so where training sentences are also in the corpus' own validation or test split."""
+    shared = train.get("also_held_out", 0)
+    if not shared:
+        return
+    what = f"note: {shared:,} training sentence{'s are' if shared > 1 else ' is'} also in the validation or test split"
+    if data.drop_duplicates:
+        tqdm.write(f"{what}, and left out of training.", file=sys.stderr)
+    else:
+        mend = "measures on these splits come out too good. data.drop_duplicates=true leaves such sentences out"
+        tqdm.write(f"{what}: {mend}.", file=sys.stderr)
 
 
 def advise_streaming(data: DataSettings) -> None:
