@@ -22,6 +22,7 @@ from textvae.arrow import BLOCK, write_arrow
 from textvae.cleaning import Cleaner, CleaningSettings
 from textvae.errors import ConfigError, DataError
 from textvae.fingerprint import fingerprint
+from textvae.given import Places, tell
 from textvae.sources import Row, Rows, find_splits
 from textvae.streaming.settings import StreamSettings
 from textvae.tokenized import Blocks, tokenize
@@ -94,8 +95,12 @@ def gather(settings: DataSettings, seed: int, folder: Path, given: Mapping[str, 
     return counts
 
 
-def clean_split(settings: DataSettings, rows: Rows, file: Path) -> dict[str, int]:
-    """Write the clean sentences of one split; return the fates of its lines."""
+def clean_split(settings: DataSettings, rows: Rows, file: Path, left_out: Places | None = None) -> dict[str, int]:
+    """Write the clean sentences of one split; return the fates of its lines.
+
+    Args:
+        left_out: gets the rows that are left out.
+    """
     cleaner = Cleaner(settings)
 
     def clean() -> Iterator[Row]:
@@ -103,6 +108,8 @@ def clean_split(settings: DataSettings, rows: Rows, file: Path) -> dict[str, int
             sentence = cleaner(text_of(row, settings.text_column, number))
             if sentence is not None:
                 yield {"text": sentence, **labels_of(row, settings, number)}
+            elif left_out is not None:
+                left_out.add(number)
 
     write_arrow(clean(), file, text_schema(settings.kept_columns))
     return dict(cleaner.counts)
@@ -282,8 +289,15 @@ def read_file(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: 
     """
     splits = find_splits(file, settings.text_column)
     rows = splits.get("test", splits["train"])
-    clean_split(settings.model_copy(update={"label_columns": []}), rows, folder / "given.text.arrow")
+    left_out = Places()
+    fates = clean_split(settings.model_copy(update={"label_columns": []}), rows, folder / "given.text.arrow", left_out)
     counts = tokenize_split(settings, tokenizer, folder, "given")
     if not counts.get("sentences"):
         raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
+    reasons = [f"{fates[why]:,} {why}" for why in ("blank", "too short", "too long", "duplicate") if fates.get(why)]
+    if left_out.count:
+        tell(f"{file}: {left_out.count:,} of {fates['read']:,} rows left out ({', '.join(reasons)}): {left_out}.")
+    for cut, limit in ((fates, f"{settings.max_characters:,} characters"), (counts, f"{settings.max_tokens:,} tokens")):
+        if many := cut.get("truncated", 0):
+            tell(f"{file}: {many:,} text{'s are' if many > 1 else ' is'} cut to {limit}, as in training.")
     return open_split(folder, "given")
