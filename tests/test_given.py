@@ -1,6 +1,5 @@
 """Rows in and rows out: every verb lines up with its file, and says what was blank or too long, and where."""
 
-import csv
 import io
 import json
 import shutil
@@ -9,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.tiny import SENTENCES as KNOWN
 from tests.tiny_run import LABELLED, SENTENCES
 from textvae import TextVAE
 from textvae.cli import main
@@ -18,6 +18,13 @@ from textvae.run import Run
 
 LONG = "a man rides a wave. " * 100
 LINES = [SENTENCES[0], "", SENTENCES[50], "  \t", LONG.strip()]
+LABELS = ["out", "home", "out", "home", "home", "out"]
+TWO_CLASSES = [
+    ("", "out"),
+    *zip(KNOWN[:3], LABELS[:3], strict=True),
+    ("", ""),
+    *zip(KNOWN[3:], LABELS[3:], strict=True),
+]
 BLANK = "2 of 5 rows are blank (rows 2, 4)"
 
 
@@ -174,16 +181,18 @@ def test_a_verb_that_leaves_blank_rows_out_says_so_once(fitted_run, with_blanks,
     assert "rows 2, 4" in told
 
 
-def test_augment_names_the_rows_its_texts_come_from(tiny_run, with_blanks, capsys):
-    """As they are in the file, blank rows counted: the label there is that of the new text."""
-    assert ask("augment", tiny_run, with_blanks, "-n", "2", "--temperature", "2", "--json") == 0
+def test_augment_names_the_rows_its_texts_come_from(lstm, tmp_path, capsys):
+    """As they are in the file, blank rows counted: they have the label of the new text."""
+    lstm.save_pretrained(tmp_path)
+    table = tmp_path / "table.csv"
+    table.write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in TWO_CLASSES))
+    words = ["augment", tmp_path, table, "-n", "3", "--text-column", "text", "--temperature", "2", "--spread", "3"]
+    assert ask(*words, "--json") == 0
     records = [json.loads(line) for line in notes(capsys)[0].splitlines()]
-    with open(with_blanks, encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(records) > 5
+    assert records
     for record in records:
-        assert {rows[row - 1]["label"] for row in record["rows"]} == {record["label"]}
-        assert all(rows[row - 1]["text"].strip() for row in record["rows"])
+        sources = [TWO_CLASSES[row - 1] for row in record["rows"]]
+        assert all(text and label == record["label"] for text, label in sources)
 
 
 def test_a_missing_label_is_named_by_its_row(fitted_run, tmp_path, capsys):
@@ -214,18 +223,23 @@ def test_python_gives_a_blank_text_nan(lstm, capsys, method):
     assert notes(capsys)[1] == ["note: texts: 1 of 3 rows is blank (row 2): NaN in the result."]
 
 
-def test_python_fits_without_blank_texts(tiny_run, tmp_path, capsys):
-    """They change no direction, and the places of sources are those of the texts as given."""
+def test_python_fits_without_blank_texts(tiny_run, capsys):
+    """They change no direction, and a note tells of them."""
     vae = TextVAE.from_pretrained(tiny_run, "cpu")
     texts, labels = map(list, zip(*LABELLED, strict=True))
     plain = vae.fit_attribute(texts, labels)
-    assert capsys.readouterr().err == ""
     with_blank = vae.fit_attribute(["", *texts], ["two", *labels])
     assert plain.direction.tolist() == with_blank.direction.tolist()
-    found = vae.augment(["", *texts], ["two", *labels], 1, temperature=2.0)
+    assert notes(capsys)[1] == ["note: texts: 1 of 101 rows is blank (row 1): left out."]
+
+
+def test_sources_in_python_are_places_among_all_texts_given(lstm):
+    """From 0, blank ones counted."""
+    found = lstm.augment(*zip(*TWO_CLASSES, strict=True), 3, temperature=2.0, spread=3.0)
     assert found
-    assert all(labels[source - 1] == record["label"] for record in found for source in record["sources"])
-    assert len(notes(capsys)[1]) == 2
+    for record in found:
+        assert all(TWO_CLASSES[place][0] for place in record["sources"])
+        assert {TWO_CLASSES[place][1] for place in record["sources"]} == {record["label"]}
 
 
 def test_a_folder_with_other_splits_says_which_is_read(tiny_run, tmp_path, capsys):
