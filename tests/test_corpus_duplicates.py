@@ -139,6 +139,19 @@ def test_a_stream_of_too_few_different_sentences_is_refused_alike(tmp_path):
         prepare_stream(settings, 1, tmp_path / "out", lambda sentences: build_tokenizer(wanted, sentences))
 
 
+def test_what_training_leaves_out_or_cuts_is_told(tmp_path, capsys):
+    """With the reasons, and the setting that cuts; without losses nothing is told."""
+    train_tiny(tmp_path / "plain", training={"steps": 1, "warmup_steps": 0})
+    assert "note: " not in capsys.readouterr().err
+    corpus = ["", *CORPUS, "a", "word " * 200]
+    train_tiny(tmp_path / "run", corpus, data={"min_words": 2}, training={"steps": 1, "warmup_steps": 0})
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert told == [
+        "note: the corpus: 2 of 103 rows left out (1 blank, 1 too short).",
+        "note: the corpus: 1 of 101 sentences is cut at data.max_tokens = 128.",
+    ]
+
+
 @pytest.mark.parametrize(("drops", "words"), [(False, "come out too good"), (True, "and left out of training")])
 def test_overlapping_splits_are_told_on_standard_error(tmp_path, capsys, drops, words):
     """One line, with the number of training sentences."""

@@ -115,6 +115,12 @@ def clean_split(settings: DataSettings, rows: Rows, file: Path, left_out: Places
     return dict(cleaner.counts)
 
 
+def reasons_left_out(fates: Mapping[str, int]) -> str:
+    """Return how many rows cleaning has left out for each reason, as a note says it; blank where there are none."""
+    reasons = ("blank", "too short", "too long", "duplicate")
+    return ", ".join(f"{fates[reason]:,} {reason}" for reason in reasons if fates.get(reason))
+
+
 def text_of(row: Row, column: str, number: int) -> str:
     """Return a row's text; a missing value counts as blank."""
     if column not in row:
@@ -294,9 +300,8 @@ def read_file(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: 
     counts = tokenize_split(settings, tokenizer, folder, "given")
     if not counts.get("sentences"):
         raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
-    reasons = [f"{fates[why]:,} {why}" for why in ("blank", "too short", "too long", "duplicate") if fates.get(why)]
     if left_out.count:
-        tell(f"{file}: {left_out.count:,} of {fates['read']:,} rows left out ({', '.join(reasons)}): {left_out}.")
+        tell(f"{file}: {left_out.count:,} of {fates['read']:,} rows left out ({reasons_left_out(fates)}): {left_out}.")
     for cut, limit in ((fates, f"{settings.max_characters:,} characters"), (counts, f"{settings.max_tokens:,} tokens")):
         if many := cut.get("truncated", 0):
             tell(f"{file}: {many:,} text{'s are' if many > 1 else ' is'} cut to {limit}, as in training.")
