@@ -111,15 +111,15 @@ def test_generate_is_seeded_and_its_json_is_a_line_a_text(tiny_run, capsys):
 
 
 def test_reconstruct_reads_standard_input_a_file_or_the_test_split(tiny_run, tmp_path, capsys, monkeypatch):
-    """Order is kept, blank lines are left out."""
+    """Order is kept, and a blank line has its own record."""
     file = tmp_path / "given.txt"
     file.write_text(f"{SENTENCES[0]}\n\n{SENTENCES[50]}\n")
     assert run("reconstruct", str(tiny_run), str(file), "--json") == 0
-    assert [record["original"] for record in lines_of(capsys)] == [SENTENCES[0], SENTENCES[50]]
+    assert [record["original"] for record in lines_of(capsys)] == [SENTENCES[0], None, SENTENCES[50]]
     with file.open() as stream:
         monkeypatch.setattr("sys.stdin", stream)
         assert run("reconstruct", str(tiny_run), "-", "--json") == 0
-    assert len(lines_of(capsys)) == 2
+    assert len(lines_of(capsys)) == 3
     assert run("reconstruct", str(tiny_run), "--json") == 0
     assert len(lines_of(capsys)) == 5
 
@@ -150,7 +150,7 @@ def test_encode_and_decode_meet_in_a_file(tiny_run, tmp_path, capsys, suffix):
 def test_score_prints_a_line_a_sentence(tiny_run, tmp_path, capsys):
     """With --json an object of all its numbers, which sum up; without, the cost and the text."""
     file = tmp_path / "given.txt"
-    file.write_text("a man sees a wave.\n\nthe dog rides a bike.\n")
+    file.write_text("a man sees a wave.\nthe dog rides a bike.\n")
     assert run("score", str(tiny_run), str(file), "--samples", "3", "--json") == 0
     records = lines_of(capsys)
     assert [record["text"] for record in records] == ["a man sees a wave.", "the dog rides a bike."]

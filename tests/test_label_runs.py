@@ -53,7 +53,7 @@ def test_the_commands_take_labels(labelled_run, files, capsys):
         assert main(verb) == 0
     capsys.readouterr()
     assert main(["score", str(labelled_run), plain]) == 2
-    assert "a row without 'label': give a table with that column, or one --label for all" in capsys.readouterr().err
+    assert "row 1 has no 'label': give a table with that column, or one --label for all" in capsys.readouterr().err
     assert main(["generate", str(labelled_run), "--label", "tow"]) == 2
     assert "label = 'tow' is unknown: did you mean 'two'? Choose from one, two." in capsys.readouterr().err
     assert main(["generate", str(labelled_run), "--label", "two", "--output", "shards"]) == 2

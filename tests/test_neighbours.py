@@ -29,8 +29,16 @@ def test_neighbours_are_those_of_highest_cosine(indexed):
     order = np.argsort(-means @ means.T, axis=1)[:, :3]
     found = indexed.neighbours(SENTENCES, k=3)
     assert [[near["text"] for near in row] for row in found] == [[SENTENCES[at] for at in row] for row in order]
-    for text, row in zip(SENTENCES, found, strict=True):
-        assert row[0] == {"text": text, "similarity": pytest.approx(1, abs=1e-5)}
+    for number, (text, row) in enumerate(zip(SENTENCES, found, strict=True), start=1):
+        assert row[0] == {"row": number, "text": text, "similarity": pytest.approx(1, abs=1e-5)}
+
+
+def test_a_blank_text_is_not_indexed_and_moves_no_row(vae, tmp_path):
+    """Each text keeps its place among those given, counted from 1."""
+    vae.save_pretrained(tmp_path)
+    loaded = TextVAE.from_pretrained(tmp_path, device="cpu")
+    assert loaded.index(["", SENTENCES[0], "  ", SENTENCES[1]]) == 2
+    assert sorted(near["row"] for near in loaded.neighbours(SENTENCES[0], k=2)[0]) == [2, 4]
 
 
 def test_an_index_is_of_one_model(indexed, tmp_path):

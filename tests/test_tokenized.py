@@ -9,7 +9,9 @@ from tests.corpora import SENTENCES, TRICKY, prepared, write
 def test_any_number_of_processes_makes_the_same_corpus(tmp_path, monkeypatch, kind):
     """Block after block in order, duplicates of held-out sentences found in each, cuts counted."""
     monkeypatch.setattr("textvae.tokenized.BLOCK", 7)
-    corpus = write(tmp_path / "a.txt", "\n".join([*SENTENCES, *TRICKY] * 4))
+    write(tmp_path / "in" / "train.txt", "\n".join([*SENTENCES, *TRICKY] * 4))
+    write(tmp_path / "in" / "test.txt", "\n".join(SENTENCES[:3]))
+    corpus = str(tmp_path / "in")
     settings = {"max_tokens": 6, "drop_duplicates": False}
     alone = prepared(tmp_path / "alone", corpus, kind, processes=1, **settings)
     together = prepared(tmp_path / "together", corpus, kind, processes=2, **settings)

@@ -27,6 +27,18 @@ def test_blocks_become_one_file(tmp_path, suffix, sizes):
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
+def test_a_blank_row_has_its_place_and_no_vector(tmp_path, suffix):
+    """NaN or null in the file, NaN as it is read again; rows are counted on from block to block."""
+    file, vectors = tmp_path / f"z.{suffix}", np.arange(8, dtype="f4").reshape(4, 2)
+    vectors[1] = np.nan
+    write_vectors(file, iter([(["a", "", "b"], vectors[:3]), (["c"], vectors[3:])]), 2)
+    if suffix == "parquet":
+        assert pq.read_table(file).to_pylist()[1] == {"row": 2, "text": None, "z": None}
+        assert pq.read_table(file)["row"].to_pylist() == [1, 2, 3, 4]
+    np.testing.assert_array_equal(read_vectors(str(file)), vectors)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet"])
 def test_a_write_that_breaks_off_names_the_file_and_leaves_none(tmp_path, suffix):
     """Not even half of one."""
 

@@ -31,7 +31,7 @@ tags: [text-vae, variational-autoencoder]
 
 # A text VAE
 
-Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {amount} of {words:.1f} words.
+Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {amount} of {words:.1f} words.{overlap}
 A sentence is mapped to {latent} numbers, and numbers are written out as a sentence.
 
 ```python
@@ -80,6 +80,7 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
         corpus=settings.data.corpus or "sentences given from Python",
         amount="a stream of sentences" if run.is_streamed else f"{counts['sentences']:,} sentences",
         words=counts["words"] / counts["sentences"],
+        overlap=overlap_of(run),
         latent=vae.latent_dim,
         folder=run.folder,
         count=measures["sentences"],
@@ -95,6 +96,14 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
     beside = (folder or run.folder) / ".README.md"
     beside.write_text(text, encoding="utf-8")
     beside.replace((folder or run.folder) / "README.md")
+
+
+def overlap_of(run: Run) -> str:
+    """Return a sentence on training sentences that are also held out, where there are some."""
+    shared = run.counts["tokenized"]["train"].get("also_held_out", 0)
+    if not shared or run.settings.data.drop_duplicates or run.is_streamed:
+        return ""
+    return f"\n{shared:,} of them {'are' if shared > 1 else 'is'} also in the validation or test split."
 
 
 def shown(value: Any) -> str:

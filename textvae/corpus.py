@@ -1,8 +1,9 @@
 """The corpus of a run: cleaned, split, tokenised, and kept as memory-mapped Arrow files.
 
 Sentences flow from their source to disk in blocks of a few thousand; no list of
-all of them ever stands in memory. Held-out sentences are drawn by seed where
-the source names no split of its own.
+all of them ever stands in memory. Held-out sentences are drawn by fingerprint
+and seed where the source names no split of its own, so that all copies of a
+sentence are on one side.
 """
 
 import json
@@ -21,6 +22,7 @@ from textvae.arrow import BLOCK, write_arrow
 from textvae.cleaning import Cleaner, CleaningSettings
 from textvae.errors import ConfigError, DataError
 from textvae.fingerprint import fingerprint
+from textvae.given import Places, tell
 from textvae.sources import Row, Rows, find_splits
 from textvae.streaming.settings import StreamSettings
 from textvae.tokenized import Blocks, tokenize
@@ -39,7 +41,9 @@ class DataSettings(CleaningSettings, StreamSettings):
     label: str | None = Field(None, description="the column of labels that the model is conditioned on")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given")
     held_out_most: int = Field(5_000, ge=1, description="but at most this many sentences each")
-    split_seed: int = Field(1, ge=0, description="that draws them: runs of other training seeds are measured alike")
+    split_seed: int = Field(
+        1, ge=0, lt=2**63, description="that draws them: runs of other training seeds are measured alike"
+    )
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
     processes: int | None = Field(None, ge=1, description="that tokenise; by default the cores, if there is much")
     cache: str = Field("auto", description="where prepared corpora are kept: auto, off, or a folder")
@@ -91,8 +95,12 @@ def gather(settings: DataSettings, seed: int, folder: Path, given: Mapping[str, 
     return counts
 
 
-def clean_split(settings: DataSettings, rows: Rows, file: Path) -> dict[str, int]:
-    """Write the clean sentences of one split; return the fates of its lines."""
+def clean_split(settings: DataSettings, rows: Rows, file: Path, left_out: Places | None = None) -> dict[str, int]:
+    """Write the clean sentences of one split; return the fates of its lines.
+
+    Args:
+        left_out: gets the rows that are left out.
+    """
     cleaner = Cleaner(settings)
 
     def clean() -> Iterator[Row]:
@@ -100,9 +108,17 @@ def clean_split(settings: DataSettings, rows: Rows, file: Path) -> dict[str, int
             sentence = cleaner(text_of(row, settings.text_column, number))
             if sentence is not None:
                 yield {"text": sentence, **labels_of(row, settings, number)}
+            elif left_out is not None:
+                left_out.add(number)
 
     write_arrow(clean(), file, text_schema(settings.kept_columns))
     return dict(cleaner.counts)
+
+
+def reasons_left_out(fates: Mapping[str, int]) -> str:
+    """Return how many rows cleaning has left out for each reason, as a note says it; blank where there are none."""
+    reasons = ("blank", "too short", "too long", "duplicate")
+    return ", ".join(f"{fates[reason]:,} {reason}" for reason in reasons if fates.get(reason))
 
 
 def text_of(row: Row, column: str, number: int) -> str:
@@ -152,19 +168,57 @@ def check_richness(train: Dataset, name: str) -> None:
 
 
 def hold_out(settings: DataSettings, seed: int, folder: Path, missing: list[str]) -> None:
-    """Draw the missing splits from the training sentences, by seed."""
+    """Draw the missing splits from the training sentences, by fingerprint and seed.
+
+    The sentences of the lowest fingerprints are drawn, with all their copies: a
+    sentence that is in the corpus twice is not both trained on and measured.
+
+    Raises:
+        DataError: there are too few different sentences to draw from.
+    """
     if not missing:
         return
     file = folder / "train.text.arrow"
     train = Dataset.from_file(str(file))
-    size = min(max(1, round(settings.held_out * len(train))), settings.held_out_most, (len(train) - 1) // 2)
-    drawn = np.random.default_rng(seed).choice(len(train), size * len(missing), replace=False)
-    schema = text_schema(settings.kept_columns)
-    for split, places in zip(missing, np.split(drawn, len(missing)), strict=True):
-        write_arrow(iter(train.select(np.sort(places))), folder / f"{split}.text.arrow", schema)
+    marks = _marks(train, seed)
+    named = [Dataset.from_file(str(folder / f"{split}.text.arrow")) for split in HELD_OUT if split not in missing]
+    # Sentences of a split that the corpus names are not drawn into the other one.
+    ranked = (
+        np.setdiff1d(marks, np.concatenate([_marks(split, seed) for split in named])) if named else np.unique(marks)
+    )
+    size = held_out_size(settings, len(ranked), len(train))
+    schema, drawn = text_schema(settings.kept_columns), ranked[: size * len(missing)]
+    for split, part in zip(missing, np.split(drawn, len(missing)), strict=True):
+        places = np.flatnonzero(np.isin(marks, part))
+        write_arrow(iter(train.select(places)), folder / f"{split}.text.arrow", schema)
     rest = folder / "rest.arrow"
-    write_arrow(rows_outside(train, np.sort(drawn)), rest, schema)
+    write_arrow(rows_outside(train, np.flatnonzero(np.isin(marks, drawn))), rest, schema)
     rest.replace(file)
+
+
+def held_out_size(settings: DataSettings, different: int, count: int) -> int:
+    """Return how many different sentences are drawn for each missing split.
+
+    Args:
+        different: the different sentences there are to draw from.
+        count: all training sentences, copies included.
+
+    Raises:
+        DataError: there are too few different ones.
+    """
+    if different < FEWEST:
+        raise DataError(
+            f"{settings.corpus or 'the corpus'}: only {different} different sentence{'s' * (different != 1)} among "
+            f"{count:,} to draw held-out ones from; at least {FEWEST} are needed, since all copies of a sentence stay "
+            "in one split. Give more sentences, or name the files of the splits: train.txt, valid.txt, test.txt."
+        )
+    return min(max(1, round(settings.held_out * different)), settings.held_out_most, (different - 1) // 2)
+
+
+def _marks(split: Dataset, seed: int) -> NDArray[np.uint64]:
+    """Return the fingerprint of each sentence of a cleaned split, (n,)."""
+    texts = (text for block in split.iter(BLOCK) for text in block["text"])
+    return np.fromiter((fingerprint(text, seed) for text in texts), np.uint64, len(split))
 
 
 def rows_outside(dataset: Dataset, places: NDArray[Any]) -> Iterator[Row]:
@@ -241,8 +295,14 @@ def read_file(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: 
     """
     splits = find_splits(file, settings.text_column)
     rows = splits.get("test", splits["train"])
-    clean_split(settings.model_copy(update={"label_columns": []}), rows, folder / "given.text.arrow")
+    left_out = Places()
+    fates = clean_split(settings.model_copy(update={"label_columns": []}), rows, folder / "given.text.arrow", left_out)
     counts = tokenize_split(settings, tokenizer, folder, "given")
     if not counts.get("sentences"):
         raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
+    if left_out.count:
+        tell(f"{file}: {left_out.count:,} of {fates['read']:,} rows left out ({reasons_left_out(fates)}): {left_out}.")
+    for cut, limit in ((fates, f"{settings.max_characters:,} characters"), (counts, f"{settings.max_tokens:,} tokens")):
+        if many := cut.get("truncated", 0):
+            tell(f"{file}: {many:,} text{'s are' if many > 1 else ' is'} cut to {limit}, as in training.")
     return open_split(folder, "given")

@@ -1,55 +1,233 @@
-"""The sentences a verb is given: a file's, or those of standard input."""
+"""The rows a verb is given: those of a file, or of standard input, each with its number.
+
+One reader serves every verb. It yields blank rows too, so that results can be
+lined up with the rows, and says on standard error how many were blank and how
+many texts were too long for the model, with their places.
+"""
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from tqdm import tqdm
 
 from textvae.errors import DataError
 from textvae.sources import Row, find_splits
 
 if TYPE_CHECKING:
-    from textvae.run import Run  # and with it `datasets`, which takes longer to import than a sentence to write
+    from textvae.bundle import Bundle  # and with it torch, which takes longer to import than a sentence to write
+    from textvae.run import Run
+
+BLOCK = 1024  # rows that are answered together
+SHOWN = 10  # places that a message lists
+LEFT_OUT = "left out"
+T = TypeVar("T")
 
 
-def read_texts(file: str, run: "Run", text_column: str | None = None) -> Iterator[str]:
-    """Yield the sentences of a file, or of standard input, blank lines left out.
+class Places:
+    """Counts rows, and remembers the first of them.
 
-    Raises:
-        DataError: there is none.
+    Attributes:
+        count: how many there are.
+        first: the first ones: a number counted from 1, or a file and a number.
     """
-    return (text for text, _ in read_rows(file, run, text_column))
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[int | str] = []
+
+    def add(self, place: int | str) -> None:
+        """Count a row."""
+        self.count += 1
+        if len(self.first) < SHOWN:
+            self.first.append(place)
+
+    def __str__(self) -> str:
+        """Return the places as a message lists them."""
+        rest = f" and {self.count - SHOWN:,} more" if self.count > SHOWN else ""
+        return f"row{'s' * (self.count > 1)} {', '.join(map(str, self.first))}{rest}"
 
 
-def read_rows(
-    file: str, run: "Run", text_column: str | None = None, label_column: str | None = None
-) -> Iterator[tuple[str, Any]]:
-    """Yield the sentences of a file, or of standard input, blank lines left out, each with its label.
+class InputRow(NamedTuple):
+    """A row of a verb's input.
+
+    Attributes:
+        number: its place in the file, counted from 1; a table's head does not count.
+        text: None where it is blank.
+        label: of a conditional model.
+        values: of the other columns that were asked for, in that order.
+    """
+
+    number: int
+    text: str | None
+    label: str | None = None
+    values: tuple[Any, ...] = ()
+
+
+class InputRows:
+    """The rows of a file, or of standard input, as a stream; it can be read once.
+
+    Once all are read, it says which were blank and which too long.
 
     Args:
-        label_column: where a table has the labels; without one, they are None.
+        run: whose text column a table is read by, unless `text_column` names another.
+        bundle: the model that will read the texts; without it, too long ones are not counted.
+        label_column: where a table has the labels of a conditional model.
+        columns: other columns to read.
+        fate: what becomes of blank rows, for the message: "left out", "written as NaN" and so on.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        run: "Run",
+        text_column: str | None = None,
+        *,
+        bundle: "Bundle | None" = None,
+        label_column: str | None = None,
+        columns: Sequence[str] = (),
+        fate: str = LEFT_OUT,
+    ) -> None:
+        self.file, self.name = file, "standard input" if file == "-" else file
+        self.text_column = text_column or run.settings.data.text_column
+        self.label_column, self.columns, self.fate = label_column, columns, fate
+        self.bundle = bundle
+        self.count = 0
+        self.blank, self.cut = Places(), Places()
+        self._suspects: list[tuple[int, str]] = []  # texts that may be too long
+
+    def __iter__(self) -> Iterator[InputRow]:
+        """Yield the rows, blank ones too.
+
+        Raises:
+            DataError: there is no sentence, a column is missing, or a sentence has no label.
+        """
+        for row in self._source():
+            self.count += 1
+            found = self._read(row)
+            if found.text is None:
+                self.blank.add(self.count)
+            else:
+                self._suspect(found.text)
+            yield found
+        if self.blank.count == self.count:
+            raise DataError(f"{self.file}: holds no sentence.")
+        self._tell()
+
+    def texts(self) -> Iterator[str]:
+        """Yield the texts alone, blank ones left out."""
+        return (row.text for row in self if row.text is not None)
+
+    def filled(self) -> list[InputRow]:
+        """Return all rows but blank ones."""
+        return [row for row in self if row.text is not None]
+
+    def _source(self) -> Iterator[Row]:
+        """Return the raw rows."""
+        if self.file == "-":
+            return standard_input(self.text_column)
+        splits = find_splits(self.file, self.text_column)
+        if others := sorted(splits.keys() - {"train"}):
+            tell(f"{self.name}: only its train split is read. Name a file to read {' or '.join(others)}.")
+        return splits["train"]()
+
+    def _read(self, row: Row) -> InputRow:
+        """Return a row with what is asked for of it; only a row with a text must have its labels."""
+        from textvae.corpus import text_of
+
+        for name in self.columns:
+            if name not in row:
+                there = ", ".join(row)
+                raise DataError(f"{self.file}: there is no column {name!r} of labels; there are {there}. Name another.")
+        text = text_of(row, self.text_column, self.count).strip()
+        values = tuple(row[name] for name in self.columns)
+        if not text:
+            return InputRow(self.count, None, values=values)
+        for name, value in zip(self.columns, values, strict=True):
+            if value is None or value != value or not str(value).strip():
+                raise DataError(
+                    f"{self.file}: row {self.count} has no label in column {name!r}; give it one, or leave the row out."
+                )
+        label = None if self.label_column is None else label_of(row, self.label_column, self.file, self.count)
+        return InputRow(self.count, text, label, values)
+
+    def _suspect(self, text: str) -> None:
+        """Remember a text that may be too long; count those that are, some at a time."""
+        # Tokenizing every text once more would take time: none has more tokens than bytes and a leading space.
+        if self.bundle is not None and len(text.encode()) >= self.bundle.room:
+            self._suspects.append((self.count, text))
+            if len(self._suspects) == BLOCK:
+                self._count_cut()
+
+    def _count_cut(self) -> None:
+        """Count the suspects that are too long."""
+        from textvae.tokenization import encode_batch
+
+        if self.bundle is None or not self._suspects:
+            return
+        tokens = encode_batch(self.bundle.tokenizer, [text for _, text in self._suspects])
+        for (number, _), ids in zip(self._suspects, tokens, strict=True):
+            if len(ids) > self.bundle.room:
+                self.cut.add(number)
+        self._suspects.clear()
+
+    def _tell(self) -> None:
+        """Say what was blank and what too long, in a line each."""
+        self._count_cut()
+        tell_blank(self.name, self.blank, self.count, self.fate)
+        tell_cut(self.name, self.cut)
+
+
+def find_filled(texts: Sequence[str], fate: str = LEFT_OUT) -> list[int]:
+    """Return the places, from 0, of texts that are not blank; say how many are, and what becomes of these."""
+    blank, filled = Places(), []
+    for place, text in enumerate(texts):
+        if text.strip():
+            filled.append(place)
+        else:
+            blank.add(place + 1)
+    tell_blank("texts", blank, len(texts), fate)
+    return filled
+
+
+def tell_blank(name: str, blank: Places, count: int, fate: str = LEFT_OUT) -> None:
+    """Say how many of a number of rows are blank, and what becomes of them; nothing where none is."""
+    if blank.count:
+        what = "row is" if count == 1 else "rows is" if blank.count == 1 else "rows are"
+        tell(f"{name}: {blank.count:,} of {count:,} {what} blank ({blank}): {fate}.")
+
+
+def tell_cut(name: str, cut: Places) -> None:
+    """Say how many texts are longer than the model reads; nothing where none is."""
+    if cut.count:
+        what = "text is" if cut.count == 1 else "texts are"
+        tell(f"{name}: {cut.count:,} {what} longer than the model reads ({cut}): only the beginning is used.")
+
+
+def tell(message: str) -> None:
+    """Print a note on standard error, without breaking a progress bar."""
+    tqdm.write(f"note: {message}", file=sys.stderr)
+
+
+def standard_input(column: str) -> Iterator[Row]:
+    """Yield the lines of standard input as rows.
 
     Raises:
-        DataError: there is no sentence, or a sentence has no label.
+        DataError: it is closed, or not UTF-8.
     """
-    from textvae.corpus import text_of
-
-    column, is_blank = text_column or run.settings.data.text_column, True
-    try:
-        if file == "-":
-            rows: Iterator[Row] = ({column: line.decode("utf-8")} for line in sys.stdin.buffer)
-        else:
-            rows = find_splits(file, column)["train"]()
-        for number, row in enumerate(rows, start=1):
-            if text := text_of(row, column, number).strip():
-                is_blank = False
-                yield text, None if label_column is None else label_of(row, label_column, file)
-    except UnicodeDecodeError as error:
-        raise DataError(f"standard input is not UTF-8 ({error.reason}); convert it first.") from None
-    if is_blank:
-        raise DataError(f"{file}: holds no sentence.")
+    if sys.stdin is None:
+        raise DataError("standard input is closed; name a file, or pipe sentences in, one per line.")
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield {column: line.decode("utf-8")}
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"standard input, line {number}: is not UTF-8 ({error.reason}); convert it first."
+            ) from None
 
 
-def label_of(row: Row, column: str, file: str) -> str:
+def label_of(row: Row, column: str, file: str, number: int) -> str:
     """Return a row's label as text.
 
     Raises:
@@ -57,7 +235,24 @@ def label_of(row: Row, column: str, file: str) -> str:
     """
     if row.get(column) is None:
         raise DataError(
-            f"{file}: the model was trained with labels, and there is a row without {column!r}: "
+            f"{file}: the model was trained with labels, and row {number} has no {column!r}: "
             "give a table with that column, or one --label for all."
         )
     return str(row[column])
+
+
+def line_up(
+    rows: Iterable[InputRow], answer: Callable[[list[str], list[str]], Sequence[T]]
+) -> Iterator[tuple[InputRow, T | None]]:
+    """Yield each row with its answer, None for a blank one, block by block.
+
+    Args:
+        answer: answers texts, with the label of each (blank where there are none), in order.
+    """
+    flow = iter(rows)
+    while block := list(islice(flow, BLOCK)):
+        texts = [row.text for row in block if row.text is not None]
+        labels = [row.label or "" for row in block if row.text is not None]
+        answers = iter(answer(texts, labels) if texts else [])
+        for row in block:
+            yield row, None if row.text is None else next(answers)

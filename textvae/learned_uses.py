@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from textvae import uses
 from textvae.bundle import Bundle
+from textvae.errors import DataError
 from textvae.fitted import place_of
+from textvae.given import find_filled
 from textvae.parts import checked
 from textvae.uses.encode import as_list
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LearnedUses:
-    """Uses of a trained model that need example texts."""
+    """Uses of a trained model that need example texts. Blank ones are left out, and a note says how many."""
 
     bundle: Bundle
     folder: Path | None
@@ -27,7 +29,7 @@ class LearnedUses:
         from textvae.uses.fit_prior import KIND, fit_prior
         from textvae.uses.reference import training_texts
 
-        chosen = training_texts(self.folder) if texts is None else as_list(texts)
+        chosen = training_texts(self.folder) if texts is None else without_blanks(texts)
         return fit_prior(self.bundle, chosen, kind, place_of(self.folder, KIND, kind), seed, progress)
 
     def fit_attribute(
@@ -37,7 +39,8 @@ class LearnedUses:
         from textvae.uses.attribute import KIND, fit_attribute, save_attribute
 
         folder = None if name is None else place_of(self.folder, KIND, name)
-        found = fit_attribute(self.bundle, as_list(texts), list(labels), towards)
+        _, filled, classes = filled_with_labels(texts, labels)
+        found = fit_attribute(self.bundle, filled, classes, towards)
         if folder is not None:
             save_attribute(folder, self.bundle, found)
         return found
@@ -53,13 +56,16 @@ class LearnedUses:
         return uses.edit(self.bundle, as_list(texts), attribute.direction, strength, uses.decoding(**options))
 
     def index(self, texts: Iterable[str], name: str = "default", progress: bool = False, **options: Any) -> int:
-        """Index texts, as many as there are, for `neighbours`; return how many. `factory`: FAISS's name of an index."""
+        """Index texts, as many as there are, for `neighbours`; return how many. `factory`: FAISS's name of an index.
+
+        Each text keeps its row, counted from 1; blank texts are left out.
+        """
         from textvae.uses import neighbours
 
         return neighbours.index(self.bundle, texts, place_of(self.folder, "index", name), progress=progress, **options)
 
     def neighbours(self, texts: str | Sequence[str], k: int = 5, name: str = "default") -> list[list[dict[str, Any]]]:
-        """Return the `k` nearest indexed sentences of each text, nearest first: `text` and cosine `similarity`."""
+        """Return the `k` nearest indexed sentences of each text, nearest first: `row`, `text`, cosine `similarity`."""
         from textvae.uses.neighbours import Index
 
         return Index(self.bundle, place_of(self.folder, "index", name)).neighbours(as_list(texts), k)
@@ -71,7 +77,7 @@ class LearnedUses:
         from textvae.uses.anomaly import KIND, AnomalySettings, fit_anomaly
 
         settings = checked(AnomalySettings, options, "anomaly")
-        return fit_anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name), settings, progress)
+        return fit_anomaly(self.bundle, without_blanks(texts), place_of(self.folder, KIND, name), settings, progress)
 
     def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
         """Return each text's `score`, higher the stranger, `p_value`: the share of normal ones as strange, `is_cut`."""
@@ -94,4 +100,25 @@ class LearnedUses:
         from textvae.uses.augment import AugmentSettings, augment
 
         settings = checked(AugmentSettings, {"n": n, **options}, "augment")
-        return augment(self.bundle, as_list(texts), list(labels), settings, progress)
+        places, filled, classes = filled_with_labels(texts, labels)
+        records = augment(self.bundle, filled, classes, settings, progress)
+        return [{**record, "sources": [places[source] for source in record["sources"]]} for record in records]
+
+
+def without_blanks(texts: Sequence[str]) -> list[str]:
+    """Return the texts but blank ones."""
+    listed = as_list(texts)
+    return [listed[place] for place in find_filled(listed)]
+
+
+def filled_with_labels(texts: Sequence[str], labels: Sequence[Any]) -> tuple[list[int], list[str], list[Any]]:
+    """Return the places of the texts that are not blank, these texts, and their labels.
+
+    Raises:
+        DataError: there are not as many labels as texts.
+    """
+    listed, classes = as_list(texts), list(labels)
+    if len(listed) != len(classes):
+        raise DataError(f"there are {len(listed)} texts and {len(classes)} labels; expected one label for each text.")
+    places = find_filled(listed)
+    return places, [listed[place] for place in places], [classes[place] for place in places]

@@ -14,13 +14,14 @@ from textvae import uses
 from textvae.bundle import Bundle, load_bundle
 from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.fitted import place_of
+from textvae.given import find_filled
 from textvae.labels import demanded, one_each
 from textvae.learned_uses import LearnedUses
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
 from textvae.sharing import push_to_hub, save_with_records
-from textvae.uses.encode import as_list
+from textvae.uses.encode import as_list, without_blanks
 
 Array = NDArray[np.float32]
 
@@ -84,14 +85,19 @@ class TextVAE(LearnedUses):
         return uses.posterior(self.bundle, as_list(texts), batch_size, progress)
 
     def encode(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Array:
-        """Return the posterior means, (n, latent), in the order given."""
-        return uses.encode(self.bundle, as_list(texts), batch_size, progress)
+        """Return the posterior means, (n, latent), in the order given; NaN for a blank text, and a note says so."""
+        listed = as_list(texts)
+        return note_blanks(uses.encode(self.bundle, listed, batch_size, progress), listed)
 
     def features(self, texts: str | Sequence[str], kind: str = "states", batch_size: int = 256) -> Array:
-        """Return numbers for other models, (n, width). `kind`: states, mean, or gaussian (with log-variance)."""
+        """Return numbers for other models, (n, width); NaN for a blank text, and a note says so.
+
+        `kind`: states, mean, or gaussian (with log-variance).
+        """
         from textvae.uses.features import features
 
-        return features(self.bundle, as_list(texts), kind, batch_size)
+        listed = as_list(texts)
+        return note_blanks(features(self.bundle, listed, kind, batch_size), listed)
 
     def score(
         self,
@@ -241,3 +247,9 @@ class TextVAE(LearnedUses):
     def push_to_hub(self, repository: str, private: bool = False) -> str:
         """Upload what `save_pretrained` saves to the Hugging Face hub; return its address."""
         return push_to_hub(self.bundle, self.folder, repository, private)
+
+
+def note_blanks(vectors: Array, texts: Sequence[str]) -> Array:
+    """Return the vectors of texts, NaN for blank ones; say so where there are some."""
+    find_filled(texts, "NaN in the result")
+    return without_blanks(vectors, texts)

@@ -1,8 +1,12 @@
-"""Files of vectors: `.npy`, or `.parquet` with the text beside each."""
+"""Files of vectors: `.npy`, or `.parquet` with the row and the text next to each.
+
+There is a vector for each row of the file that was encoded. A blank row has NaN
+in `.npy`; in `.parquet` its text and its vector are null.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,22 +69,32 @@ def write_header(stream: IO[bytes], shape: tuple[int, int]) -> None:
 
 
 def write_parquet(file: Path, blocks: Blocks, latent: int) -> int:
-    """Write texts and vectors side by side."""
-    count, schema = 0, pa.schema([("text", pa.string()), ("z", pa.list_(pa.float32(), latent))])
+    """Write texts and vectors side by side, each with its row, counted from 1."""
+    count = 0
+    schema = pa.schema([("row", pa.int64()), ("text", pa.string()), ("z", pa.list_(pa.float32(), latent))])
     with pq.ParquetWriter(file, schema) as writer:
         for texts, vectors in blocks:
-            writer.write_table(pa.table({"text": texts, "z": vector_column(vectors)}, schema=schema))
+            rows = range(count + 1, count + len(texts) + 1)
+            known = [text or None for text in texts]
+            writer.write_table(pa.table({"row": rows, "text": known, "z": vector_column(vectors)}, schema=schema))
             count += len(texts)
     return count
 
 
 def vector_column(vectors: Array) -> pa.FixedSizeListArray:
-    """Return vectors, (n, latent), as an Arrow column."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+    """Return vectors, (n, latent), as an Arrow column; missing ones are null."""
+    values, missing = pa.array(vectors.ravel()), pa.array(is_missing(vectors))
+    return pa.FixedSizeListArray.from_arrays(values, vectors.shape[1], mask=missing)
+
+
+def is_missing(vectors: Array) -> NDArray[np.bool_]:
+    """Return whether each vector stands for a blank row, (n,): whether all of it is NaN."""
+    missing: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(vectors), axis=1)
+    return missing
 
 
 def read_vectors(name: str) -> Array:
-    """Return the vectors of a file, (n, latent).
+    """Return the vectors of a file, (n, latent); those of blank rows are NaN.
 
     Raises:
         DataError: the file is missing, damaged, or holds something else.
@@ -90,9 +104,9 @@ def read_vectors(name: str) -> Array:
         raise DataError(f"{name}: there is no such file.")
     try:
         if file.suffix == ".npy":
-            loaded: Array = np.load(file, allow_pickle=False)
+            loaded: NDArray[Any] = np.load(file, allow_pickle=False)
         else:
-            loaded = np.stack(pq.read_table(file, columns=["z"])["z"].to_numpy())
+            loaded = stacked(pq.read_table(file, columns=["z"])["z"])
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
             loaded = loaded.astype(np.float32)
     except (ValueError, OSError, EOFError, pa.ArrowInvalid, KeyError) as error:
@@ -100,3 +114,16 @@ def read_vectors(name: str) -> Array:
     if loaded.ndim != 2 or not len(loaded):
         raise DataError(f"{name}: holds an array of shape {loaded.shape}; wanted is (n, latent).")
     return loaded
+
+
+def stacked(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return a column of vectors as an array, (n, latent); null ones are NaN.
+
+    Raises:
+        ValueError: there is no vector, or they differ in length.
+    """
+    known = column.drop_null()
+    vectors = np.stack(known.to_numpy())
+    whole = np.full((len(column), *vectors.shape[1:]), np.nan)
+    whole[column.is_valid().to_numpy()] = vectors
+    return whole

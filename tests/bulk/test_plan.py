@@ -1,6 +1,7 @@
 """The plan: what a folder was begun with it must be gone on with."""
 
 import errno
+import json
 import re
 import shutil
 
@@ -32,6 +33,15 @@ def test_other_work_in_the_same_folder_is_refused(tiny_run, corpus, tmp_path):
     refused("settings = {'samples': 2, 'seed': 0}, not {'samples': 3", "score", tiny_run, out, corpus, samples=3)
     refused("shard_rows = 7, not 8", "score", tiny_run, out, corpus, samples=2, shard_rows=8)
     assert rows_in(out) == before
+
+
+def test_shards_of_an_earlier_version_are_refused(tiny_run, corpus, tmp_path):
+    """Their rows were counted from 0: the folder would hold a mixture."""
+    out = tmp_path / "out"
+    work("encode", tiny_run, out, corpus)
+    plan = json.loads((out / "_plan.json").read_text())
+    (out / "_plan.json").write_text(json.dumps({name: value for name, value in plan.items() if name != "format"}))
+    refused("was begun with another version of textvae", "encode", tiny_run, out, corpus)
 
 
 def test_another_model_is_refused(tiny_run, corpus, tmp_path):

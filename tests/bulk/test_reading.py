@@ -43,7 +43,7 @@ def test_units_may_be_read_in_any_order_and_with_gaps(tmp_path):
     read = Reader(tmp_path, "text")
     for file, first, rows in [("a.txt", 3, 2), ("a.txt", 9, 4), ("b.txt", 0, 1), ("a.txt", 0, 3), ("a.txt", 1, 1)]:
         lines = LINES if file == "a.txt" else LINES[::-1]
-        expected = list(enumerate(lines))[first : first + rows]
+        expected = list(enumerate(lines, start=1))[first : first + rows]
         assert read(Unit(0, first, rows, file)) == expected
 
 
@@ -62,7 +62,7 @@ def test_rows_are_counted_alike_in_every_kind_of_file(tmp_path):
     for name in ("a.txt", "a.csv", "a.parquet"):
         assert count_rows(tmp_path / name, "text") == 3
         rows = Reader(tmp_path, "text")(Unit(0, 0, 3, name))
-        assert rows == [(0, "one"), (2, "two")]
+        assert rows == [(1, "one"), (3, "two")]
 
 
 BROKEN = {

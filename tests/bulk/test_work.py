@@ -25,9 +25,9 @@ def test_bulk_encoding_equals_encoding(vae, tiny_run, corpus, tmp_path):
     rows = work("encode", tiny_run, tmp_path / "out", corpus)
     assert [row["text"] for row in rows] == SENTENCES[:60]
     np.testing.assert_allclose([row["z"] for row in rows], vae.encode(SENTENCES[:60]), atol=1e-5)
-    assert [(row["file"], row["row"]) for row in rows[:4]] == [("a.txt", place) for place in (0, 1, 3, 4)]
-    assert [(row["file"], row["row"]) for row in rows[20:22]] == [("b.txt.gz", 0), ("b.txt.gz", 1)]
-    assert (rows[-1]["file"], rows[-1]["row"]) == ("c.jsonl", 14)
+    assert [(row["file"], row["row"]) for row in rows[:4]] == [("a.txt", place) for place in (1, 2, 4, 5)]
+    assert [(row["file"], row["row"]) for row in rows[20:22]] == [("b.txt.gz", 1), ("b.txt.gz", 2)]
+    assert (rows[-1]["file"], rows[-1]["row"]) == ("c.jsonl", 15)
 
 
 def test_the_size_of_the_shards_changes_no_row(tiny_run, corpus, tmp_path):
@@ -53,9 +53,24 @@ def test_bulk_scores_are_those_of_their_units_seed(vae, tiny_run, corpus, tmp_pa
 def test_bulk_generation_is_that_of_each_units_seed(vae, tiny_run, tmp_path):
     """Rows are numbered throughout; the seed stands beside them."""
     rows = work("generate", tiny_run, tmp_path / "out", count=10, temperature=0.9)
-    assert [row["row"] for row in rows] == list(range(10))
+    assert [row["row"] for row in rows] == list(range(1, 11))
     assert [row["text"] for row in rows[ROWS:]] == vae.generate(3, temperature=0.9, seed=rows[ROWS]["seed"])
     assert rows[0]["seed"] != rows[ROWS]["seed"]
+
+
+@pytest.mark.parametrize("verb", ["encode", "score"])
+def test_bulk_work_tells_of_blank_and_cut_rows_each_time(tiny_run, corpus, tmp_path, capsys, verb):
+    """By file and row, when the shards stand already as well; the record counts them."""
+    (corpus / "d.txt").write_text("a man rides a wave. " * 100)
+    for _ in range(2):
+        record = bulk.run(verb, tiny_run, tmp_path / "out", str(corpus), shard_rows=ROWS, device="cpu")
+        assert (record["blank"], record["cut"]) == (1, 1)
+        notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note")]
+        assert "1 of 62 rows is blank (row 3 of a.txt): left out." in notes[0]
+        assert "1 text is longer than the model reads (row 1 of d.txt)" in notes[1]
+    assert [row["text"] for row in rows_in(tmp_path / "out") if row["is_cut"]] == [
+        ("a man rides a wave. " * 100).strip()
+    ]
 
 
 def test_units_cover_every_row_once():

@@ -24,6 +24,7 @@ from textvae.bundle import check_folder
 from textvae.errors import OutputError
 
 PLAN = "_plan.json"
+FORMAT = 2  # of the shards: rows are counted from 1, and is_cut says which texts were too long
 OF_THE_MODEL = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -37,6 +38,7 @@ class Plan:
         files: name, SHA-256 and number of rows of each; empty where sentences are generated.
         shard_rows: most rows in a shard.
         count: sentences to generate.
+        format: of the shards; plans of before there was more than one do not say.
     """
 
     verb: str
@@ -46,6 +48,7 @@ class Plan:
     files: list[dict[str, Any]]
     shard_rows: int
     count: int = 0
+    format: int = 1
 
     def units(self) -> list[Unit]:
         """Return the work, in order."""
@@ -139,8 +142,8 @@ def refuse_other_work(folder: Path, standing: dict[str, Any], asked: dict[str, A
 
 def difference(name: str, before: Any, now: Any) -> str:
     """Say what something was before that it is not now."""
-    if name == "model":
-        return "another model"
+    if name in ("model", "format"):
+        return "another model" if name == "model" else "another version of textvae"
     if name == "files":
         changed = sorted({file["name"] for file in [*before, *now] if file not in before or file not in now})
         return f"other files ({', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''})"

@@ -1,7 +1,7 @@
 """Reading: the files of a corpus, and the rows of a unit.
 
-Rows keep their numbers, counted from 0 within their file, so that results can
-be joined to where they came from; blank rows are passed over.
+Rows keep their numbers, counted from 1 within their file, so that results can
+be joined to where they came from; blank rows are left out.
 """
 
 import glob
@@ -106,4 +106,4 @@ class Reader:
         self.place = unit.first + unit.rows
         if len(block) < unit.rows:
             raise DataError(f"{self.root / unit.file}: has fewer rows than when the work began; restore it.")
-        return [(unit.first + place, text) for place, text in enumerate(block) if text]
+        return [(unit.first + place, text) for place, text in enumerate(block, start=1) if text]

@@ -8,6 +8,7 @@ import pyarrow as pa
 from textvae.bulk.reading import Reader
 from textvae.bulk.units import Unit, seed_of
 from textvae.parts import StrictSettings
+from textvae.tokenization import encode_batch
 from textvae.uses import Decoding
 from textvae.uses.score import ScoreSettings
 from textvae.vae import TextVAE
@@ -29,9 +30,10 @@ def rows_of_unit(unit: Unit, reader: Reader) -> tuple[dict[str, pa.Array], list[
 
 
 def encode(vae: TextVAE, unit: Unit, reader: Reader, settings: StrictSettings) -> pa.Table:
-    """Return file, row, text and `z`, the posterior mean."""
+    """Return file, row, text, `z`, the posterior mean, and `is_cut`: whether only the beginning was read."""
     columns, texts = rows_of_unit(unit, reader)
-    return pa.table({**columns, "z": vector_column(vae.encode(texts))})
+    is_cut = [len(ids) > vae.bundle.room for ids in encode_batch(vae.tokenizer, texts)]
+    return pa.table({**columns, "z": vector_column(vae.encode(texts)), "is_cut": pa.array(is_cut, pa.bool_())})
 
 
 NUMBERS = ("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr")
@@ -59,7 +61,7 @@ def generate(vae: TextVAE, unit: Unit, reader: Reader, settings: StrictSettings)
     assert isinstance(settings, Decoding)
     seed = seed_of(unit, settings.seed)
     texts = vae.generate(unit.rows, **{**settings.model_dump(), "seed": seed})
-    rows = pa.array(range(unit.first, unit.first + unit.rows), pa.int64())
+    rows = pa.array(range(unit.first + 1, unit.first + unit.rows + 1), pa.int64())
     return pa.table(
         {"row": rows, "seed": pa.array([seed] * unit.rows, pa.int64()), "text": pa.array(texts, pa.string())}
     )

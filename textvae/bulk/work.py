@@ -5,12 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from textvae.bulk.engines import ENGINES
-from textvae.bulk.plan import Plan, describe_files, model_fingerprint, read_plan
+from textvae.bulk.plan import FORMAT, Plan, describe_files, model_fingerprint, read_plan
 from textvae.bulk.reading import find_files
+from textvae.bulk.shards import shard
 from textvae.bulk.verbs import VERBS
 from textvae.bulk.worker import Job
 from textvae.errors import ConfigError
+from textvae.given import Places, tell_blank, tell_cut
 from textvae.parts import checked, choose
 from textvae.run import Run
 
@@ -52,7 +56,7 @@ def run(
         raise ConfigError(f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern.")
     options = checked(what.Settings, settings, verb).model_dump()
     source, start = corpus if what.reads_files else None, time.perf_counter()
-    asked = Plan(verb, "", options, text_column or "", [], size, count)
+    asked = Plan(verb, "", options, text_column or "", [], size, count, FORMAT)
     written = do(device, lambda: job_of(asked, Path(model), Path(output), source, device, progress), progress)
     return None if written is None else record_of(Path(output), written, time.perf_counter() - start)
 
@@ -74,9 +78,39 @@ def job_of(asked: Plan, model: Path, output: Path, corpus: str | None, device: s
 
 
 def record_of(output: Path, written: int, seconds: float) -> dict[str, Any]:
-    """Return what stands in the folder now, and what this run did for it."""
+    """Return what stands in the folder now, and what this run did for it; say how many rows are blank or cut."""
     plan = read_plan(output)
     assert plan is not None
     rows = sum(file["rows"] for file in plan.files) or plan.count
     shards = {"shards": len(plan.units()), "written_now": written}
-    return {"output": str(output), "verb": plan.verb, "rows": rows, **shards, "seconds": round(seconds, 2)}
+    record = {"output": str(output), "verb": plan.verb, "rows": rows, **shards, "seconds": round(seconds, 2)}
+    if not plan.files:
+        return record
+    blank, cut = find_blank(output, plan), find_cut(output, plan)
+    tell_blank(str(output), blank, rows)
+    tell_cut(str(output), cut)
+    return {**record, "blank": blank.count, "cut": cut.count}
+
+
+def find_blank(output: Path, plan: Plan) -> Places:
+    """Return the blank rows, those in no shard, by file and number."""
+    places = Places()
+    for unit in plan.units():
+        file = shard(output, unit.number)
+        if pq.read_metadata(file).num_rows == unit.rows:
+            continue
+        present = set(pq.read_table(file, columns=["row"])["row"].to_pylist())
+        for row in range(unit.first + 1, unit.first + unit.rows + 1):
+            if row not in present:
+                places.add(f"{row} of {unit.file}")
+    return places
+
+
+def find_cut(output: Path, plan: Plan) -> Places:
+    """Return the rows of which only the beginning was read, by file and number."""
+    places = Places()
+    for unit in plan.units():
+        table = pq.read_table(shard(output, unit.number), columns=["row", "is_cut"])
+        for row in table.filter(table["is_cut"])["row"].to_pylist():
+            places.add(f"{row} of {unit.file}")
+    return places

@@ -1,9 +1,8 @@
 """The verbs `anomaly fit` and `anomaly score`."""
 
 from argparse import Namespace
-from itertools import islice
 
-from textvae.commands.basics import BLOCK, Command, Verbs, add_label, add_run, load, run_of, say
+from textvae.commands.basics import Command, Verbs, add_label, add_run, blank_fate, load, run_of, say, say_rows
 
 
 def add(verbs: Verbs) -> None:
@@ -25,16 +24,17 @@ def add(verbs: Verbs) -> None:
 
 def anomaly(options: Namespace) -> None:
     """Calibrate, or score."""
-    from textvae.given import read_texts
+    from textvae.given import LEFT_OUT, InputRows
 
-    vae, texts = load(options), read_texts(options.file, run_of(options), options.text_column)
-    if options.step == "fit":
+    vae, run, is_fit = load(options), run_of(options), options.step == "fit"
+    fate = LEFT_OUT if is_fit else blank_fate(options)
+    rows = InputRows(options.file, run, options.text_column, bundle=vae.bundle, fate=fate)
+    if is_fit:
         given = {name: getattr(options, name) for name in ("score", "draws", "seed")}
-        record = vae.fit_anomaly(list(texts), options.name, progress=not options.json, **given)
-        say([record], options.json, lambda seen: f"calibrated on {seen['texts']} sentences")
-    while options.step == "score" and (block := list(islice(texts, BLOCK))):
-        found = zip(block, vae.anomaly(block, options.name), strict=True)
-        say(({"text": text, **seen} for text, seen in found), options.json, shown)
+        record = vae.fit_anomaly(list(rows.texts()), options.name, progress=not options.json, **given)
+        return say([record], options.json, lambda seen: f"calibrated on {seen['texts']} sentences")
+    fields = ("score", "p_value", "is_cut")
+    return say_rows(rows, lambda texts, _: vae.anomaly(texts, options.name), options.json, shown, fields)
 
 
 def shown(record: dict[str, object]) -> str:

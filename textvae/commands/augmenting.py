@@ -20,13 +20,18 @@ def add(verbs: Verbs) -> None:
 
 def augment(options: Namespace) -> None:
     """Write more texts of the labels a table has."""
-    from textvae.labelled import read_labelled
+    from textvae.given import InputRows
 
-    column = options.text_column or run_of(options).settings.data.text_column
-    texts, labels = read_labelled(options.file, column, options.label_column)
+    vae = load(options)
+    table = InputRows(
+        options.file, run_of(options), options.text_column, bundle=vae.bundle, columns=[options.label_column]
+    )
+    rows = table.filled()
     names = ("spread", "interpolated", "temperature", "quantile", "seed")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    records = load(options).augment(texts, labels, options.n, progress=not options.json, **given)
+    texts, labels = [str(row.text) for row in rows], [row.values[0] for row in rows]
+    found = vae.augment(texts, labels, options.n, progress=not options.json, **given)
+    records = ({**record, "rows": [rows[place].number for place in record.pop("sources")]} for record in found)
     say(records, options.json, lambda seen: f"{seen['label']}\t{seen['text']}")
 
 

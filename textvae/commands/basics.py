@@ -7,13 +7,14 @@ line of standard output is one JSON object.
 import json
 import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from textvae.errors import ConfigError
 
 if TYPE_CHECKING:
+    from textvae.given import InputRows
     from textvae.run import Run
     from textvae.vae import TextVAE
 
@@ -23,7 +24,6 @@ UNMATCHED = (
     "nothing drew this run's latents to its prior in training, so draws from it are not where its sentences are;\n"
     "fit one there: textvae prior fit {run}; then add --prior KIND to generate"
 )
-BLOCK = 1024  # sentences between two prints
 DECODING = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens", "seed")
 
 
@@ -59,6 +59,11 @@ def add_shards(command: ArgumentParser) -> None:
     group.add_argument("--output", metavar=what, required=needed, help="FOLDER: a Parquet file each some thousand rows")
     group.add_argument("--engine", metavar="accelerate|ray", help="who does the work (default: accelerate)")
     group.add_argument("--shard-rows", type=int, metavar="N", help="rows a file")
+
+
+def blank_fate(options: Namespace) -> str:
+    """Return what becomes of blank rows where each row has a record, for a message."""
+    return "written as null" if options.json else "written as blank lines"
 
 
 def load(options: Namespace) -> "TextVAE":
@@ -99,6 +104,31 @@ def say(records: Iterable[dict[str, Any]], as_json: bool, shown: Callable[[dict[
     """Print records: as JSON, or as `shown` has them."""
     for record in records:
         print(json.dumps(record, ensure_ascii=False) if as_json else shown(record), flush=True)
+
+
+def say_rows(
+    rows: "InputRows",
+    answer: Callable[[list[str], list[str]], list[dict[str, Any]]],
+    as_json: bool,
+    shown: Callable[[dict[str, Any]], str],
+    fields: Sequence[str],
+    text_field: str = "text",
+    lines: int = 1,
+) -> None:
+    """Print a record for each row of a file, in order: for a blank row one of null fields, or blank lines.
+
+    Args:
+        answer: makes the records of texts, given with their labels.
+        fields: of a record.
+        text_field: the name that the text itself gets in the record.
+        lines: that `shown` makes of a record.
+    """
+    from textvae.given import line_up
+
+    blank = "\n" * (lines - 1)
+    for row, record in line_up(rows, answer):
+        whole = {"row": row.number, text_field: row.text, **(record or dict.fromkeys(fields))}
+        say([whole], as_json, shown if record else lambda _: blank)
 
 
 def shown_text(record: dict[str, Any]) -> str:

@@ -1,11 +1,9 @@
 """The verb `uncertainty`."""
 
 from argparse import Namespace
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
-from textvae.commands.basics import BLOCK, Command, Verbs, add_label, add_run, load, run_of, say
+from textvae.commands.basics import Command, Verbs, add_label, add_run, blank_fate, load, run_of, say, say_rows
 
 
 def add(verbs: Verbs) -> None:
@@ -22,23 +20,22 @@ def add(verbs: Verbs) -> None:
 
 def uncertainty(options: Namespace) -> None:
     """Print each sentence's uncertainty, or the curve of the error against it."""
+    from textvae.given import LEFT_OUT, InputRows, line_up
     from textvae.uses.uncertainty import calibration_curve
 
+    vae, fate = load(options), LEFT_OUT if options.curve else blank_fate(options)
+    rows = InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle, fate=fate)
+
+    def answer(texts: list[str], _: list[str]) -> list[dict[str, Any]]:
+        return vae.uncertainty(texts, draws=options.draws, seed=options.seed)
+
     if not options.curve:
-        return say(records(options), options.json, shown)
-    curve = calibration_curve(list(records(options)), "disagreement")
+        fields = ("spread", "disagreement", "reconstruction", "error")
+        return say_rows(rows, answer, options.json, shown, fields, lines=2)
+    records = [record for _, record in line_up(rows, answer) if record]
+    curve = calibration_curve(records, "disagreement")
     points = ({"disagreement": doubt, "error": error} for doubt, error in curve)
     return say(points, options.json, lambda point: f"{point['disagreement']:.3f}  {point['error']:.3f}")
-
-
-def records(options: Namespace) -> Iterator[dict[str, Any]]:
-    """Yield a record a sentence."""
-    from textvae.given import read_texts
-
-    vae, texts = load(options), read_texts(options.file, run_of(options), options.text_column)
-    while block := list(islice(texts, BLOCK)):
-        found = zip(block, vae.uncertainty(block, draws=options.draws, seed=options.seed), strict=True)
-        yield from ({"text": text, **record} for text, record in found)
 
 
 def shown(record: dict[str, Any]) -> str:

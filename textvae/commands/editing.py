@@ -1,19 +1,20 @@
 """The verbs that write texts again, changed: `attribute fit`, `edit`, `analogy`."""
 
 from argparse import ArgumentParser, Namespace
-from itertools import islice
+from typing import Any
 
 from textvae.commands.basics import (
-    BLOCK,
     Command,
     Verbs,
     add_decoding,
     add_label,
     add_run,
+    blank_fate,
     decoding,
     load,
     run_of,
     say,
+    say_rows,
     shown_text,
 )
 
@@ -50,11 +51,15 @@ def add_fit(command: ArgumentParser) -> None:
 
 def attribute(options: Namespace) -> None:
     """Fit a direction, keep it with the run, and say how well it separates."""
-    from textvae.labelled import read_labelled
+    from textvae.given import InputRows
 
-    column = options.text_column or run_of(options).settings.data.text_column
-    texts, labels = read_labelled(options.file, column, options.label_column)
-    found = load(options).fit_attribute(texts, labels, options.name, options.towards)
+    vae = load(options)
+    table = InputRows(
+        options.file, run_of(options), options.text_column, bundle=vae.bundle, columns=[options.label_column]
+    )
+    rows = table.filled()
+    texts, labels = [str(row.text) for row in rows], [row.values[0] for row in rows]
+    found = vae.fit_attribute(texts, labels, options.name, options.towards)
     say([{"name": options.name, **found.record}], options.json, lambda seen: SHOWN.format(**seen))
 
 
@@ -67,15 +72,19 @@ regression on all of z      {regression_accuracy:.3f}  {regression_auroc:.3f}"""
 
 def edit(options: Namespace) -> None:
     """Write a text, or each sentence of a file, again after a step along an attribute."""
-    from textvae.given import read_texts
+    from textvae.given import InputRows
 
-    vae, texts = load(options), iter([options.text])
+    vae = load(options)
+
+    def answer(texts: list[str], _: list[str]) -> list[dict[str, Any]]:
+        written = vae.edit(texts, options.attribute, options.strength, **decoding(options))
+        return [{"text": text} for text in written]
+
     if options.file:
-        texts = read_texts(options.file, run_of(options))
-    while block := list(islice(texts, BLOCK)):
-        written = vae.edit(block, options.attribute, options.strength, **decoding(options))
-        pairs = zip(block, written, strict=True)
-        say(({"original": original, "text": text} for original, text in pairs), options.json, shown_text)
+        rows = InputRows(options.file, run_of(options), bundle=vae.bundle, fate=blank_fate(options))
+        return say_rows(rows, answer, options.json, shown_text, ["text"], "original")
+    records = ({"original": options.text, **record} for record in answer([options.text], []))
+    return say(records, options.json, shown_text)
 
 
 def analogy(options: Namespace) -> None:

@@ -22,10 +22,11 @@ def add(verbs: Verbs) -> None:
 
 def index(options: Namespace) -> None:
     """Index a corpus."""
-    from textvae.given import read_texts
+    from textvae.given import InputRows
 
     vae = load(options)
-    texts = read_texts(options.file, run_of(options), options.text_column)
+    rows = InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle)
+    texts = (row.text or "" for row in rows)  # blank ones too: the index keeps each text's row
     count = vae.index(texts, options.name, factory=options.factory, progress=not options.json)
     record = {"name": options.name, "sentences": count}
     say([record], options.json, lambda seen: f"{seen['sentences']} sentences are indexed; next: textvae neighbours")

@@ -42,24 +42,26 @@ def add(verbs: Verbs) -> None:
 
 def traverse(options: Namespace) -> None:
     """Write a text with one coordinate moved."""
-    from textvae.given import read_texts
+    from textvae.given import InputRows
 
-    reference = list(read_texts(options.reference, run_of(options))) if options.reference else None
+    vae, reference = load(options), None
+    if options.reference:
+        reference = list(InputRows(options.reference, run_of(options), bundle=vae.bundle).texts())
     where = {"steps": options.n, "reach": options.reach, "unit": options.unit, "reference": reference}
-    records = load(options).traverse(options.text, options.dimension, **where, **decoding(options))
+    records = vae.traverse(options.text, options.dimension, **where, **decoding(options))
     say(records, options.json, lambda seen: f"{seen['value']:+.2f}  {seen['text']}")
 
 
 def insight(options: Namespace) -> None:
     """Print a row a dimension, the one that carries most first, and the scores."""
-    from textvae.labelled import read_columns
+    from textvae.given import InputRows
 
-    column = options.text_column or run_of(options).settings.data.text_column
-    texts, columns = read_columns(options.file, column, [*options.column, *options.class_column])
-    columns |= {
-        name: [None if value is None else str(value) for value in columns[name]] for name in options.class_column
-    }
-    found = load(options).insight(texts, columns, progress=not options.json)
+    vae, names = load(options), [*options.column, *options.class_column]
+    table = InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle, columns=names)
+    given = table.filled()
+    columns = {name: [row.values[place] for row in given] for place, name in enumerate(names)}
+    columns |= {name: [str(value) for value in columns[name]] for name in options.class_column}
+    found = vae.insight([str(row.text) for row in given], columns, progress=not options.json)
     rows = sorted(found["dimensions"], key=lambda row: (-(row["kl"] or 0), -row["variance"]))
     if not options.json:
         print(f"{'dim':>3}  {'KL':>5}  {'share':>5}  {'variance':>8}  goes with, and words at its low | high end")

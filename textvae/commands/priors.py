@@ -18,10 +18,12 @@ def add(verbs: Verbs) -> None:
 
 def prior(options: Namespace) -> None:
     """Fit a prior."""
-    from textvae.given import read_texts
+    from textvae.given import InputRows
 
-    texts = list(read_texts(options.file, run_of(options), options.text_column)) if options.file else None
-    record = load(options).fit_prior(options.kind, texts, options.seed, progress=not options.json)
+    vae, texts = load(options), None
+    if options.file:
+        texts = list(InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle).texts())
+    record = vae.fit_prior(options.kind, texts, options.seed, progress=not options.json)
     told = f"fitted on {record['texts']} sentences; next: textvae generate {options.run} --prior {options.kind}"
     say([record], options.json, lambda seen: told)
 

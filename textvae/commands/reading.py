@@ -1,19 +1,20 @@
 """The verbs that read text and give numbers: `encode`, `score`."""
 
 from argparse import Namespace
-from itertools import islice
+from typing import Any
 
 from textvae.commands.basics import (
-    BLOCK,
     Command,
     Verbs,
     add_label,
     add_run,
     add_shards,
+    blank_fate,
     load,
     or_in_shards,
     run_of,
     say,
+    say_rows,
 )
 from textvae.errors import OutputError
 
@@ -36,34 +37,47 @@ def add(verbs: Verbs) -> None:
 
 def encode(options: Namespace) -> None:
     """Write the posterior means of a file's sentences, as they come."""
-    from textvae.given import read_texts
+    from textvae.given import InputRows
     from textvae.uses import posteriors
+    from textvae.uses.encode import without_blanks
     from textvae.vectors import check_vector_file, write_vectors
 
     output = check_vector_file(options.output)
     if not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}; make it first.")
     vae = load(options)
-    texts = read_texts(options.file, run_of(options), options.text_column)
-    blocks = ((block, q.mean.numpy()) for block, q in posteriors(vae.bundle, texts, progress=not options.json))
-    sentences = write_vectors(output, blocks, vae.latent_dim)
-    record = {"file": str(output), "sentences": sentences, "latent_dim": vae.latent_dim}
-    say([record], options.json, lambda seen: f"{seen['file']}: {seen['sentences']} vectors of {seen['latent_dim']}")
+    fate = "written as NaN" if output.suffix == ".npy" else "written as null"
+    rows = InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle, fate=fate)
+    texts = (row.text or "" for row in rows)
+    found = posteriors(vae.bundle, texts, progress=not options.json)
+    blocks = ((block, without_blanks(q.mean.numpy(), block)) for block, q in found)
+    count = write_vectors(output, blocks, vae.latent_dim)
+    sentences = {"rows": count, "sentences": count - rows.blank.count}
+    record = {"file": str(output), **sentences, "latent_dim": vae.latent_dim}
+    say([record], options.json, lambda seen: f"{seen['file']}: {seen['rows']} vectors of {seen['latent_dim']}")
 
 
 def score(options: Namespace) -> None:
     """Say how likely each sentence of a file is, in nats."""
     from textvae.card import shown
-    from textvae.given import read_rows
+    from textvae.given import InputRows
+    from textvae.uses.score import FIELDS
 
     vae = load(options)
-    rows = read_rows(options.file, run_of(options), options.text_column, vae.bundle.label_column)
-    while block := list(islice(rows, BLOCK)):
-        texts, labels = zip(*block, strict=True)
-        given = labels if vae.bundle.label_column else None
-        scores = zip(texts, vae.score(texts, options.samples, options.seed, labels=given), strict=True)
-        records = ({"text": text, **record} for text, record in scores)
-        say(records, options.json, lambda seen: f"{shown(seen['iw_nll']):>8}  {seen['text']}")
+    column = vae.bundle.label_column
+    rows = InputRows(
+        options.file,
+        run_of(options),
+        options.text_column,
+        bundle=vae.bundle,
+        label_column=column,
+        fate=blank_fate(options),
+    )
+
+    def answer(texts: list[str], labels: list[str]) -> list[dict[str, Any]]:
+        return vae.score(texts, options.samples, options.seed, labels=labels if column else None)
+
+    say_rows(rows, answer, options.json, lambda seen: f"{shown(seen['iw_nll']):>8}  {seen['text']}", FIELDS)
 
 
 COMMANDS: dict[str, Command] = {"encode": or_in_shards(encode), "score": or_in_shards(score)}

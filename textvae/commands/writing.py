@@ -1,29 +1,26 @@
 """The verbs that write text: `generate`, `reconstruct`, `complete`, `interpolate`, `decode`."""
 
 from argparse import Namespace
-from collections.abc import Iterator
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textvae.commands.basics import (
-    BLOCK,
     Command,
     Verbs,
     add_decoding,
     add_label,
     add_run,
     add_shards,
+    blank_fate,
     decoding,
     load,
     or_in_shards,
     positive,
     run_of,
     say,
+    say_rows,
     shown_text,
 )
-
-if TYPE_CHECKING:
-    from textvae.run import Run
+from textvae.errors import DataError
 
 SHOWN = 5  # reconstructions, where no file is named
 
@@ -69,26 +66,27 @@ def generate(options: Namespace) -> None:
 
 def reconstruct(options: Namespace) -> None:
     """Encode sentences and write them again; without a file, a few of the run's own test split."""
+    from textvae.given import InputRows
+
     vae, run = load(options), run_of(options)
     column = vae.bundle.label_column
-    rows = originals(options, run, column)
-    while block := list(islice(rows, BLOCK)):
-        texts, labels = zip(*block, strict=True)
-        written = vae.reconstruct(
-            texts, labels=labels if column else None, write_as=options.write_as, **decoding(options)
-        )
-        pairs = zip(texts, written, strict=True)
-        records = ({"original": original, "text": text} for original, text in pairs)
-        say(records, options.json, lambda record: f"{record['original']}\n  → {record['text']}")
 
+    def answer(texts: list[str], labels: list[str]) -> list[dict[str, Any]]:
+        given = labels if column else None
+        written = vae.reconstruct(texts, labels=given, write_as=options.write_as, **decoding(options))
+        return [{"text": text} for text in written]
 
-def originals(options: Namespace, run: "Run", column: str | None) -> Iterator[tuple[str, Any]]:
-    """Return the sentences to write again, and their labels where there is a column of them."""
-    from textvae.given import read_rows
+    def shown(record: dict[str, Any]) -> str:
+        return f"{record['original']}\n  → {record['text']}"
 
     if options.file:
-        return read_rows(options.file, run, label_column=column)
-    return ((row["text"], row.get(column)) for row in run.split("test").take(SHOWN))
+        rows = InputRows(options.file, run, bundle=vae.bundle, label_column=column, fate=blank_fate(options))
+        return say_rows(rows, answer, options.json, shown, ["text"], "original", lines=2)
+    few = run.split("test").take(SHOWN)
+    texts = list(few["text"])
+    written = answer(texts, list(few[column]) if column else [])
+    records = ({"original": text, **record} for text, record in zip(texts, written, strict=True))
+    return say(records, options.json, shown)
 
 
 def complete(options: Namespace) -> None:
@@ -99,21 +97,30 @@ def complete(options: Namespace) -> None:
 
 def interpolate(options: Namespace) -> None:
     """Walk from one sentence to another."""
-    from textvae.given import read_texts
+    from textvae.given import InputRows
 
-    vae = load(options)
-    reference = list(read_texts(options.reference, run_of(options))) if options.reference else None
+    vae, reference = load(options), None
+    if options.reference:
+        reference = list(InputRows(options.reference, run_of(options), bundle=vae.bundle).texts())
     texts = vae.interpolate(options.first, options.second, options.steps, options.path, reference, **decoding(options))
     say(({"step": step, "text": text} for step, text in enumerate(texts)), options.json, shown_text)
 
 
 def decode(options: Namespace) -> None:
     """Write a sentence from each vector."""
-    from textvae.vectors import read_vectors
+    from textvae.given import Places, tell_blank
+    from textvae.vectors import is_missing, read_vectors
 
-    vae = load(options)
-    texts = vae.decode(read_vectors(options.vectors), **decoding(options))
-    say(({"text": text} for text in texts), options.json, shown_text)
+    vae, z, blank = load(options), read_vectors(options.vectors), Places()
+    missing = is_missing(z)
+    for row in missing.nonzero()[0]:
+        blank.add(int(row) + 1)
+    if missing.all():
+        raise DataError(f"{options.vectors}: every vector is NaN or null, as of a blank row; there is none to decode.")
+    texts = iter(vae.decode(z[~missing], **decoding(options)))
+    records = ({"row": row, "text": None if gap else next(texts)} for row, gap in enumerate(missing, start=1))
+    say(records, options.json, lambda record: record["text"] or "")
+    tell_blank(options.vectors, blank, len(z), blank_fate(options))
 
 
 COMMANDS: dict[str, Command] = {

@@ -14,7 +14,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textvae.cleaning import Cleaner
-from textvae.corpus import HELD_OUT, DataSettings, prepare, text_of
+from textvae.corpus import HELD_OUT, DataSettings, held_out_size, prepare, text_of
 from textvae.errors import ConfigError
 from textvae.fingerprint import fingerprint
 from textvae.sources import Row, Rows
@@ -116,7 +116,8 @@ def draw(settings: DataSettings, seed: int, splits: dict[str, Kept]) -> dict[str
     held = {text for split in HELD_OUT for _, text in splits.get(split, [])}
     texts = {text for _, text in splits["train"] if text is not None} - held
     ranked = sorted(texts, key=lambda text: fingerprint(text, seed))
-    size = min(max(1, round(settings.held_out * len(ranked))), settings.held_out_most, (len(ranked) - 1) // 2)
+    count = sum(text is not None for _, text in splits["train"])
+    size = held_out_size(settings, len(ranked), count) if missing and count else 0
     for place, split in enumerate(missing):
         drawn = set(ranked[place * size : (place + 1) * size])
         splits[split] = [(row, text) for row, text in splits["train"] if text in drawn]

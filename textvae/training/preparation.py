@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from textvae import cache
 from textvae.arrow import column
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.configuration import TextVAEConfig
-from textvae.corpus import DataSettings, prepare
+from textvae.corpus import DataSettings, prepare, reasons_left_out
 from textvae.errors import ConfigError, DataError, OutputError
+from textvae.given import tell
 from textvae.labelled import found_labels
 from textvae.labels import Labels
 from textvae.modeling import TextVAEModel
@@ -96,6 +98,9 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
         return start.tokenizer if start else build_tokenizer(settings.tokenizer, sentences)
 
     tokenizer, counts = prepare_corpus(run, settings, given, tokenizer_for, start)
+    if not run.is_streamed:  # a stream's counts are of its sample
+        tell_losses(counts, settings.data)
+    tell_overlap(counts["tokenized"]["train"], settings.data)
     if start is None and settings.tokenizer.kind != "folder":
         tokenizer.backend_tokenizer.normalizer = normalizer(settings.data)
     labels = labels_of_run(run, settings.data, start)
@@ -180,6 +185,32 @@ def refuse_labels(data: DataSettings) -> None:
             "data.label: all labels must be known before training, and a stream is read as it goes; "
             "say data.streaming=false."
         )
+
+
+def tell_losses(counts: Mapping[str, Mapping[str, Mapping[str, int]]], data: DataSettings) -> None:
+    """Say how many rows cleaning has left out, and why, and how many sentences are cut at `max_tokens`."""
+    fates = sum((Counter(split) for split in counts["cleaned"].values()), Counter[str]())
+    name = data.corpus or "the corpus"
+    if reasons := reasons_left_out(fates):
+        tell(f"{name}: {fates['read'] - fates['kept']:,} of {fates['read']:,} rows left out ({reasons}).")
+    tokenized = counts["tokenized"].values()
+    if cut := sum(split.get("truncated", 0) for split in tokenized):
+        total = sum(split.get("sentences", 0) for split in tokenized)
+        what = "sentence is" if total == 1 else "sentences is" if cut == 1 else "sentences are"
+        tell(f"{name}: {cut:,} of {total:,} {what} cut at data.max_tokens = {data.max_tokens}.")
+
+
+def tell_overlap(train: Mapping[str, int], data: DataSettings) -> None:
+    """Say so where training sentences are also in the corpus' own validation or test split."""
+    shared = train.get("also_held_out", 0)
+    if not shared:
+        return
+    what = f"{shared:,} training sentence{'s are' if shared > 1 else ' is'} also in the validation or test split"
+    if data.drop_duplicates:
+        tell(f"{what}, and left out of training.")
+    else:
+        mend = "measures on these splits come out too good. data.drop_duplicates=true leaves such sentences out"
+        tell(f"{what}: {mend}.")
 
 
 def advise_streaming(data: DataSettings) -> None:

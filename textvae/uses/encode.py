@@ -56,6 +56,12 @@ def posteriors(
             bar.update(len(block))
 
 
+def without_blanks(vectors: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
+    """Return vectors, (n, width), those of blank texts as NaN: rows stay in line, and nobody takes them for vectors."""
+    is_blank = [not text.strip() for text in texts]
+    return np.where(np.array(is_blank)[:, np.newaxis], np.float32("nan"), vectors) if any(is_blank) else vectors
+
+
 @torch.inference_mode()
 def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Distribution:
     """Return q(z | x) of each text on the CPU; at least one.

@@ -32,6 +32,9 @@ def index(
 ) -> int:
     """Index texts as they come, by the direction of their posterior means; return how many there are.
 
+    Each keeps its row, the place among `texts` counted from 1. Blank texts have no meaning to be near to, and are
+    left out.
+
     Args:
         factory: the kind of index in FAISS's own words: exact, or `HNSW32` for many millions.
 
@@ -80,16 +83,20 @@ def check_factory(factory: str, latent: int) -> None:
 
 
 def schema(latent: int) -> pa.Schema:
-    """Return the columns of an index: a text and its unit vector."""
-    return pa.schema({"text": pa.string(), "vector": pa.list_(pa.float32(), latent)})
+    """Return the columns of an index: a text, its row and its unit vector."""
+    return pa.schema({"row": pa.int64(), "text": pa.string(), "vector": pa.list_(pa.float32(), latent)})
 
 
 def rows(bundle: Bundle, texts: Iterable[str], progress: bool) -> Iterator[pa.RecordBatch]:
     """Yield blocks of texts with their unit vectors."""
-    latent = int(bundle.model.config.latent_dim)
+    latent, count = int(bundle.model.config.latent_dim), 0
     for block, q in posteriors(bundle, texts, progress=progress):
-        flat = pa.array(unit(q.mean.numpy()).reshape(-1))
-        yield pa.record_batch([pa.array(block), pa.FixedSizeListArray.from_arrays(flat, latent)], schema(latent))
+        places = [place for place, text in enumerate(block) if text.strip()]
+        numbers = pa.array([count + place + 1 for place in places], pa.int64())
+        flat = pa.array(unit(q.mean.numpy()[places]).reshape(-1))
+        vectors = pa.FixedSizeListArray.from_arrays(flat, latent)
+        yield pa.record_batch([numbers, pa.array([block[place] for place in places]), vectors], schema(latent))
+        count += len(block)
 
 
 def unit(vectors: Any) -> Any:
@@ -113,9 +120,11 @@ class Index:
             self.dataset.load_faiss_index("vector", str(path / FAISS))
         except (OSError, RuntimeError, pa.ArrowInvalid) as error:
             raise CheckpointError(f"{path}: is damaged ({str(error).splitlines()[0]}); build it again.") from error
+        if "row" not in self.dataset.column_names:
+            raise CheckpointError(f"{path}: was built by an earlier version, without rows; build it again.")
 
     def neighbours(self, texts: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:
-        """Return the `k` nearest sentences of each text, nearest first, each with its cosine `similarity`.
+        """Return the `k` nearest sentences of each text, nearest first: `row`, `text` and cosine `similarity`.
 
         Raises:
             ConfigError: `k` is not from 1 to the number of sentences.
@@ -129,6 +138,9 @@ class Index:
         asked = unit(encode(self.bundle, texts))
         scores, found = self.dataset.get_nearest_examples_batch("vector", asked, k=k)
         return [
-            [{"text": str(text), "similarity": float(score)} for text, score in zip(near["text"], close, strict=True)]
+            [
+                {"row": int(row), "text": str(text), "similarity": float(score)}
+                for row, text, score in zip(near["row"], near["text"], close, strict=True)
+            ]
             for near, close in zip(found, scores, strict=True)
         ]

@@ -23,6 +23,10 @@ from textvae.processes import ALONE
 from textvae.tokenization import decode_batch, encode_batch
 
 Record = dict[str, Any]
+FIELDS = (
+    *("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr"),
+    *("surprisal", "words", "tokens", "is_cut"),
+)  # of a record
 
 
 class ScoreSettings(StrictSettings):
