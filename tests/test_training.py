@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,12 @@ def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(tmp_path, seco
     ]
     subprocess.run(resume, check=True, **quiet)
     assert_same_weights(tmp_path / "straight", tmp_path / "killed")
+
+
+def test_the_processes_that_load_batches_end_with_the_training(tmp_path):
+    """Left to the garbage collector, each would be waited for."""
+    train_tiny(tmp_path / "run", training={"workers": 2, "steps": 3})
+    assert active_children() == []
 
 
 def test_a_run_bounded_by_minutes_ends_in_time_and_keeps_its_schedule(tmp_path):

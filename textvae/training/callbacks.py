@@ -48,6 +48,8 @@ class PlanCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Ask for a look and a checkpoint when due; stop at the end."""
+        if self.buckets is None:  # of a resumed stream the library counts its own steps alone
+            state.epoch = state.global_step / state.max_steps
         control.should_training_stop = self.plan.is_over
         control.should_log = control.should_log or control.should_training_stop
         control.should_evaluate = control.should_save = self.is_due or control.should_training_stop

@@ -2,22 +2,40 @@
 
 `checkpoint-N` inside a run holds the model and what a resumed run needs. A
 folder only gets that name once all its files are on the disk; whatever an
-interrupted save left behind is swept away.
+interrupted save left behind is swept away. A checkpoint lists its files with
+their checksums, so that a file that was lost or damaged later is noticed.
 """
 
 import json
 import os
 import re
 import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+
+from textvae.errors import CheckpointError
 
 STAGING = ".saving"
 STATE_FILE = "textvae_state.json"
-SHARDED_STATES = ("optimizer.bin", "pytorch_model_fsdp.bin")  # as accelerate writes them under FSDP
+CHECKSUMS = "checksums.json"
+LOAD_FAILURES = (
+    UnpicklingError,
+    SafetensorError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+PIECE = 2**20  # bytes read at a time
 NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -51,22 +69,110 @@ def checkpoints(run: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def step_of(checkpoint: Path) -> int:
+    """Return the step after which a checkpoint was written."""
+    match = NAME.fullmatch(checkpoint.name)
+    assert match is not None, "checkpoints are found by their names"
+    return int(match[1])
+
+
 def newest_whole(run: Path) -> Path | None:
-    """Return the newest checkpoint that can be read to its end, or None."""
+    """Return the newest checkpoint that a run can go on from, or None."""
     return next((path for path in reversed(checkpoints(run)) if is_whole(path)), None)
 
 
+def checkpoint_to_resume(run: Path) -> Path | None:
+    """Return the newest checkpoint that a run can go on from; None where the run has not written any.
+
+    Raises:
+        CheckpointError: every checkpoint is damaged.
+    """
+    whole = newest_whole(run)
+    found = checkpoints(run)
+    if whole is None and found:
+        raise CheckpointError(
+            f"{run}: cannot be resumed, for no checkpoint is whole: {damage(found[-1])} is missing or damaged. "
+            "Copy the run again, whole, or start again with --overwrite."
+        )
+    return whole
+
+
 def is_whole(checkpoint: Path) -> bool:
-    """Whether weights, states and sums of a checkpoint are as they were written."""
+    """Whether a run can go on from a checkpoint."""
+    return damage(checkpoint) is None
+
+
+def damage(checkpoint: Path) -> Path | None:
+    """Return the first file that is missing or damaged, of a checkpoint or of the best one so far; None if whole.
+
+    The finished run has the best checkpoint's weights, so a run cannot go on without it.
+    """
+    broken = broken_file(checkpoint)
+    if broken is not None:
+        return broken
     try:
-        for name in ("trainer_state.json", STATE_FILE):
-            json.loads((checkpoint / name).read_text())
-        with safe_open(checkpoint / "model.safetensors", framework="pt") as weights:
-            weights.keys()
-        names = SHARDED_STATES if (checkpoint / SHARDED_STATES[0]).is_file() else ("optimizer.pt",)
-        return all(ZipFile(checkpoint / name).testzip() is None for name in (*names, "scheduler.pt"))
-    except (OSError, ValueError, SafetensorError, BadZipFile):
-        return False
+        best = json.loads((checkpoint / "trainer_state.json").read_text())["best_global_step"]
+    except (ValueError, LookupError, TypeError):
+        return checkpoint / "trainer_state.json"
+    best_checkpoint = checkpoint.with_name(f"checkpoint-{best}")
+    if not best or best_checkpoint == checkpoint:
+        return None
+    return broken_file(best_checkpoint)
+
+
+def broken_file(checkpoint: Path) -> Path | None:
+    """Return the first file of a checkpoint that is not as it was written, or None."""
+    try:
+        written: dict[str, str] = dict(json.loads((checkpoint / CHECKSUMS).read_text()))
+    except (OSError, ValueError, TypeError):
+        return checkpoint / CHECKSUMS
+    if not {"model.safetensors", "trainer_state.json", STATE_FILE} <= written.keys():
+        return checkpoint / CHECKSUMS
+    for name, expected in written.items():
+        try:
+            is_sound = checksum(checkpoint / name) == expected
+        except OSError:
+            is_sound = False
+        if not is_sound:
+            return checkpoint / name
+    return None
+
+
+def write_checksums(staged: Path) -> None:
+    """List the files of a checkpoint that is about to be published, each with its checksum."""
+    files = sorted(path for path in staged.rglob("*") if path.is_file())
+    sums = {path.relative_to(staged).as_posix(): checksum(path) for path in files}
+    (staged / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n")
+
+
+def checksum(file: Path) -> str:
+    """Return the CRC-32 of a file, in hexadecimal: enough against accidents, and as fast as the disk."""
+    value = 0
+    with file.open("rb") as opened:
+        while piece := opened.read(PIECE):
+            value = zlib.crc32(piece, value)
+    return f"{value:08x}"
+
+
+@contextmanager
+def load_failure_explained(checkpoint: str | Path) -> Iterator[None]:
+    """Turn a state that cannot be loaded into a message: it is whole, but not a state of this run.
+
+    Raises:
+        CheckpointError: with the reason.
+    """
+    try:
+        yield
+    except LOAD_FAILURES as error:
+        if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
+            raise  # such as the loss of another process
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        if isinstance(error, UnpicklingError):  # whose own words recommend to run the pickle
+            reason = "a file holds a pickle of more than numbers"
+        raise CheckpointError(
+            f"{checkpoint}: does not fit this run ({reason}). "
+            "Copy the run again, whole, or start again with --overwrite."
+        ) from error
 
 
 def keep_only(run: Path, wanted: set[str]) -> None:

@@ -1,10 +1,12 @@
 """Fitting: wire a prepared run's data, objective, plan and loop, train it, and keep what shall last."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 from transformers import PrinterCallback, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 
@@ -29,7 +31,13 @@ from textvae.training.shares import shared_buckets
 from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
-NOT_COUNTED = ("train_samples_per_second", "train_steps_per_second", "total_flos")  # the library's, of a planned end
+NOT_COUNTED = (  # the library's, of a planned end, or of what was trained since the last interruption
+    "train_samples_per_second",
+    "train_steps_per_second",
+    "total_flos",
+    "train_loss",
+    "train_runtime",
+)
 NEVER = 10**9  # steps: looks and checkpoints come when the plan says
 
 
@@ -37,6 +45,7 @@ def fit(run: Run, device: torch.device, processes: Processes) -> None:
     """Train the run to its end, from its newest checkpoint if it has one."""
     settings = run.settings
     processes.on_first(lambda: checkpoints.sweep(run.folder))
+    newest = checkpoints.checkpoint_to_resume(run.folder)
     if device.type == "cpu":
         keep_freed_memory()
     bundle = load_bundle(run.folder / INIT, str(device))
@@ -44,14 +53,17 @@ def fit(run: Run, device: torch.device, processes: Processes) -> None:
         for part in (bundle.model.encoder, bundle.model.decoder):
             part.compile(dynamic=True)  # lengths and batches differ from step to step
     trainer = build_trainer(run, settings, bundle, device, processes)
-    newest = checkpoints.newest_whole(run.folder)
     console = ConsoleCallback(trainer.plan, trainer.objective.kl_target)
     if processes.is_first:
+        say_if_older(run.folder, newest)
         trainer.add_callback(console)
+        if "tensorboard" in settings.training.trackers:
+            trainer.add_callback(tensorboard(run.folder / "logs", newest))
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
         console.close()  # an error's message begins on a line of its own
+        trainer.release_workers()
     finish(run, trainer, processes)
 
 
@@ -75,8 +87,6 @@ def build_trainer(
     bundle.model.auxiliary = objective.modules.to(device)
     plan = Plan(training, NEVER if buckets is None else -(-len(buckets) // training.accumulate), objective.prelude)
     callbacks: list[Any] = [PlanCallback(plan, buckets, training.patience, processes)]
-    if "tensorboard" in training.trackers and processes.is_first:
-        callbacks.append(tensorboard(run.folder / "logs"))
     trainer = VAETrainer(bundle, objective, plan, buckets, splits, training, arguments, callbacks, processes, stream)
     trainer.add_callback(EncoderTraining(trainer))
     trainer.remove_callback(PrinterCallback)
@@ -119,11 +129,24 @@ def training_arguments(run: Run, training: TrainingSettings, device: torch.devic
     return arguments
 
 
-def tensorboard(folder: Path) -> TensorBoardCallback:
-    """Return the library's TensorBoard callback, writing to `folder`."""
+def say_if_older(run: Path, resumed: Path | None) -> None:
+    """Say so where a run goes on from an older checkpoint because the newest is damaged."""
+    found = checkpoints.checkpoints(run)
+    if resumed is not None and resumed != found[-1]:
+        broken = checkpoints.damage(found[-1])
+        tqdm.write(f"warning: {broken} is missing or damaged; the run goes on from {resumed.name}.", file=sys.stderr)
+
+
+def tensorboard(folder: Path, resumed: Path | None) -> TensorBoardCallback:
+    """Return the library's TensorBoard callback, writing to `folder`.
+
+    Steps that were logged before an interruption and are taken again would be shown twice: TensorBoard is told
+    to forget them.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
-    return TensorBoardCallback(SummaryWriter(str(folder)))
+    step = 0 if resumed is None else checkpoints.step_of(resumed)
+    return TensorBoardCallback(SummaryWriter(str(folder), purge_step=step + 1))
 
 
 def finish(run: Run, trainer: VAETrainer, processes: Processes) -> None:
@@ -137,7 +160,8 @@ def finish(run: Run, trainer: VAETrainer, processes: Processes) -> None:
 def keep(run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None) -> None:
     """Save the kept model at the run's root, with its card, and drop what only training needed."""
     trainer.bundle.model.auxiliary = torch.nn.ModuleDict()
-    history = [{name: entry[name] for name in entry if name not in NOT_COUNTED} for entry in trainer.state.log_history]
+    entries = [{name: entry[name] for name in entry if name not in NOT_COUNTED} for entry in trainer.state.log_history]
+    history = [entry for entry in entries if entry.keys() - {"step", "epoch"}]
     stream = {} if trainer.stream is None else {"stream": trainer.stream.record}
     run.write(
         "training.json", {"seconds": trainer.plan.seconds, "steps": trainer.plan.step, **stream, "history": history}

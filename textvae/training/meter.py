@@ -1,6 +1,7 @@
 """The meter: sums of what the batches cost, read at logging intervals without stopping the device in between."""
 
 import time
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ class Meter:
         mask = batch["attention_mask"]
         costs = torch.stack([terms.loss.detach(), terms.reconstruction, terms.kl, terms.paid_kl]) * len(mask)
         values = torch.cat([costs.double(), costs.new_full((1,), len(mask)), mask.sum().view(1)])
-        self.sums = values if self.sums is None else self.sums + values
+        self.sums = values if self.sums is None else self.sums.to(values.device) + values
 
     def is_finite(self) -> bool:
         """Whether every loss since the last reading was a number."""
@@ -48,3 +49,16 @@ class Meter:
             "kl_weight": paid / max(kl, 1e-9),
             "tokens_per_second": speed,
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums of all processes and the time they took, as JSON; every process must ask."""
+        sums = None if self.sums is None else self.processes.sum(self.sums).tolist()
+        return {"sums": sums, "seconds": time.monotonic() - self.since}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it over; the first process has the sums, for they are added up when they are read."""
+        self.since = time.monotonic() - state["seconds"]
+        self.sums = None
+        if state["sums"] is not None:
+            sums = torch.tensor(state["sums"], dtype=torch.float64)
+            self.sums = sums if self.processes.is_first else torch.zeros_like(sums)

@@ -29,7 +29,8 @@ class Plan:
         self.encoder_steps = 0  # of the encoder alone
         self.steps_per_epoch = steps_per_epoch
         self.step = 0
-        self.seconds = 0.0
+        self.seconds = 0.0  # of training, up to the end of the last step
+        self.used = 0.0  # the same, with what came after that step as far as it is known
         self.clock: float | None = None
         self.cooldown: tuple[int, int] | None = None  # first and last step
         epochs = math.inf if settings.epochs is None else math.ceil(settings.epochs * steps_per_epoch)
@@ -42,7 +43,16 @@ class Plan:
 
     def start_clock(self) -> None:
         """Begin to count time; what an interrupted run has used stays used."""
-        self.clock = time.monotonic() - self.seconds
+        self.clock = time.monotonic() - self.used
+
+    def note_time(self) -> None:
+        """Count the time since the last step as used, without moving schedules on: they go by whole steps.
+
+        Evaluations take time from a run bounded by minutes. A checkpoint must know of it, or a resumed run
+        would have that time a second time.
+        """
+        if self.clock is not None:
+            self.used = time.monotonic() - self.clock
 
     def advance(self) -> None:
         """Count one more step."""
@@ -50,7 +60,8 @@ class Plan:
         if self.is_open and self.step * (1 + COOLDOWN_SHARE) >= self.settings.most_epochs * self.steps_per_epoch - 1:
             self.begin_cooldown()  # the bound leaves room for it
         if self.clock is not None:
-            self.seconds = time.monotonic() - self.clock
+            self.note_time()
+            self.seconds = self.used
 
     def end_prelude(self) -> None:
         """Let the run proper begin with the next step, once the prelude's share is over."""
@@ -130,12 +141,12 @@ class Plan:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know, as JSON."""
-        course = {"step": self.step, "seconds": self.seconds, "cooldown": self.cooldown}
+        course = {"step": self.step, "seconds": self.seconds, "used": self.used, "cooldown": self.cooldown}
         return {**course, "start": self.start, "encoder_steps": self.encoder_steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it over."""
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.used = state["step"], state["seconds"], state["used"]
         self.start, self.encoder_steps = state["start"], state["encoder_steps"]
         self.cooldown = tuple(state["cooldown"]) if state["cooldown"] else None
         if self.clock is not None:

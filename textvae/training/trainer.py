@@ -22,7 +22,7 @@ from transformers import Trainer, TrainerControl, TrainingArguments
 from textvae.batching import Batch, LengthBuckets
 from textvae.bundle import Bundle, save_bundle
 from textvae.doctor import BAND
-from textvae.errors import TrainingError
+from textvae.errors import CheckpointError, TrainingError
 from textvae.evaluation import evaluate
 from textvae.measures import QUICK
 from textvae.objective import Objective
@@ -91,6 +91,7 @@ class VAETrainer(Trainer):
             batch_sampler=self.buckets,
             collate_fn=self.bundle.collator,
             num_workers=self.settings.workers,
+            generator=torch.Generator(),  # its own, or each start of the workers would draw from the run's
             persistent_workers=self.settings.workers > 0,
         )
 
@@ -118,6 +119,21 @@ class VAETrainer(Trainer):
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted."""
         return 0
+
+    def _run_epoch(self, **epoch: Any) -> None:
+        """Train for an epoch, unless the run was interrupted after its last step: the library takes one step first."""
+        if self.plan.is_over:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(**epoch)
+
+    def release_workers(self) -> None:
+        """End the processes that load batches.
+
+        The garbage collector would close their queues before it tells them to stop, and then wait five seconds for
+        each of them.
+        """
+        self.callback_handler.train_dataloader = None
 
     # How it is optimised
 
@@ -209,8 +225,7 @@ class VAETrainer(Trainer):
         self.processes.on_first(lambda: checkpoints.sweep(self.run_folder))
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()  # each process has written its random state
-        if self.state.best_global_step:
-            self.state.best_model_checkpoint = str(self.run_folder / f"checkpoint-{self.state.best_global_step}")
+        self.locate_best()
         self.processes.on_first(self.publish)
 
     def publish(self) -> None:
@@ -218,6 +233,7 @@ class VAETrainer(Trainer):
         name = f"checkpoint-{self.state.global_step}"
         staged = self.run_folder / checkpoints.STAGING / name
         self.state.save_to_json(str(staged / "trainer_state.json"))
+        checkpoints.write_checksums(staged)
         checkpoints.publish(staged, self.run_folder / name)
         checkpoints.sweep(self.run_folder)
         checkpoints.keep_only(self.run_folder, {name, Path(self.state.best_model_checkpoint or name).name})
@@ -231,17 +247,70 @@ class VAETrainer(Trainer):
         """Save our state beside the library's, before the checkpoint counts as done."""
         super()._save_optimizer_and_scheduler(output_dir)
         stream = self.stream.state_dict() if self.stream else None  # of all processes
+        meter = self.meter.state_dict()  # of all processes, too
+        self.plan.note_time()
         if self.args.should_save:
-            state = {"plan": self.plan.state_dict(), "techniques": self.objective.state_dict(), "stream": stream}
+            state = {
+                "plan": self.plan.state_dict(),
+                "techniques": self.objective.state_dict(),
+                "stream": stream,
+                "meter": meter,
+            }
             checkpoints.write_state(Path(output_dir), state)
 
+    # How a run is resumed
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load the weights; the library would leave those that are missing as they are."""
+        with checkpoints.load_failure_explained(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Refuse weights that are not those of the model; tied weights are saved once.
+
+        Raises:
+            CheckpointError: some are missing, or there are others.
+        """
+        places = {name: value.data_ptr() for name, value in self.model.state_dict().items()}
+        loaded = {places[name] for name in places.keys() - set(load_result.missing_keys)}
+        missing = [name for name in load_result.missing_keys if places[name] not in loaded]
+        for verb, names in (("lacks", missing), ("also holds", load_result.unexpected_keys)):
+            if names:
+                raise CheckpointError(
+                    f"{self.run_folder}: a checkpoint {verb} {names[0]}, so its weights are not those of the model "
+                    "that settings.yaml describes. Copy the run again, whole, or start again with --overwrite."
+                )
+
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """Load both."""
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is not None:
-            state = checkpoints.read_state(Path(checkpoint))
-            self.plan.load_state_dict(state["plan"])
-            self.objective.load_state_dict(state["techniques"])
-            if self.stream is not None:
-                self.stream.load_state_dict(state["stream"])
-            self.seed_draws()  # the checkpoint may know none of this process
+        """Load the library's state and ours."""
+        if checkpoint is None:
+            return
+        with checkpoints.load_failure_explained(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+            self.load_our_state(checkpoints.read_state(Path(checkpoint)))
+        self.seed_draws()  # the checkpoint may have no random state of this process
+        self._load_rng_state(checkpoint)  # the library does so before the first step, which may not come
+
+    def load_our_state(self, state: dict[str, Any]) -> None:
+        """Take over what a checkpoint holds beside the library's own state."""
+        self.plan.load_state_dict(state["plan"])
+        self.objective.load_state_dict(state["techniques"])
+        self.meter.load_state_dict(state["meter"])
+        if self.stream is not None:
+            self.stream.load_state_dict(state["stream"])
+        self.locate_best()
+
+    def locate_best(self) -> None:
+        """Say where the best checkpoint is: in the run's folder as it is now, which may have been moved."""
+        if self.state.best_global_step:
+            self.state.best_model_checkpoint = str(self.run_folder / f"checkpoint-{self.state.best_global_step}")
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Load the random state of this process, if the checkpoint has it."""
+        with checkpoints.load_failure_explained(checkpoint or ""):
+            super()._load_rng_state(checkpoint)
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        """Load the scaler of a run in fp16; others have none, whatever the folder holds."""
+        if self.accelerator.scaler is not None:
+            super()._load_scaler(checkpoint)
