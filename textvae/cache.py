@@ -26,7 +26,7 @@ from textvae.sources import files_of
 from textvae.streaming.settings import StreamSettings
 from textvae.tokenization import TokenizerSettings, load_tokenizer
 
-FORMAT = 1  # of what is prepared; a change makes all entries stale
+FORMAT = 2  # of what is prepared; a change makes all entries stale
 WORTH_KEEPING = 16 * 2**20  # bytes of source files, for `auto`
 FILES = (*(f"{split}.arrow" for split in ("train", *HELD_OUT)), "counts.json")
 NO_MATTER = {"processes", "cache", *StreamSettings.model_fields}  # to what is prepared

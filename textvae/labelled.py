@@ -11,19 +11,22 @@ from textvae.corpus import text_of
 from textvae.errors import DataError
 from textvae.labels import Labels
 from textvae.sources import find_splits
+from textvae.tables import Quoting
 
 
-def read_labelled(file: str, text_column: str, label_column: str) -> tuple[list[str], list[Any]]:
+def read_labelled(file: str, text_column: str, quoting: Quoting, label_column: str) -> tuple[list[str], list[Any]]:
     """Return the texts of a table and their labels, as they stand there; rows with a blank text are left out.
 
     Raises:
         DataError: there is no such column, or no text.
     """
-    texts, columns = read_columns(file, text_column, [label_column])
+    texts, columns = read_columns(file, text_column, quoting, [label_column])
     return texts, columns[label_column]
 
 
-def read_columns(file: str, text_column: str, names: Sequence[str]) -> tuple[list[str], dict[str, list[Any]]]:
+def read_columns(
+    file: str, text_column: str, quoting: Quoting, names: Sequence[str]
+) -> tuple[list[str], dict[str, list[Any]]]:
     """Return the texts of a table and the columns of these names; rows with a blank text are left out.
 
     Raises:
@@ -31,7 +34,7 @@ def read_columns(file: str, text_column: str, names: Sequence[str]) -> tuple[lis
     """
     texts: list[str] = []
     columns: dict[str, list[Any]] = {name: [] for name in names}
-    for number, row in enumerate(find_splits(file, text_column)["train"](), start=1):
+    for number, row in enumerate(find_splits(file, text_column, quoting)["train"](), start=1):
         for name in names:
             if name not in row:
                 there = ", ".join(row)

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from textvae.bulk.engines import ENGINES
 from textvae.bulk.plan import Plan, describe_files, model_fingerprint, read_plan
@@ -13,6 +13,7 @@ from textvae.bulk.worker import Job
 from textvae.errors import ConfigError
 from textvae.parts import checked, choose
 from textvae.run import Run
+from textvae.tables import Quoting
 
 
 def run(
@@ -24,6 +25,7 @@ def run(
     engine: str = "accelerate",
     shard_rows: int | None = None,
     text_column: str | None = None,
+    quoting: Quoting | None = None,
     device: str | None = None,
     progress: bool = False,
     **settings: Any,
@@ -38,7 +40,7 @@ def run(
         count: (generate) how many sentences.
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
         shard_rows: rows a shard.
-        text_column: of tables; by default the one the run was trained on.
+        text_column, quoting: of tables; by default those the run was trained with.
         settings: the verb's: samples and seed of score, decoding options and seed of generate.
 
     Raises:
@@ -50,14 +52,24 @@ def run(
         raise ConfigError(f"shard_rows = {size}, count = {count}: wanted are numbers from 1.")
     if what.reads_files and corpus is None:
         raise ConfigError(f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern.")
+    if quoting is not None:
+        choose(dict.fromkeys(get_args(Quoting)), quoting, "quoting")
     options = checked(what.Settings, settings, verb).model_dump()
     source, start = corpus if what.reads_files else None, time.perf_counter()
     asked = Plan(verb, "", options, text_column or "", [], size, count)
-    written = do(device, lambda: job_of(asked, Path(model), Path(output), source, device, progress), progress)
+    written = do(device, lambda: job_of(asked, Path(model), Path(output), source, device, progress, quoting), progress)
     return None if written is None else record_of(Path(output), written, time.perf_counter() - start)
 
 
-def job_of(asked: Plan, model: Path, output: Path, corpus: str | None, device: str | None, progress: bool) -> Job:
+def job_of(
+    asked: Plan,
+    model: Path,
+    output: Path,
+    corpus: str | None,
+    device: str | None,
+    progress: bool,
+    quoting: Quoting | None = None,
+) -> Job:
     """Return the job: what is asked, with the model's fingerprint and the files' filled in.
 
     Raises:
@@ -67,10 +79,12 @@ def job_of(asked: Plan, model: Path, output: Path, corpus: str | None, device: s
     fingerprint = model_fingerprint(model)
     if corpus is None:
         return Job(model, replace(asked, model=fingerprint), Path(), output, device)
-    column = asked.column or Run(model).settings.data.text_column
+    data = Run(model).settings.data
+    column, quoting = asked.column or data.text_column, quoting or data.quoting
     root, names = find_files(corpus)
-    files = describe_files(root, names, column, read_plan(output), progress)
-    return Job(model, replace(asked, model=fingerprint, column=column, files=files), root, output, device)
+    files = describe_files(root, names, column, read_plan(output), progress, quoting)
+    plan = replace(asked, model=fingerprint, column=column, quoting=quoting, files=files)
+    return Job(model, plan, root, output, device)
 
 
 def record_of(output: Path, written: int, seconds: float) -> dict[str, Any]:

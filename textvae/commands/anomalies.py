@@ -3,7 +3,7 @@
 from argparse import Namespace
 from itertools import islice
 
-from textvae.commands.basics import BLOCK, Command, Verbs, add_label, add_run, load, run_of, say
+from textvae.commands.basics import BLOCK, Command, Verbs, add_label, add_run, add_table, load, run_of, say
 
 
 def add(verbs: Verbs) -> None:
@@ -16,7 +16,7 @@ def add(verbs: Verbs) -> None:
         add_run(command)
         add_label(command)
         command.add_argument("file", metavar="FILE|-", help="sentences; - is standard input")
-        command.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+        add_table(command)
         command.add_argument("--name", default="default", help="of the calibration, where a run has several")
     fit.add_argument("--score", default="reconstruction", metavar="reconstruction|elbo|iw_nll", help="see docs/uses")
     fit.add_argument("--draws", type=int, default=4, help="of z, a sentence (default: 4)")
@@ -27,7 +27,7 @@ def anomaly(options: Namespace) -> None:
     """Calibrate, or score."""
     from textvae.given import read_texts
 
-    vae, texts = load(options), read_texts(options.file, run_of(options), options.text_column)
+    vae, texts = load(options), read_texts(options.file, run_of(options), options.text_column, options.quoting)
     if options.step == "fit":
         given = {name: getattr(options, name) for name in ("score", "draws", "seed")}
         record = vae.fit_anomaly(list(texts), options.name, progress=not options.json, **given)

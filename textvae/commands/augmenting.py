@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from textvae.commands.basics import Command, Verbs, add_run, load, run_of, say
+from textvae.commands.basics import Command, Verbs, add_run, add_table, load, say, table_of
 
 
 def add(verbs: Verbs) -> None:
@@ -11,7 +11,7 @@ def add(verbs: Verbs) -> None:
     add_run(augment)
     augment.add_argument("file", metavar="TABLE", help="a .csv, .tsv, .jsonl or .parquet file: texts and labels")
     augment.add_argument("-n", type=int, default=5, help="texts for each given one (default: 5)")
-    augment.add_argument("--text-column", metavar="NAME", help="default: as the run was trained")
+    add_table(augment)
     augment.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
     for name in ("spread", "interpolated", "temperature", "quantile"):
         augment.add_argument(f"--{name}", type=float, metavar="X", help="see docs/uses/augment.md")
@@ -22,8 +22,7 @@ def augment(options: Namespace) -> None:
     """Write more texts of the labels a table has."""
     from textvae.labelled import read_labelled
 
-    column = options.text_column or run_of(options).settings.data.text_column
-    texts, labels = read_labelled(options.file, column, options.label_column)
+    texts, labels = read_labelled(options.file, *table_of(options), options.label_column)
     names = ("spread", "interpolated", "temperature", "quantile", "seed")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     records = load(options).augment(texts, labels, options.n, progress=not options.json, **given)

@@ -9,9 +9,10 @@ import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from textvae.errors import ConfigError
+from textvae.tables import Quoting
 
 if TYPE_CHECKING:
     from textvae.run import Run
@@ -46,6 +47,14 @@ def add_decoding(command: ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=0)
 
 
+def add_table(command: ArgumentParser) -> None:
+    """Add how a table is read."""
+    command.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+    command.add_argument(
+        "--quoting", choices=get_args(Quoting), help="of a .csv or .tsv, data.quoting (default: as the run was trained)"
+    )
+
+
 def add_label(command: ArgumentParser) -> None:
     """Add the label of a conditional model."""
     command.add_argument("--label", metavar="NAME", help="of a model trained with data.label: what the text is")
@@ -77,6 +86,12 @@ def run_of(options: Namespace) -> "Run":
     from textvae.run import Run
 
     return Run(Path(options.run))
+
+
+def table_of(options: Namespace) -> tuple[str, Quoting]:
+    """Return the text column and the quoting of a table that a command reads."""
+    data = run_of(options).settings.data
+    return options.text_column or data.text_column, options.quoting or data.quoting
 
 
 def decoding(options: Namespace) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from textvae.commands.basics import BLOCK, Command, Verbs, add_label, add_run, load, run_of, say
+from textvae.commands.basics import BLOCK, Command, Verbs, add_label, add_run, add_table, load, run_of, say
 
 
 def add(verbs: Verbs) -> None:
@@ -13,7 +13,7 @@ def add(verbs: Verbs) -> None:
     uncertainty = verbs.add_parser("uncertainty", help="say how sure the model is of each sentence")
     add_run(uncertainty)
     uncertainty.add_argument("file", metavar="FILE|-", help="sentences; - is standard input")
-    uncertainty.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+    add_table(uncertainty)
     uncertainty.add_argument("--draws", type=int, default=8, help="of z, a sentence, each decoded (default: 8)")
     uncertainty.add_argument("--seed", type=int, default=0)
     add_label(uncertainty)
@@ -35,7 +35,7 @@ def records(options: Namespace) -> Iterator[dict[str, Any]]:
     """Yield a record a sentence."""
     from textvae.given import read_texts
 
-    vae, texts = load(options), read_texts(options.file, run_of(options), options.text_column)
+    vae, texts = load(options), read_texts(options.file, run_of(options), options.text_column, options.quoting)
     while block := list(islice(texts, BLOCK)):
         found = zip(block, vae.uncertainty(block, draws=options.draws, seed=options.seed), strict=True)
         yield from ({"text": text, **record} for text, record in found)

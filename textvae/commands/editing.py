@@ -10,11 +10,13 @@ from textvae.commands.basics import (
     add_decoding,
     add_label,
     add_run,
+    add_table,
     decoding,
     load,
     run_of,
     say,
     shown_text,
+    table_of,
 )
 
 
@@ -44,7 +46,7 @@ def add_fit(command: ArgumentParser) -> None:
     command.add_argument("file", metavar="TABLE", help="a .csv, .tsv, .jsonl or .parquet file: texts and labels")
     command.add_argument("--name", required=True, help="that the direction is kept under, in RUN/fitted/attribute")
     command.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
-    command.add_argument("--text-column", metavar="NAME", help="default: as the run was trained")
+    add_table(command)
     command.add_argument("--towards", metavar="LABEL", help="it leads to (default: of two the one that sorts last)")
 
 
@@ -52,8 +54,7 @@ def attribute(options: Namespace) -> None:
     """Fit a direction, keep it with the run, and say how well it separates."""
     from textvae.labelled import read_labelled
 
-    column = options.text_column or run_of(options).settings.data.text_column
-    texts, labels = read_labelled(options.file, column, options.label_column)
+    texts, labels = read_labelled(options.file, *table_of(options), options.label_column)
     found = load(options).fit_attribute(texts, labels, options.name, options.towards)
     say([{"name": options.name, **found.record}], options.json, lambda seen: SHOWN.format(**seen))
 

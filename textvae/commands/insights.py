@@ -3,7 +3,18 @@
 from argparse import Namespace
 from typing import Any
 
-from textvae.commands.basics import Command, Verbs, add_decoding, add_run, decoding, load, run_of, say
+from textvae.commands.basics import (
+    Command,
+    Verbs,
+    add_decoding,
+    add_run,
+    add_table,
+    decoding,
+    load,
+    run_of,
+    say,
+    table_of,
+)
 
 FIGURES = (  # of a factor: key, width, form
     ("best_dimension", 9, ""),
@@ -33,7 +44,7 @@ def add(verbs: Verbs) -> None:
     insight = verbs.add_parser("insight", help="say what each dimension of the latent does")
     add_run(insight)
     insight.add_argument("file", metavar="FILE", help="sentences; in a .csv, .tsv, .jsonl or .parquet also columns")
-    insight.add_argument("--text-column", metavar="NAME", help="default: as the run was trained")
+    add_table(insight)
     insight.add_argument("--column", action="append", default=[], metavar="NAME", help="numbers or classes; repeatable")
     insight.add_argument(
         "--class-column", action="append", default=[], metavar="NAME", help="whose numbers are names of classes"
@@ -53,12 +64,11 @@ def traverse(options: Namespace) -> None:
 def insight(options: Namespace) -> None:
     """Print a row a dimension, the one that carries most first, and the scores."""
     from textvae.labelled import read_columns
+    from textvae.tables import as_label, as_number
 
-    column = options.text_column or run_of(options).settings.data.text_column
-    texts, columns = read_columns(options.file, column, [*options.column, *options.class_column])
-    columns |= {
-        name: [None if value is None else str(value) for value in columns[name]] for name in options.class_column
-    }
+    texts, columns = read_columns(options.file, *table_of(options), [*options.column, *options.class_column])
+    columns |= {name: [as_number(value) for value in columns[name]] for name in options.column}
+    columns |= {name: [as_label(value) for value in columns[name]] for name in options.class_column}
     found = load(options).insight(texts, columns, progress=not options.json)
     rows = sorted(found["dimensions"], key=lambda row: (-(row["kl"] or 0), -row["variance"]))
     if not options.json:

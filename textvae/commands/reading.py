@@ -10,6 +10,7 @@ from textvae.commands.basics import (
     add_label,
     add_run,
     add_shards,
+    add_table,
     load,
     or_in_shards,
     run_of,
@@ -27,7 +28,7 @@ def add(verbs: Verbs) -> None:
         command.add_argument(
             "file", metavar="FILE|FOLDER|PATTERN|-", help="sentences; - is standard input; folders give shards"
         )
-        command.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+        add_table(command)
         add_shards(command)
     score.add_argument("--samples", type=int, default=50, help="importance samples a sentence (default: 50)")
     score.add_argument("--seed", type=int, default=0)
@@ -44,7 +45,7 @@ def encode(options: Namespace) -> None:
     if not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}; make it first.")
     vae = load(options)
-    texts = read_texts(options.file, run_of(options), options.text_column)
+    texts = read_texts(options.file, run_of(options), options.text_column, options.quoting)
     blocks = ((block, q.mean.numpy()) for block, q in posteriors(vae.bundle, texts, progress=not options.json))
     sentences = write_vectors(output, blocks, vae.latent_dim)
     record = {"file": str(output), "sentences": sentences, "latent_dim": vae.latent_dim}
@@ -57,7 +58,7 @@ def score(options: Namespace) -> None:
     from textvae.given import read_rows
 
     vae = load(options)
-    rows = read_rows(options.file, run_of(options), options.text_column, vae.bundle.label_column)
+    rows = read_rows(options.file, run_of(options), options.text_column, vae.bundle.label_column, options.quoting)
     while block := list(islice(rows, BLOCK)):
         texts, labels = zip(*block, strict=True)
         given = labels if vae.bundle.label_column else None
