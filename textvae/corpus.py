@@ -23,7 +23,7 @@ from textvae.errors import ConfigError, DataError
 from textvae.fingerprint import fingerprint
 from textvae.sources import Row, Rows, find_splits
 from textvae.streaming.settings import StreamSettings
-from textvae.tables import Quoting, as_label
+from textvae.tables import Quoting, as_label, show
 from textvae.tokenized import Blocks, tokenize
 
 FEWEST = 8  # sentences a corpus must have
@@ -115,7 +115,7 @@ def text_of(row: Row, column: str, number: int) -> str:
     if text is None:
         return ""
     if not isinstance(text, str):
-        raise DataError(f"row {number}: column {column!r} holds {text!r}, not text. Set data.text_column.")
+        raise DataError(f"row {number}: column {column!r} holds {show(text)}, not text. Set data.text_column.")
     return text
 
 

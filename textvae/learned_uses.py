@@ -8,7 +8,7 @@ from textvae import uses
 from textvae.bundle import Bundle
 from textvae.fitted import place_of
 from textvae.parts import checked
-from textvae.uses.encode import as_list
+from textvae.texts import iterate_texts, require_texts
 
 if TYPE_CHECKING:
     from textvae.uses.attribute import Attribute
@@ -27,7 +27,7 @@ class LearnedUses:
         from textvae.uses.fit_prior import KIND, fit_prior
         from textvae.uses.reference import training_texts
 
-        chosen = training_texts(self.folder) if texts is None else as_list(texts)
+        chosen = training_texts(self.folder) if texts is None else require_texts(texts)
         return fit_prior(self.bundle, chosen, kind, place_of(self.folder, KIND, kind), seed, progress)
 
     def fit_attribute(
@@ -37,7 +37,7 @@ class LearnedUses:
         from textvae.uses.attribute import KIND, fit_attribute, save_attribute
 
         folder = None if name is None else place_of(self.folder, KIND, name)
-        found = fit_attribute(self.bundle, as_list(texts), list(labels), towards)
+        found = fit_attribute(self.bundle, require_texts(texts), list(labels), towards)
         if folder is not None:
             save_attribute(folder, self.bundle, found)
         return found
@@ -50,19 +50,20 @@ class LearnedUses:
 
         if isinstance(attribute, str):
             attribute = load_attribute(place_of(self.folder, KIND, attribute), self.bundle)
-        return uses.edit(self.bundle, as_list(texts), attribute.direction, strength, uses.decoding(**options))
+        return uses.edit(self.bundle, require_texts(texts), attribute.direction, strength, uses.decoding(**options))
 
     def index(self, texts: Iterable[str], name: str = "default", progress: bool = False, **options: Any) -> int:
         """Index texts, as many as there are, for `neighbours`; return how many. `factory`: FAISS's name of an index."""
         from textvae.uses import neighbours
 
-        return neighbours.index(self.bundle, texts, place_of(self.folder, "index", name), progress=progress, **options)
+        folder = place_of(self.folder, "index", name)
+        return neighbours.index(self.bundle, iterate_texts(texts), folder, progress=progress, **options)
 
     def neighbours(self, texts: str | Sequence[str], k: int = 5, name: str = "default") -> list[list[dict[str, Any]]]:
         """Return the `k` nearest indexed sentences of each text, nearest first: `text` and cosine `similarity`."""
         from textvae.uses.neighbours import Index
 
-        return Index(self.bundle, place_of(self.folder, "index", name)).neighbours(as_list(texts), k)
+        return Index(self.bundle, place_of(self.folder, "index", name)).neighbours(require_texts(texts), k)
 
     def fit_anomaly(
         self, texts: Sequence[str], name: str = "default", progress: bool = False, **options: Any
@@ -71,13 +72,13 @@ class LearnedUses:
         from textvae.uses.anomaly import KIND, AnomalySettings, fit_anomaly
 
         settings = checked(AnomalySettings, options, "anomaly")
-        return fit_anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name), settings, progress)
+        return fit_anomaly(self.bundle, require_texts(texts), place_of(self.folder, KIND, name), settings, progress)
 
     def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
         """Return each text's `score`, higher the stranger, `p_value`: the share of normal ones as strange, `is_cut`."""
         from textvae.uses.anomaly import KIND, anomaly
 
-        return anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name))
+        return anomaly(self.bundle, require_texts(texts), place_of(self.folder, KIND, name))
 
     def insight(
         self, texts: Sequence[str], columns: Mapping[str, Sequence[Any]] | None = None, progress: bool = False
@@ -85,7 +86,7 @@ class LearnedUses:
         """Return what each dimension does, `dimensions`, and `scores` of disentanglement where columns are given."""
         from textvae.uses.insight import insight
 
-        return insight(self.bundle, as_list(texts), columns, progress)
+        return insight(self.bundle, require_texts(texts), columns, progress)
 
     def augment(
         self, texts: Sequence[str], labels: Sequence[Any], n: int = 5, progress: bool = False, **options: Any
@@ -94,4 +95,4 @@ class LearnedUses:
         from textvae.uses.augment import AugmentSettings, augment
 
         settings = checked(AugmentSettings, {"n": n, **options}, "augment")
-        return augment(self.bundle, as_list(texts), list(labels), settings, progress)
+        return augment(self.bundle, require_texts(texts), list(labels), settings, progress)

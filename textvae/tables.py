@@ -160,7 +160,7 @@ class _CellReader:
         self._columns = [name.strip() for name in names]
         repeated = [name for name in self._columns if name and self._columns.count(name) > 1]
         if repeated:
-            raise FormatError(f"names the column {_short(repeated[0])} twice; rename one of the two.")
+            raise FormatError(f"names the column {show(repeated[0])} twice; rename one of the two.")
         head = self._numbers(flow)
         yield from head
         yield from flow
@@ -340,7 +340,7 @@ class _ParquetReader:
         file = ParquetFile(self._stream)
         names = file.schema_arrow.names
         if repeated := [name for name in names if names.count(name) > 1]:
-            raise FormatError(f"has two columns called {_short(repeated[0])}; rename one of the two.")
+            raise FormatError(f"has two columns called {show(repeated[0])}; rename one of the two.")
         are_all_there = self._wanted is not None and set(self._wanted) <= set(names)
         for batch in file.iter_batches(BATCH, columns=self._wanted if are_all_there else None):
             yield from batch.to_pylist()
@@ -450,7 +450,7 @@ def _checked(value: Any, text: str) -> Row:
     if "\\u0000" in text:
         for name, cell in value.items():
             if isinstance(cell, str) and "\0" in cell:
-                raise FormatError(f"holds a NUL byte in {_short(name)}.")
+                raise FormatError(f"holds a NUL byte in {show(name)}.")
     if HALF_PAIR.search(text):
         json.dumps(value, ensure_ascii=False).encode()  # raises: half of a surrogate pair is no text
     if "true" in text or "false" in text:
@@ -520,7 +520,7 @@ def _explain_json(error: Exception, start: int = 0) -> str:
     return "holds a number of too many digits; put it into quotes."
 
 
-def _short(value: object) -> str:
+def show(value: object) -> str:
     """Return a value as a message shows it."""
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -52,6 +52,8 @@ def run(
         raise ConfigError(f"shard_rows = {size}, count = {count}: wanted are numbers from 1.")
     if what.reads_files and corpus is None:
         raise ConfigError(f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern.")
+    if not isinstance(corpus, str | Path | None):
+        raise ConfigError(f"corpus is a {type(corpus).__name__}; name a file, a folder or a pattern to read.")
     if quoting is not None:
         choose(dict.fromkeys(get_args(Quoting)), quoting, "quoting")
     options = checked(what.Settings, settings, verb).model_dump()
