@@ -36,7 +36,7 @@ def passed_over(file):
     return read, dict(skipping.counts), [message for _, message in skipping.notices]
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"])
 def test_every_kind_of_table_gives_its_texts(tmp_path, name):
     """Quotes, words that look like nothing, all scripts."""
     lines = [*LINES, "None", "NA", "null"]

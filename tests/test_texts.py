@@ -92,19 +92,16 @@ def test_an_argument_of_one_text_takes_a_string_only(value):
         require_text(value, "prefix")
 
 
-VERBS = ("encode", "posterior", "features", "score", "reconstruct", "uncertainty", "anomaly", "neighbours", "index")
+VERBS = ("encode", "posterior", "features", "score", "reconstruct", "uncertainty", "index", "fit_prior", "insight")
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_verb_reads_a_table_as_the_names_of_its_columns(tiny_run, verb):
     """A DataFrame and a mapping of columns are refused."""
     vae = textvae.TextVAE.from_pretrained(tiny_run, "cpu")
-    if verb in ("anomaly", "neighbours"):
-        pytest.importorskip("faiss")
-        vae.index(SENTENCES) if verb == "neighbours" else vae.fit_anomaly(SENTENCES)
     for table in (FRAME, FRAME.to_dict("list")):
         with pytest.raises(DataError, match="give the"):
-            getattr(vae, verb)(table)
+            getattr(vae, verb)(texts=table)
 
 
 def test_verbs_take_a_column_of_a_table(tiny_run):
