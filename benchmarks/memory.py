@@ -14,7 +14,7 @@ from pathlib import Path
 
 from textvae.corpus import DataSettings, prepare
 from textvae.data import BUNDLED
-from textvae.sources import text_lines
+from textvae.sources import rows_of
 from textvae.tokenization import TokenizerSettings, build_tokenizer
 
 SIZES = (1, 3, 10)
@@ -29,7 +29,7 @@ def private_megabytes() -> float:
 
 def measure(times: int) -> None:
     """Prepare a corpus of that size; print its sentences, the seconds and the peak."""
-    lines = list(text_lines(Path(BUNDLED["captions"]) / "train.txt.gz"))
+    lines = [row["text"] for row in rows_of([Path(BUNDLED["captions"]) / "train.txt.gz"], "text")()]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus.txt"
         with file.open("w") as sink:

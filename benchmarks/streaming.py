@@ -29,9 +29,9 @@ STEPS, WORKERS = 500, 1
 def write_corpus(folder: Path, shards: int = 1000) -> None:
     """Write the files that are not there yet; print how long it took."""
     from textvae.data import BUNDLED
-    from textvae.sources import text_lines
+    from textvae.sources import rows_of
 
-    words = [line.split() for line in text_lines(Path(BUNDLED["captions"]) / "train.txt.gz")]
+    words = [row["text"].split() for row in rows_of([Path(BUNDLED["captions"]) / "train.txt.gz"], "text")()]
     starts = [" ".join(line[: len(line) // 2]) for line in words]
     ends = [" ".join(line[len(line) // 2 :]) for line in words]
     folder.mkdir(parents=True, exist_ok=True)

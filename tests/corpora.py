@@ -36,8 +36,8 @@ def write_table(file: Path, sentences: list[str], **columns: list) -> str:
         return write(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     if kind == ".json":
         return write(file, json.dumps(rows))
-    sign = "\t" if kind == ".tsv" else ","
-    lines = [sign.join(rows[0]), *(sign.join(f'"{value}"' for value in row.values()) for row in rows)]
+    sign, quote = ("\t", "") if kind == ".tsv" else (",", '"')
+    lines = [sign.join(rows[0]), *(sign.join(f"{quote}{value}{quote}" for value in row.values()) for row in rows)]
     return write(file, "\n".join(lines) + "\n")
 
 

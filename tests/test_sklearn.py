@@ -67,7 +67,7 @@ def test_wrong_input_is_refused(tiny_run):
     transformer = TextVAETransformer(tiny_run, device="cpu")
     with pytest.raises(NotFittedError):
         transformer.transform(SENTENCES)
-    for texts, message in (("a man", "one string came"), ([], "no text"), ([3], "wanted are strings")):
+    for texts, message in (("a man", "one string came"), ([], "no text"), ([3], "expected a string")):
         with pytest.raises(DataError, match=message):
             transformer.fit(texts)
     with pytest.raises(ConfigError, match="leave out settings and output, or the run"):

@@ -35,11 +35,15 @@ def test_an_empty_file_is_refused(tmp_path):
         refused(write(tmp_path / name, ""), f"{name}: is empty; wanted is a sentence a line.")
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
-def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [("a.txt", b"fine\nfine\ncaf\xe9\n", 3), ("a.csv", b"text\nfine\ncaf\xe9\n", 3),
+     ("a.tsv", b"text\nfine\ncaf\xe9\n", 3), ("a.jsonl", b'{"text": "a"}\n\n{"text": "caf\xe9"}\n', 13)],
+)  # fmt: skip
+def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content, place):
     """The line, the byte and a way to convert it."""
-    file = write(tmp_path / name, b"text\nfine\ncaf\xe9\n")
-    refused(file, f"{name}, line 3: is not UTF-8 (byte 0xe9 at 3). Convert it (iconv -f latin1 -t utf-8, say)")
+    file = write(tmp_path / name, content)
+    refused(file, f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). Convert it (iconv -f latin1 -t utf-8, say)")
 
 
 def test_a_nul_byte_is_refused_with_its_line(tmp_path):
@@ -90,11 +94,11 @@ def test_a_csv_with_ragged_rows_is_refused_with_its_line(tmp_path):
 
 
 def test_malformed_jsonl_is_refused(tmp_path):
-    """With the reader's own word on where."""
+    """With its line."""
     file = tmp_path / "a.jsonl"
     write_table(file, SENTENCES)
     file.write_text(file.read_text() + "{oops\n")
-    refused(file, "a.jsonl: cannot be read as jsonl: ")
+    refused(file, "a.jsonl, line 21: is not JSON: ")
 
 
 @pytest.mark.parametrize("content", [b"", b"no parquet at all"])
@@ -142,4 +146,5 @@ def test_a_row_with_more_fields_than_columns_is_refused(tmp_path, name, separato
     with pytest.raises(DataError, match="line 3: has 3 fields, and the first line names 2"):
         list(find_splits(str(file), "text")["train"]())
     file.write_text(f'text{separator}label\n"a cat{separator} sits"{separator}y\n')
-    assert list(find_splits(str(file), "text")["train"]()) == [{"text": f"a cat{separator} sits", "label": "y"}]
+    rows = find_splits(str(file), "text", "quoted")["train"]()
+    assert list(rows) == [{"text": f"a cat{separator} sits", "label": "y"}]

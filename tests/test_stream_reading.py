@@ -12,8 +12,9 @@ from tests.corpora import SENTENCES, TRICKY, write, write_table
 from textvae.corpus import DataSettings
 from textvae.errors import ConfigError, DataError
 from textvae.streaming.files import find_files
-from textvae.streaming.reading import BLOCK, Reader
+from textvae.streaming.reading import Reader
 from textvae.streaming.sample import is_stream
+from textvae.tables import BATCH as BLOCK
 
 LINES = [*TRICKY, *SENTENCES]
 MANY = [f"a line, and it is number {number}" for number in range(2 * BLOCK + 500)]
@@ -35,7 +36,7 @@ def passed_over(file):
     return read, dict(skipping.counts), [message for _, message in skipping.notices]
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"])
 def test_every_kind_of_table_gives_its_texts(tmp_path, name):
     """Quotes, words that look like nothing, all scripts."""
     lines = [*LINES, "None", "NA", "null"]
@@ -113,23 +114,57 @@ def test_broken_compression_stops_a_stream_where_it_breaks_or_the_rest_is_passed
         assert f"after row {len(read):,}: " in notices[0]
 
 
-@pytest.mark.parametrize("kind", ["parquet page", "parquet end", "csv"])
+@pytest.mark.parametrize("kind", ["page", "end"])
 def test_broken_tables_are_reported_likewise(tmp_path, kind):
-    """A page that is not what was written, a table cut short, a row with too many columns."""
-    name = "a.csv" if kind == "csv" else "a.parquet"
-    file = tmp_path / name
+    """A page that is not what was written, or a table cut short."""
+    file = tmp_path / "a.parquet"
     write_table(file, MANY)
     data = bytearray(file.read_bytes())
-    if kind == "csv":
-        data += b'"too","many","columns"\n'
-    elif kind == "parquet page":
+    if kind == "page":
         data[100:9000] = bytes(8900)
     else:
         del data[len(data) // 2 :]
     file.write_bytes(data)
-    with pytest.raises(DataError, match=rf"{name}, after row [\d,]+: cannot be read on"):
+    with pytest.raises(DataError, match=r"a.parquet, after row [\d,]+: cannot be read on"):
         texts(file)
     assert passed_over(file)[1] == {"broken files": 1}
+
+
+def test_a_row_with_too_many_cells_is_passed_over_alone(tmp_path):
+    """The rows after it are read."""
+    file = tmp_path / "a.csv"
+    file.write_text('text\none\n"too","many","columns"\ntwo\n')
+    with pytest.raises(DataError, match=r"a.csv, row 2 \(line 3\): has 3 fields, and the first line names 1 column\."):
+        texts(file)
+    read, counts, _ = passed_over(file)
+    assert (read, counts) == (["one", "two"], {"corrupt rows": 1})
+
+
+def test_a_quote_that_never_ends_breaks_a_file(tmp_path):
+    """Where it begins is said, and the rows before it are read."""
+    file = tmp_path / "a.csv"
+    file.write_text('text,n\none,1\n"two,2\nthree,3\n')
+    with pytest.raises(DataError, match=r"a.csv, line 3: a quoted cell begins here and does not end\."):
+        texts(file)
+    read, counts, _ = passed_over(file)
+    assert (read, counts) == (["one"], {"broken files": 1})
+
+
+@pytest.mark.parametrize("name", ["data[1].txt", "a*b.csv", "a?.jsonl", "a::b.csv", "memory:::x.txt"])
+def test_a_file_is_taken_by_its_name_whatever_signs_it_holds(tmp_path, name):
+    """A pattern would find its neighbour, or nothing."""
+    for other in ("data1.txt", "aXb.csv", "ab.jsonl"):
+        write_table(tmp_path / other, ["wrong"]) if "txt" not in other else write(tmp_path / other, "wrong\n")
+    file = tmp_path / name
+    write(file, "right\n") if file.suffix == ".txt" else write_table(file, ["right"])
+    assert find_files(str(file)) == {"train": [str(file)]}
+    assert texts(file) == ["right"]
+
+
+def test_a_pattern_in_a_folder_with_brackets_stays_in_that_folder(tmp_path):
+    """The folder exists, so its name is no pattern."""
+    write(tmp_path / "run[1]" / "a.txt", "right\n"), write(tmp_path / "run1" / "a.txt", "wrong\n")
+    assert find_files(str(tmp_path / "run[1]" / "*.txt")) == {"train": [str(tmp_path / "run[1]" / "a.txt")]}
 
 
 def test_a_missing_file_and_a_missing_column_are_named(tmp_path):

@@ -25,6 +25,7 @@ from textvae.fingerprint import fingerprint
 from textvae.given import Places, tell
 from textvae.sources import Row, Rows, find_splits
 from textvae.streaming.settings import StreamSettings
+from textvae.tables import Quoting, as_label, show
 from textvae.tokenized import Blocks, tokenize
 
 FEWEST = 8  # sentences a corpus must have
@@ -37,6 +38,7 @@ class DataSettings(CleaningSettings, StreamSettings):
 
     corpus: str | None = Field(None, description="a file, a folder, a bundled corpus, or the name of a data set")
     text_column: str = "text"
+    quoting: Quoting = Field("auto", description="quotes in tables; auto: they delimit cells in .csv, not in .tsv")
     label_columns: list[str] = Field([], description="kept with the sentences")
     label: str | None = Field(None, description="the column of labels that the model is conditioned on")
     held_out: float = Field(0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given")
@@ -83,7 +85,7 @@ def gather(settings: DataSettings, seed: int, folder: Path, given: Mapping[str, 
             raise DataError(
                 "no corpus is named. Give a file, a folder or a name: textvae train my.txt, or: textvae train captions"
             )
-        given = find_splits(settings.corpus, settings.text_column)
+        given = find_splits(settings.corpus, settings.text_column, settings.quoting)
     folder.mkdir(parents=True, exist_ok=True)
     given = {split: given[split] for split in ("train", *HELD_OUT) if split in given}
     counts = {split: clean_split(settings, rows, folder / f"{split}.text.arrow") for split, rows in given.items()}
@@ -129,7 +131,7 @@ def text_of(row: Row, column: str, number: int) -> str:
     if text is None:
         return ""
     if not isinstance(text, str):
-        raise DataError(f"row {number}: column {column!r} holds {text!r}, not text. Set data.text_column.")
+        raise DataError(f"row {number}: column {column!r} holds {show(text)}, not text. Set data.text_column.")
     return text
 
 
@@ -139,8 +141,8 @@ def labels_of(row: Row, settings: DataSettings, number: int) -> dict[str, str]:
         if column not in row:
             key = "label" if column == settings.label else "label_columns"
             raise DataError(f"there is no column {column!r}; there are {', '.join(row)}. Set data.{key}.")
-    labels = {column: str(row[column]) for column in settings.kept_columns}
-    if settings.label and (row[settings.label] is None or not labels[settings.label].strip()):
+    labels = {column: as_label(row[column]) for column in settings.kept_columns}
+    if settings.label and not labels[settings.label]:
         raise DataError(
             f"row {number}: column {settings.label!r} is blank, and the model is conditioned on it: "
             "give every sentence a label, or leave the row out."
@@ -293,7 +295,7 @@ def read_file(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: 
     Raises:
         DataError: the file is missing or broken, or no sentence is left of it.
     """
-    splits = find_splits(file, settings.text_column)
+    splits = find_splits(file, settings.text_column, settings.quoting)
     rows = splits.get("test", splits["train"])
     left_out = Places()
     fates = clean_split(settings.model_copy(update={"label_columns": []}), rows, folder / "given.text.arrow", left_out)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from textvae.errors import DataError
 from textvae.sources import Row, find_splits
+from textvae.tables import Quoting, as_label
 
 if TYPE_CHECKING:
     from textvae.bundle import Bundle  # and with it torch, which takes longer to import than a sentence to write
@@ -72,6 +73,7 @@ class InputRows:
 
     Args:
         run: whose text column a table is read by, unless `text_column` names another.
+        quoting: of a .csv or .tsv, unless it is that of the run.
         bundle: the model that will read the texts; without it, too long ones are not counted.
         label_column: where a table has the labels of a conditional model.
         columns: other columns to read.
@@ -84,13 +86,15 @@ class InputRows:
         run: "Run",
         text_column: str | None = None,
         *,
+        quoting: Quoting | None = None,
         bundle: "Bundle | None" = None,
         label_column: str | None = None,
         columns: Sequence[str] = (),
         fate: str = LEFT_OUT,
     ) -> None:
         self.file, self.name = file, "standard input" if file == "-" else file
-        self.text_column = text_column or run.settings.data.text_column
+        data = run.settings.data
+        self.text_column, self.quoting = text_column or data.text_column, quoting or data.quoting
         self.label_column, self.columns, self.fate = label_column, columns, fate
         self.bundle = bundle
         self.count = 0
@@ -127,7 +131,7 @@ class InputRows:
         """Return the raw rows."""
         if self.file == "-":
             return standard_input(self.text_column)
-        splits = find_splits(self.file, self.text_column)
+        splits = find_splits(self.file, self.text_column, self.quoting)
         if others := sorted(splits.keys() - {"train"}):
             tell(f"{self.name}: only its train split is read. Name a file to read {' or '.join(others)}.")
         return splits["train"]()
@@ -233,12 +237,13 @@ def label_of(row: Row, column: str, file: str, number: int) -> str:
     Raises:
         DataError: it has none.
     """
-    if row.get(column) is None:
+    label = as_label(row.get(column))
+    if not label:
         raise DataError(
             f"{file}: the model was trained with labels, and row {number} has no {column!r}: "
             "give a table with that column, or one --label for all."
         )
-    return str(row[column])
+    return label
 
 
 def line_up(

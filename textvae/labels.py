@@ -70,6 +70,8 @@ def one_each(labels: Labels | None, given: Sequence[str] | None, count: int) -> 
         ConfigError: the model is unconditional.
         DataError: they are not as many as the texts.
     """
+    if isinstance(given, str):
+        raise DataError(f"labels is the string {given[:60]!r}; expected a list, one label for each text.")
     if given is not None and len(given) != count:
         raise DataError(f"{len(given)} labels for {count} texts; wanted is one for each.")
     if given is not None:

@@ -10,7 +10,7 @@ from textvae.errors import DataError
 from textvae.fitted import place_of
 from textvae.given import find_filled
 from textvae.parts import checked
-from textvae.uses.encode import as_list
+from textvae.texts import iterate_texts, require_texts
 
 if TYPE_CHECKING:
     from textvae.uses.attribute import Attribute
@@ -53,7 +53,7 @@ class LearnedUses:
 
         if isinstance(attribute, str):
             attribute = load_attribute(place_of(self.folder, KIND, attribute), self.bundle)
-        return uses.edit(self.bundle, as_list(texts), attribute.direction, strength, uses.decoding(**options))
+        return uses.edit(self.bundle, require_texts(texts), attribute.direction, strength, uses.decoding(**options))
 
     def index(self, texts: Iterable[str], name: str = "default", progress: bool = False, **options: Any) -> int:
         """Index texts, as many as there are, for `neighbours`; return how many. `factory`: FAISS's name of an index.
@@ -62,13 +62,14 @@ class LearnedUses:
         """
         from textvae.uses import neighbours
 
-        return neighbours.index(self.bundle, texts, place_of(self.folder, "index", name), progress=progress, **options)
+        folder = place_of(self.folder, "index", name)
+        return neighbours.index(self.bundle, iterate_texts(texts), folder, progress=progress, **options)
 
     def neighbours(self, texts: str | Sequence[str], k: int = 5, name: str = "default") -> list[list[dict[str, Any]]]:
         """Return the `k` nearest indexed sentences of each text, nearest first: `row`, `text`, cosine `similarity`."""
         from textvae.uses.neighbours import Index
 
-        return Index(self.bundle, place_of(self.folder, "index", name)).neighbours(as_list(texts), k)
+        return Index(self.bundle, place_of(self.folder, "index", name)).neighbours(require_texts(texts), k)
 
     def fit_anomaly(
         self, texts: Sequence[str], name: str = "default", progress: bool = False, **options: Any
@@ -83,7 +84,7 @@ class LearnedUses:
         """Return each text's `score`, higher the stranger, `p_value`: the share of normal ones as strange, `is_cut`."""
         from textvae.uses.anomaly import KIND, anomaly
 
-        return anomaly(self.bundle, as_list(texts), place_of(self.folder, KIND, name))
+        return anomaly(self.bundle, require_texts(texts), place_of(self.folder, KIND, name))
 
     def insight(
         self, texts: Sequence[str], columns: Mapping[str, Sequence[Any]] | None = None, progress: bool = False
@@ -91,7 +92,7 @@ class LearnedUses:
         """Return what each dimension does, `dimensions`, and `scores` of disentanglement where columns are given."""
         from textvae.uses.insight import insight
 
-        return insight(self.bundle, as_list(texts), columns, progress)
+        return insight(self.bundle, require_texts(texts), columns, progress)
 
     def augment(
         self, texts: Sequence[str], labels: Sequence[Any], n: int = 5, progress: bool = False, **options: Any
@@ -107,7 +108,7 @@ class LearnedUses:
 
 def without_blanks(texts: Sequence[str]) -> list[str]:
     """Return the texts but blank ones."""
-    listed = as_list(texts)
+    listed = require_texts(texts)
     return [listed[place] for place in find_filled(listed)]
 
 
@@ -117,7 +118,7 @@ def filled_with_labels(texts: Sequence[str], labels: Sequence[Any]) -> tuple[lis
     Raises:
         DataError: there are not as many labels as texts.
     """
-    listed, classes = as_list(texts), list(labels)
+    listed, classes = require_texts(texts), list(labels)
     if len(listed) != len(classes):
         raise DataError(f"there are {len(listed)} texts and {len(classes)} labels; expected one label for each text.")
     places = find_filled(listed)

@@ -15,7 +15,8 @@ from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.errors import CheckpointError
 from textvae.extras import check_installed
 from textvae.parts import choose
-from textvae.uses.encode import as_list, check_latent, token_ids
+from textvae.texts import require_texts
+from textvae.uses.encode import check_latent, token_ids
 from textvae.uses.features import DEFAULT, FEATURES
 
 check_installed("sentence-transformers", "its modules", "sentence_transformers")
@@ -61,7 +62,7 @@ class TextVAEModule(InputModule):
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **options: Any) -> dict[str, Tensor]:
         """Return the ids and the mask of the texts, each (batch, length)."""
-        texts = as_list([(prompt or "") + text if isinstance(text, str) else text for text in inputs])
+        texts = [(prompt or "") + text for text in require_texts(inputs, "inputs")]
         batch = self.bundle.collator.collate(token_ids(self.bundle, texts))
         return {"input_ids": batch["encoder_input_ids"], "attention_mask": batch["encoder_attention_mask"]}
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from textvae.errors import ConfigError, DataError
 from textvae.extras import check_installed
+from textvae.texts import require_texts
 
 check_installed("uses", "scikit-learn's transformers", "sklearn")
 
@@ -104,11 +105,9 @@ def as_texts(texts: Iterable[str]) -> list[str]:
     Raises:
         DataError: it is one string, or empty, or holds something that is not text.
     """
-    from textvae.uses.encode import as_list
-
     if isinstance(texts, str):
         raise DataError("one string came; wanted is a list of them, as scikit-learn's text transformers take.")
-    listed = as_list(list(texts))
+    listed = require_texts(texts)
     if not listed:
         raise DataError("there is no text; give at least one.")
     return listed

@@ -2,10 +2,11 @@
 
 A corpus is a text file, a table with a text column, a folder of either, the
 name of a bundled corpus, or the name of a `datasets` data set. Here each becomes
-a stream of rows per split; nothing is held in memory.
+a stream of rows per split; nothing is held in memory. Names of files are taken
+literally, also where they hold signs that mean something in a pattern.
 """
 
-import csv
+import glob
 import gzip
 import re
 import zlib
@@ -16,12 +17,13 @@ from typing import IO, Any, cast
 from textvae.data import BUNDLED
 from textvae.errors import DataError
 from textvae.parts import did_you_mean
+from textvae.tables import NUL, Quoting, RowReader, open_rows
+from textvae.tables import Row as Row
 
-Row = dict[str, Any]
 Rows = Callable[[], Iterator[Row]]
 
-TABLES = {".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json", ".parquet": "parquet"}
-SUFFIXES = (".txt", *TABLES)
+SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
+WILD = "*?["
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -31,10 +33,9 @@ SPLIT_NAMES = {
     "dev": "validation",
     "test": "test",
 }
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def find_splits(corpus: str, text_column: str) -> dict[str, Rows]:
+def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dict[str, Rows]:
     """Return the rows of each split found; everything is `train` where no file is named for a split.
 
     Raises:
@@ -42,9 +43,9 @@ def find_splits(corpus: str, text_column: str) -> dict[str, Rows]:
     """
     path = Path(BUNDLED.get(corpus, corpus)).expanduser()
     if path.is_dir():
-        return splits_of_folder(path, files_of(corpus), text_column)
+        return splits_of_folder(path, files_of(corpus), text_column, quoting)
     if path.is_file():
-        return {"train": rows_of([path], text_column)}
+        return {"train": rows_of([path], text_column, quoting)}
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
         near = did_you_mean(path.name, [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else [])
         raise DataError(f"{corpus}: there is no such file or folder" + (f"; {near.strip()}" if near else "."))
@@ -65,7 +66,7 @@ def suffix_of(path: Path) -> str | None:
     return suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else None
 
 
-def splits_of_folder(folder: Path, files: list[Path], text_column: str) -> dict[str, Rows]:
+def splits_of_folder(folder: Path, files: list[Path], text_column: str, quoting: Quoting = "auto") -> dict[str, Rows]:
     """Group a folder's files by the first word in their names that means a split."""
     if not files:
         raise DataError(f"{folder}: holds no file to read; wanted are {', '.join(SUFFIXES)}, gzipped or not.")
@@ -76,7 +77,7 @@ def splits_of_folder(folder: Path, files: list[Path], text_column: str) -> dict[
         raise DataError(
             f"{folder}: holds {', '.join(sorted(splits))} but nothing to train on; name a file train.txt, say."
         )
-    return {split: rows_of(files, text_column) for split, files in splits.items()}
+    return {split: rows_of(files, text_column, quoting) for split, files in splits.items()}
 
 
 def split_of(name: str) -> str:
@@ -85,44 +86,79 @@ def split_of(name: str) -> str:
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
 
 
-def rows_of(files: list[Path], text_column: str) -> Rows:
+def rows_of(files: list[Path], text_column: str, quoting: Quoting = "auto") -> Rows:
     """Return the rows of several files, one file after another."""
 
     def rows() -> Iterator[Row]:
         for file in files:
-            if suffix_of(file) in TABLES:
-                yield from table_rows(file)
-            else:
-                yield from ({text_column: line} for line in text_lines(file))
+            yield from read_rows(file, text_column, quoting)
 
     return rows
 
 
-def text_lines(file: Path) -> Iterator[str]:
-    """Yield a text file's lines, without their ends.
+def read_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[Row]:
+    """Yield a file's rows.
 
     Raises:
-        DataError: the file is empty, not UTF-8, holds a NUL byte, or its compression is damaged.
+        DataError: the file is empty, damaged, or not the kind of file its name says; file and line are named.
     """
-    number = 0
+    suffix = suffix_of(file)
+    reader: RowReader | None = None
     try:
         with open_bytes(file) as stream:
-            for number, raw in enumerate(stream, start=1):
-                raw = raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw
-                if b"\0" in raw:
-                    raise DataError(f"{file}, line {number}: holds a NUL byte. Is it a text file, a sentence a line?")
-                yield raw.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file}, line {number}: is not UTF-8 (byte {error.object[error.start]:#04x} at {error.start}). "
-            "Convert it (iconv -f latin1 -t utf-8, say), or give a text file."
-        ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{file}: its gzip compression is damaged after line {number}: {error}.") from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror or error}.") from None
-    if number == 0:
+            reader = open_rows(stream, suffix, text_column, quoting)
+            for record in reader.records():
+                row = reader.row(record)
+                if row is not None:
+                    yield row
+    except DataError:
+        raise
+    except Exception as error:  # each library for tables and compression has errors of its own, without a common root
+        raise DataError(explain(file, suffix, 0 if reader is None else reader.line, error)) from error
+    if reader.line == 0 and suffix != ".parquet":
         raise DataError(f"{file}: is empty; wanted is a sentence a line.")
+
+
+def explain(file: Path, suffix: str | None, line: int, error: Exception) -> str:
+    """Return what is wrong with a file, in words that name it and say how to fix it.
+
+    Args:
+        line: of the row that was read last.
+    """
+    if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
+        return f"{file}: its gzip compression is damaged after line {line}: {error}."
+    if suffix == ".parquet":
+        return f"{file}: cannot be read as parquet: {error}"
+    if isinstance(error, UnicodeDecodeError):
+        return (
+            f"{file}, line {line}: is not UTF-8 (byte {error.object[error.start]:#04x} at {error.start}). "
+            "Convert it (iconv -f latin1 -t utf-8, say), or give a text file."
+        )
+    if isinstance(error, OSError):
+        return f"{file}: cannot be read: {error.strerror or error}."
+    if str(error) == NUL:
+        return f"{file}, line {line}: {error}. Is it a text file with one sentence per line?"
+    return f"{file}, line {line}: {error}"
+
+
+def match_pattern(pattern: Path) -> list[Path]:
+    """Return the files whose names fit a pattern (`**` means any folders), sorted.
+
+    Folders at its beginning that exist are taken by their names, whatever signs these hold.
+    """
+    root = steady_part(pattern)
+    names = glob.glob(str(pattern.relative_to(root)), root_dir=root, recursive=True)
+    return sorted(root / name for name in names if (root / name).is_file())
+
+
+def steady_part(pattern: Path) -> Path:
+    """Return the folders at the beginning of a pattern: those that exist, or have no wild sign."""
+    root = Path(*pattern.parts[:1]) if pattern.is_absolute() else Path()
+    for part in pattern.relative_to(root).parts[:-1]:
+        if set(part) & set(WILD) and not (root / part).is_dir():
+            break
+        root = root / part
+    return root
 
 
 def open_bytes(file: Path) -> IO[bytes]:
@@ -130,54 +166,6 @@ def open_bytes(file: Path) -> IO[bytes]:
     with file.open("rb") as stream:
         is_gzipped = stream.read(2) == b"\x1f\x8b"
     return cast(IO[bytes], gzip.open(file, "rb")) if is_gzipped else file.open("rb")
-
-
-def table_rows(file: Path) -> Iterator[Row]:
-    """Yield a table's rows, read by `datasets` as a stream.
-
-    Raises:
-        DataError: the file is not the kind of table its name says.
-    """
-    from datasets import load_dataset
-    from datasets.utils.logging import CRITICAL, set_verbosity
-
-    suffix = suffix_of(file)
-    assert suffix is not None
-    options = csv_options(suffix) if TABLES[suffix] == "csv" else {}
-    if options:
-        check_fields(file, options["sep"])
-    elif suffix != ".parquet":
-        for _ in text_lines(file):  # names the line of a bad byte, which the table reader does not
-            pass
-    set_verbosity(CRITICAL)  # what the reader has to say, our own message says
-    try:
-        yield from load_dataset(TABLES[suffix], data_files=str(file), streaming=True, split="train", **options)
-    except Exception as error:  # each reader has errors of its own, without a common root
-        raise DataError(f"{file}: cannot be read as {suffix[1:]}: {error}") from error
-
-
-def check_fields(file: Path, separator: str) -> None:
-    """Refuse a row with more fields than there are columns: the table reader would shift them, or drop some.
-
-    Raises:
-        DataError: with the line, and how many there are.
-    """
-    reader = csv.reader((f"{line}\n" for line in text_lines(file)), delimiter=separator)
-    try:
-        columns = next(reader)
-        for row in reader:
-            if len(row) > len(columns):
-                raise DataError(
-                    f"{file}, line {reader.line_num}: has {len(row)} fields, and the first line names {len(columns)} "
-                    f"columns. Put a text that holds {separator!r} into double quotes."
-                )
-    except csv.Error as error:
-        raise DataError(f"{file}, line {reader.line_num}: cannot be read as a table: {error}.") from error
-
-
-def csv_options(suffix: str | None) -> dict[str, Any]:
-    """Return how a .csv or .tsv is read: no column is an index, `None` is text, only nothing is missing."""
-    return {"index_col": False, "keep_default_na": False, "na_values": [""], "sep": "\t" if suffix == ".tsv" else ","}
 
 
 def splits_of_data_set(name: str) -> dict[str, Rows]:

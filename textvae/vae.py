@@ -21,7 +21,8 @@ from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
 from textvae.sharing import push_to_hub, save_with_records
-from textvae.uses.encode import as_list, without_blanks
+from textvae.texts import require_text, require_texts
+from textvae.uses.encode import without_blanks
 
 Array = NDArray[np.float32]
 
@@ -82,11 +83,11 @@ class TextVAE(LearnedUses):
 
     def posterior(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Distribution:
         """Return q(z | x), in the order given: `mean`, (n, latent), `sample()`, `log_prob(z)`."""
-        return uses.posterior(self.bundle, as_list(texts), batch_size, progress)
+        return uses.posterior(self.bundle, require_texts(texts), batch_size, progress)
 
     def encode(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Array:
         """Return the posterior means, (n, latent), in the order given; NaN for a blank text, and a note says so."""
-        listed = as_list(texts)
+        listed = require_texts(texts)
         return note_blanks(uses.encode(self.bundle, listed, batch_size, progress), listed)
 
     def features(self, texts: str | Sequence[str], kind: str = "states", batch_size: int = 256) -> Array:
@@ -96,7 +97,7 @@ class TextVAE(LearnedUses):
         """
         from textvae.uses.features import features
 
-        listed = as_list(texts)
+        listed = require_texts(texts)
         return note_blanks(features(self.bundle, listed, kind, batch_size), listed)
 
     def score(
@@ -114,7 +115,7 @@ class TextVAE(LearnedUses):
         """
         from textvae.uses.score import ScoreSettings, score
 
-        settings, listed = checked(ScoreSettings, {"samples": samples, "seed": seed}, "score"), as_list(texts)
+        settings, listed = checked(ScoreSettings, {"samples": samples, "seed": seed}, "score"), require_texts(texts)
         return score(self.bundle, listed, settings, progress, one_each(self.bundle.labels, labels, len(listed)))
 
     def decode(
@@ -148,7 +149,7 @@ class TextVAE(LearnedUses):
 
         A conditional model wants the `labels` of the texts, and can `write_as` another label.
         """
-        listed = as_list(texts)
+        listed = require_texts(texts)
         if write_as is not None:
             demanded(self.bundle.labels, "write_as")
         labels = one_each(self.bundle.labels, labels, len(listed))
@@ -181,7 +182,7 @@ class TextVAE(LearnedUses):
 
     def complete(self, prefix: str, n: int = 5, **options: Any) -> list[str]:
         """Write `n` sentences that begin with `prefix`; tokens are sampled by default."""
-        return uses.complete(self.bundle, prefix, n, uses.decoding(**options))
+        return uses.complete(self.bundle, require_text(prefix, "prefix"), n, uses.decoding(**options))
 
     def infill(self, text: str, n: int = 5, **options: Any) -> list[dict[str, Any]]:
         """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first.
@@ -190,7 +191,7 @@ class TextVAE(LearnedUses):
         """
         from textvae.uses.infill import InfillSettings, infill
 
-        return infill(self.bundle, text, checked(InfillSettings, {"n": n, **options}, "infill"))
+        return infill(self.bundle, require_text(text, "text"), checked(InfillSettings, {"n": n, **options}, "infill"))
 
     def interpolate(
         self,
@@ -209,6 +210,9 @@ class TextVAE(LearnedUses):
 
         if path == "density" and reference is None:
             reference = reference_texts(self.folder)
+        first, second = require_text(first, "first"), require_text(second, "second")
+        if reference is not None:
+            reference = require_texts(reference, "reference")
         return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options), reference)
 
     def traverse(
@@ -224,11 +228,14 @@ class TextVAE(LearnedUses):
 
         given: dict[str, Any] = {name: options.pop(name) for name in ("reach", "values", "unit") if name in options}
         settings = checked(TraverseSettings, {"steps": steps, **given}, "traverse")
-        known = (lambda: reference_texts(self.folder)) if reference is None else (lambda: as_list(reference))
-        return traverse(self.bundle, text, dimension, settings, uses.decoding(**options), known)
+        text, decoding = require_text(text, "text"), uses.decoding(**options)
+        chosen = None if reference is None else require_texts(reference, "reference")
+        known = (lambda: reference_texts(self.folder)) if chosen is None else (lambda: chosen)
+        return traverse(self.bundle, text, dimension, settings, decoding, known)
 
     def analogy(self, a: str, b: str, c: str, strength: float = 1.0, **options: Any) -> str:
         """Write what is to `c` as `b` is to `a`, from z_c + strength * (z_b - z_a); greedy by default."""
+        a, b, c = require_text(a, "a"), require_text(b, "b"), require_text(c, "c")
         return uses.analogy(self.bundle, a, b, c, strength, uses.decoding(**options))
 
     def uncertainty(
@@ -238,7 +245,7 @@ class TextVAE(LearnedUses):
         from textvae.uses.uncertainty import UncertaintySettings, uncertainty
 
         settings = checked(UncertaintySettings, {"draws": draws, "seed": seed}, "uncertainty")
-        return uncertainty(self.bundle, as_list(texts), settings, progress)
+        return uncertainty(self.bundle, require_texts(texts), settings, progress)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Save model and tokenizer as safetensors and JSON, with the run's records and what was fitted on it."""

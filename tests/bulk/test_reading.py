@@ -28,6 +28,27 @@ def test_files_are_found_by_folder_pattern_path_and_name(tmp_path):
     assert find_files("captions")[1][0] == "test.txt.gz"
 
 
+def test_names_with_signs_of_patterns_are_taken_literally(tmp_path):
+    """A file's, and those of the folders before a pattern."""
+    for folder in ("run[1]", "run1"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "data[1].csv").write_text(f"text\n{folder}\n")
+        (tmp_path / folder / "data1.csv").write_text("text\nwrong\n")
+    folder = tmp_path / "run[1]"
+    assert find_files(str(folder / "data[1].csv")) == (folder, ["data[1].csv"])
+    assert find_files(str(folder / "*[[]*.csv")) == (folder, ["data[1].csv"])
+    assert Reader(folder, "text")(Unit(0, 0, 1, "data[1].csv")) == [(0, "run[1]")]
+
+
+def test_quoting_can_be_chosen(tiny_run, tmp_path):
+    """It is part of the plan: shards that were begun otherwise are refused."""
+    (tmp_path / "a.tsv").write_text('text\n"a man\trides"\na dog\n')
+    rows = work("encode", tiny_run, tmp_path / "out", tmp_path / "a.tsv", quoting="quoted")
+    assert [row["text"] for row in rows] == ["a man\trides", "a dog"]
+    with pytest.raises(DataError, match="line 2: has 2 fields, and the first line names 1 column"):
+        work("encode", tiny_run, tmp_path / "out", tmp_path / "a.tsv")
+
+
 @pytest.mark.parametrize("name", ["gone", "*.csv", "empty"])
 def test_nothing_to_read_is_refused(tmp_path, name):
     """No folder, no match, no file of a known kind."""

@@ -8,6 +8,8 @@ from textvae.bulk.reading import is_many
 from textvae.bulk.work import run
 from textvae.errors import ConfigError
 
+TABLE = ("file", "text_column", "quoting")
+
 
 def asks_for_shards(options: Namespace) -> bool:
     """Whether --output is a folder: one that stands, or a name without a suffix.
@@ -27,7 +29,7 @@ def asks_for_shards(options: Namespace) -> bool:
 
 def work(options: Namespace, settings: dict[str, Any]) -> dict[str, Any] | None:
     """Do the bulk work of a verb and return its record; `settings` are decoding options."""
-    asked = {"generate": ("n",), "encode": ("file", "text_column"), "score": ("file", "text_column", "samples", "seed")}
+    asked = {"generate": ("n",), "encode": TABLE, "score": (*TABLE, "samples", "seed")}
     names = {"n": "count", "file": "corpus"}
     given = {names.get(name, name): getattr(options, name) for name in asked[options.verb]}
     return run(

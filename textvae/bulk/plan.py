@@ -22,6 +22,7 @@ from textvae.bulk.shards import shard, sweep, write_whole
 from textvae.bulk.units import Unit, cut
 from textvae.bundle import check_folder
 from textvae.errors import OutputError
+from textvae.tables import Quoting
 
 PLAN = "_plan.json"
 FORMAT = 2  # of the shards: rows are counted from 1, and is_cut says which texts were too long
@@ -38,6 +39,7 @@ class Plan:
         files: name, SHA-256 and number of rows of each; empty where sentences are generated.
         shard_rows: most rows in a shard.
         count: sentences to generate.
+        quoting: of tables.
         format: of the shards; plans of before there was more than one do not say.
     """
 
@@ -48,6 +50,7 @@ class Plan:
     files: list[dict[str, Any]]
     shard_rows: int
     count: int = 0
+    quoting: Quoting = "auto"
     format: int = 1
 
     def units(self) -> list[Unit]:
@@ -76,14 +79,15 @@ def model_fingerprint(run: Path) -> str:
 
 
 def describe_files(
-    root: Path, names: list[str], column: str, standing: Plan | None, progress: bool
+    root: Path, names: list[str], column: str, standing: Plan | None, progress: bool, quoting: Quoting = "auto"
 ) -> list[dict[str, Any]]:
     """Return name, fingerprint and rows of each file; rows that were counted before are not counted again."""
-    counted = {file["sha256"]: file["rows"] for file in standing.files} if standing else {}
+    is_same_reading = standing is not None and (standing.column, standing.quoting) == (column, quoting)
+    counted = {file["sha256"]: file["rows"] for file in standing.files} if standing and is_same_reading else {}
     described = []
     for name in tqdm(names, desc="reading", unit="file", disable=not progress):
         mark = fingerprint([root / name])
-        rows = counted[mark] if mark in counted else count_rows(root / name, column)
+        rows = counted[mark] if mark in counted else count_rows(root / name, column, quoting)
         described.append({"name": name, "sha256": mark, "rows": rows})
     return described
 

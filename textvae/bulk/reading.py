@@ -4,7 +4,6 @@ Rows keep their numbers, counted from 1 within their file, so that results can
 be joined to where they came from; blank rows are left out.
 """
 
-import glob
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,9 +16,8 @@ from textvae.bulk.units import Unit
 from textvae.corpus import text_of
 from textvae.data import BUNDLED
 from textvae.errors import DataError
-from textvae.sources import SUFFIXES, files_of, rows_of
-
-WILD = "*?["
+from textvae.sources import SUFFIXES, WILD, files_of, match_pattern, rows_of, steady_part
+from textvae.tables import Quoting
 
 
 def is_many(corpus: str) -> bool:
@@ -39,21 +37,20 @@ def find_files(corpus: str) -> tuple[Path, list[str]]:
     if path.is_dir():
         root, found = path, files_of(corpus)
     else:
-        steady = [*path.parts[: next((n for n, part in enumerate(path.parts) if set(part) & set(WILD)), 0)]]
-        root = Path(*steady)
-        found = [Path(file) for file in glob.glob(str(path), recursive=True) if Path(file).is_file()]
+        root = steady_part(path)
+        found = match_pattern(path)
     if not found:
         raise DataError(f"{corpus}: no file to read is found there; wanted are {', '.join(SUFFIXES)}, gzipped or not.")
     return root, sorted(file.relative_to(root).as_posix() for file in found)
 
 
-def texts(file: Path, column: str) -> Iterator[str]:
+def texts(file: Path, column: str, quoting: Quoting = "auto") -> Iterator[str]:
     """Yield a file's sentences, blank ones too.
 
     Raises:
         DataError: the file is damaged, or its column is no text; file and row are named.
     """
-    for number, row in enumerate(rows_of([file], column)(), start=1):
+    for number, row in enumerate(rows_of([file], column, quoting)(), start=1):
         yield sentence(file, row, column, number)
 
 
@@ -69,10 +66,10 @@ def sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:
         raise DataError(f"{file}: {error} (Here: --text-column.)") from None
 
 
-def count_rows(file: Path, column: str) -> int:
+def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
     """Return how many rows a file has; but for Parquet it is read whole, so that damage shows before work begins."""
     if file.suffix.lower() != ".parquet":
-        return sum(1 for _ in texts(file, column))
+        return sum(1 for _ in texts(file, column, quoting))
     try:
         table = pq.ParquetFile(file)
         first = next(table.iter_batches(batch_size=1), None)  # of the first group alone: no damage further on is met
@@ -86,8 +83,8 @@ def count_rows(file: Path, column: str) -> int:
 class Reader:
     """Reads units; within a file ever onwards, so that units in their order cost one pass over it."""
 
-    def __init__(self, root: Path, column: str) -> None:
-        self.root, self.column = root, column
+    def __init__(self, root: Path, column: str, quoting: Quoting = "auto") -> None:
+        self.root, self.column, self.quoting = root, column, quoting
         self.file: str | None = None
         self.place = 0
         self.flow: Iterator[str] = iter(())
@@ -100,7 +97,7 @@ class Reader:
         """
         assert unit.file is not None
         if unit.file != self.file or unit.first < self.place:
-            self.file, self.place, self.flow = unit.file, 0, texts(self.root / unit.file, self.column)
+            self.file, self.place, self.flow = unit.file, 0, texts(self.root / unit.file, self.column, self.quoting)
         ahead = unit.first - self.place
         block = list(islice(self.flow, ahead, ahead + unit.rows))
         self.place = unit.first + unit.rows

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow.parquet as pq
 
@@ -17,6 +17,7 @@ from textvae.errors import ConfigError
 from textvae.given import Places, tell_blank, tell_cut
 from textvae.parts import checked, choose
 from textvae.run import Run
+from textvae.tables import Quoting
 
 
 def run(
@@ -28,6 +29,7 @@ def run(
     engine: str = "accelerate",
     shard_rows: int | None = None,
     text_column: str | None = None,
+    quoting: Quoting | None = None,
     device: str | None = None,
     progress: bool = False,
     **settings: Any,
@@ -42,7 +44,7 @@ def run(
         count: (generate) how many sentences.
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
         shard_rows: rows a shard.
-        text_column: of tables; by default the one the run was trained on.
+        text_column, quoting: of tables; by default those the run was trained with.
         settings: the verb's: samples and seed of score, decoding options and seed of generate.
 
     Raises:
@@ -54,14 +56,26 @@ def run(
         raise ConfigError(f"shard_rows = {size}, count = {count}: wanted are numbers from 1.")
     if what.reads_files and corpus is None:
         raise ConfigError(f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern.")
+    if not isinstance(corpus, str | Path | None):
+        raise ConfigError(f"corpus is a {type(corpus).__name__}; name a file, a folder or a pattern to read.")
+    if quoting is not None:
+        choose(dict.fromkeys(get_args(Quoting)), quoting, "quoting")
     options = checked(what.Settings, settings, verb).model_dump()
     source, start = corpus if what.reads_files else None, time.perf_counter()
-    asked = Plan(verb, "", options, text_column or "", [], size, count, FORMAT)
-    written = do(device, lambda: job_of(asked, Path(model), Path(output), source, device, progress), progress)
+    asked = Plan(verb, "", options, text_column or "", [], size, count, format=FORMAT)
+    written = do(device, lambda: job_of(asked, Path(model), Path(output), source, device, progress, quoting), progress)
     return None if written is None else record_of(Path(output), written, time.perf_counter() - start)
 
 
-def job_of(asked: Plan, model: Path, output: Path, corpus: str | None, device: str | None, progress: bool) -> Job:
+def job_of(
+    asked: Plan,
+    model: Path,
+    output: Path,
+    corpus: str | None,
+    device: str | None,
+    progress: bool,
+    quoting: Quoting | None = None,
+) -> Job:
     """Return the job: what is asked, with the model's fingerprint and the files' filled in.
 
     Raises:
@@ -71,10 +85,12 @@ def job_of(asked: Plan, model: Path, output: Path, corpus: str | None, device: s
     fingerprint = model_fingerprint(model)
     if corpus is None:
         return Job(model, replace(asked, model=fingerprint), Path(), output, device)
-    column = asked.column or Run(model).settings.data.text_column
+    data = Run(model).settings.data
+    column, quoting = asked.column or data.text_column, quoting or data.quoting
     root, names = find_files(corpus)
-    files = describe_files(root, names, column, read_plan(output), progress)
-    return Job(model, replace(asked, model=fingerprint, column=column, files=files), root, output, device)
+    files = describe_files(root, names, column, read_plan(output), progress, quoting)
+    plan = replace(asked, model=fingerprint, column=column, quoting=quoting, files=files)
+    return Job(model, plan, root, output, device)
 
 
 def record_of(output: Path, written: int, seconds: float) -> dict[str, Any]:

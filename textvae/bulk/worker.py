@@ -35,7 +35,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.vae = TextVAE.from_pretrained(job.run, job.device)
-        self.reader = Reader(job.root, job.plan.column)
+        self.reader = Reader(job.root, job.plan.column, job.plan.quoting)
         self.verb = VERBS[job.plan.verb]
         self.settings = checked(self.verb.Settings, job.plan.settings, job.plan.verb)
 

@@ -2,7 +2,18 @@
 
 from argparse import Namespace
 
-from textvae.commands.basics import Command, Verbs, add_label, add_run, blank_fate, load, run_of, say, say_rows
+from textvae.commands.basics import (
+    Command,
+    Verbs,
+    add_label,
+    add_run,
+    add_table,
+    blank_fate,
+    load,
+    run_of,
+    say,
+    say_rows,
+)
 
 
 def add(verbs: Verbs) -> None:
@@ -15,7 +26,7 @@ def add(verbs: Verbs) -> None:
         add_run(command)
         add_label(command)
         command.add_argument("file", metavar="FILE|-", help="sentences; - is standard input")
-        command.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+        add_table(command)
         command.add_argument("--name", default="default", help="of the calibration, where a run has several")
     fit.add_argument("--score", default="reconstruction", metavar="reconstruction|elbo|iw_nll", help="see docs/uses")
     fit.add_argument("--draws", type=int, default=4, help="of z, a sentence (default: 4)")
@@ -28,7 +39,7 @@ def anomaly(options: Namespace) -> None:
 
     vae, run, is_fit = load(options), run_of(options), options.step == "fit"
     fate = LEFT_OUT if is_fit else blank_fate(options)
-    rows = InputRows(options.file, run, options.text_column, bundle=vae.bundle, fate=fate)
+    rows = InputRows(options.file, run, options.text_column, quoting=options.quoting, bundle=vae.bundle, fate=fate)
     if is_fit:
         given = {name: getattr(options, name) for name in ("score", "draws", "seed")}
         record = vae.fit_anomaly(list(rows.texts()), options.name, progress=not options.json, **given)

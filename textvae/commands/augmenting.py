@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from textvae.commands.basics import Command, Verbs, add_run, load, run_of, say
+from textvae.commands.basics import Command, Verbs, add_run, add_table, load, run_of, say
 
 
 def add(verbs: Verbs) -> None:
@@ -11,7 +11,7 @@ def add(verbs: Verbs) -> None:
     add_run(augment)
     augment.add_argument("file", metavar="TABLE", help="a .csv, .tsv, .jsonl or .parquet file: texts and labels")
     augment.add_argument("-n", type=int, default=5, help="texts for each given one (default: 5)")
-    augment.add_argument("--text-column", metavar="NAME", help="default: as the run was trained")
+    add_table(augment)
     augment.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
     for name in ("spread", "interpolated", "temperature", "quantile"):
         augment.add_argument(f"--{name}", type=float, metavar="X", help="see docs/uses/augment.md")
@@ -24,7 +24,12 @@ def augment(options: Namespace) -> None:
 
     vae = load(options)
     table = InputRows(
-        options.file, run_of(options), options.text_column, bundle=vae.bundle, columns=[options.label_column]
+        options.file,
+        run_of(options),
+        options.text_column,
+        quoting=options.quoting,
+        bundle=vae.bundle,
+        columns=[options.label_column],
     )
     rows = table.filled()
     names = ("spread", "interpolated", "temperature", "quantile", "seed")

@@ -9,9 +9,10 @@ import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from textvae.errors import ConfigError
+from textvae.tables import Quoting
 
 if TYPE_CHECKING:
     from textvae.given import InputRows
@@ -44,6 +45,14 @@ def add_decoding(command: ArgumentParser) -> None:
     group.add_argument("--num-beams", type=int)
     group.add_argument("--max-new-tokens", type=int)
     group.add_argument("--seed", type=int, default=0)
+
+
+def add_table(command: ArgumentParser) -> None:
+    """Add how a table is read."""
+    command.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+    command.add_argument(
+        "--quoting", choices=get_args(Quoting), help="of a .csv or .tsv, data.quoting (default: as the run was trained)"
+    )
 
 
 def add_label(command: ArgumentParser) -> None:

@@ -3,7 +3,18 @@
 from argparse import Namespace
 from typing import Any
 
-from textvae.commands.basics import Command, Verbs, add_label, add_run, blank_fate, load, run_of, say, say_rows
+from textvae.commands.basics import (
+    Command,
+    Verbs,
+    add_label,
+    add_run,
+    add_table,
+    blank_fate,
+    load,
+    run_of,
+    say,
+    say_rows,
+)
 
 
 def add(verbs: Verbs) -> None:
@@ -11,7 +22,7 @@ def add(verbs: Verbs) -> None:
     uncertainty = verbs.add_parser("uncertainty", help="say how sure the model is of each sentence")
     add_run(uncertainty)
     uncertainty.add_argument("file", metavar="FILE|-", help="sentences; - is standard input")
-    uncertainty.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+    add_table(uncertainty)
     uncertainty.add_argument("--draws", type=int, default=8, help="of z, a sentence, each decoded (default: 8)")
     uncertainty.add_argument("--seed", type=int, default=0)
     add_label(uncertainty)
@@ -24,7 +35,9 @@ def uncertainty(options: Namespace) -> None:
     from textvae.uses.uncertainty import calibration_curve
 
     vae, fate = load(options), LEFT_OUT if options.curve else blank_fate(options)
-    rows = InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle, fate=fate)
+    rows = InputRows(
+        options.file, run_of(options), options.text_column, quoting=options.quoting, bundle=vae.bundle, fate=fate
+    )
 
     def answer(texts: list[str], _: list[str]) -> list[dict[str, Any]]:
         return vae.uncertainty(texts, draws=options.draws, seed=options.seed)

@@ -9,6 +9,7 @@ from textvae.commands.basics import (
     add_decoding,
     add_label,
     add_run,
+    add_table,
     blank_fate,
     decoding,
     load,
@@ -45,7 +46,7 @@ def add_fit(command: ArgumentParser) -> None:
     command.add_argument("file", metavar="TABLE", help="a .csv, .tsv, .jsonl or .parquet file: texts and labels")
     command.add_argument("--name", required=True, help="that the direction is kept under, in RUN/fitted/attribute")
     command.add_argument("--label-column", default="label", metavar="NAME", help="default: label")
-    command.add_argument("--text-column", metavar="NAME", help="default: as the run was trained")
+    add_table(command)
     command.add_argument("--towards", metavar="LABEL", help="it leads to (default: of two the one that sorts last)")
 
 
@@ -55,7 +56,12 @@ def attribute(options: Namespace) -> None:
 
     vae = load(options)
     table = InputRows(
-        options.file, run_of(options), options.text_column, bundle=vae.bundle, columns=[options.label_column]
+        options.file,
+        run_of(options),
+        options.text_column,
+        quoting=options.quoting,
+        bundle=vae.bundle,
+        columns=[options.label_column],
     )
     rows = table.filled()
     texts, labels = [str(row.text) for row in rows], [row.values[0] for row in rows]

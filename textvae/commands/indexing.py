@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from textvae.commands.basics import Command, Verbs, add_run, load, run_of, say
+from textvae.commands.basics import Command, Verbs, add_run, add_table, load, run_of, say
 
 
 def add(verbs: Verbs) -> None:
@@ -10,7 +10,7 @@ def add(verbs: Verbs) -> None:
     index = verbs.add_parser("index", help="index a corpus by its latents")
     add_run(index)
     index.add_argument("file", metavar="FILE|FOLDER|PATTERN|-", help="sentences; - is standard input")
-    index.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+    add_table(index)
     index.add_argument("--factory", default="Flat", help="FAISS's name of an index (default: Flat, which is exact)")
     neighbours = verbs.add_parser("neighbours", help="find the sentences of an index that are nearest to one")
     add_run(neighbours)
@@ -25,7 +25,7 @@ def index(options: Namespace) -> None:
     from textvae.given import InputRows
 
     vae = load(options)
-    rows = InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle)
+    rows = InputRows(options.file, run_of(options), options.text_column, quoting=options.quoting, bundle=vae.bundle)
     texts = (row.text or "" for row in rows)  # blank ones too: the index keeps each text's row
     count = vae.index(texts, options.name, factory=options.factory, progress=not options.json)
     record = {"name": options.name, "sentences": count}

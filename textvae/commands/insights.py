@@ -3,7 +3,17 @@
 from argparse import Namespace
 from typing import Any
 
-from textvae.commands.basics import Command, Verbs, add_decoding, add_run, decoding, load, run_of, say
+from textvae.commands.basics import (
+    Command,
+    Verbs,
+    add_decoding,
+    add_run,
+    add_table,
+    decoding,
+    load,
+    run_of,
+    say,
+)
 
 FIGURES = (  # of a factor: key, width, form
     ("best_dimension", 9, ""),
@@ -33,7 +43,7 @@ def add(verbs: Verbs) -> None:
     insight = verbs.add_parser("insight", help="say what each dimension of the latent does")
     add_run(insight)
     insight.add_argument("file", metavar="FILE", help="sentences; in a .csv, .tsv, .jsonl or .parquet also columns")
-    insight.add_argument("--text-column", metavar="NAME", help="default: as the run was trained")
+    add_table(insight)
     insight.add_argument("--column", action="append", default=[], metavar="NAME", help="numbers or classes; repeatable")
     insight.add_argument(
         "--class-column", action="append", default=[], metavar="NAME", help="whose numbers are names of classes"
@@ -55,12 +65,16 @@ def traverse(options: Namespace) -> None:
 def insight(options: Namespace) -> None:
     """Print a row a dimension, the one that carries most first, and the scores."""
     from textvae.given import InputRows
+    from textvae.tables import as_label, as_number
 
     vae, names = load(options), [*options.column, *options.class_column]
-    table = InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle, columns=names)
+    table = InputRows(
+        options.file, run_of(options), options.text_column, quoting=options.quoting, bundle=vae.bundle, columns=names
+    )
     given = table.filled()
     columns = {name: [row.values[place] for row in given] for place, name in enumerate(names)}
-    columns |= {name: [str(value) for value in columns[name]] for name in options.class_column}
+    columns |= {name: [as_number(value) for value in columns[name]] for name in options.column}
+    columns |= {name: [as_label(value) for value in columns[name]] for name in options.class_column}
     found = vae.insight([str(row.text) for row in given], columns, progress=not options.json)
     rows = sorted(found["dimensions"], key=lambda row: (-(row["kl"] or 0), -row["variance"]))
     if not options.json:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from textvae.commands.basics import Command, Verbs, add_run, load, run_of, say
+from textvae.commands.basics import Command, Verbs, add_run, add_table, load, run_of, say
 
 
 def add(verbs: Verbs) -> None:
@@ -11,7 +11,7 @@ def add(verbs: Verbs) -> None:
     fit = prior.add_subparsers(dest="step", required=True, metavar="fit").add_parser("fit", help="fit and keep it")
     add_run(fit)
     fit.add_argument("file", nargs="?", metavar="FILE|-", help="sentences (default: the run's training split)")
-    fit.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+    add_table(fit)
     fit.add_argument("--kind", default="gaussian_mixture", metavar="gaussian_mixture|flow|diffusion")
     fit.add_argument("--seed", type=int, default=0)
 
@@ -22,7 +22,11 @@ def prior(options: Namespace) -> None:
 
     vae, texts = load(options), None
     if options.file:
-        texts = list(InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle).texts())
+        texts = list(
+            InputRows(
+                options.file, run_of(options), options.text_column, quoting=options.quoting, bundle=vae.bundle
+            ).texts()
+        )
     record = vae.fit_prior(options.kind, texts, options.seed, progress=not options.json)
     told = f"fitted on {record['texts']} sentences; next: textvae generate {options.run} --prior {options.kind}"
     say([record], options.json, lambda seen: told)

@@ -9,6 +9,7 @@ from textvae.commands.basics import (
     add_label,
     add_run,
     add_shards,
+    add_table,
     blank_fate,
     load,
     or_in_shards,
@@ -28,7 +29,7 @@ def add(verbs: Verbs) -> None:
         command.add_argument(
             "file", metavar="FILE|FOLDER|PATTERN|-", help="sentences; - is standard input; folders give shards"
         )
-        command.add_argument("--text-column", metavar="NAME", help="of tables (default: as the run was trained)")
+        add_table(command)
         add_shards(command)
     score.add_argument("--samples", type=int, default=50, help="importance samples a sentence (default: 50)")
     score.add_argument("--seed", type=int, default=0)
@@ -47,7 +48,9 @@ def encode(options: Namespace) -> None:
         raise OutputError(f"{output}: there is no folder {output.parent}; make it first.")
     vae = load(options)
     fate = "written as NaN" if output.suffix == ".npy" else "written as null"
-    rows = InputRows(options.file, run_of(options), options.text_column, bundle=vae.bundle, fate=fate)
+    rows = InputRows(
+        options.file, run_of(options), options.text_column, quoting=options.quoting, bundle=vae.bundle, fate=fate
+    )
     texts = (row.text or "" for row in rows)
     found = posteriors(vae.bundle, texts, progress=not options.json)
     blocks = ((block, without_blanks(q.mean.numpy(), block)) for block, q in found)
@@ -69,6 +72,7 @@ def score(options: Namespace) -> None:
         options.file,
         run_of(options),
         options.text_column,
+        quoting=options.quoting,
         bundle=vae.bundle,
         label_column=column,
         fate=blank_fate(options),

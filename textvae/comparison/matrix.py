@@ -78,7 +78,7 @@ def row_of(
     if data.corpus is None:
         raise DataError(f"{config}: names no corpus (data.corpus), and there is no --corpora.")
     if not is_stream(data):
-        find_splits(data.corpus, data.text_column)
+        find_splits(data.corpus, data.text_column, data.quoting)
     for seed in range(1, seeds + 1):
         seeded = (*overrides, f"training.seed={seed}")
         settings = read_settings(config, seeded).model_dump(mode="json")

@@ -10,15 +10,14 @@ from fsspec.core import has_magic, url_to_fs
 
 from textvae.data import BUNDLED
 from textvae.errors import DataError
-from textvae.sources import split_of
+from textvae.sources import SUFFIXES, match_pattern, split_of
 
-READERS = {".txt": "text", ".jsonl": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 
 
 def is_remote(corpus: str) -> bool:
-    """Whether a corpus is named by URL."""
-    return "://" in corpus
+    """Whether a corpus is named by URL; an existing file is not, whatever its name."""
+    return "://" in corpus and not Path(corpus).exists()
 
 
 def is_pattern(corpus: str) -> bool:
@@ -31,7 +30,7 @@ def suffix_of(file: str) -> str | None:
     suffixes = [suffix.lower() for suffix in PurePosixPath(file).suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in READERS else None
+    return suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else None
 
 
 def find_files(corpus: str) -> dict[str, list[str]]:
@@ -43,11 +42,13 @@ def find_files(corpus: str) -> dict[str, list[str]]:
     Raises:
         DataError: nothing is found, nothing of it can be read, or nothing is there to train on.
     """
-    names = corpus.split() if is_remote(corpus) else [str(Path(BUNDLED.get(corpus, corpus)).expanduser().absolute())]
-    found = sorted({file for name in names for file in list_files(name)})
+    if is_remote(corpus):
+        found = sorted({file for name in corpus.split() for file in list_remote(name)})
+    else:
+        found = list_local(Path(BUNDLED.get(corpus, corpus)).expanduser().absolute())
     if not found:
         raise DataError(
-            f"{corpus}: no file to stream is found there; wanted are {', '.join(READERS)}, compressed or not. "
+            f"{corpus}: no file to stream is found there; wanted are {', '.join(SUFFIXES)}, compressed or not. "
             "(A data set is streamed by its files: hf://datasets/NAME/**.parquet, say.)"
         )
     if len(found) == 1:
@@ -60,15 +61,23 @@ def find_files(corpus: str) -> dict[str, list[str]]:
     return splits
 
 
-def list_files(name: str) -> list[str]:
-    """Return what a name stands for: itself, the files of a folder, or the matches of a pattern.
+def list_local(path: Path) -> list[str]:
+    """Return the file of a path, the files of a folder or, where there is neither, the matches of a pattern."""
+    if path.is_file():
+        return [str(path)]
+    found = path.iterdir() if path.is_dir() else match_pattern(path)
+    return sorted(str(file) for file in found if file.is_file() and suffix_of(file.name))
+
+
+def list_remote(name: str) -> list[str]:
+    """Return what a URL stands for: itself, the files of a folder or, where there is neither, the matches of a pattern.
 
     Raises:
         DataError: the file system is unknown or does not answer.
     """
     try:
         system, path = url_to_fs(name)
-        if has_magic(name):
+        if has_magic(name) and not system.exists(path):
             return [address(system, file) for file in system.glob(path) if suffix_of(file)]
         if suffix_of(name):
             return [name]

@@ -24,7 +24,7 @@ from textvae.vae import TextVAE
 
 
 def train(
-    corpus: str | Path | Iterable[str] | datasets.Dataset | datasets.DatasetDict | None = None,
+    corpus: str | Path | Iterable[str] | Mapping[str, Any] | datasets.Dataset | datasets.DatasetDict | None = None,
     output: str | Path = "runs/vae",
     config: str | Path | None = None,
     overrides: Iterable[str] = (),
@@ -37,7 +37,9 @@ def train(
     """Train a text VAE and return it.
 
     Args:
-        corpus: a path or name as on the command line, or the sentences themselves.
+        corpus: a path or name as on the command line; or the sentences themselves, a table with a column
+            `data.text_column` (a DataFrame, a data set, a mapping from names to columns), or a mapping from splits
+            to either.
         output: the run folder.
         config, overrides, sections: settings, as a YAML file, as `section.key=value`, as mappings.
         resume: go on with an interrupted run; its settings stand.
@@ -53,7 +55,7 @@ def train(
     quiet_libraries()
     with full_disk_explained(run.folder, processes), lost_process_explained(run.folder, processes):
         if resume:
-            refuse_changes(run, corpus, config, overrides, init, sections)
+            refuse_changes(run, corpus is not None, config, overrides, init, sections)
         else:
             named = {"data": {"corpus": str(corpus)}} if isinstance(corpus, str | Path) else {}
             base = inherited(Run(Path(init))) if init else {}

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import datasets
 import torch
 from tokenizers import normalizers
 from tqdm import tqdm
@@ -29,6 +28,7 @@ from textvae.run import Run
 from textvae.settings import Settings
 from textvae.sources import SPLIT_NAMES, Rows, files_of
 from textvae.streaming.sample import check_stream, is_stream, prepare_stream
+from textvae.texts import is_table, require_columns, require_texts, rows_of_columns, rows_of_table
 from textvae.tokenization import build_tokenizer
 from textvae.training.shares import shared_buckets
 
@@ -43,16 +43,44 @@ def inherited(run: Run) -> dict[str, Any]:
 
 
 def rows_of_object(corpus: Any, text_column: str) -> dict[str, Rows]:
-    """Return the rows of sentences, of a data set, or of a mapping from splits to either, given from Python."""
-    if isinstance(corpus, Mapping):
-        unknown = [split for split in corpus if split not in SPLIT_NAMES]
-        if unknown or "train" not in corpus:
-            raise DataError(f"the splits given are {', '.join(map(str, corpus))}; wanted are train, validation, test.")
-        return {SPLIT_NAMES[split]: rows_of_object(part, text_column)["train"] for split, part in corpus.items()}
-    if isinstance(corpus, datasets.Dataset | datasets.IterableDataset):
-        return {"train": lambda: iter(corpus)}
-    sentences = list(corpus)
-    return {"train": lambda: ({text_column: sentence} for sentence in sentences)}
+    """Return the rows of a corpus given from Python.
+
+    Args:
+        corpus: sentences; a table, as a DataFrame, a data set or a mapping from names to columns; or a mapping
+            from splits to any of these.
+
+    Raises:
+        DataError: it is something else.
+    """
+    if isinstance(corpus, Mapping) and "train" in corpus and all(split in SPLIT_NAMES for split in corpus):
+        return {SPLIT_NAMES[split]: rows_of_split(split, part, text_column) for split, part in corpus.items()}
+    return {"train": rows_of_split("train", corpus, text_column)}
+
+
+def rows_of_split(split: str, part: Any, text_column: str) -> Rows:
+    """Return the rows of one split given from Python.
+
+    Raises:
+        DataError: it holds no sentences, or is a name.
+    """
+    if isinstance(part, str | Path):
+        raise DataError(
+            f"the split {split!r} is the string {str(part)[:60]!r}; expected sentences or a table. "
+            "To train on files, give the name of their folder."
+        )
+    if is_table(part):
+        return lambda: rows_of_table(part)
+    if isinstance(part, Mapping):
+        if text_column not in part:
+            keys = ", ".join(str(key)[:40] for key in list(part)[:10])
+            raise DataError(
+                f"the mapping has the keys {keys}; expected splits (train, validation, test) or columns, "
+                f"{text_column!r} among them (data.text_column)."
+            )
+        columns = require_columns(part)
+        return lambda: rows_of_columns(columns)
+    sentences = require_texts(part)
+    return lambda: ({text_column: sentence} for sentence in sentences)
 
 
 def set_up(

@@ -106,16 +106,3 @@ def check_given(*texts: str) -> None:
 def token_ids(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
     """Return each text's tokens, as many as the model was made for."""
     return [row[: bundle.room] for row in encode_batch(bundle.tokenizer, texts)]
-
-
-def as_list(texts: str | Sequence[str]) -> list[str]:
-    """Return the texts as a list, one string as a list of one.
-
-    Raises:
-        DataError: something that is not text is among them.
-    """
-    listed = [texts] if isinstance(texts, str) else list(texts)
-    for place, text in enumerate(listed):
-        if not isinstance(text, str):
-            raise DataError(f"text {place} is {text!r}; wanted are strings.")
-    return listed
