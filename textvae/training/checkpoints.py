@@ -6,14 +6,15 @@ interrupted save left behind is swept away.
 """
 
 import json
-import os
 import re
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from safetensors import SafetensorError, safe_open
+
+from textvae.files import flush, remove
 
 STAGING = ".saving"
 STATE_FILE = "textvae_state.json"
@@ -26,23 +27,15 @@ def publish(staged: Path, final: Path) -> None:
     for path in (*staged.rglob("*"), staged):
         flush(path)
     if final.exists():
-        shutil.rmtree(final)
+        remove(final)
     staged.replace(final)
     flush(final.parent)
 
 
-def flush(path: Path) -> None:
-    """Wait until a file or a folder's entries are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def sweep(run: Path) -> None:
-    """Remove what an interrupted save left."""
-    shutil.rmtree(run / STAGING, ignore_errors=True)
+    """Remove what an interrupted save left; of a link only itself, for what it points to is not ours."""
+    with suppress(OSError):
+        remove(run / STAGING)
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -73,7 +66,7 @@ def keep_only(run: Path, wanted: set[str]) -> None:
     """Delete the checkpoints whose names are not wanted."""
     for path in checkpoints(run):
         if path.name not in wanted:
-            shutil.rmtree(path)
+            remove(path)
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
