@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -126,9 +127,33 @@ def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, prepare, 
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", break_off)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OutputError, match="the disk is full.*what was there is unchanged"):
         replace(run)
     assert (names(tmp_path), content_of(run)) == (["run"], "old")
+
+
+@pytest.mark.parametrize("call", range(1, 5))
+def test_killed_at_any_rename_a_whole_run_is_there_at_the_next_start(tmp_path, monkeypatch, prepare, call):
+    """The old run or the new one, and nothing next to it."""
+    run, rename, calls = make_run(tmp_path / "run"), Path.rename, []
+
+    def die(path, target):
+        calls.append(path)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rename(path, target)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(Path, "rename", die)
+        replace(run)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) == (call <= 3)
+    tidy_up_after_a_kill(run)
+    assert names(tmp_path) == ["run"]
+    assert names(run) == ["corpus", "init", "settings.yaml"]
+    assert content_of(run) == ("old" if call <= 2 else "new")
 
 
 def test_a_run_moved_aside_by_a_killed_process_is_restored(tmp_path):

@@ -29,6 +29,7 @@ from textvae.settings import Settings
 from textvae.sources import SPLIT_NAMES, Rows, files_of
 from textvae.streaming.sample import check_stream, is_stream, prepare_stream
 from textvae.tokenization import build_tokenizer
+from textvae.training.disk import full_disk_explained
 from textvae.training.shares import shared_buckets
 
 INIT = "init"  # inside a run: the model that training starts from
@@ -73,7 +74,10 @@ def set_up(
     refuse_what_exists(run.folder, overwrite)
     folder = run.folder.resolve()
     is_empty = folder.is_dir() and not is_run(folder)
-    with new_folder(folder / PREPARED if is_empty else folder) as prepared:
+    with (
+        full_disk_explained(run.folder, processes, "give the same command again; what was there is unchanged"),
+        new_folder(folder / PREPARED if is_empty else folder) as prepared,
+    ):
         prepare_run(Run(prepared), settings, given, init, processes)
         refuse_what_exists(run.folder, overwrite)  # preparation may have taken hours
         if is_empty:
