@@ -101,6 +101,17 @@ def test_temporary_names_are_told_from_others(tmp_path):
     assert not any(map(is_temporary, (".run.preparing", ".run.old", ".z.npy", "run", ".run.new.textvae-1-2-3")))
 
 
+def test_long_names_that_begin_alike_are_told_apart(tmp_path):
+    """What is being written for one is not swept with the other."""
+    first, second = (tmp_path / ("long" * 60 + end) for end in "ab")
+    temporary = files._temporary(first, "new")
+    temporary.touch()
+    sweep(second, is_locked=True)
+    assert names(tmp_path) == [temporary.name]
+    sweep(first, is_locked=True)
+    assert names(tmp_path) == []
+
+
 def test_a_folder_that_cannot_be_replaced_is_there_again(tmp_path, monkeypatch):
     """The second rename fails: the old folder has its name back."""
     target, rename = filled(tmp_path / "run", "old"), Path.rename

@@ -200,7 +200,11 @@ def _temporary(target: Path, kind: Kind) -> Path:
 
 
 def _stem(target: Path) -> str:
-    return os.fsencode(target.name)[:LONGEST_STEM].decode(errors="ignore")
+    """Return the name that a temporary one begins with; of a long one its beginning, with a hash of all of it."""
+    name = os.fsencode(target.name)
+    if len(name) > LONGEST_STEM:
+        name = name[: LONGEST_STEM - 16] + blake2b(name, digest_size=8).hexdigest().encode()
+    return name.decode(errors="ignore")
 
 
 @cache
@@ -262,18 +266,23 @@ def locked(file: Path, busy: str) -> Iterator[None]:
         except OSError as error:
             raise OutputError(f"{file.parent}: cannot be written: {error.strerror or error}") from error
         stack.callback(lock.release)
-        if not isinstance(
-            lock, SoftFileLock
-        ):  # which filelock uses where there is no flock, and which has its own text
+        # Where the disk knows no flock, filelock takes a SoftFileLock, whose file and text are its own affair.
+        if not isinstance(lock, SoftFileLock):
             stack.callback(_unlink, file)  # before the release: nobody else may hold it yet
-            with suppress(OSError):  # a full disk: the lock holds without a name in it
-                file.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "at": _machine()}))
+            _write_holder(file)
         yield
 
 
 def _unlink(file: Path) -> None:
     with suppress(OSError):
         file.unlink()
+
+
+def _write_holder(file: Path) -> None:
+    """Note in a lock file that this process holds it; on a full disk it holds without a name."""
+    holder = {"process": os.getpid(), "host": socket.gethostname(), "at": _machine()}
+    with suppress(OSError):
+        file.write_text(json.dumps(holder))
 
 
 def _acquired(file: Path) -> BaseFileLock:
