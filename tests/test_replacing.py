@@ -127,7 +127,7 @@ def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, prepare, 
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", break_off)
-    with pytest.raises(OutputError, match="the disk is full.*what was there is unchanged"):
+    with pytest.raises(OutputError, match=r"the disk is full.*what was there is unchanged"):
         replace(run)
     assert (names(tmp_path), content_of(run)) == (["run"], "old")
 
