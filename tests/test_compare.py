@@ -119,6 +119,16 @@ def test_a_run_that_stands_is_not_mixed_with_other_settings(compared):
     assert [orders(each, 3, 4, None) == [] for each in more] == [True, False]
 
 
+@pytest.mark.parametrize("record", ["{}", "[1, 2]", '{"sales": {"2024": 3}}', "{", "null"])
+def test_a_comparison_json_of_somebody_else_is_not_written_over(compared, tmp_path, record):
+    """Nor is anything else in its folder."""
+    (tmp_path / "comparison.json").write_text(record)
+    with pytest.raises(OutputError, match="choose another --output"):
+        textvae.compare([compared.config], tmp_path, seeds=1, device="cpu")
+    assert [file.name for file in tmp_path.iterdir()] == ["comparison.json"]
+    assert (tmp_path / "comparison.json").read_text() == record
+
+
 def test_the_csv_of_the_runs_is_their_records(compared, records):
     """To the last digit."""
     lines = list(csv.DictReader(io.StringIO(compared.written["runs.csv"])))

@@ -1,6 +1,7 @@
 """What is fitted on a model: kept whole, found again, and used with no other model."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -56,6 +57,32 @@ def test_what_was_not_fitted_is_not_replaced(tmp_path, lstm):
     with pytest.raises(OutputError, match="stands there"):
         save_fitted(tmp_path / "mine", lstm.bundle, "attribute", {}, {})
     assert (tmp_path / "mine" / "notes.txt").is_file()
+
+
+def test_what_was_fitted_with_a_file_of_the_users_next_to_it_is_not_replaced(tmp_path, lstm):
+    """The file is named, and stays."""
+    folder = tmp_path / "mood"
+    save_fitted(folder, lstm.bundle, "attribute", {}, {})
+    (folder / "notes.txt").write_text("precious")
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        save_fitted(folder, lstm.bundle, "attribute", {}, {})
+    assert (folder / "notes.txt").read_text() == "precious"
+
+
+def test_what_was_fitted_before_survives_a_rename_that_fails(tmp_path, lstm, monkeypatch):
+    """It is moved aside first, and moved back."""
+    folder, rename = tmp_path / "mood", Path.rename
+    save_fitted(folder, lstm.bundle, "attribute", {"labels": ["old"]}, {})
+
+    def break_off(path, target):
+        if ".new." in path.name:
+            raise OSError("No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", break_off)
+    with pytest.raises(OSError, match="No space left"):
+        save_fitted(folder, lstm.bundle, "attribute", {"labels": ["new"]}, {})
+    assert fitted_record(folder, lstm.bundle, "attribute")["labels"] == ["old"]
 
 
 def test_nothing_is_half_written(tmp_path, lstm):

@@ -61,7 +61,7 @@ def test_what_cannot_be_answered_is_refused(lstm, tmp_path):
         vae.index([])
     with pytest.raises(ConfigError, match="factory = 'Flatter' is no index that FAISS makes"):
         vae.index(SENTENCES, factory="Flatter")
-    assert not list((tmp_path / "fitted" / "index").iterdir())
+    assert not (tmp_path / "fitted").exists()
     vae.index(SENTENCES)
     for k in (0, 7):
         with pytest.raises(ConfigError, match=f"k = {k}: this index holds 6 sentences"):

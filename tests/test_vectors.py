@@ -1,9 +1,11 @@
 """Files of vectors: written block by block, read whole."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from textvae.cli import main
 from textvae.errors import DataError, OutputError
 from textvae.vectors import read_vectors, write_vectors
 
@@ -49,6 +51,40 @@ def test_a_write_that_breaks_off_names_the_file_and_leaves_none(tmp_path, suffix
     with pytest.raises(OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Make room there"):
         write_vectors(tmp_path / f"z.{suffix}", blocks(), 2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_users_file_of_a_like_name_stays(tmp_path):
+    """Temporary names are nobody else's."""
+    (tmp_path / ".z.npy").write_text("precious")
+    write_vectors(tmp_path / "z.npy", [(["a"], np.zeros((1, 2), "f4"))], 2)
+    assert (tmp_path / ".z.npy").read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".z.npy", "z.npy"]
+
+
+def test_two_encodings_into_one_file_do_not_mix(tmp_path):
+    """Each counts its own rows, and the last one to finish has the file."""
+
+    def blocks(value, rows):
+        for _ in range(rows):
+            yield ["a"], np.full((1, 2), value, "f4")
+
+    def interrupted():
+        yield from blocks(1, 2)
+        assert write_vectors(tmp_path / "z.npy", blocks(2, 3), 2) == 3
+        yield from blocks(1, 2)
+
+    assert write_vectors(tmp_path / "z.npy", interrupted(), 2) == 4
+    np.testing.assert_array_equal(read_vectors(str(tmp_path / "z.npy")), np.ones((4, 2), "f4"))
+
+
+def test_the_file_that_is_read_is_not_written_over(tiny_run, tmp_path, capsys):
+    """A table of texts, named twice by mistake."""
+    file = tmp_path / "texts.parquet"
+    pq.write_table(pa.table({"text": ["a man rides a wave."]}), file)
+    before = file.read_bytes()
+    assert main(["encode", str(tiny_run), str(file), "--output", str(file), "--device", "cpu"]) == 2
+    assert "is the file that is read" in capsys.readouterr().err
+    assert file.read_bytes() == before
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):

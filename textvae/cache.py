@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import datasets
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from textvae.corpus import HELD_OUT, DataSettings
+from textvae.files import new_folder, sweep
 from textvae.sources import files_of
 from textvae.streaming.settings import StreamSettings
 from textvae.tokenization import TokenizerSettings, load_tokenizer
@@ -70,9 +70,8 @@ def keep(entry: Path, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     """Make an entry of what stands in `folder`; where it cannot be written, say so and go on."""
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=entry.parent, prefix=".keeping-", ignore_cleanup_errors=True) as beside:
-            whole = Path(beside) / entry.name
-            whole.mkdir()
+        sweep(entry)
+        with new_folder(entry) as whole:
             for name in FILES:
                 link(folder / name, whole / name)
             tokenizer.save_pretrained(str(whole / "tokenizer"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from textvae.files import write_text
 from textvae.run import Run
 from textvae.vae import TextVAE
 
@@ -93,9 +94,7 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
         or "A language model has none.",
         settings=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
     )
-    beside = (folder or run.folder) / ".README.md"
-    beside.write_text(text, encoding="utf-8")
-    beside.replace((folder or run.folder) / "README.md")
+    write_text((folder or run.folder) / "README.md", text)
 
 
 def overlap_of(run: Run) -> str:

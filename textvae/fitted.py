@@ -6,13 +6,12 @@ and nothing is used with another model's latents.
 """
 
 import json
+import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -22,9 +21,11 @@ from torch import Tensor
 
 from textvae.bundle import Bundle
 from textvae.errors import CheckpointError, ConfigError, OutputError
+from textvae.files import is_temporary, new_folder, replace_folder, sweep
 
 FOLDER = "fitted"  # in a run
 RECORD, TENSORS = "fitted.json", "tensors.safetensors"
+ENTRIES = {RECORD, TENSORS, "rows.arrow", "vectors.faiss", ".DS_Store"}  # the third and fourth are an index's
 
 
 def model_fingerprint(bundle: Bundle) -> str:
@@ -57,20 +58,31 @@ def fitted_folder(folder: str | Path, bundle: Bundle, kind: str, record: dict[st
         OutputError: something else stands there, or it cannot be written.
     """
     path = Path(folder)
-    if path.exists() and not (path / RECORD).is_file():
-        raise OutputError(f"{path}: something that was not fitted on a model stands there; name another folder.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
+    sweep(path)
+    refuse_other_folder(path)
+    with new_folder(path) as staging:
         yield staging
         whole = {"kind": kind, "model": model_fingerprint(bundle), **record}
         (staging / RECORD).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        staging.chmod(0o755)  # mkdtemp's is for its owner alone
-        if path.exists():
-            shutil.rmtree(path)
-        staging.rename(path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        refuse_other_folder(path)  # fitting may have taken long
+        replace_folder(staging, path)
+
+
+def refuse_other_folder(path: Path) -> None:
+    """Refuse to replace a folder that does not hold what was fitted, and nothing else.
+
+    Raises:
+        OutputError: with what is there.
+    """
+    if not os.path.lexists(path):
+        return
+    names = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    foreign = [name for name in names if name not in ENTRIES and not is_temporary(name)]
+    if foreign or RECORD not in names:
+        inside = f" ({', '.join(foreign[:3])})" if foreign else ""
+        raise OutputError(
+            f"{path}: something that was not fitted on a model stands there{inside}; name another folder."
+        )
 
 
 def save_fitted(

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from textvae.errors import ConfigError, DataError, OutputError
+from textvae.files import written_whole
 
 SUFFIXES = (".npy", ".parquet")
 Array = NDArray[np.float32]
@@ -38,15 +39,13 @@ def write_vectors(file: Path, blocks: Blocks, latent: int) -> int:
     Raises:
         OutputError: the file cannot be written; the disk may be full.
     """
-    beside = file.with_name(f".{file.name}")
+    write = write_npy if file.suffix == ".npy" else write_parquet
     try:
-        count = (write_npy if file.suffix == ".npy" else write_parquet)(beside, blocks, latent)
-        beside.replace(file)
+        with written_whole(file) as partial:
+            return write(partial, blocks, latent)
     except OSError as error:
-        raise OutputError(f"{file}: cannot be written: {error}. Make room there, or name another file.") from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return count
+        reason = error.strerror or error
+        raise OutputError(f"{file}: cannot be written: {reason}. Make room there, or name another file.") from error
 
 
 def write_npy(file: Path, blocks: Blocks, latent: int) -> int:

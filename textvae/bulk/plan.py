@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from textvae.bulk.reading import count_rows
@@ -22,6 +21,7 @@ from textvae.bulk.shards import shard, sweep, write_whole
 from textvae.bulk.units import Unit, cut
 from textvae.bundle import check_folder
 from textvae.errors import OutputError
+from textvae.files import is_temporary, locked
 from textvae.tables import Quoting
 
 PLAN = "_plan.json"
@@ -103,13 +103,18 @@ def read_plan(folder: Path) -> Plan | None:
     if not folder.is_dir():
         raise OutputError(f"{folder}: is a file; wanted is a folder for the shards.")
     if not (folder / PLAN).is_file():
-        if any(file.name != ".lock" and not file.name.startswith(f".{PLAN}") for file in folder.iterdir()):
+        if any(is_foreign(file.name) for file in folder.iterdir()):
             raise OutputError(f"{folder}: holds something else; give an empty folder, or one that is not there yet.")
         return None
     try:
         return Plan(**json.loads((folder / PLAN).read_text()))
     except (ValueError, TypeError) as error:
         raise OutputError(f"{folder / PLAN}: is no plan of ours ({error}); name another folder.") from None
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a file is none of those that stand in a folder before its plan does."""
+    return not (name == ".lock" or name.startswith(f".{PLAN}") or is_temporary(name))
 
 
 @contextmanager
@@ -119,19 +124,15 @@ def opened(folder: Path, plan: Plan) -> Iterator[list[Unit]]:
     Raises:
         OutputError: the folder is in use, cannot be written, or holds other work.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            standing = read_plan(folder)
-            if standing is None:
-                text = json.dumps(asdict(plan), indent=2) + "\n"
-                write_whole(folder / PLAN, lambda file: file.write_text(text))
-            else:
-                refuse_other_work(folder, asdict(standing), asdict(plan))
-            sweep(folder)
-            yield [unit for unit in plan.units() if not shard(folder, unit.number).is_file()]
-    except Timeout:
-        raise OutputError(f"{folder}: another process is writing there; let it finish, or end it.") from None
+    with locked(folder / ".lock", f"{folder}: another process is writing there"):
+        standing = read_plan(folder)
+        if standing is None:
+            text = json.dumps(asdict(plan), indent=2) + "\n"
+            write_whole(folder / PLAN, lambda file: file.write_text(text))
+        else:
+            refuse_other_work(folder, asdict(standing), asdict(plan))
+        sweep(folder)
+        yield [unit for unit in plan.units() if not shard(folder, unit.number).is_file()]
 
 
 def refuse_other_work(folder: Path, standing: dict[str, Any], asked: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Shards: one Parquet file a unit, written beside, flushed and renamed, so that it is whole or not there."""
 
-import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textvae.errors import OutputError
-from textvae.training.checkpoints import flush
+from textvae.files import is_temporary, written_whole
 from textvae.training.disk import is_full
+
+OF_EARLIER_RELEASES = re.compile(r"\.(part-\d{5,}\.parquet|_plan\.json)\.\d+")  # their temporary names
 
 
 def shard(folder: Path, number: int) -> Path:
@@ -28,11 +30,9 @@ def write_shard(folder: Path, number: int, table: pa.Table) -> None:
 
 def write_whole(file: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside, and give it its name once it is on the disk."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")  # a process that was left behind writes to its own
     try:
-        write(beside)
-        flush(beside)
-        beside.replace(file)
+        with written_whole(file, sweeps=False) as partial:
+            write(partial)
     except OSError as error:
         if is_full(file.parent, error):
             raise OutputError(
@@ -40,12 +40,10 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
                 "it goes on from the shards that stand."
             ) from error
         raise OutputError(f"{file.parent}: cannot be written: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
     """Remove what a killed run left half-written."""
-    for pattern in (".part-*", "._plan.json.*"):
-        for file in folder.glob(pattern):
+    for file in folder.iterdir():
+        if is_temporary(file.name) or OF_EARLIER_RELEASES.fullmatch(file.name):
             file.unlink()

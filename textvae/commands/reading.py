@@ -1,5 +1,6 @@
 """The verbs that read text and give numbers: `encode`, `score`."""
 
+import os
 from argparse import Namespace
 from typing import Any
 
@@ -46,6 +47,8 @@ def encode(options: Namespace) -> None:
     output = check_vector_file(options.output)
     if not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}; make it first.")
+    if output.exists() and os.path.exists(options.file) and output.samefile(options.file):
+        raise OutputError(f"{output}: is the file that is read; name another one for the vectors.")
     vae = load(options)
     fate = "written as NaN" if output.suffix == ".npy" else "written as null"
     rows = InputRows(

@@ -13,6 +13,7 @@ from textvae.comparison.portrait import PORTRAIT, portrait
 from textvae.comparison.records import measures_of
 from textvae.errors import OutputError
 from textvae.extras import check_installed
+from textvae.files import write_text
 from textvae.run import Run
 from textvae.vae import TextVAE
 
@@ -66,5 +67,5 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
         tell(note)
     if not run.read(PORTRAIT):
         run.write(PORTRAIT, portrait(run, vae.bundle))
-    file.write_text(run_page(run, record, note), encoding="utf-8")
+    write_text(file, run_page(run, record, note))
     return {"file": str(file)}

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from textvae.bundle import choose_device
-from textvae.comparison.folder import opened, write
+from textvae.comparison.folder import opened
 from textvae.comparison.formats import FORMATS, runs_csv
 from textvae.comparison.matrix import matrix
 from textvae.comparison.plots import NEEDS
@@ -18,6 +18,7 @@ from textvae.comparison.runner import orders, run_all
 from textvae.comparison.table import columns_with, rows_of
 from textvae.errors import ConfigError
 from textvae.extras import check_installed
+from textvae.files import write_json, write_text
 
 
 def compare(
@@ -82,7 +83,7 @@ def publish(folder: Path, records: Sequence[dict[str, Any]], columns: Sequence[s
         f"{record['config']} seed {record['seed']} failed: {record['reason']}" for record in records if record["reason"]
     ]
     for name, written in FORMATS.items():
-        (folder / name).write_text(written(rows, shown, failures), encoding="utf-8")
-    (folder / "runs.csv").write_text(runs_csv(records), encoding="utf-8")
-    write(folder / "runs.json", records)
-    (folder / "report.html").write_text(comparison_page(rows, shown, failures), encoding="utf-8")
+        write_text(folder / name, written(rows, shown, failures))
+    write_text(folder / "runs.csv", runs_csv(records))
+    write_json(folder / "runs.json", records)
+    write_text(folder / "report.html", comparison_page(rows, shown, failures))

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from textvae.comparison.matrix import Trial
 from textvae.errors import OutputError
+from textvae.files import is_temporary, locked, write_json
+from textvae.run import SECTIONS
 
 RECORD = "comparison.json"
 
@@ -26,17 +26,14 @@ def opened(folder: Path, trials: Sequence[Trial]) -> Iterator[None]:
     Raises:
         OutputError: something else stands there, another process works there, or a run was begun otherwise.
     """
-    standing = read(folder)
-    for trial in trials:
-        if trial.name in standing:
-            refuse_change(folder, trial.name, standing[trial.name], trial.settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            write(folder / RECORD, {**standing, **{trial.name: trial.settings for trial in trials}})
-            yield
-    except Timeout:
-        raise OutputError(f"{folder}: another comparison is at work there; let it finish, or end it.") from None
+    read(folder)  # refused before the lock leaves its file in a folder of something else
+    with locked(folder / ".lock", f"{folder}: another comparison is at work there"):
+        standing = read(folder)
+        for trial in trials:
+            if trial.name in standing:
+                refuse_change(folder, trial.name, standing[trial.name], trial.settings)
+        write_json(folder / RECORD, {**standing, **{trial.name: trial.settings for trial in trials}})
+        yield
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -47,18 +44,28 @@ def read(folder: Path) -> dict[str, Any]:
     """
     file = folder / RECORD
     if file.is_file():
-        standing: dict[str, Any] = json.loads(file.read_text())
-        return standing
-    if folder.exists() and (not folder.is_dir() or any(path.name != ".lock" for path in folder.iterdir())):
+        return read_record(file)
+    if folder.exists() and (
+        not folder.is_dir() or any(path.name != ".lock" and not is_temporary(path.name) for path in folder.iterdir())
+    ):
         raise OutputError(f"{folder}: holds something that is no comparison; choose another --output.")
     return {}
 
 
-def write(file: Path, record: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    beside = file.with_name(f".{file.name}")
-    beside.write_text(json.dumps(record, indent=2) + "\n")
-    beside.replace(file)
+def read_record(file: Path) -> dict[str, Any]:
+    """Return the settings of each run that a comparison has noted.
+
+    Raises:
+        OutputError: the file is damaged, or not ours; it must not be written over.
+    """
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{file}: cannot be read ({error}); choose another --output.") from None
+    runs = list(record.values()) if isinstance(record, dict) else []
+    if not runs or not all(isinstance(settings, dict) and settings.keys() >= SECTIONS for settings in runs):
+        raise OutputError(f"{file}: is not the record of a comparison; choose another --output.")
+    return dict(record)
 
 
 def refuse_change(folder: Path, name: str, before: dict[str, Any], now: dict[str, Any]) -> None:

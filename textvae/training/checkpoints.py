@@ -7,12 +7,10 @@ their checksums, so that a file that was lost or damaged later is noticed.
 """
 
 import json
-import os
 import re
-import shutil
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -20,6 +18,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from textvae.errors import CheckpointError
+from textvae.files import flush, remove
 
 STAGING = ".saving"
 STATE_FILE = "textvae_state.json"
@@ -44,23 +43,15 @@ def publish(staged: Path, final: Path) -> None:
     for path in (*staged.rglob("*"), staged):
         flush(path)
     if final.exists():
-        shutil.rmtree(final)
+        remove(final)
     staged.replace(final)
     flush(final.parent)
 
 
-def flush(path: Path) -> None:
-    """Wait until a file or a folder's entries are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def sweep(run: Path) -> None:
-    """Remove what an interrupted save left."""
-    shutil.rmtree(run / STAGING, ignore_errors=True)
+    """Remove what an interrupted save left; of a link only itself, for what it points to is not ours."""
+    with suppress(OSError):
+        remove(run / STAGING)
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -179,7 +170,7 @@ def keep_only(run: Path, wanted: set[str]) -> None:
     """Delete the checkpoints whose names are not wanted."""
     for path in checkpoints(run):
         if path.name not in wanted:
-            shutil.rmtree(path)
+            remove(path)
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:

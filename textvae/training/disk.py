@@ -18,8 +18,11 @@ WORDS_OF_A_FULL_DISK = ("No space left", "unexpected pos", "iostream error")  # 
 
 
 @contextmanager
-def full_disk_explained(folder: Path, processes: Processes) -> Iterator[None]:
+def full_disk_explained(folder: Path, processes: Processes, remedy: str | None = None) -> Iterator[None]:
     """Turn a write that failed into a message.
+
+    Args:
+        remedy: what to do once there is room; by default to go on with the run, if it has been begun.
 
     Raises:
         OutputError: the disk is full, or the folder cannot be written.
@@ -31,8 +34,9 @@ def full_disk_explained(folder: Path, processes: Processes) -> Iterator[None]:
         if processes.is_first:  # none of the others writes a checkpoint
             checkpoints.sweep(folder)
         if was_full:
-            mend = "go on with --resume" if folder.exists() else "start again"
-            raise OutputError(f"{folder}: the disk is full. Make room, then {mend}.") from error
+            if remedy is None:
+                remedy = "go on with --resume" if folder.exists() else "start again"
+            raise OutputError(f"{folder}: the disk is full. Make room, then {remedy}.") from error
         if isinstance(error, OSError):
             raise OutputError(f"{folder}: cannot be written: {error}") from error
         raise

@@ -1,6 +1,5 @@
 """Fitting: wire a prepared run's data, objective, plan and loop, train it, and keep what shall last."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from transformers.integrations import TensorBoardCallback
 from textvae.arrow import column
 from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.card import write_card
+from textvae.files import flush
 from textvae.objective import Objective
 from textvae.precision import is_bf16_fast
 from textvae.processes import ALONE, Processes
@@ -170,7 +170,16 @@ def keep(run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[st
     save_bundle(trainer.bundle, staged, weights)
     write_card(run, TextVAE.from_pretrained(staged, str(trainer.args.device)), record, "validation", staged)
     for file in sorted(staged.iterdir(), key=lambda file: file.suffix == ".safetensors"):  # the weights come last
+        flush(file)
         file.replace(run.folder / file.name)
+    tidy(run)
+
+
+def tidy(run: Run) -> None:
+    """Remove from a finished run what only training needed, unless that has been done."""
     checkpoints.sweep(run.folder)
-    checkpoints.keep_only(run.folder, set())
-    shutil.rmtree(run.folder / INIT)
+    start = run.folder / INIT
+    if start.is_dir():  # it goes last, and with one rename: while it is there, so may be the rest
+        checkpoints.keep_only(run.folder, set())
+        start.replace(run.folder / checkpoints.STAGING)
+        checkpoints.sweep(run.folder)

@@ -4,7 +4,9 @@ First everything that can be refused is tried in a folder beside the run's own;
 only then does the run folder appear, whole, and training begins.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ from transformers.utils import logging as transformers_logging
 
 from textvae.bundle import choose_device
 from textvae.errors import CheckpointError, ConfigError
-from textvae.processes import join
-from textvae.run import Run
+from textvae.files import locked
+from textvae.processes import Processes, join
+from textvae.run import LOCK, Run
 from textvae.settings import Settings, merged, read_settings
 from textvae.training.disk import full_disk_explained
-from textvae.training.fitting import fit
+from textvae.training.fitting import fit, tidy
 from textvae.training.lost_process import lost_process_explained
-from textvae.training.preparation import inherited, rows_of_object, set_up
+from textvae.training.preparation import inherited, rows_of_object, set_up, tidy_up_after_a_kill
 from textvae.vae import TextVAE
 
 
@@ -53,7 +56,13 @@ def train(
     run = Run(Path(output))
     processes, target = join(choose_device(device))
     quiet_libraries()
-    with full_disk_explained(run.folder, processes), lost_process_explained(run.folder, processes):
+    if resume and not run.folder.resolve().parent.is_dir():
+        raise no_run(run)  # before the lock would make folders
+    with (
+        held(run.folder, processes),
+        full_disk_explained(run.folder, processes),
+        lost_process_explained(run.folder, processes),
+    ):
         if resume:
             refuse_changes(run, corpus is not None, config, overrides, init, sections)
         else:
@@ -65,7 +74,33 @@ def train(
             processes.on_first(lambda: set_up(run, settings, given, init, overwrite, processes))
         if not run.is_finished:
             fit(run, target, processes)
+        elif resume:
+            processes.on_first(lambda: tidy(run))
     return TextVAE.from_pretrained(run.folder, str(target))
+
+
+@contextmanager
+def held(folder: Path, processes: Processes) -> Iterator[None]:
+    """Keep other trainings out of a run, and first put right what a killed one left; the first process does it for all.
+
+    Raises:
+        OutputError: another training holds the run.
+    """
+    with ExitStack() as stack:
+
+        def enter() -> None:
+            stack.enter_context(locked(lock_of(folder), f"{folder}: another process is training there"))
+            tidy_up_after_a_kill(folder)
+
+        processes.on_first(enter)
+        yield
+
+
+def lock_of(folder: Path) -> Path:
+    """Return the lock file of a run: next to it, for --overwrite moves the run, or else inside it."""
+    place = folder.resolve()
+    is_fixed = place.is_dir() and (place.is_mount() or not os.access(place.parent, os.W_OK))  # and so never moved
+    return place / LOCK if is_fixed else place.with_name(f".{place.name}{LOCK}")
 
 
 def quiet_libraries() -> None:
@@ -95,7 +130,12 @@ def refuse_changes(run: Run, *changes: Any) -> None:
         ConfigError: settings were given as well.
     """
     if not run.folder.is_dir():
-        raise CheckpointError(f"{run.folder}: there is no run to resume; leave --resume out to start one.")
+        raise no_run(run)
     _ = run.settings
     if any(changes):
         raise ConfigError("a resumed run keeps its corpus and settings; give --output and --resume alone.")
+
+
+def no_run(run: Run) -> CheckpointError:
+    """Return the error of a run that is not there."""
+    return CheckpointError(f"{run.folder}: there is no run to resume; leave --resume out to start one.")

@@ -1,6 +1,6 @@
 """Preparation: a run folder with all that training needs, made beside its place and moved there whole."""
 
-import shutil
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,21 +18,25 @@ from textvae.bundle import Bundle, load_bundle, save_bundle
 from textvae.configuration import TextVAEConfig
 from textvae.corpus import DataSettings, prepare, reasons_left_out
 from textvae.errors import ConfigError, DataError, OutputError
+from textvae.files import left_over, new_folder, remove, replace_folder, sweep
 from textvae.given import tell
 from textvae.labelled import found_labels
 from textvae.labels import Labels
 from textvae.modeling import TextVAEModel
 from textvae.processes import Processes
 from textvae.recipe import resolved
-from textvae.run import Run
+from textvae.run import LOCK, Run, foreign_entries, is_run
 from textvae.settings import Settings
 from textvae.sources import SPLIT_NAMES, Rows, files_of
 from textvae.streaming.sample import check_stream, is_stream, prepare_stream
 from textvae.texts import is_table, require_columns, require_texts, rows_of_columns, rows_of_table
 from textvae.tokenization import build_tokenizer
+from textvae.training.disk import full_disk_explained
 from textvae.training.shares import shared_buckets
 
 INIT = "init"  # inside a run: the model that training starts from
+SETTINGS = "settings.yaml"
+PREPARED = "run"  # inside a folder that was empty: names what is prepared for it
 HUGE = 2 * 2**30  # bytes of source files
 
 
@@ -91,34 +95,81 @@ def set_up(
     overwrite: bool,
     processes: Processes,
 ) -> None:
-    """Prepare corpus, tokenizer and first model beside the run folder, then give it its name.
+    """Prepare corpus, tokenizer and first model in a folder of their own, then put them in the run's place.
 
     Raises:
-        OutputError: another run, or something else, stands there.
+        OutputError: another run, or something else, is there.
         ConfigError: the batches are too small for as many processes.
     """
-    folder = run.folder.absolute()
-    is_run = (folder / "settings.yaml").is_file()
-    if folder.exists() and not (is_run and overwrite) and any(folder.iterdir() if folder.is_dir() else [folder]):
-        what = "a run already" if is_run else "something that is no run"
-        mend = "or --resume it, or --overwrite it" if is_run else "for --overwrite replaces runs only"
-        raise OutputError(f"{run.folder}: holds {what}. Choose another --output, {mend}.")
-    beside = folder.with_name(f".{folder.name}.preparing")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
-        prepare_run(Run(beside), settings, given, init)
-        if not Run(beside).is_streamed:
-            shared_buckets(column(Run(beside).split("train"), "length"), settings.training, processes)
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.replace(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    refuse_what_exists(run.folder, overwrite)
+    folder = run.folder.resolve()
+    is_empty = folder.is_dir() and not is_run(folder)
+    with (
+        full_disk_explained(run.folder, processes, "give the same command again; what was there is unchanged"),
+        new_folder(folder / PREPARED if is_empty else folder) as prepared,
+    ):
+        prepare_run(Run(prepared), settings, given, init, processes)
+        refuse_what_exists(run.folder, overwrite)  # preparation may have taken hours
+        if is_empty:
+            move_contents(prepared, folder)
+        elif folder.exists():
+            replace_folder(prepared, folder)
+        else:
+            prepared.rename(folder)
 
 
-def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, init: str | Path | None) -> None:
-    """Fill a run folder with all that training needs."""
+def refuse_what_exists(folder: Path, overwrite: bool) -> None:
+    """Refuse to write to a folder that is not empty, unless it is certainly a run and may be replaced.
+
+    Raises:
+        OutputError: with what is there.
+    """
+    place = folder.resolve()
+    if not os.path.lexists(place):
+        return
+    entries = [path for path in place.iterdir() if not is_ours_while_empty(path)] if place.is_dir() else [place]
+    if not entries:
+        return
+    known = place.is_dir() and is_run(place)
+    if known and not overwrite:
+        raise OutputError(f"{folder}: holds a run already. Choose another --output, or --resume it, or --overwrite it.")
+    foreign = foreign_entries(place) if known else sorted(path.name for path in entries)
+    if foreign or not known:
+        names = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise OutputError(
+            f"{folder}: holds something that is no run: {names}. Choose another --output, for --overwrite replaces "
+            "runs only, and deletes nothing else."
+        )
+    if place.is_mount() or Path.cwd().is_relative_to(place):
+        where = "a disk is mounted there" if place.is_mount() else "the command runs inside it"
+        raise OutputError(f"{folder}: cannot be replaced, for {where}. Choose another --output.")
+
+
+def is_ours_while_empty(path: Path) -> bool:
+    """Whether a path in an otherwise empty folder is the lock, or what is being prepared."""
+    return path.name == LOCK or path in left_over(path.parent / PREPARED, "new", is_locked=True)
+
+
+def move_contents(prepared: Path, folder: Path) -> None:
+    """Move what has been prepared into an empty folder, which stays the same: a shell may be in it, or a disk be it."""
+    for path in sorted(prepared.iterdir(), key=lambda path: path.name == SETTINGS):  # with its settings it is a run
+        path.rename(folder / path.name)
+
+
+def tidy_up_after_a_kill(folder: Path) -> None:
+    """Restore or complete a run that a killed process was putting in its place; the caller holds its lock."""
+    place = folder.resolve()
+    sweep(place, is_locked=True)
+    for prepared in left_over(place / PREPARED, "new", is_locked=True):
+        if (prepared / SETTINGS).is_file() and not (place / SETTINGS).exists():
+            move_contents(prepared, place)
+        remove(prepared)
+
+
+def prepare_run(
+    run: Run, settings: Settings, given: dict[str, Rows] | None, init: str | Path | None, processes: Processes
+) -> None:
+    """Fill a run folder with all that training needs, its settings last."""
     check_trackers(settings.training.trackers)
     start = load_bundle(init, "cpu") if init else None
 
@@ -139,9 +190,11 @@ def prepare_run(run: Run, settings: Settings, given: dict[str, Rows] | None, ini
     longest = max(column(run.split(split), "length").max() for split in ("train", "validation", "test"))
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
     save_bundle(Bundle(model, tokenizer), run.folder / INIT)
-    settings.save(run.folder / "settings.yaml")
     if run.is_streamed:
         (run.folder / "corpus" / "train.arrow").unlink()  # the sample
+    else:
+        shared_buckets(column(run.split("train"), "length"), settings.training, processes)  # refused here, if at all
+    settings.save(run.folder / SETTINGS)
 
 
 def labels_of_run(run: Run, data: DataSettings, start: Bundle | None) -> Labels | None:
