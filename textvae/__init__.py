@@ -7,7 +7,7 @@ that `import textvae` does not load torch.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from textvae.version import __version__ as __version__
 
 PUBLIC = {
     "TextVAE": "textvae.vae",

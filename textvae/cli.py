@@ -11,9 +11,9 @@ from contextlib import nullcontext, redirect_stderr
 from io import StringIO
 from typing import NoReturn
 
-from textvae import __version__
 from textvae.commands import COMMANDS, GROUPS
 from textvae.errors import StoppedError, TextVAEError
+from textvae.version import __version__
 
 WRONG_INPUT = 2  # the exit code
 HELP = "What it takes:"

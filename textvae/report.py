@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
-from textvae import __version__
 from textvae.errors import CheckpointError
 from textvae.run import Run
 from textvae.vae import TextVAE
+from textvae.version import __version__
 
 MEASURES = """\
 {sentences:,} sentences, {words_per_sentence:.2f} words each (the end counted)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 import transformers
 
-from textvae import __version__
 from textvae.precision import is_bf16_fast
+from textvae.version import __version__
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 
-from textvae import __version__
 from textvae.comparison.curves import training_curves
 from textvae.comparison.latent_map import latent_maps
 from textvae.comparison.plane import planes
@@ -15,6 +14,7 @@ from textvae.comparison.portrait import PORTRAIT
 from textvae.comparison.table import COLUMNS, Column, Row, cells
 from textvae.comparison.units import unit_bars
 from textvae.run import Run
+from textvae.version import __version__
 
 NOTE = (
     "IW-NLL, −ELBO, reconstruction and KL in nats a sentence; MI: mutual information in nats, of at most its cap, "

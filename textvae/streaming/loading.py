@@ -19,8 +19,8 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from textvae.batching import Batch
+from textvae.corpus import DataSettings
 from textvae.errors import CheckpointError, TextVAEError
-from textvae.settings import Settings
 from textvae.streaming.lanes import Dealing, Lane, Place, Served
 from textvae.streaming.sample import STREAM
 from textvae.tokenized import as_it_is, one_thread
@@ -131,23 +131,35 @@ class Lanes(IterableDataset[Served | TextVAEError]):
 
 
 def open_stream(
-    folder: Path, settings: Settings, tokenizer: PreTrainedTokenizerBase, rank: int = 0, processes: int = 1
+    folder: Path,
+    data: DataSettings,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    seed: int,
+    batch_tokens: int,
+    batch_sentences: int | None,
+    workers: int,
+    rank: int = 0,
+    processes: int = 1,
 ) -> StreamLoader:
     """Return the stream of a prepared run.
 
     Args:
         folder: the run's corpus folder.
-        rank, processes: this process, and how many train together; each takes its part of a batch's budget.
+        seed: shuffles the files and sentences.
+        batch_tokens, batch_sentences: the most of a whole batch; each process takes its part of this budget.
+        workers: processes that read for each of those that train; with 0 they read themselves.
+        rank, processes: this process, and how many train together.
     """
-    record, training = json.loads((folder / STREAM).read_text()), settings.training
+    record = json.loads((folder / STREAM).read_text())
     dealing = Dealing(
         files=record["files"],
         held=frozenset(record["held_out"]),
-        data=settings.data,
+        data=data,
         tokenizer=tokenizer,
-        seed=training.seed,
-        tokens=max(1, training.batch_tokens // processes),
-        sentences=training.batch_sentences and max(1, training.batch_sentences // processes),
-        lanes=processes * max(1, training.workers),
+        seed=seed,
+        tokens=max(1, batch_tokens // processes),
+        sentences=batch_sentences and max(1, batch_sentences // processes),
+        lanes=processes * max(1, workers),
     )
-    return StreamLoader(dealing, rank, training.workers)
+    return StreamLoader(dealing, rank, workers)

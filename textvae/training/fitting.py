@@ -75,7 +75,17 @@ def build_trainer(
     arguments = training_arguments(run, training, device)
     splits, stream, buckets = {"validation": run.split("validation")}, None, None
     if run.is_streamed:
-        stream = open_stream(run.folder / "corpus", settings, tokenizer, processes.rank, processes.count)
+        stream = open_stream(
+            run.folder / "corpus",
+            settings.data,
+            tokenizer,
+            seed=training.seed,
+            batch_tokens=training.batch_tokens,
+            batch_sentences=training.batch_sentences,
+            workers=training.workers,
+            rank=processes.rank,
+            processes=processes.count,
+        )
     else:
         splits["train"] = run.split("train")
         buckets = shared_buckets(column(splits["train"], "length"), training, processes)
