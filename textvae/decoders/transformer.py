@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, Cache, DynamicCache
 
 from textvae.conditioning import Signals
-from textvae.decoders.base import Decoder
+from textvae.decoders.base import CACHE_NAME, Decoder
 from textvae.dropout import cheapened
 from textvae.parts import PartSettings
 from textvae.transformer import architecture_config
@@ -86,8 +86,8 @@ class TransformerDecoder(Decoder):
             inputs_embeds=embedded,
             attention_mask=attention_mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=cache is not None,
+            **{CACHE_NAME: cache},
         ).last_hidden_state
         states = states[:, lead:]
         return states + signals["output"].unsqueeze(1) if "output" in signals else states
