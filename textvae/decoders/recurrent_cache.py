@@ -57,5 +57,5 @@ class RecurrentCache(Cache):
         if tokens_to_remove:
             raise ConfigError(
                 "a recurrent decoder cannot take back tokens, which assisted decoding needs: "
-                "leave out assistant_model and prompt_lookup_num_tokens, or train a transformer decoder."
+                "leave out assistant_model and prompt_lookup_num_tokens."
             )
