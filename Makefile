@@ -1,11 +1,13 @@
 # make demo   train the quick start, measure it, use it (about six minutes after the installation)
 # make test   format, lint, types and tests
+# make test-lowest, make test-newest   the tests with the lowest and the newest versions that pyproject.toml allows
 
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/demo
+WORKERS ?= 2
 
-.PHONY: demo test clean
+.PHONY: demo test test-lowest test-newest clean
 
 demo: .venv/ready
 	$(BIN)/textvae train --config configs/quickstart.yaml --output $(RUN) --overwrite
@@ -26,7 +28,19 @@ test: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+# torch stays as it is pinned: another release would bring a CUDA build of several gigabytes.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --only-binary :all: --constraint constraints-lowest.txt --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadgroup
+
+test-newest:
+	$(PYTHON) -m venv .venv-newest
+	grep '^torch==' constraints.txt > .venv-newest/torch.txt
+	.venv-newest/bin/pip install --quiet --upgrade --upgrade-strategy eager --constraint .venv-newest/torch.txt --editable '.[dev]'
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n $(WORKERS) --dist loadgroup
 
 # The installation: once, and again only when what is to be installed has changed.
 .venv/ready: pyproject.toml constraints.txt
@@ -36,4 +50,4 @@ test: .venv/ready
 	@touch $@
 
 clean:
-	rm -rf .venv runs dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-lowest .venv-newest runs dist .pytest_cache .mypy_cache .ruff_cache

@@ -75,6 +75,32 @@ def test_reading_token_by_token_equals_reading_at_once(writer, name):
     torch.testing.assert_close(torch.cat(steps, dim=1), whole, rtol=1e-4, atol=1e-4)
 
 
+NO_WRITERS = {
+    "bert": r"sees the tokens that it should predict: .* {is_decoder: true}",
+    "distilbert": r"sees the tokens that it should predict: .* or qwen3\.$",
+    "t5": r"sees the tokens that it should predict: .* or qwen3\.$",
+    "openai-gpt": "keeps no key-value cache",
+    "mamba": "keeps no key-value cache",
+}
+
+
+@pytest.mark.parametrize("architecture", NO_WRITERS)
+def test_an_architecture_that_cannot_write_text_is_refused(architecture):
+    """The message says why, and what to choose instead."""
+    with pytest.raises(ConfigError, match=f"'{architecture}' {NO_WRITERS[architecture]}"):
+        tiny_model("gpt2", architecture=architecture)
+
+
+def test_a_masked_architecture_writes_once_it_is_told_to_decode():
+    """With `is_decoder`, BERT sees no later token and continues from its cache."""
+    model = tiny_model("gpt2", architecture="bert", options={"is_decoder": True})
+    ids, latent = torch.tensor(tiny_ids([6, 6])), draws(2, LATENT)
+    whole = model(input_ids=ids, latent=latent).logits
+    first = model(input_ids=ids[:, :4], latent=latent, use_cache=True)
+    second = model(input_ids=ids[:, 4:], latent=latent, cache=first.cache)
+    torch.testing.assert_close(torch.cat([first.logits, second.logits], 1), whole, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("writer", "name"), SILENT)
 def test_every_inaudible_pairing_is_refused_by_name(writer, name):
     """The message names the conditioning, the decoder and what it hears."""

@@ -17,6 +17,7 @@ from textvae.conditioning import CONDITIONINGS, Signals
 from textvae.conditioning.label import LabelEmbedding
 from textvae.configuration import TextVAEConfig
 from textvae.decoders import DECODERS
+from textvae.decoders.base import CACHE_NAME
 from textvae.encoders import ENCODERS
 from textvae.errors import ConfigError
 from textvae.language_model import NoEncoder, NoPosterior
@@ -57,7 +58,12 @@ class TextVAEOutput(ModelOutput):
     posterior: Distribution | None = None
     prior: Prior | None = None
     logits: Tensor | None = None
-    past_key_values: Cache | None = None
+    cache: Cache | None = None
+
+    @property
+    def past_key_values(self) -> Cache | None:
+        """The cache, by the name it has in transformers before 5.24."""
+        return self.cache
 
 
 class TextVAEModel(PreTrainedModel, GenerationMixin):
@@ -139,6 +145,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         return_dict: bool | None = None,
         draw: "Draw | None" = None,
         label_ids: Tensor | None = None,
+        cache: Cache | None = None,
     ) -> TextVAEOutput:
         """Encode (unless z is given), decode, and with labels measure.
 
@@ -148,6 +155,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             labels: (batch, length), the token that follows each input; -100 is not predicted.
             latent: (batch, latent); without it z is drawn from q(z | encoder_input_ids).
             encoder_input_ids, encoder_attention_mask: (batch, encoder length), padded on the right.
+            cache, past_key_values: what the decoder keeps of the tokens before `input_ids`, by either name.
             draw: how z is drawn from q in training; plainly, without.
             label_ids: (batch,), what a conditional model's sentences are; not to be mixed up with `labels`.
 
@@ -164,13 +172,14 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             output.kl = prior.kl(posterior, latent) if posterior.has_density else None
             output.posterior, output.prior, output.mean = posterior, prior, posterior.mean
             output.logvar = posterior.logvar if isinstance(posterior, DiagonalGaussian) else None
-        if use_cache and past_key_values is None:
-            past_key_values = self.decoder.new_cache()
+        cache = past_key_values if cache is None else cache
+        if use_cache and cache is None:
+            cache = self.decoder.new_cache()
         if attention_mask is None:  # `generate` leaves out one that is all ones
-            read = 0 if past_key_values is None else self.decoder.tokens_read(past_key_values)
+            read = 0 if cache is None else self.decoder.tokens_read(cache)
             attention_mask = input_ids.new_ones(len(input_ids), read + input_ids.shape[1])
-        states = self.decoder(input_ids, attention_mask, self.signals(latent, label_ids), past_key_values)
-        output.latent, output.past_key_values = latent, past_key_values
+        states = self.decoder(input_ids, attention_mask, self.signals(latent, label_ids), cache)
+        output.latent, output.cache = latent, cache
         if labels is None:
             output.logits = nn.functional.linear(states, self.decoder.output_weight, self.decoder.output_bias)
             return output
@@ -209,8 +218,8 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
 
     def _prepare_cache_for_generation(self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any) -> None:
         """Let the decoder make its own cache; transformers knows only key-value ones."""
-        if model_kwargs.get("past_key_values") is None:
-            model_kwargs["past_key_values"] = self.decoder.new_cache()
+        if model_kwargs.get(CACHE_NAME) is None:
+            model_kwargs[CACHE_NAME] = self.decoder.new_cache()
 
     def prepare_inputs_for_generation(
         self,
@@ -219,16 +228,18 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         attention_mask: Tensor | None = None,
         latent: Tensor | None = None,
         label_ids: Tensor | None = None,
+        cache: Cache | None = None,
         **ignored: Any,
     ) -> dict[str, Any]:
         """Give `forward` the tokens its cache has not seen; `generate` adds one at a time."""
-        is_started = past_key_values is not None and past_key_values.get_seq_length() > 0
+        cache = past_key_values if cache is None else cache
+        is_started = cache is not None and cache.get_seq_length() > 0
         return {
             "input_ids": input_ids[:, -1:] if is_started else input_ids,
             "attention_mask": attention_mask,
             "latent": latent,
             "label_ids": label_ids,
-            "past_key_values": past_key_values,
+            "cache": cache,
             "use_cache": True,
         }
 

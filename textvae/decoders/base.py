@@ -1,12 +1,19 @@
 """What every decoder is: previous tokens and signals of z in, one state per next token out."""
 
 from abc import ABC, abstractmethod
+from dataclasses import fields
 
 from torch import Tensor, nn
 from transformers import Cache
+from transformers.generation import GenerateDecoderOnlyOutput
 
 from textvae.conditioning import Signals
 from textvae.parts import PartSettings
+
+# The name by which the installed transformers passes a cache to and from models. A cache under
+# the other name works token by token, but beam search then fails to reorder it.
+_IS_CACHE = "cache" in {field.name for field in fields(GenerateDecoderOnlyOutput)}  # since 5.24
+CACHE_NAME = "cache" if _IS_CACHE else "past_key_values"
 
 
 class Decoder(nn.Module, ABC):

@@ -1,16 +1,26 @@
 """Transformer decoders: any Hugging Face causal architecture, from its config, with random weights."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import AutoModel, Cache, DynamicCache
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoModel,
+    Cache,
+    DynamicCache,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from textvae.conditioning import Signals
-from textvae.decoders.base import Decoder
+from textvae.decoders.base import CACHE_NAME, Decoder
 from textvae.dropout import cheapened
+from textvae.errors import ConfigError
 from textvae.parts import PartSettings
 from textvae.transformer import architecture_config
 
@@ -43,6 +53,7 @@ class TransformerDecoder(Decoder):
         }
         config = architecture_config(settings, vocab, "model.decoder")
         self.body = cheapened(AutoModel.from_config(config, trust_remote_code=False))
+        check_writes(self.body, settings.architecture)
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property
@@ -87,8 +98,47 @@ class TransformerDecoder(Decoder):
             inputs_embeds=embedded,
             attention_mask=attention_mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=cache is not None,
+            **{CACHE_NAME: cache},
         ).last_hidden_state
         states = states[:, lead:]
         return states + signals["output"].unsqueeze(1) if "output" in signals else states
+
+
+def check_writes(body: PreTrainedModel, architecture: str) -> None:
+    """Refuse an architecture that cannot write text token by token.
+
+    Raises:
+        ConfigError: it sees the tokens it should predict, or it has no key-value cache to continue from.
+    """
+    setting = f"model.decoder.architecture = {architecture!r}"
+    instead = "choose a causal architecture with a key-value cache, for instance gpt2, llama or qwen3"
+    if not is_causal(body.config):
+        is_switchable = type(body.config) in MODEL_FOR_CAUSAL_LM_MAPPING and not body.config.is_encoder_decoder
+        switch = ", or set model.decoder.options to {is_decoder: true}" if is_switchable else ""
+        raise ConfigError(f"{setting} sees the tokens that it should predict: {instead}{switch}.")
+    if not has_key_value_cache(body):
+        raise ConfigError(f"{setting} keeps no key-value cache to continue a text from: {instead}.")
+
+
+def is_causal(config: PreTrainedConfig) -> bool:
+    """Whether each place sees only itself and those before it.
+
+    Families of masked language models, such as BERT, only do so if their config says that they decode.
+    """
+    is_masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not is_masked and not config.is_encoder_decoder
+
+
+def has_key_value_cache(body: PreTrainedModel) -> bool:
+    """Whether the model takes a cache and all of its layers count the tokens in it.
+
+    Models without that parameter ignore a cache, or have a state of their own that beam search would not find.
+    """
+    if CACHE_NAME not in inspect.signature(body.forward).parameters:
+        return False
+    try:
+        DynamicCache(config=body.config).get_seq_length()
+    except ValueError:  # state space models count no tokens
+        return False
+    return True

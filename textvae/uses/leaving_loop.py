@@ -20,6 +20,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from textvae.decoders.base import CACHE_NAME
 from textvae.modeling import TextVAEModel
 from textvae.precision import is_bf16_fast
 from textvae.uses.token_choice import TokenChoice, drawn
@@ -41,8 +42,8 @@ def generate_leaving(
     Processors that may remember the batch's rows get the library's own loop.
 
     Args:
-        model_inputs: `attention_mask`, `latent`, a conditional model's `label_ids` and an empty `past_key_values`,
-            as `generate` has prepared them.
+        model_inputs: `attention_mask`, `latent`, a conditional model's `label_ids` and an empty cache, as `generate`
+            has prepared them.
 
     Shapes:
         input_ids, attention_mask: (batch, length), padded on the left; latent: (batch, latent)
@@ -51,7 +52,7 @@ def generate_leaving(
     if not all(isinstance(processor, ROW_BY_ROW) for processor in logits_processor):
         plain: Tensor = model._sample(input_ids, logits_processor, stopping_criteria, generation_config, **model_inputs)
         return plain
-    cache: Cache = model_inputs["past_key_values"]
+    cache: Cache = model_inputs[CACHE_NAME]
     choice = TokenChoice(
         model.decoder.output_weight, model.decoder.output_bias, is_bf16_fast(input_ids.device) and not input_ids.is_cuda
     )
