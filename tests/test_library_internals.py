@@ -146,19 +146,27 @@ def test_generate_looks_for_a_cache_under_the_name_we_give_it():
 def test_every_private_name_of_a_library_is_in_this_list():
     """Whoever uses another one says here what needs it."""
     known = {entry.name for entry in (*OVERRIDES, *CALLED)} | ATTRIBUTES.keys() | ELSEWHERE.keys()
-    used = {}
-    for path in Path(textvae.__file__).parent.rglob("*.py"):
-        for name in private_names(ast.parse(path.read_text(encoding="utf-8"))):
-            used.setdefault(name, path.name)
-    assert {name: used[name] for name in used if name not in known} == {}
+    paths = list(Path(textvae.__file__).parent.rglob("*.py"))
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    own = set().union(*(defined_names(tree) for tree in trees.values()))
+    used = {name: path.name for path, tree in trees.items() for name in private_names(tree)}
+    assert {name: used[name] for name in used if name not in known | own} == {}
+
+
+def defined_names(tree):
+    """Return the names that a module defines: functions, classes, methods, and the attributes it sets on `self`."""
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            names.add(node.attr)
+    return names
 
 
 def private_names(tree):
     """Return the private names that a module reads from other objects or imports."""
-    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     found = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     for node in imports:
         if not (node.module or "").startswith("textvae"):
             found += [alias.name for alias in node.names]
-    return {name for name in found if name.startswith("_") and not name.startswith("__") and name not in own}
+    return {name for name in found if name.startswith("_") and not name.startswith("__")}

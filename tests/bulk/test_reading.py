@@ -37,7 +37,7 @@ def test_names_with_signs_of_patterns_are_taken_literally(tmp_path):
     folder = tmp_path / "run[1]"
     assert find_files(str(folder / "data[1].csv")) == (folder, ["data[1].csv"])
     assert find_files(str(folder / "*[[]*.csv")) == (folder, ["data[1].csv"])
-    assert Reader(folder, "text")(Unit(0, 0, 1, "data[1].csv")) == [(0, "run[1]")]
+    assert Reader(folder, "text")(Unit(0, 0, 1, "data[1].csv")) == [(1, "run[1]")]
 
 
 def test_quoting_can_be_chosen(tiny_run, tmp_path):
