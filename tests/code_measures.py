@@ -67,7 +67,8 @@ def _surface(sources: list[Source], functions: list[Function]) -> Iterator[tuple
     yield "public functions with docstring", _share(ast.get_docstring(function) is not None for function in public)
     arguments = [argument for function in functions for argument in _arguments(function)]
     yield "arguments annotated", _share(argument.annotation is not None for argument in arguments)
-    classes = {node.name: node for source in sources for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)}
+    nodes = [node for source in sources for node in ast.walk(source.tree)]
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     yield "classes / deepest own inheritance", f"{len(classes)} / {max(_ancestry(name, classes) for name in classes)}"
     top = [node for source in sources for node in source.tree.body if isinstance(node, Function)]
     yield "underscore-private functions (module level)", _share(function.name.startswith("_") for function in top)
