@@ -31,6 +31,8 @@ TEMPORARY = re.compile(
     r"\.(?P<stem>.+)\.(?P<kind>new|old|gone)\.textvae-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}", re.DOTALL
 )
 PATIENCE = 0.3  # seconds that a lock may take which nobody holds
+LARGEST_LOCK = 1000  # bytes
+OF_A_LOCK = re.compile(rb'\s*|\{"process": .*|\d+\s.*', re.DOTALL)  # ours, an empty one, or a SoftFileLock's
 LAST_BREATH = 20.0  # seconds after which the workers of a killed process have ended, too
 
 
@@ -255,11 +257,12 @@ def locked(file: Path, busy: str) -> Iterator[None]:
         busy: begins the message, `FOLDER: another process is writing there` for instance.
 
     Raises:
-        OutputError: another process holds it, or the file cannot be written.
+        OutputError: another process holds it, the file is somebody's own, or it cannot be written.
     """
     with ExitStack() as stack:
         try:
             stack.enter_context(_parents_of(file))
+            _refuse_other_file(file)
             lock = _acquired(file)
         except Timeout:
             raise OutputError(f"{busy}{_holder(file)}; let it finish, or end it.") from None
@@ -271,6 +274,19 @@ def locked(file: Path, busy: str) -> Iterator[None]:
             stack.callback(_unlink, file)  # before the release: nobody else may hold it yet
             _write_holder(file)
         yield
+
+
+def _refuse_other_file(file: Path) -> None:
+    """Refuse to lock with a file that somebody has written, for it would be overwritten and then removed.
+
+    Raises:
+        OutputError: it holds something else than a lock does.
+    """
+    if not os.path.lexists(file):
+        return
+    is_ours = file.is_file() and not file.is_symlink() and file.stat().st_size <= LARGEST_LOCK
+    if not is_ours or not OF_A_LOCK.fullmatch(file.read_bytes()):
+        raise OutputError(f"{file}: is needed as a lock, and holds something else. Move it away, or name another folder.")
 
 
 def _unlink(file: Path) -> None:

@@ -12,7 +12,7 @@ from textvae.conditioning import Signals
 from textvae.decoders.base import Decoder
 from textvae.dropout import cheapened
 from textvae.parts import PartSettings
-from textvae.transformer import architecture_config
+from textvae.transformer import architecture_config, embeds_every_word
 
 
 class TransformerDecoderSettings(PartSettings):
@@ -42,7 +42,7 @@ class TransformerDecoder(Decoder):
             "output": (settings.hidden,),
         }
         config = architecture_config(settings, vocab, "model.decoder")
-        self.body = cheapened(AutoModel.from_config(config, trust_remote_code=False))
+        self.body = cheapened(embeds_every_word(AutoModel.from_config(config, trust_remote_code=False)))
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property
