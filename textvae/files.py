@@ -246,7 +246,7 @@ def _parents_of(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(file: Path, busy: str) -> Iterator[None]:
+def locked(file: Path, busy: str, patience: float = PATIENCE) -> Iterator[None]:
     """Keep every other process out of the block that holds the same lock file.
 
     The operating system frees the lock when its holder ends, however that comes
@@ -255,6 +255,7 @@ def locked(file: Path, busy: str) -> Iterator[None]:
 
     Args:
         busy: begins the message, `FOLDER: another process is writing there` for instance.
+        patience: seconds to wait for another process.
 
     Raises:
         OutputError: another process holds it, the file is somebody's own, or it cannot be written.
@@ -263,7 +264,7 @@ def locked(file: Path, busy: str) -> Iterator[None]:
         try:
             stack.enter_context(_parents_of(file))
             _refuse_other_file(file)
-            lock = _acquired(file)
+            lock = _acquired(file, patience)
         except Timeout:
             raise OutputError(f"{busy}{_holder(file)}; let it finish, or end it.") from None
         except OSError as error:
@@ -286,7 +287,9 @@ def _refuse_other_file(file: Path) -> None:
         return
     is_ours = file.is_file() and not file.is_symlink() and file.stat().st_size <= LARGEST_LOCK
     if not is_ours or not OF_A_LOCK.fullmatch(file.read_bytes()):
-        raise OutputError(f"{file}: is needed as a lock, and holds something else. Move it away, or name another folder.")
+        raise OutputError(
+            f"{file}: is needed as a lock, and holds something else. Move it away, or name another folder."
+        )
 
 
 def _unlink(file: Path) -> None:
@@ -301,7 +304,7 @@ def _write_holder(file: Path) -> None:
         file.write_text(json.dumps(holder))
 
 
-def _acquired(file: Path) -> BaseFileLock:
+def _acquired(file: Path, patience: float) -> BaseFileLock:
     """Return the lock, held.
 
     Raises:
@@ -309,7 +312,7 @@ def _acquired(file: Path) -> BaseFileLock:
     """
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=PATIENCE)
+        lock.acquire(timeout=patience)
     except Timeout:
         holder = _read_holder(file)
         if holder.get("at") != _machine() or _is_alive(int(holder["process"])):

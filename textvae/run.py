@@ -16,21 +16,25 @@ logs/              TensorBoard
 import json
 import os
 import re
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from datasets import Dataset
+from tqdm import tqdm
 
 from textvae.corpus import open_split
-from textvae.errors import CheckpointError
-from textvae.files import is_temporary, write_json
+from textvae.errors import CheckpointError, OutputError
+from textvae.files import is_temporary, locked, write_json
 from textvae.posteriors import POSTERIORS
 from textvae.settings import Settings, read_settings
 
 LOCK = ".textvae.lock"  # in a run that is written by a process, where it is not next to the run
-MEASURES_LOCK = ".measures.lock"  # held for the moment in which measures are added to those kept before
+RECORDS_LOCK = ".records.lock"  # held for the moment in which a record is changed
+WRITING = 20.0  # seconds that such a moment may take
 SECTIONS = {"data", "model", "training"}  # of settings.yaml, in every release
 MODEL = (
     r"(generation_|tokenizer_)?config\.json|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
@@ -44,7 +48,7 @@ STATE = (
 FILES = re.compile(  # all that a run may hold, each with its folder
     rf"{MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|portrait)\.json"
     rf"|\.(README\.md|(training|measures|portrait)\.json)"  # half-written by earlier releases
-    rf"|{re.escape(LOCK)}|{re.escape(MEASURES_LOCK)}"
+    rf"|{re.escape(LOCK)}|{re.escape(RECORDS_LOCK)}"
     rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow|(counts|stream)\.json)"
     rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"
     rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+|init/({MODEL})|checkpoint-\d+/({MODEL}|{STATE})|\.saving/.+"
@@ -159,6 +163,15 @@ class Run:
         file = self.folder / name
         record: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
         return record
+
+    def update(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Change a JSON file of the run, while no other process changes it; where it cannot be written, say so."""
+        try:
+            with locked(self.folder / RECORDS_LOCK, f"{self.folder}: another process writes there", WRITING):
+                self.write(name, change(self.read(name)))
+        except (OSError, OutputError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            tqdm.write(f"note: {self.folder / name} is not written: {reason}", file=sys.stderr)
 
     def write(self, name: str, record: dict[str, Any]) -> None:
         """Write a JSON file of the run, whole or not at all."""
