@@ -230,6 +230,14 @@ def test_resuming_what_is_nowhere_makes_no_folders(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_what_an_earlier_release_was_preparing_is_named_and_stays(tmp_path, prepare, capsys):
+    """It takes room, and may be somebody's own."""
+    (tmp_path / ".run.preparing" / "corpus").mkdir(parents=True)
+    replace(tmp_path / "run")
+    assert ".run.preparing: an earlier release of textvae was killed there" in capsys.readouterr().err
+    assert names(tmp_path) == [".run.preparing", "run"]
+
+
 @pytest.mark.parametrize("settings", ["training: {seed: 3}\n", ""])
 def test_resuming_what_is_no_run_removes_nothing(tmp_path, settings):
     """Other trainers have checkpoint-N and model.safetensors, too."""

@@ -19,6 +19,7 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from typing import Any, Literal
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
@@ -283,10 +284,13 @@ def _refuse_other_file(file: Path) -> None:
     Raises:
         OutputError: it holds something else than a lock does.
     """
-    if not os.path.lexists(file):
+    try:
+        found = file.lstat()
+        is_small_file = S_ISREG(found.st_mode) and found.st_size <= LARGEST_LOCK
+        is_ours = is_small_file and OF_A_LOCK.fullmatch(file.read_bytes()) is not None
+    except FileNotFoundError:  # its holder may be removing it
         return
-    is_ours = file.is_file() and not file.is_symlink() and file.stat().st_size <= LARGEST_LOCK
-    if not is_ours or not OF_A_LOCK.fullmatch(file.read_bytes()):
+    if not is_ours:
         raise OutputError(
             f"{file}: is needed as a lock, and holds something else. Move it away, or name another folder."
         )
