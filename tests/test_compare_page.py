@@ -53,6 +53,30 @@ def test_a_report_goes_where_it_is_told(reported, tmp_path, capsys):
     assert "there is no folder" in capsys.readouterr().err
 
 
+def test_a_report_overwrites_nothing_but_a_page(reported, tmp_path, capsys):
+    """A slip of the keyboard must not cost a text file, nor the run's config."""
+    for file in (tmp_path / "mine.txt", reported / "config.json"):
+        file.exists() or file.write_text("precious")
+        before = file.read_text()
+        assert main(["report", str(reported), "--output", str(file)]) == 2
+        assert "name a file that ends in .html" in capsys.readouterr().err
+        assert file.read_text() == before
+
+
+def test_a_report_of_a_run_that_cannot_be_written_goes_elsewhere(reported, tmp_path, monkeypatch, capsys):
+    """Its portrait is taken for this page alone, and a note says so."""
+    run = shutil.copytree(reported, tmp_path / "run")
+    (run / "portrait.json").unlink()
+
+    def refuse(self, name, record):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Run, "write", refuse)
+    assert main(["report", str(run), "--output", str(tmp_path / "page.html"), "--device", "cpu"]) == 0
+    assert "portrait.json is not written: Permission denied" in capsys.readouterr().err
+    assert "From one test sentence to another" in (tmp_path / "page.html").read_text()
+
+
 def test_a_report_of_a_comparison_stands_alone(reported):
     """Names cannot break it; a language model is a line of the plane; what failed is said."""
     full = {"run": str(reported), "corpus": "a & b", "reason": None, "elbo": -32.0, "reconstruction": 30.0, "kl": 2.0}

@@ -32,6 +32,14 @@ GRAVE = [
 ]
 
 
+@pytest.mark.parametrize("name", ["kl", "shuffled_latent_increase"])
+def test_what_is_not_a_number_is_not_healthy(name):
+    """It is neither above a bound nor below it."""
+    diagnosis = diagnose({**HEALTHY, name: float("nan")})
+    assert diagnosis.verdict == "collapsed"
+    assert "is not a number" in diagnosis.findings[0]
+
+
 @pytest.mark.parametrize(("seen", "words", "mend"), GRAVE)
 def test_a_latent_the_decoder_ignores_is_collapsed(seen, words, mend):
     """By any one sign; the finding says which, the advice what to change."""

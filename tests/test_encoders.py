@@ -116,6 +116,19 @@ def test_encoder_dropout_is_off_in_evaluation():
     assert not torch.equal(read(part, batch), read(part, batch))
 
 
+@pytest.mark.parametrize("reader", [name for name in READERS if READERS[name]["kind"] == "transformer"])
+def test_token_0_is_a_word_like_any_other(reader):
+    """In a tokenizer of the user's own it may be one: its embedding learns, and it takes a place."""
+    part = encoder(reader)
+    embedding, mask = part.body.get_input_embeddings(), torch.ones(1, 2, dtype=torch.long)
+    with torch.no_grad():
+        embedding.weight[0] = embedding.weight[8]
+    states = part(torch.tensor([[0, 7]]), mask)
+    torch.testing.assert_close(states, part(torch.tensor([[8, 7]]), mask))
+    states.pow(2).sum().backward()
+    assert embedding.weight.grad[0].abs().sum() > 0
+
+
 def test_an_unknown_architecture_is_refused_with_the_nearest():
     """The message names the key, what came and what was probably meant."""
     with pytest.raises(ConfigError, match=r"model\.encoder\.architecture = 'brt' is unknown: did you mean"):

@@ -212,6 +212,14 @@ def test_a_held_lock_names_its_holder_and_a_kill_frees_it(tmp_path, holder):
     assert names(tmp_path) == []
 
 
+def test_a_file_of_the_users_is_no_lock(tmp_path):
+    """Its name is that of a lock by chance: it is neither emptied nor removed."""
+    (tmp_path / ".lock").write_text("precious")
+    with pytest.raises(OutputError, match="holds something else"), locked(tmp_path / ".lock", "busy"):
+        pass
+    assert (tmp_path / ".lock").read_text() == "precious"
+
+
 def test_a_lock_in_a_place_that_cannot_be_is_refused(tmp_path):
     """A file where a folder is needed: our own error, and the file stays."""
     (tmp_path / "file").write_text("mine")

@@ -65,8 +65,10 @@ def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
     for name in ("report.html", "portrait.json", "measures.json", ".README.md"):
         (run / name).touch()
     files._temporary(run / "report.html", "new").touch()
-    for name in ("fitted/index/default", "logs", "checkpoint-12", ".saving"):
-        (run / name).mkdir(parents=True)
+    inner = ("fitted/index/default/vectors.faiss", "logs/events.out.tfevents.1.host.2.0", ".saving/x/optimizer.pt")
+    for name in (*inner, "checkpoint-12/rng_state_1.pth", "checkpoint-12/model.safetensors", "init/tokenizer.json"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).touch()
     assert is_run(run)
     assert foreign_entries(run) == []
 
@@ -82,14 +84,17 @@ def test_settings_alone_do_not_make_a_run(tmp_path, settings, prepare):
     assert (tmp_path / "project" / "src" / "thesis.tex").read_text() == "years"
 
 
-@pytest.mark.parametrize("name", ["thesis.tex", "src/main.py", "corpus/mine.txt", "checkpoint-best/x", ".git/HEAD"])
+PRECIOUS = ["thesis.tex", "src/main.py", "corpus/mine.txt", "checkpoint-best/x", ".git/HEAD", "fitted/notes/a/x.tex"]
+PRECIOUS += ["logs/notes.txt", "init/mine.py", "checkpoint-3/mine.txt", "README.md/x", "fitted/prior/default/mine.csv"]
+
+
+@pytest.mark.parametrize("name", PRECIOUS)
 def test_a_run_with_something_of_the_users_is_not_replaced(tmp_path, name, prepare):
     """It is named, and stays."""
     file = make_run(tmp_path / "run") / name
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("precious")
-    named = name if name.startswith("corpus/") else name.split("/")[0]
-    with pytest.raises(OutputError, match=f"something that is no run: {named}"):
+    with pytest.raises(OutputError, match=f"something that is no run: {name}"):
         replace(tmp_path / "run")
     assert file.read_text() == "precious"
 
@@ -223,6 +228,28 @@ def test_resuming_what_is_nowhere_makes_no_folders(tmp_path):
     with pytest.raises(CheckpointError, match="no run to resume"):
         textvae.train(output=tmp_path / "a" / "b", resume=True, device="cpu")
     assert names(tmp_path) == []
+
+
+def test_what_an_earlier_release_was_preparing_is_named_and_stays(tmp_path, prepare, capsys):
+    """It takes room, and may be somebody's own."""
+    (tmp_path / ".run.preparing" / "corpus").mkdir(parents=True)
+    replace(tmp_path / "run")
+    assert ".run.preparing: an earlier release of textvae was killed there" in capsys.readouterr().err
+    assert names(tmp_path) == [".run.preparing", "run"]
+
+
+@pytest.mark.parametrize("settings", ["training: {seed: 3}\n", ""])
+def test_resuming_what_is_no_run_removes_nothing(tmp_path, settings):
+    """Other trainers have checkpoint-N and model.safetensors, too."""
+    (tmp_path / "settings.yaml").write_text(settings)
+    (tmp_path / "model.safetensors").write_text("weights")
+    for name in ("checkpoint-500", "init", STAGING):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "precious.txt").write_text("precious")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(CheckpointError, match="is no run of textvae"):
+        textvae.train(output=tmp_path, resume=True, device="cpu")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_link_in_the_place_of_the_staging_folder_is_not_followed(tmp_path):

@@ -1,5 +1,8 @@
 """The run folder: what is read from it, and what is said where something is missing."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.corpora import SENTENCES, prepared, write
@@ -83,3 +86,29 @@ def test_resolved_settings_read_back_equal_and_stay_resolved(tmp_path):
 def test_the_default_target_is_a_kl_that_a_latent_of_that_size_can_carry(latent, tokens):
     """Above nothing, and no more than a nat a dimension."""
     assert 0 < default_kl_target(tokens, latent) <= latent
+
+
+def test_two_processes_that_add_to_a_record_lose_nothing(tmp_path):
+    """Each reads, adds and writes while no other does."""
+    run = Run(tmp_path)
+
+    def slowly(kept, name):
+        time.sleep(0.05)
+        return {**kept, name: 1}
+
+    with ThreadPoolExecutor() as pool:
+        for name in ("a", "b", "c"):
+            pool.submit(run.update, "measures.json", lambda kept, name=name: slowly(kept, name))
+    assert run.read("measures.json") == {"a": 1, "b": 1, "c": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["measures.json"]
+
+
+def test_a_record_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, capsys):
+    """What was measured for hours is shown all the same."""
+
+    def refuse(self, name, record):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Run, "write", refuse)
+    Run(tmp_path).update("measures.json", lambda kept: {"elbo": -1.0})
+    assert "measures.json is not written: Permission denied" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The user's own tokenizer: loaded from a folder, given what it lacks, refused where it is none."""
 
+import json
 import re
 
 import pytest
@@ -74,3 +75,42 @@ def test_a_folder_without_a_whole_tokenizer_is_refused(tmp_path, content):
         (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(ConfigError, match="holds no tokenizer"):
         load(tmp_path)
+
+
+def test_a_tokenizer_that_panics_is_refused(tmp_path):
+    """A panic of the Rust library is no `Exception`; it becomes one message all the same."""
+    saved(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    broken = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "normalizer": broken}))
+    with pytest.raises(ConfigError, match="holds no tokenizer: the tokenizers library cannot work with it"):
+        load(tmp_path)
+
+
+def test_a_tokenizer_that_cannot_encode_a_word_says_so(tmp_path):
+    """One that looks words up, and has no token for unknown ones."""
+    looked_up = Tokenizer(models.WordLevel({"a": 0, "b": 1}))
+    PreTrainedTokenizerFast(tokenizer_object=looked_up).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"cannot encode a text: .*Missing \[UNK\] token"):
+        encode_batch(load(tmp_path), ["a", "zzz"])
+
+
+LEXICON = models.WordLevel({"<u>": 0, "a": 1, "b": 2}, unk_token="<u>")
+PIECES = models.Unigram([("<u>", 0.0), ("a", -1.0), ("b", -1.0)], unk_id=0)
+
+
+@pytest.mark.parametrize("model", [LEXICON, PIECES])
+@pytest.mark.parametrize(
+    "special", [{}, {"bos_token": "<u>"}, {"eos_token": "<u>"}, {"eos_token": "", "pad_token": ""}]
+)
+def test_unknown_words_stay_whatever_the_config_names(tmp_path, model, special):
+    """The tokenizer's model alone may name their token, and marks may be its number under another name."""
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **special}))
+    loaded = load(tmp_path)
+    marks = {loaded.bos_token_id, loaded.eos_token_id, loaded.pad_token_id, loaded.unk_token_id}
+    assert len(marks) == 4
+    assert encode_batch(loaded, ["a zzz b"]) == [[1, 0, 2]]

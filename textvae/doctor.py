@@ -8,6 +8,7 @@ read comes out of the decoder.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 LEAST_KL = 0.5  # nats
@@ -55,6 +56,9 @@ def grave_findings(measures: Mapping[str, Any], kl_target: float | None) -> Iter
         remedy = "Train longer: there is no KL that could have pushed the latent aside."
     if measures.get("kl") is not None and measures["kl"] < LEAST_KL:
         yield f"the KL is {measures['kl']:.2f} nats: the posterior is the prior", remedy
+    for name, what in (("kl", "the KL"), ("shuffled_latent_increase", "the cost of another sentence's latent")):
+        if isnan(measures.get(name) or 0.0):  # which is neither above a bound nor below it
+            yield f"{what} is not a number", "Train again, with a lower training.learning_rate."
     if measures["active_units"] == 0:
         yield "no unit is active", remedy
     if measures["shuffled_latent_increase"] < LEAST_RISE:

@@ -95,8 +95,7 @@ def evaluate_run(
             settings=settings,
         )
     if file is None:
-        kept = run.read("measures.json")
-        run.write("measures.json", {**(kept if kept.get("sentences") == most else {}), **record})
+        run.update("measures.json", lambda kept: {**(kept if kept.get("sentences") == most else {}), **record})
     return record
 
 

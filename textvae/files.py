@@ -19,6 +19,7 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from typing import Any, Literal
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
@@ -31,6 +32,8 @@ TEMPORARY = re.compile(
     r"\.(?P<stem>.+)\.(?P<kind>new|old|gone)\.textvae-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}", re.DOTALL
 )
 PATIENCE = 0.3  # seconds that a lock may take which nobody holds
+LARGEST_LOCK = 1000  # bytes
+OF_A_LOCK = re.compile(rb'\s*|\{"process": .*|\d+\s.*', re.DOTALL)  # ours, an empty one, or a SoftFileLock's
 LAST_BREATH = 20.0  # seconds after which the workers of a killed process have ended, too
 
 
@@ -244,7 +247,7 @@ def _parents_of(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(file: Path, busy: str) -> Iterator[None]:
+def locked(file: Path, busy: str, patience: float = PATIENCE) -> Iterator[None]:
     """Keep every other process out of the block that holds the same lock file.
 
     The operating system frees the lock when its holder ends, however that comes
@@ -253,14 +256,16 @@ def locked(file: Path, busy: str) -> Iterator[None]:
 
     Args:
         busy: begins the message, `FOLDER: another process is writing there` for instance.
+        patience: seconds to wait for another process.
 
     Raises:
-        OutputError: another process holds it, or the file cannot be written.
+        OutputError: another process holds it, the file is somebody's own, or it cannot be written.
     """
     with ExitStack() as stack:
         try:
             stack.enter_context(_parents_of(file))
-            lock = _acquired(file)
+            _refuse_other_file(file)
+            lock = _acquired(file, patience)
         except Timeout:
             raise OutputError(f"{busy}{_holder(file)}; let it finish, or end it.") from None
         except OSError as error:
@@ -271,6 +276,24 @@ def locked(file: Path, busy: str) -> Iterator[None]:
             stack.callback(_unlink, file)  # before the release: nobody else may hold it yet
             _write_holder(file)
         yield
+
+
+def _refuse_other_file(file: Path) -> None:
+    """Refuse to lock with a file that somebody has written, for it would be overwritten and then removed.
+
+    Raises:
+        OutputError: it holds something else than a lock does.
+    """
+    try:
+        found = file.lstat()
+        is_small_file = S_ISREG(found.st_mode) and found.st_size <= LARGEST_LOCK
+        is_ours = is_small_file and OF_A_LOCK.fullmatch(file.read_bytes()) is not None
+    except FileNotFoundError:  # its holder may be removing it
+        return
+    if not is_ours:
+        raise OutputError(
+            f"{file}: is needed as a lock, and holds something else. Move it away, or name another folder."
+        )
 
 
 def _unlink(file: Path) -> None:
@@ -285,7 +308,7 @@ def _write_holder(file: Path) -> None:
         file.write_text(json.dumps(holder))
 
 
-def _acquired(file: Path) -> BaseFileLock:
+def _acquired(file: Path, patience: float) -> BaseFileLock:
     """Return the lock, held.
 
     Raises:
@@ -293,7 +316,7 @@ def _acquired(file: Path) -> BaseFileLock:
     """
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=PATIENCE)
+        lock.acquire(timeout=patience)
     except Timeout:
         holder = _read_holder(file)
         if holder.get("at") != _machine() or _is_alive(int(holder["process"])):

@@ -14,36 +14,46 @@ logs/              TensorBoard
 """
 
 import json
+import os
 import re
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from datasets import Dataset
+from tqdm import tqdm
 
 from textvae.corpus import open_split
-from textvae.errors import CheckpointError
-from textvae.files import is_temporary, write_json
+from textvae.errors import CheckpointError, OutputError
+from textvae.files import is_temporary, locked, write_json
 from textvae.posteriors import POSTERIORS
 from textvae.settings import Settings, read_settings
 
 LOCK = ".textvae.lock"  # in a run that is written by a process, where it is not next to the run
+RECORDS_LOCK = ".records.lock"  # held for the moment in which a record is changed
+WRITING = 20.0  # seconds that such a moment may take
 SECTIONS = {"data", "model", "training"}  # of settings.yaml, in every release
-ENTRIES = {
-    *("config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json"),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
-    *("vocab.txt", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"),
-    *("chat_template.jinja", "chat_template.json", "additional_chat_templates"),
-    *("README.md", "settings.yaml", "training.json", "measures.json", "portrait.json", "report.html"),
-    *("corpus", "fitted", "init", "logs", ".saving", LOCK),
-    *(".README.md", ".training.json", ".measures.json", ".portrait.json"),  # half-written by earlier releases
-    ".DS_Store",
-}
-NUMBERED = re.compile(r"checkpoint-\d+|model-\d{5}-of-\d{5}\.safetensors")
-CORPUS = re.compile(
-    r"(train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow|counts\.json|stream\.json|\.DS_Store"
+MODEL = (
+    r"(generation_|tokenizer_)?config\.json|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
+    r"|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|tokenizer\.model"
+    r"|spiece\.model|sentencepiece\.bpe\.model|chat_template\.(jinja|json)|additional_chat_templates/[^/]+\.jinja"
 )
+STATE = (
+    r"(optimizer|scheduler|scaler)\.(pt|bin)|rng_state(_\d+)?\.pth|(trainer|textvae)_state\.json|checksums\.json"
+    r"|training_args\.bin"
+)
+FILES = re.compile(  # all that a run may hold, each with its folder
+    rf"{MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|portrait)\.json"
+    rf"|\.(README\.md|(training|measures|portrait)\.json)"  # half-written by earlier releases
+    rf"|{re.escape(LOCK)}|{re.escape(RECORDS_LOCK)}"
+    rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow|(counts|stream)\.json)"
+    rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"
+    rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+|init/({MODEL})|checkpoint-\d+/({MODEL}|{STATE})|\.saving/.+"
+)
+FOLDERS = re.compile(r"corpus|fitted|init|logs|additional_chat_templates|checkpoint-\d+|\.saving")  # or links to such
 
 
 def is_run(folder: Path) -> bool:
@@ -71,11 +81,21 @@ def is_unfinished(folder: Path) -> bool:
 
 
 def foreign_entries(folder: Path) -> list[str]:
-    """Return what is in a folder, or its corpus, that no run has: somebody has put it there."""
-    root = [path.name for path in folder.iterdir() if not (path.name in ENTRIES or NUMBERED.fullmatch(path.name))]
-    corpus = folder / "corpus"
-    inner = [path.name for path in corpus.iterdir() if not CORPUS.fullmatch(path.name)] if corpus.is_dir() else []
-    return sorted(name for name in (*root, *(f"corpus/{name}" for name in inner)) if not is_temporary(Path(name).name))
+    """Return the files in a folder, at any depth, that no run has: somebody has put them there."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        inside = Path(place).relative_to(folder)
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        found += [inside / name for name in (*names, *links)]
+    return sorted(path.as_posix() for path in found if not _is_of_a_run(path, (folder / path).is_symlink()))
+
+
+def _is_of_a_run(path: Path, is_link: bool) -> bool:
+    """Whether a run may hold such a file, or a link in the place of one of its folders."""
+    if path.name == ".DS_Store" or any(is_temporary(part) for part in path.parts):
+        return True
+    name = path.as_posix()
+    return FILES.fullmatch(name) is not None or (is_link and FOLDERS.fullmatch(name) is not None)
 
 
 @dataclass(frozen=True)
@@ -143,6 +163,15 @@ class Run:
         file = self.folder / name
         record: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
         return record
+
+    def update(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Change a JSON file of the run, while no other process changes it; where it cannot be written, say so."""
+        try:
+            with locked(self.folder / RECORDS_LOCK, f"{self.folder}: another process writes there", WRITING):
+                self.write(name, change(self.read(name)))
+        except (OSError, OutputError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            tqdm.write(f"note: {self.folder / name} is not written: {reason}", file=sys.stderr)
 
     def write(self, name: str, record: dict[str, Any]) -> None:
         """Write a JSON file of the run, whole or not at all."""

@@ -9,11 +9,12 @@ from huggingface_hub import HfApi
 
 from textvae.bundle import WEIGHTS, Bundle, save_bundle
 from textvae.errors import OutputError
-from textvae.files import flush, new_folder, replace_folder, sweep
+from textvae.files import flush, new_folder, remove, replace_folder, sweep
 from textvae.fitted import FOLDER, RECORD, refuse_other_folder
-from textvae.run import is_unfinished, model_type
+from textvae.run import is_run, is_unfinished, model_type
 
 RECORDS = ("README.md", "settings.yaml", "measures.json")  # of a run, beside its model
+OF_ANOTHER = ("settings.yaml", "measures.json", "portrait.json", "report.html")  # of a model that is replaced
 
 
 def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
@@ -27,27 +28,29 @@ def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
     exists = folder.is_dir()
     place = folder / "model" if exists else folder
     sweep(place)
-    is_elsewhere = run is not None and not (exists and folder.samefile(run))
+    is_elsewhere = run is None or not (exists and folder.samefile(run))
     with new_folder(place) as staging:
         save_bundle(bundle, staging)
         for name in RECORDS:
             if run is not None and is_elsewhere and (run / name).is_file():
                 shutil.copyfile(run / name, staging / name)
-        _refuse_other_files(folder, [file.name for file in staging.iterdir()])
+        _refuse_other_files(folder, [file.name for file in staging.iterdir()], is_elsewhere)
         if run is not None and is_elsewhere:
             _copy_fitted(run / FOLDER, folder / FOLDER if exists else staging / FOLDER)
         if exists:
-            _move_files(staging, folder)
+            _move_files(staging, folder, is_elsewhere)
         else:
             staging.rename(folder)
 
 
-def _refuse_other_files(folder: Path, names: list[str]) -> None:
+def _refuse_other_files(folder: Path, names: list[str], is_elsewhere: bool) -> None:
     """Refuse to write over files that do not belong to a finished text VAE."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; name a folder.")
     if is_unfinished(folder):
         raise OutputError(f"{folder}: holds a run whose training has not finished; choose another folder.")
+    if is_elsewhere and is_run(folder) and (folder / "corpus").is_dir():  # which would then be another model's
+        raise OutputError(f"{folder}: holds another run, with its corpus; choose another folder.")
     taken = sorted(name for name in names if os.path.lexists(folder / name))
     if taken and model_type(folder) != "textvae":
         raise OutputError(
@@ -68,8 +71,16 @@ def _copy_fitted(source: Path, target: Path) -> None:
             replace_folder(staging, place)
 
 
-def _move_files(staging: Path, folder: Path) -> None:
-    """Move files to a folder, those of the same name being replaced; the weights come last."""
+def _move_files(staging: Path, folder: Path, is_elsewhere: bool) -> None:
+    """Move files to a folder, those of the same name being replaced; the weights come last.
+
+    Args:
+        is_elsewhere: the folder is not the model's own run, so that records there are of a model that is replaced.
+    """
+    if is_elsewhere and model_type(folder) == "textvae":
+        for name in OF_ANOTHER:
+            if not (staging / name).exists() and (folder / name).is_file():
+                remove(folder / name)
     for file in sorted(staging.iterdir(), key=lambda file: file.name == WEIGHTS):
         flush(file)
         file.replace(folder / file.name)

@@ -5,7 +5,9 @@ tokenizers, so that they are saved as JSON and load anywhere. Text decodes back
 to natural text.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import dropwhile
 from pathlib import Path
 from typing import Literal
@@ -18,6 +20,7 @@ from textvae.configuration import refuse_code_of_folder
 from textvae.errors import ConfigError
 from textvae.parts import StrictSettings
 
+UNUSED = -1  # no token has this number
 PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
 WORDS = r"<unk>|\w+(?:['’.,\-]\w+)*|[^\w\s]+"  # with punctuation split: don't, well-known and 5.00 stay whole
 
@@ -154,34 +157,76 @@ def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     Raises:
         Exception: any of the library's, where it cannot be read.
     """
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        str(folder), local_files_only=True, trust_remote_code=False
-    )
+    with panic_as_error():
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     return tokenizer
+
+
+@contextmanager
+def panic_as_error() -> Iterator[None]:
+    """Turn a panic of the Rust library into an error: it is no `Exception`, and its class cannot be imported.
+
+    Raises:
+        ValueError: the library has panicked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"the tokenizers library cannot work with it: {error}") from error
 
 
 def give_marks(tokenizer: PreTrainedTokenizerBase) -> None:
     """Give a tokenizer the end, start and padding marks it lacks; a mark that is another's as well counts as lacking.
 
     GPT-2 has one token for the start, the end and what is unknown. Text with an unknown word would end there,
-    and the decoder could not tell the beginning of a text from its end.
+    and the decoder could not tell the beginning of a text from its end. Numbers are compared, not names: a mark that
+    is no token has the number of the unknown one.
     """
-    taken = {None, tokenizer.unk_token}
+    name_unknown(tokenizer)
+    taken = {None, tokenizer.unk_token_id}
     for name, token in (("eos_token", EOS), ("bos_token", BOS), ("pad_token", PAD)):
-        if getattr(tokenizer, name) in taken:
-            while token in taken:
+        if getattr(tokenizer, f"{name}_id") in taken:
+            numbers = tokenizer.get_vocab()
+            while numbers.get(token, UNUSED) in taken:
                 token = f"<{token}>"
             tokenizer.add_special_tokens({name: token})
-        taken.add(getattr(tokenizer, name))
+        taken.add(getattr(tokenizer, f"{name}_id"))
+
+
+def name_unknown(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Name the token for what is unknown where only the tokenizer's model does, and not its config.
+
+    Else it could be a mark as well, and unknown words would vanish from texts.
+    """
+    model = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    unknown = getattr(model, "unk_token", None)
+    if isinstance(model, models.Unigram):
+        number = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["unk_id"]
+        unknown = None if number is None else tokenizer.convert_ids_to_tokens(number)
+    if tokenizer.unk_token is None and unknown in tokenizer.get_vocab():
+        tokenizer.add_special_tokens({"unk_token": unknown})
 
 
 def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[list[int]]:
-    """Return each sentence's token ids, without special tokens."""
+    """Return each sentence's token ids, without special tokens.
+
+    Raises:
+        ConfigError: the tokenizer cannot encode them; it may lack a token for unknown words, for instance.
+    """
     if not sentences:
         return []
-    rows: list[list[int]] = tokenizer(
-        list(sentences), add_special_tokens=False, return_attention_mask=False, split_special_tokens=True
-    )["input_ids"]
+    try:
+        with panic_as_error():
+            rows: list[list[int]] = tokenizer(
+                list(sentences), add_special_tokens=False, return_attention_mask=False, split_special_tokens=True
+            )["input_ids"]
+    except Exception as error:  # the library raises its root class itself
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise ConfigError(f"the tokenizer cannot encode a text: {reason}. Use another tokenizer.") from error
     return [without_marks(tokenizer, row) for row in rows]
 
 

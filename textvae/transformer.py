@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from textvae.configuration import refuse_code
 from textvae.errors import ConfigError
@@ -35,6 +35,16 @@ class TransformerSizes(Protocol):
     @property
     def options(self) -> dict[str, Any]:
         """Further fields of the architecture's own config."""
+
+
+def embeds_every_word(body: PreTrainedModel) -> PreTrainedModel:
+    """Let the embedding of token 0 learn as all others do.
+
+    Its config must name a padding token within the vocabulary and the positions, but in a tokenizer of the user's
+    own the first token may be a word. Padding needs no mark here, for the mask leaves it out.
+    """
+    body.get_input_embeddings().padding_idx = None
+    return body
 
 
 def architecture_config(sizes: TransformerSizes, vocab: int, setting: str) -> PreTrainedConfig:

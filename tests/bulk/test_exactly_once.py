@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.bulk.shards import ROWS, rows_in, work, write_files
-from textvae import bulk
+from textvae import bulk, files
 from textvae.bulk.engines.ranks import stretch
+from textvae.bulk.shards import sweep
 from textvae.errors import ConfigError, OutputError
 
 ROOT = Path(__file__).parents[2]
@@ -129,3 +130,13 @@ def test_without_ray_the_mend_is_named(tiny_run, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=re.escape("engine = 'ray' wants Ray Data: pip install 'textvae[ray]'")):
         bulk.run("generate", tiny_run, tmp_path / "out", count=3, engine="ray")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_another_process_is_writing_into_the_folder_stays(tmp_path):
+    """Only temporary files of shards are swept: the lock is held for these alone."""
+    out = tmp_path / "out"
+    for name in ("z.npy", "part-00000.parquet"):
+        out.mkdir(exist_ok=True)
+        files._temporary(out / name, "new").touch()
+    sweep(out)
+    assert [files.TEMPORARY.fullmatch(path.name)["stem"] for path in out.iterdir()] == ["z.npy"]

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textvae.errors import OutputError
-from textvae.files import is_temporary, written_whole
+from textvae.files import TEMPORARY, written_whole
 from textvae.training.disk import is_full
 
+OURS = re.compile(r"part-\d{5,}\.parquet|_plan\.json")
 OF_EARLIER_RELEASES = re.compile(r"\.(part-\d{5,}\.parquet|_plan\.json)\.\d+")  # their temporary names
 
 
@@ -43,7 +44,9 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed run left half-written."""
+    """Remove what a killed run left half-written; another process may be writing a file of its own there."""
     for file in folder.iterdir():
-        if is_temporary(file.name) or OF_EARLIER_RELEASES.fullmatch(file.name):
+        match = TEMPORARY.fullmatch(file.name)
+        is_ours = match is not None and OURS.fullmatch(match["stem"])
+        if is_ours or OF_EARLIER_RELEASES.fullmatch(file.name):
             file.unlink()

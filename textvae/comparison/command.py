@@ -52,12 +52,14 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
 
     Raises:
         ConfigError: what draws is not installed.
-        OutputError: there is no folder for the file.
+        OutputError: there is no folder for the file, or it is named as no page is.
     """
     from textvae.evaluation import quick_look
 
     check_installed(*NEEDS)
     file = Path(output) if output else run.folder / "report.html"
+    if file.suffix not in (".html", ".htm"):  # a slip would overwrite a file of another kind
+        raise OutputError(f"{file}: a report is a page; name a file that ends in .html.")
     if not file.parent.is_dir():
         raise OutputError(f"{file}: there is no folder {file.parent}; make it first.")
     record, note = {"run": str(run.folder), **measures_of(run.folder)}, ""
@@ -65,7 +67,9 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
         record = {**record, **quick_look(run, vae.bundle)}
         note = f"Quick measures of the validation split; all of them, on the test split: textvae evaluate {run.folder}"
         tell(note)
-    if not run.read(PORTRAIT):
-        run.write(PORTRAIT, portrait(run, vae.bundle))
-    write_text(file, run_page(run, record, note))
+    shown = run.read(PORTRAIT)
+    if not shown:
+        shown = portrait(run, vae.bundle)
+        run.update(PORTRAIT, lambda _: shown)
+    write_text(file, run_page(run, record, shown, note))
     return {"file": str(file)}

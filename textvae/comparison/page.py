@@ -35,12 +35,12 @@ def comparison_page(rows: Sequence[Row], columns: Sequence[Column], failures: Se
         failures=failures,
         legend=legend_of([row.name for row in rows]),
         pictures=[*planes(rows), *training_curves(rows)],
-        models=[model_of(row.name, row.measured[0]) for row in rows if row.measured],
+        models=[model_of(row.name, row.measured[0], portrait_of(row)) for row in rows if row.measured],
     )
 
 
-def run_page(run: Run, record: Mapping[str, Any], note: str = "") -> str:
-    """Return the report of a single run; `note` says what its measures are of."""
+def run_page(run: Run, record: Mapping[str, Any], portrait: Mapping[str, Any], note: str = "") -> str:
+    """Return the report of a single run with its portrait; `note` says what its measures are of."""
     name = run.folder.resolve().name
     row = Row(name, run.settings.data.corpus or "sentences given from Python", [{"reason": None, **record}])
     known = [column for column in COLUMNS if record.get(column.key) is not None]  # a language model has no KL, say
@@ -51,7 +51,7 @@ def run_page(run: Run, record: Mapping[str, Any], note: str = "") -> str:
         failures=[note] if note else [],
         legend=[],
         pictures=[*planes([row]), *training_curves([row])],
-        models=[model_of(name, row.records[0])],
+        models=[model_of(name, row.records[0], portrait)],
     )
 
 
@@ -60,10 +60,14 @@ def lines_of(rows: Sequence[Row], columns: Sequence[Column]) -> list[tuple[str, 
     return list(zip([row.name for row in rows], cells(rows, columns), strict=True))
 
 
-def model_of(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+def portrait_of(row: Row) -> dict[str, Any]:
+    """Return the portrait that the first measured run of a row keeps."""
+    return Run(Path(row.measured[0]["run"])).read(PORTRAIT)
+
+
+def model_of(name: str, record: Mapping[str, Any], portrait: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page shows of one model: its portrait, and the settings it was trained with."""
     run = Run(Path(record["run"]))
-    portrait = run.read(PORTRAIT)
     return {
         "name": name if "seed" not in record else f"{name}, seed {record['seed']}",
         "advice": [*record.get("findings", []), *record.get("advice", [])],

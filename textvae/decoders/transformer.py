@@ -22,7 +22,7 @@ from textvae.decoders.base import CACHE_NAME, Decoder
 from textvae.dropout import cheapened
 from textvae.errors import ConfigError
 from textvae.parts import PartSettings
-from textvae.transformer import architecture_config
+from textvae.transformer import architecture_config, embeds_every_word
 
 
 class TransformerDecoderSettings(PartSettings):
@@ -52,7 +52,7 @@ class TransformerDecoder(Decoder):
             "output": (settings.hidden,),
         }
         config = architecture_config(settings, vocab, "model.decoder")
-        self.body = cheapened(AutoModel.from_config(config, trust_remote_code=False))
+        self.body = cheapened(embeds_every_word(AutoModel.from_config(config, trust_remote_code=False)))
         check_writes(self.body, settings.architecture)
         self.bias = nn.Parameter(torch.zeros(vocab))
 

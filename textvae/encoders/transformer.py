@@ -9,7 +9,7 @@ from transformers import AutoModel
 from textvae.dropout import cheapened
 from textvae.encoders.base import Encoder
 from textvae.parts import PartSettings
-from textvae.transformer import architecture_config
+from textvae.transformer import architecture_config, embeds_every_word
 
 
 class TransformerEncoderSettings(PartSettings):
@@ -33,11 +33,12 @@ class TransformerEncoder(Encoder):
         super().__init__()
         self.hidden = settings.hidden
         config = architecture_config(settings, vocab, "model.encoder")
-        self.body = cheapened(AutoModel.from_config(config, trust_remote_code=False))
+        self.body = cheapened(embeds_every_word(AutoModel.from_config(config, trust_remote_code=False)))
         if "pooler" in dict(self.body.named_children()):  # never read: it would only be dead weight
             self.body.pooler = None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the last layer's states, (batch, length, hidden)."""
-        states: Tensor = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        embedded = self.body.get_input_embeddings()(input_ids)  # from ids, some would take token 0 for padding
+        states: Tensor = self.body(inputs_embeds=embedded, attention_mask=attention_mask).last_hidden_state
         return states

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from textvae.errors import OutputError
 from textvae.processes import Processes
+from textvae.run import is_run
 from textvae.training import checkpoints
 
 LEAST_FREE = 2**16  # bytes
@@ -31,7 +32,7 @@ def full_disk_explained(folder: Path, processes: Processes, remedy: str | None =
         yield
     except (OSError, RuntimeError, SafetensorError) as error:  # each library has its own way to say it
         was_full = is_full(folder, error)  # before sweeping makes room
-        if processes.is_first:  # none of the others writes a checkpoint
+        if processes.is_first and is_run(folder):  # none of the others writes a checkpoint
             checkpoints.sweep(folder)
         if was_full:
             if remedy is None:

@@ -17,7 +17,7 @@ from textvae.bundle import choose_device
 from textvae.errors import CheckpointError, ConfigError
 from textvae.files import locked
 from textvae.processes import Processes, join
-from textvae.run import LOCK, Run
+from textvae.run import LOCK, Run, is_run
 from textvae.settings import Settings, merged, read_settings
 from textvae.training.disk import full_disk_explained
 from textvae.training.fitting import fit, tidy
@@ -126,12 +126,16 @@ def refuse_changes(run: Run, *changes: Any) -> None:
     """Refuse what would change a resumed run: it keeps its settings.
 
     Raises:
-        CheckpointError: there is no such run.
+        CheckpointError: there is no such run, or something else is there.
         ConfigError: settings were given as well.
     """
     if not run.folder.is_dir():
         raise no_run(run)
     _ = run.settings
+    if not is_run(run.folder):  # going on would remove checkpoints that are not ours
+        raise CheckpointError(
+            f"{run.folder}: is no run of textvae, though it has a settings.yaml; name the folder of a run to resume."
+        )
     if any(changes):
         raise ConfigError("a resumed run keeps its corpus and settings; give --output and --resume alone.")
 

@@ -103,6 +103,7 @@ def set_up(
     """
     refuse_what_exists(run.folder, overwrite)
     folder = run.folder.resolve()
+    tell_of_earlier_release(folder)
     is_empty = folder.is_dir() and not is_run(folder)
     with (
         full_disk_explained(run.folder, processes, "give the same command again; what was there is unchanged"),
@@ -116,6 +117,15 @@ def set_up(
             replace_folder(prepared, folder)
         else:
             prepared.rename(folder)
+
+
+def tell_of_earlier_release(folder: Path) -> None:
+    """Say that an earlier release has left what it was preparing; it may be somebody's own, so it is not removed."""
+    left = folder.with_name(f".{folder.name}.preparing")
+    if (left / "corpus").is_dir():
+        tell(
+            f"{left}: an earlier release of textvae was killed there; nothing needs this folder, and you can remove it."
+        )
 
 
 def refuse_what_exists(folder: Path, overwrite: bool) -> None:
