@@ -12,7 +12,7 @@ from tests.tiny import SENTENCES as KNOWN
 from tests.tiny_run import LABELLED, SENTENCES
 from textvae import TextVAE
 from textvae.cli import main
-from textvae.errors import DataError
+from textvae.errors import ConfigError, DataError
 from textvae.given import InputRows, Places, find_filled
 from textvae.run import Run
 
@@ -284,3 +284,36 @@ def test_filled_places_are_those_of_texts_with_a_word(capsys):
     """White space of any kind is none."""
     assert find_filled(["", "a", "\u3000\n", "b"]) == [1, 3]
     assert "2 of 4 rows are blank (rows 1, 3)" in notes(capsys)[1][0]
+
+
+def pipe(monkeypatch, content):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+
+def test_standard_input_is_read_as_a_text_file_is(tiny_run, monkeypatch):
+    """Without a byte order mark and carriage returns, and with each row."""
+    pipe(monkeypatch, b"\xef\xbb\xbfa man\r\n\r\nthe dog\n")
+    assert [row.text for row in InputRows("-", Run(tiny_run))] == ["a man", None, "the dog"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a man\n\0\n", "standard input, line 2: holds a NUL byte"),
+        (b"a man\rthe dog\r", "its lines end with carriage returns alone"),
+        (b"a \xff\n", "standard input, line 1: is not UTF-8"),
+        (b"\n", "standard input: holds no sentence"),
+    ],
+)
+def test_what_is_refused_of_a_file_is_refused_of_standard_input(tiny_run, monkeypatch, content, words):
+    """With the same words."""
+    pipe(monkeypatch, content)
+    with pytest.raises(DataError, match=words):
+        list(InputRows("-", Run(tiny_run)))
+
+
+@pytest.mark.parametrize("option", [{"text_column": "body"}, {"quoting": "quoted"}])
+def test_standard_input_is_no_table(tiny_run, option):
+    """Its head would be taken for a sentence."""
+    with pytest.raises(ConfigError, match="is for tables, and standard input is read as text"):
+        InputRows("-", Run(tiny_run), **option)

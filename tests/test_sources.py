@@ -5,6 +5,7 @@ import pytest
 
 from tests.corpora import LINES, SENTENCES, TRICKY, texts, write, write_table
 from textvae.data import BUNDLED
+from textvae.errors import DataError
 from textvae.sources import SPLIT_NAMES, find_splits
 
 
@@ -133,3 +134,12 @@ def test_a_data_sets_splits_go_by_our_names(monkeypatch):
         "validation": [{"text": "dev"}],
     }
     assert asked == [("owner/name", "small")]
+
+
+def test_a_file_whose_name_begins_with_a_tilde_is_read(tmp_path, monkeypatch):
+    """Nobody is called so; a name that is nobody's and no file is refused in one message."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "~notes.txt", "a man\n")
+    assert [row["text"] for row in find_splits("~notes.txt", "text")["train"]()] == ["a man"]
+    with pytest.raises(DataError, match="no such file"):
+        find_splits("~nobody.txt", "text")

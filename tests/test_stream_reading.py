@@ -87,10 +87,10 @@ def test_damaged_rows_stop_a_stream_with_file_and_row_or_are_passed_over_alone(t
         assert f"{name}, row 1,301: {flaw}" in notices[0]
 
 
-def test_a_blank_line_of_json_is_a_blank_text_and_half_a_surrogate_pair_is_damage(tmp_path):
-    """As text files have them; a text that cannot be written as UTF-8 is none."""
+def test_a_blank_line_of_json_is_no_row_and_half_a_surrogate_pair_is_damage(tmp_path):
+    """A row's line is named where it differs from its number; a text that cannot be written as UTF-8 is none."""
     file = write(tmp_path / "a.jsonl", b'{"text": "one"}\n\n{"text": "\\ud83d half"}\n{"text": "two"}\n\n')
-    with pytest.raises(DataError, match=r"a.jsonl, row 3: .*surrogates not allowed"):
+    with pytest.raises(DataError, match=r"a.jsonl, row 2 \(line 3\): .*surrogates not allowed"):
         texts(file)
     read, counts, _ = passed_over(file)
     assert [text for text in read if text] == ["one", "two"]

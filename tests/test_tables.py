@@ -220,3 +220,37 @@ def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path):
     """A small file may hold gigabytes of it."""
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"text\n" + b" " * (LONGEST + CHUNK), 1))
     refused(tmp_path / "a.csv.gz", "a line has over 64 MiB")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_blank_line_of_a_table_with_one_column_is_a_row(tmp_path, name):
+    """Its text is blank, as in a text file, and the rows after it keep their places."""
+    file = write(tmp_path / name, "\ntext\none\n\n  \ntwo\n")
+    assert [row["text"].strip() for row in rows(file)] == ["one", "", "", "two"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [("a.csv", ["text,n", "one,1", "", "two,2"]), ("a.jsonl", ['{"text": "one"}', "", " ", '{"text": "two"}'])],
+)
+def test_a_blank_line_among_several_columns_is_no_row_and_a_note_says_so(tmp_path, capsys, name, lines):
+    """Whoever lines rows up by the file's lines learns which are not counted."""
+    assert [row["text"] for row in rows(write(tmp_path / name, "\n".join(lines) + "\n"))] == ["one", "two"]
+    note = "2 blank lines are no rows (lines 2, 3)" if name == "a.jsonl" else "1 blank line is no row (line 3)"
+    assert f"{name}: {note}; rows are counted without them." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ['"he said ""no"""\t1', '""\t1'])
+def test_a_tsv_whose_cells_are_quoted_is_not_read_with_its_quotes(tmp_path, line):
+    """A program that doubles quotes means them as marks; the settings decide."""
+    file = write(tmp_path / "a.tsv", f"text\tn\none\t1\n{line}\n")
+    refused(file, "a.tsv, line 3: has a cell in quotes with doubled quotes in it")
+    assert rows(file, "none")[1]["text"] == line.removesuffix("\t1")
+    assert '""' not in rows(file, "quoted")[1]["text"]
+
+
+def test_a_tsv_whose_columns_are_named_in_quotes_is_refused_with_the_setting(tmp_path):
+    """The names would otherwise hold the quotes."""
+    file = write(tmp_path / "a.tsv", '"text"\t"n"\n"one"\t"1"\n')
+    refused(file, "a.tsv, line 1: names its columns in quotes")
+    assert rows(file, "quoted") == [{"text": "one", "n": "1"}]

@@ -10,44 +10,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from tqdm import tqdm
-
-from textvae.errors import DataError
-from textvae.sources import Row, find_splits
-from textvae.tables import Quoting, as_label
+from textvae.errors import ConfigError, DataError
+from textvae.sources import Row, explain, find_splits
+from textvae.sources import tell as tell
+from textvae.tables import Places as Places
+from textvae.tables import Quoting, as_label, open_rows
 
 if TYPE_CHECKING:
     from textvae.bundle import Bundle  # and with it torch, which takes longer to import than a sentence to write
     from textvae.run import Run
 
 BLOCK = 1024  # rows that are answered together
-SHOWN = 10  # places that a message lists
 LEFT_OUT = "left out"
 T = TypeVar("T")
-
-
-class Places:
-    """Counts rows, and remembers the first of them.
-
-    Attributes:
-        count: how many there are.
-        first: the first ones: a number counted from 1, or a file and a number.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[int | str] = []
-
-    def add(self, place: int | str) -> None:
-        """Count a row."""
-        self.count += 1
-        if len(self.first) < SHOWN:
-            self.first.append(place)
-
-    def __str__(self) -> str:
-        """Return the places as a message lists them."""
-        rest = f" and {self.count - SHOWN:,} more" if self.count > SHOWN else ""
-        return f"row{'s' * (self.count > 1)} {', '.join(map(str, self.first))}{rest}"
 
 
 class InputRow(NamedTuple):
@@ -94,6 +69,11 @@ class InputRows:
     ) -> None:
         self.file, self.name = file, "standard input" if file == "-" else file
         data = run.settings.data
+        if file == "-" and (text_column or quoting):
+            option = "--text-column" if text_column else "--quoting"
+            raise ConfigError(
+                f"{option} is for tables, and standard input is read as text, one sentence per line; name a file."
+            )
         self.text_column, self.quoting = text_column or data.text_column, quoting or data.quoting
         self.label_column, self.columns, self.fate = label_column, columns, fate
         self.bundle = bundle
@@ -116,7 +96,7 @@ class InputRows:
                 self._suspect(found.text)
             yield found
         if self.blank.count == self.count:
-            raise DataError(f"{self.file}: holds no sentence.")
+            raise DataError(f"{self.name}: holds no sentence.")
         self._tell()
 
     def texts(self) -> Iterator[str]:
@@ -209,26 +189,20 @@ def tell_cut(name: str, cut: Places) -> None:
         tell(f"{name}: {cut.count:,} {what} longer than the model reads ({cut}): only the beginning is used.")
 
 
-def tell(message: str) -> None:
-    """Print a note on standard error, without breaking a progress bar."""
-    tqdm.write(f"note: {message}", file=sys.stderr)
-
-
 def standard_input(column: str) -> Iterator[Row]:
     """Yield the lines of standard input as rows.
 
     Raises:
-        DataError: it is closed, or not UTF-8.
+        DataError: it is closed, or no text.
     """
     if sys.stdin is None:
         raise DataError("standard input is closed; name a file, or pipe sentences in, one per line.")
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield {column: line.decode("utf-8")}
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"standard input, line {number}: is not UTF-8 ({error.reason}); convert it first."
-            ) from None
+    reader = open_rows(sys.stdin.buffer, None, column)
+    try:
+        for record in reader.records():
+            yield reader.row(record)
+    except ValueError as error:
+        raise DataError(explain("standard input", None, reader.line, error)) from None
 
 
 def label_of(row: Row, column: str, file: str, number: int) -> str:

@@ -9,10 +9,13 @@ literally, also where they hold signs that mean something in a pattern.
 import glob
 import gzip
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
+
+from tqdm import tqdm
 
 from textvae.data import BUNDLED
 from textvae.errors import DataError
@@ -41,7 +44,7 @@ def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dic
     Raises:
         DataError: nothing can be read under that name.
     """
-    path = Path(BUNDLED.get(corpus, corpus)).expanduser()
+    path = path_of(corpus)
     if path.is_dir():
         return splits_of_folder(path, files_of(corpus), text_column, quoting)
     if path.is_file():
@@ -54,10 +57,19 @@ def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dic
 
 def files_of(corpus: str) -> list[Path]:
     """Return the files a corpus is read from; none where it is the name of a data set, or nothing."""
-    path = Path(BUNDLED.get(corpus, corpus)).expanduser()
+    path = path_of(corpus)
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.is_file() and suffix_of(file))
     return [path] if path.is_file() else []
+
+
+def path_of(corpus: str) -> Path:
+    """Return the path that names a corpus, `~` being a home folder unless a file is called so."""
+    path = Path(BUNDLED.get(corpus, corpus))
+    try:
+        return path if path.exists() else path.expanduser()
+    except RuntimeError:  # nobody is called so
+        return path
 
 
 def suffix_of(path: Path) -> str | None:
@@ -108,18 +120,24 @@ def read_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[Row]:
         with open_bytes(file) as stream:
             reader = open_rows(stream, suffix, text_column, quoting)
             for record in reader.records():
-                row = reader.row(record)
-                if row is not None:
-                    yield row
+                yield reader.row(record)
     except DataError:
         raise
     except Exception as error:  # each library for tables and compression has errors of its own, without a common root
         raise DataError(explain(file, suffix, 0 if reader is None else reader.line, error)) from error
+    if reader.gaps.count:
+        what = "1 blank line is no row" if reader.gaps.count == 1 else f"{reader.gaps.count:,} blank lines are no rows"
+        tell(f"{file}: {what} ({reader.gaps}); rows are counted without them.")
     if reader.line == 0 and suffix != ".parquet":
         raise DataError(f"{file}: is empty; wanted is a sentence a line.")
 
 
-def explain(file: Path, suffix: str | None, line: int, error: Exception) -> str:
+def tell(message: str) -> None:
+    """Print a note on standard error, without breaking a progress bar."""
+    tqdm.write(f"note: {message}", file=sys.stderr)
+
+
+def explain(file: str | Path, suffix: str | None, line: int, error: Exception) -> str:
     """Return what is wrong with a file, in words that name it and say how to fix it.
 
     Args:

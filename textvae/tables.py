@@ -26,10 +26,41 @@ PROBED = 100  # texts that are looked at before a column counts as numbers
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 BLANKS = re.compile(r"[ \t\r\n]*")
+SHOWN = 10  # places that a message lists
+QUOTED = re.compile('"(?:[^"]|"")*"')  # a cell as programs that quote cells write it
 HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's escape for half of a surrogate pair
 CHARACTERS = "If quotes are characters of the texts, set data.quoting=none (--quoting none)"
 NUL = "holds a NUL byte"
+MISSED = (
+    "If quotes delimit the cells of this file, set data.quoting=quoted (--quoting quoted); "
+    "if they are characters of the texts, set data.quoting=none (--quoting none)."
+)
 DOUBLED = "otherwise put the text into double quotes and double each quote inside it."
+
+
+class Places:
+    """Counts rows or lines, and remembers the first of them.
+
+    Attributes:
+        count: how many there are.
+        first: the first ones: a number counted from 1, or a file and a number.
+    """
+
+    def __init__(self, what: str = "row") -> None:
+        self.count = 0
+        self.first: list[int | str] = []
+        self._what = what
+
+    def add(self, place: int | str) -> None:
+        """Count a place."""
+        self.count += 1
+        if len(self.first) < SHOWN:
+            self.first.append(place)
+
+    def __str__(self) -> str:
+        """Return the places as a message lists them."""
+        rest = f" and {self.count - SHOWN:,} more" if self.count > SHOWN else ""
+        return f"{self._what}{'s' * (self.count > 1)} {', '.join(map(str, self.first))}{rest}"
 
 
 class FormatError(ValueError):
@@ -43,9 +74,11 @@ class RowReader(Protocol):
 
     Attributes:
         line: the line of the last record, where the file has lines.
+        gaps: blank lines between rows. They are no rows themselves, as in every reader of such tables.
     """
 
     line: int
+    gaps: Places
 
     def records(self) -> Iterator[Any]:
         """Yield the records.
@@ -55,8 +88,8 @@ class RowReader(Protocol):
         """
         ...
 
-    def row(self, record: Any) -> Row | None:
-        """Return the row of a record, or None if the record is blank.
+    def row(self, record: Any) -> Row:
+        """Return the row of a record.
 
         Raises:
             ValueError: this record cannot be read; the next one may be.
@@ -122,7 +155,7 @@ class _LineReader:
     """Reads text, one sentence per line."""
 
     def __init__(self, stream: IO[bytes], text_column: str) -> None:
-        self.line = 0
+        self.line, self.gaps = 0, Places("line")
         self._stream, self._text_column = stream, text_column
 
     def records(self) -> Iterator[bytes]:
@@ -138,7 +171,7 @@ class _CellReader:
     """Reads a .csv or .tsv; its first line names the columns."""
 
     def __init__(self, stream: IO[bytes], suffix: str, text_column: str, quoting: Quoting) -> None:
-        self.line = 0
+        self.line, self.gaps = 0, Places("line")
         self._stream, self._text_column, self._quoting = stream, text_column, quoting
         self._separator = "\t" if suffix == ".tsv" else ","
         self._is_quoted = quoting == "quoted" or (quoting == "auto" and suffix == ".csv")
@@ -149,7 +182,7 @@ class _CellReader:
         self._before: list[str] = []  # the cells of the record before
 
     def records(self) -> Iterator[tuple[int, list[str], ValueError | None]]:
-        """Yield the line, the cells and the flaw of each record that is not blank."""
+        """Yield the line, the cells and the flaw of each record."""
         flow = self._cells()
         first = next(flow, None)
         if first is None:
@@ -158,6 +191,8 @@ class _CellReader:
         if flaw is not None:
             raise flaw
         self._columns = [name.strip() for name in names]
+        if self._is_quoting_missed(self._columns):
+            raise FormatError(f"names its columns in quotes. {MISSED}")
         repeated = [name for name in self._columns if name and self._columns.count(name) > 1]
         if repeated:
             raise FormatError(f"names the column {show(repeated[0])} twice; rename one of the two.")
@@ -171,6 +206,10 @@ class _CellReader:
             raise flaw
         if len(cells) != len(self._columns):
             raise FormatError(self._ragged(len(cells)))
+        if any(isinstance(cell, str) and '""' in cell and self._is_quoting_missed([cell]) for cell in cells):
+            raise FormatError(
+                f"has a cell in quotes with doubled quotes in it, as programs write quoted cells. {MISSED}"
+            )
         return dict(zip(self._columns, cells, strict=True))
 
     def _numbers(self, flow: Iterator[Any]) -> list[Any]:
@@ -192,16 +231,21 @@ class _CellReader:
             cells[place] = as_number(cells[place])
         return head
 
-    def _cells(self) -> Iterator[tuple[int, list[str], ValueError | None]]:
-        """Yield the line, the cells and the flaw of each record, the first one included."""
-        for cells in self._quoted() if self._is_quoted else self._plain():
-            if len(cells) > 1 or (cells and cells[0].strip()) or self._is_empty_text(cells):
-                yield self.line, cells, self._flaw
-            self._flaw = None
+    def _is_quoting_missed(self, cells: list[str]) -> bool:
+        """Whether all cells are quoted, in a file whose quotes count as characters only by default."""
+        return self._quoting == "auto" and not self._is_quoted and all(QUOTED.fullmatch(cell) for cell in cells)
 
-    def _is_empty_text(self, cells: list[str]) -> bool:
-        """Whether a record is a quoted cell of nothing, the only one of its table."""
-        return len(cells) == len(self._columns) == 1 and '"' in "".join(self._pending)
+    def _cells(self) -> Iterator[tuple[int, list[str], ValueError | None]]:
+        """Yield the line, the cells and the flaw of each record, the first one included.
+
+        A blank line is a row of a table with one column, whose text is blank; among more columns it is none.
+        """
+        for cells in self._quoted() if self._is_quoted else self._plain():
+            if len(self._columns) == 1 or len(cells) > 1 or "".join(cells).strip():
+                yield self.line, cells or [""], self._flaw
+            elif self._columns:
+                self.gaps.add(self.line)
+            self._flaw = None
 
     def _plain(self) -> Iterator[list[str]]:
         """Yield the cells of each line, in which a quote is a character like any other."""
@@ -273,7 +317,7 @@ class _JsonReader:
     """Reads JSON: one object per line or, where that is allowed, a list of objects."""
 
     def __init__(self, stream: IO[bytes], is_list_allowed: bool) -> None:
-        self.line = 0
+        self.line, self.gaps = 0, Places("line")
         self._stream, self._is_list_allowed = stream, is_list_allowed
         self._columns: Row | None = None  # of the first object: one that lacks some of them has no value there
 
@@ -286,27 +330,28 @@ class _JsonReader:
             return
         for raw in _lines(blocks):
             self.line += 1
-            if self._columns is None and raw.strip():
+            if not raw.strip():
+                self.gaps.add(self.line)
+                continue
+            if self._columns is None:
                 self._find_columns(raw)
             yield raw
 
-    def row(self, record: bytes | Row) -> Row | None:
+    def row(self, record: bytes | Row) -> Row:
         row = self._parsed(record) if isinstance(record, bytes) else record
-        if row is not None and self._columns is not None and not self._columns.keys() <= row.keys():
+        if self._columns is not None and not self._columns.keys() <= row.keys():
             return {**self._columns, **row}
         return row
 
     def _find_columns(self, raw: bytes) -> None:
         """Note the names of the first object; what is wrong with it shows when it is read."""
         try:
-            self._columns = dict.fromkeys(self._parsed(raw) or {})
+            self._columns = dict.fromkeys(self._parsed(raw))
         except ValueError:
             self._columns = {}
 
-    def _parsed(self, raw: bytes) -> Row | None:
-        """Return a line's object, or None for a blank line."""
-        if not raw.strip():
-            return None
+    def _parsed(self, raw: bytes) -> Row:
+        """Return a line's object."""
         text = raw.decode()
         try:
             value = DECODER.decode(text)
@@ -331,7 +376,7 @@ class _ParquetReader:
     """Reads Parquet, a batch of rows at a time."""
 
     def __init__(self, stream: IO[bytes], columns: list[str] | None) -> None:
-        self.line = 0
+        self.line, self.gaps = 0, Places("line")
         self._stream, self._wanted = stream, columns
 
     def records(self) -> Iterator[Row]:

@@ -83,11 +83,17 @@ def describe_files(
 ) -> list[dict[str, Any]]:
     """Return name, fingerprint and rows of each file; rows that were counted before are not counted again."""
     is_same_reading = standing is not None and (standing.column, standing.quoting) == (column, quoting)
-    counted = {file["sha256"]: file["rows"] for file in standing.files} if standing and is_same_reading else {}
+    counted = (
+        {(file["name"], file["sha256"]): file["rows"] for file in standing.files}
+        if standing and is_same_reading
+        else {}
+    )
     described = []
     for name in tqdm(names, desc="reading", unit="file", disable=not progress):
         mark = fingerprint([root / name])
-        rows = counted[mark] if mark in counted else count_rows(root / name, column, quoting)
+        rows = counted.get((name, mark))
+        if rows is None:
+            rows = count_rows(root / name, column, quoting)
         described.append({"name": name, "sha256": mark, "rows": rows})
     return described
 

@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from textvae.bulk.units import Unit
 from textvae.corpus import text_of
-from textvae.data import BUNDLED
 from textvae.errors import DataError
-from textvae.sources import SUFFIXES, WILD, files_of, match_pattern, rows_of, steady_part
+from textvae.sources import SUFFIXES, WILD, files_of, match_pattern, path_of, rows_of, steady_part
 from textvae.tables import Quoting
 
 
@@ -31,7 +30,7 @@ def find_files(corpus: str) -> tuple[Path, list[str]]:
     Raises:
         DataError: there is none.
     """
-    path = Path(BUNDLED.get(corpus, corpus)).expanduser()
+    path = path_of(corpus)
     if path.is_file():
         return path.parent, [path.name]
     if path.is_dir():

@@ -8,9 +8,8 @@ from pathlib import Path, PurePosixPath
 from fsspec import AbstractFileSystem
 from fsspec.core import has_magic, url_to_fs
 
-from textvae.data import BUNDLED
 from textvae.errors import DataError
-from textvae.sources import SUFFIXES, match_pattern, split_of
+from textvae.sources import SUFFIXES, match_pattern, path_of, split_of
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 
@@ -22,7 +21,7 @@ def is_remote(corpus: str) -> bool:
 
 def is_pattern(corpus: str) -> bool:
     """Whether a corpus is named by URL or pattern, which only a stream can read."""
-    return is_remote(corpus) or (has_magic(corpus) and not Path(corpus).expanduser().exists())
+    return is_remote(corpus) or (has_magic(corpus) and not path_of(corpus).exists())
 
 
 def suffix_of(file: str) -> str | None:
@@ -45,7 +44,7 @@ def find_files(corpus: str) -> dict[str, list[str]]:
     if is_remote(corpus):
         found = sorted({file for name in corpus.split() for file in list_remote(name)})
     else:
-        found = list_local(Path(BUNDLED.get(corpus, corpus)).expanduser().absolute())
+        found = list_local(path_of(corpus).absolute())
     if not found:
         raise DataError(
             f"{corpus}: no file to stream is found there; wanted are {', '.join(SUFFIXES)}, compressed or not. "

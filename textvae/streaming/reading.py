@@ -56,8 +56,7 @@ class Reader:
                 self.pass_over("corrupt rows", file, f"{place_of(number, reader)}: {flaw}", is_sound)
                 is_sound = False
             else:
-                if row is not None:
-                    yield number, row
+                yield number, row
 
     def records(self, file: str) -> Iterator[tuple[int, RowReader, Any]]:
         """Yield a file's records, numbered from 1, with their reader, up to where the file is broken."""
