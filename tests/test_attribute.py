@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -115,3 +116,19 @@ def test_a_name_or_a_strength_that_cannot_be_used_is_refused(vae):
         vae.edit("a man", "mood")
     with pytest.raises(ConfigError, match="wanted is a finite number"):
         vae.analogy("a man", "two dogs", "a child", strength=float("nan"))
+
+
+@pytest.mark.parametrize(
+    "labels", ["ab" * 4, None, 3, {"l": [0, 1] * 4}, {0, 1}, pd.DataFrame({"a": [0] * 8, "b": [1] * 8})]
+)
+def test_labels_are_one_sequence(lstm, labels):
+    """A table of several columns or a mapping is not taken for the names in it."""
+    with pytest.raises(DataError, match="labels is "):
+        lstm.fit_attribute(["a man", "two dogs"] * 4, labels)
+
+
+def test_one_number_in_two_spellings_is_not_two_labels(lstm):
+    """As a column with gaps has them next to one without."""
+    with pytest.raises(DataError, match=r"the labels '1' and '1.0' are one number in two spellings"):
+        lstm.fit_attribute(["a man", "two dogs"] * 4, [1, 1.0] * 4)
+    assert lstm.fit_attribute(["a man", "two dogs"] * 4, pd.DataFrame({"l": ["0", "00"] * 4})).towards == "00"

@@ -13,6 +13,7 @@ from tests.corpora import write
 from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
 from textvae import cache
 from textvae.corpus import DataSettings, prepare
+from textvae.settings import read_settings
 from textvae.tokenization import TokenizerSettings, build_tokenizer
 from textvae.training import preparation
 
@@ -112,3 +113,8 @@ def test_files_are_linked_where_the_disk_can_and_copied_where_not(tmp_path, monk
     cache.link(file, tmp_path / "copied")
     assert (tmp_path / "copied").read_text() == "text"
     assert not (tmp_path / "copied").samefile(file)
+
+
+def test_no_cache_can_be_asked_for_on_the_command_line():
+    """YAML takes the word `off` for a truth value."""
+    assert read_settings(None, ["data.cache=off"]).data.cache == "off"

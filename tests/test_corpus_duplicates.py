@@ -162,3 +162,13 @@ def test_overlapping_splits_are_told_on_standard_error(tmp_path, capsys, drops, 
     assert line.startswith("note: 3 training sentences are also in the validation or test split")
     assert words in line
     assert ("3 of them are also in" in (tmp_path / "run" / "README.md").read_text()) is not drops
+
+
+def test_sentences_in_validation_and_test_are_told_on_standard_error(tmp_path, capsys):
+    """The model is chosen on the one and measured on the other."""
+    splits = {"train": CORPUS[3:], "validation": CORPUS[:3], "test": CORPUS[1:4]}
+    train_tiny(tmp_path / "run", {name: table([(text, None) for text in part]) for name, part in splits.items()},
+               training={"steps": 1, "warmup_steps": 0})  # fmt: skip
+    told = capsys.readouterr().err
+    assert "note: 2 validation sentences are also in the test split" in told
+    assert "note: 1 training sentence is also in the validation or test split" in told

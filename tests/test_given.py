@@ -317,3 +317,24 @@ def test_standard_input_is_no_table(tiny_run, option):
     """Its head would be taken for a sentence."""
     with pytest.raises(ConfigError, match="is for tables, and standard input is read as text"):
         InputRows("-", Run(tiny_run), **option)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reconstruct", "RUN", "FILE"],
+        ["edit", "RUN", "--file", "FILE", "--attribute", "count"],
+        ["traverse", "RUN", "a man", "--dimension", "0", "--reference", "FILE"],
+        ["interpolate", "RUN", "a man", "the dog", "--path", "density", "--reference", "FILE"],
+        ["evaluate", "RUN", "FILE", "--measures", "quick"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_verbs_that_read_a_table_can_be_told_how(fitted_run, tmp_path, capsys, words):
+    """Another column, and quotes that delimit cells."""
+    table = tmp_path / "table.tsv"
+    table.write_text("".join(f'"{text}"\t1\n' for text in ["body", *SENTENCES[:30]]).replace("\t1", '\t"n"', 1))
+    asked = [{"RUN": fitted_run, "FILE": table}.get(word, word) for word in words]
+    assert ask(*asked, "--text-column", "body", "--quoting", "quoted", "--json") == 0
+    assert '\\"' not in capsys.readouterr().out
+    assert ask(*asked, "--quoting", "quoted") == 2

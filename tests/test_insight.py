@@ -1,6 +1,7 @@
 """Insight: a row a dimension, what it goes with, its words, and what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.tiny import tiny_model, tiny_tokenizer, tiny_vae
@@ -117,14 +118,30 @@ def test_numbers_are_numeric_and_two_of_them_classes():
     assert not checked_column("it", ENOUGH, ["1", "2", "3", "3", "2", "1"] * 3 + ["1", "2"]).is_numeric
 
 
-def test_too_few_texts_a_blank_one_and_a_language_model_are_refused(vae):
+def test_too_few_texts_and_a_language_model_are_refused(vae):
     """Before anything is computed."""
     with pytest.raises(DataError, match="there are 2 texts; wanted are 20"):
         vae.insight(["a man", "two dogs"])
-    with pytest.raises(DataError, match="text 3 is blank"):
-        vae.insight([*TEXTS[:3], " ", *TEXTS])
     with pytest.raises(ConfigError, match="language model"):
         language_model().insight(TEXTS)
+
+
+def test_blank_texts_are_left_out_with_their_values(vae, capsys):
+    """What remains is what comes of the others alone, and a note says which are missing."""
+    values = [len(text) % 3 for text in TEXTS]
+    expected = vae.insight(TEXTS, {"it": values})
+    assert vae.insight([*TEXTS[:3], " ", *TEXTS[3:]], {"it": [*values[:3], 7, *values[3:]]}) == expected
+    assert "1 of" in capsys.readouterr().err
+
+
+def test_columns_are_a_table_or_a_mapping(vae):
+    """A table is not taken for the names of its columns."""
+    frame = pd.DataFrame({"it": [len(text) % 3 for text in TEXTS]})
+    assert vae.insight(TEXTS, frame) == vae.insight(TEXTS, {"it": list(frame["it"])})
+    with pytest.raises(DataError, match="columns is a list; expected a table"):
+        vae.insight(TEXTS, [list(frame["it"])])
+    with pytest.raises(DataError, match=f"column 'it' has 1 values for {len(TEXTS)} texts"):
+        vae.insight(TEXTS, {"it": [1]})
 
 
 def language_model():

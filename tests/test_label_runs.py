@@ -129,3 +129,10 @@ def test_a_language_model_and_a_plain_prior_can_be_conditioned_too(changes, tmp_
     assert len(vae.generate(2, label="two")) == 2
     one, two = (vae.score(SENTENCES[:2], 2, labels=[label] * 2)[0]["iw_nll"] for label in vae.labels)
     assert one != two
+
+
+def test_one_number_in_two_spellings_is_refused_as_labels(tmp_path):
+    """As two files have them of which one has gaps; `00` and `0` are two labels."""
+    rows = [(text, "1.0" if place % 2 else "1") for place, text in enumerate(SENTENCES)]
+    with pytest.raises(DataError, match=r"the labels '1' and '1.0' are one number in two spellings"):
+        train_tiny(tmp_path / "run", table(rows), data={"label": "label"})

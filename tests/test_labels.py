@@ -164,7 +164,7 @@ def test_a_model_with_labels_says_which_it_wants(conditional):
             verb()
     with pytest.raises(ConfigError, match=r"label = 'wlid' is unknown: did you mean 'wild'. Choose from calm, wild"):
         conditional.generate(label="wlid")
-    with pytest.raises(ConfigError, match="label = 'None' is unknown"):
+    with pytest.raises(DataError, match="text 1 has no label"):
         conditional.score(SENTENCES[:2], 2, labels=["calm", None])
     with pytest.raises(DataError, match="1 labels for 6 texts; wanted is one for each"):
         conditional.score(SENTENCES, 2, labels=["calm"])

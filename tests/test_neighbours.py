@@ -98,3 +98,13 @@ def test_an_index_that_must_be_trained_is(lstm, tmp_path):
     with pytest.raises(ConfigError, match="no index that FAISS makes"):
         neighbours.index(lstm.bundle, texts, tmp_path / "none", "Bogus")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["trained"]
+
+
+def test_a_blank_text_has_no_neighbors(vae, tmp_path, capsys):
+    """And moves nobody else's."""
+    vae.save_pretrained(tmp_path / "run")
+    saved = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+    saved.index(SENTENCES)
+    nothing, found = saved.neighbours(["", SENTENCES[0]], 2)
+    assert (nothing, found) == ([], saved.neighbours(SENTENCES[0], 2)[0])
+    assert "1 of 2 rows is blank (row 1): without neighbours" in capsys.readouterr().err

@@ -7,7 +7,7 @@ pytest.importorskip("sentence_transformers")
 from sentence_transformers import SentenceTransformer
 
 from tests.tiny import SENTENCES
-from textvae.errors import CheckpointError, ConfigError
+from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.sentence_transformers import TextVAEModule
 from textvae.vae import TextVAE
 
@@ -51,3 +51,11 @@ def test_wrong_input_is_refused(lstm, tmp_path):
     lstm.save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="features = 'cls' is unknown"):
         TextVAEModule(tmp_path, "cls")
+
+
+def test_blank_texts_are_refused(lstm, tmp_path):
+    """An embedding of nothing would be near to something; a prompt makes no text of it."""
+    lstm.save_pretrained(tmp_path)
+    model = SentenceTransformer(modules=[TextVAEModule(tmp_path)], device="cpu")
+    with pytest.raises(DataError, match="1 of 2 texts of a batch are blank"):
+        model.encode(["a man", " "], prompt="of ")

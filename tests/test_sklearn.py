@@ -74,3 +74,12 @@ def test_wrong_input_is_refused(tiny_run):
         TextVAETransformer(tiny_run, settings={}).fit(SENTENCES)
     with pytest.raises(ConfigError, match="features = 'z' is unknown"):
         TextVAETransformer(tiny_run, features="z").fit(SENTENCES)
+
+
+def test_blank_texts_are_refused_by_their_rows(tiny_run):
+    """The steps after it take no gaps, and features of nothing are nobody's."""
+    transformer = TextVAETransformer(tiny_run, device="cpu").fit(SENTENCES[:3])
+    with pytest.raises(DataError, match=r"2 of 4 texts are blank \(rows 2, 4\) and have no features"):
+        transformer.transform(["a man", "", "the dog", "  "])
+    with pytest.raises(DataError, match="are blank"):
+        transformer.fit([*SENTENCES[:3], ""])

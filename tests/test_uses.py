@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -156,7 +157,6 @@ def test_unknown_options_and_latents_of_another_size_are_refused(lstm):
 BLANK = {
     "interpolate": lambda vae: vae.interpolate("a man", " "),
     "analogy": lambda vae: vae.analogy("a man", "", "two dogs run ."),
-    "edit": lambda vae: vae.edit(["a man", "  "], vae.fit_attribute(["a man", "two dogs"] * 4, [0, 1] * 4)),
     "traverse": lambda vae: vae.traverse("", 0, reference=["a man", "two dogs run ."]),
 }
 
@@ -166,3 +166,49 @@ def test_a_blank_text_is_refused(lstm, verb):
     """Rather than answered with what is nobody's."""
     with pytest.raises(DataError, match="one that was given is blank"):
         BLANK[verb](lstm)
+
+
+GAPS = ["a man", "", "two dogs run .", " \t"]
+RECORDS = {"score": {"samples": 2}, "uncertainty": {"draws": 2}}
+
+
+@pytest.mark.parametrize("verb", RECORDS)
+def test_a_blank_text_has_a_record_of_nothing(lstm, capsys, verb):
+    """The others have what they have without it, and a note says which are blank."""
+    records = getattr(lstm, verb)(GAPS, **RECORDS[verb])
+    assert set(records[1].values()) == set(records[3].values()) == {None}
+    assert [records[0], records[2]] == getattr(lstm, verb)([GAPS[0], GAPS[2]], **RECORDS[verb])
+    assert records[0].keys() == records[1].keys()
+    assert "texts: 2 of 4 rows are blank (rows 2, 4): None in the result" in capsys.readouterr().err
+
+
+def test_a_blank_text_is_neither_reconstructed_nor_edited(lstm, capsys):
+    """None stands in its place."""
+    attribute = lstm.fit_attribute(["a man", "two dogs"] * 4, [0, 1] * 4)
+    for written in (lstm.reconstruct(GAPS), lstm.edit(GAPS, attribute)):
+        assert [text is None for text in written] == [False, True, False, True]
+    assert capsys.readouterr().err.count("2 of 4 rows are blank") == 2
+    assert lstm.reconstruct([""]) == [None]
+
+
+def test_the_posterior_of_a_blank_text_is_not_a_number(lstm):
+    """The others are what they are without it."""
+    q, others = lstm.posterior(GAPS), lstm.posterior([GAPS[0], GAPS[2]])
+    assert q.mean.isnan().all(dim=1).tolist() == [False, True, False, True]
+    assert torch.allclose(q.mean[[0, 2]], others.mean)
+
+
+@pytest.mark.parametrize("z", [{"a": 1}, "text", b"text", [["one"]], pd.Series([[0.0], [1.0]]), [[0.0], [1.0, 2.0]]])
+def test_what_is_no_array_of_numbers_is_not_decoded(lstm, z):
+    """One message says what came."""
+    with pytest.raises(DataError, match=r"z is .*; expected an array of numbers"):
+        lstm.decode(z)
+
+
+def test_the_name_of_a_file_is_no_text(lstm, tmp_path, monkeypatch):
+    """Verbs in Python take sentences; in a list a name is one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text("text\na man\n")
+    with pytest.raises(DataError, match=r"texts is 'data.csv', the name of a file"):
+        lstm.encode("data.csv")
+    assert lstm.encode(["data.csv"]).shape == lstm.encode("other.csv").shape

@@ -57,6 +57,12 @@ class DataSettings(CleaningSettings, StreamSettings):
             return self.label_columns
         return [*self.label_columns, self.label]
 
+    @field_validator("cache", mode="before")
+    @classmethod
+    def check_cache(cls, place: object) -> object:
+        """Take YAML's truth value for the word: `data.cache=off` comes as False."""
+        return "off" if place is False else place
+
     @field_validator("label")
     @classmethod
     def check_label(cls, name: str | None) -> str | None:
@@ -238,24 +244,27 @@ def tokenize_split(
     folder: Path,
     split: str,
     held: frozenset[int] = frozenset(),
+    *,
+    drops_held: bool = False,
 ) -> dict[str, int]:
     """Turn `SPLIT.text.arrow` into `SPLIT.arrow`; return the counts.
 
     Args:
-        held: fingerprints of the held-out sentences, against which duplicates are counted.
+        held: fingerprints of sentences of other splits, against which duplicates are counted.
+        drops_held: whether such duplicates are left out.
     """
     source = folder / f"{split}.text.arrow"
     texts = Dataset.from_file(str(source))
-    blocks = Blocks(texts, tokenizer, settings.max_tokens, held, settings.drop_duplicates)
+    blocks = Blocks(texts, tokenizer, settings.max_tokens, held, drops_held)
     counts = tokenize(blocks, folder / f"{split}.arrow", settings.processes)
     source.unlink()
     return counts
 
 
-def fingerprints(folder: Path) -> frozenset[int]:
-    """Return the fingerprints of the held-out sentences."""
-    splits = [Dataset.from_file(str(folder / f"{split}.text.arrow")) for split in HELD_OUT]
-    return frozenset(fingerprint(text) for split in splits for block in split.iter(BLOCK) for text in block["text"])
+def fingerprints(folder: Path, split: str) -> frozenset[int]:
+    """Return the fingerprints of the sentences of a split before they are tokens."""
+    blocks = Dataset.from_file(str(folder / f"{split}.text.arrow")).iter(BLOCK)
+    return frozenset(fingerprint(text) for block in blocks for text in block["text"])
 
 
 def open_split(folder: Path, split: str) -> Dataset:
@@ -279,10 +288,13 @@ def prepare(
     """
     cleaned = gather(settings, seed, folder, given)
     tokenizer = build(sentences_of(folder))
-    held = fingerprints(folder)
+    validation, test = (fingerprints(folder, split) for split in HELD_OUT)
+    others = {"train": validation | test, "validation": test, "test": frozenset[int]()}
     tokenized = {
-        split: tokenize_split(settings, tokenizer, folder, split, held if split == "train" else frozenset())
-        for split in ("train", *HELD_OUT)
+        split: tokenize_split(
+            settings, tokenizer, folder, split, held, drops_held=settings.drop_duplicates and split == "train"
+        )
+        for split, held in others.items()
     }
     counts = {"cleaned": cleaned, "tokenized": tokenized}
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")

@@ -11,11 +11,13 @@ from datasets import Dataset
 from textvae.bundle import Bundle
 from textvae.corpus import read_file
 from textvae.doctor import diagnose
+from textvae.errors import ConfigError
 from textvae.measures import NEED_TRAINING_TEXT, QUICK, STANDARD, Measure, MeasureSettings, Subject, chosen, gather
 from textvae.measures.settings import DEFAULTS
 from textvae.measures.texts import empty_texts, given
 from textvae.processes import ALONE, Processes
 from textvae.run import Run
+from textvae.tables import Quoting
 
 
 def evaluate(
@@ -76,13 +78,21 @@ def evaluate_run(
     limit: int | None = None,
     measures: Sequence[str] = ("standard",),
     settings: MeasureSettings = DEFAULTS,
+    *,
+    text_column: str | None = None,
+    quoting: Quoting | None = None,
 ) -> dict[str, Any]:
     """Measure a run on its own test split, or on a file that is cleaned as its corpus was.
 
     The measures of the test split are kept in the run folder, beside those kept there before of as many sentences.
+
+    Args:
+        text_column, quoting: of a file that is a table; by default as the run was trained.
     """
     table = chosen(measures)
-    with sentences_to_measure(run, bundle, file) as dataset:
+    reading = {"text_column": text_column, "quoting": quoting}
+    how = {name: value for name, value in reading.items() if value is not None}
+    with sentences_to_measure(run, bundle, file, how) as dataset:
         most = len(dataset) if limit is None else min(limit, len(dataset))
         record = evaluate(
             bundle,
@@ -106,13 +116,24 @@ def training_text(run: Run) -> Sequence[str] | None:
 
 
 @contextmanager
-def sentences_to_measure(run: Run, bundle: Bundle, file: str | None) -> Iterator[Dataset]:
-    """Yield the tokenised sentences."""
+def sentences_to_measure(run: Run, bundle: Bundle, file: str | None, how: Mapping[str, str]) -> Iterator[Dataset]:
+    """Yield the tokenised sentences.
+
+    Args:
+        how: settings of the run's data that are other ones for this file.
+
+    Raises:
+        ConfigError: the file is standard input, or such settings are given without a file.
+    """
+    if file == "-":
+        raise ConfigError("standard input cannot be evaluated; put the sentences into a file and name it.")
+    if file is None and how:
+        raise ConfigError(f"{', '.join(how)}: of a table that is measured; name its file, or leave it out.")
     if file is None:
         yield run.split("test")
         return
     with TemporaryDirectory() as folder:
-        yield read_file(run.settings.data, bundle.tokenizer, file, Path(folder))
+        yield read_file(run.settings.data.model_copy(update=dict(how)), bundle.tokenizer, file, Path(folder))
 
 
 def quick_look(run: Run, bundle: Bundle) -> dict[str, Any]:

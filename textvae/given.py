@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1024  # rows that are answered together
 LEFT_OUT = "left out"
+LEAVE_OUT = "leave them out: [text for text in texts if text.strip()]."
 T = TypeVar("T")
 
 
@@ -163,7 +164,7 @@ class InputRows:
         tell_cut(self.name, self.cut)
 
 
-def find_filled(texts: Sequence[str], fate: str = LEFT_OUT) -> list[int]:
+def find_filled(texts: Sequence[str], fate: str = LEFT_OUT, name: str = "texts") -> list[int]:
     """Return the places, from 0, of texts that are not blank; say how many are, and what becomes of these."""
     blank, filled = Places(), []
     for place, text in enumerate(texts):
@@ -171,8 +172,24 @@ def find_filled(texts: Sequence[str], fate: str = LEFT_OUT) -> list[int]:
             filled.append(place)
         else:
             blank.add(place + 1)
-    tell_blank("texts", blank, len(texts), fate)
+    tell_blank(name, blank, len(texts), fate)
     return filled
+
+
+def answer_filled(
+    texts: Sequence[str],
+    answer: Callable[[list[int]], Sequence[T]],
+    blank: Callable[[], T],
+    fate: str = "None in the result",
+) -> list[T]:
+    """Return an answer for each text, in order; what `blank` makes for a blank one, and a note says so.
+
+    Args:
+        answer: answers the texts at these places.
+    """
+    places = find_filled(texts, fate)
+    answers = dict(zip(places, answer(places), strict=True))
+    return [answers[place] if place in answers else blank() for place in range(len(texts))]
 
 
 def tell_blank(name: str, blank: Places, count: int, fate: str = LEFT_OUT) -> None:

@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from textvae.arrow import BLOCK
 from textvae.errors import DataError
-from textvae.labels import Labels
+from textvae.labels import Labels, check_spelling
 
 
 def found_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
@@ -18,6 +18,7 @@ def found_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
     """
     found = {split: counted(dataset, column) for split, dataset in splits.items()}
     train = found["train"]
+    check_spelling(name for counts in found.values() for name in counts)
     if len(train) == 1:
         raise DataError(f"data.label = {column!r}: all sentences are {next(iter(train))!r}; wanted are two labels.")
     if 2 * len(train) > train.total():

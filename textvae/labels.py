@@ -1,5 +1,6 @@
 """Labels: the classes that condition a model, by name and by number."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,10 @@ from torch import Tensor
 
 from textvae.errors import ConfigError, DataError
 from textvae.parts import choose
+from textvae.tables import as_label
+from textvae.texts import require_labels
 
+FRACTION = re.compile(r"(?<=\d)\.0+$")  # of nothing
 SHOWN = 20  # labels that a message lists
 
 
@@ -49,6 +53,23 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def check_spelling(names: Iterable[str]) -> None:
+    """Refuse two labels that are one whole number, `1` and `1.0`.
+
+    Libraries for tables write the whole numbers of a column that has gaps as fractions.
+
+    Raises:
+        DataError: there are such labels.
+    """
+    known = set(names)
+    for name in sorted(known):
+        whole = FRACTION.sub("", name)
+        if whole != name and whole in known:
+            raise DataError(
+                f"the labels {whole!r} and {name!r} are one number in two spellings; write it one way only."
+            )
+
+
 def demanded(labels: Labels | None, option: str) -> Labels:
     """Return a model's labels, or refuse an option that is for conditional models.
 
@@ -63,17 +84,20 @@ def demanded(labels: Labels | None, option: str) -> Labels:
     return labels
 
 
-def one_each(labels: Labels | None, given: Sequence[str] | None, count: int) -> Sequence[str] | None:
+def one_each(labels: Labels | None, given: object, count: int) -> list[str] | None:
     """Return the labels of texts, if any were given.
 
     Raises:
         ConfigError: the model is unconditional.
-        DataError: they are not as many as the texts.
+        DataError: they are not as many as the texts, or one is missing.
     """
-    if isinstance(given, str):
-        raise DataError(f"labels is the string {given[:60]!r}; expected a list, one label for each text.")
-    if given is not None and len(given) != count:
-        raise DataError(f"{len(given)} labels for {count} texts; wanted is one for each.")
-    if given is not None:
-        demanded(labels, "labels")
-    return given
+    if given is None:
+        return None
+    listed = require_labels(given)
+    if len(listed) != count:
+        raise DataError(f"{len(listed)} labels for {count} texts; wanted is one for each.")
+    demanded(labels, "labels")
+    for place, label in enumerate(listed):
+        if not as_label(label):
+            raise DataError(f"text {place} has no label; give it one, or leave the text out.")
+    return [as_label(label) for label in listed]

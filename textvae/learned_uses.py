@@ -8,9 +8,10 @@ from textvae import uses
 from textvae.bundle import Bundle
 from textvae.errors import DataError
 from textvae.fitted import place_of
-from textvae.given import find_filled
+from textvae.given import answer_filled, find_filled
+from textvae.labels import check_spelling
 from textvae.parts import checked
-from textvae.texts import iterate_texts, require_texts
+from textvae.texts import iterate_texts, require_columns, require_labels, require_texts
 
 if TYPE_CHECKING:
     from textvae.uses.attribute import Attribute
@@ -47,13 +48,21 @@ class LearnedUses:
 
     def edit(
         self, texts: str | Sequence[str], attribute: "str | Attribute", strength: float = 1.0, **options: Any
-    ) -> list[str]:
-        """Write each text again after a step along an attribute, 1 being as far as its classes lie apart."""
+    ) -> list[str | None]:
+        """Write each text again after a step along an attribute, 1 being as far as its classes lie apart.
+
+        A blank text gives None, and a note says so.
+        """
         from textvae.uses.attribute import KIND, load_attribute
 
         if isinstance(attribute, str):
             attribute = load_attribute(place_of(self.folder, KIND, attribute), self.bundle)
-        return uses.edit(self.bundle, require_texts(texts), attribute.direction, strength, uses.decoding(**options))
+        listed, direction, decoding = require_texts(texts), attribute.direction, uses.decoding(**options)
+
+        def answer(places: list[int]) -> list[str]:
+            return uses.edit(self.bundle, [listed[place] for place in places], direction, strength, decoding)
+
+        return answer_filled(listed, answer, lambda: None)
 
     def index(self, texts: Iterable[str], name: str = "default", progress: bool = False, **options: Any) -> int:
         """Index texts, as many as there are, for `neighbours`; return how many. `factory`: FAISS's name of an index.
@@ -66,10 +75,16 @@ class LearnedUses:
         return neighbours.index(self.bundle, iterate_texts(texts), folder, progress=progress, **options)
 
     def neighbours(self, texts: str | Sequence[str], k: int = 5, name: str = "default") -> list[list[dict[str, Any]]]:
-        """Return the `k` nearest indexed sentences of each text, nearest first: `row`, `text`, cosine `similarity`."""
+        """Return the `k` nearest indexed sentences of each text, nearest first: `row`, `text`, cosine `similarity`.
+
+        A blank text has none, and a note says so.
+        """
         from textvae.uses.neighbours import Index
 
-        return Index(self.bundle, place_of(self.folder, "index", name)).neighbours(require_texts(texts), k)
+        listed, known = require_texts(texts), Index(self.bundle, place_of(self.folder, "index", name))
+        return answer_filled(
+            listed, lambda places: known.neighbours([listed[place] for place in places], k), list, "without neighbours"
+        )
 
     def fit_anomaly(
         self, texts: Sequence[str], name: str = "default", progress: bool = False, **options: Any
@@ -81,10 +96,18 @@ class LearnedUses:
         return fit_anomaly(self.bundle, without_blanks(texts), place_of(self.folder, KIND, name), settings, progress)
 
     def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
-        """Return each text's `score`, higher the stranger, `p_value`: the share of normal ones as strange, `is_cut`."""
-        from textvae.uses.anomaly import KIND, anomaly
+        """Return each text's `score`, higher the stranger, `p_value`: the share of normal ones as strange, `is_cut`.
 
-        return anomaly(self.bundle, require_texts(texts), place_of(self.folder, KIND, name))
+        A blank text has None for each, and a note says so.
+        """
+        from textvae.uses.anomaly import FIELDS, KIND, anomaly
+
+        listed, place = require_texts(texts), place_of(self.folder, KIND, name)
+        return answer_filled(
+            listed,
+            lambda places: anomaly(self.bundle, [listed[place] for place in places], place),
+            lambda: dict.fromkeys(FIELDS),
+        )
 
     def insight(
         self, texts: Sequence[str], columns: Mapping[str, Sequence[Any]] | None = None, progress: bool = False
@@ -92,7 +115,13 @@ class LearnedUses:
         """Return what each dimension does, `dimensions`, and `scores` of disentanglement where columns are given."""
         from textvae.uses.insight import insight
 
-        return insight(self.bundle, require_texts(texts), columns, progress)
+        listed, given = require_texts(texts), {} if columns is None else require_columns(columns)
+        for name, values in given.items():
+            if len(values) != len(listed):
+                raise DataError(f"column {name!r} has {len(values)} values for {len(listed)} texts; give one for each.")
+        places = find_filled(listed)
+        kept = {name: [values[place] for place in places] for name, values in given.items()}
+        return insight(self.bundle, [listed[place] for place in places], kept, progress)
 
     def augment(
         self, texts: Sequence[str], labels: Sequence[Any], n: int = 5, progress: bool = False, **options: Any
@@ -106,19 +135,20 @@ class LearnedUses:
         return [{**record, "sources": [places[source] for source in record["sources"]]} for record in records]
 
 
-def without_blanks(texts: Sequence[str]) -> list[str]:
-    """Return the texts but blank ones."""
-    listed = require_texts(texts)
-    return [listed[place] for place in find_filled(listed)]
+def without_blanks(texts: Sequence[str], name: str = "texts") -> list[str]:
+    """Return the texts but blank ones, of which a note tells."""
+    listed = require_texts(texts, name)
+    return [listed[place] for place in find_filled(listed, name=name)]
 
 
 def filled_with_labels(texts: Sequence[str], labels: Sequence[Any]) -> tuple[list[int], list[str], list[Any]]:
     """Return the places of the texts that are not blank, these texts, and their labels.
 
     Raises:
-        DataError: there are not as many labels as texts.
+        DataError: there are not as many labels as texts, or one number is written in two ways.
     """
-    listed, classes = require_texts(texts), list(labels)
+    listed, classes = require_texts(texts), require_labels(labels)
+    check_spelling(str(label).strip() for label in classes)
     if len(listed) != len(classes):
         raise DataError(f"there are {len(listed)} texts and {len(classes)} labels; expected one label for each text.")
     places = find_filled(listed)

@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from textvae.bundle import Bundle, load_bundle, save_bundle
-from textvae.errors import CheckpointError
+from textvae.errors import CheckpointError, DataError
 from textvae.extras import check_installed
+from textvae.given import LEAVE_OUT
 from textvae.parts import choose
 from textvae.texts import require_texts
 from textvae.uses.encode import check_latent, token_ids
@@ -61,8 +62,15 @@ class TextVAEModule(InputModule):
         return self.feature.width(self.model)
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **options: Any) -> dict[str, Tensor]:
-        """Return the ids and the mask of the texts, each (batch, length)."""
-        texts = [(prompt or "") + text for text in require_texts(inputs, "inputs")]
+        """Return the ids and the mask of the texts, each (batch, length).
+
+        Raises:
+            DataError: one of them is not text, or is blank.
+        """
+        listed = require_texts(inputs, "inputs")
+        if blank := sum(not text.strip() for text in listed):  # in which rows nobody knows here: they come sorted
+            raise DataError(f"{blank} of {len(listed)} texts of a batch are blank and have no embedding; {LEAVE_OUT}")
+        texts = [(prompt or "") + text for text in listed]
         batch = self.bundle.collator.collate(token_ids(self.bundle, texts))
         return {"input_ids": batch["encoder_input_ids"], "attention_mask": batch["encoder_attention_mask"]}
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from textvae.errors import ConfigError, DataError
 from textvae.extras import check_installed
+from textvae.given import LEAVE_OUT, Places
 from textvae.texts import require_texts
 
 check_installed("uses", "scikit-learn's transformers", "sklearn")
@@ -103,11 +104,19 @@ def as_texts(texts: Iterable[str]) -> list[str]:
     """Return the texts as a list.
 
     Raises:
-        DataError: it is one string, or empty, or holds something that is not text.
+        DataError: it is one string, or empty, or holds something that is not text, or is blank.
     """
     if isinstance(texts, str):
         raise DataError("one string came; wanted is a list of them, as scikit-learn's text transformers take.")
     listed = require_texts(texts)
     if not listed:
         raise DataError("there is no text; give at least one.")
+    blank = Places()
+    for row, text in enumerate(listed, start=1):
+        if not text.strip():
+            blank.add(row)
+    if blank.count:
+        raise DataError(
+            f"{blank.count:,} of {len(listed):,} texts are blank ({blank}) and have no features; {LEAVE_OUT}"
+        )
     return listed

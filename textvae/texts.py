@@ -6,12 +6,14 @@ caller has not imported are not imported: none of their objects can come.
 """
 
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from textvae.errors import DataError
-from textvae.tables import Row
+from textvae.sources import SUFFIXES
+from textvae.tables import Row, show
 
 BATCH = 1_000  # rows that become Python objects at once
 TABLES = {
@@ -47,20 +49,37 @@ def require_text(text: object, name: str) -> str:
         DataError: it is something else.
     """
     if not isinstance(text, str):
-        raise DataError(f"{name} is {_describe(text)}; expected one string.")
+        raise DataError(f"{name} is {describe(text)}; expected one string.")
     return _checked(text, name)
 
 
 def iterate_texts(texts: object, name: str = "texts") -> Iterator[str]:
     """Yield texts one by one; for arguments and errors see `require_texts`."""
     if isinstance(texts, str):
+        if texts.lower().endswith(SUFFIXES) and os.path.isfile(texts):
+            raise DataError(
+                f"{name} is {texts!r}, the name of a file; give the sentences in it. "
+                f"(If the name is the text: [{texts!r}].)"
+            )
         yield _checked(texts, name)
         return
     one = name.removesuffix("s")
     for place, text in enumerate(_values(texts, name)):
         if not isinstance(text, str):
-            raise DataError(f"{one} {place} is {_describe(text)}; expected a string: convert it, or leave it out.")
+            raise DataError(f"{one} {place} is {describe(text)}; expected a string: convert it, or leave it out.")
         yield _checked(text, f"{one} {place}")
+
+
+def require_labels(labels: object) -> list[Any]:
+    """Return labels as a list; of a table, its one column.
+
+    Raises:
+        DataError: they are no sequence, or one without an order.
+    """
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        what = f"the string {show(labels)}" if isinstance(labels, str) else describe(labels)
+        raise DataError(f"labels is {what}; expected a list, one label for each text.")
+    return list(_values(labels, "labels"))
 
 
 def is_table(value: object) -> bool:
@@ -88,16 +107,21 @@ def rows_of_table(table: Any) -> Iterator[Row]:
         yield from rows_of_columns({name: _list_of(table.iloc[:, place]) for place, name in enumerate(names)})
 
 
-def require_columns(columns: Mapping[Any, Any]) -> dict[str, list[Any]]:
-    """Return a mapping from names to columns, as lists of one length.
+def require_columns(columns: object) -> dict[str, list[Any]]:
+    """Return a table, or a mapping from names to columns, as lists of one length.
 
     Raises:
-        DataError: a column is no sequence, or they differ in length.
+        DataError: it is something else, a column is no sequence, or they differ in length.
     """
+    if is_table(columns):
+        rows = list(rows_of_table(columns))
+        return {name: [row[name] for row in rows] for name in _column_names(columns)}
+    if not isinstance(columns, Mapping):
+        raise DataError(f"columns is {describe(columns)}; expected a table, or a mapping from names to values.")
     lists: dict[str, list[Any]] = {}
     for name, values in columns.items():
         if isinstance(values, str | bytes | Mapping) or is_table(values) or not isinstance(values, Iterable):
-            raise DataError(f"column {name!r} is {_describe(values)}; expected a sequence, one value per row.")
+            raise DataError(f"column {name!r} is {describe(values)}; expected a sequence, one value per row.")
         lists[str(name)] = _list_of(values)
     if len({len(values) for values in lists.values()}) > 1:
         lengths = ", ".join(f"{name} ({len(values)})" for name, values in lists.items())
@@ -121,21 +145,21 @@ def _values(texts: Any, name: str) -> Iterable[Any]:
         names = _column_names(texts)
         if len(names) != 1:
             hint = f'{name}["{"text" if "text" in names else names[0] if names else "text"}"]'
-            raise DataError(f"{name} is {_describe(texts)} of {len(names)} columns; give the one of texts: {hint}.")
+            raise DataError(f"{name} is {describe(texts)} of {len(names)} columns; give the one of {name}: {hint}.")
         return (row[names[0]] for row in rows_of_table(texts))
     if isinstance(texts, Mapping):
         keys = [str(key) for key in texts]
         key = "text" if "text" in keys or not keys else keys[0]
-        raise DataError(f'{name} is {_describe(texts)}; give the texts in it: {name}["{key}"], for instance.')
+        raise DataError(f'{name} is {describe(texts)}; give the {name} in it: {name}["{key}"], for instance.')
     if isinstance(texts, bytes | bytearray | memoryview):
-        raise DataError(f"{name} is {_describe(texts)}; decode it: {name}.decode().")
+        raise DataError(f"{name} is {describe(texts)}; decode it: {name}.decode().")
     if isinstance(texts, set | frozenset):
-        raise DataError(f"{name} is {_describe(texts)}, which has no order; give a list: sorted({name}).")
+        raise DataError(f"{name} is {describe(texts)}, which has no order; give a list: sorted({name}).")
     if getattr(texts, "ndim", 1) != 1:
         one = f"{name}[:, 0]" if texts.ndim else f"{name}.item()"
-        raise DataError(f"{name} is {_describe(texts)} of {texts.ndim} dimensions; give a column of it: {one}.")
+        raise DataError(f"{name} is {describe(texts)} of {texts.ndim} dimensions; give a column of it: {one}.")
     if not isinstance(texts, Iterable):
-        raise DataError(f"{name} is {_describe(texts)}; expected a string or a list of strings.")
+        raise DataError(f"{name} is {describe(texts)}; expected a string or a list of strings.")
     return _list_of(texts) if _is_one_of(texts, ARRAYS) else texts
 
 
@@ -188,7 +212,7 @@ def _checked(text: str, name: str) -> str:
     return str(text)
 
 
-def _describe(value: object) -> str:
+def describe(value: object) -> str:
     """Return what a value is, as a message shows it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return f"{value} (missing)"

@@ -1,6 +1,6 @@
 """The facade: a trained text VAE with the verbs users want."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from textvae import uses
 from textvae.bundle import Bundle, load_bundle
 from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.fitted import place_of
-from textvae.given import find_filled
+from textvae.given import answer_filled, find_filled
 from textvae.labels import demanded, one_each
-from textvae.learned_uses import LearnedUses
+from textvae.learned_uses import LearnedUses, without_blanks
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
 from textvae.sharing import push_to_hub, save_with_records
-from textvae.texts import require_text, require_texts
-from textvae.uses.encode import without_blanks
+from textvae.texts import describe, require_text, require_texts
+from textvae.uses.encode import without_blanks as with_gaps
 
 Array = NDArray[np.float32]
 
@@ -82,8 +82,18 @@ class TextVAE(LearnedUses):
         return same
 
     def posterior(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Distribution:
-        """Return q(z | x), in the order given: `mean`, (n, latent), `sample()`, `log_prob(z)`."""
-        return uses.posterior(self.bundle, require_texts(texts), batch_size, progress)
+        """Return q(z | x), in the order given: `mean`, (n, latent), `sample()`, `log_prob(z)`.
+
+        Blank texts have NaN in all of these, and a note says which they are.
+        """
+        listed = require_texts(texts)
+        q = uses.posterior(self.bundle, listed, batch_size, progress)
+        filled = find_filled(listed, "NaN in the result")
+        if len(filled) == len(listed):
+            return q
+        nothing = q.map(lambda tensor: torch.full_like(tensor, torch.nan))
+        nothing.place(filled, q.rows(torch.tensor(filled, dtype=torch.long)))
+        return nothing
 
     def encode(self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False) -> Array:
         """Return the posterior means, (n, latent), in the order given; NaN for a blank text, and a note says so."""
@@ -111,12 +121,17 @@ class TextVAE(LearnedUses):
         """Return what the model makes of each text, in nats: ELBO, KL, IW-NLL, the surprisal of each token ...
 
         The keys stand in `textvae.uses.score`, their definitions in docs/measures.md. A conditional model wants
-        the `labels` of the texts, or `with_label(...).score(texts)`.
+        the `labels` of the texts, or `with_label(...).score(texts)`. A blank text has None for each; a note says so.
         """
-        from textvae.uses.score import ScoreSettings, score
+        from textvae.uses.score import FIELDS, ScoreSettings, score
 
         settings, listed = checked(ScoreSettings, {"samples": samples, "seed": seed}, "score"), require_texts(texts)
-        return score(self.bundle, listed, settings, progress, one_each(self.bundle.labels, labels, len(listed)))
+        classes = one_each(self.bundle.labels, labels, len(listed))
+
+        def answer(places: list[int]) -> list[dict[str, Any]]:
+            return score(self.bundle, chosen(listed, places), settings, progress, classes and chosen(classes, places))
+
+        return answer_filled(listed, answer, lambda: dict.fromkeys(FIELDS))
 
     def decode(
         self, z: Array | Sequence[Sequence[float]], batch_size: int = 512, progress: bool = False, **options: Any
@@ -127,7 +142,7 @@ class TextVAE(LearnedUses):
             ShapeError: z is not of this model's latent size.
             DataError: a number in z is not finite.
         """
-        latents = torch.as_tensor(np.atleast_2d(np.asarray(z, dtype=np.float32)))
+        latents = as_latents(z)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ShapeError(f"z is {tuple(np.shape(z))}; wanted is (n, {self.latent_dim}), this model's latent size.")
         if not torch.isfinite(latents).all():
@@ -144,16 +159,22 @@ class TextVAE(LearnedUses):
         labels: Sequence[str] | None = None,
         write_as: str | None = None,
         **options: Any,
-    ) -> list[str]:
+    ) -> list[str | None]:
         """Encode each text and write it again from its posterior mean; greedy by default.
 
-        A conditional model wants the `labels` of the texts, and can `write_as` another label.
+        A conditional model wants the `labels` of the texts, and can `write_as` another label. A blank text gives
+        None, and a note says so.
         """
         listed = require_texts(texts)
         if write_as is not None:
             demanded(self.bundle.labels, "write_as")
-        labels = one_each(self.bundle.labels, labels, len(listed))
-        return uses.reconstruct(self.bundle, listed, uses.decoding(**options), batch_size, progress, labels, write_as)
+        classes, decoding = one_each(self.bundle.labels, labels, len(listed)), uses.decoding(**options)
+
+        def answer(places: list[int]) -> list[str]:
+            mine = classes and chosen(classes, places)
+            return uses.reconstruct(self.bundle, chosen(listed, places), decoding, batch_size, progress, mine, write_as)
+
+        return answer_filled(listed, answer, lambda: None)
 
     def generate(
         self,
@@ -212,7 +233,7 @@ class TextVAE(LearnedUses):
             reference = reference_texts(self.folder)
         first, second = require_text(first, "first"), require_text(second, "second")
         if reference is not None:
-            reference = require_texts(reference, "reference")
+            reference = without_blanks(reference, "reference")
         return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options), reference)
 
     def traverse(
@@ -229,8 +250,8 @@ class TextVAE(LearnedUses):
         given: dict[str, Any] = {name: options.pop(name) for name in ("reach", "values", "unit") if name in options}
         settings = checked(TraverseSettings, {"steps": steps, **given}, "traverse")
         text, decoding = require_text(text, "text"), uses.decoding(**options)
-        chosen = None if reference is None else require_texts(reference, "reference")
-        known = (lambda: reference_texts(self.folder)) if chosen is None else (lambda: chosen)
+        given_texts = None if reference is None else without_blanks(reference, "reference")
+        known = (lambda: reference_texts(self.folder)) if given_texts is None else (lambda: given_texts)
         return traverse(self.bundle, text, dimension, settings, decoding, known)
 
     def analogy(self, a: str, b: str, c: str, strength: float = 1.0, **options: Any) -> str:
@@ -241,11 +262,21 @@ class TextVAE(LearnedUses):
     def uncertainty(
         self, texts: str | Sequence[str], draws: int = 8, seed: int = 0, progress: bool = False
     ) -> list[dict[str, Any]]:
-        """Return each text's `spread` of q(z | x), `disagreement` among decodes, `reconstruction` and its `error`."""
-        from textvae.uses.uncertainty import UncertaintySettings, uncertainty
+        """Return each text's `spread` of q(z | x), `disagreement` among decodes, `reconstruction` and its `error`.
 
-        settings = checked(UncertaintySettings, {"draws": draws, "seed": seed}, "uncertainty")
-        return uncertainty(self.bundle, require_texts(texts), settings, progress)
+        A blank text has None for each, and a note says so.
+        """
+        from textvae.uses.uncertainty import FIELDS, UncertaintySettings, uncertainty
+
+        settings, listed = (
+            checked(UncertaintySettings, {"draws": draws, "seed": seed}, "uncertainty"),
+            require_texts(texts),
+        )
+        return answer_filled(
+            listed,
+            lambda places: uncertainty(self.bundle, chosen(listed, places), settings, progress),
+            lambda: dict.fromkeys(FIELDS),
+        )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Save model and tokenizer as safetensors and JSON, with the run's records and what was fitted on it."""
@@ -256,7 +287,25 @@ class TextVAE(LearnedUses):
         return push_to_hub(self.bundle, self.folder, repository, private)
 
 
+def chosen(values: Sequence[str], places: list[int]) -> list[str]:
+    """Return the values at some places."""
+    return [values[place] for place in places]
+
+
+def as_latents(z: object) -> torch.Tensor:
+    """Return vectors as a tensor, (n, latent) if they are as they should be.
+
+    Raises:
+        DataError: they are no numbers.
+    """
+    rows = list(z) if isinstance(z, Iterator) else z
+    try:
+        return torch.as_tensor(np.atleast_2d(np.asarray(rows, dtype=np.float32)))
+    except (TypeError, ValueError):
+        raise DataError(f"z is {describe(z)}; expected an array of numbers, one row of them for each text.") from None
+
+
 def note_blanks(vectors: Array, texts: Sequence[str]) -> Array:
     """Return the vectors of texts, NaN for blank ones; say so where there are some."""
     find_filled(texts, "NaN in the result")
-    return without_blanks(vectors, texts)
+    return with_gaps(vectors, texts)

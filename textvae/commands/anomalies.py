@@ -36,6 +36,7 @@ def add(verbs: Verbs) -> None:
 def anomaly(options: Namespace) -> None:
     """Calibrate, or score."""
     from textvae.given import LEFT_OUT, InputRows
+    from textvae.uses.anomaly import FIELDS
 
     vae, run, is_fit = load(options), run_of(options), options.step == "fit"
     fate = LEFT_OUT if is_fit else blank_fate(options)
@@ -44,8 +45,7 @@ def anomaly(options: Namespace) -> None:
         given = {name: getattr(options, name) for name in ("score", "draws", "seed")}
         record = vae.fit_anomaly(list(rows.texts()), options.name, progress=not options.json, **given)
         return say([record], options.json, lambda seen: f"calibrated on {seen['texts']} sentences")
-    fields = ("score", "p_value", "is_cut")
-    return say_rows(rows, lambda texts, _: vae.anomaly(texts, options.name), options.json, shown, fields)
+    return say_rows(rows, lambda texts, _: vae.anomaly(texts, options.name), options.json, shown, FIELDS)
 
 
 def shown(record: dict[str, object]) -> str:

@@ -32,7 +32,7 @@ def add(verbs: Verbs) -> None:
 def uncertainty(options: Namespace) -> None:
     """Print each sentence's uncertainty, or the curve of the error against it."""
     from textvae.given import LEFT_OUT, InputRows, line_up
-    from textvae.uses.uncertainty import calibration_curve
+    from textvae.uses.uncertainty import FIELDS, calibration_curve
 
     vae, fate = load(options), LEFT_OUT if options.curve else blank_fate(options)
     rows = InputRows(
@@ -43,8 +43,7 @@ def uncertainty(options: Namespace) -> None:
         return vae.uncertainty(texts, draws=options.draws, seed=options.seed)
 
     if not options.curve:
-        fields = ("spread", "disagreement", "reconstruction", "error")
-        return say_rows(rows, answer, options.json, shown, fields, lines=2)
+        return say_rows(rows, answer, options.json, shown, FIELDS, lines=2)
     records = [record for _, record in line_up(rows, answer) if record]
     curve = calibration_curve(records, "disagreement")
     points = ({"disagreement": doubt, "error": error} for doubt, error in curve)

@@ -29,6 +29,7 @@ def add(verbs: Verbs) -> None:
     given = edit.add_mutually_exclusive_group(required=True)
     given.add_argument("text", nargs="?", metavar="TEXT")
     given.add_argument("--file", metavar="FILE|-", help="of sentences, instead of a text; - is standard input")
+    add_table(edit)
     edit.add_argument("--attribute", required=True, metavar="NAME", help="that `textvae attribute fit` kept")
     analogy = verbs.add_parser("analogy", help="write what is to C as B is to A")
     add_run(analogy)
@@ -79,6 +80,7 @@ regression on all of z      {regression_accuracy:.3f}  {regression_auroc:.3f}"""
 def edit(options: Namespace) -> None:
     """Write a text, or each sentence of a file, again after a step along an attribute."""
     from textvae.given import InputRows
+    from textvae.uses.encode import check_given
 
     vae = load(options)
 
@@ -87,8 +89,16 @@ def edit(options: Namespace) -> None:
         return [{"text": text} for text in written]
 
     if options.file:
-        rows = InputRows(options.file, run_of(options), bundle=vae.bundle, fate=blank_fate(options))
+        rows = InputRows(
+            options.file,
+            run_of(options),
+            options.text_column,
+            quoting=options.quoting,
+            bundle=vae.bundle,
+            fate=blank_fate(options),
+        )
         return say_rows(rows, answer, options.json, shown_text, ["text"], "original")
+    check_given(options.text)
     records = ({"original": options.text, **record} for record in answer([options.text], []))
     return say(records, options.json, shown_text)
 

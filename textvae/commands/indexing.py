@@ -9,7 +9,7 @@ def add(verbs: Verbs) -> None:
     """Add the verbs."""
     index = verbs.add_parser("index", help="index a corpus by its latents")
     add_run(index)
-    index.add_argument("file", metavar="FILE|FOLDER|PATTERN|-", help="sentences; - is standard input")
+    index.add_argument("file", metavar="FILE|FOLDER|-", help="sentences; - is standard input")
     add_table(index)
     index.add_argument("--factory", default="Flat", help="FAISS's name of an index (default: Flat, which is exact)")
     neighbours = verbs.add_parser("neighbours", help="find the sentences of an index that are nearest to one")

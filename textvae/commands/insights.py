@@ -39,6 +39,7 @@ def add(verbs: Verbs) -> None:
         "--unit", default="aggregate", help="whose deviation: aggregate (posterior; default) or prior"
     )
     traverse.add_argument("--reference", metavar="FILE", help="of the aggregate (default: validation sentences)")
+    add_table(traverse)
     add_decoding(traverse)
     insight = verbs.add_parser("insight", help="say what each dimension of the latent does")
     add_run(insight)
@@ -56,7 +57,11 @@ def traverse(options: Namespace) -> None:
 
     vae, reference = load(options), None
     if options.reference:
-        reference = list(InputRows(options.reference, run_of(options), bundle=vae.bundle).texts())
+        reference = list(
+            InputRows(
+                options.reference, run_of(options), options.text_column, quoting=options.quoting, bundle=vae.bundle
+            ).texts()
+        )
     where = {"steps": options.n, "reach": options.reach, "unit": options.unit, "reference": reference}
     records = vae.traverse(options.text, options.dimension, **where, **decoding(options))
     say(records, options.json, lambda seen: f"{seen['value']:+.2f}  {seen['text']}")

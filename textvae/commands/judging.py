@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from textvae.commands.basics import Command, Verbs, add_run, load, positive, run_of, say
+from textvae.commands.basics import Command, Verbs, add_run, add_table, load, positive, run_of, say
 
 
 def add(verbs: Verbs) -> None:
@@ -18,6 +18,7 @@ def add_evaluate(command: ArgumentParser) -> None:
     command.add_argument(
         "file", nargs="?", metavar="FILE", help="sentences to measure on (default: the run's test split)"
     )
+    add_table(command)
     command.add_argument("--samples", type=int, default=500, help="importance samples a sentence (default: 500)")
     command.add_argument("--adaptive", action="store_true", help="spread them: more where the weights are uneven")
     command.add_argument("--limit", type=int, metavar="N", help="measure on the first N sentences")
@@ -43,7 +44,11 @@ def evaluate(options: Namespace) -> None:
     given = {name: getattr(options, name) for name in ("adaptive", "prior_samples", "word_vectors")}
     settings = checked(MeasureSettings, {name: value for name, value in given.items() if value is not None})
     chosen(names)  # refused before the model is loaded
-    record = evaluate_run(run_of(options), load(options).bundle, options.file, samples, limit, names, settings)
+    run, bundle = run_of(options), load(options).bundle
+    column, quoting = options.text_column, options.quoting
+    record = evaluate_run(
+        run, bundle, options.file, samples, limit, names, settings, text_column=column, quoting=quoting
+    )
     say([record], options.json, evaluation_text)
 
 

@@ -10,6 +10,7 @@ from textvae.commands.basics import (
     add_label,
     add_run,
     add_shards,
+    add_table,
     blank_fate,
     decoding,
     load,
@@ -49,6 +50,8 @@ def add(verbs: Verbs) -> None:
     interpolate.add_argument("--steps", type=int, default=7, help="sentences on the way, ends included (default: 7)")
     interpolate.add_argument("--path", default="linear", help="linear (default), spherical or density")
     interpolate.add_argument("--reference", metavar="FILE", help="of the path density (default: validation sentences)")
+    for command in (reconstruct, interpolate):
+        add_table(command)
     decode = verbs.add_parser("decode", help="write sentences from vectors")
     add_run(decode)
     decode.add_argument("vectors", metavar="z.npy|z.parquet")
@@ -80,7 +83,15 @@ def reconstruct(options: Namespace) -> None:
         return f"{record['original']}\n  → {record['text']}"
 
     if options.file:
-        rows = InputRows(options.file, run, bundle=vae.bundle, label_column=column, fate=blank_fate(options))
+        rows = InputRows(
+            options.file,
+            run,
+            options.text_column,
+            quoting=options.quoting,
+            bundle=vae.bundle,
+            label_column=column,
+            fate=blank_fate(options),
+        )
         return say_rows(rows, answer, options.json, shown, ["text"], "original", lines=2)
     few = run.split("test").take(SHOWN)
     texts = list(few["text"])
@@ -101,7 +112,11 @@ def interpolate(options: Namespace) -> None:
 
     vae, reference = load(options), None
     if options.reference:
-        reference = list(InputRows(options.reference, run_of(options), bundle=vae.bundle).texts())
+        reference = list(
+            InputRows(
+                options.reference, run_of(options), options.text_column, quoting=options.quoting, bundle=vae.bundle
+            ).texts()
+        )
     texts = vae.interpolate(options.first, options.second, options.steps, options.path, reference, **decoding(options))
     say(({"step": step, "text": text} for step, text in enumerate(texts)), options.json, shown_text)
 

@@ -189,7 +189,7 @@ def prepare_run(
     tokenizer, counts = prepare_corpus(run, settings, given, tokenizer_for, start)
     if not run.is_streamed:  # a stream's counts are of its sample
         tell_losses(counts, settings.data)
-    tell_overlap(counts["tokenized"]["train"], settings.data)
+    tell_overlap(counts["tokenized"], settings.data)
     if start is None and settings.tokenizer.kind != "folder":
         tokenizer.backend_tokenizer.normalizer = normalizer(settings.data)
     labels = labels_of_run(run, settings.data, start)
@@ -291,9 +291,14 @@ def tell_losses(counts: Mapping[str, Mapping[str, Mapping[str, int]]], data: Dat
         tell(f"{name}: {cut:,} of {total:,} {what} cut at data.max_tokens = {data.max_tokens}.")
 
 
-def tell_overlap(train: Mapping[str, int], data: DataSettings) -> None:
-    """Say so where training sentences are also in the corpus' own validation or test split."""
-    shared = train.get("also_held_out", 0)
+def tell_overlap(counts: Mapping[str, Mapping[str, int]], data: DataSettings) -> None:
+    """Say so where a sentence is in two of the splits that a corpus names."""
+    if both := counts["validation"].get("also_held_out", 0):
+        what = "validation sentences are" if both > 1 else "validation sentence is"
+        tell(
+            f"{both:,} {what} also in the test split, on which measures come out too good: the model is chosen on them."
+        )
+    shared = counts["train"].get("also_held_out", 0)
     if not shared:
         return
     what = f"{shared:,} training sentence{'s are' if shared > 1 else ' is'} also in the validation or test split"

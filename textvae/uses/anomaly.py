@@ -30,6 +30,7 @@ from textvae.processes import ALONE
 from textvae.tokenization import encode_batch
 
 KIND = "anomaly"
+FIELDS = ("score", "p_value", "is_cut")  # of a record
 FEWEST = 19  # normal sentences: with fewer no p-value is as small as 0.05
 Numbers = NDArray[np.float64]
 Score = Callable[[Bundle, Batch, int], Tensor]

@@ -22,6 +22,7 @@ from textvae.seeds import derived
 from textvae.uses.decoding import Decoding, write
 from textvae.uses.encode import posterior
 
+FIELDS = ("spread", "disagreement", "reconstruction", "error")  # of a record
 SPREAD = 5  # sets these draws apart from others of the seed
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textvae.errors import DataError
+from textvae.labels import check_spelling
 from textvae.uses.attribute import checked_labels
 
 LENGTH = "length"  # in words; every text has it
@@ -77,6 +78,7 @@ def checked_column(name: str, texts: Sequence[str], values: Sequence[Any]) -> Co
         raise DataError(f"column {name!r}: every text has {names[0]!r}; what is the same for all goes with nothing.")
     if are_numbers and len(counts) > 2:
         return Column(name, np.asarray(values, dtype=np.float64), True)
+    check_spelling(counts)
     if single := next((label for label, count in sorted(counts.items()) if count < 2), None):
         raise DataError(f"column {name!r}: one text only is {single!r}; give another of that class, or leave it out.")
     return Column(name, np.array(names), False)
