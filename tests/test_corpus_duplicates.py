@@ -172,3 +172,11 @@ def test_sentences_in_validation_and_test_are_told_on_standard_error(tmp_path, c
     told = capsys.readouterr().err
     assert "note: 2 validation sentences are also in the test split" in told
     assert "note: 1 training sentence is also in the validation or test split" in told
+
+
+def test_sentences_that_are_alike_once_they_are_cut_are_told(tmp_path, capsys):
+    """Their ends differ, which the model does not read."""
+    corpus = [*(f"a man rides a wave near the red house {number}." for number in range(20)), *CORPUS]
+    train_tiny(tmp_path / "run", corpus, data={"max_tokens": 6}, training={"steps": 1, "warmup_steps": 0})
+    told = capsys.readouterr().err
+    assert "training sentences are, once cut at data.max_tokens = 6, also in the validation or test split" in told

@@ -181,9 +181,10 @@ def test_a_verb_that_leaves_blank_rows_out_says_so_once(fitted_run, with_blanks,
     assert "rows 2, 4" in told
 
 
-def test_augment_names_the_rows_its_texts_come_from(lstm, tmp_path, capsys):
+def test_augment_names_the_rows_its_texts_come_from(lstm, tiny_run, tmp_path, capsys):
     """As they are in the file, blank rows counted: they have the label of the new text."""
     lstm.save_pretrained(tmp_path)
+    shutil.copy(tiny_run / "settings.yaml", tmp_path)
     table = tmp_path / "table.csv"
     table.write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in TWO_CLASSES))
     words = ["augment", tmp_path, table, "-n", "3", "--text-column", "text", "--temperature", "2", "--spread", "3"]
@@ -338,3 +339,18 @@ def test_verbs_that_read_a_table_can_be_told_how(fitted_run, tmp_path, capsys, w
     assert ask(*asked, "--text-column", "body", "--quoting", "quoted", "--json") == 0
     assert '\\"' not in capsys.readouterr().out
     assert ask(*asked, "--quoting", "quoted") == 2
+
+
+def test_rows_of_a_folder_are_counted_through_its_files_and_a_note_says_so(tiny_run, tmp_path, capsys):
+    """By the order of their names."""
+    for name in ("b.txt", "a.txt"):
+        (tmp_path / name).write_text(f"{name} first\n{name} second\n")
+    found = [(row.number, row.text) for row in InputRows(str(tmp_path), Run(tiny_run))]
+    assert found == [(1, "a.txt first"), (2, "a.txt second"), (3, "b.txt first"), (4, "b.txt second")]
+    assert "rows counted through all of them" in capsys.readouterr().err
+
+
+def test_standard_input_is_not_cut_into_shards(tiny_run, tmp_path, capsys):
+    """It cannot be read again where the work stopped."""
+    assert ask("encode", tiny_run, "-", "--output", tmp_path / "shards") == 2
+    assert "standard input cannot be worked on in shards" in capsys.readouterr().err

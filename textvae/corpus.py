@@ -296,9 +296,31 @@ def prepare(
         )
         for split, held in others.items()
     }
+    if alike := count_cut_alike(folder, tokenized, settings.drop_duplicates):
+        tokenized["train"]["cut_alike"] = alike
     counts = {"cleaned": cleaned, "tokenized": tokenized}
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     return tokenizer, counts
+
+
+def count_cut_alike(folder: Path, tokenized: Mapping[str, Mapping[str, int]], is_known_dropped: bool) -> int:
+    """Return how many training sentences are held out too once both are cut, though their whole texts differ.
+
+    Args:
+        tokenized: the counts of each split; `also_held_out` of them are alike as a whole.
+        is_known_dropped: whether the latter are left out of training.
+    """
+    if not any(counts.get("truncated") for counts in tokenized.values()):
+        return 0
+    held = {fingerprint(text) for split in HELD_OUT for text in _texts_of(open_split(folder, split))}
+    alike = sum(fingerprint(text) in held for text in _texts_of(open_split(folder, "train")))
+    return alike if is_known_dropped else alike - tokenized["train"].get("also_held_out", 0)
+
+
+def _texts_of(split: Dataset) -> Iterator[str]:
+    """Yield the sentences of a tokenized split, cut ones as they read after the cut."""
+    for block in split.select_columns(["text"]).iter(BLOCK):
+        yield from block["text"]
 
 
 def read_file(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: str, folder: Path) -> Dataset:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from textvae.errors import ConfigError, DataError
-from textvae.sources import Row, explain, find_splits
+from textvae.sources import Row, explain, files_of, find_splits, split_of
 from textvae.sources import tell as tell
 from textvae.tables import Places as Places
 from textvae.tables import Quoting, as_label, open_rows
@@ -115,6 +115,9 @@ class InputRows:
         splits = find_splits(self.file, self.text_column, self.quoting)
         if others := sorted(splits.keys() - {"train"}):
             tell(f"{self.name}: only its train split is read. Name a file to read {' or '.join(others)}.")
+        files = files_of(self.file)
+        if len([file for file in files if split_of(file.name) == "train"]) > 1:
+            tell(f"{self.name}: its files are read in the order of their names, and rows counted through all of them.")
         return splits["train"]()
 
     def _read(self, row: Row) -> InputRow:

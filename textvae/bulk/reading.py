@@ -30,6 +30,8 @@ def find_files(corpus: str) -> tuple[Path, list[str]]:
     Raises:
         DataError: there is none.
     """
+    if corpus == "-":
+        raise DataError("standard input cannot be worked on in shards, which go on where they stopped; name a file.")
     path = path_of(corpus)
     if path.is_file():
         return path.parent, [path.name]

@@ -298,6 +298,12 @@ def tell_overlap(counts: Mapping[str, Mapping[str, int]], data: DataSettings) ->
         tell(
             f"{both:,} {what} also in the test split, on which measures come out too good: the model is chosen on them."
         )
+    if alike := counts["train"].get("cut_alike", 0):
+        what = "training sentences are" if alike > 1 else "training sentence is"
+        tell(
+            f"{alike:,} {what}, once cut at data.max_tokens = {data.max_tokens}, also in the validation or test split: "
+            "measures on these splits come out too good. Raise data.max_tokens."
+        )
     shared = counts["train"].get("also_held_out", 0)
     if not shared:
         return
