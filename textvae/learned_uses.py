@@ -30,7 +30,7 @@ class LearnedUses:
         from textvae.uses.fit_prior import KIND, fit_prior
         from textvae.uses.reference import training_texts
 
-        chosen = training_texts(self.folder) if texts is None else without_blanks(texts)
+        chosen = training_texts(self.folder) if texts is None else drop_blanks(texts)
         return fit_prior(self.bundle, chosen, kind, place_of(self.folder, KIND, kind), seed, progress)
 
     def fit_attribute(
@@ -93,7 +93,7 @@ class LearnedUses:
         from textvae.uses.anomaly import KIND, AnomalySettings, fit_anomaly
 
         settings = checked(AnomalySettings, options, "anomaly")
-        return fit_anomaly(self.bundle, without_blanks(texts), place_of(self.folder, KIND, name), settings, progress)
+        return fit_anomaly(self.bundle, drop_blanks(texts), place_of(self.folder, KIND, name), settings, progress)
 
     def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
         """Return each text's `score`, higher the stranger, `p_value`: the share of normal ones as strange, `is_cut`.
@@ -135,7 +135,7 @@ class LearnedUses:
         return [{**record, "sources": [places[source] for source in record["sources"]]} for record in records]
 
 
-def without_blanks(texts: Sequence[str], name: str = "texts") -> list[str]:
+def drop_blanks(texts: Sequence[str], name: str = "texts") -> list[str]:
     """Return the texts but blank ones, of which a note tells."""
     listed = require_texts(texts, name)
     return [listed[place] for place in find_filled(listed, name=name)]

@@ -16,13 +16,13 @@ from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.fitted import place_of
 from textvae.given import answer_filled, find_filled
 from textvae.labels import demanded, one_each
-from textvae.learned_uses import LearnedUses, without_blanks
+from textvae.learned_uses import LearnedUses, drop_blanks
 from textvae.modeling import TextVAEModel
 from textvae.parts import checked
 from textvae.posteriors import Distribution
 from textvae.sharing import push_to_hub, save_with_records
 from textvae.texts import describe, require_text, require_texts
-from textvae.uses.encode import without_blanks as with_gaps
+from textvae.uses.encode import without_blanks
 
 Array = NDArray[np.float32]
 
@@ -233,7 +233,7 @@ class TextVAE(LearnedUses):
             reference = reference_texts(self.folder)
         first, second = require_text(first, "first"), require_text(second, "second")
         if reference is not None:
-            reference = without_blanks(reference, "reference")
+            reference = drop_blanks(reference, "reference")
         return uses.interpolate(self.bundle, first, second, steps, path, uses.decoding(**options), reference)
 
     def traverse(
@@ -250,7 +250,7 @@ class TextVAE(LearnedUses):
         given: dict[str, Any] = {name: options.pop(name) for name in ("reach", "values", "unit") if name in options}
         settings = checked(TraverseSettings, {"steps": steps, **given}, "traverse")
         text, decoding = require_text(text, "text"), uses.decoding(**options)
-        given_texts = None if reference is None else without_blanks(reference, "reference")
+        given_texts = None if reference is None else drop_blanks(reference, "reference")
         known = (lambda: reference_texts(self.folder)) if given_texts is None else (lambda: given_texts)
         return traverse(self.bundle, text, dimension, settings, decoding, known)
 
@@ -308,4 +308,4 @@ def as_latents(z: object) -> torch.Tensor:
 def note_blanks(vectors: Array, texts: Sequence[str]) -> Array:
     """Return the vectors of texts, NaN for blank ones; say so where there are some."""
     find_filled(texts, "NaN in the result")
-    return with_gaps(vectors, texts)
+    return without_blanks(vectors, texts)
