@@ -2,7 +2,7 @@
 
 import sys
 
-from textvae.cli import main
+from textvae.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["index", *sys.argv[1:]]))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from textvae.corpus import DataSettings, open_split, prepare
-from textvae.sources import find_splits
-from textvae.tokenization import TokenizerSettings, build_tokenizer
+from textvae.data.corpus import DataSettings, open_split, prepare
+from textvae.data.sources import find_splits
+from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 
 ANIMALS = ["cat", "dog", "bird", "old horse", "small grey mouse"]
 SENTENCES = [f"the {animal} number {n} sleeps" for n in range(4) for animal in ANIMALS]

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 from tests.tiny import SpecialTokens, draws
-from textvae.bundle import Bundle
-from textvae.measures import Subject, gather
-from textvae.modeling import TextVAEOutput
-from textvae.posteriors import DiagonalGaussian
-from textvae.priors import PRIORS
+from textvae.evaluation.measures import Subject, gather
+from textvae.inference.bundle import Bundle
+from textvae.model.modeling import TextVAEOutput
+from textvae.model.posteriors import DiagonalGaussian
+from textvae.model.priors import PRIORS
 
 LATENT, SPACE, FIRST = 2, 3, 4  # FIRST: ids below it are special
 NOISE = 0.8

@@ -5,11 +5,11 @@ from itertools import takewhile
 from pathlib import Path
 
 from tests.corpora import write
-from textvae.corpus import DataSettings
-from textvae.fingerprint import fingerprint
-from textvae.streaming.lanes import Dealing, Lane, Place, Served
-from textvae.streaming.loading import StreamLoader
-from textvae.tokenization import TokenizerSettings, build_tokenizer, decode_batch
+from textvae.data.cleaning import fingerprint
+from textvae.data.corpus import DataSettings
+from textvae.data.streaming.loading import StreamLoader
+from textvae.data.streaming.readers import Dealing, Lane, Place, Served
+from textvae.data.tokenization import TokenizerSettings, build_tokenizer, decode_batch
 
 TOKENIZER = build_tokenizer(TokenizerSettings(kind="byte"), [])
 SENTENCES = [f"{'very ' * (n % 5)}small sentence {n}" for n in range(120)]

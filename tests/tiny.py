@@ -10,14 +10,14 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from textvae.batching import Batch, Collator
-from textvae.bundle import Bundle
-from textvae.conditioning import CONDITIONINGS
-from textvae.configuration import TextVAEConfig
-from textvae.decoders import DECODERS
-from textvae.encoders import ENCODERS
-from textvae.modeling import TextVAEModel
-from textvae.tokenization import TokenizerSettings, build_tokenizer, encode_batch
+from textvae.data.batching import Batch, Collator
+from textvae.data.tokenization import TokenizerSettings, build_tokenizer, encode_batch
+from textvae.inference.bundle import Bundle
+from textvae.model.conditioning import CONDITIONINGS
+from textvae.model.configuration import TextVAEConfig
+from textvae.model.decoders import DECODERS
+from textvae.model.encoders import ENCODERS
+from textvae.model.modeling import TextVAEModel
 from textvae.vae import TextVAE
 
 PAD, BOS, EOS, UNKNOWN = 0, 1, 2, 3

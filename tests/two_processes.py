@@ -17,14 +17,14 @@ from safetensors.torch import save_file
 
 import textvae
 from tests.tiny_run import SETTINGS, write_corpus
-from textvae import cli
-from textvae.bundle import load_bundle
-from textvae.evaluation import evaluate
-from textvae.measures import STANDARD
-from textvae.posteriors import DiagonalGaussian
-from textvae.processes import ALONE, join
-from textvae.run import Run
-from textvae.training import fitting
+from textvae.cli import main as cli
+from textvae.evaluation.evaluate import evaluate
+from textvae.evaluation.measures import STANDARD
+from textvae.inference.checkpoint import load_bundle
+from textvae.model.posteriors import DiagonalGaussian
+from textvae.runs.run import Run
+from textvae.runtime.processes import ALONE, join
+from textvae.training import fit as fitting
 from textvae.training.trainer import VAETrainer
 
 TECHNIQUES = {

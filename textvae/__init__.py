@@ -9,28 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 from textvae.version import __version__ as __version__
 
+if TYPE_CHECKING:
+    from textvae.comparison.compare import compare as compare
+    from textvae.errors import TextVAEError as TextVAEError
+    from textvae.model.configuration import TextVAEConfig as TextVAEConfig
+    from textvae.model.modeling import TextVAEModel as TextVAEModel
+    from textvae.settings.reading import read_settings as read_settings
+    from textvae.settings.run import Settings as Settings
+    from textvae.training.train import train as train
+    from textvae.vae import TextVAE as TextVAE
+
 PUBLIC = {
     "TextVAE": "textvae.vae",
-    "TextVAEModel": "textvae.modeling",
-    "TextVAEConfig": "textvae.configuration",
-    "Settings": "textvae.settings",
-    "read_settings": "textvae.settings",
-    "train": "textvae.training.launcher",
+    "TextVAEModel": "textvae.model.modeling",
+    "TextVAEConfig": "textvae.model.configuration",
+    "Settings": "textvae.settings.run",
+    "read_settings": "textvae.settings.reading",
+    "train": "textvae.training.train",
     "compare": "textvae.comparison.compare",
     "TextVAEError": "textvae.errors",
 }
 
-__all__ = list(PUBLIC)
 
-if TYPE_CHECKING:
-    from textvae.comparison.compare import compare as compare
-    from textvae.configuration import TextVAEConfig as TextVAEConfig
-    from textvae.errors import TextVAEError as TextVAEError
-    from textvae.modeling import TextVAEModel as TextVAEModel
-    from textvae.settings import Settings as Settings
-    from textvae.settings import read_settings as read_settings
-    from textvae.training.launcher import train as train
-    from textvae.vae import TextVAE as TextVAE
+__all__ = list(PUBLIC)
 
 
 def __getattr__(name: str) -> Any:

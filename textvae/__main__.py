@@ -2,6 +2,6 @@
 
 import sys
 
-from textvae.cli import main
+from textvae.cli.main import main
 
 sys.exit(main())

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.bulk.shards import ROWS, rows_in, work, write_files
-from textvae import bulk, files
+from textvae import bulk
 from textvae.bulk.engines.ranks import stretch
 from textvae.bulk.shards import sweep
 from textvae.errors import ConfigError, OutputError
+from textvae.runtime import files
 
 ROOT = Path(__file__).parents[2]
 HAS_RAY = importlib.util.find_spec("ray") is not None

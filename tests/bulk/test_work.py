@@ -5,9 +5,10 @@ import pytest
 
 from tests.bulk.shards import ROWS, rows_in, work, write_files
 from tests.tiny_run import SENTENCES
-from textvae import TextVAE, bulk
+from textvae import bulk
 from textvae.bulk.units import Unit, cut, seed_of
 from textvae.errors import ConfigError
+from textvae.vae import TextVAE
 
 
 @pytest.fixture(scope="module")

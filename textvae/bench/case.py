@@ -17,22 +17,25 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from textvae.arrow import column
-from textvae.batching import Batch, Collator, LengthBuckets
-from textvae.bundle import Bundle, choose_device
-from textvae.corpus import open_split, prepare
-from textvae.objective import Objective
-from textvae.parts import choose
-from textvae.precision import is_bf16_fast
-from textvae.recipe import resolved
-from textvae.settings import Settings, read_settings
-from textvae.techniques import Facts, Progress
-from textvae.tokenization import build_tokenizer
-from textvae.training.allocator import keep_freed_memory
-from textvae.training.clipping import clip_gradients
+from textvae.data.arrow import column
+from textvae.data.batching import Batch, Collator, LengthBuckets
+from textvae.data.corpus import open_split, prepare
+from textvae.data.tokenization import build_tokenizer
+from textvae.inference.bundle import Bundle
+from textvae.objective.elbo import Objective
+from textvae.objective.techniques import Facts, Progress
+from textvae.runtime.allocator import keep_freed_memory
+from textvae.runtime.device import choose_device, is_bf16_fast
+from textvae.schema import choose
+from textvae.settings.auto import resolved
+from textvae.settings.reading import read_settings
+from textvae.settings.run import Settings
+from textvae.training.optimizer import clip_gradients
 from textvae.training.preparation import build_model
 
 SIZES = {"B": (256, 256), "A": (512, 1024)}
+
+
 SENTENCES = 32  # a batch
 
 

@@ -6,12 +6,14 @@ from typing import Any
 import torch
 
 from textvae.bench.case import Case, briefly_trained
-from textvae.bundle import Bundle
-from textvae.tokenization import encode_batch
-from textvae.uses import decoding, reconstruct
-from textvae.uses.decoding import write
+from textvae.data.tokenization import encode_batch
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import decoding, write
+from textvae.uses.reconstruct import reconstruct
 
 SENTENCES = 500
+
+
 MOST_TOKENS = 100
 
 

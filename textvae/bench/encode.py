@@ -5,9 +5,11 @@ import time
 from typing import Any
 
 from textvae.bench.case import Case
-from textvae.uses.encode import encode as encode_texts
+from textvae.inference.encode import encode as encode_texts
 
 SINGLE = 100  # sentences encoded one by one
+
+
 MANY = 20_000
 
 

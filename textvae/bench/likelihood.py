@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from textvae.arrow import column
 from textvae.bench.case import Case, briefly_trained
-from textvae.measures.evidence import batches
-from textvae.measures.likelihood import BATCH_TOKENS, log_weights
-from textvae.processes import ALONE
+from textvae.data.arrow import column
+from textvae.inference.batches import batches
+from textvae.inference.likelihood import BATCH_TOKENS, log_weights
+from textvae.runtime.processes import ALONE
 
 SAMPLES = 500  # as papers use
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers
 
-from textvae.precision import is_bf16_fast
+from textvae.runtime.device import is_bf16_fast
 from textvae.version import __version__
 
 

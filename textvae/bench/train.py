@@ -7,12 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from textvae.batching import Batch
 from textvae.bench.case import Case, Trainee, wait
-from textvae.modeling import IGNORED, TextVAEModel
+from textvae.data.batching import Batch
+from textvae.model.modeling import IGNORED, TextVAEModel
 
 WARM_STEPS = 10
+
+
 REPEATS = 12  # batches the kernels are run on alone
+
+
 PASSES = 5  # over them
 
 

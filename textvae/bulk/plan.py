@@ -19,13 +19,18 @@ from tqdm import tqdm
 from textvae.bulk.reading import count_rows
 from textvae.bulk.shards import shard, sweep, write_whole
 from textvae.bulk.units import Unit, cut
-from textvae.bundle import check_folder
+from textvae.data.tables import Quoting
 from textvae.errors import OutputError
-from textvae.files import is_temporary, locked
-from textvae.tables import Quoting
+from textvae.inference.checkpoint import check_folder
+from textvae.runtime.files import is_temporary
+from textvae.runtime.locks import locked
 
 PLAN = "_plan.json"
+
+
 FORMAT = 2  # of the shards: rows are counted from 1, and is_cut says which texts were too long
+
+
 OF_THE_MODEL = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textvae.bulk.units import Unit
-from textvae.corpus import text_of
+from textvae.data.corpus import text_of
+from textvae.data.sources import SUFFIXES, WILD, files_of, match_pattern, path_of, rows_of, steady_part
+from textvae.data.tables import Quoting
 from textvae.errors import DataError
-from textvae.sources import SUFFIXES, WILD, files_of, match_pattern, path_of, rows_of, steady_part
-from textvae.tables import Quoting
 
 
 def is_many(corpus: str) -> bool:

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textvae.errors import OutputError
-from textvae.files import TEMPORARY, written_whole
-from textvae.training.disk import is_full
+from textvae.runtime.files import TEMPORARY, is_full, written_whole
 
 OURS = re.compile(r"part-\d{5,}\.parquet|_plan\.json")
+
+
 OF_EARLIER_RELEASES = re.compile(r"\.(part-\d{5,}\.parquet|_plan\.json)\.\d+")  # their temporary names
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from textvae.seeds import derived
+from textvae.runtime.seeds import derived
 
 
 @dataclass(frozen=True)

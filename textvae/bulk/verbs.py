@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from textvae.bulk.reading import Reader
 from textvae.bulk.units import Unit, seed_of
-from textvae.parts import StrictSettings
-from textvae.tokenization import encode_batch
-from textvae.uses import Decoding
+from textvae.data.tokenization import encode_batch
+from textvae.data.vector_files import vector_column
+from textvae.inference.decoding import Decoding
+from textvae.schema import StrictSettings
 from textvae.uses.score import ScoreSettings
 from textvae.vae import TextVAE
-from textvae.vectors import vector_column
 
 Work = Callable[[TextVAE, Unit, Reader, StrictSettings], pa.Table]
 
@@ -37,6 +37,8 @@ def encode(vae: TextVAE, unit: Unit, reader: Reader, settings: StrictSettings) -
 
 
 NUMBERS = ("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr")
+
+
 SCORES = pa.schema(
     [
         *((name, pa.float64()) for name in NUMBERS),

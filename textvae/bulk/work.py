@@ -13,11 +13,11 @@ from textvae.bulk.reading import find_files
 from textvae.bulk.shards import shard
 from textvae.bulk.verbs import VERBS
 from textvae.bulk.worker import Job
+from textvae.data.row_report import Places, tell_blank, tell_cut
+from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
-from textvae.given import Places, tell_blank, tell_cut
-from textvae.parts import checked, choose
-from textvae.run import Run
-from textvae.tables import Quoting
+from textvae.runs.run import Run
+from textvae.schema import checked, choose
 
 
 def run(

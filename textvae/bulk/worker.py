@@ -8,7 +8,7 @@ from textvae.bulk.reading import Reader
 from textvae.bulk.shards import shard, write_shard
 from textvae.bulk.units import Unit
 from textvae.bulk.verbs import VERBS
-from textvae.parts import checked
+from textvae.schema import checked
 from textvae.vae import TextVAE
 
 

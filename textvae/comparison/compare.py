@@ -8,17 +8,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from textvae.bundle import choose_device
 from textvae.comparison.folder import opened
-from textvae.comparison.formats import FORMATS, runs_csv
 from textvae.comparison.matrix import matrix
-from textvae.comparison.plots import NEEDS
-from textvae.comparison.records import record_of
-from textvae.comparison.runner import orders, run_all
-from textvae.comparison.table import columns_with, rows_of
+from textvae.comparison.report.formats import FORMATS, runs_csv
+from textvae.comparison.report.plots import NEEDS
+from textvae.comparison.report.table import columns_with, rows_of
+from textvae.comparison.runner import orders, record_of, run_all
 from textvae.errors import ConfigError
-from textvae.extras import check_installed
-from textvae.files import write_json, write_text
+from textvae.runtime.device import choose_device
+from textvae.runtime.extras import check_installed
+from textvae.runtime.files import write_json, write_text
 
 
 def compare(
@@ -76,7 +75,7 @@ def tell(line: str) -> None:
 
 def publish(folder: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     """Write the tables, every run's record, and the report."""
-    from textvae.comparison.page import comparison_page
+    from textvae.comparison.report.page import comparison_page
 
     rows, shown = rows_of(records), columns_with(columns)
     failures = [

@@ -13,8 +13,9 @@ from typing import Any
 
 from textvae.comparison.matrix import Trial
 from textvae.errors import OutputError
-from textvae.files import is_temporary, locked, write_json
-from textvae.run import SECTIONS
+from textvae.runs.run import SECTIONS
+from textvae.runtime.files import is_temporary, write_json
+from textvae.runtime.locks import locked
 
 RECORD = "comparison.json"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textvae.data.sources import find_splits
+from textvae.data.streaming.sample import is_stream
 from textvae.errors import ConfigError, DataError
-from textvae.settings import read_settings
-from textvae.sources import find_splits
-from textvae.streaming.sample import is_stream
+from textvae.settings.reading import read_settings
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from textvae.comparison.matrix import Trial
-from textvae.comparison.portrait import PORTRAIT
-from textvae.run import Run
+from textvae.comparison.report.model_summary import PORTRAIT
+from textvae.runs.run import Run
 
 PAUSE = 0.05  # seconds between two looks at the processes
 
@@ -82,7 +82,7 @@ def start(trial: Trial, commands: Sequence[Sequence[str]], jobs: int) -> tuple[s
     environment: dict[str, Any] = {"OMP_NUM_THREADS": threads, **os.environ}
     with trial.log.open("ab") as log:
         offset = log.tell()
-        words = [sys.executable, "-m", "textvae.comparison.worker", json.dumps(commands)]
+        words = [sys.executable, "-m", "textvae.cli.compare_worker", json.dumps(commands)]
         process = subprocess.Popen(  # its standard input stays open as long as we live, which it watches
             words, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment
         )
@@ -98,3 +98,19 @@ def reason(code: int, log: Path, offset: int) -> str:
     lines = [line.strip() for line in re.split(r"[\r\n]+", said) if line.strip()]
     ours = [line for line in lines if re.match(r"textvae \w+: ", line)]
     return (ours or lines or [f"exit code {code}"])[-1].removeprefix("textvae ")
+
+
+def record_of(trial: Trial, reason: str | None) -> dict[str, Any]:
+    """Return a run's record; that of a run that failed has its `reason` and no measures."""
+    asked = {"config": trial.row, "corpus": trial.corpus, "seed": trial.seed, "run": str(trial.folder)}
+    if reason:
+        return {**asked, "reason": reason}
+    return {**asked, "reason": None, **measures_of(trial.folder)}
+
+
+def measures_of(folder: Path) -> dict[str, Any]:
+    """Return what an evaluated run's folder says of it."""
+    run = Run(folder)
+    training = run.read("training.json")
+    cost = {"minutes": training.get("seconds", 0.0) / 60, "steps": training.get("steps")}
+    return {**cost, **run.read("measures.json")}

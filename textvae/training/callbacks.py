@@ -7,11 +7,11 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from textvae.batching import LengthBuckets
-from textvae.doctor import diagnose
-from textvae.processes import Processes
-from textvae.training.plan import Plan
-from textvae.training.restart import restart_decoder
+from textvae.data.batching import LengthBuckets
+from textvae.evaluation.doctor import diagnose
+from textvae.runtime.processes import Processes
+from textvae.training.decoder_restart import restart_decoder
+from textvae.training.schedule import Plan
 
 
 class PlanCallback(TrainerCallback):

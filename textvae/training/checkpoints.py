@@ -18,11 +18,17 @@ from typing import Any
 from safetensors import SafetensorError
 
 from textvae.errors import CheckpointError
-from textvae.files import flush, remove
+from textvae.runtime.files import flush, remove
 
 STAGING = ".saving"
+
+
 STATE_FILE = "textvae_state.json"
+
+
 CHECKSUMS = "checksums.json"
+
+
 LOAD_FAILURES = (
     UnpicklingError,
     SafetensorError,
@@ -34,7 +40,11 @@ LOAD_FAILURES = (
     TypeError,
     ValueError,
 )
+
+
 PIECE = 2**20  # bytes read at a time
+
+
 NAME = re.compile(r"checkpoint-(\d+)")
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from textvae.batching import Batch
-from textvae.seeds import derived
+from textvae.data.batching import Batch
+from textvae.runtime.seeds import derived
 from textvae.training.optimizer import sides
 from textvae.training.trainer import VAETrainer
 

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textvae.batching import Batch
-from textvae.objective import Terms
-from textvae.processes import Processes
+from textvae.data.batching import Batch
+from textvae.objective.elbo import Terms
+from textvae.runtime.processes import Processes
 
 
 class Meter:

@@ -1,12 +1,14 @@
 """The optimizer: AdamW; the encoder's side, the decoder's and the techniques' own weights in groups of their own."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
-from textvae.training.settings import TrainingSettings
+from textvae.settings.training import TrainingSettings
 
 
 def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
@@ -33,3 +35,18 @@ def sides(model: Any) -> dict[str, list[Tensor]]:
 def decayed(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:
     """Return the matrices with their weight decay, and the rest with none."""
     return [([p for p in side if p.ndim > 1], decay), ([p for p in side if p.ndim <= 1], 0.0)]
+
+
+def clip_gradients(parameters: Iterable[Tensor], most: float) -> Tensor:
+    """Scale the gradients so that their norm is `most` at most; return the norm they had.
+
+    The library multiplies every gradient, by one if need be: on a GPU that is
+    cheaper than to ask, on a CPU it is as long as the norm itself.
+    """
+    given = [parameter for parameter in parameters if parameter.grad is not None]
+    if not given or given[0].device.type != "cpu":
+        return clip_grad_norm_(given, most)
+    norm = get_total_norm([parameter.grad for parameter in given if parameter.grad is not None])
+    if not norm <= most:
+        clip_grads_with_norm_(given, most, norm)
+    return torch.as_tensor(norm)

@@ -12,31 +12,39 @@ from tokenizers import normalizers
 from tqdm import tqdm
 from transformers.integrations import get_available_reporting_integrations
 
-from textvae import cache
-from textvae.arrow import column
-from textvae.bundle import Bundle, load_bundle, save_bundle
-from textvae.configuration import TextVAEConfig
-from textvae.corpus import DataSettings, prepare, reasons_left_out
+from textvae.data import cache
+from textvae.data.arrow import column
+from textvae.data.corpus import DataSettings, prepare, reasons_left_out
+from textvae.data.corpus_labels import found_labels
+from textvae.data.labels import Labels
+from textvae.data.row_report import tell
+from textvae.data.sources import SPLIT_NAMES, Rows, files_of
+from textvae.data.streaming.sample import is_stream, prepare_stream
+from textvae.data.texts import is_table, require_columns, require_texts, rows_of_columns, rows_of_table
+from textvae.data.tokenization import build_tokenizer
 from textvae.errors import ConfigError, DataError, OutputError
-from textvae.files import left_over, new_folder, remove, replace_folder, sweep
-from textvae.given import tell
-from textvae.labelled import found_labels
-from textvae.labels import Labels
-from textvae.modeling import TextVAEModel
-from textvae.processes import Processes
-from textvae.recipe import resolved
-from textvae.run import LOCK, Run, foreign_entries, is_run
-from textvae.settings import Settings
-from textvae.sources import SPLIT_NAMES, Rows, files_of
-from textvae.streaming.sample import check_stream, is_stream, prepare_stream
-from textvae.texts import is_table, require_columns, require_texts, rows_of_columns, rows_of_table
-from textvae.tokenization import build_tokenizer
-from textvae.training.disk import full_disk_explained
-from textvae.training.shares import shared_buckets
+from textvae.inference.bundle import Bundle
+from textvae.inference.checkpoint import load_bundle, save_bundle
+from textvae.model.configuration import TextVAEConfig
+from textvae.model.modeling import TextVAEModel
+from textvae.runs.run import LOCK, Run, foreign_entries, is_run
+from textvae.runtime.files import left_over, new_folder, remove, replace_folder, sweep
+from textvae.runtime.processes import Processes
+from textvae.settings.auto import resolved
+from textvae.settings.run import Settings
+from textvae.settings.training import TrainingSettings
+from textvae.training.batch_shares import shared_buckets
+from textvae.training.failures import full_disk_explained
 
 INIT = "init"  # inside a run: the model that training starts from
+
+
 SETTINGS = "settings.yaml"
+
+
 PREPARED = "run"  # inside a folder that was empty: names what is prepared for it
+
+
 HUGE = 2 * 2**30  # bytes of source files
 
 
@@ -368,3 +376,23 @@ def normalizer(data: DataSettings) -> normalizers.Normalizer:
     """Return the corpus's Unicode form and case as a part of the tokenizer: what is read later is treated alike."""
     steps = [] if data.normalize == "none" else [getattr(normalizers, data.normalize)()]
     return normalizers.Sequence([*steps, normalizers.Lowercase()] if data.lowercase else steps)
+
+
+def check_stream(settings: DataSettings, training: TrainingSettings, is_named: bool) -> None:
+    """Refuse what a stream cannot have.
+
+    Raises:
+        ConfigError: with the mend.
+    """
+    if not is_named:
+        raise ConfigError("data.streaming = True needs files to read; name them, or leave data.streaming out.")
+    if training.epochs is not None or (training.steps is None and training.max_minutes is None):
+        raise ConfigError(
+            f"{settings.corpus} is streamed, and how long it is nobody knows: bound the run by training.steps or "
+            "training.max_minutes, and leave training.epochs out."
+        )
+    if settings.drop_duplicates:
+        raise ConfigError(
+            "data.drop_duplicates would have to remember a whole stream; leave it out. "
+            "(Duplicates of held-out sentences are never trained on.)"
+        )

@@ -19,22 +19,22 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerControl, TrainingArguments
 
-from textvae.batching import Batch, LengthBuckets
-from textvae.bundle import Bundle, save_bundle
-from textvae.doctor import BAND
+from textvae.data.batching import Batch, LengthBuckets
+from textvae.data.streaming.loading import StreamLoader
 from textvae.errors import CheckpointError, TrainingError
-from textvae.evaluation import evaluate
-from textvae.measures import QUICK
-from textvae.objective import Objective
-from textvae.processes import ALONE, Processes
-from textvae.streaming.loading import StreamLoader
+from textvae.evaluation.doctor import BAND
+from textvae.evaluation.evaluate import evaluate
+from textvae.evaluation.measures import QUICK
+from textvae.inference.bundle import Bundle
+from textvae.inference.checkpoint import save_bundle
+from textvae.objective.elbo import Objective
+from textvae.runtime.processes import ALONE, Processes
+from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
-from textvae.training.clipping import clip_gradients
+from textvae.training.fsdp import settle_sharding
 from textvae.training.meter import Meter
-from textvae.training.optimizer import build_optimizer
-from textvae.training.plan import Plan
-from textvae.training.settings import TrainingSettings
-from textvae.training.sharding import settle_sharding
+from textvae.training.optimizer import build_optimizer, clip_gradients
+from textvae.training.schedule import Plan
 
 
 class VAETrainer(Trainer):

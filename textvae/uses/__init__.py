@@ -4,12 +4,13 @@
 longer to import than a sentence to write.
 """
 
+from textvae.inference.decoding import Decoding, decoding, write
+from textvae.inference.encode import encode, posterior, posteriors
+from textvae.inference.generate import generate
+from textvae.inference.paths import PATHS
 from textvae.uses.complete import complete
-from textvae.uses.decoding import Decoding, decoding, write
 from textvae.uses.edit import analogy, edit
-from textvae.uses.encode import encode, posterior, posteriors
-from textvae.uses.generate import generate
-from textvae.uses.interpolate import PATHS, interpolate
+from textvae.uses.interpolate import interpolate
 from textvae.uses.reconstruct import reconstruct
 
 __all__ = [

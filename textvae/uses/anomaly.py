@@ -18,21 +18,29 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from textvae.batching import Batch
-from textvae.bundle import Bundle
+from textvae.data.batching import Batch
+from textvae.data.tokenization import encode_batch
 from textvae.errors import ConfigError, DataError
-from textvae.fitted import load_fitted, save_fitted
-from textvae.measures.evidence import batches
-from textvae.measures.importance_sums import ImportanceSums
-from textvae.measures.likelihood import BATCH_TOKENS, log_weights
-from textvae.parts import StrictSettings, choose
-from textvae.processes import ALONE
-from textvae.tokenization import encode_batch
+from textvae.inference.batches import batches
+from textvae.inference.bundle import Bundle
+from textvae.inference.importance_sums import ImportanceSums
+from textvae.inference.likelihood import BATCH_TOKENS, log_weights
+from textvae.runs.fitted import load_fitted, save_fitted
+from textvae.runtime.processes import ALONE
+from textvae.schema import StrictSettings, choose
 
 KIND = "anomaly"
+
+
 FIELDS = ("score", "p_value", "is_cut")  # of a record
+
+
 FEWEST = 19  # normal sentences: with fewer no p-value is as small as 0.05
+
+
 Numbers = NDArray[np.float64]
+
+
 Score = Callable[[Bundle, Batch, int], Tensor]
 
 

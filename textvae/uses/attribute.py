@@ -18,15 +18,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from textvae.bundle import Bundle
 from textvae.errors import ConfigError, DataError
-from textvae.extras import check_installed
-from textvae.fitted import load_fitted, save_fitted
-from textvae.uses.encode import encode
+from textvae.inference.bundle import Bundle
+from textvae.inference.encode import encode
+from textvae.runs.fitted import load_fitted, save_fitted
+from textvae.runtime.extras import check_installed
 
 KIND = "attribute"
+
+
 FOLDS, SEED = 5, 0  # of the cross-validation; fewer folds where a class has fewer texts
+
+
 Numbers = NDArray[np.float32]
+
+
 Truth = NDArray[np.bool_]
 
 

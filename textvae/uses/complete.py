@@ -5,12 +5,12 @@ from the encoder, weighed by how likely each makes the prefix (importance
 resampling), and each completion continues from one drawn by these weights.
 """
 
-from textvae.bundle import Bundle
+from textvae.data.tokenization import decode_batch, encode_batch
 from textvae.errors import DataError
-from textvae.tokenization import decode_batch, encode_batch
-from textvae.uses.decoding import Decoding, write
-from textvae.uses.generate import prior_draws
-from textvae.uses.proposals import proposals
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import Decoding, write
+from textvae.inference.generate import prior_draws
+from textvae.uses.latent_proposals import proposals
 
 
 def complete(bundle: Bundle, prefix: str, count: int, options: Decoding) -> list[str]:

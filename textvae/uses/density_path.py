@@ -16,8 +16,14 @@ from torch import Tensor
 from textvae.errors import DataError
 
 FEWEST = 8  # reference sentences
+
+
 WIDTHS = torch.logspace(-1.5, 0.25, 15)  # of a kernel, in standard deviations of the means
+
+
 KNOTS, ITERATIONS, PACE = 25, 100, 0.05  # points that the path is bent at; steps of the optimiser, and their size
+
+
 PRICE = 4.0  # nats, of a path as long again as the straight one
 
 

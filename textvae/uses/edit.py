@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from textvae.bundle import Bundle
 from textvae.errors import ConfigError
-from textvae.uses.decoding import Decoding, write
-from textvae.uses.encode import check_given, posterior
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import Decoding, write
+from textvae.inference.encode import check_given, posterior
 
 
 def edit(

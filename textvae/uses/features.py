@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from textvae.bundle import Bundle
 from textvae.errors import ConfigError
-from textvae.modeling import TextVAEModel
-from textvae.parts import choose
-from textvae.posteriors import DiagonalGaussian
-from textvae.uses.decoding import by_length
-from textvae.uses.encode import check_latent, token_ids
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import by_length
+from textvae.inference.encode import check_latent, token_ids
+from textvae.model.modeling import TextVAEModel
+from textvae.model.posteriors import DiagonalGaussian
+from textvae.schema import choose
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def states(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
 
 
 DEFAULT = "states"  # on validation the best with few labels and with many
+
+
 FEATURES = {
     "mean": Feature(mean, lambda model: int(model.config.latent_dim)),
     "gaussian": Feature(gaussian, lambda model: 2 * int(model.config.latent_dim)),

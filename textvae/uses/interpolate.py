@@ -6,38 +6,17 @@ from the prior (White 2016, arXiv:1609.04468), or bent to where reference
 sentences lie (`density_path`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-import torch
-from torch import Tensor
-
-from textvae.bundle import Bundle
 from textvae.errors import ConfigError
-from textvae.parts import choose
-from textvae.uses.decoding import Decoding, write
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import Decoding, write
+from textvae.inference.encode import check_given, posterior
+from textvae.inference.paths import PATHS, Course, linear
+from textvae.schema import choose
 from textvae.uses.density_path import Density, density_path
-from textvae.uses.encode import check_given, posterior
 
-
-def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Return `steps` points on the straight line, ends included, (steps, latent)."""
-    share = torch.linspace(0, 1, steps).unsqueeze(1)
-    return (1 - share) * start + share * end
-
-
-def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Return `steps` points that turn from `start` to `end` at an even angle, (steps, latent)."""
-    cosine = torch.nn.functional.cosine_similarity(start, end, dim=0).clamp(-1, 1)
-    angle = torch.arccos(cosine)
-    if angle.sin() < 1e-4:  # the same direction, or the opposite one: no arc is defined
-        return linear(start, end, steps)
-    share = torch.linspace(0, 1, steps).unsqueeze(1)
-    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
-
-
-Course = Callable[[Tensor, Tensor, int], Tensor]
-PATHS: dict[str, Course] = {"linear": linear, "spherical": spherical}
 DENSITY = "density"  # the path that is bent to a reference
 
 

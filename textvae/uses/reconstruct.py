@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import torch
 
-from textvae.bundle import Bundle
-from textvae.uses.decoding import Decoding, write
-from textvae.uses.encode import posterior
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import Decoding, write
+from textvae.inference.encode import posterior
 
 
 def reconstruct(

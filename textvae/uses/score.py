@@ -13,16 +13,18 @@ from datasets import Dataset
 from pydantic import Field
 from torch import Tensor
 
-from textvae.batching import Batch
-from textvae.bundle import Bundle
-from textvae.measures.evidence import batches
-from textvae.measures.importance_sums import ImportanceSums
-from textvae.measures.likelihood import BATCH_TOKENS, log_weights
-from textvae.parts import StrictSettings
-from textvae.processes import ALONE
-from textvae.tokenization import decode_batch, encode_batch
+from textvae.data.batching import Batch
+from textvae.data.tokenization import decode_batch, encode_batch
+from textvae.inference.batches import batches
+from textvae.inference.bundle import Bundle
+from textvae.inference.importance_sums import ImportanceSums
+from textvae.inference.likelihood import BATCH_TOKENS, log_weights
+from textvae.runtime.processes import ALONE
+from textvae.schema import StrictSettings
 
 Record = dict[str, Any]
+
+
 FIELDS = (
     *("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr"),
     *("surprisal", "words", "tokens", "is_cut"),

@@ -14,15 +14,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from textvae.bundle import Bundle
 from textvae.errors import ConfigError, DataError
-from textvae.parts import StrictSettings
-from textvae.seeds import derived
-from textvae.uses.decoding import Decoding, write
-from textvae.uses.encode import check_given, check_latent, posterior
-from textvae.uses.generate import prior_draws
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import Decoding, write
+from textvae.inference.encode import check_given, check_latent, posterior
+from textvae.inference.generate import prior_draws
+from textvae.runtime.seeds import derived
+from textvae.schema import StrictSettings
 
 DEVIATION = 6  # sets these draws apart from others of the seed
+
+
 PRIOR_DRAWS = 10_000
 
 

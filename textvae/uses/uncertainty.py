@@ -15,14 +15,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from textvae.bundle import Bundle
-from textvae.parts import StrictSettings
-from textvae.posteriors import Distribution
-from textvae.seeds import derived
-from textvae.uses.decoding import Decoding, write
-from textvae.uses.encode import posterior
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import Decoding, write
+from textvae.inference.encode import posterior
+from textvae.model.posteriors import Distribution
+from textvae.runtime.seeds import derived
+from textvae.schema import StrictSettings
 
 FIELDS = ("spread", "disagreement", "reconstruction", "error")  # of a record
+
+
 SPREAD = 5  # sets these draws apart from others of the seed
 
 

@@ -8,6 +8,8 @@ from textvae.bulk.worker import Job
 
 Engine = Callable[[str | None, Callable[[], Job], bool], int | None]
 
+
 ENGINES: dict[str, Engine] = {"accelerate": by_ranks, "ray": by_ray_data}
+
 
 __all__ = ["ENGINES", "Engine"]

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from textvae.bulk.plan import opened
 from textvae.bulk.units import Unit
 from textvae.bulk.worker import Job, Worker
-from textvae.bundle import choose_device
-from textvae.processes import refuse_crowd
+from textvae.runtime.device import choose_device
+from textvae.runtime.processes import refuse_crowd
 
 PATIENCE = timedelta(days=30)  # a rank waits while the first one plans, and at the end for the last
 

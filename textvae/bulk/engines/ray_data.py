@@ -16,8 +16,8 @@ from textvae import errors
 from textvae.bulk.plan import opened
 from textvae.bulk.units import Unit
 from textvae.bulk.worker import Job, Worker
-from textvae.bundle import choose_device
 from textvae.errors import ConfigError, TextVAEError
+from textvae.runtime.device import choose_device
 
 OBJECT_STORE = 2**27  # bytes; units are small and results stay in their shards
 

@@ -6,6 +6,7 @@ Chawla et al. 2002 on vectors); what is a duplicate, reads as another label, or
 is implausible to the model is left out.
 """
 
-from textvae.uses.augment.augment import AugmentSettings, augment
+from textvae.uses.augment.augment import augment
+from textvae.uses.augment.settings import AugmentSettings
 
 __all__ = ["AugmentSettings", "augment"]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from textvae.bundle import Bundle
+from textvae.inference.bundle import Bundle
 from textvae.uses.features import features
-from textvae.uses.neighbours import unit
+from textvae.uses.neighbors import unit
 from textvae.uses.score import ScoreSettings, score
 
 if TYPE_CHECKING:
-    from textvae.uses.augment.augment import AugmentSettings
+    from textvae.uses.augment.settings import AugmentSettings
 
 DRAWS = 2  # of the posterior, for a text's likelihood
 

@@ -9,10 +9,14 @@ from typing import Any, ClassVar, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from textvae.posteriors import Distribution
+from textvae.model.posteriors import Distribution
 
 STEPS, EACH, RATE = 2000, 100, 2e-3
+
+
 RIDGE = 1e-6  # of the mean variance, so that a dimension that never varies can be whitened
+
+
 M = TypeVar("M", bound=nn.Module)
 
 

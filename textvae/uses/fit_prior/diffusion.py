@@ -16,10 +16,12 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from textvae.posteriors import Distribution
+from textvae.model.posteriors import Distribution
 from textvae.uses.fit_prior.base import FittedPrior, Whitener, learn
 
 WIDTH, WAVES, STEPS = 256, 16, 40
+
+
 BATCH = 1024  # of the cost's many draws of noise and angle, too
 
 

@@ -5,8 +5,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from textvae.posteriors import Distribution
-from textvae.posteriors.coupling import CouplingFlow
+from textvae.model.posteriors import Distribution
+from textvae.model.posteriors.flow import CouplingFlow
 from textvae.uses.fit_prior.base import FittedPrior, Whitener, learn
 
 LAYERS, WIDTH, BATCH = 8, 128, 256

@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from textvae.extras import check_installed
-from textvae.posteriors import Distribution
+from textvae.model.posteriors import Distribution
+from textvae.runtime.extras import check_installed
 from textvae.uses.fit_prior.base import FittedPrior
 
 CHOICES = ((1, "full"), (4, "full"), (16, "full"), (16, "diag"), (64, "diag"))  # components, covariance

@@ -6,9 +6,9 @@ mean given the whole sentence. The first latent is that of the visible words.
 
 from collections.abc import Sequence
 
-from textvae.bundle import Bundle
-from textvae.uses.encode import block_posterior
-from textvae.uses.infill.keeping import Row, fills_of, write_into
+from textvae.inference.bundle import Bundle
+from textvae.inference.encode import block_posterior
+from textvae.uses.infill.constrained_decoding import Row, fills_of, write_into
 from textvae.uses.infill.template import Template
 
 STEPS = 3

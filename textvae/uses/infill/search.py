@@ -8,12 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from datasets import Dataset
 from torch import Tensor
 from transformers import LogitsProcessorList
 
-from textvae.bundle import Bundle
-from textvae.uses.decoding import start_tokens
-from textvae.uses.infill.keeping import KeepVisible, fills_of
+from textvae.inference.batches import batches
+from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import start_tokens
+from textvae.inference.encode import token_ids
+from textvae.inference.importance_sums import ImportanceSums
+from textvae.inference.likelihood import BATCH_TOKENS, log_weights
+from textvae.runtime.processes import ALONE
+from textvae.uses.infill.constrained_decoding import KeepVisible, fills_of
 from textvae.uses.infill.template import Template
 
 SCORES = 2**25  # of tokens, in memory at once
@@ -81,3 +87,34 @@ def in_words(found: Iterable[Found]) -> list[Found]:
 def have_words(fills: Iterable[str]) -> bool:
     """Tell whether each fill has a letter or a digit."""
     return all(any(map(str.isalnum, fill)) for fill in fills)
+
+
+FIRST, FINAL = 6, 128  # importance samples: of all candidates, and of the best
+
+
+KEPT = 16
+
+
+def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int) -> list[float]:
+    """Return log p(x) of each text in nats: importance-weighted, or exact for a language model."""
+    ids = token_ids(bundle, texts)
+    dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids]})
+    found = [0.0] * len(texts)
+    with torch.inference_mode():
+        for places, batch in batches(bundle, dataset, seed, ALONE, BATCH_TOKENS, None):
+            nll = ImportanceSums.of(log_weights(bundle, batch, draws)).nll
+            for place, value in zip(places, nll.tolist(), strict=True):
+                found[place] = -value
+    return found
+
+
+def ranked(bundle: Bundle, texts: Sequence[str], seed: int, kept: int = KEPT) -> list[tuple[float, str]]:
+    """Return the best of the different texts with their log p(x), best first: many are looked at, a few well."""
+    different = list(dict.fromkeys(texts))
+    if not different:
+        return []
+    for draws in (FIRST, FINAL) if len(different) > kept else (FINAL,):
+        scores = log_likelihoods(bundle, different, draws, seed)
+        pairs = sorted(zip(scores, different, strict=True), key=lambda pair: (-pair[0], pair[1]))[:kept]
+        different = [text for _, text in pairs]
+    return pairs

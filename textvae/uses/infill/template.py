@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from itertools import product
 from random import Random
 
-from textvae.bundle import Bundle
+from textvae.data.tokenization import encode_batch, without_marks
 from textvae.errors import DataError
-from textvae.tokenization import encode_batch, without_marks
+from textvae.inference.bundle import Bundle
 
 BLANK = re.compile(r"_{2,}(?: _{2,})*")  # of one word or more: two side by side are one
+
+
 STANDIN = "a"  # a word, so that what is beside it is cut into tokens as beside a word
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textvae.data.labels import check_spelling
 from textvae.errors import DataError
-from textvae.labels import check_spelling
 from textvae.uses.attribute import checked_labels
 
 LENGTH = "length"  # in words; every text has it

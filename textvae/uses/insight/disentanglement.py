@@ -31,9 +31,17 @@ from numpy.typing import NDArray
 from textvae.uses.insight.columns import Column, grouped
 
 CODE_GROUPS, FACTOR_GROUPS = 20, 10
+
+
 TREES, LEAF, SEED = 50, 10, 0  # of the forest; LEAF: least texts in a leaf, fewer of a small set
+
+
 MOST_TEXTS = 5000  # that a tree learns from
+
+
 Code = NDArray[np.float32]
+
+
 Scores = NDArray[np.float64]
 
 

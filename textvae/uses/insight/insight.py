@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from textvae.bundle import Bundle
 from textvae.errors import DataError
-from textvae.extras import check_installed
-from textvae.measures.active_units import THRESHOLD
-from textvae.posteriors import Distribution
-from textvae.uses.encode import check_latent, posterior
-from textvae.uses.insight.associations import associations
+from textvae.evaluation.measures.active_units import THRESHOLD
+from textvae.inference.bundle import Bundle
+from textvae.inference.encode import check_latent, posterior
+from textvae.model.posteriors import Distribution
+from textvae.runtime.extras import check_installed
+from textvae.uses.insight.associations import associations, words_at_ends
 from textvae.uses.insight.columns import LENGTH, Column, checked_column, length_of
 from textvae.uses.insight.disentanglement import scores
-from textvae.uses.insight.words import words_at_ends
 
 LEAST_TEXTS = 20
+
+
 Record = dict[str, Any]
 
 

@@ -1,0 +1,59 @@
+"""Every benchmark runs on a small corpus and says what it measured, and on what."""
+
+import json
+
+import pytest
+
+from tests.tiny_run import write_corpus
+from textvae.bench import case
+from textvae.bench.run import BENCHES
+from textvae.cli.main import main
+
+SPEEDS = {
+    "train": "tokens_per_second",
+    "decode": "tokens_per_second",
+    "likelihood": "sentence_samples_per_second",
+    "encode": "sentences_per_second",
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny_sizes(monkeypatch):
+    """Make B tiny, and batches small."""
+    monkeypatch.setitem(case.SIZES, "B", (8, 8))
+    monkeypatch.setattr(case, "SENTENCES", 4)
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_a_benchmark_prints_one_object_with_its_speed_the_machine_and_the_versions(name, tmp_path, capsys):
+    """All speeds are above zero."""
+    corpus = write_corpus(tmp_path)
+    assert main(["bench", name, "--corpus", str(corpus), "--seconds", "0.2", "--device", "cpu", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert {"benchmark", "size", "corpus", "machine", "threads", "torch", "transformers", "textvae"} < record.keys()
+    assert SPEEDS[name] in record
+    assert all(value > 0 for key, value in record.items() if "per_second" in key)
+
+
+def test_a_benchmark_prints_a_table_for_people(tmp_path, capsys):
+    """In Markdown, one figure a row."""
+    corpus = write_corpus(tmp_path)
+    assert main(["bench", "train", "--corpus", str(corpus), "--seconds", "0.2", "--device", "cpu"]) == 0
+    table = capsys.readouterr().out
+    assert "| tokens per second |" in table
+    assert "| share of kernels alone |" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "did you mean 'train'"),
+        (["train", "--size", "C"], "size = 'C'"),
+        (["train", "--seconds", "0"], "a number above zero"),
+        (["train", "--corpus", "nowhere.txt"], "there is no such file"),
+    ],
+)
+def test_wrong_input_gets_one_message_and_exit_code_2(arguments, message, capsys):
+    """What came, what was wanted, the mend."""
+    assert main(["bench", *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,78 @@
+"""`attribute fit`, `edit`, `analogy` and `interpolate --path density` on the command line."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.tiny_run import SENTENCES
+from textvae.cli.main import main
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """A run that something may be fitted on, beside tables of texts and labels."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    rows = [f"{text},{'two' if 'two' in text else 'one'}" for text in SENTENCES]
+    for name, lines in {"good": rows, "blank": [*rows, "a man sees a wave.,"], "same": rows[:10]}.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(["sentence,count", *lines]) + "\n")
+    return tmp_path / "run"
+
+
+def fit(run, table, *more):
+    columns = ["--text-column", "sentence", "--label-column", "count"]
+    return main(["attribute", "fit", str(run), str(run.parent / f"{table}.csv"), "--name", "count", *columns, *more])
+
+
+def test_what_was_fitted_is_used_by_name(run, capsys):
+    """Separability is printed for people and programs; the edited text stands under `text`."""
+    assert fit(run, "good") == 0
+    assert "from one (80 texts) towards two (20)" in capsys.readouterr().out
+    assert fit(run, "good", "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert {"name", "auroc", "accuracy", "regression_auroc", "chance"} <= record.keys()
+    assert main(["edit", str(run), SENTENCES[0], "--attribute", "count", "--strength", "-1", "--json"]) == 0
+    edited = json.loads(capsys.readouterr().out)
+    assert edited["original"] == SENTENCES[0]
+    step = ["--attribute", "count", "--strength", "-1"]
+    assert main(["edit", str(run), "--file", str(one_line(run, SENTENCES[0])), *step]) == 0
+    assert capsys.readouterr().out.splitlines() == [edited["text"]]
+    assert main(["analogy", str(run), SENTENCES[0], SENTENCES[0], SENTENCES[9], "--json"]) == 0
+    assert main(["reconstruct", str(run), str(one_line(run, SENTENCES[9])), "--json"]) == 0
+    analogy, plain = map(json.loads, capsys.readouterr().out.splitlines())
+    assert analogy["text"] == plain["text"]
+
+
+def one_line(run, text):
+    """Return a file of one sentence."""
+    file = run.parent / "one.txt"
+    file.write_text(text + "\n")
+    return file
+
+
+def test_bad_labels_and_unknown_names_are_refused_with_code_2(run, capsys):
+    """One line each on standard error."""
+    for table, message in (("blank", "has no label"), ("same", "one class only")):
+        assert fit(run, table) == 2
+        assert message in capsys.readouterr().err
+    assert main(["attribute", "fit", str(run), str(run.parent / "good.csv"), "--name", "count"]) == 2
+    assert "column" in capsys.readouterr().err
+    assert main(["edit", str(run), "a man", "--attribute", "mood"]) == 2
+    assert "no attribute was fitted there" in capsys.readouterr().err
+
+
+def test_a_density_path_takes_a_file_for_reference(run, capsys):
+    """As many sentences as steps."""
+    (run.parent / "reference.txt").write_text("\n".join(SENTENCES) + "\n")
+    path = ["--path", "density", "--steps", "4", "--reference", str(run.parent / "reference.txt")]
+    assert main(["interpolate", str(run), SENTENCES[0], SENTENCES[-1], *path]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_a_run_without_its_corpus_says_what_to_give(run, capsys):
+    """With its validation split it needs nothing; without, a reference."""
+    words = ["interpolate", str(run), SENTENCES[0], SENTENCES[-1], "--path", "density"]
+    assert main(words) == 0
+    shutil.rmtree(run / "corpus")
+    assert main(words) == 2
+    assert "no validation split" in capsys.readouterr().err

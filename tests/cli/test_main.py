@@ -1,0 +1,242 @@
+"""The command line: what it prints, where, and how it refuses."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.tiny_run import SENTENCES, write_corpus
+from textvae.cli.main import main
+
+EVALUATION = """sentences words_per_sentence elbo reconstruction kl iw_nll iw_samples ppl_token ppl_word bits_per_byte
+mi_full mi_full_cap mi_batch32 active_units latent_dim bleu shuffled_latent_increase verdict""".split()
+
+
+def run(*arguments: str) -> int:
+    return main([*arguments, "--device", "cpu"])
+
+
+def lines_of(capsys) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_help_answers_without_torch():
+    """In well under half a second: nothing heavy is imported to read arguments."""
+    start = time.perf_counter()
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "textvae", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "generate" in shown.stdout
+    assert not any(name in shown.stderr for name in ("torch", "transformers", "datasets", "pydantic"))
+    assert time.perf_counter() - start < 5  # generous: the machine may be busy
+
+
+def test_importing_the_package_does_not_import_torch():
+    """The public names are lazy."""
+    code = "import sys, textvae; assert 'TextVAE' in textvae.__all__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_public_name_can_be_imported():
+    """The list in __init__ is the public surface."""
+    import textvae
+
+    for name in textvae.__all__:
+        assert getattr(textvae, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'Text'"):
+        textvae.Text  # noqa: B018
+
+
+def test_evaluate_prints_one_object_with_the_promised_keys_and_signs(tiny_run, capsys):
+    """The ELBO is negative, the costs positive, and they agree with one another."""
+    assert run("evaluate", str(tiny_run), "--samples", "4", "--json") == 0
+    (record,) = lines_of(capsys)
+    assert set(EVALUATION) <= record.keys()
+    assert record["elbo"] == pytest.approx(-(record["reconstruction"] + record["kl"]))
+    assert record["elbo"] < 0 < record["iw_nll"]
+    assert record["iw_samples"] == 4
+    assert record["ppl_word"] == pytest.approx(np.exp(record["iw_nll"] / record["words_per_sentence"]))
+    assert json.loads((tiny_run / "measures.json").read_text())["iw_nll"] == record["iw_nll"]
+
+
+def test_evaluate_takes_a_file_and_a_limit(tiny_run, tmp_path, capsys):
+    """Words are counted on the input lines, the end of the sentence being one more."""
+    file = tmp_path / "given.txt"
+    file.write_text("a man sees a wave.\na woman holds the red ball.\nthe dog rides a bike.\n")
+    assert run("evaluate", str(tiny_run), str(file), "--samples", "2", "--limit", "2", "--json") == 0
+    (record,) = lines_of(capsys)
+    assert record["sentences"] == 2
+    assert record["words_per_sentence"] == (6 + 7) / 2
+
+
+def test_evaluate_takes_groups_of_measures_and_keeps_them_beside_the_others(tiny_run, capsys):
+    """What was measured before on as many sentences stays in the run's record."""
+    names = ["--measures", "samples,interpolation", "--prior-samples", "8"]
+    assert run("evaluate", str(tiny_run), "--samples", "2", "--json") == 0
+    assert run("evaluate", str(tiny_run), *names, "--json") == 0
+    standard, record = lines_of(capsys)
+    assert record["prior_samples"] == 8
+    assert {"self_bleu", "forward_ppl", "novel", "smoothness", "path_ppl"} <= record.keys()
+    assert not {"elbo", "verdict"} & record.keys()
+    assert json.loads((tiny_run / "measures.json").read_text()) == {**standard, **record}
+    assert run("evaluate", str(tiny_run), *names) == 0
+    shown = capsys.readouterr().out
+    assert "self-BLEU" in shown
+    assert "ELBO" not in shown
+
+
+def test_evaluate_doctor_and_info_speak_to_people_too(tiny_run, capsys):
+    """Without --json there is a table, a verdict and advice."""
+    for verb in (["evaluate", "--samples", "2"], ["doctor"], ["info"]):
+        assert run(verb[0], str(tiny_run), *verb[1:]) == 0
+    shown = capsys.readouterr().out
+    assert "active units" in shown
+    assert shown.count("verdict: ") == 2
+    assert "parameters" in shown
+
+
+def test_generate_is_seeded_and_its_json_is_a_line_a_text(tiny_run, capsys):
+    """The same seed gives the same texts; another gives others."""
+    texts = []
+    for seed in ("1", "1", "2"):
+        assert run("generate", str(tiny_run), "-n", "3", "--seed", seed, "--temperature", "0.9", "--json") == 0
+        texts.append([record["text"] for record in lines_of(capsys)])
+    assert len(texts[0]) == 3
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_reconstruct_reads_standard_input_a_file_or_the_test_split(tiny_run, tmp_path, capsys, monkeypatch):
+    """Order is kept, and a blank line has its own record."""
+    file = tmp_path / "given.txt"
+    file.write_text(f"{SENTENCES[0]}\n\n{SENTENCES[50]}\n")
+    assert run("reconstruct", str(tiny_run), str(file), "--json") == 0
+    assert [record["original"] for record in lines_of(capsys)] == [SENTENCES[0], None, SENTENCES[50]]
+    with file.open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert run("reconstruct", str(tiny_run), "-", "--json") == 0
+    assert len(lines_of(capsys)) == 3
+    assert run("reconstruct", str(tiny_run), "--json") == 0
+    assert len(lines_of(capsys)) == 5
+
+
+def test_complete_and_interpolate_write_what_was_asked_for(tiny_run, capsys):
+    """Completions begin with the prefix; a path has as many sentences as steps."""
+    assert run("complete", str(tiny_run), "a man", "-n", "2", "--json") == 0
+    assert all(record["text"].startswith("a man") for record in lines_of(capsys))
+    path = ["interpolate", str(tiny_run), SENTENCES[0], SENTENCES[-1], "--steps", "4", "--path", "spherical", "--json"]
+    assert run(*path) == 0
+    assert [record["step"] for record in lines_of(capsys)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet"])
+def test_encode_and_decode_meet_in_a_file(tiny_run, tmp_path, capsys, suffix):
+    """What is decoded from the written vectors is what reconstruct writes."""
+    corpus, vectors = write_corpus(tmp_path), tmp_path / f"z.{suffix}"
+    assert run("encode", str(tiny_run), str(corpus), "--output", str(vectors), "--json") == 0
+    assert lines_of(capsys)[0]["sentences"] == len(SENTENCES)
+    assert run("decode", str(tiny_run), str(vectors), "--json") == 0
+    decoded = [record["text"] for record in lines_of(capsys)]
+    assert run("reconstruct", str(tiny_run), str(corpus), "--json") == 0
+    assert decoded == [record["text"] for record in lines_of(capsys)]
+    if suffix == "parquet":
+        assert pq.read_table(vectors)["text"].to_pylist() == SENTENCES
+
+
+def test_score_prints_a_line_a_sentence(tiny_run, tmp_path, capsys):
+    """With --json an object of all its numbers, which sum up; without, the cost and the text."""
+    file = tmp_path / "given.txt"
+    file.write_text("a man sees a wave.\nthe dog rides a bike.\n")
+    assert run("score", str(tiny_run), str(file), "--samples", "3", "--json") == 0
+    records = lines_of(capsys)
+    assert [record["text"] for record in records] == ["a man sees a wave.", "the dog rides a bike."]
+    assert all(sum(record["surprisal"]) == pytest.approx(record["reconstruction"], rel=1e-4) for record in records)
+    assert run("score", str(tiny_run), str(file), "--samples", "3") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == [f"{record['iw_nll']:8.2f}  {record['text']}" for record in records]
+
+
+@pytest.mark.parametrize("verb", ["encode", "score", "generate"])
+def test_a_folder_for_output_means_shards(tiny_run, tmp_path, capsys, verb):
+    """A second time nothing is left to do; both times one line tells what stands."""
+    corpus, out = write_corpus(tmp_path), tmp_path / "out"
+    given = ["-n", "30"] if verb == "generate" else [str(corpus)]
+    command = [verb, str(tiny_run), *given, "--output", str(out), "--shard-rows", "20"]
+    assert run(*command, "--json") == 0
+    (record,) = lines_of(capsys)
+    assert (
+        record["shards"] == record["written_now"] == len(list(out.glob("part-*.parquet"))) == -(-record["rows"] // 20)
+    )
+    assert run(*command) == 0
+    assert f"{record['rows']} rows in {record['shards']} shards, 0 of them written now" in capsys.readouterr().out
+
+
+REFUSED = {
+    "a run that is not there": (["generate", "nowhere"], "there is no such folder"),
+    "no corpus": (["train", "--output", "OUT"], "no corpus is named"),
+    "a missing file": (["train", "missing.txt", "--output", "OUT"], "there is no such file or folder"),
+    "an unknown key": (["train", "captions", "training.epoch=1", "--output", "OUT"], "did you mean 'epochs'"),
+    "a word for a number": (["train", "captions", "training.epochs=soon", "--output", "OUT"], "training.epochs"),
+    "a negative size": (["train", "captions", "model.latent_dim=-3", "--output", "OUT"], "model.latent_dim = -3"),
+    "no number of texts": (["generate", "RUN", "-n", "0"], "wanted is a number from 1"),
+    "a temperature of zero": (["generate", "RUN", "--temperature", "0"], "temperature"),
+    "an unknown path": (["interpolate", "RUN", "a", "b", "--path", "linar"], "did you mean 'linear'"),
+    "one step": (["interpolate", "RUN", "a", "b", "--steps", "1"], "at least 2"),
+    "vectors in a text file": (["encode", "RUN", "FILE", "--output", "z.txt"], ".npy or .parquet"),
+    "vectors that are not there": (["decode", "RUN", "z.npy"], "there is no such file"),
+    "an unknown measure": (["evaluate", "RUN", "--measures", "elbo,smples"], "did you mean 'samples'"),
+    "a missing file of vectors": (
+        ["evaluate", "RUN", "--measures", "smoothness", "--word-vectors", "gone.txt"],
+        "gone.txt: there is no such file",
+    ),
+    "a missing file to measure on": (["evaluate", "RUN", "gone.txt"], "there is no such file or folder"),
+    "a standing run": (["train", "captions", "--output", "RUN"], "holds a run already"),
+    "shards in a file": (["score", "RUN", "FILE", "--output", "scores.json"], "shards go to a folder; name one"),
+    "a pattern of files in one": (["encode", "RUN", "*.txt", "--output", "z.npy"], "--output z.npy is a file"),
+    "an engine without a folder": (
+        ["generate", "RUN", "--engine", "ray"],
+        "--output is missing: shards go to a folder",
+    ),
+    "an unknown engine": (["generate", "RUN", "--engine", "ry", "--output", "OUT"], "did you mean 'ray'"),
+    "a file of shards that is not there": (["score", "RUN", "gone.txt", "--output", "OUT"], "no file to read is found"),
+    "an inaudible conditioning": (
+        ["train", "captions", "model.conditioning=[prefix]", "--output", "OUT"],
+        "'prefix' cannot reach a 'lstm' decoder",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_wrong_input_gets_one_message_exit_code_2_and_nothing_half_written(
+    tiny_run, tmp_path, capsys, monkeypatch, case
+):
+    """No traceback, nothing on standard output, nothing left behind."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "given.txt").write_text("a man.\n")
+    names = {"RUN": str(tiny_run), "OUT": str(tmp_path / "out"), "FILE": "given.txt"}
+    arguments, words = REFUSED[case]
+    assert run(*[names.get(argument, argument) for argument in arguments]) == 2
+    shown = capsys.readouterr()
+    assert words in shown.err
+    assert shown.err.startswith(f"textvae {arguments[0]}: ")
+    assert shown.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["given.txt"]
+
+
+def test_decode_refuses_vectors_of_another_size(tiny_run, tmp_path, capsys):
+    """The message says which size is wanted."""
+    np.save(tmp_path / "z.npy", np.zeros((2, 7), dtype=np.float32))
+    assert run("decode", str(tiny_run), str(tmp_path / "z.npy")) == 2
+    assert "wanted is (n, 4)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [path.stem for path in sorted((Path(__file__).parents[2] / "scripts").glob("*.py"))])
+def test_each_script_is_its_verb(verb):
+    """`python scripts/VERB.py --help` shows that verb's help."""
+    script = Path(__file__).parents[2] / "scripts" / f"{verb}.py"
+    shown = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, check=True)
+    assert f"textvae {verb}" in shown.stdout

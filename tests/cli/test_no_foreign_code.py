@@ -1,0 +1,272 @@
+"""Code in a user's folders: it is never run, nothing is asked about it, and the message says how to go on."""
+
+import io
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+from argparse import ArgumentParser, _SubParsersAction
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import transformers
+
+from tests.tiny_run import LABELLED, SENTENCES, SMALL, table, write_corpus
+from textvae.cli.main import main, parser
+from textvae.data.tokenization import load_tokenizer
+from textvae.errors import CheckpointError, ConfigError, TextVAEError
+from textvae.model.architectures import architecture_config
+from textvae.model.decoders import DECODERS
+from textvae.runtime.foreign_code import refuse_code
+from textvae.vae import TextVAE
+
+AUTO_CLASSES = [name for name in dir(transformers) if name.startswith("Auto")]
+AUTO_MAP = dict.fromkeys(AUTO_CLASSES, "mine.Mine") | {"AutoTokenizer": ["mine.Mine", "mine.Mine"]}
+PICKLES = ("pytorch_model.bin", "adapter_model.bin", "training_args.bin", "tokenizer.pkl", "vocab.pkl", "model.pt")
+REFUSED = "textvae never runs such code"
+TINY = [
+    *(f"model.{part}={json.dumps(SMALL)}" for part in ("encoder", "decoder")),
+    "model.latent_dim=4",
+    "tokenizer.vocab_size=320",
+    "training.steps=2",
+    "training.warmup_steps=1",
+    "training.trackers=[]",
+]
+
+
+class Planted:
+    """A pickle that writes a file when it is loaded."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def plant_pickles(folder: Path, marker: Path) -> None:
+    """Put pickles that write the marker wherever a loader may look for one."""
+    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        for name in PICKLES:
+            (place / name).write_bytes(pickle.dumps(Planted(marker)))
+
+
+def plant_code(folder: Path, marker: Path) -> None:
+    """Put code that writes the marker into a folder, and ask for it in all of the folder's JSON files."""
+    for file in list(folder.rglob("*.json")):
+        if isinstance(entries := json.loads(file.read_text()), dict):
+            asked = {"auto_map": AUTO_MAP, "custom_generate": "mine", "tokenizer_class": "Mine"}
+            file.write_text(json.dumps({**entries, **asked}))
+    code = f"from pathlib import Path\nPath({str(marker)!r}).touch()\nclass Mine: pass\ndef generate(**_): pass\n"
+    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        (place / "mine.py").write_text(code)
+    (folder / "custom_generate").mkdir()
+    (folder / "custom_generate" / "generate.py").write_text(code)
+
+
+def leaves(command: ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], ArgumentParser]]:
+    """Yield each verb, in its words, with its parser."""
+    verbs = [action.choices for action in command._actions if isinstance(action, _SubParsersAction)]
+    if not verbs:
+        yield words, command
+    for choices in verbs:
+        for word, inner in choices.items():
+            yield from leaves(inner, (*words, word))
+
+
+VERBS = {" ".join(words): command for words, command in leaves(parser())}
+ON_A_RUN = [verb for verb, command in VERBS.items() if any(action.dest == "run" for action in command._actions)]
+
+
+def arguments_of(verb: str, folder: Path, run: Path) -> list[str]:
+    """Return a verb's arguments, as many as it needs."""
+    known = {
+        "run": str(run),
+        "file": str(folder / "table.csv"),
+        "vectors": str(folder / "z.npy"),
+        "output": str(folder / "vectors.npy"),
+        "dimension": "0",
+    }
+    words, command = verb.split(), VERBS[verb]
+    either = [group._group_actions[0] for group in command._mutually_exclusive_groups if group.required]
+    for action in command._actions:
+        if action.required or action in either or (action.dest == "file" and not action.option_strings):
+            words += [*action.option_strings[:1], known.get(action.dest, "a man")]
+    return words
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    """The file that planted code writes."""
+    return tmp_path / "code-was-run"
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """A run that a test may plant things in, next to a corpus, a table and vectors."""
+    write_corpus(tmp_path)
+    table(LABELLED).to_csv(tmp_path / "table.csv", index=False)
+    np.save(tmp_path / "z.npy", np.zeros((2, 4), dtype=np.float32))
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+@pytest.fixture(autouse=True)
+def yes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer yes to whatever is asked."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"y\n" * 50), encoding="utf-8"))
+
+
+@pytest.mark.parametrize("verb", ON_A_RUN)
+def test_no_verb_runs_code_of_a_run_or_asks_about_it(run, tmp_path, marker, capsys, verb):
+    """Each is refused with one message that names the file; standard output stays empty."""
+    plant_code(run, marker)
+    plant_pickles(run, marker)
+    assert main(arguments_of(verb, tmp_path, run)) == 2
+    shown = capsys.readouterr()
+    assert not marker.exists()
+    assert shown.out == ""
+    assert f"{run / 'config.json'}: " in shown.err
+    assert REFUSED in shown.err
+    assert len(shown.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["generate", "score", "info", "neighbours", "anomaly score", "prior fit", "edit"])
+def test_pickles_in_a_run_are_never_read(run, tmp_path, marker, verb):
+    """The run works as if they were not there."""
+    plant_pickles(run, marker)
+    assert main(arguments_of(verb, tmp_path, run)) in (0, 2)
+    assert not marker.exists()
+
+
+ENTRIES = [
+    ("tokenizer_config.json", "auto_map", ["mine.Mine", None]),
+    ("tokenizer_config.json", "auto_map", {"AutoTokenizer": [None, "someone/else--mine.Mine"]}),
+    ("config.json", "auto_map", AUTO_MAP),
+    ("config.json", "quantization_config", {"quant_method": "bitsandbytes", "load_in_8bit": True}),
+    ("config.json", "attn_implementation", "someone/kernel"),
+    ("config.json", "_attn_implementation", "flash_attention_2"),
+    ("config.json", "writer", {"kind": "transformer", "options": {"attn_implementation": {"": "someone/kernel"}}}),
+    ("generation_config.json", "custom_generate", "someone/else"),
+]
+
+
+@pytest.mark.parametrize(("name", "entry", "value"), ENTRIES)
+def test_the_message_names_the_file_and_the_entry_that_asks_for_code(run, name, entry, value):
+    """Whichever of the files it is, and however deep the entry is."""
+    entries = json.loads((run / name).read_text())
+    (run / name).write_text(json.dumps({**entries, entry: value}))
+    asks = "attn_implementation" if entry == "writer" else entry
+    with pytest.raises(CheckpointError, match=rf"{name}: {asks} = .*{REFUSED}. Remove {asks} there"):
+        TextVAE.from_pretrained(run)
+
+
+def test_a_folder_without_weights_but_a_pickle_is_still_refused(run, marker):
+    """A pickle is not read for want of safetensors."""
+    plant_pickles(run, marker)
+    (run / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="is a pickle, which is never read"):
+        TextVAE.from_pretrained(run)
+    assert not marker.exists()
+
+
+def test_an_adapter_next_to_the_weights_is_refused(run):
+    """Its file may name another model, and with peft installed it would change this one."""
+    (run / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "someone/else"}))
+    with pytest.raises(CheckpointError, match=r"adapter_config.json: belongs to an adapter.*Remove it"):
+        TextVAE.from_pretrained(run)
+
+
+def test_entries_that_ask_for_nothing_are_let_through():
+    """Empty ones, and implementations that torch brings along."""
+    refuse_code({"auto_map": {}, "quantization_config": None, "attn_implementation": None}, "here")
+    refuse_code({"text": [{"_attn_implementation": "eager"}], "attn_implementation": {"": "sdpa"}}, "here")
+
+
+@pytest.mark.parametrize("entry", ["attn_implementation", "_attn_implementation", "auto_map", "quantization_config"])
+def test_options_of_an_architecture_cannot_ask_for_code(entry):
+    """The setting is named."""
+    sizes = DECODERS["transformer"].Settings(options={"inner": {entry: "someone/kernel"}})
+    with pytest.raises(ConfigError, match=rf"model.decoder.options: {entry} = 'someone/kernel' asks for code"):
+        architecture_config(sizes, 20, "model.decoder")
+
+
+@pytest.mark.parametrize("auto_map", [["mine.Mine", None], {"AutoTokenizer": ["mine.Mine", None]}])
+def test_a_tokenizer_folder_with_code_is_refused(run, marker, auto_map):
+    """Also where the class that it names is one of transformers' own."""
+    file = run / "tokenizer_config.json"
+    (run / "mine.py").write_text(f"open({str(marker)!r}, 'w')")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "auto_map": auto_map}))
+    with pytest.raises(ConfigError, match=rf"tokenizer_config.json: auto_map = .*{REFUSED}"):
+        load_tokenizer(run)
+    assert not marker.exists()
+
+
+def test_a_tokenizer_that_needs_a_missing_package_is_refused(run, monkeypatch):
+    """By the message of the library, without a traceback."""
+
+    def fail(*_, **__):
+        raise ImportError("needs the package tokenizers-of-mine")
+
+    monkeypatch.setattr("textvae.data.tokenization.read_tokenizer", fail)
+    with pytest.raises(ConfigError, match="holds no tokenizer: needs the package tokenizers-of-mine"):
+        load_tokenizer(run)
+
+
+def starts(folder: Path, run: Path) -> dict[str, list[str]]:
+    """Return ways to start training from a folder that has code."""
+    return {
+        "init": ["--init", str(run)],
+        "tokenizer": ["tokenizer.kind=folder", f"tokenizer.path={run}", *TINY],
+        "cache": [f"data.cache={folder / 'cache'}", *TINY],
+    }
+
+
+@pytest.mark.parametrize("way", ["init", "tokenizer", "cache"])
+def test_training_that_is_refused_for_code_leaves_nothing_behind(run, tmp_path, marker, capsys, way):
+    """No unfinished run, from whichever folder the code comes."""
+    train = ["train", str(tmp_path / "corpus.txt"), *starts(tmp_path, run)[way], "--device", "cpu"]
+    if way == "cache":
+        assert main([*train, "--output", str(tmp_path / "first")]) == 0
+        plant_code(next((tmp_path / "cache").iterdir()), marker)
+    else:
+        plant_code(run, marker)
+    before = sorted(tmp_path.iterdir())
+    capsys.readouterr()
+    assert main([*train, "--output", str(tmp_path / "out")]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert REFUSED in shown.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_run_with_code_is_not_resumed(run, marker, capsys):
+    """Neither the model it began with nor a checkpoint of it is loaded."""
+    init = run / "init"
+    init.mkdir()
+    for file in ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        shutil.copy(run / file, init)
+    (run / "model.safetensors").rename(init / "model.safetensors")
+    plant_code(run, marker)
+    plant_pickles(run, marker)
+    assert main(["train", "--output", str(run), "--resume", "--device", "cpu"]) == 2
+    assert REFUSED in capsys.readouterr().err
+    assert not marker.exists()
+
+
+def test_standard_input_is_left_to_the_verb_at_a_terminal_as_well(run, marker):
+    """The whole program: nothing is asked, and nothing of standard input is taken for an answer."""
+    plant_code(run, marker)
+    command = [sys.executable, "-m", "textvae", "score", str(run), "-", "--samples", "2"]
+    shown = subprocess.run(command, input=f"y\n{SENTENCES[0]}\n", capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr.startswith(f"textvae score: {run / 'config.json'}: auto_map = ")
+    assert not marker.exists()
+
+
+def test_every_refusal_of_code_is_one_of_ours():
+    """So that Python callers catch it with all the others."""
+    with pytest.raises(TextVAEError):
+        refuse_code({"auto_map": {"AutoModel": "x" * 1000}}, "here")

@@ -1,0 +1,194 @@
+"""Comparisons: what is trained, what is not done twice, what is refused, what is written."""
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+import textvae
+from tests.tiny_run import SETTINGS, write_corpus
+from textvae.cli.main import main
+from textvae.comparison.folder import opened
+from textvae.comparison.matrix import Trial, matrix
+from textvae.comparison.runner import orders, reason
+from textvae.errors import OutputError
+from textvae.training.trainer import VAETrainer
+
+
+class Compared(NamedTuple):
+    """A comparison: its folder, the run that was interrupted, the config of that, the command, the files it wrote."""
+
+    folder: Path
+    trial: Trial
+    config: str
+    command: list[str]
+    written: dict[str, str]
+
+
+EVALUATED = ["--samples", "3", "--limit", "4"]
+
+
+def write_config(file, corpus, **training) -> str:
+    """Write a tiny config; return its name."""
+    data = {**SETTINGS["data"], "corpus": str(corpus)}
+    training = {**SETTINGS["training"], **training}
+    file.write_text(yaml.safe_dump({**SETTINGS, "data": data, "training": training}))
+    return str(file)
+
+
+def interrupt_training(trial) -> None:
+    """Begin a run, and leave it at its second look: there is a checkpoint of the first."""
+    look, looks = VAETrainer.look, []
+
+    def interrupted(trainer):
+        looks.append(trainer)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        return look(trainer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VAETrainer, "look", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            textvae.train(output=trial.folder, config=trial.config, overrides=trial.overrides, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A comparison of a run that was interrupted, and of one that must fail."""
+    folder = tmp_path_factory.mktemp("compared")
+    (folder / "few.txt").write_text("a man.\na dog.\na horse.\n")
+    good = write_config(folder / "good_one.yaml", write_corpus(folder), evaluations=4)
+    poor = write_config(folder / "poor_one.yaml", folder / "few.txt")
+    (trial,) = matrix([good], [], 1, [], folder / "out")
+    with opened(folder / "out", [trial]):
+        interrupt_training(trial)
+    command = ["compare", good, poor, "--output", str(folder / "out"), "--seeds", "1", "--device", "cpu", *EVALUATED]
+    assert main([*command, "--columns", "bits_per_byte", "--jobs", "2"]) == 1
+    written = {file.name: file.read_text() for file in (folder / "out").iterdir() if file.is_file()}
+    return Compared(folder / "out", trial, good, command, written)
+
+
+@pytest.fixture(scope="module")
+def records(compared):
+    """The records of its two runs."""
+    return json.loads(compared.written["runs.json"])
+
+
+def test_a_run_that_fails_is_reported_and_the_others_are_finished(compared, records):
+    """Its reason is our own message; the exit code was 1; it has no measures."""
+    good, poor = records
+    assert good["reason"] is None
+    assert good["iw_samples"] == 3
+    assert good["sentences"] == 4
+    assert "only 3 sentences to train on" in poor["reason"]
+    assert "elbo" not in poor
+    assert "poor_one seed 1 failed: train: " in compared.written["table.md"]
+
+
+def test_an_interrupted_run_goes_on_from_its_checkpoint(compared):
+    """Only the looks that were still to come are in its log."""
+    said = compared.trial.log.read_text()
+    steps = {entry["step"] for entry in json.loads((compared.trial.folder / "training.json").read_text())["history"]}
+    assert {3, 6, 9, 12} <= steps
+    assert "step 12: validation" in said
+    assert "step 3: validation" not in said
+
+
+def test_the_same_command_repeats_nothing(compared, capsys):
+    """A run that stands and is measured is left alone, to the very file; other measures do not train it anew."""
+    trial = compared.trial
+    files = {file: file.stat().st_mtime_ns for file in trial.folder.rglob("*")}
+    assert main([word for word in compared.command if "poor" not in word]) == 0
+    assert "1 runs, 1 of them done before" in capsys.readouterr().err
+    assert files == {file: file.stat().st_mtime_ns for file in trial.folder.rglob("*")}
+    assert [verb for verb, *_ in orders(trial, 5, 4, None)] == ["evaluate"]
+
+
+def test_a_run_that_stands_is_not_mixed_with_other_settings(compared):
+    """The first setting that differs is named; more seeds may be added."""
+    with pytest.raises(OutputError, match=r"good_one seed 1 was begun with training.steps = 12, not 13"):
+        textvae.compare([compared.config], compared.folder, seeds=1, overrides=["training.steps=13"], device="cpu")
+    more = matrix([compared.config], [], 2, [], compared.folder)
+    assert [orders(each, 3, 4, None) == [] for each in more] == [True, False]
+
+
+@pytest.mark.parametrize("record", ["{}", "[1, 2]", '{"sales": {"2024": 3}}', "{", "null"])
+def test_a_comparison_json_of_somebody_else_is_not_written_over(compared, tmp_path, record):
+    """Nor is anything else in its folder."""
+    (tmp_path / "comparison.json").write_text(record)
+    with pytest.raises(OutputError, match="choose another --output"):
+        textvae.compare([compared.config], tmp_path, seeds=1, device="cpu")
+    assert [file.name for file in tmp_path.iterdir()] == ["comparison.json"]
+    assert (tmp_path / "comparison.json").read_text() == record
+
+
+def test_the_csv_of_the_runs_is_their_records(compared, records):
+    """To the last digit."""
+    lines = list(csv.DictReader(io.StringIO(compared.written["runs.csv"])))
+    assert [line["reason"] for line in lines] == [record["reason"] or "" for record in records]
+    for key in ("iw_nll", "kl", "minutes", "mi_full"):
+        assert float(lines[0][key]) == records[0][key]
+        assert lines[1][key] == ""
+    (summary, failed) = csv.DictReader(io.StringIO(compared.written["table.csv"]))
+    assert float(summary["bits_per_byte"]) == records[0]["bits_per_byte"]
+    assert (summary["iw_nll_std"], failed["iw_nll"], failed["failed"]) == ("", "", "1")
+    assert math.isclose(float(summary["elbo"]), records[0]["elbo"])
+
+
+def test_a_worker_ends_when_whoever_started_it_is_gone(tmp_path):
+    """Else a killed comparison would train on beside the one that goes on."""
+    endless = json.dumps([["train", "captions", "--output", str(tmp_path / "run"), "training.steps=1000000"]])
+    worker = [sys.executable, "-m", "textvae.cli.compare_worker", endless]
+    assert subprocess.run(worker, input=b"", check=False, timeout=60).returncode == 3
+
+
+def test_the_reason_of_a_crash_is_its_last_line(tmp_path):
+    """Our own message where there is one; of this attempt, not of earlier ones."""
+    log = tmp_path / "seed-1.log"
+    log.write_text("textvae train: an old reason\nTraceback\nMemoryError: too much\n")
+    offset = len("textvae train: an old reason\n")
+    assert reason(1, log, offset) == "MemoryError: too much"
+    assert reason(2, log, 0) == "train: an old reason"
+    assert reason(-9, log, 0) == "its process was ended by SIGKILL (was there not enough memory?)"
+
+
+REFUSED = {
+    "two of a name": (["a.yaml", "b/a.yaml"], "two of the configs are called 'a'"),
+    "a config that is not there": (["gone.yaml"], "gone.yaml: cannot be read"),
+    "no seeds": (["a.yaml", "--seeds", "0"], "seeds = 0: wanted is a number from 1"),
+    "no samples": (["a.yaml", "--samples", "0"], "samples = 0"),
+    "no corpus": (["none.yaml"], "names no corpus"),
+    "a corpus that is not there": (["a.yaml", "--corpora", "gone.txt"], "gone.txt: there is no such file"),
+    "two corpora of a name": (["a.yaml", "--corpora", "corpus.txt", "b/corpus.txt"], "two of the corpora"),
+    "an unknown setting": (["a.yaml", "training.step=3"], "did you mean 'steps'"),
+    "a folder of something else": (["a.yaml", "--output", "b"], "holds something that is no comparison"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_wrong_is_refused_before_any_training(tmp_path, monkeypatch, capsys, case):
+    """One message, exit code 2, and nothing written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b").mkdir()
+    for file in ("a.yaml", "b/a.yaml"):
+        write_config(tmp_path / file, write_corpus(tmp_path))
+    (tmp_path / "none.yaml").write_text("model: {latent_dim: 4}\n")
+    arguments, words = REFUSED[case]
+    assert main(["compare", "--output", "out", "--device", "cpu", *arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_draws_is_wanted_before_anything_is_trained(tmp_path, monkeypatch, capsys):
+    """The message names the command that installs it."""
+    config = write_config(tmp_path / "a.yaml", write_corpus(tmp_path))
+    monkeypatch.setattr("textvae.comparison.compare.NEEDS", ("report", "reports", "a_package_nobody_has"))
+    assert main(["compare", config, "--output", str(tmp_path / "out")]) == 2
+    assert "pip install 'textvae[report]'" in capsys.readouterr().err

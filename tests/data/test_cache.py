@@ -1,0 +1,120 @@
+"""The cache of prepared corpora: taken when nothing has changed, made anew when anything has, never half-written."""
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+import textvae
+from tests.corpora import write
+from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
+from textvae.data import cache
+from textvae.data.corpus import DataSettings, prepare
+from textvae.data.tokenization import TokenizerSettings, build_tokenizer
+from textvae.settings.reading import read_settings
+from textvae.training import preparation
+
+
+def train(corpus, output, kept, **changes):
+    sections = {**SETTINGS, "data": {**SETTINGS["data"], "cache": str(kept)}}
+    sections |= {name: {**sections[name], **section} for name, section in changes.items()}
+    return textvae.train(corpus, output=output, device="cpu", **sections)
+
+
+def test_a_second_run_takes_the_corpus_from_the_cache_and_ends_the_same(tmp_path, monkeypatch):
+    """With the very weights and tokenizer of a run that prepared it itself; another model may take it too."""
+    corpus = write_corpus(tmp_path)
+    train(corpus, tmp_path / "off", "off")
+    train(corpus, tmp_path / "miss", tmp_path / "kept")
+    monkeypatch.setattr(preparation, "prepare", None)  # would fail if it were called
+    train(corpus, tmp_path / "hit", tmp_path / "kept")
+    weights = [load_file(tmp_path / name / "model.safetensors") for name in ("off", "miss", "hit")]
+    assert all(torch.equal(weights[0][name], other[name]) for other in weights[1:] for name in other)
+    files = ["tokenizer.json", "tokenizer_config.json", "corpus/train.arrow", "corpus/counts.json"]
+    for name in files:
+        assert (tmp_path / "off" / name).read_bytes() == (tmp_path / "hit" / name).read_bytes()
+    train(corpus, tmp_path / "another", tmp_path / "kept", model={"latent_dim": 3}, training={"steps": 1})
+
+
+def entry(corpus, folder, seed=1, tokenizer=None, **data):
+    return cache.entry_for(
+        DataSettings(corpus=str(corpus), cache=str(folder), **data), tokenizer or TokenizerSettings(), seed
+    )
+
+
+def test_whatever_the_corpus_depends_on_makes_another_entry(tmp_path):
+    """Files, their content, settings of data and tokenizer, the seed; not how it is worked at."""
+    corpus = tmp_path / "corpus"
+    file = Path(write(corpus / "a.txt", "some text\n"))
+    first = entry(corpus, tmp_path)
+    assert first == entry(corpus, tmp_path, processes=3, buffer=7)
+    others = [entry(corpus, tmp_path, seed=2), entry(corpus, tmp_path, lowercase=True)]
+    others.append(entry(corpus, tmp_path, tokenizer=TokenizerSettings(vocab_size=99)))
+    others.append(entry(file, tmp_path))
+    os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns + 1))
+    others.append(entry(corpus, tmp_path))
+    write(corpus / "b.txt", "more\n")
+    others.append(entry(corpus, tmp_path))
+    assert len({first, *others}) == 1 + len(others)
+
+
+def test_small_corpora_and_those_of_unknown_content_are_not_kept(tmp_path):
+    """By default; a data set in the hub may change under its name."""
+    file = write(tmp_path / "a.txt", "\n".join(SENTENCES))
+    assert cache.entry_for(DataSettings(corpus=file), TokenizerSettings(), 1) is None
+    assert entry(file, "off") is None
+    assert entry("org/name", tmp_path) is None
+
+
+def make(folder, file):
+    """Prepare a corpus in `folder`."""
+    settings = TokenizerSettings(kind="byte")
+    return prepare(DataSettings(corpus=file), 1, folder, lambda sentences: build_tokenizer(settings, sentences))[0]
+
+
+def test_two_processes_that_keep_the_same_corpus_leave_one_whole_entry(tmp_path):
+    """The second finds it there and leaves nothing."""
+    tokenizer = make(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
+    for _ in range(2):
+        cache.keep(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["entry"]
+    taken = cache.take(tmp_path / "kept" / "entry", tmp_path / "taken")
+    assert taken is not None
+    assert {file.name for file in (tmp_path / "taken").iterdir()} == set(cache.FILES)
+
+
+def test_a_full_disk_leaves_no_half_entry_and_does_not_stop_the_run(tmp_path, monkeypatch, capsys):
+    """It is only a cache."""
+    tokenizer = make(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
+
+    def full(source, target):
+        Path(target).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache, "link", full)
+    cache.keep(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
+    assert list((tmp_path / "kept").iterdir()) == []
+    assert "is not kept in" in capsys.readouterr().err
+
+
+def test_files_are_linked_where_the_disk_can_and_copied_where_not(tmp_path, monkeypatch):
+    """An entry costs no room beside the run that made it."""
+    file = Path(write(tmp_path / "a.txt", "text"))
+    cache.link(file, tmp_path / "linked")
+    assert (tmp_path / "linked").samefile(file)
+
+    def refuse(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    cache.link(file, tmp_path / "copied")
+    assert (tmp_path / "copied").read_text() == "text"
+    assert not (tmp_path / "copied").samefile(file)
+
+
+def test_no_cache_can_be_asked_for_on_the_command_line():
+    """YAML takes the word `off` for a truth value."""
+    assert read_settings(None, ["data.cache=off"]).data.cache == "off"

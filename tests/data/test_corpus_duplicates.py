@@ -1,0 +1,182 @@
+"""Duplicates stay in one split where splits are drawn; in a corpus' own splits they are counted, or left out."""
+
+import pytest
+
+from tests.corpora import SENTENCES, prepared, write, write_table
+from tests.tiny_run import SENTENCES as CORPUS
+from tests.tiny_run import table, train_tiny
+from textvae.data.corpus import HELD_OUT, DataSettings
+from textvae.data.streaming.sample import prepare_stream
+from textvae.data.tokenization import TokenizerSettings, build_tokenizer
+from textvae.errors import DataError
+
+LONG = "this one sentence is much longer than the tokens it is allowed to have"
+
+
+def folder_with(tmp_path, shared):
+    write(tmp_path / "in" / "train.txt", "\n".join([*SENTENCES, *shared]) + "\n")
+    write(tmp_path / "in" / "valid.txt", "\n".join([*shared, "seen here alone"]) + "\n")
+    write(tmp_path / "in" / "test.txt", "seen there alone\n")
+    return str(tmp_path / "in")
+
+
+@pytest.mark.parametrize("shared", [[], ["seen twice"], ["seen twice", "and this"]])
+def test_training_sentences_that_are_also_held_out_are_counted(tmp_path, shared):
+    """They are kept, since nobody asked otherwise."""
+    counts, splits = prepared(tmp_path / "out", folder_with(tmp_path, shared))
+    assert counts["tokenized"]["train"]["also_held_out"] == len(shared)
+    assert len(splits["train"]) == len(SENTENCES) + len(shared)
+
+
+def test_they_are_left_out_where_duplicates_are_to_be_dropped(tmp_path):
+    """The held-out side keeps them."""
+    _, splits = prepared(tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True)
+    assert list(splits["train"]["text"]) == SENTENCES
+    assert "seen twice" in splits["validation"]["text"]
+
+
+def test_counts_are_of_what_is_kept(tmp_path):
+    """Sentences, tokens and words that were dropped as duplicates do not count."""
+    counts, splits = prepared(tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True)
+    train, count = splits["train"], counts["tokenized"]["train"]
+    assert count["also_held_out"] == 1
+    assert count["sentences"] == len(train)
+    assert count["words"] == sum(train["words"])
+    assert count["tokens"] == sum(train["length"]) + len(train)
+
+
+def test_a_shared_sentence_that_is_cut_is_still_found(tmp_path):
+    """Both sides are cut alike, so they are duplicates after the cut as before it."""
+    counts, _ = prepared(tmp_path / "out", folder_with(tmp_path, [LONG]), max_tokens=30)
+    assert counts["tokenized"]["train"]["also_held_out"] == 1
+
+
+def test_duplicates_within_a_split_are_dropped_where_wanted(tmp_path):
+    """The first of them stays."""
+    corpus = write(tmp_path / "a.txt", "\n".join(SENTENCES * 3))
+    counts, splits = prepared(tmp_path / "out", corpus, drop_duplicates=True)
+    assert counts["cleaned"]["train"] == {"read": 60, "kept": 20, "duplicate": 40}
+    assert sum(map(len, splits.values())) == 20
+    assert counts["tokenized"]["train"]["also_held_out"] == 0
+
+
+def tenfold(tmp_path, sentences=CORPUS):
+    """Return a file with ten copies of each sentence, far apart."""
+    return write(tmp_path / "tenfold.txt", "\n".join(sentences * 10) + "\n")
+
+
+def test_no_copy_of_a_drawn_sentence_is_trained_on(tmp_path):
+    """The three splits have no sentence in common, and no row is lost."""
+    counts, splits = prepared(tmp_path / "out", tenfold(tmp_path))
+    train, validation, test = (set(splits[name]["text"]) for name in ("train", *HELD_OUT))
+    assert not train & (validation | test)
+    assert not validation & test
+    assert sum(map(len, splits.values())) == 10 * len(CORPUS)
+    assert counts["tokenized"]["train"]["also_held_out"] == 0
+
+
+@pytest.mark.parametrize(("share", "most", "size"), [(0.1, 5000, 10), (0.1, 4, 4), (0.001, 5000, 1)])
+def test_the_share_held_out_is_of_the_different_sentences(tmp_path, share, most, size):
+    """So is the most that is held out."""
+    _, splits = prepared(tmp_path / "out", tenfold(tmp_path), held_out=share, held_out_most=most)
+    assert [len(set(splits[name]["text"])) for name in HELD_OUT] == [size, size]
+
+
+def test_copies_change_no_sentences_split(tmp_path):
+    """What is held out depends on the different sentences and the seed alone."""
+    once = write(tmp_path / "once.txt", "\n".join(CORPUS) + "\n")
+    _, of_one = prepared(tmp_path / "one", once)
+    _, of_ten = prepared(tmp_path / "ten", tenfold(tmp_path))
+    assert all(set(of_one[name]["text"]) == set(of_ten[name]["text"]) for name in HELD_OUT)
+
+
+def test_spaces_make_no_other_sentence(tmp_path):
+    """Sentences are compared as they are after cleaning."""
+    corpus = write(tmp_path / "a.txt", "\n".join([*CORPUS, *(text.replace(" ", "  ") for text in CORPUS)]))
+    counts, splits = prepared(tmp_path / "out", corpus, held_out=0.2)
+    assert counts["tokenized"]["train"]["also_held_out"] == 0
+    assert len(splits["test"]) == 2 * len(set(splits["test"]["text"]))
+
+
+def test_a_text_with_two_labels_has_one_split(tmp_path):
+    """Both rows go there, each with its label."""
+    corpus = write_table(tmp_path / "a.jsonl", CORPUS * 2, kind=["one"] * len(CORPUS) + ["two"] * len(CORPUS))
+    _, splits = prepared(tmp_path / "out", corpus, label="kind", held_out=0.1)
+    for name in HELD_OUT:
+        assert sorted(splits[name]["kind"]) == ["one"] * 10 + ["two"] * 10
+    assert not set(splits["train"]["text"]) & set(splits["test"]["text"])
+
+
+@pytest.mark.parametrize("present", HELD_OUT)
+def test_a_sentence_of_a_named_split_is_not_drawn_into_the_other(tmp_path, present):
+    """It may be among the training sentences as well."""
+    write(tmp_path / "in" / "train.txt", "\n".join(CORPUS) + "\n")
+    write(tmp_path / "in" / f"{present}.txt", "\n".join(CORPUS[:90]) + "\n")
+    _, splits = prepared(tmp_path / "out", str(tmp_path / "in"), held_out=0.3)
+    (drawn,) = set(HELD_OUT) - {present}
+    assert set(splits[drawn]["text"]) <= set(CORPUS[90:])
+
+
+@pytest.mark.parametrize("different", [2, 7])
+def test_too_few_different_sentences_are_refused_however_many_copies(tmp_path, different):
+    """The bound is that of sentences in a corpus."""
+    corpus = tenfold(tmp_path, SENTENCES[:different])
+    with pytest.raises(DataError, match=rf"only {different} different sentences among {different * 10} to draw"):
+        prepared(tmp_path / "out", corpus)
+
+
+def test_eight_different_sentences_are_enough(tmp_path):
+    """Each split has some."""
+    _, splits = prepared(tmp_path / "out", tenfold(tmp_path, SENTENCES[:8]))
+    assert all(len(split) for split in splits.values())
+
+
+def test_a_stream_of_too_few_different_sentences_is_refused_alike(tmp_path):
+    """Its splits are drawn from the sample in the same way."""
+    settings = DataSettings(corpus=tenfold(tmp_path, SENTENCES[:2]), streaming=True)
+    wanted = TokenizerSettings(kind="byte")
+    with pytest.raises(DataError, match="only 2 different sentences among 20"):
+        prepare_stream(settings, 1, tmp_path / "out", lambda sentences: build_tokenizer(wanted, sentences))
+
+
+def test_what_training_leaves_out_or_cuts_is_told(tmp_path, capsys):
+    """With the reasons, and the setting that cuts; without losses nothing is told."""
+    train_tiny(tmp_path / "plain", training={"steps": 1, "warmup_steps": 0})
+    assert "note: " not in capsys.readouterr().err
+    corpus = ["", *CORPUS, "a", "word " * 200]
+    train_tiny(tmp_path / "run", corpus, data={"min_words": 2}, training={"steps": 1, "warmup_steps": 0})
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert told == [
+        "note: the corpus: 2 of 103 rows left out (1 blank, 1 too short).",
+        "note: the corpus: 1 of 101 sentences is cut at data.max_tokens = 128.",
+    ]
+
+
+@pytest.mark.parametrize(("drops", "words"), [(False, "come out too good"), (True, "and left out of training")])
+def test_overlapping_splits_are_told_on_standard_error(tmp_path, capsys, drops, words):
+    """One line, with the number of training sentences."""
+    splits = {"train": CORPUS, "validation": CORPUS[:3], "test": ["a sentence of its own."]}
+    train_tiny(tmp_path / "run", {name: table([(text, None) for text in part]) for name, part in splits.items()},
+               data={"drop_duplicates": drops}, training={"steps": 1, "warmup_steps": 0})  # fmt: skip
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "also in the validation" in line]
+    assert line.startswith("note: 3 training sentences are also in the validation or test split")
+    assert words in line
+    assert ("3 of them are also in" in (tmp_path / "run" / "README.md").read_text()) is not drops
+
+
+def test_sentences_in_validation_and_test_are_told_on_standard_error(tmp_path, capsys):
+    """The model is chosen on the one and measured on the other."""
+    splits = {"train": CORPUS[3:], "validation": CORPUS[:3], "test": CORPUS[1:4]}
+    train_tiny(tmp_path / "run", {name: table([(text, None) for text in part]) for name, part in splits.items()},
+               training={"steps": 1, "warmup_steps": 0})  # fmt: skip
+    told = capsys.readouterr().err
+    assert "note: 2 validation sentences are also in the test split" in told
+    assert "note: 1 training sentence is also in the validation or test split" in told
+
+
+def test_sentences_that_are_alike_once_they_are_cut_are_told(tmp_path, capsys):
+    """Their ends differ, which the model does not read."""
+    corpus = [*(f"a man rides a wave near the red house {number}." for number in range(20)), *CORPUS]
+    train_tiny(tmp_path / "run", corpus, data={"max_tokens": 6}, training={"steps": 1, "warmup_steps": 0})
+    told = capsys.readouterr().err
+    assert "training sentences are, once cut at data.max_tokens = 6, also in the validation or test split" in told

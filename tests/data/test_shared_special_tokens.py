@@ -1,0 +1,231 @@
+"""Tokenizers one token of which is start, end, padding or unknown at once, as GPT-2's is: nothing is lost or empty."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from tests.tiny import tiny_dataset, tiny_model
+from tests.tiny_run import SENTENCES, SMALL, train_tiny
+from textvae.data.tokenization import decode_batch, encode_batch, load_tokenizer
+from textvae.evaluation.evaluate import evaluate, quick_look
+from textvae.inference.bundle import Bundle
+from textvae.inference.checkpoint import load_bundle
+from textvae.model.modeling import TextVAEModel
+from textvae.runs.run import Run
+from textvae.vae import TextVAE
+
+X = "<|endoftext|>"
+GPT2 = {"bos_token": X, "eos_token": X, "unk_token": X}
+LLAMA = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
+BERT = {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "[PAD]"}
+MARKED: dict[str, dict[str, str]] = {
+    "GPT-2": GPT2,
+    "GPT-2 padded with its end": {**GPT2, "pad_token": X},
+    "Llama padded with its end": LLAMA,
+    "padded with the start": {**LLAMA, "pad_token": "<s>"},
+    "BERT": BERT,
+    "names that collide": {"unk_token": "<eos>", "bos_token": "<pad>", "pad_token": "<pad>"},
+}
+DECODERS: dict[str, dict[str, Any]] = {
+    "lstm": SMALL,
+    "transformer": {"kind": "transformer", "hidden": 16, "layers": 1, "heads": 2, "positions": 64},
+}
+MARKS = ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id")
+
+
+def byte_level(**marks: str) -> PreTrainedTokenizerFast:
+    """Return a byte-level BPE with these marks."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    special = list(dict.fromkeys(marks.values()))
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    core.train_from_iterator(SENTENCES, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=core, clean_up_tokenization_spaces=False, **marks)
+
+
+def word_level(**marks: str) -> PreTrainedTokenizerFast:
+    """Return a tokenizer of whole words with these marks; an unknown word is `unk_token`."""
+    words = [*dict.fromkeys(marks.values()), *sorted({word for text in SENTENCES for word in text.split()})]
+    core = Tokenizer(models.WordLevel({word: at for at, word in enumerate(words)}, unk_token=marks["unk_token"]))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=core, **marks)
+
+
+def reloaded(tokenizer: PreTrainedTokenizerFast, folder: Path) -> Any:
+    """Return what training makes of a saved tokenizer."""
+    tokenizer.save_pretrained(folder)
+    return load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("build", [byte_level, word_level])
+@pytest.mark.parametrize("marks", MARKED.values(), ids=MARKED)
+def test_a_loaded_tokenizer_has_four_different_marks(tmp_path, build, marks):
+    """What it had more than once is given a token of its own; words and the unknown token keep their numbers."""
+    tokenizer = build(**marks)
+    before, unknown = tokenizer.get_vocab(), tokenizer.unk_token
+    loaded = reloaded(tokenizer, tmp_path)
+    assert len({getattr(loaded, name) for name in MARKS}) == 4
+    assert before.items() <= loaded.get_vocab().items()
+    assert loaded.unk_token == unknown
+
+
+def test_marks_that_differ_are_kept(tmp_path):
+    """Nothing is added to a tokenizer that has all of them."""
+    marks = {**LLAMA, "pad_token": "<padding>"}
+    loaded = reloaded(byte_level(**marks), tmp_path)
+    assert {name: getattr(loaded, name) for name in marks} == marks
+    assert len(loaded) == 320
+
+
+@pytest.mark.parametrize("marks", MARKED.values(), ids=MARKED)
+def test_text_with_an_unknown_word_does_not_end_there(tmp_path, marks):
+    """What follows the word is read, and written again."""
+    loaded = reloaded(word_level(**marks), tmp_path)
+    (ids,) = encode_batch(loaded, ["a man zyzzyva a wave."])
+    assert len(ids) == 5
+    assert decode_batch(loaded, [[loaded.bos_token_id, *ids, loaded.eos_token_id]])[0].endswith(" a wave.")
+
+
+@pytest.mark.parametrize("marks", MARKED.values(), ids=MARKED)
+@pytest.mark.parametrize("build", [byte_level, word_level])
+def test_a_text_that_names_a_mark_holds_no_mark(build, marks):
+    """Also for a tokenizer that no folder was loaded from, so that its marks may still be shared."""
+    tokenizer = build(**marks)
+    for name in ("bos_token", "eos_token", "pad_token"):
+        (ids,) = encode_batch(tokenizer, [f"a man {getattr(tokenizer, name) or X} a wave."])
+        assert {getattr(tokenizer, f"{name}_id")}.isdisjoint(ids)
+
+
+@pytest.fixture(scope="module", params=DECODERS)
+def trained(request, tmp_path_factory) -> TextVAE:
+    """A run trained, until it has learned some words, with a tokenizer like GPT-2's that is padded with its end."""
+    folder = tmp_path_factory.mktemp("shared")
+    byte_level(**GPT2, pad_token=X).save_pretrained(folder / "tokenizer")
+    return train_tiny(
+        folder / "run",
+        tokenizer={"kind": "folder", "path": str(folder / "tokenizer")},
+        data={"max_tokens": 32},
+        model={"decoder": DECODERS[request.param], "conditioning": ["output"]},
+        training={"steps": 150, "batch_tokens": 400, "learning_rate": 0.02},
+    )
+
+
+def test_a_run_trained_with_such_a_tokenizer_writes_texts(trained):
+    """By each verb that writes."""
+    assert all(trained.generate(5))
+    assert all(trained.reconstruct(SENTENCES[:5]))
+    assert all(text.startswith("a man") and len(text) > len("a man") for text in trained.complete("a man", 3))
+    filled = trained.infill("a man ___ a wave.", n=2, latents=2, beams=2, most_tokens=1)
+    assert all(each["text"].startswith("a man ") and each["text"].endswith(" a wave.") for each in filled)
+    assert filled
+
+
+def test_a_run_trained_with_such_a_tokenizer_is_scored_to_the_end(trained):
+    """Each token and the end once, before and after the run is loaded again."""
+    again = TextVAE.from_pretrained(trained.folder, "cpu")
+    for vae in (trained, again):
+        (record,) = vae.score(SENTENCES[0], samples=2)
+        assert len(record["surprisal"]) == record["tokens"] == len(encode_batch(vae.tokenizer, SENTENCES[:1])[0]) + 1
+    assert again.score(SENTENCES[:3], samples=2) == trained.score(SENTENCES[:3], samples=2)
+    assert again.generate(3, seed=1) == trained.generate(3, seed=1)
+
+
+def test_a_run_trained_with_such_a_tokenizer_is_measured(trained):
+    """BLEU is above zero, and no text is empty."""
+    run = Run(trained.folder)
+    record = evaluate(trained.bundle, run.split("test"), samples=2)
+    assert record["bleu"] > 0
+    assert record["empty_reconstructions"] == record["empty_samples"] == 0
+    assert quick_look(run, trained.bundle)["empty_samples"] == 0
+
+
+def widened(model: TextVAEModel, like: int) -> TextVAEModel:
+    """Return the model with one more token, read as the token `like` and never written."""
+    vocab = model.config.vocab_size
+    config = model.config.__class__.from_dict(model.config.to_dict())
+    config.vocab_size = config.encoder_vocab_size = vocab + 1
+    wide = TextVAEModel(config).eval()
+    rows = {}
+    for name, weight in model.state_dict().items():
+        is_by_token = weight.dim() and len(weight) == vocab
+        more = torch.tensor([-1e9]) if weight.dim() == 1 else weight[like : like + 1]
+        rows[name] = torch.cat([weight, more]) if is_by_token else weight
+    wide.load_state_dict(rows)
+    return wide
+
+
+@pytest.fixture(params=["lstm", "gpt2", "llama"])
+def pair(request) -> tuple[TextVAE, TextVAE]:
+    """A model with shared marks, untouched by loading, and the same one with a start and padding of its own."""
+    shared, distinct = byte_level(**GPT2, pad_token=X), byte_level(**GPT2)
+    distinct.add_special_tokens({"bos_token": "<bos>"})
+    distinct.pad_token = "<bos>"
+    end = shared.eos_token_id
+    model = tiny_model(request.param, vocab=len(shared))
+    wide = widened(model, end)
+    wide.generation_config = model.generation_config.from_dict(model.generation_config.to_dict())
+    model.generation_config.update(bos_token_id=end, eos_token_id=end, pad_token_id=end)
+    start = distinct.bos_token_id
+    wide.generation_config.update(bos_token_id=start, eos_token_id=end, pad_token_id=start)
+    return TextVAE(model, shared), TextVAE(wide, distinct)
+
+
+def test_shared_marks_change_no_score(pair):
+    """The sentences' tokens are the same, and so is their cost, the end counted once in a batch of many lengths."""
+    shared, distinct = pair
+    texts = ["a man", *SENTENCES[:4], "the dog rides a bike and a bike and a bike"]
+    for one, other in zip(shared.score(texts, samples=3), distinct.score(texts, samples=3), strict=True):
+        assert one["tokens"] == other["tokens"]
+        torch.testing.assert_close(torch.tensor(one["surprisal"]), torch.tensor(other["surprisal"]))
+        assert one["iw_nll"] == pytest.approx(other["iw_nll"], rel=1e-5)
+
+
+def test_shared_marks_change_no_text(pair):
+    """Sampled, greedy, by beams, with prefixes and into blanks."""
+    shared, distinct = pair
+    for options in ({"seed": 1}, {"seed": 2, "do_sample": False}, {"num_beams": 3}):
+        texts = shared.generate(4, **options)
+        assert texts == distinct.generate(4, **options)
+        assert any(texts)
+    assert shared.reconstruct(SENTENCES[:4]) == distinct.reconstruct(SENTENCES[:4])
+    assert shared.complete("a man", 4) == distinct.complete("a man", 4)
+    blanks = {"text": "a man ___ a wave.", "n": 2, "latents": 2, "beams": 2, "most_tokens": 1}
+    texts, others = ([each["text"] for each in vae.infill(**blanks)] for vae in (shared, distinct))
+    assert texts == others
+
+
+def test_shared_marks_change_no_measure(pair):
+    """Reconstructions are compared with whole sentences."""
+    shared, distinct = (vae.bundle for vae in pair)
+    measured = [evaluate(bundle, tiny_dataset(bundle, SENTENCES[:6]), samples=2) for bundle in (shared, distinct)]
+    for name in ("elbo", "bleu", "exact_match", "token_accuracy", "empty_reconstructions"):
+        assert measured[0][name] == pytest.approx(measured[1][name], rel=1e-4)
+
+
+def test_only_what_comes_before_the_end_is_text_whatever_the_marks():
+    """The start may be the end's token, with padding of the same token on both sides."""
+    tokenizer = byte_level(**GPT2, pad_token=X)
+    end, (ids,) = tokenizer.eos_token_id, encode_batch(tokenizer, ["a man"])
+    rows = [[end, *ids], [end, *ids, end, *ids], [end, end, *ids, end, end], [end, end], ids, [*ids, end], []]
+    assert decode_batch(tokenizer, rows) == ["a man", "a man", "a man", "", "a man", "a man", ""]
+
+
+def test_a_run_whose_tokenizer_has_shared_marks_is_read_as_it_is(trained, tmp_path):
+    """Its vocabulary does not grow: the model has no weights for more tokens."""
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "bos_token": X, "eos_token": X}))
+    bundle = load_bundle(folder, "cpu")
+    assert isinstance(bundle, Bundle)
+    assert bundle.tokenizer.bos_token == bundle.tokenizer.eos_token == X
+    assert len(bundle.tokenizer) == len(trained.tokenizer)

@@ -1,0 +1,145 @@
+"""Sources: the same sentences out of every kind of file and folder."""
+
+import datasets
+import pytest
+
+from tests.corpora import LINES, SENTENCES, TRICKY, texts, write, write_table
+from textvae.data import BUNDLED
+from textvae.data.sources import SPLIT_NAMES, find_splits
+from textvae.errors import DataError
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a", "a.lines", "A.TXT"])
+def test_a_text_file_is_a_sentence_a_line(tmp_path, name):
+    """Gzipped or not, whatever its name ends in."""
+    assert texts(write(tmp_path / name, LINES)) == SENTENCES
+
+
+def test_a_gzipped_file_is_known_by_its_bytes(tmp_path):
+    """Its name need not say so."""
+    write(tmp_path / "a.txt.gz", LINES)
+    assert texts(str((tmp_path / "a.txt.gz").rename(tmp_path / "a.txt"))) == SENTENCES
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet", "a.csv.gz", "a.jsonl.gz"])
+def test_a_table_gives_its_text_column_and_the_others(tmp_path, name):
+    """All kinds of table read alike, text of any script included."""
+    sentences = SENTENCES + TRICKY
+    labels = [f"l{n % 2}" for n in range(len(sentences))]
+    corpus = write_table(tmp_path / name, sentences, label=labels)
+    rows = list(find_splits(corpus, "text")["train"]())
+    assert [row["text"] for row in rows] == sentences
+    assert [row["label"] for row in rows] == labels
+
+
+def test_a_comma_in_quotes_is_text(tmp_path):
+    """And so is a doubled quote."""
+    assert texts(write(tmp_path / "a.csv", 'text\n"one, ""two"""\nthree\n')) == ['one, "two"', "three"]
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "null", "nan", "N/A"])
+def test_words_that_mean_nothing_to_a_table_reader_are_words_here(tmp_path, word):
+    """A sentence may consist of `None`."""
+    assert texts(write(tmp_path / "a.csv", f"text\nfirst\n{word}\nlast\n")) == ["first", word, "last"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_and_a_byte_order_mark_are_no_text(tmp_path, end, mark):
+    """Files from Windows read like any other."""
+    body = end.join(SENTENCES + TRICKY).encode()
+    assert texts(write(tmp_path / "a.txt", mark + body)) == SENTENCES + TRICKY
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+def test_a_table_from_windows_reads_like_any_other(tmp_path, name):
+    """A byte order mark hangs on no column's name."""
+    file = tmp_path / name
+    write_table(file, SENTENCES, label=SENTENCES)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert texts(str(file)) == SENTENCES
+
+
+def test_unicode_line_separators_end_no_sentence(tmp_path):
+    """Only a line feed does; the others are white space."""
+    assert texts(write(tmp_path / "a.txt", "a\u2028b\x85c\x0cd\ne\n")) == ["a\u2028b\x85c\x0cd", "e"]
+
+
+@pytest.mark.parametrize("spelling", list(SPLIT_NAMES))
+@pytest.mark.parametrize("ending", [".txt", "-00000-of-00001.jsonl", "_a.csv", ".txt.gz"])
+def test_a_file_named_for_a_split_is_that_split(tmp_path, spelling, ending):
+    """In every usual spelling, whatever follows it, in capitals too."""
+    for name, sentences in (("train.txt", SENTENCES), (f"{spelling.capitalize()}{ending}", TRICKY[:2])):
+        file = tmp_path / name
+        if "txt" in name:
+            write(file, "\n".join(sentences))
+        else:
+            write_table(file, sentences)
+    split = SPLIT_NAMES[spelling]
+    wanted = TRICKY[:2] + SENTENCES if split == "train" else TRICKY[:2]
+    assert sorted(texts(str(tmp_path), split)) == sorted(wanted)
+
+
+def test_the_word_for_a_split_may_stand_inside_the_name(tmp_path):
+    """The Penn Treebank comes as ptb.train.txt, ptb.valid.txt, ptb.test.txt: nothing held out is trained on."""
+    for name in ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"):
+        write(tmp_path / name, f"{name} holds this\n")
+    splits = find_splits(str(tmp_path), "text")
+    assert set(splits) == {"train", "validation", "test"}
+    assert texts(str(tmp_path)) == ["ptb.train.txt holds this"]
+
+
+def test_a_word_that_only_begins_like_a_split_names_none(tmp_path):
+    """`testimony.txt` is no test split."""
+    write(tmp_path / "testimony.txt", LINES)
+    write(tmp_path / "trainers.txt", LINES)
+    assert set(find_splits(str(tmp_path), "text")) == {"train"}
+
+
+def test_a_folder_without_split_names_is_all_to_train_on(tmp_path):
+    """Its files follow one another by name; other files are passed over."""
+    write(tmp_path / "b.txt", "second\n")
+    write(tmp_path / "a.txt", "first\n")
+    write(tmp_path / "picture.png", b"\x89PNG")
+    (tmp_path / "folder.txt").mkdir()
+    assert texts(str(tmp_path)) == ["first", "second"]
+
+
+def test_rows_can_be_read_more_than_once(tmp_path):
+    """A source is a recipe, not a flow that runs dry."""
+    rows = find_splits(write(tmp_path / "a.txt", LINES), "text")["train"]
+    assert list(rows()) == list(rows())
+
+
+@pytest.mark.parametrize("name", list(BUNDLED))
+def test_a_bundled_corpus_has_its_three_splits(name):
+    """It needs no network."""
+    splits = find_splits(name, "text")
+    assert set(splits) == {"train", "validation", "test"}
+    assert all(len(row["text"].split()) > 1 for row in splits["test"]())
+
+
+def test_a_data_sets_splits_go_by_our_names(monkeypatch):
+    """`dev` is validation, `unsupervised` is none of ours; a colon gives the configuration."""
+    asked = []
+
+    def load(path, config, streaming):
+        asked.append((path, config))
+        return {name: [{"text": name}] for name in ("train", "dev", "unsupervised")}
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    splits = find_splits("owner/name:small", "text")
+    assert {split: list(rows()) for split, rows in splits.items()} == {
+        "train": [{"text": "train"}],
+        "validation": [{"text": "dev"}],
+    }
+    assert asked == [("owner/name", "small")]
+
+
+def test_a_file_whose_name_begins_with_a_tilde_is_read(tmp_path, monkeypatch):
+    """Nobody is called so; a name that is nobody's and no file is refused in one message."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "~notes.txt", "a man\n")
+    assert [row["text"] for row in find_splits("~notes.txt", "text")["train"]()] == ["a man"]
+    with pytest.raises(DataError, match="no such file"):
+        find_splits("~nobody.txt", "text")

@@ -1,0 +1,166 @@
+"""Texts given from Python: columns and tables are told from sentences, and never read as their names."""
+
+import re
+
+import datasets
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import textvae
+from tests.tiny_run import SENTENCES, SETTINGS
+from textvae.data.texts import iterate_texts, require_text, require_texts
+from textvae.errors import DataError
+from textvae.training.preparation import rows_of_object
+
+TWO = ["a man", "a dog"]
+FRAME = pd.DataFrame({"text": TWO, "label": [1, 2]})
+
+COLUMNS = {
+    "a list": TWO,
+    "a tuple": tuple(TWO),
+    "a generator": (text for text in TWO),
+    "a Series": FRAME["text"],
+    "an array of objects": np.array(TWO, dtype=object),
+    "an array of strings": np.array(TWO),
+    "an Arrow array": pa.array(TWO),
+    "a chunked array": pa.chunked_array([TWO[:1], TWO[1:]]),
+    "a data set's column": datasets.Dataset.from_dict({"text": TWO})["text"],
+    "a frame of one column": FRAME[["text"]],
+    "a table of one column": pa.table({"body": TWO}),
+    "a data set of one column": datasets.Dataset.from_dict({"text": TWO}),
+    "keys of a mapping": dict.fromkeys(TWO).keys(),
+}
+TABLES = {
+    "a DataFrame": FRAME,
+    "an Arrow table": pa.Table.from_pandas(FRAME),
+    "a record batch": pa.RecordBatch.from_pandas(FRAME),
+    "a data set": datasets.Dataset.from_pandas(FRAME),
+    "a mapping of columns": {"text": FRAME["text"], "label": np.array([1, 2])},
+}
+REFUSED = {
+    "a DataFrame": (FRAME, 'texts is a DataFrame of 2 columns; give the one of texts: texts["text"].'),
+    "an Arrow table": (pa.Table.from_pandas(FRAME), "texts is a Table of 2 columns"),
+    "a data set": (datasets.Dataset.from_pandas(FRAME), "texts is a Dataset of 2 columns"),
+    "a mapping": ({"body": TWO}, 'texts is a dict; give the texts in it: texts["body"], for instance.'),
+    "bytes": (b"a man", "texts is b'a man' (bytes); decode it"),
+    "a set": (set(TWO), "texts is a set, which has no order; give a list"),
+    "an array of two dimensions": (np.array([TWO]), "texts is a ndarray of 2 dimensions"),
+    "a number": (7, "texts is 7 (int); expected a string or a list of strings."),
+    "None": (None, "texts is None (missing); expected a string or a list of strings."),
+    "a missing text": (["a man", None], "text 1 is None (missing); expected a string"),
+    "a missing text of pandas": (pd.Series(["a man", np.nan]), "text 1 is None (missing)"),
+    "NaN": (["a man", float("nan")], "text 1 is nan (missing)"),
+    "a number among texts": (["a man", 2.5], "text 1 is 2.5 (float); expected a string"),
+    "bytes among texts": ([b"a man"], "text 0 is b'a man' (bytes); expected a string"),
+    "lists of words": ([["a", "man"]], "text 0 is a list; expected a string"),
+    "numbers of a generator": ((n for n in range(2)), "text 0 is 0 (int); expected a string"),
+    "half a surrogate pair": (["a \ud800"], "text 0 holds '\\ud800', half of a surrogate pair"),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_whatever_holds_one_column_of_texts_gives_them(kind):
+    """As strings of Python's own kind."""
+    read = require_texts(COLUMNS[kind])
+    assert read == TWO
+    assert {type(text) for text in read} == {str}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_whatever_else_is_refused(kind):
+    """With what came, and where in it."""
+    value, words = REFUSED[kind]
+    with pytest.raises(DataError, match=re.escape(words)):
+        require_texts(value)
+
+
+def test_texts_are_taken_one_by_one():
+    """A stream of them need not fit into memory."""
+    flow = iterate_texts(text for text in ["a man", None])
+    assert next(flow) == "a man"
+    with pytest.raises(DataError, match="text 1 is None"):
+        next(flow)
+
+
+@pytest.mark.parametrize("value", [TWO, None, 3, FRAME["text"]])
+def test_an_argument_of_one_text_takes_a_string_only(value):
+    """It is named."""
+    with pytest.raises(DataError, match=r"prefix is .*; expected one string\."):
+        require_text(value, "prefix")
+
+
+VERBS = ("encode", "posterior", "features", "score", "reconstruct", "uncertainty", "index", "fit_prior", "insight")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_verb_reads_a_table_as_the_names_of_its_columns(tiny_run, verb):
+    """A DataFrame and a mapping of columns are refused."""
+    vae = textvae.TextVAE.from_pretrained(tiny_run, "cpu")
+    for table in (FRAME, FRAME.to_dict("list")):
+        with pytest.raises(DataError, match="give the"):
+            getattr(vae, verb)(texts=table)
+
+
+def test_verbs_take_a_column_of_a_table(tiny_run):
+    """With the numbers that a list gives."""
+    vae = textvae.TextVAE.from_pretrained(tiny_run, "cpu")
+    np.testing.assert_array_equal(vae.encode(FRAME["text"]), vae.encode(TWO))
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_given_to_train_is_read_by_its_columns(kind):
+    """As often as it is asked for."""
+    rows = rows_of_object(TABLES[kind], "text")["train"]
+    wanted = [{"text": "a man", "label": 1}, {"text": "a dog", "label": 2}]
+    assert list(rows()) == list(rows()) == wanted
+
+
+def test_splits_given_to_train_may_be_tables_or_sentences():
+    """Each for itself."""
+    splits = rows_of_object({"train": FRAME, "dev": TWO, "test": {"text": TWO}}, "text")
+    assert {split: [row["text"] for row in rows()] for split, rows in splits.items()} == dict.fromkeys(
+        ("train", "validation", "test"), TWO
+    )
+
+
+def test_a_missing_value_of_a_table_is_none():
+    """Pandas has several of its own."""
+    frame = pd.DataFrame({"text": ["a", None], "n": pd.array([1, None], dtype="Int64"), "x": [1.5, np.nan]})
+    assert list(rows_of_object(frame, "text")["train"]())[1] == {"text": None, "n": None, "x": None}
+
+
+@pytest.mark.parametrize(
+    ("corpus", "words"),
+    [
+        ({"train": "train.csv"}, "the split 'train' is the string 'train.csv'; expected sentences or a table."),
+        ({"body": TWO}, "the mapping has the keys body; expected splits (train, validation, test) or columns"),
+        ({"text": TWO, "label": [1]}, "the columns differ in length: text (2), label (1)"),
+        ({"text": "a man"}, "column 'text' is a str; expected a sequence"),
+        (pd.concat([FRAME, FRAME], axis=1), "two columns of the table are called 'text'"),
+        (b"a man", "texts is b'a man' (bytes)"),
+        (set(TWO), "which has no order"),
+        (3, "texts is 3 (int)"),
+        ([*TWO, None], "text 2 is None (missing)"),
+    ],
+)
+def test_a_corpus_that_is_none_is_refused(corpus, words):
+    """Before anything is written."""
+    with pytest.raises(DataError, match=re.escape(words)):
+        list(rows_of_object(corpus, "text")["train"]())
+
+
+def test_a_run_is_trained_on_a_frame(tmp_path):
+    """On its texts, and with its labels."""
+    frame = pd.DataFrame({"body": SENTENCES, "n": [number % 3 for number in range(len(SENTENCES))]})
+    sections = {
+        **SETTINGS,
+        "data": {**SETTINGS["data"], "text_column": "body", "label_columns": ["n"]},
+        "training": {**SETTINGS["training"], "steps": 1, "evaluations": 1},
+    }
+    textvae.train(frame, output=tmp_path / "run", device="cpu", **sections)
+    counts = textvae.runs.run.Run(tmp_path / "run").counts
+    assert counts["cleaned"]["train"]["read"] == len(SENTENCES)
+    with pytest.raises(textvae.TextVAEError, match="a resumed run keeps its corpus"):
+        textvae.train(frame, output=tmp_path / "run", resume=True, device="cpu")

@@ -1,0 +1,116 @@
+"""The user's own tokenizer: loaded from a folder, given what it lacks, refused where it is none."""
+
+import json
+import re
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from tests.corpora import SENTENCES
+from textvae.data.tokenization import TokenizerSettings, build_tokenizer, decode_batch, encode_batch
+from textvae.errors import ConfigError
+
+OURS = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>"}
+
+
+def saved(folder, **special):
+    """Save a word-level tokenizer with only these special tokens."""
+    words = ["[UNK]", *special.values(), *sorted({word for sentence in SENTENCES for word in sentence.split()})]
+    core = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=core, unk_token="[UNK]", **special).save_pretrained(folder)
+    return len(words)
+
+
+def load(folder):
+    return build_tokenizer(TokenizerSettings(kind="folder", path=str(folder)), iter(SENTENCES))
+
+
+@pytest.mark.parametrize("has", [{}, {"pad_token": "[PAD]"}, {"eos_token": "</s>", "bos_token": "<s>"}])
+def test_a_users_tokenizer_gets_the_special_tokens_it_lacks(tmp_path, has):
+    """Its own stay what they are, and its words keep their ids."""
+    size = saved(tmp_path, **has)
+    tokenizer = load(tmp_path)
+    assert {name: getattr(tokenizer, name) for name in OURS} == {**OURS, **has}
+    assert len({tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}) == 3
+    assert len(tokenizer) == size + 3 - len(has)
+
+
+def test_a_users_tokenizer_reads_and_writes(tmp_path):
+    """Its text comes back."""
+    saved(tmp_path)
+    tokenizer = load(tmp_path)
+    assert decode_batch(tokenizer, encode_batch(tokenizer, SENTENCES)) == SENTENCES
+
+
+def test_a_users_tokenizer_is_not_trained(tmp_path):
+    """It does not even look at the corpus."""
+    saved(tmp_path)
+    sentences = iter(SENTENCES)
+    build_tokenizer(TokenizerSettings(kind="folder", path=str(tmp_path)), sentences)
+    assert len(list(sentences)) == len(SENTENCES)
+
+
+def test_a_loaded_tokenizer_saves_with_its_new_tokens(tmp_path):
+    """What it was given stays with the run."""
+    saved(tmp_path / "user")
+    first = load(tmp_path / "user")
+    first.save_pretrained(tmp_path / "run")
+    assert load(tmp_path / "run").get_vocab() == first.get_vocab()
+
+
+@pytest.mark.parametrize("path", [None, "absent/folder"])
+def test_a_missing_tokenizer_folder_is_refused(path):
+    """What `kind = folder` wants is said."""
+    with pytest.raises(ConfigError, match=re.escape(f"tokenizer.path = {str(path)!r} is not a folder; kind = folder")):
+        build_tokenizer(TokenizerSettings(kind="folder", path=path), iter([]))
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}", '{"version": "1.0"}'])
+def test_a_folder_without_a_whole_tokenizer_is_refused(tmp_path, content):
+    """Empty, cut off, or not a tokenizer's file."""
+    if content is not None:
+        saved(tmp_path)
+        (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(ConfigError, match="holds no tokenizer"):
+        load(tmp_path)
+
+
+def test_a_tokenizer_that_panics_is_refused(tmp_path):
+    """A panic of the Rust library is no `Exception`; it becomes one message all the same."""
+    saved(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    broken = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "normalizer": broken}))
+    with pytest.raises(ConfigError, match="holds no tokenizer: the tokenizers library cannot work with it"):
+        load(tmp_path)
+
+
+def test_a_tokenizer_that_cannot_encode_a_word_says_so(tmp_path):
+    """One that looks words up, and has no token for unknown ones."""
+    looked_up = Tokenizer(models.WordLevel({"a": 0, "b": 1}))
+    PreTrainedTokenizerFast(tokenizer_object=looked_up).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"cannot encode a text: .*Missing \[UNK\] token"):
+        encode_batch(load(tmp_path), ["a", "zzz"])
+
+
+LEXICON = models.WordLevel({"<u>": 0, "a": 1, "b": 2}, unk_token="<u>")
+PIECES = models.Unigram([("<u>", 0.0), ("a", -1.0), ("b", -1.0)], unk_id=0)
+
+
+@pytest.mark.parametrize("model", [LEXICON, PIECES])
+@pytest.mark.parametrize(
+    "special", [{}, {"bos_token": "<u>"}, {"eos_token": "<u>"}, {"eos_token": "", "pad_token": ""}]
+)
+def test_unknown_words_stay_whatever_the_config_names(tmp_path, model, special):
+    """The tokenizer's model alone may name their token, and marks may be its number under another name."""
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **special}))
+    loaded = load(tmp_path)
+    marks = {loaded.bos_token_id, loaded.eos_token_id, loaded.pad_token_id, loaded.unk_token_id}
+    assert len(marks) == 4
+    assert encode_batch(loaded, ["a zzz b"]) == [[1, 0, 2]]

@@ -1,0 +1,26 @@
+"""The pages of the uses: every command and every Python example runs, in the page's order, on a tiny run."""
+
+import shutil
+
+import pytest
+
+from tests.pages import ROOT, commands, examples, furnish, on_a_small_scale
+from textvae.cli.main import main
+from textvae.uses.fit_prior.fit import PRIORS
+
+PAGES = sorted((ROOT / "docs" / "uses").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_runs_as_it_stands(page, tmp_path, tiny_run, labelled_run, monkeypatch):
+    """Its Python blocks share one namespace, as a reader's session would; then its commands, in their order."""
+    monkeypatch.chdir(furnish(tmp_path, tiny_run))
+    shutil.copytree(labelled_run, tmp_path / "runs" / "labelled")
+    monkeypatch.setattr("textvae.uses.fit_prior.base.STEPS", 100)
+    for kind in PRIORS.values():
+        monkeypatch.setattr(kind, "fewest", 50)
+    namespace = {}
+    for example in examples(page):
+        exec(example, namespace)
+    for command in commands(page):
+        assert main(on_a_small_scale(command)) == 0, command

@@ -1,0 +1,124 @@
+"""The doctor: verdicts, and the words in which it gives them."""
+
+import pytest
+import torch
+
+from textvae.evaluation.doctor import diagnose
+from textvae.evaluation.evaluate import evaluate, quick_look
+from textvae.inference.checkpoint import load_bundle
+from textvae.runs.run import Run
+
+HEALTHY = {
+    "kl": 12.0,
+    "mi_full": 6.0,
+    "mi_full_cap": 8.5,
+    "active_units": 30,
+    "latent_dim": 32,
+    "shuffled_latent_increase": 10.0,
+}
+
+
+def test_a_latent_that_is_used_is_healthy():
+    """Nothing is found and nothing advised, with a target or without."""
+    for target in (None, 12.0, 13.0):
+        diagnosis = diagnose(HEALTHY, target)
+        assert (diagnosis.verdict, diagnosis.findings, diagnosis.advice) == ("healthy", [], [])
+
+
+GRAVE = [
+    ({"kl": 0.03}, "the KL is 0.03 nats: the posterior is the prior", "target_kl"),
+    ({"active_units": 0}, "no unit is active", "target_kl"),
+    ({"shuffled_latent_increase": 0.1}, "another sentence's latent costs only 0.10 nats", "word_dropout"),
+]
+
+
+@pytest.mark.parametrize("name", ["kl", "shuffled_latent_increase"])
+def test_what_is_not_a_number_is_not_healthy(name):
+    """It is neither above a bound nor below it."""
+    diagnosis = diagnose({**HEALTHY, name: float("nan")})
+    assert diagnosis.verdict == "collapsed"
+    assert "is not a number" in diagnosis.findings[0]
+
+
+@pytest.mark.parametrize(("seen", "words", "mend"), GRAVE)
+def test_a_latent_the_decoder_ignores_is_collapsed(seen, words, mend):
+    """By any one sign; the finding says which, the advice what to change."""
+    diagnosis = diagnose({**HEALTHY, **seen})
+    assert diagnosis.verdict == "collapsed"
+    assert words in diagnosis.findings[0]
+    assert mend in diagnosis.advice[0]
+
+
+SLIGHT = [
+    ({"active_units": 10}, None, "10 of 32 units are active", "unit_floor.floor"),
+    ({"active_units": 10, "kl": None}, None, "10 of 32 units are active", "Take a smaller model.latent_dim"),
+    ({"mi_full": 0.6}, None, "z and x share 0.60 nats of at most 8.50", "target_kl.nats"),
+    ({}, 20.0, "the KL is 12.00 nats, its target 20.00", "Train longer"),
+    ({}, 6.0, "the KL is 12.00 nats, its target 6.00", "Train longer"),
+]
+
+
+@pytest.mark.parametrize(("seen", "target", "words", "mend"), SLIGHT)
+def test_a_latent_used_too_little_or_not_as_wanted_is_weak(seen, target, words, mend):
+    """By any one sign."""
+    diagnosis = diagnose({**HEALTHY, **seen}, target)
+    assert diagnosis.verdict == "weak"
+    assert diagnosis.findings == [words]
+    assert mend in diagnosis.advice[0]
+
+
+def test_a_collapsed_model_is_not_also_called_weak():
+    """All that was seen is listed, the grave first, and no advice twice."""
+    record = {**HEALTHY, "kl": 0.0, "mi_full": 0.0, "active_units": 0, "shuffled_latent_increase": 0.0}
+    diagnosis = diagnose(record, 12.0)
+    assert diagnosis.verdict == "collapsed"
+    assert diagnosis.findings[0].startswith("the KL is 0.00 nats")
+    assert len(diagnosis.findings) == 6
+    assert len(diagnosis.advice) == len(set(diagnosis.advice)) == 5
+
+
+def test_few_sentences_are_not_held_against_the_information():
+    """Where ln N caps it below a nat, half of the cap is enough."""
+    assert diagnose({**HEALTHY, "mi_full": 0.69, "mi_full_cap": 0.69}).verdict == "healthy"
+
+
+WRITTEN = [
+    ({"bleu": 0.0}, "BLEU is 0.00", "Train longer, or raise the KL target"),
+    ({"bleu": 0.004}, "BLEU is 0.00", "Train longer, or raise the KL target"),
+    ({"empty_reconstructions": 1.0}, "100% of the reconstructions are empty texts", "start, end and unknown tokens"),
+    ({"empty_samples": 0.5}, "50% of the samples are empty texts", "start, end and unknown tokens"),
+]
+
+
+@pytest.mark.parametrize(("seen", "words", "advice"), WRITTEN)
+def test_a_model_whose_texts_are_of_no_use_is_not_healthy(seen, words, advice):
+    """However well its latent is used."""
+    diagnosis = diagnose({**HEALTHY, **seen})
+    assert diagnosis.verdict == "weak"
+    assert words in diagnosis.findings[0]
+    assert advice in diagnosis.advice[0]
+
+
+def test_texts_that_can_be_read_are_not_held_against_a_model():
+    """A few empty ones happen, and a poor BLEU is not none."""
+    written = {"bleu": 0.4, "empty_reconstructions": 0.0, "empty_samples": 0.1}
+    assert diagnose({**HEALTHY, **written}, 12.0).verdict == "healthy"
+
+
+def test_a_language_model_that_writes_nothing_is_told_so():
+    """Its verdict stays what it is."""
+    diagnosis = diagnose({"latent_dim": 0, "bleu": 0.0, "empty_samples": 1.0})
+    assert diagnosis.verdict == "language model"
+    assert "100% of the samples are empty texts" in diagnosis.findings
+    assert len(diagnosis.advice) == 1
+
+
+def test_the_doctor_sees_that_every_text_ends_at_once(tiny_run):
+    """By writing a few, in its quick look as in the standard measures."""
+    run, bundle = Run(tiny_run), load_bundle(tiny_run, "cpu")
+    with torch.no_grad():
+        bundle.model.decoder.bias[bundle.tokenizer.eos_token_id] = 100.0
+    for record in (quick_look(run, bundle), evaluate(bundle, run.split("test"), samples=2)):
+        assert record["verdict"] != "healthy"
+        assert "100% of the reconstructions are empty texts" in record["findings"]
+        assert "100% of the samples are empty texts" in record["findings"]

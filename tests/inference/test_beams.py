@@ -1,0 +1,157 @@
+"""Beam search: every beam keeps its own state, so that its score is the likelihood of what it writes."""
+
+import warnings
+
+import pytest
+import torch
+
+from tests.inference.test_generation import starts
+from tests.tiny import EOS, LATENT, WRITERS, draws, tiny_batch, tiny_ids, tiny_model
+from textvae.errors import ConfigError
+from textvae.model.decoders.recurrent import RecurrentCache
+from textvae.model.modeling import IGNORED
+from textvae.uses.infill.constrained_decoding import KeepVisible, write_into
+from textvae.uses.infill.template import parse
+
+STEPS, BEAMS, MANY = 10, 6, 40
+PREFIXES = tiny_ids([1, 6, 0, 3])
+ROUNDING = 1e-3  # nats of a sentence
+
+
+def sharp_model(writer, **more):
+    """Return a model with such sharp distributions that a state of another beam costs many nats."""
+    model = tiny_model(writer, **more)
+    with torch.no_grad():
+        model.decoder.output_weight.mul_(3)
+        model.decoder.output_bias[EOS] = 2.0  # some sentences end early
+    return model
+
+
+def beams_of(model, prefixes, latent, **options):
+    """Return the sequences and scores of all beams, each (rows x beams,)."""
+    found = model.generate(
+        **starts(prefixes),
+        latent=latent,
+        num_beams=BEAMS,
+        num_return_sequences=BEAMS,
+        do_sample=False,
+        max_new_tokens=STEPS,
+        return_dict_in_generate=True,
+        output_scores=True,
+        **options,
+    )
+    return found.sequences, found.sequences_scores
+
+
+def written_ids(sequences, width):
+    """Return what was written after the first `width` tokens, the end token included and the padding left out."""
+    texts = []
+    for ids in sequences[:, width:].tolist():
+        end = ids.index(EOS) + 1 if EOS in ids else len(ids)
+        texts.append(ids[:end])
+    return texts
+
+
+def log_likelihood(model, prefixes, texts, latent, **more):
+    """Return log p(text | prefix, z) of each text, (rows,), by one pass over all tokens without a cache."""
+    batch = tiny_batch([[*prefix, *text] for prefix, text in zip(prefixes, texts, strict=True)])
+    labels = batch["labels"].clone()
+    for row, (prefix, text) in enumerate(zip(prefixes, texts, strict=True)):
+        labels[row, : len(prefix)] = IGNORED
+        labels[row, len(prefix) + len(text) :] = IGNORED
+    tokens = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": labels}
+    return -model(**tokens, latent=latent, **more).sentence_reconstruction
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_beam_s_score_is_the_likelihood_of_its_text(writer, penalty):
+    """It is so for each beam of a batch with prefixes of unequal lengths, whatever the length penalty."""
+    model, latent = sharp_model(writer), 2 * draws(len(PREFIXES), LATENT)
+    sequences, scores = beams_of(model, PREFIXES, latent, length_penalty=penalty)
+    texts = written_ids(sequences, max(map(len, PREFIXES)) + 1)
+    prefixes = [prefix for prefix in PREFIXES for _ in range(BEAMS)]
+    exact = log_likelihood(model, prefixes, texts, latent.repeat_interleave(BEAMS, 0))
+    lengths = torch.tensor([len(text) for text in texts])
+    torch.testing.assert_close(scores * lengths**penalty, exact, atol=ROUNDING, rtol=1e-4)
+
+
+def test_a_conditional_model_s_beams_keep_their_label():
+    """Each row's beams are scored under the label of this row."""
+    model, latent = sharp_model("lstm", labels={"calm": 3, "wild": 2}), draws(3, LATENT)
+    label_ids = torch.tensor([1, 0, 1])
+    sequences, scores = beams_of(model, [[]] * 3, latent, length_penalty=0.0, label_ids=label_ids)
+    texts = written_ids(sequences, 1)
+    repeated = {"label_ids": label_ids.repeat_interleave(BEAMS)}
+    exact = log_likelihood(model, [[]] * len(texts), texts, latent.repeat_interleave(BEAMS, 0), **repeated)
+    torch.testing.assert_close(scores, exact, atol=ROUNDING, rtol=1e-4)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_the_best_beam_is_at_least_as_likely_as_greedy_text(writer):
+    """Nearly every latent agrees; beams may now and then lose what greedy decoding finds."""
+    model, latent = sharp_model(writer), 2 * draws(MANY, LATENT)
+    options = {"latent": latent, "do_sample": False, "max_new_tokens": STEPS, "length_penalty": 0.0}
+    likelihoods = {}
+    for beams in (1, BEAMS):
+        ids = model.generate(**starts([[]] * MANY), num_beams=beams, **options)
+        likelihoods[beams] = log_likelihood(model, [[]] * MANY, written_ids(ids, 1), latent)
+    is_as_likely = likelihoods[BEAMS] >= likelihoods[1] - ROUNDING
+    assert is_as_likely.float().mean() >= 0.95
+    assert (likelihoods[BEAMS] > likelihoods[1] + 0.1).any()
+
+
+def test_beams_that_keep_visible_words_are_as_likely_as_greedy_ones(vae):
+    """The words that stand in the text are forced on every beam, and the blanks are filled by the beam's state."""
+    with torch.no_grad():
+        vae.model.decoder.output_weight.mul_(1.5)
+    template, z = parse(vae.bundle, "a man ___ a ___ horse ."), 2 * draws(MANY, vae.latent_dim)
+    rows = [template.forced((3, 2))] * MANY
+    assert KeepVisible(vae.bundle, rows).width > 6
+    likelihoods = []
+    for beams in (1, BEAMS):
+        ids = write_into(vae.bundle, z, rows, seed=0, num_beams=beams)
+        likelihoods.append(log_likelihood(vae.model, [[]] * MANY, [[*text, EOS] for text in ids], z))
+    assert (likelihoods[1] >= likelihoods[0] - ROUNDING).float().mean() >= 0.9
+    assert (likelihoods[1] > likelihoods[0] + 0.1).any()
+
+
+@pytest.mark.parametrize("options", [{"num_beams": 3}, {}, {"do_sample": True}], ids=str)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_generation_uses_no_deprecated_argument(writer, options):
+    """A cache is passed by the name that the installed transformers gives it."""
+    model = tiny_model(writer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        model.generate(**starts([[]] * 2), latent=draws(2, LATENT), **{"do_sample": False, **options})
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_pass_takes_and_returns_its_cache_by_either_name(writer, name):
+    """Tokens read in two passes have the logits that they have in one."""
+    model, latent, ids = tiny_model(writer), draws(2, LATENT), torch.tensor(tiny_ids([5, 5]))
+    first = model(input_ids=ids[:, :3], latent=latent, use_cache=True)
+    second = model(input_ids=ids[:, 3:], latent=latent, **{name: getattr(first, name)})
+    whole = model(input_ids=ids, latent=latent).logits
+    torch.testing.assert_close(second.logits, whole[:, 3:], rtol=1e-4, atol=1e-4)
+
+
+def test_a_recurrent_state_is_selected_repeated_and_reset_by_rows():
+    """The library's own caches do this layer by layer; a recurrent state has no layers."""
+    cache, state = RecurrentCache(), draws(2, 3, 4)
+    cache.advance((state,), 5)
+    cache.batch_select_indices(torch.tensor([2, 0]))
+    cache.batch_repeat_interleave(2)
+    torch.testing.assert_close(cache.state[0], state[:, [2, 2, 0, 0]])
+    cache.reset()
+    assert cache.state == ()
+    assert cache.get_seq_length() == 0
+
+
+def test_a_recurrent_state_refuses_to_take_back_tokens():
+    """Assisted decoding would otherwise go on from a state that has read the rejected tokens."""
+    model = tiny_model("lstm")
+    assert not model.decoder.new_cache().is_croppable
+    with pytest.raises((ConfigError, ValueError), match=r"take back|crop"):
+        model.generate(**starts([[4, 5, 4, 5, 4]]), latent=draws(1, LATENT), prompt_lookup_num_tokens=2)

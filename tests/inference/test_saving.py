@@ -1,0 +1,52 @@
+"""Saving and sharing a model."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from textvae.errors import OutputError
+from textvae.runs.publishing import HfApi
+from textvae.vae import TextVAE
+
+
+def test_a_saved_copy_writes_the_same_text_and_keeps_its_records(tiny_run, tmp_path):
+    """Model, tokenizer, card and settings go together."""
+    vae = TextVAE.from_pretrained(tiny_run)
+    vae.save_pretrained(tmp_path / "copy")
+    assert {"README.md", "settings.yaml", "model.safetensors"} <= {path.name for path in (tmp_path / "copy").iterdir()}
+    assert TextVAE.from_pretrained(tmp_path / "copy").generate(3, seed=5) == vae.generate(3, seed=5)
+
+
+def test_pushing_uploads_the_card_and_nothing_of_the_corpus(tiny_run, monkeypatch):
+    """What is uploaded is what `save_pretrained` saves."""
+    uploaded: list[str] = []
+    monkeypatch.setattr(HfApi, "create_repo", lambda self, *args, **options: None)
+
+    def upload(self, repo_id: str, folder_path: str) -> str:
+        uploaded.extend(path.name for path in Path(folder_path).rglob("*"))
+        return f"https://hub/{repo_id}"
+
+    monkeypatch.setattr(HfApi, "upload_folder", upload)
+    assert TextVAE.from_pretrained(tiny_run).push_to_hub("me/tiny") == "https://hub/me/tiny"
+    assert "README.md" in uploaded
+    assert not [name for name in uploaded if name.endswith(".arrow")]
+
+
+def test_saving_over_another_run_is_refused(tiny_run, tmp_path):
+    """Its corpus, splits and measures would from then on be taken for this model's."""
+    other = shutil.copytree(tiny_run, tmp_path / "other")
+    before = (other / "model.safetensors").stat().st_ino
+    with pytest.raises(OutputError, match="holds another run, with its corpus"):
+        TextVAE.from_pretrained(tiny_run).save_pretrained(other)
+    assert (other / "model.safetensors").stat().st_ino == before
+
+
+def test_saving_over_a_copy_leaves_none_of_its_records(tiny_run, tmp_path):
+    """Measures of the model that is replaced are not those of the new one."""
+    vae, copy = TextVAE.from_pretrained(tiny_run), tmp_path / "copy"
+    vae.save_pretrained(copy)
+    (copy / "portrait.json").write_text("{}")
+    TextVAE(vae.bundle.model, vae.bundle.tokenizer).save_pretrained(copy)  # a model of no run has no records
+    assert not {"settings.yaml", "portrait.json"} & {path.name for path in copy.iterdir()}
+    assert TextVAE.from_pretrained(copy).generate(3, seed=5) == vae.generate(3, seed=5)

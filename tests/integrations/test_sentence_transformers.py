@@ -1,0 +1,61 @@
+"""The sentence-transformers module: its embeddings are the features, saved and loaded again."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sentence_transformers")
+from sentence_transformers import SentenceTransformer
+
+from tests.tiny import SENTENCES
+from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.integrations.sentence_transformers import TextVAEModule
+from textvae.vae import TextVAE
+
+
+@pytest.fixture
+def saved(vae, tmp_path) -> TextVAE:
+    """A tiny VAE in a folder."""
+    vae.save_pretrained(tmp_path / "run")
+    return TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+
+
+def test_the_embeddings_are_the_features_and_survive_a_folder(saved, tmp_path):
+    """In safetensors and JSON alone; the folder is a run as well."""
+    model = SentenceTransformer(modules=[TextVAEModule(saved.folder, "mean")], device="cpu")
+    means = saved.encode(SENTENCES)
+    np.testing.assert_allclose(model.encode(SENTENCES, batch_size=2), means, atol=1e-5)
+    assert model.get_embedding_dimension() == means.shape[1]
+    model.save(str(tmp_path / "saved"))
+    again = SentenceTransformer(str(tmp_path / "saved"), trust_remote_code=True, device="cpu")
+    np.testing.assert_allclose(again.encode(SENTENCES), means, atol=1e-5)
+    files = [file.name for file in (tmp_path / "saved").rglob("*") if file.is_file()]
+    assert all(name.endswith((".safetensors", ".json", ".md")) for name in files), files
+    assert TextVAE.from_pretrained(tmp_path / "saved").encode(SENTENCES).shape == (len(SENTENCES), saved.latent_dim)
+
+
+def test_gradients_reach_the_encoder(lstm, tmp_path):
+    """So that it can be fine-tuned as any other; what is longer than the model takes is cut."""
+    lstm.save_pretrained(tmp_path)
+    module = TextVAEModule(tmp_path, "mean")
+    embedding = module(module.preprocess(["a man rides", "a man " * 40]))["sentence_embedding"]
+    embedding.square().sum().backward()
+    assert embedding.shape == (2, lstm.latent_dim)
+    assert module.model.posterior.mean.weight.grad.abs().sum() > 0
+    assert module.preprocess(["a man " * 40])["input_ids"].shape[1] <= module.max_seq_length + 1
+
+
+def test_wrong_input_is_refused(lstm, tmp_path):
+    """A folder that is none, features that are none."""
+    with pytest.raises(CheckpointError, match="there is no such folder"):
+        TextVAEModule(tmp_path / "none")
+    lstm.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="features = 'cls' is unknown"):
+        TextVAEModule(tmp_path, "cls")
+
+
+def test_blank_texts_are_refused(lstm, tmp_path):
+    """An embedding of nothing would be near to something; a prompt makes no text of it."""
+    lstm.save_pretrained(tmp_path)
+    model = SentenceTransformer(modules=[TextVAEModule(tmp_path)], device="cpu")
+    with pytest.raises(DataError, match="1 of 2 texts of a batch are blank"):
+        model.encode(["a man", " "], prompt="of ")

@@ -1,0 +1,85 @@
+"""The scikit-learn transformer, used as scikit-learn's own are."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
+
+from tests.tiny_run import SENTENCES, SETTINGS
+from textvae.errors import ConfigError, DataError
+from textvae.integrations.sklearn import TextVAETransformer
+from textvae.vae import TextVAE
+
+LABELS = ["boat" if "wave" in text else "land" for text in SENTENCES]
+CHECKS = (  # those that need no numbers as input
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_valid_tag_types",
+)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_is_an_estimator(check, tiny_run):
+    """By scikit-learn's own checks."""
+    getattr(estimator_checks, check)("TextVAETransformer", TextVAETransformer(str(tiny_run)))
+
+
+def test_it_gives_the_means_of_its_run(tiny_run):
+    """Lists, arrays and pandas' columns alike; the names of the columns count them."""
+    transformer = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(SENTENCES)
+    means = TextVAE.from_pretrained(tiny_run, device="cpu").encode(SENTENCES)
+    np.testing.assert_allclose(transformer.transform(np.array(SENTENCES, dtype=object)), means, atol=1e-6)
+    assert transformer.get_feature_names_out().tolist() == [f"textvaetransformer{place}" for place in range(4)]
+    assert clone(transformer).fit(SENTENCES).transform(SENTENCES[:3]).tolist() == means[:3].tolist()
+    frame = transformer.set_output(transform="pandas").transform(SENTENCES[:2])
+    assert list(frame.columns) == transformer.get_feature_names_out().tolist()
+
+
+def test_it_works_in_a_pipeline_and_a_search(tiny_run):
+    """Its own settings are searched as any other's."""
+    pipeline = make_pipeline(TextVAETransformer(tiny_run, device="cpu"), LogisticRegression())
+    search = GridSearchCV(pipeline, {"textvaetransformer__features": ["mean", "states"]}, cv=2)
+    search.fit(SENTENCES, LABELS)
+    assert set(search.predict(SENTENCES)) <= {"boat", "land"}
+
+
+def test_without_a_run_it_trains_one(tmp_path):
+    """And keeps it where it is told to."""
+    settings = {**SETTINGS, "training": {**SETTINGS["training"], "steps": 2, "evaluations": 1}}
+    transformer = TextVAETransformer(settings=settings, output=tmp_path / "run", device="cpu")
+    rows = transformer.fit_transform(SENTENCES)
+    kept = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+    np.testing.assert_allclose(kept.features(SENTENCES), rows, atol=1e-6)
+
+
+def test_wrong_input_is_refused(tiny_run):
+    """One string, no text, a number, settings beside a run, use before fit."""
+    transformer = TextVAETransformer(tiny_run, device="cpu")
+    with pytest.raises(NotFittedError):
+        transformer.transform(SENTENCES)
+    for texts, message in (("a man", "one string came"), ([], "no text"), ([3], "expected a string")):
+        with pytest.raises(DataError, match=message):
+            transformer.fit(texts)
+    with pytest.raises(ConfigError, match="leave out settings and output, or the run"):
+        TextVAETransformer(tiny_run, settings={}).fit(SENTENCES)
+    with pytest.raises(ConfigError, match="features = 'z' is unknown"):
+        TextVAETransformer(tiny_run, features="z").fit(SENTENCES)
+
+
+def test_blank_texts_are_refused_by_their_rows(tiny_run):
+    """The steps after it take no gaps, and features of nothing are nobody's."""
+    transformer = TextVAETransformer(tiny_run, device="cpu").fit(SENTENCES[:3])
+    with pytest.raises(DataError, match=r"2 of 4 texts are blank \(rows 2, 4\) and have no features"):
+        transformer.transform(["a man", "", "the dog", "  "])
+    with pytest.raises(DataError, match="are blank"):
+        transformer.fit([*SENTENCES[:3], ""])

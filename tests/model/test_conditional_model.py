@@ -1,0 +1,193 @@
+"""Labels: a conditional model's prior and decoder follow them, its verbs take them, and bad ones are refused."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from tests.tiny import LATENT, SENTENCES, WRITERS, audible, draws, tiny_dataset, tiny_model, tiny_vae
+from textvae.errors import ConfigError, DataError
+from textvae.evaluation.evaluate import evaluate
+from textvae.inference.generate import label_draws, prior_draws
+from textvae.model.importance import log_importance
+from textvae.model.posteriors import DiagonalGaussian
+from textvae.model.priors.label_gaussian import LOGVAR_BOUND
+from textvae.vae import TextVAE
+
+COUNTS = {"calm": 3, "wild": 1}
+LABELS = ["calm", "wild", "wild", "calm", "calm", "wild"]
+
+
+@pytest.fixture(scope="module", params=["lstm", "gpt2"])
+def conditional(request) -> TextVAE:
+    """A conditional VAE."""
+    return tiny_vae(request.param, labels=COUNTS)
+
+
+def prior():
+    return tiny_model(labels=COUNTS).prior.requires_grad_(False)
+
+
+def test_the_kl_to_a_labels_gaussian_equals_that_of_torch():
+    """Row by row and dimension by dimension, the variance bounded."""
+    part, ids = prior(), torch.tensor([1, 0, 1])
+    q = DiagonalGaussian(draws(3, LATENT), draws(3, LATENT, seed=1))
+    logvar = LOGVAR_BOUND * torch.tanh(part.logvar / LOGVAR_BOUND)
+    p = Normal(part.mean[ids], torch.exp(0.5 * logvar[ids]))
+    expected = kl_divergence(Normal(q.mean, torch.exp(0.5 * q.logvar)), p)
+    torch.testing.assert_close(part.given(ids).kl(q, q.sample()), expected)
+    z = draws(4, 3, LATENT, seed=2)
+    torch.testing.assert_close(part.given(ids).log_prob(z), p.log_prob(z).sum(-1))
+
+
+def test_without_a_label_the_prior_is_the_mixture_by_shares():
+    """p(z) = sum of p(y) p(z | y)."""
+    part, z = prior(), draws(5, LATENT)
+    each = torch.stack([part.given(torch.tensor([number])).log_prob(z) for number in (0, 1)])
+    expected = (each + torch.tensor([[0.75], [0.25]]).log()).logsumexp(0)
+    torch.testing.assert_close(part.log_prob(z), expected)
+
+
+def test_a_latent_that_moves_to_another_label_and_back_is_the_same():
+    """And as many standard deviations from the mean there."""
+    part, z, ids = prior(), draws(3, LATENT), torch.tensor([1, 0, 1])
+    there = part.moved(z, ids, 1 - ids)
+    torch.testing.assert_close(part.moved(there, 1 - ids, ids), z)
+    old, new = (part.given(numbers).gaussian for numbers in (ids, 1 - ids))
+    standard = [(at - g.mean) * torch.exp(-0.5 * g.logvar) for at, g in ((z, old), (there, new))]
+    torch.testing.assert_close(*standard)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_every_way_to_the_decoder_carries_the_label(writer):
+    """The same z and words, another label: other scores."""
+    for name in audible(writer):
+        vae = TextVAE(model := tiny_model(writer, conditioning=[name], labels=COUNTS), tiny_vae().tokenizer)
+        z, ids = draws(2, LATENT), torch.tensor([[1, 5, 6], [1, 7, 8]])
+        one, other = (model(ids, latent=z, label_ids=torch.full((2,), number)).logits for number in (0, 1))
+        assert (one - other).abs().max() > 1e-4, name
+        assert vae.labels == ["calm", "wild"]
+
+
+def test_a_batch_of_many_labels_equals_each_alone(conditional):
+    """Scores of texts with labels do not depend on who stands beside them."""
+    together = conditional.score(SENTENCES, 2, labels=LABELS)
+    records = [conditional.with_label(label).score(text, 2) for text, label in zip(SENTENCES, LABELS, strict=True)]
+    assert {"elbo", "iw_nll"} <= together[0].keys()
+    batch = conditional.bundle.batch(conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"], LABELS)
+    z = draws(len(SENTENCES), LATENT)
+    whole = conditional.model.sentence_nll(
+        batch["input_ids"], batch["attention_mask"], batch["labels"], z, batch["label_ids"]
+    )
+    for place, (text, label) in enumerate(zip(SENTENCES, LABELS, strict=True)):
+        one = conditional.with_label(label).bundle
+        alone = one.batch(conditional.tokenizer([text], add_special_tokens=False)["input_ids"])
+        nll = one.model.sentence_nll(
+            alone["input_ids"], alone["attention_mask"], alone["labels"], z[place : place + 1], alone["label_ids"]
+        )
+        torch.testing.assert_close(nll[0], whole[place], rtol=1e-3, atol=1e-3)
+        assert records[place][0]["kl"] == pytest.approx(together[place]["kl"], rel=1e-3)
+
+
+def test_importance_weights_are_under_the_labels_prior(conditional):
+    """Those of log p(x | z, y) + log p(z | y) - log q(z | x), each row with its own label."""
+    ids = conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"]
+    batch, model = conditional.bundle.batch(ids, LABELS), conditional.model
+    with torch.no_grad():
+        q = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+        z = draws(2, len(ids), LATENT)
+        found = log_importance(model, q, batch, z)
+        nll = model(
+            **{name: batch[name] for name in ("input_ids", "attention_mask", "labels", "label_ids")}, latent=z[0]
+        )
+        expected = model.prior.given(batch["label_ids"]).log_prob(z[0]) - q.log_prob(z[0]) - nll.sentence_reconstruction
+    torch.testing.assert_close(found[0], expected, rtol=1e-2, atol=1e-2)
+
+
+def test_one_label_is_given_to_every_verb(conditional):
+    """`with_label` is a model whose texts are all of one label; `generate(label=)` is its `generate`."""
+    vae = conditional.with_label("wild")
+    assert conditional.generate(5, label="wild") == vae.generate(5)
+    assert conditional.generate(5, label="wild") != conditional.generate(5, label="calm")
+    assert torch.equal(prior_draws(vae.bundle, 3, 0), prior_draws(conditional.bundle, 3, 0, torch.tensor([1, 1, 1])))
+    assert len(vae.complete("a man", 2)) == 2
+    assert vae.complete("two", 2)[0].startswith("two")
+    assert vae.infill("two ___ run .", 2, latents=4)
+    assert len(vae.interpolate(*SENTENCES[:2], steps=3)) == 3
+    assert vae.decode([[0.0] * LATENT]) == vae.decode([[0.0] * LATENT], num_beams=1)
+    assert len(vae.decode([[0.0] * LATENT], num_beams=2)) == 1
+    assert len(vae.uncertainty(SENTENCES[:2], draws=2)) == 2
+    own = conditional.reconstruct(SENTENCES, labels=["wild"] * len(SENTENCES))
+    assert own == vae.reconstruct(SENTENCES) == vae.reconstruct(SENTENCES, write_as="wild")
+    assert own != vae.reconstruct(SENTENCES, write_as="calm")
+
+
+def test_without_a_label_sentences_have_each_as_often_as_in_training(conditional):
+    """By seed; the global random numbers are left alone."""
+    ids = label_draws(conditional.bundle, 4000, 0)
+    assert ids.float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert conditional.generate(3) == conditional.generate(3)
+    assert label_draws(tiny_vae().bundle, 3, 0) is None
+
+
+def test_what_only_encodes_needs_no_label(conditional):
+    """The encoder reads the text alone."""
+    mean = conditional.encode(SENTENCES)
+    assert (mean == conditional.with_label("wild").encode(SENTENCES)).all()
+    assert conditional.features(SENTENCES).shape[0] == len(SENTENCES)
+
+
+def test_evaluate_reads_the_labels_of_its_data_set(conditional):
+    """Other labels, another reconstruction; every measure is finite, and the bound holds."""
+    dataset = tiny_dataset(conditional.bundle)
+    records = [
+        evaluate(conditional.bundle, dataset.add_column("kind", labels), samples=5) for labels in (LABELS, LABELS[::-1])
+    ]
+    assert records[0]["reconstruction"] != records[1]["reconstruction"]
+    assert all(math.isfinite(value) for value in records[0].values() if isinstance(value, float))
+    with pytest.raises(ConfigError, match="give label=, one of calm, wild"):
+        evaluate(conditional.bundle, dataset, samples=5)
+
+
+def test_a_model_with_labels_says_which_it_wants(conditional):
+    """Unknown, missing, too few."""
+    for verb in (
+        lambda: conditional.complete("a man"),
+        lambda: conditional.infill("a ___ .", latents=4),
+        lambda: conditional.reconstruct(SENTENCES),
+        lambda: conditional.score(SENTENCES, 2),
+        lambda: conditional.decode([[0.0] * LATENT]),
+        lambda: conditional.interpolate(*SENTENCES[:2]),
+    ):
+        with pytest.raises(ConfigError, match="trained with labels: give label=, one of calm, wild"):
+            verb()
+    with pytest.raises(ConfigError, match=r"label = 'wlid' is unknown: did you mean 'wild'. Choose from calm, wild"):
+        conditional.generate(label="wlid")
+    with pytest.raises(DataError, match="text 1 has no label"):
+        conditional.score(SENTENCES[:2], 2, labels=["calm", None])
+    with pytest.raises(DataError, match="1 labels for 6 texts; wanted is one for each"):
+        conditional.score(SENTENCES, 2, labels=["calm"])
+    with pytest.raises(ConfigError, match="knows no labels"):
+        conditional.generate(prior="flow")
+
+
+def test_a_label_is_asked_of_a_model_without_in_vain(lstm):
+    """Whichever way it is given."""
+    for verb in (
+        lambda: lstm.generate(label="wild"),
+        lambda: lstm.with_label("wild"),
+        lambda: lstm.score(SENTENCES[:1], 2, labels=["wild"]),
+        lambda: lstm.reconstruct(SENTENCES[:1], write_as="wild"),
+    ):
+        with pytest.raises(ConfigError, match="this one was trained without: leave it out"):
+            verb()
+
+
+def test_a_saved_model_knows_its_labels(conditional, tmp_path):
+    """In config.json; what it writes is the same."""
+    conditional.save_pretrained(tmp_path)
+    again = TextVAE.from_pretrained(tmp_path, device="cpu")
+    assert again.labels == ["calm", "wild"]
+    assert again.generate(4, label="wild") == conditional.generate(4, label="wild")
+    assert again.generate(4) == conditional.generate(4)

@@ -1,0 +1,25 @@
+"""Sharded training: accelerate's FSDP settings are fitted to our model, or refused."""
+
+import pytest
+from accelerate.utils import FullyShardedDataParallelPlugin
+from torch.distributed.fsdp import StateDictType
+
+from textvae.errors import ConfigError
+from textvae.training.fsdp import settle_sharding
+
+
+def test_checkpoints_hold_the_whole_model_and_weights_stay_after_the_forward_pass():
+    """Whatever the launcher was told."""
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, state_dict_type="SHARDED_STATE_DICT", reshard_after_forward=True
+    )
+    settle_sharding(plugin)
+    assert plugin.state_dict_type == StateDictType.FULL_STATE_DICT
+    assert plugin.reshard_after_forward is False
+    assert plugin.mixed_precision_policy is None
+
+
+def test_the_first_version_of_fsdp_is_refused_with_the_mend():
+    """It wraps the model, and our own passes would go round the wrapper."""
+    with pytest.raises(ConfigError, match="give accelerate fsdp_version 2"):
+        settle_sharding(FullyShardedDataParallelPlugin(fsdp_version=1))

@@ -1,0 +1,138 @@
+"""Runs on labelled corpora: the labels travel from the table to the model, the card and the command line."""
+
+import json
+
+import pytest
+
+import textvae
+from tests.tiny_run import LABELLED, SENTENCES, SETTINGS, table, train_tiny
+from textvae.cli.main import main
+from textvae.errors import ConfigError, DataError
+from textvae.evaluation.evaluate import evaluate_run
+from textvae.runs.run import Run
+from textvae.settings.reading import read_settings
+
+LABEL = {"label": "label", "held_out": 0.1}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A table with labels and a file without."""
+    rows = [f"{text},{label}" for text, label in LABELLED[58:62]]
+    (tmp_path / "labelled.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (tmp_path / "plain.txt").write_text("\n".join(SENTENCES[58:62]) + "\n")
+    return str(tmp_path / "labelled.csv"), str(tmp_path / "plain.txt")
+
+
+def test_a_run_keeps_its_labels_and_is_measured_with_them(labelled_run):
+    """By share, most frequent first; the prior is that of labels; evaluation reads the split's own column."""
+    config = json.loads((labelled_run / "config.json").read_text())
+    assert config["labels"] == ["one", "two"]
+    assert sum(config["label_counts"]) == len(Run(labelled_run).split("train"))
+    assert Run(labelled_run).settings.model.prior.kind == "label_gaussian"
+    vae = textvae.TextVAE.from_pretrained(labelled_run, device="cpu")
+    record = evaluate_run(Run(labelled_run), vae.bundle, samples=3)
+    assert record["iw_nll"] > 0
+    assert "→" in (labelled_run / "README.md").read_text()
+
+
+def test_the_commands_take_labels(labelled_run, files, capsys):
+    """`--label` for one, a column for each; texts under `text`."""
+    assert main(["generate", str(labelled_run), "-n", "2", "--label", "two", "--json"]) == 0
+    assert [*json.loads(capsys.readouterr().out.splitlines()[0])] == ["text"]
+    labelled, plain = files
+    assert main(["score", str(labelled_run), labelled, "--samples", "2", "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert main(["reconstruct", str(labelled_run), labelled, "--write-as", "two", "--json"]) == 0
+    assert main(["score", str(labelled_run), plain, "--samples", "2", "--label", "one"]) == 0
+    for verb in (
+        ["reconstruct", str(labelled_run)],
+        ["evaluate", str(labelled_run), "--samples", "2"],
+        ["complete", str(labelled_run), "a", "--label", "two"],
+    ):
+        assert main(verb) == 0
+    capsys.readouterr()
+    assert main(["score", str(labelled_run), plain]) == 2
+    assert "row 1 has no 'label': give a table with that column, or one --label for all" in capsys.readouterr().err
+    assert main(["generate", str(labelled_run), "--label", "tow"]) == 2
+    assert "label = 'tow' is unknown: did you mean 'two'? Choose from one, two." in capsys.readouterr().err
+    assert main(["generate", str(labelled_run), "--label", "two", "--output", "shards"]) == 2
+
+
+def test_a_run_without_labels_refuses_one(tiny_run, capsys):
+    """On the command line too."""
+    assert main(["generate", str(tiny_run), "--label", "two"]) == 2
+    assert "this one was trained without: leave it out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([(text, "same") for text in SENTENCES], "all sentences are 'same'; wanted are two labels"),
+        ([(text, text) for text in SENTENCES], "80 labels for 80 training sentences; wanted is a column of few"),
+        ([*LABELLED[:5], ("a man.", None), *LABELLED[5:]], "row 6: column 'label' is blank"),
+        ([*LABELLED[:5], ("a man.", " "), *LABELLED[5:]], "row 6: column 'label' is blank"),
+    ],
+)
+def test_labels_that_are_too_poor_are_refused(rows, message, tmp_path):
+    """And nothing is left behind."""
+    with pytest.raises(DataError, match=message):
+        train_tiny(tmp_path / "run", table(rows), data=LABEL)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_label_of_one_sentence_is_learned_but_not_if_it_is_held_out(tmp_path):
+    """Nothing could be learned of it then."""
+    rare = ("it is alone.", "single")
+    held_out = {"validation": table(LABELLED[:9]), "test": table(LABELLED[:9])}
+    vae = train_tiny(tmp_path / "in", {"train": table([*LABELLED, rare]), **held_out}, data=LABEL)
+    assert vae.labels == ["one", "two", "single"]
+    with pytest.raises(DataError, match=r"no training sentence is 'single', but one of test is"):
+        train_tiny(tmp_path / "out", {**held_out, "train": table(LABELLED), "test": table([rare])}, data=LABEL)
+
+
+def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
+    """With the mend."""
+    with pytest.raises(ConfigError, match=r"'label_gaussian' is made of labels: name their column, data.label="):
+        read_settings(model={"prior": "label_gaussian"})
+    with pytest.raises(ConfigError, match=r"data.label = 'words' does not fit"):
+        read_settings(data={"label": "words"})
+    with pytest.raises(ConfigError, match=r"without a KL the prior learns nothing. Set model.prior: standard_normal"):
+        read_settings(data=LABEL, model={"posterior": "deterministic"})
+    with pytest.raises(ConfigError, match=r"mmd puts something in the KL's place that tells a learned prior nothing"):
+        read_settings(data=LABEL, objective={"techniques": {"mmd": {}}})
+    with pytest.raises(DataError, match=r"there is no column 'sort'; there are text, label. Set data.label."):
+        train_tiny(tmp_path / "run", table(LABELLED), data={"label": "sort"})
+    (tmp_path / "a.csv").write_text("text,label\n")
+    with pytest.raises(ConfigError, match=r"a stream is read as it goes; say data.streaming=false"):
+        textvae.train(str(tmp_path / "a.csv"), tmp_path / "run", data={"label": "label", "streaming": True})
+
+
+def test_a_run_is_not_started_from_one_of_other_labels(labelled_run, tiny_run, tmp_path):
+    """Neither with labels from one without, nor without from one with, nor with labels it does not know."""
+    rows = table([(text, f"new {label}") for text, label in LABELLED])
+    sections = {"device": "cpu", "training": SETTINGS["training"]}
+    with pytest.raises(ConfigError, match=r"has no labels: leave data.label out"):
+        textvae.train(rows, tmp_path / "run", init=tiny_run, data=LABEL, **sections)
+    with pytest.raises(ConfigError, match=r"label = 'new .*' is unknown"):
+        textvae.train(rows, tmp_path / "run", init=labelled_run, data=LABEL, **sections)
+    with pytest.raises(ConfigError, match=r"is made of labels: name their column"):
+        textvae.train(rows, tmp_path / "run", init=labelled_run, **sections)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"objective": {"kind": "language_model"}}, {"model": {"prior": "standard_normal"}}]
+)
+def test_a_language_model_and_a_plain_prior_can_be_conditioned_too(changes, tmp_path):
+    """The label then reaches the decoder alone."""
+    vae = train_tiny(tmp_path / "run", table(LABELLED), data=LABEL, **changes)
+    assert len(vae.generate(2, label="two")) == 2
+    one, two = (vae.score(SENTENCES[:2], 2, labels=[label] * 2)[0]["iw_nll"] for label in vae.labels)
+    assert one != two
+
+
+def test_one_number_in_two_spellings_is_refused_as_labels(tmp_path):
+    """As two files have them of which one has gaps; `00` and `0` are two labels."""
+    rows = [(text, "1.0" if place % 2 else "1") for place, text in enumerate(SENTENCES)]
+    with pytest.raises(DataError, match=r"the labels '1' and '1.0' are one number in two spellings"):
+        train_tiny(tmp_path / "run", table(rows), data={"label": "label"})

@@ -1,0 +1,290 @@
+"""The place of a run: what is there is never lost, only runs are replaced, and one process trains there."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+
+import textvae
+from tests.tiny_run import SENTENCES, SETTINGS, train_tiny, write_corpus
+from textvae.cli.main import main
+from textvae.errors import CheckpointError, OutputError
+from textvae.runs.run import Run, foreign_entries, is_run
+from textvae.runtime import files
+from textvae.runtime.locks import locked
+from textvae.runtime.processes import ALONE
+from textvae.settings.run import Settings
+from textvae.training import preparation
+from textvae.training.checkpoints import STAGING, STATE_FILE, checkpoints, sweep
+from textvae.training.preparation import set_up, tidy_up_after_a_kill
+from textvae.training.train import lock_of
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def make_run(folder, content="old"):
+    """Make what looks like a run that was interrupted before its first checkpoint."""
+    (folder / "corpus").mkdir(parents=True, exist_ok=True)
+    (folder / "corpus" / "counts.json").write_text(json.dumps(content))
+    (folder / "init").mkdir()
+    Settings().save(folder / "settings.yaml")
+    return folder
+
+
+def content_of(folder):
+    return json.loads((folder / "corpus" / "counts.json").read_text())
+
+
+@pytest.fixture
+def prepare(monkeypatch):
+    """Let runs be prepared in no time; what is in the list is called on the way."""
+    on_the_way = []
+
+    def prepare_run(run, *_):
+        for call in on_the_way:
+            call()
+        make_run(run.folder, "new")
+
+    monkeypatch.setattr(preparation, "prepare_run", prepare_run)
+    return on_the_way
+
+
+def replace(folder, overwrite=True):
+    set_up(Run(folder), Settings(), None, None, overwrite, ALONE)
+
+
+def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
+    """Else --overwrite would refuse it; temporary files of ours and a report do not count."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    for name in ("report.html", "portrait.json", "measures.json", ".README.md"):
+        (run / name).touch()
+    files._temporary(run / "report.html", "new").touch()
+    inner = ("fitted/index/default/vectors.faiss", "logs/events.out.tfevents.1.host.2.0", ".saving/x/optimizer.pt")
+    for name in (*inner, "checkpoint-12/rng_state_1.pth", "checkpoint-12/model.safetensors", "init/tokenizer.json"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).touch()
+    assert is_run(run)
+    assert foreign_entries(run) == []
+
+
+@pytest.mark.parametrize("settings", ["django: true\n", "[1, 2]", "a: b: c", yaml.safe_dump(SETTINGS), "\x00\xff"])
+def test_settings_alone_do_not_make_a_run(tmp_path, settings, prepare):
+    """Other programs have a settings.yaml, too: its folder stays to the last byte."""
+    (tmp_path / "project" / "src").mkdir(parents=True)
+    (tmp_path / "project" / "settings.yaml").write_text(settings)
+    (tmp_path / "project" / "src" / "thesis.tex").write_text("years")
+    with pytest.raises(OutputError, match=r"something that is no run: settings.yaml, src.*replaces runs only"):
+        replace(tmp_path / "project")
+    assert (tmp_path / "project" / "src" / "thesis.tex").read_text() == "years"
+
+
+PRECIOUS = ["thesis.tex", "src/main.py", "corpus/mine.txt", "checkpoint-best/x", ".git/HEAD", "fitted/notes/a/x.tex"]
+PRECIOUS += ["logs/notes.txt", "init/mine.py", "checkpoint-3/mine.txt", "README.md/x", "fitted/prior/default/mine.csv"]
+
+
+@pytest.mark.parametrize("name", PRECIOUS)
+def test_a_run_with_something_of_the_users_is_not_replaced(tmp_path, name, prepare):
+    """It is named, and stays."""
+    file = make_run(tmp_path / "run") / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("precious")
+    with pytest.raises(OutputError, match=f"something that is no run: {name}"):
+        replace(tmp_path / "run")
+    assert file.read_text() == "precious"
+
+
+def test_an_interrupted_run_is_replaced(tmp_path, prepare):
+    """It has no weights yet; nothing is left next to the new one, and a folder of another program stays."""
+    (tmp_path / ".run.preparing").mkdir()
+    replace(make_run(tmp_path / "run"))
+    assert content_of(tmp_path / "run") == "new"
+    assert names(tmp_path) == [".run.preparing", "run"]
+
+
+def test_what_appears_during_preparation_is_not_lost(tmp_path, prepare):
+    """Neither in the run's place nor in a run that is to be replaced."""
+    prepare.append(lambda: (run / "notes.txt").write_text("precious"))
+    run = make_run(tmp_path / "run")
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        replace(run)
+    assert content_of(run) == "old"
+    prepare[:] = [lambda: make_run(tmp_path / "other")]
+    with pytest.raises(OutputError, match="holds a run already"):
+        replace(tmp_path / "other", overwrite=False)
+    assert content_of(tmp_path / "other") == "old"
+    assert names(tmp_path) == ["other", "run"]
+
+
+@pytest.mark.parametrize("kind", [".new.", "/run'"])
+def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, prepare, kind):
+    """Whichever of the two it is."""
+    run, rename = make_run(tmp_path / "run"), Path.rename
+
+    def break_off(path, target):
+        if kind in repr(path):
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", break_off)
+    with pytest.raises(OutputError, match=r"the disk is full.*what was there is unchanged"):
+        replace(run)
+    assert (names(tmp_path), content_of(run)) == (["run"], "old")
+
+
+@pytest.mark.parametrize("call", range(1, 5))
+def test_killed_at_any_rename_a_whole_run_is_there_at_the_next_start(tmp_path, monkeypatch, prepare, call):
+    """The old run or the new one, and nothing next to it."""
+    run, rename, calls = make_run(tmp_path / "run"), Path.rename, []
+
+    def die(path, target):
+        calls.append(path)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rename(path, target)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(Path, "rename", die)
+        replace(run)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) == (call <= 3)
+    tidy_up_after_a_kill(run)
+    assert names(tmp_path) == ["run"]
+    assert names(run) == ["corpus", "init", "settings.yaml"]
+    assert content_of(run) == ("old" if call <= 2 else "new")
+
+
+def test_a_run_moved_aside_by_a_killed_process_is_restored(tmp_path):
+    """At the next start, whatever machine the process was on; a new one that was only prepared goes."""
+    for kind in ("old", "new"):
+        make_run(tmp_path / f".run.{kind}.textvae-00000000-1-00000000", kind)
+    tidy_up_after_a_kill(tmp_path / "run")
+    assert (names(tmp_path), content_of(tmp_path / "run")) == (["run"], "old")
+
+
+def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch, prepare):
+    """A shell may be in it: `--output .`; afterwards it cannot be replaced from inside."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    before = here.stat().st_ino
+    replace(Path())
+    assert here.stat().st_ino == before
+    assert (names(here), names(tmp_path)) == (["corpus", "init", "settings.yaml"], ["here"])
+    with pytest.raises(OutputError, match="the command runs inside it"):
+        replace(Path("."))
+    assert content_of(here) == "new"
+
+
+def test_an_empty_folder_that_was_half_filled_is_filled(tmp_path):
+    """A process was killed between the moves: with its settings, which come last, the run is whole."""
+    inside = make_run(tmp_path / "run" / ".run.new.textvae-00000000-1-00000000")
+    (inside / "corpus").rename(tmp_path / "run" / "corpus")
+    tidy_up_after_a_kill(tmp_path / "run")
+    assert names(tmp_path / "run") == ["corpus", "init", "settings.yaml"]
+
+
+def test_output_into_the_folder_one_is_in_trains(tmp_path, monkeypatch):
+    """From the first file to the last."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    train_tiny(Path(""), training={"steps": 1})
+    assert (tmp_path / "here" / "model.safetensors").is_file()
+    assert names(tmp_path) == ["here"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--overwrite"], ["--resume"]])
+def test_a_second_training_of_a_run_is_refused(tmp_path, capsys, arguments):
+    """Exit code 2, with the process that holds it; nothing changes."""
+    run, corpus = make_run(tmp_path / "run"), str(write_corpus(tmp_path))
+    with locked(lock_of(run), "busy"):
+        before = names(tmp_path)
+        given = [] if "--resume" in arguments else [corpus]
+        assert main(["train", *given, "--output", str(run), *arguments]) == 2
+        assert names(tmp_path) == before
+    expected = f"{run}: another process is training there (process {os.getpid()}); let it finish, or end it."
+    assert expected in capsys.readouterr().err
+    assert content_of(run) == "old"
+
+
+def test_the_lock_is_one_whatever_the_run_is_called(tmp_path, monkeypatch):
+    """Relative, through a link, with dots: the same file, next to the run."""
+    run = make_run(tmp_path / "run")
+    (tmp_path / "link").symlink_to(run)
+    monkeypatch.chdir(run)
+    ways = (run, Path(), tmp_path / "link", run / "corpus" / "..")
+    assert {lock_of(way) for way in ways} == {tmp_path.resolve() / ".run.textvae.lock"}
+
+
+def test_resuming_what_is_nowhere_makes_no_folders(tmp_path):
+    """Not even for the lock."""
+    with pytest.raises(CheckpointError, match="no run to resume"):
+        textvae.train(output=tmp_path / "a" / "b", resume=True, device="cpu")
+    assert names(tmp_path) == []
+
+
+def test_what_an_earlier_release_was_preparing_is_named_and_stays(tmp_path, prepare, capsys):
+    """It takes room, and may be somebody's own."""
+    (tmp_path / ".run.preparing" / "corpus").mkdir(parents=True)
+    replace(tmp_path / "run")
+    assert ".run.preparing: an earlier release of textvae was killed there" in capsys.readouterr().err
+    assert names(tmp_path) == [".run.preparing", "run"]
+
+
+@pytest.mark.parametrize("settings", ["training: {seed: 3}\n", ""])
+def test_resuming_what_is_no_run_removes_nothing(tmp_path, settings):
+    """Other trainers have checkpoint-N and model.safetensors, too."""
+    (tmp_path / "settings.yaml").write_text(settings)
+    (tmp_path / "model.safetensors").write_text("weights")
+    for name in ("checkpoint-500", "init", STAGING):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "precious.txt").write_text("precious")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(CheckpointError, match="is no run of textvae"):
+        textvae.train(output=tmp_path, resume=True, device="cpu")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_link_in_the_place_of_the_staging_folder_is_not_followed(tmp_path):
+    """What it points to is somebody's."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious.txt").write_text("precious")
+    run = make_run(tmp_path / "run")
+    (run / STAGING).symlink_to(tmp_path / "mine")
+    sweep(run)
+    assert (tmp_path / "mine" / "precious.txt").read_text() == "precious"
+    assert not (run / STAGING).is_symlink()
+
+
+def test_what_only_training_needed_is_tidied_up_at_the_next_resume(tiny_run, tmp_path):
+    """A process was killed just after the weights had their place: its checkpoints, the start and `.saving` go."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    expected = names(run)
+    for name in ("init", "checkpoint-9", STAGING):
+        (run / name).mkdir()
+    (run / "checkpoint-9" / STATE_FILE).write_text("{}")
+    textvae.train(output=run, resume=True, device="cpu")
+    assert names(run) == expected
+
+
+def test_resuming_a_finished_run_deletes_nothing_else(tiny_run, tmp_path):
+    """A checkpoint that somebody has put into a tidy run stays."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    (run / "checkpoint-9").mkdir()
+    textvae.train(output=run, resume=True, device="cpu")
+    assert [path.name for path in checkpoints(run)] == ["checkpoint-9"]
+
+
+def test_a_refused_training_leaves_the_run_it_was_to_replace(tiny_run, tmp_path):
+    """And no lock."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    with pytest.raises(textvae.TextVAEError):
+        textvae.train(SENTENCES[:2], output=run, overwrite=True, device="cpu")
+    assert (names(run), names(tmp_path)) == (names(tiny_run), ["run"])

@@ -1,0 +1,251 @@
+"""Training: what a run leaves, that it is repeatable, and that it can be interrupted anywhere."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+import textvae
+from tests.tiny_run import SENTENCES, SETTINGS, train_tiny, write_corpus
+from textvae.errors import CheckpointError, ConfigError, OutputError, TrainingError
+from textvae.inference.checkpoint import load_bundle
+from textvae.runs.run import Run
+from textvae.training import checkpoints
+from textvae.training.fit import build_trainer
+
+ARGUMENTS = [
+    "data.held_out=0.1",
+    "tokenizer.vocab_size=320",
+    "model.latent_dim=4",
+    "model.encoder.embedding=16",
+    "model.encoder.hidden=24",
+    "model.decoder.embedding=16",
+    "model.decoder.hidden=24",
+    "training.batch_tokens=64",
+    "training.warmup_steps=2",
+    "training.evaluations=12",
+    "training.trackers=[]",
+    "objective.techniques.word_dropout.rate=0.2",
+]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model.safetensors")
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def test_a_run_folder_holds_what_transformers_reads_and_no_pickle(tiny_run):
+    """Model, tokenizer, settings, card; no checkpoint, no staging folder, nothing pickled."""
+    names = {path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()}
+    assert {"config.json", "model.safetensors", "generation_config.json", "tokenizer.json"} <= names
+    assert {"settings.yaml", "training.json", "README.md", "corpus/train.arrow", "corpus/counts.json"} <= names
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
+    assert not list(tiny_run.glob("checkpoint-*"))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_run, tmp_path):
+    """A run bounded by steps is repeatable on the CPU."""
+    train_tiny(tmp_path / "again")
+    assert_same_weights(tiny_run, tmp_path / "again")
+    train_tiny(tmp_path / "other", training={"seed": 2})
+    assert not torch.equal(weights(tiny_run)["decoder.bias"], weights(tmp_path / "other")["decoder.bias"])
+
+
+@pytest.mark.parametrize("seconds_after_first_checkpoint", [0.0, 0.35])
+def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(tmp_path, seconds_after_first_checkpoint):
+    """SIGKILL, then --resume: data order, noise, word dropout, optimizer and controller all go on where they were."""
+    corpus = write_corpus(tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "textvae",
+        "train",
+        str(corpus),
+        *ARGUMENTS,
+        "training.epochs=6",
+        "--device",
+        "cpu",
+    ]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+    subprocess.run([*command, "--output", str(tmp_path / "straight")], check=True, **quiet)
+    process = subprocess.Popen([*command, "--output", str(tmp_path / "killed")], **quiet)
+    while not list((tmp_path / "killed").glob("checkpoint-*")) and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(seconds_after_first_checkpoint)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "model.safetensors").exists(), "it had finished before it was killed"
+    resume = [
+        sys.executable,
+        "-m",
+        "textvae",
+        "train",
+        "--output",
+        str(tmp_path / "killed"),
+        "--resume",
+        "--device",
+        "cpu",
+    ]
+    subprocess.run(resume, check=True, **quiet)
+    assert_same_weights(tmp_path / "straight", tmp_path / "killed")
+
+
+def test_the_processes_that_load_batches_end_with_the_training(tmp_path):
+    """Left to the garbage collector, each would be waited for."""
+    train_tiny(tmp_path / "run", training={"workers": 2, "steps": 3})
+    assert active_children() == []
+
+
+def test_a_run_bounded_by_minutes_ends_in_time_and_keeps_its_schedule(tmp_path):
+    """The clock decides; the learning rate has come down to nothing by then."""
+    train_tiny(tmp_path / "run", training={"steps": None, "max_minutes": 0.05})
+    record = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert 3.0 <= record["seconds"] < 8.0
+    rates = [entry["learning_rate"] for entry in record["history"] if "learning_rate" in entry]
+    assert rates[-1] < 0.02 * max(rates)
+
+
+def test_an_open_ended_run_stops_by_itself(tmp_path):
+    """Once the validation ELBO no longer improves the run cools down and ends."""
+    train_tiny(
+        tmp_path / "run",
+        training={"steps": None, "patience": 1, "evaluate_steps": 4, "learning_rate": 0.05, "validation_sentences": 4},
+    )
+    assert json.loads((tmp_path / "run" / "training.json").read_text())["steps"] > 0
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_with_its_step(tmp_path):
+    """The message says where, and what to lower."""
+    with pytest.raises(TrainingError, match=r"not a number at step \d+.*Lower training\.learning_rate"):
+        train_tiny(tmp_path / "run", training={"learning_rate": 1e30, "max_grad_norm": 0})
+
+
+def test_a_run_is_never_overwritten_silently(tiny_run):
+    """The mend is named; the run stays."""
+    with pytest.raises(OutputError, match=r"holds a run already.*--overwrite"):
+        train_tiny(tiny_run)
+    assert (tiny_run / "model.safetensors").exists()
+
+
+def test_a_refused_corpus_leaves_nothing_behind(tmp_path):
+    """Neither the run folder nor the one it is prepared in."""
+    with pytest.raises(textvae.TextVAEError):
+        textvae.train(["only one"], output=tmp_path / "run", device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resume_keeps_the_settings_and_needs_a_run(tiny_run, tmp_path):
+    """New settings are refused; so is a run that is not there; a finished run is just loaded."""
+    with pytest.raises(ConfigError, match="keeps its corpus and settings"):
+        textvae.train(output=tiny_run, resume=True, device="cpu", training={"steps": 99})
+    with pytest.raises(CheckpointError, match="no run to resume"):
+        textvae.train(output=tmp_path / "nothing", resume=True, device="cpu")
+    assert textvae.train(output=tiny_run, resume=True, device="cpu").latent_dim == 4
+
+
+def test_init_starts_from_a_trained_model_with_its_tokenizer(tiny_run, tmp_path):
+    """Same tokens, and weights that are near the start's after one small step."""
+    sentences = [sentence.replace("man", "cat") for sentence in SENTENCES]
+    training = {"steps": 1, "learning_rate": 1e-6, "trackers": []}
+    vae = textvae.train(sentences, output=tmp_path / "run", device="cpu", init=tiny_run, training=training)
+    assert vae.tokenizer.get_vocab() == textvae.TextVAE.from_pretrained(tiny_run).tokenizer.get_vocab()
+    torch.testing.assert_close(weights(tmp_path / "run"), weights(tiny_run), atol=1e-4, rtol=0)
+
+
+FULL_DISK = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 26915136 vs 26915024"),
+    SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+]
+
+
+@pytest.mark.parametrize("error", FULL_DISK, ids=lambda error: type(error).__name__)
+def test_a_full_disk_is_explained_and_leaves_whole_checkpoints_only(tmp_path, monkeypatch, error):
+    """Saving fails half-way, as each library says it: the message has the mend, and nothing half-written stays."""
+
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(checkpoints, "publish", full)
+    with pytest.raises(OutputError, match=r"the disk is full.*--resume"):
+        train_tiny(tmp_path / "run")
+    assert not list((tmp_path / "run").glob("checkpoint-*"))
+    assert not (tmp_path / "run" / checkpoints.STAGING).exists()
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, monkeypatch):
+    """Resuming takes the newest checkpoint that is whole."""
+    monkeypatch.setattr(checkpoints, "keep_only", lambda *_: None)
+    train_tiny(tmp_path / "run")
+    first, last = checkpoints.checkpoints(tmp_path / "run")
+    file = last / "optimizer.pt"
+    file.write_bytes(file.read_bytes()[:-100])
+    assert checkpoints.newest_whole(tmp_path / "run") == first
+
+
+def test_an_unknown_tracker_is_refused_before_anything_is_written(tmp_path):
+    """With the names of those there are."""
+    with pytest.raises(ConfigError, match=r"'tensorbord'.*tensorboard"):
+        train_tiny(tmp_path / "run", training={"trackers": ["tensorbord"]})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_accumulated_batches_weigh_sentences_not_batches(tmp_path):
+    """Each batch counts by its share of the step's sentences; the library divides by the number of batches."""
+    run = Run(tmp_path / "run")
+    train_tiny(run.folder)
+    bundle = load_bundle(run.folder, "cpu")
+    trainer = build_trainer(run, run.settings, bundle, torch.device("cpu"))
+    trainer.current_gradient_accumulation_steps = 2
+    rows = run.split("train")
+    batches = [bundle.batch(rows[:2]["input_ids"]), bundle.batch(rows[2:9]["input_ids"])]
+    sentences = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
+    assert sentences == 9
+    for batch, share in zip(batches, (2 / 9, 7 / 9), strict=True):
+        loss, terms = trainer.compute_loss(bundle.model, batch, return_outputs=True, num_items_in_batch=sentences)
+        torch.testing.assert_close(loss / 2, terms.loss * share)
+
+
+def test_overwrite_replaces_runs_only(tmp_path):
+    """A folder of one's own texts is safe from --overwrite."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "mine.txt").write_text("precious\n")
+    with pytest.raises(OutputError, match="something that is no run"):
+        train_tiny(tmp_path / "texts", overwrite=True)
+    assert (tmp_path / "texts" / "mine.txt").exists()
+
+
+def test_init_refuses_another_shape(tiny_run, tmp_path):
+    """The model is the old run's; a size that differs would be a lie in the settings."""
+    with pytest.raises(ConfigError, match=r"the model comes from .* with --init"):
+        textvae.train(SENTENCES, output=tmp_path / "run", device="cpu", init=tiny_run, model={"latent_dim": 9})
+
+
+def test_a_corpus_in_lower_case_reads_upper_case_later(tmp_path):
+    """The case and Unicode form of the corpus travel with the tokenizer."""
+    vae = train_tiny(tmp_path / "run", data={"lowercase": True})
+    assert (vae.encode("A Man Rides A Wave.") == vae.encode("a man rides a wave.")).all()
+
+
+def test_settings_given_from_python_are_kept_beside_a_named_corpus(tmp_path):
+    """The corpus's name does not push out the rest of its section."""
+    corpus = write_corpus(tmp_path)
+    vae = textvae.train(corpus, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"lowercase": True}})
+    assert vae.latent_dim == 4
+    assert Run(tmp_path / "run").settings.data.lowercase

@@ -1,0 +1,47 @@
+"""The worker: the process of one run, that does its verbs one after another.
+
+It is started with its verbs as JSON, and a standard input on which nothing
+comes: when that closes, whoever started it is gone, and it ends too. Otherwise
+a comparison that was killed would train on beside the one that goes on.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from threading import Thread
+
+from textvae.cli import main as cli
+
+ORPHANED = 3  # the exit code
+
+
+def main(arguments: list[str]) -> int:
+    """Do the verbs; return the exit code of the first that fails."""
+    Thread(target=end_with_parent, daemon=True).start()
+    for verb, *rest in json.loads(arguments[0]):
+        if verb == "portray":
+            portray(*rest)
+        elif code := cli.main([verb, *rest]):
+            return code
+    return 0
+
+
+def end_with_parent() -> None:
+    """Wait until standard input closes, then end."""
+    os.read(sys.stdin.fileno(), 1)  # no buffer, whose lock would be held at the end
+    os._exit(ORPHANED)
+
+
+def portray(folder: str, _: str = "--device", device: str | None = None) -> None:
+    """Keep the portrait of a run in its folder."""
+    from textvae.comparison.report.model_summary import PORTRAIT, portrait
+    from textvae.inference.checkpoint import load_bundle
+    from textvae.runs.run import Run
+
+    run = Run(Path(folder))
+    run.write(PORTRAIT, portrait(run, load_bundle(folder, device)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

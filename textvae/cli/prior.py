@@ -1,0 +1,36 @@
+"""The verb `prior fit`."""
+
+from argparse import Namespace
+
+from textvae.cli.arguments import Command, Verbs, add_run, add_table, load, run_of
+from textvae.cli.output import say
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    prior = verbs.add_parser("prior", help="fit a prior where the latents are, for better samples")
+    fit = prior.add_subparsers(dest="step", required=True, metavar="fit").add_parser("fit", help="fit and keep it")
+    add_run(fit)
+    fit.add_argument("file", nargs="?", metavar="FILE|-", help="sentences (default: the run's training split)")
+    add_table(fit)
+    fit.add_argument("--kind", default="gaussian_mixture", metavar="gaussian_mixture|flow|diffusion")
+    fit.add_argument("--seed", type=int, default=0)
+
+
+def prior(options: Namespace) -> None:
+    """Fit a prior."""
+    from textvae.cli.input import InputRows
+
+    vae, texts = load(options), None
+    if options.file:
+        texts = list(
+            InputRows(
+                options.file, run_of(options), options.text_column, quoting=options.quoting, bundle=vae.bundle
+            ).texts()
+        )
+    record = vae.fit_prior(options.kind, texts, options.seed, progress=not options.json)
+    told = f"fitted on {record['texts']} sentences; next: textvae generate {options.run} --prior {options.kind}"
+    say([record], options.json, lambda seen: told)
+
+
+COMMANDS: dict[str, Command] = {"prior": prior}

@@ -1,0 +1,46 @@
+"""The commands: parse, call the library, print. One file a group of verbs: its arguments and what it does.
+
+Nothing heavy is imported before a command runs.
+"""
+
+from textvae.cli import (
+    anomaly,
+    augment,
+    bench,
+    compare,
+    edit,
+    evaluate,
+    generate,
+    infill,
+    insight,
+    neighbors,
+    prior,
+    score,
+    train,
+    uncertainty,
+)
+from textvae.cli.arguments import Command
+
+# in the order that --help lists
+GROUPS = (
+    train,
+    evaluate,
+    generate,
+    infill,
+    edit,
+    insight,
+    prior,
+    score,
+    anomaly,
+    uncertainty,
+    neighbors,
+    augment,
+    bench,
+    compare,
+)
+
+
+COMMANDS: dict[str, Command] = {verb: command for group in GROUPS for verb, command in group.COMMANDS.items()}
+
+
+__all__ = ["COMMANDS", "GROUPS"]

@@ -1,0 +1,1 @@
+"""The HTML report: tables and pictures of one run or of a comparison."""

@@ -1,0 +1,1 @@
+"""Evaluation: measures of a trained model, and the doctor's verdict."""

@@ -1,0 +1,30 @@
+"""Active units: dimensions whose posterior mean varies over the sentences.
+
+A unit is active if the variance (n - 1) of its mean over the evaluation set is
+at least 0.01 (Burda et al. 2016, arXiv:1509.00519); the curve says how far the
+count rests on that number.
+"""
+
+from typing import Any
+
+import torch
+
+from textvae.evaluation.measures.subject import Subject
+
+THRESHOLD = 0.01
+
+
+CURVE = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0]
+
+
+def active_units(subject: Subject) -> dict[str, Any]:
+    """Return `active_units`, `latent_dim`, and the counts at other thresholds; one sentence has no active unit."""
+    mean = subject.evidence.mean
+    variance = mean.var(0) if len(mean) > 1 and mean.shape[1] else torch.zeros(mean.shape[1])
+    counts = [int((variance >= threshold).sum()) for threshold in CURVE]
+    return {
+        "active_units": counts[CURVE.index(THRESHOLD)],
+        "latent_dim": mean.shape[1],
+        "active_units_thresholds": CURVE,
+        "active_units_curve": counts,
+    }

@@ -1,0 +1,112 @@
+"""The likelihood, by importance sampling, and the perplexities that follow.
+
+IW-NLL(K) = -[logsumexp_k(log p(x, z_k) - log q(z_k | x)) - log K] with K draws
+from q(z | x) (Burda et al. 2016, arXiv:1509.00519): an upper bound on the
+negative log-likelihood that tightens with K. The end of the sentence is
+counted, the start is not.
+
+Adaptively, sentences whose weights are uneven get more of the draws: in
+proportion to the weights' coefficient of variation (Neyman's allocation), as
+many as give the mean the Monte Carlo error it has with K draws each. Who needs
+many is told by a few draws that are then thrown away: a sentence that is
+stopped by the draws it is measured with stops too early when its heavy weights
+have not come yet.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from textvae.evaluation.measures.subject import Subject
+from textvae.inference.batches import batches
+from textvae.inference.importance_sums import ImportanceSums
+from textvae.inference.likelihood import BATCH_TOKENS, log_weights
+from textvae.runtime.seeds import derived
+
+PILOT = 20  # draws that only tell how uneven a sentence's weights are
+
+
+STEP = 50  # adaptively, draws are given in multiples of it
+
+
+MOST = 10  # times K: the most draws a sentence gets
+
+
+FIGURES = (
+    "iw_nll",
+    "iw_samples",
+    "iw_nll_stderr",
+    "iw_mc_stderr",
+    "iw_bias",
+    "iw_ess",
+    "ppl_token",
+    "ppl_word",
+    "bits_per_byte",
+)
+
+
+def likelihood(subject: Subject) -> dict[str, float | None]:
+    """Return `iw_nll` in nats per sentence, and the perplexities and bits per byte of it.
+
+    `iw_samples` is the mean number of draws, `iw_ess` that of effective ones.
+    `iw_nll_stderr` is over sentences, `iw_mc_stderr` of the draws alone, and
+    `iw_bias` about what `iw_nll` is too high by. `ppl_token` is per predicted
+    token; `ppl_word` is per white-space word, one more for the end, so that
+    models with different tokenizers compare. All are None where the posterior
+    has no density.
+    """
+    if not subject.evidence.posterior.has_density:
+        return dict.fromkeys(FIGURES)
+    sums = adaptive_sums(subject) if subject.settings.adaptive else sums_of(subject, subject.samples)
+    nll, n, evidence = sums.nll, len(sums.nll), subject.evidence
+    total, draws = float(nll.sum()), float(sums.draws.mean())
+    return {
+        "iw_nll": total / n,
+        "iw_samples": int(draws) if draws.is_integer() else draws,
+        "iw_nll_stderr": float(nll.std()) / math.sqrt(n) if n > 1 else 0.0,
+        "iw_mc_stderr": math.sqrt(float(sums.variance.sum())) / n,
+        "iw_bias": float(sums.variance.mean()) / 2,
+        "iw_ess": float(sums.effective.mean()),
+        "ppl_token": safe_exp(total / int(evidence.tokens.sum())),
+        "ppl_word": safe_exp(total / int(evidence.words.sum())),
+        "bits_per_byte": total / math.log(2) / int(evidence.bytes.sum()),
+    }
+
+
+def safe_exp(nats: float) -> float:
+    """Return exp(nats), infinite rather than an error where it overflows."""
+    return math.exp(nats) if nats < 700 else math.inf
+
+
+def adaptive_sums(subject: Subject) -> ImportanceSums:
+    """Return the sums over as many draws a sentence as its weights call for."""
+    wanted = wanted_draws(sums_of(subject, PILOT, number=1), subject.samples).clamp(max=MOST * subject.samples)
+    steps = (wanted / STEP).ceil().clamp(min=1).long()
+    sums = ImportanceSums.blank(len(steps))
+    for count in steps.unique().tolist():
+        rows = (steps == count).nonzero().squeeze(1).tolist()
+        sums.place(rows, sums_of(subject, count * STEP, rows, 1 + count))
+    return sums
+
+
+def wanted_draws(sums: ImportanceSums, samples: int) -> Tensor:
+    """Return the draws of each sentence, (n,), that give the error of `samples` each."""
+    variation = (sums.variance * sums.draws).sqrt()  # of a weight, relative to their mean
+    squares = variation.square().sum()
+    return variation * (samples * variation.sum() / squares) if squares > 0 else torch.zeros_like(variation)
+
+
+def sums_of(subject: Subject, samples: int, rows: list[int] | None = None, number: int = 0) -> ImportanceSums:
+    """Return the sums over some draws of every sentence, or of some `rows`; another `number`, other draws."""
+    dataset = subject.dataset if rows is None else subject.dataset.select(rows)
+    seed = derived(subject.seed, number) if number else subject.seed
+    sums = ImportanceSums.blank(len(dataset))
+    with tqdm(
+        total=len(dataset), desc=f"IW-NLL, {samples} samples", unit="sentence", disable=not subject.progress
+    ) as bar:
+        for places, batch in batches(subject.bundle, dataset, seed, subject.processes, BATCH_TOKENS):
+            sums.place(places, ImportanceSums.of(log_weights(subject.bundle, batch, samples)))
+            bar.update(len(places))
+    return sums.shared(subject.processes)

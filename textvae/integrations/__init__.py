@@ -1,0 +1,1 @@
+"""A run inside other libraries: scikit-learn and sentence-transformers."""

@@ -1,0 +1,1 @@
+"""The model: a transformers `PreTrainedModel`, and the parts it is made of."""

@@ -1,0 +1,11 @@
+"""Encoders: text in, one state per token out."""
+
+from textvae.model.encoders.base import Encoder
+from textvae.model.encoders.recurrent import RecurrentEncoder
+from textvae.model.encoders.transformer import TransformerEncoder
+
+ENCODERS: dict[str, type[Encoder]] = {
+    "lstm": RecurrentEncoder,
+    "gru": RecurrentEncoder,
+    "transformer": TransformerEncoder,
+}

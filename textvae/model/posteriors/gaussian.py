@@ -1,0 +1,33 @@
+"""The diagonal Gaussian posterior, with a bounded log-variance (Kingma & Welling 2014, arXiv:1312.6114)."""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from textvae.model.posteriors.base import Posterior, PosteriorSettings
+from textvae.model.posteriors.distribution import DiagonalGaussian, bounded, log_variance_map
+
+
+class GaussianPosteriorSettings(PosteriorSettings):
+    """How the states become one Gaussian."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    logvar_bound: float = Field(6.0, gt=0, description="|log variance| stays below this, in nats")
+
+
+class GaussianPosterior(Posterior):
+    """One diagonal Gaussian per sentence."""
+
+    Settings = GaussianPosteriorSettings
+    distribution = DiagonalGaussian
+
+    def __init__(self, settings: GaussianPosteriorSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
+        super().__init__(settings, hidden, latent, is_bidirectional)
+        self.logvar_bound = settings.logvar_bound
+        self.mean = nn.Linear(self.width, latent)
+        self.logvar = log_variance_map(self.width, latent)
+
+    def head(self, pooled: Tensor) -> DiagonalGaussian:
+        """Return N(mean, exp(logvar))."""
+        return DiagonalGaussian(self.mean(pooled), bounded(self.logvar(pooled), self.logvar_bound))

@@ -1,0 +1,38 @@
+"""The standard normal prior, N(0, I)."""
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from textvae.model.posteriors import DiagonalGaussian, Distribution
+from textvae.model.priors.base import Prior
+from textvae.schema import PartSettings
+
+
+class StandardNormalSettings(PartSettings):
+    """Nothing to set."""
+
+    kind: Literal["standard_normal"] = "standard_normal"
+
+
+class StandardNormal(Prior):
+    """N(0, I); it has no parameters."""
+
+    Settings = StandardNormalSettings
+    is_factorised: ClassVar[bool] = True
+
+    def sample(self, count: int) -> Tensor:
+        """Draw z, (count, latent)."""
+        return torch.randn(count, self.latent)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log N(z; 0, I) in nats."""
+        return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+
+    def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
+        """Return the closed form for a Gaussian, (mean^2 + var - log var - 1) / 2, per dimension."""
+        if not isinstance(posterior, DiagonalGaussian):
+            return super().kl(posterior, z)
+        return 0.5 * (posterior.mean.square() + posterior.logvar.exp() - posterior.logvar - 1)

@@ -1,0 +1,43 @@
+"""Techniques: what is done in training so that the latent is used.
+
+They are applied in the order of this table: first what corrupts, then what
+draws z or adds a loss, then floors, then weights; last what governs the run's course.
+"""
+
+from textvae.objective.techniques.adversarial import Adversarial
+from textvae.objective.techniques.aggressive import Aggressive
+from textvae.objective.techniques.autoencoder_start import AutoencoderStart
+from textvae.objective.techniques.bag_of_words import BagOfWords
+from textvae.objective.techniques.base import EncoderSteps, Facts, Progress, Technique
+from textvae.objective.techniques.denoising import Denoising
+from textvae.objective.techniques.free_bits import FreeBits
+from textvae.objective.techniques.iwae import IWAE
+from textvae.objective.techniques.kl_weight import KLWeight
+from textvae.objective.techniques.latent_dropout import LatentDropout
+from textvae.objective.techniques.mmd import MMD
+from textvae.objective.techniques.mutual_information_machine import MutualInformationMachine
+from textvae.objective.techniques.semi_amortized import SemiAmortised
+from textvae.objective.techniques.target_kl import TargetKL
+from textvae.objective.techniques.unit_floor import UnitFloor
+from textvae.objective.techniques.word_dropout import WordDropout
+
+TECHNIQUES: dict[str, type[Technique]] = {
+    "word_dropout": WordDropout,
+    "denoising": Denoising,
+    "semi_amortised": SemiAmortised,
+    "iwae": IWAE,
+    "latent_dropout": LatentDropout,
+    "bag_of_words": BagOfWords,
+    "mmd": MMD,
+    "adversarial": Adversarial,
+    "mutual_information_machine": MutualInformationMachine,
+    "unit_floor": UnitFloor,
+    "free_bits": FreeBits,
+    "target_kl": TargetKL,
+    "kl_weight": KLWeight,
+    "autoencoder_start": AutoencoderStart,
+    "aggressive": Aggressive,
+}
+
+
+__all__ = ["TECHNIQUES", "EncoderSteps", "Facts", "Progress", "Technique"]

@@ -1,0 +1,49 @@
+"""Bag of words: z alone must foretell which words the sentence has, in whatever order.
+
+A small network reads z and gives every word a probability; the loss is the
+negative log-likelihood of the sentence's words under it, `weight` times (Zhao
+et al. 2017, arXiv:1703.10960). Special tokens, the end of the sentence and
+unknown words included, are no words and are not counted. All places of a
+sentence share one distribution, so memory is (batch, vocab), whatever the
+length.
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from textvae.data.batching import Batch
+from textvae.model.modeling import TextVAEOutput
+from textvae.objective.techniques.base import Facts, Progress, Technique, TechniqueSettings
+
+
+class BagOfWordsSettings(TechniqueSettings):
+    """How much it counts, and how large the network is."""
+
+    kind: Literal["bag_of_words"] = "bag_of_words"
+    weight: float = Field(1.0, ge=0, description="of a nat of the words' NLL")
+    hidden: int = Field(256, gt=0, description="units of the network between z and the words (400 in the paper)")
+
+
+class BagOfWords(Technique):
+    """Adds the NLL of the words, given z without their order."""
+
+    Settings = BagOfWordsSettings
+
+    def __init__(self, settings: BagOfWordsSettings, facts: Facts) -> None:
+        super().__init__(settings, facts)
+        self.module: nn.Module = nn.Sequential(
+            nn.Linear(facts.latent, settings.hidden), nn.Tanh(), nn.Linear(settings.hidden, facts.vocab)
+        )
+
+    def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor:
+        """Return the weighted NLL of each sentence's words, averaged over sentences."""
+        labels = batch["labels"]
+        silent = torch.tensor([self.facts.start_id, self.facts.end_id, self.facts.blank_id], device=labels.device)
+        is_word = (labels >= 0) & ~torch.isin(labels, silent)
+        log_chances = self.module(output.latent).float().log_softmax(-1)
+        told = log_chances.gather(1, labels.clamp(min=0)) * is_word
+        nll: Tensor = -self.settings.weight * told.sum(1).mean()
+        return nll

@@ -1,0 +1,1 @@
+"""The run folder, what is fitted on a run, and publishing it."""

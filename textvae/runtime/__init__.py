@@ -1,0 +1,1 @@
+"""What the code runs on: processes, devices, seeds, files, optional packages."""

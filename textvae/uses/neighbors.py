@@ -1,0 +1,154 @@
+"""Neighbours: the sentences of a corpus whose latents are nearest to a text's.
+
+An index is a folder: the sentences with their posterior means in an Arrow file,
+mapped and not loaded, and FAISS's index over them (Johnson et al. 2017,
+arXiv:1702.08734), both by way of `datasets`. It belongs to the model that made it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset, disable_progress_bars
+
+from textvae.data.arrow import write_batches
+from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.inference.bundle import Bundle
+from textvae.inference.encode import check_given, encode, posteriors
+from textvae.runs.fitted import fitted_folder, fitted_record
+from textvae.runtime.extras import check_installed
+
+KIND = "index"
+
+
+ROWS, FAISS = "rows.arrow", "vectors.faiss"
+
+
+METRIC = 0  # faiss.METRIC_INNER_PRODUCT: of unit vectors, the cosine
+
+
+EXACT = "Flat"  # every vector is compared; for the others see FAISS's index factory
+
+
+LEARNERS = 2**18  # the most vectors that an index which must be trained is trained on
+
+
+def index(
+    bundle: Bundle, texts: Iterable[str], folder: str | Path, factory: str = EXACT, progress: bool = False
+) -> int:
+    """Index texts as they come, by the direction of their posterior means; return how many there are.
+
+    Each keeps its row, the place among `texts` counted from 1. Blank texts have no meaning to be near to, and are
+    left out.
+
+    Args:
+        factory: the kind of index in FAISS's own words: exact, or `HNSW32` for many millions.
+
+    Raises:
+        ConfigError: FAISS is not installed, or does not know the factory.
+        DataError: there is no text, or too few for the factory.
+        OutputError: something else stands in the folder's place.
+    """
+    check_installed("uses", "indices", "faiss")
+    record: dict[str, Any] = {"factory": factory, "latent_dim": int(bundle.model.config.latent_dim)}
+    check_factory(factory, record["latent_dim"])
+    with fitted_folder(folder, bundle, KIND, record) as staging:
+        write_batches(rows(bundle, texts, progress), staging / ROWS, schema(record["latent_dim"]))
+        dataset = Dataset.from_file(str(staging / ROWS))
+        if not len(dataset):
+            raise DataError("there is no text to index; give at least one.")
+        disable_progress_bars()  # there is one of ours already
+        dataset = dataset.with_format("numpy")
+        try:
+            learners = min(len(dataset), LEARNERS)
+            dataset.add_faiss_index("vector", string_factory=factory, metric_type=METRIC, train_size=learners)
+        except RuntimeError:
+            raise DataError(
+                f"factory = {factory!r}: FAISS cannot build it from {len(dataset)} texts; give more, or take {EXACT}."
+            ) from None
+        dataset.save_faiss_index("vector", str(staging / FAISS))
+        record["sentences"] = len(dataset)
+    return int(record["sentences"])
+
+
+def check_factory(factory: str, latent: int) -> None:
+    """Refuse a kind of index before anything is read.
+
+    Raises:
+        ConfigError: FAISS knows none such.
+    """
+    import faiss
+
+    try:
+        faiss.index_factory(latent, factory, METRIC)
+    except RuntimeError:
+        raise ConfigError(
+            f"factory = {factory!r} is no index that FAISS makes of {latent} numbers: Flat is exact, HNSW32 or "
+            "IVF1024,Flat are for many millions."
+        ) from None
+
+
+def schema(latent: int) -> pa.Schema:
+    """Return the columns of an index: a text, its row and its unit vector."""
+    return pa.schema({"row": pa.int64(), "text": pa.string(), "vector": pa.list_(pa.float32(), latent)})
+
+
+def rows(bundle: Bundle, texts: Iterable[str], progress: bool) -> Iterator[pa.RecordBatch]:
+    """Yield blocks of texts with their unit vectors."""
+    latent, count = int(bundle.model.config.latent_dim), 0
+    for block, q in posteriors(bundle, texts, progress=progress):
+        places = [place for place, text in enumerate(block) if text.strip()]
+        numbers = pa.array([count + place + 1 for place in places], pa.int64())
+        flat = pa.array(unit(q.mean.numpy()[places]).reshape(-1))
+        vectors = pa.FixedSizeListArray.from_arrays(flat, latent)
+        yield pa.record_batch([numbers, pa.array([block[place] for place in places]), vectors], schema(latent))
+        count += len(block)
+
+
+def unit(vectors: Any) -> Any:
+    """Return vectors, (n, latent), of length one: neighbours are those of like direction."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
+
+
+class Index:
+    """An index that stands on disk, ready to be asked.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or was built by another model.
+    """
+
+    def __init__(self, bundle: Bundle, folder: str | Path) -> None:
+        check_installed("uses", "indices", "faiss")
+        self.bundle, path = bundle, Path(folder)
+        self.count = int(fitted_record(path, bundle, KIND)["sentences"])
+        try:
+            self.dataset = Dataset.from_file(str(path / ROWS)).with_format("numpy")
+            self.dataset.load_faiss_index("vector", str(path / FAISS))
+        except (OSError, RuntimeError, pa.ArrowInvalid) as error:
+            raise CheckpointError(f"{path}: is damaged ({str(error).splitlines()[0]}); build it again.") from error
+        if "row" not in self.dataset.column_names:
+            raise CheckpointError(f"{path}: was built by an earlier version, without rows; build it again.")
+
+    def neighbours(self, texts: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:
+        """Return the `k` nearest sentences of each text, nearest first: `row`, `text` and cosine `similarity`.
+
+        Raises:
+            ConfigError: `k` is not from 1 to the number of sentences.
+            DataError: a text is blank.
+        """
+        if not 1 <= k <= self.count:
+            raise ConfigError(f"k = {k}: this index holds {self.count} sentences; wanted is a number from 1 to that.")
+        if not texts:
+            return []
+        check_given(*texts)
+        asked = unit(encode(self.bundle, texts))
+        scores, found = self.dataset.get_nearest_examples_batch("vector", asked, k=k)
+        return [
+            [
+                {"row": int(row), "text": str(text), "similarity": float(score)}
+                for row, text, score in zip(near["row"], near["text"], close, strict=True)
+            ]
+            for near, close in zip(found, scores, strict=True)
+        ]
