@@ -17,7 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
-from textvae.uses.anomaly import SCORES, AnomalySettings, strangeness
+from textvae.uses.anomaly import SCORE_FUNCTIONS, AnomalySettings, anomaly_scores
 from textvae.vae import TextVAE
 
 CENTRES = 150
@@ -30,7 +30,9 @@ def lines(file):
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("run", "lm_run", "train", "normal", "strange"):
         parser.add_argument(name)
     options = parser.parse_args()
@@ -40,9 +42,14 @@ def main():
     is_strange = np.repeat([0, 1], [len(normal), len(strange)])
     words = np.array([len(text.split()) for text in texts])
     known, asked = vae.encode(lines(options.train)), vae.encode(texts)
-    exact = strangeness(model.bundle, texts, AnomalySettings(draws=1))
-    tokens = np.array([len(row) + 1 for row in model.tokenizer(texts, add_special_tokens=False)["input_ids"]])
-    table = {f"`{name}`, nats a token": strangeness(vae.bundle, texts, AnomalySettings(score=name)) for name in SCORES}
+    exact = anomaly_scores(model.bundle, texts, AnomalySettings(draws=1))
+    tokens = np.array(
+        [len(row) + 1 for row in model.tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    )
+    table = {
+        f"`{name}`, nats a token": anomaly_scores(vae.bundle, texts, AnomalySettings(score=name))
+        for name in SCORE_FUNCTIONS
+    }
     table["language model, nats a token"] = exact
     table["language model, nats a sentence"] = exact * tokens
     for metric in ("euclidean", "cosine"):

@@ -22,8 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 
-from textvae.evaluation.measures.ngrams import NGrams
-from textvae.inference.decoding import Decoding
+from textvae.evaluation.measures.ngrams import NGramModel
+from textvae.inference.decoding import DecodingSettings
 from textvae.uses.attribute import fit_attribute
 from textvae.uses.edit import edit
 from textvae.vae import TextVAE
@@ -42,9 +42,13 @@ def classifier(texts: Sequence[str], labels: Sequence[int]) -> Pipeline:
     return make_pipeline(words, LogisticRegression(C=10, max_iter=1000)).fit(texts, labels)
 
 
-def regression_direction(vae: TextVAE, texts: Sequence[str], labels: Sequence[int], difference: Tensor) -> Tensor:
+def regression_direction(
+    vae: TextVAE, texts: Sequence[str], labels: Sequence[int], difference: Tensor
+) -> Tensor:
     """Return the normal of a logistic regression on z, as long as its classes lie apart along it."""
-    weights = torch.from_numpy(LogisticRegression(max_iter=1000).fit(vae.encode(texts), labels).coef_[0]).float()
+    weights = torch.from_numpy(
+        LogisticRegression(max_iter=1000).fit(vae.encode(texts), labels).coef_[0]
+    ).float()
     return weights * (weights @ difference) / (weights @ weights)
 
 
@@ -69,45 +73,71 @@ def score(
         "regression": regression_direction(vae, *fitted_on, attribute.direction),
     }
     bleu = BLEU(tokenize="none", force=True)
-    print(ROW.format(name, "the input", "", 100 * judge.predict(edited).mean(), 100, perplexity(edited)))
+    print(
+        ROW.format(
+            name, "the input", "", 100 * judge.predict(edited).mean(), 100, perplexity(edited)
+        )
+    )
     for kind, direction in directions.items():
         for strength in strengths:
             if strength == 0 and kind == "regression":  # the same reconstruction
                 continue
-            texts = edit(vae.bundle, edited, direction, strength, Decoding())
+            texts = edit(vae.bundle, edited, direction, strength, DecodingSettings())
             accuracy = 100 * judge.predict(texts).mean()
             figures = accuracy, bleu.corpus_score(texts, [edited]).score, perplexity(texts)
-            print(ROW.format(name, kind if strength else "reconstruction", f"{strength:g}", *figures), flush=True)
-    record = ", ".join(f"{key} {value:.3f}" for key, value in attribute.record.items() if isinstance(value, float))
+            print(
+                ROW.format(name, kind if strength else "reconstruction", f"{strength:g}", *figures),
+                flush=True,
+            )
+    record = ", ".join(
+        f"{key} {value:.3f}" for key, value in attribute.record.items() if isinstance(value, float)
+    )
     print(f"\n{name}: the latent, {attribute.folds} folds: {record}\n")
 
 
 def main() -> None:
     """Print a table for each attribute."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("daae", metavar="DAAE_YELP", type=Path)
     parser.add_argument("yelp", metavar="YELP_SENTENCES", type=Path)
     parser.add_argument("--strengths", type=float, nargs="+", default=[0, 0.5, 1, 1.5, 2, 3])
     options = parser.parse_args()
     vae, daae, yelp = TextVAE.from_pretrained(options.run, device="cpu"), options.daae, options.yelp
-    perplexity = NGrams(lines(yelp / "train.txt")).perplexity
+    perplexity = NGramModel(lines(yelp / "train.txt")).perplexity
     train, test = (
-        ((yelp / f"{split}.txt").read_text().splitlines(), list(map(int, lines(yelp / f"{split}.labels"))))
+        (
+            (yelp / f"{split}.txt").read_text().splitlines(),
+            list(map(int, lines(yelp / f"{split}.labels"))),
+        )
         for split in ("train", "test")
     )
-    tenses = {name: lines(daae / "tense" / name) for name in ("valid.past", "valid.present", "test.past")}
+    tenses = {
+        name: lines(daae / "tense" / name) for name in ("valid.past", "valid.present", "test.past")
+    }
     tense = two_classes(tenses["valid.past"], tenses["valid.present"])
     tense_test = two_classes(tenses["test.past"], lines(daae / "tense" / "test.present"))
     moods = {name: lines(daae / "sentiment" / name) for name in ("100.neg", "100.pos", "1000.neg")}
     sentiment = two_classes(moods["100.neg"], moods["100.pos"])
     judges = {"sentiment": classifier(*train), "tense": classifier(*tense)}
     for name, held_out in (("sentiment", test), ("tense", tense_test)):
-        print(f"{name}: the classifier's own held-out accuracy is {100 * judges[name].score(*held_out):.1f}")
+        print(
+            f"{name}: the classifier's own held-out accuracy is {100 * judges[name].score(*held_out):.1f}"
+        )
     print(
         "\n| attribute | direction | strength | accuracy | BLEU to the input | perplexity |\n|---|---|---|---|---|---|"
     )
-    score("sentiment", vae, sentiment, moods["1000.neg"], judges["sentiment"], perplexity, options.strengths)
+    score(
+        "sentiment",
+        vae,
+        sentiment,
+        moods["1000.neg"],
+        judges["sentiment"],
+        perplexity,
+        options.strengths,
+    )
     score("tense", vae, tense, tenses["test.past"], judges["tense"], perplexity, options.strengths)
 
 

@@ -22,10 +22,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 
-from textvae.evaluation.measures.ngrams import NGrams
-from textvae.evaluation.measures.samples import distinct, self_bleu_of
+from textvae.evaluation.measures.ngrams import NGramModel
+from textvae.evaluation.measures.samples import compute_self_bleu, distinct_share
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
+from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.inference.encode import posterior
 from textvae.runs.run import Run
 from textvae.vae import TextVAE
@@ -44,7 +44,9 @@ def by_label(run: Run, split: str, column: str) -> Texts:
 
 def pairs(texts: Texts) -> tuple[list[str], list[str]]:
     """Return all sentences, and the label of each."""
-    return [text for some in texts.values() for text in some], [label for label, some in texts.items() for _ in some]
+    return [text for some in texts.values() for text in some], [
+        label for label, some in texts.items() for _ in some
+    ]
 
 
 def judge_of(train: Texts) -> Pipeline:
@@ -70,15 +72,22 @@ def from_classes(bundle: Bundle, train: Texts, is_diagonal: bool, seed: int) -> 
 
     def writer(label: str, n: int, temperature: float) -> list[str]:
         mean, root = gaussians[label][0], gaussians[label][1:]
-        z = mean + torch.randn(n, len(mean), generator=torch.Generator().manual_seed(seed)) @ root.t()
-        return write(bundle, z, Decoding(temperature=temperature, seed=seed), samples=True)
+        z = (
+            mean
+            + torch.randn(n, len(mean), generator=torch.Generator().manual_seed(seed)) @ root.t()
+        )
+        return decode_latents(
+            bundle, z, DecodingSettings(temperature=temperature, seed=seed), samples=True
+        )
 
     return writer
 
 
 def conditional(vae: TextVAE, seed: int) -> Writer:
     """Return what writes from p(z | label)."""
-    return lambda label, n, temperature: vae.generate(n, label=label, temperature=temperature, seed=seed)
+    return lambda label, n, temperature: vae.generate(
+        n, label=label, temperature=temperature, seed=seed
+    )
 
 
 def written_as_the_next(vae: TextVAE, test: Texts) -> Texts:
@@ -86,7 +95,9 @@ def written_as_the_next(vae: TextVAE, test: Texts) -> Texts:
     names = vae.labels
     following = dict(zip(names, names[1:] + names[:1], strict=True))
     return {
-        following[label]: vae.reconstruct(some, labels=[label] * len(some), write_as=following[label])
+        following[label]: vae.reconstruct(
+            some, labels=[label] * len(some), write_as=following[label]
+        )
         for label, some in test.items()
     }
 
@@ -94,29 +105,33 @@ def written_as_the_next(vae: TextVAE, test: Texts) -> Texts:
 def writers(vae: TextVAE, train: Texts, seed: int) -> dict[str, Writer]:
     """Return what a model can write with, by name."""
     if vae.labels:
-        kind = vae.model.config.prior["kind"] if vae.latent_dim else "language model"
+        kind = vae.model.config.prior_settings["kind"] if vae.latent_dim else "language model"
         return {f"conditional, {kind}": conditional(vae, seed)}
     return {
-        f"unconditional, {shape} Gaussian a class": from_classes(vae.bundle, train, shape == "diagonal", seed)
+        f"unconditional, {shape} Gaussian a class": from_classes(
+            vae.bundle, train, shape == "diagonal", seed
+        )
         for shape in ("diagonal", "full")
     }
 
 
-def row(name: str, texts: Texts, judge: Pipeline, ngrams: NGrams, known: set[str]) -> str:
+def row(name: str, texts: Texts, judge: Pipeline, ngrams: NGramModel, known: set[str]) -> str:
     """Return a row of the table."""
     written, labels = pairs(texts)
     accuracy = float(np.mean(judge.predict(written) == np.array(labels)))
-    alike = float(np.mean([self_bleu_of(some) for some in texts.values()]))
+    alike = float(np.mean([compute_self_bleu(some) for some in texts.values()]))
     words = np.mean([len(text.split()) for text in written])
     novel = np.mean([text not in known for text in written])
-    rates = " | ".join(f"{distinct(written, n):.3f}" for n in (1, 2))
+    rates = " | ".join(f"{distinct_share(written, n):.3f}" for n in (1, 2))
     figures = f"{100 * accuracy:.1f} | {alike:.1f} | {rates} | {ngrams.perplexity(written):.0f}"
     return f"| {name} | {figures} | {100 * novel:.0f} | {words:.1f} |"
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("--against", type=Path, action="append", default=[])
     parser.add_argument("-n", type=int, default=100, help="sentences a label")
@@ -127,8 +142,10 @@ def main() -> None:
     column = run.settings.data.label or ""
     train, test = by_label(run, "train", column), by_label(run, "test", column)
     judge, (known, _) = judge_of(train), pairs(train)
-    ngrams = NGrams(known)
-    print("| written by | accuracy, % | self-BLEU | distinct 1 | 2 | perplexity | novel, % | words |")
+    ngrams = NGramModel(known)
+    print(
+        "| written by | accuracy, % | self-BLEU | distinct 1 | 2 | perplexity | novel, % | words |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     whole = {label: texts[: options.n] for label, texts in test.items()}
     print(row("people: held-out sentences", whole, judge, ngrams, set(known)), flush=True)
@@ -137,10 +154,22 @@ def main() -> None:
         for name, writer in writers(vae, train, options.seed).items():
             for heat in options.temperatures:
                 texts = {label: writer(label, options.n, heat) for label in train}
-                print(row(f"{name}, temperature {heat:g}", texts, judge, ngrams, set(known)), flush=True)
+                print(
+                    row(f"{name}, temperature {heat:g}", texts, judge, ngrams, set(known)),
+                    flush=True,
+                )
             if vae.labels and vae.latent_dim:
                 texts = written_as_the_next(vae, whole)
-                print(row(f"{name}, people's written as another label", texts, judge, ngrams, set(known)), flush=True)
+                print(
+                    row(
+                        f"{name}, people's written as another label",
+                        texts,
+                        judge,
+                        ngrams,
+                        set(known),
+                    ),
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

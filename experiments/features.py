@@ -44,11 +44,15 @@ def latents(run: str, kinds: list[str], splits: tuple[Split, ...]) -> dict[str, 
     vae = TextVAE.from_pretrained(run, device="cpu")
     states = [torch.from_numpy(vae.features(split.texts, "states")) for split in splits]
     with torch.inference_mode():
-        posteriors = [vae.model.posterior.head(part) for part in states]  # `features` again, without reading again
+        posteriors = [
+            vae.model.posterior.head(part) for part in states
+        ]  # `features` again, without reading again
     found = {"states": states, "mean": [q.mean for q in posteriors]}
     if isinstance(posteriors[0], DiagonalGaussian):
         found["gaussian"] = [torch.cat([q.mean, q.logvar], 1) for q in posteriors]
-    return {kind: centred([part.numpy() for part in found[kind]]) for kind in kinds if kind in found}
+    return {
+        kind: centred([part.numpy() for part in found[kind]]) for kind in kinds if kind in found
+    }
 
 
 def centred(parts: list[NDArray[np.float32]]) -> Parts:
@@ -60,7 +64,9 @@ def centred(parts: list[NDArray[np.float32]]) -> Parts:
 
 def side_by_side(bags: Parts, dense: Parts) -> Parts:
     """Return TF-IDF and dense features together, both with rows of length one."""
-    return tuple(hstack([bag, normalize(part)], format="csr") for bag, part in zip(bags, dense, strict=True))
+    return tuple(
+        hstack([bag, normalize(part)], format="csr") for bag, part in zip(bags, dense, strict=True)
+    )
 
 
 def accuracies(parts: Parts, splits: tuple[Split, ...], count: int, draws: int) -> np.ndarray:
@@ -71,27 +77,39 @@ def accuracies(parts: Parts, splits: tuple[Split, ...], count: int, draws: int) 
         for row, penalty in enumerate(PENALTIES):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # no warning where it has not quite converged
-                model = LogisticRegression(C=penalty, max_iter=100).fit(parts[0][chosen], splits[0].labels[chosen])
+                model = LogisticRegression(C=penalty, max_iter=100).fit(
+                    parts[0][chosen], splits[0].labels[chosen]
+                )
             found[row, seed] = [model.score(parts[side], splits[side].labels) for side in (1, 2)]
     return found
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("vae")
     parser.add_argument("autoencoder")
-    parser.add_argument("--labels", type=int, nargs="+", default=[10, 100, 1000, EVERY], help="a class")
+    parser.add_argument(
+        "--labels", type=int, nargs="+", default=[10, 100, 1000, EVERY], help="a class"
+    )
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--kinds", nargs="+", default=["mean", "gaussian", "states"])
     options = parser.parse_args()
     splits = read_corpus(options.corpus)
-    print(f"| {options.corpus.name} | " + " | ".join("all" if n == EVERY else str(n) for n in options.labels) + " |")
+    print(
+        f"| {options.corpus.name} | "
+        + " | ".join("all" if n == EVERY else str(n) for n in options.labels)
+        + " |"
+    )
     print("|---" * (len(options.labels) + 1) + "|")
     kinds = {"TF-IDF": bags(splits)}
     for name, run in (("VAE", options.vae), ("autoencoder", options.autoencoder)):
-        kinds |= {f"{name}, {kind}": parts for kind, parts in latents(run, options.kinds, splits).items()}
+        kinds |= {
+            f"{name}, {kind}": parts for kind, parts in latents(run, options.kinds, splits).items()
+        }
     if "VAE, states" in kinds:
         kinds["TF-IDF and VAE, states"] = side_by_side(kinds["TF-IDF"], kinds["VAE, states"])
     for kind, parts in kinds.items():

@@ -61,14 +61,18 @@ def matches(fills, truths):
         for fill, truth in zip(fills, truths, strict=True)
         for place, word in enumerate(truth)
     ]
-    return np.mean(words), np.mean([fill.split() == truth for fill, truth in zip(fills, truths, strict=True)])
+    return np.mean(words), np.mean(
+        [fill.split() == truth for fill, truth in zip(fills, truths, strict=True)]
+    )
 
 
 def adversarial_error(true, filled):
     """Return the held-out accuracy of a classifier on bags of words, less one half; pairs stay together."""
     texts, labels = true + filled, np.repeat([0, 1], [len(true), len(filled)])
     groups = np.tile(np.arange(len(true)), 2)
-    model = make_pipeline(CountVectorizer(token_pattern=r"\S+", binary=True), LogisticRegression(max_iter=1000))
+    model = make_pipeline(
+        CountVectorizer(token_pattern=r"\S+", binary=True), LogisticRegression(max_iter=1000)
+    )
     return cross_val_score(model, texts, labels, groups=groups, cv=GroupKFold(5)).mean() - 0.5
 
 
@@ -78,7 +82,10 @@ def endings(vae, sentences):
     for text in sentences:
         words = text.split()
         prefix = " ".join(words[: hide_end(words, None)[0]])
-        found.append(log_likelihoods(vae.bundle, [text], 512, 0)[0] - log_evidence(vae.bundle, prefix, 512, 0))
+        found.append(
+            log_likelihoods(vae.bundle, [text], 512, 0)[0]
+            - log_evidence(vae.bundle, prefix, 512, 0)
+        )
     return np.mean(found)
 
 
@@ -87,7 +94,11 @@ class Records:
 
     def __init__(self, file):
         self.file = file and Path(file)
-        lines = self.file.read_text(encoding="utf-8").splitlines() if file and self.file.exists() else []
+        lines = (
+            self.file.read_text(encoding="utf-8").splitlines()
+            if file and self.file.exists()
+            else []
+        )
         self.found = {tuple(key): best for key, best in map(json.loads, lines)}
 
     def of(self, key, make):
@@ -107,23 +118,33 @@ def row(name, vae, sentences, records, **options):
         random, kept, found, scores = Random(0), [], [], []
         for text in sentences:
             shown, truths = blanked(text.split(), hide(text.split(), random))
-            best = records.of((name, shown, text), lambda shown=shown: vae.infill(shown, n=1, **options))
+            best = records.of(
+                (name, shown, text), lambda shown=shown: vae.infill(shown, n=1, **options)
+            )
             if best:
                 kept.append(text)
                 found.append(best[0]["text"])
             scores.append(matches(best[0]["fills"], truths) if best else (0.0, 0.0))
         word, exact = np.mean(scores, axis=0)
-        cells += [f"{100 * word:.1f} %", f"{100 * exact:.1f} %", f"{100 * adversarial_error(kept, found):.1f} %"]
+        cells += [
+            f"{100 * word:.1f} %",
+            f"{100 * exact:.1f} %",
+            f"{100 * adversarial_error(kept, found):.1f} %",
+        ]
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("run", "lm_run", "file"):
         parser.add_argument(name)
     parser.add_argument("--sentences", type=int, default=100)
-    parser.add_argument("--after", type=int, default=0, help="sentences of the draw to pass over: looked at before")
+    parser.add_argument(
+        "--after", type=int, default=0, help="sentences of the draw to pass over: looked at before"
+    )
     parser.add_argument("--records", metavar="FILE")
     options = parser.parse_args()
     vae, model = TextVAE.from_pretrained(options.run), TextVAE.from_pretrained(options.lm_run)
@@ -137,7 +158,14 @@ def main():
     records = Records(options.records)
     row("VAE, resampling", vae, sentences, records)
     row("language model, beam of 15", model, sentences, records, method="beam_search", beams=15)
-    row("VAE, conditional modes (3 x 5)", vae, sentences, records, method="conditional_modes", beams=5)
+    row(
+        "VAE, conditional modes (3 x 5)",
+        vae,
+        sentences,
+        records,
+        method="conditional_modes",
+        beams=5,
+    )
     print(f"\ntrue ends: VAE {endings(vae, sentences):.2f} nats, ", end="")
     print(f"language model {endings(model, sentences):.2f} nats")
 

@@ -21,8 +21,8 @@ from scipy.stats import ortho_group
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from textvae.uses.insight import Column, checked_column
-from textvae.uses.insight.disentanglement import scores
+from textvae.uses.insight import PropertyColumn, build_column
+from textvae.uses.insight.disentanglement import score_factors
 from textvae.vae import TextVAE
 
 KEYS = ("best", "mig", "sap", "completeness", "informativeness", "disentanglement")
@@ -35,7 +35,11 @@ def read(places: Sequence[str]) -> tuple[list[str], list[str]]:
         return test.texts, list(test.labels)
     texts, classes = [], []
     for name, _, file in (place.partition("=") for place in places):
-        lines = [line.strip() for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [
+            line.strip()
+            for line in Path(file).read_text(encoding="utf-8").splitlines()
+            if line.strip()
+        ]
         texts += lines
         classes += [name] * len(lines)
     return texts, classes
@@ -43,13 +47,17 @@ def read(places: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def components(texts: Sequence[str], count: int) -> NDArray[np.float32]:
     """Return the first principal components of bags of words, (n, count)."""
-    bags = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"\S+").fit_transform(texts)
+    bags = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"\S+"
+    ).fit_transform(texts)
     return PCA(count, svd_solver="arpack", random_state=0).fit_transform(bags).astype(np.float32)
 
 
-def table(z: NDArray[np.float32], factors: Sequence[Column]) -> dict[str, list[float]]:
+def table(z: NDArray[np.float32], factors: Sequence[PropertyColumn]) -> dict[str, list[float]]:
     """Return the scores of each factor and of all, in the order of `KEYS`; nan where there is none."""
-    return {row["factor"]: [number(row.get(key)) for key in KEYS] for row in scores(z, factors)}
+    return {
+        row["factor"]: [number(row.get(key)) for key in KEYS] for row in score_factors(z, factors)
+    }
 
 
 def number(value: Any) -> float:
@@ -59,34 +67,44 @@ def number(value: Any) -> float:
 
 def turned(axes: float, rotations: NDArray[np.float64]) -> str:
     """Return the mean and the standard deviation over rotations, and how many come up to the axes."""
-    return f"{rotations.mean():.3f} ± {rotations.std(ddof=1):.3f} ({int((rotations >= axes).sum())})"
+    return (
+        f"{rotations.mean():.3f} ± {rotations.std(ddof=1):.3f} ({int((rotations >= axes).sum())})"
+    )
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run")
     parser.add_argument("places", nargs="+", metavar="CLASS=FILE|FOLDER")
     parser.add_argument("--rotations", type=int, default=20)
-    parser.add_argument("--limit", type=int, default=2000, help="texts, drawn by chance from more (default: 2000)")
+    parser.add_argument(
+        "--limit", type=int, default=2000, help="texts, drawn by chance from more (default: 2000)"
+    )
     options = parser.parse_args()
     pairs = list(zip(*read(options.places), strict=True))
     drawn = sorted(np.random.default_rng(1).permutation(len(pairs))[: options.limit])
     texts, classes = zip(*(pairs[place] for place in drawn), strict=True)
     lengths = [len(text.split()) for text in texts]
-    factors = [checked_column("property", texts, classes), checked_column("length", texts, lengths)]
+    factors = [build_column("property", texts, classes), build_column("length", texts, lengths)]
     z = TextVAE.from_pretrained(options.run, device="cpu").encode(texts)
     axes, bags = table(z, factors), table(components(texts, z.shape[1]), factors)
     random = np.random.default_rng(0)
     matrices = ortho_group.rvs(z.shape[1], size=options.rotations, random_state=random)
     rotations = [table((z @ matrix).astype(np.float32), factors) for matrix in matrices]
-    print(f"{len(texts)} texts, {len(set(classes))} classes, {z.shape[1]} dimensions, {options.rotations} rotations\n")
+    print(
+        f"{len(texts)} texts, {len(set(classes))} classes, {z.shape[1]} dimensions, {options.rotations} rotations\n"
+    )
     print("| factor | score | axes | turned (as high) | bag of words |\n|---|---|---|---|---|")
     for factor, found in axes.items():
         for place, key in enumerate(KEYS):
             if not np.isnan(found[place]):
                 many = turned(found[place], np.array([one[factor][place] for one in rotations]))
-                print(f"| {factor} | {key} | {found[place]:.3f} | {many} | {bags[factor][place]:.3f} |")
+                print(
+                    f"| {factor} | {key} | {found[place]:.3f} | {many} | {bags[factor][place]:.3f} |"
+                )
 
 
 if __name__ == "__main__":

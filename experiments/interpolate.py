@@ -14,16 +14,16 @@ import numpy as np
 import torch
 
 from textvae.evaluation.measures.interpolation import path_smoothness
-from textvae.evaluation.measures.ngrams import NGrams
-from textvae.evaluation.measures.subject import evenly
-from textvae.evaluation.measures.word_vectors import choose_vectors
-from textvae.inference.decoding import Decoding, write
+from textvae.evaluation.measures.ngrams import NGramModel
+from textvae.evaluation.measures.subject import take_evenly
+from textvae.evaluation.measures.word_vectors import load_word_vectors
+from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.inference.encode import posterior
 from textvae.inference.paths import PATHS
-from textvae.runs.reference_texts import reference_texts
+from textvae.runs.reference_texts import read_reference_texts
 from textvae.runs.run import Run
-from textvae.uses.density_path import Density
-from textvae.uses.interpolate import DENSITY, course_of
+from textvae.uses.density_path import KernelDensity
+from textvae.uses.interpolate import DENSITY_PATH_NAME, build_path
 from textvae.vae import TextVAE
 
 SENTENCES = 100_000  # at most, that n-grams are learned from
@@ -31,30 +31,40 @@ SENTENCES = 100_000  # at most, that n-grams are learned from
 
 def main() -> None:
     """Print a row for each path, and the ends' own fluency."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("--split", default="test", help="validation, to choose by")
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--steps", type=int, default=11)
     parser.add_argument("--word-vectors", metavar="FILE")
     options = parser.parse_args()
-    vae, run, steps = TextVAE.from_pretrained(options.run, device="cpu"), Run(Path(options.run)), options.steps
+    vae, run, steps = (
+        TextVAE.from_pretrained(options.run, device="cpu"),
+        Run(Path(options.run)),
+        options.steps,
+    )
     texts = list(run.split(options.split)["text"])
     order = np.random.default_rng(0).permutation(len(texts))[: 2 * options.pairs]
     ends = posterior(vae.bundle, [texts[place] for place in order]).mean.view(-1, 2, vae.latent_dim)
     ngrams, vectors = (
-        NGrams(evenly(run.split("train")["text"], SENTENCES)),
-        choose_vectors(vae.bundle, options.word_vectors),
+        NGramModel(take_evenly(run.split("train")["text"], SENTENCES)),
+        load_word_vectors(vae.bundle, options.word_vectors),
     )
-    reference = reference_texts(run.folder)
-    density = Density.of(posterior(vae.bundle, reference).mean)
-    print(f"{len(ends)} pairs, {steps} points, words compared by {vectors.name}, kernels {density.width:.2f} wide\n")
-    print("| path | perplexity between | smoothness | different sentences | words | length | log density |")
+    reference = read_reference_texts(run.folder)
+    density = KernelDensity.of(posterior(vae.bundle, reference).mean)
+    print(
+        f"{len(ends)} pairs, {steps} points, words compared by {vectors.name}, kernels {density.width:.2f} wide\n"
+    )
+    print(
+        "| path | perplexity between | smoothness | different sentences | words | length | log density |"
+    )
     print("|---|---|---|---|---|---|---|")
-    for name in (*PATHS, DENSITY):
-        course = course_of(vae.bundle, name, reference)
+    for name in (*PATHS, DENSITY_PATH_NAME):
+        course = build_path(vae.bundle, name, reference)
         points = [course(start, end, steps) for start, end in ends]
-        written = write(vae.bundle, torch.cat(points), Decoding(), samples=False)
+        written = decode_latents(vae.bundle, torch.cat(points), DecodingSettings(), samples=False)
         paths = [written[start : start + steps] for start in range(0, len(written), steps)]
         between = [text for path in paths for text in path[1:-1]]
         smooth = [path_smoothness(path, vectors) for path in paths]
@@ -68,7 +78,9 @@ def main() -> None:
             flush=True,
         )
     own = [text for path in paths for text in (path[0], path[-1])]
-    print(f"\nthe ends: perplexity {ngrams.perplexity(own):.1f}, {np.mean([len(t.split()) for t in own]):.1f} words, ")
+    print(
+        f"\nthe ends: perplexity {ngrams.perplexity(own):.1f}, {np.mean([len(t.split()) for t in own]):.1f} words, "
+    )
     print(f"log density {float(density.log_prob(ends.flatten(0, 1)).mean()):.1f}")
 
 

@@ -25,7 +25,9 @@ class Split:
 def read_split(folder: Path, name: str) -> Split:
     """Read one split, sentences of no class left out."""
     texts = (folder / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    labels = np.array((folder / f"{name}.labels").read_text(encoding="utf-8").split("\n")[: len(texts)])
+    labels = np.array(
+        (folder / f"{name}.labels").read_text(encoding="utf-8").split("\n")[: len(texts)]
+    )
     whole = Split(texts, labels)
     return whole.at(np.flatnonzero(labels != OUT_OF_SCOPE))
 

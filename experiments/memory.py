@@ -12,9 +12,9 @@ import threading
 import time
 from pathlib import Path
 
-from textvae.data import BUNDLED
-from textvae.data.corpus import DataSettings, prepare
-from textvae.data.sources import rows_of
+from textvae.data import BUNDLED_CORPORA
+from textvae.data.corpus import DataSettings, prepare_splits
+from textvae.data.sources import source_from_files
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 
 SIZES = (1, 3, 10)
@@ -29,7 +29,10 @@ def private_megabytes() -> float:
 
 def measure(times: int) -> None:
     """Prepare a corpus of that size; print its sentences, the seconds and the peak."""
-    lines = [row["text"] for row in rows_of([Path(BUNDLED["captions"]) / "train.txt.gz"], "text")()]
+    lines = [
+        row["text"]
+        for row in source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")()
+    ]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus.txt"
         with file.open("w") as sink:
@@ -48,8 +51,11 @@ def measure(times: int) -> None:
         watcher.start()
         start = time.perf_counter()
         build = TokenizerSettings()
-        prepare(
-            DataSettings(corpus=str(file)), 1, Path(folder) / "out", lambda sentences: build_tokenizer(build, sentences)
+        prepare_splits(
+            DataSettings(corpus=str(file)),
+            1,
+            Path(folder) / "out",
+            lambda sentences: build_tokenizer(build, sentences),
         )
         is_over.set()
         watcher.join()

@@ -28,10 +28,13 @@ STEPS, WORKERS = 500, 1
 
 def write_corpus(folder: Path, shards: int = 1000) -> None:
     """Write the files that are not there yet; print how long it took."""
-    from textvae.data import BUNDLED
-    from textvae.data.sources import rows_of
+    from textvae.data import BUNDLED_CORPORA
+    from textvae.data.sources import source_from_files
 
-    words = [row["text"].split() for row in rows_of([Path(BUNDLED["captions"]) / "train.txt.gz"], "text")()]
+    words = [
+        row["text"].split()
+        for row in source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")()
+    ]
     starts = [" ".join(line[: len(line) // 2]) for line in words]
     ends = [" ".join(line[len(line) // 2 :]) for line in words]
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +48,9 @@ def write_corpus(folder: Path, shards: int = 1000) -> None:
         beside = file.with_suffix(".part")
         beside.write_bytes(gzip.compress(text.encode(), compresslevel=1))
         beside.replace(file)
-    print(f"{shards * SHARD:,} sentences written in {time.perf_counter() - begun:.0f} s\n", flush=True)
+    print(
+        f"{shards * SHARD:,} sentences written in {time.perf_counter() - begun:.0f} s\n", flush=True
+    )
 
 
 def private_megabytes() -> float:
@@ -96,7 +101,9 @@ def measure(folder: Path, times: int) -> None:
     is_over.set()
     watcher.join()
     history = json.loads((run / "training.json").read_text())["history"]
-    speed = statistics.median(entry["tokens_per_second"] for entry in history if "tokens_per_second" in entry)
+    speed = statistics.median(
+        entry["tokens_per_second"] for entry in history if "tokens_per_second" in entry
+    )
     print(
         f"| {len(files) * SHARD:,} | {len(files):,} | {gigabytes:.2f} | {at[0] - begun:.1f} | {at[-1] - at[0]:.1f} | "
         f"{speed:,.0f} | {max(peak):.0f} |",
@@ -110,7 +117,13 @@ if __name__ == "__main__":
         measure(scratch, int(sys.argv[2]))
     else:
         write_corpus(scratch)
-        print(f"| sentences | files | GB of text | s to the first step | s for {STEPS} steps | tokens/s | peak MB |")
+        print(
+            f"| sentences | files | GB of text | s to the first step | s for {STEPS} steps | tokens/s | peak MB |"
+        )
         print("|---|---|---|---|---|---|---|", flush=True)
         for size in PATTERNS:
-            subprocess.run([sys.executable, __file__, str(scratch), str(size)], check=True, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                [sys.executable, __file__, str(scratch), str(size)],
+                check=True,
+                stderr=subprocess.DEVNULL,
+            )

@@ -18,13 +18,21 @@ from textvae.vae import TextVAE
 
 def main():
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("run", "file"):
         parser.add_argument(name)
     options = parser.parse_args()
-    texts = [line.strip() for line in Path(options.file).read_text(encoding="utf-8").splitlines() if line.strip()]
+    texts = [
+        line.strip()
+        for line in Path(options.file).read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
     records = TextVAE.from_pretrained(options.run).uncertainty(texts)
-    records = [{**record, "length": len(text.split())} for text, record in zip(texts, records, strict=True)]
+    records = [
+        {**record, "length": len(text.split())} for text, record in zip(texts, records, strict=True)
+    ]
     errors = [record["error"] for record in records]
     print(f"{len(texts)} sentences\n\n| uncertainty | rank correlation with the error |\n|---|---|")
     for key in ("disagreement", "spread", "length"):

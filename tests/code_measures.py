@@ -53,26 +53,49 @@ def _sizes(sources: list[Source], functions: list[Function]) -> Iterator[tuple[s
     sizes = [len(source.lines) for source in sources]
     yield "files / lines", f"{len(sizes)} / {sum(sizes):,}"
     yield "file median / p90 / max", _spread(sizes)
-    yield "files under 40 lines", f"{sum(size < 40 for size in sizes)} ({_share(size < 40 for size in sizes)})"
-    lengths = [(function.end_lineno or function.lineno) - function.lineno + 1 for function in functions]
+    yield (
+        "files under 40 lines",
+        f"{sum(size < 40 for size in sizes)} ({_share(size < 40 for size in sizes)})",
+    )
+    lengths = [
+        (function.end_lineno or function.lineno) - function.lineno + 1 for function in functions
+    ]
     yield "function median / p90 / max", _spread(lengths)
     parameters = [len(_arguments(function)) for function in functions]
-    yield "functions with more than 5 parameters", f"{_share(n > 5 for n in parameters)} (max {max(parameters)})"
+    yield (
+        "functions with more than 5 parameters",
+        f"{_share(n > 5 for n in parameters)} (max {max(parameters)})",
+    )
     depths = [_depth(function) for function in functions]
-    yield "deepest nesting / functions nested >= 3", f"{max(depths)} / {_share(depth >= 3 for depth in depths)}"
+    yield (
+        "deepest nesting / functions nested >= 3",
+        f"{max(depths)} / {_share(depth >= 3 for depth in depths)}",
+    )
 
 
 def _surface(sources: list[Source], functions: list[Function]) -> Iterator[tuple[str, str]]:
     public = [function for function in functions if not function.name.startswith("_")]
-    yield "public functions with docstring", _share(ast.get_docstring(function) is not None for function in public)
+    yield (
+        "public functions with docstring",
+        _share(ast.get_docstring(function) is not None for function in public),
+    )
     arguments = [argument for function in functions for argument in _arguments(function)]
     yield "arguments annotated", _share(argument.annotation is not None for argument in arguments)
     nodes = [node for source in sources for node in ast.walk(source.tree)]
     classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
-    yield "classes / deepest own inheritance", f"{len(classes)} / {max(_ancestry(name, classes) for name in classes)}"
+    yield (
+        "classes / deepest own inheritance",
+        f"{len(classes)} / {max(_ancestry(name, classes) for name in classes)}",
+    )
     top = [node for source in sources for node in source.tree.body if isinstance(node, Function)]
-    yield "underscore-private functions (module level)", _share(function.name.startswith("_") for function in top)
-    yield "functions with **kwargs", str(sum(function.args.kwarg is not None for function in functions))
+    yield (
+        "underscore-private functions (module level)",
+        _share(function.name.startswith("_") for function in top),
+    )
+    yield (
+        "functions with **kwargs",
+        str(sum(function.args.kwarg is not None for function in functions)),
+    )
 
 
 def _density(sources: list[Source], lines: list[str]) -> Iterator[tuple[str, str]]:
@@ -83,13 +106,18 @@ def _density(sources: list[Source], lines: list[str]) -> Iterator[tuple[str, str
     ignores = sum("type: ignore" in line for line in lines)
     exemptions = sum("noqa" in line for line in lines)
     yield "`type: ignore` / `noqa`", f"{ignores} / {exemptions}"
-    yield "`Any` per 1,000 lines", per_thousand(sum(isinstance(node, ast.Name) and node.id == "Any" for node in nodes))
+    yield (
+        "`Any` per 1,000 lines",
+        per_thousand(sum(isinstance(node, ast.Name) and node.id == "Any" for node in nodes)),
+    )
     parallel = [node for node in nodes if isinstance(node, ast.Assign) and _is_parallel(node)]
     yield "parallel assignments per 1,000 lines", per_thousand(len(parallel))
     ternaries = sum(isinstance(node, ast.IfExp) for node in nodes)
     comprehensions = [node for node in nodes if isinstance(node, COMPREHENSIONS)]
     nested = sum(_is_nested(node) for node in comprehensions)
-    figures = f"{per_thousand(ternaries)} / {per_thousand(len(comprehensions))} ({per_thousand(nested)})"
+    figures = (
+        f"{per_thousand(ternaries)} / {per_thousand(len(comprehensions))} ({per_thousand(nested)})"
+    )
     yield "ternaries / comprehensions (nested) per 1,000 lines", figures
     comments = sum(line.lstrip().startswith("#") for line in lines)
     yield "whole-line comments per 1,000 lines", per_thousand(comments)
@@ -105,13 +133,17 @@ def _arguments(function: Function) -> list[ast.arg]:
 
 def _depth(node: ast.AST) -> int:
     """Return how deep blocks are nested in a function; functions inside count on their own."""
-    inner = [_depth(child) for child in ast.iter_child_nodes(node) if not isinstance(child, Function)]
+    inner = [
+        _depth(child) for child in ast.iter_child_nodes(node) if not isinstance(child, Function)
+    ]
     return max(inner, default=0) + isinstance(node, NESTING)
 
 
 def _ancestry(name: str, classes: dict[str, ast.ClassDef]) -> int:
     """Return how many classes of ours stand above one."""
-    bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name) and base.id in classes]
+    bases = [
+        base.id for base in classes[name].bases if isinstance(base, ast.Name) and base.id in classes
+    ]
     return max((1 + _ancestry(base, classes) for base in bases if base != name), default=0)
 
 

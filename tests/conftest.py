@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import WRITERS, tiny_vae
+from tests.tiny import DECODER_SETTINGS, tiny_vae
 from tests.tiny_run import LABELLED, table, train_tiny
 from textvae.vae import TextVAE
 
@@ -25,7 +25,7 @@ def labelled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=WRITERS)
+@pytest.fixture(scope="module", params=DECODER_SETTINGS)
 def vae(request: pytest.FixtureRequest) -> TextVAE:
     """A tiny text VAE with each decoder."""
     return tiny_vae(request.param)

@@ -7,13 +7,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from textvae.data.corpus import DataSettings, open_split, prepare
+from textvae.data.corpus import DataSettings, open_split, prepare_splits
 from textvae.data.sources import find_splits
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 
 ANIMALS = ["cat", "dog", "bird", "old horse", "small grey mouse"]
 SENTENCES = [f"the {animal} number {n} sleeps" for n in range(4) for animal in ANIMALS]
-TRICKY = ["a 👩‍👩‍👧 at “home”", "שלום עולם, 42", "مرحبا بالعالم", "naïve café – déjà vu", "tabs, 'quotes' and \\n"]
+TRICKY = [
+    "a 👩‍👩‍👧 at “home”",
+    "שלום עולם, 42",
+    "مرحبا بالعالم",
+    "naïve café – déjà vu",
+    "tabs, 'quotes' and \\n",
+]
 LINES = "\n".join(SENTENCES) + "\n"
 
 
@@ -27,7 +33,10 @@ def write(file: Path, content: str | bytes) -> str:
 
 def write_table(file: Path, sentences: list[str], **columns: list) -> str:
     """Write sentences, and further columns, as the kind of table the file's name says."""
-    rows = [dict(zip(["text", *columns], row, strict=True)) for row in zip(sentences, *columns.values(), strict=True)]
+    rows = [
+        dict(zip(["text", *columns], row, strict=True))
+        for row in zip(sentences, *columns.values(), strict=True)
+    ]
     kind = file.suffixes[0]
     if kind == ".parquet":
         pa.parquet.write_table(pa.Table.from_pylist(rows), file)
@@ -37,7 +46,10 @@ def write_table(file: Path, sentences: list[str], **columns: list) -> str:
     if kind == ".json":
         return write(file, json.dumps(rows))
     sign, quote = ("\t", "") if kind == ".tsv" else (",", '"')
-    lines = [sign.join(rows[0]), *(sign.join(f"{quote}{value}{quote}" for value in row.values()) for row in rows)]
+    lines = [
+        sign.join(rows[0]),
+        *(sign.join(f"{quote}{value}{quote}" for value in row.values()) for row in rows),
+    ]
     return write(file, "\n".join(lines) + "\n")
 
 
@@ -46,9 +58,13 @@ def texts(corpus: str, split: str = "train") -> list[str]:
     return [row["text"] for row in find_splits(corpus, "text")[split]()]
 
 
-def prepared(folder: Path, corpus: str | None, kind: str = "byte", seed: int = 1, given=None, **settings):
+def prepared(
+    folder: Path, corpus: str | None, kind: str = "byte", seed: int = 1, given=None, **settings
+):
     """Prepare a corpus in `folder`; return its counts and its splits."""
     data = DataSettings(corpus=corpus, **settings)
     wanted = TokenizerSettings(kind=kind, min_frequency=1)
-    _, counts = prepare(data, seed, folder, lambda sentences: build_tokenizer(wanted, sentences), given)
+    _, counts = prepare_splits(
+        data, seed, folder, lambda sentences: build_tokenizer(wanted, sentences), given
+    )
     return counts, {split: open_split(folder, split) for split in ("train", "validation", "test")}

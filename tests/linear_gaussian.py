@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 from tests.tiny import SpecialTokens, draws
-from textvae.evaluation.measures import Subject, gather
+from textvae.evaluation.measures import EvaluationInput, run_model
 from textvae.inference.bundle import Bundle
 from textvae.model.modeling import TextVAEOutput
 from textvae.model.posteriors import DiagonalGaussian
@@ -35,7 +35,9 @@ class LinearGaussian(nn.Module):
         super().__init__()
         rotation, _ = torch.linalg.qr(draws(SPACE, SPACE, seed=99))
         self.weight = rotation[:, :LATENT] * torch.tensor(scale)
-        self.points = draws(n, LATENT, seed=seed) @ self.weight.t() + NOISE * draws(n, SPACE, seed=seed + 1)
+        self.points = draws(n, LATENT, seed=seed) @ self.weight.t() + NOISE * draws(
+            n, SPACE, seed=seed + 1
+        )
         self.shift, self.spread = shift, spread
         self.config = SimpleNamespace(latent_dim=LATENT, labels=None, label_column=None)
         self.prior = PRIORS["standard_normal"](PRIORS["standard_normal"].Settings(), LATENT)
@@ -51,7 +53,9 @@ class LinearGaussian(nn.Module):
         x = self.points[encoder_input_ids[:, 0] - FIRST]
         variance = 1 / (1 + self.weight.square().sum(0) / NOISE**2)
         mean = x @ self.weight / NOISE**2 * variance
-        return DiagonalGaussian(mean + self.shift, (variance * self.spread**2).log().expand_as(mean))
+        return DiagonalGaussian(
+            mean + self.shift, (variance * self.spread**2).log().expand_as(mean)
+        )
 
     def forward(
         self,
@@ -69,19 +73,28 @@ class LinearGaussian(nn.Module):
             latent = q.sample()
             output.kl, output.posterior = self.prior.kl(q, latent), q
         output.latent = latent
-        output.sentence_reconstruction = self.sentence_nll(input_ids, attention_mask, labels, latent)
+        output.sentence_reconstruction = self.sentence_nll(
+            input_ids, attention_mask, labels, latent
+        )
         return output
 
-    def sentence_nll(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, latent: Tensor) -> Tensor:
+    def sentence_nll(
+        self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, latent: Tensor
+    ) -> Tensor:
         """Return -log p(x | z), (batch,)."""
         likelihood = Independent(Normal(latent @ self.weight.t(), NOISE), 1)
         return -likelihood.log_prob(self.points[labels[:, 0] - FIRST])
 
 
-def subject(model: LinearGaussian, samples: int = 10, seed: int = 0) -> Subject:
+def subject(model: LinearGaussian, samples: int = 10, seed: int = 0) -> EvaluationInput:
     """Return the model with all its points, as the measures take it."""
     n = len(model.points)
     columns = {"input_ids": [[FIRST + place] for place in range(n)], "length": [1] * n}
-    counts = {"words": [1 + place % 3 for place in range(n)], "bytes": [5 + place % 4 for place in range(n)]}
+    counts = {
+        "words": [1 + place % 3 for place in range(n)],
+        "bytes": [5 + place % 4 for place in range(n)],
+    }
     bundle, dataset = Bundle(model, SpecialTokens()), Dataset.from_dict({**columns, **counts})
-    return Subject(bundle, dataset, gather(bundle, dataset, seed), samples, seed, progress=False)
+    return EvaluationInput(
+        bundle, dataset, run_model(bundle, dataset, seed), samples, seed, progress=False
+    )

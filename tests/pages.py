@@ -57,7 +57,9 @@ def on_a_small_scale(command: str) -> list[str]:
         given = {word.split("=")[0] for word in words}
         tiny = [setting for setting in TINY if setting.split("=")[0] not in given]
         tiny = [
-            setting for setting in tiny if "--init" not in words or not setting.startswith(("tokenizer.", "model."))
+            setting
+            for setting in tiny
+            if "--init" not in words or not setting.startswith(("tokenizer.", "model."))
         ]
         words += [*tiny, "--overwrite"]
     if words[0] == "compare":

@@ -12,7 +12,11 @@ PACKAGE = Path(textvae.__file__).parent
 def test_no_file_is_part_of_an_import_circle():
     """Sorting the files so that each comes after all it imports succeeds; a circle is named by the error."""
     modules = {module_name(file): file for file in PACKAGE.rglob("*.py")}
-    graph = {name: imported_modules(file, modules) - {name} for name, file in modules.items() if name != "textvae"}
+    graph = {
+        name: imported_modules(file, modules) - {name}
+        for name, file in modules.items()
+        if name != "textvae"
+    }
     assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
 
 

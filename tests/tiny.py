@@ -41,7 +41,9 @@ def small(table: Mapping[str, Any], kind: str, **more: Any) -> dict[str, Any]:
     return {"kind": kind, **sizes, **more}
 
 
-def small_parts(table: Mapping[str, Any], architectures: Sequence[str]) -> dict[str, dict[str, Any]]:
+def small_parts(
+    table: Mapping[str, Any], architectures: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Return the settings of every entry of a table, under its name or its architectures' names."""
     parts = {}
     for kind in table:
@@ -52,8 +54,8 @@ def small_parts(table: Mapping[str, Any], architectures: Sequence[str]) -> dict[
     return parts
 
 
-READERS = small_parts(ENCODERS, ARCHITECTURES["encoder"])
-WRITERS = small_parts(DECODERS, ARCHITECTURES["decoder"])
+ENCODER_SETTINGS = small_parts(ENCODERS, ARCHITECTURES["encoder"])
+DECODER_SETTINGS = small_parts(DECODERS, ARCHITECTURES["decoder"])
 
 
 def built(table: Mapping[str, Any], settings: Mapping[str, Any], *sizes: Any) -> Any:
@@ -64,7 +66,7 @@ def built(table: Mapping[str, Any], settings: Mapping[str, Any], *sizes: Any) ->
 
 def audible(writer: str) -> list[str]:
     """Return the conditionings this decoder can hear."""
-    decoder = built(DECODERS, WRITERS[writer], VOCAB, LATENT, [])
+    decoder = built(DECODERS, DECODER_SETTINGS[writer], VOCAB, LATENT, [])
     return [name for name in CONDITIONINGS if name in decoder.signal_shapes]
 
 
@@ -85,15 +87,20 @@ def tiny_model(
     """
     torch.manual_seed(seed)
     counts = labels or {}
-    known = {"labels": [*counts], "label_counts": [*counts.values()], "label_column": "kind", "label_dim": 3}
+    known = {
+        "labels": [*counts],
+        "label_counts": [*counts.values()],
+        "label_column": "kind",
+        "label_dim": 3,
+    }
     config = TextVAEConfig(
         latent_dim=latent,
         vocab_size=vocab,
         encoder_vocab_size=vocab,
-        encoder=READERS[reader],
-        writer={**WRITERS[writer], **more},
-        posterior={"kind": "gaussian"},
-        prior={"kind": "label_gaussian" if labels else "standard_normal"},
+        encoder_settings=ENCODER_SETTINGS[reader],
+        decoder_settings={**DECODER_SETTINGS[writer], **more},
+        posterior_settings={"kind": "gaussian"},
+        prior_settings={"kind": "label_gaussian" if labels else "standard_normal"},
         conditioning=audible(writer) if conditioning is None else conditioning,
         **(known if labels else {}),
     )
@@ -139,7 +146,9 @@ def tiny_dataset(bundle: Bundle, sentences: Sequence[str] = SENTENCES) -> Datase
     )
 
 
-def tiny_ids(lengths: Sequence[int] = (5, 2, 7), seed: int = 0, vocab: int = VOCAB) -> list[list[int]]:
+def tiny_ids(
+    lengths: Sequence[int] = (5, 2, 7), seed: int = 0, vocab: int = VOCAB
+) -> list[list[int]]:
     """Return sentences of random word ids, none of them special."""
     random = torch.Generator().manual_seed(seed)
     return [torch.randint(4, vocab, (length,), generator=random).tolist() for length in lengths]

@@ -11,7 +11,9 @@ import textvae
 SUBJECTS = ("a man", "a woman", "the dog", "two boys", "an old horse")
 VERBS = ("rides", "sees", "holds", "likes")
 OBJECTS = ("a wave", "the red ball", "a bike", "his hat", "the green tree")
-SENTENCES = [f"{subject} {verb} {thing}." for subject in SUBJECTS for verb in VERBS for thing in OBJECTS]
+SENTENCES = [
+    f"{subject} {verb} {thing}." for subject in SUBJECTS for verb in VERBS for thing in OBJECTS
+]
 LABELLED = [(text, "two" if "two" in text else "one") for text in SENTENCES]
 
 SMALL = {"kind": "lstm", "embedding": 16, "hidden": 24}
@@ -39,11 +41,15 @@ def write_corpus(folder: Path) -> Path:
 
 def table(rows: Sequence[tuple[str, str | None]]) -> Dataset:
     """Return texts and their labels as a data set."""
-    return Dataset.from_dict(dict(zip(("text", "label"), map(list, zip(*rows, strict=True)), strict=True)))
+    return Dataset.from_dict(
+        dict(zip(("text", "label"), map(list, zip(*rows, strict=True)), strict=True))
+    )
 
 
 def train_tiny(
-    folder: Path, corpus: Iterable[str] | Dataset | Mapping[str, Dataset] = SENTENCES, **changes: Any
+    folder: Path,
+    corpus: Iterable[str] | Dataset | Mapping[str, Dataset] = SENTENCES,
+    **changes: Any,
 ) -> textvae.TextVAE:
     """Train for a dozen steps on the CPU; `changes` are laid over the settings, section by section."""
     settings = {name: {**section, **changes.pop(name, {})} for name, section in SETTINGS.items()}

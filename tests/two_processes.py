@@ -19,11 +19,11 @@ import textvae
 from tests.tiny_run import SETTINGS, write_corpus
 from textvae.cli import main as cli
 from textvae.evaluation.evaluate import evaluate
-from textvae.evaluation.measures import STANDARD
+from textvae.evaluation.measures import STANDARD_MEASURES
 from textvae.inference.checkpoint import load_bundle
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.runs.run import Run
-from textvae.runtime.processes import ALONE, join
+from textvae.runtime.processes import SINGLE_PROCESS, join_processes
 from textvae.training import fit as fitting
 from textvae.training.trainer import VAETrainer
 
@@ -71,9 +71,18 @@ def write_settings(folder: Path, name: str) -> Path:
         "bf16": False,
         "accumulate": 2 if name == "transformer" else 1,
     }
-    techniques = {**TECHNIQUES, "free_bits": FREE_BITS[name], **(COURSE if name == "course" else {})}
+    techniques = {
+        **TECHNIQUES,
+        "free_bits": FREE_BITS[name],
+        **(COURSE if name == "course" else {}),
+    }
     model = {"latent_dim": 4, **MODELS[name]}
-    settings = {**SETTINGS, "model": model, "objective": {"techniques": techniques}, "training": training}
+    settings = {
+        **SETTINGS,
+        "model": model,
+        "objective": {"techniques": techniques},
+        "training": training,
+    }
     file.write_text(yaml.safe_dump(settings))
     return file
 
@@ -83,16 +92,28 @@ class Recorder(VAETrainer):
 
     last_step = sys.maxsize
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+    def training_step(
+        self, model: Any, inputs: Any, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
         """Write the record, flushed: this process may be killed."""
         loss = super().training_step(model, inputs, num_items_in_batch)
         beside = f"{self.run_folder}.{self.processes.rank}of{self.processes.count}"
         with open(f"{beside}.jsonl", "a") as file:
-            line = {"step": self.state.global_step, "seed": torch.initial_seed(), "seen": inputs["labels"].tolist()}
+            line = {
+                "step": self.state.global_step,
+                "seed": torch.initial_seed(),
+                "seen": inputs["labels"].tolist(),
+            }
             file.write(json.dumps({**line, "state": self.objective.state_dict()}) + "\n")
         if self.accelerator.sync_gradients and self.state.global_step == 0:
-            save_file({name: p.grad for name, p in self.bundle.model.named_parameters()}, f"{beside}.gradients")
-        if self.state.global_step >= self.last_step and self.processes.rank == self.processes.count - 1:
+            save_file(
+                {name: p.grad for name, p in self.bundle.model.named_parameters()},
+                f"{beside}.gradients",
+            )
+        if (
+            self.state.global_step >= self.last_step
+            and self.processes.rank == self.processes.count - 1
+        ):
             self.stop()
         return loss
 
@@ -105,16 +126,23 @@ class Recorder(VAETrainer):
 
 def train(folder: Path, settings: str, name: str, *more: str) -> int:
     """Train as the command line does, in `folder/name`."""
-    start = [str(folder / "corpus.txt"), "--config", str(folder / f"{settings}.yaml")] if "--resume" not in more else []
+    start = (
+        [str(folder / "corpus.txt"), "--config", str(folder / f"{settings}.yaml")]
+        if "--resume" not in more
+        else []
+    )
     return cli.main(["train", *start, "--output", str(folder / name), "--device", "cpu", *more])
 
 
 def measured(run: Run) -> dict[str, Any]:
     """Return the measures of a run, with their noise, by these processes together and by each alone."""
-    processes, _ = join(torch.device("cpu"))
+    processes, _ = join_processes(torch.device("cpu"))
     bundle, split = load_bundle(run.folder, "cpu"), run.split("validation")
-    texts = {"together": processes, "alone": ALONE}
-    return {name: evaluate(bundle, split, 3, STANDARD, processes=who) for name, who in texts.items()}
+    texts = {"together": processes, "alone": SINGLE_PROCESS}
+    return {
+        name: evaluate(bundle, split, 3, STANDARD_MEASURES, processes=who)
+        for name, who in texts.items()
+    }
 
 
 def main(folder: Path) -> None:
@@ -123,11 +151,15 @@ def main(folder: Path) -> None:
     noisy = DiagonalGaussian.sample
     DiagonalGaussian.sample = lambda self: self.mean
     for name in MODELS:
-        textvae.train(folder / "corpus.txt", folder / f"{name}2", folder / f"{name}.yaml", device="cpu")
+        textvae.train(
+            folder / "corpus.txt", folder / f"{name}2", folder / f"{name}.yaml", device="cpu"
+        )
     textvae.train(output=folder / "begun1", resume=True, device="cpu")
-    processes, _ = join(torch.device("cpu"))
+    processes, _ = join_processes(torch.device("cpu"))
     DiagonalGaussian.sample = noisy
-    (folder / f"measures{processes.rank}.json").write_text(json.dumps(measured(Run(folder / "lstm2"))))
+    (folder / f"measures{processes.rank}.json").write_text(
+        json.dumps(measured(Run(folder / "lstm2")))
+    )
     DiagonalGaussian.sample = lambda self: self.mean
     Recorder.last_step = LAST_BEFORE_STOP
     sys.exit(train(folder, "lstm", "begun2"))

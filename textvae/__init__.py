@@ -37,5 +37,7 @@ __all__ = list(PUBLIC)
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
     if name not in PUBLIC:
-        raise AttributeError(f"module 'textvae' has no attribute {name!r}; it has {', '.join(PUBLIC)}")
+        raise AttributeError(
+            f"module 'textvae' has no attribute {name!r}; it has {', '.join(PUBLIC)}"
+        )
     return getattr(import_module(PUBLIC[name]), name)

@@ -50,7 +50,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}? " if near else ""
 
 
-def checked(settings: type[S], given: Mapping[str, Any], path: str = "") -> S:
+def validate_settings(settings: type[S], given: Mapping[str, Any], path: str = "") -> S:
     """Build `settings` from what the user gave under the key `path`.
 
     Raises:
@@ -62,28 +62,32 @@ def checked(settings: type[S], given: Mapping[str, Any], path: str = "") -> S:
         first = error.errors()[0]
         keys = [str(key) for key in first["loc"]]
         if first["type"] != "extra_forbidden":
-            keys = keys_of(settings, keys)
+            keys = _drop_union_keys(settings, keys)
         name = ".".join(filter(None, [path, *keys]))
         if first["type"] == "extra_forbidden":
-            known = fields_at(settings, keys[:-1])
+            known = _list_fields(settings, keys[:-1])
             hint = did_you_mean(keys[-1], known)
-            raise ConfigError(f"{name} is not a setting: {hint}Known here: {', '.join(known)}.") from None
+            raise ConfigError(
+                f"{name} is not a setting: {hint}Known here: {', '.join(known)}."
+            ) from None
         raise ConfigError(f"{name} = {first['input']!r} does not fit: {first['msg']}.") from None
 
 
-def keys_of(settings: type[BaseModel], keys: list[str]) -> list[str]:
+def _drop_union_keys(settings: type[BaseModel], keys: list[str]) -> list[str]:
     """Return the keys the user wrote, without the branches of a union that pydantic hangs on them."""
     kept: list[str] = []
     inner: Any = settings
     for key in keys:
-        is_field = isinstance(inner, type) and issubclass(inner, BaseModel) and key in inner.model_fields
+        is_field = (
+            isinstance(inner, type) and issubclass(inner, BaseModel) and key in inner.model_fields
+        )
         if is_field or key.isdigit():
             kept.append(key)
             inner = inner.model_fields[key].annotation if is_field else None
     return kept
 
 
-def fields_at(settings: type[BaseModel], keys: list[str]) -> list[str]:
+def _list_fields(settings: type[BaseModel], keys: list[str]) -> list[str]:
     """Return the field names of the nested settings under `keys`."""
     for key in keys:
         inner = settings.model_fields[key].annotation
@@ -93,7 +97,7 @@ def fields_at(settings: type[BaseModel], keys: list[str]) -> list[str]:
     return list(settings.model_fields)
 
 
-def part_of(table: Callable[[], Mapping[str, Any]], path: str) -> BeforeValidator:
+def part_validator(table: Callable[[], Mapping[str, Any]], path: str) -> BeforeValidator:
     """Return a pydantic validator: a name, or a mapping with a `kind`, becomes the settings of that part.
 
     Args:
@@ -113,6 +117,6 @@ def part_of(table: Callable[[], Mapping[str, Any]], path: str) -> BeforeValidato
             )
         kind = str(given.get("kind", next(iter(entries))))
         part = choose(entries, kind, f"{path}.kind")
-        return checked(part.Settings, {**given, "kind": kind}, path)
+        return validate_settings(part.Settings, {**given, "kind": kind}, path)
 
     return BeforeValidator(validate)

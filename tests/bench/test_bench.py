@@ -6,7 +6,7 @@ import pytest
 
 from tests.tiny_run import write_corpus
 from textvae.bench import case
-from textvae.bench.run import BENCHES
+from textvae.bench.run import BENCHMARKS
 from textvae.cli.main import main
 
 SPEEDS = {
@@ -20,17 +20,43 @@ SPEEDS = {
 @pytest.fixture(autouse=True)
 def tiny_sizes(monkeypatch):
     """Make B tiny, and batches small."""
-    monkeypatch.setitem(case.SIZES, "B", (8, 8))
-    monkeypatch.setattr(case, "SENTENCES", 4)
+    monkeypatch.setitem(case.MODEL_SIZES, "B", (8, 8))
+    monkeypatch.setattr(case, "_SENTENCES_PER_BATCH", 4)
 
 
-@pytest.mark.parametrize("name", BENCHES)
-def test_a_benchmark_prints_one_object_with_its_speed_the_machine_and_the_versions(name, tmp_path, capsys):
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_prints_one_object_with_its_speed_the_machine_and_the_versions(
+    name, tmp_path, capsys
+):
     """All speeds are above zero."""
     corpus = write_corpus(tmp_path)
-    assert main(["bench", name, "--corpus", str(corpus), "--seconds", "0.2", "--device", "cpu", "--json"]) == 0
+    assert (
+        main(
+            [
+                "bench",
+                name,
+                "--corpus",
+                str(corpus),
+                "--seconds",
+                "0.2",
+                "--device",
+                "cpu",
+                "--json",
+            ]
+        )
+        == 0
+    )
     record = json.loads(capsys.readouterr().out)
-    assert {"benchmark", "size", "corpus", "machine", "threads", "torch", "transformers", "textvae"} < record.keys()
+    assert {
+        "benchmark",
+        "size",
+        "corpus",
+        "machine",
+        "threads",
+        "torch",
+        "transformers",
+        "textvae",
+    } < record.keys()
     assert SPEEDS[name] in record
     assert all(value > 0 for key, value in record.items() if "per_second" in key)
 
@@ -38,7 +64,10 @@ def test_a_benchmark_prints_one_object_with_its_speed_the_machine_and_the_versio
 def test_a_benchmark_prints_a_table_for_people(tmp_path, capsys):
     """In Markdown, one figure a row."""
     corpus = write_corpus(tmp_path)
-    assert main(["bench", "train", "--corpus", str(corpus), "--seconds", "0.2", "--device", "cpu"]) == 0
+    assert (
+        main(["bench", "train", "--corpus", str(corpus), "--seconds", "0.2", "--device", "cpu"])
+        == 0
+    )
     table = capsys.readouterr().out
     assert "| tokens per second |" in table
     assert "| share of kernels alone |" in table

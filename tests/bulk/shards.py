@@ -17,7 +17,9 @@ def write_files(folder: Path) -> Path:
     folder.mkdir()
     (folder / "a.txt").write_text("\n".join([*SENTENCES[:2], "", *SENTENCES[2:20]]) + "\n")
     (folder / "b.txt.gz").write_bytes(gzip.compress("\n".join(SENTENCES[20:45]).encode()))
-    (folder / "c.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in SENTENCES[45:60]))
+    (folder / "c.jsonl").write_text(
+        "".join(json.dumps({"text": text}) + "\n" for text in SENTENCES[45:60])
+    )
     (folder / "notes.md").write_text("not read\n")
     return folder
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.bulk.shards import ROWS, rows_in, work, write_files
 from textvae import bulk
-from textvae.bulk.engines.ranks import stretch
-from textvae.bulk.shards import sweep
+from textvae.bulk.engines.ranks import slice_for_rank
+from textvae.bulk.shards import remove_partial_shards
 from textvae.errors import ConfigError, OutputError
 from textvae.runtime import files
 
@@ -51,7 +51,9 @@ def test_killed_just_before_a_shard_gets_its_name(tiny_run, corpus, tmp_path, en
     out = tmp_path / "out"
     command = [sys.executable, "-c", KILL_ITSELF, str(tiny_run), str(out), str(corpus)]
     assert subprocess.run(command, check=False, cwd=tmp_path).returncode == -signal.SIGKILL
-    assert len(list(out.glob("part-*"))) == 3  # the first of five was the plan, the fifth did not come about
+    assert (
+        len(list(out.glob("part-*"))) == 3
+    )  # the first of five was the plan, the fifth did not come about
     assert list(out.glob(".part-00003*"))
     record = bulk.run("score", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu", samples=2)
     assert record["written_now"] == record["shards"] - 3
@@ -62,8 +64,20 @@ def test_killed_just_before_a_shard_gets_its_name(tiny_run, corpus, tmp_path, en
 def test_killed_from_outside_at_any_moment(tiny_run, tmp_path, environment):
     """Some shards stand; the same command makes the others."""
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "textvae", "generate", str(tiny_run), "-n", "150", "--output", str(out)]
-    running = subprocess.Popen([*command, "--shard-rows", "1", "--device", "cpu", "--json"], cwd=tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "textvae",
+        "generate",
+        str(tiny_run),
+        "-n",
+        "150",
+        "--output",
+        str(out),
+    ]
+    running = subprocess.Popen(
+        [*command, "--shard-rows", "1", "--device", "cpu", "--json"], cwd=tmp_path
+    )
     while running.poll() is None and len(list(out.glob("part-*"))) < 5:
         time.sleep(0.005)
     running.kill()
@@ -77,7 +91,13 @@ def test_killed_from_outside_at_any_moment(tiny_run, tmp_path, environment):
 def test_two_ranks_write_the_same_rows_as_one_process(tiny_run, corpus, tmp_path, environment):
     """Started by torchrun, joined by gloo; one line is printed, not two."""
     ports = ["--standalone", "--nproc_per_node", "2"]
-    script = [str(ROOT / "scripts" / "encode.py"), str(tiny_run), str(corpus), "--output", str(tmp_path / "out")]
+    script = [
+        str(ROOT / "scripts" / "encode.py"),
+        str(tiny_run),
+        str(corpus),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     command = [sys.executable, "-m", "torch.distributed.run", *ports, *script]
     shown = subprocess.run(
         [*command, "--shard-rows", str(ROWS), "--device", "cpu", "--json"],
@@ -87,14 +107,18 @@ def test_two_ranks_write_the_same_rows_as_one_process(tiny_run, corpus, tmp_path
         check=False,
     )
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.count('"rows": 61, "shards": 10, "written_now": 10') == len(shown.stdout.splitlines()) == 1
+    assert (
+        shown.stdout.count('"rows": 61, "shards": 10, "written_now": 10')
+        == len(shown.stdout.splitlines())
+        == 1
+    )
     assert rows_in(tmp_path / "out") == work("encode", tiny_run, tmp_path / "one", corpus)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 8])
 def test_ranks_share_the_units_without_overlap_or_gap(ranks):
     """In stretches whose lengths differ by one at most."""
-    shares = [stretch(list(range(7)), rank, ranks) for rank in range(ranks)]
+    shares = [slice_for_rank(list(range(7)), rank, ranks) for rank in range(ranks)]
     assert [unit for share in shares for unit in share] == list(range(7))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -128,7 +152,9 @@ def test_an_error_in_an_actor_of_ray_comes_out_as_ours(tiny_run, corpus, tmp_pat
 def test_without_ray_the_mend_is_named(tiny_run, tmp_path, monkeypatch):
     """Before anything is written."""
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=re.escape("engine = 'ray' wants Ray Data: pip install 'textvae[ray]'")):
+    with pytest.raises(
+        ConfigError, match=re.escape("engine = 'ray' wants Ray Data: pip install 'textvae[ray]'")
+    ):
         bulk.run("generate", tiny_run, tmp_path / "out", count=3, engine="ray")
     assert not (tmp_path / "out").exists()
 
@@ -139,5 +165,5 @@ def test_a_file_that_another_process_is_writing_into_the_folder_stays(tmp_path):
     for name in ("z.npy", "part-00000.parquet"):
         out.mkdir(exist_ok=True)
         files._temporary(out / name, "new").touch()
-    sweep(out)
+    remove_partial_shards(out)
     assert [files.TEMPORARY.fullmatch(path.name)["stem"] for path in out.iterdir()] == ["z.npy"]

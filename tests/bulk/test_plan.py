@@ -29,8 +29,21 @@ def test_other_work_in_the_same_folder_is_refused(tiny_run, corpus, tmp_path):
     out = tmp_path / "out"
     work("score", tiny_run, out, corpus, samples=2)
     before = rows_in(out)
-    refused("was begun with verb = 'score', not 'encode'. Go on as it was begun", "encode", tiny_run, out, corpus)
-    refused("settings = {'samples': 2, 'seed': 0}, not {'samples': 3", "score", tiny_run, out, corpus, samples=3)
+    refused(
+        "was begun with verb = 'score', not 'encode'. Go on as it was begun",
+        "encode",
+        tiny_run,
+        out,
+        corpus,
+    )
+    refused(
+        "settings = {'samples': 2, 'seed': 0}, not {'samples': 3",
+        "score",
+        tiny_run,
+        out,
+        corpus,
+        samples=3,
+    )
     refused("shard_rows = 7, not 8", "score", tiny_run, out, corpus, samples=2, shard_rows=8)
     assert rows_in(out) == before
 
@@ -40,7 +53,9 @@ def test_shards_of_an_earlier_version_are_refused(tiny_run, corpus, tmp_path):
     out = tmp_path / "out"
     work("encode", tiny_run, out, corpus)
     plan = json.loads((out / "_plan.json").read_text())
-    (out / "_plan.json").write_text(json.dumps({name: value for name, value in plan.items() if name != "format"}))
+    (out / "_plan.json").write_text(
+        json.dumps({name: value for name, value in plan.items() if name != "format"})
+    )
     refused("was begun with another version of textvae", "encode", tiny_run, out, corpus)
 
 
@@ -89,7 +104,9 @@ def test_a_folder_that_is_being_written_is_refused(tiny_run, corpus, tmp_path):
     assert len(work("encode", tiny_run, out, corpus)) == 60
 
 
-def test_a_full_disk_leaves_whole_shards_and_is_gone_on_from(tiny_run, corpus, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_whole_shards_and_is_gone_on_from(
+    tiny_run, corpus, tmp_path, monkeypatch
+):
     """The message names the folder and the mend; then the same command does the rest."""
     out, write = tmp_path / "out", pq.write_table
 
@@ -100,7 +117,13 @@ def test_a_full_disk_leaves_whole_shards_and_is_gone_on_from(tiny_run, corpus, t
         write(table, file)
 
     monkeypatch.setattr(pq, "write_table", fill)
-    refused(f"{out}: the disk is full. Make room, then give the same command again", "encode", tiny_run, out, corpus)
+    refused(
+        f"{out}: the disk is full. Make room, then give the same command again",
+        "encode",
+        tiny_run,
+        out,
+        corpus,
+    )
     kept = sorted(file.name for file in out.iterdir() if file.name != ".lock")
     assert kept == ["_plan.json", *(f"part-0000{number}.parquet" for number in range(3))]
     monkeypatch.undo()

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.bulk.shards import work, write_files
-from textvae.bulk.reading import Reader, count_rows, find_files
+from textvae.bulk.reading import UnitReader, count_rows, find_corpus_files
 from textvae.bulk.units import Unit
 from textvae.errors import DataError
 
@@ -21,11 +21,11 @@ def test_files_are_found_by_folder_pattern_path_and_name(tmp_path):
     (corpus / "deep").mkdir()
     (corpus / "deep" / "d.txt").write_text("a man\n")
     names = ["a.txt", "b.txt.gz", "c.jsonl"]
-    assert find_files(str(corpus)) == (corpus, names)
-    assert find_files(str(corpus / "*.txt*")) == (corpus, names[:2])
-    assert find_files(str(corpus / "**" / "*.txt")) == (corpus, ["a.txt", "deep/d.txt"])
-    assert find_files(str(corpus / "c.jsonl")) == (corpus, ["c.jsonl"])
-    assert find_files("captions")[1][0] == "test.txt.gz"
+    assert find_corpus_files(str(corpus)) == (corpus, names)
+    assert find_corpus_files(str(corpus / "*.txt*")) == (corpus, names[:2])
+    assert find_corpus_files(str(corpus / "**" / "*.txt")) == (corpus, ["a.txt", "deep/d.txt"])
+    assert find_corpus_files(str(corpus / "c.jsonl")) == (corpus, ["c.jsonl"])
+    assert find_corpus_files("captions")[1][0] == "test.txt.gz"
 
 
 def test_names_with_signs_of_patterns_are_taken_literally(tmp_path):
@@ -35,9 +35,9 @@ def test_names_with_signs_of_patterns_are_taken_literally(tmp_path):
         (tmp_path / folder / "data[1].csv").write_text(f"text\n{folder}\n")
         (tmp_path / folder / "data1.csv").write_text("text\nwrong\n")
     folder = tmp_path / "run[1]"
-    assert find_files(str(folder / "data[1].csv")) == (folder, ["data[1].csv"])
-    assert find_files(str(folder / "*[[]*.csv")) == (folder, ["data[1].csv"])
-    assert Reader(folder, "text")(Unit(0, 0, 1, "data[1].csv")) == [(1, "run[1]")]
+    assert find_corpus_files(str(folder / "data[1].csv")) == (folder, ["data[1].csv"])
+    assert find_corpus_files(str(folder / "*[[]*.csv")) == (folder, ["data[1].csv"])
+    assert UnitReader(folder, "text")(Unit(0, 0, 1, "data[1].csv")) == [(1, "run[1]")]
 
 
 def test_quoting_can_be_chosen(tiny_run, tmp_path):
@@ -53,16 +53,24 @@ def test_quoting_can_be_chosen(tiny_run, tmp_path):
 def test_nothing_to_read_is_refused(tmp_path, name):
     """No folder, no match, no file of a known kind."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=re.escape(f"{name}: no file to read is found there; wanted are .txt")):
-        find_files(str(tmp_path / name))
+    with pytest.raises(
+        DataError, match=re.escape(f"{name}: no file to read is found there; wanted are .txt")
+    ):
+        find_corpus_files(str(tmp_path / name))
 
 
 def test_units_may_be_read_in_any_order_and_with_gaps(tmp_path):
     """Onwards within a file, or from its start again."""
     (tmp_path / "a.txt").write_text("\n".join(LINES))
     (tmp_path / "b.txt").write_text("\n".join(reversed(LINES)))
-    read = Reader(tmp_path, "text")
-    for file, first, rows in [("a.txt", 3, 2), ("a.txt", 9, 4), ("b.txt", 0, 1), ("a.txt", 0, 3), ("a.txt", 1, 1)]:
+    read = UnitReader(tmp_path, "text")
+    for file, first, rows in [
+        ("a.txt", 3, 2),
+        ("a.txt", 9, 4),
+        ("b.txt", 0, 1),
+        ("a.txt", 0, 3),
+        ("a.txt", 1, 1),
+    ]:
         lines = LINES if file == "a.txt" else LINES[::-1]
         expected = list(enumerate(lines, start=1))[first : first + rows]
         assert read(Unit(0, first, rows, file)) == expected
@@ -72,7 +80,7 @@ def test_a_file_that_became_shorter_is_refused(tmp_path):
     """Rather than leaving a hole."""
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     with pytest.raises(DataError, match=r"a\.txt: has fewer rows than when the work began"):
-        Reader(tmp_path, "text")(Unit(0, 0, 3, "a.txt"))
+        UnitReader(tmp_path, "text")(Unit(0, 0, 3, "a.txt"))
 
 
 def test_rows_are_counted_alike_in_every_kind_of_file(tmp_path):
@@ -82,7 +90,7 @@ def test_rows_are_counted_alike_in_every_kind_of_file(tmp_path):
     pq.write_table(pa.table({"text": ["one", None, "two"]}), tmp_path / "a.parquet")
     for name in ("a.txt", "a.csv", "a.parquet"):
         assert count_rows(tmp_path / name, "text") == 3
-        rows = Reader(tmp_path, "text")(Unit(0, 0, 3, name))
+        rows = UnitReader(tmp_path, "text")(Unit(0, 0, 3, name))
         assert rows == [(1, "one"), (3, "two")]
 
 
@@ -123,7 +131,9 @@ def test_a_broken_file_is_named_before_work_begins(tiny_run, tmp_path, case):
 
 def test_another_column_can_be_read(tiny_run, tmp_path):
     """Where the tables are not named as the run's corpus was."""
-    pq.write_table(pa.table({"body": ["a man", "a dog"], "text": ["x", "y"]}), tmp_path / "a.parquet")
+    pq.write_table(
+        pa.table({"body": ["a man", "a dog"], "text": ["x", "y"]}), tmp_path / "a.parquet"
+    )
     rows = work("encode", tiny_run, tmp_path / "out", tmp_path / "a.parquet", text_column="body")
     assert [row["text"] for row in rows] == ["a man", "a dog"]
 
@@ -132,7 +142,9 @@ def test_damage_inside_a_parquet_file_stops_the_work_and_keeps_what_stands(tiny_
     """Its rows are not read beforehand; the shards of the files before it stay."""
     corpus = write_files(tmp_path / "corpus")
     texts = [f"a man number {number} rides {number * 7919} waves" for number in range(4000)]
-    pq.write_table(pa.table({"text": texts}), corpus / "z.parquet", use_dictionary=False, row_group_size=1000)
+    pq.write_table(
+        pa.table({"text": texts}), corpus / "z.parquet", use_dictionary=False, row_group_size=1000
+    )
     data = bytearray((corpus / "z.parquet").read_bytes())
     middle = len(data) // 2
     data[middle : middle + 400] = b"\xff" * 400

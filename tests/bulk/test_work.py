@@ -6,7 +6,7 @@ import pytest
 from tests.bulk.shards import ROWS, rows_in, work, write_files
 from tests.tiny_run import SENTENCES
 from textvae import bulk
-from textvae.bulk.units import Unit, cut, seed_of
+from textvae.bulk.units import Unit, cut_units, derive_unit_seed
 from textvae.errors import ConfigError
 from textvae.vae import TextVAE
 
@@ -26,14 +26,19 @@ def test_bulk_encoding_equals_encoding(vae, tiny_run, corpus, tmp_path):
     rows = work("encode", tiny_run, tmp_path / "out", corpus)
     assert [row["text"] for row in rows] == SENTENCES[:60]
     np.testing.assert_allclose([row["z"] for row in rows], vae.encode(SENTENCES[:60]), atol=1e-5)
-    assert [(row["file"], row["row"]) for row in rows[:4]] == [("a.txt", place) for place in (1, 2, 4, 5)]
+    assert [(row["file"], row["row"]) for row in rows[:4]] == [
+        ("a.txt", place) for place in (1, 2, 4, 5)
+    ]
     assert [(row["file"], row["row"]) for row in rows[20:22]] == [("b.txt.gz", 1), ("b.txt.gz", 2)]
     assert (rows[-1]["file"], rows[-1]["row"]) == ("c.jsonl", 15)
 
 
 def test_the_size_of_the_shards_changes_no_row(tiny_run, corpus, tmp_path):
     """A file each, or many."""
-    few, many = (work("encode", tiny_run, tmp_path / str(size), corpus, shard_rows=size) for size in (1000, 3))
+    few, many = (
+        work("encode", tiny_run, tmp_path / str(size), corpus, shard_rows=size)
+        for size in (1000, 3)
+    )
     assert [(row["file"], row["row"], row["text"]) for row in few] == [
         (row["file"], row["row"], row["text"]) for row in many
     ]
@@ -45,7 +50,7 @@ def test_bulk_scores_are_those_of_their_units_seed(vae, tiny_run, corpus, tmp_pa
     rows = work("score", tiny_run, tmp_path / "out", corpus, samples=3, seed=5)
     unit = Unit(1, ROWS, ROWS, "a.txt")
     texts = [row["text"] for row in rows[ROWS - 1 : 2 * ROWS - 1]]
-    expected = vae.score(texts, samples=3, seed=seed_of(unit, 5))
+    expected = vae.score(texts, samples=3, seed=derive_unit_seed(unit, 5))
     for row, record in zip(rows[ROWS - 1 :], expected, strict=False):
         assert row["iw_nll"] == pytest.approx(record["iw_nll"])
         assert row["surprisal"] == pytest.approx(record["surprisal"])
@@ -55,7 +60,9 @@ def test_bulk_generation_is_that_of_each_units_seed(vae, tiny_run, tmp_path):
     """Rows are numbered throughout; the seed stands beside them."""
     rows = work("generate", tiny_run, tmp_path / "out", count=10, temperature=0.9)
     assert [row["row"] for row in rows] == list(range(1, 11))
-    assert [row["text"] for row in rows[ROWS:]] == vae.generate(3, temperature=0.9, seed=rows[ROWS]["seed"])
+    assert [row["text"] for row in rows[ROWS:]] == vae.generate(
+        3, temperature=0.9, seed=rows[ROWS]["seed"]
+    )
     assert rows[0]["seed"] != rows[ROWS]["seed"]
 
 
@@ -64,7 +71,9 @@ def test_bulk_work_tells_of_blank_and_cut_rows_each_time(tiny_run, corpus, tmp_p
     """By file and row, when the shards stand already as well; the record counts them."""
     (corpus / "d.txt").write_text("a man rides a wave. " * 100)
     for _ in range(2):
-        record = bulk.run(verb, tiny_run, tmp_path / "out", str(corpus), shard_rows=ROWS, device="cpu")
+        record = bulk.run(
+            verb, tiny_run, tmp_path / "out", str(corpus), shard_rows=ROWS, device="cpu"
+        )
         assert (record["blank"], record["cut"]) == (1, 1)
         notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note")]
         assert "1 of 62 rows is blank (row 3 of a.txt): left out." in notes[0]
@@ -77,7 +86,7 @@ def test_bulk_work_tells_of_blank_and_cut_rows_each_time(tiny_run, corpus, tmp_p
 def test_units_cover_every_row_once():
     """A unit is of one file, and no longer than asked for."""
     files = [("a", 5), ("b", 0), ("c", 9)]
-    units = list(cut(files, 4))
+    units = list(cut_units(files, 4))
     assert [unit.number for unit in units] == list(range(5))
     assert max(unit.rows for unit in units) <= 4
     covered = [(unit.file, unit.first + place) for unit in units for place in range(unit.rows)]
@@ -86,7 +95,9 @@ def test_units_cover_every_row_once():
 
 def test_the_seeds_of_units_and_of_runs_differ():
     """Another run's seeds are not this one's, moved along."""
-    seeds = {seed_of(Unit(number, 0, 1), seed) for number in range(50) for seed in range(50)}
+    seeds = {
+        derive_unit_seed(Unit(number, 0, 1), seed) for number in range(50) for seed in range(50)
+    }
     assert len(seeds) == 2500
     assert all(0 <= seed < 2**63 for seed in seeds)
 
@@ -106,7 +117,12 @@ def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
     out = tmp_path / "out"
     before = work("score", tiny_run, out, corpus, samples=2)
     (out / "part-00004.parquet").unlink()
-    assert bulk.run("score", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu", samples=2)["written_now"] == 1
+    assert (
+        bulk.run("score", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu", samples=2)[
+            "written_now"
+        ]
+        == 1
+    )
     assert rows_in(out) == before
 
 
@@ -122,9 +138,16 @@ def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
         ({"corpus": None}, "corpus = None: encode reads sentences"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(tiny_run, corpus, tmp_path, changes, words):
+def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(
+    tiny_run, corpus, tmp_path, changes, words
+):
     """With the nearest known name where there is one."""
-    asked = {"verb": "encode", "model": tiny_run, "output": tmp_path / "out", "corpus": str(corpus)} | changes
+    asked = {
+        "verb": "encode",
+        "model": tiny_run,
+        "output": tmp_path / "out",
+        "corpus": str(corpus),
+    } | changes
     with pytest.raises(ConfigError, match=words):
         bulk.run(**asked)
     assert not (tmp_path / "out").exists()

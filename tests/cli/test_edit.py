@@ -14,14 +14,29 @@ def run(tiny_run, tmp_path):
     """A run that something may be fitted on, beside tables of texts and labels."""
     shutil.copytree(tiny_run, tmp_path / "run")
     rows = [f"{text},{'two' if 'two' in text else 'one'}" for text in SENTENCES]
-    for name, lines in {"good": rows, "blank": [*rows, "a man sees a wave.,"], "same": rows[:10]}.items():
+    for name, lines in {
+        "good": rows,
+        "blank": [*rows, "a man sees a wave.,"],
+        "same": rows[:10],
+    }.items():
         (tmp_path / f"{name}.csv").write_text("\n".join(["sentence,count", *lines]) + "\n")
     return tmp_path / "run"
 
 
 def fit(run, table, *more):
     columns = ["--text-column", "sentence", "--label-column", "count"]
-    return main(["attribute", "fit", str(run), str(run.parent / f"{table}.csv"), "--name", "count", *columns, *more])
+    return main(
+        [
+            "attribute",
+            "fit",
+            str(run),
+            str(run.parent / f"{table}.csv"),
+            "--name",
+            "count",
+            *columns,
+            *more,
+        ]
+    )
 
 
 def test_what_was_fitted_is_used_by_name(run, capsys):
@@ -31,7 +46,10 @@ def test_what_was_fitted_is_used_by_name(run, capsys):
     assert fit(run, "good", "--json") == 0
     record = json.loads(capsys.readouterr().out)
     assert {"name", "auroc", "accuracy", "regression_auroc", "chance"} <= record.keys()
-    assert main(["edit", str(run), SENTENCES[0], "--attribute", "count", "--strength", "-1", "--json"]) == 0
+    assert (
+        main(["edit", str(run), SENTENCES[0], "--attribute", "count", "--strength", "-1", "--json"])
+        == 0
+    )
     edited = json.loads(capsys.readouterr().out)
     assert edited["original"] == SENTENCES[0]
     step = ["--attribute", "count", "--strength", "-1"]
@@ -55,7 +73,9 @@ def test_bad_labels_and_unknown_names_are_refused_with_code_2(run, capsys):
     for table, message in (("blank", "has no label"), ("same", "one class only")):
         assert fit(run, table) == 2
         assert message in capsys.readouterr().err
-    assert main(["attribute", "fit", str(run), str(run.parent / "good.csv"), "--name", "count"]) == 2
+    assert (
+        main(["attribute", "fit", str(run), str(run.parent / "good.csv"), "--name", "count"]) == 2
+    )
     assert "column" in capsys.readouterr().err
     assert main(["edit", str(run), "a man", "--attribute", "mood"]) == 2
     assert "no attribute was fitted there" in capsys.readouterr().err

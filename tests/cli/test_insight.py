@@ -24,7 +24,11 @@ def test_traverse_prints_a_sentence_a_step(tiny_run, capsys):
     """For people the step before it, for programs under `text`."""
     words = ["traverse", str(tiny_run), SENTENCES[0], "--dimension", "3", "-n", "3"]
     assert main(words) == 0
-    assert [line[:5] for line in capsys.readouterr().out.splitlines()] == ["-3.00", "+0.00", "+3.00"]
+    assert [line[:5] for line in capsys.readouterr().out.splitlines()] == [
+        "-3.00",
+        "+0.00",
+        "+3.00",
+    ]
     assert main([*words, "--json", "--unit", "prior", "--reach", "1.5"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["value"] for row in rows] == [-1.5, 0, 1.5]
@@ -33,7 +37,17 @@ def test_traverse_prints_a_sentence_a_step(tiny_run, capsys):
 
 def test_insight_prints_a_row_a_dimension_and_a_row_a_factor(tiny_run, table, capsys):
     """JSON has the rows of dimensions, then those of factors."""
-    words = ["insight", str(tiny_run), table, "--column", "count", "--column", "place", "--class-column", "topic"]
+    words = [
+        "insight",
+        str(tiny_run),
+        table,
+        "--column",
+        "count",
+        "--column",
+        "place",
+        "--class-column",
+        "topic",
+    ]
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "share" in shown
@@ -60,7 +74,13 @@ def test_what_cannot_be_looked_at_is_refused_with_code_2(tiny_run, table, tmp_pa
     cases = {
         "no column 'tense'": ["insight", str(tiny_run), table, "--column", "tense"],
         "every text has 'same'": ["insight", str(tiny_run), table, "--column", "constant"],
-        "row 1 has no label in column 'lacking'": ["insight", str(tiny_run), table, "--column", "lacking"],
+        "row 1 has no label in column 'lacking'": [
+            "insight",
+            str(tiny_run),
+            table,
+            "--column",
+            "lacking",
+        ],
         "there are 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
         "choose 0 to 3": ["traverse", str(tiny_run), "a man", "--dimension", "9"],
         "traverse.unit": ["traverse", str(tiny_run), "a man", "--dimension", "0", "--unit", "mile"],

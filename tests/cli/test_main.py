@@ -29,16 +29,23 @@ def test_help_answers_without_torch():
     """In well under half a second: nothing heavy is imported to read arguments."""
     start = time.perf_counter()
     shown = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "textvae", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", "-m", "textvae", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "generate" in shown.stdout
-    assert not any(name in shown.stderr for name in ("torch", "transformers", "datasets", "pydantic"))
+    assert not any(
+        name in shown.stderr for name in ("torch", "transformers", "datasets", "pydantic")
+    )
     assert time.perf_counter() - start < 5  # generous: the machine may be busy
 
 
 def test_importing_the_package_does_not_import_torch():
     """The public names are lazy."""
-    code = "import sys, textvae; assert 'TextVAE' in textvae.__all__; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, textvae; assert 'TextVAE' in textvae.__all__; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -60,7 +67,9 @@ def test_evaluate_prints_one_object_with_the_promised_keys_and_signs(tiny_run, c
     assert record["elbo"] == pytest.approx(-(record["reconstruction"] + record["kl"]))
     assert record["elbo"] < 0 < record["iw_nll"]
     assert record["iw_samples"] == 4
-    assert record["ppl_word"] == pytest.approx(np.exp(record["iw_nll"] / record["words_per_sentence"]))
+    assert record["ppl_word"] == pytest.approx(
+        np.exp(record["iw_nll"] / record["words_per_sentence"])
+    )
     assert json.loads((tiny_run / "measures.json").read_text())["iw_nll"] == record["iw_nll"]
 
 
@@ -68,7 +77,9 @@ def test_evaluate_takes_a_file_and_a_limit(tiny_run, tmp_path, capsys):
     """Words are counted on the input lines, the end of the sentence being one more."""
     file = tmp_path / "given.txt"
     file.write_text("a man sees a wave.\na woman holds the red ball.\nthe dog rides a bike.\n")
-    assert run("evaluate", str(tiny_run), str(file), "--samples", "2", "--limit", "2", "--json") == 0
+    assert (
+        run("evaluate", str(tiny_run), str(file), "--samples", "2", "--limit", "2", "--json") == 0
+    )
     (record,) = lines_of(capsys)
     assert record["sentences"] == 2
     assert record["words_per_sentence"] == (6 + 7) / 2
@@ -104,18 +115,37 @@ def test_generate_is_seeded_and_its_json_is_a_line_a_text(tiny_run, capsys):
     """The same seed gives the same texts; another gives others."""
     texts = []
     for seed in ("1", "1", "2"):
-        assert run("generate", str(tiny_run), "-n", "3", "--seed", seed, "--temperature", "0.9", "--json") == 0
+        assert (
+            run(
+                "generate",
+                str(tiny_run),
+                "-n",
+                "3",
+                "--seed",
+                seed,
+                "--temperature",
+                "0.9",
+                "--json",
+            )
+            == 0
+        )
         texts.append([record["text"] for record in lines_of(capsys)])
     assert len(texts[0]) == 3
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_reconstruct_reads_standard_input_a_file_or_the_test_split(tiny_run, tmp_path, capsys, monkeypatch):
+def test_reconstruct_reads_standard_input_a_file_or_the_test_split(
+    tiny_run, tmp_path, capsys, monkeypatch
+):
     """Order is kept, and a blank line has its own record."""
     file = tmp_path / "given.txt"
     file.write_text(f"{SENTENCES[0]}\n\n{SENTENCES[50]}\n")
     assert run("reconstruct", str(tiny_run), str(file), "--json") == 0
-    assert [record["original"] for record in lines_of(capsys)] == [SENTENCES[0], None, SENTENCES[50]]
+    assert [record["original"] for record in lines_of(capsys)] == [
+        SENTENCES[0],
+        None,
+        SENTENCES[50],
+    ]
     with file.open() as stream:
         monkeypatch.setattr("sys.stdin", stream)
         assert run("reconstruct", str(tiny_run), "-", "--json") == 0
@@ -128,7 +158,17 @@ def test_complete_and_interpolate_write_what_was_asked_for(tiny_run, capsys):
     """Completions begin with the prefix; a path has as many sentences as steps."""
     assert run("complete", str(tiny_run), "a man", "-n", "2", "--json") == 0
     assert all(record["text"].startswith("a man") for record in lines_of(capsys))
-    path = ["interpolate", str(tiny_run), SENTENCES[0], SENTENCES[-1], "--steps", "4", "--path", "spherical", "--json"]
+    path = [
+        "interpolate",
+        str(tiny_run),
+        SENTENCES[0],
+        SENTENCES[-1],
+        "--steps",
+        "4",
+        "--path",
+        "spherical",
+        "--json",
+    ]
     assert run(*path) == 0
     assert [record["step"] for record in lines_of(capsys)] == [0, 1, 2, 3]
 
@@ -154,7 +194,10 @@ def test_score_prints_a_line_a_sentence(tiny_run, tmp_path, capsys):
     assert run("score", str(tiny_run), str(file), "--samples", "3", "--json") == 0
     records = lines_of(capsys)
     assert [record["text"] for record in records] == ["a man sees a wave.", "the dog rides a bike."]
-    assert all(sum(record["surprisal"]) == pytest.approx(record["reconstruction"], rel=1e-4) for record in records)
+    assert all(
+        sum(record["surprisal"]) == pytest.approx(record["reconstruction"], rel=1e-4)
+        for record in records
+    )
     assert run("score", str(tiny_run), str(file), "--samples", "3") == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown == [f"{record['iw_nll']:8.2f}  {record['text']}" for record in records]
@@ -169,40 +212,79 @@ def test_a_folder_for_output_means_shards(tiny_run, tmp_path, capsys, verb):
     assert run(*command, "--json") == 0
     (record,) = lines_of(capsys)
     assert (
-        record["shards"] == record["written_now"] == len(list(out.glob("part-*.parquet"))) == -(-record["rows"] // 20)
+        record["shards"]
+        == record["written_now"]
+        == len(list(out.glob("part-*.parquet")))
+        == -(-record["rows"] // 20)
     )
     assert run(*command) == 0
-    assert f"{record['rows']} rows in {record['shards']} shards, 0 of them written now" in capsys.readouterr().out
+    assert (
+        f"{record['rows']} rows in {record['shards']} shards, 0 of them written now"
+        in capsys.readouterr().out
+    )
 
 
 REFUSED = {
     "a run that is not there": (["generate", "nowhere"], "there is no such folder"),
     "no corpus": (["train", "--output", "OUT"], "no corpus is named"),
-    "a missing file": (["train", "missing.txt", "--output", "OUT"], "there is no such file or folder"),
-    "an unknown key": (["train", "captions", "training.epoch=1", "--output", "OUT"], "did you mean 'epochs'"),
-    "a word for a number": (["train", "captions", "training.epochs=soon", "--output", "OUT"], "training.epochs"),
-    "a negative size": (["train", "captions", "model.latent_dim=-3", "--output", "OUT"], "model.latent_dim = -3"),
+    "a missing file": (
+        ["train", "missing.txt", "--output", "OUT"],
+        "there is no such file or folder",
+    ),
+    "an unknown key": (
+        ["train", "captions", "training.epoch=1", "--output", "OUT"],
+        "did you mean 'epochs'",
+    ),
+    "a word for a number": (
+        ["train", "captions", "training.epochs=soon", "--output", "OUT"],
+        "training.epochs",
+    ),
+    "a negative size": (
+        ["train", "captions", "model.latent_dim=-3", "--output", "OUT"],
+        "model.latent_dim = -3",
+    ),
     "no number of texts": (["generate", "RUN", "-n", "0"], "wanted is a number from 1"),
     "a temperature of zero": (["generate", "RUN", "--temperature", "0"], "temperature"),
-    "an unknown path": (["interpolate", "RUN", "a", "b", "--path", "linar"], "did you mean 'linear'"),
+    "an unknown path": (
+        ["interpolate", "RUN", "a", "b", "--path", "linar"],
+        "did you mean 'linear'",
+    ),
     "one step": (["interpolate", "RUN", "a", "b", "--steps", "1"], "at least 2"),
     "vectors in a text file": (["encode", "RUN", "FILE", "--output", "z.txt"], ".npy or .parquet"),
     "vectors that are not there": (["decode", "RUN", "z.npy"], "there is no such file"),
-    "an unknown measure": (["evaluate", "RUN", "--measures", "elbo,smples"], "did you mean 'samples'"),
+    "an unknown measure": (
+        ["evaluate", "RUN", "--measures", "elbo,smples"],
+        "did you mean 'samples'",
+    ),
     "a missing file of vectors": (
         ["evaluate", "RUN", "--measures", "smoothness", "--word-vectors", "gone.txt"],
         "gone.txt: there is no such file",
     ),
-    "a missing file to measure on": (["evaluate", "RUN", "gone.txt"], "there is no such file or folder"),
+    "a missing file to measure on": (
+        ["evaluate", "RUN", "gone.txt"],
+        "there is no such file or folder",
+    ),
     "a standing run": (["train", "captions", "--output", "RUN"], "holds a run already"),
-    "shards in a file": (["score", "RUN", "FILE", "--output", "scores.json"], "shards go to a folder; name one"),
-    "a pattern of files in one": (["encode", "RUN", "*.txt", "--output", "z.npy"], "--output z.npy is a file"),
+    "shards in a file": (
+        ["score", "RUN", "FILE", "--output", "scores.json"],
+        "shards go to a folder; name one",
+    ),
+    "a pattern of files in one": (
+        ["encode", "RUN", "*.txt", "--output", "z.npy"],
+        "--output z.npy is a file",
+    ),
     "an engine without a folder": (
         ["generate", "RUN", "--engine", "ray"],
         "--output is missing: shards go to a folder",
     ),
-    "an unknown engine": (["generate", "RUN", "--engine", "ry", "--output", "OUT"], "did you mean 'ray'"),
-    "a file of shards that is not there": (["score", "RUN", "gone.txt", "--output", "OUT"], "no file to read is found"),
+    "an unknown engine": (
+        ["generate", "RUN", "--engine", "ry", "--output", "OUT"],
+        "did you mean 'ray'",
+    ),
+    "a file of shards that is not there": (
+        ["score", "RUN", "gone.txt", "--output", "OUT"],
+        "no file to read is found",
+    ),
     "an inaudible conditioning": (
         ["train", "captions", "model.conditioning=[prefix]", "--output", "OUT"],
         "'prefix' cannot reach a 'lstm' decoder",
@@ -234,9 +316,13 @@ def test_decode_refuses_vectors_of_another_size(tiny_run, tmp_path, capsys):
     assert "wanted is (n, 4)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", [path.stem for path in sorted((Path(__file__).parents[2] / "scripts").glob("*.py"))])
+@pytest.mark.parametrize(
+    "verb", [path.stem for path in sorted((Path(__file__).parents[2] / "scripts").glob("*.py"))]
+)
 def test_each_script_is_its_verb(verb):
     """`python scripts/VERB.py --help` shows that verb's help."""
     script = Path(__file__).parents[2] / "scripts" / f"{verb}.py"
-    shown = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, str(script), "--help"], capture_output=True, text=True, check=True
+    )
     assert f"textvae {verb}" in shown.stdout

@@ -15,17 +15,24 @@ import pytest
 import transformers
 
 from tests.tiny_run import LABELLED, SENTENCES, SMALL, table, write_corpus
-from textvae.cli.main import main, parser
+from textvae.cli.main import build_parser, main
 from textvae.data.tokenization import load_tokenizer
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
-from textvae.model.architectures import architecture_config
+from textvae.model.architectures import build_architecture_config
 from textvae.model.decoders import DECODERS
-from textvae.runtime.foreign_code import refuse_code
+from textvae.runtime.foreign_code import refuse_foreign_code
 from textvae.vae import TextVAE
 
 AUTO_CLASSES = [name for name in dir(transformers) if name.startswith("Auto")]
 AUTO_MAP = dict.fromkeys(AUTO_CLASSES, "mine.Mine") | {"AutoTokenizer": ["mine.Mine", "mine.Mine"]}
-PICKLES = ("pytorch_model.bin", "adapter_model.bin", "training_args.bin", "tokenizer.pkl", "vocab.pkl", "model.pt")
+PICKLES = (
+    "pytorch_model.bin",
+    "adapter_model.bin",
+    "training_args.bin",
+    "tokenizer.pkl",
+    "vocab.pkl",
+    "model.pt",
+)
 REFUSED = "textvae never runs such code"
 TINY = [
     *(f"model.{part}={json.dumps(SMALL)}" for part in ("encoder", "decoder")),
@@ -67,7 +74,9 @@ def plant_code(folder: Path, marker: Path) -> None:
     (folder / "custom_generate" / "generate.py").write_text(code)
 
 
-def leaves(command: ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], ArgumentParser]]:
+def leaves(
+    command: ArgumentParser, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], ArgumentParser]]:
     """Yield each verb, in its words, with its parser."""
     verbs = [action.choices for action in command._actions if isinstance(action, _SubParsersAction)]
     if not verbs:
@@ -77,8 +86,12 @@ def leaves(command: ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tup
             yield from leaves(inner, (*words, word))
 
 
-VERBS = {" ".join(words): command for words, command in leaves(parser())}
-ON_A_RUN = [verb for verb, command in VERBS.items() if any(action.dest == "run" for action in command._actions)]
+VERBS = {" ".join(words): command for words, command in leaves(build_parser())}
+ON_A_RUN = [
+    verb
+    for verb, command in VERBS.items()
+    if any(action.dest == "run" for action in command._actions)
+]
 
 
 def arguments_of(verb: str, folder: Path, run: Path) -> list[str]:
@@ -91,9 +104,15 @@ def arguments_of(verb: str, folder: Path, run: Path) -> list[str]:
         "dimension": "0",
     }
     words, command = verb.split(), VERBS[verb]
-    either = [group._group_actions[0] for group in command._mutually_exclusive_groups if group.required]
+    either = [
+        group._group_actions[0] for group in command._mutually_exclusive_groups if group.required
+    ]
     for action in command._actions:
-        if action.required or action in either or (action.dest == "file" and not action.option_strings):
+        if (
+            action.required
+            or action in either
+            or (action.dest == "file" and not action.option_strings)
+        ):
             words += [*action.option_strings[:1], known.get(action.dest, "a man")]
     return words
 
@@ -133,7 +152,9 @@ def test_no_verb_runs_code_of_a_run_or_asks_about_it(run, tmp_path, marker, caps
     assert len(shown.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("verb", ["generate", "score", "info", "neighbours", "anomaly score", "prior fit", "edit"])
+@pytest.mark.parametrize(
+    "verb", ["generate", "score", "info", "neighbors", "anomaly score", "prior fit", "edit"]
+)
 def test_pickles_in_a_run_are_never_read(run, tmp_path, marker, verb):
     """The run works as if they were not there."""
     plant_pickles(run, marker)
@@ -148,7 +169,11 @@ ENTRIES = [
     ("config.json", "quantization_config", {"quant_method": "bitsandbytes", "load_in_8bit": True}),
     ("config.json", "attn_implementation", "someone/kernel"),
     ("config.json", "_attn_implementation", "flash_attention_2"),
-    ("config.json", "writer", {"kind": "transformer", "options": {"attn_implementation": {"": "someone/kernel"}}}),
+    (
+        "config.json",
+        "decoder_settings",
+        {"kind": "transformer", "options": {"attn_implementation": {"": "someone/kernel"}}},
+    ),
     ("generation_config.json", "custom_generate", "someone/else"),
 ]
 
@@ -158,8 +183,10 @@ def test_the_message_names_the_file_and_the_entry_that_asks_for_code(run, name, 
     """Whichever of the files it is, and however deep the entry is."""
     entries = json.loads((run / name).read_text())
     (run / name).write_text(json.dumps({**entries, entry: value}))
-    asks = "attn_implementation" if entry == "writer" else entry
-    with pytest.raises(CheckpointError, match=rf"{name}: {asks} = .*{REFUSED}. Remove {asks} there"):
+    asks = "attn_implementation" if entry == "decoder_settings" else entry
+    with pytest.raises(
+        CheckpointError, match=rf"{name}: {asks} = .*{REFUSED}. Remove {asks} there"
+    ):
         TextVAE.from_pretrained(run)
 
 
@@ -174,23 +201,35 @@ def test_a_folder_without_weights_but_a_pickle_is_still_refused(run, marker):
 
 def test_an_adapter_next_to_the_weights_is_refused(run):
     """Its file may name another model, and with peft installed it would change this one."""
-    (run / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "someone/else"}))
-    with pytest.raises(CheckpointError, match=r"adapter_config.json: belongs to an adapter.*Remove it"):
+    (run / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": "someone/else"})
+    )
+    with pytest.raises(
+        CheckpointError, match=r"adapter_config.json: belongs to an adapter.*Remove it"
+    ):
         TextVAE.from_pretrained(run)
 
 
 def test_entries_that_ask_for_nothing_are_let_through():
     """Empty ones, and implementations that torch brings along."""
-    refuse_code({"auto_map": {}, "quantization_config": None, "attn_implementation": None}, "here")
-    refuse_code({"text": [{"_attn_implementation": "eager"}], "attn_implementation": {"": "sdpa"}}, "here")
+    refuse_foreign_code(
+        {"auto_map": {}, "quantization_config": None, "attn_implementation": None}, "here"
+    )
+    refuse_foreign_code(
+        {"text": [{"_attn_implementation": "eager"}], "attn_implementation": {"": "sdpa"}}, "here"
+    )
 
 
-@pytest.mark.parametrize("entry", ["attn_implementation", "_attn_implementation", "auto_map", "quantization_config"])
+@pytest.mark.parametrize(
+    "entry", ["attn_implementation", "_attn_implementation", "auto_map", "quantization_config"]
+)
 def test_options_of_an_architecture_cannot_ask_for_code(entry):
     """The setting is named."""
     sizes = DECODERS["transformer"].Settings(options={"inner": {entry: "someone/kernel"}})
-    with pytest.raises(ConfigError, match=rf"model.decoder.options: {entry} = 'someone/kernel' asks for code"):
-        architecture_config(sizes, 20, "model.decoder")
+    with pytest.raises(
+        ConfigError, match=rf"model.decoder.options: {entry} = 'someone/kernel' asks for code"
+    ):
+        build_architecture_config(sizes, 20, "model.decoder")
 
 
 @pytest.mark.parametrize("auto_map", [["mine.Mine", None], {"AutoTokenizer": ["mine.Mine", None]}])
@@ -211,7 +250,9 @@ def test_a_tokenizer_that_needs_a_missing_package_is_refused(run, monkeypatch):
         raise ImportError("needs the package tokenizers-of-mine")
 
     monkeypatch.setattr("textvae.data.tokenization.read_tokenizer", fail)
-    with pytest.raises(ConfigError, match="holds no tokenizer: needs the package tokenizers-of-mine"):
+    with pytest.raises(
+        ConfigError, match="holds no tokenizer: needs the package tokenizers-of-mine"
+    ):
         load_tokenizer(run)
 
 
@@ -225,7 +266,9 @@ def starts(folder: Path, run: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("way", ["init", "tokenizer", "cache"])
-def test_training_that_is_refused_for_code_leaves_nothing_behind(run, tmp_path, marker, capsys, way):
+def test_training_that_is_refused_for_code_leaves_nothing_behind(
+    run, tmp_path, marker, capsys, way
+):
     """No unfinished run, from whichever folder the code comes."""
     train = ["train", str(tmp_path / "corpus.txt"), *starts(tmp_path, run)[way], "--device", "cpu"]
     if way == "cache":
@@ -246,7 +289,12 @@ def test_a_run_with_code_is_not_resumed(run, marker, capsys):
     """Neither the model it began with nor a checkpoint of it is loaded."""
     init = run / "init"
     init.mkdir()
-    for file in ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+    for file in (
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+    ):
         shutil.copy(run / file, init)
     (run / "model.safetensors").rename(init / "model.safetensors")
     plant_code(run, marker)
@@ -260,7 +308,9 @@ def test_standard_input_is_left_to_the_verb_at_a_terminal_as_well(run, marker):
     """The whole program: nothing is asked, and nothing of standard input is taken for an answer."""
     plant_code(run, marker)
     command = [sys.executable, "-m", "textvae", "score", str(run), "-", "--samples", "2"]
-    shown = subprocess.run(command, input=f"y\n{SENTENCES[0]}\n", capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        command, input=f"y\n{SENTENCES[0]}\n", capture_output=True, text=True, check=False
+    )
     assert (shown.returncode, shown.stdout) == (2, "")
     assert shown.stderr.startswith(f"textvae score: {run / 'config.json'}: auto_map = ")
     assert not marker.exists()
@@ -269,4 +319,4 @@ def test_standard_input_is_left_to_the_verb_at_a_terminal_as_well(run, marker):
 def test_every_refusal_of_code_is_one_of_ours():
     """So that Python callers catch it with all the others."""
     with pytest.raises(TextVAEError):
-        refuse_code({"auto_map": {"AutoModel": "x" * 1000}}, "here")
+        refuse_foreign_code({"auto_map": {"AutoModel": "x" * 1000}}, "here")

@@ -15,9 +15,9 @@ import yaml
 import textvae
 from tests.tiny_run import SETTINGS, write_corpus
 from textvae.cli.main import main
-from textvae.comparison.folder import opened
-from textvae.comparison.matrix import Trial, matrix
-from textvae.comparison.runner import orders, reason
+from textvae.comparison.folder import lock_comparison_folder
+from textvae.comparison.matrix import Trial, build_trials
+from textvae.comparison.runner import find_failure_reason, list_commands
 from textvae.errors import OutputError
 from textvae.training.trainer import VAETrainer
 
@@ -56,7 +56,9 @@ def interrupt_training(trial) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VAETrainer, "look", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            textvae.train(output=trial.folder, config=trial.config, overrides=trial.overrides, device="cpu")
+            textvae.train(
+                output=trial.folder, config=trial.config, overrides=trial.overrides, device="cpu"
+            )
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +68,21 @@ def compared(tmp_path_factory):
     (folder / "few.txt").write_text("a man.\na dog.\na horse.\n")
     good = write_config(folder / "good_one.yaml", write_corpus(folder), evaluations=4)
     poor = write_config(folder / "poor_one.yaml", folder / "few.txt")
-    (trial,) = matrix([good], [], 1, [], folder / "out")
-    with opened(folder / "out", [trial]):
+    (trial,) = build_trials([good], [], 1, [], folder / "out")
+    with lock_comparison_folder(folder / "out", [trial]):
         interrupt_training(trial)
-    command = ["compare", good, poor, "--output", str(folder / "out"), "--seeds", "1", "--device", "cpu", *EVALUATED]
+    command = [
+        "compare",
+        good,
+        poor,
+        "--output",
+        str(folder / "out"),
+        "--seeds",
+        "1",
+        "--device",
+        "cpu",
+        *EVALUATED,
+    ]
     assert main([*command, "--columns", "bits_per_byte", "--jobs", "2"]) == 1
     written = {file.name: file.read_text() for file in (folder / "out").iterdir() if file.is_file()}
     return Compared(folder / "out", trial, good, command, written)
@@ -95,7 +108,10 @@ def test_a_run_that_fails_is_reported_and_the_others_are_finished(compared, reco
 def test_an_interrupted_run_goes_on_from_its_checkpoint(compared):
     """Only the looks that were still to come are in its log."""
     said = compared.trial.log.read_text()
-    steps = {entry["step"] for entry in json.loads((compared.trial.folder / "training.json").read_text())["history"]}
+    steps = {
+        entry["step"]
+        for entry in json.loads((compared.trial.folder / "training.json").read_text())["history"]
+    }
     assert {3, 6, 9, 12} <= steps
     assert "step 12: validation" in said
     assert "step 3: validation" not in said
@@ -108,15 +124,23 @@ def test_the_same_command_repeats_nothing(compared, capsys):
     assert main([word for word in compared.command if "poor" not in word]) == 0
     assert "1 runs, 1 of them done before" in capsys.readouterr().err
     assert files == {file: file.stat().st_mtime_ns for file in trial.folder.rglob("*")}
-    assert [verb for verb, *_ in orders(trial, 5, 4, None)] == ["evaluate"]
+    assert [verb for verb, *_ in list_commands(trial, 5, 4, None)] == ["evaluate"]
 
 
 def test_a_run_that_stands_is_not_mixed_with_other_settings(compared):
     """The first setting that differs is named; more seeds may be added."""
-    with pytest.raises(OutputError, match=r"good_one seed 1 was begun with training.steps = 12, not 13"):
-        textvae.compare([compared.config], compared.folder, seeds=1, overrides=["training.steps=13"], device="cpu")
-    more = matrix([compared.config], [], 2, [], compared.folder)
-    assert [orders(each, 3, 4, None) == [] for each in more] == [True, False]
+    with pytest.raises(
+        OutputError, match=r"good_one seed 1 was begun with training.steps = 12, not 13"
+    ):
+        textvae.compare(
+            [compared.config],
+            compared.folder,
+            seeds=1,
+            overrides=["training.steps=13"],
+            device="cpu",
+        )
+    more = build_trials([compared.config], [], 2, [], compared.folder)
+    assert [list_commands(each, 3, 4, None) == [] for each in more] == [True, False]
 
 
 @pytest.mark.parametrize("record", ["{}", "[1, 2]", '{"sales": {"2024": 3}}', "{", "null"])
@@ -144,7 +168,9 @@ def test_the_csv_of_the_runs_is_their_records(compared, records):
 
 def test_a_worker_ends_when_whoever_started_it_is_gone(tmp_path):
     """Else a killed comparison would train on beside the one that goes on."""
-    endless = json.dumps([["train", "captions", "--output", str(tmp_path / "run"), "training.steps=1000000"]])
+    endless = json.dumps(
+        [["train", "captions", "--output", str(tmp_path / "run"), "training.steps=1000000"]]
+    )
     worker = [sys.executable, "-m", "textvae.cli.compare_worker", endless]
     assert subprocess.run(worker, input=b"", check=False, timeout=60).returncode == 3
 
@@ -154,9 +180,12 @@ def test_the_reason_of_a_crash_is_its_last_line(tmp_path):
     log = tmp_path / "seed-1.log"
     log.write_text("textvae train: an old reason\nTraceback\nMemoryError: too much\n")
     offset = len("textvae train: an old reason\n")
-    assert reason(1, log, offset) == "MemoryError: too much"
-    assert reason(2, log, 0) == "train: an old reason"
-    assert reason(-9, log, 0) == "its process was ended by SIGKILL (was there not enough memory?)"
+    assert find_failure_reason(1, log, offset) == "MemoryError: too much"
+    assert find_failure_reason(2, log, 0) == "train: an old reason"
+    assert (
+        find_failure_reason(-9, log, 0)
+        == "its process was ended by SIGKILL (was there not enough memory?)"
+    )
 
 
 REFUSED = {
@@ -165,10 +194,19 @@ REFUSED = {
     "no seeds": (["a.yaml", "--seeds", "0"], "seeds = 0: wanted is a number from 1"),
     "no samples": (["a.yaml", "--samples", "0"], "samples = 0"),
     "no corpus": (["none.yaml"], "names no corpus"),
-    "a corpus that is not there": (["a.yaml", "--corpora", "gone.txt"], "gone.txt: there is no such file"),
-    "two corpora of a name": (["a.yaml", "--corpora", "corpus.txt", "b/corpus.txt"], "two of the corpora"),
+    "a corpus that is not there": (
+        ["a.yaml", "--corpora", "gone.txt"],
+        "gone.txt: there is no such file",
+    ),
+    "two corpora of a name": (
+        ["a.yaml", "--corpora", "corpus.txt", "b/corpus.txt"],
+        "two of the corpora",
+    ),
     "an unknown setting": (["a.yaml", "training.step=3"], "did you mean 'steps'"),
-    "a folder of something else": (["a.yaml", "--output", "b"], "holds something that is no comparison"),
+    "a folder of something else": (
+        ["a.yaml", "--output", "b"],
+        "holds something that is no comparison",
+    ),
 }
 
 
@@ -189,6 +227,9 @@ def test_what_is_wrong_is_refused_before_any_training(tmp_path, monkeypatch, cap
 def test_what_draws_is_wanted_before_anything_is_trained(tmp_path, monkeypatch, capsys):
     """The message names the command that installs it."""
     config = write_config(tmp_path / "a.yaml", write_corpus(tmp_path))
-    monkeypatch.setattr("textvae.comparison.compare.NEEDS", ("report", "reports", "a_package_nobody_has"))
+    monkeypatch.setattr(
+        "textvae.comparison.compare.REPORT_REQUIREMENTS",
+        ("report", "reports", "a_package_nobody_has"),
+    )
     assert main(["compare", config, "--output", str(tmp_path / "out")]) == 2
     assert "pip install 'textvae[report]'" in capsys.readouterr().err

@@ -6,25 +6,44 @@ from statistics import stdev
 
 import pytest
 
-from textvae.comparison.report.formats import FORMATS, escaped
-from textvae.comparison.report.table import cells, columns_with, rows_of
+from textvae.comparison.report.formats import FORMATS, escape_latex
+from textvae.comparison.report.table import build_cells, group_rows, select_columns
 
-COLUMNS = columns_with(["kl_target", "iw_nll"])
+COLUMNS = select_columns(["kl_target", "iw_nll"])
 KEYS = [column.key for column in COLUMNS]
 
 
 def record(config, seed, **measures):
     """Return the record of a run."""
-    full = {"iw_nll": 30.0, "elbo": -32.5, "kl": 5.0, "mi_full": 4.0, "mi_full_cap": 6.5, "verdict": "healthy"}
-    return {"config": config, "corpus": "captions", "seed": seed, "reason": None, **full, **measures}
+    full = {
+        "iw_nll": 30.0,
+        "elbo": -32.5,
+        "kl": 5.0,
+        "mi_full": 4.0,
+        "mi_full_cap": 6.5,
+        "verdict": "healthy",
+    }
+    return {
+        "config": config,
+        "corpus": "captions",
+        "seed": seed,
+        "reason": None,
+        **full,
+        **measures,
+    }
 
 
-ROWS = rows_of(
+ROWS = group_rows(
     [
         record("free_bits", 1, iw_nll=30.0),
         record("free_bits", 2, iw_nll=31.0, verdict="weak"),
         record("free_bits", 3, iw_nll=32.0),
-        {"config": "free_bits", "corpus": "captions", "seed": 4, "reason": "the loss is not a number"},
+        {
+            "config": "free_bits",
+            "corpus": "captions",
+            "seed": 4,
+            "reason": "the loss is not a number",
+        },
         record("no_density", 1, iw_nll=None, mi_full=float("nan"), kl_target=7.0),
         record("better", 1, iw_nll=29.996),
         record("as_good", 1, iw_nll=30.004),
@@ -33,7 +52,7 @@ ROWS = rows_of(
 
 
 def shown(row: int, key: str) -> str:
-    return cells(ROWS, COLUMNS)[row][KEYS.index(key)].text
+    return build_cells(ROWS, COLUMNS)[row][KEYS.index(key)].text
 
 
 def test_several_seeds_have_a_spread_and_one_has_none():
@@ -57,9 +76,11 @@ def test_verdicts_are_counted_where_they_differ():
 
 def test_the_best_are_those_that_look_best():
     """Rows that show the same number share the honour; a measure that all share honours nobody."""
-    table = cells(ROWS, COLUMNS)
+    table = build_cells(ROWS, COLUMNS)
     assert [line[KEYS.index("iw_nll")].is_best for line in table] == [False, False, True, True]
-    assert not any(line[KEYS.index("elbo")].is_best or line[KEYS.index("kl")].is_best for line in table)
+    assert not any(
+        line[KEYS.index("elbo")].is_best or line[KEYS.index("kl")].is_best for line in table
+    )
 
 
 def test_further_columns_come_after_the_usual_ones_and_none_twice():
@@ -94,7 +115,9 @@ def test_markdown_and_latex_hold_the_same_cells():
     assert text.index(r"\toprule") < text.index(r"\midrule") < text.index(r"\bottomrule")
 
 
-@pytest.mark.parametrize(("text", "wanted"), [("a_b", r"a\_b"), ("5 %", r"5 \%"), ("\\{", r"\textbackslash{}\{")])
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("a_b", r"a\_b"), ("5 %", r"5 \%"), ("\\{", r"\textbackslash{}\{")]
+)
 def test_latex_means_nothing_but_what_is_written(text, wanted):
     """Each sign is escaped once."""
-    assert escaped(text) == wanted
+    assert escape_latex(text) == wanted

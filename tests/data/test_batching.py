@@ -22,7 +22,9 @@ def test_every_sentence_comes_exactly_once_an_epoch(tokens, sentences):
     """None is lost at the cuts."""
     buckets = LengthBuckets(LENGTHS, tokens, sentences, seed=1)
     for number in range(3):
-        assert sorted(place for batch in epoch(buckets, number) for place in batch) == list(range(len(LENGTHS)))
+        assert sorted(place for batch in epoch(buckets, number) for place in batch) == list(
+            range(len(LENGTHS))
+        )
 
 
 @pytest.mark.parametrize(("tokens", "sentences"), CASES)
@@ -90,7 +92,9 @@ def tokenizer():
 
 @pytest.fixture
 def rows(tokenizer):
-    return [{"input_ids": ids} for ids in encode_batch(tokenizer, ["abc", TRICKY[0], "a", SENTENCES[0]])]
+    return [
+        {"input_ids": ids} for ids in encode_batch(tokenizer, ["abc", TRICKY[0], "a", SENTENCES[0]])
+    ]
 
 
 def test_a_batch_is_as_wide_as_its_longest_sentence_and_one_more(tokenizer, rows):
@@ -120,7 +124,9 @@ def test_the_masks_are_true_on_what_is_read_and_labelled(tokenizer, rows):
     assert batch["attention_mask"].sum(1).tolist() == [len(row["input_ids"]) + 1 for row in rows]
     assert torch.equal(batch["attention_mask"], batch["encoder_attention_mask"])
     assert torch.equal(batch["labels"] != -100, batch["attention_mask"].bool())
-    assert torch.equal(batch["attention_mask"], batch["attention_mask"].sort(1, descending=True).values)
+    assert torch.equal(
+        batch["attention_mask"], batch["attention_mask"].sort(1, descending=True).values
+    )
 
 
 def test_a_row_does_not_depend_on_its_batch(tokenizer, rows):
@@ -136,12 +142,18 @@ def test_a_row_does_not_depend_on_its_batch(tokenizer, rows):
 def test_an_empty_sentence_is_a_start_and_an_end(tokenizer):
     """Nothing to read is no error."""
     batch = Collator(tokenizer).collate([[], [7, 8]])
-    assert batch["labels"].tolist() == [[tokenizer.eos_token_id, -100, -100], [7, 8, tokenizer.eos_token_id]]
+    assert batch["labels"].tolist() == [
+        [tokenizer.eos_token_id, -100, -100],
+        [7, 8, tokenizer.eos_token_id],
+    ]
 
 
 def test_padding_with_the_end_token_keeps_the_true_end(tokenizer):
     """GPT-type tokenizers have no other token to pad with; the label of the end must stay."""
     tokenizer.pad_token = tokenizer.eos_token
     batch = Collator(tokenizer).collate([[7], [7, 8]])
-    assert batch["labels"].tolist() == [[7, tokenizer.eos_token_id, -100], [7, 8, tokenizer.eos_token_id]]
+    assert batch["labels"].tolist() == [
+        [7, tokenizer.eos_token_id, -100],
+        [7, 8, tokenizer.eos_token_id],
+    ]
     assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]

@@ -12,7 +12,7 @@ import textvae
 from tests.corpora import write
 from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
 from textvae.data import cache
-from textvae.data.corpus import DataSettings, prepare
+from textvae.data.corpus import DataSettings, prepare_splits
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.settings.reading import read_settings
 from textvae.training import preparation
@@ -29,19 +29,29 @@ def test_a_second_run_takes_the_corpus_from_the_cache_and_ends_the_same(tmp_path
     corpus = write_corpus(tmp_path)
     train(corpus, tmp_path / "off", "off")
     train(corpus, tmp_path / "miss", tmp_path / "kept")
-    monkeypatch.setattr(preparation, "prepare", None)  # would fail if it were called
+    monkeypatch.setattr(preparation, "prepare_splits", None)  # would fail if it were called
     train(corpus, tmp_path / "hit", tmp_path / "kept")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("off", "miss", "hit")]
-    assert all(torch.equal(weights[0][name], other[name]) for other in weights[1:] for name in other)
+    assert all(
+        torch.equal(weights[0][name], other[name]) for other in weights[1:] for name in other
+    )
     files = ["tokenizer.json", "tokenizer_config.json", "corpus/train.arrow", "corpus/counts.json"]
     for name in files:
         assert (tmp_path / "off" / name).read_bytes() == (tmp_path / "hit" / name).read_bytes()
-    train(corpus, tmp_path / "another", tmp_path / "kept", model={"latent_dim": 3}, training={"steps": 1})
+    train(
+        corpus,
+        tmp_path / "another",
+        tmp_path / "kept",
+        model={"latent_dim": 3},
+        training={"steps": 1},
+    )
 
 
 def entry(corpus, folder, seed=1, tokenizer=None, **data):
-    return cache.entry_for(
-        DataSettings(corpus=str(corpus), cache=str(folder), **data), tokenizer or TokenizerSettings(), seed
+    return cache.locate_entry(
+        DataSettings(corpus=str(corpus), cache=str(folder), **data),
+        tokenizer or TokenizerSettings(),
+        seed,
     )
 
 
@@ -64,7 +74,7 @@ def test_whatever_the_corpus_depends_on_makes_another_entry(tmp_path):
 def test_small_corpora_and_those_of_unknown_content_are_not_kept(tmp_path):
     """By default; a data set in the hub may change under its name."""
     file = write(tmp_path / "a.txt", "\n".join(SENTENCES))
-    assert cache.entry_for(DataSettings(corpus=file), TokenizerSettings(), 1) is None
+    assert cache.locate_entry(DataSettings(corpus=file), TokenizerSettings(), 1) is None
     assert entry(file, "off") is None
     assert entry("org/name", tmp_path) is None
 
@@ -72,18 +82,20 @@ def test_small_corpora_and_those_of_unknown_content_are_not_kept(tmp_path):
 def make(folder, file):
     """Prepare a corpus in `folder`."""
     settings = TokenizerSettings(kind="byte")
-    return prepare(DataSettings(corpus=file), 1, folder, lambda sentences: build_tokenizer(settings, sentences))[0]
+    return prepare_splits(
+        DataSettings(corpus=file), 1, folder, lambda sentences: build_tokenizer(settings, sentences)
+    )[0]
 
 
 def test_two_processes_that_keep_the_same_corpus_leave_one_whole_entry(tmp_path):
     """The second finds it there and leaves nothing."""
     tokenizer = make(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
     for _ in range(2):
-        cache.keep(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
+        cache.save_entry(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["entry"]
-    taken = cache.take(tmp_path / "kept" / "entry", tmp_path / "taken")
+    taken = cache.restore_entry(tmp_path / "kept" / "entry", tmp_path / "taken")
     assert taken is not None
-    assert {file.name for file in (tmp_path / "taken").iterdir()} == set(cache.FILES)
+    assert {file.name for file in (tmp_path / "taken").iterdir()} == set(cache.ENTRY_FILES)
 
 
 def test_a_full_disk_leaves_no_half_entry_and_does_not_stop_the_run(tmp_path, monkeypatch, capsys):
@@ -94,8 +106,8 @@ def test_a_full_disk_leaves_no_half_entry_and_does_not_stop_the_run(tmp_path, mo
         Path(target).write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cache, "link", full)
-    cache.keep(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
+    monkeypatch.setattr(cache, "link_or_copy", full)
+    cache.save_entry(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
     assert list((tmp_path / "kept").iterdir()) == []
     assert "is not kept in" in capsys.readouterr().err
 
@@ -103,14 +115,14 @@ def test_a_full_disk_leaves_no_half_entry_and_does_not_stop_the_run(tmp_path, mo
 def test_files_are_linked_where_the_disk_can_and_copied_where_not(tmp_path, monkeypatch):
     """An entry costs no room beside the run that made it."""
     file = Path(write(tmp_path / "a.txt", "text"))
-    cache.link(file, tmp_path / "linked")
+    cache.link_or_copy(file, tmp_path / "linked")
     assert (tmp_path / "linked").samefile(file)
 
     def refuse(*_):
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    cache.link(file, tmp_path / "copied")
+    cache.link_or_copy(file, tmp_path / "copied")
     assert (tmp_path / "copied").read_text() == "text"
     assert not (tmp_path / "copied").samefile(file)
 

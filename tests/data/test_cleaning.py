@@ -13,9 +13,20 @@ def clean(line, **settings):
 
 def test_every_fate_is_counted():
     """What is read is kept or left out for one named reason."""
-    cleaner = Cleaner(CleaningSettings(min_words=2, max_words=3, drop_duplicates=True, max_characters=9))
+    cleaner = Cleaner(
+        CleaningSettings(min_words=2, max_words=3, drop_duplicates=True, max_characters=9)
+    )
     lines = ["a b", "a  b", "", " \t ", "a", "a b c d", "aa bb ccccc", "c d"]
-    assert [cleaner(line) for line in lines] == ["a b", None, None, None, None, None, "aa bb", "c d"]
+    assert [cleaner(line) for line in lines] == [
+        "a b",
+        None,
+        None,
+        None,
+        None,
+        None,
+        "aa bb",
+        "c d",
+    ]
     assert cleaner.counts == {
         "read": 8, "kept": 3, "duplicate": 1, "blank": 2, "too short": 1, "too long": 1, "truncated": 1,
     }  # fmt: skip
@@ -77,7 +88,9 @@ def test_a_sentence_of_exactly_the_limit_is_whole():
     assert "truncated" not in cleaner.counts
 
 
-@pytest.mark.parametrize(("line", "kept"), [("aa bb cc", "aa bb"), ("aa bbb cc", "aa"), ("aaaaaaaa", "aaaaa")])
+@pytest.mark.parametrize(
+    ("line", "kept"), [("aa bb cc", "aa bb"), ("aa bbb cc", "aa"), ("aaaaaaaa", "aaaaa")]
+)
 def test_an_over_long_sentence_is_cut_at_a_blank_where_there_is_one(line, kept):
     """A word is only broken when it alone is too long."""
     cleaner = Cleaner(CleaningSettings(max_characters=5))
@@ -91,7 +104,15 @@ def test_the_cut_is_after_folding():
 
 
 @pytest.mark.parametrize(
-    "text", ["👩‍👩‍👧 family 🏳️‍🌈", "שלום עולם", "مرحبا بالعالم", "日本語の文", "“quoted” – dash…", "a\u200bb"]
+    "text",
+    [
+        "👩‍👩‍👧 family 🏳️‍🌈",
+        "שלום עולם",
+        "مرحبا بالعالم",
+        "日本語の文",
+        "“quoted” – dash…",
+        "a\u200bb",
+    ],
 )
 def test_text_of_any_script_survives(text):
     """Joiners, marks and directions are no dirt."""

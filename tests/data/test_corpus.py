@@ -7,7 +7,7 @@ import pytest
 
 from tests.corpora import SENTENCES, TRICKY, prepared, texts, write, write_table
 from tests.tiny_run import train_tiny
-from textvae.data.corpus import HELD_OUT, DataSettings, prepare
+from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, prepare_splits
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.runs.run import Run
 
@@ -22,7 +22,9 @@ def numbered(count):
 
 def test_no_sentence_is_lost_or_doubled_by_the_draw(tmp_path):
     """The three splits together are the corpus, in order."""
-    counts, splits = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY)))
+    counts, splits = prepared(
+        tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY))
+    )
     together = [text for split in splits.values() for text in split["text"]]
     assert sorted(together) == sorted(SENTENCES + TRICKY)
     places = [(SENTENCES + TRICKY).index(text) for text in splits["train"]["text"]]
@@ -32,7 +34,13 @@ def test_no_sentence_is_lost_or_doubled_by_the_draw(tmp_path):
 
 @pytest.mark.parametrize(
     ("count", "share", "most", "size"),
-    [(100, 0.05, 5000, 5), (100, 0.05, 3, 3), (8, 0.01, 5000, 1), (10_100, 0.2, 5000, 2020), (50, 0.3, 5000, 15)],
+    [
+        (100, 0.05, 5000, 5),
+        (100, 0.05, 3, 3),
+        (8, 0.01, 5000, 1),
+        (10_100, 0.2, 5000, 2020),
+        (50, 0.3, 5000, 15),
+    ],
 )
 def test_the_draw_has_the_size_that_is_wanted(tmp_path, count, share, most, size):
     """A share of each, one at least, so many at most; also over several blocks."""
@@ -48,18 +56,23 @@ def test_the_draw_has_the_size_that_is_wanted(tmp_path, count, share, most, size
 @pytest.mark.parametrize("count", [8, 10, 12])
 def test_the_draw_always_leaves_something_to_train_on(tmp_path, count):
     """The largest share allowed takes not all of a small corpus."""
-    _, splits = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(numbered(count))), held_out=0.49)
+    _, splits = prepared(
+        tmp_path / "out", write(tmp_path / "a.txt", lines(numbered(count))), held_out=0.49
+    )
     assert len(splits["train"]) > 0
 
 
 def test_the_draw_is_by_seed(tmp_path):
     """The same seed draws the same sentences, another one others."""
     corpus = write(tmp_path / "a.txt", lines(numbered(100)))
-    drawn = [prepared(tmp_path / f"out{n}", corpus, seed=seed)[1]["test"]["text"] for n, seed in enumerate([1, 1, 2])]
+    drawn = [
+        prepared(tmp_path / f"out{n}", corpus, seed=seed)[1]["test"]["text"]
+        for n, seed in enumerate([1, 1, 2])
+    ]
     assert list(drawn[0]) == list(drawn[1]) != list(drawn[2])
 
 
-@pytest.mark.parametrize("present", HELD_OUT)
+@pytest.mark.parametrize("present", HELD_OUT_SPLITS)
 def test_only_the_split_that_is_missing_is_drawn(tmp_path, present):
     """A split the source names stays as it is."""
     write(tmp_path / "in" / "train.txt", lines(numbered(20)))
@@ -77,7 +90,10 @@ def test_labels_stay_with_their_sentences(tmp_path):
     _, splits = prepared(tmp_path / "out", corpus, label_columns=["label", "name"])
     rows = [row for split in splits.values() for row in split]
     assert len(rows) == len(SENTENCES)
-    assert all(row["name"] == f"of {row['text']}" and row["label"] == row["text"].split()[-2] for row in rows)
+    assert all(
+        row["name"] == f"of {row['text']}" and row["label"] == row["text"].split()[-2]
+        for row in rows
+    )
 
 
 def test_texts_are_what_their_tokens_say(tmp_path):
@@ -135,13 +151,17 @@ def test_nothing_is_left_but_the_splits_and_the_counts(tmp_path):
 
 def test_sentences_given_from_python_are_a_corpus(tmp_path):
     """Rows need no file."""
-    _, splits = prepared(tmp_path, None, given={"train": lambda: ({"text": text} for text in SENTENCES)})
+    _, splits = prepared(
+        tmp_path, None, given={"train": lambda: ({"text": text} for text in SENTENCES)}
+    )
     assert sum(map(len, splits.values())) == len(SENTENCES)
 
 
 def test_a_split_of_another_name_leaves_nothing_behind(tmp_path):
     """A data set's `unsupervised` split is neither read nor left on the disk."""
-    rows = {name: lambda: ({"text": text} for text in SENTENCES) for name in ("train", "unsupervised")}
+    rows = {
+        name: lambda: ({"text": text} for text in SENTENCES) for name in ("train", "unsupervised")
+    }
     prepared(tmp_path, None, given=rows)
     assert not list(tmp_path.glob("*.text.arrow"))
 
@@ -155,7 +175,7 @@ def test_the_training_sentences_are_what_a_tokenizer_learns_from(tmp_path):
         return build_tokenizer(TokenizerSettings(kind="byte"), iter(seen))
 
     corpus = write(tmp_path / "a.txt", lines(SENTENCES))
-    prepare(DataSettings(corpus=corpus), 1, tmp_path / "out", build)
+    prepare_splits(DataSettings(corpus=corpus), 1, tmp_path / "out", build)
     assert len(seen) == 18
     assert set(seen) < set(texts(corpus))
 
@@ -163,7 +183,9 @@ def test_the_training_sentences_are_what_a_tokenizer_learns_from(tmp_path):
 def test_length_is_a_number_of_the_row_not_of_the_batch(tmp_path):
     """The lengths a sampler sorts by are those of the ids."""
     _, splits = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY)))
-    np.testing.assert_array_equal(splits["train"]["length"], [len(ids) for ids in splits["train"]["input_ids"]])
+    np.testing.assert_array_equal(
+        splits["train"]["length"], [len(ids) for ids in splits["train"]["input_ids"]]
+    )
 
 
 def test_the_training_seed_does_not_change_what_is_held_out(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from tests.corpora import SENTENCES, prepared, write, write_table
 from tests.tiny_run import SENTENCES as CORPUS
 from tests.tiny_run import table, train_tiny
-from textvae.data.corpus import HELD_OUT, DataSettings
+from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings
 from textvae.data.streaming.sample import prepare_stream
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.errors import DataError
@@ -30,14 +30,18 @@ def test_training_sentences_that_are_also_held_out_are_counted(tmp_path, shared)
 
 def test_they_are_left_out_where_duplicates_are_to_be_dropped(tmp_path):
     """The held-out side keeps them."""
-    _, splits = prepared(tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True)
+    _, splits = prepared(
+        tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True
+    )
     assert list(splits["train"]["text"]) == SENTENCES
     assert "seen twice" in splits["validation"]["text"]
 
 
 def test_counts_are_of_what_is_kept(tmp_path):
     """Sentences, tokens and words that were dropped as duplicates do not count."""
-    counts, splits = prepared(tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True)
+    counts, splits = prepared(
+        tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True
+    )
     train, count = splits["train"], counts["tokenized"]["train"]
     assert count["also_held_out"] == 1
     assert count["sentences"] == len(train)
@@ -68,18 +72,20 @@ def tenfold(tmp_path, sentences=CORPUS):
 def test_no_copy_of_a_drawn_sentence_is_trained_on(tmp_path):
     """The three splits have no sentence in common, and no row is lost."""
     counts, splits = prepared(tmp_path / "out", tenfold(tmp_path))
-    train, validation, test = (set(splits[name]["text"]) for name in ("train", *HELD_OUT))
+    train, validation, test = (set(splits[name]["text"]) for name in ("train", *HELD_OUT_SPLITS))
     assert not train & (validation | test)
     assert not validation & test
     assert sum(map(len, splits.values())) == 10 * len(CORPUS)
     assert counts["tokenized"]["train"]["also_held_out"] == 0
 
 
-@pytest.mark.parametrize(("share", "most", "size"), [(0.1, 5000, 10), (0.1, 4, 4), (0.001, 5000, 1)])
+@pytest.mark.parametrize(
+    ("share", "most", "size"), [(0.1, 5000, 10), (0.1, 4, 4), (0.001, 5000, 1)]
+)
 def test_the_share_held_out_is_of_the_different_sentences(tmp_path, share, most, size):
     """So is the most that is held out."""
     _, splits = prepared(tmp_path / "out", tenfold(tmp_path), held_out=share, held_out_most=most)
-    assert [len(set(splits[name]["text"])) for name in HELD_OUT] == [size, size]
+    assert [len(set(splits[name]["text"])) for name in HELD_OUT_SPLITS] == [size, size]
 
 
 def test_copies_change_no_sentences_split(tmp_path):
@@ -87,12 +93,14 @@ def test_copies_change_no_sentences_split(tmp_path):
     once = write(tmp_path / "once.txt", "\n".join(CORPUS) + "\n")
     _, of_one = prepared(tmp_path / "one", once)
     _, of_ten = prepared(tmp_path / "ten", tenfold(tmp_path))
-    assert all(set(of_one[name]["text"]) == set(of_ten[name]["text"]) for name in HELD_OUT)
+    assert all(set(of_one[name]["text"]) == set(of_ten[name]["text"]) for name in HELD_OUT_SPLITS)
 
 
 def test_spaces_make_no_other_sentence(tmp_path):
     """Sentences are compared as they are after cleaning."""
-    corpus = write(tmp_path / "a.txt", "\n".join([*CORPUS, *(text.replace(" ", "  ") for text in CORPUS)]))
+    corpus = write(
+        tmp_path / "a.txt", "\n".join([*CORPUS, *(text.replace(" ", "  ") for text in CORPUS)])
+    )
     counts, splits = prepared(tmp_path / "out", corpus, held_out=0.2)
     assert counts["tokenized"]["train"]["also_held_out"] == 0
     assert len(splits["test"]) == 2 * len(set(splits["test"]["text"]))
@@ -100,20 +108,22 @@ def test_spaces_make_no_other_sentence(tmp_path):
 
 def test_a_text_with_two_labels_has_one_split(tmp_path):
     """Both rows go there, each with its label."""
-    corpus = write_table(tmp_path / "a.jsonl", CORPUS * 2, kind=["one"] * len(CORPUS) + ["two"] * len(CORPUS))
+    corpus = write_table(
+        tmp_path / "a.jsonl", CORPUS * 2, kind=["one"] * len(CORPUS) + ["two"] * len(CORPUS)
+    )
     _, splits = prepared(tmp_path / "out", corpus, label="kind", held_out=0.1)
-    for name in HELD_OUT:
+    for name in HELD_OUT_SPLITS:
         assert sorted(splits[name]["kind"]) == ["one"] * 10 + ["two"] * 10
     assert not set(splits["train"]["text"]) & set(splits["test"]["text"])
 
 
-@pytest.mark.parametrize("present", HELD_OUT)
+@pytest.mark.parametrize("present", HELD_OUT_SPLITS)
 def test_a_sentence_of_a_named_split_is_not_drawn_into_the_other(tmp_path, present):
     """It may be among the training sentences as well."""
     write(tmp_path / "in" / "train.txt", "\n".join(CORPUS) + "\n")
     write(tmp_path / "in" / f"{present}.txt", "\n".join(CORPUS[:90]) + "\n")
     _, splits = prepared(tmp_path / "out", str(tmp_path / "in"), held_out=0.3)
-    (drawn,) = set(HELD_OUT) - {present}
+    (drawn,) = set(HELD_OUT_SPLITS) - {present}
     assert set(splits[drawn]["text"]) <= set(CORPUS[90:])
 
 
@@ -121,7 +131,9 @@ def test_a_sentence_of_a_named_split_is_not_drawn_into_the_other(tmp_path, prese
 def test_too_few_different_sentences_are_refused_however_many_copies(tmp_path, different):
     """The bound is that of sentences in a corpus."""
     corpus = tenfold(tmp_path, SENTENCES[:different])
-    with pytest.raises(DataError, match=rf"only {different} different sentences among {different * 10} to draw"):
+    with pytest.raises(
+        DataError, match=rf"only {different} different sentences among {different * 10} to draw"
+    ):
         prepared(tmp_path / "out", corpus)
 
 
@@ -136,7 +148,9 @@ def test_a_stream_of_too_few_different_sentences_is_refused_alike(tmp_path):
     settings = DataSettings(corpus=tenfold(tmp_path, SENTENCES[:2]), streaming=True)
     wanted = TokenizerSettings(kind="byte")
     with pytest.raises(DataError, match="only 2 different sentences among 20"):
-        prepare_stream(settings, 1, tmp_path / "out", lambda sentences: build_tokenizer(wanted, sentences))
+        prepare_stream(
+            settings, 1, tmp_path / "out", lambda sentences: build_tokenizer(wanted, sentences)
+        )
 
 
 def test_what_training_leaves_out_or_cuts_is_told(tmp_path, capsys):
@@ -144,7 +158,9 @@ def test_what_training_leaves_out_or_cuts_is_told(tmp_path, capsys):
     train_tiny(tmp_path / "plain", training={"steps": 1, "warmup_steps": 0})
     assert "note: " not in capsys.readouterr().err
     corpus = ["", *CORPUS, "a", "word " * 200]
-    train_tiny(tmp_path / "run", corpus, data={"min_words": 2}, training={"steps": 1, "warmup_steps": 0})
+    train_tiny(
+        tmp_path / "run", corpus, data={"min_words": 2}, training={"steps": 1, "warmup_steps": 0}
+    )
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
     assert told == [
         "note: the corpus: 2 of 103 rows left out (1 blank, 1 too short).",
@@ -152,13 +168,17 @@ def test_what_training_leaves_out_or_cuts_is_told(tmp_path, capsys):
     ]
 
 
-@pytest.mark.parametrize(("drops", "words"), [(False, "come out too good"), (True, "and left out of training")])
+@pytest.mark.parametrize(
+    ("drops", "words"), [(False, "come out too good"), (True, "and left out of training")]
+)
 def test_overlapping_splits_are_told_on_standard_error(tmp_path, capsys, drops, words):
     """One line, with the number of training sentences."""
     splits = {"train": CORPUS, "validation": CORPUS[:3], "test": ["a sentence of its own."]}
     train_tiny(tmp_path / "run", {name: table([(text, None) for text in part]) for name, part in splits.items()},
                data={"drop_duplicates": drops}, training={"steps": 1, "warmup_steps": 0})  # fmt: skip
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "also in the validation" in line]
+    (line,) = [
+        line for line in capsys.readouterr().err.splitlines() if "also in the validation" in line
+    ]
     assert line.startswith("note: 3 training sentences are also in the validation or test split")
     assert words in line
     assert ("3 of them are also in" in (tmp_path / "run" / "README.md").read_text()) is not drops
@@ -176,7 +196,15 @@ def test_sentences_in_validation_and_test_are_told_on_standard_error(tmp_path, c
 
 def test_sentences_that_are_alike_once_they_are_cut_are_told(tmp_path, capsys):
     """Their ends differ, which the model does not read."""
-    corpus = [*(f"a man rides a wave near the red house {number}." for number in range(20)), *CORPUS]
-    train_tiny(tmp_path / "run", corpus, data={"max_tokens": 6}, training={"steps": 1, "warmup_steps": 0})
+    corpus = [
+        *(f"a man rides a wave near the red house {number}." for number in range(20)),
+        *CORPUS,
+    ]
+    train_tiny(
+        tmp_path / "run", corpus, data={"max_tokens": 6}, training={"steps": 1, "warmup_steps": 0}
+    )
     told = capsys.readouterr().err
-    assert "training sentences are, once cut at data.max_tokens = 6, also in the validation or test split" in told
+    assert (
+        "training sentences are, once cut at data.max_tokens = 6, also in the validation or test split"
+        in told
+    )

@@ -15,35 +15,59 @@ def refused(tmp_path, corpus, words, **settings):
 
 def test_no_corpus_at_all_is_refused_with_two_ways_to_name_one(tmp_path):
     """What to type is in the message."""
-    refused(tmp_path, None, "no corpus is named. Give a file, a folder or a name: textvae train my.txt, or: textvae")
+    refused(
+        tmp_path,
+        None,
+        "no corpus is named. Give a file, a folder or a name: textvae train my.txt, or: textvae",
+    )
 
 
 @pytest.mark.parametrize("content", [" \n\t\n\n", "\n", "\u3000\n\u00a0\n"])
 def test_a_file_of_blanks_is_refused(tmp_path, content):
     """Nothing is left after cleaning."""
-    refused(tmp_path, write(tmp_path / "a.txt", content), "a.txt: no sentence is left after cleaning; are there only")
+    refused(
+        tmp_path,
+        write(tmp_path / "a.txt", content),
+        "a.txt: no sentence is left after cleaning; are there only",
+    )
 
 
 def test_a_table_of_a_head_alone_is_refused(tmp_path):
     """A table without rows has no sentence."""
-    refused(tmp_path, write(tmp_path / "a.csv", "text,label\n"), "a.csv: no sentence is left after cleaning")
+    refused(
+        tmp_path,
+        write(tmp_path / "a.csv", "text,label\n"),
+        "a.csv: no sentence is left after cleaning",
+    )
 
 
 def test_one_sentence_is_refused(tmp_path):
     """There is no corpus of one."""
-    refused(tmp_path, write(tmp_path / "a.txt", "all alone\n"), "a.txt: only 1 sentence to train on; at least 8")
+    refused(
+        tmp_path,
+        write(tmp_path / "a.txt", "all alone\n"),
+        "a.txt: only 1 sentence to train on; at least 8",
+    )
 
 
 def test_seven_sentences_are_refused_and_eight_are_not(tmp_path):
     """The bound is where the message says."""
-    refused(tmp_path, write(tmp_path / "a.txt", "\n".join(SENTENCES[:7])), "only 7 sentences to train on; at least 8")
+    refused(
+        tmp_path,
+        write(tmp_path / "a.txt", "\n".join(SENTENCES[:7])),
+        "only 7 sentences to train on; at least 8",
+    )
     prepared(tmp_path / "out", write(tmp_path / "a.txt", "\n".join(SENTENCES[:8])))
 
 
 def test_a_corpus_of_one_sentence_repeated_is_refused(tmp_path):
     """Folding may make them so."""
     corpus = write(tmp_path / "a.txt", "same  again\nsame again\n" * 10)
-    refused(tmp_path, corpus, "a.txt: all 20 sentences are the same ('same again'); there is nothing to learn.")
+    refused(
+        tmp_path,
+        corpus,
+        "a.txt: all 20 sentences are the same ('same again'); there is nothing to learn.",
+    )
 
 
 def test_a_held_out_split_with_nothing_left_is_refused(tmp_path):
@@ -65,7 +89,12 @@ def test_a_missing_text_column_is_refused_with_those_that_exist(tmp_path, name):
 def test_a_column_that_is_no_text_is_refused(tmp_path, name):
     """The row and the value are shown."""
     corpus = write_table(tmp_path / name, SENTENCES, stars=list(range(1, 21)))
-    refused(tmp_path, corpus, "row 1: column 'stars' holds 1, not text. Set data.text_column.", text_column="stars")
+    refused(
+        tmp_path,
+        corpus,
+        "row 1: column 'stars' holds 1, not text. Set data.text_column.",
+        text_column="stars",
+    )
 
 
 def test_a_missing_label_column_is_refused_with_those_that_exist(tmp_path):
@@ -87,5 +116,8 @@ def test_a_label_named_like_a_column_of_ours_is_refused(tmp_path, column):
 def test_text_has_no_other_column(tmp_path):
     """A label cannot come out of a text file."""
     refused(
-        tmp_path, write(tmp_path / "a.txt", LINES), "there is no column 'label'; there are", label_columns=["label"]
+        tmp_path,
+        write(tmp_path / "a.txt", LINES),
+        "there is no column 'label'; there are",
+        label_columns=["label"],
     )

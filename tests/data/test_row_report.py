@@ -12,7 +12,7 @@ from tests.tiny import SENTENCES as KNOWN
 from tests.tiny_run import LABELLED, SENTENCES
 from textvae.cli.input import InputRows
 from textvae.cli.main import main
-from textvae.data.row_report import Places, find_filled
+from textvae.data.row_report import RowNumbers, find_texts
 from textvae.errors import ConfigError, DataError
 from textvae.runs.run import Run
 from textvae.vae import TextVAE
@@ -70,7 +70,9 @@ LINED_UP = {
 def test_json_has_a_record_for_each_row_with_its_number(fitted_run, file, capsys, verb):
     """That of a blank row has the same keys, all null but its row."""
     words, text_field, _ = LINED_UP[verb]
-    assert ask(*[{"RUN": fitted_run, "FILE": file}.get(word, word) for word in words], "--json") == 0
+    assert (
+        ask(*[{"RUN": fitted_run, "FILE": file}.get(word, word) for word in words], "--json") == 0
+    )
     out, told = notes(capsys)
     records = [json.loads(line) for line in out.splitlines()]
     assert [record["row"] for record in records] == [1, 2, 3, 4, 5]
@@ -87,7 +89,9 @@ def test_plain_output_keeps_blank_lines_in_their_places(fitted_run, file, capsys
     out, told = notes(capsys)
     lines = out.splitlines()
     assert len(lines) == 5 * height
-    assert [place for place in range(5) if not "".join(lines[place * height : (place + 1) * height])] == [1, 3]
+    assert [
+        place for place in range(5) if not "".join(lines[place * height : (place + 1) * height])
+    ] == [1, 3]
     cut = "1 text is longer than the model reads (row 5): only the beginning is used."
     assert told == [f"note: {file}: {BLANK}: written as blank lines.", f"note: {file}: {cut}"]
 
@@ -117,14 +121,22 @@ def test_encode_writes_a_vector_for_each_row(tiny_run, file, tmp_path, capsys, s
     record = json.loads(out)
     assert (record["rows"], record["sentences"]) == (5, 3)
     assert f"{BLANK}: written as {'NaN' if suffix == 'npy' else 'null'}." in told[0]
-    vectors = np.load(z) if suffix == "npy" else [row or [np.nan] * 4 for row in pq.read_table(z)["z"].to_pylist()]
-    expected = TextVAE.from_pretrained(tiny_run, "cpu").encode([line for line in LINES if line.strip()])
+    vectors = (
+        np.load(z)
+        if suffix == "npy"
+        else [row or [np.nan] * 4 for row in pq.read_table(z)["z"].to_pylist()]
+    )
+    expected = TextVAE.from_pretrained(tiny_run, "cpu").encode(
+        [line for line in LINES if line.strip()]
+    )
     np.testing.assert_allclose(np.array(vectors)[[0, 2, 4]], expected, atol=1e-5)
     assert np.isnan(np.array(vectors)[[1, 3]]).all()
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
-def test_decode_answers_the_vector_of_a_blank_row_with_a_blank_line(tiny_run, file, tmp_path, capsys, suffix):
+def test_decode_answers_the_vector_of_a_blank_row_with_a_blank_line(
+    tiny_run, file, tmp_path, capsys, suffix
+):
     """So the way there and back lines up."""
     z = tmp_path / f"z.{suffix}"
     assert ask("encode", tiny_run, file, "--output", z) == 0
@@ -137,7 +149,9 @@ def test_decode_answers_the_vector_of_a_blank_row_with_a_blank_line(tiny_run, fi
     assert [json.loads(line)["row"] for line in notes(capsys)[0].splitlines()] == [1, 2, 3, 4, 5]
 
 
-def test_decode_refuses_a_vector_that_is_nan_in_part_and_a_file_of_blank_rows(tiny_run, tmp_path, capsys):
+def test_decode_refuses_a_vector_that_is_nan_in_part_and_a_file_of_blank_rows(
+    tiny_run, tmp_path, capsys
+):
     """The one is damage; of the other there is nothing to write."""
     for name, vector in (("part", [np.nan, 0, 0, 0]), ("blank", [np.nan] * 4)):
         np.save(tmp_path / f"{name}.npy", np.array([vector], dtype="f4"))
@@ -156,7 +170,16 @@ LEAVE_OUT = {
     "prior fit": ["prior", "fit", "RUN", "FILE"],
     "uncertainty --curve": ["uncertainty", "RUN", "FILE", "--curve", "--draws", "2"],
     "traverse": ["traverse", "RUN", "a man", "--dimension", "0", "--reference", "FILE"],
-    "interpolate": ["interpolate", "RUN", "a man", "two boys", "--path", "density", "--reference", "FILE"],
+    "interpolate": [
+        "interpolate",
+        "RUN",
+        "a man",
+        "two boys",
+        "--path",
+        "density",
+        "--reference",
+        "FILE",
+    ],
     "evaluate": ["evaluate", "RUN", "FILE", "--measures", "quick"],
 }
 
@@ -175,7 +198,9 @@ def test_a_verb_that_leaves_blank_rows_out_says_so_once(fitted_run, with_blanks,
     """With their number and their places, on standard error."""
     if verb == "index":
         pytest.importorskip("faiss")
-    words = [{"RUN": str(fitted_run), "FILE": with_blanks}.get(word, word) for word in LEAVE_OUT[verb]]
+    words = [
+        {"RUN": str(fitted_run), "FILE": with_blanks}.get(word, word) for word in LEAVE_OUT[verb]
+    ]
     assert ask(*words, "--json") == 0
     (told,) = notes(capsys)[1]
     assert told.startswith(f"note: {with_blanks}: 2 of 102 rows ")
@@ -188,7 +213,19 @@ def test_augment_names_the_rows_its_texts_come_from(lstm, tiny_run, tmp_path, ca
     shutil.copy(tiny_run / "settings.yaml", tmp_path)
     table = tmp_path / "table.csv"
     table.write_text("text,label\n" + "".join(f'"{text}",{label}\n' for text, label in TWO_CLASSES))
-    words = ["augment", tmp_path, table, "-n", "3", "--text-column", "text", "--temperature", "2", "--spread", "3"]
+    words = [
+        "augment",
+        tmp_path,
+        table,
+        "-n",
+        "3",
+        "--text-column",
+        "text",
+        "--temperature",
+        "2",
+        "--spread",
+        "3",
+    ]
     assert ask(*words, "--json") == 0
     records = [json.loads(line) for line in notes(capsys)[0].splitlines()]
     assert records
@@ -276,7 +313,7 @@ def test_a_line_of_standard_input_that_is_no_text_is_named(tiny_run, monkeypatch
 
 def test_many_places_are_counted_and_the_first_are_listed():
     """A message stays a line."""
-    places = Places()
+    places = RowNumbers()
     for row in range(1, 1001):
         places.add(row)
     assert str(places) == "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 990 more"
@@ -284,7 +321,7 @@ def test_many_places_are_counted_and_the_first_are_listed():
 
 def test_filled_places_are_those_of_texts_with_a_word(capsys):
     """White space of any kind is none."""
-    assert find_filled(["", "a", "\u3000\n", "b"]) == [1, 3]
+    assert find_texts(["", "a", "\u3000\n", "b"]) == [1, 3]
     assert "2 of 4 rows are blank (rows 1, 3)" in notes(capsys)[1][0]
 
 
@@ -307,7 +344,9 @@ def test_standard_input_is_read_as_a_text_file_is(tiny_run, monkeypatch):
         (b"\n", "standard input: holds no sentence"),
     ],
 )
-def test_what_is_refused_of_a_file_is_refused_of_standard_input(tiny_run, monkeypatch, content, words):
+def test_what_is_refused_of_a_file_is_refused_of_standard_input(
+    tiny_run, monkeypatch, content, words
+):
     """With the same words."""
     pipe(monkeypatch, content)
     with pytest.raises(DataError, match=words):
@@ -335,19 +374,28 @@ def test_standard_input_is_no_table(tiny_run, option):
 def test_verbs_that_read_a_table_can_be_told_how(fitted_run, tmp_path, capsys, words):
     """Another column, and quotes that delimit cells."""
     table = tmp_path / "table.tsv"
-    table.write_text("".join(f'"{text}"\t1\n' for text in ["body", *SENTENCES[:30]]).replace("\t1", '\t"n"', 1))
+    table.write_text(
+        "".join(f'"{text}"\t1\n' for text in ["body", *SENTENCES[:30]]).replace("\t1", '\t"n"', 1)
+    )
     asked = [{"RUN": fitted_run, "FILE": table}.get(word, word) for word in words]
     assert ask(*asked, "--text-column", "body", "--quoting", "quoted", "--json") == 0
     assert '\\"' not in capsys.readouterr().out
     assert ask(*asked, "--quoting", "quoted") == 2
 
 
-def test_rows_of_a_folder_are_counted_through_its_files_and_a_note_says_so(tiny_run, tmp_path, capsys):
+def test_rows_of_a_folder_are_counted_through_its_files_and_a_note_says_so(
+    tiny_run, tmp_path, capsys
+):
     """By the order of their names."""
     for name in ("b.txt", "a.txt"):
         (tmp_path / name).write_text(f"{name} first\n{name} second\n")
     found = [(row.number, row.text) for row in InputRows(str(tmp_path), Run(tiny_run))]
-    assert found == [(1, "a.txt first"), (2, "a.txt second"), (3, "b.txt first"), (4, "b.txt second")]
+    assert found == [
+        (1, "a.txt first"),
+        (2, "a.txt second"),
+        (3, "b.txt first"),
+        (4, "b.txt second"),
+    ]
     assert "rows counted through all of them" in capsys.readouterr().err
 
 

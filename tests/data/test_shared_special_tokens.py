@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from tests.tiny import tiny_dataset, tiny_model
 from tests.tiny_run import SENTENCES, SMALL, train_tiny
 from textvae.data.tokenization import decode_batch, encode_batch, load_tokenizer
-from textvae.evaluation.evaluate import evaluate, quick_look
+from textvae.evaluation.evaluate import evaluate, evaluate_quick
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle
 from textvae.model.modeling import TextVAEModel
@@ -50,13 +50,20 @@ def byte_level(**marks: str) -> PreTrainedTokenizerFast:
         vocab_size=320, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     core.train_from_iterator(SENTENCES, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=core, clean_up_tokenization_spaces=False, **marks)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, clean_up_tokenization_spaces=False, **marks
+    )
 
 
 def word_level(**marks: str) -> PreTrainedTokenizerFast:
     """Return a tokenizer of whole words with these marks; an unknown word is `unk_token`."""
-    words = [*dict.fromkeys(marks.values()), *sorted({word for text in SENTENCES for word in text.split()})]
-    core = Tokenizer(models.WordLevel({word: at for at, word in enumerate(words)}, unk_token=marks["unk_token"]))
+    words = [
+        *dict.fromkeys(marks.values()),
+        *sorted({word for text in SENTENCES for word in text.split()}),
+    ]
+    core = Tokenizer(
+        models.WordLevel({word: at for at, word in enumerate(words)}, unk_token=marks["unk_token"])
+    )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=core, **marks)
 
@@ -93,7 +100,9 @@ def test_text_with_an_unknown_word_does_not_end_there(tmp_path, marks):
     loaded = reloaded(word_level(**marks), tmp_path)
     (ids,) = encode_batch(loaded, ["a man zyzzyva a wave."])
     assert len(ids) == 5
-    assert decode_batch(loaded, [[loaded.bos_token_id, *ids, loaded.eos_token_id]])[0].endswith(" a wave.")
+    assert decode_batch(loaded, [[loaded.bos_token_id, *ids, loaded.eos_token_id]])[0].endswith(
+        " a wave."
+    )
 
 
 @pytest.mark.parametrize("marks", MARKED.values(), ids=MARKED)
@@ -124,9 +133,14 @@ def test_a_run_trained_with_such_a_tokenizer_writes_texts(trained):
     """By each verb that writes."""
     assert all(trained.generate(5))
     assert all(trained.reconstruct(SENTENCES[:5]))
-    assert all(text.startswith("a man") and len(text) > len("a man") for text in trained.complete("a man", 3))
+    assert all(
+        text.startswith("a man") and len(text) > len("a man")
+        for text in trained.complete("a man", 3)
+    )
     filled = trained.infill("a man ___ a wave.", n=2, latents=2, beams=2, most_tokens=1)
-    assert all(each["text"].startswith("a man ") and each["text"].endswith(" a wave.") for each in filled)
+    assert all(
+        each["text"].startswith("a man ") and each["text"].endswith(" a wave.") for each in filled
+    )
     assert filled
 
 
@@ -135,7 +149,11 @@ def test_a_run_trained_with_such_a_tokenizer_is_scored_to_the_end(trained):
     again = TextVAE.from_pretrained(trained.folder, "cpu")
     for vae in (trained, again):
         (record,) = vae.score(SENTENCES[0], samples=2)
-        assert len(record["surprisal"]) == record["tokens"] == len(encode_batch(vae.tokenizer, SENTENCES[:1])[0]) + 1
+        assert (
+            len(record["surprisal"])
+            == record["tokens"]
+            == len(encode_batch(vae.tokenizer, SENTENCES[:1])[0]) + 1
+        )
     assert again.score(SENTENCES[:3], samples=2) == trained.score(SENTENCES[:3], samples=2)
     assert again.generate(3, seed=1) == trained.generate(3, seed=1)
 
@@ -146,7 +164,7 @@ def test_a_run_trained_with_such_a_tokenizer_is_measured(trained):
     record = evaluate(trained.bundle, run.split("test"), samples=2)
     assert record["bleu"] > 0
     assert record["empty_reconstructions"] == record["empty_samples"] == 0
-    assert quick_look(run, trained.bundle)["empty_samples"] == 0
+    assert evaluate_quick(run, trained.bundle)["empty_samples"] == 0
 
 
 def widened(model: TextVAEModel, like: int) -> TextVAEModel:
@@ -184,7 +202,9 @@ def test_shared_marks_change_no_score(pair):
     """The sentences' tokens are the same, and so is their cost, the end counted once in a batch of many lengths."""
     shared, distinct = pair
     texts = ["a man", *SENTENCES[:4], "the dog rides a bike and a bike and a bike"]
-    for one, other in zip(shared.score(texts, samples=3), distinct.score(texts, samples=3), strict=True):
+    for one, other in zip(
+        shared.score(texts, samples=3), distinct.score(texts, samples=3), strict=True
+    ):
         assert one["tokens"] == other["tokens"]
         torch.testing.assert_close(torch.tensor(one["surprisal"]), torch.tensor(other["surprisal"]))
         assert one["iw_nll"] == pytest.approx(other["iw_nll"], rel=1e-5)
@@ -207,7 +227,10 @@ def test_shared_marks_change_no_text(pair):
 def test_shared_marks_change_no_measure(pair):
     """Reconstructions are compared with whole sentences."""
     shared, distinct = (vae.bundle for vae in pair)
-    measured = [evaluate(bundle, tiny_dataset(bundle, SENTENCES[:6]), samples=2) for bundle in (shared, distinct)]
+    measured = [
+        evaluate(bundle, tiny_dataset(bundle, SENTENCES[:6]), samples=2)
+        for bundle in (shared, distinct)
+    ]
     for name in ("elbo", "bleu", "exact_match", "token_accuracy", "empty_reconstructions"):
         assert measured[0][name] == pytest.approx(measured[1][name], rel=1e-4)
 
@@ -216,7 +239,15 @@ def test_only_what_comes_before_the_end_is_text_whatever_the_marks():
     """The start may be the end's token, with padding of the same token on both sides."""
     tokenizer = byte_level(**GPT2, pad_token=X)
     end, (ids,) = tokenizer.eos_token_id, encode_batch(tokenizer, ["a man"])
-    rows = [[end, *ids], [end, *ids, end, *ids], [end, end, *ids, end, end], [end, end], ids, [*ids, end], []]
+    rows = [
+        [end, *ids],
+        [end, *ids, end, *ids],
+        [end, end, *ids, end, end],
+        [end, end],
+        ids,
+        [*ids, end],
+        [],
+    ]
     assert decode_batch(tokenizer, rows) == ["a man", "a man", "a man", "", "a man", "a man", ""]
 
 

@@ -4,7 +4,7 @@ import datasets
 import pytest
 
 from tests.corpora import LINES, SENTENCES, TRICKY, texts, write, write_table
-from textvae.data import BUNDLED
+from textvae.data import BUNDLED_CORPORA
 from textvae.data.sources import SPLIT_NAMES, find_splits
 from textvae.errors import DataError
 
@@ -21,7 +21,9 @@ def test_a_gzipped_file_is_known_by_its_bytes(tmp_path):
     assert texts(str((tmp_path / "a.txt.gz").rename(tmp_path / "a.txt"))) == SENTENCES
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet", "a.csv.gz", "a.jsonl.gz"])
+@pytest.mark.parametrize(
+    "name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet", "a.csv.gz", "a.jsonl.gz"]
+)
 def test_a_table_gives_its_text_column_and_the_others(tmp_path, name):
     """All kinds of table read alike, text of any script included."""
     sentences = SENTENCES + TRICKY
@@ -34,13 +36,20 @@ def test_a_table_gives_its_text_column_and_the_others(tmp_path, name):
 
 def test_a_comma_in_quotes_is_text(tmp_path):
     """And so is a doubled quote."""
-    assert texts(write(tmp_path / "a.csv", 'text\n"one, ""two"""\nthree\n')) == ['one, "two"', "three"]
+    assert texts(write(tmp_path / "a.csv", 'text\n"one, ""two"""\nthree\n')) == [
+        'one, "two"',
+        "three",
+    ]
 
 
 @pytest.mark.parametrize("word", ["NA", "None", "null", "nan", "N/A"])
 def test_words_that_mean_nothing_to_a_table_reader_are_words_here(tmp_path, word):
     """A sentence may consist of `None`."""
-    assert texts(write(tmp_path / "a.csv", f"text\nfirst\n{word}\nlast\n")) == ["first", word, "last"]
+    assert texts(write(tmp_path / "a.csv", f"text\nfirst\n{word}\nlast\n")) == [
+        "first",
+        word,
+        "last",
+    ]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -62,14 +71,20 @@ def test_a_table_from_windows_reads_like_any_other(tmp_path, name):
 
 def test_unicode_line_separators_end_no_sentence(tmp_path):
     """Only a line feed does; the others are white space."""
-    assert texts(write(tmp_path / "a.txt", "a\u2028b\x85c\x0cd\ne\n")) == ["a\u2028b\x85c\x0cd", "e"]
+    assert texts(write(tmp_path / "a.txt", "a\u2028b\x85c\x0cd\ne\n")) == [
+        "a\u2028b\x85c\x0cd",
+        "e",
+    ]
 
 
 @pytest.mark.parametrize("spelling", list(SPLIT_NAMES))
 @pytest.mark.parametrize("ending", [".txt", "-00000-of-00001.jsonl", "_a.csv", ".txt.gz"])
 def test_a_file_named_for_a_split_is_that_split(tmp_path, spelling, ending):
     """In every usual spelling, whatever follows it, in capitals too."""
-    for name, sentences in (("train.txt", SENTENCES), (f"{spelling.capitalize()}{ending}", TRICKY[:2])):
+    for name, sentences in (
+        ("train.txt", SENTENCES),
+        (f"{spelling.capitalize()}{ending}", TRICKY[:2]),
+    ):
         file = tmp_path / name
         if "txt" in name:
             write(file, "\n".join(sentences))
@@ -111,7 +126,7 @@ def test_rows_can_be_read_more_than_once(tmp_path):
     assert list(rows()) == list(rows())
 
 
-@pytest.mark.parametrize("name", list(BUNDLED))
+@pytest.mark.parametrize("name", list(BUNDLED_CORPORA))
 def test_a_bundled_corpus_has_its_three_splits(name):
     """It needs no network."""
     splits = find_splits(name, "text")

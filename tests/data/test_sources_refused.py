@@ -21,7 +21,10 @@ def refused(corpus, words):
 def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path):
     """A slip of the finger is found."""
     write(tmp_path / "captions.txt", LINES)
-    refused(tmp_path / "caption.txt", "caption.txt: there is no such file or folder; did you mean 'captions.txt'?")
+    refused(
+        tmp_path / "caption.txt",
+        "caption.txt: there is no such file or folder; did you mean 'captions.txt'?",
+    )
 
 
 def test_a_file_in_a_missing_folder_is_refused(tmp_path):
@@ -43,12 +46,18 @@ def test_an_empty_file_is_refused(tmp_path):
 def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content, place):
     """The line, the byte and a way to convert it."""
     file = write(tmp_path / name, content)
-    refused(file, f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). Convert it (iconv -f latin1 -t utf-8, say)")
+    refused(
+        file,
+        f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). Convert it (iconv -f latin1 -t utf-8, say)",
+    )
 
 
 def test_a_nul_byte_is_refused_with_its_line(tmp_path):
     """It stands in no text."""
-    refused(write(tmp_path / "a.txt", "fine\na\0b\n"), "a.txt, line 2: holds a NUL byte. Is it a text file")
+    refused(
+        write(tmp_path / "a.txt", "fine\na\0b\n"),
+        "a.txt, line 2: holds a NUL byte. Is it a text file",
+    )
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.csv"])
@@ -109,7 +118,10 @@ def test_a_parquet_file_that_is_none_is_refused(tmp_path, content):
 
 def test_a_folder_with_nothing_to_read_is_refused(tmp_path):
     """What could be read is listed."""
-    refused(tmp_path, "holds no file to read; wanted are .txt, .csv, .tsv, .jsonl, .json, .parquet, gzipped or not.")
+    refused(
+        tmp_path,
+        "holds no file to read; wanted are .txt, .csv, .tsv, .jsonl, .json, .parquet, gzipped or not.",
+    )
     write(tmp_path / "picture.png", PNG)
     refused(tmp_path, "holds no file to read")
 
@@ -128,7 +140,10 @@ def test_a_name_that_is_nothing_is_refused_with_the_bundled_ones(monkeypatch, me
         raise ConnectionError(message)
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
-    refused("captoins", "captoins: is no file or folder here, no bundled corpus (captions), and `datasets` cannot")
+    refused(
+        "captoins",
+        "captoins: is no file or folder here, no bundled corpus (captions), and `datasets` cannot",
+    )
 
 
 def test_a_data_set_without_a_training_split_is_refused(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.corpora import prepared, write
 from textvae.data.sources import find_splits
-from textvae.data.tables import CHUNK, LONGEST, as_label, as_number
+from textvae.data.tables import BYTES_PER_READ, MAX_LINE_LENGTH, as_label, as_number
 from textvae.errors import DataError
 
 
@@ -47,7 +47,9 @@ def test_a_stray_quote_in_a_csv_is_refused_where_it_begins(tmp_path, lines, line
     file = write(tmp_path / "a.csv", "\n".join(["text,n", *lines]) + "\n")
     refused(file, f"a.csv, line {line}: a quote")
     refused(file, "set data.quoting=none")
-    assert [row["n"].strip() for row in rows(file, "none")] == [line.rpartition(",")[2].strip() for line in lines]
+    assert [row["n"].strip() for row in rows(file, "none")] == [
+        line.rpartition(",")[2].strip() for line in lines
+    ]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -55,22 +57,44 @@ def test_a_text_with_line_breaks_in_quotes_is_one_cell(tmp_path, end):
     """Prose has commas, with a blank after them."""
     text = f"first, a line{end}then, another{end}{end}and the last"
     file = write(tmp_path / "a.csv", f'id,text,n{end}7,"{text}",1{end}8,short,2{end}')
-    assert rows(file) == [{"id": "7", "text": text, "n": "1"}, {"id": "8", "text": "short", "n": "2"}]
+    assert rows(file) == [
+        {"id": "7", "text": text, "n": "1"},
+        {"id": "8", "text": "short", "n": "2"},
+    ]
 
 
 def test_a_cell_that_looks_like_rows_is_read_where_it_is_meant(tmp_path):
     """A single column cannot show it, so it must be said."""
     file = write(tmp_path / "a.csv", 'text\n"one\ntwo"\nthree\n')
-    refused(file, "a.csv, line 2: a quoted cell begins here and takes in 1 more lines that look like rows.")
+    refused(
+        file,
+        "a.csv, line 2: a quoted cell begins here and takes in 1 more lines that look like rows.",
+    )
     assert [row["text"] for row in rows(file, "quoted")] == ["one\ntwo", "three"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_cell_is_exactly_its_characters(tmp_path, name):
     """No number, truth, date or missing value is made of it, in whatever block of rows."""
-    cells = ["00", "1", "2.5", "12345678901234567890", "true", "2020-01-01", "NA", "", "1e3", " a "] * 900
+    cells = [
+        "00",
+        "1",
+        "2.5",
+        "12345678901234567890",
+        "true",
+        "2020-01-01",
+        "NA",
+        "",
+        "1e3",
+        " a ",
+    ] * 900
     sign = "\t" if name == "a.tsv" else ","
-    read = rows(write(tmp_path / name, "\n".join(["text" + sign + "n", *(f"word{sign}{cell}" for cell in cells)])))
+    read = rows(
+        write(
+            tmp_path / name,
+            "\n".join(["text" + sign + "n", *(f"word{sign}{cell}" for cell in cells)]),
+        )
+    )
     assert [row["n"] for row in read] == cells
 
 
@@ -79,16 +103,33 @@ def test_labels_of_a_table_are_its_cells_without_blanks_around(tmp_path):
     labels = [" 01", "1 ", "true"] * 4000 + ["2.5"] * 8
     lines = [f"the sentence {number},{label}" for number, label in enumerate(labels)]
     _, splits = prepared(
-        tmp_path / "out", write(tmp_path / "a.csv", "\n".join(["text,label", *lines])), label_columns=["label"]
+        tmp_path / "out",
+        write(tmp_path / "a.csv", "\n".join(["text,label", *lines])),
+        label_columns=["label"],
     )
-    assert {label for split in splits.values() for label in split["label"]} <= {"01", "1", "true", "2.5"}
+    assert {label for split in splits.values() for label in split["label"]} <= {
+        "01",
+        "1",
+        "true",
+        "2.5",
+    }
     assert {"01", "1", "true"} <= set(splits["train"]["label"])
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
 def test_values_of_json_become_text_as_they_are_spelled(tmp_path, name):
     """Also where a column holds text in one row and numbers in another."""
-    spelled = ["1", "1.0", "1.50", "1e3", "12345678901234567890", "0.12345678901234567890", "true", "null", '"a"']
+    spelled = [
+        "1",
+        "1.0",
+        "1.50",
+        "1e3",
+        "12345678901234567890",
+        "0.12345678901234567890",
+        "true",
+        "null",
+        '"a"',
+    ]
     lines = [f'{{"text": "t", "label": {value}}}' for value in spelled]
     text = "\n".join(lines) if name == "a.jsonl" else f"[{', '.join(lines)}]"
     read = [as_label(row["label"]) for row in rows(write(tmp_path / name, text))]
@@ -133,14 +174,22 @@ def test_a_long_cell_is_read(tmp_path):
 
 def test_names_of_columns_lose_the_blanks_around_them(tmp_path):
     """And the byte order mark, quoted or not."""
-    read = rows(write(tmp_path / "a.csv", b'\xef\xbb\xbf"text" , label \na,1\n'.replace(b'" ,', b'",')))
+    read = rows(
+        write(tmp_path / "a.csv", b'\xef\xbb\xbf"text" , label \na,1\n'.replace(b'" ,', b'",'))
+    )
     assert read == [{"text": "a", "label": "1"}]
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
     """Either may be meant."""
-    refused(write(tmp_path / "a.csv", "text,n,text\na,1,b\n"), "a.csv, line 1: names the column 'text' twice")
-    refused(write(tmp_path / "a.jsonl", '{"text": "a", "text": "b"}\n'), "a.jsonl, line 1: names a key twice")
+    refused(
+        write(tmp_path / "a.csv", "text,n,text\na,1,b\n"),
+        "a.csv, line 1: names the column 'text' twice",
+    )
+    refused(
+        write(tmp_path / "a.jsonl", '{"text": "a", "text": "b"}\n'),
+        "a.jsonl, line 1: names a key twice",
+    )
 
 
 def test_a_row_with_too_few_cells_is_refused(tmp_path):
@@ -158,13 +207,20 @@ def test_line_ends_that_are_carriage_returns_alone_are_refused(tmp_path, name):
 
 def test_a_carriage_return_in_an_unquoted_cell_is_refused(tmp_path):
     """It may be a line end."""
-    refused(write(tmp_path / "a.csv", "text,n\none\rtwo,1\n"), "a.csv, line 2: a cell holds a carriage return")
+    refused(
+        write(tmp_path / "a.csv", "text,n\none\rtwo,1\n"),
+        "a.csv, line 2: a cell holds a carriage return",
+    )
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_a_nul_byte_in_a_table_is_refused_with_its_line(tmp_path, name):
     """In whatever column."""
-    content = b'{"text": "a", "n": 1}\n{"text": "a", "n": "\\u0000"}\n' if name == "a.jsonl" else b"text\na\0\n"
+    content = (
+        b'{"text": "a", "n": 1}\n{"text": "a", "n": "\\u0000"}\n'
+        if name == "a.jsonl"
+        else b"text\na\0\n"
+    )
     refused(write(tmp_path / name, content), f"{name}, line 2: holds a NUL byte")
 
 
@@ -178,7 +234,9 @@ def test_json_nested_too_deep_is_refused_with_its_line(tmp_path, name):
 
 def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
     """Wherever the pieces end, and gzipped too."""
-    records = [{"text": f'{number} naïve [{{\\"', "n": number} for number in range(CHUNK // 20)]
+    records = [
+        {"text": f'{number} naïve [{{\\"', "n": number} for number in range(BYTES_PER_READ // 20)
+    ]
     for indent in (None, 1):
         file = write(tmp_path / "a.json.gz", json.dumps(records, ensure_ascii=False, indent=indent))
         assert rows(file) == records
@@ -187,10 +245,19 @@ def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[{"text": "a"},\n{"text": "b"}', "line 2: is not JSON: expected a comma or the end of the list, got ''"),
-        ('[{"text": "a"},\n{"text" "b"}]', "line 2: is not JSON: Expecting ':' delimiter at character 9"),
+        (
+            '[{"text": "a"},\n{"text": "b"}',
+            "line 2: is not JSON: expected a comma or the end of the list, got ''",
+        ),
+        (
+            '[{"text": "a"},\n{"text" "b"}]',
+            "line 2: is not JSON: Expecting ':' delimiter at character 9",
+        ),
         ('[{"text": "a"},\n"b"]', "line 2: holds no JSON object; expected a list of objects"),
-        ('[{"text": "a"}]\n\n{"text": "b"}', "line 3: is not JSON: '{' follows the end of the list"),
+        (
+            '[{"text": "a"}]\n\n{"text": "b"}',
+            "line 3: is not JSON: '{' follows the end of the list",
+        ),
         ('{"text":\n ["a"]}', "line 1: is not JSON"),
         ('{"text": 1' + "0" * 5000 + "}", "line 1: holds a number of too many digits"),
     ],
@@ -211,14 +278,18 @@ def test_a_json_object_without_a_key_of_the_first_has_no_value_there(tmp_path):
 def test_a_file_is_read_by_its_name_and_not_by_a_pattern(tmp_path, name, suffix):
     """Its neighbour is another file."""
     for stem, text in ((name, "right"), ("data1", "wrong"), ("aXb", "wrong"), ("ab", "wrong")):
-        content = {".csv": f"text\n{text}\n", ".jsonl": json.dumps({"text": text}), ".txt": text}[suffix]
+        content = {".csv": f"text\n{text}\n", ".jsonl": json.dumps({"text": text}), ".txt": text}[
+            suffix
+        ]
         write(tmp_path / f"{stem}{suffix}", content)
     assert [row["text"] for row in rows(tmp_path / f"{name}{suffix}")] == ["right"]
 
 
 def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path):
     """A small file may hold gigabytes of it."""
-    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"text\n" + b" " * (LONGEST + CHUNK), 1))
+    (tmp_path / "a.csv.gz").write_bytes(
+        gzip.compress(b"text\n" + b" " * (MAX_LINE_LENGTH + BYTES_PER_READ), 1)
+    )
     refused(tmp_path / "a.csv.gz", "a line has over 64 MiB")
 
 
@@ -231,12 +302,24 @@ def test_a_blank_line_of_a_table_with_one_column_is_a_row(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "lines"),
-    [("a.csv", ["text,n", "one,1", "", "two,2"]), ("a.jsonl", ['{"text": "one"}', "", " ", '{"text": "two"}'])],
+    [
+        ("a.csv", ["text,n", "one,1", "", "two,2"]),
+        ("a.jsonl", ['{"text": "one"}', "", " ", '{"text": "two"}']),
+    ],
 )
-def test_a_blank_line_among_several_columns_is_no_row_and_a_note_says_so(tmp_path, capsys, name, lines):
+def test_a_blank_line_among_several_columns_is_no_row_and_a_note_says_so(
+    tmp_path, capsys, name, lines
+):
     """Whoever lines rows up by the file's lines learns which are not counted."""
-    assert [row["text"] for row in rows(write(tmp_path / name, "\n".join(lines) + "\n"))] == ["one", "two"]
-    note = "2 blank lines are no rows (lines 2, 3)" if name == "a.jsonl" else "1 blank line is no row (line 3)"
+    assert [row["text"] for row in rows(write(tmp_path / name, "\n".join(lines) + "\n"))] == [
+        "one",
+        "two",
+    ]
+    note = (
+        "2 blank lines are no rows (lines 2, 3)"
+        if name == "a.jsonl"
+        else "1 blank line is no row (line 3)"
+    )
     assert f"{name}: {note}; rows are counted without them." in capsys.readouterr().err
 
 

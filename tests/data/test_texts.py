@@ -12,7 +12,7 @@ import textvae
 from tests.tiny_run import SENTENCES, SETTINGS
 from textvae.data.texts import iterate_texts, require_text, require_texts
 from textvae.errors import DataError
-from textvae.training.preparation import rows_of_object
+from textvae.training.preparation import read_object_rows
 
 TWO = ["a man", "a dog"]
 FRAME = pd.DataFrame({"text": TWO, "label": [1, 2]})
@@ -40,10 +40,16 @@ TABLES = {
     "a mapping of columns": {"text": FRAME["text"], "label": np.array([1, 2])},
 }
 REFUSED = {
-    "a DataFrame": (FRAME, 'texts is a DataFrame of 2 columns; give the one of texts: texts["text"].'),
+    "a DataFrame": (
+        FRAME,
+        'texts is a DataFrame of 2 columns; give the one of texts: texts["text"].',
+    ),
     "an Arrow table": (pa.Table.from_pandas(FRAME), "texts is a Table of 2 columns"),
     "a data set": (datasets.Dataset.from_pandas(FRAME), "texts is a Dataset of 2 columns"),
-    "a mapping": ({"body": TWO}, 'texts is a dict; give the texts in it: texts["body"], for instance.'),
+    "a mapping": (
+        {"body": TWO},
+        'texts is a dict; give the texts in it: texts["body"], for instance.',
+    ),
     "bytes": (b"a man", "texts is b'a man' (bytes); decode it"),
     "a set": (set(TWO), "texts is a set, which has no order; give a list"),
     "an array of two dimensions": (np.array([TWO]), "texts is a ndarray of 2 dimensions"),
@@ -91,7 +97,17 @@ def test_an_argument_of_one_text_takes_a_string_only(value):
         require_text(value, "prefix")
 
 
-VERBS = ("encode", "posterior", "features", "score", "reconstruct", "uncertainty", "index", "fit_prior", "insight")
+VERBS = (
+    "encode",
+    "posterior",
+    "features",
+    "score",
+    "reconstruct",
+    "uncertainty",
+    "index",
+    "fit_prior",
+    "insight",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -112,30 +128,42 @@ def test_verbs_take_a_column_of_a_table(tiny_run):
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_given_to_train_is_read_by_its_columns(kind):
     """As often as it is asked for."""
-    rows = rows_of_object(TABLES[kind], "text")["train"]
+    rows = read_object_rows(TABLES[kind], "text")["train"]
     wanted = [{"text": "a man", "label": 1}, {"text": "a dog", "label": 2}]
     assert list(rows()) == list(rows()) == wanted
 
 
 def test_splits_given_to_train_may_be_tables_or_sentences():
     """Each for itself."""
-    splits = rows_of_object({"train": FRAME, "dev": TWO, "test": {"text": TWO}}, "text")
-    assert {split: [row["text"] for row in rows()] for split, rows in splits.items()} == dict.fromkeys(
-        ("train", "validation", "test"), TWO
-    )
+    splits = read_object_rows({"train": FRAME, "dev": TWO, "test": {"text": TWO}}, "text")
+    assert {
+        split: [row["text"] for row in rows()] for split, rows in splits.items()
+    } == dict.fromkeys(("train", "validation", "test"), TWO)
 
 
 def test_a_missing_value_of_a_table_is_none():
     """Pandas has several of its own."""
-    frame = pd.DataFrame({"text": ["a", None], "n": pd.array([1, None], dtype="Int64"), "x": [1.5, np.nan]})
-    assert list(rows_of_object(frame, "text")["train"]())[1] == {"text": None, "n": None, "x": None}
+    frame = pd.DataFrame(
+        {"text": ["a", None], "n": pd.array([1, None], dtype="Int64"), "x": [1.5, np.nan]}
+    )
+    assert list(read_object_rows(frame, "text")["train"]())[1] == {
+        "text": None,
+        "n": None,
+        "x": None,
+    }
 
 
 @pytest.mark.parametrize(
     ("corpus", "words"),
     [
-        ({"train": "train.csv"}, "the split 'train' is the string 'train.csv'; expected sentences or a table."),
-        ({"body": TWO}, "the mapping has the keys body; expected splits (train, validation, test) or columns"),
+        (
+            {"train": "train.csv"},
+            "the split 'train' is the string 'train.csv'; expected sentences or a table.",
+        ),
+        (
+            {"body": TWO},
+            "the mapping has the keys body; expected splits (train, validation, test) or columns",
+        ),
         ({"text": TWO, "label": [1]}, "the columns differ in length: text (2), label (1)"),
         ({"text": "a man"}, "column 'text' is a str; expected a sequence"),
         (pd.concat([FRAME, FRAME], axis=1), "two columns of the table are called 'text'"),
@@ -148,7 +176,7 @@ def test_a_missing_value_of_a_table_is_none():
 def test_a_corpus_that_is_none_is_refused(corpus, words):
     """Before anything is written."""
     with pytest.raises(DataError, match=re.escape(words)):
-        list(rows_of_object(corpus, "text")["train"]())
+        list(read_object_rows(corpus, "text")["train"]())
 
 
 def test_a_run_is_trained_on_a_frame(tmp_path):

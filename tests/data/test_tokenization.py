@@ -4,7 +4,13 @@ import pytest
 from transformers import AutoTokenizer
 
 from tests.corpora import SENTENCES, TRICKY
-from textvae.data.tokenization import UNKNOWN, TokenizerSettings, build_tokenizer, decode_batch, encode_batch
+from textvae.data.tokenization import (
+    UNKNOWN,
+    TokenizerSettings,
+    build_tokenizer,
+    decode_batch,
+    encode_batch,
+)
 
 CLEAN = [
     *TRICKY,
@@ -24,12 +30,21 @@ CLEAN = [
     "$5.00 @ 3:15 #1 50%",
     "x" * 300,
 ]
-SPECIAL_WORDS = ["a <pad> b", "say <eos> and go on", "<bos> first", "last <eos>", "<pad>", "x<eos>y"]
+SPECIAL_WORDS = [
+    "a <pad> b",
+    "say <eos> and go on",
+    "<bos> first",
+    "last <eos>",
+    "<pad>",
+    "x<eos>y",
+]
 KINDS = ["bpe", "byte", "word", "character"]
 
 
 def built(kind, sentences=SENTENCES, **settings):
-    return build_tokenizer(TokenizerSettings(**{"kind": kind, "min_frequency": 1, **settings}), iter(sentences))
+    return build_tokenizer(
+        TokenizerSettings(**{"kind": kind, "min_frequency": 1, **settings}), iter(sentences)
+    )
 
 
 def there_and_back(tokenizer, sentences):
@@ -58,7 +73,9 @@ def test_bpe_learns_whole_words_of_its_corpus():
 
 def test_a_byte_is_a_token():
     """Neither more nor less than the UTF-8 bytes."""
-    assert [len(ids) for ids in encode_batch(built("byte"), CLEAN)] == [len(text.encode()) for text in CLEAN]
+    assert [len(ids) for ids in encode_batch(built("byte"), CLEAN)] == [
+        len(text.encode()) for text in CLEAN
+    ]
 
 
 def test_a_character_is_a_token():
@@ -92,7 +109,13 @@ def test_split_punctuation_is_a_word_of_its_own():
 
 @pytest.mark.parametrize(
     "text",
-    ["wait, what?! no.", "it's well-known.", "i don't know, do you?", "we've got it", "the cat's here, isn't it?"],
+    [
+        "wait, what?! no.",
+        "it's well-known.",
+        "i don't know, do you?",
+        "we've got it",
+        "the cat's here, isn't it?",
+    ],
 )
 def test_split_punctuation_comes_back_detokenised(text):
     """Natural text, not tokens with blanks between them; apostrophes and hyphens included."""
@@ -101,7 +124,9 @@ def test_split_punctuation_comes_back_detokenised(text):
 
 def test_detokenising_changes_no_words():
     """`do not` stays two words."""
-    assert there_and_back(built("word", ["i do not know"], punctuation="split"), ["i do not know"]) == ["i do not know"]
+    assert there_and_back(
+        built("word", ["i do not know"], punctuation="split"), ["i do not know"]
+    ) == ["i do not know"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

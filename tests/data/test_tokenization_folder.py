@@ -16,10 +16,18 @@ OURS = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>"}
 
 def saved(folder, **special):
     """Save a word-level tokenizer with only these special tokens."""
-    words = ["[UNK]", *special.values(), *sorted({word for sentence in SENTENCES for word in sentence.split()})]
-    core = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    words = [
+        "[UNK]",
+        *special.values(),
+        *sorted({word for sentence in SENTENCES for word in sentence.split()}),
+    ]
+    core = Tokenizer(
+        models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]")
+    )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(tokenizer_object=core, unk_token="[UNK]", **special).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=core, unk_token="[UNK]", **special).save_pretrained(
+        folder
+    )
     return len(words)
 
 
@@ -27,7 +35,9 @@ def load(folder):
     return build_tokenizer(TokenizerSettings(kind="folder", path=str(folder)), iter(SENTENCES))
 
 
-@pytest.mark.parametrize("has", [{}, {"pad_token": "[PAD]"}, {"eos_token": "</s>", "bos_token": "<s>"}])
+@pytest.mark.parametrize(
+    "has", [{}, {"pad_token": "[PAD]"}, {"eos_token": "</s>", "bos_token": "<s>"}]
+)
 def test_a_users_tokenizer_gets_the_special_tokens_it_lacks(tmp_path, has):
     """Its own stay what they are, and its words keep their ids."""
     size = saved(tmp_path, **has)
@@ -63,7 +73,10 @@ def test_a_loaded_tokenizer_saves_with_its_new_tokens(tmp_path):
 @pytest.mark.parametrize("path", [None, "absent/folder"])
 def test_a_missing_tokenizer_folder_is_refused(path):
     """What `kind = folder` wants is said."""
-    with pytest.raises(ConfigError, match=re.escape(f"tokenizer.path = {str(path)!r} is not a folder; kind = folder")):
+    with pytest.raises(
+        ConfigError,
+        match=re.escape(f"tokenizer.path = {str(path)!r} is not a folder; kind = folder"),
+    ):
         build_tokenizer(TokenizerSettings(kind="folder", path=path), iter([]))
 
 
@@ -83,7 +96,9 @@ def test_a_tokenizer_that_panics_is_refused(tmp_path):
     file = tmp_path / "tokenizer.json"
     broken = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
     file.write_text(json.dumps({**json.loads(file.read_text()), "normalizer": broken}))
-    with pytest.raises(ConfigError, match="holds no tokenizer: the tokenizers library cannot work with it"):
+    with pytest.raises(
+        ConfigError, match="holds no tokenizer: the tokenizers library cannot work with it"
+    ):
         load(tmp_path)
 
 

@@ -14,7 +14,10 @@ from textvae.errors import DataError, OutputError
 @pytest.mark.parametrize("sizes", [[], [3], [1, 4, 2]])
 def test_blocks_become_one_file(tmp_path, suffix, sizes):
     """However many there are; numpy and pyarrow read it as their own."""
-    file, parts = tmp_path / f"z.{suffix}", [np.random.default_rng(n).normal(size=(n, 5)).astype("f4") for n in sizes]
+    file, parts = (
+        tmp_path / f"z.{suffix}",
+        [np.random.default_rng(n).normal(size=(n, 5)).astype("f4") for n in sizes],
+    )
     texts = [[f"text {number}" for number in range(size)] for size in sizes]
     assert write_vectors(file, zip(texts, parts, strict=True), 5) == sum(sizes)
     if suffix == "npy":
@@ -48,7 +51,9 @@ def test_a_write_that_breaks_off_names_the_file_and_leaves_none(tmp_path, suffix
         yield ["a"], np.zeros((1, 2), "f4")
         raise OSError("No space left on device")
 
-    with pytest.raises(OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Make room there"):
+    with pytest.raises(
+        OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Make room there"
+    ):
         write_vectors(tmp_path / f"z.{suffix}", blocks(), 2)
     assert list(tmp_path.iterdir()) == []
 
@@ -90,7 +95,9 @@ def test_the_file_that_is_read_is_not_written_over(tiny_run, tmp_path, capsys):
 def test_a_file_of_something_else_is_refused(tmp_path):
     """In our own words; and so is one without a vector."""
     (tmp_path / "text.npy").write_text("a man rides a wave.")
-    with pytest.raises(DataError, match="holds no vectors; wanted is a file that `textvae encode` wrote"):
+    with pytest.raises(
+        DataError, match="holds no vectors; wanted is a file that `textvae encode` wrote"
+    ):
         read_vectors(str(tmp_path / "text.npy"))
     np.save(tmp_path / "none.npy", np.zeros((0, 4), dtype=np.float32))
     with pytest.raises(DataError, match=r"shape \(0, 4\); wanted is \(n, latent\)"):

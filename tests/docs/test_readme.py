@@ -36,7 +36,13 @@ def test_the_readme_names_the_folders_there_are():
     """The layout lists every module and folder of the package."""
     layout = README.read_text(encoding="utf-8")
     package = Path(textvae.__file__).parent
-    modules = [path.name for path in package.glob("*.py") if path.name not in ("__init__.py", "__main__.py")]
-    folders = [f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name[0] != "_"]
+    modules = [
+        path.name
+        for path in package.glob("*.py")
+        if path.name not in ("__init__.py", "__main__.py")
+    ]
+    folders = [
+        f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name[0] != "_"
+    ]
     assert not [name for name in [*modules, *folders] if name not in layout]
     assert os.access(package / "py.typed", os.R_OK)

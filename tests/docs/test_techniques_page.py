@@ -17,7 +17,11 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
 def test_an_example_is_read_as_it_stands(example):
     """What it names is what the settings hold."""
     given = yaml.safe_load(example)
-    named = {name for name, entry in given.get("objective", {}).get("techniques", {}).items() if entry is not False}
+    named = {
+        name
+        for name, entry in given.get("objective", {}).get("techniques", {}).items()
+        if entry is not False
+    }
     assert named <= set(read_settings(base=given).objective.techniques)
 
 

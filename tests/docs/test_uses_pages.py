@@ -6,7 +6,7 @@ import pytest
 
 from tests.pages import ROOT, commands, examples, furnish, on_a_small_scale
 from textvae.cli.main import main
-from textvae.uses.fit_prior.fit import PRIORS
+from textvae.uses.fit_prior.fit import FITTED_PRIORS
 
 PAGES = sorted((ROOT / "docs" / "uses").glob("*.md"))
 
@@ -16,8 +16,8 @@ def test_a_page_runs_as_it_stands(page, tmp_path, tiny_run, labelled_run, monkey
     """Its Python blocks share one namespace, as a reader's session would; then its commands, in their order."""
     monkeypatch.chdir(furnish(tmp_path, tiny_run))
     shutil.copytree(labelled_run, tmp_path / "runs" / "labelled")
-    monkeypatch.setattr("textvae.uses.fit_prior.base.STEPS", 100)
-    for kind in PRIORS.values():
+    monkeypatch.setattr("textvae.uses.fit_prior.base.TRAINING_STEPS", 100)
+    for kind in FITTED_PRIORS.values():
         monkeypatch.setattr(kind, "fewest", 50)
     namespace = {}
     for example in examples(page):

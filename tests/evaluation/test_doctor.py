@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from textvae.evaluation.doctor import diagnose
-from textvae.evaluation.evaluate import evaluate, quick_look
+from textvae.evaluation.evaluate import evaluate, evaluate_quick
 from textvae.inference.checkpoint import load_bundle
 from textvae.runs.run import Run
 
@@ -28,7 +28,11 @@ def test_a_latent_that_is_used_is_healthy():
 GRAVE = [
     ({"kl": 0.03}, "the KL is 0.03 nats: the posterior is the prior", "target_kl"),
     ({"active_units": 0}, "no unit is active", "target_kl"),
-    ({"shuffled_latent_increase": 0.1}, "another sentence's latent costs only 0.10 nats", "word_dropout"),
+    (
+        {"shuffled_latent_increase": 0.1},
+        "another sentence's latent costs only 0.10 nats",
+        "word_dropout",
+    ),
 ]
 
 
@@ -51,7 +55,12 @@ def test_a_latent_the_decoder_ignores_is_collapsed(seen, words, mend):
 
 SLIGHT = [
     ({"active_units": 10}, None, "10 of 32 units are active", "unit_floor.floor"),
-    ({"active_units": 10, "kl": None}, None, "10 of 32 units are active", "Take a smaller model.latent_dim"),
+    (
+        {"active_units": 10, "kl": None},
+        None,
+        "10 of 32 units are active",
+        "Take a smaller model.latent_dim",
+    ),
     ({"mi_full": 0.6}, None, "z and x share 0.60 nats of at most 8.50", "target_kl.nats"),
     ({}, 20.0, "the KL is 12.00 nats, its target 20.00", "Train longer"),
     ({}, 6.0, "the KL is 12.00 nats, its target 6.00", "Train longer"),
@@ -69,7 +78,13 @@ def test_a_latent_used_too_little_or_not_as_wanted_is_weak(seen, target, words, 
 
 def test_a_collapsed_model_is_not_also_called_weak():
     """All that was seen is listed, the grave first, and no advice twice."""
-    record = {**HEALTHY, "kl": 0.0, "mi_full": 0.0, "active_units": 0, "shuffled_latent_increase": 0.0}
+    record = {
+        **HEALTHY,
+        "kl": 0.0,
+        "mi_full": 0.0,
+        "active_units": 0,
+        "shuffled_latent_increase": 0.0,
+    }
     diagnosis = diagnose(record, 12.0)
     assert diagnosis.verdict == "collapsed"
     assert diagnosis.findings[0].startswith("the KL is 0.00 nats")
@@ -85,7 +100,11 @@ def test_few_sentences_are_not_held_against_the_information():
 WRITTEN = [
     ({"bleu": 0.0}, "BLEU is 0.00", "Train longer, or raise the KL target"),
     ({"bleu": 0.004}, "BLEU is 0.00", "Train longer, or raise the KL target"),
-    ({"empty_reconstructions": 1.0}, "100% of the reconstructions are empty texts", "start, end and unknown tokens"),
+    (
+        {"empty_reconstructions": 1.0},
+        "100% of the reconstructions are empty texts",
+        "start, end and unknown tokens",
+    ),
     ({"empty_samples": 0.5}, "50% of the samples are empty texts", "start, end and unknown tokens"),
 ]
 
@@ -118,7 +137,7 @@ def test_the_doctor_sees_that_every_text_ends_at_once(tiny_run):
     run, bundle = Run(tiny_run), load_bundle(tiny_run, "cpu")
     with torch.no_grad():
         bundle.model.decoder.bias[bundle.tokenizer.eos_token_id] = 100.0
-    for record in (quick_look(run, bundle), evaluate(bundle, run.split("test"), samples=2)):
+    for record in (evaluate_quick(run, bundle), evaluate(bundle, run.split("test"), samples=2)):
         assert record["verdict"] != "healthy"
         assert "100% of the reconstructions are empty texts" in record["findings"]
         assert "100% of the samples are empty texts" in record["findings"]

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from tests.inference.test_generation import starts
-from tests.tiny import EOS, LATENT, WRITERS, draws, tiny_batch, tiny_ids, tiny_model
+from tests.tiny import DECODER_SETTINGS, EOS, LATENT, draws, tiny_batch, tiny_ids, tiny_model
 from textvae.errors import ConfigError
 from textvae.model.decoders.recurrent import RecurrentCache
-from textvae.model.modeling import IGNORED
-from textvae.uses.infill.constrained_decoding import KeepVisible, write_into
-from textvae.uses.infill.template import parse
+from textvae.model.modeling import IGNORED_LABEL
+from textvae.uses.infill.constrained_decoding import VisibleTokensProcessor, fill_blanks
+from textvae.uses.infill.template import parse_template
 
 STEPS, BEAMS, MANY = 10, 6, 40
 PREFIXES = tiny_ids([1, 6, 0, 3])
@@ -57,14 +57,18 @@ def log_likelihood(model, prefixes, texts, latent, **more):
     batch = tiny_batch([[*prefix, *text] for prefix, text in zip(prefixes, texts, strict=True)])
     labels = batch["labels"].clone()
     for row, (prefix, text) in enumerate(zip(prefixes, texts, strict=True)):
-        labels[row, : len(prefix)] = IGNORED
-        labels[row, len(prefix) + len(text) :] = IGNORED
-    tokens = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": labels}
+        labels[row, : len(prefix)] = IGNORED_LABEL
+        labels[row, len(prefix) + len(text) :] = IGNORED_LABEL
+    tokens = {
+        "input_ids": batch["input_ids"],
+        "attention_mask": batch["attention_mask"],
+        "labels": labels,
+    }
     return -model(**tokens, latent=latent, **more).sentence_reconstruction
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_a_beam_s_score_is_the_likelihood_of_its_text(writer, penalty):
     """It is so for each beam of a batch with prefixes of unequal lengths, whatever the length penalty."""
     model, latent = sharp_model(writer), 2 * draws(len(PREFIXES), LATENT)
@@ -83,11 +87,13 @@ def test_a_conditional_model_s_beams_keep_their_label():
     sequences, scores = beams_of(model, [[]] * 3, latent, length_penalty=0.0, label_ids=label_ids)
     texts = written_ids(sequences, 1)
     repeated = {"label_ids": label_ids.repeat_interleave(BEAMS)}
-    exact = log_likelihood(model, [[]] * len(texts), texts, latent.repeat_interleave(BEAMS, 0), **repeated)
+    exact = log_likelihood(
+        model, [[]] * len(texts), texts, latent.repeat_interleave(BEAMS, 0), **repeated
+    )
     torch.testing.assert_close(scores, exact, atol=ROUNDING, rtol=1e-4)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_the_best_beam_is_at_least_as_likely_as_greedy_text(writer):
     """Nearly every latent agrees; beams may now and then lose what greedy decoding finds."""
     model, latent = sharp_model(writer), 2 * draws(MANY, LATENT)
@@ -105,29 +111,36 @@ def test_beams_that_keep_visible_words_are_as_likely_as_greedy_ones(vae):
     """The words that stand in the text are forced on every beam, and the blanks are filled by the beam's state."""
     with torch.no_grad():
         vae.model.decoder.output_weight.mul_(1.5)
-    template, z = parse(vae.bundle, "a man ___ a ___ horse ."), 2 * draws(MANY, vae.latent_dim)
+    template, z = (
+        parse_template(vae.bundle, "a man ___ a ___ horse ."),
+        2 * draws(MANY, vae.latent_dim),
+    )
     rows = [template.forced((3, 2))] * MANY
-    assert KeepVisible(vae.bundle, rows).width > 6
+    assert VisibleTokensProcessor(vae.bundle, rows).width > 6
     likelihoods = []
     for beams in (1, BEAMS):
-        ids = write_into(vae.bundle, z, rows, seed=0, num_beams=beams)
-        likelihoods.append(log_likelihood(vae.model, [[]] * MANY, [[*text, EOS] for text in ids], z))
+        ids = fill_blanks(vae.bundle, z, rows, seed=0, num_beams=beams)
+        likelihoods.append(
+            log_likelihood(vae.model, [[]] * MANY, [[*text, EOS] for text in ids], z)
+        )
     assert (likelihoods[1] >= likelihoods[0] - ROUNDING).float().mean() >= 0.9
     assert (likelihoods[1] > likelihoods[0] + 0.1).any()
 
 
 @pytest.mark.parametrize("options", [{"num_beams": 3}, {}, {"do_sample": True}], ids=str)
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_generation_uses_no_deprecated_argument(writer, options):
     """A cache is passed by the name that the installed transformers gives it."""
     model = tiny_model(writer)
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)
-        model.generate(**starts([[]] * 2), latent=draws(2, LATENT), **{"do_sample": False, **options})
+        model.generate(
+            **starts([[]] * 2), latent=draws(2, LATENT), **{"do_sample": False, **options}
+        )
 
 
 @pytest.mark.parametrize("name", ["cache", "past_key_values"])
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_a_pass_takes_and_returns_its_cache_by_either_name(writer, name):
     """Tokens read in two passes have the logits that they have in one."""
     model, latent, ids = tiny_model(writer), draws(2, LATENT), torch.tensor(tiny_ids([5, 5]))
@@ -154,4 +167,6 @@ def test_a_recurrent_state_refuses_to_take_back_tokens():
     model = tiny_model("lstm")
     assert not model.decoder.new_cache().is_croppable
     with pytest.raises((ConfigError, ValueError), match=r"take back|crop"):
-        model.generate(**starts([[4, 5, 4, 5, 4]]), latent=draws(1, LATENT), prompt_lookup_num_tokens=2)
+        model.generate(
+            **starts([[4, 5, 4, 5, 4]]), latent=draws(1, LATENT), prompt_lookup_num_tokens=2
+        )

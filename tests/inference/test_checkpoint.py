@@ -7,14 +7,14 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from tests.tiny import READERS, WRITERS, draws, tiny_batch, tiny_model, tiny_vae
+from tests.tiny import DECODER_SETTINGS, ENCODER_SETTINGS, draws, tiny_batch, tiny_model, tiny_vae
 from textvae.errors import CheckpointError
 from textvae.inference.checkpoint import load_bundle
 from textvae.model.modeling import TextVAEModel
 from textvae.vae import TextVAE
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 @pytest.mark.parametrize("by", [AutoModel, TextVAEModel])
 def test_a_reloaded_model_gives_the_same_logits(writer, by, tmp_path):
     """Buffers that are not saved, such as rotary frequencies, included."""
@@ -22,20 +22,25 @@ def test_a_reloaded_model_gives_the_same_logits(writer, by, tmp_path):
     model.save_pretrained(tmp_path)
     loaded = by.from_pretrained(tmp_path).eval()
     logits, again = (
-        part(batch["input_ids"], batch["attention_mask"], latent=latent).logits for part in (model, loaded)
+        part(batch["input_ids"], batch["attention_mask"], latent=latent).logits
+        for part in (model, loaded)
     )
     torch.testing.assert_close(again, logits, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 def test_a_reloaded_model_gives_the_same_posterior(reader, tmp_path):
     """For every encoder."""
     model, batch = tiny_model(reader=reader), tiny_batch()
     model.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path).eval()
     inputs = batch["encoder_input_ids"], batch["encoder_attention_mask"]
-    torch.testing.assert_close(loaded.encode(*inputs).mean, model.encode(*inputs).mean, rtol=0, atol=0)
-    torch.testing.assert_close(loaded.encode(*inputs).logvar, model.encode(*inputs).logvar, rtol=0, atol=0)
+    torch.testing.assert_close(
+        loaded.encode(*inputs).mean, model.encode(*inputs).mean, rtol=0, atol=0
+    )
+    torch.testing.assert_close(
+        loaded.encode(*inputs).logvar, model.encode(*inputs).logvar, rtol=0, atol=0
+    )
 
 
 def test_a_reloaded_text_vae_writes_the_same_text(tmp_path):
@@ -49,9 +54,17 @@ def test_a_checkpoint_folder_holds_safetensors_and_json_and_no_pickle(tmp_path):
     """By name and by content."""
     tiny_vae().save_pretrained(tmp_path)
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
-    assert {file.name for file in files} >= {"config.json", "model.safetensors", "generation_config.json"}
+    assert {file.name for file in files} >= {
+        "config.json",
+        "model.safetensors",
+        "generation_config.json",
+    }
     assert {file.suffix for file in files} <= {".json", ".safetensors"}
-    assert [file for file in files if file.read_bytes()[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05")] == []
+    assert [
+        file
+        for file in files
+        if file.read_bytes()[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05")
+    ] == []
 
 
 def test_the_generation_settings_of_a_checkpoint_cut_no_word_off(tmp_path):
@@ -90,13 +103,19 @@ def with_config(saved, folder, change):
 
 def test_weights_that_lack_what_the_config_describes_are_refused(saved, tmp_path):
     """Rather than filled in at random."""
-    folder = with_config(saved, tmp_path / "copy", lambda config: config["encoder"].update(layers=3))
-    with pytest.raises(CheckpointError, match=r"does not hold what config\.json describes; missing: encoder"):
+    folder = with_config(
+        saved, tmp_path / "copy", lambda config: config["encoder_settings"].update(layers=3)
+    )
+    with pytest.raises(
+        CheckpointError, match=r"does not hold what config\.json describes; missing: encoder"
+    ):
         load_bundle(folder)
 
 
 def test_weights_of_other_sizes_than_the_config_describes_are_refused(saved, tmp_path):
     """The message names one of them."""
     folder = with_config(saved, tmp_path / "copy", lambda config: config.update(latent_dim=3))
-    with pytest.raises(CheckpointError, match=r"does not hold what config\.json describes; .*conditioning"):
+    with pytest.raises(
+        CheckpointError, match=r"does not hold what config\.json describes; .*conditioning"
+    ):
         load_bundle(folder)

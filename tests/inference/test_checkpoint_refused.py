@@ -54,7 +54,13 @@ def test_a_pickle_is_never_read(copy):
 
 def test_a_foreign_model_is_refused(tmp_path):
     """A model of transformers, but no text VAE."""
-    small = BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=10)
+    small = BertConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+        vocab_size=10,
+    )
     BertModel(small).save_pretrained(tmp_path / "bert")
     refused(tmp_path / "bert", "holds a 'bert' model, not a text VAE")
 

@@ -9,7 +9,12 @@ from tests.linear_gaussian import LinearGaussian, subject
 from tests.tiny import draws, tiny_dataset, tiny_vae
 from textvae.evaluation.evaluate import evaluate
 from textvae.evaluation.measures import MEASURES, MeasureSettings
-from textvae.evaluation.measures.likelihood import STEP, adaptive_sums, sums_of, wanted_draws
+from textvae.evaluation.measures.likelihood import (
+    DRAWS_STEP,
+    allocate_draws,
+    compute_adaptive_sums,
+    compute_sums,
+)
 from textvae.inference.importance_sums import ImportanceSums
 
 UNEVEN = {"shift": 0.6, "spread": 1.3}
@@ -48,7 +53,7 @@ def test_the_monte_carlo_error_that_is_told_is_the_one_there_is():
 def test_draws_go_where_the_weights_are_uneven_and_their_error_is_that_of_even_ones():
     """By Neyman's formula: the sum of variation^2 / n_i is kept."""
     sums = ImportanceSums.of(torch.tensor([0.1, 1.0, 2.0]) * draws(5000, 3).double())
-    wanted, variation = wanted_draws(sums, 500), (sums.variance * sums.draws).sqrt()
+    wanted, variation = allocate_draws(sums, 500), (sums.variance * sums.draws).sqrt()
     assert wanted[0] < wanted[1] < wanted[2]
     torch.testing.assert_close((variation.square() / wanted).sum(), variation.square().sum() / 500)
     assert wanted.mean() < 500
@@ -57,18 +62,22 @@ def test_draws_go_where_the_weights_are_uneven_and_their_error_is_that_of_even_o
 def test_adaptive_draws_come_to_the_same_estimate_and_the_same_twice():
     """Within their errors; in whole steps."""
     of = subject(LinearGaussian(n=80, **UNEVEN), samples=200)
-    fixed, adaptive = sums_of(of, 200), adaptive_sums(adaptively(of))
+    fixed, adaptive = compute_sums(of, 200), compute_adaptive_sums(adaptively(of))
     error = (fixed.variance.sum() + adaptive.variance.sum()).sqrt() / 80
     assert abs(fixed.nll.mean() - adaptive.nll.mean()) < 4 * error
-    assert (adaptive.draws % STEP == 0).all()
-    assert torch.equal(adaptive.nll, adaptive_sums(adaptively(of)).nll)
+    assert (adaptive.draws % DRAWS_STEP == 0).all()
+    assert torch.equal(adaptive.nll, compute_adaptive_sums(adaptively(of)).nll)
 
 
 def test_a_text_model_is_measured_adaptively():
     """From end to end, with what it took in the record."""
     vae = tiny_vae()
     record = evaluate(
-        vae.bundle, tiny_dataset(vae.bundle), 60, ["elbo", "likelihood"], settings=MeasureSettings(adaptive=True)
+        vae.bundle,
+        tiny_dataset(vae.bundle),
+        60,
+        ["elbo", "likelihood"],
+        settings=MeasureSettings(adaptive=True),
     )
-    assert record["iw_samples"] >= STEP
+    assert record["iw_samples"] >= DRAWS_STEP
     assert record["iw_nll"] <= -record["elbo"] + 1

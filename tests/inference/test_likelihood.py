@@ -8,13 +8,13 @@ import torch
 
 from tests.linear_gaussian import LinearGaussian, subject
 from textvae.evaluation.measures import MEASURES
-from textvae.evaluation.measures.likelihood import safe_exp, sums_of
+from textvae.evaluation.measures.likelihood import compute_sums, safe_exp
 
 INEXACT = {"shift": 0.4, "spread": 1.3}
 
 
 def nll(of, samples):
-    return sums_of(of, samples).nll
+    return compute_sums(of, samples).nll
 
 
 @pytest.mark.parametrize("samples", [1, 3, 50])
@@ -28,14 +28,19 @@ def test_with_the_exact_posterior_every_estimate_is_exact(samples):
 def test_with_an_inexact_posterior_many_samples_come_to_the_truth():
     """The mean over points, within a hundredth of a nat."""
     model = LinearGaussian(**INEXACT)
-    assert nll(subject(model), 2000).mean().item() == pytest.approx(-model.log_evidence().mean().item(), abs=0.01)
+    assert nll(subject(model), 2000).mean().item() == pytest.approx(
+        -model.log_evidence().mean().item(), abs=0.01
+    )
 
 
 def test_the_bound_tightens_with_samples_and_stays_above_the_truth():
     """On average: -ELBO > IW-NLL(2) > IW-NLL(8) > IW-NLL(64) > -log p(x)."""
     model = LinearGaussian(n=500, **INEXACT)
     of = subject(model)
-    course = [-MEASURES["elbo"](of)["elbo"], *(nll(of, samples).mean().item() for samples in (2, 8, 64))]
+    course = [
+        -MEASURES["elbo"](of)["elbo"],
+        *(nll(of, samples).mean().item() for samples in (2, 8, 64)),
+    ]
     assert course == sorted(course, reverse=True)
     assert course[-1] > -model.log_evidence().mean().item() - 0.01
 

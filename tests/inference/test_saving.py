@@ -14,7 +14,9 @@ def test_a_saved_copy_writes_the_same_text_and_keeps_its_records(tiny_run, tmp_p
     """Model, tokenizer, card and settings go together."""
     vae = TextVAE.from_pretrained(tiny_run)
     vae.save_pretrained(tmp_path / "copy")
-    assert {"README.md", "settings.yaml", "model.safetensors"} <= {path.name for path in (tmp_path / "copy").iterdir()}
+    assert {"README.md", "settings.yaml", "model.safetensors"} <= {
+        path.name for path in (tmp_path / "copy").iterdir()
+    }
     assert TextVAE.from_pretrained(tmp_path / "copy").generate(3, seed=5) == vae.generate(3, seed=5)
 
 
@@ -47,6 +49,8 @@ def test_saving_over_a_copy_leaves_none_of_its_records(tiny_run, tmp_path):
     vae, copy = TextVAE.from_pretrained(tiny_run), tmp_path / "copy"
     vae.save_pretrained(copy)
     (copy / "portrait.json").write_text("{}")
-    TextVAE(vae.bundle.model, vae.bundle.tokenizer).save_pretrained(copy)  # a model of no run has no records
+    TextVAE(vae.bundle.model, vae.bundle.tokenizer).save_pretrained(
+        copy
+    )  # a model of no run has no records
     assert not {"settings.yaml", "portrait.json"} & {path.name for path in copy.iterdir()}
     assert TextVAE.from_pretrained(copy).generate(3, seed=5) == vae.generate(3, seed=5)

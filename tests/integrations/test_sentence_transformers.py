@@ -30,7 +30,10 @@ def test_the_embeddings_are_the_features_and_survive_a_folder(saved, tmp_path):
     np.testing.assert_allclose(again.encode(SENTENCES), means, atol=1e-5)
     files = [file.name for file in (tmp_path / "saved").rglob("*") if file.is_file()]
     assert all(name.endswith((".safetensors", ".json", ".md")) for name in files), files
-    assert TextVAE.from_pretrained(tmp_path / "saved").encode(SENTENCES).shape == (len(SENTENCES), saved.latent_dim)
+    assert TextVAE.from_pretrained(tmp_path / "saved").encode(SENTENCES).shape == (
+        len(SENTENCES),
+        saved.latent_dim,
+    )
 
 
 def test_gradients_reach_the_encoder(lstm, tmp_path):

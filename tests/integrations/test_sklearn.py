@@ -38,8 +38,12 @@ def test_it_gives_the_means_of_its_run(tiny_run):
     """Lists, arrays and pandas' columns alike; the names of the columns count them."""
     transformer = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(SENTENCES)
     means = TextVAE.from_pretrained(tiny_run, device="cpu").encode(SENTENCES)
-    np.testing.assert_allclose(transformer.transform(np.array(SENTENCES, dtype=object)), means, atol=1e-6)
-    assert transformer.get_feature_names_out().tolist() == [f"textvaetransformer{place}" for place in range(4)]
+    np.testing.assert_allclose(
+        transformer.transform(np.array(SENTENCES, dtype=object)), means, atol=1e-6
+    )
+    assert transformer.get_feature_names_out().tolist() == [
+        f"textvaetransformer{place}" for place in range(4)
+    ]
     assert clone(transformer).fit(SENTENCES).transform(SENTENCES[:3]).tolist() == means[:3].tolist()
     frame = transformer.set_output(transform="pandas").transform(SENTENCES[:2])
     assert list(frame.columns) == transformer.get_feature_names_out().tolist()
@@ -67,7 +71,11 @@ def test_wrong_input_is_refused(tiny_run):
     transformer = TextVAETransformer(tiny_run, device="cpu")
     with pytest.raises(NotFittedError):
         transformer.transform(SENTENCES)
-    for texts, message in (("a man", "one string came"), ([], "no text"), ([3], "expected a string")):
+    for texts, message in (
+        ("a man", "one string came"),
+        ([], "no text"),
+        ([3], "expected a string"),
+    ):
         with pytest.raises(DataError, match=message):
             transformer.fit(texts)
     with pytest.raises(ConfigError, match="leave out settings and output, or the run"):
@@ -79,7 +87,9 @@ def test_wrong_input_is_refused(tiny_run):
 def test_blank_texts_are_refused_by_their_rows(tiny_run):
     """The steps after it take no gaps, and features of nothing are nobody's."""
     transformer = TextVAETransformer(tiny_run, device="cpu").fit(SENTENCES[:3])
-    with pytest.raises(DataError, match=r"2 of 4 texts are blank \(rows 2, 4\) and have no features"):
+    with pytest.raises(
+        DataError, match=r"2 of 4 texts are blank \(rows 2, 4\) and have no features"
+    ):
         transformer.transform(["a man", "", "the dog", "  "])
     with pytest.raises(DataError, match="are blank"):
         transformer.fit([*SENTENCES[:3], ""])

@@ -6,11 +6,20 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from tests.tiny import LATENT, SENTENCES, WRITERS, audible, draws, tiny_dataset, tiny_model, tiny_vae
+from tests.tiny import (
+    DECODER_SETTINGS,
+    LATENT,
+    SENTENCES,
+    audible,
+    draws,
+    tiny_dataset,
+    tiny_model,
+    tiny_vae,
+)
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation.evaluate import evaluate
-from textvae.inference.generate import label_draws, prior_draws
-from textvae.model.importance import log_importance
+from textvae.inference.generate import sample_labels, sample_prior
+from textvae.model.importance import log_importance_weights
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.model.priors.label_gaussian import LOGVAR_BOUND
 from textvae.vae import TextVAE
@@ -36,15 +45,17 @@ def test_the_kl_to_a_labels_gaussian_equals_that_of_torch():
     logvar = LOGVAR_BOUND * torch.tanh(part.logvar / LOGVAR_BOUND)
     p = Normal(part.mean[ids], torch.exp(0.5 * logvar[ids]))
     expected = kl_divergence(Normal(q.mean, torch.exp(0.5 * q.logvar)), p)
-    torch.testing.assert_close(part.given(ids).kl(q, q.sample()), expected)
+    torch.testing.assert_close(part.conditional_on(ids).kl(q, q.sample()), expected)
     z = draws(4, 3, LATENT, seed=2)
-    torch.testing.assert_close(part.given(ids).log_prob(z), p.log_prob(z).sum(-1))
+    torch.testing.assert_close(part.conditional_on(ids).log_prob(z), p.log_prob(z).sum(-1))
 
 
 def test_without_a_label_the_prior_is_the_mixture_by_shares():
     """p(z) = sum of p(y) p(z | y)."""
     part, z = prior(), draws(5, LATENT)
-    each = torch.stack([part.given(torch.tensor([number])).log_prob(z) for number in (0, 1)])
+    each = torch.stack(
+        [part.conditional_on(torch.tensor([number])).log_prob(z) for number in (0, 1)]
+    )
     expected = (each + torch.tensor([[0.75], [0.25]]).log()).logsumexp(0)
     torch.testing.assert_close(part.log_prob(z), expected)
 
@@ -52,20 +63,24 @@ def test_without_a_label_the_prior_is_the_mixture_by_shares():
 def test_a_latent_that_moves_to_another_label_and_back_is_the_same():
     """And as many standard deviations from the mean there."""
     part, z, ids = prior(), draws(3, LATENT), torch.tensor([1, 0, 1])
-    there = part.moved(z, ids, 1 - ids)
-    torch.testing.assert_close(part.moved(there, 1 - ids, ids), z)
-    old, new = (part.given(numbers).gaussian for numbers in (ids, 1 - ids))
+    there = part.relabel(z, ids, 1 - ids)
+    torch.testing.assert_close(part.relabel(there, 1 - ids, ids), z)
+    old, new = (part.conditional_on(numbers).gaussian for numbers in (ids, 1 - ids))
     standard = [(at - g.mean) * torch.exp(-0.5 * g.logvar) for at, g in ((z, old), (there, new))]
     torch.testing.assert_close(*standard)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_every_way_to_the_decoder_carries_the_label(writer):
     """The same z and words, another label: other scores."""
     for name in audible(writer):
-        vae = TextVAE(model := tiny_model(writer, conditioning=[name], labels=COUNTS), tiny_vae().tokenizer)
+        vae = TextVAE(
+            model := tiny_model(writer, conditioning=[name], labels=COUNTS), tiny_vae().tokenizer
+        )
         z, ids = draws(2, LATENT), torch.tensor([[1, 5, 6], [1, 7, 8]])
-        one, other = (model(ids, latent=z, label_ids=torch.full((2,), number)).logits for number in (0, 1))
+        one, other = (
+            model(ids, latent=z, label_ids=torch.full((2,), number)).logits for number in (0, 1)
+        )
         assert (one - other).abs().max() > 1e-4, name
         assert vae.labels == ["calm", "wild"]
 
@@ -73,9 +88,14 @@ def test_every_way_to_the_decoder_carries_the_label(writer):
 def test_a_batch_of_many_labels_equals_each_alone(conditional):
     """Scores of texts with labels do not depend on who stands beside them."""
     together = conditional.score(SENTENCES, 2, labels=LABELS)
-    records = [conditional.with_label(label).score(text, 2) for text, label in zip(SENTENCES, LABELS, strict=True)]
+    records = [
+        conditional.with_label(label).score(text, 2)
+        for text, label in zip(SENTENCES, LABELS, strict=True)
+    ]
     assert {"elbo", "iw_nll"} <= together[0].keys()
-    batch = conditional.bundle.batch(conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"], LABELS)
+    batch = conditional.bundle.batch(
+        conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"], LABELS
+    )
     z = draws(len(SENTENCES), LATENT)
     whole = conditional.model.sentence_nll(
         batch["input_ids"], batch["attention_mask"], batch["labels"], z, batch["label_ids"]
@@ -84,7 +104,11 @@ def test_a_batch_of_many_labels_equals_each_alone(conditional):
         one = conditional.with_label(label).bundle
         alone = one.batch(conditional.tokenizer([text], add_special_tokens=False)["input_ids"])
         nll = one.model.sentence_nll(
-            alone["input_ids"], alone["attention_mask"], alone["labels"], z[place : place + 1], alone["label_ids"]
+            alone["input_ids"],
+            alone["attention_mask"],
+            alone["labels"],
+            z[place : place + 1],
+            alone["label_ids"],
         )
         torch.testing.assert_close(nll[0], whole[place], rtol=1e-3, atol=1e-3)
         assert records[place][0]["kl"] == pytest.approx(together[place]["kl"], rel=1e-3)
@@ -97,11 +121,18 @@ def test_importance_weights_are_under_the_labels_prior(conditional):
     with torch.no_grad():
         q = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
         z = draws(2, len(ids), LATENT)
-        found = log_importance(model, q, batch, z)
+        found = log_importance_weights(model, q, batch, z)
         nll = model(
-            **{name: batch[name] for name in ("input_ids", "attention_mask", "labels", "label_ids")}, latent=z[0]
+            **{
+                name: batch[name] for name in ("input_ids", "attention_mask", "labels", "label_ids")
+            },
+            latent=z[0],
         )
-        expected = model.prior.given(batch["label_ids"]).log_prob(z[0]) - q.log_prob(z[0]) - nll.sentence_reconstruction
+        expected = (
+            model.prior.conditional_on(batch["label_ids"]).log_prob(z[0])
+            - q.log_prob(z[0])
+            - nll.sentence_reconstruction
+        )
     torch.testing.assert_close(found[0], expected, rtol=1e-2, atol=1e-2)
 
 
@@ -110,7 +141,10 @@ def test_one_label_is_given_to_every_verb(conditional):
     vae = conditional.with_label("wild")
     assert conditional.generate(5, label="wild") == vae.generate(5)
     assert conditional.generate(5, label="wild") != conditional.generate(5, label="calm")
-    assert torch.equal(prior_draws(vae.bundle, 3, 0), prior_draws(conditional.bundle, 3, 0, torch.tensor([1, 1, 1])))
+    assert torch.equal(
+        sample_prior(vae.bundle, 3, 0),
+        sample_prior(conditional.bundle, 3, 0, torch.tensor([1, 1, 1])),
+    )
     assert len(vae.complete("a man", 2)) == 2
     assert vae.complete("two", 2)[0].startswith("two")
     assert vae.infill("two ___ run .", 2, latents=4)
@@ -125,10 +159,10 @@ def test_one_label_is_given_to_every_verb(conditional):
 
 def test_without_a_label_sentences_have_each_as_often_as_in_training(conditional):
     """By seed; the global random numbers are left alone."""
-    ids = label_draws(conditional.bundle, 4000, 0)
+    ids = sample_labels(conditional.bundle, 4000, 0)
     assert ids.float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert conditional.generate(3) == conditional.generate(3)
-    assert label_draws(tiny_vae().bundle, 3, 0) is None
+    assert sample_labels(tiny_vae().bundle, 3, 0) is None
 
 
 def test_what_only_encodes_needs_no_label(conditional):
@@ -142,7 +176,8 @@ def test_evaluate_reads_the_labels_of_its_data_set(conditional):
     """Other labels, another reconstruction; every measure is finite, and the bound holds."""
     dataset = tiny_dataset(conditional.bundle)
     records = [
-        evaluate(conditional.bundle, dataset.add_column("kind", labels), samples=5) for labels in (LABELS, LABELS[::-1])
+        evaluate(conditional.bundle, dataset.add_column("kind", labels), samples=5)
+        for labels in (LABELS, LABELS[::-1])
     ]
     assert records[0]["reconstruction"] != records[1]["reconstruction"]
     assert all(math.isfinite(value) for value in records[0].values() if isinstance(value, float))
@@ -160,9 +195,13 @@ def test_a_model_with_labels_says_which_it_wants(conditional):
         lambda: conditional.decode([[0.0] * LATENT]),
         lambda: conditional.interpolate(*SENTENCES[:2]),
     ):
-        with pytest.raises(ConfigError, match="trained with labels: give label=, one of calm, wild"):
+        with pytest.raises(
+            ConfigError, match="trained with labels: give label=, one of calm, wild"
+        ):
             verb()
-    with pytest.raises(ConfigError, match=r"label = 'wlid' is unknown: did you mean 'wild'. Choose from calm, wild"):
+    with pytest.raises(
+        ConfigError, match=r"label = 'wlid' is unknown: did you mean 'wild'. Choose from calm, wild"
+    ):
         conditional.generate(label="wlid")
     with pytest.raises(DataError, match="text 1 has no label"):
         conditional.score(SENTENCES[:2], 2, labels=["calm", None])

@@ -21,7 +21,9 @@ def test_its_elbo_is_the_exact_likelihood_of_the_decoder():
     output = model(**batch)
     read = {name: batch[name] for name in ("input_ids", "attention_mask")}
     logits = model(**read, latent=torch.zeros(3, 0)).logits
-    nll = torch.nn.functional.cross_entropy(logits.transpose(1, 2), batch["labels"], reduction="none")
+    nll = torch.nn.functional.cross_entropy(
+        logits.transpose(1, 2), batch["labels"], reduction="none"
+    )
     torch.testing.assert_close(output.sentence_reconstruction, nll.sum(1))
     torch.testing.assert_close(output.loss, nll.sum(1).mean())
 
@@ -39,7 +41,9 @@ def test_a_vae_whose_decoder_hears_nothing_is_still_refused():
     assert audible("lstm")
 
 
-@pytest.mark.parametrize("given", ["language_model", {"kind": "language_model", "techniques": {"unit_floor": "off"}}])
+@pytest.mark.parametrize(
+    "given", ["language_model", {"kind": "language_model", "techniques": {"unit_floor": "off"}}]
+)
 def test_it_has_no_technique_that_shapes_a_latent(given):
     """Word dropout it may have."""
     assert read_settings(objective=given).objective.techniques == {}
@@ -49,7 +53,9 @@ def test_it_has_no_technique_that_shapes_a_latent(given):
 
 def test_a_technique_for_the_latent_is_refused_with_the_reason():
     """The message names it."""
-    with pytest.raises(ConfigError, match="free_bits shapes a latent, and a language model has none"):
+    with pytest.raises(
+        ConfigError, match="free_bits shapes a latent, and a language model has none"
+    ):
         read_settings(objective={"kind": "language_model", "techniques": {"free_bits": {}}})
 
 

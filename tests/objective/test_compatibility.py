@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tiny import READERS, WRITERS
+from tests.tiny import DECODER_SETTINGS, ENCODER_SETTINGS
 from textvae.errors import ConfigError
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.modeling import TextVAEModel
@@ -14,9 +14,18 @@ OFF = {"techniques": {"target_kl": "off", "unit_floor": "off"}}
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"posterior": "von_mises_fisher"}, "on a sphere, the other in all of space.*model.prior to uniform_sphere"),
-        ({"prior": "uniform_sphere"}, "in all of space, the other on a sphere.*standard_normal or mixture"),
-        ({"posterior": "deterministic", "prior": "mixture"}, "without a KL the prior learns nothing"),
+        (
+            {"posterior": "von_mises_fisher"},
+            "on a sphere, the other in all of space.*model.prior to uniform_sphere",
+        ),
+        (
+            {"prior": "uniform_sphere"},
+            "in all of space, the other on a sphere.*standard_normal or mixture",
+        ),
+        (
+            {"posterior": "deterministic", "prior": "mixture"},
+            "without a KL the prior learns nothing",
+        ),
         ({"posterior": "flow", "prior": "vamp"}, "made of posteriors gaussian or delta_gaussian"),
     ],
 )
@@ -28,9 +37,19 @@ def test_a_posterior_and_a_prior_that_do_not_go_together_are_refused(parts, mess
 
 def test_a_config_that_was_written_by_hand_is_refused_too():
     """When the model is built."""
-    parts = {"encoder": READERS["lstm"], "writer": WRITERS["lstm"], "conditioning": ["output"]}
+    parts = {
+        "encoder_settings": ENCODER_SETTINGS["lstm"],
+        "decoder_settings": DECODER_SETTINGS["lstm"],
+        "conditioning": ["output"],
+    }
     with pytest.raises(ConfigError, match="do not go together"):
-        TextVAEModel(TextVAEConfig(posterior={"kind": "flow"}, prior={"kind": "uniform_sphere"}, **parts))
+        TextVAEModel(
+            TextVAEConfig(
+                posterior_settings={"kind": "flow"},
+                prior_settings={"kind": "uniform_sphere"},
+                **parts,
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +60,11 @@ def test_a_config_that_was_written_by_hand_is_refused_too():
             {},
             "unit_floor asks for a mean and a log-var.*Set objective.techniques.unit_floor: off",
         ),
-        ({"posterior": "deterministic"}, {"unit_floor": "off"}, "target_kl shapes the KL, and there is none"),
+        (
+            {"posterior": "deterministic"},
+            {"unit_floor": "off"},
+            "target_kl shapes the KL, and there is none",
+        ),
         (
             {"posterior": "deterministic"},
             {"unit_floor": "off", "target_kl": "off", "kl_weight": {}},
@@ -63,4 +86,6 @@ def test_a_technique_that_lacks_what_it_needs_is_refused(parts, techniques, mess
 
 def test_free_bits_on_the_whole_kl_go_with_a_learned_prior():
     """Only a floor for each dimension asks for the KL of each."""
-    read_settings(model={"prior": "mixture"}, objective={"techniques": {"free_bits": {"scope": "total"}}})
+    read_settings(
+        model={"prior": "mixture"}, objective={"techniques": {"free_bits": {"scope": "total"}}}
+    )

@@ -4,11 +4,11 @@ import pytest
 
 from textvae.errors import ConfigError
 from textvae.objective.techniques import TECHNIQUES
-from textvae.settings.auto import resolved
+from textvae.settings.auto import resolve_auto
 from textvae.settings.reading import read_settings
 
-OWNERS = [name for name in TECHNIQUES if TECHNIQUES[name].Settings().owns]
-ON_THE_KL = ["target_kl", "free_bits", "kl_weight", "semi_amortised", "latent_dropout"]
+OWNERS = [name for name in TECHNIQUES if TECHNIQUES[name].Settings().replaced_terms]
+ON_THE_KL = ["target_kl", "free_bits", "kl_weight", "semi_amortized", "latent_dropout"]
 
 
 def techniques(**given):
@@ -36,7 +36,9 @@ def test_a_default_technique_that_was_named_and_fits_stays(name):
 @pytest.mark.parametrize("other", ON_THE_KL)
 def test_what_works_on_the_kl_is_refused_where_it_is_not_paid(name, other):
     """Named by the user, it is not dropped silently; the message has the reason and the mend."""
-    with pytest.raises(ConfigError, match=rf"{name} and {other} do not go together: .*Write {other}: off, or leave"):
+    with pytest.raises(
+        ConfigError, match=rf"{name} and {other} do not go together: .*Write {other}: off, or leave"
+    ):
         techniques(**{name: {}, other: {}})
     assert list(techniques(**{name: {}, other: "off"})) == [name]
 
@@ -57,6 +59,8 @@ def test_mmd_beside_the_whole_kl_goes_with_everything():
 @pytest.mark.parametrize("name", TECHNIQUES)
 def test_settings_with_every_technique_survive_their_own_file(name, tmp_path):
     """What gave way is written as off."""
-    settings = resolved(read_settings(objective={"techniques": {name: {}}}), tokens_per_sentence=12.0)
+    settings = resolve_auto(
+        read_settings(objective={"techniques": {name: {}}}), tokens_per_sentence=12.0
+    )
     settings.save(tmp_path / "settings.yaml")
     assert read_settings(tmp_path / "settings.yaml") == settings

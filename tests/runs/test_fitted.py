@@ -8,7 +8,13 @@ import torch
 
 from tests.tiny import tiny_vae
 from textvae.errors import CheckpointError, OutputError
-from textvae.runs.fitted import fitted_folder, fitted_record, load_fitted, model_fingerprint, save_fitted
+from textvae.runs.fitted import (
+    hash_weights,
+    load_fitted,
+    read_fitted_record,
+    save_fitted,
+    stage_fitted_folder,
+)
 from textvae.vae import TextVAE
 
 TENSORS = {"direction": torch.arange(4.0), "count": torch.tensor([3])}
@@ -29,10 +35,10 @@ def test_the_fingerprint_is_the_weights(tmp_path, lstm):
     """Saved and loaded it is the same; one changed number changes it."""
     lstm.save_pretrained(tmp_path / "copy")
     copy = TextVAE.from_pretrained(tmp_path / "copy", device="cpu")
-    assert model_fingerprint(copy.bundle) == model_fingerprint(lstm.bundle)
+    assert hash_weights(copy.bundle) == hash_weights(lstm.bundle)
     with torch.no_grad():
         next(copy.model.parameters()).view(-1)[0] += 1e-3
-    assert model_fingerprint(copy.bundle) != model_fingerprint(lstm.bundle)
+    assert hash_weights(copy.bundle) != hash_weights(lstm.bundle)
 
 
 def test_another_models_and_another_kind_and_damage_are_refused(tmp_path, lstm):
@@ -82,14 +88,17 @@ def test_what_was_fitted_before_survives_a_rename_that_fails(tmp_path, lstm, mon
     monkeypatch.setattr(Path, "rename", break_off)
     with pytest.raises(OSError, match="No space left"):
         save_fitted(folder, lstm.bundle, "attribute", {"labels": ["new"]}, {})
-    assert fitted_record(folder, lstm.bundle, "attribute")["labels"] == ["old"]
+    assert read_fitted_record(folder, lstm.bundle, "attribute")["labels"] == ["old"]
 
 
 def test_nothing_is_half_written(tmp_path, lstm):
     """What fails leaves what stood there before, and nothing beside it."""
     folder = tmp_path / "mood"
     save_fitted(folder, lstm.bundle, "attribute", {"labels": ["old"]}, {})
-    with pytest.raises(ZeroDivisionError), fitted_folder(folder, lstm.bundle, "attribute", {"labels": ["new"]}):
+    with (
+        pytest.raises(ZeroDivisionError),
+        stage_fitted_folder(folder, lstm.bundle, "attribute", {"labels": ["new"]}),
+    ):
         raise ZeroDivisionError
-    assert fitted_record(folder, lstm.bundle, "attribute")["labels"] == ["old"]
+    assert read_fitted_record(folder, lstm.bundle, "attribute")["labels"] == ["old"]
     assert [path.name for path in tmp_path.iterdir()] == ["mood"]

@@ -8,7 +8,7 @@ import pytest
 from tests.tiny import tiny_vae
 from textvae.errors import OutputError
 from textvae.runs import publishing as sharing
-from textvae.runs.fitted import load_fitted, place_of, save_fitted
+from textvae.runs.fitted import fitted_path, load_fitted, save_fitted
 from textvae.vae import TextVAE
 
 
@@ -36,18 +36,24 @@ def test_a_model_is_saved_over_an_older_one(run, tmp_path, lstm):
     lstm.save_pretrained(tmp_path / "copy")
     (tmp_path / "copy" / "notes.txt").write_text("mine")
     TextVAE.from_pretrained(run, "cpu").save_pretrained(tmp_path / "copy")
-    assert (tmp_path / "copy" / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+    assert (tmp_path / "copy" / "model.safetensors").read_bytes() == (
+        run / "model.safetensors"
+    ).read_bytes()
     assert (tmp_path / "copy" / "notes.txt").read_text() == "mine"
 
 
 def test_a_model_is_saved_where_it_was_loaded_from(run):
     """Its records and what was fitted on it stay as they are."""
     vae = TextVAE.from_pretrained(run, "cpu")
-    save_fitted(place_of(run, "attribute", "mood"), vae.bundle, "attribute", {}, {})
+    save_fitted(fitted_path(run, "attribute", "mood"), vae.bundle, "attribute", {}, {})
     before = names(run)
     vae.save_pretrained(run)
     assert names(run) == before
-    load_fitted(place_of(run, "attribute", "mood"), TextVAE.from_pretrained(run, "cpu").bundle, "attribute")
+    load_fitted(
+        fitted_path(run, "attribute", "mood"),
+        TextVAE.from_pretrained(run, "cpu").bundle,
+        "attribute",
+    )
 
 
 def test_a_run_in_training_is_not_written_into(run, tmp_path, lstm):

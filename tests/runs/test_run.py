@@ -8,7 +8,7 @@ import pytest
 from tests.corpora import SENTENCES, prepared, write
 from textvae.errors import CheckpointError
 from textvae.runs.run import Run
-from textvae.settings.auto import default_kl_target, resolved
+from textvae.settings.auto import default_kl_target, resolve_auto
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 
@@ -22,7 +22,10 @@ def test_a_run_keeps_the_settings_it_was_given(tmp_path):
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     """What is wanted is said."""
-    with pytest.raises(CheckpointError, match=r"has no settings\.yaml; wanted is a folder that `textvae train` wrote"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"has no settings\.yaml; wanted is a folder that `textvae train` wrote",
+    ):
         _ = Run(tmp_path).settings
 
 
@@ -37,7 +40,9 @@ def test_a_runs_splits_are_those_it_was_prepared_with(tmp_path):
 @pytest.mark.parametrize("name", ["train", "validation", "test"])
 def test_a_run_without_its_corpus_asks_for_a_file(tmp_path, name):
     """A copied run may have none."""
-    with pytest.raises(CheckpointError, match=f"its corpus folder has no {name} split; give a FILE to measure on"):
+    with pytest.raises(
+        CheckpointError, match=f"its corpus folder has no {name} split; give a FILE to measure on"
+    ):
         Run(tmp_path).split(name)
 
 
@@ -60,25 +65,27 @@ def test_a_run_is_finished_once_its_weights_are_there(tmp_path):
 
 def test_resolving_leaves_nothing_to_be_worked_out():
     """Every `auto` that depends on the corpus becomes a number."""
-    techniques = resolved(Settings(), tokens_per_sentence=12.0).objective.techniques
-    assert "auto" not in [value for entry in techniques.values() for value in entry.model_dump().values()]
+    techniques = resolve_auto(Settings(), tokens_per_sentence=12.0).objective.techniques
+    assert "auto" not in [
+        value for entry in techniques.values() for value in entry.model_dump().values()
+    ]
 
 
 def test_resolving_leaves_what_the_user_chose():
     """Numbers given stay."""
     wanted = {"target_kl": {"nats": 3.5}, "free_bits": {"floor": 0.25}}
     settings = read_settings(objective={"techniques": wanted})
-    techniques = resolved(settings, tokens_per_sentence=12.0).objective.techniques
+    techniques = resolve_auto(settings, tokens_per_sentence=12.0).objective.techniques
     assert (techniques["target_kl"].nats, techniques["free_bits"].floor) == (3.5, 0.25)
 
 
 def test_resolved_settings_read_back_equal_and_stay_resolved(tmp_path):
     """A resumed run resolves nothing anew."""
-    settings = resolved(Settings(), tokens_per_sentence=12.0)
+    settings = resolve_auto(Settings(), tokens_per_sentence=12.0)
     settings.save(tmp_path / "settings.yaml")
     again = Run(tmp_path).settings
     assert again == settings
-    assert resolved(again, tokens_per_sentence=99.0) == settings
+    assert resolve_auto(again, tokens_per_sentence=99.0) == settings
     assert Run(tmp_path).kl_target == settings.objective.techniques["target_kl"].nats
 
 

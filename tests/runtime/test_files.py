@@ -12,8 +12,16 @@ import pytest
 
 from textvae.errors import OutputError
 from textvae.runtime import files
-from textvae.runtime.files import is_temporary, new_folder, remove, replace_folder, sweep, write_text, written_whole
-from textvae.runtime.locks import locked
+from textvae.runtime.files import (
+    clean_up_after_kill,
+    is_temporary,
+    new_folder,
+    remove,
+    replace_folder,
+    write_atomically,
+    write_text,
+)
+from textvae.runtime.locks import hold_lock
 
 ROOT = Path(__file__).parents[2]
 HOLD = "import sys, time; from pathlib import Path; from textvae.runtime.locks import locked\n"
@@ -52,7 +60,7 @@ def test_a_full_disk_keeps_the_file_that_was_there(tmp_path, monkeypatch):
     """The error names the file as the user knows it, and no temporary one stays."""
     file = tmp_path / "report.html"
     file.write_text("old")
-    monkeypatch.setattr(files, "flush", fail)
+    monkeypatch.setattr(files, "flush_to_disk", fail)
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_text(file, "new")
     assert caught.value.filename == str(file)
@@ -62,8 +70,8 @@ def test_a_full_disk_keeps_the_file_that_was_there(tmp_path, monkeypatch):
 def test_two_writers_of_one_file_do_not_mix(tmp_path):
     """The last one to finish has its file there, whole."""
     file = tmp_path / "z.npy"
-    with written_whole(file) as first:
-        with written_whole(file) as second:
+    with write_atomically(file) as first:
+        with write_atomically(file) as second:
             second.write_text("second")
             first.write_text("the first")
         assert file.read_text() == "second"
@@ -86,7 +94,11 @@ def test_only_what_dead_processes_left_is_swept(tmp_path, dead):
     """A living process's file stays, and so does a user's that has a similar name."""
     target = tmp_path / "z.npy"
     left = made_by(dead, target)
-    kept = [made_by(os.getpid(), target), made_by(dead, tmp_path / "other.npy"), tmp_path / ".z.npy.new.textvae"]
+    kept = [
+        made_by(os.getpid(), target),
+        made_by(dead, tmp_path / "other.npy"),
+        tmp_path / ".z.npy.new.textvae",
+    ]
     for path in (left, *kept):
         path.write_text("content")
     write_text(target, "new")
@@ -99,7 +111,9 @@ def test_temporary_names_are_told_from_others(tmp_path):
         temporary = files._temporary(tmp_path / name, "new").name
         assert is_temporary(temporary)
         assert len(os.fsencode(temporary)) <= 255
-    assert not any(map(is_temporary, (".run.preparing", ".run.old", ".z.npy", "run", ".run.new.textvae-1-2-3")))
+    assert not any(
+        map(is_temporary, (".run.preparing", ".run.old", ".z.npy", "run", ".run.new.textvae-1-2-3"))
+    )
 
 
 def test_long_names_that_begin_alike_are_told_apart(tmp_path):
@@ -107,9 +121,9 @@ def test_long_names_that_begin_alike_are_told_apart(tmp_path):
     first, second = (tmp_path / ("long" * 60 + end) for end in "ab")
     temporary = files._temporary(first, "new")
     temporary.touch()
-    sweep(second, is_locked=True)
+    clean_up_after_kill(second, is_locked=True)
     assert names(tmp_path) == [temporary.name]
-    sweep(first, is_locked=True)
+    clean_up_after_kill(first, is_locked=True)
     assert names(tmp_path) == []
 
 
@@ -135,7 +149,11 @@ def test_a_folder_is_replaced_whole(tmp_path):
     with new_folder(target) as new:
         (new / "file").write_text("new")
         replace_folder(new, target)
-    assert (names(tmp_path), names(target), (target / "file").read_text()) == (["run"], ["file"], "new")
+    assert (names(tmp_path), names(target), (target / "file").read_text()) == (
+        ["run"],
+        ["file"],
+        "new",
+    )
 
 
 def test_what_a_killed_process_moved_aside_is_restored(tmp_path, dead):
@@ -143,7 +161,7 @@ def test_what_a_killed_process_moved_aside_is_restored(tmp_path, dead):
     target = tmp_path / "run"
     filled(made_by(dead, target, "old"), "old")
     filled(made_by(dead, target), "half")
-    sweep(target)
+    clean_up_after_kill(target)
     assert (names(tmp_path), (target / "file").read_text()) == (["run"], "old")
 
 
@@ -152,11 +170,11 @@ def test_what_a_killed_process_had_replaced_is_removed(tmp_path, dead):
     target = filled(tmp_path / "run", "new")
     filled(made_by(dead, target, "old"), "old")
     filled(made_by(dead, target, "gone"), "half")
-    sweep(target)
+    clean_up_after_kill(target)
     assert (names(tmp_path), (target / "file").read_text()) == (["run"], "new")
     remove(target)
     filled(made_by(dead, target, "gone"), "half")
-    sweep(target)
+    clean_up_after_kill(target)
     assert names(tmp_path) == []
 
 
@@ -203,12 +221,14 @@ def holder(tmp_path):
 
 def test_a_held_lock_names_its_holder_and_a_kill_frees_it(tmp_path, holder):
     """The file that the killed process left is no obstacle, and the next holder removes it."""
-    with pytest.raises(OutputError, match=rf"busy \(process {holder.pid}\); let it finish, or end it"):
-        locked(tmp_path / ".lock", "busy").__enter__()
+    with pytest.raises(
+        OutputError, match=rf"busy \(process {holder.pid}\); let it finish, or end it"
+    ):
+        hold_lock(tmp_path / ".lock", "busy").__enter__()
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert names(tmp_path) == [".lock"]
-    with locked(tmp_path / ".lock", "busy"):
+    with hold_lock(tmp_path / ".lock", "busy"):
         pass
     assert names(tmp_path) == []
 
@@ -216,7 +236,10 @@ def test_a_held_lock_names_its_holder_and_a_kill_frees_it(tmp_path, holder):
 def test_a_file_of_the_users_is_no_lock(tmp_path):
     """Its name is that of a lock by chance: it is neither emptied nor removed."""
     (tmp_path / ".lock").write_text("precious")
-    with pytest.raises(OutputError, match="holds something else"), locked(tmp_path / ".lock", "busy"):
+    with (
+        pytest.raises(OutputError, match="holds something else"),
+        hold_lock(tmp_path / ".lock", "busy"),
+    ):
         pass
     assert (tmp_path / ".lock").read_text() == "precious"
 
@@ -224,14 +247,23 @@ def test_a_file_of_the_users_is_no_lock(tmp_path):
 def test_a_lock_in_a_place_that_cannot_be_is_refused(tmp_path):
     """A file where a folder is needed: our own error, and the file stays."""
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="cannot be written"), locked(tmp_path / "file" / ".lock", "busy"):
+    with (
+        pytest.raises(OutputError, match="cannot be written"),
+        hold_lock(tmp_path / "file" / ".lock", "busy"),
+    ):
         pass
     assert (tmp_path / "file").read_text() == "mine"
 
 
 WRITES = re.compile(r"\.write_(text|bytes)\(|rmtree\(|\.unlink\(|open\(\"w|shutil\.(move|copy)")
 IN_FOLDERS_OF_THEIR_OWN = {  # whose contents get their names later, or that belong to nobody else
-    *("settings/run.py", "data/corpus.py", "data/streaming/sample.py", "data/cache.py", "data/vector_files.py"),
+    *(
+        "settings/run.py",
+        "data/corpus.py",
+        "data/streaming/sample.py",
+        "data/cache.py",
+        "data/vector_files.py",
+    ),
     *("training/preparation.py", "training/checkpoints.py", "runs/fitted.py", "runs/publishing.py"),
     *("bulk/plan.py", "bulk/shards.py", "runtime/files.py", "runtime/locks.py"),
 }

@@ -36,20 +36,61 @@ class Internal:
 
 
 OVERRIDES = [  # methods of transformers that we replace, which it must still call
-    Internal(Trainer, "_get_num_items_in_batch", "self batch_samples device", "counts sentences in place of tokens"),
-    Internal(Trainer, "_clip_grad_norm", "self model", "clips without a second pass over the gradients"),
-    Internal(Trainer, "_get_output_dir", "self trial", "stages a checkpoint under another name until it is whole"),
+    Internal(
+        Trainer,
+        "_get_num_items_in_batch",
+        "self batch_samples device",
+        "counts sentences in place of tokens",
+    ),
+    Internal(
+        Trainer, "_clip_grad_norm", "self model", "clips without a second pass over the gradients"
+    ),
+    Internal(
+        Trainer,
+        "_get_output_dir",
+        "self trial",
+        "stages a checkpoint under another name until it is whole",
+    ),
     Internal(Trainer, "_save_checkpoint", "self model trial", "publishes checkpoints atomically"),
-    Internal(Trainer, "_save", "self output_dir state_dict", "saves the bundle, without pickled arguments"),
-    Internal(Trainer, "_save_optimizer_and_scheduler", "self output_dir", "saves the plan's and the techniques' state"),
-    Internal(Trainer, "_load_optimizer_and_scheduler", "self checkpoint", "resumes the plan and the techniques"),
+    Internal(
+        Trainer,
+        "_save",
+        "self output_dir state_dict",
+        "saves the bundle, without pickled arguments",
+    ),
+    Internal(
+        Trainer,
+        "_save_optimizer_and_scheduler",
+        "self output_dir",
+        "saves the plan's and the techniques' state",
+    ),
+    Internal(
+        Trainer,
+        "_load_optimizer_and_scheduler",
+        "self checkpoint",
+        "resumes the plan and the techniques",
+    ),
     Internal(Trainer, "get_train_dataloader", "self", "batches by length, or reads a stream"),
-    Internal(Trainer, "compute_loss", "self model inputs return_outputs num_items_in_batch", "is the objective"),
-    Internal(Trainer, "compute_loss_context_manager", "self", "leaves mixed precision to the model"),
-    Internal(Trainer, "floating_point_ops", "self inputs", "skips a count that our inputs do not fit"),
+    Internal(
+        Trainer,
+        "compute_loss",
+        "self model inputs return_outputs num_items_in_batch",
+        "is the objective",
+    ),
+    Internal(
+        Trainer, "compute_loss_context_manager", "self", "leaves mixed precision to the model"
+    ),
+    Internal(
+        Trainer, "floating_point_ops", "self inputs", "skips a count that our inputs do not fit"
+    ),
     Internal(Trainer, "create_optimizer", "self model", "builds parameter groups of our own"),
     Internal(Trainer, "create_scheduler", "self num_training_steps optimizer", "follows the plan"),
-    Internal(Trainer, "log", "self logs start_time", "adds our figures and stops at a loss that is not a number"),
+    Internal(
+        Trainer,
+        "log",
+        "self logs start_time",
+        "adds our figures and stops at a loss that is not a number",
+    ),
     Internal(
         GenerationMixin,
         "_prepare_cache_for_generation",
@@ -62,7 +103,9 @@ OVERRIDES = [  # methods of transformers that we replace, which it must still ca
         f"self input_ids next_sequence_length {CACHE_NAME} attention_mask",
         "passes z and the cache to each step",
     ),
-    Internal(PreTrainedModel, "_init_weights", "self module", "keeps the weights that constructors set"),
+    Internal(
+        PreTrainedModel, "_init_weights", "self module", "keeps the weights that constructors set"
+    ),
 ]
 CALLED = [  # private or undocumented functions that we call, and methods of a cache that `generate` calls
     Internal(
@@ -72,7 +115,12 @@ CALLED = [  # private or undocumented functions that we call, and methods of a c
         "decodes where a processor may remember rows",
     ),
     Internal(Cache, "reorder_cache", "self beam_idx", "lets recurrent states follow their beams"),
-    Internal(Cache, "get_seq_length", "self layer_idx", "tells how many tokens a recurrent state has read"),
+    Internal(
+        Cache,
+        "get_seq_length",
+        "self layer_idx",
+        "tells how many tokens a recurrent state has read",
+    ),
     Internal(Cache, "batch_select_indices", "self indices", "selects rows of a recurrent state"),
     Internal(Cache, "batch_repeat_interleave", "self repeats", "repeats rows of a recurrent state"),
     Internal(Cache, "crop", "self tokens_to_remove", "is refused by a recurrent state"),
@@ -80,14 +128,34 @@ CALLED = [  # private or undocumented functions that we call, and methods of a c
     Internal(datasets.Dataset, "__getitems__", "self keys", "reads a batch of rows at once"),
     Internal(torch.cpu, "_is_avx512_bf16_supported", "", "tells where products in bf16 are fast"),
     Internal(torch.cpu, "_is_amx_tile_supported", "", "tells where products in bf16 are fast"),
-    Internal(torch.distributed.distributed_c10d, "_get_default_store", "", "lets one process report an error for all"),
+    Internal(
+        torch.distributed.distributed_c10d,
+        "_get_default_store",
+        "",
+        "lets one process report an error for all",
+    ),
 ]
 ATTRIBUTES = {  # private attributes that we set or read: name, the library's source that must use it, and why
-    "_n_gpu": (TrainingArguments, "one GPU per process; otherwise Trainer splits batches over all that it sees"),
-    "_created_lr_scheduler": (inspect.getmodule(Trainer), "Trainer saves and steps the schedule that we created"),
-    "current_gradient_accumulation_steps": (inspect.getmodule(Trainer), "sentences of an accumulated step count alike"),
-    "model_accepts_loss_kwargs": (inspect.getmodule(Trainer), "Trainer must not weigh the loss by tokens"),
-    "is_fsdp_enabled": (inspect.getmodule(Trainer), "sharded weights are saved and measured in another way"),
+    "_n_gpu": (
+        TrainingArguments,
+        "one GPU per process; otherwise Trainer splits batches over all that it sees",
+    ),
+    "_created_lr_scheduler": (
+        inspect.getmodule(Trainer),
+        "Trainer saves and steps the schedule that we created",
+    ),
+    "current_gradient_accumulation_steps": (
+        inspect.getmodule(Trainer),
+        "sentences of an accumulated step count alike",
+    ),
+    "model_accepts_loss_kwargs": (
+        inspect.getmodule(Trainer),
+        "Trainer must not weigh the loss by tokens",
+    ),
+    "is_fsdp_enabled": (
+        inspect.getmodule(Trainer),
+        "sharded weights are saved and measured in another way",
+    ),
     "model_wrapped": (inspect.getmodule(Trainer), "steps of the encoder alone go through DDP"),
     "_supports_sdpa": (inspect.getmodule(PreTrainedModel), "attention takes the fast path"),
 }
@@ -123,14 +191,18 @@ def test_the_library_still_calls_what_we_override(entry):
     module = generation if entry.owner is GenerationMixin else inspect.getmodule(entry.owner)
     assert f".{entry.name}(" in inspect.getsource(module), needed(entry)
     ours = VAETrainer if entry.owner is Trainer else TextVAEModel
-    assert entry.name in vars(ours), f"{ours.__name__} no longer overrides {entry.name}: remove it from this list."
+    assert entry.name in vars(ours), (
+        f"{ours.__name__} no longer overrides {entry.name}: remove it from this list."
+    )
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_the_library_still_uses_the_attributes_we_set_or_read(name):
     """An attribute of another name would be set for nobody."""
     source, reason = ATTRIBUTES[name]
-    assert name in inspect.getsource(source), f"{source.__name__} no longer uses {name}. textvae needs it: {reason}."
+    assert name in inspect.getsource(source), (
+        f"{source.__name__} no longer uses {name}. textvae needs it: {reason}."
+    )
 
 
 def test_generate_looks_for_a_cache_under_the_name_we_give_it():
@@ -155,9 +227,15 @@ def test_every_private_name_of_a_library_is_in_this_list():
 
 def defined_names(tree):
     """Return the names that a module defines: functions, classes, methods, and the attributes it sets on `self`."""
-    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    names = {
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and ast.unparse(node.value) == "self"
+        ):
             names.add(node.attr)
     return names
 

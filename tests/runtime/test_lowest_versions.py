@@ -13,7 +13,12 @@ UNTESTED = {"mauve-text", "umap-learn"}  # extras that the development installat
 def allowed():
     """Return the requirements of the package and of its extras, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [line for name, lines in project["optional-dependencies"].items() if name != "dev" for line in lines]
+    extras = [
+        line
+        for name, lines in project["optional-dependencies"].items()
+        if name != "dev"
+        for line in lines
+    ]
     requirements = [Requirement(line) for line in (*project["dependencies"], *extras)]
     return {each.name: each.specifier for each in requirements if each.name not in UNTESTED}
 
@@ -38,5 +43,9 @@ def test_the_lowest_versions_are_the_lower_bounds_of_pyproject():
 def test_the_pinned_versions_are_within_the_bounds_of_pyproject():
     """What `make test` installs is what the package says it works with."""
     pinned = pins("constraints.txt")
-    outside = {name for name, specifier in allowed().items() if pinned[name.lower().replace("_", "-")] not in specifier}
+    outside = {
+        name
+        for name, specifier in allowed().items()
+        if pinned[name.lower().replace("_", "-")] not in specifier
+    }
     assert outside == set()

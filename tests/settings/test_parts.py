@@ -32,7 +32,9 @@ def test_every_decoder_can_be_chosen_by_name(kind):
 def test_switching_kind_drops_the_old_parts_settings():
     """A transformer is not given the LSTM's settings, which it would refuse."""
     base = {"model": {"encoder": {"kind": "lstm", "bidirectional": False, "embedding": 8}}}
-    assert encoder("model.encoder.kind=transformer", base=base) == encoder("model.encoder=transformer")
+    assert encoder("model.encoder.kind=transformer", base=base) == encoder(
+        "model.encoder=transformer"
+    )
 
 
 def test_naming_the_same_kind_keeps_its_settings():
@@ -55,7 +57,9 @@ def test_the_order_of_kind_and_setting_on_the_command_line_does_not_matter():
 
 def test_naming_the_default_kind_keeps_settings_given_without_a_kind():
     """`encoder: {hidden: 8}` is an LSTM already; saying so changes nothing."""
-    assert encoder("model.encoder.kind=lstm", base={"model": {"encoder": {"hidden": 8}}}).hidden == 8
+    assert (
+        encoder("model.encoder.kind=lstm", base={"model": {"encoder": {"hidden": 8}}}).hidden == 8
+    )
 
 
 def test_the_default_techniques_are_some():
@@ -84,7 +88,7 @@ def test_a_setting_of_a_default_technique_leaves_the_other_ones():
 
 def test_techniques_come_in_the_tables_order():
     """What corrupts comes before floors, and floors before weights, however they are given."""
-    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().owns]
+    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaced_terms]
     given = {name: {} for name in reversed(together)}
     assert list(techniques(base={"objective": {"techniques": given}})) == together
 
@@ -99,4 +103,6 @@ def test_a_technique_without_settings_has_its_defaults(nothing):
 def test_a_technique_switched_off_in_a_file_can_be_switched_on_again():
     """An override's settings replace `off`."""
     base = {"objective": {"techniques": {"free_bits": "off"}}}
-    assert techniques("objective.techniques.free_bits.floor=0.1", base=base)["free_bits"].floor == 0.1
+    assert (
+        techniques("objective.techniques.free_bits.floor=0.1", base=base)["free_bits"].floor == 0.1
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from textvae.settings.reading import merged, read_settings
+from textvae.settings.reading import merge_settings, read_settings
 from textvae.settings.run import Settings
 
 
@@ -27,7 +27,9 @@ def test_every_way_to_write_a_number_is_a_number(tmp_path, number):
     """YAML reads `1e-3` as text; a setting does not, in a file or as an override."""
     file = write_yaml(tmp_path, f"training: {{learning_rate: {number}}}\n")
     assert read_settings(file).training.learning_rate == 1e-3
-    assert read_settings(overrides=[f"training.learning_rate={number}"]).training.learning_rate == 1e-3
+    assert (
+        read_settings(overrides=[f"training.learning_rate={number}"]).training.learning_rate == 1e-3
+    )
 
 
 def test_a_number_or_auto_takes_either():
@@ -64,7 +66,9 @@ def test_text_keeps_its_signs_in_an_override(tmp_path):
 
 def test_an_empty_override_unsets():
     """`key=` is YAML's null."""
-    assert read_settings(overrides=["training.epochs=3", "training.epochs="]).training.epochs is None
+    assert (
+        read_settings(overrides=["training.epochs=3", "training.epochs="]).training.epochs is None
+    )
 
 
 def test_saved_settings_read_back_equal(tmp_path):
@@ -99,5 +103,5 @@ def test_settings_never_change():
 def test_merging_leaves_what_it_merges_alone():
     """Neither argument is written to."""
     base, over = {"a": {"b": 1}}, {"a": {"c": 2}}
-    assert merged(base, over) == {"a": {"b": 1, "c": 2}}
+    assert merge_settings(base, over) == {"a": {"b": 1, "c": 2}}
     assert (base, over) == ({"a": {"b": 1}}, {"a": {"c": 2}})

@@ -15,13 +15,25 @@ from textvae.settings.reading import read_settings
         ("trainin.epochs=3", "trainin is not a setting: did you mean 'training'?"),
         ("training.epoch=3", "training.epoch is not a setting: did you mean 'epochs'?"),
         ("data.lower_case=true", "data.lower_case is not a setting: did you mean 'lowercase'?"),
-        ("tokenizer.vocabsize=9", "tokenizer.vocabsize is not a setting: did you mean 'vocab_size'?"),
+        (
+            "tokenizer.vocabsize=9",
+            "tokenizer.vocabsize is not a setting: did you mean 'vocab_size'?",
+        ),
         ("model.encodr.kind=gru", "model.encodr is not a setting: did you mean 'encoder'?"),
         ("model.encoder.hiden=3", "model.encoder.hiden is not a setting: did you mean 'hidden'?"),
         ("model.decoder.layer=3", "model.decoder.layer is not a setting: did you mean 'layers'?"),
-        ("model.posterior.poling=max", "model.posterior.poling is not a setting: did you mean 'pooling'?"),
-        ("objective.technique.free_bits={}", "objective.technique is not a setting: did you mean 'techniques'?"),
-        ("objective.techniques.free_bits.flor=1", "techniques.free_bits.flor is not a setting: did you mean 'floor'?"),
+        (
+            "model.posterior.poling=max",
+            "model.posterior.poling is not a setting: did you mean 'pooling'?",
+        ),
+        (
+            "objective.technique.free_bits={}",
+            "objective.technique is not a setting: did you mean 'techniques'?",
+        ),
+        (
+            "objective.techniques.free_bits.flor=1",
+            "techniques.free_bits.flor is not a setting: did you mean 'floor'?",
+        ),
     ],
 )
 def test_a_misspelt_key_is_refused_with_the_nearest_known_one(override, words):
@@ -33,13 +45,22 @@ def test_a_misspelt_key_is_refused_with_the_nearest_known_one(override, words):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("model.encoder=ltsm", "model.encoder.kind = 'ltsm' is unknown: did you mean 'lstm'? Choose from gru, lstm"),
-        ("model.decoder.kind=transfomer", "model.decoder.kind = 'transfomer' is unknown: did you mean 'transformer'?"),
+        (
+            "model.encoder=ltsm",
+            "model.encoder.kind = 'ltsm' is unknown: did you mean 'lstm'? Choose from gru, lstm",
+        ),
+        (
+            "model.decoder.kind=transfomer",
+            "model.decoder.kind = 'transfomer' is unknown: did you mean 'transformer'?",
+        ),
         (
             "objective.techniques.fre_bits={}",
             "'fre_bits' is unknown: did you mean 'free_bits'? Choose from",
         ),
-        ("tokenizer.kind=bpee", "tokenizer.kind = 'bpee' does not fit: Input should be 'bpe', 'word'"),
+        (
+            "tokenizer.kind=bpee",
+            "tokenizer.kind = 'bpee' does not fit: Input should be 'bpe', 'word'",
+        ),
         ("data.normalize=NFX", "data.normalize = 'NFX' does not fit: Input should be 'NFC'"),
     ],
 )
@@ -52,24 +73,66 @@ def test_a_misspelt_choice_is_refused_with_those_that_would_do(override, words):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("training.epochs=many", "training.epochs = 'many' does not fit: Input should be a valid number"),
-        ("training.steps=2.5", "training.steps = 2.5 does not fit: Input should be a valid integer"),
+        (
+            "training.epochs=many",
+            "training.epochs = 'many' does not fit: Input should be a valid number",
+        ),
+        (
+            "training.steps=2.5",
+            "training.steps = 2.5 does not fit: Input should be a valid integer",
+        ),
         ("training.steps=-1", "training.steps = -1 does not fit: Input should be greater than 0"),
-        ("training.learning_rate=0", "training.learning_rate = 0 does not fit: Input should be greater than 0"),
+        (
+            "training.learning_rate=0",
+            "training.learning_rate = 0 does not fit: Input should be greater than 0",
+        ),
         ("training.learning_rate=.nan", "training.learning_rate = nan does not fit"),
-        ("training.seed=-1", "training.seed = -1 does not fit: Input should be greater than or equal to 0"),
+        (
+            "training.seed=-1",
+            "training.seed = -1 does not fit: Input should be greater than or equal to 0",
+        ),
         ("training.betas=[0.9]", "training.betas.1 = [0.9] does not fit: Field required"),
-        ("model.latent_dim=-4", "model.latent_dim = -4 does not fit: Input should be greater than 0"),
-        ("model.latent_dim=", "model.latent_dim = None does not fit: Input should be a valid integer"),
-        ("model.encoder.hidden=-3", "model.encoder.hidden = -3 does not fit: Input should be greater than 0"),
-        ("model.encoder=3", "model.encoder = 3 does not fit: give the name of a part, or a mapping of its settings."),
-        ("model.encoder.dropout=1.5", "model.encoder.dropout = 1.5 does not fit: Input should be less than 1"),
+        (
+            "model.latent_dim=-4",
+            "model.latent_dim = -4 does not fit: Input should be greater than 0",
+        ),
+        (
+            "model.latent_dim=",
+            "model.latent_dim = None does not fit: Input should be a valid integer",
+        ),
+        (
+            "model.encoder.hidden=-3",
+            "model.encoder.hidden = -3 does not fit: Input should be greater than 0",
+        ),
+        (
+            "model.encoder=3",
+            "model.encoder = 3 does not fit: give the name of a part, or a mapping of its settings.",
+        ),
+        (
+            "model.encoder.dropout=1.5",
+            "model.encoder.dropout = 1.5 does not fit: Input should be less than 1",
+        ),
         ("data.held_out=0.5", "data.held_out = 0.5 does not fit: Input should be less than 0.5"),
-        ("data.max_tokens=0", "data.max_tokens = 0 does not fit: Input should be greater than or equal to 1"),
-        ("data.corpus={a: b}", "data.corpus = {'a': 'b'} does not fit: Input should be a valid string"),
-        ("objective.techniques=3", "objective.techniques = 3 does not fit: name each technique with its settings"),
-        ("objective.techniques.free_bits=3", "techniques.free_bits = 3 does not fit: give its settings, or off."),
-        ("objective.techniques.word_dropout.rate=2", "word_dropout.rate = 2 does not fit: Input should be less than"),
+        (
+            "data.max_tokens=0",
+            "data.max_tokens = 0 does not fit: Input should be greater than or equal to 1",
+        ),
+        (
+            "data.corpus={a: b}",
+            "data.corpus = {'a': 'b'} does not fit: Input should be a valid string",
+        ),
+        (
+            "objective.techniques=3",
+            "objective.techniques = 3 does not fit: name each technique with its settings",
+        ),
+        (
+            "objective.techniques.free_bits=3",
+            "techniques.free_bits = 3 does not fit: give its settings, or off.",
+        ),
+        (
+            "objective.techniques.word_dropout.rate=2",
+            "word_dropout.rate = 2 does not fit: Input should be less than",
+        ),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(override, words):
@@ -115,13 +178,17 @@ def test_an_unknown_conditioning_is_refused_with_the_nearest():
 @pytest.mark.parametrize("override", ["epochs=3", "training.epochs", "training=3", ""])
 def test_an_override_that_is_no_setting_shows_how_one_looks(override):
     """Section, key and value are wanted."""
-    with pytest.raises(ConfigError, match=re.escape("write section.key=value, training.epochs=3 for instance")):
+    with pytest.raises(
+        ConfigError, match=re.escape("write section.key=value, training.epochs=3 for instance")
+    ):
         read_settings(overrides=[override])
 
 
 def test_an_override_that_is_no_yaml_asks_for_quotes():
     """An open bracket is not a value."""
-    with pytest.raises(ConfigError, match=r"training\.epochs = '\{a' is not YAML; put text with signs in it in"):
+    with pytest.raises(
+        ConfigError, match=r"training\.epochs = '\{a' is not YAML; put text with signs in it in"
+    ):
         read_settings(overrides=["training.epochs={a"])
 
 
@@ -129,7 +196,10 @@ def test_an_override_that_is_no_yaml_asks_for_quotes():
     ("text", "words"),
     [
         ("training: [\n", "is not YAML"),
-        ("- training\n", "wanted are sections (data, tokenizer, model, objective, training), not ['training']"),
+        (
+            "- training\n",
+            "wanted are sections (data, tokenizer, model, objective, training), not ['training']",
+        ),
         ("training: 3\n", "training = 3 does not fit: Input should be a valid dictionary"),
         ("1: 3\n", "1"),
     ],
@@ -158,7 +228,9 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path):
 def test_a_choice_is_made_or_refused_with_all_names():
     """Nothing near: only the list."""
     assert choose({"a": 1}, "a", "key") == 1
-    with pytest.raises(TextVAEError, match=re.escape("key = 'zzz' is unknown: Choose from alpha, beta.")):
+    with pytest.raises(
+        TextVAEError, match=re.escape("key = 'zzz' is unknown: Choose from alpha, beta.")
+    ):
         choose({"beta": 1, "alpha": 2}, "zzz", "key")
 
 
@@ -173,5 +245,7 @@ def test_a_transformer_with_too_few_positions_for_the_longest_sentence_is_refuse
     prefix = 4 if part == "decoder" else 0
     enough = {"kind": "transformer", "positions": 66 + prefix}
     read_settings(data={"max_tokens": 64}, model={part: enough})
-    with pytest.raises(ConfigError, match=rf"model\.{part}\.positions = {65 + prefix} cannot hold sentences"):
+    with pytest.raises(
+        ConfigError, match=rf"model\.{part}\.positions = {65 + prefix} cannot hold sentences"
+    ):
         read_settings(data={"max_tokens": 64}, model={part: {**enough, "positions": 65 + prefix}})

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from textvae.training.checkpoints import STAGING, checkpoints, keep_only, publish, read_state, sweep, write_state
+from textvae.training.checkpoints import (
+    STAGING_FOLDER,
+    finalize_checkpoint,
+    keep_only,
+    list_checkpoints,
+    read_state,
+    remove_partial_checkpoints,
+    write_state,
+)
 
 
 class CrashError(Exception):
@@ -12,7 +20,7 @@ class CrashError(Exception):
 
 
 def staged(run, content="new"):
-    folder = run / STAGING
+    folder = run / STAGING_FOLDER
     (folder / "inner").mkdir(parents=True)
     (folder / "model.safetensors").write_text(content)
     (folder / "inner" / "tokenizer.json").write_text(content)
@@ -27,7 +35,7 @@ def fill(run, *names):
 
 def test_publishing_moves_the_whole_folder(tmp_path):
     """Nothing stays behind."""
-    publish(staged(tmp_path), tmp_path / "checkpoint-7")
+    finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
     assert {file.name for file in tmp_path.rglob("*")} == {
         "checkpoint-7", "inner", "model.safetensors", "tokenizer.json",
     }  # fmt: skip
@@ -37,12 +45,14 @@ def test_publishing_replaces_an_older_one_of_the_same_name(tmp_path):
     """Its files do not mix with the new ones."""
     fill(tmp_path, "checkpoint-7")
     (tmp_path / "checkpoint-7" / "old").touch()
-    publish(staged(tmp_path), tmp_path / "checkpoint-7")
+    finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
     assert not (tmp_path / "checkpoint-7" / "old").exists()
     assert (tmp_path / "checkpoint-7" / "model.safetensors").read_text() == "new"
 
 
-@pytest.mark.parametrize("broken", ["textvae.training.checkpoints.flush", "pathlib.Path.replace"])
+@pytest.mark.parametrize(
+    "broken", ["textvae.training.checkpoints.flush_to_disk", "pathlib.Path.replace"]
+)
 def test_a_crash_before_the_name_is_given_leaves_no_checkpoint(tmp_path, monkeypatch, broken):
     """What stands there is staged, and swept away by the next run; older checkpoints stay."""
 
@@ -54,9 +64,9 @@ def test_a_crash_before_the_name_is_given_leaves_no_checkpoint(tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(broken, crash)
         with pytest.raises(CrashError):
-            publish(folder, tmp_path / "checkpoint-7")
-    assert [path.name for path in checkpoints(tmp_path)] == ["checkpoint-3"]
-    sweep(tmp_path)
+            finalize_checkpoint(folder, tmp_path / "checkpoint-7")
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["checkpoint-3"]
+    remove_partial_checkpoints(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
 
 
@@ -69,9 +79,11 @@ def test_every_file_is_on_the_disk_before_the_name_is_given(tmp_path, monkeypatc
         events.append("renamed")
         return replace(self, target)
 
-    monkeypatch.setattr("textvae.training.checkpoints.flush", lambda path: events.append(path.name))
+    monkeypatch.setattr(
+        "textvae.training.checkpoints.flush_to_disk", lambda path: events.append(path.name)
+    )
     monkeypatch.setattr(Path, "replace", note_replace)
-    publish(staged(tmp_path), tmp_path / "checkpoint-7")
+    finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
     place = events.index("renamed")
     assert {"model.safetensors", "tokenizer.json"} <= set(events[:place])
     assert tmp_path.name in events[place:]
@@ -79,13 +91,25 @@ def test_every_file_is_on_the_disk_before_the_name_is_given(tmp_path, monkeypatc
 
 def test_checkpoints_come_in_the_order_of_their_numbers(tmp_path):
     """Nine before ten; what is only named like one is none."""
-    fill(tmp_path, "checkpoint-10", "checkpoint-9", "checkpoint-100", "checkpoint-best", "checkpoint-9-old", STAGING)
-    assert [path.name for path in checkpoints(tmp_path)] == ["checkpoint-9", "checkpoint-10", "checkpoint-100"]
+    fill(
+        tmp_path,
+        "checkpoint-10",
+        "checkpoint-9",
+        "checkpoint-100",
+        "checkpoint-best",
+        "checkpoint-9-old",
+        STAGING_FOLDER,
+    )
+    assert [path.name for path in list_checkpoints(tmp_path)] == [
+        "checkpoint-9",
+        "checkpoint-10",
+        "checkpoint-100",
+    ]
 
 
 def test_a_run_without_checkpoints_has_none(tmp_path):
     """Nor has one that does not exist."""
-    assert checkpoints(tmp_path) == checkpoints(tmp_path / "absent") == []
+    assert list_checkpoints(tmp_path) == list_checkpoints(tmp_path / "absent") == []
 
 
 def test_only_the_wanted_checkpoints_stay(tmp_path):
@@ -99,8 +123,8 @@ def test_only_the_wanted_checkpoints_stay(tmp_path):
 def test_sweeping_a_clean_run_changes_nothing(tmp_path):
     """There may be nothing to sweep, or no run."""
     fill(tmp_path, "checkpoint-1")
-    sweep(tmp_path)
-    sweep(tmp_path / "absent")
+    remove_partial_checkpoints(tmp_path)
+    remove_partial_checkpoints(tmp_path / "absent")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1"]
 
 

@@ -10,7 +10,11 @@ from textvae.training.optimizer import clip_gradients
 
 def parameters():
     """Return two parameters with gradients and one without."""
-    given = [torch.nn.Parameter(draws(3, 4)), torch.nn.Parameter(draws(5)), torch.nn.Parameter(draws(2))]
+    given = [
+        torch.nn.Parameter(draws(3, 4)),
+        torch.nn.Parameter(draws(5)),
+        torch.nn.Parameter(draws(2)),
+    ]
     given[0].grad, given[1].grad = draws(3, 4, seed=1), draws(5, seed=2)
     return given
 

@@ -24,7 +24,7 @@ from textvae.runtime.processes import Processes
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training import fit as fitting
-from textvae.training.batch_shares import shared_buckets
+from textvae.training.batch_shares import share_buckets
 
 pytestmark = pytest.mark.xdist_group("distributed")  # they share one launch
 
@@ -43,7 +43,9 @@ COSTS = (
 
 
 @pytest.fixture(scope="module")
-def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
+def launch(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
     """Run all with one process, then with two; the last run of the two is killed."""
     folder = tmp_path_factory.mktemp("distributed")
     with pytest.MonkeyPatch.context() as patch:
@@ -51,15 +53,29 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, sub
         patch.setattr(DiagonalGaussian, "sample", lambda self: self.mean)
         for name in MODELS:
             two_processes.write_settings(folder, name)
-            textvae.train(folder / "corpus.txt", folder / f"{name}1", folder / f"{name}.yaml", device="cpu")
+            textvae.train(
+                folder / "corpus.txt", folder / f"{name}1", folder / f"{name}.yaml", device="cpu"
+            )
         patch.setattr(Recorder, "last_step", LAST_BEFORE_STOP)
         with pytest.raises(KeyboardInterrupt):
-            textvae.train(folder / "corpus.txt", folder / "begun1", folder / "lstm.yaml", device="cpu")
+            textvae.train(
+                folder / "corpus.txt", folder / "begun1", folder / "lstm.yaml", device="cpu"
+            )
         patch.setattr(Recorder, "last_step", sys.maxsize)
-        command = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.two_processes"]
+        command = [
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node=2",
+            "-m",
+            "tests.two_processes",
+        ]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         job = subprocess.run(
-            [sys.executable, "-m", *command, str(folder)], check=False, capture_output=True, text=True, env=environment
+            [sys.executable, "-m", *command, str(folder)],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
         )
         yield folder, job
 
@@ -73,12 +89,17 @@ def folder(launch: tuple[Path, Any]) -> Path:
 
 def record(folder: Path, run: str, rank: int = 0, count: int = 1) -> list[dict[str, Any]]:
     """Return what a process recorded, batch by batch."""
-    return [json.loads(line) for line in (folder / f"{run}.{rank}of{count}.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (folder / f"{run}.{rank}of{count}.jsonl").read_text().splitlines()
+    ]
 
 
 def seen(batches: list[dict[str, Any]]) -> list[list[tuple[int, ...]]]:
     """Return the sentences of each batch, without padding."""
-    return [[tuple(token for token in row if token >= 0) for row in batch["seen"]] for batch in batches]
+    return [
+        [tuple(token for token in row if token >= 0) for row in batch["seen"]] for batch in batches
+    ]
 
 
 def history(run: Path) -> list[dict[str, float]]:
@@ -134,7 +155,9 @@ def test_the_state_of_techniques_agrees_across_processes(folder, name):
 
 def test_each_process_draws_noise_of_its_own(folder):
     """From a seed of its own, the first one's being that of a run of one process."""
-    alone, *together = (record(folder, *run)[0]["seed"] for run in (("lstm1",), ("lstm2", 0, 2), ("lstm2", 1, 2)))
+    alone, *together = (
+        record(folder, *run)[0]["seed"] for run in (("lstm1",), ("lstm2", 0, 2), ("lstm2", 1, 2))
+    )
     assert together == [alone, alone + 1]
 
 
@@ -142,7 +165,12 @@ def test_measures_do_not_depend_on_the_number_of_processes(folder):
     """Not in a single bit, noise and importance samples included."""
     records = [json.loads((folder / f"measures{rank}.json").read_text()) for rank in (0, 1)]
     assert records[0]["together"]["iw_nll"] > 0
-    assert records[0]["together"] == records[0]["alone"] == records[1]["together"] == records[1]["alone"]
+    assert (
+        records[0]["together"]
+        == records[0]["alone"]
+        == records[1]["together"]
+        == records[1]["alone"]
+    )
 
 
 def test_a_run_of_one_process_is_resumed_by_two(folder):
@@ -161,7 +189,7 @@ def test_a_killed_process_stops_the_job_with_a_message(launch, folder):
     assert job.returncode != 0
     assert job.stderr.count("textvae train: another process of this run has died") == 1
     assert f"textvae train --output {folder / 'begun2'} --resume" in job.stderr
-    assert checkpoints.newest_whole(folder / "begun2") is not None
+    assert checkpoints.find_newest_complete(folder / "begun2") is not None
     assert not (folder / "begun2" / "model.safetensors").exists()
 
 
@@ -170,7 +198,9 @@ def test_a_run_of_two_processes_is_resumed_by_one(folder):
     textvae.train(output=folder / "begun2", resume=True, device="cpu")
     start = checkpoint_resumed(folder, "begun2", count=1)
     shares = [seen(record(folder, "begun2", rank, 2))[:start] for rank in (0, 1)]
-    batches = [one + other for one, other in zip(*shares, strict=True)] + seen(record(folder, "begun2"))
+    batches = [one + other for one, other in zip(*shares, strict=True)] + seen(
+        record(folder, "begun2")
+    )
     assert_two_whole_epochs(batches, seen(record(folder, "lstm1")))
     assert_same_history(folder / "begun2", folder / "lstm1")
 
@@ -183,7 +213,9 @@ def checkpoint_resumed(folder: Path, run: str, count: int) -> int:
     return int(start)
 
 
-def assert_two_whole_epochs(batches: list[list[tuple[int, ...]]], straight: list[list[tuple[int, ...]]]) -> None:
+def assert_two_whole_epochs(
+    batches: list[list[tuple[int, ...]]], straight: list[list[tuple[int, ...]]]
+) -> None:
     """Fail unless each batch is that of the unbroken run, and each epoch holds every sentence once."""
     assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in straight]
     first, second = (sorted(chain(*batches[start : start + EPOCH])) for start in (0, EPOCH))
@@ -201,17 +233,24 @@ def test_too_small_batches_are_refused_with_a_budget_that_does(processes):
     with pytest.raises(
         ConfigError, match=r"batch_tokens = 64 the smallest batch has 1 of.*batch_tokens=\d+"
     ) as refusal:
-        shared_buckets(LENGTHS, TrainingSettings(batch_tokens=64), Processes(0, processes))
+        share_buckets(LENGTHS, TrainingSettings(batch_tokens=64), Processes(0, processes))
     budget = int(str(refusal.value).split("batch_tokens=")[1].split(",")[0])
-    assert shared_buckets(LENGTHS, TrainingSettings(batch_tokens=budget), Processes(0, processes)).smallest >= processes
+    assert (
+        share_buckets(
+            LENGTHS, TrainingSettings(batch_tokens=budget), Processes(0, processes)
+        ).smallest
+        >= processes
+    )
 
 
 def test_more_processes_than_sentences_are_refused_without_a_budget():
     """None would do: fewer processes is the mend."""
-    with pytest.raises(ConfigError, match=r"smallest batch has 1 of the 300 .*\. Start 1 at most\."):
-        shared_buckets(LENGTHS, TrainingSettings(batch_tokens=64), Processes(0, 300))
+    with pytest.raises(
+        ConfigError, match=r"smallest batch has 1 of the 300 .*\. Start 1 at most\."
+    ):
+        share_buckets(LENGTHS, TrainingSettings(batch_tokens=64), Processes(0, 300))
     with pytest.raises(ConfigError, match=r"training\.batch_sentences = 2"):
-        shared_buckets(LENGTHS, TrainingSettings(batch_sentences=2), Processes(0, 3))
+        share_buckets(LENGTHS, TrainingSettings(batch_sentences=2), Processes(0, 3))
 
 
 @pytest.mark.parametrize("processes", [2, 3, 4])

@@ -5,20 +5,20 @@ import json
 import pytest
 
 from textvae.settings.training import TrainingSettings
-from textvae.training.schedule import Plan
+from textvae.training.schedule import TrainingSchedule
 
 
 def planned(steps_per_epoch=10, **settings):
-    return Plan(TrainingSettings(warmup_steps=4, **settings), steps_per_epoch)
+    return TrainingSchedule(TrainingSettings(warmup_steps=4, **settings), steps_per_epoch)
 
 
 def looks_of(plan, steps):
     """Return the steps after which a look is due, as the callback counts them."""
     due = []
     for _ in range(steps):
-        before = int(plan.looks_due())
+        before = int(plan.evaluations_due())
         plan.advance()
-        if int(plan.looks_due()) > before:
+        if int(plan.evaluations_due()) > before:
             due.append(plan.step)
     return due
 
@@ -58,7 +58,9 @@ def test_a_plan_goes_on_from_its_state_as_if_never_stopped(settings, stop):
         while plan.step < until and not plan.is_over:
             if plan.is_open and plan.step == 20:
                 plan.begin_cooldown()
-            seen.append((plan.step, plan.learning_rate_factor(), plan.fraction, plan.looks_due()))
+            seen.append(
+                (plan.step, plan.learning_rate_factor(), plan.fraction, plan.evaluations_due())
+            )
             plan.advance()
         return seen
 
@@ -76,7 +78,9 @@ def test_progress_is_the_step_and_the_fraction():
     assert (plan.progress.step, plan.progress.fraction) == (1, 0.125)
 
 
-@pytest.mark.parametrize(("settings", "is_open"), [({}, True), ({"steps": 1}, False), ({"max_minutes": 1}, False)])
+@pytest.mark.parametrize(
+    ("settings", "is_open"), [({}, True), ({"steps": 1}, False), ({"max_minutes": 1}, False)]
+)
 def test_only_a_run_without_bounds_is_open(settings, is_open):
     """Minutes are a bound too."""
     assert planned(**settings).is_open == is_open

@@ -5,7 +5,7 @@ from accelerate.utils import FullyShardedDataParallelPlugin
 from torch.distributed.fsdp import StateDictType
 
 from textvae.errors import ConfigError
-from textvae.training.fsdp import settle_sharding
+from textvae.training.fsdp import configure_fsdp
 
 
 def test_checkpoints_hold_the_whole_model_and_weights_stay_after_the_forward_pass():
@@ -13,7 +13,7 @@ def test_checkpoints_hold_the_whole_model_and_weights_stay_after_the_forward_pas
     plugin = FullyShardedDataParallelPlugin(
         fsdp_version=2, state_dict_type="SHARDED_STATE_DICT", reshard_after_forward=True
     )
-    settle_sharding(plugin)
+    configure_fsdp(plugin)
     assert plugin.state_dict_type == StateDictType.FULL_STATE_DICT
     assert plugin.reshard_after_forward is False
     assert plugin.mixed_precision_policy is None
@@ -22,4 +22,4 @@ def test_checkpoints_hold_the_whole_model_and_weights_stay_after_the_forward_pas
 def test_the_first_version_of_fsdp_is_refused_with_the_mend():
     """It wraps the model, and our own passes would go round the wrapper."""
     with pytest.raises(ConfigError, match="give accelerate fsdp_version 2"):
-        settle_sharding(FullyShardedDataParallelPlugin(fsdp_version=1))
+        configure_fsdp(FullyShardedDataParallelPlugin(fsdp_version=1))

@@ -53,9 +53,15 @@ def test_the_commands_take_labels(labelled_run, files, capsys):
         assert main(verb) == 0
     capsys.readouterr()
     assert main(["score", str(labelled_run), plain]) == 2
-    assert "row 1 has no 'label': give a table with that column, or one --label for all" in capsys.readouterr().err
+    assert (
+        "row 1 has no 'label': give a table with that column, or one --label for all"
+        in capsys.readouterr().err
+    )
     assert main(["generate", str(labelled_run), "--label", "tow"]) == 2
-    assert "label = 'tow' is unknown: did you mean 'two'? Choose from one, two." in capsys.readouterr().err
+    assert (
+        "label = 'tow' is unknown: did you mean 'two'? Choose from one, two."
+        in capsys.readouterr().err
+    )
     assert main(["generate", str(labelled_run), "--label", "two", "--output", "shards"]) == 2
 
 
@@ -69,7 +75,10 @@ def test_a_run_without_labels_refuses_one(tiny_run, capsys):
     ("rows", "message"),
     [
         ([(text, "same") for text in SENTENCES], "all sentences are 'same'; wanted are two labels"),
-        ([(text, text) for text in SENTENCES], "80 labels for 80 training sentences; wanted is a column of few"),
+        (
+            [(text, text) for text in SENTENCES],
+            "80 labels for 80 training sentences; wanted is a column of few",
+        ),
         ([*LABELLED[:5], ("a man.", None), *LABELLED[5:]], "row 6: column 'label' is blank"),
         ([*LABELLED[:5], ("a man.", " "), *LABELLED[5:]], "row 6: column 'label' is blank"),
     ],
@@ -88,24 +97,40 @@ def test_a_label_of_one_sentence_is_learned_but_not_if_it_is_held_out(tmp_path):
     vae = train_tiny(tmp_path / "in", {"train": table([*LABELLED, rare]), **held_out}, data=LABEL)
     assert vae.labels == ["one", "two", "single"]
     with pytest.raises(DataError, match=r"no training sentence is 'single', but one of test is"):
-        train_tiny(tmp_path / "out", {**held_out, "train": table(LABELLED), "test": table([rare])}, data=LABEL)
+        train_tiny(
+            tmp_path / "out",
+            {**held_out, "train": table(LABELLED), "test": table([rare])},
+            data=LABEL,
+        )
 
 
 def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
     """With the mend."""
-    with pytest.raises(ConfigError, match=r"'label_gaussian' is made of labels: name their column, data.label="):
+    with pytest.raises(
+        ConfigError, match=r"'label_gaussian' is made of labels: name their column, data.label="
+    ):
         read_settings(model={"prior": "label_gaussian"})
     with pytest.raises(ConfigError, match=r"data.label = 'words' does not fit"):
         read_settings(data={"label": "words"})
-    with pytest.raises(ConfigError, match=r"without a KL the prior learns nothing. Set model.prior: standard_normal"):
+    with pytest.raises(
+        ConfigError,
+        match=r"without a KL the prior learns nothing. Set model.prior: standard_normal",
+    ):
         read_settings(data=LABEL, model={"posterior": "deterministic"})
-    with pytest.raises(ConfigError, match=r"mmd puts something in the KL's place that tells a learned prior nothing"):
+    with pytest.raises(
+        ConfigError,
+        match=r"mmd puts something in the KL's place that tells a learned prior nothing",
+    ):
         read_settings(data=LABEL, objective={"techniques": {"mmd": {}}})
-    with pytest.raises(DataError, match=r"there is no column 'sort'; there are text, label. Set data.label."):
+    with pytest.raises(
+        DataError, match=r"there is no column 'sort'; there are text, label. Set data.label."
+    ):
         train_tiny(tmp_path / "run", table(LABELLED), data={"label": "sort"})
     (tmp_path / "a.csv").write_text("text,label\n")
     with pytest.raises(ConfigError, match=r"a stream is read as it goes; say data.streaming=false"):
-        textvae.train(str(tmp_path / "a.csv"), tmp_path / "run", data={"label": "label", "streaming": True})
+        textvae.train(
+            str(tmp_path / "a.csv"), tmp_path / "run", data={"label": "label", "streaming": True}
+        )
 
 
 def test_a_run_is_not_started_from_one_of_other_labels(labelled_run, tiny_run, tmp_path):
@@ -127,12 +152,16 @@ def test_a_language_model_and_a_plain_prior_can_be_conditioned_too(changes, tmp_
     """The label then reaches the decoder alone."""
     vae = train_tiny(tmp_path / "run", table(LABELLED), data=LABEL, **changes)
     assert len(vae.generate(2, label="two")) == 2
-    one, two = (vae.score(SENTENCES[:2], 2, labels=[label] * 2)[0]["iw_nll"] for label in vae.labels)
+    one, two = (
+        vae.score(SENTENCES[:2], 2, labels=[label] * 2)[0]["iw_nll"] for label in vae.labels
+    )
     assert one != two
 
 
 def test_one_number_in_two_spellings_is_refused_as_labels(tmp_path):
     """As two files have them of which one has gaps; `00` and `0` are two labels."""
     rows = [(text, "1.0" if place % 2 else "1") for place, text in enumerate(SENTENCES)]
-    with pytest.raises(DataError, match=r"the labels '1' and '1.0' are one number in two spellings"):
+    with pytest.raises(
+        DataError, match=r"the labels '1' and '1.0' are one number in two spellings"
+    ):
         train_tiny(tmp_path / "run", table(rows), data={"label": "label"})

@@ -7,19 +7,29 @@ import pytest
 import torch
 
 from tests.tiny_run import SENTENCES, train_tiny
-from textvae.cli.rendering import evaluation_text
+from textvae.cli.rendering import format_evaluation
 from textvae.errors import ConfigError
 from textvae.evaluation.evaluate import evaluate_run
 from textvae.model.compatibility import check_prior
 from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
-from textvae.objective.compatibility import objection
+from textvae.objective.compatibility import find_conflict
 from textvae.objective.elbo import DEFAULT_TECHNIQUES, ObjectiveSettings
 from textvae.runs.run import Run
 from textvae.vae import TextVAE
 
 TEXTS = ["a man rides a bike.", "the dog", "two boys hold the red ball."]
-UNDEFINED = {"elbo", "kl", "iw_nll", "iw_nll_stderr", "ppl_word", "ppl_token", "bits_per_byte", "mi_full", "mi_batch32"}
+UNDEFINED = {
+    "elbo",
+    "kl",
+    "iw_nll",
+    "iw_nll_stderr",
+    "ppl_word",
+    "ppl_token",
+    "bits_per_byte",
+    "mi_full",
+    "mi_batch32",
+}
 
 
 def goes(kind: str, prior: str) -> bool:
@@ -43,18 +53,29 @@ CASES += [
 def test_a_run_is_trained_measured_and_used(kind, prior, tmp_path):
     """A few steps with the default techniques that apply; where there is no density its figures are null, never NaN."""
     defaults = ObjectiveSettings().techniques
-    off = {name: "off" for name in DEFAULT_TECHNIQUES if objection(kind, prior, defaults[name])}
-    few = {"steps": 3, "batch_tokens": 64, "warmup_steps": 1, "evaluations": 1, "trackers": [], "logging_steps": 1}
+    off = {name: "off" for name in DEFAULT_TECHNIQUES if find_conflict(kind, prior, defaults[name])}
+    few = {
+        "steps": 3,
+        "batch_tokens": 64,
+        "warmup_steps": 1,
+        "evaluations": 1,
+        "trackers": [],
+        "logging_steps": 1,
+    }
     parts = {"posterior": kind, "prior": prior}
     vae = train_tiny(tmp_path / "run", model=parts, objective={"techniques": off}, training=few)
     record = evaluate_run(Run(tmp_path / "run"), vae.bundle, samples=3)
     has_density = POSTERIORS[kind].distribution.has_density
-    assert {name for name in UNDEFINED if record[name] is None} == (set() if has_density else UNDEFINED)
+    assert {name for name in UNDEFINED if record[name] is None} == (
+        set() if has_density else UNDEFINED
+    )
     assert all(math.isfinite(value) for value in record.values() if isinstance(value, int | float))
-    assert ("—" in evaluation_text(record)) != has_density
+    assert ("—" in format_evaluation(record)) != has_density
     assert "NaN" not in json.dumps(record)
     assert vae.encode(TEXTS).shape == (3, 4)
-    assert all((score["iw_nll"] is not None) == has_density for score in vae.score(TEXTS, samples=2))
+    assert all(
+        (score["iw_nll"] is not None) == has_density for score in vae.score(TEXTS, samples=2)
+    )
     assert len(vae.generate(3)) == 3
     assert len(vae.interpolate(*TEXTS[:2], steps=3, path="spherical")) == 3
     again = TextVAE.from_pretrained(tmp_path / "run").posterior(TEXTS)

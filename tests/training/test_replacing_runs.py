@@ -13,14 +13,19 @@ import textvae
 from tests.tiny_run import SENTENCES, SETTINGS, train_tiny, write_corpus
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, OutputError
-from textvae.runs.run import Run, foreign_entries, is_run
+from textvae.runs.run import Run, find_foreign_entries, is_run
 from textvae.runtime import files
-from textvae.runtime.locks import locked
-from textvae.runtime.processes import ALONE
+from textvae.runtime.locks import hold_lock
+from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.settings.run import Settings
 from textvae.training import preparation
-from textvae.training.checkpoints import STAGING, STATE_FILE, checkpoints, sweep
-from textvae.training.preparation import set_up, tidy_up_after_a_kill
+from textvae.training.checkpoints import (
+    STAGING_FOLDER,
+    STATE_FILE,
+    list_checkpoints,
+    remove_partial_checkpoints,
+)
+from textvae.training.preparation import create_run_folder, tidy_up_after_a_kill
 from textvae.training.train import lock_of
 
 
@@ -51,12 +56,12 @@ def prepare(monkeypatch):
             call()
         make_run(run.folder, "new")
 
-    monkeypatch.setattr(preparation, "prepare_run", prepare_run)
+    monkeypatch.setattr(preparation, "_prepare_run", prepare_run)
     return on_the_way
 
 
 def replace(folder, overwrite=True):
-    set_up(Run(folder), Settings(), None, None, overwrite, ALONE)
+    create_run_folder(Run(folder), Settings(), None, None, overwrite, SINGLE_PROCESS)
 
 
 def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
@@ -65,27 +70,53 @@ def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
     for name in ("report.html", "portrait.json", "measures.json", ".README.md"):
         (run / name).touch()
     files._temporary(run / "report.html", "new").touch()
-    inner = ("fitted/index/default/vectors.faiss", "logs/events.out.tfevents.1.host.2.0", ".saving/x/optimizer.pt")
-    for name in (*inner, "checkpoint-12/rng_state_1.pth", "checkpoint-12/model.safetensors", "init/tokenizer.json"):
+    inner = (
+        "fitted/index/default/vectors.faiss",
+        "logs/events.out.tfevents.1.host.2.0",
+        ".saving/x/optimizer.pt",
+    )
+    for name in (
+        *inner,
+        "checkpoint-12/rng_state_1.pth",
+        "checkpoint-12/model.safetensors",
+        "init/tokenizer.json",
+    ):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).touch()
     assert is_run(run)
-    assert foreign_entries(run) == []
+    assert find_foreign_entries(run) == []
 
 
-@pytest.mark.parametrize("settings", ["django: true\n", "[1, 2]", "a: b: c", yaml.safe_dump(SETTINGS), "\x00\xff"])
+@pytest.mark.parametrize(
+    "settings", ["django: true\n", "[1, 2]", "a: b: c", yaml.safe_dump(SETTINGS), "\x00\xff"]
+)
 def test_settings_alone_do_not_make_a_run(tmp_path, settings, prepare):
     """Other programs have a settings.yaml, too: its folder stays to the last byte."""
     (tmp_path / "project" / "src").mkdir(parents=True)
     (tmp_path / "project" / "settings.yaml").write_text(settings)
     (tmp_path / "project" / "src" / "thesis.tex").write_text("years")
-    with pytest.raises(OutputError, match=r"something that is no run: settings.yaml, src.*replaces runs only"):
+    with pytest.raises(
+        OutputError, match=r"something that is no run: settings.yaml, src.*replaces runs only"
+    ):
         replace(tmp_path / "project")
     assert (tmp_path / "project" / "src" / "thesis.tex").read_text() == "years"
 
 
-PRECIOUS = ["thesis.tex", "src/main.py", "corpus/mine.txt", "checkpoint-best/x", ".git/HEAD", "fitted/notes/a/x.tex"]
-PRECIOUS += ["logs/notes.txt", "init/mine.py", "checkpoint-3/mine.txt", "README.md/x", "fitted/prior/default/mine.csv"]
+PRECIOUS = [
+    "thesis.tex",
+    "src/main.py",
+    "corpus/mine.txt",
+    "checkpoint-best/x",
+    ".git/HEAD",
+    "fitted/notes/a/x.tex",
+]
+PRECIOUS += [
+    "logs/notes.txt",
+    "init/mine.py",
+    "checkpoint-3/mine.txt",
+    "README.md/x",
+    "fitted/prior/default/mine.csv",
+]
 
 
 @pytest.mark.parametrize("name", PRECIOUS)
@@ -138,7 +169,9 @@ def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, prepare, 
 
 
 @pytest.mark.parametrize("call", range(1, 5))
-def test_killed_at_any_rename_a_whole_run_is_there_at_the_next_start(tmp_path, monkeypatch, prepare, call):
+def test_killed_at_any_rename_a_whole_run_is_there_at_the_next_start(
+    tmp_path, monkeypatch, prepare, call
+):
     """The old run or the new one, and nothing next to it."""
     run, rename, calls = make_run(tmp_path / "run"), Path.rename, []
 
@@ -204,7 +237,7 @@ def test_output_into_the_folder_one_is_in_trains(tmp_path, monkeypatch):
 def test_a_second_training_of_a_run_is_refused(tmp_path, capsys, arguments):
     """Exit code 2, with the process that holds it; nothing changes."""
     run, corpus = make_run(tmp_path / "run"), str(write_corpus(tmp_path))
-    with locked(lock_of(run), "busy"):
+    with hold_lock(lock_of(run), "busy"):
         before = names(tmp_path)
         given = [] if "--resume" in arguments else [corpus]
         assert main(["train", *given, "--output", str(run), *arguments]) == 2
@@ -234,7 +267,9 @@ def test_what_an_earlier_release_was_preparing_is_named_and_stays(tmp_path, prep
     """It takes room, and may be somebody's own."""
     (tmp_path / ".run.preparing" / "corpus").mkdir(parents=True)
     replace(tmp_path / "run")
-    assert ".run.preparing: an earlier release of textvae was killed there" in capsys.readouterr().err
+    assert (
+        ".run.preparing: an earlier release of textvae was killed there" in capsys.readouterr().err
+    )
     assert names(tmp_path) == [".run.preparing", "run"]
 
 
@@ -243,7 +278,7 @@ def test_resuming_what_is_no_run_removes_nothing(tmp_path, settings):
     """Other trainers have checkpoint-N and model.safetensors, too."""
     (tmp_path / "settings.yaml").write_text(settings)
     (tmp_path / "model.safetensors").write_text("weights")
-    for name in ("checkpoint-500", "init", STAGING):
+    for name in ("checkpoint-500", "init", STAGING_FOLDER):
         (tmp_path / name).mkdir()
         (tmp_path / name / "precious.txt").write_text("precious")
     before = sorted(tmp_path.rglob("*"))
@@ -257,17 +292,17 @@ def test_a_link_in_the_place_of_the_staging_folder_is_not_followed(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious.txt").write_text("precious")
     run = make_run(tmp_path / "run")
-    (run / STAGING).symlink_to(tmp_path / "mine")
-    sweep(run)
+    (run / STAGING_FOLDER).symlink_to(tmp_path / "mine")
+    remove_partial_checkpoints(run)
     assert (tmp_path / "mine" / "precious.txt").read_text() == "precious"
-    assert not (run / STAGING).is_symlink()
+    assert not (run / STAGING_FOLDER).is_symlink()
 
 
 def test_what_only_training_needed_is_tidied_up_at_the_next_resume(tiny_run, tmp_path):
     """A process was killed just after the weights had their place: its checkpoints, the start and `.saving` go."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
     expected = names(run)
-    for name in ("init", "checkpoint-9", STAGING):
+    for name in ("init", "checkpoint-9", STAGING_FOLDER):
         (run / name).mkdir()
     (run / "checkpoint-9" / STATE_FILE).write_text("{}")
     textvae.train(output=run, resume=True, device="cpu")
@@ -279,7 +314,7 @@ def test_resuming_a_finished_run_deletes_nothing_else(tiny_run, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     (run / "checkpoint-9").mkdir()
     textvae.train(output=run, resume=True, device="cpu")
-    assert [path.name for path in checkpoints(run)] == ["checkpoint-9"]
+    assert [path.name for path in list_checkpoints(run)] == ["checkpoint-9"]
 
 
 def test_a_refused_training_leaves_the_run_it_was_to_replace(tiny_run, tmp_path):

@@ -32,7 +32,13 @@ from textvae.training import schedule as plan_module
 from textvae.training.trainer import VAETrainer
 
 STREAM: dict[str, Any] = {"streaming": True, "buffer": 20, "sample": 100, "held_out_most": 8}
-OPEN: dict[str, Any] = {"steps": None, "patience": 1, "evaluate_steps": 4, "learning_rate": 0.2, "most_epochs": 30}
+OPEN: dict[str, Any] = {
+    "steps": None,
+    "patience": 1,
+    "evaluate_steps": 4,
+    "learning_rate": 0.2,
+    "most_epochs": 30,
+}
 RUNS: dict[str, dict[str, Any]] = {
     "default": {},
     "one worker": {"training": {"workers": 1}},
@@ -50,7 +56,9 @@ RUNS: dict[str, dict[str, Any]] = {
         "training": {"steps": None, "epochs": 1.5},
         "objective": {"techniques": {"word_dropout": {"rate": 0.3}}},
     },
-    "whole epochs, accumulated": {"training": {"steps": None, "epochs": 2, "accumulate": 2, "evaluations": 4}},
+    "whole epochs, accumulated": {
+        "training": {"steps": None, "epochs": 2, "accumulate": 2, "evaluations": 4}
+    },
     "minutes": {"training": {"steps": None, "max_minutes": 0.2, "evaluations": 4}},
     "open-ended": {"training": OPEN, "objective": {"techniques": {"target_kl": "off"}}},
 }
@@ -70,7 +78,10 @@ class Watched:
     def record(self) -> dict[str, Any]:
         """What the run says of itself, without the time of day."""
         record = json.loads((self.folder / "training.json").read_text())
-        history = [{name: entry[name] for name in entry if name not in TIMES} for entry in record["history"]]
+        history = [
+            {name: entry[name] for name in entry if name not in TIMES}
+            for entry in record["history"]
+        ]
         return {"steps": record["steps"], "history": history, "stream": record.get("stream")}
 
     @property
@@ -88,7 +99,9 @@ def watching(folder: Path) -> Iterator[Watched]:
     def copy_after_publishing(trainer: VAETrainer) -> None:
         publish(trainer)
         number = trainer.state.global_step
-        watched.copies[number] = shutil.copytree(folder, folder.with_name(f"{folder.name}-killed-after-{number}"))
+        watched.copies[number] = shutil.copytree(
+            folder, folder.with_name(f"{folder.name}-killed-after-{number}")
+        )
 
     def note_end(run: Any, trainer: VAETrainer, processes: Any) -> None:
         watched.end = state_at_end(trainer)
@@ -101,12 +114,12 @@ def watching(folder: Path) -> Iterator[Watched]:
 
         return timed
 
-    finish = fitting.finish
+    finish = fitting.evaluate_and_save
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(VAETrainer, "publish", copy_after_publishing)
         patch.setattr(VAETrainer, "training_step", take_time(step, STEP))
         patch.setattr(VAETrainer, "evaluate", take_time(evaluate, EVALUATION))
-        patch.setattr(fitting, "finish", note_end)
+        patch.setattr(fitting, "evaluate_and_save", note_end)
         patch.setattr(plan_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
         yield watched
 
@@ -116,9 +129,13 @@ def state_at_end(trainer: VAETrainer) -> dict[str, Any]:
     assert trainer.optimizer is not None
     assert trainer.lr_scheduler is not None
     return {
-        "steps": (trainer.state.global_step, trainer.plan.step, trainer.lr_scheduler.last_epoch),
+        "steps": (
+            trainer.state.global_step,
+            trainer.schedule.step,
+            trainer.lr_scheduler.last_epoch,
+        ),
         "optimizer": sorted({int(state["step"]) for state in trainer.optimizer.state.values()}),
-        "encoder": trainer.plan.encoder_steps,
+        "encoder": trainer.schedule.encoder_steps,
         "techniques": trainer.objective.state_dict(),
         "best": (trainer.state.best_global_step, trainer.state.best_metric),
         "epoch": trainer.state.epoch,
@@ -229,7 +246,7 @@ def test_time_that_an_evaluation_took_stays_used(straight):
 @pytest.fixture
 def early_best(monkeypatch) -> None:
     """Let only the model of step 4 become the best."""
-    monkeypatch.setattr(VAETrainer, "is_eligible", lambda trainer, kl: trainer.plan.step == 4)
+    monkeypatch.setattr(VAETrainer, "is_eligible", lambda trainer, kl: trainer.schedule.step == 4)
 
 
 @pytest.fixture
@@ -241,7 +258,9 @@ def overtaken(early_best, tmp_path) -> Watched:
 @pytest.mark.parametrize("step", [4, 8, 12])
 def test_the_best_model_is_kept_through_an_interruption(overtaken, step):
     """The finished weights are those of the best checkpoint, and not of the last, wherever the folder is now."""
-    best, last = (load_file(overtaken.copies[n] / f"checkpoint-{n}" / "model.safetensors") for n in (4, 12))
+    best, last = (
+        load_file(overtaken.copies[n] / f"checkpoint-{n}" / "model.safetensors") for n in (4, 12)
+    )
     moved = overtaken.copies[step].rename(overtaken.folder.with_name("moved"))
     shutil.rmtree(overtaken.folder / "corpus")
     resumed = resume(moved)
@@ -252,14 +271,14 @@ def test_the_best_model_is_kept_through_an_interruption(overtaken, step):
 
 def test_a_run_killed_while_it_is_being_finished_is_finished_later(straight, tmp_path, monkeypatch):
     """The model is staged, its place is empty."""
-    write_card = fitting.write_card
+    write_card = fitting.write_model_card
 
     def copy_first(run: Any, *rest: Any) -> None:
         shutil.copytree(run.folder, tmp_path / "killed")
         write_card(run, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "write_card", copy_first)
+        patch.setattr(fitting, "write_model_card", copy_first)
         train(tmp_path / "run")
     assert_same_end(straight("default"), resume(tmp_path / "killed"))
     assert not list((tmp_path / "killed").glob("checkpoint-*"))
@@ -287,7 +306,13 @@ def flip(file: Path) -> None:
     file.write_bytes(content)
 
 
-STATES = ("rng_state.pth", "optimizer.pt", "scheduler.pt", "trainer_state.json", "textvae_state.json")
+STATES = (
+    "rng_state.pth",
+    "optimizer.pt",
+    "scheduler.pt",
+    "trainer_state.json",
+    "textvae_state.json",
+)
 
 
 @pytest.mark.parametrize("harm", [lose, empty, tear, flip])
@@ -295,9 +320,9 @@ STATES = ("rng_state.pth", "optimizer.pt", "scheduler.pt", "trainer_state.json",
 def test_a_checkpoint_with_a_damaged_file_is_not_whole(straight, tmp_path, harm, name):
     """Random state included: without it a resumed run would draw other noise."""
     copy = killed(straight("default"), 6, tmp_path)
-    assert checkpoints.newest_whole(copy) == copy / "checkpoint-6"
+    assert checkpoints.find_newest_complete(copy) == copy / "checkpoint-6"
     harm(copy / "checkpoint-6" / name)
-    assert checkpoints.newest_whole(copy) is None
+    assert checkpoints.find_newest_complete(copy) is None
 
 
 def test_the_random_state_of_every_process_is_looked_at(straight, tmp_path):
@@ -309,9 +334,9 @@ def test_the_random_state_of_every_process_is_looked_at(straight, tmp_path):
     state.unlink()
     (copy / checkpoints.CHECKSUMS).unlink()
     checkpoints.write_checksums(copy)
-    assert checkpoints.is_whole(copy)
+    assert checkpoints.is_complete(copy)
     tear(copy / "rng_state_1.pth")
-    assert not checkpoints.is_whole(copy)
+    assert not checkpoints.is_complete(copy)
 
 
 def test_a_run_goes_on_from_an_older_checkpoint_where_the_newest_is_damaged(overtaken, capsys):
@@ -330,7 +355,8 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused_in_one_sentence(stra
     copy = killed(straight("default"), 6, tmp_path)
     empty(copy / "checkpoint-6" / "rng_state.pth")
     with pytest.raises(
-        CheckpointError, match=r"no checkpoint is whole: .*rng_state\.pth is missing or damaged.*--overwrite"
+        CheckpointError,
+        match=r"no checkpoint is whole: .*rng_state\.pth is missing or damaged.*--overwrite",
     ):
         resume(copy)
     assert (copy / "checkpoint-6").is_dir()
@@ -356,7 +382,7 @@ def test_weights_that_lack_a_tensor_of_the_model_are_refused(straight, tmp_path)
     tensors = load_file(file)
     del tensors["decoder.bias"]
     save_file(tensors, file, {"format": "pt"})
-    assert checkpoints.newest_whole(copy) is None
+    assert checkpoints.find_newest_complete(copy) is None
     seal(copy / "checkpoint-6")
     with pytest.raises(CheckpointError, match=r"a checkpoint lacks decoder\.bias"):
         resume(copy)
@@ -379,7 +405,9 @@ def test_no_code_in_a_checkpoint_is_executed(straight, tmp_path, name):
     copy = killed(straight("default"), 6, tmp_path)
     torch.save({"cpu": Pickled(tmp_path / "trace")}, copy / "checkpoint-6" / name)
     seal(copy / "checkpoint-6")
-    with pytest.raises(CheckpointError, match=r"does not fit this run \(a file holds a pickle of more than numbers"):
+    with pytest.raises(
+        CheckpointError, match=r"does not fit this run \(a file holds a pickle of more than numbers"
+    ):
         resume(copy)
     assert not (tmp_path / "trace").exists()
 
@@ -391,7 +419,9 @@ def test_a_state_that_is_none_is_refused(straight, tmp_path, content):
         copy = killed(straight("default"), 6, tmp_path / name)
         (copy / "checkpoint-6" / name).write_text(content)
         seal(copy / "checkpoint-6")
-        with pytest.raises(CheckpointError, match=f"{name} is missing or damaged|does not fit this run"):
+        with pytest.raises(
+            CheckpointError, match=f"{name} is missing or damaged|does not fit this run"
+        ):
             resume(copy)
 
 
@@ -435,7 +465,14 @@ def test_a_process_that_was_killed_leaves_what_the_run_needs(straight, tmp_path,
     """SIGKILL amid an epoch that workers load, and after the last checkpoint."""
     whole = straight(name)
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "run"), str(step), json.dumps(RUNS[name])]
+    command = [
+        sys.executable,
+        "-c",
+        KILLED,
+        str(tmp_path / "run"),
+        str(step),
+        json.dumps(RUNS[name]),
+    ]
     null = subprocess.DEVNULL  # its orphaned workers would hold a pipe open
     process = subprocess.run(command, check=False, env=environment, stdout=null, stderr=null)
     assert process.returncode == -signal.SIGKILL

@@ -6,11 +6,11 @@ import pytest
 
 from textvae.settings.training import TrainingSettings
 from textvae.training import schedule as plan_module
-from textvae.training.schedule import Plan
+from textvae.training.schedule import TrainingSchedule
 
 
 def planned(steps_per_epoch=10, **settings):
-    return Plan(TrainingSettings(**{"warmup_steps": 4, **settings}), steps_per_epoch)
+    return TrainingSchedule(TrainingSettings(**{"warmup_steps": 4, **settings}), steps_per_epoch)
 
 
 def run(plan, most=10_000):
@@ -60,14 +60,16 @@ def test_without_warm_up_the_first_step_is_at_full_height():
     """Zero steps of it divide nothing by zero."""
     plan = planned(steps=10, warmup_steps=0)
     assert plan.learning_rate_factor() == 1
-    assert plan.is_warm
+    assert plan.is_warmed_up
 
 
 def test_a_bounded_run_follows_a_cosine_to_zero():
     """Half of the height at half of the way, nothing at the end."""
     plan = planned(steps=100, warmup_steps=0)
     factors = run(plan)
-    assert factors == pytest.approx([0.5 * (1 + math.cos(math.pi * step / 100)) for step in range(100)])
+    assert factors == pytest.approx(
+        [0.5 * (1 + math.cos(math.pi * step / 100)) for step in range(100)]
+    )
     assert plan.learning_rate_factor() == pytest.approx(0, abs=1e-12)
     assert plan.fraction == 1
 

@@ -9,14 +9,16 @@ from safetensors.torch import load_file
 import textvae
 from tests.corpora import write
 from tests.tiny_run import SENTENCES, SETTINGS
-from textvae.cli.rendering import run_record
-from textvae.data.cleaning import fingerprint
+from textvae.cli.rendering import describe_run
+from textvae.data.cleaning import fingerprint_sentence
 from textvae.data.corpus import open_split
 from textvae.errors import ConfigError, DataError
 from textvae.runs.run import Run
 from textvae.training import checkpoints
 
-MANY = [f"{sentence} {number}" for number in range(10) for sentence in SENTENCES]  # a thousand lines
+MANY = [
+    f"{sentence} {number}" for number in range(10) for sentence in SENTENCES
+]  # a thousand lines
 
 
 def write_shards(folder, count=4):
@@ -57,7 +59,7 @@ def test_a_streamed_run_is_a_run_like_any_other(streamed):
     assert len(vae.generate(2)) == 2
     assert "a stream" in (streamed / "README.md").read_text()
     read = json.loads((streamed / "training.json").read_text())["stream"]["counts"]
-    assert run_record(Run(streamed), vae)["train"] == read["kept"] - read.get("also_held_out", 0)
+    assert describe_run(Run(streamed), vae)["train"] == read["kept"] - read.get("also_held_out", 0)
 
 
 def test_what_a_stream_has_read_is_recorded(streamed):
@@ -70,14 +72,18 @@ def test_what_a_stream_has_read_is_recorded(streamed):
 
 def test_held_out_sentences_are_drawn_by_fingerprint_and_kept_out_of_the_stream(streamed):
     """Those of the splits are those the stream will not yield."""
-    splits = {split: open_split(streamed / "corpus", split)["text"] for split in ("validation", "test")}
+    splits = {
+        split: open_split(streamed / "corpus", split)["text"] for split in ("validation", "test")
+    }
     assert len(splits["validation"]) == len(splits["test"]) == 10
     held = json.loads((streamed / "corpus" / "stream.json").read_text())["held_out"]
-    assert sorted(fingerprint(text) for split in splits.values() for text in split) == held
+    assert sorted(fingerprint_sentence(text) for split in splits.values() for text in split) == held
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_run_stopped_by_a_damaged_shard_and_resumed_ends_with_the_very_weights_of_an_unbroken_one(tmp_path, workers):
+def test_a_run_stopped_by_a_damaged_shard_and_resumed_ends_with_the_very_weights_of_an_unbroken_one(
+    tmp_path, workers
+):
     """Its checkpoint is whole; once the shard is repaired the run goes on mid-pool, no sentence missed or doubled."""
     training = {"workers": workers, "steps": 40, "evaluations": 20, "batch_tokens": 512}
     train(write_shards(tmp_path / "sound"), tmp_path / "straight", **training)
@@ -86,9 +92,11 @@ def test_a_run_stopped_by_a_damaged_shard_and_resumed_ends_with_the_very_weights
     whole = shard.read_bytes()
     lines = [line.encode() for line in MANY[2::4]]
     write(shard, b"\n".join([*lines[:150], b"\xff", *lines[151:]]))
-    with pytest.raises(DataError, match=r"part-2\.txt\.gz, row 151: .*can't decode byte 0xff.*--resume"):
+    with pytest.raises(
+        DataError, match=r"part-2\.txt\.gz, row 151: .*can't decode byte 0xff.*--resume"
+    ):
         train(damaged, tmp_path / "broken", **training)
-    before = checkpoints.newest_whole(tmp_path / "broken")
+    before = checkpoints.find_newest_complete(tmp_path / "broken")
     assert before is not None
     places = checkpoints.read_state(before)["stream"]["places"].values()
     assert any(place[3] for place in places), "it broke in the first pools"
@@ -96,7 +104,10 @@ def test_a_run_stopped_by_a_damaged_shard_and_resumed_ends_with_the_very_weights
     textvae.train(output=tmp_path / "broken", resume=True, device="cpu")
     straight, resumed = weights(tmp_path / "straight"), weights(tmp_path / "broken")
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
-    logs = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("straight", "broken")]
+    logs = [
+        json.loads((tmp_path / name / "training.json").read_text())
+        for name in ("straight", "broken")
+    ]
     assert logs[0]["stream"] == logs[1]["stream"]
 
 
@@ -122,13 +133,22 @@ def test_files_named_for_a_split_are_that_split(tmp_path):
     corpus = tmp_path / "run" / "corpus"
     assert list(open_split(corpus, "validation")["text"]) == MANY[:10]
     assert set(open_split(corpus, "test")["text"]).isdisjoint(MANY[:10])
-    assert json.loads((tmp_path / "run" / "training.json").read_text())["stream"]["counts"]["also_held_out"] >= 1
+    assert (
+        json.loads((tmp_path / "run" / "training.json").read_text())["stream"]["counts"][
+            "also_held_out"
+        ]
+        >= 1
+    )
 
 
 @pytest.mark.parametrize(
     ("data", "training", "words"),
     [
-        ({}, {"steps": None}, r"how long it is nobody knows: .*training\.steps or training\.max_minutes"),
+        (
+            {},
+            {"steps": None},
+            r"how long it is nobody knows: .*training\.steps or training\.max_minutes",
+        ),
         ({}, {"epochs": 2}, r"leave training\.epochs out"),
         ({"drop_duplicates": True}, {}, "would have to remember a whole stream"),
     ],
@@ -144,12 +164,20 @@ def test_what_a_stream_cannot_have_is_refused(tmp_path, data, training, words):
 def test_a_stream_of_sentences_from_python_is_refused(tmp_path):
     """There is no file to go back to."""
     with pytest.raises(ConfigError, match=r"needs files to read"):
-        textvae.train(SENTENCES, output=tmp_path / "run", device="cpu", data={"streaming": True}, training={"steps": 1})
+        textvae.train(
+            SENTENCES,
+            output=tmp_path / "run",
+            device="cpu",
+            data={"streaming": True},
+            training={"steps": 1},
+        )
 
 
 def test_a_large_corpus_is_pointed_to_streaming(tmp_path, monkeypatch, capsys):
     """A note, no refusal."""
-    monkeypatch.setattr("textvae.training.preparation.HUGE", 100)
+    monkeypatch.setattr("textvae.training.preparation.LARGE_CORPUS_BYTES", 100)
     file = write(tmp_path / "a.txt", "\n".join(SENTENCES))
-    textvae.train(file, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"held_out": 0.1}})
+    textvae.train(
+        file, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"held_out": 0.1}}
+    )
     assert "data.streaming=true starts at once" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from textvae.training.trainer import VAETrainer
 
 RUNS = {
     "adversary": {"adversarial": {"hidden": 8}, "denoising": {}, "bag_of_words": {"hidden": 8}},
-    "refined": {"semi_amortised": {"steps": 1}, "latent_dropout": {}},
+    "refined": {"semi_amortized": {"steps": 1}, "latent_dropout": {}},
     "weighted": {"iwae": {"draws": 2}},
 }
 
@@ -37,10 +37,12 @@ def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(name, tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         train_tiny(tmp_path / "broken", objective=objective)
     monkeypatch.setattr(fitting, "VAETrainer", VAETrainer)
-    saved = load_file(checkpoints.newest_whole(tmp_path / "broken") / "model.safetensors")
+    saved = load_file(checkpoints.find_newest_complete(tmp_path / "broken") / "model.safetensors")
     assert any(key.startswith("auxiliary.") for key in saved) == (name == "adversary")
     textvae.train(output=tmp_path / "broken", resume=True, device="cpu")
-    whole, resumed = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "broken"))
+    whole, resumed = (
+        load_file(tmp_path / run / "model.safetensors") for run in ("whole", "broken")
+    )
     assert whole.keys() == resumed.keys()
     assert not any(key.startswith("auxiliary.") for key in whole)
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
@@ -51,7 +53,11 @@ def test_the_best_checkpoint_of_a_free_kl_is_that_of_the_best_reconstruction(tmp
     for number, (techniques, measure) in enumerate(
         [({"mutual_information_machine": {}}, "eval_reconstruction"), ({"iwae": {}}, "eval_elbo")]
     ):
-        train_tiny(tmp_path / str(number), objective={"techniques": techniques}, training={"warmup_steps": 0})
+        train_tiny(
+            tmp_path / str(number),
+            objective={"techniques": techniques},
+            training={"warmup_steps": 0},
+        )
         history = Run(tmp_path / str(number)).read("training.json")["history"]
         looks = [entry for entry in history if "eval_selection" in entry]
         assert looks

@@ -52,9 +52,17 @@ def assert_same_weights(one: Path, other: Path) -> None:
 
 def test_a_run_folder_holds_what_transformers_reads_and_no_pickle(tiny_run):
     """Model, tokenizer, settings, card; no checkpoint, no staging folder, nothing pickled."""
-    names = {path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()}
+    names = {
+        path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()
+    }
     assert {"config.json", "model.safetensors", "generation_config.json", "tokenizer.json"} <= names
-    assert {"settings.yaml", "training.json", "README.md", "corpus/train.arrow", "corpus/counts.json"} <= names
+    assert {
+        "settings.yaml",
+        "training.json",
+        "README.md",
+        "corpus/train.arrow",
+        "corpus/counts.json",
+    } <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
     assert not list(tiny_run.glob("checkpoint-*"))
 
@@ -64,11 +72,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_run, tmp
     train_tiny(tmp_path / "again")
     assert_same_weights(tiny_run, tmp_path / "again")
     train_tiny(tmp_path / "other", training={"seed": 2})
-    assert not torch.equal(weights(tiny_run)["decoder.bias"], weights(tmp_path / "other")["decoder.bias"])
+    assert not torch.equal(
+        weights(tiny_run)["decoder.bias"], weights(tmp_path / "other")["decoder.bias"]
+    )
 
 
 @pytest.mark.parametrize("seconds_after_first_checkpoint", [0.0, 0.35])
-def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(tmp_path, seconds_after_first_checkpoint):
+def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(
+    tmp_path, seconds_after_first_checkpoint
+):
     """SIGKILL, then --resume: data order, noise, word dropout, optimizer and controller all go on where they were."""
     corpus = write_corpus(tmp_path)
     command = [
@@ -82,7 +94,11 @@ def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(tmp_path, seco
         "--device",
         "cpu",
     ]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": {**os.environ, "OMP_NUM_THREADS": "1"},
+    }
     subprocess.run([*command, "--output", str(tmp_path / "straight")], check=True, **quiet)
     process = subprocess.Popen([*command, "--output", str(tmp_path / "killed")], **quiet)
     while not list((tmp_path / "killed").glob("checkpoint-*")) and process.poll() is None:
@@ -90,7 +106,9 @@ def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(tmp_path, seco
     time.sleep(seconds_after_first_checkpoint)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "killed" / "model.safetensors").exists(), "it had finished before it was killed"
+    assert not (tmp_path / "killed" / "model.safetensors").exists(), (
+        "it had finished before it was killed"
+    )
     resume = [
         sys.executable,
         "-m",
@@ -125,14 +143,22 @@ def test_an_open_ended_run_stops_by_itself(tmp_path):
     """Once the validation ELBO no longer improves the run cools down and ends."""
     train_tiny(
         tmp_path / "run",
-        training={"steps": None, "patience": 1, "evaluate_steps": 4, "learning_rate": 0.05, "validation_sentences": 4},
+        training={
+            "steps": None,
+            "patience": 1,
+            "evaluate_steps": 4,
+            "learning_rate": 0.05,
+            "validation_sentences": 4,
+        },
     )
     assert json.loads((tmp_path / "run" / "training.json").read_text())["steps"] > 0
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_with_its_step(tmp_path):
     """The message says where, and what to lower."""
-    with pytest.raises(TrainingError, match=r"not a number at step \d+.*Lower training\.learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"not a number at step \d+.*Lower training\.learning_rate"
+    ):
         train_tiny(tmp_path / "run", training={"learning_rate": 1e30, "max_grad_norm": 0})
 
 
@@ -163,8 +189,12 @@ def test_init_starts_from_a_trained_model_with_its_tokenizer(tiny_run, tmp_path)
     """Same tokens, and weights that are near the start's after one small step."""
     sentences = [sentence.replace("man", "cat") for sentence in SENTENCES]
     training = {"steps": 1, "learning_rate": 1e-6, "trackers": []}
-    vae = textvae.train(sentences, output=tmp_path / "run", device="cpu", init=tiny_run, training=training)
-    assert vae.tokenizer.get_vocab() == textvae.TextVAE.from_pretrained(tiny_run).tokenizer.get_vocab()
+    vae = textvae.train(
+        sentences, output=tmp_path / "run", device="cpu", init=tiny_run, training=training
+    )
+    assert (
+        vae.tokenizer.get_vocab() == textvae.TextVAE.from_pretrained(tiny_run).tokenizer.get_vocab()
+    )
     torch.testing.assert_close(weights(tmp_path / "run"), weights(tiny_run), atol=1e-4, rtol=0)
 
 
@@ -182,21 +212,21 @@ def test_a_full_disk_is_explained_and_leaves_whole_checkpoints_only(tmp_path, mo
     def full(*_):
         raise error
 
-    monkeypatch.setattr(checkpoints, "publish", full)
+    monkeypatch.setattr(checkpoints, "finalize_checkpoint", full)
     with pytest.raises(OutputError, match=r"the disk is full.*--resume"):
         train_tiny(tmp_path / "run")
     assert not list((tmp_path / "run").glob("checkpoint-*"))
-    assert not (tmp_path / "run" / checkpoints.STAGING).exists()
+    assert not (tmp_path / "run" / checkpoints.STAGING_FOLDER).exists()
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, monkeypatch):
     """Resuming takes the newest checkpoint that is whole."""
     monkeypatch.setattr(checkpoints, "keep_only", lambda *_: None)
     train_tiny(tmp_path / "run")
-    first, last = checkpoints.checkpoints(tmp_path / "run")
+    first, last = checkpoints.list_checkpoints(tmp_path / "run")
     file = last / "optimizer.pt"
     file.write_bytes(file.read_bytes()[:-100])
-    assert checkpoints.newest_whole(tmp_path / "run") == first
+    assert checkpoints.find_newest_complete(tmp_path / "run") == first
 
 
 def test_an_unknown_tracker_is_refused_before_anything_is_written(tmp_path):
@@ -218,7 +248,9 @@ def test_accumulated_batches_weigh_sentences_not_batches(tmp_path):
     sentences = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
     assert sentences == 9
     for batch, share in zip(batches, (2 / 9, 7 / 9), strict=True):
-        loss, terms = trainer.compute_loss(bundle.model, batch, return_outputs=True, num_items_in_batch=sentences)
+        loss, terms = trainer.compute_loss(
+            bundle.model, batch, return_outputs=True, num_items_in_batch=sentences
+        )
         torch.testing.assert_close(loss / 2, terms.loss * share)
 
 
@@ -234,7 +266,9 @@ def test_overwrite_replaces_runs_only(tmp_path):
 def test_init_refuses_another_shape(tiny_run, tmp_path):
     """The model is the old run's; a size that differs would be a lie in the settings."""
     with pytest.raises(ConfigError, match=r"the model comes from .* with --init"):
-        textvae.train(SENTENCES, output=tmp_path / "run", device="cpu", init=tiny_run, model={"latent_dim": 9})
+        textvae.train(
+            SENTENCES, output=tmp_path / "run", device="cpu", init=tiny_run, model={"latent_dim": 9}
+        )
 
 
 def test_a_corpus_in_lower_case_reads_upper_case_later(tmp_path):
@@ -246,6 +280,8 @@ def test_a_corpus_in_lower_case_reads_upper_case_later(tmp_path):
 def test_settings_given_from_python_are_kept_beside_a_named_corpus(tmp_path):
     """The corpus's name does not push out the rest of its section."""
     corpus = write_corpus(tmp_path)
-    vae = textvae.train(corpus, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"lowercase": True}})
+    vae = textvae.train(
+        corpus, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"lowercase": True}}
+    )
     assert vae.latent_dim == 4
     assert Run(tmp_path / "run").settings.data.lowercase

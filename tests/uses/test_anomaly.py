@@ -10,7 +10,12 @@ import torch
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
-from textvae.uses.anomaly import SCORES, AnomalySettings, p_values, strangeness
+from textvae.uses.anomaly import (
+    SCORE_FUNCTIONS,
+    AnomalySettings,
+    anomaly_scores,
+    conformal_p_values,
+)
 from textvae.vae import TextVAE
 
 NORMAL = [f"{first} {second}" for first in SENTENCES[:5] for second in SENTENCES[:5]]
@@ -20,7 +25,7 @@ def test_normal_texts_get_small_p_values_no_more_often_than_they_say():
     """On exchangeable scores, ties included, P(p <= alpha) <= alpha, and nearly alpha."""
     random = np.random.default_rng(0)
     draws = random.normal(size=(4000, 40)).round(1)
-    p = np.array([p_values(np.sort(row[1:]), row[:1])[0] for row in draws])
+    p = np.array([conformal_p_values(np.sort(row[1:]), row[:1])[0] for row in draws])
     for alpha in (0.05, 0.1, 0.5):
         assert alpha * 0.7 < (p <= alpha).mean() <= alpha + 0.015
 
@@ -28,24 +33,26 @@ def test_normal_texts_get_small_p_values_no_more_often_than_they_say():
 def test_the_strangest_and_the_least_strange():
     """At most 1, at least 1 / (n + 1); equal scores count as strange."""
     normal = np.array([1.0, 2.0, 2.0, 3.0])
-    assert p_values(normal, np.array([0.0, 2.0, 9.0])).tolist() == [1.0, 0.8, 0.2]
+    assert conformal_p_values(normal, np.array([0.0, 2.0, 9.0])).tolist() == [1.0, 0.8, 0.2]
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", SCORE_FUNCTIONS)
 def test_a_score_is_of_its_text_alone(vae, score):
     """Nats a token: of a single draw they are those of `score`; the batch they stand in changes only the noise."""
     settings = AnomalySettings(score=score, draws=200)
-    together = strangeness(vae.bundle, SENTENCES, settings)
-    alone = np.concatenate([strangeness(vae.bundle, [text], settings) for text in SENTENCES])
+    together = anomaly_scores(vae.bundle, SENTENCES, settings)
+    alone = np.concatenate([anomaly_scores(vae.bundle, [text], settings) for text in SENTENCES])
     np.testing.assert_allclose(together, alone, rtol=0.15)
-    assert np.array_equal(together, strangeness(vae.bundle, SENTENCES, settings))
+    assert np.array_equal(together, anomaly_scores(vae.bundle, SENTENCES, settings))
 
 
 def test_the_reconstruction_score_is_that_of_score_a_token(lstm):
     """One draw under one seed gives the same nats."""
-    mine = strangeness(lstm.bundle, SENTENCES, AnomalySettings(draws=1, seed=3))
+    mine = anomaly_scores(lstm.bundle, SENTENCES, AnomalySettings(draws=1, seed=3))
     theirs = lstm.score(SENTENCES, samples=2, seed=3)
-    np.testing.assert_allclose(mine, [row["reconstruction"] / row["tokens"] for row in theirs], rtol=1e-5)
+    np.testing.assert_allclose(
+        mine, [row["reconstruction"] / row["tokens"] for row in theirs], rtol=1e-5
+    )
 
 
 def test_a_calibration_is_kept_with_the_run(lstm, tmp_path):
@@ -57,7 +64,10 @@ def test_a_calibration_is_kept_with_the_run(lstm, tmp_path):
     assert found == vae.anomaly(SENTENCES, "talk")
     assert vae.anomaly([], "talk") == []
     assert all(0 < row["p_value"] <= 1 for row in found)
-    assert [row["is_cut"] for row in vae.anomaly(["a man rides " * 20, "a man"], "talk")] == [True, False]
+    assert [row["is_cut"] for row in vae.anomaly(["a man rides " * 20, "a man"], "talk")] == [
+        True,
+        False,
+    ]
     with pytest.raises(CheckpointError, match="another model's latents"):
         TextVAE(tiny_vae(seed=1).model, vae.tokenizer, tmp_path).anomaly(SENTENCES, "talk")
 
@@ -67,7 +77,9 @@ def test_longer_texts_than_the_model_holds_are_cut(lstm):
     text = " ".join(SENTENCES)
     kept = text.split()[: lstm.bundle.longest - 1]
     settings = AnomalySettings()
-    np.testing.assert_allclose(*(strangeness(lstm.bundle, [words], settings) for words in (text, " ".join(kept))))
+    np.testing.assert_allclose(
+        *(anomaly_scores(lstm.bundle, [words], settings) for words in (text, " ".join(kept)))
+    )
 
 
 def test_what_gives_no_p_value_is_refused(lstm, tmp_path):
@@ -81,12 +93,14 @@ def test_what_gives_no_p_value_is_refused(lstm, tmp_path):
     with pytest.raises(CheckpointError, match="no anomaly was fitted"):
         vae.anomaly(SENTENCES)
     with torch.no_grad(), pytest.raises(ConfigError, match="gives no likelihood"):
-        SCORES["elbo"](without_density(vae).bundle, vae.bundle.batch([[4, 5]]), 1)
+        SCORE_FUNCTIONS["elbo"](without_density(vae).bundle, vae.bundle.batch([[4, 5]]), 1)
 
 
 def without_density(vae: TextVAE) -> TextVAE:
     """Return an autoencoder of the same sizes."""
-    config = type(vae.model.config)(**{**vae.model.config.to_dict(), "posterior": {"kind": "deterministic"}})
+    config = type(vae.model.config)(
+        **{**vae.model.config.to_dict(), "posterior": {"kind": "deterministic"}}
+    )
     return TextVAE(type(vae.model)(config), vae.tokenizer)
 
 

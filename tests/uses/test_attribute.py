@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.tiny import SENTENCES, WRITERS, tiny_model, tiny_vae
+from tests.tiny import DECODER_SETTINGS, SENTENCES, tiny_model, tiny_vae
 from textvae.errors import CheckpointError, ConfigError, DataError
-from textvae.uses.attribute import fit_attribute, separability
+from textvae.uses.attribute import cross_validate, fit_attribute
 from textvae.vae import TextVAE
 
 LABELS = ["one", "many", "one", "one", "one", "many"]
 
 
-@pytest.fixture(scope="module", params=WRITERS)
+@pytest.fixture(scope="module", params=DECODER_SETTINGS)
 def vae(request):
     return tiny_vae(request.param)
 
@@ -34,7 +34,12 @@ def test_the_direction_is_the_difference_of_the_class_means(vae):
     np.testing.assert_allclose(found.direction, z[is_one].mean(0) - z[~is_one].mean(0), atol=1e-5)
     back = vae.fit_attribute(SENTENCES, LABELS, towards="many")
     torch.testing.assert_close(back.direction, -found.direction)
-    assert (found.away, found.towards, found.texts_away, found.texts_towards) == ("many", "one", 2, 4)
+    assert (found.away, found.towards, found.texts_away, found.texts_towards) == (
+        "many",
+        "one",
+        2,
+        4,
+    )
     assert found.chance == pytest.approx(4 / 6)
 
 
@@ -43,7 +48,10 @@ def test_separability_is_one_for_classes_apart_and_half_for_none():
     random = np.random.default_rng(0)
     truth = random.random(400) < 0.5
     noise = random.normal(size=(400, 3)).astype(np.float32)
-    apart, mixed = separability(noise + 9 * truth[:, None].astype(np.float32), truth), separability(noise, truth)
+    apart, mixed = (
+        cross_validate(noise + 9 * truth[:, None].astype(np.float32), truth),
+        cross_validate(noise, truth),
+    )
     for key in ("accuracy", "auroc", "regression_accuracy", "regression_auroc"):
         assert apart[key] == 1
         assert mixed[key] == pytest.approx(0.5, abs=0.1)
@@ -92,11 +100,29 @@ BAD = {
     "no texts": ([], [], None, DataError, "there are no texts"),
     "too few labels": (SENTENCES, LABELS[:3], None, DataError, "6 texts and 3 labels"),
     "a missing label": (SENTENCES, [None, *LABELS[1:]], None, DataError, "text 0 .* has no label"),
-    "a label that is not a number": (SENTENCES, [float("nan"), *LABELS[1:]], None, DataError, "has no label"),
+    "a label that is not a number": (
+        SENTENCES,
+        [float("nan"), *LABELS[1:]],
+        None,
+        DataError,
+        "has no label",
+    ),
     "one class": (SENTENCES, ["one"] * 6, None, DataError, r"one class only: one \(6\)"),
-    "a class with one example": (SENTENCES, ["many"] + ["one"] * 5, None, DataError, "1 text is labelled other than"),
+    "a class with one example": (
+        SENTENCES,
+        ["many"] + ["one"] * 5,
+        None,
+        DataError,
+        "1 text is labelled other than",
+    ),
     "three classes": (SENTENCES, ["a", "b", "c"] * 2, None, ConfigError, "3 labels: .* say which"),
-    "an unknown label": (SENTENCES, LABELS, "few", ConfigError, r"towards = 'few' is no label here; .*many \(2\)"),
+    "an unknown label": (
+        SENTENCES,
+        LABELS,
+        "few",
+        ConfigError,
+        r"towards = 'few' is no label here; .*many \(2\)",
+    ),
 }
 
 
@@ -119,7 +145,8 @@ def test_a_name_or_a_strength_that_cannot_be_used_is_refused(vae):
 
 
 @pytest.mark.parametrize(
-    "labels", ["ab" * 4, None, 3, {"l": [0, 1] * 4}, {0, 1}, pd.DataFrame({"a": [0] * 8, "b": [1] * 8})]
+    "labels",
+    ["ab" * 4, None, 3, {"l": [0, 1] * 4}, {0, 1}, pd.DataFrame({"a": [0] * 8, "b": [1] * 8})],
 )
 def test_labels_are_one_sequence(lstm, labels):
     """A table of several columns or a mapping is not taken for the names in it."""
@@ -129,6 +156,11 @@ def test_labels_are_one_sequence(lstm, labels):
 
 def test_one_number_in_two_spellings_is_not_two_labels(lstm):
     """As a column with gaps has them next to one without."""
-    with pytest.raises(DataError, match=r"the labels '1' and '1.0' are one number in two spellings"):
+    with pytest.raises(
+        DataError, match=r"the labels '1' and '1.0' are one number in two spellings"
+    ):
         lstm.fit_attribute(["a man", "two dogs"] * 4, [1, 1.0] * 4)
-    assert lstm.fit_attribute(["a man", "two dogs"] * 4, pd.DataFrame({"l": ["0", "00"] * 4})).towards == "00"
+    assert (
+        lstm.fit_attribute(["a man", "two dogs"] * 4, pd.DataFrame({"l": ["0", "00"] * 4})).towards
+        == "00"
+    )

@@ -19,7 +19,9 @@ def test_features_do_not_depend_on_the_batch(vae, kind):
     whole = vae.features(SENTENCES, kind)
     assert whole.shape == (len(SENTENCES), FEATURES[kind].width(vae.model))
     np.testing.assert_allclose(vae.features(SENTENCES, kind, batch_size=2), whole, atol=1e-5)
-    np.testing.assert_allclose(np.concatenate([vae.features(text, kind) for text in SENTENCES]), whole, atol=1e-5)
+    np.testing.assert_allclose(
+        np.concatenate([vae.features(text, kind) for text in SENTENCES]), whole, atol=1e-5
+    )
     assert vae.features([], kind).shape == (0, whole.shape[1])
 
 
@@ -27,7 +29,9 @@ def test_the_mean_is_what_encode_gives_and_a_map_of_the_states(lstm):
     """Each kind holds what the one before it does."""
     q = lstm.posterior(SENTENCES)
     np.testing.assert_allclose(lstm.features(SENTENCES, "mean"), lstm.encode(SENTENCES), atol=1e-6)
-    np.testing.assert_allclose(lstm.features(SENTENCES, "gaussian"), torch.cat([q.mean, q.logvar], 1), atol=1e-6)
+    np.testing.assert_allclose(
+        lstm.features(SENTENCES, "gaussian"), torch.cat([q.mean, q.logvar], 1), atol=1e-6
+    )
     states = torch.from_numpy(lstm.features(SENTENCES))
     torch.testing.assert_close(lstm.model.posterior.mean(states), q.mean)
 
@@ -36,7 +40,9 @@ def test_features_a_model_has_not_are_refused(lstm, tmp_path):
     """An unknown kind, a posterior without variance, a language model."""
     with pytest.raises(ConfigError, match="features = 'means' is unknown: did you mean 'mean'"):
         lstm.features("a man", "means")
-    point = train_tiny(tmp_path / "point", model={"posterior": "deterministic"}, objective=PLAIN, training=SHORT)
+    point = train_tiny(
+        tmp_path / "point", model={"posterior": "deterministic"}, objective=PLAIN, training=SHORT
+    )
     with pytest.raises(ConfigError, match="has no log-variance; choose mean or states"):
         point.features("a man", "gaussian")
     language_model = train_tiny(tmp_path / "lm", objective="language_model", training=SHORT)

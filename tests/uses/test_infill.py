@@ -11,9 +11,9 @@ from textvae.cli.main import main
 from textvae.data.tokenization import encode_batch
 from textvae.errors import ConfigError, DataError
 from textvae.uses.infill.infill import METHODS
-from textvae.uses.infill.search import found_under, log_likelihoods, search
-from textvae.uses.infill.template import parse
-from textvae.uses.latent_proposals import log_evidence, weighed
+from textvae.uses.infill.search import beam_search_latents, log_likelihoods, search_latents
+from textvae.uses.infill.template import parse_template
+from textvae.uses.latent_proposals import log_evidence, sample_weighted_latents
 
 FEW = {"latents": 16, "beams": 3}
 TEXT = "a man ___ a ___ horse ."
@@ -27,7 +27,9 @@ def test_what_is_visible_stands_where_it_stood(vae, method):
     for row in found:
         assert row["text"] == "a man {} a {} horse .".format(*row["fills"])
         assert all(1 <= len(fill.split()) <= 4 for fill in row["fills"])
-        assert all(word in " ".join(SENTENCES).split() for fill in row["fills"] for word in fill.split())
+        assert all(
+            word in " ".join(SENTENCES).split() for fill in row["fills"] for word in fill.split()
+        )
 
 
 @pytest.mark.parametrize("kind", ["bpe", "character", "byte"])
@@ -60,30 +62,36 @@ def test_the_same_seed_gives_the_same_fills(lstm):
 def test_a_beam_scores_what_it_writes(vae):
     """Its score is log p(x | z) but for what all begin with, whichever decoder writes; each z has its own."""
     bundle, z = vae.bundle, draws(2, vae.latent_dim)
-    template = parse(bundle, TEXT)
-    under = list(found_under(bundle, template, [(1, 2), (2, 1), (1, 1)], z, 3))
+    template = parse_template(bundle, TEXT)
+    under = list(beam_search_latents(bundle, template, [(1, 2), (2, 1), (1, 1)], z, 3))
     assert [len({(each.text, *each.fills) for each in found}) for found in under] == [9, 9]
     for at, found in enumerate(under):
         constants = []
         for each in found:
             batch = bundle.batch(encode_batch(vae.tokenizer, [each.text]))
             rows = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
-            constants.append(each.score + float(vae.model(**rows, latent=z[at : at + 1]).sentence_reconstruction))
+            constants.append(
+                each.score + float(vae.model(**rows, latent=z[at : at + 1]).sentence_reconstruction)
+            )
         np.testing.assert_allclose(constants, constants[0], atol=1e-3)
 
 
 def test_every_latent_offers_its_best(lstm):
     """What is found under several is what is found under each, however many are searched at once."""
-    z, lengths, template = draws(3, lstm.latent_dim), [(1, 1), (2, 1)], parse(lstm.bundle, TEXT)
-    together = search(lstm.bundle, template, lengths, z, 3, 2)
-    alone = [search(lstm.bundle, template, lengths, each.unsqueeze(0), 3, 2) for each in z]
+    z, lengths, template = (
+        draws(3, lstm.latent_dim),
+        [(1, 1), (2, 1)],
+        parse_template(lstm.bundle, TEXT),
+    )
+    together = search_latents(lstm.bundle, template, lengths, z, 3, 2)
+    alone = [search_latents(lstm.bundle, template, lengths, each.unsqueeze(0), 3, 2) for each in z]
     assert all(len(found) == 2 for found in alone)
     assert together == alone[0] | alone[1] | alone[2]
 
 
 def test_lengths_that_fit_are_tried():
     """All of them where they are few; never more tokens than there is room for."""
-    template = parse(tiny_vae().bundle, "two ___ run ___")
+    template = parse_template(tiny_vae().bundle, "two ___ run ___")
     assert template.lengths(2, room=12, count=16, seed=0) == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert template.lengths(5, room=5, count=16, seed=0) == [(1, 1), (1, 2), (2, 1)]
     many = template.lengths(9, room=40, count=10, seed=0)
@@ -94,9 +102,11 @@ def test_lengths_that_fit_are_tried():
 def test_the_evidence_of_a_beginning_is_the_sum_over_its_continuations(lstm):
     """Averaged over draws from the prior alone it is the same."""
     with torch.inference_mode():
-        z, _ = weighed(lstm.bundle, "two old", 3000, seed=0)
+        z, _ = sample_weighted_latents(lstm.bundle, "two old", 3000, seed=0)
         prior = lstm.model.prior.sample(3000)
-        plain = lstm.model(**beginning(lstm, 3000), latent=prior).token_reconstruction[:, :-1].sum(1)
+        plain = (
+            lstm.model(**beginning(lstm, 3000), latent=prior).token_reconstruction[:, :-1].sum(1)
+        )
     assert z.shape == (6000, lstm.latent_dim)
     naive = float((-plain.double()).logsumexp(0)) - np.log(3000)
     assert log_evidence(lstm.bundle, "two old", 3000, seed=1) == pytest.approx(naive, abs=0.15)
@@ -104,7 +114,9 @@ def test_the_evidence_of_a_beginning_is_the_sum_over_its_continuations(lstm):
 
 def beginning(vae, rows):
     batch = vae.bundle.batch([vae.tokenizer("two old", add_special_tokens=False)["input_ids"]])
-    return {name: batch[name].expand(rows, -1) for name in ("input_ids", "attention_mask", "labels")}
+    return {
+        name: batch[name].expand(rows, -1) for name in ("input_ids", "attention_mask", "labels")
+    }
 
 
 def test_a_language_model_fills_by_beams_and_samples():
@@ -125,7 +137,10 @@ def test_a_language_model_fills_by_beams_and_samples():
         ("a man rides .", "has no blank"),
         ("___ ___", "nothing but blanks"),
         ("a ___ zebra unicorn", "does not know: zebra, unicorn"),
-        (" ".join(["___ man"] * 7), "7 visible tokens and 7 blanks: this model writes at most 11 tokens"),
+        (
+            " ".join(["___ man"] * 7),
+            "7 visible tokens and 7 blanks: this model writes at most 11 tokens",
+        ),
     ],
 )
 def test_what_cannot_be_filled_is_refused(lstm, text, words):
@@ -151,7 +166,17 @@ def test_an_unknown_method_is_refused():
 
 def test_the_command_prints_sentences_with_their_scores(tiny_run, capsys):
     """With --json each is an object; wrong input ends with code 2."""
-    command = ["infill", str(tiny_run), "the dog ___ his ___.", "-n", "2", "--latents", "8", "--device", "cpu"]
+    command = [
+        "infill",
+        str(tiny_run),
+        "the dog ___ his ___.",
+        "-n",
+        "2",
+        "--latents",
+        "8",
+        "--device",
+        "cpu",
+    ]
     assert main([*command, "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all(row["text"].startswith("the dog ") and row["text"].endswith(".") for row in rows)

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tests.tiny import SENTENCES, WRITERS, draws, tiny_vae
+from tests.tiny import DECODER_SETTINGS, SENTENCES, draws, tiny_vae
 from tests.tiny_run import SENTENCES as MANY
 from textvae.errors import ConfigError, DataError
 from textvae.inference.paths import PATHS, linear, spherical
-from textvae.uses.density_path import Density, best_width, density_path, evenly
+from textvae.uses.density_path import KernelDensity, density_path, select_kernel_width, space_evenly
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def ring():
     """Points on a half circle from (-1, 0) over (0, 1) to (1, 0)."""
     angle = torch.linspace(0, torch.pi, 200)
     points = torch.stack([-angle.cos(), angle.sin()], dim=1)
-    return points, Density.of(points + 0.05 * draws(200, 2))
+    return points, KernelDensity.of(points + 0.05 * draws(200, 2))
 
 
 def test_a_density_path_goes_round_where_there_are_no_points(ring):
@@ -96,28 +96,34 @@ def test_a_dear_enough_length_makes_a_density_path_straight(ring):
     points, density = ring
     path = density_path(points[0], points[-1], 5, density, price=1e6)
     torch.testing.assert_close(path, linear(points[0], points[-1], 5), atol=0.1, rtol=0)
-    torch.testing.assert_close(density_path(points[3], points[3], 4, density), points[3].expand(4, 2))
+    torch.testing.assert_close(
+        density_path(points[3], points[3], 4, density), points[3].expand(4, 2)
+    )
 
 
 def test_kernels_do_not_depend_on_the_scale_of_the_latent():
     """Twice the latent: the same density, up to a constant; and crowds want narrower kernels than a few."""
     points, z = draws(300, 3), draws(5, 3, seed=1)
-    once, twice = Density.of(points).log_prob(z), Density.of(2 * points).log_prob(2 * z)
+    once, twice = KernelDensity.of(points).log_prob(z), KernelDensity.of(2 * points).log_prob(2 * z)
     torch.testing.assert_close(once, twice, atol=1e-3, rtol=1e-3)
-    assert best_width(draws(2000, 3)) <= best_width(draws(40, 3))
+    assert select_kernel_width(draws(2000, 3)) <= select_kernel_width(draws(40, 3))
 
 
 def test_points_along_a_line_are_evenly_apart():
     """Wherever its knots are; the ends are the line's."""
     knots = torch.tensor([[0.0, 0], [1, 0], [1, 3]])
-    torch.testing.assert_close(evenly(knots, 5), torch.tensor([[0.0, 0], [1, 0], [1, 1], [1, 2], [1, 3]]))
+    torch.testing.assert_close(
+        space_evenly(knots, 5), torch.tensor([[0.0, 0], [1, 0], [1, 1], [1, 2], [1, 3]])
+    )
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_a_density_path_of_sentences_has_their_ends(writer):
     """With a reference of sentences of unequal lengths; the same every time."""
     vae = tiny_vae(writer)
-    texts = [vae.interpolate(*SENTENCES[:2], steps=5, path="density", reference=MANY) for _ in range(2)]
+    texts = [
+        vae.interpolate(*SENTENCES[:2], steps=5, path="density", reference=MANY) for _ in range(2)
+    ]
     assert texts[0] == texts[1]
     assert [texts[0][0], texts[0][-1]] == vae.decode(vae.encode(SENTENCES[:2]))
 

@@ -1,4 +1,4 @@
-"""Neighbours: found by direction, kept on disk, and asked by the model that made them."""
+"""Neighbors: found by direction, kept on disk, and asked by the model that made them."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
-from textvae.uses import neighbors as neighbours
+from textvae.uses import neighbors as neighbors
 from textvae.vae import TextVAE
 
 
@@ -27,8 +27,10 @@ def test_neighbours_are_those_of_highest_cosine(indexed):
     means = indexed.encode(SENTENCES)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     order = np.argsort(-means @ means.T, axis=1)[:, :3]
-    found = indexed.neighbours(SENTENCES, k=3)
-    assert [[near["text"] for near in row] for row in found] == [[SENTENCES[at] for at in row] for row in order]
+    found = indexed.neighbors(SENTENCES, k=3)
+    assert [[near["text"] for near in row] for row in found] == [
+        [SENTENCES[at] for at in row] for row in order
+    ]
     for number, (text, row) in enumerate(zip(SENTENCES, found, strict=True), start=1):
         assert row[0] == {"row": number, "text": text, "similarity": pytest.approx(1, abs=1e-5)}
 
@@ -38,23 +40,23 @@ def test_a_blank_text_is_not_indexed_and_moves_no_row(vae, tmp_path):
     vae.save_pretrained(tmp_path)
     loaded = TextVAE.from_pretrained(tmp_path, device="cpu")
     assert loaded.index(["", SENTENCES[0], "  ", SENTENCES[1]]) == 2
-    assert sorted(near["row"] for near in loaded.neighbours(SENTENCES[0], k=2)[0]) == [2, 4]
+    assert sorted(near["row"] for near in loaded.neighbors(SENTENCES[0], k=2)[0]) == [2, 4]
 
 
 def test_an_index_is_of_one_model(indexed, tmp_path):
     """Another one's is refused, and so is one that is not there."""
     stranger = TextVAE(tiny_vae(seed=1).model, indexed.tokenizer, indexed.folder)
     with pytest.raises(CheckpointError, match="another model's latents"):
-        stranger.neighbours("a man", k=1)
+        stranger.neighbors("a man", k=1)
     with pytest.raises(CheckpointError, match=r"no index was fitted there. There is: default\."):
-        indexed.neighbours("a man", name="other")
+        indexed.neighbors("a man", name="other")
     (tmp_path / "fitted" / "index" / "default" / "vectors.faiss").write_bytes(b"cut")
     with pytest.raises(CheckpointError, match="is damaged"):
-        indexed.neighbours("a man", k=1)
+        indexed.neighbors("a man", k=1)
 
 
 def test_what_cannot_be_answered_is_refused(lstm, tmp_path):
-    """No text, more neighbours than sentences, an index FAISS does not know, a model that is in no folder."""
+    """No text, more neighbors than sentences, an index FAISS does not know, a model that is in no folder."""
     lstm.save_pretrained(tmp_path)
     vae = TextVAE.from_pretrained(tmp_path, device="cpu")
     with pytest.raises(DataError, match="no text to index"):
@@ -65,8 +67,8 @@ def test_what_cannot_be_answered_is_refused(lstm, tmp_path):
     vae.index(SENTENCES)
     for k in (0, 7):
         with pytest.raises(ConfigError, match=f"k = {k}: this index holds 6 sentences"):
-            vae.neighbours("a man", k=k)
-    assert vae.neighbours([]) == []
+            vae.neighbors("a man", k=k)
+    assert vae.neighbors([]) == []
     with pytest.raises(ConfigError, match="not loaded from a folder"):
         lstm.index(SENTENCES)
     with pytest.raises(ConfigError, match=r"name = '\.\./x'"):
@@ -80,23 +82,30 @@ def test_the_commands_index_and_ask(tiny_run, tmp_path, capsys):
     file.write_text("a man rides a wave.\nthe dog likes his hat.\n")
     assert main(["index", run, str(file), "--json", "--device", "cpu"]) == 0
     assert json.loads(capsys.readouterr().out) == {"name": "default", "sentences": 2}
-    assert main(["neighbours", run, "a man rides a wave.", "-k", "2", "--json", "--device", "cpu"]) == 0
+    assert (
+        main(["neighbors", run, "a man rides a wave.", "-k", "2", "--json", "--device", "cpu"]) == 0
+    )
     near = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert near[0]["text"] == near[0]["of"] == "a man rides a wave."
     assert len(near) == 2
-    assert main(["neighbours", run, "a man", "-k", "3"]) == 2
+    assert main(["neighbors", run, "a man", "-k", "3"]) == 2
     assert "wanted is a number from 1" in capsys.readouterr().err
 
 
 def test_an_index_that_must_be_trained_is(lstm, tmp_path):
     """On its own vectors; of too few it is refused, and so is a factory that is none."""
     texts = [f"{first} {second} ." for first in SENTENCES for second in SENTENCES]
-    assert neighbours.index(lstm.bundle, texts, tmp_path / "trained", "IVF4,Flat") == len(texts)
-    assert neighbours.Index(lstm.bundle, tmp_path / "trained").neighbours(texts[:1], 1)[0][0]["text"] == texts[0]
+    assert neighbors.index(lstm.bundle, texts, tmp_path / "trained", "IVF4,Flat") == len(texts)
+    assert (
+        neighbors.NeighborIndex(lstm.bundle, tmp_path / "trained").neighbors(texts[:1], 1)[0][0][
+            "text"
+        ]
+        == texts[0]
+    )
     with pytest.raises(DataError, match="from 2 texts; give more, or take Flat"):
-        neighbours.index(lstm.bundle, texts[:2], tmp_path / "few", "IVF4,Flat")
+        neighbors.index(lstm.bundle, texts[:2], tmp_path / "few", "IVF4,Flat")
     with pytest.raises(ConfigError, match="no index that FAISS makes"):
-        neighbours.index(lstm.bundle, texts, tmp_path / "none", "Bogus")
+        neighbors.index(lstm.bundle, texts, tmp_path / "none", "Bogus")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["trained"]
 
 
@@ -105,6 +114,6 @@ def test_a_blank_text_has_no_neighbors(vae, tmp_path, capsys):
     vae.save_pretrained(tmp_path / "run")
     saved = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
     saved.index(SENTENCES)
-    nothing, found = saved.neighbours(["", SENTENCES[0]], 2)
-    assert (nothing, found) == ([], saved.neighbours(SENTENCES[0], 2)[0])
-    assert "1 of 2 rows is blank (row 1): without neighbours" in capsys.readouterr().err
+    nothing, found = saved.neighbors(["", SENTENCES[0]], 2)
+    assert (nothing, found) == ([], saved.neighbors(SENTENCES[0], 2)[0])
+    assert "1 of 2 rows is blank (row 1): without neighbors" in capsys.readouterr().err

@@ -9,11 +9,13 @@ from tests.linear_gaussian import LinearGaussian, subject
 from tests.tiny import SENTENCES, tiny_dataset
 from textvae.data.tokenization import encode_batch
 from textvae.errors import ConfigError
-from textvae.evaluation.measures import MEASURES, Subject, gather
+from textvae.evaluation.measures import MEASURES, EvaluationInput, run_model
 from textvae.inference.importance_sums import ImportanceSums
-from textvae.inference.likelihood import log_weights
+from textvae.inference.likelihood import sample_log_weights
 
-WHOLE = [text for text in SENTENCES if len(text.split()) <= 11]  # the others are longer than a tiny model
+WHOLE = [
+    text for text in SENTENCES if len(text.split()) <= 11
+]  # the others are longer than a tiny model
 
 
 def stderr(weights):
@@ -25,7 +27,11 @@ def test_the_surprisals_of_the_tokens_sum_to_the_reconstruction(vae):
     for text, record in zip(WHOLE, vae.score(WHOLE, samples=2), strict=True):
         assert sum(record["surprisal"]) == pytest.approx(record["reconstruction"], rel=1e-4)
         assert record["elbo"] == pytest.approx(-record["reconstruction"] - record["kl"])
-        assert len(record["surprisal"]) == record["tokens"] == len(encode_batch(vae.tokenizer, [text])[0]) + 1
+        assert (
+            len(record["surprisal"])
+            == record["tokens"]
+            == len(encode_batch(vae.tokenizer, [text])[0]) + 1
+        )
         assert record["words"] == len(text.split()) + 1
         assert min(record["surprisal"]) >= 0
         assert record["kl"] >= 0
@@ -35,9 +41,11 @@ def test_scores_are_the_measures_a_sentence_at_a_time(lstm):
     """The KL exactly; the sampled ones on average over seeds."""
     bundle = lstm.bundle
     dataset = tiny_dataset(bundle, WHOLE)
-    of = Subject(bundle, dataset, gather(bundle, dataset), 400, 0, False)
+    of = EvaluationInput(bundle, dataset, run_model(bundle, dataset), 400, 0, False)
     records = lstm.score(WHOLE, samples=400)
-    torch.testing.assert_close(torch.tensor([record["kl"] for record in records]), of.evidence.kl.sum(1))
+    torch.testing.assert_close(
+        torch.tensor([record["kl"] for record in records]), of.evidence.kl.sum(1)
+    )
     found = sum(record["iw_nll"] for record in records) / len(records)
     error = math.sqrt(sum(record["iw_nll_stderr"] ** 2 for record in records)) / len(records)
     assert found == pytest.approx(MEASURES["likelihood"](of)["iw_nll"], abs=5 * error)
@@ -46,7 +54,9 @@ def test_scores_are_the_measures_a_sentence_at_a_time(lstm):
 def test_the_importance_weighted_bound_is_below_the_elbos(lstm):
     """On average over seeds, within error."""
     seeds = [lstm.score(SENTENCES, samples=20, seed=seed) for seed in range(20)]
-    gaps = torch.tensor([[-record["elbo"] - record["iw_nll"] for record in records] for records in seeds]).mean(1)
+    gaps = torch.tensor(
+        [[-record["elbo"] - record["iw_nll"] for record in records] for records in seeds]
+    ).mean(1)
     assert gaps.mean() > -2 * gaps.std() / math.sqrt(len(gaps))
 
 
@@ -55,12 +65,12 @@ def test_the_standard_error_is_what_repetition_shows():
     of = subject(LinearGaussian(n=5, shift=0.4, spread=1.3))
     batch = of.bundle.batch(of.dataset["input_ids"])
     torch.manual_seed(0)
-    draws = [log_weights(of.bundle, batch, 200) for _ in range(300)]
+    draws = [sample_log_weights(of.bundle, batch, 200) for _ in range(300)]
     shown = torch.stack([stderr(weights) for weights in draws]).mean(0)
     repeated = torch.stack([weights.logsumexp(0) for weights in draws]).std(0)
     torch.testing.assert_close(shown, repeated, rtol=0.2, atol=0)
     exact = subject(LinearGaussian(n=5))
-    assert stderr(log_weights(exact.bundle, batch, 50)).max() < 1e-5
+    assert stderr(sample_log_weights(exact.bundle, batch, 50)).max() < 1e-5
 
 
 def test_the_order_is_kept_and_the_seed_is_the_scores_own(lstm):

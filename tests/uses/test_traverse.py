@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from tests.tiny import SENTENCES, WRITERS, tiny_vae
+from tests.tiny import DECODER_SETTINGS, SENTENCES, tiny_vae
 from textvae.errors import ConfigError, DataError
 from textvae.inference.encode import posterior
 
 
-@pytest.fixture(scope="module", params=WRITERS)
+@pytest.fixture(scope="module", params=DECODER_SETTINGS)
 def vae(request):
     return tiny_vae(request.param)
 
@@ -29,8 +29,12 @@ def test_a_step_is_a_deviation_of_the_aggregate_posterior_or_of_the_prior(vae):
     q = posterior(vae.bundle, SENTENCES * 60).map(lambda value: value[:, :3])
     expected = (q.mean.var(0) + q.logvar.exp().mean(0)).sqrt()
     for dimension in (0, 2):
-        low, high = vae.traverse("two dogs run .", dimension, values=(0, 1), reference=SENTENCES * 60)
-        assert high["coordinate"] - low["coordinate"] == pytest.approx(float(expected[dimension]), rel=0.15)
+        low, high = vae.traverse(
+            "two dogs run .", dimension, values=(0, 1), reference=SENTENCES * 60
+        )
+        assert high["coordinate"] - low["coordinate"] == pytest.approx(
+            float(expected[dimension]), rel=0.15
+        )
         low, high = vae.traverse("two dogs run .", dimension, values=(0, 1), unit="prior")
         assert high["coordinate"] - low["coordinate"] == pytest.approx(1, abs=0.03)
 
@@ -39,20 +43,33 @@ def test_a_latent_on_a_sphere_stays_there(monkeypatch):
     """The moved z has the radius that the decoder knows."""
     vae, seen = tiny_vae(), []
     monkeypatch.setattr(type(vae.model.prior), "is_spherical", True)
-    monkeypatch.setattr("textvae.uses.traverse.write", lambda bundle, z, options, samples: seen.append(z) or [""] * 3)
+    monkeypatch.setattr(
+        "textvae.uses.traverse.decode_latents",
+        lambda bundle, z, options, samples: seen.append(z) or [""] * 3,
+    )
     vae.traverse("two dogs run .", 0, steps=3, unit="prior")
     torch.testing.assert_close(seen[0].norm(dim=1), torch.full((3,), vae.latent_dim**0.5))
 
 
 BAD = {
-    "no such dimension": ((4,), {}, ConfigError, "dimension = 4: this model has 4, counted from 0; choose 0 to 3"),
+    "no such dimension": (
+        (4,),
+        {},
+        ConfigError,
+        "dimension = 4: this model has 4, counted from 0; choose 0 to 3",
+    ),
     "below 0": ((-1,), {}, ConfigError, "choose 0 to 3"),
     "one step": ((0, 1), {}, ConfigError, "traverse.steps = 1"),
     "no reach": ((0,), {"reach": 0}, ConfigError, "traverse.reach = 0"),
     "no value": ((0,), {"values": []}, ConfigError, "traverse.values"),
     "an odd value": ((0,), {"values": [0, float("nan")]}, ConfigError, "wanted are finite numbers"),
     "an unknown unit": ((0,), {"unit": "mile"}, ConfigError, "traverse.unit = 'mile'"),
-    "a lone reference": ((0,), {"reference": ["a man"]}, DataError, "1 reference sentences do not show"),
+    "a lone reference": (
+        (0,),
+        {"reference": ["a man"]},
+        DataError,
+        "1 reference sentences do not show",
+    ),
     "no reference": ((0,), {}, ConfigError, "this model is in no folder"),
 }
 

@@ -10,15 +10,15 @@ from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import ConfigError
 from textvae.model.posteriors import DiagonalGaussian
-from textvae.uses.uncertainty import calibration_curve, difference, entropies
+from textvae.uses.uncertainty import calibration_curve, entropies, word_difference
 
 
 def test_difference_is_a_share_of_words():
     """Nothing for the same text, one for nothing in common, the same in both directions of a swap of words."""
-    assert difference("a man rides", "a man rides") == 0
-    assert difference("a man rides", "two dogs sleep") == 1
-    assert difference("a man rides a horse", "a man rides a bike") == pytest.approx(1 / 5)
-    assert difference("", "") == 0
+    assert word_difference("a man rides", "a man rides") == 0
+    assert word_difference("a man rides", "two dogs sleep") == 1
+    assert word_difference("a man rides a horse", "a man rides a bike") == pytest.approx(1 / 5)
+    assert word_difference("", "") == 0
 
 
 def test_spread_is_the_entropy_of_the_posterior():
@@ -43,16 +43,22 @@ def test_each_text_has_its_own_record_and_the_same_seed_the_same(vae):
 def test_a_posterior_without_noise_disagrees_with_nothing():
     """Its draws are one point: no disagreement, and no spread to speak of."""
     vae = tiny_vae()
-    config = type(vae.model.config)(**{**vae.model.config.to_dict(), "posterior": {"kind": "deterministic"}})
+    config = type(vae.model.config)(
+        **{**vae.model.config.to_dict(), "posterior": {"kind": "deterministic"}}
+    )
     model = type(vae)(type(vae.model)(config), vae.tokenizer)
     model.model.generation_config.update(max_new_tokens=12)
-    assert {(row["disagreement"], row["spread"]) for row in model.uncertainty(SENTENCES)} == {(0.0, None)}
+    assert {(row["disagreement"], row["spread"]) for row in model.uncertainty(SENTENCES)} == {
+        (0.0, None)
+    }
 
 
 def test_the_curve_goes_from_the_surest_to_the_least_sure():
     """Groups of equal size; fewer texts than groups give as many as there are."""
     records = [{"spread": float(at % 7), "error": at % 7 / 10} for at in range(70)]
-    assert calibration_curve(records, "spread", 7) == [(float(at), pytest.approx(at / 10)) for at in range(7)]
+    assert calibration_curve(records, "spread", 7) == [
+        (float(at), pytest.approx(at / 10)) for at in range(7)
+    ]
     assert len(calibration_curve(records[:3], "spread")) == 3
 
 
@@ -73,4 +79,6 @@ def test_the_command_prints_a_line_a_sentence(tiny_run, tmp_path, capsys):
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["text"] for row in rows] == file.read_text().splitlines()
     assert main([*command, "--curve"]) == 0
-    assert [set(json.loads(line)) for line in capsys.readouterr().out.splitlines()] == [{"disagreement", "error"}] * 3
+    assert [set(json.loads(line)) for line in capsys.readouterr().out.splitlines()] == [
+        {"disagreement", "error"}
+    ] * 3

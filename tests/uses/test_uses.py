@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.tiny import LATENT, SENTENCES, WRITERS, draws, tiny_vae
+from tests.tiny import DECODER_SETTINGS, LATENT, SENTENCES, draws, tiny_vae
 from textvae.errors import ConfigError, DataError, ShapeError
-from textvae.inference.generate import prior_draws
-from textvae.uses.latent_proposals import proposals
+from textvae.inference.generate import sample_prior
+from textvae.uses.latent_proposals import propose_latents
 
 PREFIXES = ["a man", "two old m", "the", ""]
 
@@ -44,7 +44,9 @@ def test_the_encoding_is_the_posterior_mean(lstm):
 def test_a_text_longer_than_the_model_is_read_as_far_as_it_goes(lstm):
     """Its end is cut off, with no error."""
     words = " ".join(["a man rides"] * 20)
-    np.testing.assert_allclose(lstm.encode(words), lstm.encode(" ".join(words.split()[:11])), atol=1e-6)
+    np.testing.assert_allclose(
+        lstm.encode(words), lstm.encode(" ".join(words.split()[:11])), atol=1e-6
+    )
 
 
 def test_decoding_an_encoding_is_deterministic_and_reconstructs(vae):
@@ -64,7 +66,9 @@ def test_decoding_does_not_depend_on_the_batch_size(vae, batch_size):
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_greedy_generation_does_not_depend_on_the_batch_size(vae, batch_size):
     """The draws from the prior are made at once."""
-    assert vae.generate(7, batch_size=batch_size, do_sample=False) == vae.generate(7, do_sample=False)
+    assert vae.generate(7, batch_size=batch_size, do_sample=False) == vae.generate(
+        7, do_sample=False
+    )
 
 
 def test_the_same_seed_gives_the_same_texts_and_another_seed_others(vae):
@@ -92,7 +96,7 @@ def test_completions_begin_with_their_prefix(kind, prefix):
     assert [text for text in texts if not text.startswith(prefix)] == []
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 @pytest.mark.parametrize("prefix", ["a man", "two old men play", ""])
 def test_completions_begin_with_the_words_of_their_prefix(writer, prefix):
     """With a tokenizer of words, for every decoder."""
@@ -122,7 +126,8 @@ def test_a_latent_for_a_prefix_makes_it_likelier_than_the_prior_does(lstm):
             return lstm.model(*rows, latent=z).sentence_reconstruction.mean().item()
 
     assert (
-        cost(proposals(lstm.bundle, ["a man rides"], 200, seed=1)) < cost(prior_draws(lstm.bundle, 200, seed=2)) - 0.1
+        cost(propose_latents(lstm.bundle, ["a man rides"], 200, seed=1))
+        < cost(sample_prior(lstm.bundle, 200, seed=2)) - 0.1
     )
 
 
@@ -146,7 +151,9 @@ def test_nothing_in_gives_nothing_out(lstm):
 
 def test_unknown_options_and_latents_of_another_size_are_refused(lstm):
     """The first with the nearest known one."""
-    with pytest.raises(ConfigError, match=r"decoding\.temperatur is not a setting: did you mean 'temperature'"):
+    with pytest.raises(
+        ConfigError, match=r"decoding\.temperatur is not a setting: did you mean 'temperature'"
+    ):
         lstm.generate(1, temperatur=2.0)
     with pytest.raises(ShapeError, match=r"z is \(2, 3\); wanted is \(n, 4\)"):
         lstm.decode([[0.0] * 3] * 2)
@@ -198,7 +205,9 @@ def test_the_posterior_of_a_blank_text_is_not_a_number(lstm):
     assert torch.allclose(q.mean[[0, 2]], others.mean)
 
 
-@pytest.mark.parametrize("z", [{"a": 1}, "text", b"text", [["one"]], pd.Series([[0.0], [1.0]]), [[0.0], [1.0, 2.0]]])
+@pytest.mark.parametrize(
+    "z", [{"a": 1}, "text", b"text", [["one"]], pd.Series([[0.0], [1.0]]), [[0.0], [1.0, 2.0]]]
+)
 def test_what_is_no_array_of_numbers_is_not_decoded(lstm, z):
     """One message says what came."""
     with pytest.raises(DataError, match=r"z is .*; expected an array of numbers"):

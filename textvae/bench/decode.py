@@ -5,26 +5,30 @@ from typing import Any
 
 import torch
 
-from textvae.bench.case import Case, briefly_trained
+from textvae.bench.case import BenchmarkCase, train_briefly
 from textvae.data.tokenization import encode_batch
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import decoding, write
+from textvae.inference.decoding import build_decoding_settings, decode_latents
 from textvae.uses.reconstruct import reconstruct
 
-SENTENCES = 500
+_DECODED_SENTENCES = 500
 
 
-MOST_TOKENS = 100
+_MAX_NEW_TOKENS = 100
 
 
-def decode(case: Case) -> dict[str, Any]:
+def decode(case: BenchmarkCase) -> dict[str, Any]:
     """Return tokens and sentences per second; the end of a sentence is a token."""
-    bundle = briefly_trained(case)
-    z = torch.randn(SENTENCES, bundle.model.config.latent_dim, generator=torch.Generator().manual_seed(1))
-    greedy, sampling = (speed(bundle, z, does_sample) for does_sample in (False, True))
-    texts = case.test[: 2 * SENTENCES]["text"]
+    bundle = train_briefly(case)
+    z = torch.randn(
+        _DECODED_SENTENCES,
+        bundle.model.config.latent_dim,
+        generator=torch.Generator().manual_seed(1),
+    )
+    greedy, sampling = (_measure_decoding(bundle, z, does_sample) for does_sample in (False, True))
+    texts = case.test[: 2 * _DECODED_SENTENCES]["text"]
     start = time.perf_counter()
-    reconstruct(bundle, texts, decoding(max_new_tokens=MOST_TOKENS))
+    reconstruct(bundle, texts, build_decoding_settings(max_new_tokens=_MAX_NEW_TOKENS))
     return {
         "tokens_per_second": greedy["tokens"],
         "sentences_per_second": greedy["sentences"],
@@ -34,12 +38,12 @@ def decode(case: Case) -> dict[str, Any]:
     }
 
 
-def speed(bundle: Bundle, z: torch.Tensor, does_sample: bool) -> dict[str, float]:
+def _measure_decoding(bundle: Bundle, z: torch.Tensor, does_sample: bool) -> dict[str, float]:
     """Return tokens and sentences per second of the second of two runs."""
-    options = decoding(do_sample=does_sample, max_new_tokens=MOST_TOKENS)
+    options = build_decoding_settings(do_sample=does_sample, max_new_tokens=_MAX_NEW_TOKENS)
     for _ in range(2):
         start = time.perf_counter()
-        texts = write(bundle, z, options, samples=does_sample)
+        texts = decode_latents(bundle, z, options, samples=does_sample)
         seconds = time.perf_counter() - start
     tokens = sum(len(ids) + 1 for ids in encode_batch(bundle.tokenizer, texts))
     return {"tokens": tokens / seconds, "sentences": len(texts) / seconds}

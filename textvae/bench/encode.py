@@ -4,29 +4,29 @@ import statistics
 import time
 from typing import Any
 
-from textvae.bench.case import Case
+from textvae.bench.case import BenchmarkCase
 from textvae.inference.encode import encode as encode_texts
 
-SINGLE = 100  # sentences encoded one by one
+_SINGLE_SENTENCES = 100  # sentences encoded one by one
 
 
-MANY = 20_000
+_MANY_SENTENCES = 20_000
 
 
-def encode(case: Case) -> dict[str, Any]:
+def encode(case: BenchmarkCase) -> dict[str, Any]:
     """Return sentences per second, and the median milliseconds of one sentence; tokenising included."""
     case.bundle.model.eval()
-    texts = case.train[:MANY]["text"]
+    texts = case.train[:_MANY_SENTENCES]["text"]
     encode_texts(case.bundle, texts[:1000])
-    times = [seconds_of(case, [text]) for text in texts[:SINGLE]]
+    times = [_time_encoding(case, [text]) for text in texts[:_SINGLE_SENTENCES]]
     return {
-        "sentences_per_second": len(texts) / seconds_of(case, texts),
+        "sentences_per_second": len(texts) / _time_encoding(case, texts),
         "sentences": len(texts),
         "ms_one_sentence": 1000 * statistics.median(times),
     }
 
 
-def seconds_of(case: Case, texts: list[str]) -> float:
+def _time_encoding(case: BenchmarkCase, texts: list[str]) -> float:
     """Return the seconds that encoding these texts takes."""
     start = time.perf_counter()
     encode_texts(case.bundle, texts)

@@ -1,21 +1,21 @@
 """Benchmarks: how fast this machine trains, decodes, scores and encodes, at the sizes papers use.
 
-Each is a function of a `Case` that returns one flat record; `run` adds the
+Each is a function of a `Case` that returns one flat record; `run_benchmark` adds the
 machine, the versions and the settings.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from textvae.bench.case import Case, prepared
+from textvae.bench.case import BenchmarkCase, prepare_case
 from textvae.bench.decode import decode
 from textvae.bench.encode import encode
 from textvae.bench.likelihood import likelihood
-from textvae.bench.machine import machine
+from textvae.bench.machine import describe_machine
 from textvae.bench.train import train
 from textvae.schema import choose
 
-BENCHES: dict[str, Callable[[Case], dict[str, Any]]] = {
+BENCHMARKS: dict[str, Callable[[BenchmarkCase], dict[str, Any]]] = {
     "train": train,
     "decode": decode,
     "likelihood": likelihood,
@@ -23,13 +23,21 @@ BENCHES: dict[str, Callable[[Case], dict[str, Any]]] = {
 }
 
 
-def run(name: str, size: str, corpus: str, device: str | None, seconds: float) -> dict[str, Any]:
+def run_benchmark(
+    name: str, size: str, corpus: str, device: str | None, seconds: float
+) -> dict[str, Any]:
     """Return the record of one benchmark.
 
     Raises:
         ConfigError: there is no such benchmark or size.
         DataError: the corpus cannot be read.
     """
-    bench = choose(BENCHES, name, "bench")
-    with prepared(size, corpus, device, seconds) as case:
-        return {"benchmark": name, "size": size, "corpus": corpus, **bench(case), **machine(case.device)}
+    bench = choose(BENCHMARKS, name, "bench")
+    with prepare_case(size, corpus, device, seconds) as case:
+        return {
+            "benchmark": name,
+            "size": size,
+            "corpus": corpus,
+            **bench(case),
+            **describe_machine(case.device),
+        }

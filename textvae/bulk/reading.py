@@ -13,56 +13,70 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textvae.bulk.units import Unit
-from textvae.data.corpus import text_of
-from textvae.data.sources import SUFFIXES, WILD, files_of, match_pattern, path_of, rows_of, steady_part
+from textvae.data.corpus import extract_text
+from textvae.data.sources import (
+    CORPUS_SUFFIXES,
+    WILD,
+    fixed_part,
+    list_corpus_files,
+    match_pattern,
+    resolve_path,
+    source_from_files,
+)
 from textvae.data.tables import Quoting
 from textvae.errors import DataError
 
 
-def is_many(corpus: str) -> bool:
+def names_many_files(corpus: str) -> bool:
     """Whether the name means a folder or a pattern, rather than one file."""
-    return Path(corpus).is_dir() or (not Path(corpus).is_file() and any(sign in corpus for sign in WILD))
+    return Path(corpus).is_dir() or (
+        not Path(corpus).is_file() and any(sign in corpus for sign in WILD)
+    )
 
 
-def find_files(corpus: str) -> tuple[Path, list[str]]:
+def find_corpus_files(corpus: str) -> tuple[Path, list[str]]:
     """Return a folder and the names of its files that a path, a pattern (`**` means any folders) or a corpus names.
 
     Raises:
         DataError: there is none.
     """
     if corpus == "-":
-        raise DataError("standard input cannot be worked on in shards, which go on where they stopped; name a file.")
-    path = path_of(corpus)
+        raise DataError(
+            "standard input cannot be worked on in shards, which go on where they stopped; name a file."
+        )
+    path = resolve_path(corpus)
     if path.is_file():
         return path.parent, [path.name]
     if path.is_dir():
-        root, found = path, files_of(corpus)
+        root, found = path, list_corpus_files(corpus)
     else:
-        root = steady_part(path)
+        root = fixed_part(path)
         found = match_pattern(path)
     if not found:
-        raise DataError(f"{corpus}: no file to read is found there; wanted are {', '.join(SUFFIXES)}, gzipped or not.")
+        raise DataError(
+            f"{corpus}: no file to read is found there; wanted are {', '.join(CORPUS_SUFFIXES)}, gzipped or not."
+        )
     return root, sorted(file.relative_to(root).as_posix() for file in found)
 
 
-def texts(file: Path, column: str, quoting: Quoting = "auto") -> Iterator[str]:
+def _iterate_texts(file: Path, column: str, quoting: Quoting = "auto") -> Iterator[str]:
     """Yield a file's sentences, blank ones too.
 
     Raises:
         DataError: the file is damaged, or its column is no text; file and row are named.
     """
-    for number, row in enumerate(rows_of([file], column, quoting)(), start=1):
-        yield sentence(file, row, column, number)
+    for number, row in enumerate(source_from_files([file], column, quoting)(), start=1):
+        yield _require_sentence(file, row, column, number)
 
 
-def sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:
+def _require_sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:
     """Return a row's sentence, which may be blank.
 
     Raises:
         DataError: the column is no text; file and row are named.
     """
     try:
-        return text_of(row, column, number).strip()
+        return extract_text(row, column, number).strip()
     except DataError as error:
         raise DataError(f"{file}: {error} (Here: --text-column.)") from None
 
@@ -70,18 +84,20 @@ def sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:
 def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
     """Return how many rows a file has; but for Parquet it is read whole, so that damage shows before work begins."""
     if file.suffix.lower() != ".parquet":
-        return sum(1 for _ in texts(file, column, quoting))
+        return sum(1 for _ in _iterate_texts(file, column, quoting))
     try:
         table = pq.ParquetFile(file)
-        first = next(table.iter_batches(batch_size=1), None)  # of the first group alone: no damage further on is met
+        first = next(
+            table.iter_batches(batch_size=1), None
+        )  # of the first group alone: no damage further on is met
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{file}: cannot be read as parquet: {error}") from error
     if first is not None:
-        sentence(file, first.to_pylist()[0], column, 1)
+        _require_sentence(file, first.to_pylist()[0], column, 1)
     return int(table.metadata.num_rows)
 
 
-class Reader:
+class UnitReader:
     """Reads units; within a file ever onwards, so that units in their order cost one pass over it."""
 
     def __init__(self, root: Path, column: str, quoting: Quoting = "auto") -> None:
@@ -98,10 +114,16 @@ class Reader:
         """
         assert unit.file is not None
         if unit.file != self.file or unit.first < self.place:
-            self.file, self.place, self.flow = unit.file, 0, texts(self.root / unit.file, self.column, self.quoting)
+            self.file, self.place, self.flow = (
+                unit.file,
+                0,
+                _iterate_texts(self.root / unit.file, self.column, self.quoting),
+            )
         ahead = unit.first - self.place
         block = list(islice(self.flow, ahead, ahead + unit.rows))
         self.place = unit.first + unit.rows
         if len(block) < unit.rows:
-            raise DataError(f"{self.root / unit.file}: has fewer rows than when the work began; restore it.")
+            raise DataError(
+                f"{self.root / unit.file}: has fewer rows than when the work began; restore it."
+            )
         return [(unit.first + place, text) for place, text in enumerate(block, start=1) if text]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from textvae.runtime.seeds import derived
+from textvae.runtime.seeds import derive_seed
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Unit:
     file: str | None = None
 
 
-def cut(files: Iterable[tuple[str | None, int]], most: int) -> Iterator[Unit]:
+def cut_units(files: Iterable[tuple[str | None, int]], most: int) -> Iterator[Unit]:
     """Yield the units of files of so many rows, at most `most` rows each."""
     number = 0
     for file, rows in files:
@@ -31,6 +31,6 @@ def cut(files: Iterable[tuple[str | None, int]], most: int) -> Iterator[Unit]:
             number += 1
 
 
-def seed_of(unit: Unit, seed: int) -> int:
+def derive_unit_seed(unit: Unit, seed: int) -> int:
     """Return a unit's own seed, below 2^63: its draws do not depend on who makes them, or after what."""
-    return derived(seed, unit.number)
+    return derive_seed(seed, unit.number)

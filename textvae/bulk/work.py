@@ -8,16 +8,16 @@ from typing import Any, get_args
 import pyarrow.parquet as pq
 
 from textvae.bulk.engines import ENGINES
-from textvae.bulk.plan import FORMAT, Plan, describe_files, model_fingerprint, read_plan
-from textvae.bulk.reading import find_files
-from textvae.bulk.shards import shard
+from textvae.bulk.plan import FORMAT, BulkPlan, describe_files, hash_model_files, read_plan
+from textvae.bulk.reading import find_corpus_files
+from textvae.bulk.shards import shard_path
 from textvae.bulk.verbs import VERBS
 from textvae.bulk.worker import Job
-from textvae.data.row_report import Places, tell_blank, tell_cut
+from textvae.data.row_report import RowNumbers, report_blank_rows, report_cut_texts
 from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
 from textvae.runs.run import Run
-from textvae.schema import checked, choose
+from textvae.schema import choose, validate_settings
 
 
 def run(
@@ -55,20 +55,32 @@ def run(
     if size < 1 or count < (0 if what.reads_files else 1):
         raise ConfigError(f"shard_rows = {size}, count = {count}: wanted are numbers from 1.")
     if what.reads_files and corpus is None:
-        raise ConfigError(f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern.")
+        raise ConfigError(
+            f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
+        )
     if not isinstance(corpus, str | Path | None):
-        raise ConfigError(f"corpus is a {type(corpus).__name__}; name a file, a folder or a pattern to read.")
+        raise ConfigError(
+            f"corpus is a {type(corpus).__name__}; name a file, a folder or a pattern to read."
+        )
     if quoting is not None:
         choose(dict.fromkeys(get_args(Quoting)), quoting, "quoting")
-    options = checked(what.Settings, settings, verb).model_dump()
+    options = validate_settings(what.Settings, settings, verb).model_dump()
     source, start = corpus if what.reads_files else None, time.perf_counter()
-    asked = Plan(verb, "", options, text_column or "", [], size, count, format=FORMAT)
-    written = do(device, lambda: job_of(asked, Path(model), Path(output), source, device, progress, quoting), progress)
-    return None if written is None else record_of(Path(output), written, time.perf_counter() - start)
+    asked = BulkPlan(verb, "", options, text_column or "", [], size, count, format=FORMAT)
+    written = do(
+        device,
+        lambda: _build_job(asked, Path(model), Path(output), source, device, progress, quoting),
+        progress,
+    )
+    return (
+        None
+        if written is None
+        else _summarize_shards(Path(output), written, time.perf_counter() - start)
+    )
 
 
-def job_of(
-    asked: Plan,
+def _build_job(
+    asked: BulkPlan,
     model: Path,
     output: Path,
     corpus: str | None,
@@ -82,37 +94,43 @@ def job_of(
         DataError: the corpus is missing or damaged, or has no row.
         CheckpointError, OutputError: the model or the output is not what it should be.
     """
-    fingerprint = model_fingerprint(model)
+    fingerprint = hash_model_files(model)
     if corpus is None:
         return Job(model, replace(asked, model=fingerprint), Path(), output, device)
     data = Run(model).settings.data
     column, quoting = asked.column or data.text_column, quoting or data.quoting
-    root, names = find_files(corpus)
+    root, names = find_corpus_files(corpus)
     files = describe_files(root, names, column, read_plan(output), progress, quoting)
     plan = replace(asked, model=fingerprint, column=column, quoting=quoting, files=files)
     return Job(model, plan, root, output, device)
 
 
-def record_of(output: Path, written: int, seconds: float) -> dict[str, Any]:
+def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, Any]:
     """Return what stands in the folder now, and what this run did for it; say how many rows are blank or cut."""
     plan = read_plan(output)
     assert plan is not None
     rows = sum(file["rows"] for file in plan.files) or plan.count
     shards = {"shards": len(plan.units()), "written_now": written}
-    record = {"output": str(output), "verb": plan.verb, "rows": rows, **shards, "seconds": round(seconds, 2)}
+    record = {
+        "output": str(output),
+        "verb": plan.verb,
+        "rows": rows,
+        **shards,
+        "seconds": round(seconds, 2),
+    }
     if not plan.files:
         return record
-    blank, cut = find_blank(output, plan), find_cut(output, plan)
-    tell_blank(str(output), blank, rows)
-    tell_cut(str(output), cut)
+    blank, cut = _find_blank(output, plan), _find_cut(output, plan)
+    report_blank_rows(str(output), blank, rows)
+    report_cut_texts(str(output), cut)
     return {**record, "blank": blank.count, "cut": cut.count}
 
 
-def find_blank(output: Path, plan: Plan) -> Places:
+def _find_blank(output: Path, plan: BulkPlan) -> RowNumbers:
     """Return the blank rows, those in no shard, by file and number."""
-    places = Places()
+    places = RowNumbers()
     for unit in plan.units():
-        file = shard(output, unit.number)
+        file = shard_path(output, unit.number)
         if pq.read_metadata(file).num_rows == unit.rows:
             continue
         present = set(pq.read_table(file, columns=["row"])["row"].to_pylist())
@@ -122,11 +140,11 @@ def find_blank(output: Path, plan: Plan) -> Places:
     return places
 
 
-def find_cut(output: Path, plan: Plan) -> Places:
+def _find_cut(output: Path, plan: BulkPlan) -> RowNumbers:
     """Return the rows of which only the beginning was read, by file and number."""
-    places = Places()
+    places = RowNumbers()
     for unit in plan.units():
-        table = pq.read_table(shard(output, unit.number), columns=["row", "is_cut"])
+        table = pq.read_table(shard_path(output, unit.number), columns=["row", "is_cut"])
         for row in table.filter(table["is_cut"])["row"].to_pylist():
             places.add(f"{row} of {unit.file}")
     return places

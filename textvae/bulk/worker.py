@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from textvae.bulk.plan import Plan
-from textvae.bulk.reading import Reader
-from textvae.bulk.shards import shard, write_shard
+from textvae.bulk.plan import BulkPlan
+from textvae.bulk.reading import UnitReader
+from textvae.bulk.shards import shard_path, write_shard
 from textvae.bulk.units import Unit
 from textvae.bulk.verbs import VERBS
-from textvae.schema import checked
+from textvae.schema import validate_settings
 from textvae.vae import TextVAE
 
 
@@ -23,7 +23,7 @@ class Job:
     """
 
     run: Path
-    plan: Plan
+    plan: BulkPlan
     root: Path
     output: Path
     device: str | None
@@ -35,13 +35,13 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.vae = TextVAE.from_pretrained(job.run, job.device)
-        self.reader = Reader(job.root, job.plan.column, job.plan.quoting)
+        self.reader = UnitReader(job.root, job.plan.column, job.plan.quoting)
         self.verb = VERBS[job.plan.verb]
-        self.settings = checked(self.verb.Settings, job.plan.settings, job.plan.verb)
+        self.settings = validate_settings(self.verb.Settings, job.plan.settings, job.plan.verb)
 
     def __call__(self, unit: Unit) -> None:
         """Write the unit's shard, unless it stands: an engine may hand a unit out twice."""
-        if shard(self.job.output, unit.number).is_file():
+        if shard_path(self.job.output, unit.number).is_file():
             return
         table = self.verb.work(self.vae, unit, self.reader, self.settings)
         write_shard(self.job.output, unit.number, table)

@@ -1,4 +1,4 @@
-"""The verbs that lay runs side by side, or one open: `compare`, `report`."""
+"""The verbs that lay runs side by side, or one open: `_compare`, `_report`."""
 
 import re
 import sys
@@ -7,70 +7,99 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from textvae.cli.arguments import Command, Verbs, add_run, load, run_of
-from textvae.cli.output import say
+from textvae.cli.arguments import Command, Subparsers, add_run, load_vae, open_run
+from textvae.cli.output import print_records
 
 
-def add(verbs: Verbs) -> None:
+def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    add_compare(verbs.add_parser("compare", help="train and measure several configs and seeds, side by side"))
+    _add_compare(
+        verbs.add_parser(
+            "compare", help="train and measure several configs and seeds, side by side"
+        )
+    )
     report = verbs.add_parser("report", help="write what a run is and does as one HTML file")
     add_run(report)
-    add_report(report)
+    _add_report(report)
 
 
-def compare(options: Namespace) -> int:
+def _compare(options: Namespace) -> int:
     """Train and measure a matrix of configs and seeds; the exit code is 1 if a run failed."""
-    records = run_comparison(options)
+    records = _run_comparison(options)
     if options.json:
-        say(records, True, str)
+        print_records(records, True, str)
     else:
         print((Path(options.output) / "table.md").read_text(encoding="utf-8"))
     print(f"the report is {options.output}/report.html", file=sys.stderr)
     return int(any(record["reason"] for record in records))
 
 
-def report(options: Namespace) -> None:
+def _report(options: Namespace) -> None:
     """Write a run's report as one HTML file."""
     from textvae.comparison.report.page import write_report
 
-    say([write_report(run_of(options), load(options), options.output)], options.json, lambda seen: str(seen["file"]))
-
-
-COMMANDS: dict[str, Command] = {"compare": compare, "report": report}
-
-
-def add_compare(command: ArgumentParser) -> None:
-    """Add the arguments of `compare`."""
-    command.usage = "textvae compare CONFIG.yaml ... --output DIR [options] [section.key=value ...]"
-    command.add_argument("configs", nargs="+", metavar="CONFIG.yaml", help="a row of the table each")
-    command.add_argument(
-        "--output", metavar="DIR", required=True, help="a killed comparison goes on with the same command"
+    print_records(
+        [write_report(open_run(options), load_vae(options), options.output)],
+        options.json,
+        lambda seen: str(seen["file"]),
     )
-    command.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each config (default: 3)")
-    command.add_argument("--corpora", nargs="+", default=[], metavar="CORPUS", help="on each (default: data.corpus)")
-    command.add_argument("--samples", type=int, default=500, help="importance samples a sentence (default: 500)")
-    command.add_argument("--limit", type=int, metavar="N", help="measure on the first N sentences of the test split")
-    command.add_argument("--columns", nargs="+", default=[], metavar="KEY", help="further measures for the table")
-    command.add_argument("--jobs", type=int, default=1, metavar="N", help="runs trained at a time (default: 1)")
+
+
+COMMANDS: dict[str, Command] = {"compare": _compare, "report": _report}
+
+
+def _add_compare(command: ArgumentParser) -> None:
+    """Add the arguments of `_compare`."""
+    command.usage = "textvae compare CONFIG.yaml ... --output DIR [options] [section.key=value ...]"
+    command.add_argument(
+        "configs", nargs="+", metavar="CONFIG.yaml", help="a row of the table each"
+    )
+    command.add_argument(
+        "--output",
+        metavar="DIR",
+        required=True,
+        help="a killed comparison goes on with the same command",
+    )
+    command.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="runs of each config (default: 3)"
+    )
+    command.add_argument(
+        "--corpora", nargs="+", default=[], metavar="CORPUS", help="on each (default: data.corpus)"
+    )
+    command.add_argument(
+        "--samples", type=int, default=500, help="importance samples a sentence (default: 500)"
+    )
+    command.add_argument(
+        "--limit", type=int, metavar="N", help="measure on the first N sentences of the test split"
+    )
+    command.add_argument(
+        "--columns", nargs="+", default=[], metavar="KEY", help="further measures for the table"
+    )
+    command.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="runs trained at a time (default: 1)"
+    )
     command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
-    command.add_argument("--json", action="store_true", help="print one JSON object a run, and nothing else")
+    command.add_argument(
+        "--json", action="store_true", help="print one JSON object a run, and nothing else"
+    )
 
 
-def add_report(command: ArgumentParser) -> None:
-    """Add the arguments of `report`, beside those of every verb on a run."""
-    command.add_argument("--output", metavar="FILE.html", help="where to write (default: RUN/report.html)")
+def _add_report(command: ArgumentParser) -> None:
+    """Add the arguments of `_report`, beside those of every verb on a run."""
+    command.add_argument(
+        "--output", metavar="FILE.html", help="where to write (default: RUN/report.html)"
+    )
 
 
-SETTING = re.compile(r"[a-z]\w*(\.\w+)+=")
+_SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")
 
 
-def run_comparison(options: Namespace) -> list[dict[str, Any]]:
+def _run_comparison(options: Namespace) -> list[dict[str, Any]]:
     """Compare what a command names; return a record a run."""
     from textvae.comparison.compare import compare as run
 
-    configs, first = apart(options.configs)
-    corpora, second = apart(options.corpora)
+    configs, first = _split_settings(options.configs)
+    corpora, second = _split_settings(options.corpora)
     return run(
         configs,
         options.output,
@@ -85,8 +114,8 @@ def run_comparison(options: Namespace) -> list[dict[str, Any]]:
     )
 
 
-def apart(words: Iterable[str]) -> tuple[list[str], list[str]]:
+def _split_settings(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the words that are no settings, and those that are: they may stand anywhere."""
     given = list(words)
-    settings = [word for word in given if SETTING.match(word) and not Path(word).exists()]
+    settings = [word for word in given if _SETTING_PATTERN.match(word) and not Path(word).exists()]
     return [word for word in given if word not in settings], settings

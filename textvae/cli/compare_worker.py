@@ -13,34 +13,34 @@ from threading import Thread
 
 from textvae.cli import main as cli
 
-ORPHANED = 3  # the exit code
+_ORPHANED_EXIT_CODE = 3  # the exit code
 
 
 def main(arguments: list[str]) -> int:
     """Do the verbs; return the exit code of the first that fails."""
-    Thread(target=end_with_parent, daemon=True).start()
+    Thread(target=_end_with_parent, daemon=True).start()
     for verb, *rest in json.loads(arguments[0]):
         if verb == "portray":
-            portray(*rest)
+            _write_model_summary(*rest)
         elif code := cli.main([verb, *rest]):
             return code
     return 0
 
 
-def end_with_parent() -> None:
+def _end_with_parent() -> None:
     """Wait until standard input closes, then end."""
     os.read(sys.stdin.fileno(), 1)  # no buffer, whose lock would be held at the end
-    os._exit(ORPHANED)
+    os._exit(_ORPHANED_EXIT_CODE)
 
 
-def portray(folder: str, _: str = "--device", device: str | None = None) -> None:
+def _write_model_summary(folder: str, _: str = "--device", device: str | None = None) -> None:
     """Keep the portrait of a run in its folder."""
-    from textvae.comparison.report.model_summary import PORTRAIT, portrait
+    from textvae.comparison.report.model_summary import SUMMARY_FILE, summarize_model
     from textvae.inference.checkpoint import load_bundle
     from textvae.runs.run import Run
 
     run = Run(Path(folder))
-    run.write(PORTRAIT, portrait(run, load_bundle(folder, device)))
+    run.write(SUMMARY_FILE, summarize_model(run, load_bundle(folder, device)))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from textvae.data.row_report import LEFT_OUT, Places, tell, tell_blank, tell_cut
-from textvae.data.sources import explain, files_of, find_splits, split_of
+from textvae.data.row_report import (
+    LEFT_OUT,
+    RowNumbers,
+    print_note,
+    report_blank_rows,
+    report_cut_texts,
+)
+from textvae.data.sources import explain_format_error, find_splits, infer_split, list_corpus_files
 from textvae.data.tables import Quoting, Row, as_label, open_rows
 from textvae.errors import ConfigError, DataError
 
@@ -19,13 +25,13 @@ if TYPE_CHECKING:
     from textvae.inference.bundle import Bundle
     from textvae.runs.run import Run
 
-BLOCK = 1024  # rows that are answered together
+_ROWS_PER_ANSWER = 1024  # rows that are answered together
 
 
 T = TypeVar("T")
 
 
-class InputRow(NamedTuple):
+class _InputRow(NamedTuple):
     """A row of a verb's input.
 
     Attributes:
@@ -78,10 +84,10 @@ class InputRows:
         self.label_column, self.columns, self.fate = label_column, columns, fate
         self.bundle = bundle
         self.count = 0
-        self.blank, self.cut = Places(), Places()
+        self.blank, self.cut = RowNumbers(), RowNumbers()
         self._suspects: list[tuple[int, str]] = []  # texts that may be too long
 
-    def __iter__(self) -> Iterator[InputRow]:
+    def __iter__(self) -> Iterator[_InputRow]:
         """Yield the rows, blank ones too.
 
         Raises:
@@ -103,48 +109,58 @@ class InputRows:
         """Yield the texts alone, blank ones left out."""
         return (row.text for row in self if row.text is not None)
 
-    def filled(self) -> list[InputRow]:
+    def filled(self) -> list[_InputRow]:
         """Return all rows but blank ones."""
         return [row for row in self if row.text is not None]
 
     def _source(self) -> Iterator[Row]:
         """Return the raw rows."""
         if self.file == "-":
-            return standard_input(self.text_column)
+            return _read_standard_input(self.text_column)
         splits = find_splits(self.file, self.text_column, self.quoting)
         if others := sorted(splits.keys() - {"train"}):
-            tell(f"{self.name}: only its train split is read. Name a file to read {' or '.join(others)}.")
-        files = files_of(self.file)
-        if len([file for file in files if split_of(file.name) == "train"]) > 1:
-            tell(f"{self.name}: its files are read in the order of their names, and rows counted through all of them.")
+            print_note(
+                f"{self.name}: only its train split is read. Name a file to read {' or '.join(others)}."
+            )
+        files = list_corpus_files(self.file)
+        if len([file for file in files if infer_split(file.name) == "train"]) > 1:
+            print_note(
+                f"{self.name}: its files are read in the order of their names, and rows counted through all of them."
+            )
         return splits["train"]()
 
-    def _read(self, row: Row) -> InputRow:
+    def _read(self, row: Row) -> _InputRow:
         """Return a row with what is asked for of it; only a row with a text must have its labels."""
-        from textvae.data.corpus import text_of
+        from textvae.data.corpus import extract_text
 
         for name in self.columns:
             if name not in row:
                 there = ", ".join(row)
-                raise DataError(f"{self.file}: there is no column {name!r} of labels; there are {there}. Name another.")
-        text = text_of(row, self.text_column, self.count).strip()
+                raise DataError(
+                    f"{self.file}: there is no column {name!r} of labels; there are {there}. Name another."
+                )
+        text = extract_text(row, self.text_column, self.count).strip()
         values = tuple(row[name] for name in self.columns)
         if not text:
-            return InputRow(self.count, None, values=values)
+            return _InputRow(self.count, None, values=values)
         for name, value in zip(self.columns, values, strict=True):
             if value is None or value != value or not str(value).strip():
                 raise DataError(
                     f"{self.file}: row {self.count} has no label in column {name!r}; give it one, or leave the row out."
                 )
-        label = None if self.label_column is None else label_of(row, self.label_column, self.file, self.count)
-        return InputRow(self.count, text, label, values)
+        label = (
+            None
+            if self.label_column is None
+            else _require_label(row, self.label_column, self.file, self.count)
+        )
+        return _InputRow(self.count, text, label, values)
 
     def _suspect(self, text: str) -> None:
         """Remember a text that may be too long; count those that are, some at a time."""
         # Tokenizing every text once more would take time: none has more tokens than bytes and a leading space.
-        if self.bundle is not None and len(text.encode()) >= self.bundle.room:
+        if self.bundle is not None and len(text.encode()) >= self.bundle.max_text_tokens:
             self._suspects.append((self.count, text))
-            if len(self._suspects) == BLOCK:
+            if len(self._suspects) == _ROWS_PER_ANSWER:
                 self._count_cut()
 
     def _count_cut(self) -> None:
@@ -155,34 +171,36 @@ class InputRows:
             return
         tokens = encode_batch(self.bundle.tokenizer, [text for _, text in self._suspects])
         for (number, _), ids in zip(self._suspects, tokens, strict=True):
-            if len(ids) > self.bundle.room:
+            if len(ids) > self.bundle.max_text_tokens:
                 self.cut.add(number)
         self._suspects.clear()
 
     def _tell(self) -> None:
         """Say what was blank and what too long, in a line each."""
         self._count_cut()
-        tell_blank(self.name, self.blank, self.count, self.fate)
-        tell_cut(self.name, self.cut)
+        report_blank_rows(self.name, self.blank, self.count, self.fate)
+        report_cut_texts(self.name, self.cut)
 
 
-def standard_input(column: str) -> Iterator[Row]:
+def _read_standard_input(column: str) -> Iterator[Row]:
     """Yield the lines of standard input as rows.
 
     Raises:
         DataError: it is closed, or no text.
     """
     if sys.stdin is None:
-        raise DataError("standard input is closed; name a file, or pipe sentences in, one per line.")
+        raise DataError(
+            "standard input is closed; name a file, or pipe sentences in, one per line."
+        )
     reader = open_rows(sys.stdin.buffer, None, column)
     try:
         for record in reader.records():
             yield reader.row(record)
     except ValueError as error:
-        raise DataError(explain("standard input", None, reader.line, error)) from None
+        raise DataError(explain_format_error("standard input", None, reader.line, error)) from None
 
 
-def label_of(row: Row, column: str, file: str, number: int) -> str:
+def _require_label(row: Row, column: str, file: str, number: int) -> str:
     """Return a row's label as text.
 
     Raises:
@@ -197,16 +215,16 @@ def label_of(row: Row, column: str, file: str, number: int) -> str:
     return label
 
 
-def line_up(
-    rows: Iterable[InputRow], answer: Callable[[list[str], list[str]], Sequence[T]]
-) -> Iterator[tuple[InputRow, T | None]]:
+def pair_rows_with_answers(
+    rows: Iterable[_InputRow], answer: Callable[[list[str], list[str]], Sequence[T]]
+) -> Iterator[tuple[_InputRow, T | None]]:
     """Yield each row with its answer, None for a blank one, block by block.
 
     Args:
         answer: answers texts, with the label of each (blank where there are none), in order.
     """
     flow = iter(rows)
-    while block := list(islice(flow, BLOCK)):
+    while block := list(islice(flow, _ROWS_PER_ANSWER)):
         texts = [row.text for row in block if row.text is not None]
         labels = [row.label or "" for row in block if row.text is not None]
         answers = iter(answer(texts, labels) if texts else [])

@@ -8,13 +8,15 @@ if TYPE_CHECKING:
     from textvae.cli.input import InputRows
 
 
-def say(records: Iterable[dict[str, Any]], as_json: bool, shown: Callable[[dict[str, Any]], str]) -> None:
+def print_records(
+    records: Iterable[dict[str, Any]], as_json: bool, shown: Callable[[dict[str, Any]], str]
+) -> None:
     """Print records: as JSON, or as `shown` has them."""
     for record in records:
         print(json.dumps(record, ensure_ascii=False) if as_json else shown(record), flush=True)
 
 
-def say_rows(
+def print_rows(
     rows: "InputRows",
     answer: Callable[[list[str], list[str]], list[dict[str, Any]]],
     as_json: bool,
@@ -31,14 +33,14 @@ def say_rows(
         text_field: the name that the text itself gets in the record.
         lines: that `shown` makes of a record.
     """
-    from textvae.cli.input import line_up
+    from textvae.cli.input import pair_rows_with_answers
 
     blank = "\n" * (lines - 1)
-    for row, record in line_up(rows, answer):
+    for row, record in pair_rows_with_answers(rows, answer):
         whole = {"row": row.number, text_field: row.text, **(record or dict.fromkeys(fields))}
-        say([whole], as_json, shown if record else lambda _: blank)
+        print_records([whole], as_json, shown if record else lambda _: blank)
 
 
-def shown_text(record: dict[str, Any]) -> str:
+def format_text(record: dict[str, Any]) -> str:
     """Show a record that is one text."""
     return str(record["text"])

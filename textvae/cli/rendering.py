@@ -10,7 +10,7 @@ from textvae.runs.run import Run
 from textvae.vae import TextVAE
 from textvae.version import __version__
 
-MEASURES = """\
+_MEASURES_TEMPLATE = """\
 {sentences:,} sentences, {words_per_sentence:.2f} words each (the end counted)
 
 ELBO                   {elbo:9.2f}  nats a sentence: a lower bound on the log-likelihood
@@ -44,7 +44,7 @@ interpolations         {path_pairs:9}  of {path_steps} sentences
 """
 
 
-INFO = """\
+_INFO_TEMPLATE = """\
 {run}
   model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder
   z reaches   the decoder by {conditioning}
@@ -55,28 +55,35 @@ INFO = """\
 """
 
 
-def evaluation_text(record: Mapping[str, Any]) -> str:
+def format_evaluation(record: Mapping[str, Any]) -> str:
     """Show the record of `evaluate`: the lines whose figures it has."""
     aim = f"; the target was {record['kl_target']:.2f}" if record.get("kl_target") else ""
-    shown: dict[str, Any] = {**{name: defined(value) for name, value in record.items()}, "target": aim}
+    shown: dict[str, Any] = {
+        **{name: _mark_undefined(value) for name, value in record.items()},
+        "target": aim,
+    }
     if "active_units" in record:
         shown["units"] = f"{record['active_units']}/{record['latent_dim']}"
-    lines = [line.format(**shown) for line in MEASURES.splitlines() if fields(line) <= shown.keys()]
-    parts = ["\n".join(lines).strip(), *([diagnosis_text(record)] if "verdict" in record else [])]
+    lines = [
+        line.format(**shown)
+        for line in _MEASURES_TEMPLATE.splitlines()
+        if _template_fields(line) <= shown.keys()
+    ]
+    parts = ["\n".join(lines).strip(), *([format_diagnosis(record)] if "verdict" in record else [])]
     return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts))
 
 
-def fields(line: str) -> set[str]:
+def _template_fields(line: str) -> set[str]:
     """Return the names that a template asks for."""
     return {name for _, name, _, _ in Formatter().parse(line) if name}
 
 
-def defined(value: Any) -> Any:
+def _mark_undefined(value: Any) -> Any:
     """Return a figure, or what stands for one that is None."""
-    return Undefined() if value is None else value
+    return _UndefinedFigure() if value is None else value
 
 
-class Undefined:
+class _UndefinedFigure:
     """A figure that is not defined: a dash as wide as the number would be."""
 
     def __format__(self, form: str) -> str:
@@ -84,24 +91,26 @@ class Undefined:
         return format("—", f">{form.partition('.')[0]}")
 
 
-def diagnosis_text(record: Mapping[str, Any]) -> str:
+def format_diagnosis(record: Mapping[str, Any]) -> str:
     """Show the doctor's verdict, what it rests on, and what to change."""
     lines = [f"verdict: {record['verdict']}", *(f"  - {text}" for text in record["findings"])]
     if not record["findings"]:
         lines.append(
             f"  the latent is used: {record['active_units']}/{record['latent_dim']} units active, "
-            f"KL {defined(record['kl']):.2f} nats, and another sentence's latent costs "
+            f"KL {_mark_undefined(record['kl']):.2f} nats, and another sentence's latent costs "
             f"{record['shuffled_latent_increase']:.2f} nats"
         )
     return "\n".join(lines + [f"  what to change: {text}" for text in record["advice"]])
 
 
-def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
+def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
     """Return what a run is, as one flat record."""
     settings, counts, history = run.settings, run.counts.get("tokenized"), run.read("training.json")
     read = history.get("stream", {}).get("counts", {})
     if counts is None:
-        raise CheckpointError(f"{run.folder}: has no corpus/counts.json; info wants the run itself, not a copy.")
+        raise CheckpointError(
+            f"{run.folder}: has no corpus/counts.json; info wants the run itself, not a copy."
+        )
     return {
         "run": str(run.folder),
         "parameters": sum(parameter.numel() for parameter in vae.model.parameters()),
@@ -113,7 +122,9 @@ def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
         "vocab_size": len(vae.tokenizer),
         "corpus": settings.data.corpus or "sentences given from Python",
         **{split: counts[split]["sentences"] for split in ("train", "validation", "test")},
-        **({"train": read.get("kept", 0) - read.get("also_held_out", 0)} if run.is_streamed else {}),
+        **(
+            {"train": read.get("kept", 0) - read.get("also_held_out", 0)} if run.is_streamed else {}
+        ),
         "words": counts["train"]["words"] / counts["train"]["sentences"],
         "steps": history.get("steps", 0),
         "minutes": history.get("seconds", 0.0) / 60,
@@ -122,18 +133,20 @@ def run_record(run: Run, vae: TextVAE) -> dict[str, Any]:
     }
 
 
-def info_text(record: Mapping[str, Any]) -> str:
+def format_info(record: Mapping[str, Any]) -> str:
     """Show what a run is."""
-    return INFO.format(**record).rstrip()
+    return _INFO_TEMPLATE.format(**record).rstrip()
 
 
-def bench_text(record: Mapping[str, Any]) -> str:
+def format_benchmark(record: Mapping[str, Any]) -> str:
     """Show a benchmark's record as a Markdown table."""
-    rows = [f"| {name.replace('_', ' ')} | {figure(value)} |" for name, value in record.items()]
+    rows = [
+        f"| {name.replace('_', ' ')} | {_format_figure(value)} |" for name, value in record.items()
+    ]
     return "\n".join(["| | |", "|---|---|", *rows])
 
 
-def figure(value: Any) -> str:
+def _format_figure(value: Any) -> str:
     """Show a number with three digits or more, and anything else as it is."""
     if not isinstance(value, float):
         return str(value)

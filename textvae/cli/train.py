@@ -1,19 +1,19 @@
-"""The verb `train`."""
+"""The verb `_train`."""
 
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from textvae.cli.arguments import Command, Verbs
+from textvae.cli.arguments import Command, Subparsers
 
 
-def add(verbs: Verbs) -> None:
+def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    add_train(verbs.add_parser("train", help="train on a corpus"))
+    _add_train(verbs.add_parser("train", help="train on a corpus"))
 
 
-def add_train(command: ArgumentParser) -> None:
-    """Add the arguments of `train`."""
+def _add_train(command: ArgumentParser) -> None:
+    """Add the arguments of `_train`."""
     command.usage = "textvae train [CORPUS] [--config FILE.yaml] [--output RUN] [options] [section.key=value ...]"
     command.add_argument(
         "corpus",
@@ -22,22 +22,30 @@ def add_train(command: ArgumentParser) -> None:
         help="a .txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not), a folder of them, "
         "`captions` (bundled), the name of a data set, or what to stream: a pattern in quotes, or URLs",
     )
-    command.add_argument("--config", metavar="FILE.yaml", help="settings; the default recipe without")
-    command.add_argument("--output", metavar="RUN", default="runs/vae", help="the run folder (default: runs/vae)")
+    command.add_argument(
+        "--config", metavar="FILE.yaml", help="settings; the default recipe without"
+    )
+    command.add_argument(
+        "--output", metavar="RUN", default="runs/vae", help="the run folder (default: runs/vae)"
+    )
     command.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    command.add_argument("--overwrite", action="store_true", help="replace the run that stands at --output")
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace the run that stands at --output"
+    )
     command.add_argument("--init", metavar="RUN", help="start from this run's model and tokenizer")
     command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
 
 
-def train(options: Namespace) -> None:
+def _train(options: Namespace) -> None:
     """Train, then say where the run is and how it stands."""
     from accelerate import PartialState
 
     from textvae.training.train import train as launch
 
     corpus, settings = options.corpus, list(options.settings)
-    if corpus and "=" in corpus and not Path(corpus).exists():  # the corpus was left out: it is a setting
+    if (
+        corpus and "=" in corpus and not Path(corpus).exists()
+    ):  # the corpus was left out: it is a setting
         corpus, settings = None, [corpus, *settings]
     launch(
         corpus,
@@ -58,4 +66,4 @@ def train(options: Namespace) -> None:
     print(f"      textvae generate {options.output}", file=sys.stderr)
 
 
-COMMANDS: dict[str, Command] = {"train": train}
+COMMANDS: dict[str, Command] = {"train": _train}

@@ -22,7 +22,7 @@ from textvae.cli import (
 from textvae.cli.arguments import Command
 
 # in the order that --help lists
-GROUPS = (
+VERB_MODULES = (
     train,
     evaluate,
     generate,
@@ -40,7 +40,9 @@ GROUPS = (
 )
 
 
-COMMANDS: dict[str, Command] = {verb: command for group in GROUPS for verb, command in group.COMMANDS.items()}
+COMMANDS: dict[str, Command] = {
+    verb: command for group in VERB_MODULES for verb, command in group.COMMANDS.items()
+}
 
 
-__all__ = ["COMMANDS", "GROUPS"]
+__all__ = ["COMMANDS", "VERB_MODULES"]

@@ -8,12 +8,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from textvae.comparison.folder import opened
-from textvae.comparison.matrix import matrix
-from textvae.comparison.report.formats import FORMATS, runs_csv
-from textvae.comparison.report.plots import NEEDS
-from textvae.comparison.report.table import columns_with, rows_of
-from textvae.comparison.runner import orders, record_of, run_all
+from textvae.comparison.folder import lock_comparison_folder
+from textvae.comparison.matrix import build_trials
+from textvae.comparison.report.formats import FORMATS, format_runs_csv
+from textvae.comparison.report.plots import REPORT_REQUIREMENTS
+from textvae.comparison.report.table import group_rows, select_columns
+from textvae.comparison.runner import build_run_record, list_commands, run_all
 from textvae.errors import ConfigError
 from textvae.runtime.device import choose_device
 from textvae.runtime.extras import check_installed
@@ -50,39 +50,51 @@ def compare(
     Raises:
         TextVAEError: something was refused; nothing has been trained then.
     """
-    for name, value in {"samples": samples, "jobs": jobs, "limit": 1 if limit is None else limit}.items():
+    for name, value in {
+        "samples": samples,
+        "jobs": jobs,
+        "limit": 1 if limit is None else limit,
+    }.items():
         if value < 1:
             raise ConfigError(f"{name} = {value}: wanted is a number from 1.")
     if "RANK" in os.environ:
-        raise ConfigError("compare starts its own processes: call it alone, without torchrun or accelerate launch.")
-    check_installed(*NEEDS)
+        raise ConfigError(
+            "compare starts its own processes: call it alone, without torchrun or accelerate launch."
+        )
+    check_installed(*REPORT_REQUIREMENTS)
     choose_device(device)
     folder = Path(output)
-    trials = matrix(configs, corpora, seeds, overrides, folder)
-    with opened(folder, trials):
-        todo = {trial.name: (trial, left) for trial in trials if (left := orders(trial, samples, limit, device))}
-        tell(f"{len(trials)} runs, {len(trials) - len(todo)} of them done before")
-        failures = run_all(todo, jobs, tell)
-        records = [record_of(trial, failures.get(trial.name)) for trial in trials]
-        publish(folder, records, columns)
+    trials = build_trials(configs, corpora, seeds, overrides, folder)
+    with lock_comparison_folder(folder, trials):
+        todo = {
+            trial.name: (trial, left)
+            for trial in trials
+            if (left := list_commands(trial, samples, limit, device))
+        }
+        _print_progress(f"{len(trials)} runs, {len(trials) - len(todo)} of them done before")
+        failures = run_all(todo, jobs, _print_progress)
+        records = [build_run_record(trial, failures.get(trial.name)) for trial in trials]
+        _write_results(folder, records, columns)
     return records
 
 
-def tell(line: str) -> None:
+def _print_progress(line: str) -> None:
     """Say how it goes."""
     tqdm.write(line, file=sys.stderr)
 
 
-def publish(folder: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+def _write_results(folder: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     """Write the tables, every run's record, and the report."""
-    from textvae.comparison.report.page import comparison_page
+    from textvae.comparison.report.page import render_comparison
 
-    rows, shown = rows_of(records), columns_with(columns)
+    rows, shown = group_rows(records), select_columns(columns)
     failures = [
-        f"{record['config']} seed {record['seed']} failed: {record['reason']}" for record in records if record["reason"]
+        f"{record['config']} seed {record['seed']} failed: {record['reason']}"
+        for record in records
+        if record["reason"]
     ]
     for name, written in FORMATS.items():
         write_text(folder / name, written(rows, shown, failures))
-    write_text(folder / "runs.csv", runs_csv(records))
+    write_text(folder / "runs.csv", format_runs_csv(records))
     write_json(folder / "runs.json", records)
-    write_text(folder / "report.html", comparison_page(rows, shown, failures))
+    write_text(folder / "report.html", render_comparison(rows, shown, failures))

@@ -15,45 +15,53 @@ from textvae.comparison.matrix import Trial
 from textvae.errors import OutputError
 from textvae.runs.run import SECTIONS
 from textvae.runtime.files import is_temporary, write_json
-from textvae.runtime.locks import locked
+from textvae.runtime.locks import hold_lock
 
-RECORD = "comparison.json"
+_COMPARISON_FILE = "comparison.json"
 
 
 @contextmanager
-def opened(folder: Path, trials: Sequence[Trial]) -> Iterator[None]:
+def lock_comparison_folder(folder: Path, trials: Sequence[Trial]) -> Iterator[None]:
     """Hold the folder of a comparison, and note what its runs are.
 
     Raises:
         OutputError: something else stands there, another process works there, or a run was begun otherwise.
     """
-    read(folder)  # refused before the lock leaves its file in a folder of something else
-    with locked(folder / ".lock", f"{folder}: another comparison is at work there"):
-        standing = read(folder)
+    _read_comparison(
+        folder
+    )  # refused before the lock leaves its file in a folder of something else
+    with hold_lock(folder / ".lock", f"{folder}: another comparison is at work there"):
+        standing = _read_comparison(folder)
         for trial in trials:
             if trial.name in standing:
-                refuse_change(folder, trial.name, standing[trial.name], trial.settings)
-        write_json(folder / RECORD, {**standing, **{trial.name: trial.settings for trial in trials}})
+                _refuse_changed_settings(folder, trial.name, standing[trial.name], trial.settings)
+        write_json(
+            folder / _COMPARISON_FILE,
+            {**standing, **{trial.name: trial.settings for trial in trials}},
+        )
         yield
 
 
-def read(folder: Path) -> dict[str, Any]:
+def _read_comparison(folder: Path) -> dict[str, Any]:
     """Return the settings of the runs that stand in a folder; nothing where it is empty or not there.
 
     Raises:
         OutputError: something else stands there.
     """
-    file = folder / RECORD
+    file = folder / _COMPARISON_FILE
     if file.is_file():
-        return read_record(file)
+        return _read_record(file)
     if folder.exists() and (
-        not folder.is_dir() or any(path.name != ".lock" and not is_temporary(path.name) for path in folder.iterdir())
+        not folder.is_dir()
+        or any(path.name != ".lock" and not is_temporary(path.name) for path in folder.iterdir())
     ):
-        raise OutputError(f"{folder}: holds something that is no comparison; choose another --output.")
+        raise OutputError(
+            f"{folder}: holds something that is no comparison; choose another --output."
+        )
     return {}
 
 
-def read_record(file: Path) -> dict[str, Any]:
+def _read_record(file: Path) -> dict[str, Any]:
     """Return the settings of each run that a comparison has noted.
 
     Raises:
@@ -64,14 +72,18 @@ def read_record(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise OutputError(f"{file}: cannot be read ({error}); choose another --output.") from None
     runs = list(record.values()) if isinstance(record, dict) else []
-    if not runs or not all(isinstance(settings, dict) and settings.keys() >= SECTIONS for settings in runs):
+    if not runs or not all(
+        isinstance(settings, dict) and settings.keys() >= SECTIONS for settings in runs
+    ):
         raise OutputError(f"{file}: is not the record of a comparison; choose another --output.")
     return dict(record)
 
 
-def refuse_change(folder: Path, name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _refuse_changed_settings(
+    folder: Path, name: str, before: dict[str, Any], now: dict[str, Any]
+) -> None:
     """Refuse other settings for a run that stands, and say which differ."""
-    old, new = flat(before), flat(now)
+    old, new = _flatten_settings(before), _flatten_settings(now)
     for key in sorted({*old, *new}):
         if old.get(key) != new.get(key):
             raise OutputError(
@@ -80,9 +92,13 @@ def refuse_change(folder: Path, name: str, before: dict[str, Any], now: dict[str
             )
 
 
-def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested settings by dotted key."""
     result: dict[str, Any] = {}
     for key, value in settings.items():
-        result.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+        result.update(
+            _flatten_settings(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {f"{prefix}{key}": value}
+        )
     return result

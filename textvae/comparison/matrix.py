@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textvae.data.sources import find_splits
-from textvae.data.streaming.sample import is_stream
+from textvae.data.streaming.sample import is_streamed
 from textvae.errors import ConfigError, DataError
 from textvae.settings.reading import read_settings
 
@@ -42,8 +42,12 @@ class Trial:
         return self.folder.with_suffix(".log")
 
 
-def matrix(
-    configs: Sequence[str | Path], corpora: Sequence[str], seeds: int, overrides: Sequence[str], output: Path
+def build_trials(
+    configs: Sequence[str | Path],
+    corpora: Sequence[str],
+    seeds: int,
+    overrides: Sequence[str],
+    output: Path,
 ) -> list[Trial]:
     """Return the runs, row by row.
 
@@ -57,19 +61,21 @@ def matrix(
     """
     if seeds < 1:
         raise ConfigError(f"seeds = {seeds}: wanted is a number from 1.")
-    names = unique([Path(config).stem for config in configs], "configs")
-    labels = unique([label(corpus) for corpus in corpora], "corpora")
+    names = _check_unique([Path(config).stem for config in configs], "configs")
+    labels = _check_unique([_make_corpus_label(corpus) for corpus in corpora], "corpora")
     trials = []
     for name, config in zip(names, configs, strict=True):
         on: list[tuple[str, str | None]] = [
             (f"{name}-{mark}", corpus) for mark, corpus in zip(labels, corpora, strict=True)
         ]
         for row, corpus in on or [(name, None)]:
-            trials += list(row_of(row, Path(config), corpus, seeds, tuple(overrides), output))
+            trials += list(
+                _build_row_trials(row, Path(config), corpus, seeds, tuple(overrides), output)
+            )
     return trials
 
 
-def row_of(
+def _build_row_trials(
     row: str, config: Path, corpus: str | None, seeds: int, overrides: tuple[str, ...], output: Path
 ) -> Iterator[Trial]:
     """Yield the runs of one row, once its corpus is known to be there."""
@@ -77,23 +83,27 @@ def row_of(
     data = read_settings(config, overrides).data
     if data.corpus is None:
         raise DataError(f"{config}: names no corpus (data.corpus), and there is no --corpora.")
-    if not is_stream(data):
+    if not is_streamed(data):
         find_splits(data.corpus, data.text_column, data.quoting)
     for seed in range(1, seeds + 1):
         seeded = (*overrides, f"training.seed={seed}")
         settings = read_settings(config, seeded).model_dump(mode="json")
-        yield Trial(row, config, data.corpus, seed, output / "runs" / row / f"seed-{seed}", seeded, settings)
+        yield Trial(
+            row, config, data.corpus, seed, output / "runs" / row / f"seed-{seed}", seeded, settings
+        )
 
 
-def unique(names: list[str], what: str) -> list[str]:
+def _check_unique(names: list[str], what: str) -> list[str]:
     """Return the names, or refuse one that comes twice: its runs would stand in the same folder."""
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"two of the {what} are called {name!r}; rename one, for runs are kept under its name.")
+            raise ConfigError(
+                f"two of the {what} are called {name!r}; rename one, for runs are kept under its name."
+            )
     return names
 
 
-def label(corpus: str) -> str:
+def _make_corpus_label(corpus: str) -> str:
     """Return a corpus's name as a part of a folder's: the last part of a path, without its suffix."""
     last = corpus.rstrip("/").rsplit("/", 1)[-1]
     return re.sub(r"[^\w-]+", "_", last.split(".")[0]) or "corpus"

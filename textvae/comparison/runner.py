@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from textvae.comparison.matrix import Trial
-from textvae.comparison.report.model_summary import PORTRAIT
+from textvae.comparison.report.model_summary import SUMMARY_FILE
 from textvae.runs.run import Run
 
-PAUSE = 0.05  # seconds between two looks at the processes
+_POLL_SECONDS = 0.05  # seconds between two looks at the processes
 
 
-def orders(trial: Trial, samples: int, limit: int | None, device: str | None) -> list[list[str]]:
+def list_commands(
+    trial: Trial, samples: int, limit: int | None, device: str | None
+) -> list[list[str]]:
     """Return what is left to do for a run, as verbs with their arguments; nothing where it stands and is measured."""
     run, on = Run(trial.folder), ["--device", device] if device else []
     todo = []
@@ -33,15 +35,15 @@ def orders(trial: Trial, samples: int, limit: int | None, device: str | None) ->
         given = ["--resume"] if begun else ["--config", str(trial.config), *trial.overrides]
         todo.append(["train", *given, "--output", str(trial.folder), *on])
     is_new = bool(todo)
-    if is_new or not is_measured(run, samples, limit):
+    if is_new or not _is_measured(run, samples, limit):
         todo.append(["evaluate", str(trial.folder), "--samples", str(samples), *on])
         todo[-1] += [] if limit is None else ["--limit", str(limit)]
-    if is_new or not (trial.folder / PORTRAIT).is_file():
+    if is_new or not (trial.folder / SUMMARY_FILE).is_file():
         todo.append(["portray", str(trial.folder), *on])
     return todo
 
 
-def is_measured(run: Run, samples: int, limit: int | None) -> bool:
+def _is_measured(run: Run, samples: int, limit: int | None) -> bool:
     """Whether a finished run's measures are those asked for."""
     record = run.read("measures.json")
     available = run.counts["tokenized"]["test"]["sentences"]
@@ -53,21 +55,27 @@ def run_all(
     todo: Mapping[str, tuple[Trial, list[list[str]]]], jobs: int, tell: Callable[[str], None]
 ) -> dict[str, str]:
     """Run what is left to do, `jobs` processes at a time; return the reasons of those that failed, by run."""
-    waiting, running, failures = deque(todo), dict[str, tuple[subprocess.Popen[bytes], int]](), dict[str, str]()
+    waiting, running, failures = (
+        deque(todo),
+        dict[str, tuple[subprocess.Popen[bytes], int]](),
+        dict[str, str](),
+    )
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 name = waiting.popleft()
                 tell(f"{name}: begins; its log is {todo[name][0].log}")
-                running[name] = start(*todo[name], jobs)
+                running[name] = _start_process(*todo[name], jobs)
             for name, (process, offset) in list(running.items()):
                 if process.poll() is not None:
                     del running[name]
                     process.communicate()  # closes its input
                     if process.returncode:
-                        failures[name] = reason(process.returncode, todo[name][0].log, offset)
+                        failures[name] = find_failure_reason(
+                            process.returncode, todo[name][0].log, offset
+                        )
                     tell(f"{name}: {'failed: ' + failures[name] if name in failures else 'done'}")
-            time.sleep(PAUSE)
+            time.sleep(_POLL_SECONDS)
     finally:
         for process, _ in running.values():
             process.kill()
@@ -75,7 +83,9 @@ def run_all(
     return failures
 
 
-def start(trial: Trial, commands: Sequence[Sequence[str]], jobs: int) -> tuple[subprocess.Popen[bytes], int]:
+def _start_process(
+    trial: Trial, commands: Sequence[Sequence[str]], jobs: int
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start a run's process, with its share of the cores; return it, and where its words begin in the log."""
     trial.log.parent.mkdir(parents=True, exist_ok=True)
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
@@ -83,13 +93,15 @@ def start(trial: Trial, commands: Sequence[Sequence[str]], jobs: int) -> tuple[s
     with trial.log.open("ab") as log:
         offset = log.tell()
         words = [sys.executable, "-m", "textvae.cli.compare_worker", json.dumps(commands)]
-        process = subprocess.Popen(  # its standard input stays open as long as we live, which it watches
-            words, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment
+        process = (
+            subprocess.Popen(  # its standard input stays open as long as we live, which it watches
+                words, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
         )
     return process, offset
 
 
-def reason(code: int, log: Path, offset: int) -> str:
+def find_failure_reason(code: int, log: Path, offset: int) -> str:
     """Return why a process ended: our own message, or else the last line it wrote."""
     if code < 0:
         hint = " (was there not enough memory?)" if -code == signal.SIGKILL else ""
@@ -100,15 +112,20 @@ def reason(code: int, log: Path, offset: int) -> str:
     return (ours or lines or [f"exit code {code}"])[-1].removeprefix("textvae ")
 
 
-def record_of(trial: Trial, reason: str | None) -> dict[str, Any]:
-    """Return a run's record; that of a run that failed has its `reason` and no measures."""
-    asked = {"config": trial.row, "corpus": trial.corpus, "seed": trial.seed, "run": str(trial.folder)}
+def build_run_record(trial: Trial, reason: str | None) -> dict[str, Any]:
+    """Return a run's record; that of a run that failed has its `find_failure_reason` and no measures."""
+    asked = {
+        "config": trial.row,
+        "corpus": trial.corpus,
+        "seed": trial.seed,
+        "run": str(trial.folder),
+    }
     if reason:
         return {**asked, "reason": reason}
-    return {**asked, "reason": None, **measures_of(trial.folder)}
+    return {**asked, "reason": None, **read_measures(trial.folder)}
 
 
-def measures_of(folder: Path) -> dict[str, Any]:
+def read_measures(folder: Path) -> dict[str, Any]:
     """Return what an evaluated run's folder says of it."""
     run = Run(folder)
     training = run.read("training.json")

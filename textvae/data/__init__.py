@@ -2,4 +2,4 @@
 
 from pathlib import Path
 
-BUNDLED = {"captions": str(Path(__file__).parent / "captions")}
+BUNDLED_CORPORA = {"captions": str(Path(__file__).parent / "captions")}

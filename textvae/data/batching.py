@@ -15,12 +15,12 @@ from textvae.data.labels import Labels
 Batch = dict[str, Tensor]
 
 
-DECODER_SIDE = ("input_ids", "attention_mask", "labels", "label_ids")
+_DECODER_INPUTS = ("input_ids", "attention_mask", "labels", "label_ids")
 
 
-def decoder_side(batch: Batch) -> Batch:
+def select_decoder_inputs(batch: Batch) -> Batch:
     """Return what of a batch the decoder reads and is measured by, z left aside."""
-    return {name: batch[name] for name in DECODER_SIDE if name in batch}
+    return {name: batch[name] for name in _DECODER_INPUTS if name in batch}
 
 
 class LengthBuckets(Sampler[list[int]]):
@@ -53,7 +53,7 @@ class LengthBuckets(Sampler[list[int]]):
         self.lengths = np.asarray(lengths, dtype=np.int32)
         self.seed, self.rank, self.processes = seed, rank, processes
         self.epoch = 0
-        self.cuts = cut_points(np.sort(self.lengths), tokens, sentences or len(self.lengths))
+        self.cuts = _find_cuts(np.sort(self.lengths), tokens, sentences or len(self.lengths))
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""
@@ -69,7 +69,9 @@ class LengthBuckets(Sampler[list[int]]):
         order = random.permutation(len(self.lengths))
         order = order[np.argsort(self.lengths[order], kind="stable")]
         for number in random.permutation(len(self)):
-            yield order[self.cuts[number] : self.cuts[number + 1]][self.rank :: self.processes].tolist()
+            yield order[self.cuts[number] : self.cuts[number + 1]][
+                self.rank :: self.processes
+            ].tolist()
 
     @property
     def smallest(self) -> int:
@@ -77,7 +79,7 @@ class LengthBuckets(Sampler[list[int]]):
         return int(np.diff(self.cuts).min())
 
 
-def cut_points(lengths: NDArray[Any], tokens: int, sentences: int) -> list[int]:
+def _find_cuts(lengths: NDArray[Any], tokens: int, sentences: int) -> list[int]:
     """Return where to cut sorted lengths, so that no batch exceeds its budget (but for one long sentence)."""
     cuts, start = [0], 0
     for place, length in enumerate((lengths + 1).tolist()):  # + 1: the start or end token
@@ -85,10 +87,10 @@ def cut_points(lengths: NDArray[Any], tokens: int, sentences: int) -> list[int]:
         if count > 1 and (count * length > tokens or count > sentences):
             cuts.append(place)
             start = place
-    return evened([*cuts, len(lengths)], lengths, tokens)
+    return _even_out_cuts([*cuts, len(lengths)], lengths, tokens)
 
 
-def evened(cuts: list[int], lengths: NDArray[Any], tokens: int) -> list[int]:
+def _even_out_cuts(cuts: list[int], lengths: NDArray[Any], tokens: int) -> list[int]:
     """Let a batch of less than half its predecessor's sentences take from it, up to an even split, within budget."""
     for number in range(len(cuts) - 2, 0, -1):
         start, cut, end = cuts[number - 1 : number + 2]
@@ -110,7 +112,11 @@ class Collator:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, labels: Labels | None = None) -> None:
         self.labels = labels
-        self.pad, self.bos, self.eos = tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id
+        self.pad, self.bos, self.eos = (
+            tokenizer.pad_token_id,
+            tokenizer.bos_token_id,
+            tokenizer.eos_token_id,
+        )
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> Batch:
         """Return the batch; of a conditional model, the rows have a label each."""

@@ -13,12 +13,18 @@ from textvae.schema import StrictSettings
 class CleaningSettings(StrictSettings):
     """What is done to every line; the order is that of the fields. White space is always folded to single blanks."""
 
-    normalize: Literal["NFC", "NFKC", "NFD", "NFKD", "none"] = Field("NFC", description="Unicode normalisation form")
+    normalize: Literal["NFC", "NFKC", "NFD", "NFKD", "none"] = Field(
+        "NFC", description="Unicode normalisation form"
+    )
     lowercase: bool = False
     min_words: int = Field(1, ge=1, description="shorter sentences are left out")
     max_words: int | None = Field(None, ge=1, description="longer sentences are left out")
-    max_characters: int = Field(5000, ge=1, description="longer sentences are cut, at a blank where there is one")
-    drop_duplicates: bool = Field(False, description="leave out sentences seen before; takes memory for each sentence")
+    max_characters: int = Field(
+        5000, ge=1, description="longer sentences are cut, at a blank where there is one"
+    )
+    drop_duplicates: bool = Field(
+        False, description="leave out sentences seen before; takes memory for each sentence"
+    )
 
 
 class Cleaner:
@@ -45,7 +51,11 @@ class Cleaner:
     def normalized(self, line: str) -> str:
         """Return the line with its white space folded, in the wanted Unicode form and case."""
         settings = self.settings
-        text = line if settings.normalize == "none" else unicodedata.normalize(settings.normalize, line)
+        text = (
+            line
+            if settings.normalize == "none"
+            else unicodedata.normalize(settings.normalize, line)
+        )
         text = " ".join(text.split())  # last, since compatibility forms bring blanks
         return text.lower() if settings.lowercase else text
 
@@ -76,7 +86,7 @@ class Cleaner:
         return None
 
 
-def fingerprint(sentence: str, seed: int = 0) -> int:
+def fingerprint_sentence(sentence: str, seed: int = 0) -> int:
     """Return 64 bits that depend on the sentence and the seed alone."""
     digest = blake2b(sentence.encode(), digest_size=8, salt=seed.to_bytes(16, "little")).digest()
     return int.from_bytes(digest, "little")

@@ -5,22 +5,24 @@ from collections.abc import Mapping
 
 from datasets import Dataset
 
-from textvae.data.arrow import BLOCK
+from textvae.data.arrow import ROWS_PER_BLOCK
 from textvae.data.labels import Labels, check_spelling
 from textvae.errors import DataError
 
 
-def found_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
+def collect_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
     """Return the labels of the training sentences, most frequent first.
 
     Raises:
         DataError: there is one label, or nearly one a sentence, or a held-out sentence has one of its own.
     """
-    found = {split: counted(dataset, column) for split, dataset in splits.items()}
+    found = {split: _count_labels(dataset, column) for split, dataset in splits.items()}
     train = found["train"]
     check_spelling(name for counts in found.values() for name in counts)
     if len(train) == 1:
-        raise DataError(f"data.label = {column!r}: all sentences are {next(iter(train))!r}; wanted are two labels.")
+        raise DataError(
+            f"data.label = {column!r}: all sentences are {next(iter(train))!r}; wanted are two labels."
+        )
     if 2 * len(train) > train.total():
         raise DataError(
             f"data.label = {column!r}: {len(train)} labels for {train.total()} training sentences; "
@@ -36,9 +38,9 @@ def found_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
     return Labels(column, tuple(name for name, _ in ranked), tuple(count for _, count in ranked))
 
 
-def counted(dataset: Dataset, column: str) -> Counter[str]:
+def _count_labels(dataset: Dataset, column: str) -> Counter[str]:
     """Return how many sentences each label has."""
     counts: Counter[str] = Counter()
-    for block in dataset.select_columns([column]).iter(BLOCK):
+    for block in dataset.select_columns([column]).iter(ROWS_PER_BLOCK):
         counts.update(block[column])
     return counts

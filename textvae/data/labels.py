@@ -12,10 +12,10 @@ from textvae.data.texts import require_labels
 from textvae.errors import ConfigError, DataError
 from textvae.schema import choose
 
-FRACTION = re.compile(r"(?<=\d)\.0+$")  # of nothing
+_FRACTION = re.compile(r"(?<=\d)\.0+$")  # of nothing
 
 
-SHOWN = 20  # labels that a message lists
+_MAX_LISTED_NAMES = 20  # labels that a message lists
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class Labels:
         Raises:
             ConfigError: it is unknown; those there are are listed.
         """
-        return choose({known: number for number, known in enumerate(self.names)}, str(name), "label")
+        return choose(
+            {known: number for number, known in enumerate(self.names)}, str(name), "label"
+        )
 
     def ids(self, names: Iterable[str]) -> Tensor:
         """Return the numbers of labels, (n,).
@@ -49,10 +51,10 @@ class Labels:
         return torch.tensor([self.number(name) for name in names], dtype=torch.long)
 
 
-def listed(names: Sequence[str]) -> str:
+def format_names(names: Sequence[str]) -> str:
     """Return labels as a message lists them: the first of them where there are many."""
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(names) - _MAX_LISTED_NAMES
+    return ", ".join(names[:_MAX_LISTED_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def check_spelling(names: Iterable[str]) -> None:
@@ -65,14 +67,14 @@ def check_spelling(names: Iterable[str]) -> None:
     """
     known = set(names)
     for name in sorted(known):
-        whole = FRACTION.sub("", name)
+        whole = _FRACTION.sub("", name)
         if whole != name and whole in known:
             raise DataError(
                 f"the labels {whole!r} and {name!r} are one number in two spellings; write it one way only."
             )
 
 
-def demanded(labels: Labels | None, option: str) -> Labels:
+def require_model_labels(labels: Labels | None, option: str) -> Labels:
     """Return a model's labels, or refuse an option that is for conditional models.
 
     Raises:
@@ -86,7 +88,7 @@ def demanded(labels: Labels | None, option: str) -> Labels:
     return labels
 
 
-def one_each(labels: Labels | None, given: object, count: int) -> list[str] | None:
+def check_label_count(labels: Labels | None, given: object, count: int) -> list[str] | None:
     """Return the labels of texts, if any were given.
 
     Raises:
@@ -98,7 +100,7 @@ def one_each(labels: Labels | None, given: object, count: int) -> list[str] | No
     listed = require_labels(given)
     if len(listed) != count:
         raise DataError(f"{len(listed)} labels for {count} texts; wanted is one for each.")
-    demanded(labels, "labels")
+    require_model_labels(labels, "labels")
     for place, label in enumerate(listed):
         if not as_label(label):
             raise DataError(f"text {place} has no label; give it one, or leave the text out.")

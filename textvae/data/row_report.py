@@ -6,13 +6,13 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-SHOWN = 10  # places that a message lists
+_MAX_LISTED_ROWS = 10  # places that a message lists
 LEFT_OUT = "left out"
 LEAVE_OUT = "leave them out: [text for text in texts if text.strip()]."
 T = TypeVar("T")
 
 
-class Places:
+class RowNumbers:
     """Counts rows or lines, and remembers the first of them.
 
     Attributes:
@@ -28,28 +28,30 @@ class Places:
     def add(self, place: int | str) -> None:
         """Count a place."""
         self.count += 1
-        if len(self.first) < SHOWN:
+        if len(self.first) < _MAX_LISTED_ROWS:
             self.first.append(place)
 
     def __str__(self) -> str:
         """Return the places as a message lists them."""
-        rest = f" and {self.count - SHOWN:,} more" if self.count > SHOWN else ""
+        rest = (
+            f" and {self.count - _MAX_LISTED_ROWS:,} more" if self.count > _MAX_LISTED_ROWS else ""
+        )
         return f"{self._what}{'s' * (self.count > 1)} {', '.join(map(str, self.first))}{rest}"
 
 
-def find_filled(texts: Sequence[str], fate: str = LEFT_OUT, name: str = "texts") -> list[int]:
+def find_texts(texts: Sequence[str], fate: str = LEFT_OUT, name: str = "texts") -> list[int]:
     """Return the places, from 0, of texts that are not blank; say how many are, and what becomes of these."""
-    blank, filled = Places(), []
+    blank, filled = RowNumbers(), []
     for place, text in enumerate(texts):
         if text.strip():
             filled.append(place)
         else:
             blank.add(place + 1)
-    tell_blank(name, blank, len(texts), fate)
+    report_blank_rows(name, blank, len(texts), fate)
     return filled
 
 
-def answer_filled(
+def answer_non_blank(
     texts: Sequence[str],
     answer: Callable[[list[int]], Sequence[T]],
     blank: Callable[[], T],
@@ -60,25 +62,27 @@ def answer_filled(
     Args:
         answer: answers the texts at these places.
     """
-    places = find_filled(texts, fate)
+    places = find_texts(texts, fate)
     answers = dict(zip(places, answer(places), strict=True))
     return [answers[place] if place in answers else blank() for place in range(len(texts))]
 
 
-def tell_blank(name: str, blank: Places, count: int, fate: str = LEFT_OUT) -> None:
+def report_blank_rows(name: str, blank: RowNumbers, count: int, fate: str = LEFT_OUT) -> None:
     """Say how many of a number of rows are blank, and what becomes of them; nothing where none is."""
     if blank.count:
         what = "row is" if count == 1 else "rows is" if blank.count == 1 else "rows are"
-        tell(f"{name}: {blank.count:,} of {count:,} {what} blank ({blank}): {fate}.")
+        print_note(f"{name}: {blank.count:,} of {count:,} {what} blank ({blank}): {fate}.")
 
 
-def tell_cut(name: str, cut: Places) -> None:
+def report_cut_texts(name: str, cut: RowNumbers) -> None:
     """Say how many texts are longer than the model reads; nothing where none is."""
     if cut.count:
         what = "text is" if cut.count == 1 else "texts are"
-        tell(f"{name}: {cut.count:,} {what} longer than the model reads ({cut}): only the beginning is used.")
+        print_note(
+            f"{name}: {cut.count:,} {what} longer than the model reads ({cut}): only the beginning is used."
+        )
 
 
-def tell(message: str) -> None:
+def print_note(message: str) -> None:
     """Print a note on standard error, without breaking a progress bar."""
     tqdm.write(f"note: {message}", file=sys.stderr)

@@ -14,17 +14,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
-from textvae.data import BUNDLED
-from textvae.data.row_report import tell
+from textvae.data import BUNDLED_CORPORA
+from textvae.data.row_report import print_note
 from textvae.data.tables import NUL, Quoting, RowReader, open_rows
 from textvae.data.tables import Row as Row
 from textvae.errors import DataError
 from textvae.schema import did_you_mean
 
-Rows = Callable[[], Iterator[Row]]
+RowSource = Callable[[], Iterator[Row]]
 
 
-SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
+CORPUS_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
 
 
 WILD = "*?["
@@ -41,83 +41,96 @@ SPLIT_NAMES = {
 }
 
 
-def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dict[str, Rows]:
+def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dict[str, RowSource]:
     """Return the rows of each split found; everything is `train` where no file is named for a split.
 
     Raises:
         DataError: nothing can be read under that name.
     """
-    path = path_of(corpus)
+    path = resolve_path(corpus)
     if path.is_dir():
-        return splits_of_folder(path, files_of(corpus), text_column, quoting)
+        return _find_folder_splits(path, list_corpus_files(corpus), text_column, quoting)
     if path.is_file():
-        return {"train": rows_of([path], text_column, quoting)}
+        return {"train": source_from_files([path], text_column, quoting)}
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
-        near = did_you_mean(path.name, [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else [])
-        raise DataError(f"{corpus}: there is no such file or folder" + (f"; {near.strip()}" if near else "."))
-    return splits_of_data_set(corpus)
+        near = did_you_mean(
+            path.name,
+            [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else [],
+        )
+        raise DataError(
+            f"{corpus}: there is no such file or folder" + (f"; {near.strip()}" if near else ".")
+        )
+    return _load_data_set_splits(corpus)
 
 
-def files_of(corpus: str) -> list[Path]:
+def list_corpus_files(corpus: str) -> list[Path]:
     """Return the files a corpus is read from; none where it is the name of a data set, or nothing."""
-    path = path_of(corpus)
+    path = resolve_path(corpus)
     if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.is_file() and suffix_of(file))
+        return sorted(
+            file for file in path.iterdir() if file.is_file() and _get_corpus_suffix(file)
+        )
     return [path] if path.is_file() else []
 
 
-def path_of(corpus: str) -> Path:
+def resolve_path(corpus: str) -> Path:
     """Return the path that names a corpus, `~` being a home folder unless a file is called so."""
-    path = Path(BUNDLED.get(corpus, corpus))
+    path = Path(BUNDLED_CORPORA.get(corpus, corpus))
     try:
         return path if path.exists() else path.expanduser()
     except RuntimeError:  # nobody is called so
         return path
 
 
-def suffix_of(path: Path) -> str | None:
+def _get_corpus_suffix(path: Path) -> str | None:
     """Return the suffix that says how to read a file, `.gz` left aside; None where there is no such."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    return suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else None
+    return suffixes[-1] if suffixes and suffixes[-1] in CORPUS_SUFFIXES else None
 
 
-def splits_of_folder(folder: Path, files: list[Path], text_column: str, quoting: Quoting = "auto") -> dict[str, Rows]:
+def _find_folder_splits(
+    folder: Path, files: list[Path], text_column: str, quoting: Quoting = "auto"
+) -> dict[str, RowSource]:
     """Group a folder's files by the first word in their names that means a split."""
     if not files:
-        raise DataError(f"{folder}: holds no file to read; wanted are {', '.join(SUFFIXES)}, gzipped or not.")
+        raise DataError(
+            f"{folder}: holds no file to read; wanted are {', '.join(CORPUS_SUFFIXES)}, gzipped or not."
+        )
     splits: dict[str, list[Path]] = {}
     for file in files:
-        splits.setdefault(split_of(file.name), []).append(file)
+        splits.setdefault(infer_split(file.name), []).append(file)
     if "train" not in splits:
         raise DataError(
             f"{folder}: holds {', '.join(sorted(splits))} but nothing to train on; name a file train.txt, say."
         )
-    return {split: rows_of(files, text_column, quoting) for split, files in splits.items()}
+    return {
+        split: source_from_files(files, text_column, quoting) for split, files in splits.items()
+    }
 
 
-def split_of(name: str) -> str:
+def infer_split(name: str) -> str:
     """Return the split that the first word in a file's name means; `train` where none does."""
     words = re.split(r"[^a-z]+", name.lower())
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "train")
 
 
-def rows_of(files: list[Path], text_column: str, quoting: Quoting = "auto") -> Rows:
+def source_from_files(files: list[Path], text_column: str, quoting: Quoting = "auto") -> RowSource:
     """Return the rows of several files, one file after another."""
 
     def rows() -> Iterator[Row]:
         for file in files:
-            yield from read_rows(file, text_column, quoting)
+            yield from _read_file_rows(file, text_column, quoting)
 
     return rows
 
 
-def read_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[Row]:
+def _read_file_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[Row]:
     """Yield a file's rows.
 
     Raises:
         DataError: the file is empty, damaged, or not the kind of file its name says; file and line are named.
     """
-    suffix = suffix_of(file)
+    suffix = _get_corpus_suffix(file)
     reader: RowReader | None = None
     try:
         with open_bytes(file) as stream:
@@ -127,15 +140,21 @@ def read_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[Row]:
     except DataError:
         raise
     except Exception as error:  # each library for tables and compression has errors of its own, without a common root
-        raise DataError(explain(file, suffix, 0 if reader is None else reader.line, error)) from error
+        raise DataError(
+            explain_format_error(file, suffix, 0 if reader is None else reader.line, error)
+        ) from error
     if reader.gaps.count:
-        what = "1 blank line is no row" if reader.gaps.count == 1 else f"{reader.gaps.count:,} blank lines are no rows"
-        tell(f"{file}: {what} ({reader.gaps}); rows are counted without them.")
+        what = (
+            "1 blank line is no row"
+            if reader.gaps.count == 1
+            else f"{reader.gaps.count:,} blank lines are no rows"
+        )
+        print_note(f"{file}: {what} ({reader.gaps}); rows are counted without them.")
     if reader.line == 0 and suffix != ".parquet":
         raise DataError(f"{file}: is empty; wanted is a sentence a line.")
 
 
-def explain(file: str | Path, suffix: str | None, line: int, error: Exception) -> str:
+def explain_format_error(file: str | Path, suffix: str | None, line: int, error: Exception) -> str:
     """Return what is wrong with a file, in words that name it and say how to fix it.
 
     Args:
@@ -162,12 +181,12 @@ def match_pattern(pattern: Path) -> list[Path]:
 
     Folders at its beginning that exist are taken by their names, whatever signs these hold.
     """
-    root = steady_part(pattern)
+    root = fixed_part(pattern)
     names = glob.glob(str(pattern.relative_to(root)), root_dir=root, recursive=True)
     return sorted(root / name for name in names if (root / name).is_file())
 
 
-def steady_part(pattern: Path) -> Path:
+def fixed_part(pattern: Path) -> Path:
     """Return the folders at the beginning of a pattern: those that exist, or have no wild sign."""
     root = Path(*pattern.parts[:1]) if pattern.is_absolute() else Path()
     for part in pattern.relative_to(root).parts[:-1]:
@@ -184,7 +203,7 @@ def open_bytes(file: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(file, "rb")) if is_gzipped else file.open("rb")
 
 
-def splits_of_data_set(name: str) -> dict[str, Rows]:
+def _load_data_set_splits(name: str) -> dict[str, RowSource]:
     """Stream a data set by its name in the hub, `name` or `name:config`.
 
     Raises:
@@ -197,15 +216,19 @@ def splits_of_data_set(name: str) -> dict[str, Rows]:
         found: Mapping[str, Any] = load_dataset(path, config or None, streaming=True)
     except Exception as error:  # network, hub and builder errors have no common root
         raise DataError(
-            f"{name}: is no file or folder here, no bundled corpus ({', '.join(BUNDLED)}), "
+            f"{name}: is no file or folder here, no bundled corpus ({', '.join(BUNDLED_CORPORA)}), "
             f"and `datasets` cannot load it: {next(iter(str(error).splitlines()), type(error).__name__)}"
         ) from error
     splits = {SPLIT_NAMES.get(split, split): split for split in found}
     if "train" not in splits:
         raise DataError(f"{name}: has the splits {', '.join(found)} but none called train.")
-    return {ours: data_set_rows(found[theirs]) for ours, theirs in splits.items() if ours in SPLIT_NAMES.values()}
+    return {
+        ours: _source_from_data_set(found[theirs])
+        for ours, theirs in splits.items()
+        if ours in SPLIT_NAMES.values()
+    }
 
 
-def data_set_rows(stream: Any) -> Rows:
+def _source_from_data_set(stream: Any) -> RowSource:
     """Return the rows of one split of a data set."""
     return lambda: iter(stream)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import IO, Any, Literal, Protocol
 
-from textvae.data.row_report import Places
+from textvae.data.row_report import RowNumbers
 
 Row = dict[str, Any]
 
@@ -24,46 +24,46 @@ Row = dict[str, Any]
 Quoting = Literal["auto", "quoted", "none"]
 
 
-CHUNK = 2**18  # bytes that are read at once
+BYTES_PER_READ = 2**18  # bytes that are read at once
 
 
-LONGEST = 2**26  # bytes of a line, characters of a cell
+MAX_LINE_LENGTH = 2**26  # bytes of a line, characters of a cell
 
 
-BATCH = 1_000  # rows of Parquet that are decoded at once
+ROWS_PER_BATCH = 1_000  # rows of Parquet that are decoded at once
 
 
-PROBED = 100  # texts that are looked at before a column counts as numbers
+_PROBED = 100  # texts that are looked at before a column counts as numbers
 
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
-BLANKS = re.compile(r"[ \t\r\n]*")
+_BLANKS = re.compile(r"[ \t\r\n]*")
 
 
-QUOTED = re.compile('"(?:[^"]|"")*"')  # a cell as programs that quote cells write it
+_QUOTED = re.compile('"(?:[^"]|"")*"')  # a cell as programs that quote cells write it
 
 
-HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's escape for half of a surrogate pair
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's escape for half of a surrogate pair
 
 
-CHARACTERS = "If quotes are characters of the texts, set data.quoting=none (--quoting none)"
+_CHARACTERS = "If quotes are characters of the texts, set data.quoting=none (--quoting none)"
 
 
 NUL = "holds a NUL byte"
 
 
-MISSED = (
+_MISSED = (
     "If quotes delimit the cells of this file, set data.quoting=quoted (--quoting quoted); "
     "if they are characters of the texts, set data.quoting=none (--quoting none)."
 )
 
 
-DOUBLED = "otherwise put the text into double quotes and double each quote inside it."
+_DOUBLED = "otherwise put the text into double quotes and double each quote inside it."
 
 
 class FormatError(ValueError):
@@ -81,7 +81,7 @@ class RowReader(Protocol):
     """
 
     line: int
-    gaps: Places
+    gaps: RowNumbers
 
     def records(self) -> Iterator[Any]:
         """Yield the records.
@@ -133,13 +133,13 @@ def as_label(value: object) -> str:
 
 def as_number(value: object) -> object:
     """Return the number that the cell of a .csv or .tsv spells, or the value itself."""
-    return Spelled(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
+    return _Spelled(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
-class Spelled(float):
+class _Spelled(float):
     """A number that remembers how it was written, so that `1.50` becomes no other text."""
 
-    def __new__(cls, spelling: str) -> "Spelled":
+    def __new__(cls, spelling: str) -> "_Spelled":
         """Return the number of a spelling."""
         number = super().__new__(cls, {"true": 1, "false": 0}.get(spelling, spelling))
         number.spelling = spelling
@@ -158,7 +158,7 @@ class _LineReader:
     """Reads text, one sentence per line."""
 
     def __init__(self, stream: IO[bytes], text_column: str) -> None:
-        self.line, self.gaps = 0, Places("line")
+        self.line, self.gaps = 0, RowNumbers("line")
         self._stream, self._text_column = stream, text_column
 
     def records(self) -> Iterator[bytes]:
@@ -174,7 +174,7 @@ class _CellReader:
     """Reads a .csv or .tsv; its first line names the columns."""
 
     def __init__(self, stream: IO[bytes], suffix: str, text_column: str, quoting: Quoting) -> None:
-        self.line, self.gaps = 0, Places("line")
+        self.line, self.gaps = 0, RowNumbers("line")
         self._stream, self._text_column, self._quoting = stream, text_column, quoting
         self._separator = "\t" if suffix == ".tsv" else ","
         self._is_quoted = quoting == "quoted" or (quoting == "auto" and suffix == ".csv")
@@ -195,10 +195,12 @@ class _CellReader:
             raise flaw
         self._columns = [name.strip() for name in names]
         if self._is_quoting_missed(self._columns):
-            raise FormatError(f"names its columns in quotes. {MISSED}")
+            raise FormatError(f"names its columns in quotes. {_MISSED}")
         repeated = [name for name in self._columns if name and self._columns.count(name) > 1]
         if repeated:
-            raise FormatError(f"names the column {show(repeated[0])} twice; rename one of the two.")
+            raise FormatError(
+                f"names the column {format_value(repeated[0])} twice; rename one of the two."
+            )
         head = self._numbers(flow)
         yield from head
         yield from flow
@@ -209,9 +211,12 @@ class _CellReader:
             raise flaw
         if len(cells) != len(self._columns):
             raise FormatError(self._ragged(len(cells)))
-        if any(isinstance(cell, str) and '""' in cell and self._is_quoting_missed([cell]) for cell in cells):
+        if any(
+            isinstance(cell, str) and '""' in cell and self._is_quoting_missed([cell])
+            for cell in cells
+        ):
             raise FormatError(
-                f"has a cell in quotes with doubled quotes in it, as programs write quoted cells. {MISSED}"
+                f"has a cell in quotes with doubled quotes in it, as programs write quoted cells. {_MISSED}"
             )
         return dict(zip(self._columns, cells, strict=True))
 
@@ -225,10 +230,10 @@ class _CellReader:
         if self._text_column not in self._columns:
             return head
         place = self._columns.index(self._text_column)
-        for record in islice(flow, PROBED):
+        for record in islice(flow, _PROBED):
             head.append(record)
             cell = record[1][place] if place < len(record[1]) else "?"
-            if cell.strip() and not NUMBER.fullmatch(cell):
+            if cell.strip() and not _NUMBER.fullmatch(cell):
                 return head
         for _, cells, _ in head:
             cells[place] = as_number(cells[place])
@@ -236,7 +241,11 @@ class _CellReader:
 
     def _is_quoting_missed(self, cells: list[str]) -> bool:
         """Whether all cells are quoted, in a file whose quotes count as characters only by default."""
-        return self._quoting == "auto" and not self._is_quoted and all(QUOTED.fullmatch(cell) for cell in cells)
+        return (
+            self._quoting == "auto"
+            and not self._is_quoted
+            and all(_QUOTED.fullmatch(cell) for cell in cells)
+        )
 
     def _cells(self) -> Iterator[tuple[int, list[str], ValueError | None]]:
         """Yield the line, the cells and the flaw of each record, the first one included.
@@ -258,7 +267,7 @@ class _CellReader:
 
     def _quoted(self) -> Iterator[list[str]]:
         """Yield the cells of each record, which has several lines where a quoted cell has."""
-        csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_LENGTH))
         reader = csv.reader(self._texts(), delimiter=self._separator, strict=True)
         while True:
             self._pending = []
@@ -288,7 +297,7 @@ class _CellReader:
         if 2 * alike > len(lines):
             raise FormatError(
                 f"a quoted cell begins here and takes in {len(self._pending) - 1} more lines that look like rows. "
-                f"{CHARACTERS}; if the cell is meant, set data.quoting=quoted (--quoting quoted)."
+                f"{_CHARACTERS}; if the cell is meant, set data.quoting=quoted (--quoting quoted)."
             )
 
     def _texts(self) -> Iterator[str]:
@@ -299,7 +308,9 @@ class _CellReader:
                 line = _decoded(raw)
             except ValueError as flaw:
                 self._flaw = flaw
-                line = raw.decode("utf-8", "replace").replace("\0", "?")  # keeps the record whole, to pass it over
+                line = raw.decode("utf-8", "replace").replace(
+                    "\0", "?"
+                )  # keeps the record whole, to pass it over
             if self._is_quoted:
                 self._pending.append(line)
             yield f"{line}\n"
@@ -320,15 +331,17 @@ class _JsonReader:
     """Reads JSON: one object per line or, where that is allowed, a list of objects."""
 
     def __init__(self, stream: IO[bytes], is_list_allowed: bool) -> None:
-        self.line, self.gaps = 0, Places("line")
+        self.line, self.gaps = 0, RowNumbers("line")
         self._stream, self._is_list_allowed = stream, is_list_allowed
-        self._columns: Row | None = None  # of the first object: one that lacks some of them has no value there
+        self._columns: Row | None = (
+            None  # of the first object: one that lacks some of them has no value there
+        )
 
     def records(self) -> Iterator[bytes | Row]:
         blocks = _blocks(self._stream)
         first = next(blocks, b"")
         blocks = chain([first], blocks)
-        if self._is_list_allowed and first.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"["):
+        if self._is_list_allowed and first.removeprefix(_BYTE_ORDER_MARK).lstrip().startswith(b"["):
             yield from self._items(_Characters(blocks))
             return
         for raw in _lines(blocks):
@@ -357,7 +370,7 @@ class _JsonReader:
         """Return a line's object."""
         text = raw.decode()
         try:
-            value = DECODER.decode(text)
+            value = _DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             raise FormatError(_explain_json(error)) from None
         return _checked(value, text)
@@ -379,7 +392,7 @@ class _ParquetReader:
     """Reads Parquet, a batch of rows at a time."""
 
     def __init__(self, stream: IO[bytes], columns: list[str] | None) -> None:
-        self.line, self.gaps = 0, Places("line")
+        self.line, self.gaps = 0, RowNumbers("line")
         self._stream, self._wanted = stream, columns
 
     def records(self) -> Iterator[Row]:
@@ -388,9 +401,13 @@ class _ParquetReader:
         file = ParquetFile(self._stream)
         names = file.schema_arrow.names
         if repeated := [name for name in names if names.count(name) > 1]:
-            raise FormatError(f"has two columns called {show(repeated[0])}; rename one of the two.")
+            raise FormatError(
+                f"has two columns called {format_value(repeated[0])}; rename one of the two."
+            )
         are_all_there = self._wanted is not None and set(self._wanted) <= set(names)
-        for batch in file.iter_batches(BATCH, columns=self._wanted if are_all_there else None):
+        for batch in file.iter_batches(
+            ROWS_PER_BATCH, columns=self._wanted if are_all_there else None
+        ):
             yield from batch.to_pylist()
 
     def row(self, record: Row) -> Row:
@@ -419,7 +436,7 @@ class _Characters:
     def peek(self) -> str:
         """Pass over blanks and return the character after them, or nothing at the end."""
         while True:
-            blanks = BLANKS.match(self.text, self.place)
+            blanks = _BLANKS.match(self.text, self.place)
             assert blanks is not None
             self.place = blanks.end()
             if self.place < len(self.text):
@@ -435,7 +452,9 @@ class _Characters:
         while (sign := self.peek()) != "]":
             if not is_first:
                 if sign != ",":
-                    raise FormatError(f"is not JSON: expected a comma or the end of the list, got {sign!r}.")
+                    raise FormatError(
+                        f"is not JSON: expected a comma or the end of the list, got {sign!r}."
+                    )
                 self.place += 1
             is_first = False
             yield self._value()
@@ -446,14 +465,16 @@ class _Characters:
     def _value(self) -> Row:
         """Return the object at the place, and go behind it."""
         if self.peek() != "{":
-            raise FormatError("holds no JSON object; expected a list of objects, or one object per line.")
+            raise FormatError(
+                "holds no JSON object; expected a list of objects, or one object per line."
+            )
         while True:
             try:
-                value, end = DECODER.raw_decode(self.text, self.place)
+                value, end = _DECODER.raw_decode(self.text, self.place)
                 break
             except json.JSONDecodeError as error:  # or it is not read whole yet
                 reason = _explain_json(error, self.place)
-                if len(self.text) - self.place > LONGEST or not self._more():
+                if len(self.text) - self.place > MAX_LINE_LENGTH or not self._more():
                     raise FormatError(reason) from None
             except (ValueError, RecursionError) as error:
                 raise FormatError(_explain_json(error)) from None
@@ -467,12 +488,14 @@ class _Characters:
             return False
         self._passed += self.text.count("\n", 0, self.place)
         rest = self.text[self.place :]
-        blocks = list(islice(self._blocks, 1 + len(rest) // CHUNK))
+        blocks = list(islice(self._blocks, 1 + len(rest) // BYTES_PER_READ))
         self._is_over = not blocks
         try:
             self.text, self.place = rest + self._decode(b"".join(blocks), self._is_over), 0
         except UnicodeDecodeError:
-            raise FormatError("after this line the file is not UTF-8. Convert it (iconv -f latin1 -t utf-8).") from None
+            raise FormatError(
+                "after this line the file is not UTF-8. Convert it (iconv -f latin1 -t utf-8)."
+            ) from None
         return not self._is_over
 
 
@@ -486,7 +509,9 @@ def _object(pairs: list[tuple[str, Any]]) -> Row:
     return row if len(row) == len(pairs) else _Repeated(row)
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Spelled, parse_constant=Spelled)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_Spelled, parse_constant=_Spelled
+)
 
 
 def _checked(value: Any, text: str) -> Row:
@@ -498,17 +523,22 @@ def _checked(value: Any, text: str) -> Row:
     if "\\u0000" in text:
         for name, cell in value.items():
             if isinstance(cell, str) and "\0" in cell:
-                raise FormatError(f"holds a NUL byte in {show(name)}.")
-    if HALF_PAIR.search(text):
-        json.dumps(value, ensure_ascii=False).encode()  # raises: half of a surrogate pair is no text
+                raise FormatError(f"holds a NUL byte in {format_value(name)}.")
+    if _HALF_PAIR.search(text):
+        json.dumps(
+            value, ensure_ascii=False
+        ).encode()  # raises: half of a surrogate pair is no text
     if "true" in text or "false" in text:
-        return {name: Spelled(str(cell).lower()) if isinstance(cell, bool) else cell for name, cell in value.items()}
+        return {
+            name: _Spelled(str(cell).lower()) if isinstance(cell, bool) else cell
+            for name, cell in value.items()
+        }
     return value
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield a file's bytes."""
-    return iter(lambda: stream.read(CHUNK), b"")
+    return iter(lambda: stream.read(BYTES_PER_READ), b"")
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -521,15 +551,17 @@ def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     is_first, has_ends = True, False
     for block in blocks:
         if is_first:
-            block = block.removeprefix(BYTE_ORDER_MARK)
+            block = block.removeprefix(_BYTE_ORDER_MARK)
             is_first = False
         rest.append(block)
         if b"\n" in block:
             *whole, last = b"".join(rest).split(b"\n")
             rest, has_ends = [last], True
             yield from whole
-        elif sum(map(len, rest)) > LONGEST:
-            raise FormatError(f"a line has over {LONGEST / 2**20:.0f} MiB; expected text, one sentence per line.")
+        elif sum(map(len, rest)) > MAX_LINE_LENGTH:
+            raise FormatError(
+                f"a line has over {MAX_LINE_LENGTH / 2**20:.0f} MiB; expected text, one sentence per line."
+            )
     last = b"".join(rest)
     if not has_ends and b"\r" in last.strip(b"\r"):
         raise FormatError("its lines end with carriage returns alone; convert it (tr '\\r' '\\n').")
@@ -553,9 +585,9 @@ def _explain(error: str) -> str:
     if "new-line character" in error:
         return "a cell holds a carriage return outside quotes. Remove it, or put the cell into double quotes."
     if "end of data" in error or "field limit" in error:
-        return f"a quoted cell begins here and does not end. {CHARACTERS}; {DOUBLED}"
+        return f"a quoted cell begins here and does not end. {_CHARACTERS}; {_DOUBLED}"
     if "expected after" in error:
-        return f"a quote ends a cell that begins on this line, and more text follows. {CHARACTERS}; {DOUBLED}"
+        return f"a quote ends a cell that begins on this line, and more text follows. {_CHARACTERS}; {_DOUBLED}"
     return f"cannot be read as a table: {error}."
 
 
@@ -568,7 +600,7 @@ def _explain_json(error: Exception, start: int = 0) -> str:
     return "holds a number of too many digits; put it into quotes."
 
 
-def show(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value as a message shows it."""
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from textvae.data.sources import SUFFIXES
-from textvae.data.tables import Row, show
+from textvae.data.sources import CORPUS_SUFFIXES
+from textvae.data.tables import Row, format_value
 from textvae.errors import DataError
 
-BATCH = 1_000  # rows that become Python objects at once
+_ROWS_PER_CHUNK = 1_000  # rows that become Python objects at once
 
 
-TABLES = {
+_TABLES = {
     "pandas": ("DataFrame",),
     "polars": ("DataFrame", "LazyFrame"),
     "pyarrow": ("Table", "RecordBatch"),
@@ -26,7 +26,7 @@ TABLES = {
 }
 
 
-ARRAYS = {
+_ARRAYS = {
     "numpy": ("ndarray",),
     "pandas": ("Series", "Index"),
     "pyarrow": ("Array", "ChunkedArray"),
@@ -60,7 +60,7 @@ def require_text(text: object, name: str) -> str:
 def iterate_texts(texts: object, name: str = "texts") -> Iterator[str]:
     """Yield texts one by one; for arguments and errors see `require_texts`."""
     if isinstance(texts, str):
-        if texts.lower().endswith(SUFFIXES) and os.path.isfile(texts):
+        if texts.lower().endswith(CORPUS_SUFFIXES) and os.path.isfile(texts):
             raise DataError(
                 f"{name} is {texts!r}, the name of a file; give the sentences in it. "
                 f"(If the name is the text: [{texts!r}].)"
@@ -70,7 +70,9 @@ def iterate_texts(texts: object, name: str = "texts") -> Iterator[str]:
     one = name.removesuffix("s")
     for place, text in enumerate(_values(texts, name)):
         if not isinstance(text, str):
-            raise DataError(f"{one} {place} is {describe(text)}; expected a string: convert it, or leave it out.")
+            raise DataError(
+                f"{one} {place} is {describe(text)}; expected a string: convert it, or leave it out."
+            )
         yield _checked(text, f"{one} {place}")
 
 
@@ -81,17 +83,17 @@ def require_labels(labels: object) -> list[Any]:
         DataError: they are no sequence, or one without an order.
     """
     if isinstance(labels, str) or not isinstance(labels, Iterable):
-        what = f"the string {show(labels)}" if isinstance(labels, str) else describe(labels)
+        what = f"the string {format_value(labels)}" if isinstance(labels, str) else describe(labels)
         raise DataError(f"labels is {what}; expected a list, one label for each text.")
     return list(_values(labels, "labels"))
 
 
 def is_table(value: object) -> bool:
     """Whether a value is a table of pandas, polars, pyarrow or datasets."""
-    return _is_one_of(value, TABLES)
+    return _is_one_of(value, _TABLES)
 
 
-def rows_of_table(table: Any) -> Iterator[Row]:
+def iterate_table_rows(table: Any) -> Iterator[Row]:
     """Yield the rows of a table.
 
     Raises:
@@ -99,16 +101,20 @@ def rows_of_table(table: Any) -> Iterator[Row]:
     """
     names = _column_names(table)
     if repeated := [name for name in names if names.count(name) > 1]:
-        raise DataError(f"two columns of the table are called {repeated[0]!r}; rename one of the two.")
-    if _is_one_of(table, {"datasets": TABLES["datasets"]}):
+        raise DataError(
+            f"two columns of the table are called {repeated[0]!r}; rename one of the two."
+        )
+    if _is_one_of(table, {"datasets": _TABLES["datasets"]}):
         yield from table
-    elif _is_one_of(table, {"pyarrow": TABLES["pyarrow"]}):
-        for start in range(0, table.num_rows, BATCH):
-            yield from table.slice(start, BATCH).to_pylist()
-    elif _is_one_of(table, {"polars": TABLES["polars"]}):
+    elif _is_one_of(table, {"pyarrow": _TABLES["pyarrow"]}):
+        for start in range(0, table.num_rows, _ROWS_PER_CHUNK):
+            yield from table.slice(start, _ROWS_PER_CHUNK).to_pylist()
+    elif _is_one_of(table, {"polars": _TABLES["polars"]}):
         yield from _collected(table).iter_rows(named=True)
     else:
-        yield from rows_of_columns({name: _list_of(table.iloc[:, place]) for place, name in enumerate(names)})
+        yield from iterate_column_rows(
+            {name: _list_of(table.iloc[:, place]) for place, name in enumerate(names)}
+        )
 
 
 def require_columns(columns: object) -> dict[str, list[Any]]:
@@ -118,14 +124,22 @@ def require_columns(columns: object) -> dict[str, list[Any]]:
         DataError: it is something else, a column is no sequence, or they differ in length.
     """
     if is_table(columns):
-        rows = list(rows_of_table(columns))
+        rows = list(iterate_table_rows(columns))
         return {name: [row[name] for row in rows] for name in _column_names(columns)}
     if not isinstance(columns, Mapping):
-        raise DataError(f"columns is {describe(columns)}; expected a table, or a mapping from names to values.")
+        raise DataError(
+            f"columns is {describe(columns)}; expected a table, or a mapping from names to values."
+        )
     lists: dict[str, list[Any]] = {}
     for name, values in columns.items():
-        if isinstance(values, str | bytes | Mapping) or is_table(values) or not isinstance(values, Iterable):
-            raise DataError(f"column {name!r} is {describe(values)}; expected a sequence, one value per row.")
+        if (
+            isinstance(values, str | bytes | Mapping)
+            or is_table(values)
+            or not isinstance(values, Iterable)
+        ):
+            raise DataError(
+                f"column {name!r} is {describe(values)}; expected a sequence, one value per row."
+            )
         lists[str(name)] = _list_of(values)
     if len({len(values) for values in lists.values()}) > 1:
         lengths = ", ".join(f"{name} ({len(values)})" for name, values in lists.items())
@@ -133,7 +147,7 @@ def require_columns(columns: object) -> dict[str, list[Any]]:
     return lists
 
 
-def rows_of_columns(columns: Mapping[str, list[Any]]) -> Iterator[Row]:
+def iterate_column_rows(columns: Mapping[str, list[Any]]) -> Iterator[Row]:
     """Yield the rows of columns of one length."""
     for values in zip(*columns.values(), strict=True):
         yield dict(zip(columns, values, strict=True))
@@ -149,31 +163,42 @@ def _values(texts: Any, name: str) -> Iterable[Any]:
         names = _column_names(texts)
         if len(names) != 1:
             hint = f'{name}["{"text" if "text" in names else names[0] if names else "text"}"]'
-            raise DataError(f"{name} is {describe(texts)} of {len(names)} columns; give the one of {name}: {hint}.")
-        return (row[names[0]] for row in rows_of_table(texts))
+            raise DataError(
+                f"{name} is {describe(texts)} of {len(names)} columns; give the one of {name}: {hint}."
+            )
+        return (row[names[0]] for row in iterate_table_rows(texts))
     if isinstance(texts, Mapping):
         keys = [str(key) for key in texts]
         key = "text" if "text" in keys or not keys else keys[0]
-        raise DataError(f'{name} is {describe(texts)}; give the {name} in it: {name}["{key}"], for instance.')
+        raise DataError(
+            f'{name} is {describe(texts)}; give the {name} in it: {name}["{key}"], for instance.'
+        )
     if isinstance(texts, bytes | bytearray | memoryview):
         raise DataError(f"{name} is {describe(texts)}; decode it: {name}.decode().")
     if isinstance(texts, set | frozenset):
-        raise DataError(f"{name} is {describe(texts)}, which has no order; give a list: sorted({name}).")
+        raise DataError(
+            f"{name} is {describe(texts)}, which has no order; give a list: sorted({name})."
+        )
     if getattr(texts, "ndim", 1) != 1:
         one = f"{name}[:, 0]" if texts.ndim else f"{name}.item()"
-        raise DataError(f"{name} is {describe(texts)} of {texts.ndim} dimensions; give a column of it: {one}.")
+        raise DataError(
+            f"{name} is {describe(texts)} of {texts.ndim} dimensions; give a column of it: {one}."
+        )
     if not isinstance(texts, Iterable):
         raise DataError(f"{name} is {describe(texts)}; expected a string or a list of strings.")
-    return _list_of(texts) if _is_one_of(texts, ARRAYS) else texts
+    return _list_of(texts) if _is_one_of(texts, _ARRAYS) else texts
 
 
 def _list_of(values: Any) -> list[Any]:
     """Return a column as a list, with None where pandas has a value of its own for what is missing."""
     if _is_one_of(values, {"pandas": ("Series",)}):
-        return [None if missing else value for value, missing in zip(values.tolist(), values.isna(), strict=True)]
-    if _is_one_of(values, {"pyarrow": ARRAYS["pyarrow"]}):
+        return [
+            None if missing else value
+            for value, missing in zip(values.tolist(), values.isna(), strict=True)
+        ]
+    if _is_one_of(values, {"pyarrow": _ARRAYS["pyarrow"]}):
         return list(values.to_pylist())
-    return list(values.tolist()) if _is_one_of(values, ARRAYS) else list(values)
+    return list(values.tolist()) if _is_one_of(values, _ARRAYS) else list(values)
 
 
 def _column_names(table: Any) -> list[str]:
@@ -182,7 +207,7 @@ def _column_names(table: Any) -> list[str]:
         return list(table.collect_schema().names())
     if _is_one_of(table, {"pandas": ("DataFrame",), "polars": ("DataFrame",)}):
         return [str(name) for name in table.columns]
-    if _is_one_of(table, {"pyarrow": TABLES["pyarrow"]}):
+    if _is_one_of(table, {"pyarrow": _TABLES["pyarrow"]}):
         return list(table.schema.names)
     return list(table.column_names or [])
 
@@ -212,7 +237,9 @@ def _checked(text: str, name: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         half = text[error.start]
-        raise DataError(f"{name} holds {half!r}, half of a surrogate pair, which is no text; leave it out.") from None
+        raise DataError(
+            f"{name} holds {half!r}, half of a surrogate pair, which is no text; leave it out."
+        ) from None
     return str(text)
 
 

@@ -17,16 +17,16 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from textvae.errors import ConfigError
-from textvae.runtime.foreign_code import refuse_code_of_folder
+from textvae.runtime.foreign_code import refuse_foreign_code_in
 from textvae.schema import StrictSettings
 
-UNUSED = -1  # no token has this number
+_UNUSED = -1  # no token has this number
 
 
 PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
 
 
-WORDS = r"<unk>|\w+(?:['’.,\-]\w+)*|[^\w\s]+"  # with punctuation split: don't, well-known and 5.00 stay whole
+_WORD_OR_MARK_PATTERN = r"<unk>|\w+(?:['’.,\-]\w+)*|[^\w\s]+"  # with punctuation split: don't, well-known and 5.00 stay whole
 
 
 class TokenizerSettings(StrictSettings):
@@ -41,14 +41,18 @@ class TokenizerSettings(StrictSettings):
     path: str | None = Field(None, description="kind = folder: a transformers tokenizer folder")
 
 
-def build_tokenizer(settings: TokenizerSettings, sentences: Iterable[str]) -> PreTrainedTokenizerBase:
+def build_tokenizer(
+    settings: TokenizerSettings, sentences: Iterable[str]
+) -> PreTrainedTokenizerBase:
     """Train (or load) the tokenizer the settings ask for."""
     if settings.kind == "folder":
         return load_tokenizer(settings.path)
-    return wrap(TRAINERS[settings.kind](settings, sentences), settings.kind in ("word", "character"))
+    return _wrap_tokenizer(
+        _TRAINERS[settings.kind](settings, sentences), settings.kind in ("word", "character")
+    )
 
 
-def train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+def _train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
     """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): nothing is ever unknown."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -66,40 +70,47 @@ def train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenize
     return tokenizer
 
 
-def train_bytes(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+def _train_bytes(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
     """Single bytes: the byte-level encoding with no merges."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=len(alphabet) + 3, special_tokens=[PAD, BOS, EOS], initial_alphabet=alphabet, show_progress=False
+        vocab_size=len(alphabet) + 3,
+        special_tokens=[PAD, BOS, EOS],
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
     tokenizer.train_from_iterator([], trainer)
     return tokenizer
 
 
-def train_words(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+def _train_words(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
     """Whole words, the most frequent ones; the rest is `<unk>` (the protocol of most papers)."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     if settings.punctuation == "split":
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORDS), "removed", invert=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(
+            Regex(_WORD_OR_MARK_PATTERN), "removed", invert=True
+        )
         tokenizer.decoder = decoders.WordPiece(prefix="\0", cleanup=True)
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         tokenizer.decoder = decoders.WordPiece(prefix="\0", cleanup=False)
-    return train_lexicon(tokenizer, settings, sentences)
+    return _train_word_level(tokenizer, settings, sentences)
 
 
-def train_characters(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+def _train_characters(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
     """Unicode characters; those never seen are `<unk>`."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
-    return train_lexicon(tokenizer, settings, sentences)
+    return _train_word_level(tokenizer, settings, sentences)
 
 
-def train_lexicon(tokenizer: Tokenizer, settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
+def _train_word_level(
+    tokenizer: Tokenizer, settings: TokenizerSettings, sentences: Iterable[str]
+) -> Tokenizer:
     """Learn the most frequent pieces of a tokenizer that only looks pieces up."""
     marks = [PAD, BOS, EOS, UNKNOWN]
     trainer = trainers.WordLevelTrainer(
@@ -111,20 +122,24 @@ def train_lexicon(tokenizer: Tokenizer, settings: TokenizerSettings, sentences: 
     tokenizer.train_from_iterator(sentences, trainer)
     # A corpus that holds a mark as a word leaves a gap in the numbers: number them anew.
     learned = tokenizer.get_vocab()
-    pieces = marks + [piece for piece in sorted(learned, key=learned.__getitem__) if piece not in marks]
-    tokenizer.model = models.WordLevel({piece: number for number, piece in enumerate(pieces)}, unk_token=UNKNOWN)
+    pieces = marks + [
+        piece for piece in sorted(learned, key=learned.__getitem__) if piece not in marks
+    ]
+    tokenizer.model = models.WordLevel(
+        {piece: number for number, piece in enumerate(pieces)}, unk_token=UNKNOWN
+    )
     return tokenizer
 
 
-TRAINERS: dict[str, Callable[[TokenizerSettings, Iterable[str]], Tokenizer]] = {
-    "bpe": train_bpe,
-    "byte": train_bytes,
-    "word": train_words,
-    "character": train_characters,
+_TRAINERS: dict[str, Callable[[TokenizerSettings, Iterable[str]], Tokenizer]] = {
+    "bpe": _train_bpe,
+    "byte": _train_bytes,
+    "word": _train_words,
+    "character": _train_characters,
 }
 
 
-def wrap(tokenizer: Tokenizer, has_unknown: bool) -> PreTrainedTokenizerFast:
+def _wrap_tokenizer(tokenizer: Tokenizer, has_unknown: bool) -> PreTrainedTokenizerFast:
     """Return it as a transformers tokenizer with our special tokens."""
     unknown = {"unk_token": UNKNOWN} if has_unknown else {}
     return PreTrainedTokenizerFast(
@@ -144,14 +159,18 @@ def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
         ConfigError: there is no such folder, or no tokenizer in it, or it needs code of its own.
     """
     if folder is None or not Path(folder).is_dir():
-        raise ConfigError(f"tokenizer.path = {str(folder)!r} is not a folder; kind = folder wants a saved tokenizer.")
-    refuse_code_of_folder(Path(folder), ("tokenizer_config.json",), ConfigError)
+        raise ConfigError(
+            f"tokenizer.path = {str(folder)!r} is not a folder; kind = folder wants a saved tokenizer."
+        )
+    refuse_foreign_code_in(Path(folder), ("tokenizer_config.json",), ConfigError)
     try:
         tokenizer = read_tokenizer(folder)
     except Exception as error:  # the library, its parts and the packages they need have errors without a common root
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ConfigError(f"tokenizer.path = {str(folder)!r} holds no tokenizer: {reason}") from error
-    give_marks(tokenizer)
+        raise ConfigError(
+            f"tokenizer.path = {str(folder)!r} holds no tokenizer: {reason}"
+        ) from error
+    _give_marks(tokenizer)
     return tokenizer
 
 
@@ -161,7 +180,7 @@ def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     Raises:
         Exception: any of the library's, where it cannot be read.
     """
-    with panic_as_error():
+    with _panic_as_error():
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
@@ -169,7 +188,7 @@ def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
 
 
 @contextmanager
-def panic_as_error() -> Iterator[None]:
+def _panic_as_error() -> Iterator[None]:
     """Turn a panic of the Rust library into an error: it is no `Exception`, and its class cannot be imported.
 
     Raises:
@@ -183,25 +202,25 @@ def panic_as_error() -> Iterator[None]:
         raise ValueError(f"the tokenizers library cannot work with it: {error}") from error
 
 
-def give_marks(tokenizer: PreTrainedTokenizerBase) -> None:
+def _give_marks(tokenizer: PreTrainedTokenizerBase) -> None:
     """Give a tokenizer the end, start and padding marks it lacks; a mark that is another's as well counts as lacking.
 
     GPT-2 has one token for the start, the end and what is unknown. Text with an unknown word would end there,
     and the decoder could not tell the beginning of a text from its end. Numbers are compared, not names: a mark that
     is no token has the number of the unknown one.
     """
-    name_unknown(tokenizer)
+    _name_unknown(tokenizer)
     taken = {None, tokenizer.unk_token_id}
     for name, token in (("eos_token", EOS), ("bos_token", BOS), ("pad_token", PAD)):
         if getattr(tokenizer, f"{name}_id") in taken:
             numbers = tokenizer.get_vocab()
-            while numbers.get(token, UNUSED) in taken:
+            while numbers.get(token, _UNUSED) in taken:
                 token = f"<{token}>"
             tokenizer.add_special_tokens({name: token})
         taken.add(getattr(tokenizer, f"{name}_id"))
 
 
-def name_unknown(tokenizer: PreTrainedTokenizerBase) -> None:
+def _name_unknown(tokenizer: PreTrainedTokenizerBase) -> None:
     """Name the token for what is unknown where only the tokenizer's model does, and not its config.
 
     Else it could be a mark as well, and unknown words would vanish from texts.
@@ -224,13 +243,18 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
     if not sentences:
         return []
     try:
-        with panic_as_error():
+        with _panic_as_error():
             rows: list[list[int]] = tokenizer(
-                list(sentences), add_special_tokens=False, return_attention_mask=False, split_special_tokens=True
+                list(sentences),
+                add_special_tokens=False,
+                return_attention_mask=False,
+                split_special_tokens=True,
             )["input_ids"]
     except Exception as error:  # the library raises its root class itself
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-        raise ConfigError(f"the tokenizer cannot encode a text: {reason}. Use another tokenizer.") from error
+        raise ConfigError(
+            f"the tokenizer cannot encode a text: {reason}. Use another tokenizer."
+        ) from error
     return [without_marks(tokenizer, row) for row in rows]
 
 

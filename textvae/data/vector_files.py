@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from textvae.errors import ConfigError, DataError, OutputError
-from textvae.runtime.files import written_whole
+from textvae.runtime.files import write_atomically
 
-SUFFIXES = (".npy", ".parquet")
-
-
-Array = NDArray[np.float32]
+_VECTOR_SUFFIXES = (".npy", ".parquet")
 
 
-Blocks = Iterable[tuple[list[str], Array]]  # texts and their vectors
+_Float32Array = NDArray[np.float32]
+
+
+_VectorBlocks = Iterable[tuple[list[str], _Float32Array]]  # texts and their vectors
 
 
 def check_vector_file(name: str) -> Path:
@@ -32,71 +32,81 @@ def check_vector_file(name: str) -> Path:
         ConfigError: the suffix is neither .npy nor .parquet.
     """
     path = Path(name)
-    if path.suffix not in SUFFIXES:
-        raise ConfigError(f"{name}: vectors are written as {' or '.join(SUFFIXES)}; name the file so.")
+    if path.suffix not in _VECTOR_SUFFIXES:
+        raise ConfigError(
+            f"{name}: vectors are written as {' or '.join(_VECTOR_SUFFIXES)}; name the file so."
+        )
     return path
 
 
-def write_vectors(file: Path, blocks: Blocks, latent: int) -> int:
+def write_vectors(file: Path, blocks: _VectorBlocks, latent: int) -> int:
     """Write vectors, (n, latent), as they come: the file is whole or not there. Return n.
 
     Raises:
         OutputError: the file cannot be written; the disk may be full.
     """
-    write = write_npy if file.suffix == ".npy" else write_parquet
+    write = _write_npy if file.suffix == ".npy" else _write_parquet
     try:
-        with written_whole(file) as partial:
+        with write_atomically(file) as partial:
             return write(partial, blocks, latent)
     except OSError as error:
         reason = error.strerror or error
-        raise OutputError(f"{file}: cannot be written: {reason}. Make room there, or name another file.") from error
+        raise OutputError(
+            f"{file}: cannot be written: {reason}. Make room there, or name another file."
+        ) from error
 
 
-def write_npy(file: Path, blocks: Blocks, latent: int) -> int:
+def _write_npy(file: Path, blocks: _VectorBlocks, latent: int) -> int:
     """Write an array whose length is known at its end: numpy's header has room for it to grow."""
     count = 0
     with file.open("wb") as stream:
-        write_header(stream, (0, latent))
+        _write_npy_header(stream, (0, latent))
         for _, vectors in blocks:
             stream.write(vectors.tobytes())
             count += len(vectors)
         stream.seek(0)
-        write_header(stream, (count, latent))
+        _write_npy_header(stream, (count, latent))
     return count
 
 
-def write_header(stream: IO[bytes], shape: tuple[int, int]) -> None:
+def _write_npy_header(stream: IO[bytes], shape: tuple[int, int]) -> None:
     """Write the head of a .npy file of single-precision numbers."""
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def write_parquet(file: Path, blocks: Blocks, latent: int) -> int:
+def _write_parquet(file: Path, blocks: _VectorBlocks, latent: int) -> int:
     """Write texts and vectors side by side, each with its row, counted from 1."""
     count = 0
-    schema = pa.schema([("row", pa.int64()), ("text", pa.string()), ("z", pa.list_(pa.float32(), latent))])
+    schema = pa.schema(
+        [("row", pa.int64()), ("text", pa.string()), ("z", pa.list_(pa.float32(), latent))]
+    )
     with pq.ParquetWriter(file, schema) as writer:
         for texts, vectors in blocks:
             rows = range(count + 1, count + len(texts) + 1)
             known = [text or None for text in texts]
-            writer.write_table(pa.table({"row": rows, "text": known, "z": vector_column(vectors)}, schema=schema))
+            writer.write_table(
+                pa.table(
+                    {"row": rows, "text": known, "z": build_vector_column(vectors)}, schema=schema
+                )
+            )
             count += len(texts)
     return count
 
 
-def vector_column(vectors: Array) -> pa.FixedSizeListArray:
+def build_vector_column(vectors: _Float32Array) -> pa.FixedSizeListArray:
     """Return vectors, (n, latent), as an Arrow column; missing ones are null."""
     values, missing = pa.array(vectors.ravel()), pa.array(is_missing(vectors))
     return pa.FixedSizeListArray.from_arrays(values, vectors.shape[1], mask=missing)
 
 
-def is_missing(vectors: Array) -> NDArray[np.bool_]:
+def is_missing(vectors: _Float32Array) -> NDArray[np.bool_]:
     """Return whether each vector stands for a blank row, (n,): whether all of it is NaN."""
     missing: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(vectors), axis=1)
     return missing
 
 
-def read_vectors(name: str) -> Array:
+def read_vectors(name: str) -> _Float32Array:
     """Return the vectors of a file, (n, latent); those of blank rows are NaN.
 
     Raises:
@@ -109,17 +119,21 @@ def read_vectors(name: str) -> Array:
         if file.suffix == ".npy":
             loaded: NDArray[Any] = np.load(file, allow_pickle=False)
         else:
-            loaded = stacked(pq.read_table(file, columns=["z"])["z"])
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+            loaded = _stacked(pq.read_table(file, columns=["z"])["z"])
+        with np.errstate(
+            over="ignore"
+        ):  # what is too large becomes infinite, and is refused as such
             loaded = loaded.astype(np.float32)
     except (ValueError, OSError, EOFError, pa.ArrowInvalid, KeyError) as error:
-        raise DataError(f"{name}: holds no vectors; wanted is a file that `textvae encode` wrote.") from error
+        raise DataError(
+            f"{name}: holds no vectors; wanted is a file that `textvae encode` wrote."
+        ) from error
     if loaded.ndim != 2 or not len(loaded):
         raise DataError(f"{name}: holds an array of shape {loaded.shape}; wanted is (n, latent).")
     return loaded
 
 
-def stacked(column: pa.ChunkedArray) -> NDArray[np.float64]:
+def _stacked(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """Return a column of vectors as an array, (n, latent); null ones are NaN.
 
     Raises:

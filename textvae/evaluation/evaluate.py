@@ -8,38 +8,38 @@ from typing import Any
 
 from datasets import Dataset
 
-from textvae.data.corpus import read_file
+from textvae.data.corpus import prepare_file
 from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
 from textvae.evaluation.doctor import diagnose
 from textvae.evaluation.measures import (
-    NEED_TRAINING_TEXT,
-    QUICK,
-    STANDARD,
+    QUICK_MEASURES,
+    STANDARD_MEASURES,
+    TRAINING_TEXT_MEASURES,
+    EvaluationInput,
     Measure,
     MeasureSettings,
-    Subject,
-    chosen,
-    gather,
+    run_model,
+    select_measures,
 )
-from textvae.evaluation.measures.settings import DEFAULTS
-from textvae.evaluation.measures.subject import empty_texts, given
+from textvae.evaluation.measures.settings import DEFAULT_MEASURE_SETTINGS
+from textvae.evaluation.measures.subject import empty_texts, require_training_text
 from textvae.inference.bundle import Bundle
 from textvae.runs.run import Run
-from textvae.runtime.processes import ALONE, Processes
+from textvae.runtime.processes import SINGLE_PROCESS, Processes
 
 
 def evaluate(
     bundle: Bundle,
     dataset: Dataset,
     samples: int = 500,
-    measures: Mapping[str, Measure] | Sequence[str] = STANDARD,
+    measures: Mapping[str, Measure] | Sequence[str] = STANDARD_MEASURES,
     kl_target: float | None = None,
     seed: int = 0,
     progress: bool = False,
-    processes: Processes = ALONE,
+    processes: Processes = SINGLE_PROCESS,
     training: Sequence[str] | None = None,
-    settings: MeasureSettings = DEFAULTS,
+    settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
 ) -> dict[str, Any]:
     """Return the measures and, where they hold what it rests on, the doctor's verdict.
 
@@ -56,19 +56,25 @@ def evaluate(
         ConfigError: a measure is unknown.
         DataError: the data set is empty, or too small for a measure, or one needs the training text.
     """
-    table = measures if isinstance(measures, Mapping) else chosen(measures)
-    if table.keys() & NEED_TRAINING_TEXT:
-        given(training)  # refused before anything is measured
+    table = measures if isinstance(measures, Mapping) else select_measures(measures)
+    if table.keys() & TRAINING_TEXT_MEASURES:
+        require_training_text(training)  # refused before anything is measured
     bundle.model.eval()
-    evidence = gather(bundle, dataset, seed, progress, processes)
-    subject = Subject(bundle, dataset, evidence, samples, seed, progress, processes, training, settings)
+    evidence = run_model(bundle, dataset, seed, progress, processes)
+    subject = EvaluationInput(
+        bundle, dataset, evidence, samples, seed, progress, processes, training, settings
+    )
     record: dict[str, Any] = {"sentences": len(dataset)}
     for measure in table.values():
         record.update(measure(subject))
-    return {**record, **verdict(record, kl_target)} if QUICK.keys() <= table.keys() else record
+    return (
+        {**record, **_build_verdict_entries(record, kl_target)}
+        if QUICK_MEASURES.keys() <= table.keys()
+        else record
+    )
 
 
-def verdict(record: Mapping[str, Any], kl_target: float | None) -> dict[str, Any]:
+def _build_verdict_entries(record: Mapping[str, Any], kl_target: float | None) -> dict[str, Any]:
     """Return the doctor's word as entries of the record."""
     diagnosis = diagnose(record, kl_target)
     return {
@@ -86,7 +92,7 @@ def evaluate_run(
     samples: int = 500,
     limit: int | None = None,
     measures: Sequence[str] = ("standard",),
-    settings: MeasureSettings = DEFAULTS,
+    settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
     *,
     text_column: str | None = None,
     quoting: Quoting | None = None,
@@ -98,10 +104,10 @@ def evaluate_run(
     Args:
         text_column, quoting: of a file that is a table; by default as the run was trained.
     """
-    table = chosen(measures)
+    table = select_measures(measures)
     reading = {"text_column": text_column, "quoting": quoting}
     how = {name: value for name, value in reading.items() if value is not None}
-    with sentences_to_measure(run, bundle, file, how) as dataset:
+    with _open_evaluation_split(run, bundle, file, how) as dataset:
         most = len(dataset) if limit is None else min(limit, len(dataset))
         record = evaluate(
             bundle,
@@ -110,22 +116,27 @@ def evaluate_run(
             table,
             run.kl_target,
             progress=True,
-            training=training_text(run),
+            training=_find_training_text(run),
             settings=settings,
         )
     if file is None:
-        run.update("measures.json", lambda kept: {**(kept if kept.get("sentences") == most else {}), **record})
+        run.update(
+            "measures.json",
+            lambda kept: {**(kept if kept.get("sentences") == most else {}), **record},
+        )
     return record
 
 
-def training_text(run: Run) -> Sequence[str] | None:
+def _find_training_text(run: Run) -> Sequence[str] | None:
     """Return the sentences a run was trained on, read from disk as asked for; streams and copies of runs keep none."""
     is_kept = (run.folder / "corpus" / "train.arrow").is_file()
     return run.split("train")["text"] if is_kept else None
 
 
 @contextmanager
-def sentences_to_measure(run: Run, bundle: Bundle, file: str | None, how: Mapping[str, str]) -> Iterator[Dataset]:
+def _open_evaluation_split(
+    run: Run, bundle: Bundle, file: str | None, how: Mapping[str, str]
+) -> Iterator[Dataset]:
     """Yield the tokenised sentences.
 
     Args:
@@ -135,19 +146,25 @@ def sentences_to_measure(run: Run, bundle: Bundle, file: str | None, how: Mappin
         ConfigError: the file is standard input, or such settings are given without a file.
     """
     if file == "-":
-        raise ConfigError("standard input cannot be evaluated; put the sentences into a file and name it.")
+        raise ConfigError(
+            "standard input cannot be evaluated; put the sentences into a file and name it."
+        )
     if file is None and how:
-        raise ConfigError(f"{', '.join(how)}: of a table that is measured; name its file, or leave it out.")
+        raise ConfigError(
+            f"{', '.join(how)}: of a table that is measured; name its file, or leave it out."
+        )
     if file is None:
         yield run.split("test")
         return
     with TemporaryDirectory() as folder:
-        yield read_file(run.settings.data.model_copy(update=dict(how)), bundle.tokenizer, file, Path(folder))
+        yield prepare_file(
+            run.settings.data.model_copy(update=dict(how)), bundle.tokenizer, file, Path(folder)
+        )
 
 
-def quick_look(run: Run, bundle: Bundle) -> dict[str, Any]:
+def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
     """Return the quick measures on the validation split, whether texts are empty, and the doctor's verdict."""
     split = run.split("validation")
     most = min(len(split), run.settings.training.validation_sentences)
-    table = {**QUICK, "empty_texts": empty_texts}
+    table = {**QUICK_MEASURES, "empty_texts": empty_texts}
     return evaluate(bundle, split.select(range(most)), measures=table, kl_target=run.kl_target)

@@ -47,7 +47,9 @@ class Bundle:
         config = self.model.config
         if not config.labels:
             return None
-        return Labels(str(config.label_column), tuple(config.labels), tuple(config.label_counts or ()))
+        return Labels(
+            str(config.label_column), tuple(config.labels), tuple(config.label_counts or ())
+        )
 
     @property
     def label_column(self) -> str | None:
@@ -57,10 +59,10 @@ class Bundle:
     @property
     def prior(self) -> Prior:
         """p(z), or p(z | label) where all texts are taken for one."""
-        prior: Prior = self.model.prior.given(self.label_ids(1))
+        prior: Prior = self.model.prior.conditional_on(self.label_ids(1))
         return prior
 
-    def told(self, names: Sequence[str]) -> Tensor | None:
+    def label_ids_for(self, names: Sequence[str]) -> Tensor | None:
         """Return the numbers of these labels, (n,), if the model wants one for each text.
 
         Raises:
@@ -75,19 +77,23 @@ class Bundle:
 
     def batch(self, sentences: list[list[int]], labels: Sequence[str] | None = None) -> Batch:
         """Return a padded batch of these token ids, on the model's device; labels by name, or else the bundle's one."""
-        batch = {name: value.to(self.device) for name, value in self.collator.collate(sentences).items()}
+        batch = {
+            name: value.to(self.device) for name, value in self.collator.collate(sentences).items()
+        }
         known = self.labels
-        ids = self.label_ids(len(sentences)) if labels is None or known is None else known.ids(labels)
+        ids = (
+            self.label_ids(len(sentences)) if labels is None or known is None else known.ids(labels)
+        )
         return batch if ids is None else {**batch, "label_ids": ids.to(self.device)}
 
     @property
-    def longest(self) -> int:
+    def max_length(self) -> int:
         """The longest sentence, in tokens, that the model was made for."""
         length = self.model.generation_config.max_new_tokens
         assert length is not None, "a saved text VAE has a length limit"
         return int(length)
 
     @property
-    def room(self) -> int:
+    def max_text_tokens(self) -> int:
         """The most tokens of a text that are read; one place is the end's."""
-        return self.longest - 1
+        return self.max_length - 1

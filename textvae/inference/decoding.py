@@ -10,17 +10,19 @@ from tqdm import tqdm
 
 from textvae.data.tokenization import decode_batch
 from textvae.inference.bundle import Bundle
-from textvae.inference.generation_loop import generate_leaving
-from textvae.runtime.seeds import derived
-from textvae.schema import StrictSettings, checked
+from textvae.inference.generation_loop import generate_with_shrinking_batch
+from textvae.runtime.seeds import derive_seed
+from textvae.schema import StrictSettings, validate_settings
 
-TOKENS = 1  # sets their draws apart from the prior's: else they would be made of the numbers that z is made of
+TOKEN_SEED_KEY = 1  # sets their draws apart from the prior's: else they would be made of the numbers that z is made of
 
 
-class Decoding(StrictSettings):
+class DecodingSettings(StrictSettings):
     """Decoding options; what is not given is left to the verb and to `generation_config.json`."""
 
-    do_sample: bool | None = Field(None, description="draw each token instead of taking the likeliest")
+    do_sample: bool | None = Field(
+        None, description="draw each token instead of taking the likeliest"
+    )
     temperature: float | None = Field(None, gt=0)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=0)
@@ -33,22 +35,26 @@ class Decoding(StrictSettings):
         given = self.model_dump(exclude_none=True, exclude={"seed"})
         asks_to_sample = any(name in given for name in ("temperature", "top_p", "top_k"))
         given.setdefault("do_sample", asks_to_sample or (samples and "num_beams" not in given))
-        return given if given.get("num_beams", 1) > 1 else {**given, "custom_generate": generate_leaving}
+        return (
+            given
+            if given.get("num_beams", 1) > 1
+            else {**given, "custom_generate": generate_with_shrinking_batch}
+        )
 
 
-def decoding(**options: Any) -> Decoding:
+def build_decoding_settings(**options: Any) -> DecodingSettings:
     """Return checked decoding options.
 
     Raises:
         ConfigError: an option is unknown or out of range.
     """
-    return checked(Decoding, options, "decoding")
+    return validate_settings(DecodingSettings, options, "decoding")
 
 
-def write(
+def decode_latents(
     bundle: Bundle,
     z: Tensor,
-    options: Decoding,
+    options: DecodingSettings,
     samples: bool,
     prefixes: Sequence[Sequence[int]] | None = None,
     batch_size: int = 512,
@@ -71,19 +77,24 @@ def write(
     label_ids = bundle.label_ids(len(z)) if label_ids is None else label_ids.to(bundle.device)
     devices = [bundle.device] if bundle.device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.inference_mode():
-        torch.manual_seed(derived(options.seed, TOKENS))
-        for start in tqdm(range(0, len(z), batch_size), desc="writing", unit="batch", disable=not progress):
+        torch.manual_seed(derive_seed(options.seed, TOKEN_SEED_KEY))
+        for start in tqdm(
+            range(0, len(z), batch_size), desc="writing", unit="batch", disable=not progress
+        ):
             part = slice(start, start + batch_size)
-            inputs = start_tokens(bundle, len(z[part]), prefixes[part] if prefixes else None)
+            inputs = build_start_inputs(bundle, len(z[part]), prefixes[part] if prefixes else None)
             inputs |= {} if label_ids is None else {"label_ids": label_ids[part]}
             latent = z[part].to(bundle.device, bundle.model.dtype)
             texts += decode_batch(
-                bundle.tokenizer, bundle.model.generate(**inputs, latent=latent, **arguments).tolist()
+                bundle.tokenizer,
+                bundle.model.generate(**inputs, latent=latent, **arguments).tolist(),
             )
     return texts
 
 
-def start_tokens(bundle: Bundle, count: int, prefixes: Sequence[Sequence[int]] | None) -> dict[str, Tensor]:
+def build_start_inputs(
+    bundle: Bundle, count: int, prefixes: Sequence[Sequence[int]] | None
+) -> dict[str, Tensor]:
     """Return what each text begins with: the start token and its prefix, padded on the left."""
     start, pad = bundle.tokenizer.bos_token_id, bundle.tokenizer.pad_token_id
     rows = [[start, *prefix] for prefix in prefixes or [[]] * count]
@@ -93,7 +104,7 @@ def start_tokens(bundle: Bundle, count: int, prefixes: Sequence[Sequence[int]] |
     return {"input_ids": ids.to(bundle.device), "attention_mask": mask.to(bundle.device)}
 
 
-def by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+def batch_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
     """Yield batches of places, longest sentences first."""
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
     yield from (order[start : start + batch_size] for start in range(0, len(order), batch_size))

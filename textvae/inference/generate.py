@@ -4,35 +4,51 @@ import torch
 from torch import Tensor
 
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
-from textvae.runtime.seeds import derived
+from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.runtime.seeds import derive_seed
 
-LABELS = 5  # sets their draws apart from others of the seed
+_LABEL_SEED_KEY = 5  # sets their draws apart from others of the seed
 
 
-def prior_draws(bundle: Bundle, count: int, seed: int, label_ids: Tensor | None = None) -> Tensor:
+def sample_prior(bundle: Bundle, count: int, seed: int, label_ids: Tensor | None = None) -> Tensor:
     """Return z from p(z), or p(z | label), (count, latent), the same for the same seed."""
-    prior = bundle.prior if label_ids is None else bundle.model.prior.given(label_ids)
+    prior = bundle.prior if label_ids is None else bundle.model.prior.conditional_on(label_ids)
     with torch.random.fork_rng([]), torch.no_grad():
         torch.manual_seed(seed)
         draws: Tensor = prior.sample(count)
     return draws
 
 
-def generate(bundle: Bundle, count: int, options: Decoding, batch_size: int = 512, progress: bool = False) -> list[str]:
+def generate(
+    bundle: Bundle,
+    count: int,
+    options: DecodingSettings,
+    batch_size: int = 512,
+    progress: bool = False,
+) -> list[str]:
     """Write a sentence from each of `count` draws from the prior; tokens are sampled unless options say otherwise.
 
     A conditional model's are of the bundle's label, or each of one drawn as often as training sentences have it.
     """
-    label_ids = label_draws(bundle, count, options.seed)
-    z = prior_draws(bundle, count, options.seed, label_ids)
-    return write(bundle, z, options, samples=True, batch_size=batch_size, progress=progress, label_ids=label_ids)
+    label_ids = sample_labels(bundle, count, options.seed)
+    z = sample_prior(bundle, count, options.seed, label_ids)
+    return decode_latents(
+        bundle,
+        z,
+        options,
+        samples=True,
+        batch_size=batch_size,
+        progress=progress,
+        label_ids=label_ids,
+    )
 
 
-def label_draws(bundle: Bundle, count: int, seed: int) -> Tensor | None:
+def sample_labels(bundle: Bundle, count: int, seed: int) -> Tensor | None:
     """Return a label for each text, (count,): the bundle's, or draws from p(y); None of an unconditional model."""
     labels = bundle.labels
     if labels is None or bundle.label is not None:
         return bundle.label_ids(count)
-    random = torch.Generator().manual_seed(derived(seed, LABELS))
-    return torch.multinomial(torch.tensor(labels.counts, dtype=torch.float), count, replacement=True, generator=random)
+    random = torch.Generator().manual_seed(derive_seed(seed, _LABEL_SEED_KEY))
+    return torch.multinomial(
+        torch.tensor(labels.counts, dtype=torch.float), count, replacement=True, generator=random
+    )

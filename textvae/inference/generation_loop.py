@@ -20,16 +20,21 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from textvae.inference.token_choice import TokenChoice, drawn
+from textvae.inference.token_choice import TokenChoice, sample_tokens
 from textvae.model.decoders.base import CACHE_NAME
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import is_bf16_fast
 
-ROW_BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper)  # whatever the batch
+_ROWWISE_PROCESSORS = (
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    MinPLogitsWarper,
+)  # whatever the batch
 
 
 @torch.no_grad()
-def generate_leaving(
+def generate_with_shrinking_batch(
     model: TextVAEModel,
     input_ids: Tensor,
     logits_processor: LogitsProcessorList,
@@ -49,22 +54,28 @@ def generate_leaving(
         input_ids, attention_mask: (batch, length), padded on the left; latent: (batch, latent)
         returns: (batch, longest), padded on the right after the end token
     """
-    if not all(isinstance(processor, ROW_BY_ROW) for processor in logits_processor):
-        plain: Tensor = model._sample(input_ids, logits_processor, stopping_criteria, generation_config, **model_inputs)
+    if not all(isinstance(processor, _ROWWISE_PROCESSORS) for processor in logits_processor):
+        plain: Tensor = model._sample(
+            input_ids, logits_processor, stopping_criteria, generation_config, **model_inputs
+        )
         return plain
     cache: Cache = model_inputs[CACHE_NAME]
     choice = TokenChoice(
-        model.decoder.output_weight, model.decoder.output_bias, is_bf16_fast(input_ids.device) and not input_ids.is_cuda
+        model.decoder.output_weight,
+        model.decoder.output_bias,
+        is_bf16_fast(input_ids.device) and not input_ids.is_cuda,
     )
-    signals = model.signals(model_inputs["latent"], model_inputs.get("label_ids"))
+    signals = model.compute_signals(model_inputs["latent"], model_inputs.get("label_ids"))
     texts, rows = input_ids, torch.arange(len(input_ids), device=input_ids.device)
     ended: list[tuple[Tensor, Tensor]] = []
     fresh, mask = input_ids, model_inputs.get("attention_mask")
-    mask = torch.ones_like(input_ids) if mask is None else mask  # `generate` leaves out one that is all ones
+    mask = (
+        torch.ones_like(input_ids) if mask is None else mask
+    )  # `generate` leaves out one that is all ones
     while len(rows):
         states = model.decoder(fresh, mask, signals, cache)[:, -1]
         if generation_config.do_sample:
-            tokens = drawn(logits_processor(texts, choice.scores(states)))
+            tokens = sample_tokens(logits_processor(texts, choice.scores(states)))
         else:  # what goes row by row may scale or drop scores, but leaves the likeliest
             tokens = choice.likeliest(states)
         fresh = tokens.unsqueeze(1)
@@ -77,10 +88,10 @@ def generate_leaving(
         rows, texts, mask, fresh = rows[stays], texts[stays], mask[stays], fresh[stays]
         signals = {name: signal[stays] for name, signal in signals.items()}
         cache.reorder_cache(stays)
-    return in_order(ended, generation_config.pad_token_id)
+    return _restore_order(ended, generation_config.pad_token_id)
 
 
-def in_order(ended: list[tuple[Tensor, Tensor]], pad: Any) -> Tensor:
+def _restore_order(ended: list[tuple[Tensor, Tensor]], pad: Any) -> Tensor:
     """Return the texts of all rows in the rows' order, (batch, longest), padded on the right."""
     width = max(texts.shape[1] for _, texts in ended)
     out = ended[0][1].new_full((sum(len(rows) for rows, _ in ended), width), pad)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from textvae.runtime.processes import Processes
 
-ROUNDING = 1e-12  # a variance below it is that of equal weights
+_MIN_VARIANCE = 1e-12  # a variance below it is that of equal weights
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ class ImportanceSums:
     def variance(self) -> Tensor:
         """The Monte Carlo variance of each `nll`, (n,), in nats squared; of one draw it is not known, and 0."""
         variance = ((self.draws / self.effective - 1) / (self.draws - 1).clamp(min=1)).clamp(min=0)
-        return torch.where(variance > ROUNDING, variance, 0.0)
+        return torch.where(variance > _MIN_VARIANCE, variance, 0.0)

@@ -19,10 +19,12 @@ def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
     if angle.sin() < 1e-4:  # the same direction, or the opposite one: no arc is defined
         return linear(start, end, steps)
     share = torch.linspace(0, 1, steps).unsqueeze(1)
-    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(
+        angle
+    )
 
 
-Course = Callable[[Tensor, Tensor, int], Tensor]
+LatentPath = Callable[[Tensor, Tensor, int], Tensor]
 
 
-PATHS: dict[str, Course] = {"linear": linear, "spherical": spherical}
+PATHS: dict[str, LatentPath] = {"linear": linear, "spherical": spherical}

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-ROUNDING = 2.0**-8  # relative error of a number rounded to bf16
+_BF16_RELATIVE_ERROR = 2.0**-8  # relative error of a number rounded to bf16
 
 
-PARTS = 16  # that the vocabulary is cut into; of tokens at the same place in each, the highest is looked at first
+_VOCABULARY_PARTS = 16  # that the vocabulary is cut into; of tokens at the same place in each, the highest is looked at first
 
 
 class TokenChoice:
@@ -20,7 +20,7 @@ class TokenChoice:
     def __init__(self, weight: Tensor, bias: Tensor, is_bf16_fast: bool) -> None:
         self.weight, self.bias, self.is_bf16_fast = weight, bias, is_bf16_fast
         if is_bf16_fast:
-            missing = -len(weight) % PARTS
+            missing = -len(weight) % _VOCABULARY_PARTS
             self.rough_weight = nn.functional.pad(weight.bfloat16(), (0, 0, 0, missing))
             self.rough_bias = nn.functional.pad(bias.bfloat16(), (0, missing), value=-torch.inf)
             self.longest, self.most_bias = weight.norm(dim=1).max(), bias.abs().max()
@@ -47,17 +47,21 @@ class TokenChoice:
 
     def candidates(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows and tokens, (pairs,) each, that could have the highest score of their row."""
-        rough = torch.addmm(self.rough_bias, states.bfloat16(), self.rough_weight.t()).view(len(states), PARTS, -1)
+        rough = torch.addmm(self.rough_bias, states.bfloat16(), self.rough_weight.t()).view(
+            len(states), _VOCABULARY_PARTS, -1
+        )
         peaks = rough.amax(1)
         peak = peaks.amax(1, keepdim=True).float()
-        error = ROUNDING * (2 * states.norm(dim=1, keepdim=True) * self.longest + peak.abs() + self.most_bias)
+        error = _BF16_RELATIVE_ERROR * (
+            2 * states.norm(dim=1, keepdim=True) * self.longest + peak.abs() + self.most_bias
+        )
         limit = (peak - 3 * error).bfloat16()  # two scores may each be wrong, and so may the limit
         row, place = (peaks >= limit).nonzero(as_tuple=True)
         which, part = (rough[row, :, place] >= limit[row]).nonzero(as_tuple=True)
         return row[which], part * peaks.shape[1] + place[which]
 
 
-def drawn(scores: Tensor) -> Tensor:
+def sample_tokens(scores: Tensor) -> Tensor:
     """Return a token for each row, (rows,), drawn from the softmax of its scores, (rows, vocab).
 
     One random number a row, looked up in the cumulated chances (the library

@@ -17,10 +17,10 @@ from textvae.data.texts import require_texts
 from textvae.errors import CheckpointError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
-from textvae.inference.encode import check_latent, token_ids
+from textvae.inference.encode import require_latent, tokenize_and_truncate
 from textvae.runtime.extras import check_installed
 from textvae.schema import choose
-from textvae.uses.features import DEFAULT, FEATURES
+from textvae.uses.features import DEFAULT_FEATURES, FEATURES
 
 check_installed("sentence-transformers", "its modules", "sentence_transformers")
 
@@ -40,10 +40,10 @@ class TextVAEModule(InputModule):
     config_file_name = "textvae_module.json"  # `config.json` is the model's
     config_keys = ["features"]  # noqa: RUF012
 
-    def __init__(self, run: str | Path, features: str = DEFAULT) -> None:
+    def __init__(self, run: str | Path, features: str = DEFAULT_FEATURES) -> None:
         super().__init__()
         bundle = load_bundle(run, "cpu")  # sentence-transformers moves it
-        check_latent(bundle)
+        require_latent(bundle)
         self.feature, self.features = choose(FEATURES, features, "features"), features
         self.model, self.tokenizer = bundle.model, bundle.tokenizer
 
@@ -55,31 +55,42 @@ class TextVAEModule(InputModule):
     @property
     def max_seq_length(self) -> int:
         """The most tokens of a text that are read."""
-        return self.bundle.room
+        return self.bundle.max_text_tokens
 
     def get_embedding_dimension(self) -> int:
         """Return how many numbers a text becomes."""
         return self.feature.width(self.model)
 
-    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **options: Any) -> dict[str, Tensor]:
+    def preprocess(
+        self, inputs: Sequence[Any], prompt: str | None = None, **options: Any
+    ) -> dict[str, Tensor]:
         """Return the ids and the mask of the texts, each (batch, length).
 
         Raises:
             DataError: one of them is not text, or is blank.
         """
         listed = require_texts(inputs, "inputs")
-        if blank := sum(not text.strip() for text in listed):  # in which rows nobody knows here: they come sorted
-            raise DataError(f"{blank} of {len(listed)} texts of a batch are blank and have no embedding; {LEAVE_OUT}")
+        if blank := sum(
+            not text.strip() for text in listed
+        ):  # in which rows nobody knows here: they come sorted
+            raise DataError(
+                f"{blank} of {len(listed)} texts of a batch are blank and have no embedding; {LEAVE_OUT}"
+            )
         texts = [(prompt or "") + text for text in listed]
-        batch = self.bundle.collator.collate(token_ids(self.bundle, texts))
-        return {"input_ids": batch["encoder_input_ids"], "attention_mask": batch["encoder_attention_mask"]}
+        batch = self.bundle.collator.collate(tokenize_and_truncate(self.bundle, texts))
+        return {
+            "input_ids": batch["encoder_input_ids"],
+            "attention_mask": batch["encoder_attention_mask"],
+        }
 
     def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Add `sentence_embedding`, (batch, width)."""
         embedding = self.feature.of(self.model, features["input_ids"], features["attention_mask"])
         return {**features, "sentence_embedding": embedding}
 
-    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **options: Any) -> None:
+    def save(
+        self, output_path: str, *args: Any, safe_serialization: bool = True, **options: Any
+    ) -> None:
         """Save model, tokenizer and the kind of features; always as safetensors and JSON."""
         save_bundle(self.bundle, output_path)
         self.save_config(output_path)
@@ -92,7 +103,10 @@ class TextVAEModule(InputModule):
             CheckpointError: there is no such folder.
         """
         known = ("token", "cache_folder", "revision", "local_files_only")
-        where = {"subfolder": subfolder, **{name: options[name] for name in known if name in options}}
+        where = {
+            "subfolder": subfolder,
+            **{name: options[name] for name in known if name in options},
+        }
         folder = cls.load_dir_path(model_name_or_path, **where)
         if folder is None:
             raise CheckpointError(f"{model_name_or_path}: there is no such folder or repository.")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from textvae.data.row_report import LEAVE_OUT, Places
+from textvae.data.row_report import LEAVE_OUT, RowNumbers
 from textvae.data.texts import require_texts
 from textvae.errors import ConfigError, DataError
 from textvae.runtime.extras import check_installed
@@ -60,14 +60,18 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """
         from textvae.vae import TextVAE
 
-        listed = as_texts(texts)
+        listed = _as_texts(texts)
         if self.run is None:
             self.vae_ = self._trained(listed)
         elif self.settings is not None or self.output is not None:
-            raise ConfigError("a run is named, so nothing is trained: leave out settings and output, or the run.")
+            raise ConfigError(
+                "a run is named, so nothing is trained: leave out settings and output, or the run."
+            )
         else:
             self.vae_ = TextVAE.from_pretrained(self.run, self.device)
-        self._n_features_out = self.transform(listed[:1]).shape[1]  # refuses unknown features as well
+        self._n_features_out = self.transform(listed[:1]).shape[
+            1
+        ]  # refuses unknown features as well
         return self
 
     def transform(self, texts: Iterable[str]) -> NDArray[np.float32]:
@@ -79,7 +83,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         from textvae.uses.features import features
 
         check_is_fitted(self, "vae_")
-        return features(self.vae_.bundle, as_texts(texts), self.features, self.batch_size)
+        return features(self.vae_.bundle, _as_texts(texts), self.features, self.batch_size)
 
     def _trained(self, texts: list[str]) -> Any:
         """Return a VAE trained on the texts."""
@@ -94,23 +98,29 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def __sklearn_tags__(self) -> Any:
         """Say that the input is text, one a row."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.input_tags.two_d_array, tags.input_tags.one_d_array = True, False, True
+        tags.input_tags.string, tags.input_tags.two_d_array, tags.input_tags.one_d_array = (
+            True,
+            False,
+            True,
+        )
         tags.transformer_tags.preserves_dtype = []
         return tags
 
 
-def as_texts(texts: Iterable[str]) -> list[str]:
+def _as_texts(texts: Iterable[str]) -> list[str]:
     """Return the texts as a list.
 
     Raises:
         DataError: it is one string, or empty, or holds something that is not text, or is blank.
     """
     if isinstance(texts, str):
-        raise DataError("one string came; wanted is a list of them, as scikit-learn's text transformers take.")
+        raise DataError(
+            "one string came; wanted is a list of them, as scikit-learn's text transformers take."
+        )
     listed = require_texts(texts)
     if not listed:
         raise DataError("there is no text; give at least one.")
-    blank = Places()
+    blank = RowNumbers()
     for row, text in enumerate(listed, start=1):
         if not text.strip():
             blank.add(row)

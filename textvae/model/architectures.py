@@ -5,11 +5,11 @@ from typing import Any, Protocol
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from textvae.errors import ConfigError
-from textvae.runtime.foreign_code import refuse_code
+from textvae.runtime.foreign_code import refuse_foreign_code
 from textvae.schema import choose
 
 
-class TransformerSizes(Protocol):
+class _TransformerSizes(Protocol):
     """What the transformer encoder's and decoder's settings share."""
 
     @property
@@ -47,16 +47,20 @@ def embeds_every_word(body: PreTrainedModel) -> PreTrainedModel:
     return body
 
 
-def architecture_config(sizes: TransformerSizes, vocab: int, setting: str) -> PreTrainedConfig:
+def build_architecture_config(
+    sizes: _TransformerSizes, vocab: int, setting: str
+) -> PreTrainedConfig:
     """Return the architecture's own config, at our sizes.
 
     Raises:
         ConfigError: no such architecture, its config refuses the sizes, or the options ask for code.
     """
-    refuse_code(sizes.options, f"{setting}.options")
+    refuse_foreign_code(sizes.options, f"{setting}.options")
     choose(dict.fromkeys(CONFIG_MAPPING), sizes.architecture, f"{setting}.architecture")
     if sizes.hidden % sizes.heads:
-        raise ConfigError(f"{setting}.hidden = {sizes.hidden} does not divide among {setting}.heads = {sizes.heads}.")
+        raise ConfigError(
+            f"{setting}.hidden = {sizes.hidden} does not divide among {setting}.heads = {sizes.heads}."
+        )
     fields = {
         "vocab_size": vocab,
         "hidden_size": sizes.hidden,
@@ -73,4 +77,6 @@ def architecture_config(sizes: TransformerSizes, vocab: int, setting: str) -> Pr
     try:
         return AutoConfig.for_model(sizes.architecture, **fields)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{setting}: {sizes.architecture} refuses its options: {error}") from error
+        raise ConfigError(
+            f"{setting}: {sizes.architecture} refuses its options: {error}"
+        ) from error

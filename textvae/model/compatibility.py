@@ -21,6 +21,10 @@ def check_prior(posterior: str, prior: str) -> None:
             f"Beside this posterior set model.prior to {' or '.join(fitting)}."
         )
     if p.is_learned and not q.has_density:
-        raise ConfigError(f"{both}without a KL the prior learns nothing. Set model.prior: standard_normal.")
+        raise ConfigError(
+            f"{both}without a KL the prior learns nothing. Set model.prior: standard_normal."
+        )
     if p.posteriors is not None and posterior not in p.posteriors:
-        raise ConfigError(f"{both}this prior is made of posteriors {' or '.join(p.posteriors)}; choose one of these.")
+        raise ConfigError(
+            f"{both}this prior is made of posteriors {' or '.join(p.posteriors)}; choose one of these."
+        )

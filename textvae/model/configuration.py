@@ -11,9 +11,9 @@ class TextVAEConfig(PreTrainedConfig):
     Args:
         latent_dim: size of z.
         vocab_size, encoder_vocab_size: tokens the decoder writes and the encoder reads.
-        encoder, writer, posterior, prior: each a part's settings, `kind` among them.
-            The decoder's are called `writer` here, since transformers takes a field
-            named `decoder` for a config of its own.
+        encoder_settings, decoder_settings, posterior_settings, prior_settings: the settings of each part,
+            `kind` among them. No field is called `decoder` or `encoder`: transformers takes such a field for
+            a config of its own.
         conditioning: the names under which z reaches the decoder.
         labels, label_counts, label_column: of a conditional model, the labels, the training sentences
             of each, and the column that has them in tables.
@@ -28,10 +28,10 @@ class TextVAEConfig(PreTrainedConfig):
     bos_token_id: int | None = 1
     eos_token_id: int | None = 2
     pad_token_id: int | None = 0
-    encoder: dict[str, Any] | None = None
-    writer: dict[str, Any] | None = None
-    posterior: dict[str, Any] | None = None
-    prior: dict[str, Any] | None = None
+    encoder_settings: dict[str, Any] | None = None
+    decoder_settings: dict[str, Any] | None = None
+    posterior_settings: dict[str, Any] | None = None
+    prior_settings: dict[str, Any] | None = None
     conditioning: list[str] | None = None
     labels: list[str] | None = None
     label_counts: list[int] | None = None

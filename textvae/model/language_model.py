@@ -27,10 +27,12 @@ class NoPosterior(Posterior):
     """The point in a space of no dimensions."""
 
     distribution = DiagonalGaussian
-    least_latent = 0
+    min_latent = 0
 
     def __init__(self) -> None:
-        super().__init__(PosteriorSettings(kind="none"), NoEncoder.hidden, 0, NoEncoder.is_bidirectional)
+        super().__init__(
+            PosteriorSettings(kind="none"), NoEncoder.hidden, 0, NoEncoder.is_bidirectional
+        )
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
         """Return mean and logvar of (batch, 0), as the pooled states are."""

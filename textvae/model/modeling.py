@@ -21,15 +21,15 @@ from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import DECODERS
 from textvae.model.decoders.base import CACHE_NAME
 from textvae.model.encoders import ENCODERS
-from textvae.model.kernels.fused_nll import measured_nll, token_nll
+from textvae.model.kernels.fused_nll import nll_without_grad, token_nll
 from textvae.model.language_model import NoEncoder, NoPosterior
 from textvae.model.posteriors import POSTERIORS, DiagonalGaussian, Distribution
 from textvae.model.priors import PRIORS, Prior
 from textvae.model.priors.standard_normal import StandardNormal
 from textvae.runtime.device import is_bf16_fast
-from textvae.schema import checked, choose
+from textvae.schema import choose, validate_settings
 
-IGNORED = -100  # the label of a place that is not predicted
+IGNORED_LABEL = -100  # the label of a place that is not predicted
 
 
 @dataclass
@@ -79,35 +79,52 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         latent, heard = config.latent_dim, config.conditioning or []
         hearing = latent + (config.label_dim if config.labels else 0)
-        encoder, encoder_settings = part(ENCODERS, config.encoder, "model.encoder")
-        decoder, decoder_settings = part(DECODERS, config.writer, "model.decoder")
-        posterior, posterior_settings = part(POSTERIORS, config.posterior, "model.posterior")
-        prior, prior_settings = part(PRIORS, config.prior, "model.prior")
+        encoder, encoder_settings = _look_up_part(
+            ENCODERS, config.encoder_settings, "model.encoder"
+        )
+        decoder, decoder_settings = _look_up_part(
+            DECODERS, config.decoder_settings, "model.decoder"
+        )
+        posterior, posterior_settings = _look_up_part(
+            POSTERIORS, config.posterior_settings, "model.posterior"
+        )
+        prior, prior_settings = _look_up_part(PRIORS, config.prior_settings, "model.prior")
         check_prior(posterior_settings.kind, prior_settings.kind)
         if latent:
             self.encoder = encoder(encoder_settings, config.encoder_vocab_size)
-            self.posterior = posterior(posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional)
+            self.posterior = posterior(
+                posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional
+            )
         else:
             self.encoder, self.posterior = NoEncoder(), NoPosterior()
-        self.prior = prior(prior_settings, latent) if latent else StandardNormal(StandardNormal.Settings(), latent)
-        self.prior.meet(self.posterior, config.label_counts or ())
+        self.prior = (
+            prior(prior_settings, latent)
+            if latent
+            else StandardNormal(StandardNormal.Settings(), latent)
+        )
+        self.prior.bind_posterior(self.posterior, config.label_counts or ())
         self.decoder = decoder(decoder_settings, config.vocab_size, hearing, heard)
         self.conditioning = nn.ModuleDict(
-            {name: CONDITIONINGS[name](hearing, self.decoder.signal_shapes[name]) for name in self.audible(heard)}
+            {
+                name: CONDITIONINGS[name](hearing, self.decoder.signal_shapes[name])
+                for name in self.check_conditioning(heard)
+            }
         )
         if config.labels:
             self.label_embedding = LabelEmbedding(config.labels, config.label_dim)
         self.auxiliary = nn.ModuleDict()  # techniques' own weights, while it trains
         self.post_init()
 
-    def audible(self, heard: list[str]) -> list[str]:
+    def check_conditioning(self, heard: list[str]) -> list[str]:
         """Return the conditionings, or refuse one that the decoder cannot hear."""
         for name in heard:
             choose(CONDITIONINGS, name, "model.conditioning")
             if name not in self.decoder.signal_shapes:
-                kind = (self.config.writer or {}).get("kind")
+                kind = (self.config.decoder_settings or {}).get("kind")
                 hears = ", ".join(self.decoder.signal_shapes)
-                raise ConfigError(f"model.conditioning = {name!r} cannot reach a {kind!r} decoder: it hears {hears}.")
+                raise ConfigError(
+                    f"model.conditioning = {name!r} cannot reach a {kind!r} decoder: it hears {hears}."
+                )
         if not heard and self.config.latent_dim:
             raise ConfigError("model.conditioning is empty: the decoder would never hear z.")
         return heard
@@ -126,7 +143,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         distribution: Distribution = self.posterior(states, encoder_attention_mask)
         return distribution
 
-    def signals(self, latent: Tensor, label_ids: Tensor | None = None) -> Signals:
+    def compute_signals(self, latent: Tensor, label_ids: Tensor | None = None) -> Signals:
         """Return what the decoder hears of z, (batch, latent), and of a conditional model's labels, (batch,)."""
         if self.config.labels:
             latent = self.label_embedding.beside(latent, label_ids)
@@ -143,7 +160,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         return_dict: bool | None = None,
-        draw: "Draw | None" = None,
+        draw: "_LatentSampler | None" = None,
         label_ids: Tensor | None = None,
         cache: Cache | None = None,
     ) -> TextVAEOutput:
@@ -163,10 +180,12 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             ConfigError: the model is conditional and there are no `label_ids`.
             ValueError: neither `latent` nor `encoder_input_ids` is given.
         """
-        output, prior = TextVAEOutput(), self.prior.given(label_ids)
+        output, prior = TextVAEOutput(), self.prior.conditional_on(label_ids)
         if latent is None:
             if encoder_input_ids is None or encoder_attention_mask is None:
-                raise ValueError("give `latent`, or `encoder_input_ids` with their mask to draw it from.")
+                raise ValueError(
+                    "give `latent`, or `encoder_input_ids` with their mask to draw it from."
+                )
             posterior = self.encode(encoder_input_ids, encoder_attention_mask)
             posterior, latent = draw(self, posterior) if draw else (posterior, posterior.sample())
             output.kl = prior.kl(posterior, latent) if posterior.has_density else None
@@ -176,21 +195,29 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         if use_cache and cache is None:
             cache = self.decoder.new_cache()
         if attention_mask is None:  # `generate` leaves out one that is all ones
-            read = 0 if cache is None else self.decoder.tokens_read(cache)
+            read = 0 if cache is None else self.decoder.count_cached_tokens(cache)
             attention_mask = input_ids.new_ones(len(input_ids), read + input_ids.shape[1])
-        states = self.decoder(input_ids, attention_mask, self.signals(latent, label_ids), cache)
+        states = self.decoder(
+            input_ids, attention_mask, self.compute_signals(latent, label_ids), cache
+        )
         output.latent, output.cache = latent, cache
         if labels is None:
-            output.logits = nn.functional.linear(states, self.decoder.output_weight, self.decoder.output_bias)
+            output.logits = nn.functional.linear(
+                states, self.decoder.output_weight, self.decoder.output_bias
+            )
             return output
         output.reconstruction, output.token_reconstruction = self.nll(states, labels)
         output.sentence_reconstruction = output.token_reconstruction.sum(1)
-        output.loss = output.reconstruction if output.kl is None else output.reconstruction + output.kl.sum(1).mean()
+        output.loss = (
+            output.reconstruction
+            if output.kl is None
+            else output.reconstruction + output.kl.sum(1).mean()
+        )
         return output
 
     def nll(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the reconstruction: the mean over sentences, and each token's own (without gradient)."""
-        real = labels != IGNORED
+        real = labels != IGNORED_LABEL
         weight, bias = self.decoder.output_weight, self.decoder.output_bias
         mean, nll = token_nll(states[real], weight, bias, labels[real], 1 / len(labels))
         return mean, torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll)
@@ -209,14 +236,18 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         Where the processor multiplies bf16, the normaliser of each token is made of such products; all else is in
         single precision. No wrapper of the model is entered: it may be called within a pass.
         """
-        states = self.decoder(input_ids, attention_mask, self.signals(latent, label_ids))
-        real = labels != IGNORED
+        states = self.decoder(input_ids, attention_mask, self.compute_signals(latent, label_ids))
+        real = labels != IGNORED_LABEL
         is_exact = not self.config.latent_dim  # a language model's
         narrow = torch.bfloat16 if is_bf16_fast(states.device) and not is_exact else states.dtype
-        nll = measured_nll(states[real], self.decoder.output_weight, self.decoder.output_bias, labels[real], narrow)
+        nll = nll_without_grad(
+            states[real], self.decoder.output_weight, self.decoder.output_bias, labels[real], narrow
+        )
         return torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll).sum(1)
 
-    def _prepare_cache_for_generation(self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any) -> None:
+    def _prepare_cache_for_generation(
+        self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any
+    ) -> None:
         """Let the decoder make its own cache; transformers knows only key-value ones."""
         if model_kwargs.get(CACHE_NAME) is None:
             model_kwargs[CACHE_NAME] = self.decoder.new_cache()
@@ -244,15 +275,17 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         }
 
 
-Draw = Callable[[TextVAEModel, Distribution], tuple[Distribution, Tensor]]
+_LatentSampler = Callable[[TextVAEModel, Distribution], tuple[Distribution, Tensor]]
 
 
-def part(table: dict[str, Any], given: dict[str, Any] | None, path: str) -> tuple[Any, Any]:
+def _look_up_part(
+    table: dict[str, Any], given: dict[str, Any] | None, path: str
+) -> tuple[Any, Any]:
     """Return a part's class and its checked settings from a config's entry."""
     if not given:
         raise ConfigError(f"the config has no {path}: it is not one that textvae wrote.")
     chosen = choose(table, str(given.get("kind")), f"{path}.kind")
-    return chosen, checked(chosen.Settings, given, path)
+    return chosen, validate_settings(chosen.Settings, given, path)
 
 
 AutoModel.register(TextVAEConfig, TextVAEModel)

@@ -21,18 +21,24 @@ from torch import Tensor
 
 from textvae.errors import CheckpointError, ConfigError, OutputError
 from textvae.inference.bundle import Bundle
-from textvae.runtime.files import is_temporary, new_folder, replace_folder, sweep
+from textvae.runtime.files import clean_up_after_kill, is_temporary, new_folder, replace_folder
 
-FOLDER = "fitted"  # in a run
-
-
-RECORD, TENSORS = "fitted.json", "tensors.safetensors"
+FITTED_FOLDER = "fitted"  # in a run
 
 
-ENTRIES = {RECORD, TENSORS, "rows.arrow", "vectors.faiss", ".DS_Store"}  # the third and fourth are an index's
+RECORD_FILE, TENSORS_FILE = "fitted.json", "tensors.safetensors"
 
 
-def model_fingerprint(bundle: Bundle) -> str:
+_ENTRIES = {
+    RECORD_FILE,
+    TENSORS_FILE,
+    "rows.arrow",
+    "vectors.faiss",
+    ".DS_Store",
+}  # the third and fourth are an index's
+
+
+def hash_weights(bundle: Bundle) -> str:
     """Return a hash of the model's weights: the same for a model saved and loaded again, on any device."""
     digest = blake2b(digest_size=16)
     for name, value in sorted(bundle.model.state_dict().items()):
@@ -41,33 +47,41 @@ def model_fingerprint(bundle: Bundle) -> str:
     return digest.hexdigest()
 
 
-def place_of(run: Path | None, kind: str, name: str) -> Path:
+def fitted_path(run: Path | None, kind: str, name: str) -> Path:
     """Return where a run keeps what is fitted on it, by kind and name.
 
     Raises:
         ConfigError: the model is in no folder yet, or the name is no folder's.
     """
     if not re.fullmatch(r"[\w.-]*\w", name):
-        raise ConfigError(f"name = {name!r}: wanted are letters, digits, - and _, for a folder is named so.")
+        raise ConfigError(
+            f"name = {name!r}: wanted are letters, digits, - and _, for a folder is named so."
+        )
     if run is None:
-        raise ConfigError("this model was not loaded from a folder: save_pretrained it to one, and load it from there.")
-    return run / FOLDER / kind / name
+        raise ConfigError(
+            "this model was not loaded from a folder: save_pretrained it to one, and load it from there."
+        )
+    return run / FITTED_FOLDER / kind / name
 
 
 @contextmanager
-def fitted_folder(folder: str | Path, bundle: Bundle, kind: str, record: dict[str, Any]) -> Iterator[Path]:
+def stage_fitted_folder(
+    folder: str | Path, bundle: Bundle, kind: str, record: dict[str, Any]
+) -> Iterator[Path]:
     """Yield a folder to fill; it takes its place, with the record as it then is, once all has gone well.
 
     Raises:
         OutputError: something else stands there, or it cannot be written.
     """
     path = Path(folder)
-    sweep(path)
+    clean_up_after_kill(path)
     refuse_other_folder(path)
     with new_folder(path) as staging:
         yield staging
-        whole = {"kind": kind, "model": model_fingerprint(bundle), **record}
-        (staging / RECORD).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        whole = {"kind": kind, "model": hash_weights(bundle), **record}
+        (staging / RECORD_FILE).write_text(
+            json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         refuse_other_folder(path)  # fitting may have taken long
         replace_folder(staging, path)
 
@@ -81,8 +95,8 @@ def refuse_other_folder(path: Path) -> None:
     if not os.path.lexists(path):
         return
     names = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
-    foreign = [name for name in names if name not in ENTRIES and not is_temporary(name)]
-    if foreign or RECORD not in names:
+    foreign = [name for name in names if name not in _ENTRIES and not is_temporary(name)]
+    if foreign or RECORD_FILE not in names:
         inside = f" ({', '.join(foreign[:3])})" if foreign else ""
         raise OutputError(
             f"{path}: something that was not fitted on a model stands there{inside}; name another folder."
@@ -90,54 +104,65 @@ def refuse_other_folder(path: Path) -> None:
 
 
 def save_fitted(
-    folder: str | Path, bundle: Bundle, kind: str, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    folder: str | Path,
+    bundle: Bundle,
+    kind: str,
+    record: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
 ) -> None:
     """Save what was fitted, replacing what stood there; whole or not at all.
 
     Raises:
         OutputError: something else stands there, or it cannot be written.
     """
-    with fitted_folder(folder, bundle, kind, dict(record)) as staging:
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, staging / TENSORS)
+    with stage_fitted_folder(folder, bundle, kind, dict(record)) as staging:
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+            staging / TENSORS_FILE,
+        )
 
 
-def load_fitted(folder: str | Path, bundle: Bundle, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def load_fitted(
+    folder: str | Path, bundle: Bundle, kind: str
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return the record and the tensors of what was fitted.
 
     Raises:
         CheckpointError: it is missing, damaged, of another kind, or fitted on another model.
     """
-    record = fitted_record(folder, bundle, kind)
+    record = read_fitted_record(folder, bundle, kind)
     try:
-        return record, load_file(Path(folder) / TENSORS)
+        return record, load_file(Path(folder) / TENSORS_FILE)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: is damaged ({error}); fit it again.") from error
 
 
-def fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[str, Any]:
+def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[str, Any]:
     """Return the record of what was fitted.
 
     Raises:
         CheckpointError: it is missing, damaged, of another kind, or fitted on another model.
     """
     path = Path(folder)
-    if not (path / RECORD).is_file():
+    if not (path / RECORD_FILE).is_file():
         verb = "index" if kind == "index" else f"{kind} fit"
         raise CheckpointError(
-            f"{path}: no {kind} was fitted there.{known_beside(path)} Fit one: textvae {verb} --help."
+            f"{path}: no {kind} was fitted there.{_list_siblings(path)} Fit one: textvae {verb} --help."
         )
     try:
-        record: dict[str, Any] = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: is damaged ({error}); fit it again.") from error
     if record.get("kind") != kind:
         raise CheckpointError(f"{path}: holds `{record.get('kind')}`, wanted is `{kind}`.")
-    if record.get("model") != model_fingerprint(bundle):
-        raise CheckpointError(f"{path}: was fitted on another model's latents; fit it again on this one.")
+    if record.get("model") != hash_weights(bundle):
+        raise CheckpointError(
+            f"{path}: was fitted on another model's latents; fit it again on this one."
+        )
     return record
 
 
-def known_beside(path: Path) -> str:
+def _list_siblings(path: Path) -> str:
     """Return a sentence that names what was fitted beside a path."""
-    beside = sorted(record.parent.name for record in path.parent.glob(f"*/{RECORD}"))
+    beside = sorted(record.parent.name for record in path.parent.glob(f"*/{RECORD_FILE}"))
     return f" There is: {', '.join(beside)}." if beside else ""

@@ -4,28 +4,28 @@ from pathlib import Path
 
 from textvae.errors import CheckpointError, ConfigError
 
-MOST, MOST_TRAINING = 2000, 50_000  # sentences
+MAX_REFERENCE_SENTENCES, MAX_TRAINING_SENTENCES = 2000, 50_000  # sentences
 
 
-def reference_texts(run: Path | None) -> list[str]:
+def read_reference_texts(run: Path | None) -> list[str]:
     """Return the first sentences of a run's validation split.
 
     Raises:
         ConfigError: the model is in no folder, or the folder has no corpus any more.
     """
-    return first_of(run, "validation", MOST)
+    return _read_first_sentences(run, "validation", MAX_REFERENCE_SENTENCES)
 
 
-def training_texts(run: Path | None) -> list[str]:
+def read_training_texts(run: Path | None) -> list[str]:
     """Return the first sentences of a run's training split.
 
     Raises:
         ConfigError: the model is in no folder, or the folder has no such split (a stream's is not kept).
     """
-    return first_of(run, "train", MOST_TRAINING)
+    return _read_first_sentences(run, "train", MAX_TRAINING_SENTENCES)
 
 
-def first_of(run: Path | None, split: str, most: int) -> list[str]:
+def _read_first_sentences(run: Path | None, split: str, most: int) -> list[str]:
     """Return the first sentences of a split.
 
     Raises:
@@ -35,7 +35,9 @@ def first_of(run: Path | None, split: str, most: int) -> list[str]:
 
     mend = "give sentences like those it was trained on"
     if run is None:
-        raise ConfigError(f"this model is in no folder, so there is no {split} split to see its data by; {mend}.")
+        raise ConfigError(
+            f"this model is in no folder, so there is no {split} split to see its data by; {mend}."
+        )
     try:
         return list(Run(run).split(split)[:most]["text"])
     except CheckpointError:

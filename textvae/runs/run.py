@@ -30,46 +30,48 @@ from textvae.data.corpus import open_split
 from textvae.errors import CheckpointError, OutputError
 from textvae.model.posteriors import POSTERIORS
 from textvae.runtime.files import is_temporary, write_json
-from textvae.runtime.locks import locked
+from textvae.runtime.locks import hold_lock
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 
 LOCK = ".textvae.lock"  # in a run that is written by a process, where it is not next to the run
 
 
-RECORDS_LOCK = ".records.lock"  # held for the moment in which a record is changed
+_RECORDS_LOCK = ".records.lock"  # held for the moment in which a record is changed
 
 
-WRITING = 20.0  # seconds that such a moment may take
+_WRITING = 20.0  # seconds that such a moment may take
 
 
 SECTIONS = {"data", "model", "training"}  # of settings.yaml, in every release
 
 
-MODEL = (
+_MODEL = (
     r"(generation_|tokenizer_)?config\.json|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
     r"|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|tokenizer\.model"
     r"|spiece\.model|sentencepiece\.bpe\.model|chat_template\.(jinja|json)|additional_chat_templates/[^/]+\.jinja"
 )
 
 
-STATE = (
+_STATE = (
     r"(optimizer|scheduler|scaler)\.(pt|bin)|rng_state(_\d+)?\.pth|(trainer|textvae)_state\.json|checksums\.json"
     r"|training_args\.bin"
 )
 
 
-FILES = re.compile(  # all that a run may hold, each with its folder
-    rf"{MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|portrait)\.json"
+_FILES = re.compile(  # all that a run may hold, each with its folder
+    rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|portrait)\.json"
     rf"|\.(README\.md|(training|measures|portrait)\.json)"  # half-written by earlier releases
-    rf"|{re.escape(LOCK)}|{re.escape(RECORDS_LOCK)}"
+    rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
     rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow|(counts|stream)\.json)"
     rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"
-    rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+|init/({MODEL})|checkpoint-\d+/({MODEL}|{STATE})|\.saving/.+"
+    rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+|init/({_MODEL})|checkpoint-\d+/({_MODEL}|{_STATE})|\.saving/.+"
 )
 
 
-FOLDERS = re.compile(r"corpus|fitted|init|logs|additional_chat_templates|checkpoint-\d+|\.saving")  # or links to such
+_FOLDERS = re.compile(
+    r"corpus|fitted|init|logs|additional_chat_templates|checkpoint-\d+|\.saving"
+)  # or links to such
 
 
 def is_run(folder: Path) -> bool:
@@ -80,10 +82,10 @@ def is_run(folder: Path) -> bool:
         return False
     if not isinstance(settings, dict) or not settings.keys() >= SECTIONS:
         return False
-    return (folder / "corpus" / "counts.json").is_file() or model_type(folder) == "textvae"
+    return (folder / "corpus" / "counts.json").is_file() or read_model_type(folder) == "textvae"
 
 
-def model_type(folder: Path) -> str | None:
+def read_model_type(folder: Path) -> str | None:
     """Return the type of the model that a folder holds, as transformers names it; None where it holds none."""
     try:
         return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
@@ -96,14 +98,16 @@ def is_unfinished(folder: Path) -> bool:
     return is_run(folder) and not Run(folder).is_finished
 
 
-def foreign_entries(folder: Path) -> list[str]:
+def find_foreign_entries(folder: Path) -> list[str]:
     """Return the files in a folder, at any depth, that no run has: somebody has put them there."""
     found = []
     for place, folders, names in os.walk(folder):
         inside = Path(place).relative_to(folder)
         links = [name for name in folders if (Path(place) / name).is_symlink()]
         found += [inside / name for name in (*names, *links)]
-    return sorted(path.as_posix() for path in found if not _is_of_a_run(path, (folder / path).is_symlink()))
+    return sorted(
+        path.as_posix() for path in found if not _is_of_a_run(path, (folder / path).is_symlink())
+    )
 
 
 def _is_of_a_run(path: Path, is_link: bool) -> bool:
@@ -111,7 +115,7 @@ def _is_of_a_run(path: Path, is_link: bool) -> bool:
     if path.name == ".DS_Store" or any(is_temporary(part) for part in path.parts):
         return True
     name = path.as_posix()
-    return FILES.fullmatch(name) is not None or (is_link and FOLDERS.fullmatch(name) is not None)
+    return _FILES.fullmatch(name) is not None or (is_link and _FOLDERS.fullmatch(name) is not None)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,9 @@ class Run:
             CheckpointError: the folder has no corpus any more.
         """
         if not (self.folder / "corpus" / f"{name}.arrow").is_file():
-            raise CheckpointError(f"{self.folder}: its corpus folder has no {name} split; give a FILE to measure on.")
+            raise CheckpointError(
+                f"{self.folder}: its corpus folder has no {name} split; give a FILE to measure on."
+            )
         return open_split(self.folder / "corpus", name)
 
     @property
@@ -171,7 +177,9 @@ class Run:
         if not (self.folder / "settings.yaml").is_file():
             return True
         settings = self.settings
-        matched = any(technique.matches_prior for technique in settings.objective.techniques.values())
+        matched = any(
+            technique.matches_prior for technique in settings.objective.techniques.values()
+        )
         return matched or POSTERIORS[settings.model.posterior.kind].distribution.has_density
 
     def read(self, name: str) -> dict[str, Any]:
@@ -183,7 +191,11 @@ class Run:
     def update(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Change a JSON file of the run, while no other process changes it; where it cannot be written, say so."""
         try:
-            with locked(self.folder / RECORDS_LOCK, f"{self.folder}: another process writes there", WRITING):
+            with hold_lock(
+                self.folder / _RECORDS_LOCK,
+                f"{self.folder}: another process writes there",
+                _WRITING,
+            ):
                 self.write(name, change(self.read(name)))
         except (OSError, OutputError) as error:
             reason = error.strerror if isinstance(error, OSError) else error

@@ -12,7 +12,7 @@ import platform
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
 
 
-MOST = 2**31 - 1  # bytes
+_MAX_THRESHOLD_BYTES = 2**31 - 1  # bytes
 
 
 def keep_freed_memory() -> None:
@@ -23,4 +23,4 @@ def keep_freed_memory() -> None:
     if library.mallopt(MMAP_THRESHOLD, 2**30) or library.mallopt(
         MMAP_THRESHOLD, 2**25
     ):  # older ones take 32 MB at most
-        library.mallopt(TRIM_THRESHOLD, MOST)
+        library.mallopt(TRIM_THRESHOLD, _MAX_THRESHOLD_BYTES)

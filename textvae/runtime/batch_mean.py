@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-class SumOverProcesses(torch.autograd.Function):
+class _SumOverProcesses(torch.autograd.Function):
     """The sum over processes; what flows back is the sum of what each of them sends."""
 
     @staticmethod
@@ -35,5 +35,5 @@ def batch_mean(values: Tensor) -> Tensor:
     if not dist.is_initialized():
         return values.mean(0)
     count = values.new_full((1,), len(values))  # shares need not be equal
-    total: Tensor = SumOverProcesses.apply(torch.cat([values.sum(0).flatten(), count]))  # type: ignore[no-untyped-call]
+    total: Tensor = _SumOverProcesses.apply(torch.cat([values.sum(0).flatten(), count]))  # type: ignore[no-untyped-call]
     return (total[:-1] / total[-1]).view(values.shape[1:])

@@ -28,7 +28,9 @@ def choose_device(name: str | None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device = {name!r}: there is no GPU here that torch can use; leave it out, or say cpu.")
+        raise ConfigError(
+            f"device = {name!r}: there is no GPU here that torch can use; leave it out, or say cpu."
+        )
     try:
         return torch.device(name)
     except RuntimeError:

@@ -17,4 +17,6 @@ def check_installed(extra: str, what: str, *packages: str) -> None:
     """
     for name in packages:
         if find_spec(name) is None:
-            raise ConfigError(f"{what} need {name}, which is not installed: pip install 'textvae[{extra}]'")
+            raise ConfigError(
+                f"{what} need {name}, which is not installed: pip install 'textvae[{extra}]'"
+            )

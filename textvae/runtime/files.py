@@ -24,25 +24,28 @@ from typing import Any, Literal
 
 from textvae.errors import OutputError
 
-Kind = Literal["new", "old", "gone"]  # being filled; moved aside for a new one; being removed
+_Kind = Literal["new", "old", "gone"]  # being filled; moved aside for a new one; being removed
 
 
-LONGEST_STEM = 180  # bytes of the real name inside a temporary one: file systems allow 255 in all
+_LONGEST_STEM = 180  # bytes of the real name inside a temporary one: file systems allow 255 in all
 
 
 TEMPORARY = re.compile(
-    r"\.(?P<stem>.+)\.(?P<kind>new|old|gone)\.textvae-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}", re.DOTALL
+    r"\.(?P<stem>.+)\.(?P<kind>new|old|gone)\.textvae-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}",
+    re.DOTALL,
 )
 
 
-LARGEST_LOCK = 1000  # bytes
+_LARGEST_LOCK = 1000  # bytes
 
 
-OF_A_LOCK = re.compile(rb'\s*|\{"process": .*|\d+\s.*', re.DOTALL)  # ours, an empty one, or a SoftFileLock's
+_OF_A_LOCK = re.compile(
+    rb'\s*|\{"process": .*|\d+\s.*', re.DOTALL
+)  # ours, an empty one, or a SoftFileLock's
 
 
 @contextmanager
-def written_whole(file: Path, sweeps: bool = True) -> Iterator[Path]:
+def write_atomically(file: Path, sweeps: bool = True) -> Iterator[Path]:
     """Yield a temporary path to write to; it takes the name `file` when the block ends without an error.
 
     A link is followed, and what is no regular file (a pipe, /dev/stdout) is written directly.
@@ -58,15 +61,17 @@ def written_whole(file: Path, sweeps: bool = True) -> Iterator[Path]:
         return
     target = Path(os.path.realpath(file))
     if sweeps:
-        sweep(target)
+        clean_up_after_kill(target)
     partial = _temporary(target, "new")
     try:
-        if target.exists() and not os.access(target, os.W_OK):  # renaming would replace it all the same
+        if target.exists() and not os.access(
+            target, os.W_OK
+        ):  # renaming would replace it all the same
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         yield partial
         if target.exists():
             shutil.copymode(target, partial)
-        flush(partial)
+        flush_to_disk(partial)
         partial.replace(target)
     except OSError as error:
         if error.errno is not None:
@@ -78,7 +83,7 @@ def written_whole(file: Path, sweeps: bool = True) -> Iterator[Path]:
 
 def write_text(file: Path, text: str) -> None:
     """Write a text file whole, in UTF-8."""
-    with written_whole(file) as partial:
+    with write_atomically(file) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
@@ -87,7 +92,7 @@ def write_json(file: Path, record: Any) -> None:
     write_text(file, json.dumps(record, indent=2) + "\n")
 
 
-def flush(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Wait until a file or a folder's entries are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -116,7 +121,7 @@ def replace_folder(new: Path, target: Path) -> None:
     """
     for path in (*new.rglob("*"), new):
         if not path.is_symlink():
-            flush(path)
+            flush_to_disk(path)
     while not _take_place(new, target):
         pass  # another process has put its folder there in between; the last one wins
 
@@ -150,29 +155,36 @@ def is_temporary(name: str) -> bool:
     return TEMPORARY.fullmatch(name) is not None
 
 
-def sweep(target: Path, is_locked: bool = False) -> None:
+def clean_up_after_kill(target: Path, is_locked: bool = False) -> None:
     """Undo what killed processes left half-done at `target`: restore what they had moved aside, remove the rest.
 
     Args:
         is_locked: the caller keeps all others out, so that whatever is left belongs to no living process.
     """
-    for old in left_over(target, "old", is_locked):
+    for old in find_left_over(target, "old", is_locked):
         _restore_or_discard(old, target)
-    for path in [*left_over(target, "new", is_locked), *left_over(target, "gone", is_locked)]:
+    for path in [
+        *find_left_over(target, "new", is_locked),
+        *find_left_over(target, "gone", is_locked),
+    ]:
         with suppress(OSError):
             remove(path)
 
 
-def left_over(target: Path, kind: Kind, is_locked: bool = False) -> list[Path]:
+def find_left_over(target: Path, kind: _Kind, is_locked: bool = False) -> list[Path]:
     """Return the temporary files and folders of a kind that no living process works on."""
     try:
         names = os.listdir(target.parent)
     except OSError:  # it is not there, or may not be listed
         return []
-    return [target.parent / name for name in sorted(names) if _is_left_over(name, target, kind, is_locked)]
+    return [
+        target.parent / name
+        for name in sorted(names)
+        if _is_left_over(name, target, kind, is_locked)
+    ]
 
 
-def _is_left_over(name: str, target: Path, kind: Kind, is_locked: bool) -> bool:
+def _is_left_over(name: str, target: Path, kind: _Kind, is_locked: bool) -> bool:
     match = TEMPORARY.fullmatch(name)
     if not match or match["stem"] != _stem(target) or match["kind"] != kind:
         return False
@@ -192,16 +204,18 @@ def _restore_or_discard(old: Path, target: Path) -> None:
         remove(gone)
 
 
-def _temporary(target: Path, kind: Kind) -> Path:
+def _temporary(target: Path, kind: _Kind) -> Path:
     """Return a name next to `target` that nobody else uses, and that tells who does."""
-    return target.with_name(f".{_stem(target)}.{kind}.textvae-{_machine()}-{os.getpid()}-{token_hex(4)}")
+    return target.with_name(
+        f".{_stem(target)}.{kind}.textvae-{_machine()}-{os.getpid()}-{token_hex(4)}"
+    )
 
 
 def _stem(target: Path) -> str:
     """Return the name that a temporary one begins with; of a long one its beginning, with a hash of all of it."""
     name = os.fsencode(target.name)
-    if len(name) > LONGEST_STEM:
-        name = name[: LONGEST_STEM - 16] + blake2b(name, digest_size=8).hexdigest().encode()
+    if len(name) > _LONGEST_STEM:
+        name = name[: _LONGEST_STEM - 16] + blake2b(name, digest_size=8).hexdigest().encode()
     return name.decode(errors="ignore")
 
 
@@ -246,8 +260,8 @@ def _refuse_other_file(file: Path) -> None:
     """
     try:
         found = file.lstat()
-        is_small_file = S_ISREG(found.st_mode) and found.st_size <= LARGEST_LOCK
-        is_ours = is_small_file and OF_A_LOCK.fullmatch(file.read_bytes()) is not None
+        is_small_file = S_ISREG(found.st_mode) and found.st_size <= _LARGEST_LOCK
+        is_ours = is_small_file and _OF_A_LOCK.fullmatch(file.read_bytes()) is not None
     except FileNotFoundError:  # its holder may be removing it
         return
     if not is_ours:
@@ -256,18 +270,24 @@ def _refuse_other_file(file: Path) -> None:
         )
 
 
-LEAST_FREE = 2**16  # bytes
+_MIN_FREE_BYTES = 2**16  # bytes
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
-WORDS_OF_A_FULL_DISK = ("No space left", "unexpected pos", "iostream error")  # the last two are torch.save's
+_DISK_FULL_MESSAGES = (
+    "No space left",
+    "unexpected pos",
+    "iostream error",
+)  # the last two are torch.save's
 
 
-def is_full(folder: Path, error: Exception) -> bool:
+def is_disk_full(folder: Path, error: Exception) -> bool:
     """Whether a failed write is the disk's fault."""
-    if getattr(error, "errno", None) in FULL or any(words in str(error) for words in WORDS_OF_A_FULL_DISK):
+    if getattr(error, "errno", None) in _DISK_FULL_ERRNOS or any(
+        words in str(error) for words in _DISK_FULL_MESSAGES
+    ):
         return True
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return shutil.disk_usage(place).free < LEAST_FREE
+    return shutil.disk_usage(place).free < _MIN_FREE_BYTES

@@ -13,14 +13,14 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from textvae.errors import OutputError
 from textvae.runtime.files import _is_alive, _machine, _parents_of, _refuse_other_file
 
-PATIENCE = 0.3  # seconds that a lock may take which nobody holds
+_LOCK_TIMEOUT_SECONDS = 0.3  # seconds that a lock may take which nobody holds
 
 
-LAST_BREATH = 20.0  # seconds after which the workers of a killed process have ended, too
+_WORKER_EXIT_SECONDS = 20.0  # seconds after which the workers of a killed process have ended, too
 
 
 @contextmanager
-def locked(file: Path, busy: str, patience: float = PATIENCE) -> Iterator[None]:
+def hold_lock(file: Path, busy: str, patience: float = _LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
     """Keep every other process out of the block that holds the same lock file.
 
     The operating system frees the lock when its holder ends, however that comes
@@ -42,7 +42,9 @@ def locked(file: Path, busy: str, patience: float = PATIENCE) -> Iterator[None]:
         except Timeout:
             raise OutputError(f"{busy}{_holder(file)}; let it finish, or end it.") from None
         except OSError as error:
-            raise OutputError(f"{file.parent}: cannot be written: {error.strerror or error}") from error
+            raise OutputError(
+                f"{file.parent}: cannot be written: {error.strerror or error}"
+            ) from error
         stack.callback(lock.release)
         # Where the disk knows no flock, filelock takes a SoftFileLock, whose file and text are its own affair.
         if not isinstance(lock, SoftFileLock):
@@ -76,7 +78,9 @@ def _acquired(file: Path, patience: float) -> BaseFileLock:
         holder = _read_holder(file)
         if holder.get("at") != _machine() or _is_alive(int(holder["process"])):
             raise
-        lock.acquire(timeout=LAST_BREATH)  # its data-loading workers have inherited the lock, and are about to end
+        lock.acquire(
+            timeout=_WORKER_EXIT_SECONDS
+        )  # its data-loading workers have inherited the lock, and are about to end
     return lock
 
 
@@ -92,6 +96,10 @@ def _holder(file: Path) -> str:
 def _read_holder(file: Path) -> dict[str, Any]:
     try:
         holder = json.loads(file.read_text())
-        return {"process": int(holder["process"]), "host": str(holder["host"]), "at": str(holder["at"])}
+        return {
+            "process": int(holder["process"]),
+            "host": str(holder["host"]),
+            "at": str(holder["at"]),
+        }
     except (OSError, ValueError, TypeError, KeyError):
         return {}

@@ -1,7 +1,7 @@
 """The processes of a run, as torchrun and accelerate start them: who does what, who knows what, who speaks.
 
 Gradients travel over the default process group, which gives up on a process
-that is silent for `SILENCE`. What the processes tell each other beside that
+that is silent for `_PEER_TIMEOUT`. What the processes tell each other beside that
 travels over a group on the CPU: it never stops a GPU, and it waits as long as
 the first process takes to prepare a large corpus.
 """
@@ -19,10 +19,10 @@ from torch.distributed.distributed_c10d import _get_default_store
 
 from textvae.errors import ConfigError, StoppedError
 
-SILENCE = timedelta(minutes=30)
+_PEER_TIMEOUT = timedelta(minutes=30)
 
 
-PREPARATION = timedelta(days=7)
+_PREPARATION_TIMEOUT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Processes:
         """Whether this is the process that writes and speaks."""
         return self.rank == 0
 
-    def on_first(self, work: Callable[[], None]) -> None:
+    def run_on_first(self, work: Callable[[], None]) -> None:
         """Do the work on the first process while the others wait; its error stops them all.
 
         Raises:
@@ -65,7 +65,7 @@ class Processes:
             raise StoppedError(told[0])
         return None
 
-    def from_first(self, value: float) -> float:
+    def broadcast_from_first(self, value: float) -> float:
         """Return the first process's value."""
         told = torch.tensor(value, dtype=torch.float64)
         if self.count > 1:
@@ -80,24 +80,24 @@ class Processes:
         return total
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
 
-def join(device: torch.device) -> tuple[Processes, torch.device]:
+def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
     """Meet the other processes of the launch, if there are any; return them and this process's own device.
 
     Raises:
         ConfigError: more processes than GPUs.
     """
-    state = PartialState(cpu=device.type == "cpu", timeout=SILENCE)
+    state = PartialState(cpu=device.type == "cpu", timeout=_PEER_TIMEOUT)
     if state.num_processes == 1:
-        return ALONE, device
-    refuse_crowd(state)
-    group = dist.new_group(backend="gloo", timeout=PREPARATION)
+        return SINGLE_PROCESS, device
+    check_gpu_count(state)
+    group = dist.new_group(backend="gloo", timeout=_PREPARATION_TIMEOUT)
     return Processes(state.process_index, state.num_processes, group), state.device
 
 
-def refuse_crowd(state: PartialState) -> None:
+def check_gpu_count(state: PartialState) -> None:
     """Refuse to share a GPU among processes.
 
     Raises:
@@ -105,10 +105,12 @@ def refuse_crowd(state: PartialState) -> None:
     """
     gpus = torch.cuda.device_count()
     if state.device.type == "cuda" and state.local_process_index >= gpus:
-        raise ConfigError(f"more processes than GPUs ({gpus}) on this machine: start {gpus}, or say --device cpu.")
+        raise ConfigError(
+            f"more processes than GPUs ({gpus}) on this machine: start {gpus}, or say --device cpu."
+        )
 
 
-def is_to_speak() -> bool:
+def claim_error_report() -> bool:
     """Whether this process tells the user of an error: the first that asks does, so that it is said once."""
     if not dist.is_initialized():  # they have not met yet, and all see the same
         return os.environ.get("RANK", "0") == "0"

@@ -3,6 +3,6 @@
 import numpy as np
 
 
-def derived(*numbers: int) -> int:
+def derive_seed(*numbers: int) -> int:
     """Return a seed below 2^63 that depends on all of the numbers (by NumPy's `SeedSequence`)."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

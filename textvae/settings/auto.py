@@ -10,25 +10,28 @@ The numbers are empirical; docs/recipe.md has the measurements behind them.
 
 from textvae.settings.run import Settings
 
-TOKEN_NATS = 192.0
+_NATS_TIMES_TOKENS = 192.0
 
 
-LEAST = 6.0  # nats
+_MIN_KL_TARGET_NATS = 6.0  # nats
 
 
-MOST_PER_DIMENSION = 0.5  # nats
+_MAX_NATS_PER_DIMENSION = 0.5  # nats
 
 
 def default_kl_target(tokens_per_sentence: float, latent: int) -> float:
     """Return the KL target in nats for a corpus and a latent size."""
-    return min(MOST_PER_DIMENSION * latent, max(LEAST, TOKEN_NATS / tokens_per_sentence))
+    return min(
+        _MAX_NATS_PER_DIMENSION * latent,
+        max(_MIN_KL_TARGET_NATS, _NATS_TIMES_TOKENS / tokens_per_sentence),
+    )
 
 
-def resolved(settings: Settings, tokens_per_sentence: float) -> Settings:
+def resolve_auto(settings: Settings, tokens_per_sentence: float) -> Settings:
     """Return the settings with every `auto` that depends on the corpus worked out."""
     latent, techniques = settings.model.latent_dim, settings.objective.techniques
     given = techniques["target_kl"].nats if "target_kl" in techniques else "auto"
     target = default_kl_target(tokens_per_sentence, latent) if given == "auto" else given
-    worked_out = {name: entry.resolved(target, latent) for name, entry in techniques.items()}
+    worked_out = {name: entry.resolve_auto(target, latent) for name, entry in techniques.items()}
     objective = settings.objective.model_copy(update={"techniques": worked_out})
     return settings.model_copy(update={"objective": objective})

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from textvae.errors import ConfigError
-from textvae.schema import checked
+from textvae.schema import validate_settings
 from textvae.settings.run import Settings
 
 
@@ -28,16 +28,18 @@ def read_settings(
     Raises:
         ConfigError: a key is unknown or a value does not fit.
     """
-    given = merged(base or {}, read_yaml(Path(file)) if file else {})
+    given = merge_settings(base or {}, _read_yaml(Path(file)) if file else {})
     for override in overrides:
         key, is_assignment, value = override.partition("=")
         if not is_assignment or ("." not in key and key != "objective"):
-            raise ConfigError(f"{override!r} is no setting: write section.key=value, training.epochs=3 for instance.")
-        given = merged(given, nested(key.split("."), parse(value, key)))
-    return checked(Settings, merged(given, sections))
+            raise ConfigError(
+                f"{override!r} is no setting: write section.key=value, training.epochs=3 for instance."
+            )
+        given = merge_settings(given, _nest_value(key.split("."), _parse_override(value, key)))
+    return validate_settings(Settings, merge_settings(given, sections))
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
+def _read_yaml(file: Path) -> dict[str, Any]:
     """Return a YAML file's mapping.
 
     Raises:
@@ -47,30 +49,36 @@ def read_yaml(file: Path) -> dict[str, Any]:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{file}: cannot be read: {reason}; wanted is a YAML file of settings.") from error
+        raise ConfigError(
+            f"{file}: cannot be read: {reason}; wanted is a YAML file of settings."
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(given or {}, dict):
-        raise ConfigError(f"{file}: wanted are sections (data, tokenizer, model, objective, training), not {given!r}.")
+        raise ConfigError(
+            f"{file}: wanted are sections (data, tokenizer, model, objective, training), not {given!r}."
+        )
     return given or {}
 
 
-def parse(value: str, key: str) -> Any:
+def _parse_override(value: str, key: str) -> Any:
     """Read an override's value as YAML."""
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError:
-        raise ConfigError(f"{key} = {value!r} is not YAML; put text with signs in it into quotes.") from None
+        raise ConfigError(
+            f"{key} = {value!r} is not YAML; put text with signs in it into quotes."
+        ) from None
 
 
-def nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+def _nest_value(keys: Sequence[str], value: Any) -> dict[str, Any]:
     """Return {a: {b: value}} for the keys a, b."""
     for key in reversed(keys):
         value = {key: value}
     return dict(value)
 
 
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Return `base` with `over` laid over it, mapping by mapping; a part named anew drops the old one's settings."""
     result = dict(base)
     for key, value in over.items():
@@ -82,5 +90,5 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         elif None not in (old.get("kind"), value.get("kind")) and value["kind"] != old["kind"]:
             result[key] = dict(value)
         else:
-            result[key] = merged(old, value)
+            result[key] = merge_settings(old, value)
     return result

@@ -18,25 +18,35 @@ from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
 from textvae.objective.compatibility import check_techniques
 from textvae.objective.elbo import ObjectiveSettings
-from textvae.schema import PartSettings, StrictSettings, choose, part_of
+from textvae.schema import PartSettings, StrictSettings, choose, part_validator
 from textvae.settings.training import TrainingSettings
 
-CONDITIONAL_PRIOR = "label_gaussian"
+_CONDITIONAL_PRIOR = "label_gaussian"
 
 
-Part = SerializeAsAny[PartSettings]
+_Part = SerializeAsAny[PartSettings]
 
 
 class ModelSettings(StrictSettings):
     """The parts of the model and the size of z."""
 
     latent_dim: int = Field(32, gt=0)
-    encoder: Annotated[Part, part_of(lambda: ENCODERS, "model.encoder")] = Field({}, validate_default=True)
-    posterior: Annotated[Part, part_of(lambda: POSTERIORS, "model.posterior")] = Field({}, validate_default=True)
-    prior: Annotated[Part, part_of(lambda: PRIORS, "model.prior")] = Field({}, validate_default=True)
-    label_dim: int = Field(32, gt=0, description="of a label's embedding, where data.label conditions the model")
+    encoder: Annotated[_Part, part_validator(lambda: ENCODERS, "model.encoder")] = Field(
+        {}, validate_default=True
+    )
+    posterior: Annotated[_Part, part_validator(lambda: POSTERIORS, "model.posterior")] = Field(
+        {}, validate_default=True
+    )
+    prior: Annotated[_Part, part_validator(lambda: PRIORS, "model.prior")] = Field(
+        {}, validate_default=True
+    )
+    label_dim: int = Field(
+        32, gt=0, description="of a label's embedding, where data.label conditions the model"
+    )
     conditioning: tuple[str, ...] = ("initial_state", "every_step", "output")
-    decoder: Annotated[Part, part_of(lambda: DECODERS, "model.decoder")] = Field({}, validate_default=True)
+    decoder: Annotated[_Part, part_validator(lambda: DECODERS, "model.decoder")] = Field(
+        {}, validate_default=True
+    )
 
     @field_validator("conditioning")
     @classmethod
@@ -68,9 +78,12 @@ class Settings(StrictSettings):
         """Take the prior that is conditioned on the label, where there is one and no prior is named."""
         data, model = given.get("data") or {}, given.get("model") or {}
         is_open = (
-            isinstance(data, Mapping) and data.get("label") and isinstance(model, Mapping) and "prior" not in model
+            isinstance(data, Mapping)
+            and data.get("label")
+            and isinstance(model, Mapping)
+            and "prior" not in model
         )
-        return {**given, "model": {**model, "prior": CONDITIONAL_PRIOR}} if is_open else given
+        return {**given, "model": {**model, "prior": _CONDITIONAL_PRIOR}} if is_open else given
 
     @model_validator(mode="after")
     def check_label(self) -> Self:
@@ -85,7 +98,9 @@ class Settings(StrictSettings):
     @model_validator(mode="after")
     def check_parts(self) -> Self:
         """Refuse techniques that the model's posterior and prior cannot serve."""
-        check_techniques(self.model.posterior.kind, self.model.prior.kind, self.objective.techniques)
+        check_techniques(
+            self.model.posterior.kind, self.model.prior.kind, self.objective.techniques
+        )
         return self
 
     @model_validator(mode="after")

@@ -10,10 +10,12 @@ from textvae.errors import ConfigError
 from textvae.runtime.processes import Processes
 from textvae.settings.training import TrainingSettings
 
-GROWTH = 1.25  # of the budget that is tried next
+_BUDGET_GROWTH = 1.25  # of the budget that is tried next
 
 
-def shared_buckets(lengths: NDArray[Any], training: TrainingSettings, processes: Processes) -> LengthBuckets:
+def share_buckets(
+    lengths: NDArray[Any], training: TrainingSettings, processes: Processes
+) -> LengthBuckets:
     """Return the batches, this process's share of each.
 
     Raises:
@@ -22,7 +24,7 @@ def shared_buckets(lengths: NDArray[Any], training: TrainingSettings, processes:
     budget, most = training.batch_tokens, training.batch_sentences
     buckets = LengthBuckets(lengths, budget, most, training.seed, processes.rank, processes.count)
     if buckets.smallest < processes.count:
-        enough = budget_for(lengths, training, processes.count)
+        enough = _find_token_budget(lengths, training, processes.count)
         mend = f"Set training.batch_tokens={enough}, or start" if enough else "Start"
         limit = "" if most is None else f" (and training.batch_sentences = {most})"
         raise ConfigError(
@@ -32,12 +34,15 @@ def shared_buckets(lengths: NDArray[Any], training: TrainingSettings, processes:
     return buckets
 
 
-def budget_for(lengths: NDArray[Any], training: TrainingSettings, count: int) -> int | None:
+def _find_token_budget(lengths: NDArray[Any], training: TrainingSettings, count: int) -> int | None:
     """Return a budget of tokens with which every batch has `count` sentences, or None if there is none."""
     longest = int(np.max(lengths)) + 1
     budget = max(training.batch_tokens, count * longest)
-    while budget < GROWTH * longest * len(lengths):
-        if LengthBuckets(lengths, budget, training.batch_sentences, training.seed).smallest >= count:
+    while budget < _BUDGET_GROWTH * longest * len(lengths):
+        if (
+            LengthBuckets(lengths, budget, training.batch_sentences, training.seed).smallest
+            >= count
+        ):
             return budget
-        budget = int(budget * GROWTH) + 1
+        budget = int(budget * _BUDGET_GROWTH) + 1
     return None

@@ -18,9 +18,9 @@ from typing import Any
 from safetensors import SafetensorError
 
 from textvae.errors import CheckpointError
-from textvae.runtime.files import flush, remove
+from textvae.runtime.files import flush_to_disk, remove
 
-STAGING = ".saving"
+STAGING_FOLDER = ".saving"
 
 
 STATE_FILE = "textvae_state.json"
@@ -29,7 +29,7 @@ STATE_FILE = "textvae_state.json"
 CHECKSUMS = "checksums.json"
 
 
-LOAD_FAILURES = (
+_LOAD_FAILURES = (
     UnpicklingError,
     SafetensorError,
     OSError,
@@ -42,44 +42,48 @@ LOAD_FAILURES = (
 )
 
 
-PIECE = 2**20  # bytes read at a time
+_PIECE = 2**20  # bytes read at a time
 
 
-NAME = re.compile(r"checkpoint-(\d+)")
+_CHECKPOINT_PATTERN = re.compile(r"checkpoint-(\d+)")
 
 
-def publish(staged: Path, final: Path) -> None:
+def finalize_checkpoint(staged: Path, final: Path) -> None:
     """Flush every file of `staged` and give the folder its final name."""
     for path in (*staged.rglob("*"), staged):
-        flush(path)
+        flush_to_disk(path)
     if final.exists():
         remove(final)
     staged.replace(final)
-    flush(final.parent)
+    flush_to_disk(final.parent)
 
 
-def sweep(run: Path) -> None:
+def remove_partial_checkpoints(run: Path) -> None:
     """Remove what an interrupted save left; of a link only itself, for what it points to is not ours."""
     with suppress(OSError):
-        remove(run / STAGING)
+        remove(run / STAGING_FOLDER)
 
 
-def checkpoints(run: Path) -> list[Path]:
+def list_checkpoints(run: Path) -> list[Path]:
     """Return a run's checkpoints, oldest first."""
-    found = [(int(match[1]), path) for path in run.glob("checkpoint-*") if (match := NAME.fullmatch(path.name))]
+    found = [
+        (int(match[1]), path)
+        for path in run.glob("checkpoint-*")
+        if (match := _CHECKPOINT_PATTERN.fullmatch(path.name))
+    ]
     return [path for _, path in sorted(found)]
 
 
 def step_of(checkpoint: Path) -> int:
     """Return the step after which a checkpoint was written."""
-    match = NAME.fullmatch(checkpoint.name)
+    match = _CHECKPOINT_PATTERN.fullmatch(checkpoint.name)
     assert match is not None, "checkpoints are found by their names"
     return int(match[1])
 
 
-def newest_whole(run: Path) -> Path | None:
+def find_newest_complete(run: Path) -> Path | None:
     """Return the newest checkpoint that a run can go on from, or None."""
-    return next((path for path in reversed(checkpoints(run)) if is_whole(path)), None)
+    return next((path for path in reversed(list_checkpoints(run)) if is_complete(path)), None)
 
 
 def checkpoint_to_resume(run: Path) -> Path | None:
@@ -88,8 +92,8 @@ def checkpoint_to_resume(run: Path) -> Path | None:
     Raises:
         CheckpointError: every checkpoint is damaged.
     """
-    whole = newest_whole(run)
-    found = checkpoints(run)
+    whole = find_newest_complete(run)
+    found = list_checkpoints(run)
     if whole is None and found:
         raise CheckpointError(
             f"{run}: cannot be resumed, for no checkpoint is whole: {damage(found[-1])} is missing or damaged. "
@@ -98,7 +102,7 @@ def checkpoint_to_resume(run: Path) -> Path | None:
     return whole
 
 
-def is_whole(checkpoint: Path) -> bool:
+def is_complete(checkpoint: Path) -> bool:
     """Whether a run can go on from a checkpoint."""
     return damage(checkpoint) is None
 
@@ -108,7 +112,7 @@ def damage(checkpoint: Path) -> Path | None:
 
     The finished run has the best checkpoint's weights, so a run cannot go on without it.
     """
-    broken = broken_file(checkpoint)
+    broken = _broken_file(checkpoint)
     if broken is not None:
         return broken
     try:
@@ -118,10 +122,10 @@ def damage(checkpoint: Path) -> Path | None:
     best_checkpoint = checkpoint.with_name(f"checkpoint-{best}")
     if not best or best_checkpoint == checkpoint:
         return None
-    return broken_file(best_checkpoint)
+    return _broken_file(best_checkpoint)
 
 
-def broken_file(checkpoint: Path) -> Path | None:
+def _broken_file(checkpoint: Path) -> Path | None:
     """Return the first file of a checkpoint that is not as it was written, or None."""
     try:
         written: dict[str, str] = dict(json.loads((checkpoint / CHECKSUMS).read_text()))
@@ -131,7 +135,7 @@ def broken_file(checkpoint: Path) -> Path | None:
         return checkpoint / CHECKSUMS
     for name, expected in written.items():
         try:
-            is_sound = checksum(checkpoint / name) == expected
+            is_sound = _checksum(checkpoint / name) == expected
         except OSError:
             is_sound = False
         if not is_sound:
@@ -142,15 +146,15 @@ def broken_file(checkpoint: Path) -> Path | None:
 def write_checksums(staged: Path) -> None:
     """List the files of a checkpoint that is about to be published, each with its checksum."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
-    sums = {path.relative_to(staged).as_posix(): checksum(path) for path in files}
+    sums = {path.relative_to(staged).as_posix(): _checksum(path) for path in files}
     (staged / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n")
 
 
-def checksum(file: Path) -> str:
+def _checksum(file: Path) -> str:
     """Return the CRC-32 of a file, in hexadecimal: enough against accidents, and as fast as the disk."""
     value = 0
     with file.open("rb") as opened:
-        while piece := opened.read(PIECE):
+        while piece := opened.read(_PIECE):
             value = zlib.crc32(piece, value)
     return f"{value:08x}"
 
@@ -164,7 +168,7 @@ def load_failure_explained(checkpoint: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except LOAD_FAILURES as error:
+    except _LOAD_FAILURES as error:
         if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
             raise  # such as the loss of another process
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -178,7 +182,7 @@ def load_failure_explained(checkpoint: str | Path) -> Iterator[None]:
 
 def keep_only(run: Path, wanted: set[str]) -> None:
     """Delete the checkpoints whose names are not wanted."""
-    for path in checkpoints(run):
+    for path in list_checkpoints(run):
         if path.name not in wanted:
             remove(path)
 

@@ -6,9 +6,9 @@ import torch
 from torch.optim import Optimizer
 
 from textvae.model.modeling import TextVAEModel
-from textvae.runtime.seeds import derived
+from textvae.runtime.seeds import derive_seed
 
-DRAW = 1  # so that the weights are not those of the start
+_RESTART_SEED_KEY = 1  # so that the weights are not those of the start
 
 
 def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> None:
@@ -17,9 +17,12 @@ def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> Non
     All processes draw the same weights; none of the run's own random numbers are used up.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derived(seed, DRAW))
+        torch.default_generator.manual_seed(derive_seed(seed, _RESTART_SEED_KEY))
         fresh = TextVAEModel(model.config)
-    parts: list[tuple[Any, Any]] = [(model.decoder, fresh.decoder), (model.conditioning, fresh.conditioning)]
+    parts: list[tuple[Any, Any]] = [
+        (model.decoder, fresh.decoder),
+        (model.conditioning, fresh.conditioning),
+    ]
     for part, anew in parts:
         part.load_state_dict(anew.state_dict())
         for parameter in part.parameters():

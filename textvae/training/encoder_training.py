@@ -15,40 +15,47 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.data.batching import Batch
-from textvae.runtime.seeds import derived
-from textvae.training.optimizer import sides
+from textvae.runtime.seeds import derive_seed
+from textvae.training.optimizer import group_parameters
 from textvae.training.trainer import VAETrainer
 
-ORDER = 2  # of these batches: another than that of the loop's
+_ENCODER_BATCHES_SEED_KEY = 2  # of these batches: another than that of the loop's
 
 
-class EncoderTraining(TrainerCallback):
+class EncoderTrainingCallback(TrainerCallback):
     """Trains the encoder alone when a technique asks for it."""
 
     def __init__(self, trainer: VAETrainer) -> None:
         self.trainer = trainer
         self.batches: Iterator[Batch] | None = None
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         """Let the techniques train the encoder."""
-        self.trainer.objective.before_step(self.train, self.trainer.plan.progress)
+        self.trainer.objective.before_step(self.train, self.trainer.schedule.progress)
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Hold the encoder where the step is not its own."""
-        if self.trainer.objective.holds_encoder(self.trainer.plan.progress):
+        if self.trainer.objective.freezes_encoder(self.trainer.schedule.progress):
             self.drop_gradients("encoder")
 
     def train(self, steps: int) -> float:
         """Take steps of the encoder alone; return their loss in nats a token, all processes' together."""
         trainer = self.trainer
         if self.batches is None:
-            self.batches = own_batches(trainer)  # now that the plan knows where they stand
-        is_last_of_step, trainer.accelerator.sync_gradients = trainer.accelerator.sync_gradients, True
+            self.batches = iterate_encoder_batches(
+                trainer
+            )  # now that the plan knows where they stand
+        is_last_of_step, trainer.accelerator.sync_gradients = (
+            trainer.accelerator.sync_gradients,
+            True,
+        )
         costs = sum(self.step(next(self.batches)) for _ in range(steps))
         trainer.accelerator.sync_gradients = is_last_of_step
-        trainer.plan.encoder_steps += steps
+        trainer.schedule.encoder_steps += steps
         nats, tokens = trainer.processes.sum(torch.as_tensor(costs)).tolist()
         return float(nats / tokens)
 
@@ -61,30 +68,34 @@ class EncoderTraining(TrainerCallback):
         sentences = len(batch["labels"])
         share = sentences / float(trainer.processes.sum(torch.tensor(sentences)))
         with trainer.compute_loss_context_manager():
-            terms = trainer.objective(model, batch, trainer.plan.progress, is_watched=False)
-        trainer.accelerator.backward(terms.loss * share * trainer.processes.count)  # which averages over processes
+            terms = trainer.objective(model, batch, trainer.schedule.progress, observes_kl=False)
+        trainer.accelerator.backward(
+            terms.loss * share * trainer.processes.count
+        )  # which averages over processes
         if trainer.args.max_grad_norm > 0:
             trainer._clip_grad_norm(model)
         self.drop_gradients("decoder", "prior", "techniques")
         trainer.optimizer.step()
         model.zero_grad()
-        return torch.stack([terms.loss.detach() * sentences, batch["attention_mask"].sum()]).double()
+        return torch.stack(
+            [terms.loss.detach() * sentences, batch["attention_mask"].sum()]
+        ).double()
 
     def drop_gradients(self, *names: str) -> None:
         """Leave some sides of the model without gradients."""
-        parts = sides(self.trainer.bundle.model)
+        parts = group_parameters(self.trainer.bundle.model)
         for name in names:
             for parameter in parts[name]:
                 parameter.grad = None
 
 
-def own_batches(trainer: VAETrainer) -> Iterator[Batch]:
+def iterate_encoder_batches(trainer: VAETrainer) -> Iterator[Batch]:
     """Yield batches without end, each epoch in an order of its own, from where the plan stands."""
     assert trainer.buckets is not None, "streams are refused in preparation"
     rows, collator = trainer.train_dataset, trainer.bundle.collator
     buckets = copy(trainer.buckets)
-    buckets.seed = derived(trainer.settings.seed, ORDER)
-    epoch, place = divmod(trainer.plan.encoder_steps, len(buckets))
+    buckets.seed = derive_seed(trainer.settings.seed, _ENCODER_BATCHES_SEED_KEY)
+    epoch, place = divmod(trainer.schedule.encoder_steps, len(buckets))
     for number in count(epoch):
         buckets.set_epoch(number)
         for indices in islice(buckets, place if number == epoch else 0, None):

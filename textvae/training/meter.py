@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from textvae.data.batching import Batch
-from textvae.objective.elbo import Terms
+from textvae.objective.elbo import LossTerms
 from textvae.runtime.processes import Processes
 
 
@@ -23,10 +23,12 @@ class Meter:
         self.sums: Tensor | None = None
         self.since = time.monotonic()
 
-    def add(self, terms: Terms, batch: Batch) -> None:
+    def add(self, terms: LossTerms, batch: Batch) -> None:
         """Count one batch."""
         mask = batch["attention_mask"]
-        costs = torch.stack([terms.loss.detach(), terms.reconstruction, terms.kl, terms.paid_kl]) * len(mask)
+        costs = torch.stack(
+            [terms.loss.detach(), terms.reconstruction, terms.kl, terms.shaped_kl]
+        ) * len(mask)
         values = torch.cat([costs.double(), costs.new_full((1,), len(mask)), mask.sum().view(1)])
         self.sums = values if self.sums is None else self.sums.to(values.device) + values
 

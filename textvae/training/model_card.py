@@ -10,7 +10,7 @@ from textvae.runs.run import Run
 from textvae.runtime.files import write_text
 from textvae.vae import TextVAE
 
-ROWS = {
+MEASURE_TITLES = {
     "elbo": "ELBO, nats a sentence",
     "reconstruction": "reconstruction, nats a sentence",
     "kl": "KL, nats a sentence",
@@ -25,7 +25,7 @@ ROWS = {
 }
 
 
-TEMPLATE = """---
+_CARD_TEMPLATE = """---
 library_name: textvae
 pipeline_tag: text-generation
 tags: [text-vae, variational-autoencoder]
@@ -64,7 +64,9 @@ vae.generate(10)
 """
 
 
-def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, folder: Path | None = None) -> None:
+def write_model_card(
+    run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, folder: Path | None = None
+) -> None:
     """Write README.md: data, measures, samples, settings.
 
     Args:
@@ -78,17 +80,19 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
     labels = originals.get(vae.bundle.label_column)
     rewritten = vae.reconstruct(originals["text"], labels=labels) if vae.latent_dim else []
     pairs = zip(originals["text"], rewritten, strict=False)
-    text = TEMPLATE.format(
+    text = _CARD_TEMPLATE.format(
         corpus=settings.data.corpus or "sentences given from Python",
         amount="a stream of sentences" if run.is_streamed else f"{counts['sentences']:,} sentences",
         words=counts["words"] / counts["sentences"],
-        overlap=overlap_of(run),
+        overlap=_overlap_of(run),
         latent=vae.latent_dim,
         folder=run.folder,
         count=measures["sentences"],
         split=split,
         measures="\n".join(
-            f"| {title} | {shown(measures[name])} |" for name, title in ROWS.items() if name in measures
+            f"| {title} | {format_measure(measures[name])} |"
+            for name, title in MEASURE_TITLES.items()
+            if name in measures
         ),
         samples="\n".join(f"- {sentence}" for sentence in vae.generate(10)),
         reconstructions="\n".join(f"- {before}\n  → {after}" for before, after in pairs)
@@ -98,7 +102,7 @@ def write_card(run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, 
     write_text((folder or run.folder) / "README.md", text)
 
 
-def overlap_of(run: Run) -> str:
+def _overlap_of(run: Run) -> str:
     """Return a sentence on training sentences that are also held out, where there are some."""
     shared = run.counts["tokenized"]["train"].get("also_held_out", 0)
     if not shared or run.settings.data.drop_duplicates or run.is_streamed:
@@ -106,7 +110,7 @@ def overlap_of(run: Run) -> str:
     return f"\n{shared:,} of them {'are' if shared > 1 else 'is'} also in the validation or test split."
 
 
-def shown(value: Any) -> str:
+def format_measure(value: Any) -> str:
     """Return a value as the card shows it; a figure that is not defined, as a dash."""
     if value is None:
         return "—"

@@ -17,22 +17,25 @@ def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
     rates = {"encoder": settings.encoder_learning_rate or rate}
     groups = [
         {"params": part, "lr": rates.get(name, rate), "weight_decay": decay}
-        for name, side in sides(model).items()
-        for part, decay in decayed(side, 0.0 if name == "prior" else settings.weight_decay)
+        for name, side in group_parameters(model).items()
+        for part, decay in _split_by_decay(side, 0.0 if name == "prior" else settings.weight_decay)
     ]
     return torch.optim.AdamW(groups, betas=settings.betas, fused=True)
 
 
-def sides(model: Any) -> dict[str, list[Tensor]]:
+def group_parameters(model: Any) -> dict[str, list[Tensor]]:
     """Return the parameters on the encoder's side, on the decoder's, the prior's, and the techniques' own."""
-    encoder, own = [*model.encoder.parameters(), *model.posterior.parameters()], [*model.auxiliary.parameters()]
+    encoder, own = (
+        [*model.encoder.parameters(), *model.posterior.parameters()],
+        [*model.auxiliary.parameters()],
+    )
     prior = [*model.prior.parameters()]
     known = {id(parameter) for parameter in (*encoder, *prior, *own)}
     decoder = [p for p in model.parameters() if id(p) not in known]
     return {"encoder": encoder, "decoder": decoder, "prior": prior, "techniques": own}
 
 
-def decayed(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:
+def _split_by_decay(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:
     """Return the matrices with their weight decay, and the rest with none."""
     return [([p for p in side if p.ndim > 1], decay), ([p for p in side if p.ndim <= 1], 0.0)]
 

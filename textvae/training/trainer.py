@@ -22,19 +22,19 @@ from transformers import Trainer, TrainerControl, TrainingArguments
 from textvae.data.batching import Batch, LengthBuckets
 from textvae.data.streaming.loading import StreamLoader
 from textvae.errors import CheckpointError, TrainingError
-from textvae.evaluation.doctor import BAND
+from textvae.evaluation.doctor import KL_TARGET_TOLERANCE
 from textvae.evaluation.evaluate import evaluate
-from textvae.evaluation.measures import QUICK
+from textvae.evaluation.measures import QUICK_MEASURES
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import save_bundle
 from textvae.objective.elbo import Objective
-from textvae.runtime.processes import ALONE, Processes
+from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
-from textvae.training.fsdp import settle_sharding
+from textvae.training.fsdp import configure_fsdp
 from textvae.training.meter import Meter
 from textvae.training.optimizer import build_optimizer, clip_gradients
-from textvae.training.schedule import Plan
+from textvae.training.schedule import TrainingSchedule
 
 
 class VAETrainer(Trainer):
@@ -48,7 +48,7 @@ class VAETrainer(Trainer):
         self,
         bundle: Bundle,
         objective: Objective,
-        plan: Plan,
+        plan: TrainingSchedule,
         buckets: LengthBuckets | None,
         splits: dict[str, Dataset],
         settings: TrainingSettings,
@@ -67,18 +67,18 @@ class VAETrainer(Trainer):
             callbacks=callbacks,
         )
         self.model_accepts_loss_kwargs = False  # or the library would weigh by tokens
-        self.bundle, self.objective, self.plan, self.buckets = bundle, objective, plan, buckets
+        self.bundle, self.objective, self.schedule, self.buckets = bundle, objective, plan, buckets
         self.settings, self.processes, self.stream = settings, processes, stream
         self.meter = Meter(processes)
         if self.is_fsdp_enabled:
-            settle_sharding(self.accelerator.state.fsdp_plugin, objective.prelude)
+            configure_fsdp(self.accelerator.state.fsdp_plugin, objective.pretraining_share)
         self.run_folder = Path(arguments.output_dir)
 
-        self.seed_draws()
+        self.seed_noise()
 
-    def seed_draws(self) -> None:
+    def seed_noise(self) -> None:
         """Give each process noise of its own."""
-        set_seed(self.settings.seed + self.plan.step + self.processes.rank)
+        set_seed(self.settings.seed + self.schedule.step + self.processes.rank)
 
     # What is trained on
 
@@ -101,14 +101,20 @@ class VAETrainer(Trainer):
         return self.processes.sum(torch.tensor(count))
 
     def compute_loss(
-        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+        self,
+        model: Any,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
     ) -> Any:
         """Return the objective, weighted so that every sentence of an accumulated step counts alike."""
-        terms = self.objective(model, inputs, self.plan.progress)
+        terms = self.objective(model, inputs, self.schedule.progress)
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
         share = 1.0 if num_items_in_batch is None else sentences / float(num_items_in_batch)
-        parts = self.current_gradient_accumulation_steps * self.processes.count  # which the library divides by
+        parts = (
+            self.current_gradient_accumulation_steps * self.processes.count
+        )  # which the library divides by
         loss = terms.loss * share * parts
         return (loss, terms) if return_outputs else loss
 
@@ -122,7 +128,7 @@ class VAETrainer(Trainer):
 
     def _run_epoch(self, **epoch: Any) -> None:
         """Train for an epoch, unless the run was interrupted after its last step: the library takes one step first."""
-        if self.plan.is_over:
+        if self.schedule.is_over:
             self.control.should_training_stop = True
             return
         super()._run_epoch(**epoch)
@@ -143,11 +149,15 @@ class VAETrainer(Trainer):
             self.optimizer = build_optimizer(self.bundle.model, self.settings)
         return self.optimizer
 
-    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LambdaLR:
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: Optimizer | None = None
+    ) -> LambdaLR:
         """Return a schedule that asks the plan."""
         if self.lr_scheduler is None:
             assert self.optimizer is not None
-            self.lr_scheduler = LambdaLR(self.optimizer, lambda step: self.plan.learning_rate_factor())
+            self.lr_scheduler = LambdaLR(
+                self.optimizer, lambda step: self.schedule.learning_rate_factor()
+            )
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
@@ -162,81 +172,103 @@ class VAETrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Report the meter with the library's own figures; stop at a loss that is not a number."""
         if "loss" in logs:
-            self.refuse_nan()
-            inner = {"encoder_steps": self.plan.encoder_steps} if self.plan.encoder_steps else {}
+            self.raise_if_nan()
+            inner = (
+                {"encoder_steps": self.schedule.encoder_steps}
+                if self.schedule.encoder_steps
+                else {}
+            )
             logs = {**logs, **self.meter.read(), **inner}
         super().log(logs, start_time)
 
-    def refuse_nan(self) -> None:
+    def raise_if_nan(self) -> None:
         """Stop the run if the loss since the last report was not a number.
 
         Raises:
             TrainingError: with the step, and what to lower.
         """
         if not self.meter.is_finite():
-            raise self.not_a_number()
+            raise self.nan_loss_error()
 
-    def not_a_number(self) -> TrainingError:
+    def nan_loss_error(self) -> TrainingError:
         """Return the error that says where, what is kept, and what to lower."""
-        good = checkpoints.newest_whole(self.run_folder)
-        kept = f"The last good checkpoint is {good}." if good else "No checkpoint had been written yet."
+        good = checkpoints.find_newest_complete(self.run_folder)
+        kept = (
+            f"The last good checkpoint is {good}."
+            if good
+            else "No checkpoint had been written yet."
+        )
         return TrainingError(
             f"the loss is not a number at step {self.state.global_step}. {kept} "
             f"Lower training.learning_rate (now {self.settings.learning_rate:g}) "
             f"or training.max_grad_norm (now {self.settings.max_grad_norm:g})."
         )
 
-    def look(self) -> dict[str, Any]:
+    def evaluate_quick(self) -> dict[str, Any]:
         """Return the quick measures on the validation split, each process having read its share of it."""
         target = self.objective.kl_target
-        readers = ALONE if self.is_fsdp_enabled else self.processes  # sharded weights have all read all, in step
-        return evaluate(self.bundle, self.validation, measures=QUICK, kl_target=target, processes=readers)
+        readers = (
+            SINGLE_PROCESS if self.is_fsdp_enabled else self.processes
+        )  # sharded weights have all read all, in step
+        return evaluate(
+            self.bundle,
+            self.validation,
+            measures=QUICK_MEASURES,
+            kl_target=target,
+            processes=readers,
+        )
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         """Look at the validation split."""
-        record = self.look()
+        record = self.evaluate_quick()
         self.model.train()
         if not math.isfinite(record["reconstruction"] + (record["kl"] or 0.0)):
-            raise self.not_a_number()
+            raise self.nan_loss_error()
         numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
-        if self.plan.is_proper:
-            self.objective.after_look(record)
+        if self.schedule.is_main_phase:
+            self.objective.on_evaluation(record)
         metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
-        eligible = self.is_eligible(record["kl"])
+        eligible = self.is_eligible_as_best(record["kl"])
         metrics["eval_selection"] = self.objective.selection(record) if eligible else float("inf")
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
         return metrics
 
-    def is_eligible(self, kl: float | None) -> bool:
+    def is_eligible_as_best(self, kl: float | None) -> bool:
         """Whether a model may become the best: after prelude and warm-up, its KL near the target (or collapsed win)."""
         target = self.objective.kl_target
-        return self.plan.is_warm and (target is None or kl is None or abs(kl / target - 1) <= BAND)
+        return self.schedule.is_warmed_up and (
+            target is None or kl is None or abs(kl / target - 1) <= KL_TARGET_TOLERANCE
+        )
 
     # What is kept
 
     def _get_output_dir(self, trial: Any) -> str:
         """Let the library write beside; `_save_checkpoint` gives the folder its name."""
-        return str(self.run_folder / checkpoints.STAGING)
+        return str(self.run_folder / checkpoints.STAGING_FOLDER)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save all of the run's state, atomically, and keep the newest and the best."""
-        self.refuse_nan()
-        self.processes.on_first(lambda: checkpoints.sweep(self.run_folder))
+        self.raise_if_nan()
+        self.processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(self.run_folder))
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()  # each process has written its random state
         self.locate_best()
-        self.processes.on_first(self.publish)
+        self.processes.run_on_first(self.finalize_checkpoint)
 
-    def publish(self) -> None:
+    def finalize_checkpoint(self) -> None:
         """Give the staged checkpoint its name, and drop all but the newest and the best."""
         name = f"checkpoint-{self.state.global_step}"
-        staged = self.run_folder / checkpoints.STAGING / name
+        staged = self.run_folder / checkpoints.STAGING_FOLDER / name
         self.state.save_to_json(str(staged / "trainer_state.json"))
         checkpoints.write_checksums(staged)
-        checkpoints.publish(staged, self.run_folder / name)
-        checkpoints.sweep(self.run_folder)
-        checkpoints.keep_only(self.run_folder, {name, Path(self.state.best_model_checkpoint or name).name})
+        checkpoints.finalize_checkpoint(staged, self.run_folder / name)
+        checkpoints.remove_partial_checkpoints(self.run_folder)
+        checkpoints.keep_only(
+            self.run_folder, {name, Path(self.state.best_model_checkpoint or name).name}
+        )
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save model and tokenizer; the library would add its pickled arguments."""
@@ -248,10 +280,10 @@ class VAETrainer(Trainer):
         super()._save_optimizer_and_scheduler(output_dir)
         stream = self.stream.state_dict() if self.stream else None  # of all processes
         meter = self.meter.state_dict()  # of all processes, too
-        self.plan.note_time()
+        self.schedule.note_time()
         if self.args.should_save:
             state = {
-                "plan": self.plan.state_dict(),
+                "plan": self.schedule.state_dict(),
                 "techniques": self.objective.state_dict(),
                 "stream": stream,
                 "meter": meter,
@@ -288,12 +320,14 @@ class VAETrainer(Trainer):
         with checkpoints.load_failure_explained(checkpoint):
             super()._load_optimizer_and_scheduler(checkpoint)
             self.load_our_state(checkpoints.read_state(Path(checkpoint)))
-        self.seed_draws()  # the checkpoint may have no random state of this process
-        self._load_rng_state(checkpoint)  # the library does so before the first step, which may not come
+        self.seed_noise()  # the checkpoint may have no random state of this process
+        self._load_rng_state(
+            checkpoint
+        )  # the library does so before the first step, which may not come
 
     def load_our_state(self, state: dict[str, Any]) -> None:
         """Take over what a checkpoint holds beside the library's own state."""
-        self.plan.load_state_dict(state["plan"])
+        self.schedule.load_state_dict(state["plan"])
         self.objective.load_state_dict(state["techniques"])
         self.meter.load_state_dict(state["meter"])
         if self.stream is not None:
@@ -303,7 +337,9 @@ class VAETrainer(Trainer):
     def locate_best(self) -> None:
         """Say where the best checkpoint is: in the run's folder as it is now, which may have been moved."""
         if self.state.best_global_step:
-            self.state.best_model_checkpoint = str(self.run_folder / f"checkpoint-{self.state.best_global_step}")
+            self.state.best_model_checkpoint = str(
+                self.run_folder / f"checkpoint-{self.state.best_global_step}"
+            )
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         """Load the random state of this process, if the checkpoint has it."""

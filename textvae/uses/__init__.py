@@ -4,8 +4,8 @@
 longer to import than a sentence to write.
 """
 
-from textvae.inference.decoding import Decoding, decoding, write
-from textvae.inference.encode import encode, posterior, posteriors
+from textvae.inference.decoding import DecodingSettings, build_decoding_settings, decode_latents
+from textvae.inference.encode import encode, iterate_posteriors, posterior
 from textvae.inference.generate import generate
 from textvae.inference.paths import PATHS
 from textvae.uses.complete import complete
@@ -15,16 +15,16 @@ from textvae.uses.reconstruct import reconstruct
 
 __all__ = [
     "PATHS",
-    "Decoding",
+    "DecodingSettings",
     "analogy",
+    "build_decoding_settings",
     "complete",
-    "decoding",
+    "decode_latents",
     "edit",
     "encode",
     "generate",
     "interpolate",
+    "iterate_posteriors",
     "posterior",
-    "posteriors",
     "reconstruct",
-    "write",
 ]

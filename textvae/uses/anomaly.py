@@ -21,27 +21,27 @@ from torch import Tensor
 from textvae.data.batching import Batch
 from textvae.data.tokenization import encode_batch
 from textvae.errors import ConfigError, DataError
-from textvae.inference.batches import batches
+from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.importance_sums import ImportanceSums
-from textvae.inference.likelihood import BATCH_TOKENS, log_weights
+from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runs.fitted import load_fitted, save_fitted
-from textvae.runtime.processes import ALONE
+from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import StrictSettings, choose
 
-KIND = "anomaly"
+ANOMALY_KIND = "anomaly"
 
 
 FIELDS = ("score", "p_value", "is_cut")  # of a record
 
 
-FEWEST = 19  # normal sentences: with fewer no p-value is as small as 0.05
+_MIN_NORMAL_SENTENCES = 19  # normal sentences: with fewer no p-value is as small as 0.05
 
 
-Numbers = NDArray[np.float64]
+_Float64Array = NDArray[np.float64]
 
 
-Score = Callable[[Bundle, Batch, int], Tensor]
+_ScoreFunction = Callable[[Bundle, Batch, int], Tensor]
 
 
 class AnomalySettings(StrictSettings):
@@ -52,85 +52,101 @@ class AnomalySettings(StrictSettings):
     seed: int = Field(0, ge=0)
 
 
-def reconstruction(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
+def _reconstruction(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
     """Return -log p(x | z) in nats, (batch,), averaged over draws of z: what the latent cannot tell of the sentence."""
     costs = [bundle.model(**batch).sentence_reconstruction for _ in range(draws)]
     return torch.stack(costs).mean(0)
 
 
-def elbo(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
+def _negative_elbo(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
     """Return the negative ELBO in nats, (batch,)."""
     output = bundle.model(**batch)
-    check_density(output.kl)
-    cost: Tensor = reconstruction(bundle, batch, draws) + output.kl.sum(1)
+    _require_density(output.kl)
+    cost: Tensor = _reconstruction(bundle, batch, draws) + output.kl.sum(1)
     return cost
 
 
-def iw_nll(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
+def _iw_nll(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
     """Return the importance-weighted NLL in nats, (batch,)."""
-    check_density(bundle.model(**batch).kl)
-    return ImportanceSums.of(log_weights(bundle, batch, draws)).nll
+    _require_density(bundle.model(**batch).kl)
+    return ImportanceSums.of(sample_log_weights(bundle, batch, draws)).nll
 
 
-def check_density(kl: Tensor | None) -> None:
+def _require_density(kl: Tensor | None) -> None:
     """Refuse a posterior that has no density, and so neither bound.
 
     Raises:
         ConfigError: it has none.
     """
     if kl is None:
-        raise ConfigError("an autoencoder without noise gives no likelihood; take score = 'reconstruction'.")
+        raise ConfigError(
+            "an autoencoder without noise gives no likelihood; take score = 'reconstruction'."
+        )
 
 
-SCORES: dict[str, Score] = {"reconstruction": reconstruction, "elbo": elbo, "iw_nll": iw_nll}
+SCORE_FUNCTIONS: dict[str, _ScoreFunction] = {
+    "reconstruction": _reconstruction,
+    "elbo": _negative_elbo,
+    "iw_nll": _iw_nll,
+}
 
 
-def strangeness(bundle: Bundle, texts: Sequence[str], settings: AnomalySettings, progress: bool = False) -> Numbers:
+def anomaly_scores(
+    bundle: Bundle, texts: Sequence[str], settings: AnomalySettings, progress: bool = False
+) -> _Float64Array:
     """Return each text's score in nats a token, the end counted, (n,); longer texts than the model holds are cut.
 
     Raises:
         ConfigError: the score is unknown, or not defined for this model.
     """
-    return scores_of(bundle, encode_batch(bundle.tokenizer, texts), settings, progress)
+    return _score_token_ids(bundle, encode_batch(bundle.tokenizer, texts), settings, progress)
 
 
-def scores_of(bundle: Bundle, rows: list[list[int]], settings: AnomalySettings, progress: bool = False) -> Numbers:
+def _score_token_ids(
+    bundle: Bundle, rows: list[list[int]], settings: AnomalySettings, progress: bool = False
+) -> _Float64Array:
     """Return the same of tokenised texts."""
-    score = choose(SCORES, settings.score, "score")
-    ids = [row[: bundle.room] for row in rows]
+    score = choose(SCORE_FUNCTIONS, settings.score, "score")
+    ids = [row[: bundle.max_text_tokens] for row in rows]
     lengths = np.array([len(row) for row in ids])
     dataset = Dataset.from_dict({"input_ids": ids, "length": lengths})
     nats, bar = np.zeros(len(ids)), "scoring" if progress else None
     with torch.inference_mode():
-        for places, batch in batches(bundle, dataset, settings.seed, ALONE, BATCH_TOKENS, bar):
+        for places, batch in iterate_batches(
+            bundle, dataset, settings.seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, bar
+        ):
             nats[places] = score(bundle, batch, settings.draws).double().cpu()
-    scores: Numbers = nats / (lengths + 1)
+    scores: _Float64Array = nats / (lengths + 1)
     return scores
 
 
 def fit_anomaly(
-    bundle: Bundle, texts: Sequence[str], place: Path, settings: AnomalySettings, progress: bool = False
+    bundle: Bundle,
+    texts: Sequence[str],
+    place: Path,
+    settings: AnomalySettings,
+    progress: bool = False,
 ) -> dict[str, Any]:
     """Keep the scores of normal texts in a folder; return the settings and how many texts there were.
 
     Raises:
         DataError: there are too few of them.
     """
-    if len(texts) < FEWEST:
+    if len(texts) < _MIN_NORMAL_SENTENCES:
         raise DataError(
-            f"{len(texts)} normal sentences: wanted are {FEWEST} or more, and hundreds for small p-values; "
+            f"{len(texts)} normal sentences: wanted are {_MIN_NORMAL_SENTENCES} or more, and hundreds for small p-values; "
             "with n the smallest is 1 / (n + 1)."
         )
-    normal = torch.from_numpy(np.sort(strangeness(bundle, texts, settings, progress)))
+    normal = torch.from_numpy(np.sort(anomaly_scores(bundle, texts, settings, progress)))
     record = {**settings.model_dump(), "texts": len(texts)}
-    save_fitted(place, bundle, KIND, record, {"normal": normal})
+    save_fitted(place, bundle, ANOMALY_KIND, record, {"normal": normal})
     return record
 
 
-def p_values(normal: Numbers, scores: Numbers) -> Numbers:
+def conformal_p_values(normal: _Float64Array, scores: _Float64Array) -> _Float64Array:
     """Return (1 + how many of `normal`, in rising order, are as high or higher) / (1 + how many there are), (n,)."""
     as_strange = len(normal) - np.searchsorted(normal, scores, side="left")
-    p: Numbers = (1 + as_strange) / (1 + len(normal))
+    p: _Float64Array = (1 + as_strange) / (1 + len(normal))
     return p
 
 
@@ -140,12 +156,16 @@ def anomaly(bundle: Bundle, texts: Sequence[str], place: Path) -> list[dict[str,
     Raises:
         CheckpointError: nothing was fitted there, or on another model.
     """
-    record, tensors = load_fitted(place, bundle, KIND)
+    record, tensors = load_fitted(place, bundle, ANOMALY_KIND)
     settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
     if not texts:
         return []
     ids = encode_batch(bundle.tokenizer, texts)
-    scores = scores_of(bundle, ids, settings)
-    p = p_values(tensors["normal"].numpy(), scores)
-    rows = zip(scores.tolist(), p.tolist(), (len(row) > bundle.room for row in ids), strict=True)
-    return [{"score": score, "p_value": p_value, "is_cut": is_cut} for score, p_value, is_cut in rows]
+    scores = _score_token_ids(bundle, ids, settings)
+    p = conformal_p_values(tensors["normal"].numpy(), scores)
+    rows = zip(
+        scores.tolist(), p.tolist(), (len(row) > bundle.max_text_tokens for row in ids), strict=True
+    )
+    return [
+        {"score": score, "p_value": p_value, "is_cut": is_cut} for score, p_value, is_cut in rows
+    ]

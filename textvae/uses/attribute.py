@@ -24,16 +24,16 @@ from textvae.inference.encode import encode
 from textvae.runs.fitted import load_fitted, save_fitted
 from textvae.runtime.extras import check_installed
 
-KIND = "attribute"
+ATTRIBUTE_KIND = "attribute"
 
 
-FOLDS, SEED = 5, 0  # of the cross-validation; fewer folds where a class has fewer texts
+MAX_FOLDS, FOLDS_SEED = 5, 0  # of the cross-validation; fewer folds where a class has fewer texts
 
 
-Numbers = NDArray[np.float32]
+_Float32Array = NDArray[np.float32]
 
 
-Truth = NDArray[np.bool_]
+_BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,11 @@ class Attribute:
 
 
 def fit_attribute(
-    bundle: Bundle, texts: Sequence[str], labels: Sequence[Any], towards: str | None = None, progress: bool = False
+    bundle: Bundle,
+    texts: Sequence[str],
+    labels: Sequence[Any],
+    towards: str | None = None,
+    progress: bool = False,
 ) -> Attribute:
     """Find the direction from texts of other labels to those labelled `towards`.
 
@@ -77,26 +81,31 @@ def fit_attribute(
         ConfigError: `towards` is no label, or none is given and there are more than two; scikit-learn is missing.
     """
     check_installed("uses", "attributes", "sklearn")
-    names = checked_labels(texts, labels)
-    towards = chosen_label(names, towards)
+    names = validate_labels(texts, labels)
+    towards = _choose_target_label(names, towards)
     truth = np.array([name == towards for name in names])
-    for count, what in ((int(truth.sum()), repr(towards)), (int((~truth).sum()), f"other than {towards!r}")):
+    for count, what in (
+        (int(truth.sum()), repr(towards)),
+        (int((~truth).sum()), f"other than {towards!r}"),
+    ):
         if count < 2:
-            raise DataError(f"{count} text is labelled {what}; cross-validation needs 2 of each class at least.")
+            raise DataError(
+                f"{count} text is labelled {what}; cross-validation needs 2 of each class at least."
+            )
     z = encode(bundle, texts, progress=progress)
     others = sorted(set(names) - {towards})
     return Attribute(
-        torch.from_numpy(mean_difference(z, truth)),
+        torch.from_numpy(_mean_difference(z, truth)),
         others[0] if len(others) == 1 else f"not {towards}",
         towards,
         int((~truth).sum()),
         int(truth.sum()),
-        **separability(z, truth),
+        **cross_validate(z, truth),
         chance=float(max(truth.mean(), 1 - truth.mean())),
     )
 
 
-def checked_labels(texts: Sequence[str], labels: Sequence[Any]) -> list[str]:
+def validate_labels(texts: Sequence[str], labels: Sequence[Any]) -> list[str]:
     """Return the labels as text.
 
     Raises:
@@ -105,33 +114,39 @@ def checked_labels(texts: Sequence[str], labels: Sequence[Any]) -> list[str]:
     if len(texts) == 0:
         raise DataError("there are no texts; give some of each class.")
     if len(texts) != len(labels):
-        raise DataError(f"there are {len(texts)} texts and {len(labels)} labels; wanted is one label for each text.")
+        raise DataError(
+            f"there are {len(texts)} texts and {len(labels)} labels; wanted is one label for each text."
+        )
     for place, label in enumerate(labels):
         if label is None or label != label or not str(label).strip():
-            raise DataError(f"text {place} ({texts[place]!r}) has no label; give it one or leave it out.")
+            raise DataError(
+                f"text {place} ({texts[place]!r}) has no label; give it one or leave it out."
+            )
     return [str(label).strip() for label in labels]
 
 
-def chosen_label(names: Sequence[str], towards: str | None) -> str:
+def _choose_target_label(names: Sequence[str], towards: str | None) -> str:
     """Return the label to lead to."""
     counts = Counter(names)
     known = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:10])
     if len(counts) < 2:
         raise DataError(f"there is one class only: {known}; an attribute is what tells two apart.")
     if towards is None and len(counts) > 2:
-        raise ConfigError(f"there are {len(counts)} labels: {known} ...; say which the direction leads to: towards.")
+        raise ConfigError(
+            f"there are {len(counts)} labels: {known} ...; say which the direction leads to: towards."
+        )
     if towards is not None and towards not in counts:
         raise ConfigError(f"towards = {towards!r} is no label here; there are {known}.")
     return max(counts) if towards is None else towards
 
 
-def mean_difference(z: Numbers, truth: Truth) -> Numbers:
+def _mean_difference(z: _Float32Array, truth: _BoolArray) -> _Float32Array:
     """Return the mean of z where `truth` holds minus that of the others, (latent,)."""
-    difference: Numbers = (z[truth].mean(0) - z[~truth].mean(0)).astype(np.float32)
+    difference: _Float32Array = (z[truth].mean(0) - z[~truth].mean(0)).astype(np.float32)
     return difference
 
 
-def separability(z: Numbers, truth: Truth) -> dict[str, Any]:
+def cross_validate(z: _Float32Array, truth: _BoolArray) -> dict[str, Any]:
     """Return the cross-validated accuracy and AUROC of the direction, and of a logistic regression on all of z."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -139,17 +154,27 @@ def separability(z: Numbers, truth: Truth) -> dict[str, Any]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    folds = int(min(FOLDS, truth.sum(), (~truth).sum()))
+    folds = int(min(MAX_FOLDS, truth.sum(), (~truth).sum()))
     figures = []
-    for train, test in StratifiedKFold(folds, shuffle=True, random_state=SEED).split(z, truth):
-        direction = mean_difference(z[train], truth[train])
+    for train, test in StratifiedKFold(folds, shuffle=True, random_state=FOLDS_SEED).split(
+        z, truth
+    ):
+        direction = _mean_difference(z[train], truth[train])
         middle = (z[train][truth[train]].mean(0) + z[train][~truth[train]].mean(0)) / 2
-        regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(z[train], truth[train])
+        regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
+            z[train], truth[train]
+        )
         figures.append(
             [
                 value
-                for scores in ((z[test] - middle) @ direction, regression.decision_function(z[test]))
-                for value in (((scores > 0) == truth[test]).mean(), roc_auc_score(truth[test], scores))
+                for scores in (
+                    (z[test] - middle) @ direction,
+                    regression.decision_function(z[test]),
+                )
+                for value in (
+                    ((scores > 0) == truth[test]).mean(),
+                    roc_auc_score(truth[test], scores),
+                )
             ]
         )
     keys = ("accuracy", "auroc", "regression_accuracy", "regression_auroc")
@@ -158,7 +183,9 @@ def separability(z: Numbers, truth: Truth) -> dict[str, Any]:
 
 def save_attribute(folder: str | Path, bundle: Bundle, attribute: Attribute) -> None:
     """Save an attribute with the model it belongs to."""
-    save_fitted(folder, bundle, KIND, attribute.record, {"direction": attribute.direction})
+    save_fitted(
+        folder, bundle, ATTRIBUTE_KIND, attribute.record, {"direction": attribute.direction}
+    )
 
 
 def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute:
@@ -167,7 +194,8 @@ def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute:
     Raises:
         CheckpointError: there is none, it is damaged, or was fitted on another model.
     """
-    record, tensors = load_fitted(folder, bundle, KIND)
+    record, tensors = load_fitted(folder, bundle, ATTRIBUTE_KIND)
     return Attribute(
-        tensors["direction"], **{name: record[name] for name in Attribute.__annotations__ if name in record}
+        tensors["direction"],
+        **{name: record[name] for name in Attribute.__annotations__ if name in record},
     )

@@ -8,12 +8,12 @@ resampling), and each completion continues from one drawn by these weights.
 from textvae.data.tokenization import decode_batch, encode_batch
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
-from textvae.inference.generate import prior_draws
-from textvae.uses.latent_proposals import proposals
+from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.generate import sample_prior
+from textvae.uses.latent_proposals import propose_latents
 
 
-def complete(bundle: Bundle, prefix: str, count: int, options: Decoding) -> list[str]:
+def complete(bundle: Bundle, prefix: str, count: int, options: DecodingSettings) -> list[str]:
     """Return `count` sentences that begin with `prefix`; tokens are sampled unless options say otherwise.
 
     Raises:
@@ -21,10 +21,14 @@ def complete(bundle: Bundle, prefix: str, count: int, options: Decoding) -> list
     """
     prefix = " ".join(prefix.split())
     ids = encode_batch(bundle.tokenizer, [prefix])[0]
-    if len(ids) >= bundle.longest:
-        raise DataError(f"the prefix has {len(ids)} tokens; this model writes at most {bundle.longest}.")
+    if len(ids) >= bundle.max_length:
+        raise DataError(
+            f"the prefix has {len(ids)} tokens; this model writes at most {bundle.max_length}."
+        )
     seed = options.seed
-    z = proposals(bundle, [prefix], count, seed) if ids else prior_draws(bundle, count, seed)
-    texts = write(bundle, z, options, samples=True, prefixes=[ids] * count)
-    head = decode_batch(bundle.tokenizer, [ids])[0]  # differs from the prefix where a word is unknown
+    z = propose_latents(bundle, [prefix], count, seed) if ids else sample_prior(bundle, count, seed)
+    texts = decode_latents(bundle, z, options, samples=True, prefixes=[ids] * count)
+    head = decode_batch(bundle.tokenizer, [ids])[
+        0
+    ]  # differs from the prefix where a word is unknown
     return [prefix + text.removeprefix(head) for text in texts]

@@ -15,20 +15,24 @@ from torch import Tensor
 
 from textvae.errors import DataError
 
-FEWEST = 8  # reference sentences
+_MIN_REFERENCE_SENTENCES = 8  # reference sentences
 
 
-WIDTHS = torch.logspace(-1.5, 0.25, 15)  # of a kernel, in standard deviations of the means
+_KERNEL_WIDTHS = torch.logspace(-1.5, 0.25, 15)  # of a kernel, in standard deviations of the means
 
 
-KNOTS, ITERATIONS, PACE = 25, 100, 0.05  # points that the path is bent at; steps of the optimiser, and their size
+KNOT_COUNT, OPTIMIZER_STEPS, OPTIMIZER_STEP_SIZE = (
+    25,
+    100,
+    0.05,
+)  # points that the path is bent at; steps of the optimiser, and their size
 
 
-PRICE = 4.0  # nats, of a path as long again as the straight one
+_LENGTH_PENALTY_NATS = 4.0  # nats, of a path as long again as the straight one
 
 
 @dataclass(frozen=True)
-class Density:
+class KernelDensity:
     """Kernels on points, in coordinates where the points' covariance is the identity.
 
     Shapes:
@@ -41,20 +45,22 @@ class Density:
     width: float
 
     @classmethod
-    def of(cls, means: Tensor) -> "Density":
+    def of(cls, means: Tensor) -> "KernelDensity":
         """Fit to posterior means, (n, latent).
 
         Raises:
             DataError: there are too few.
         """
-        if len(means) < FEWEST:
-            raise DataError(f"{len(means)} reference sentences do not show where the data are; give {FEWEST} or more.")
+        if len(means) < _MIN_REFERENCE_SENTENCES:
+            raise DataError(
+                f"{len(means)} reference sentences do not show where the data are; give {_MIN_REFERENCE_SENTENCES} or more."
+            )
         mean = means.mean(0)
         values, axes = torch.linalg.eigh((means - mean).T.cov())
         kept = values > 1e-6 * values.max()
         whitener = axes[:, kept] / values[kept].sqrt()
         points = (means - mean) @ whitener
-        return cls(points, whitener, mean, best_width(points))
+        return cls(points, whitener, mean, select_kernel_width(points))
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return the log density of each z, (n,), up to a constant; z: (n, latent)."""
@@ -62,36 +68,47 @@ class Density:
         return torch.logsumexp(-0.5 * squared / self.width**2, dim=1)
 
 
-def best_width(points: Tensor) -> float:
-    """Return the width of kernels under which each point is likeliest by the others, of those in `WIDTHS`."""
+def select_kernel_width(points: Tensor) -> float:
+    """Return the width of kernels under which each point is likeliest by the others, of those in `_KERNEL_WIDTHS`."""
     squared = torch.cdist(points, points).square().fill_diagonal_(torch.inf)
     likelihoods = [
-        torch.logsumexp(-0.5 * squared / width**2, dim=1).mean() - points.shape[1] * width.log() for width in WIDTHS
+        torch.logsumexp(-0.5 * squared / width**2, dim=1).mean() - points.shape[1] * width.log()
+        for width in _KERNEL_WIDTHS
     ]
-    return float(WIDTHS[int(torch.stack(likelihoods).argmax())])
+    return float(_KERNEL_WIDTHS[int(torch.stack(likelihoods).argmax())])
 
 
-def density_path(start: Tensor, end: Tensor, steps: int, density: Density, price: float = PRICE) -> Tensor:
+def density_path(
+    start: Tensor,
+    end: Tensor,
+    steps: int,
+    density: KernelDensity,
+    price: float = _LENGTH_PENALTY_NATS,
+) -> Tensor:
     """Return `steps` points from `start` to `end`, evenly apart along the path, (steps, latent)."""
-    straight = evenly(torch.stack([start, end]), KNOTS)
+    straight = space_evenly(torch.stack([start, end]), KNOT_COUNT)
     length = (end - start).norm()
     if length == 0:
-        return evenly(straight, steps)
+        return space_evenly(straight, steps)
     with torch.inference_mode(False), torch.enable_grad():
         inner = straight[1:-1].clone().requires_grad_(True)
-        optimiser = torch.optim.Adam([inner], lr=PACE)
-        for _ in range(ITERATIONS):
+        optimiser = torch.optim.Adam([inner], lr=OPTIMIZER_STEP_SIZE)
+        for _ in range(OPTIMIZER_STEPS):
             knots = torch.cat([straight[:1], inner, straight[-1:]])
-            stretch = (KNOTS - 1) * knots.diff(dim=0).square().sum() / length**2  # 1 where straight and even
+            stretch = (
+                (KNOT_COUNT - 1) * knots.diff(dim=0).square().sum() / length**2
+            )  # 1 where straight and even
             optimiser.zero_grad()
             (price * stretch - density.log_prob(inner).mean()).backward()
             optimiser.step()
             with torch.no_grad():
-                inner.copy_(evenly(torch.cat([straight[:1], inner, straight[-1:]]), KNOTS)[1:-1])
-    return evenly(torch.cat([straight[:1], inner.detach(), straight[-1:]]), steps)
+                inner.copy_(
+                    space_evenly(torch.cat([straight[:1], inner, straight[-1:]]), KNOT_COUNT)[1:-1]
+                )
+    return space_evenly(torch.cat([straight[:1], inner.detach(), straight[-1:]]), steps)
 
 
-def evenly(knots: Tensor, steps: int) -> Tensor:
+def space_evenly(knots: Tensor, steps: int) -> Tensor:
     """Return `steps` points along the line through the knots, at even distances, ends included, (steps, latent)."""
     strides = knots.diff(dim=0).norm(dim=1)
     reached = torch.cat([strides.new_zeros(1), strides.cumsum(0)])

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
-from textvae.inference.encode import check_given, posterior
+from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.encode import check_not_blank, posterior
 
 
 def edit(
@@ -21,7 +21,7 @@ def edit(
     texts: Sequence[str],
     direction: Tensor,
     strength: float,
-    options: Decoding,
+    options: DecodingSettings,
     batch_size: int = 512,
     progress: bool = False,
 ) -> list[str]:
@@ -35,20 +35,24 @@ def edit(
     """
     if not texts:
         return []
-    check_given(*texts)
+    check_not_blank(*texts)
     mean = posterior(bundle, texts, progress=progress).mean
-    z = mean + finite(strength) * direction
-    return write(bundle, z, options, samples=False, batch_size=batch_size, progress=progress)
+    z = mean + _require_finite(strength) * direction
+    return decode_latents(
+        bundle, z, options, samples=False, batch_size=batch_size, progress=progress
+    )
 
 
-def analogy(bundle: Bundle, a: str, b: str, c: str, strength: float, options: Decoding) -> str:
+def analogy(
+    bundle: Bundle, a: str, b: str, c: str, strength: float, options: DecodingSettings
+) -> str:
     """Return the text that is to `c` as `b` is to `a`; greedy unless options say otherwise."""
-    check_given(a, b, c)
+    check_not_blank(a, b, c)
     z_a, z_b = posterior(bundle, [a, b]).mean
     return edit(bundle, [c], z_b - z_a, strength, options)[0]
 
 
-def finite(strength: float) -> float:
+def _require_finite(strength: float) -> float:
     """Return the strength, or refuse it."""
     if not math.isfinite(strength):
         raise ConfigError(f"strength = {strength}: wanted is a finite number, such as 1 or -2.")

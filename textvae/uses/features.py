@@ -18,27 +18,27 @@ from tqdm import tqdm
 
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import by_length
-from textvae.inference.encode import check_latent, token_ids
+from textvae.inference.decoding import batch_by_length
+from textvae.inference.encode import require_latent, tokenize_and_truncate
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.schema import choose
 
 
 @dataclass(frozen=True)
-class Feature:
+class _Feature:
     """A kind of feature: its numbers for ids and mask, each (batch, length), and how many they are a text."""
 
     of: Callable[[TextVAEModel, Tensor, Tensor], Tensor]
     width: Callable[[TextVAEModel], int]
 
 
-def mean(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
+def _mean_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
     """Return the posterior mean, (batch, latent)."""
     return model.encode(ids, mask).mean
 
 
-def gaussian(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
+def _gaussian_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
     """Return the posterior's mean and log-variance, (batch, 2 latent).
 
     Raises:
@@ -46,28 +46,34 @@ def gaussian(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
     """
     q = model.encode(ids, mask)
     if not isinstance(q, DiagonalGaussian):
-        raise ConfigError("features = 'gaussian': this model's posterior has no log-variance; choose mean or states.")
+        raise ConfigError(
+            "features = 'gaussian': this model's posterior has no log-variance; choose mean or states."
+        )
     return torch.cat([q.mean, q.logvar], dim=1)
 
 
-def states(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
+def _state_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
     """Return the encoder's pooled states, (batch, width)."""
     pooled: Tensor = model.posterior.pooled(model.encoder(ids, mask), mask)
     return pooled
 
 
-DEFAULT = "states"  # on validation the best with few labels and with many
+DEFAULT_FEATURES = "states"  # on validation the best with few labels and with many
 
 
 FEATURES = {
-    "mean": Feature(mean, lambda model: int(model.config.latent_dim)),
-    "gaussian": Feature(gaussian, lambda model: 2 * int(model.config.latent_dim)),
-    "states": Feature(states, lambda model: int(model.posterior.width)),
+    "mean": _Feature(_mean_features, lambda model: int(model.config.latent_dim)),
+    "gaussian": _Feature(_gaussian_features, lambda model: 2 * int(model.config.latent_dim)),
+    "states": _Feature(_state_features, lambda model: int(model.posterior.width)),
 }
 
 
 def features(
-    bundle: Bundle, texts: Sequence[str], kind: str = DEFAULT, batch_size: int = 256, progress: bool = False
+    bundle: Bundle,
+    texts: Sequence[str],
+    kind: str = DEFAULT_FEATURES,
+    batch_size: int = 256,
+    progress: bool = False,
 ) -> NDArray[np.float32]:
     """Return the features of each text, (n, width), in the order given; longer texts than the model takes are cut.
 
@@ -75,13 +81,15 @@ def features(
         ConfigError: the kind is unknown, or not this model's to give.
     """
     feature = choose(FEATURES, kind, "features")
-    check_latent(bundle)
+    require_latent(bundle)
     rows = np.empty((len(texts), feature.width(bundle.model)), dtype=np.float32)
-    ids = token_ids(bundle, texts)
-    batches = list(by_length([len(row) for row in ids], batch_size))
+    ids = tokenize_and_truncate(bundle, texts)
+    batches = list(batch_by_length([len(row) for row in ids], batch_size))
     with torch.inference_mode():
         for places in tqdm(batches, desc="encoding", unit="batch", disable=not progress):
             batch = bundle.batch([ids[place] for place in places])
-            found = feature.of(bundle.model, batch["encoder_input_ids"], batch["encoder_attention_mask"])
+            found = feature.of(
+                bundle.model, batch["encoder_input_ids"], batch["encoder_attention_mask"]
+            )
             rows[places] = found.cpu().numpy()
     return rows

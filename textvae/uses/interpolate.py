@@ -11,13 +11,13 @@ from functools import partial
 
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
-from textvae.inference.encode import check_given, posterior
-from textvae.inference.paths import PATHS, Course, linear
+from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.encode import check_not_blank, posterior
+from textvae.inference.paths import PATHS, LatentPath, linear
 from textvae.schema import choose
-from textvae.uses.density_path import Density, density_path
+from textvae.uses.density_path import KernelDensity, density_path
 
-DENSITY = "density"  # the path that is bent to a reference
+DENSITY_PATH_NAME = "density"  # the path that is bent to a reference
 
 
 def interpolate(
@@ -26,7 +26,7 @@ def interpolate(
     second: str,
     steps: int,
     path: str,
-    options: Decoding,
+    options: DecodingSettings,
     reference: Sequence[str] | None = None,
 ) -> list[str]:
     """Return `steps` sentences from `first` to `second`; greedy unless options say otherwise.
@@ -38,19 +38,21 @@ def interpolate(
         ConfigError: fewer than two steps, an unknown path, or none to bend it to.
         DataError: a text is blank, or there are too few reference sentences.
     """
-    check_given(first, second)
+    check_not_blank(first, second)
     if steps < 2:
         raise ConfigError(f"steps = {steps}: an interpolation has at least 2, its ends.")
-    course = course_of(bundle, path, reference)
+    course = build_path(bundle, path, reference)
     ends = posterior(bundle, [first, second]).mean
-    return write(bundle, course(ends[0], ends[1], steps), options, samples=False)
+    return decode_latents(bundle, course(ends[0], ends[1], steps), options, samples=False)
 
 
-def course_of(bundle: Bundle, path: str, reference: Sequence[str] | None) -> Course:
+def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> LatentPath:
     """Return the function that makes a path's points."""
-    plain = choose({**PATHS, DENSITY: linear}, path, "path")
-    if path != DENSITY:
+    plain = choose({**PATHS, DENSITY_PATH_NAME: linear}, path, "path")
+    if path != DENSITY_PATH_NAME:
         return plain
     if reference is None:
-        raise ConfigError(f"path = {DENSITY!r} needs sentences that show where the data are; give a reference.")
-    return partial(density_path, density=Density.of(posterior(bundle, reference).mean))
+        raise ConfigError(
+            f"path = {DENSITY_PATH_NAME!r} needs sentences that show where the data are; give a reference."
+        )
+    return partial(density_path, density=KernelDensity.of(posterior(bundle, reference).mean))

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 import torch
 
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
+from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.inference.encode import posterior
 
 
 def reconstruct(
     bundle: Bundle,
     texts: Sequence[str],
-    options: Decoding,
+    options: DecodingSettings,
     batch_size: int = 512,
     progress: bool = False,
     labels: Sequence[str] | None = None,
@@ -30,9 +30,19 @@ def reconstruct(
         write_as: the label to write them as; without it, their own.
     """
     known, z = bundle.labels, posterior(bundle, texts, progress=progress).mean
-    label_ids = bundle.label_ids(len(texts)) if labels is None or known is None else known.ids(labels)
+    label_ids = (
+        bundle.label_ids(len(texts)) if labels is None or known is None else known.ids(labels)
+    )
     if write_as is not None and known is not None and label_ids is not None:
         other = torch.full((len(texts),), known.number(write_as))
         with torch.no_grad():
-            z, label_ids = bundle.model.prior.moved(z, label_ids.cpu(), other), other
-    return write(bundle, z, options, samples=False, batch_size=batch_size, progress=progress, label_ids=label_ids)
+            z, label_ids = bundle.model.prior.relabel(z, label_ids.cpu(), other), other
+    return decode_latents(
+        bundle,
+        z,
+        options,
+        samples=False,
+        batch_size=batch_size,
+        progress=progress,
+        label_ids=label_ids,
+    )

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.data.tokenization import decode_batch, encode_batch
-from textvae.inference.batches import batches
+from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.importance_sums import ImportanceSums
-from textvae.inference.likelihood import BATCH_TOKENS, log_weights
-from textvae.runtime.processes import ALONE
+from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
+from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import StrictSettings
 
-Record = dict[str, Any]
+_ScoreRecord = dict[str, Any]
 
 
 FIELDS = (
@@ -44,7 +44,7 @@ def score(
     settings: ScoreSettings,
     progress: bool = False,
     labels: Sequence[str] | None = None,
-) -> list[Record]:
+) -> list[_ScoreRecord]:
     """Return a record for each text, in the order given.
 
     Keys, in nats unless they count: `elbo` (negative), `reconstruction`, `kl`,
@@ -58,32 +58,53 @@ def score(
     if not texts:
         return []
     whole = encode_batch(bundle.tokenizer, texts)
-    ids = [row[: bundle.room] for row in whole]
-    dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids], **columns_of(bundle, labels)})
-    records: list[Record] = [{} for _ in texts]
+    ids = [row[: bundle.max_text_tokens] for row in whole]
+    dataset = Dataset.from_dict(
+        {
+            "input_ids": ids,
+            "length": [len(row) for row in ids],
+            **_build_label_column(bundle, labels),
+        }
+    )
+    records: list[_ScoreRecord] = [{} for _ in texts]
     bar = "scoring" if progress else None
     with torch.inference_mode():
-        for places, batch in batches(bundle, dataset, settings.seed, ALONE, BATCH_TOKENS, bar):
-            for place, costs in zip(places, costs_of(bundle, batch, settings.samples), strict=True):
+        for places, batch in iterate_batches(
+            bundle, dataset, settings.seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, bar
+        ):
+            for place, costs in zip(
+                places, _score_batch(bundle, batch, settings.samples), strict=True
+            ):
                 is_cut = len(whole[place]) > len(ids[place])
                 read = decode_batch(bundle.tokenizer, [ids[place]])[0] if is_cut else texts[place]
                 words = len(read.split()) + 1
-                records[place] = {**costs, "words": words, "tokens": len(ids[place]) + 1, "is_cut": is_cut}
+                records[place] = {
+                    **costs,
+                    "words": words,
+                    "tokens": len(ids[place]) + 1,
+                    "is_cut": is_cut,
+                }
     return records
 
 
-def columns_of(bundle: Bundle, labels: Sequence[str] | None) -> dict[str, list[str]]:
+def _build_label_column(bundle: Bundle, labels: Sequence[str] | None) -> dict[str, list[str]]:
     """Return the column in which a conditional model's data sets have their labels; none without them."""
     known = bundle.labels
     return {} if labels is None or known is None else {known.column: list(labels)}
 
 
-def costs_of(bundle: Bundle, batch: Batch, samples: int) -> Iterator[Record]:
+def _score_batch(bundle: Bundle, batch: Batch, samples: int) -> Iterator[_ScoreRecord]:
     """Yield the costs of a batch's sentences."""
     output = bundle.model(**batch)
-    table = {"reconstruction": output.sentence_reconstruction, **bounds_of(bundle, batch, samples, output.kl)}
+    table = {
+        "reconstruction": output.sentence_reconstruction,
+        **_compute_bounds(bundle, batch, samples, output.kl),
+    }
     columns = {name: values.tolist() for name, values in table.items()}
-    surprisals, lengths = output.token_reconstruction.tolist(), batch["attention_mask"].sum(1).tolist()
+    surprisals, lengths = (
+        output.token_reconstruction.tolist(),
+        batch["attention_mask"].sum(1).tolist(),
+    )
     for place, length in enumerate(lengths):
         costs = {name: values[place] for name, values in columns.items()}
         elbo = -(costs["reconstruction"] + costs["kl"]) if "kl" in costs else None
@@ -91,9 +112,11 @@ def costs_of(bundle: Bundle, batch: Batch, samples: int) -> Iterator[Record]:
         yield {"elbo": elbo, **costs, **undefined, "surprisal": surprisals[place][:length]}
 
 
-def bounds_of(bundle: Bundle, batch: Batch, samples: int, kl: Tensor | None) -> dict[str, Tensor]:
+def _compute_bounds(
+    bundle: Bundle, batch: Batch, samples: int, kl: Tensor | None
+) -> dict[str, Tensor]:
     """Return what asks for a density, each (batch,); nothing where there is none."""
     if kl is None:
         return {}
-    sums = ImportanceSums.of(log_weights(bundle, batch, samples))
+    sums = ImportanceSums.of(sample_log_weights(bundle, batch, samples))
     return {"kl": kl.sum(1), "iw_nll": sums.nll, "iw_nll_stderr": sums.variance.sqrt()}

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
-from textvae.inference.encode import check_given, check_latent, posterior
-from textvae.inference.generate import prior_draws
-from textvae.runtime.seeds import derived
+from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.encode import check_not_blank, posterior, require_latent
+from textvae.inference.generate import sample_prior
+from textvae.runtime.seeds import derive_seed
 from textvae.schema import StrictSettings
 
-DEVIATION = 6  # sets these draws apart from others of the seed
+_DEVIATION_SEED_KEY = 6  # sets these draws apart from others of the seed
 
 
-PRIOR_DRAWS = 10_000
+_PRIOR_DRAWS = 10_000
 
 
 class TraverseSettings(StrictSettings):
@@ -33,8 +33,12 @@ class TraverseSettings(StrictSettings):
 
     steps: int = Field(7, ge=2, description="sentences, evenly from -reach to reach")
     reach: float = Field(3.0, gt=0, le=100, description="of the outermost steps, in deviations")
-    values: tuple[float, ...] | None = Field(None, min_length=1, description="the steps, in place of even ones")
-    unit: Literal["aggregate", "prior"] = Field("aggregate", description="whose standard deviation is a step of 1")
+    values: tuple[float, ...] | None = Field(
+        None, min_length=1, description="the steps, in place of even ones"
+    )
+    unit: Literal["aggregate", "prior"] = Field(
+        "aggregate", description="whose standard deviation is a step of 1"
+    )
 
     @property
     def moves(self) -> list[float]:
@@ -49,7 +53,7 @@ def traverse(
     text: str,
     dimension: int,
     settings: TraverseSettings,
-    options: Decoding,
+    options: DecodingSettings,
     reference: Callable[[], Sequence[str]],
 ) -> list[dict[str, Any]]:
     """Return a record a step: its `value` in deviations, the `coordinate` it leads to, and the `text` written there.
@@ -62,26 +66,35 @@ def traverse(
         ConfigError: there is no such dimension, or a value is not finite.
         DataError: the text is blank, or there are fewer than two reference sentences.
     """
-    check_latent(bundle)
-    check_given(text)
+    require_latent(bundle)
+    check_not_blank(text)
     latent, moves = bundle.model.config.latent_dim, settings.moves
     if not 0 <= dimension < latent:
         raise ConfigError(
             f"dimension = {dimension}: this model has {latent}, counted from 0; choose 0 to {latent - 1}."
         )
     if not all(map(math.isfinite, moves)):
-        raise ConfigError(f"values = {settings.values}: wanted are finite numbers, such as -2 or 1.5.")
-    scale = prior_deviation(bundle) if settings.unit == "prior" else aggregate_deviation(bundle, reference())
+        raise ConfigError(
+            f"values = {settings.values}: wanted are finite numbers, such as -2 or 1.5."
+        )
+    scale = (
+        _prior_deviation(bundle)
+        if settings.unit == "prior"
+        else _aggregate_deviation(bundle, reference())
+    )
     z = posterior(bundle, [text]).mean.repeat(len(moves), 1)
     z[:, dimension] += torch.tensor(moves) * scale[dimension]
     if bundle.model.prior.is_spherical:
         z *= math.sqrt(latent) / z.norm(dim=1, keepdim=True)
-    texts = write(bundle, z, options, samples=False)
+    texts = decode_latents(bundle, z, options, samples=False)
     rows = zip(moves, z[:, dimension].tolist(), texts, strict=True)
-    return [{"value": value, "coordinate": coordinate, "text": written} for value, coordinate, written in rows]
+    return [
+        {"value": value, "coordinate": coordinate, "text": written}
+        for value, coordinate, written in rows
+    ]
 
 
-def aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
+def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
     """Return the standard deviation of q(z) in each dimension, (latent,), by a draw from each sentence's q(z | x)."""
     if len(reference) < 2:
         raise DataError(
@@ -90,10 +103,10 @@ def aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
         )
     q = posterior(bundle, reference)
     with torch.random.fork_rng([]):
-        torch.manual_seed(derived(0, DEVIATION))
+        torch.manual_seed(derive_seed(0, _DEVIATION_SEED_KEY))
         return q.sample().std(0)
 
 
-def prior_deviation(bundle: Bundle) -> Tensor:
+def _prior_deviation(bundle: Bundle) -> Tensor:
     """Return the standard deviation of p(z) in each dimension, (latent,), by draws."""
-    return prior_draws(bundle, PRIOR_DRAWS, derived(0, DEVIATION)).std(0)
+    return sample_prior(bundle, _PRIOR_DRAWS, derive_seed(0, _DEVIATION_SEED_KEY)).std(0)

@@ -16,16 +16,16 @@ from pydantic import Field
 from torch import Tensor
 
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
+from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.inference.encode import posterior
 from textvae.model.posteriors import Distribution
-from textvae.runtime.seeds import derived
+from textvae.runtime.seeds import derive_seed
 from textvae.schema import StrictSettings
 
 FIELDS = ("spread", "disagreement", "reconstruction", "error")  # of a record
 
 
-SPREAD = 5  # sets these draws apart from others of the seed
+_UNCERTAINTY_SEED_KEY = 5  # sets these draws apart from others of the seed
 
 
 class UncertaintySettings(StrictSettings):
@@ -49,16 +49,18 @@ def uncertainty(
         return []
     q = posterior(bundle, texts, progress=progress)
     with torch.random.fork_rng([]):
-        torch.manual_seed(derived(settings.seed, SPREAD))
+        torch.manual_seed(derive_seed(settings.seed, _UNCERTAINTY_SEED_KEY))
         z = torch.stack([q.sample() for _ in range(settings.draws)], dim=1)  # (n, draws, latent)
-    options = Decoding(seed=settings.seed)
-    decoded = write(bundle, z.flatten(0, 1), options, samples=False, progress=progress)
-    rewritten = write(bundle, q.mean, options, samples=False, progress=progress)
+    options = DecodingSettings(seed=settings.seed)
+    decoded = decode_latents(bundle, z.flatten(0, 1), options, samples=False, progress=progress)
+    rewritten = decode_latents(bundle, q.mean, options, samples=False, progress=progress)
     records = []
-    for place, (text, again, spread) in enumerate(zip(texts, rewritten, entropies(q, z), strict=True)):
+    for place, (text, again, spread) in enumerate(
+        zip(texts, rewritten, entropies(q, z), strict=True)
+    ):
         pairs = combinations(decoded[place * settings.draws : (place + 1) * settings.draws], 2)
-        mine = {"spread": spread, "disagreement": fmean(difference(*pair) for pair in pairs)}
-        records.append({**mine, "reconstruction": again, "error": difference(text, again)})
+        mine = {"spread": spread, "disagreement": fmean(word_difference(*pair) for pair in pairs)}
+        records.append({**mine, "reconstruction": again, "error": word_difference(text, again)})
     return records
 
 
@@ -71,14 +73,19 @@ def entropies(q: Distribution, z: Tensor) -> list[float | None]:
     return nats
 
 
-def difference(one: str, other: str) -> float:
+def word_difference(one: str, other: str) -> float:
     """Return one less the share of words two texts have in common and in order: 0 for the same, 1 for nothing."""
     return 1 - SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio()
 
 
-def calibration_curve(records: Sequence[dict[str, Any]], key: str, groups: int = 10) -> list[tuple[float, float]]:
+def calibration_curve(
+    records: Sequence[dict[str, Any]], key: str, groups: int = 10
+) -> list[tuple[float, float]]:
     """Return mean `key` and mean `error` of groups of equal size, from the surest to the least sure."""
     rising = sorted(records, key=lambda record: record[key])
     cuts = [round(group * len(rising) / groups) for group in range(groups + 1)]
     parts = [rising[start:end] for start, end in pairwise(cuts) if end > start]
-    return [(fmean(record[key] for record in part), fmean(record["error"] for record in part)) for part in parts]
+    return [
+        (fmean(record[key] for record in part), fmean(record["error"] for record in part))
+        for part in parts
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.corpora import write
 from tests.streams import SENTENCES, dealing, epoch_of, loaders, read, texts, write_shards
-from textvae.data.streaming.readers import Lane, Place
+from textvae.data.streaming.readers import StreamPosition, StreamReader
 from textvae.errors import CheckpointError, DataError
 
 
@@ -56,9 +56,9 @@ def test_batches_keep_to_their_budget_and_hold_sentences_of_like_length(tmp_path
 def test_a_lane_goes_on_from_any_place_as_if_unbroken(tmp_path, taken):
     """Mid-pool, at its end, over the end of an epoch: the batches that follow are the same, and so is their news."""
     dealt = dealing(write_shards(tmp_path), 2)
-    unbroken = list(islice(Lane(dealt, 1).batches(Place()), 50))
+    unbroken = list(islice(StreamReader(dealt, 1).batches(StreamPosition()), 50))
     place = unbroken[taken - 1].place
-    resumed = list(islice(Lane(dealt, 1).batches(place), 50 - taken))
+    resumed = list(islice(StreamReader(dealt, 1).batches(place), 50 - taken))
     assert [texts(served) for served in resumed] == [texts(served) for served in unbroken[taken:]]
     assert [(served.place, served.news) for served in resumed] == [
         (served.place, served.news) for served in unbroken[taken:]
@@ -94,7 +94,10 @@ def test_another_number_of_readers_is_refused_on_resuming(tmp_path):
     """Their places would mean nothing."""
     files = write_shards(tmp_path)
     (loader,) = loaders(dealing(files, 2), 1, 2)
-    with pytest.raises(CheckpointError, match=r"dealt among 2 readers.*now there are 3.*as many processes as before"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"dealt among 2 readers.*now there are 3.*as many processes as before",
+    ):
         loaders(dealing(files, 3), 1, 3)[0].load_state_dict(loader.state_dict())
 
 
@@ -123,7 +126,9 @@ def counted(dealt) -> Counter[str]:
 def test_a_lane_without_a_sentence_says_so(tmp_path):
     """Rather than searching for ever; one that now and then gets an empty file goes on with the next epoch."""
     files = [write(tmp_path / "a.txt", "\n\n"), write(tmp_path / "b.txt", "\n")]
-    with pytest.raises(DataError, match=r"no sentence for reader 2 of 2: .*fewer training\.workers"):
-        next(Lane(dealing(files, 2), 1).batches(Place()))
+    with pytest.raises(
+        DataError, match=r"no sentence for reader 2 of 2: .*fewer training\.workers"
+    ):
+        next(StreamReader(dealing(files, 2), 1).batches(StreamPosition()))
     files[0] = write(tmp_path / "a.txt", "at last\n")
-    assert texts(next(Lane(dealing(files, 2), 1).batches(Place()))) == ["at last"]
+    assert texts(next(StreamReader(dealing(files, 2), 1).batches(StreamPosition()))) == ["at last"]

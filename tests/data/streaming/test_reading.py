@@ -11,10 +11,10 @@ import pytest
 
 from tests.corpora import SENTENCES, TRICKY, write, write_table
 from textvae.data.corpus import DataSettings
-from textvae.data.streaming.files import find_files
-from textvae.data.streaming.reading import Reader
-from textvae.data.streaming.sample import is_stream
-from textvae.data.tables import BATCH as BLOCK
+from textvae.data.streaming.files import find_stream_files
+from textvae.data.streaming.reading import StreamFileReader
+from textvae.data.streaming.sample import is_streamed
+from textvae.data.tables import ROWS_PER_BATCH as BLOCK
 from textvae.errors import ConfigError, DataError
 
 LINES = [*TRICKY, *SENTENCES]
@@ -22,8 +22,8 @@ MANY = [f"a line, and it is number {number}" for number in range(2 * BLOCK + 500
 PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
-def reader(**settings) -> Reader:
-    return Reader(DataSettings(**settings), ["text"])
+def reader(**settings) -> StreamFileReader:
+    return StreamFileReader(DataSettings(**settings), ["text"])
 
 
 def texts(file, start=0, part=0, parts=1):
@@ -61,7 +61,9 @@ def test_an_empty_file_has_no_rows(tmp_path):
 def test_reading_goes_on_after_any_row(tmp_path, start):
     """With the numbers the rows have in the file, in one part or the other."""
     file = write(tmp_path / "a.txt", "\n".join(MANY))
-    assert list(reader().rows(file, start)) == [(n, {"text": MANY[n - 1]}) for n in range(start + 1, len(MANY) + 1)]
+    assert list(reader().rows(file, start)) == [
+        (n, {"text": MANY[n - 1]}) for n in range(start + 1, len(MANY) + 1)
+    ]
     assert sorted(texts(file, start, 0, 2) + texts(file, start, 1, 2)) == sorted(MANY[start:])
 
 
@@ -89,7 +91,9 @@ def test_damaged_rows_stop_a_stream_with_file_and_row_or_are_passed_over_alone(t
 
 def test_a_blank_line_of_json_is_no_row_and_half_a_surrogate_pair_is_damage(tmp_path):
     """A row's line is named where it differs from its number; a text that cannot be written as UTF-8 is none."""
-    file = write(tmp_path / "a.jsonl", b'{"text": "one"}\n\n{"text": "\\ud83d half"}\n{"text": "two"}\n\n')
+    file = write(
+        tmp_path / "a.jsonl", b'{"text": "one"}\n\n{"text": "\\ud83d half"}\n{"text": "two"}\n\n'
+    )
     with pytest.raises(DataError, match=r"a.jsonl, row 2 \(line 3\): .*surrogates not allowed"):
         texts(file)
     read, counts, _ = passed_over(file)
@@ -104,10 +108,15 @@ def test_broken_compression_stops_a_stream_where_it_breaks_or_the_rest_is_passed
     whole = gzip.compress("\n".join(many).encode())
     wrong = bytearray(whole)
     wrong[len(whole) // 2 : len(whole) // 2 + 4] = b"\xff\xff\xff\xff"
-    for name, data, words in (("cut", whole[: len(whole) // 2], "EOFError"), ("wrong", bytes(wrong), "")):
+    for name, data, words in (
+        ("cut", whole[: len(whole) // 2], "EOFError"),
+        ("wrong", bytes(wrong), ""),
+    ):
         file = tmp_path / f"{name}.txt.gz"
         file.write_bytes(data)
-        with pytest.raises(DataError, match=rf"{name}\.txt\.gz, after row [1-9][\d,]*: cannot be read on \({words}"):
+        with pytest.raises(
+            DataError, match=rf"{name}\.txt\.gz, after row [1-9][\d,]*: cannot be read on \({words}"
+        ):
             texts(file)
         read, counts, notices = passed_over(file)
         assert read[:9_000] == many[:9_000]
@@ -136,7 +145,10 @@ def test_a_row_with_too_many_cells_is_passed_over_alone(tmp_path):
     """The rows after it are read."""
     file = tmp_path / "a.csv"
     file.write_text('text\none\n"too","many","columns"\ntwo\n')
-    with pytest.raises(DataError, match=r"a.csv, row 2 \(line 3\): has 3 fields, and the first line names 1 column\."):
+    with pytest.raises(
+        DataError,
+        match=r"a.csv, row 2 \(line 3\): has 3 fields, and the first line names 1 column\.",
+    ):
         texts(file)
     read, counts, _ = passed_over(file)
     assert (read, counts) == (["one", "two"], {"corrupt rows": 1})
@@ -146,42 +158,56 @@ def test_a_quote_that_never_ends_breaks_a_file(tmp_path):
     """Where it begins is said, and the rows before it are read."""
     file = tmp_path / "a.csv"
     file.write_text('text,n\none,1\n"two,2\nthree,3\n')
-    with pytest.raises(DataError, match=r"a.csv, line 3: a quoted cell begins here and does not end\."):
+    with pytest.raises(
+        DataError, match=r"a.csv, line 3: a quoted cell begins here and does not end\."
+    ):
         texts(file)
     read, counts, _ = passed_over(file)
     assert (read, counts) == (["one"], {"broken files": 1})
 
 
-@pytest.mark.parametrize("name", ["data[1].txt", "a*b.csv", "a?.jsonl", "a::b.csv", "memory:::x.txt"])
+@pytest.mark.parametrize(
+    "name", ["data[1].txt", "a*b.csv", "a?.jsonl", "a::b.csv", "memory:::x.txt"]
+)
 def test_a_file_is_taken_by_its_name_whatever_signs_it_holds(tmp_path, name):
     """A pattern would find its neighbour, or nothing."""
     for other in ("data1.txt", "aXb.csv", "ab.jsonl"):
-        write_table(tmp_path / other, ["wrong"]) if "txt" not in other else write(tmp_path / other, "wrong\n")
+        write_table(tmp_path / other, ["wrong"]) if "txt" not in other else write(
+            tmp_path / other, "wrong\n"
+        )
     file = tmp_path / name
     write(file, "right\n") if file.suffix == ".txt" else write_table(file, ["right"])
-    assert find_files(str(file)) == {"train": [str(file)]}
+    assert find_stream_files(str(file)) == {"train": [str(file)]}
     assert texts(file) == ["right"]
 
 
 def test_a_pattern_in_a_folder_with_brackets_stays_in_that_folder(tmp_path):
     """The folder exists, so its name is no pattern."""
     write(tmp_path / "run[1]" / "a.txt", "right\n"), write(tmp_path / "run1" / "a.txt", "wrong\n")
-    assert find_files(str(tmp_path / "run[1]" / "*.txt")) == {"train": [str(tmp_path / "run[1]" / "a.txt")]}
+    assert find_stream_files(str(tmp_path / "run[1]" / "*.txt")) == {
+        "train": [str(tmp_path / "run[1]" / "a.txt")]
+    }
 
 
 def test_a_missing_file_and_a_missing_column_are_named(tmp_path):
     """The one may be passed over, as it may vanish while a stream runs; the other is a mistake in the settings."""
-    with pytest.raises(DataError, match=r"gone\.txt, after row 0: cannot be read on \(FileNotFoundError"):
+    with pytest.raises(
+        DataError, match=r"gone\.txt, after row 0: cannot be read on \(FileNotFoundError"
+    ):
         texts(tmp_path / "gone.txt")
     file = write_table(tmp_path / "a.parquet", SENTENCES)
-    asking = Reader(DataSettings(text_column="body"), ["body"])
+    asking = StreamFileReader(DataSettings(text_column="body"), ["body"])
     assert set(next(asking.rows(file))[1]) == {"text"}  # whose names the refusal gives
 
 
 def test_files_of_an_object_store_are_found_and_read_by_url():
     """A pattern, a folder and a list of URLs; memory:// stands for s3:// and the like."""
     store = fsspec.filesystem("memory")
-    for name, sentences in {"train-0": SENTENCES[:9], "train-1": SENTENCES[9:], "test": TRICKY}.items():
+    for name, sentences in {
+        "train-0": SENTENCES[:9],
+        "train-1": SENTENCES[9:],
+        "test": TRICKY,
+    }.items():
         store.pipe(f"/bucket/corpus/{name}.txt.gz", gzip.compress("\n".join(sentences).encode()))
     store.pipe("/bucket/corpus/notes.md", b"not a sentence")
     base = "memory://bucket/corpus"
@@ -189,12 +215,12 @@ def test_files_of_an_object_store_are_found_and_read_by_url():
         "train": [f"memory:///bucket/corpus/train-{n}.txt.gz" for n in range(2)],
         "test": ["memory:///bucket/corpus/test.txt.gz"],
     }
-    found = find_files(f"{base}/*.gz")
-    assert {split: [file.replace(":///", "://") for file in files] for split, files in found.items()} == {
-        split: [file.replace(":///", "://") for file in files] for split, files in wanted.items()
-    }
-    assert find_files(base) == found
-    assert find_files(f"{base}/train-1.txt.gz {base}/train-0.txt.gz")["train"] == [
+    found = find_stream_files(f"{base}/*.gz")
+    assert {
+        split: [file.replace(":///", "://") for file in files] for split, files in found.items()
+    } == {split: [file.replace(":///", "://") for file in files] for split, files in wanted.items()}
+    assert find_stream_files(base) == found
+    assert find_stream_files(f"{base}/train-1.txt.gz {base}/train-0.txt.gz")["train"] == [
         f"{base}/train-0.txt.gz",
         f"{base}/train-1.txt.gz",
     ]
@@ -205,14 +231,16 @@ def test_what_is_no_stream_of_files_is_refused(tmp_path, monkeypatch):
     """Each with the mend."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"no file to stream is found there.*hf://datasets"):
-        find_files("some/name")
+        find_stream_files("some/name")
     with pytest.raises(DataError, match=r"nothing://bucket/\*\.txt: cannot be listed"):
-        find_files("nothing://bucket/*.txt")
+        find_stream_files("nothing://bucket/*.txt")
     write(tmp_path / "test-0.txt", "a\n"), write(tmp_path / "test-1.txt", "a\n")
     with pytest.raises(DataError, match="holds test but nothing to train on"):
-        find_files("*.txt")
-    with pytest.raises(ConfigError, match=r"URLs and patterns are read as streams; leave data\.streaming out"):
-        is_stream(DataSettings(corpus="s3://bucket/*.txt", streaming=False))
+        find_stream_files("*.txt")
+    with pytest.raises(
+        ConfigError, match=r"URLs and patterns are read as streams; leave data\.streaming out"
+    ):
+        is_streamed(DataSettings(corpus="s3://bucket/*.txt", streaming=False))
 
 
 @pytest.mark.parametrize(
@@ -222,4 +250,4 @@ def test_what_is_no_stream_of_files_is_refused(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_urls_and_patterns_are_streams_without_being_told(corpus, streaming, wanted):
     """All else only when told."""
-    assert is_stream(DataSettings(corpus=corpus, streaming=streaming)) is wanted
+    assert is_streamed(DataSettings(corpus=corpus, streaming=streaming)) is wanted

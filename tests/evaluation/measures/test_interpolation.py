@@ -7,11 +7,11 @@ import pytest
 
 from tests.tiny import tiny_dataset, tiny_vae
 from textvae.errors import DataError
-from textvae.evaluation.measures import MEASURES, MeasureSettings, Subject, gather
+from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
 from textvae.evaluation.measures.interpolation import path_smoothness
-from textvae.evaluation.measures.ngrams import NGrams
-from textvae.evaluation.measures.subject import Texts
-from textvae.evaluation.measures.word_vectors import choose_vectors, read_word2vec
+from textvae.evaluation.measures.ngrams import NGramModel
+from textvae.evaluation.measures.subject import EvaluationTexts
+from textvae.evaluation.measures.word_vectors import load_word_vectors, read_word2vec
 
 LINE = "5 1\na 0\nb 1\nc 2\nd 3\ne 9\n"  # words on a line; a header first
 TRAINING = ["a b c", "a b d", "b c d e"]
@@ -29,7 +29,16 @@ def subject():
     bundle = tiny_vae().bundle
     dataset = tiny_dataset(bundle)
     few = MeasureSettings(pairs=2, steps=4)
-    return Subject(bundle, dataset, gather(bundle, dataset), 1, 0, progress=False, training=TRAINING, settings=few)
+    return EvaluationInput(
+        bundle,
+        dataset,
+        run_model(bundle, dataset),
+        1,
+        0,
+        progress=False,
+        training=TRAINING,
+        settings=few,
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,19 +70,30 @@ def test_the_record_names_its_vectors_and_its_amounts(subject, tmp_path):
     record = MEASURES["smoothness"](subject)
     assert record["word_vectors"] == "the decoder's embedding"
     assert (record["path_pairs"], record["path_steps"]) == (2, 4)
-    assert 0 <= record["smoothness_min"] <= record["smoothness"] <= record["smoothness_max"] <= 1 + 1e-9
+    assert (
+        0
+        <= record["smoothness_min"]
+        <= record["smoothness"]
+        <= record["smoothness_max"]
+        <= 1 + 1e-9
+    )
     (tmp_path / "words.txt").write_text("a 1 0\ndog 0 1\n")
-    given = replace(subject, settings=MeasureSettings(pairs=2, word_vectors=str(tmp_path / "words.txt")))
+    given = replace(
+        subject, settings=MeasureSettings(pairs=2, word_vectors=str(tmp_path / "words.txt"))
+    )
     assert MEASURES["smoothness"](given)["word_vectors"] == "words.txt"
 
 
 def test_the_decoders_vectors_are_those_of_its_tokens(subject):
     """A row of its embedding for each."""
-    vectors = choose_vectors(subject.bundle, None)
+    vectors = load_word_vectors(subject.bundle, None)
     bag = vectors.bag("two dogs run two")
     weight = subject.bundle.model.get_input_embeddings().weight.detach().numpy()
     (ids,) = tiny_dataset(subject.bundle, ["two dogs run"])["input_ids"]
-    rows = {tuple(row): count for row, count in zip(bag.vectors.astype(np.float32), bag.counts, strict=True)}
+    rows = {
+        tuple(row): count
+        for row, count in zip(bag.vectors.astype(np.float32), bag.counts, strict=True)
+    }
     assert rows == {tuple(weight[token]): 1 + (token == ids[0]) for token in ids}
 
 
@@ -83,14 +103,19 @@ def test_a_file_that_is_no_table_of_vectors_is_refused(text, tmp_path):
     file = tmp_path / "words.txt"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(DataError, match=r"words.txt: holds no word vectors.*wanted is a word and its numbers a line"):
+    with pytest.raises(
+        DataError,
+        match=r"words.txt: holds no word vectors.*wanted is a word and its numbers a line",
+    ):
         read_word2vec(file)
 
 
 def test_fluency_is_the_perplexity_of_what_lies_between_and_at_the_ends(subject, monkeypatch):
     """Under the training text's n-grams."""
-    monkeypatch.setattr(Texts, "paths", [["a b c", "a c", "b d", "a b d"], ["e", "d e", "c", "b c"]])
-    record, model = MEASURES["fluency"](replace(subject)), NGrams(TRAINING)
+    monkeypatch.setattr(
+        EvaluationTexts, "paths", [["a b c", "a c", "b d", "a b d"], ["e", "d e", "c", "b c"]]
+    )
+    record, model = MEASURES["fluency"](replace(subject)), NGramModel(TRAINING)
     assert record["path_ppl"] == model.perplexity(["a c", "b d", "d e", "c"])
     assert record["path_ends_ppl"] == model.perplexity(["a b c", "a b d", "e", "b c"])
 

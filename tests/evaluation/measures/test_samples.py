@@ -11,20 +11,27 @@ import pytest
 
 from tests.tiny import SENTENCES, tiny_dataset, tiny_vae
 from textvae.errors import ConfigError, DataError
-from textvae.evaluation.measures import MEASURES, MeasureSettings, Subject, gather
-from textvae.evaluation.measures.ngrams import NGrams
-from textvae.evaluation.measures.samples import distinct
-from textvae.evaluation.measures.subject import Texts, evenly
+from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
+from textvae.evaluation.measures.ngrams import NGramModel
+from textvae.evaluation.measures.samples import distinct_share
+from textvae.evaluation.measures.subject import EvaluationTexts, take_evenly
 from textvae.inference.encode import encode
 
-TRAINING = ["a man rides a horse .", "two dogs run in the park .", "a child sings", "two dogs run in the snow ."]
+TRAINING = [
+    "a man rides a horse .",
+    "two dogs run in the park .",
+    "a child sings",
+    "two dogs run in the snow .",
+]
 
 
 @pytest.fixture(scope="module")
 def base():
     bundle = tiny_vae().bundle
     dataset = tiny_dataset(bundle)
-    return Subject(bundle, dataset, gather(bundle, dataset), 1, 0, progress=False, training=TRAINING)
+    return EvaluationInput(
+        bundle, dataset, run_model(bundle, dataset), 1, 0, progress=False, training=TRAINING
+    )
 
 
 @pytest.fixture
@@ -32,7 +39,7 @@ def writing(base, monkeypatch):
     """Gives the subject of a model that writes the texts one names."""
 
     def subject(texts, **settings):
-        monkeypatch.setattr(Texts, "samples", texts)
+        monkeypatch.setattr(EvaluationTexts, "samples", texts)
         return replace(base, settings=MeasureSettings(**settings))
 
     return subject
@@ -45,15 +52,23 @@ def test_distinct_is_the_share_of_different_ngrams(writing):
     assert record["distinct_2"] == pytest.approx(2 / 4)
     assert record["distinct_3"] == pytest.approx(2 / 2)
     assert record["prior_words_per_sentence"] == pytest.approx((5 + 3 + 2) / 3)
-    assert distinct(["", "a"], 2) == 0
+    assert distinct_share(["", "a"], 2) == 0
 
 
 def test_samples_that_are_all_the_same_have_a_self_bleu_of_a_hundred(writing):
     """And those that share no word, of 0; one more like another raises it."""
-    assert MEASURES["self_bleu"](writing(["a red dog runs home"] * 3))["self_bleu"] == pytest.approx(100)
-    assert MEASURES["self_bleu"](writing(["a b c d", "e f g h", "i j k l"]))["self_bleu"] == pytest.approx(0, abs=1e-9)
-    far = MEASURES["self_bleu"](writing(["a man rides a horse", "two dogs run in snow", "a man sees a horse"]))
-    near = MEASURES["self_bleu"](writing(["a man rides a horse", "a man rides a dog", "a man sees a horse"]))
+    assert MEASURES["self_bleu"](writing(["a red dog runs home"] * 3))[
+        "self_bleu"
+    ] == pytest.approx(100)
+    assert MEASURES["self_bleu"](writing(["a b c d", "e f g h", "i j k l"]))[
+        "self_bleu"
+    ] == pytest.approx(0, abs=1e-9)
+    far = MEASURES["self_bleu"](
+        writing(["a man rides a horse", "two dogs run in snow", "a man sees a horse"])
+    )
+    near = MEASURES["self_bleu"](
+        writing(["a man rides a horse", "a man rides a dog", "a man sees a horse"])
+    )
     assert far["self_bleu"] < near["self_bleu"]
 
 
@@ -67,10 +82,10 @@ def test_forward_and_reverse_are_the_perplexities_of_the_two_models(writing):
     """Each learned from one text and asked of the other; beside them real text in the samples' place."""
     samples = ["two dogs sing", "a man", ""]
     record = MEASURES["forward_reverse"](writing(samples))
-    assert record["forward_ppl"] == NGrams(TRAINING).perplexity(samples)
-    assert record["reverse_ppl"] == NGrams(samples).perplexity(SENTENCES)
-    assert record["forward_ppl_real"] == NGrams(TRAINING).perplexity(SENTENCES)
-    assert record["reverse_ppl_real"] == NGrams(evenly(TRAINING, 3)).perplexity(SENTENCES)
+    assert record["forward_ppl"] == NGramModel(TRAINING).perplexity(samples)
+    assert record["reverse_ppl"] == NGramModel(samples).perplexity(SENTENCES)
+    assert record["forward_ppl_real"] == NGramModel(TRAINING).perplexity(SENTENCES)
+    assert record["reverse_ppl_real"] == NGramModel(take_evenly(TRAINING, 3)).perplexity(SENTENCES)
     assert record["forward_unknown"] == pytest.approx(1 / 5)  # "sing"
 
 
@@ -86,9 +101,16 @@ def test_a_sampler_that_copies_the_training_text_reads_well_and_is_not_novel(wri
 
 def test_novelty_equals_a_slow_count(writing):
     """A sentence counts as seen letter by letter, a 4-gram word by word; texts of no 4-gram have no say in its mean."""
-    samples = ["a child sings", "A child sings", "two dogs run in a park .", "a man rides a horse ."]
+    samples = [
+        "a child sings",
+        "A child sings",
+        "two dogs run in a park .",
+        "a man rides a horse .",
+    ]
     record = MEASURES["novelty"](writing(samples))
-    grams = Counter(tuple(row[i : i + 4]) for row in map(str.split, TRAINING) for i in range(len(row) - 3))
+    grams = Counter(
+        tuple(row[i : i + 4]) for row in map(str.split, TRAINING) for i in range(len(row) - 3)
+    )
     shares = [
         sum(tuple(row[i : i + 4]) in grams for i in range(len(row) - 3)) / (len(row) - 3)
         for row in map(str.split, samples)
@@ -100,11 +122,13 @@ def test_novelty_equals_a_slow_count(writing):
 
 def test_texts_are_thinned_evenly():
     """All where there are no more than asked for."""
-    assert evenly(TRAINING, 99) == TRAINING
-    assert evenly(list("abcdefgh"), 3) == ["a", "c", "f"]
+    assert take_evenly(TRAINING, 99) == TRAINING
+    assert take_evenly(list("abcdefgh"), 3) == ["a", "c", "f"]
 
 
-def test_mauve_is_asked_of_real_and_written_texts_by_the_posterior_means_or_what_is_given(writing, monkeypatch):
+def test_mauve_is_asked_of_real_and_written_texts_by_the_posterior_means_or_what_is_given(
+    writing, monkeypatch
+):
     """The stand-in for the package sees a row a text."""
     seen = {}
 
@@ -116,11 +140,13 @@ def test_mauve_is_asked_of_real_and_written_texts_by_the_posterior_means_or_what
     of = writing(["two dogs run .", ""])
     assert MEASURES["mauve"](of) == {"mauve": 0.25, "mauve_features": "posterior means"}
     np.testing.assert_allclose(seen["p_features"], encode(of.bundle, SENTENCES))
-    assert seen["q_features"].shape == (2, of.evidence.mean.shape[1])
+    assert seen["q_features"].shape == (2, of.outputs.mean.shape[1])
     given = writing(["two dogs run .", ""], features=lambda texts: [[len(text)] for text in texts])
     assert MEASURES["mauve"](given)["mauve_features"] == "given"
     assert seen["q_features"].tolist() == [[14], [0]]
-    with pytest.raises(DataError, match=r"features of 6 texts are of shape \(6,\); wanted is a finite row a text"):
+    with pytest.raises(
+        DataError, match=r"features of 6 texts are of shape \(6,\); wanted is a finite row a text"
+    ):
         MEASURES["mauve"](writing(["a", "b"], features=lambda texts: [math.nan for _ in texts]))
 
 

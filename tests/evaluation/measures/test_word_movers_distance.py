@@ -5,14 +5,14 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from textvae.evaluation.measures.word_movers_distance import transport, word_movers_distance
-from textvae.evaluation.measures.word_vectors import Bag
+from textvae.evaluation.measures.word_movers_distance import solve_transport, word_movers_distance
+from textvae.evaluation.measures.word_vectors import WordBag
 
 
 def bag(random, words, size=3, most=3):
     """Return a bag of random words; few different vectors, so that ties are many."""
     vectors = random.integers(0, 3, (words, size)).astype(float)
-    return Bag(vectors, random.integers(1, most + 1, words))
+    return WordBag(vectors, random.integers(1, most + 1, words))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -23,7 +23,7 @@ def test_the_transport_is_the_cheapest_of_all_assignments(seed):
     cost = random.integers(0, 4, (3, 4)).astype(float) if seed % 2 else random.random((3, 4))
     ones, others = np.repeat(np.arange(3), supply), np.repeat(np.arange(4), demand)
     cheapest = min(cost[ones, list(order)].sum() for order in set(permutations(others.tolist())))
-    assert transport(cost, supply, demand) == pytest.approx(cheapest)
+    assert solve_transport(cost, supply, demand) == pytest.approx(cheapest)
 
 
 def test_large_bags_end_and_come_to_no_less_than_the_relaxed_bound():
@@ -41,6 +41,11 @@ def test_the_distance_is_a_metric():
     random = np.random.default_rng(1)
     for _ in range(10):
         a, b, c = (bag(random, random.integers(1, 6)) for _ in range(3))
-        assert word_movers_distance(a, Bag(a.vectors, 2 * a.counts)) == pytest.approx(0, abs=1e-12)
+        assert word_movers_distance(a, WordBag(a.vectors, 2 * a.counts)) == pytest.approx(
+            0, abs=1e-12
+        )
         assert word_movers_distance(a, b) == pytest.approx(word_movers_distance(b, a))
-        assert word_movers_distance(a, c) <= word_movers_distance(a, b) + word_movers_distance(b, c) + 1e-12
+        assert (
+            word_movers_distance(a, c)
+            <= word_movers_distance(a, b) + word_movers_distance(b, c) + 1e-12
+        )

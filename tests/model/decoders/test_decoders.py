@@ -3,13 +3,34 @@
 import pytest
 import torch
 
-from tests.tiny import LATENT, READERS, VOCAB, WRITERS, audible, built, draws, tiny_batch, tiny_ids, tiny_model
+from tests.tiny import (
+    DECODER_SETTINGS,
+    ENCODER_SETTINGS,
+    LATENT,
+    VOCAB,
+    audible,
+    built,
+    draws,
+    tiny_batch,
+    tiny_ids,
+    tiny_model,
+)
 from textvae.errors import ConfigError
 from textvae.model.conditioning import CONDITIONINGS
 from textvae.model.decoders import DECODERS
 
-PAIRS = [(writer, name) for writer in WRITERS for name in CONDITIONINGS if name in audible(writer)]
-SILENT = [(writer, name) for writer in WRITERS for name in CONDITIONINGS if name not in audible(writer)]
+PAIRS = [
+    (writer, name)
+    for writer in DECODER_SETTINGS
+    for name in CONDITIONINGS
+    if name in audible(writer)
+]
+SILENT = [
+    (writer, name)
+    for writer in DECODER_SETTINGS
+    for name in CONDITIONINGS
+    if name not in audible(writer)
+]
 
 
 def step(model, batch):
@@ -31,7 +52,7 @@ def test_every_audible_pairing_trains_with_finite_gradients_for_every_parameter(
     assert gradients["posterior.mean.weight"].abs().max() > 0
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 def test_every_encoder_trains_with_finite_gradients_for_every_parameter(reader):
     """The same from the encoder's side."""
     loss, gradients = step(tiny_model(reader=reader), tiny_batch())
@@ -65,12 +86,18 @@ def test_a_decoder_never_sees_a_later_token(writer, name):
 @pytest.mark.parametrize(("writer", "name"), PAIRS)
 def test_reading_token_by_token_equals_reading_at_once(writer, name):
     """With a cache, one token at a time, the logits are those of one pass."""
-    model, ids, latent = tiny_model(writer, conditioning=[name]), torch.tensor(tiny_ids([6, 6])), draws(2, LATENT)
+    model, ids, latent = (
+        tiny_model(writer, conditioning=[name]),
+        torch.tensor(tiny_ids([6, 6])),
+        draws(2, LATENT),
+    )
     whole = model(input_ids=ids, latent=latent).logits
     cache, steps = model.decoder.new_cache(), []
     for place in range(6):
         mask = torch.ones(2, place + 1, dtype=torch.long)
-        output = model(ids[:, place : place + 1], mask, latent=latent, past_key_values=cache, use_cache=True)
+        output = model(
+            ids[:, place : place + 1], mask, latent=latent, past_key_values=cache, use_cache=True
+        )
         steps.append(output.logits)
     torch.testing.assert_close(torch.cat(steps, dim=1), whole, rtol=1e-4, atol=1e-4)
 
@@ -98,20 +125,28 @@ def test_a_masked_architecture_writes_once_it_is_told_to_decode():
     whole = model(input_ids=ids, latent=latent).logits
     first = model(input_ids=ids[:, :4], latent=latent, use_cache=True)
     second = model(input_ids=ids[:, 4:], latent=latent, cache=first.cache)
-    torch.testing.assert_close(torch.cat([first.logits, second.logits], 1), whole, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        torch.cat([first.logits, second.logits], 1), whole, rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("writer", "name"), SILENT)
 def test_every_inaudible_pairing_is_refused_by_name(writer, name):
     """The message names the conditioning, the decoder and what it hears."""
-    kind = WRITERS[writer]["kind"]
-    with pytest.raises(ConfigError, match=f"'{name}' cannot reach a '{kind}' decoder: it hears {audible(writer)[0]}"):
+    kind = DECODER_SETTINGS[writer]["kind"]
+    with pytest.raises(
+        ConfigError,
+        match=f"'{name}' cannot reach a '{kind}' decoder: it hears {audible(writer)[0]}",
+    ):
         tiny_model(writer, conditioning=[name])
 
 
 def test_a_conditioning_nobody_knows_is_refused_with_the_nearest():
     """The message says which was probably meant."""
-    with pytest.raises(ConfigError, match=r"model\.conditioning = 'every_stop' is unknown: did you mean 'every_step'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"model\.conditioning = 'every_stop' is unknown: did you mean 'every_step'",
+    ):
         tiny_model(conditioning=["every_stop"])
 
 
@@ -131,20 +166,20 @@ def test_the_projection_is_the_embedding_exactly_when_it_is_tied(kind, tie):
     assert torch.isfinite(loss)
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_a_conditioning_makes_the_signal_its_decoder_asks_for(writer):
     """One signal a conditioning, (batch, *shape)."""
-    decoder = built(DECODERS, WRITERS[writer], VOCAB, LATENT, audible(writer))
+    decoder = built(DECODERS, DECODER_SETTINGS[writer], VOCAB, LATENT, audible(writer))
     for name in audible(writer):
         signal = CONDITIONINGS[name](LATENT, decoder.signal_shapes[name])(draws(3, LATENT))
         assert signal.shape == (3, *decoder.signal_shapes[name])
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_several_conditionings_are_all_heard_together(writer):
     """With all audible ones, silencing any of them changes the states."""
     model, ids = tiny_model(writer), torch.tensor(tiny_ids([6, 6]))
-    signals, mask = model.signals(draws(2, LATENT)), torch.ones_like(ids)
+    signals, mask = model.compute_signals(draws(2, LATENT)), torch.ones_like(ids)
     heard = model.decoder(ids, mask, signals)
     for name in audible(writer):
         silenced = {**signals, name: torch.zeros_like(signals[name])}

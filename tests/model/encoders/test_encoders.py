@@ -5,29 +5,29 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from tests.tiny import PAD, READERS, SIZES, VOCAB, built, tiny_batch, tiny_ids
+from tests.tiny import ENCODER_SETTINGS, PAD, SIZES, VOCAB, built, tiny_batch, tiny_ids
 from textvae.errors import ConfigError
 from textvae.model.encoders import ENCODERS
-from textvae.model.encoders.recurrent import CELLS, RecurrentEncoder, within_length_mirror
+from textvae.model.encoders.recurrent import CELLS, RecurrentEncoder, find_reversed_positions
 
 
 def encoder(reader: str, **more):
     torch.manual_seed(0)
-    return built(ENCODERS, {**READERS[reader], **more}, VOCAB).eval()
+    return built(ENCODERS, {**ENCODER_SETTINGS[reader], **more}, VOCAB).eval()
 
 
 def read(part, batch):
     return part(batch["encoder_input_ids"], batch["encoder_attention_mask"])
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 def test_an_encoder_returns_one_state_per_token_of_the_size_it_names(reader):
     """The states are (batch, length, hidden)."""
     part, batch = encoder(reader), tiny_batch()
     assert read(part, batch).shape == (*batch["encoder_input_ids"].shape, part.hidden)
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 def test_what_lies_under_padding_never_reaches_a_real_state(reader):
     """Changing the ids under the padding changes no real state."""
     part, batch = encoder(reader), tiny_batch()
@@ -36,7 +36,7 @@ def test_what_lies_under_padding_never_reaches_a_real_state(reader):
     torch.testing.assert_close(part(noisy, mask)[mask.bool()], part(ids, mask)[mask.bool()])
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 def test_a_sentence_is_read_the_same_in_a_batch_as_alone(reader):
     """Longer batch mates change no real state."""
     part, sentences = encoder(reader), tiny_ids()
@@ -46,7 +46,7 @@ def test_a_sentence_is_read_the_same_in_a_batch_as_alone(reader):
         torch.testing.assert_close(states[: len(alone)], alone)
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 def test_a_bidirectional_encoder_sees_the_last_token_from_the_first(reader):
     """Unless it reads one way only, the first state depends on the last real token."""
     part, (sentence,) = encoder(reader), tiny_ids([6])
@@ -90,7 +90,13 @@ def test_stacked_bidirectional_layers_equal_those_of_torch_over_packed_sentences
 
 
 def same_weights(part: RecurrentEncoder, cell: type[nn.LSTM] | type[nn.GRU]) -> nn.LSTM | nn.GRU:
-    reference = cell(SIZES["embedding"], SIZES["hidden"], len(part.forwards), batch_first=True, bidirectional=True)
+    reference = cell(
+        SIZES["embedding"],
+        SIZES["hidden"],
+        len(part.forwards),
+        batch_first=True,
+        bidirectional=True,
+    )
     weights = {}
     for direction, layers in (("", part.forwards), ("_reverse", part.backwards)):
         for number, layer in enumerate(layers):
@@ -103,7 +109,7 @@ def same_weights(part: RecurrentEncoder, cell: type[nn.LSTM] | type[nn.GRU]) -> 
 def test_the_mirror_of_a_padded_sentence_leaves_padding_where_it_is():
     """Real places swap within the sentence's own length; the mirror undoes itself."""
     mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
-    mirror = within_length_mirror(mask)
+    mirror = find_reversed_positions(mask)
     assert mirror.tolist() == [[2, 1, 0, 3, 4], [4, 3, 2, 1, 0]]
     torch.testing.assert_close(mirror.gather(1, mirror), torch.arange(5).expand(2, -1))
 
@@ -116,7 +122,9 @@ def test_encoder_dropout_is_off_in_evaluation():
     assert not torch.equal(read(part, batch), read(part, batch))
 
 
-@pytest.mark.parametrize("reader", [name for name in READERS if READERS[name]["kind"] == "transformer"])
+@pytest.mark.parametrize(
+    "reader", [name for name in ENCODER_SETTINGS if ENCODER_SETTINGS[name]["kind"] == "transformer"]
+)
 def test_token_0_is_a_word_like_any_other(reader):
     """In a tokenizer of the user's own it may be one: its embedding learns, and it takes a place."""
     part = encoder(reader)
@@ -131,13 +139,17 @@ def test_token_0_is_a_word_like_any_other(reader):
 
 def test_an_unknown_architecture_is_refused_with_the_nearest():
     """The message names the key, what came and what was probably meant."""
-    with pytest.raises(ConfigError, match=r"model\.encoder\.architecture = 'brt' is unknown: did you mean"):
+    with pytest.raises(
+        ConfigError, match=r"model\.encoder\.architecture = 'brt' is unknown: did you mean"
+    ):
         encoder("bert", architecture="brt")
 
 
 def test_heads_that_do_not_divide_the_state_are_refused():
     """The message names both settings."""
-    with pytest.raises(ConfigError, match=r"hidden = 8 does not divide among model\.encoder\.heads = 3"):
+    with pytest.raises(
+        ConfigError, match=r"hidden = 8 does not divide among model\.encoder\.heads = 3"
+    ):
         encoder("bert", heads=3)
 
 

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from tests.tiny import draws
-from textvae.model.kernels.dropout import Dropout, EmbeddingDropout, LockedDropout, RecurrentDropout, cheapened
+from textvae.model.kernels.dropout import (
+    Dropout,
+    EmbeddingDropout,
+    LockedDropout,
+    RecurrentDropout,
+    replace_dropouts,
+)
 from textvae.model.kernels.wide_lstm import WideLSTM
 
 
@@ -56,8 +62,12 @@ def test_nothing_is_dropped_in_evaluation_or_without_a_chance(layer):
 
 def test_every_dropout_inside_a_module_becomes_ours_with_its_chance():
     """Also those of its parts; nothing else changes."""
-    body = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.Dropout(0.3)), torch.nn.Dropout(0.1))
-    found = [layer for layer in cheapened(body).modules() if isinstance(layer, torch.nn.Dropout)]
+    body = torch.nn.Sequential(
+        torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.Dropout(0.3)), torch.nn.Dropout(0.1)
+    )
+    found = [
+        layer for layer in replace_dropouts(body).modules() if isinstance(layer, torch.nn.Dropout)
+    ]
     assert [(type(layer), layer.p) for layer in found] == [(Dropout, 0.3), (Dropout, 0.1)]
     assert isinstance(body[0], torch.nn.Linear)
 
@@ -85,7 +95,9 @@ def test_recurrent_dropout_runs_the_layer_with_masked_weights(cells):
     """As a copy of the layer with those weights would; all weights have a gradient, and keep their values."""
     torch.manual_seed(6)
     layer, inputs = cells(5, 8, batch_first=True), draws(3, 4, 5)
-    start = (torch.zeros(1, 3, 8),) * 2 if isinstance(layer, torch.nn.LSTM) else torch.zeros(1, 3, 8)
+    start = (
+        (torch.zeros(1, 3, 8),) * 2 if isinstance(layer, torch.nn.LSTM) else torch.zeros(1, 3, 8)
+    )
     before = layer.weight_hh_l0.detach().clone()
     torch.manual_seed(7)
     states, _ = RecurrentDropout(0.5)(layer, inputs, start)
@@ -100,11 +112,16 @@ def test_recurrent_dropout_runs_the_layer_with_masked_weights(cells):
     assert ((layer.weight_hh_l0.grad == 0) == (copied.weight_hh_l0 == 0)).all()
 
 
-@pytest.mark.parametrize("layer", [LockedDropout(0.5), EmbeddingDropout(0.5, 40), RecurrentDropout(0.5)])
+@pytest.mark.parametrize(
+    "layer", [LockedDropout(0.5), EmbeddingDropout(0.5, 40), RecurrentDropout(0.5)]
+)
 def test_none_drops_anything_when_nothing_is_trained(layer):
     """The input itself is returned, or the layer's own output."""
     inputs, cells = draws(2, 3, 4), torch.nn.GRU(4, 4, batch_first=True)
-    given = {"LockedDropout": (inputs,), "EmbeddingDropout": (inputs, torch.zeros(2, 3, dtype=torch.long))}
+    given = {
+        "LockedDropout": (inputs,),
+        "EmbeddingDropout": (inputs, torch.zeros(2, 3, dtype=torch.long)),
+    }
     out = layer.eval()(*given.get(type(layer).__name__, (cells, inputs, None)))
     expected = cells(inputs)[0] if isinstance(layer, RecurrentDropout) else inputs
     torch.testing.assert_close(out[0] if isinstance(out, tuple) else out, expected)

@@ -15,7 +15,7 @@ CHUNK = 8
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Let a handful of rows span several chunks."""
-    monkeypatch.setattr(projection, "CHUNK_SCORES", CHUNK * VOCAB)
+    monkeypatch.setattr(projection, "TRAINING_CHUNK_SCORES", CHUNK * VOCAB)
 
 
 def problem(rows: int, dtype: torch.dtype = torch.float32):
@@ -52,7 +52,9 @@ def test_the_fused_loss_equals_cross_entropy_at_every_chunk_boundary(rows):
 def test_all_gradients_equal_those_of_cross_entropy(rows):
     """Of states, weight and bias, scaled by what comes from upstream."""
     given = problem(rows)
-    for fused, plain in zip(gradients(token_nll, *given, 0.3), gradients(reference, *given, 0.3), strict=True):
+    for fused, plain in zip(
+        gradients(token_nll, *given, 0.3), gradients(reference, *given, 0.3), strict=True
+    ):
         torch.testing.assert_close(fused, plain)
 
 
@@ -76,18 +78,26 @@ def test_the_gradients_agree_with_finite_differences():
     """In double precision, along a random direction of all inputs."""
     states, weight, bias, targets, scale = problem(CHUNK + 3, torch.float64)
     found = gradients(token_nll, states, weight, bias, targets, scale)
-    directions = [draws(*tensor.shape, seed=9 + place).double() for place, tensor in enumerate((states, weight, bias))]
+    directions = [
+        draws(*tensor.shape, seed=9 + place).double()
+        for place, tensor in enumerate((states, weight, bias))
+    ]
     width = 1e-3
     with torch.no_grad():
         ahead, behind = (
             reference(
-                *(tensor + sign * width * way for tensor, way in zip((states, weight, bias), directions, strict=True)),
+                *(
+                    tensor + sign * width * way
+                    for tensor, way in zip((states, weight, bias), directions, strict=True)
+                ),
                 targets,
                 scale,
             )[0]
             for sign in (1, -1)
         )
-    slope = sum(float((gradient * way).sum()) for gradient, way in zip(found, directions, strict=True))
+    slope = sum(
+        float((gradient * way).sum()) for gradient, way in zip(found, directions, strict=True)
+    )
     assert slope == pytest.approx(float(ahead - behind) / (2 * width), rel=1e-3)
 
 
@@ -127,7 +137,9 @@ def test_no_row_at_all_costs_nothing(is_training):
 @pytest.mark.parametrize("rows", ROWS)
 def test_the_chunks_cover_every_row_once_and_stay_within_their_size(rows):
     """In order, the scores of each no more than are wanted at once."""
-    cut = projection.chunks(rows, projection.rows_at_once(torch.empty(VOCAB, 1), projection.CHUNK_SCORES))
+    cut = projection.split_rows(
+        rows, projection.rows_per_chunk(torch.empty(VOCAB, 1), projection.TRAINING_CHUNK_SCORES)
+    )
     assert [row for chunk in cut for row in range(rows)[chunk]] == list(range(rows))
     assert all(len(range(rows)[chunk]) <= CHUNK for chunk in cut)
 
@@ -139,6 +151,6 @@ def test_a_gpu_is_given_the_same_likelihood(dtype):
     scores, targets = (8 * torch.randn(40, VOCAB)).to(dtype), torch.randint(VOCAB, (40,))
     expected = cross_entropy(scores.float(), targets, reduction="none")
     torch.testing.assert_close(projection.nll_on_gpu(scores, targets), expected)
-    nll, chance = projection.rough_nll(scores, targets, torch.empty_like(scores))
+    nll, chance = projection.approximate_nll(scores, targets, torch.empty_like(scores))
     torch.testing.assert_close(nll, expected, atol=0.01, rtol=0.01)
     torch.testing.assert_close(chance, torch.exp(-expected), atol=0.01, rtol=0.01)

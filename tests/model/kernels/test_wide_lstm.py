@@ -13,7 +13,11 @@ def gradients(cells, inputs, state, is_bf16):
     with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
         states, (h, c) = cells(inputs, state)
     (states.float().square().sum() + h.float().sum() + 2 * c.float().sum()).backward()
-    return states, [inputs.grad, *(part.grad for part in state), *(weight.grad for weight in cells.parameters())]
+    return states, [
+        inputs.grad,
+        *(part.grad for part in state),
+        *(weight.grad for weight in cells.parameters()),
+    ]
 
 
 def test_steps_pass_the_numerical_gradient_check():
@@ -43,7 +47,10 @@ def test_a_wide_layer_in_bf16_agrees_with_the_library_in_single_precision():
 def test_without_bf16_it_is_the_library(hidden):
     """Bit for bit."""
     torch.manual_seed(0)
-    ours, library = WideLSTM(8, hidden, batch_first=True), torch.nn.LSTM(8, hidden, batch_first=True)
+    ours, library = (
+        WideLSTM(8, hidden, batch_first=True),
+        torch.nn.LSTM(8, hidden, batch_first=True),
+    )
     library.load_state_dict(ours.state_dict())
     inputs = torch.randn(2, 5, 8)
     assert torch.equal(ours(inputs)[0], library(inputs)[0])

@@ -60,9 +60,12 @@ def test_the_densities_of_all_pairs_equal_a_loop(kind):
     q = distribution(kind)
     z = repeated(q, 2).sample().detach()
     slow = torch.stack(
-        [torch.stack([q.map(lambda t, j=j: t[j : j + 1]).log_prob(row)[0] for j in range(3)]) for row in z]
+        [
+            torch.stack([q.map(lambda t, j=j: t[j : j + 1]).log_prob(row)[0] for j in range(3)])
+            for row in z
+        ]
     )
-    torch.testing.assert_close(q.pairs(z), slow, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(q.log_prob_pairs(z), slow, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", DENSE)
@@ -132,7 +135,9 @@ def test_batch_norm_gives_means_of_the_variance_it_says_and_keeps_the_running_on
     for states in batches:
         mean = part(states, mask).mean
         torch.testing.assert_close(mean.mean(0), part.beta)
-        torch.testing.assert_close(mean.std(0, correction=0), torch.full((LATENT,), 0.7), rtol=1e-3, atol=0)
+        torch.testing.assert_close(
+            mean.std(0, correction=0), torch.full((LATENT,), 0.7), rtol=1e-3, atol=0
+        )
     part.eval()
     spread = part(torch.cat(batches), mask.repeat(60, 1)).mean.std(0)
     torch.testing.assert_close(spread, torch.full((LATENT,), 0.7), rtol=0.1, atol=0)
@@ -146,7 +151,9 @@ def test_draws_of_a_direction_lie_on_the_sphere_about_it():
     z = VonMisesFisher(mean.expand(MANY, -1), 5.0).sample()
     torch.testing.assert_close(z.norm(dim=1), torch.full((MANY,), math.sqrt(3)))
     assert (z @ mean[0] / 3).mean().item() == pytest.approx(1 / math.tanh(5) - 1 / 5, abs=0.005)
-    torch.testing.assert_close(z.mean(0) / z.mean(0).norm(), mean[0] / math.sqrt(3), atol=0.01, rtol=0)
+    torch.testing.assert_close(
+        z.mean(0) / z.mean(0).norm(), mean[0] / math.sqrt(3), atol=0.01, rtol=0
+    )
 
 
 def test_a_flow_is_undone_and_its_slope_is_that_of_autograd():
@@ -156,5 +163,9 @@ def test_a_flow_is_undone_and_its_slope_is_that_of_autograd():
     origin, slope = flow.inverse(flow(z, context), context)
     torch.testing.assert_close(origin, z, rtol=1e-4, atol=1e-4)
     for row in range(3):
-        jacobian = torch.autograd.functional.jacobian(lambda point, row=row: flow(point, context[row]), z[row])
-        torch.testing.assert_close(slope[row], torch.linalg.slogdet(jacobian).logabsdet, rtol=1e-4, atol=1e-4)
+        jacobian = torch.autograd.functional.jacobian(
+            lambda point, row=row: flow(point, context[row]), z[row]
+        )
+        torch.testing.assert_close(
+            slope[row], torch.linalg.slogdet(jacobian).logabsdet, rtol=1e-4, atol=1e-4
+        )

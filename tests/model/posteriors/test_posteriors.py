@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from tests.tiny import LATENT, READERS, VOCAB, built, draws, small, tiny_batch
+from tests.tiny import ENCODER_SETTINGS, LATENT, VOCAB, built, draws, small, tiny_batch
 from textvae.errors import ConfigError, ShapeError
 from textvae.model.encoders import ENCODERS
 from textvae.model.posteriors import POSTERIORS, DiagonalGaussian
@@ -13,7 +13,9 @@ from textvae.model.posteriors.pooling import POOLINGS
 HIDDEN = 6
 MASK = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]]).bool()
 POSTERIOR_POOLINGS = [
-    (kind, pooling) for kind in POSTERIORS for pooling in (*((name,) for name in POOLINGS), tuple(POOLINGS))
+    (kind, pooling)
+    for kind in POSTERIORS
+    for pooling in (*((name,) for name in POOLINGS), tuple(POOLINGS))
 ]
 
 
@@ -51,7 +53,7 @@ def test_a_posterior_gives_one_distribution_of_the_latent_size_per_sentence(kind
 @pytest.mark.parametrize("kind", POSTERIORS)
 def test_a_latent_too_small_is_refused(kind):
     """The message gives the smallest."""
-    least = POSTERIORS[kind].least_latent
+    least = POSTERIORS[kind].min_latent
     built(POSTERIORS, small(POSTERIORS, kind), HIDDEN, least, True)
     if least > 1:
         with pytest.raises(ConfigError, match=f"it wants at least {least}"):
@@ -80,11 +82,15 @@ def test_the_log_variance_never_leaves_its_bound():
 def test_the_last_state_is_where_each_direction_stops_reading(kind, is_bidirectional):
     """Pooling `last` equals the final hidden states of both directions over each sentence alone."""
     torch.manual_seed(0)
-    encoder = built(ENCODERS, {**READERS[kind], "layers": 1, "bidirectional": is_bidirectional}, VOCAB)
+    encoder = built(
+        ENCODERS, {**ENCODER_SETTINGS[kind], "layers": 1, "bidirectional": is_bidirectional}, VOCAB
+    )
     batch = tiny_batch()
     states = encoder(batch["encoder_input_ids"], batch["encoder_attention_mask"])
     pooled = POOLINGS["last"](states, batch["encoder_attention_mask"].bool(), is_bidirectional)
-    for row, ids, mask in zip(pooled, batch["encoder_input_ids"], batch["encoder_attention_mask"], strict=True):
+    for row, ids, mask in zip(
+        pooled, batch["encoder_input_ids"], batch["encoder_attention_mask"], strict=True
+    ):
         embedded = encoder.embed(ids[mask.bool()]).unsqueeze(0)
         ends = [encoder.forwards[0](embedded)[0][0, -1]]
         if is_bidirectional:

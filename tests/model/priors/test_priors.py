@@ -29,7 +29,9 @@ PAIRS = [(kind, name) for name in PRIORS for kind in POSTERIORS if fits(kind, na
 def prior(kind: str, latent: int = LATENT):
     torch.manual_seed(0)
     part = built(PRIORS, small(PRIORS, kind), latent)
-    part.meet(built(POSTERIORS, small(POSTERIORS, "gaussian"), HIDDEN, latent, True), [3, 1])
+    part.bind_posterior(
+        built(POSTERIORS, small(POSTERIORS, "gaussian"), HIDDEN, latent, True), [3, 1]
+    )
     return part.requires_grad_(False)
 
 

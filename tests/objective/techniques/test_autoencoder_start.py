@@ -15,44 +15,54 @@ from tests.training.test_train import assert_same_weights
 from textvae.errors import ConfigError
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import Progress
-from textvae.settings.auto import resolved
+from textvae.settings.auto import resolve_auto
 from textvae.settings.reading import read_settings
 from textvae.settings.training import TrainingSettings
 from textvae.training.decoder_restart import restart_decoder
-from textvae.training.fsdp import settle_sharding
-from textvae.training.optimizer import build_optimizer, sides
-from textvae.training.schedule import Plan
+from textvae.training.fsdp import configure_fsdp
+from textvae.training.optimizer import build_optimizer, group_parameters
+from textvae.training.schedule import TrainingSchedule
 from textvae.training.trainer import VAETrainer
 
 
-def planned(prelude=0.25, **settings):
-    return Plan(TrainingSettings(**{"warmup_steps": 4, **settings}), 10, prelude)
+def planned(pretraining_share=0.25, **settings):
+    return TrainingSchedule(
+        TrainingSettings(**{"warmup_steps": 4, **settings}), 10, pretraining_share
+    )
 
 
 def course(plan, most):
     """Go on; return what the plan says before each step."""
     seen = []
     while plan.step < most and not plan.is_over:
-        seen.append((plan.step, plan.progress, plan.learning_rate_factor(), plan.is_to_restart, plan.is_warm))
+        seen.append(
+            (
+                plan.step,
+                plan.progress,
+                plan.learning_rate_factor(),
+                plan.is_restart_due,
+                plan.is_warmed_up,
+            )
+        )
         plan.advance()
-        plan.end_prelude()
+        plan.end_pretraining()
     return seen
 
 
 def test_the_kl_is_free_until_the_decoder_begins_anew():
     """And the whole of it is paid for after."""
     part = technique("autoencoder_start")
-    assert (part.shape_kl(some_kl(), Progress(3, 0.0, is_prelude=True)) == 0).all()
+    assert (part.shape_kl(some_kl(), Progress(3, 0.0, is_pretraining=True)) == 0).all()
     torch.testing.assert_close(part.shape_kl(some_kl(), Progress(3, 0.0)), some_kl())
 
 
 def test_others_are_told_of_a_run_that_begins_after_the_prelude():
     """A fraction of nothing before; then all of it, from 0 to 1; the decoder begins anew once."""
     told = course(planned(steps=40), 40)
-    assert [progress.is_prelude for _, progress, *_ in told] == [True] * 10 + [False] * 30
+    assert [progress.is_pretraining for _, progress, *_ in told] == [True] * 10 + [False] * 30
     fractions = [progress.fraction for _, progress, *_ in told]
     assert fractions == pytest.approx([0.0] * 10 + [step / 30 for step in range(30)])
-    assert [step for step, _, _, is_to_restart, _ in told if is_to_restart] == [10]
+    assert [step for step, _, _, is_restart_due, _ in told if is_restart_due] == [10]
 
 
 def test_the_learning_rate_warms_up_again_and_comes_down_after():
@@ -66,7 +76,7 @@ def test_the_learning_rate_warms_up_again_and_comes_down_after():
 @pytest.mark.parametrize("warmup", [0, 4])
 def test_no_look_of_the_prelude_may_become_the_best(warmup):
     """Not even the one right before the decoder begins anew, and without any warm-up."""
-    warm = [is_warm for *_, is_warm in course(planned(steps=40, warmup_steps=warmup), 40)]
+    warm = [is_warmed_up for *_, is_warmed_up in course(planned(steps=40, warmup_steps=warmup), 40)]
     assert warm.index(True) == 10 + max(1, warmup)
     assert all(warm[warm.index(True) :])
 
@@ -118,17 +128,19 @@ def test_the_decoder_begins_anew_and_the_encoder_stays():
     torch.testing.assert_close(after, other.state_dict(), rtol=0, atol=0)
     kept = {name for name in after if torch.equal(before[name], after[name])}
     assert kept == {name for name in after if name.startswith(("encoder.", "posterior."))}
-    assert {id(p) for p in optimizer.state} == {id(p) for p in sides(model)["encoder"]}
+    assert {id(p) for p in optimizer.state} == {id(p) for p in group_parameters(model)["encoder"]}
 
 
 def test_a_controller_does_not_wind_up_in_the_prelude():
     """The KL of an autoencoder is not shown to it."""
-    settings = read_settings(model={"latent_dim": 4}, objective={"techniques": {"autoencoder_start": {}}})
-    objective = Objective(resolved(settings, 12.0).objective, FACTS)
+    settings = read_settings(
+        model={"latent_dim": 4}, objective={"techniques": {"autoencoder_start": {}}}
+    )
+    objective = Objective(resolve_auto(settings, 12.0).objective, FACTS)
     model, start = tiny_model(), objective.state_dict()
-    terms = objective(model, tiny_batch(), Progress(3, 0.0, is_prelude=True))
+    terms = objective(model, tiny_batch(), Progress(3, 0.0, is_pretraining=True))
     assert objective.state_dict() == start
-    assert float(terms.paid_kl) == 0.0 < float(terms.kl)
+    assert float(terms.shaped_kl) == 0.0 < float(terms.kl)
     objective(model, tiny_batch(), Progress(4, 0.0))
     assert objective.state_dict() != start
 
@@ -140,7 +152,7 @@ def test_sharded_training_is_refused():
         fsdp_version = 2
 
     with pytest.raises(ConfigError, match="autoencoder_start gives the decoder fresh weights"):
-        settle_sharding(Plugin(), prelude=0.25)
+        configure_fsdp(Plugin(), pretraining_share=0.25)
 
 
 TECHNIQUES = {
@@ -171,7 +183,11 @@ def test_a_run_goes_on_from_any_checkpoint_as_if_unbroken(tmp_path, monkeypatch)
     train_tiny(tmp_path / "straight", **CHANGES)
     history = json.loads((tmp_path / "straight" / "training.json").read_text())["history"]
     assert any(entry.get("encoder_steps") for entry in history)
-    early = [entry["eval_selection"] for entry in history if "eval_selection" in entry and entry["step"] <= 4]
+    early = [
+        entry["eval_selection"]
+        for entry in history
+        if "eval_selection" in entry and entry["step"] <= 4
+    ]
     assert early == [math.inf] * 4
     for step in (2, 4, 6):
         broken = tmp_path / f"broken{step}"

@@ -7,9 +7,9 @@ import torch
 from tests.objective.techniques.test_techniques import technique
 from tests.objective.test_elbo import objective
 from tests.tiny import draws, tiny_batch, tiny_ids, tiny_model
-from textvae.model.importance import log_importance
+from textvae.model.importance import log_importance_weights
 from textvae.objective.techniques import Progress
-from textvae.objective.techniques.semi_amortized import elbo_slopes
+from textvae.objective.techniques.semi_amortized import elbo_gradients
 
 MIDDLE = Progress(step=50, fraction=0.5)
 DRAWS = 3
@@ -23,7 +23,9 @@ def gradients(model, loss):
     """Return every parameter's gradient of a loss, as one vector."""
     parts = list(model.parameters())
     grads = torch.autograd.grad(loss, parts, retain_graph=True, allow_unused=True)
-    return torch.cat([(0 * p if g is None else g).flatten() for g, p in zip(grads, parts, strict=True)]).detach()
+    return torch.cat(
+        [(0 * p if g is None else g).flatten() for g, p in zip(grads, parts, strict=True)]
+    ).detach()
 
 
 def log_weights(model, q, batch, latent):
@@ -32,13 +34,17 @@ def log_weights(model, q, batch, latent):
     for z in latent:
         scores = model(batch["input_ids"], batch["attention_mask"], latent=z).logits.log_softmax(-1)
         told = scores.gather(2, batch["labels"].clamp(min=0).unsqueeze(2)).squeeze(2)
-        rows.append((told * (batch["labels"] >= 0)).sum(1) + model.prior.log_prob(z) - q.log_prob(z))
+        rows.append(
+            (told * (batch["labels"] >= 0)).sum(1) + model.prior.log_prob(z) - q.log_prob(z)
+        )
     return torch.stack(rows)
 
 
 def picked(model, batch, picks, monkeypatch):
     """Return the loss when the draws picked are these."""
-    monkeypatch.setattr(torch, "multinomial", lambda chances, count: torch.tensor(picks).unsqueeze(1))
+    monkeypatch.setattr(
+        torch, "multinomial", lambda chances, count: torch.tensor(picks).unsqueeze(1)
+    )
     part = objective(iwae={"draws": DRAWS})
     torch.manual_seed(0)
     return part(model, batch, MIDDLE).loss
@@ -57,10 +63,12 @@ def test_the_expected_gradient_of_the_picked_draw_is_that_of_the_iwae_bound(monk
     bound = gradients(model, -weights.logsumexp(0).mean())
     chances = weights.softmax(0).detach()
     expected = sum(
-        chances[one, 0] * chances[other, 1] * gradients(model, picked(model, batch, [one, other], monkeypatch))
+        chances[one, 0]
+        * chances[other, 1]
+        * gradients(model, picked(model, batch, [one, other], monkeypatch))
         for one, other in product(range(DRAWS), repeat=2)
     )
-    torch.testing.assert_close(weights, log_importance(model, q, batch, latent))
+    torch.testing.assert_close(weights, log_importance_weights(model, q, batch, latent))
     assert chances.max() < 0.999  # or there is nothing to choose
     torch.testing.assert_close(expected, bound, rtol=1e-3, atol=1e-4)
 
@@ -72,10 +80,14 @@ def test_draws_are_picked_by_their_importance_weights(monkeypatch):
     torch.manual_seed(1)
     latent = torch.stack([q.sample() for _ in range(DRAWS)])
     asked, picks = [], torch.tensor([2, 0, 1])
-    monkeypatch.setattr(torch, "multinomial", lambda chances, count: asked.append(chances) or picks.unsqueeze(1))
+    monkeypatch.setattr(
+        torch, "multinomial", lambda chances, count: asked.append(chances) or picks.unsqueeze(1)
+    )
     torch.manual_seed(1)
     chosen = part.draw(q.sample(), q, model, batch, MIDDLE)
-    torch.testing.assert_close(asked[0], log_importance(model, q, batch, latent).softmax(0).t())
+    torch.testing.assert_close(
+        asked[0], log_importance_weights(model, q, batch, latent).softmax(0).t()
+    )
     torch.testing.assert_close(chosen, torch.stack([latent[2, 0], latent[0, 1], latent[1, 2]]))
 
 
@@ -103,7 +115,7 @@ def elbo_of(model, q, batch, count=400):
     torch.manual_seed(3)
     latent = torch.stack([q.sample() for _ in range(count)])
     with torch.no_grad():
-        return -log_importance(model, q, batch, latent).mean(0).sum()
+        return -log_importance_weights(model, q, batch, latent).mean(0).sum()
 
 
 def test_refining_betters_the_elbo_of_the_batch():
@@ -113,7 +125,9 @@ def test_refining_betters_the_elbo_of_the_batch():
     costs = [elbo_of(model, q, batch)]
     for steps in (3, 12):
         torch.manual_seed(0)
-        refined = technique("semi_amortised", steps=steps, rate=0.05).refine(q, model, batch, MIDDLE)
+        refined = technique("semi_amortized", steps=steps, rate=0.05).refine_posterior(
+            q, model, batch, MIDDLE
+        )
         costs.append(elbo_of(model, refined, batch))
     assert costs[0] > costs[1] > costs[2]
 
@@ -124,8 +138,8 @@ def test_a_sentence_is_refined_by_its_own_slopes():
     twice = {name: tensor[:1].repeat(2, 1) for name, tensor in batch.items()}
     once = {name: tensor[:1] for name, tensor in batch.items()}
     mean, logvar = draws(1, 4), torch.full((1, 4), -30.0)  # hardly any noise
-    alone, _ = elbo_slopes(mean, logvar, model, once)
-    both, _ = elbo_slopes(mean.repeat(2, 1), logvar.repeat(2, 1), model, twice)
+    alone, _ = elbo_gradients(mean, logvar, model, once)
+    both, _ = elbo_gradients(mean.repeat(2, 1), logvar.repeat(2, 1), model, twice)
     torch.testing.assert_close(both, alone.repeat(2, 1))
 
 
@@ -133,8 +147,10 @@ def test_the_encoder_keeps_its_gradient_and_the_decoder_gets_none_from_refining(
     """The shift is a constant; nothing is left in the parameters' gradients."""
     model, batch = tiny_model(), tiny_batch()
     q = encoded(model, batch)
-    refined = technique("semi_amortised").refine(q, model, batch, MIDDLE)
+    refined = technique("semi_amortized").refine_posterior(q, model, batch, MIDDLE)
     assert all(parameter.grad is None for parameter in model.parameters())
     slope = draws(*q.mean.shape)
-    torch.testing.assert_close(gradients(model, (refined.mean * slope).sum()), gradients(model, (q.mean * slope).sum()))
+    torch.testing.assert_close(
+        gradients(model, (refined.mean * slope).sum()), gradients(model, (q.mean * slope).sum())
+    )
     assert not torch.equal(refined.mean, q.mean)

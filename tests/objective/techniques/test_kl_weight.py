@@ -5,9 +5,9 @@ import torch
 
 from tests.objective.techniques.test_techniques import technique
 from textvae.objective.techniques import Progress
-from textvae.objective.techniques.kl_weight import RISES
+from textvae.objective.techniques.kl_weight import SCHEDULES
 from textvae.settings.training import TrainingSettings
-from textvae.training.schedule import Plan
+from textvae.training.schedule import TrainingSchedule
 
 
 def weight(fraction, **settings):
@@ -52,7 +52,7 @@ def test_an_annealed_weight_never_falls_and_ends_at_its_height(schedule):
     assert course[-1] == pytest.approx(1.0, abs=1e-4)
 
 
-@pytest.mark.parametrize("schedule", RISES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_schedule_stays_between_nothing_and_its_weight(schedule):
     """At every moment of the run."""
     assert all(0 <= weight(step / 97, schedule=schedule, weight=3.0) <= 3.0 for step in range(98))
@@ -67,7 +67,9 @@ def test_a_cyclical_weight_is_that_of_fu_et_al(steps):
     for step in range(1, steps + 1):
         tau = (step - 1) % (steps // 4) / (steps // 4)
         theirs = min(1.0, tau / 0.5) if tau or step == 1 else 1.0
-        assert weight((step - 1) / steps, schedule="cyclical", warmup=0.5) == pytest.approx(theirs, abs=1e-6)
+        assert weight((step - 1) / steps, schedule="cyclical", warmup=0.5) == pytest.approx(
+            theirs, abs=1e-6
+        )
 
 
 def test_a_cyclical_weight_repeats_itself():
@@ -77,16 +79,16 @@ def test_a_cyclical_weight_repeats_itself():
         assert course == pytest.approx([course[0]] * 4)
 
 
-@pytest.mark.parametrize("schedule", RISES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_whole_kl_is_paid_for_at_the_end_of_the_run(schedule):
     """Fraction 1 is the end of the last cycle, not the start of another."""
     assert weight(1.0, schedule=schedule) == pytest.approx(1.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("schedule", RISES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_whole_kl_is_paid_for_while_an_open_ended_run_holds(schedule):
     """The fraction at which it waits for the cool-down is not the start of a cycle."""
-    plan = Plan(TrainingSettings(), steps_per_epoch=10)
+    plan = TrainingSchedule(TrainingSettings(), steps_per_epoch=10)
     assert plan.is_open
     plan.step = 100_000
     assert weight(plan.fraction, schedule=schedule) == pytest.approx(1.0, abs=1e-3)

@@ -17,7 +17,9 @@ def output_of(mean, logvar, latent=None):
     """Return what the penalties look at, for N(mean, exp(logvar))."""
     q, prior = DiagonalGaussian(mean, logvar), standard_normal()
     latent = q.sample() if latent is None else latent
-    return TextVAEOutput(mean=mean, logvar=logvar, latent=latent, kl=prior.kl(q, latent), posterior=q, prior=prior)
+    return TextVAEOutput(
+        mean=mean, logvar=logvar, latent=latent, kl=prior.kl(q, latent), posterior=q, prior=prior
+    )
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -25,8 +27,12 @@ def test_mmd_of_small_batches_is_unbiased(name):
     """Of one distribution it is 0 on average, though never of one batch; between two, that of many draws."""
     torch.manual_seed(0)
     kernel = KERNELS[name]
-    same = torch.stack([squared_mmd(torch.randn(4, 3), torch.randn(4, 3), kernel) for _ in range(800)])
-    shifted = torch.stack([squared_mmd(torch.randn(4, 3) + 1, torch.randn(4, 3), kernel) for _ in range(800)])
+    same = torch.stack(
+        [squared_mmd(torch.randn(4, 3), torch.randn(4, 3), kernel) for _ in range(800)]
+    )
+    shifted = torch.stack(
+        [squared_mmd(torch.randn(4, 3) + 1, torch.randn(4, 3), kernel) for _ in range(800)]
+    )
     assert same.mean().abs() < 4 * same.std() / len(same) ** 0.5
     many = squared_mmd(torch.randn(1500, 3) + 1, torch.randn(1500, 3), kernel)
     assert (shifted.mean() - many).abs() < 4 * shifted.std() / len(shifted) ** 0.5 + 0.05 * many
@@ -38,7 +44,11 @@ def test_the_gaussian_mmd_is_its_closed_form():
     torch.manual_seed(0)
     width, shift = 4.0, 1.5  # the width is the dimension
     found = squared_mmd(torch.randn(1500, 4) + shift, torch.randn(1500, 4), KERNELS["gaussian"])
-    closed = 2 * (width / (width + 2)) ** 2 * (1 - torch.exp(torch.tensor(-4 * shift**2 / (2 * (width + 2)))))
+    closed = (
+        2
+        * (width / (width + 2)) ** 2
+        * (1 - torch.exp(torch.tensor(-4 * shift**2 / (2 * (width + 2)))))
+    )
     assert found.item() == pytest.approx(closed.item(), rel=0.03)
 
 
@@ -89,10 +99,15 @@ def test_the_log_variance_penalty_is_the_sum_of_absolute_values():
 def test_the_mutual_information_machine_rewards_both_densities():
     """Minus half of log q(z|x) + log p(z), as torch's own normals have them."""
     mean, logvar, z = draws(6, LATENT), draws(6, LATENT, seed=1), draws(6, LATENT, seed=2)
-    q, p = torch.distributions.Normal(mean, (0.5 * logvar).exp()), torch.distributions.Normal(0.0, 1.0)
+    q, p = (
+        torch.distributions.Normal(mean, (0.5 * logvar).exp()),
+        torch.distributions.Normal(0.0, 1.0),
+    )
     expected = -0.5 * (q.log_prob(z) + p.log_prob(z)).sum(1).mean()
     part = technique("mutual_information_machine")
-    torch.testing.assert_close(part.penalty(output_of(mean, logvar, z), tiny_batch(), MIDDLE), expected)
+    torch.testing.assert_close(
+        part.penalty(output_of(mean, logvar, z), tiny_batch(), MIDDLE), expected
+    )
 
 
 @pytest.mark.parametrize(("scope", "kept"), [("dimension", 1 / 0.7), ("whole", 1.0)])

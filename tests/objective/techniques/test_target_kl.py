@@ -41,7 +41,7 @@ def drive(part, plant, steps, start=0, total=4000):
     for number in range(start, start + steps):
         progress = Progress(number, number / total)
         kl = plant.step(weights[-1] if weights else weight_of(part, progress))
-        part.watch(kl, progress)
+        part.observe_kl(kl, progress)
         weights.append(weight_of(part, progress))
     return weights
 
@@ -72,7 +72,7 @@ def test_the_weight_never_leaves_its_bounds(kl):
     """However long the KL stays off its target, on either side."""
     part = controller(least=0.1, most=2.0)
     for number in range(2000):
-        part.watch(torch.full((4, 2), kl), Progress(number, 1.0))
+        part.observe_kl(torch.full((4, 2), kl), Progress(number, 1.0))
     expected = 0.1 if kl == 0 else 2.0
     assert weight_of(part, Progress(2000, 1.0)) == pytest.approx(expected)
 
@@ -82,7 +82,7 @@ def test_too_much_kl_raises_the_weight_and_too_little_lowers_it():
     before = weight_of(controller(), Progress(0, 1.0))
     for kl, sign in ((3 * TARGET, 1), (0.0, -1)):
         part = controller(gain=0.02)
-        part.watch(torch.full((4, 2), kl / 2), Progress(0, 1.0))
+        part.observe_kl(torch.full((4, 2), kl / 2), Progress(0, 1.0))
         moved = sign * math.log(weight_of(part, Progress(1, 1.0)) / before)
         assert 0 < moved <= 0.02 + 1e-5
 
@@ -91,7 +91,7 @@ def test_at_its_target_the_controller_rests():
     """No error, no move."""
     part = controller()
     before = part.state_dict()
-    part.watch(torch.full((4, 2), TARGET / 2), Progress(0, 1.0))
+    part.observe_kl(torch.full((4, 2), TARGET / 2), Progress(0, 1.0))
     assert part.state_dict() == before
 
 
@@ -115,6 +115,6 @@ def test_the_gradient_of_the_paid_kl_is_the_weight():
     """The controller's own arithmetic takes no part in it."""
     kl = torch.ones(4, 2, requires_grad=True)
     part = controller()
-    part.watch(kl.detach(), Progress(0, 1.0))
+    part.observe_kl(kl.detach(), Progress(0, 1.0))
     part.shape_kl(kl, Progress(0, 1.0)).sum().backward()
     torch.testing.assert_close(kl.grad, torch.full_like(kl, weight_of(part, Progress(0, 1.0))))

@@ -9,11 +9,13 @@ from tests.tiny import BOS, EOS, LATENT, PAD, UNKNOWN, VOCAB, built, draws, tiny
 from textvae.model.modeling import TextVAEOutput
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.model.priors import PRIORS
-from textvae.objective.techniques import TECHNIQUES, Facts, Progress
-from textvae.settings.auto import resolved
+from textvae.objective.techniques import TECHNIQUES, ModelFacts, Progress
+from textvae.settings.auto import resolve_auto
 from textvae.settings.reading import read_settings
 
-FACTS = Facts(latent=LATENT, vocab=VOCAB, start_id=BOS, blank_id=UNKNOWN, end_id=EOS, pad_id=PAD)
+FACTS = ModelFacts(
+    latent=LATENT, vocab=VOCAB, start_id=BOS, blank_id=UNKNOWN, end_id=EOS, pad_id=PAD
+)
 MIDDLE = Progress(step=50, fraction=0.5)
 
 
@@ -21,7 +23,9 @@ def technique(name, **settings):
     """Return a technique with its defaults, those that depend on the corpus worked out."""
     torch.manual_seed(0)  # for weights of its own
     base = read_settings(model={"latent_dim": LATENT}, objective={"techniques": {name: settings}})
-    return TECHNIQUES[name](resolved(base, tokens_per_sentence=12.0).objective.techniques[name], FACTS)
+    return TECHNIQUES[name](
+        resolve_auto(base, tokens_per_sentence=12.0).objective.techniques[name], FACTS
+    )
 
 
 def standard_normal():
@@ -38,12 +42,12 @@ def test_a_technique_goes_on_from_its_state_as_if_unbroken(name):
     """The state survives JSON; from then on both shape the KL alike."""
     whole, resumed = technique(name), technique(name)
     for seed in range(5):
-        whole.watch(some_kl(seed), MIDDLE)
+        whole.observe_kl(some_kl(seed), MIDDLE)
     resumed.load_state_dict(json.loads(json.dumps(whole.state_dict())))
     assert resumed.state_dict() == whole.state_dict()
     for seed in range(5, 10):
         for part in (whole, resumed):
-            part.watch(some_kl(seed), MIDDLE)
+            part.observe_kl(some_kl(seed), MIDDLE)
         shaped = [part.shape_kl(some_kl(seed), MIDDLE) for part in (whole, resumed)]
         torch.testing.assert_close(*shaped, rtol=0, atol=0)
 
@@ -72,7 +76,9 @@ def test_a_penalty_is_one_finite_number_with_a_finite_gradient(name, batch):
         logvar = (scale * draws(batch, LATENT, seed=1)).requires_grad_()
         q = DiagonalGaussian(mean, logvar)
         prior, part, z = standard_normal(), technique(name), q.sample()
-        output = TextVAEOutput(mean=mean, logvar=logvar, latent=z, kl=prior.kl(q, z), posterior=q, prior=prior)
+        output = TextVAEOutput(
+            mean=mean, logvar=logvar, latent=z, kl=prior.kl(q, z), posterior=q, prior=prior
+        )
         penalty = part.penalty(output, tiny_batch(tiny_ids(range(3, 3 + batch))), MIDDLE)
         penalty = torch.as_tensor(penalty)
         assert penalty.shape == ()
@@ -80,7 +86,11 @@ def test_a_penalty_is_one_finite_number_with_a_finite_gradient(name, batch):
         if penalty.requires_grad:
             penalty.backward()
             assert all(grad is None or grad.isfinite().all() for grad in (mean.grad, logvar.grad))
-            assert all(weight.grad.isfinite().all() for weight in part.module.parameters()) if part.module else True
+            assert (
+                all(weight.grad.isfinite().all() for weight in part.module.parameters())
+                if part.module
+                else True
+            )
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
@@ -90,7 +100,7 @@ def test_a_technique_leaves_the_batch_it_is_given_and_the_true_kl_alone(name):
     part = technique(name)
     torch.manual_seed(0)
     corrupted = part.corrupt(batch, MIDDLE)
-    part.watch(kl, MIDDLE)
+    part.observe_kl(kl, MIDDLE)
     part.shape_kl(kl, MIDDLE)
     torch.testing.assert_close(batch, tiny_batch())
     torch.testing.assert_close(kl, some_kl())
@@ -108,8 +118,8 @@ def test_a_technique_trains_the_encoder_for_a_while_and_not_for_ever(name):
         return -sum(asked)
 
     part.before_step(train_encoder)
-    assert part.holds_encoder == (sum(asked) > 0)
-    assert 0 <= part.prelude < 1
+    assert part.freezes_encoder == (sum(asked) > 0)
+    assert 0 <= part.pretraining_share < 1
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
@@ -148,7 +158,9 @@ def test_word_dropout_leaves_the_encoder_its_words():
     assert torch.equal(corrupted["encoder_input_ids"], tiny_batch()["encoder_input_ids"])
 
 
-@pytest.mark.parametrize(("means", "floor"), [([0.1, 0.4, 0.6, 2.0], 0.5), ([0.0, 0.0, 0.0, 0.0], 0.5)])
+@pytest.mark.parametrize(
+    ("means", "floor"), [([0.1, 0.4, 0.6, 2.0], 0.5), ([0.0, 0.0, 0.0, 0.0], 0.5)]
+)
 def test_free_bits_of_a_dimension_clamp_its_batch_mean_from_below(means, floor):
     """Paid is max(floor, KL); the gradient is zero below the floor and whole above it."""
     noise = some_kl() / some_kl().mean(0)
@@ -163,7 +175,9 @@ def test_free_bits_of_a_dimension_clamp_its_batch_mean_from_below(means, floor):
 @pytest.mark.parametrize(("total", "is_paid"), [(0.9, False), (1.1, True)])
 def test_free_bits_in_total_clamp_the_sum_over_dimensions(total, is_paid):
     """One small dimension is not clamped when the others carry enough."""
-    kl = (some_kl() / some_kl().mean(0) * torch.tensor([0.0, 0.1, 0.2, 0.7]) * total).requires_grad_()
+    kl = (
+        some_kl() / some_kl().mean(0) * torch.tensor([0.0, 0.1, 0.2, 0.7]) * total
+    ).requires_grad_()
     paid = technique("free_bits", floor=1.0, scope="total").shape_kl(kl, MIDDLE).sum(1).mean()
     assert paid.item() == pytest.approx(max(1.0, total), abs=1e-5)
     paid.backward()

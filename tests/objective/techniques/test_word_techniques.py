@@ -21,7 +21,12 @@ def test_a_bag_of_words_pays_each_word_once_and_no_special_token():
     part, latent = technique("bag_of_words", weight=2.0), draws(3, LATENT)
     sentences = [[5, 6, 6], [7, UNKNOWN], [8, 9, 10, 11, 12]]
     chances = part.module(latent).softmax(-1)
-    words = [(row, word) for row, sentence in enumerate(sentences) for word in sentence if word != UNKNOWN]
+    words = [
+        (row, word)
+        for row, sentence in enumerate(sentences)
+        for word in sentence
+        if word != UNKNOWN
+    ]
     expected = 2.0 / 3 * -sum(chances[row, word].log() for row, word in words)
     torch.testing.assert_close(words_nll(part, sentences, latent), expected)
 
@@ -29,9 +34,13 @@ def test_a_bag_of_words_pays_each_word_once_and_no_special_token():
 def test_a_bag_of_words_does_not_mind_the_order_of_words():
     """Nor what else is in the batch."""
     part, latent = technique("bag_of_words"), draws(1, LATENT)
-    torch.testing.assert_close(words_nll(part, [[5, 6, 7]], latent), words_nll(part, [[7, 5, 6]], latent))
+    torch.testing.assert_close(
+        words_nll(part, [[5, 6, 7]], latent), words_nll(part, [[7, 5, 6]], latent)
+    )
     both = words_nll(part, [[5, 6, 7], [8] * 9], draws(1, LATENT).repeat(2, 1))
-    torch.testing.assert_close(2 * both - words_nll(part, [[8] * 9], latent), words_nll(part, [[5, 6, 7]], latent))
+    torch.testing.assert_close(
+        2 * both - words_nll(part, [[8] * 9], latent), words_nll(part, [[5, 6, 7]], latent)
+    )
 
 
 def test_a_bag_of_words_teaches_z():
@@ -60,7 +69,9 @@ def test_denoising_damages_the_share_of_words_it_is_set_to(damage):
 
 def test_deletion_closes_up_what_is_left_and_pads_the_rest():
     """Words keep their order, the end stays last, and nothing lies under the padding."""
-    sentences = [list(range(4, 4 + length)) for length in (5, 2, 12, 16)]  # each word tells its place
+    sentences = [
+        list(range(4, 4 + length)) for length in (5, 2, 12, 16)
+    ]  # each word tells its place
     damaged = denoised(tiny_batch(sentences), rate=0.4)
     ids, mask = damaged["encoder_input_ids"], damaged["encoder_attention_mask"].bool()
     assert (ids[~mask] == PAD).all()

@@ -13,16 +13,16 @@ from typing import Any
 from tqdm import tqdm
 
 from textvae import errors
-from textvae.bulk.plan import opened
+from textvae.bulk.plan import lock_shard_folder
 from textvae.bulk.units import Unit
 from textvae.bulk.worker import Job, Worker
 from textvae.errors import ConfigError, TextVAEError
 from textvae.runtime.device import choose_device
 
-OBJECT_STORE = 2**27  # bytes; units are small and results stay in their shards
+_OBJECT_STORE_BYTES = 2**27  # bytes; units are small and results stay in their shards
 
 
-class Actor:
+class _RayActor:
     """A worker for Ray: an error of ours comes back as words, as it is, not wrapped in Ray's."""
 
     def __init__(self, job: Job) -> None:
@@ -39,7 +39,7 @@ class Actor:
         return {"error": "", "words": ""}
 
 
-def by_ray_data(device: str | None, prepare: Callable[[], Job], progress: bool) -> int | None:
+def run_on_ray_data(device: str | None, prepare: Callable[[], Job], progress: bool) -> int | None:
     """Do the work; return how many units were done.
 
     Raises:
@@ -51,18 +51,25 @@ def by_ray_data(device: str | None, prepare: Callable[[], Job], progress: bool) 
     except ImportError:
         raise ConfigError("engine = 'ray' wants Ray Data: pip install 'textvae[ray]'") from None
     job = prepare()
-    job = replace(job, **{name: getattr(job, name).absolute() for name in ("run", "root", "output")})
-    with opened(job.output, job.plan) as units:
+    job = replace(
+        job, **{name: getattr(job, name).absolute() for name in ("run", "root", "output")}
+    )
+    with lock_shard_folder(job.output, job.plan) as units:
         if units:
-            with cluster(ray):
-                for result in tqdm(results(ray, job, units), total=len(units), unit="shard", disable=not progress):
+            with _connect_cluster(ray):
+                for result in tqdm(
+                    _iterate_results(ray, job, units),
+                    total=len(units),
+                    unit="shard",
+                    disable=not progress,
+                ):
                     if result["error"]:
                         raise getattr(errors, result["error"])(result["words"])
     return len(units)
 
 
 @contextmanager
-def cluster(ray: Any) -> Iterator[None]:
+def _connect_cluster(ray: Any) -> Iterator[None]:
     """Use the cluster that is joined already or can be found, else one of our own, and leave it again."""
     was_joined = ray.is_initialized()
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -70,7 +77,12 @@ def cluster(ray: Any) -> Iterator[None]:
         try:
             ray.init(address="auto", **quiet)
         except ConnectionError:
-            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE, **quiet)
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **quiet,
+            )
     try:
         yield
     finally:
@@ -78,7 +90,7 @@ def cluster(ray: Any) -> Iterator[None]:
             ray.shutdown()
 
 
-def results(ray: Any, job: Job, units: list[Unit]) -> Iterator[dict[str, str]]:
+def _iterate_results(ray: Any, job: Job, units: list[Unit]) -> Iterator[dict[str, str]]:
     """Return a stream of what the actors say of each unit: one actor a GPU, or a core."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -87,6 +99,6 @@ def results(ray: Any, job: Job, units: list[Unit]) -> Iterator[dict[str, str]]:
     rows = ray.data.from_items([asdict(unit) for unit in units])
     needs = {"num_gpus": 1} if kind == "GPU" else {"num_cpus": 1}
     pool = ray.data.ActorPoolStrategy(size=actors)
-    mapped = rows.map(Actor, fn_constructor_args=(job,), compute=pool, **needs)
+    mapped = rows.map(_RayActor, fn_constructor_args=(job,), compute=pool, **needs)
     stream: Iterator[dict[str, str]] = mapped.iter_rows()
     return stream

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import Any
 
-from textvae.comparison.report.table import Cell, Column, Record, Row, cells
+from textvae.comparison.report.table import RunRecord, TableCell, TableColumn, TableRow, build_cells
 
-LATEX_SIGNS = {
+_LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}",
@@ -20,28 +20,37 @@ LATEX_SIGNS = {
 }
 
 
-def markdown(rows: Sequence[Row], columns: Sequence[Column], failures: Sequence[str]) -> str:
+def _format_markdown(
+    rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
+) -> str:
     """Return the table in Markdown, the failed runs below it."""
     head = ["", *(column.title for column in columns)]
     lines = [
         [row.name, *(f"**{cell.text}**" if cell.is_best else cell.text for cell in line)]
-        for row, line in zip(rows, cells(rows, columns), strict=True)
+        for row, line in zip(rows, build_cells(rows, columns), strict=True)
     ]
     texts = [head, ["---", *("---:" for _ in columns)], *lines]
-    table = "\n".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in texts)
+    table = "\n".join(
+        f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in texts
+    )
     return "\n".join([table, *(f"\n- {failure}" for failure in failures)]) + "\n"
 
 
-def latex(rows: Sequence[Row], columns: Sequence[Column], failures: Sequence[str]) -> str:
+def _format_latex(
+    rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
+) -> str:
     """Return the table in LaTeX, for the package booktabs; the failed runs as comments."""
-    lines = zip(rows, cells(rows, columns), strict=True)
-    body = [" & ".join([escaped(row.name), *(latex_cell(cell) for cell in line)]) + r" \\" for row, line in lines]
+    lines = zip(rows, build_cells(rows, columns), strict=True)
+    body = [
+        " & ".join([escape_latex(row.name), *(_format_latex_cell(cell) for cell in line)]) + r" \\"
+        for row, line in lines
+    ]
     return "\n".join(
         [
             *(f"% {failure}" for failure in failures),
             rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
             r"\toprule",
-            " & ".join(["", *(escaped(column.title) for column in columns)]) + r" \\",
+            " & ".join(["", *(escape_latex(column.title) for column in columns)]) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -51,17 +60,21 @@ def latex(rows: Sequence[Row], columns: Sequence[Column], failures: Sequence[str
     )
 
 
-def latex_cell(cell: Cell) -> str:
+def _format_latex_cell(cell: TableCell) -> str:
     """Return a cell in LaTeX."""
-    return rf"\textbf{{{escaped(cell.text)}}}" if cell.is_best else escaped(cell.text)
+    return rf"\textbf{{{escape_latex(cell.text)}}}" if cell.is_best else escape_latex(cell.text)
 
 
-def escaped(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Return a text in which no sign means anything to LaTeX."""
-    return re.sub("|".join(map(re.escape, LATEX_SIGNS)), lambda found: LATEX_SIGNS[found[0]], text)
+    return re.sub(
+        "|".join(map(re.escape, _LATEX_ESCAPES)), lambda found: _LATEX_ESCAPES[found[0]], text
+    )
 
 
-def summary_csv(rows: Sequence[Row], columns: Sequence[Column], failures: Sequence[str]) -> str:
+def _format_summary_csv(
+    rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
+) -> str:
     """Return the table as CSV: `KEY` and `KEY_std`, empty where undefined; the signs are those of the records."""
     lines: list[dict[str, Any]] = []
     for row in rows:
@@ -73,26 +86,31 @@ def summary_csv(rows: Sequence[Row], columns: Sequence[Column], failures: Sequen
             if column.key != "verdict":
                 line[f"{column.key}_std"] = row.spread(column.key)
         lines.append(line)
-    return as_csv(lines)
+    return _format_csv(lines)
 
 
-def runs_csv(records: Sequence[Record]) -> str:
+def format_runs_csv(records: Sequence[RunRecord]) -> str:
     """Return every run's record as CSV; lists are left out."""
-    flat = [{key: value for key, value in record.items() if not isinstance(value, list | dict)} for record in records]
-    return as_csv(flat)
+    flat = [
+        {key: value for key, value in record.items() if not isinstance(value, list | dict)}
+        for record in records
+    ]
+    return _format_csv(flat)
 
 
-def as_csv(lines: Sequence[Record]) -> str:
+def _format_csv(lines: Sequence[RunRecord]) -> str:
     """Return lines as CSV, under all keys there are, with the shortest digits that give the number back."""
     text = StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for line in lines for key in line)), lineterminator="\n")
+    writer = csv.DictWriter(
+        text, list(dict.fromkeys(key for line in lines for key in line)), lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
 
 
-FORMATS: dict[str, Callable[[Sequence[Row], Sequence[Column], Sequence[str]], str]] = {
-    "table.md": markdown,
-    "table.tex": latex,
-    "table.csv": summary_csv,
+FORMATS: dict[str, Callable[[Sequence[TableRow], Sequence[TableColumn], Sequence[str]], str]] = {
+    "table.md": _format_markdown,
+    "table.tex": _format_latex,
+    "table.csv": _format_summary_csv,
 }

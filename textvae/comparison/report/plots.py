@@ -14,19 +14,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NEEDS = ("report", "reports", "matplotlib", "jinja2")  # the extra, what wants it, its packages
+REPORT_REQUIREMENTS = (
+    "report",
+    "reports",
+    "matplotlib",
+    "jinja2",
+)  # the extra, what wants it, its packages
 
 
-INK = "#123456"  # becomes the page's own
+PLACEHOLDER_COLOR = "#123456"  # becomes the page's own
 
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito 2008, without yellow
+COLORS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)  # Okabe & Ito 2008, without yellow
 
 
-MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}  # and as the legend writes them
+MARKERS = {
+    "o": "●",
+    "s": "■",
+    "^": "▲",
+    "D": "◆",
+    "v": "▼",
+    "P": "✚",
+    "X": "✖",
+}  # and as the legend writes them
 
 
-STYLE = {
+PLOT_STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "textvae",  # the same picture from the same numbers
     "font.size": 10,
@@ -35,8 +55,11 @@ STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.alpha": 0.15,
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
-    "grid.color": INK,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"),
+        PLACEHOLDER_COLOR,
+    ),
+    "grid.color": PLACEHOLDER_COLOR,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
 }
@@ -52,41 +75,43 @@ class Picture:
     legend: Sequence[tuple[str, str, str]] = ()
 
 
-def colour_of(place: int) -> str:
+def pick_color(place: int) -> str:
     """Return the colour of the row at a place of the table."""
-    return COLOURS[place % len(COLOURS)]
+    return COLORS[place % len(COLORS)]
 
 
-def marker_of(place: int) -> str:
+def pick_marker(place: int) -> str:
     """Return the marker of the row at a place of the table; with the colour it tells 42 rows apart."""
     return list(MARKERS)[place % len(MARKERS)]
 
 
-def legend_of(names: Sequence[str]) -> list[tuple[str, str, str]]:
+def build_legend(names: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return the legend of the rows of a table."""
-    return [(colour_of(place), MARKERS[marker_of(place)], name) for place, name in enumerate(names)]
+    return [
+        (pick_color(place), MARKERS[pick_marker(place)], name) for place, name in enumerate(names)
+    ]
 
 
-def axes(x: str, y: str, width: float = 4.4, height: float = 3.1) -> "Axes":
+def create_axes(x: str, y: str, width: float = 4.4, height: float = 3.1) -> "Axes":
     """Return empty axes, of a figure of their own, in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(STYLE):
+    with rc_context(PLOT_STYLE):
         drawn = Figure((width, height), layout="constrained").add_subplot()
         drawn.set_xlabel(x)
         drawn.set_ylabel(y)
     return drawn
 
 
-def svg(drawn: "Axes", alternative: str) -> str:
+def render_svg(drawn: "Axes", alternative: str) -> str:
     """Return axes as an SVG element for a page, `alternative` being what it says to those who do not see it."""
     from matplotlib import rc_context
 
     text = StringIO()
     figure: Any = drawn.figure
-    with rc_context(STYLE):
+    with rc_context(PLOT_STYLE):
         figure.savefig(text, format="svg", dpi=160)
     whole = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
-    element = whole[whole.index("<svg") :].replace(INK, "currentColor")
+    element = whole[whole.index("<svg") :].replace(PLACEHOLDER_COLOR, "currentColor")
     return element.replace("<svg", f'<svg role="img" aria-label="{alternative}"', 1)

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from fsspec import AbstractFileSystem
 from fsspec.core import has_magic, url_to_fs
 
-from textvae.data.sources import SUFFIXES, match_pattern, path_of, split_of
+from textvae.data.sources import CORPUS_SUFFIXES, infer_split, match_pattern, resolve_path
 from textvae.errors import DataError
 
-COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".lz4")
+COMPRESSION_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 
 
 def is_remote(corpus: str) -> bool:
@@ -19,20 +19,20 @@ def is_remote(corpus: str) -> bool:
     return "://" in corpus and not Path(corpus).exists()
 
 
-def is_pattern(corpus: str) -> bool:
+def is_stream_only(corpus: str) -> bool:
     """Whether a corpus is named by URL or pattern, which only a stream can read."""
-    return is_remote(corpus) or (has_magic(corpus) and not path_of(corpus).exists())
+    return is_remote(corpus) or (has_magic(corpus) and not resolve_path(corpus).exists())
 
 
-def suffix_of(file: str) -> str | None:
+def get_stream_suffix(file: str) -> str | None:
     """Return the suffix that says how to read a file, compression left aside; None where there is no such."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(file).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
+    if suffixes and suffixes[-1] in COMPRESSION_SUFFIXES:
         suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else None
+    return suffixes[-1] if suffixes and suffixes[-1] in CORPUS_SUFFIXES else None
 
 
-def find_files(corpus: str) -> dict[str, list[str]]:
+def find_stream_files(corpus: str) -> dict[str, list[str]]:
     """Return the files of each split, sorted; a single file is `train` whatever its name.
 
     Args:
@@ -42,33 +42,35 @@ def find_files(corpus: str) -> dict[str, list[str]]:
         DataError: nothing is found, nothing of it can be read, or nothing is there to train on.
     """
     if is_remote(corpus):
-        found = sorted({file for name in corpus.split() for file in list_remote(name)})
+        found = sorted({file for name in corpus.split() for file in _list_remote(name)})
     else:
-        found = list_local(path_of(corpus).absolute())
+        found = _list_local(resolve_path(corpus).absolute())
     if not found:
         raise DataError(
-            f"{corpus}: no file to stream is found there; wanted are {', '.join(SUFFIXES)}, compressed or not. "
+            f"{corpus}: no file to stream is found there; wanted are {', '.join(CORPUS_SUFFIXES)}, compressed or not. "
             "(A data set is streamed by its files: hf://datasets/NAME/**.parquet, say.)"
         )
     if len(found) == 1:
         return {"train": found}
     splits: dict[str, list[str]] = {}
     for file in found:
-        splits.setdefault(split_of(PurePosixPath(file).name), []).append(file)
+        splits.setdefault(infer_split(PurePosixPath(file).name), []).append(file)
     if "train" not in splits:
-        raise DataError(f"{corpus}: holds {', '.join(sorted(splits))} but nothing to train on; name a file train, say.")
+        raise DataError(
+            f"{corpus}: holds {', '.join(sorted(splits))} but nothing to train on; name a file train, say."
+        )
     return splits
 
 
-def list_local(path: Path) -> list[str]:
+def _list_local(path: Path) -> list[str]:
     """Return the file of a path, the files of a folder or, where there is neither, the matches of a pattern."""
     if path.is_file():
         return [str(path)]
     found = path.iterdir() if path.is_dir() else match_pattern(path)
-    return sorted(str(file) for file in found if file.is_file() and suffix_of(file.name))
+    return sorted(str(file) for file in found if file.is_file() and get_stream_suffix(file.name))
 
 
-def list_remote(name: str) -> list[str]:
+def _list_remote(name: str) -> list[str]:
     """Return what a URL stands for: itself, the files of a folder or, where there is neither, the matches of a pattern.
 
     Raises:
@@ -77,16 +79,24 @@ def list_remote(name: str) -> list[str]:
     try:
         system, path = url_to_fs(name)
         if has_magic(name) and not system.exists(path):
-            return [address(system, file) for file in system.glob(path) if suffix_of(file)]
-        if suffix_of(name):
+            return [
+                _restore_protocol(system, file)
+                for file in system.glob(path)
+                if get_stream_suffix(file)
+            ]
+        if get_stream_suffix(name):
             return [name]
-        return [address(system, file) for file in system.ls(path, detail=False) if suffix_of(file)]
+        return [
+            _restore_protocol(system, file)
+            for file in system.ls(path, detail=False)
+            if get_stream_suffix(file)
+        ]
     except FileNotFoundError:
         return []
     except Exception as error:  # each file system has errors of its own, without a common root
         raise DataError(f"{name}: cannot be listed: {error}") from error
 
 
-def address(system: AbstractFileSystem, path: str) -> str:
+def _restore_protocol(system: AbstractFileSystem, path: str) -> str:
     """Return the name by which a file that was listed can be opened."""
     return path if "file" in system.protocol else str(system.unstrip_protocol(path))

@@ -20,9 +20,9 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae.data.batching import Batch
 from textvae.data.corpus import DataSettings
-from textvae.data.parallel_tokenization import as_it_is, one_thread
-from textvae.data.streaming.readers import Dealing, Lane, Place, Served
-from textvae.data.streaming.sample import STREAM
+from textvae.data.parallel_tokenization import disable_tokenizer_threads, return_unchanged
+from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
+from textvae.data.streaming.sample import STREAM_FILE
 from textvae.errors import CheckpointError, TextVAEError
 
 
@@ -35,11 +35,11 @@ class StreamLoader:
         workers: processes that read, a lane each; with 0 this one reads a lane itself.
     """
 
-    def __init__(self, dealing: Dealing, rank: int, workers: int) -> None:
+    def __init__(self, dealing: StreamPlan, rank: int, workers: int) -> None:
         self.dealing, self.workers = dealing, workers
         self.is_first = rank == 0
         self.lanes = range(rank * max(1, workers), (rank + 1) * max(1, workers))
-        self.places = dict.fromkeys(self.lanes, Place())
+        self.places = dict.fromkeys(self.lanes, StreamPosition())
         self.taken = 0  # batches; the lanes take turns
         self.counts: Counter[str] = Counter()
         self.damaged: dict[str, str] = {}
@@ -55,16 +55,16 @@ class StreamLoader:
             self.note(served)
             yield served.batch
 
-    def served(self) -> Iterator[Served]:
+    def served(self) -> Iterator[StreamBatch]:
         """Yield what the lanes serve, in turn."""
         turn = self.taken % len(self.lanes)
         lanes = [*self.lanes[turn:], *self.lanes[:turn]]
         loader: DataLoader[Any] = DataLoader(
-            Lanes(self.dealing, [(lane, self.places[lane]) for lane in lanes]),
+            _ReaderDataset(self.dealing, [(lane, self.places[lane]) for lane in lanes]),
             batch_size=None,
-            collate_fn=as_it_is,
+            collate_fn=return_unchanged,
             num_workers=self.workers,
-            worker_init_fn=one_thread,
+            worker_init_fn=disable_tokenizer_threads,
             generator=torch.Generator(),  # its own, or a resumed run would draw from the run's once more
         )
         for served in loader:
@@ -72,7 +72,7 @@ class StreamLoader:
                 raise served
             yield served
 
-    def note(self, served: Served) -> None:
+    def note(self, served: StreamBatch) -> None:
         """Keep a batch's place and news; say which files are damaged, once each."""
         self.places[served.lane] = served.place
         self.taken += 1
@@ -90,9 +90,15 @@ class StreamLoader:
         self.record = {
             "lanes": self.dealing.lanes,
             "taken": self.taken,
-            "places": {str(lane): astuple(place) for places, _, _ in states for lane, place in places.items()},
+            "places": {
+                str(lane): astuple(place)
+                for places, _, _ in states
+                for lane, place in places.items()
+            },
             "counts": dict(sum((counts for _, counts, _ in states), Counter())),
-            "damaged": {file: message for _, _, damaged in states for file, message in damaged.items()},
+            "damaged": {
+                file: message for _, _, damaged in states for file, message in damaged.items()
+            },
         }
         return self.record
 
@@ -108,24 +114,24 @@ class StreamLoader:
                 f"are {self.dealing.lanes}; go on with as many processes as before."
             )
         self.record = state
-        self.places = {lane: Place(*state["places"][str(lane)]) for lane in self.lanes}
+        self.places = {lane: StreamPosition(*state["places"][str(lane)]) for lane in self.lanes}
         self.taken = state["taken"]
         self.damaged = dict(state["damaged"])
         self.counts = Counter(state["counts"] if self.is_first else {})
 
 
-class Lanes(IterableDataset[Served | TextVAEError]):
+class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
     """The lanes of one process, each from its place: a worker reads its own, without workers there is but one."""
 
-    def __init__(self, dealing: Dealing, places: list[tuple[int, Place]]) -> None:
+    def __init__(self, dealing: StreamPlan, places: list[tuple[int, StreamPosition]]) -> None:
         self.dealing, self.places = dealing, places
 
-    def __iter__(self) -> Iterator[Served | TextVAEError]:
+    def __iter__(self) -> Iterator[StreamBatch | TextVAEError]:
         """Yield batches; an error is yielded too, for the trainer's process to raise it as it is."""
         worker = get_worker_info()
         lane, place = self.places[worker.id if worker else 0]
         try:
-            yield from Lane(self.dealing, lane).batches(place)
+            yield from StreamReader(self.dealing, lane).batches(place)
         except TextVAEError as error:
             yield error
 
@@ -151,8 +157,8 @@ def open_stream(
         workers: processes that read for each of those that train; with 0 they read themselves.
         rank, processes: this process, and how many train together.
     """
-    record = json.loads((folder / STREAM).read_text())
-    dealing = Dealing(
+    record = json.loads((folder / STREAM_FILE).read_text())
+    dealing = StreamPlan(
         files=record["files"],
         held=frozenset(record["held_out"]),
         data=data,

@@ -13,32 +13,40 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.cleaning import Cleaner, fingerprint
-from textvae.data.corpus import HELD_OUT, DataSettings, held_out_size, prepare, text_of
-from textvae.data.sources import Rows
-from textvae.data.streaming.files import find_files, is_pattern
-from textvae.data.streaming.reading import Reader
+from textvae.data.cleaning import Cleaner, fingerprint_sentence
+from textvae.data.corpus import (
+    HELD_OUT_SPLITS,
+    DataSettings,
+    extract_text,
+    held_out_size,
+    prepare_splits,
+)
+from textvae.data.sources import RowSource
+from textvae.data.streaming.files import find_stream_files, is_stream_only
+from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tables import Row
 from textvae.errors import ConfigError
 
-SPREAD = 8  # files that a sample is taken from, if they hold enough
+_SAMPLED_FILES = 8  # files that a sample is taken from, if they hold enough
 
 
-STREAM = "stream.json"  # in a run's corpus folder: the files, and the fingerprints of the held-out sentences
+STREAM_FILE = "stream.json"  # in a run's corpus folder: the files, and the fingerprints of the held-out sentences
 
 
-Kept = list[tuple[Row, str | None]]  # rows with their clean sentences
+_SampledRows = list[tuple[Row, str | None]]  # rows with their clean sentences
 
 
-def is_stream(settings: DataSettings) -> bool:
+def is_streamed(settings: DataSettings) -> bool:
     """Whether a corpus is to be streamed.
 
     Raises:
         ConfigError: it must be, and is not to be.
     """
-    only_streams = settings.corpus is not None and is_pattern(settings.corpus)
+    only_streams = settings.corpus is not None and is_stream_only(settings.corpus)
     if only_streams and settings.streaming is False:
-        raise ConfigError(f"{settings.corpus}: URLs and patterns are read as streams; leave data.streaming out.")
+        raise ConfigError(
+            f"{settings.corpus}: URLs and patterns are read as streams; leave data.streaming out."
+        )
     return only_streams if settings.streaming == "auto" else settings.streaming
 
 
@@ -53,32 +61,50 @@ def prepare_stream(
         DataError: the corpus is missing, damaged, or too poor to learn from.
     """
     assert settings.corpus is not None
-    files = find_files(settings.corpus)
-    splits = draw(settings, seed, read_sample(settings, files))
-    held = {fingerprint(text) for split in HELD_OUT for _, text in splits[split] if text is not None}
-    tokenizer, counts = prepare(settings, seed, folder, build, {split: rows_of(splits[split]) for split in splits})
-    (folder / STREAM).write_text(json.dumps({"files": files["train"], "held_out": sorted(held)}) + "\n")
+    files = find_stream_files(settings.corpus)
+    splits = _split_held_out(settings, seed, _read_sample(settings, files))
+    held = {
+        fingerprint_sentence(text)
+        for split in HELD_OUT_SPLITS
+        for _, text in splits[split]
+        if text is not None
+    }
+    tokenizer, counts = prepare_splits(
+        settings,
+        seed,
+        folder,
+        build,
+        {split: _source_from_sample(splits[split]) for split in splits},
+    )
+    (folder / STREAM_FILE).write_text(
+        json.dumps({"files": files["train"], "held_out": sorted(held)}) + "\n"
+    )
     counts["stream"] = {"files": len(files["train"]), "counted": "a sample"}
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     return tokenizer, counts
 
 
-def read_sample(settings: DataSettings, files: Mapping[str, Sequence[str]]) -> dict[str, Kept]:
+def _read_sample(
+    settings: DataSettings, files: Mapping[str, Sequence[str]]
+) -> dict[str, _SampledRows]:
     """Return the first rows of each split there are files for, with their clean sentences."""
-    reader = Reader(settings, [settings.text_column, *settings.label_columns])
+    reader = StreamFileReader(settings, [settings.text_column, *settings.label_columns])
     cleaner, column = Cleaner(settings), settings.text_column
-    most = {"train": settings.sample, **dict.fromkeys(HELD_OUT, settings.held_out_most)}
+    most = {"train": settings.sample, **dict.fromkeys(HELD_OUT_SPLITS, settings.held_out_most)}
     return {
         split: [
-            (row, cleaner(text_of(row, column, number))) for number, row in first(reader, files[split], most[split])
+            (row, cleaner(extract_text(row, column, number)))
+            for number, row in _read_first_rows(reader, files[split], most[split])
         ]
         for split in files
     }
 
 
-def first(reader: Reader, files: Sequence[str], most: int) -> Iterator[tuple[int, Row]]:
+def _read_first_rows(
+    reader: StreamFileReader, files: Sequence[str], most: int
+) -> Iterator[tuple[int, Row]]:
     """Yield rows from the beginnings of a few files far apart; of more files where these are short."""
-    few = list(files[:: max(1, len(files) // SPREAD)])
+    few = list(files[:: max(1, len(files) // _SAMPLED_FILES)])
     share = -(-most // len(few))
     for file in [*few, *(file for file in files if file not in few)]:
         for row in islice(reader.rows(file), min(share, most)):
@@ -88,26 +114,30 @@ def first(reader: Reader, files: Sequence[str], most: int) -> Iterator[tuple[int
             return
 
 
-def draw(settings: DataSettings, seed: int, splits: dict[str, Kept]) -> dict[str, Kept]:
+def _split_held_out(
+    settings: DataSettings, seed: int, splits: dict[str, _SampledRows]
+) -> dict[str, _SampledRows]:
     """Move sentences of the training sample to the splits that are missing; leave held-out ones out of it.
 
     The sentences of the lowest fingerprints are drawn: duplicates stay on one
     side, and a frequent sentence is no likelier to be lost to training.
     """
-    missing = [split for split in HELD_OUT if split not in splits]
-    held = {text for split in HELD_OUT for _, text in splits.get(split, [])}
+    missing = [split for split in HELD_OUT_SPLITS if split not in splits]
+    held = {text for split in HELD_OUT_SPLITS for _, text in splits.get(split, [])}
     texts = {text for _, text in splits["train"] if text is not None} - held
-    ranked = sorted(texts, key=lambda text: fingerprint(text, seed))
+    ranked = sorted(texts, key=lambda text: fingerprint_sentence(text, seed))
     count = sum(text is not None for _, text in splits["train"])
     size = held_out_size(settings, len(ranked), count) if missing and count else 0
     for place, split in enumerate(missing):
         drawn = set(ranked[place * size : (place + 1) * size])
         splits[split] = [(row, text) for row, text in splits["train"] if text in drawn]
         held |= drawn
-    splits["train"] = [(row, text) for row, text in splits["train"] if text is None or text not in held]
+    splits["train"] = [
+        (row, text) for row, text in splits["train"] if text is None or text not in held
+    ]
     return splits
 
 
-def rows_of(kept: Kept) -> Rows:
+def _source_from_sample(kept: _SampledRows) -> RowSource:
     """Return the rows of a split."""
     return lambda: (row for row, _ in kept)

@@ -10,7 +10,13 @@ from textvae.schema import StrictSettings
 class StreamSettings(StrictSettings):
     """Whether the corpus is read while it is trained on, and how."""
 
-    streaming: bool | Literal["auto"] = Field("auto", description="auto: where the corpus is a URL or a pattern")
+    streaming: bool | Literal["auto"] = Field(
+        "auto", description="auto: where the corpus is a URL or a pattern"
+    )
     buffer: int = Field(20_000, ge=1, description="sentences a stream shuffles together")
-    sample: int = Field(100_000, ge=100, description="sentences a stream's tokenizer and held-out splits come from")
-    on_corrupt: Literal["stop", "skip"] = Field("stop", description="what a stream does at damaged rows and files")
+    sample: int = Field(
+        100_000, ge=100, description="sentences a stream's tokenizer and held-out splits come from"
+    )
+    on_corrupt: Literal["stop", "skip"] = Field(
+        "stop", description="what a stream does at damaged rows and files"
+    )

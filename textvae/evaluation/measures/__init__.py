@@ -1,6 +1,6 @@
 """Measures: what a trained model is worth, each a function of a `Subject`.
 
-`GROUPS` are what is asked for by one name: `standard` unless something else is.
+`MEASURE_GROUPS` are what is asked for by one name: `standard` unless something else is.
 Definitions: docs/measures.md.
 """
 
@@ -14,18 +14,24 @@ from textvae.evaluation.measures.elbo import elbo
 from textvae.evaluation.measures.interpolation import fluency, smoothness
 from textvae.evaluation.measures.likelihood import likelihood
 from textvae.evaluation.measures.mutual_information import information
-from textvae.evaluation.measures.outputs import Evidence, gather
-from textvae.evaluation.measures.samples import diversity, forward_reverse, mauve, novelty, self_bleu
+from textvae.evaluation.measures.outputs import ModelOutputs, run_model
+from textvae.evaluation.measures.samples import (
+    diversity,
+    forward_reverse,
+    mauve,
+    novelty,
+    self_bleu,
+)
 from textvae.evaluation.measures.settings import MeasureSettings
 from textvae.evaluation.measures.shuffled_latent import shuffled_latent
-from textvae.evaluation.measures.subject import Subject, empty_texts
+from textvae.evaluation.measures.subject import EvaluationInput, empty_texts
 from textvae.evaluation.measures.token_accuracy import token_accuracy
 from textvae.schema import choose
 
-Measure = Callable[[Subject], dict[str, Any]]
+Measure = Callable[[EvaluationInput], dict[str, Any]]
 
 
-QUICK: dict[str, Measure] = {
+QUICK_MEASURES: dict[str, Measure] = {
     "elbo": elbo,
     "information": information,
     "active_units": active_units,
@@ -33,8 +39,8 @@ QUICK: dict[str, Measure] = {
 }
 
 
-STANDARD: dict[str, Measure] = {
-    **QUICK,
+STANDARD_MEASURES: dict[str, Measure] = {
+    **QUICK_MEASURES,
     "aggregate": aggregate,
     "likelihood": likelihood,
     "token_accuracy": token_accuracy,
@@ -43,7 +49,7 @@ STANDARD: dict[str, Measure] = {
 }
 
 
-SAMPLES: dict[str, Measure] = {
+SAMPLE_MEASURES: dict[str, Measure] = {
     "diversity": diversity,
     "self_bleu": self_bleu,
     "forward_reverse": forward_reverse,
@@ -51,38 +57,50 @@ SAMPLES: dict[str, Measure] = {
 }
 
 
-INTERPOLATION: dict[str, Measure] = {"smoothness": smoothness, "fluency": fluency}
+INTERPOLATION_MEASURES: dict[str, Measure] = {"smoothness": smoothness, "fluency": fluency}
 
 
-GROUPS = {"quick": QUICK, "standard": STANDARD, "samples": SAMPLES, "interpolation": INTERPOLATION}
+MEASURE_GROUPS = {
+    "quick": QUICK_MEASURES,
+    "standard": STANDARD_MEASURES,
+    "samples": SAMPLE_MEASURES,
+    "interpolation": INTERPOLATION_MEASURES,
+}
 
 
-MEASURES: dict[str, Measure] = {**STANDARD, **SAMPLES, **INTERPOLATION, "mauve": mauve}
+MEASURES: dict[str, Measure] = {
+    **STANDARD_MEASURES,
+    **SAMPLE_MEASURES,
+    **INTERPOLATION_MEASURES,
+    "mauve": mauve,
+}
 
 
-NEED_TRAINING_TEXT = {"forward_reverse", "novelty", "fluency"}
+TRAINING_TEXT_MEASURES = {"forward_reverse", "novelty", "fluency"}
 
 
-def chosen(names: Sequence[str]) -> Mapping[str, Measure]:
+def select_measures(names: Sequence[str]) -> Mapping[str, Measure]:
     """Return the measures of these names, each a group's or a measure's own.
 
     Raises:
         ConfigError: a name is neither.
     """
-    table = {**{name: {name: measure} for name, measure in MEASURES.items()}, **GROUPS}
-    return {key: measure for name in names for key, measure in choose(table, name, "measures").items()}
+    table = {**{name: {name: measure} for name, measure in MEASURES.items()}, **MEASURE_GROUPS}
+    return {
+        key: measure for name in names for key, measure in choose(table, name, "measures").items()
+    }
 
 
 __all__ = [
-    "GROUPS",
     "MEASURES",
-    "NEED_TRAINING_TEXT",
-    "QUICK",
-    "STANDARD",
-    "Evidence",
+    "MEASURE_GROUPS",
+    "QUICK_MEASURES",
+    "STANDARD_MEASURES",
+    "TRAINING_TEXT_MEASURES",
+    "EvaluationInput",
     "Measure",
     "MeasureSettings",
-    "Subject",
-    "chosen",
-    "gather",
+    "ModelOutputs",
+    "run_model",
+    "select_measures",
 ]

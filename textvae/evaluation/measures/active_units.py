@@ -9,22 +9,22 @@ from typing import Any
 
 import torch
 
-from textvae.evaluation.measures.subject import Subject
+from textvae.evaluation.measures.subject import EvaluationInput
 
-THRESHOLD = 0.01
-
-
-CURVE = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0]
+ACTIVE_UNIT_VARIANCE = 0.01
 
 
-def active_units(subject: Subject) -> dict[str, Any]:
+_VARIANCE_THRESHOLDS = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0]
+
+
+def active_units(subject: EvaluationInput) -> dict[str, Any]:
     """Return `active_units`, `latent_dim`, and the counts at other thresholds; one sentence has no active unit."""
-    mean = subject.evidence.mean
+    mean = subject.outputs.mean
     variance = mean.var(0) if len(mean) > 1 and mean.shape[1] else torch.zeros(mean.shape[1])
-    counts = [int((variance >= threshold).sum()) for threshold in CURVE]
+    counts = [int((variance >= threshold).sum()) for threshold in _VARIANCE_THRESHOLDS]
     return {
-        "active_units": counts[CURVE.index(THRESHOLD)],
+        "active_units": counts[_VARIANCE_THRESHOLDS.index(ACTIVE_UNIT_VARIANCE)],
         "latent_dim": mean.shape[1],
-        "active_units_thresholds": CURVE,
+        "active_units_thresholds": _VARIANCE_THRESHOLDS,
         "active_units_curve": counts,
     }

@@ -12,22 +12,26 @@ from typing import Any
 
 import torch
 
-from textvae.evaluation.measures.mutual_information import densities_at_draws
-from textvae.evaluation.measures.outputs import Evidence
-from textvae.evaluation.measures.subject import Subject
+from textvae.evaluation.measures.mutual_information import log_densities_at_draws
+from textvae.evaluation.measures.outputs import ModelOutputs
+from textvae.evaluation.measures.subject import EvaluationInput
 
 
-def aggregate(subject: Subject) -> dict[str, Any]:
+def aggregate(subject: EvaluationInput) -> dict[str, Any]:
     """Return `aggregate_kl` with its standard error, `kl_sampled`, and `kl_by_dimension` where q(z | x) factorises.
 
     Where the posterior has no density, the first three are None.
     """
-    evidence = subject.evidence
+    evidence = subject.outputs
     if evidence.kl is None:
         return dict.fromkeys(("aggregate_kl", "aggregate_kl_stderr", "kl_sampled"))
-    own, average = densities_at_draws(evidence, slice(0, len(evidence)))
+    own, average = log_densities_at_draws(evidence, slice(0, len(evidence)))
     with torch.no_grad():
-        prior = subject.bundle.model.prior.log_prob(evidence.latent.to(subject.bundle.device)).double().cpu()
+        prior = (
+            subject.bundle.model.prior.log_prob(evidence.latent.to(subject.bundle.device))
+            .double()
+            .cpu()
+        )
     mismatch, n = average - prior, len(evidence)
     record: dict[str, Any] = {
         "aggregate_kl": float(mismatch.mean()),
@@ -38,7 +42,7 @@ def aggregate(subject: Subject) -> dict[str, Any]:
     return record if by_dimension is None else {**record, "kl_by_dimension": by_dimension}
 
 
-def kl_by_dimension(evidence: Evidence) -> list[float] | None:
+def kl_by_dimension(evidence: ModelOutputs) -> list[float] | None:
     """Return the mean KL of each dimension in nats; None where there is only the whole."""
     if evidence.kl is None or evidence.kl.shape != evidence.mean.shape:
         return None

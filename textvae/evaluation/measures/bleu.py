@@ -10,10 +10,10 @@ from typing import Any
 
 from sacrebleu.metrics import BLEU
 
-from textvae.evaluation.measures.subject import Subject
+from textvae.evaluation.measures.subject import EvaluationInput
 
 
-def bleu(subject: Subject) -> dict[str, Any]:
+def bleu(subject: EvaluationInput) -> dict[str, Any]:
     """Return `bleu`, 0 to 100, sacrebleu's `bleu_signature`, and `exact_match`, a share."""
     metric = BLEU(tokenize="13a", lowercase=True)
     written, readable = subject.texts.reconstructions, subject.texts.readable

@@ -1,14 +1,14 @@
 """The evidence lower bound and its two terms, weight 1, in nats per sentence."""
 
-from textvae.evaluation.measures.subject import Subject
+from textvae.evaluation.measures.subject import EvaluationInput
 
 
-def elbo(subject: Subject) -> dict[str, float | None]:
+def elbo(subject: EvaluationInput) -> dict[str, float | None]:
     """Return `elbo` (negative), `reconstruction` and `kl` (positive), and the sentence counts they rest on.
 
     Where the posterior has no density, `elbo` and `kl` are None.
     """
-    evidence = subject.evidence
+    evidence = subject.outputs
     reconstruction = float(evidence.reconstruction.double().mean())
     kl = None if evidence.kl is None else float(evidence.kl.double().sum(1).mean())
     return {

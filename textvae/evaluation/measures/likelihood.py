@@ -19,22 +19,22 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from textvae.evaluation.measures.subject import Subject
-from textvae.inference.batches import batches
+from textvae.evaluation.measures.subject import EvaluationInput
+from textvae.inference.batches import iterate_batches
 from textvae.inference.importance_sums import ImportanceSums
-from textvae.inference.likelihood import BATCH_TOKENS, log_weights
-from textvae.runtime.seeds import derived
+from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
+from textvae.runtime.seeds import derive_seed
 
-PILOT = 20  # draws that only tell how uneven a sentence's weights are
-
-
-STEP = 50  # adaptively, draws are given in multiples of it
+_PILOT_DRAWS = 20  # draws that only tell how uneven a sentence's weights are
 
 
-MOST = 10  # times K: the most draws a sentence gets
+DRAWS_STEP = 50  # adaptively, draws are given in multiples of it
 
 
-FIGURES = (
+_MAX_DRAWS_FACTOR = 10  # times K: the most draws a sentence gets
+
+
+_LIKELIHOOD_KEYS = (
     "iw_nll",
     "iw_samples",
     "iw_nll_stderr",
@@ -47,7 +47,7 @@ FIGURES = (
 )
 
 
-def likelihood(subject: Subject) -> dict[str, float | None]:
+def likelihood(subject: EvaluationInput) -> dict[str, float | None]:
     """Return `iw_nll` in nats per sentence, and the perplexities and bits per byte of it.
 
     `iw_samples` is the mean number of draws, `iw_ess` that of effective ones.
@@ -57,10 +57,14 @@ def likelihood(subject: Subject) -> dict[str, float | None]:
     models with different tokenizers compare. All are None where the posterior
     has no density.
     """
-    if not subject.evidence.posterior.has_density:
-        return dict.fromkeys(FIGURES)
-    sums = adaptive_sums(subject) if subject.settings.adaptive else sums_of(subject, subject.samples)
-    nll, n, evidence = sums.nll, len(sums.nll), subject.evidence
+    if not subject.outputs.posterior.has_density:
+        return dict.fromkeys(_LIKELIHOOD_KEYS)
+    sums = (
+        compute_adaptive_sums(subject)
+        if subject.settings.adaptive
+        else compute_sums(subject, subject.samples)
+    )
+    nll, n, evidence = sums.nll, len(sums.nll), subject.outputs
     total, draws = float(nll.sum()), float(sums.draws.mean())
     return {
         "iw_nll": total / n,
@@ -80,33 +84,48 @@ def safe_exp(nats: float) -> float:
     return math.exp(nats) if nats < 700 else math.inf
 
 
-def adaptive_sums(subject: Subject) -> ImportanceSums:
+def compute_adaptive_sums(subject: EvaluationInput) -> ImportanceSums:
     """Return the sums over as many draws a sentence as its weights call for."""
-    wanted = wanted_draws(sums_of(subject, PILOT, number=1), subject.samples).clamp(max=MOST * subject.samples)
-    steps = (wanted / STEP).ceil().clamp(min=1).long()
+    wanted = allocate_draws(compute_sums(subject, _PILOT_DRAWS, number=1), subject.samples).clamp(
+        max=_MAX_DRAWS_FACTOR * subject.samples
+    )
+    steps = (wanted / DRAWS_STEP).ceil().clamp(min=1).long()
     sums = ImportanceSums.blank(len(steps))
     for count in steps.unique().tolist():
         rows = (steps == count).nonzero().squeeze(1).tolist()
-        sums.place(rows, sums_of(subject, count * STEP, rows, 1 + count))
+        sums.place(rows, compute_sums(subject, count * DRAWS_STEP, rows, 1 + count))
     return sums
 
 
-def wanted_draws(sums: ImportanceSums, samples: int) -> Tensor:
+def allocate_draws(sums: ImportanceSums, samples: int) -> Tensor:
     """Return the draws of each sentence, (n,), that give the error of `samples` each."""
     variation = (sums.variance * sums.draws).sqrt()  # of a weight, relative to their mean
     squares = variation.square().sum()
-    return variation * (samples * variation.sum() / squares) if squares > 0 else torch.zeros_like(variation)
+    return (
+        variation * (samples * variation.sum() / squares)
+        if squares > 0
+        else torch.zeros_like(variation)
+    )
 
 
-def sums_of(subject: Subject, samples: int, rows: list[int] | None = None, number: int = 0) -> ImportanceSums:
+def compute_sums(
+    subject: EvaluationInput, samples: int, rows: list[int] | None = None, number: int = 0
+) -> ImportanceSums:
     """Return the sums over some draws of every sentence, or of some `rows`; another `number`, other draws."""
     dataset = subject.dataset if rows is None else subject.dataset.select(rows)
-    seed = derived(subject.seed, number) if number else subject.seed
+    seed = derive_seed(subject.seed, number) if number else subject.seed
     sums = ImportanceSums.blank(len(dataset))
     with tqdm(
-        total=len(dataset), desc=f"IW-NLL, {samples} samples", unit="sentence", disable=not subject.progress
+        total=len(dataset),
+        desc=f"IW-NLL, {samples} samples",
+        unit="sentence",
+        disable=not subject.progress,
     ) as bar:
-        for places, batch in batches(subject.bundle, dataset, seed, subject.processes, BATCH_TOKENS):
-            sums.place(places, ImportanceSums.of(log_weights(subject.bundle, batch, samples)))
+        for places, batch in iterate_batches(
+            subject.bundle, dataset, seed, subject.processes, LIKELIHOOD_BATCH_TOKENS
+        ):
+            sums.place(
+                places, ImportanceSums.of(sample_log_weights(subject.bundle, batch, samples))
+            )
             bar.update(len(places))
     return sums.shared(subject.processes)

@@ -10,22 +10,27 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from textvae.evaluation.measures.word_vectors import Bag
+from textvae.evaluation.measures.word_vectors import WordBag
 
-TINY = 1e-12  # a way must be shorter by more than rounding
-
-
-Numbers = NDArray[np.float64]
+_MIN_IMPROVEMENT = 1e-12  # a way must be shorter by more than rounding
 
 
-def word_movers_distance(one: Bag, other: Bag) -> float:
+_Float64Array = NDArray[np.float64]
+
+
+def word_movers_distance(one: WordBag, other: WordBag) -> float:
     """Return the distance between two bags of words, in the vectors' unit."""
     squared = ((one.vectors[:, None] - other.vectors[None]) ** 2).sum(-1)
-    supply, demand = one.counts * other.counts.sum(), other.counts * one.counts.sum()  # whole numbers that agree
-    return transport(np.sqrt(squared), supply, demand) / float(supply.sum())
+    supply, demand = (
+        one.counts * other.counts.sum(),
+        other.counts * one.counts.sum(),
+    )  # whole numbers that agree
+    return solve_transport(np.sqrt(squared), supply, demand) / float(supply.sum())
 
 
-def transport(cost: Numbers, supply: NDArray[np.int64], demand: NDArray[np.int64]) -> float:
+def solve_transport(
+    cost: _Float64Array, supply: NDArray[np.int64], demand: NDArray[np.int64]
+) -> float:
     """Return the least cost of moving `supply` onto `demand`.
 
     Shapes:
@@ -34,7 +39,7 @@ def transport(cost: Numbers, supply: NDArray[np.int64], demand: NDArray[np.int64
     """
     flow, supply, demand = np.zeros(cost.shape, dtype=np.int64), supply.copy(), demand.copy()
     while supply.any():
-        steps = shortest_way(cost, flow, supply, demand)
+        steps = _find_shortest_path(cost, flow, supply, demand)
         start, end = steps[0][0], steps[-1][1]
         undone = [(source, sink) for (_, sink), (source, _) in pairwise(steps)]
         amount = min(supply[start], demand[end], *(flow[move] for move in undone))
@@ -47,17 +52,23 @@ def transport(cost: Numbers, supply: NDArray[np.int64], demand: NDArray[np.int64
     return float((flow * cost).sum())
 
 
-def shortest_way(
-    cost: Numbers, flow: NDArray[np.int64], supply: NDArray[np.int64], demand: NDArray[np.int64]
+def _find_shortest_path(
+    cost: _Float64Array,
+    flow: NDArray[np.int64],
+    supply: NDArray[np.int64],
+    demand: NDArray[np.int64],
 ) -> list[tuple[int, int]]:
     """Return the moves of the cheapest way from what is left to where it is wanted; between two, one is undone."""
     at_source, back = np.where(supply > 0, 0.0, np.inf), np.full(len(supply), -1)
-    at_sink, via = np.full(len(demand), np.inf), np.full(len(demand), -1)  # back, via: whence each is reached
+    at_sink, via = (
+        np.full(len(demand), np.inf),
+        np.full(len(demand), -1),
+    )  # back, via: whence each is reached
     is_settled = False
     while not is_settled:
-        at_sink, via, _ = shorter(at_source[:, None] + cost, at_sink, via)
+        at_sink, via, _ = _relax_distances(at_source[:, None] + cost, at_sink, via)
         undo = np.where(flow > 0, at_sink[None] - cost, np.inf)
-        at_source, back, is_settled = shorter(undo.T, at_source, back)
+        at_source, back, is_settled = _relax_distances(undo.T, at_source, back)
     sink = int(np.where(demand > 0, at_sink, np.inf).argmin())
     steps = [(int(via[sink]), sink)]
     while back[steps[0][0]] >= 0:
@@ -66,9 +77,11 @@ def shortest_way(
     return steps
 
 
-def shorter(reach: Numbers, known: Numbers, whence: NDArray[np.int64]) -> tuple[Numbers, NDArray[np.int64], bool]:
+def _relax_distances(
+    reach: _Float64Array, known: _Float64Array, whence: NDArray[np.int64]
+) -> tuple[_Float64Array, NDArray[np.int64], bool]:
     """Return the lengths and last steps of the shortest ways, and whether none of `reach` is shorter than was known."""
-    is_shorter = reach.min(0) < known - TINY
+    is_shorter = reach.min(0) < known - _MIN_IMPROVEMENT
     return (
         np.where(is_shorter, reach.min(0), known),
         np.where(is_shorter, reach.argmin(0), whence),

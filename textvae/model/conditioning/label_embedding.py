@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from textvae.data.labels import listed
+from textvae.data.labels import format_names
 from textvae.errors import ConfigError
 
 
@@ -23,5 +23,7 @@ class LabelEmbedding(nn.Embedding):
             ConfigError: there are no labels.
         """
         if label_ids is None:
-            raise ConfigError(f"this model was trained with labels: give label=, one of {listed(self.names)}.")
+            raise ConfigError(
+                f"this model was trained with labels: give label=, one of {format_names(self.names)}."
+            )
         return torch.cat([latent, self(label_ids).to(latent.dtype)], dim=-1)

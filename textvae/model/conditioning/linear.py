@@ -24,7 +24,9 @@ class LinearConditioning(Conditioning):
         super().__init__(latent, shape)
         self.map = nn.Linear(latent, math.prod(shape))
         if spread is not None:
-            nn.init.normal_(self.map.weight, std=spread / math.sqrt(max(latent, 1)))  # a language model has none
+            nn.init.normal_(
+                self.map.weight, std=spread / math.sqrt(max(latent, 1))
+            )  # a language model has none
             nn.init.zeros_(self.map.bias)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -48,13 +48,17 @@ class Decoder(nn.Module, ABC):
     def new_cache(self) -> Cache:
         """Return an empty state for generation."""
 
-    def tokens_read(self, cache: Cache) -> int:
+    def count_cached_tokens(self, cache: Cache) -> int:
         """Return how many tokens a cache has taken in."""
         return int(cache.get_seq_length())
 
     @abstractmethod
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, signals: Signals, cache: Cache | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        signals: Signals,
+        cache: Cache | None = None,
     ) -> Tensor:
         """Return one state per input token, (batch, length, size), and fill the cache if there is one.
 

@@ -11,7 +11,7 @@ from transformers import Cache
 from textvae.errors import ConfigError
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
-from textvae.model.encoders.recurrent import CELLS, initialise
+from textvae.model.encoders.recurrent import CELLS, initialize_cells
 from textvae.model.kernels.dropout import Dropout, EmbeddingDropout, LockedDropout, RecurrentDropout
 from textvae.schema import PartSettings
 
@@ -78,9 +78,13 @@ class RecurrentDecoderSettings(PartSettings):
     embedding: int = Field(256, gt=0)
     hidden: int = Field(256, gt=0)
     layers: int = Field(1, gt=0)
-    dropout: float = Field(0.2, ge=0, lt=1, description="on the embeddings and on the states before the projection")
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="on the embeddings and on the states before the projection"
+    )
     locked_dropout: bool = Field(False, description="its mask one for all places of a sentence")
-    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="of whole words, as they are read")
+    embedding_dropout: float = Field(
+        0.0, ge=0, lt=1, description="of whole words, as they are read"
+    )
     recurrent_dropout: float = Field(0.0, ge=0, lt=1, description="of the recurrent weights")
     tie: bool = Field(True, description="project with the embedding's own weights")
 
@@ -91,9 +95,15 @@ class RecurrentDecoder(Decoder):
     Settings = RecurrentDecoderSettings
     embed: nn.Embedding
 
-    def __init__(self, settings: RecurrentDecoderSettings, vocab: int, latent: int, heard: Sequence[str]) -> None:
+    def __init__(
+        self, settings: RecurrentDecoderSettings, vocab: int, latent: int, heard: Sequence[str]
+    ) -> None:
         super().__init__()
-        self.layers, self.hidden, self.is_lstm = settings.layers, settings.hidden, settings.kind == "lstm"
+        self.layers, self.hidden, self.is_lstm = (
+            settings.layers,
+            settings.hidden,
+            settings.kind == "lstm",
+        )
         out = settings.embedding if settings.tie else settings.hidden
         self.signal_shapes = {
             "initial_state": (2 if self.is_lstm else 1, settings.layers, settings.hidden),
@@ -110,7 +120,7 @@ class RecurrentDecoder(Decoder):
         self.cells = CELLS[settings.kind](
             settings.embedding + beside, settings.hidden, settings.layers, batch_first=True
         )
-        initialise(self.cells)
+        initialize_cells(self.cells)
         self.bridge = nn.Linear(settings.hidden, out) if settings.tie else nn.Identity()
         self.projection = None if settings.tie else nn.Linear(out, vocab, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab))
@@ -130,14 +140,22 @@ class RecurrentDecoder(Decoder):
         return RecurrentCache()
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, signals: Signals, cache: RecurrentCache | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        signals: Signals,
+        cache: RecurrentCache | None = None,
     ) -> Tensor:
         """Return the states, (batch, length, size of a row of `output_weight`)."""
         inputs = self.inputs(input_ids, signals)
-        start = cache.state if cache is not None and cache.state else self.initial_state(inputs, signals)
+        start = (
+            cache.state
+            if cache is not None and cache.state
+            else self.initial_state(inputs, signals)
+        )
         seen = attention_mask[:, -input_ids.shape[1] :].bool()
         if cache is not None and input_ids.shape[1] > 1 and not bool(seen.all()):
-            states, end = self.step_by_step(inputs, seen, start)
+            states, end = self.run_stepwise(inputs, seen, start)
         else:
             states, end = self.run(inputs, start)
         if cache is not None:
@@ -155,7 +173,9 @@ class RecurrentDecoder(Decoder):
         embedded = self.dropout(embedded)
         if "every_step" not in signals:
             return embedded
-        beside = signals["every_step"].to(embedded.dtype).unsqueeze(1).expand(-1, input_ids.shape[1], -1)
+        beside = (
+            signals["every_step"].to(embedded.dtype).unsqueeze(1).expand(-1, input_ids.shape[1], -1)
+        )
         return torch.cat([embedded, beside], dim=-1)
 
     def initial_state(self, inputs: Tensor, signals: Signals) -> tuple[Tensor, ...]:
@@ -168,10 +188,12 @@ class RecurrentDecoder(Decoder):
 
     def run(self, inputs: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run the recurrence over whole sentences."""
-        states, end = self.recurrent_dropout(self.cells, inputs, start if self.is_lstm else start[0])
+        states, end = self.recurrent_dropout(
+            self.cells, inputs, start if self.is_lstm else start[0]
+        )
         return states, end if self.is_lstm else (end,)
 
-    def step_by_step(
+    def run_stepwise(
         self, inputs: Tensor, seen: Tensor, state: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Run token by token, the state frozen under (left) padding."""
@@ -179,6 +201,8 @@ class RecurrentDecoder(Decoder):
         for place in range(inputs.shape[1]):
             output, moved = self.run(inputs[:, place : place + 1], state)
             keep = seen[:, place].view(1, -1, 1)
-            state = tuple(torch.where(keep, new, old) for new, old in zip(moved, state, strict=True))
+            state = tuple(
+                torch.where(keep, new, old) for new, old in zip(moved, state, strict=True)
+            )
             outputs.append(output)
         return torch.cat(outputs, dim=1), state

@@ -18,10 +18,10 @@ from transformers import (
 )
 
 from textvae.errors import ConfigError
-from textvae.model.architectures import architecture_config, embeds_every_word
+from textvae.model.architectures import build_architecture_config, embeds_every_word
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import CACHE_NAME, Decoder
-from textvae.model.kernels.dropout import cheapened
+from textvae.model.kernels.dropout import replace_dropouts
 from textvae.schema import PartSettings
 
 
@@ -29,7 +29,9 @@ class TransformerDecoderSettings(PartSettings):
     """An architecture and its sizes; `options` are further fields of that architecture's own config."""
 
     kind: Literal["transformer"] = "transformer"
-    architecture: str = Field("gpt2", description="a causal model type of transformers: gpt2, llama ...")
+    architecture: str = Field(
+        "gpt2", description="a causal model type of transformers: gpt2, llama ..."
+    )
     hidden: int = Field(256, gt=0)
     layers: int = Field(4, gt=0)
     heads: int = Field(4, gt=0)
@@ -43,7 +45,9 @@ class TransformerDecoder(Decoder):
 
     Settings = TransformerDecoderSettings
 
-    def __init__(self, settings: TransformerDecoderSettings, vocab: int, latent: int, heard: Sequence[str]) -> None:
+    def __init__(
+        self, settings: TransformerDecoderSettings, vocab: int, latent: int, heard: Sequence[str]
+    ) -> None:
         super().__init__()
         self.prefix = settings.prefix if "prefix" in heard else 0
         self.signal_shapes = {
@@ -51,9 +55,11 @@ class TransformerDecoder(Decoder):
             "prefix": (settings.prefix, settings.hidden),
             "output": (settings.hidden,),
         }
-        config = architecture_config(settings, vocab, "model.decoder")
-        self.body = cheapened(embeds_every_word(AutoModel.from_config(config, trust_remote_code=False)))
-        check_writes(self.body, settings.architecture)
+        config = build_architecture_config(settings, vocab, "model.decoder")
+        self.body = replace_dropouts(
+            embeds_every_word(AutoModel.from_config(config, trust_remote_code=False))
+        )
+        _check_writes(self.body, settings.architecture)
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property
@@ -77,12 +83,16 @@ class TransformerDecoder(Decoder):
         """Return an empty key-value cache."""
         return DynamicCache(config=self.body.config)
 
-    def tokens_read(self, cache: Cache) -> int:
+    def count_cached_tokens(self, cache: Cache) -> int:
         """Return how many tokens a cache has taken in; the prefix is none."""
         return max(0, int(cache.get_seq_length()) - self.prefix)
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, signals: Signals, cache: Cache | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        signals: Signals,
+        cache: Cache | None = None,
     ) -> Tensor:
         """Return the states, (batch, length, hidden)."""
         embedded = self.embed(input_ids)
@@ -90,9 +100,14 @@ class TransformerDecoder(Decoder):
             embedded = embedded + signals["embedding"].to(embedded.dtype).unsqueeze(1)
         lead = 0
         if "prefix" in signals:
-            attention_mask = torch.cat([attention_mask.new_ones(len(embedded), self.prefix), attention_mask], dim=1)
+            attention_mask = torch.cat(
+                [attention_mask.new_ones(len(embedded), self.prefix), attention_mask], dim=1
+            )
             if cache is None or cache.get_seq_length() == 0:
-                embedded, lead = torch.cat([signals["prefix"].to(embedded.dtype), embedded], dim=1), self.prefix
+                embedded, lead = (
+                    torch.cat([signals["prefix"].to(embedded.dtype), embedded], dim=1),
+                    self.prefix,
+                )
         positions = (attention_mask.cumsum(1) - 1).clamp(min=0)[:, -embedded.shape[1] :]
         states: Tensor = self.body(
             inputs_embeds=embedded,
@@ -105,32 +120,42 @@ class TransformerDecoder(Decoder):
         return states + signals["output"].unsqueeze(1) if "output" in signals else states
 
 
-def check_writes(body: PreTrainedModel, architecture: str) -> None:
+def _check_writes(body: PreTrainedModel, architecture: str) -> None:
     """Refuse an architecture that cannot write text token by token.
 
     Raises:
         ConfigError: it sees the tokens it should predict, or it has no key-value cache to continue from.
     """
     setting = f"model.decoder.architecture = {architecture!r}"
-    instead = "choose a causal architecture with a key-value cache, for instance gpt2, llama or qwen3"
-    if not is_causal(body.config):
-        is_switchable = type(body.config) in MODEL_FOR_CAUSAL_LM_MAPPING and not body.config.is_encoder_decoder
+    instead = (
+        "choose a causal architecture with a key-value cache, for instance gpt2, llama or qwen3"
+    )
+    if not _is_causal(body.config):
+        is_switchable = (
+            type(body.config) in MODEL_FOR_CAUSAL_LM_MAPPING and not body.config.is_encoder_decoder
+        )
         switch = ", or set model.decoder.options to {is_decoder: true}" if is_switchable else ""
         raise ConfigError(f"{setting} sees the tokens that it should predict: {instead}{switch}.")
-    if not has_key_value_cache(body):
+    if not _has_key_value_cache(body):
         raise ConfigError(f"{setting} keeps no key-value cache to continue a text from: {instead}.")
 
 
-def is_causal(config: PreTrainedConfig) -> bool:
+def _is_causal(config: PreTrainedConfig) -> bool:
     """Whether each place sees only itself and those before it.
 
     Families of masked language models, such as BERT, only do so if their config says that they decode.
     """
-    is_masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
-    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not is_masked and not config.is_encoder_decoder
+    is_masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(
+        config, "is_decoder", False
+    )
+    return (
+        type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+        and not is_masked
+        and not config.is_encoder_decoder
+    )
 
 
-def has_key_value_cache(body: PreTrainedModel) -> bool:
+def _has_key_value_cache(body: PreTrainedModel) -> bool:
     """Whether the model takes a cache and all of its layers count the tokens in it.
 
     Models without that parameter ignore a cache, or have a state of their own that beam search would not find.

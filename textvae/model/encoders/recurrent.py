@@ -44,30 +44,34 @@ class RecurrentEncoder(Encoder):
         nn.init.normal_(self.embed.weight, std=0.1)
         self.dropout = Dropout(settings.dropout)
         inputs = [settings.embedding] + [self.hidden] * (settings.layers - 1)
-        self.forwards = nn.ModuleList(cell(size, settings.hidden, batch_first=True) for size in inputs)
+        self.forwards = nn.ModuleList(
+            cell(size, settings.hidden, batch_first=True) for size in inputs
+        )
         self.backwards = nn.ModuleList(
-            cell(size, settings.hidden, batch_first=True) for size in inputs if settings.bidirectional
+            cell(size, settings.hidden, batch_first=True)
+            for size in inputs
+            if settings.bidirectional
         )
         for layer in [*self.forwards, *self.backwards]:
-            initialise(layer)
+            initialize_cells(layer)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the last layer's states, (batch, length, hidden)."""
         states: Tensor = self.embed(input_ids)
-        mirror = within_length_mirror(attention_mask) if self.is_bidirectional else None
+        mirror = find_reversed_positions(attention_mask) if self.is_bidirectional else None
         for layer, onward in enumerate(self.forwards):
             states = self.dropout(states)
             ahead, _ = onward(states)
             if mirror is None:
                 states = ahead
                 continue
-            back, _ = self.backwards[layer](take(states, mirror))
-            states = torch.cat([ahead, take(back, mirror)], dim=-1)
+            back, _ = self.backwards[layer](_reorder_states(states, mirror))
+            states = torch.cat([ahead, _reorder_states(back, mirror)], dim=-1)
         return states
 
 
 @torch.no_grad()
-def initialise(cells: nn.Module) -> None:
+def initialize_cells(cells: nn.Module) -> None:
     """Orthogonal recurrences, and forget gates that are open (Jozefowicz et al. 2015): gradients live longer."""
     assert isinstance(cells, nn.RNNBase)
     for name, weight in cells.named_parameters():
@@ -81,13 +85,13 @@ def initialise(cells: nn.Module) -> None:
             nn.init.xavier_uniform_(weight)
 
 
-def within_length_mirror(mask: Tensor) -> Tensor:
+def find_reversed_positions(mask: Tensor) -> Tensor:
     """Return the position each token trades places with when its sentence is reversed, (batch, length)."""
     places = torch.arange(mask.shape[1], device=mask.device)
     mirrored = mask.sum(1, keepdim=True) - 1 - places
     return torch.where(mirrored >= 0, mirrored, places)
 
 
-def take(states: Tensor, places: Tensor) -> Tensor:
+def _reorder_states(states: Tensor, places: Tensor) -> Tensor:
     """Reorder states, (batch, length, hidden), along their length."""
     return states.gather(1, places.unsqueeze(-1).expand_as(states))

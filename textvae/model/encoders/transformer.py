@@ -6,9 +6,9 @@ from pydantic import Field
 from torch import Tensor
 from transformers import AutoModel
 
-from textvae.model.architectures import architecture_config, embeds_every_word
+from textvae.model.architectures import build_architecture_config, embeds_every_word
 from textvae.model.encoders.base import Encoder
-from textvae.model.kernels.dropout import cheapened
+from textvae.model.kernels.dropout import replace_dropouts
 from textvae.schema import PartSettings
 
 
@@ -16,7 +16,9 @@ class TransformerEncoderSettings(PartSettings):
     """An architecture and its sizes; `options` are further fields of that architecture's own config."""
 
     kind: Literal["transformer"] = "transformer"
-    architecture: str = Field("bert", description="a model type of transformers: bert, roberta, modernbert ...")
+    architecture: str = Field(
+        "bert", description="a model type of transformers: bert, roberta, modernbert ..."
+    )
     hidden: int = Field(256, gt=0)
     layers: int = Field(4, gt=0)
     heads: int = Field(4, gt=0)
@@ -32,13 +34,19 @@ class TransformerEncoder(Encoder):
     def __init__(self, settings: TransformerEncoderSettings, vocab: int) -> None:
         super().__init__()
         self.hidden = settings.hidden
-        config = architecture_config(settings, vocab, "model.encoder")
-        self.body = cheapened(embeds_every_word(AutoModel.from_config(config, trust_remote_code=False)))
+        config = build_architecture_config(settings, vocab, "model.encoder")
+        self.body = replace_dropouts(
+            embeds_every_word(AutoModel.from_config(config, trust_remote_code=False))
+        )
         if "pooler" in dict(self.body.named_children()):  # never read: it would only be dead weight
             self.body.pooler = None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the last layer's states, (batch, length, hidden)."""
-        embedded = self.body.get_input_embeddings()(input_ids)  # from ids, some would take token 0 for padding
-        states: Tensor = self.body(inputs_embeds=embedded, attention_mask=attention_mask).last_hidden_state
+        embedded = self.body.get_input_embeddings()(
+            input_ids
+        )  # from ids, some would take token 0 for padding
+        states: Tensor = self.body(
+            inputs_embeds=embedded, attention_mask=attention_mask
+        ).last_hidden_state
         return states

@@ -14,7 +14,7 @@ from torch.func import functional_call
 M = TypeVar("M", bound=nn.Module)
 
 
-LEVELS = 2**16  # that a chance is told apart by
+_PROBABILITY_LEVELS = 2**16  # that a chance is told apart by
 
 
 class Dropout(nn.Dropout):
@@ -24,10 +24,14 @@ class Dropout(nn.Dropout):
         """Zero each element with chance `p` and scale the others, so that the mean stays; of any shape."""
         if not self.training or self.p == 0 or input.device.type != "cpu":
             return super().forward(input)
-        cut = min(round(self.p * LEVELS), LEVELS - 1)
-        draws = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-        keeps = draws[: input.numel()].view(input.shape) >= cut - LEVELS // 2
-        return input * keeps.to(input.dtype).mul_(LEVELS / (LEVELS - cut))
+        cut = min(round(self.p * _PROBABILITY_LEVELS), _PROBABILITY_LEVELS - 1)
+        draws = (
+            torch.empty(-(-input.numel() // 4), dtype=torch.int64)
+            .random_(-(2**63), None)
+            .view(torch.int16)
+        )
+        keeps = draws[: input.numel()].view(input.shape) >= cut - _PROBABILITY_LEVELS // 2
+        return input * keeps.to(input.dtype).mul_(_PROBABILITY_LEVELS / (_PROBABILITY_LEVELS - cut))
 
 
 class LockedDropout(nn.Module):
@@ -71,13 +75,19 @@ class RecurrentDropout(nn.Module):
         """Return what the layers give from their inputs and first states."""
         if not self.training or self.dropout.p == 0:
             return cells(inputs, start)
-        recurrent = {name: weight for name, weight in cells.named_parameters() if name.startswith("weight_hh")}
+        recurrent = {
+            name: weight
+            for name, weight in cells.named_parameters()
+            if name.startswith("weight_hh")
+        }
         return functional_call(
-            cells, {name: self.dropout(weight) for name, weight in recurrent.items()}, (inputs, start)
+            cells,
+            {name: self.dropout(weight) for name, weight in recurrent.items()},
+            (inputs, start),
         )
 
 
-def cheapened(module: M) -> M:
+def replace_dropouts(module: M) -> M:
     """Replace every dropout inside a module of the library by ours, and return the module."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():

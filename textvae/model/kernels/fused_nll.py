@@ -14,19 +14,23 @@ from torch import Tensor, nn
 
 from textvae.runtime.device import compute_dtype
 
-FAINT = 1e-30  # a chance below is too near to what the number type can hold
+_MIN_PROBABILITY = 1e-30  # a chance below is too near to what the number type can hold
 
 
-CHUNK_SCORES = 2**24  # rows times vocabulary, at once
+TRAINING_CHUNK_SCORES = 2**24  # rows times vocabulary, at once
 
 
-CACHED_SCORES = 2**22  # the same, where nothing is learned: few enough to stay near the processor
+_EVALUATION_CHUNK_SCORES = (
+    2**22
+)  # the same, where nothing is learned: few enough to stay near the processor
 
 
-GPU_SCORES = 2**27  # the same on a GPU, which has few large chunks done sooner than many small ones
+_GPU_CHUNK_SCORES = (
+    2**27
+)  # the same on a GPU, which has few large chunks done sooner than many small ones
 
 
-class FusedNLL(torch.autograd.Function):
+class _FusedNLL(torch.autograd.Function):
     """Sum of negative log-likelihoods times a weight, its gradients formed in the forward pass."""
 
     @staticmethod
@@ -42,16 +46,21 @@ class FusedNLL(torch.autograd.Function):
         narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
         nll = torch.empty(len(states), device=states.device)
         d_states = torch.empty_like(states)
-        d_weight, d_bias = torch.zeros_like(weight) if len(states) == 0 else None, torch.zeros_like(bias)
-        size = rows_at_once(weight, CHUNK_SCORES)
-        room = torch.empty(2, min(size, len(states)), len(weight), dtype=dtype, device=states.device)
-        for chunk in chunks(len(states), size):
+        d_weight, d_bias = (
+            torch.zeros_like(weight) if len(states) == 0 else None,
+            torch.zeros_like(bias),
+        )
+        size = rows_per_chunk(weight, TRAINING_CHUNK_SCORES)
+        room = torch.empty(
+            2, min(size, len(states)), len(weight), dtype=dtype, device=states.device
+        )
+        for chunk in split_rows(len(states), size):
             inputs = states[chunk].to(dtype)
             hit = torch.arange(len(inputs), device=states.device), targets[chunk]
             scores = torch.addmm(narrow_bias, inputs, narrow.t(), out=room[0, : len(inputs)])
             share = torch.softmax(scores, -1, out=room[1, : len(inputs)])
             chance = share[hit]
-            nll[chunk] = nll_of(scores, chance, targets[chunk])
+            nll[chunk] = _nll_from_probability(scores, chance, targets[chunk])
             share[hit] = chance - 1
             d_states[chunk] = torch.mm(share, narrow) * scale
             part = torch.mm(share.t(), inputs * scale)
@@ -66,12 +75,22 @@ class FusedNLL(torch.autograd.Function):
         """Scale what the forward pass formed."""
         d_states, d_weight, d_bias = ctx.saved_tensors
         upstream = grads[0]
-        if upstream.device.type == "cpu" and float(upstream) == 1.0:  # the usual case: spare a pass over the weights
+        if (
+            upstream.device.type == "cpu" and float(upstream) == 1.0
+        ):  # the usual case: spare a pass over the weights
             return d_states, d_weight, d_bias, None, None
-        return d_states * upstream.to(d_states.dtype), d_weight * upstream, d_bias * upstream, None, None
+        return (
+            d_states * upstream.to(d_states.dtype),
+            d_weight * upstream,
+            d_bias * upstream,
+            None,
+            None,
+        )
 
 
-def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def token_nll(
+    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
     """Return the sum of NLL times `scale`, differentiable, and each row's NLL in nats.
 
     Shapes:
@@ -79,13 +98,15 @@ def token_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, sca
         returns: scalar and (rows,)
     """
     if torch.is_grad_enabled():
-        total, nll = FusedNLL.apply(states, weight, bias, targets, scale)  # type: ignore[no-untyped-call]
+        total, nll = _FusedNLL.apply(states, weight, bias, targets, scale)  # type: ignore[no-untyped-call]
         return total, nll
-    nll = measured_nll(states, weight, bias, targets, compute_dtype(states))
+    nll = nll_without_grad(states, weight, bias, targets, compute_dtype(states))
     return nll.sum() * scale, nll
 
 
-def measured_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
+def nll_without_grad(
+    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, dtype: torch.dtype
+) -> Tensor:
     """Return each row's NLL, (rows,), where nothing is learned from it; `dtype` is that of the scores.
 
     Scores of reduced precision only make the normaliser: the target's own is
@@ -94,31 +115,31 @@ def measured_nll(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, 
     """
     narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
-    size = min(rows_at_once(weight, CACHED_SCORES), max(1, len(states)))
+    size = min(rows_per_chunk(weight, _EVALUATION_CHUNK_SCORES), max(1, len(states)))
     room = torch.empty(2, size, len(weight), dtype=dtype, device=nll.device)
     with torch.autocast(states.device.type, enabled=False):
         exact = (states.float() * weight[targets]).sum(1) + bias[targets]
-    for chunk in chunks(len(states), size):
+    for chunk in split_rows(len(states), size):
         inputs = states[chunk].to(dtype)
         hit = torch.arange(len(inputs), device=nll.device), targets[chunk]
         scores = torch.addmm(narrow_bias, inputs, narrow.t(), out=room[0, : len(inputs)])
         gap = exact[chunk] - scores[hit].float()
-        rough, chance = rough_nll(scores, targets[chunk], room[1, : len(inputs)])
+        rough, chance = approximate_nll(scores, targets[chunk], room[1, : len(inputs)])
         nll[chunk] = rough - gap + torch.log1p(chance * torch.expm1(gap))
     return nll
 
 
-def rough_nll(scores: Tensor, targets: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each row's NLL and its target's chance, (rows,), as good as the scores are; `room` is of their shape."""
+def approximate_nll(scores: Tensor, targets: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each row's NLL and its target's chance, (rows,), as good as the scores are; `max_text_tokens` is of their shape."""
     if scores.is_cuda:
         nll = nll_on_gpu(scores, targets)
         return nll, torch.exp(-nll)
     hit = torch.arange(len(scores), device=scores.device), targets
     chance = torch.softmax(scores, -1, out=room)[hit]
-    return nll_of(scores, chance, targets), chance.float()
+    return _nll_from_probability(scores, chance, targets), chance.float()
 
 
-def nll_of(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
+def _nll_from_probability(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
     """Return each row's NLL, (rows,), from its scores and the chance of its target.
 
     A chance that underflows is worked out anew: on a CPU only where there is
@@ -126,10 +147,12 @@ def nll_of(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
     """
     if scores.is_cuda:
         return nll_on_gpu(scores, targets)
-    nll = -chance.float().clamp(min=FAINT).log()
-    faint = (chance < FAINT).nonzero().squeeze(1)
+    nll = -chance.float().clamp(min=_MIN_PROBABILITY).log()
+    faint = (chance < _MIN_PROBABILITY).nonzero().squeeze(1)
     if len(faint):
-        nll[faint] = nn.functional.cross_entropy(scores[faint].float(), targets[faint], reduction="none")
+        nll[faint] = nn.functional.cross_entropy(
+            scores[faint].float(), targets[faint], reduction="none"
+        )
     return nll
 
 
@@ -139,11 +162,11 @@ def nll_on_gpu(scores: Tensor, targets: Tensor) -> Tensor:
     return -log_shares.gather(1, targets.unsqueeze(1)).squeeze(1)
 
 
-def rows_at_once(weight: Tensor, scores: int) -> int:
+def rows_per_chunk(weight: Tensor, scores: int) -> int:
     """Return how many rows to hold the scores of: on a CPU few enough that these stay near it."""
-    return max(1, (GPU_SCORES if weight.is_cuda else scores) // len(weight))
+    return max(1, (_GPU_CHUNK_SCORES if weight.is_cuda else scores) // len(weight))
 
 
-def chunks(rows: int, size: int) -> list[slice]:
+def split_rows(rows: int, size: int) -> list[slice]:
     """Return slices of `size` rows; the last may be shorter."""
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from textvae.runtime.device import compute_dtype
 
-WIDE = 512  # units
+_MIN_WIDE_UNITS = 512  # units
 
 
 class WideLSTM(nn.LSTM):
@@ -33,10 +33,18 @@ class WideLSTM(nn.LSTM):
 
     def is_fast_for(self, inputs: Any) -> bool:
         """Whether this is a padded batch, trained on a CPU in bf16, and the layer is single and wide."""
-        if not isinstance(inputs, Tensor) or not torch.is_grad_enabled() or inputs.device.type != "cpu":
+        if (
+            not isinstance(inputs, Tensor)
+            or not torch.is_grad_enabled()
+            or inputs.device.type != "cpu"
+        ):
             return False
         is_single = self.num_layers == 1 and not self.bidirectional and self.batch_first
-        return compute_dtype(inputs) == torch.bfloat16 and is_single and self.hidden_size >= WIDE
+        return (
+            compute_dtype(inputs) == torch.bfloat16
+            and is_single
+            and self.hidden_size >= _MIN_WIDE_UNITS
+        )
 
 
 class LSTMSteps(torch.autograd.Function):
@@ -51,7 +59,13 @@ class LSTMSteps(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, h: Tensor, c: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+        ctx: Any,
+        inputs: Tensor,
+        h: Tensor,
+        c: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Run the steps, keeping the gates."""
         dtype = compute_dtype(inputs)
@@ -81,7 +95,7 @@ class LSTMSteps(torch.autograd.Function):
         """Go back through the recurrence, then form all other gradients at once."""
         flat, gates, states, cells, squashed, weight_ih, weight_hh = ctx.saved_tensors
         length, batch, hidden = squashed.shape
-        slopes, leak = local_slopes(gates, cells, squashed)
+        slopes, leak = _local_derivatives(gates, cells, squashed)
         forget = gates[..., hidden : 2 * hidden]
         d_gates = torch.empty_like(slopes)
         d_states, d_cell = grads[0], grads[1].clone()
@@ -98,11 +112,15 @@ class LSTMSteps(torch.autograd.Function):
         d_inputs = (d_flat @ weight_ih).view(length, batch, -1).to(ctx.input_type)
         before = states[:-1].reshape(length * batch, hidden)
         kind = ctx.input_type if ctx.input_type == torch.float64 else torch.float32
-        weights = (d_flat.t() @ flat).to(kind), (d_flat.t() @ before).to(kind), d_flat.sum(0).to(kind)
+        weights = (
+            (d_flat.t() @ flat).to(kind),
+            (d_flat.t() @ before).to(kind),
+            d_flat.sum(0).to(kind),
+        )
         return d_inputs, d_h, d_cell, *weights
 
 
-def local_slopes(gates: Tensor, cells: Tensor, squashed: Tensor) -> tuple[Tensor, Tensor]:
+def _local_derivatives(gates: Tensor, cells: Tensor, squashed: Tensor) -> tuple[Tensor, Tensor]:
     """Return what turns a step's gradients into its gates', for all steps at once.
 
     Returns:

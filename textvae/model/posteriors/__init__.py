@@ -19,4 +19,11 @@ POSTERIORS: dict[str, type[Posterior]] = {
 }
 
 
-__all__ = ["POSTERIORS", "DiagonalGaussian", "Distribution", "GaussianPosterior", "Posterior", "VonMisesFisher"]
+__all__ = [
+    "POSTERIORS",
+    "DiagonalGaussian",
+    "Distribution",
+    "GaussianPosterior",
+    "Posterior",
+    "VonMisesFisher",
+]

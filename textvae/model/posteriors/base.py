@@ -37,11 +37,13 @@ class Posterior(nn.Module, ABC):
 
     Settings: type[PosteriorSettings] = PosteriorSettings
     distribution: ClassVar[type[Distribution]]
-    least_latent: ClassVar[int] = 1
+    min_latent: ClassVar[int] = 1
 
-    def __init__(self, settings: PosteriorSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
+    def __init__(
+        self, settings: PosteriorSettings, hidden: int, latent: int, is_bidirectional: bool
+    ) -> None:
         super().__init__()
-        if latent < self.least_latent:
+        if latent < self.min_latent:
             raise ConfigError(
                 f"model.latent_dim = {latent} is too small for model.posterior = {settings.kind!r}: "
                 f"it wants at least {self.least_latent}."

@@ -14,20 +14,22 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from textvae.model.posteriors.base import Posterior, PosteriorSettings
-from textvae.model.posteriors.distribution import DiagonalGaussian, bounded, log_variance_map
+from textvae.model.posteriors.distribution import DiagonalGaussian, bound_logvar, make_logvar_layer
 from textvae.runtime.batch_mean import batch_mean
 
-MOMENTUM = 0.1  # of the running statistics, as torch's own batch norm has it
+_MOMENTUM = 0.1  # of the running statistics, as torch's own batch norm has it
 
 
-EPSILON = 1e-5
+_EPSILON = 1e-5
 
 
 class BatchNormGaussianSettings(PosteriorSettings):
     """How far apart the means are kept."""
 
     kind: Literal["batch_norm_gaussian"] = "batch_norm_gaussian"
-    gamma: float = Field(0.6, gt=0, description="standard deviation of each mean over a batch; KL >= gamma^2 / 2")
+    gamma: float = Field(
+        0.6, gt=0, description="standard deviation of each mean over a batch; KL >= gamma^2 / 2"
+    )
     logvar_bound: float = Field(6.0, gt=0, description="|log variance| stays below this, in nats")
 
 
@@ -37,20 +39,25 @@ class BatchNormGaussianPosterior(Posterior):
     Settings = BatchNormGaussianSettings
     distribution = DiagonalGaussian
 
-    def __init__(self, settings: BatchNormGaussianSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
+    def __init__(
+        self, settings: BatchNormGaussianSettings, hidden: int, latent: int, is_bidirectional: bool
+    ) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)
         self.gamma, self.logvar_bound = settings.gamma, settings.logvar_bound
         self.mean = nn.Linear(self.width, latent, bias=False)  # a constant would be taken off again
-        self.logvar = log_variance_map(self.width, latent)
+        self.logvar = make_logvar_layer(self.width, latent)
         self.beta = nn.Parameter(torch.zeros(latent))
         self.register_buffer("running_mean", torch.zeros(latent))
         self.register_buffer("running_variance", torch.ones(latent))
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
         """Return N(normalised mean, exp(logvar))."""
-        return DiagonalGaussian(self.normalised(self.mean(pooled)), bounded(self.logvar(pooled), self.logvar_bound))
+        return DiagonalGaussian(
+            self.normalize_means(self.mean(pooled)),
+            bound_logvar(self.logvar(pooled), self.logvar_bound),
+        )
 
-    def normalised(self, raw: Tensor) -> Tensor:
+    def normalize_means(self, raw: Tensor) -> Tensor:
         """Normalise by the batch in training, by the running statistics in evaluation."""
         center, variance = self.get_buffer("running_mean"), self.get_buffer("running_variance")
         if self.training:
@@ -58,5 +65,5 @@ class BatchNormGaussianPosterior(Posterior):
             center = batch_mean(raw)
             variance = batch_mean((raw - center).square())
             for kept, seen in zip(running, (center, variance), strict=True):
-                kept.lerp_(seen.detach(), MOMENTUM)
-        return self.gamma * (raw - center) * torch.rsqrt(variance + EPSILON) + self.beta
+                kept.lerp_(seen.detach(), _MOMENTUM)
+        return self.gamma * (raw - center) * torch.rsqrt(variance + _EPSILON) + self.beta

@@ -18,16 +18,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from textvae.model.posteriors.base import Posterior, PosteriorSettings
-from textvae.model.posteriors.distribution import DiagonalGaussian, log_variance_map
+from textvae.model.posteriors.distribution import DiagonalGaussian, make_logvar_layer
 
-TINY = 1e-8  # under the root, whose slope at 0 is infinite
+_MIN_SQUARED_MEAN = 1e-8  # under the root, whose slope at 0 is infinite
 
 
 class DeltaGaussianSettings(PosteriorSettings):
     """The rate that is committed."""
 
     kind: Literal["delta_gaussian"] = "delta_gaussian"
-    delta: float = Field(0.1, gt=0, le=10, description="nats of KL that each dimension has at least")
+    delta: float = Field(
+        0.1, gt=0, le=10, description="nats of KL that each dimension has at least"
+    )
 
 
 class DeltaGaussianPosterior(Posterior):
@@ -36,22 +38,24 @@ class DeltaGaussianPosterior(Posterior):
     Settings = DeltaGaussianSettings
     distribution = DiagonalGaussian
 
-    def __init__(self, settings: DeltaGaussianSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
+    def __init__(
+        self, settings: DeltaGaussianSettings, hidden: int, latent: int, is_bidirectional: bool
+    ) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)
         self.delta = settings.delta
-        self.least, self.most = deviation_bounds(settings.delta)
+        self.least, self.most = _deviation_bounds(settings.delta)
         self.mean = nn.Linear(self.width, latent)
-        self.deviation = log_variance_map(self.width, latent)
+        self.deviation = make_logvar_layer(self.width, latent)
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
         """Return the Gaussian of the paper."""
         sigma = self.least + (self.most - self.least) * torch.sigmoid(self.deviation(pooled))
         room = 2 * self.delta + 1 + 2 * sigma.log() - sigma.square()
-        mean = torch.sqrt((room + self.mean(pooled).relu().square()).clamp(min=TINY))
+        mean = torch.sqrt((room + self.mean(pooled).relu().square()).clamp(min=_MIN_SQUARED_MEAN))
         return DiagonalGaussian(mean, 2 * sigma.log())
 
 
-def deviation_bounds(delta: float) -> tuple[float, float]:
+def _deviation_bounds(delta: float) -> tuple[float, float]:
     """Return sigma_l and sigma_u, by two iterations that approach them from between."""
     least = most = 1.0  # variances
     for _ in range(1000):

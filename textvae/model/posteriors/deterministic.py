@@ -46,7 +46,9 @@ class DeterministicPosterior(Posterior):
     Settings = DeterministicSettings
     distribution = Point
 
-    def __init__(self, settings: DeterministicSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
+    def __init__(
+        self, settings: DeterministicSettings, hidden: int, latent: int, is_bidirectional: bool
+    ) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)
         self.mean = nn.Linear(self.width, latent)
 

@@ -41,7 +41,7 @@ class Distribution(ABC):
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log q(z) in nats: (..., batch) for z of (..., batch, latent)."""
 
-    def pairs(self, z: Tensor) -> Tensor:
+    def log_prob_pairs(self, z: Tensor) -> Tensor:
         """Return log q(z_i | x_j) in nats for all pairs, (rows, batch), for z of (rows, latent)."""
         return self.log_prob(z.unsqueeze(1))
 
@@ -88,14 +88,18 @@ class DiagonalGaussian(Distribution):
         squared = (z - self.mean).square() * torch.exp(-self.logvar)
         return -0.5 * (squared + self.logvar + math.log(2 * math.pi)).sum(-1)
 
-    def pairs(self, z: Tensor) -> Tensor:
+    def log_prob_pairs(self, z: Tensor) -> Tensor:
         """Return log q(z_i | x_j) for all pairs, (rows, batch), through matrix products."""
         mean, precision = self.mean, torch.exp(-self.logvar)
-        squared = z.square() @ precision.t() - 2 * z @ (mean * precision).t() + (mean.square() * precision).sum(1)
+        squared = (
+            z.square() @ precision.t()
+            - 2 * z @ (mean * precision).t()
+            + (mean.square() * precision).sum(1)
+        )
         return -0.5 * (squared + self.logvar.sum(1) + mean.shape[1] * math.log(2 * math.pi))
 
 
-def log_variance_map(width: int, latent: int) -> nn.Linear:
+def make_logvar_layer(width: int, latent: int) -> nn.Linear:
     """Return a linear map to log-variances; training starts at unit variance."""
     chart = nn.Linear(width, latent)
     nn.init.zeros_(chart.bias)
@@ -103,6 +107,6 @@ def log_variance_map(width: int, latent: int) -> nn.Linear:
     return chart
 
 
-def bounded(logvar: Tensor, bound: float) -> Tensor:
+def bound_logvar(logvar: Tensor, bound: float) -> Tensor:
     """Squash each into (-bound, bound)."""
     return bound * torch.tanh(logvar / bound)

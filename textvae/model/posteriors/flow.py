@@ -14,10 +14,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from textvae.model.posteriors.base import Posterior, PosteriorSettings
-from textvae.model.posteriors.distribution import DiagonalGaussian, Distribution, bounded, log_variance_map
+from textvae.model.posteriors.distribution import (
+    DiagonalGaussian,
+    Distribution,
+    bound_logvar,
+    make_logvar_layer,
+)
 
 
-class AffineCoupling(nn.Module):
+class _AffineCoupling(nn.Module):
     """One layer, after which the halves change places; it starts as no more than that.
 
     Shapes:
@@ -61,7 +66,9 @@ class CouplingFlow(nn.Module):
 
     def __init__(self, layers: int, latent: int, context: int, width: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([AffineCoupling(latent, context, width) for _ in range(layers)])
+        self.layers = nn.ModuleList(
+            [_AffineCoupling(latent, context, width) for _ in range(layers)]
+        )
 
     def forward(self, z: Tensor, context: Tensor) -> Tensor:
         """Return the image of z, (..., batch, latent)."""
@@ -75,17 +82,17 @@ class CouplingFlow(nn.Module):
         z, total = image, image.new_zeros(())
         with torch.autocast(z.device.type, enabled=False):
             for layer in reversed(list(self.layers)):
-                assert isinstance(layer, AffineCoupling)
+                assert isinstance(layer, _AffineCoupling)
                 z, slope = layer.inverse(z, context)
                 total = total + slope
         return z, total
 
 
-PAIRS = 2**17  # of a z and a sentence, through the map at once
+_MAX_PAIRS_PER_PASS = 2**17  # of a z and a sentence, through the map at once
 
 
 @dataclass(frozen=True)
-class Flowed(Distribution):
+class _FlowDistribution(Distribution):
     """The image of a Gaussian under an invertible map.
 
     Shapes:
@@ -114,11 +121,11 @@ class Flowed(Distribution):
         origin, slope = self.flow.inverse(z, self.context)
         return self.gaussian.log_prob(origin) - slope
 
-    def pairs(self, z: Tensor) -> Tensor:
+    def log_prob_pairs(self, z: Tensor) -> Tensor:
         """Return log q(z_i | x_j) for all pairs, (rows, batch), on the map's device and a bounded number at once."""
         weight = next(self.flow.parameters())
         here = self.map(lambda tensor: tensor.to(weight))
-        blocks = z.to(weight).split(max(1, PAIRS // len(self.mean)))
+        blocks = z.to(weight).split(max(1, _MAX_PAIRS_PER_PASS // len(self.mean)))
         return torch.cat([here.log_prob(block.unsqueeze(1)) for block in blocks]).to(z)
 
 
@@ -129,26 +136,30 @@ class FlowSettings(PosteriorSettings):
     layers: int = Field(4, gt=0, description="couplings, each moving one half of z")
     context: int = Field(32, gt=0, description="numbers the map knows of the sentence")
     width: int = Field(32, gt=0, description="hidden units of each coupling")
-    logvar_bound: float = Field(6.0, gt=0, description="|log variance| of the Gaussian stays below this, in nats")
+    logvar_bound: float = Field(
+        6.0, gt=0, description="|log variance| of the Gaussian stays below this, in nats"
+    )
 
 
 class FlowPosterior(Posterior):
     """One bent Gaussian per sentence."""
 
     Settings = FlowSettings
-    distribution = Flowed
-    least_latent = 2
+    distribution = _FlowDistribution
+    min_latent = 2
 
-    def __init__(self, settings: FlowSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
+    def __init__(
+        self, settings: FlowSettings, hidden: int, latent: int, is_bidirectional: bool
+    ) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)
         self.logvar_bound = settings.logvar_bound
         self.mean = nn.Linear(self.width, latent)
-        self.logvar = log_variance_map(self.width, latent)
+        self.logvar = make_logvar_layer(self.width, latent)
         self.context = nn.Linear(self.width, settings.context)
         self.flow = CouplingFlow(settings.layers, latent, settings.context, settings.width)
 
-    def head(self, pooled: Tensor) -> Flowed:
+    def head(self, pooled: Tensor) -> _FlowDistribution:
         """Return the Gaussian with its map."""
         center, context = self.mean(pooled), self.context(pooled)
-        logvar = bounded(self.logvar(pooled), self.logvar_bound)
-        return Flowed(self.flow(center, context), center, logvar, context, self.flow)
+        logvar = bound_logvar(self.logvar(pooled), self.logvar_bound)
+        return _FlowDistribution(self.flow(center, context), center, logvar, context, self.flow)

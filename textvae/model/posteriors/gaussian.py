@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from textvae.model.posteriors.base import Posterior, PosteriorSettings
-from textvae.model.posteriors.distribution import DiagonalGaussian, bounded, log_variance_map
+from textvae.model.posteriors.distribution import DiagonalGaussian, bound_logvar, make_logvar_layer
 
 
 class GaussianPosteriorSettings(PosteriorSettings):
@@ -22,12 +22,16 @@ class GaussianPosterior(Posterior):
     Settings = GaussianPosteriorSettings
     distribution = DiagonalGaussian
 
-    def __init__(self, settings: GaussianPosteriorSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
+    def __init__(
+        self, settings: GaussianPosteriorSettings, hidden: int, latent: int, is_bidirectional: bool
+    ) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)
         self.logvar_bound = settings.logvar_bound
         self.mean = nn.Linear(self.width, latent)
-        self.logvar = log_variance_map(self.width, latent)
+        self.logvar = make_logvar_layer(self.width, latent)
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
         """Return N(mean, exp(logvar))."""
-        return DiagonalGaussian(self.mean(pooled), bounded(self.logvar(pooled), self.logvar_bound))
+        return DiagonalGaussian(
+            self.mean(pooled), bound_logvar(self.logvar(pooled), self.logvar_bound)
+        )

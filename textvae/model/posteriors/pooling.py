@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 
-def mean(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
+def _pool_mean(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
     """Average over the real tokens."""
     weights = mask.unsqueeze(-1).to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
-def largest(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
+def _pool_max(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
     """Take the largest value of each unit over the real tokens."""
     return states.masked_fill(~mask.unsqueeze(-1), torch.finfo(states.dtype).min).amax(1)
 
 
-def last(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
+def _pool_last(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
     """Take the state in which the reading ends; backwards, that is the first token's."""
     rows = torch.arange(len(states), device=states.device)
     ends = states[rows, (mask.sum(1) - 1).clamp(min=0)]
@@ -33,4 +33,8 @@ def last(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
     return torch.cat([ends[:, :half], states[:, 0, half:]], dim=-1)
 
 
-POOLINGS: dict[str, Callable[[Tensor, Tensor, bool], Tensor]] = {"mean": mean, "max": largest, "last": last}
+POOLINGS: dict[str, Callable[[Tensor, Tensor, bool], Tensor]] = {
+    "mean": _pool_mean,
+    "max": _pool_max,
+    "last": _pool_last,
+}

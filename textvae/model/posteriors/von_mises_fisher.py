@@ -38,22 +38,28 @@ class VonMisesFisher(Distribution):
     def sample(self) -> Tensor:
         """Draw one z per sentence, (batch, latent), differentiable in the mean."""
         radius = math.sqrt(self.latent)
-        return radius * draw_directions(self.mean / radius, self.kappa)
+        return radius * _sample_directions(self.mean / radius, self.kappa)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log q(z) in nats: (..., batch) for z of (..., batch, latent)."""
-        return self.kappa * (self.mean * z).sum(-1) / self.latent + log_normalizer(self.kappa, self.latent)
+        return self.kappa * (self.mean * z).sum(-1) / self.latent + log_normalizer(
+            self.kappa, self.latent
+        )
 
-    def pairs(self, z: Tensor) -> Tensor:
+    def log_prob_pairs(self, z: Tensor) -> Tensor:
         """Return log q(z_i | x_j) for all pairs, (rows, batch), through a matrix product."""
-        return self.kappa * (z @ self.mean.t()) / self.latent + log_normalizer(self.kappa, self.latent)
+        return self.kappa * (z @ self.mean.t()) / self.latent + log_normalizer(
+            self.kappa, self.latent
+        )
 
 
 class VonMisesFisherSettings(PosteriorSettings):
     """How concentrated the draws are."""
 
     kind: Literal["von_mises_fisher"] = "von_mises_fisher"
-    kappa: float = Field(80.0, gt=0, le=10_000, description="concentration about the mean direction")
+    kappa: float = Field(
+        80.0, gt=0, le=10_000, description="concentration about the mean direction"
+    )
 
 
 class VonMisesFisherPosterior(Posterior):
@@ -61,24 +67,33 @@ class VonMisesFisherPosterior(Posterior):
 
     Settings = VonMisesFisherSettings
     distribution = VonMisesFisher
-    least_latent = 2
+    min_latent = 2
 
-    def __init__(self, settings: VonMisesFisherSettings, hidden: int, latent: int, is_bidirectional: bool) -> None:
+    def __init__(
+        self, settings: VonMisesFisherSettings, hidden: int, latent: int, is_bidirectional: bool
+    ) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)
         self.kappa, self.radius = settings.kappa, math.sqrt(latent)
         self.mean = nn.Linear(self.width, latent)
 
     def head(self, pooled: Tensor) -> VonMisesFisher:
         """Return the distribution about the direction of a linear map."""
-        return VonMisesFisher(self.radius * nn.functional.normalize(self.mean(pooled), dim=1), self.kappa)
+        return VonMisesFisher(
+            self.radius * nn.functional.normalize(self.mean(pooled), dim=1), self.kappa
+        )
 
 
 @lru_cache
 def log_bessel(order: float, x: float) -> float:
     """Return log I_order(x), x > 0: log of sum over k of (x / 2)^(2 k + order) / (k! Gamma(k + order + 1))."""
     half = math.log(x / 2)
-    count = 50 + math.ceil(x)  # the largest term is before x / 2, and they fall off within some sqrt(x)
-    terms = [(2 * k + order) * half - math.lgamma(k + 1) - math.lgamma(k + order + 1) for k in range(count)]
+    count = 50 + math.ceil(
+        x
+    )  # the largest term is before x / 2, and they fall off within some sqrt(x)
+    terms = [
+        (2 * k + order) * half - math.lgamma(k + 1) - math.lgamma(k + order + 1)
+        for k in range(count)
+    ]
     largest = max(terms)
     return largest + math.log(math.fsum(math.exp(term - largest) for term in terms))
 
@@ -89,7 +104,7 @@ def log_normalizer(kappa: float, latent: int) -> float:
     return order * math.log(kappa) - latent / 2 * math.log(2 * math.pi) - log_bessel(order, kappa)
 
 
-def log_area(latent: int) -> float:
+def log_sphere_area(latent: int) -> float:
     """Return the logarithm of the unit sphere's surface."""
     return math.log(2) + latent / 2 * math.log(math.pi) - math.lgamma(latent / 2)
 
@@ -97,25 +112,27 @@ def log_area(latent: int) -> float:
 def kl_to_uniform(kappa: float, latent: int) -> float:
     """Return the KL to the uniform distribution on the sphere, in nats: kappa E[m'z] + log C(kappa) + log area."""
     length = math.exp(log_bessel(latent / 2, kappa) - log_bessel(latent / 2 - 1, kappa))  # E[m'z]
-    return kappa * length + log_normalizer(kappa, latent) + log_area(latent)
+    return kappa * length + log_normalizer(kappa, latent) + log_sphere_area(latent)
 
 
-def draw_directions(mean: Tensor, kappa: float) -> Tensor:
+def _sample_directions(mean: Tensor, kappa: float) -> Tensor:
     """Draw unit vectors about unit vectors, (batch, latent), differentiable in them.
 
     The part along the mean is drawn by rejection, which it does not depend on
     (Wood 1994, Simulation of the von Mises Fisher distribution); the rest is a
     uniform direction at right angles to it.
     """
-    along = draw_cosines(mean, kappa).unsqueeze(1)
+    along = _sample_cosines(mean, kappa).unsqueeze(1)
     noise = torch.randn_like(mean)
-    tangent = torch.nn.functional.normalize(noise - (noise * mean).sum(1, keepdim=True) * mean, dim=1)
+    tangent = torch.nn.functional.normalize(
+        noise - (noise * mean).sum(1, keepdim=True) * mean, dim=1
+    )
     aside = (1 - along.square()).clamp(min=0).sqrt()
     return along.to(mean) * mean + aside.to(mean) * tangent
 
 
 @torch.no_grad()
-def draw_cosines(mean: Tensor, kappa: float) -> Tensor:
+def _sample_cosines(mean: Tensor, kappa: float) -> Tensor:
     """Draw m'z for each row, (batch,), in double precision: near 1 its distance to 1 counts."""
     batch, latent = mean.shape
     b = (latent - 1) / (2 * kappa + math.hypot(2 * kappa, latent - 1))

@@ -24,7 +24,7 @@ class Prior(nn.Module, ABC):
     Settings: type[PartSettings] = PartSettings
     is_learned: ClassVar[bool] = False
     is_spherical: ClassVar[bool] = False
-    is_factorised: ClassVar[bool] = False
+    is_factorized: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
     posteriors: ClassVar[tuple[str, ...] | None] = None
 
@@ -32,14 +32,14 @@ class Prior(nn.Module, ABC):
         super().__init__()
         self.latent = latent
 
-    def meet(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
+    def bind_posterior(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
         """See the posterior it is the prior of, and the training sentences of each label; once, while it is built."""
 
-    def given(self, label_ids: Tensor | None) -> "Prior":
+    def conditional_on(self, label_ids: Tensor | None) -> "Prior":
         """Return p(z | y) of a batch of labels, (batch,) or (1,) for all; most priors are the same for all labels."""
         return self
 
-    def moved(self, z: Tensor, label_ids: Tensor, to: Tensor) -> Tensor:
+    def relabel(self, z: Tensor, label_ids: Tensor, to: Tensor) -> Tensor:
         """Return the z, (batch, latent), that is to the labels `to` what z is to its own."""
         return z
 

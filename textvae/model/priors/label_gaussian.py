@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from textvae.errors import ConfigError
 from textvae.model.posteriors import DiagonalGaussian, Distribution, Posterior
-from textvae.model.posteriors.distribution import bounded
+from textvae.model.posteriors.distribution import bound_logvar
 from textvae.model.priors.base import Prior
 from textvae.schema import PartSettings
 
@@ -33,17 +33,19 @@ class LabelGaussian(Prior):
 
     Settings = LabelGaussianSettings
     is_learned: ClassVar[bool] = True
-    is_factorised: ClassVar[bool] = True  # given the label
+    is_factorized: ClassVar[bool] = True  # given the label
     needs_labels: ClassVar[bool] = True
 
-    def meet(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
+    def bind_posterior(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
         """Make a Gaussian for each label; their counts give p(y).
 
         Raises:
             ConfigError: the model has no labels.
         """
         if not label_counts:
-            raise ConfigError("model.prior = 'label_gaussian' is made of labels, and this model has none.")
+            raise ConfigError(
+                "model.prior = 'label_gaussian' is made of labels, and this model has none."
+            )
         self.label_counts = tuple(label_counts)
         self.mean = nn.Parameter(torch.zeros(len(label_counts), self.latent))
         self.logvar = nn.Parameter(torch.zeros(len(label_counts), self.latent))
@@ -51,15 +53,17 @@ class LabelGaussian(Prior):
     @property
     def components(self) -> DiagonalGaussian:
         """The Gaussians, a row a label."""
-        return DiagonalGaussian(self.mean, bounded(self.logvar, LOGVAR_BOUND))
+        return DiagonalGaussian(self.mean, bound_logvar(self.logvar, LOGVAR_BOUND))
 
-    def given(self, label_ids: Tensor | None) -> Prior:
+    def conditional_on(self, label_ids: Tensor | None) -> Prior:
         """Return p(z | y), a row a label; without labels, the mixture."""
         if label_ids is None:
             return self
-        return GaussianRows(self.components.map(lambda tensor: tensor[label_ids.to(tensor.device)]))
+        return _ConditionalGaussian(
+            self.components.map(lambda tensor: tensor[label_ids.to(tensor.device)])
+        )
 
-    def moved(self, z: Tensor, label_ids: Tensor, to: Tensor) -> Tensor:
+    def relabel(self, z: Tensor, label_ids: Tensor, to: Tensor) -> Tensor:
         """Return z where the other label's Gaussian has it: as many standard deviations from the mean."""
         components = self.components.map(lambda tensor: tensor.to(z))
         old, new = (components.map(itemgetter(ids)) for ids in (label_ids, to))
@@ -68,15 +72,17 @@ class LabelGaussian(Prior):
     def sample(self, count: int) -> Tensor:
         """Draw z, (count, latent), each of a label of its own."""
         shares = torch.tensor(self.label_counts, dtype=torch.float)
-        return self.given(torch.multinomial(shares, count, replacement=True)).sample(count)
+        return self.conditional_on(torch.multinomial(shares, count, replacement=True)).sample(count)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, whatever the label."""
         counts = torch.tensor(self.label_counts, dtype=z.dtype, device=z.device)
-        return (self.components.log_prob(z.unsqueeze(-2)) + counts.log() - counts.sum().log()).logsumexp(-1)
+        return (
+            self.components.log_prob(z.unsqueeze(-2)) + counts.log() - counts.sum().log()
+        ).logsumexp(-1)
 
 
-class GaussianRows(Prior):
+class _ConditionalGaussian(Prior):
     """p(z | y) of a batch: one Gaussian a row, or one row for all."""
 
     def __init__(self, gaussian: DiagonalGaussian) -> None:

@@ -22,7 +22,7 @@ class MixtureSettings(PartSettings):
     components: int = Field(16, gt=0)
 
 
-class Mixture(Prior):
+class MixturePrior(Prior):
     """Sum over k of weight_k N(mean_k, exp(logvar_k)).
 
     It starts with even weights, variances of 1 and means drawn from N(0, I).
@@ -49,4 +49,6 @@ class Mixture(Prior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats."""
-        return (self.components.log_prob(z.unsqueeze(-2)) + self.logits.log_softmax(0)).logsumexp(-1)
+        return (self.components.log_prob(z.unsqueeze(-2)) + self.logits.log_softmax(0)).logsumexp(
+            -1
+        )

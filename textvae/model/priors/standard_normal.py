@@ -21,7 +21,7 @@ class StandardNormal(Prior):
     """N(0, I); it has no parameters."""
 
     Settings = StandardNormalSettings
-    is_factorised: ClassVar[bool] = True
+    is_factorized: ClassVar[bool] = True
 
     def sample(self, count: int) -> Tensor:
         """Draw z, (count, latent)."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from textvae.model.posteriors import Distribution, VonMisesFisher
-from textvae.model.posteriors.von_mises_fisher import kl_to_uniform, log_area
+from textvae.model.posteriors.von_mises_fisher import kl_to_uniform, log_sphere_area
 from textvae.model.priors.base import Prior
 from textvae.schema import PartSettings
 
@@ -30,11 +30,13 @@ class UniformSphere(Prior):
 
     def sample(self, count: int) -> Tensor:
         """Draw z, (count, latent)."""
-        return math.sqrt(self.latent) * torch.nn.functional.normalize(torch.randn(count, self.latent), dim=1)
+        return math.sqrt(self.latent) * torch.nn.functional.normalize(
+            torch.randn(count, self.latent), dim=1
+        )
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return minus the logarithm of the unit sphere's surface, in nats."""
-        return z.new_full(z.shape[:-1], -log_area(self.latent))
+        return z.new_full(z.shape[:-1], -log_sphere_area(self.latent))
 
     def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
         """Return the closed form for a von Mises-Fisher distribution, a constant."""

@@ -25,19 +25,22 @@ class VampSettings(PartSettings):
     components: int = Field(32, gt=0, description="learned pseudo-inputs")
 
 
-class Vamp(Prior):
+class VampPrior(Prior):
     """Mean over k of q(z | u_k)."""
 
     Settings = VampSettings
     is_learned: ClassVar[bool] = True
-    posteriors: ClassVar[tuple[str, ...] | None] = ("gaussian", "delta_gaussian")  # a batch of sentences has no say
+    posteriors: ClassVar[tuple[str, ...] | None] = (
+        "gaussian",
+        "delta_gaussian",
+    )  # a batch of sentences has no say
 
     def __init__(self, settings: VampSettings, latent: int) -> None:
         super().__init__(settings, latent)
         self.count = settings.components
         self.head: Callable[[Tensor], Distribution]
 
-    def meet(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
+    def bind_posterior(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
         """Take its head: a bound method, so that its weights stay the posterior's alone."""
         self.head = posterior.head
         self.states = nn.Parameter(torch.randn(self.count, posterior.width))

@@ -8,7 +8,7 @@ from textvae.objective.techniques.adversarial import Adversarial
 from textvae.objective.techniques.aggressive import Aggressive
 from textvae.objective.techniques.autoencoder_start import AutoencoderStart
 from textvae.objective.techniques.bag_of_words import BagOfWords
-from textvae.objective.techniques.base import EncoderSteps, Facts, Progress, Technique
+from textvae.objective.techniques.base import ModelFacts, Progress, Technique, TrainEncoder
 from textvae.objective.techniques.denoising import Denoising
 from textvae.objective.techniques.free_bits import FreeBits
 from textvae.objective.techniques.iwae import IWAE
@@ -16,7 +16,7 @@ from textvae.objective.techniques.kl_weight import KLWeight
 from textvae.objective.techniques.latent_dropout import LatentDropout
 from textvae.objective.techniques.mmd import MMD
 from textvae.objective.techniques.mutual_information_machine import MutualInformationMachine
-from textvae.objective.techniques.semi_amortized import SemiAmortised
+from textvae.objective.techniques.semi_amortized import SemiAmortized
 from textvae.objective.techniques.target_kl import TargetKL
 from textvae.objective.techniques.unit_floor import UnitFloor
 from textvae.objective.techniques.word_dropout import WordDropout
@@ -24,7 +24,7 @@ from textvae.objective.techniques.word_dropout import WordDropout
 TECHNIQUES: dict[str, type[Technique]] = {
     "word_dropout": WordDropout,
     "denoising": Denoising,
-    "semi_amortised": SemiAmortised,
+    "semi_amortized": SemiAmortized,
     "iwae": IWAE,
     "latent_dropout": LatentDropout,
     "bag_of_words": BagOfWords,
@@ -40,4 +40,4 @@ TECHNIQUES: dict[str, type[Technique]] = {
 }
 
 
-__all__ = ["TECHNIQUES", "EncoderSteps", "Facts", "Progress", "Technique"]
+__all__ = ["TECHNIQUES", "ModelFacts", "Progress", "Technique", "TrainEncoder"]

@@ -24,7 +24,7 @@ from torch.nn.functional import softplus
 
 from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEOutput
-from textvae.objective.techniques.base import Facts, Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import ModelFacts, Progress, Technique, TechniqueSettings
 
 
 class AdversarialSettings(TechniqueSettings):
@@ -33,7 +33,9 @@ class AdversarialSettings(TechniqueSettings):
     kind: Literal["adversarial"] = "adversarial"
     weight: float = Field(1.0, ge=0, description="lambda, of the encoder's loss")
     hidden: int = Field(512, gt=0, description="units of the discriminator")
-    log_variance_penalty: float = Field(0.0, ge=0, description="of |log variance|, summed over dimensions; LAAE")
+    log_variance_penalty: float = Field(
+        0.0, ge=0, description="of |log variance|, summed over dimensions; LAAE"
+    )
 
     @property
     def needs_logvar(self) -> bool:
@@ -41,12 +43,12 @@ class AdversarialSettings(TechniqueSettings):
         return self.log_variance_penalty > 0
 
     @property
-    def owns(self) -> frozenset[str]:
+    def replaced_terms(self) -> frozenset[str]:
         """It stands in the KL's place."""
         return frozenset({"kl"})
 
     @property
-    def pays_kl(self) -> bool:
+    def penalizes_kl(self) -> bool:
         """None of it."""
         return False
 
@@ -61,7 +63,7 @@ class Adversarial(Technique):
 
     Settings = AdversarialSettings
 
-    def __init__(self, settings: AdversarialSettings, facts: Facts) -> None:
+    def __init__(self, settings: AdversarialSettings, facts: ModelFacts) -> None:
         super().__init__(settings, facts)
         self.module: nn.Module = nn.Sequential(
             nn.Linear(facts.latent, settings.hidden), nn.ReLU(), nn.Linear(settings.hidden, 1)

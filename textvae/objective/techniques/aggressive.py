@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from textvae.objective.techniques.base import EncoderSteps, Facts, Technique, TechniqueSettings
+from textvae.objective.techniques.base import ModelFacts, Technique, TechniqueSettings, TrainEncoder
 
 
 class AggressiveSettings(TechniqueSettings):
@@ -36,14 +36,14 @@ class Aggressive(Technique):
 
     Settings = AggressiveSettings
 
-    def __init__(self, settings: AggressiveSettings, facts: Facts) -> None:
+    def __init__(self, settings: AggressiveSettings, facts: ModelFacts) -> None:
         super().__init__(settings, facts)
-        self.holds_encoder = True
+        self.freezes_encoder = True
         self.information: float | None = None  # nats, at the last look
 
-    def before_step(self, train_encoder: EncoderSteps) -> None:
+    def before_step(self, train_encoder: TrainEncoder) -> None:
         """Train the encoder until it no longer gains."""
-        if not self.holds_encoder:
+        if not self.freezes_encoder:
             return
         window, most = self.settings.window, self.settings.most
         last = math.inf
@@ -53,16 +53,20 @@ class Aggressive(Technique):
                 return
             last = loss
 
-    def after_look(self, record: Mapping[str, Any]) -> None:
+    def on_evaluation(self, record: Mapping[str, Any]) -> None:
         """End for good once the information falls."""
-        found = float(record["mi_batch32"])  # a collapsed one's is noise around 0: the first look alone tells nothing
-        self.holds_encoder = self.holds_encoder and (self.information is None or found >= self.information)
+        found = float(
+            record["mi_batch32"]
+        )  # a collapsed one's is noise around 0: the first look alone tells nothing
+        self.freezes_encoder = self.freezes_encoder and (
+            self.information is None or found >= self.information
+        )
         self.information = found
 
     def state_dict(self) -> dict[str, Any]:
         """Return whether it goes on, and the information of the last look."""
-        return {"holds_encoder": self.holds_encoder, "information": self.information}
+        return {"holds_encoder": self.freezes_encoder, "information": self.information}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take it over."""
-        self.holds_encoder, self.information = state["holds_encoder"], state["information"]
+        self.freezes_encoder, self.information = state["holds_encoder"], state["information"]

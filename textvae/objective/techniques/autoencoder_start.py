@@ -11,17 +11,19 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
-from textvae.objective.techniques.base import Facts, Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import ModelFacts, Progress, Technique, TechniqueSettings
 
 
 class AutoencoderStartSettings(TechniqueSettings):
     """How long the autoencoder is trained."""
 
     kind: Literal["autoencoder_start"] = "autoencoder_start"
-    share: float = Field(0.25, gt=0, le=0.75, description="of the run; 0.25 of an open-ended one is 10 epochs")
+    share: float = Field(
+        0.25, gt=0, le=0.75, description="of the run; 0.25 of an open-ended one is 10 epochs"
+    )
 
     @property
-    def needs(self) -> frozenset[str]:
+    def required_terms(self) -> frozenset[str]:
         """It leaves the KL unpaid for a while."""
         return frozenset({"kl"})
 
@@ -31,10 +33,12 @@ class AutoencoderStart(Technique):
 
     Settings = AutoencoderStartSettings
 
-    def __init__(self, settings: AutoencoderStartSettings, facts: Facts) -> None:
+    def __init__(self, settings: AutoencoderStartSettings, facts: ModelFacts) -> None:
         super().__init__(settings, facts)
-        self.prelude = settings.share
+        self.pretraining_share = settings.share
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
         """Return nothing to pay during the prelude, and the KL after it."""
-        return kl * 0.0 if progress.is_prelude else kl  # by a product: a learned prior's weights stay in the graph
+        return (
+            kl * 0.0 if progress.is_pretraining else kl
+        )  # by a product: a learned prior's weights stay in the graph

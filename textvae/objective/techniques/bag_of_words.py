@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEOutput
-from textvae.objective.techniques.base import Facts, Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import ModelFacts, Progress, Technique, TechniqueSettings
 
 
 class BagOfWordsSettings(TechniqueSettings):
@@ -24,7 +24,9 @@ class BagOfWordsSettings(TechniqueSettings):
 
     kind: Literal["bag_of_words"] = "bag_of_words"
     weight: float = Field(1.0, ge=0, description="of a nat of the words' NLL")
-    hidden: int = Field(256, gt=0, description="units of the network between z and the words (400 in the paper)")
+    hidden: int = Field(
+        256, gt=0, description="units of the network between z and the words (400 in the paper)"
+    )
 
 
 class BagOfWords(Technique):
@@ -32,16 +34,20 @@ class BagOfWords(Technique):
 
     Settings = BagOfWordsSettings
 
-    def __init__(self, settings: BagOfWordsSettings, facts: Facts) -> None:
+    def __init__(self, settings: BagOfWordsSettings, facts: ModelFacts) -> None:
         super().__init__(settings, facts)
         self.module: nn.Module = nn.Sequential(
-            nn.Linear(facts.latent, settings.hidden), nn.Tanh(), nn.Linear(settings.hidden, facts.vocab)
+            nn.Linear(facts.latent, settings.hidden),
+            nn.Tanh(),
+            nn.Linear(settings.hidden, facts.vocab),
         )
 
     def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor:
         """Return the weighted NLL of each sentence's words, averaged over sentences."""
         labels = batch["labels"]
-        silent = torch.tensor([self.facts.start_id, self.facts.end_id, self.facts.blank_id], device=labels.device)
+        silent = torch.tensor(
+            [self.facts.start_id, self.facts.end_id, self.facts.blank_id], device=labels.device
+        )
         is_word = (labels >= 0) & ~torch.isin(labels, silent)
         log_chances = self.module(output.latent).float().log_softmax(-1)
         told = log_chances.gather(1, labels.clamp(min=0)) * is_word

@@ -28,14 +28,16 @@ class Progress:
 
     step: int
     fraction: float
-    is_prelude: bool = False
+    is_pretraining: bool = False
 
 
-EncoderSteps = Callable[[int], float]  # takes that many steps of the encoder alone; returns their loss, nats a token
+TrainEncoder = Callable[
+    [int], float
+]  # takes that many steps of the encoder alone; returns their loss, nats a token
 
 
 @dataclass(frozen=True)
-class Facts:
+class ModelFacts:
     """What a technique may need to know of the model and its tokens.
 
     Attributes:
@@ -72,12 +74,12 @@ class TechniqueSettings(PartSettings):
         return False
 
     @property
-    def owns(self) -> frozenset[str]:
+    def replaced_terms(self) -> frozenset[str]:
         """The parts of the objective it puts something else in the place of (see combination.py)."""
         return frozenset()
 
     @property
-    def needs(self) -> frozenset[str]:
+    def required_terms(self) -> frozenset[str]:
         """The parts of the objective that must be the ELBO's own for it."""
         return frozenset()
 
@@ -87,11 +89,11 @@ class TechniqueSettings(PartSettings):
         return False
 
     @property
-    def pays_kl(self) -> bool:
+    def penalizes_kl(self) -> bool:
         """Whether information in z costs anything; where not, the best model is not the one of the best ELBO."""
         return True
 
-    def resolved(self, kl_target: float, latent: int) -> Self:
+    def resolve_auto(self, kl_target: float, latent: int) -> Self:
         """Return them with every `auto` worked out for this KL target, in nats, and latent size."""
         return self
 
@@ -107,31 +109,38 @@ class Technique:
 
     Settings: type[TechniqueSettings] = TechniqueSettings
     module: nn.Module | None = None
-    prelude: float = 0.0
-    holds_encoder: bool = False
+    pretraining_share: float = 0.0
+    freezes_encoder: bool = False
 
-    def __init__(self, settings: Any, facts: Facts) -> None:
+    def __init__(self, settings: Any, facts: ModelFacts) -> None:
         self.settings = settings
         self.facts = facts
 
-    def before_step(self, train_encoder: EncoderSteps) -> None:
+    def before_step(self, train_encoder: TrainEncoder) -> None:
         """Train the encoder alone before a step; not asked for during a prelude."""
 
     def corrupt(self, batch: Batch, progress: Progress) -> Batch:
         """Return the batch to train on."""
         return batch
 
-    def refine(self, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress) -> Distribution:
+    def refine_posterior(
+        self, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress
+    ) -> Distribution:
         """Return the posterior to draw z from and to pay the KL of, from the encoder's."""
         return posterior
 
     def draw(
-        self, latent: Tensor, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress
+        self,
+        latent: Tensor,
+        posterior: Distribution,
+        model: TextVAEModel,
+        batch: Batch,
+        progress: Progress,
     ) -> Tensor:
         """Return the z to decode, from the one drawn; both (batch, latent)."""
         return latent
 
-    def watch(self, kl: Tensor, progress: Progress) -> None:
+    def observe_kl(self, kl: Tensor, progress: Progress) -> None:
         """Look at the true KL, (batch, latent) in nats, before any technique shapes it.
 
         Once a step (or batch accumulated to it): neither in a prelude nor in steps of the encoder alone.
@@ -145,7 +154,7 @@ class Technique:
         """Return a further loss, a scalar in nats a sentence, from what the model gave for a batch."""
         return 0.0
 
-    def after_look(self, record: Mapping[str, Any]) -> None:
+    def on_evaluation(self, record: Mapping[str, Any]) -> None:
         """Look at the measures of the validation split, as `evaluate` returns them; not during a prelude."""
 
     @property

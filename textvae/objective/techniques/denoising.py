@@ -36,10 +36,16 @@ class Denoising(Technique):
         if self.settings.damage == "blank":
             return {**batch, "encoder_input_ids": ids.masked_fill(damaged, self.facts.blank_id)}
         kept = mask.bool() & ~damaged
-        order = torch.argsort((~kept).int(), dim=1, stable=True)  # what is kept moves to the left, in its order
+        order = torch.argsort(
+            (~kept).int(), dim=1, stable=True
+        )  # what is kept moves to the left, in its order
         is_real = kept.gather(1, order)
         shifted = ids.gather(1, order).masked_fill(~is_real, self.facts.pad_id)
-        return {**batch, "encoder_input_ids": shifted, "encoder_attention_mask": is_real.to(mask.dtype)}
+        return {
+            **batch,
+            "encoder_input_ids": shifted,
+            "encoder_attention_mask": is_real.to(mask.dtype),
+        }
 
     def damaged(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return which places to damage, (batch, length)."""

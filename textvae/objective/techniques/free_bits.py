@@ -22,7 +22,8 @@ class FreeBitsSettings(TechniqueSettings):
 
     kind: Literal["free_bits"] = "free_bits"
     floor: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
-        "auto", description="nats: of each dimension, or of their sum with scope = total; auto: all of the KL target"
+        "auto",
+        description="nats: of each dimension, or of their sum with scope = total; auto: all of the KL target",
     )
     scope: Literal["dimension", "total"] = "dimension"
 
@@ -32,15 +33,17 @@ class FreeBitsSettings(TechniqueSettings):
         return self.scope == "dimension"
 
     @property
-    def needs(self) -> frozenset[str]:
+    def required_terms(self) -> frozenset[str]:
         """It shapes the KL."""
         return frozenset({"kl"})
 
-    def resolved(self, kl_target: float, latent: int) -> Self:
+    def resolve_auto(self, kl_target: float, latent: int) -> Self:
         """Work out an automatic floor: an even share of the target, or with scope `total` the target."""
         if self.floor != "auto":
             return self
-        return self.model_copy(update={"floor": round(kl_target / (1 if self.scope == "total" else latent), 4)})
+        return self.model_copy(
+            update={"floor": round(kl_target / (1 if self.scope == "total" else latent), 4)}
+        )
 
 
 class FreeBits(Technique):

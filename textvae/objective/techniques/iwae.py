@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from textvae.data.batching import Batch
-from textvae.model.importance import log_importance
+from textvae.model.importance import log_importance_weights
 from textvae.model.modeling import TextVAEModel, TextVAEOutput
 from textvae.model.posteriors import Distribution
 from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
@@ -36,7 +36,7 @@ class IWAESettings(TechniqueSettings):
         return True
 
     @property
-    def owns(self) -> frozenset[str]:
+    def replaced_terms(self) -> frozenset[str]:
         """The KL is paid by the draw, and the draw is chosen."""
         return frozenset({"kl", "draw"})
 
@@ -47,14 +47,19 @@ class IWAE(Technique):
     Settings = IWAESettings
 
     def draw(
-        self, latent: Tensor, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress
+        self,
+        latent: Tensor,
+        posterior: Distribution,
+        model: TextVAEModel,
+        batch: Batch,
+        progress: Progress,
     ) -> Tensor:
         """Return the picked draws, differentiable in q's parameters."""
         drawn = torch.stack([latent, *(posterior.sample() for _ in range(1, self.settings.draws))])
         was_training = model.training
         model.eval()
         with torch.no_grad():
-            chances = log_importance(model, posterior, batch, drawn).softmax(0)
+            chances = log_importance_weights(model, posterior, batch, drawn).softmax(0)
         model.train(was_training)
         picked = torch.multinomial(chances.t(), 1).squeeze(1)
         return drawn[picked, torch.arange(len(latent), device=latent.device)]

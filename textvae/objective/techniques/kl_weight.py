@@ -22,25 +22,31 @@ class KLWeightSettings(TechniqueSettings):
     kind: Literal["kl_weight"] = "kl_weight"
     schedule: Literal["constant", "linear", "logistic", "cyclical"] = "linear"
     weight: float = Field(1.0, ge=0, description="beta at the end")
-    warmup: float = Field(0.3, gt=0, le=1, description="share of the run, or of each cycle, in which it rises")
+    warmup: float = Field(
+        0.3, gt=0, le=1, description="share of the run, or of each cycle, in which it rises"
+    )
     cycles: int = Field(4, ge=1)
 
     @property
-    def needs(self) -> frozenset[str]:
+    def required_terms(self) -> frozenset[str]:
         """It shapes the KL."""
         return frozenset({"kl"})
 
 
-def within_cycle(cycles: int, fraction: float) -> float:
+def _cycle_fraction(cycles: int, fraction: float) -> float:
     """Return the share of the current cycle that is over; a whole number of cycles is the last one's end."""
     return 1 - -fraction * cycles % 1 if fraction else 0.0
 
 
-RISES: dict[str, Callable[[KLWeightSettings, float], float]] = {
+SCHEDULES: dict[str, Callable[[KLWeightSettings, float], float]] = {
     "constant": lambda settings, fraction: 1.0,
     "linear": lambda settings, fraction: min(1.0, fraction / settings.warmup),
-    "logistic": lambda settings, fraction: 1 / (1 + math.exp(-10 * (2 * fraction / settings.warmup - 1))),
-    "cyclical": lambda settings, fraction: min(1.0, within_cycle(settings.cycles, fraction) / settings.warmup),
+    "logistic": lambda settings, fraction: (
+        1 / (1 + math.exp(-10 * (2 * fraction / settings.warmup - 1)))
+    ),
+    "cyclical": lambda settings, fraction: min(
+        1.0, _cycle_fraction(settings.cycles, fraction) / settings.warmup
+    ),
 }
 
 
@@ -51,5 +57,7 @@ class KLWeight(Technique):
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
         """Return the weighted KL."""
-        weight: float = self.settings.weight * RISES[self.settings.schedule](self.settings, progress.fraction)
+        weight: float = self.settings.weight * SCHEDULES[self.settings.schedule](
+            self.settings, progress.fraction
+        )
         return kl * weight

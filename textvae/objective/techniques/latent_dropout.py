@@ -27,7 +27,7 @@ class LatentDropoutSettings(TechniqueSettings):
     scope: Literal["dimension", "whole"] = "dimension"
 
     @property
-    def needs(self) -> frozenset[str]:
+    def required_terms(self) -> frozenset[str]:
         """A z with holes has no density, and does not spread as the prior."""
         return frozenset({"kl", "draw"})
 
@@ -43,7 +43,12 @@ class LatentDropout(Technique):
     Settings = LatentDropoutSettings
 
     def draw(
-        self, latent: Tensor, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress
+        self,
+        latent: Tensor,
+        posterior: Distribution,
+        model: TextVAEModel,
+        batch: Batch,
+        progress: Progress,
     ) -> Tensor:
         """Return z with some of it put to 0."""
         if self.settings.scope == "dimension":

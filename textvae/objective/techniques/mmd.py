@@ -6,8 +6,8 @@ times. With `kl_share` 0 the KL is free: a Wasserstein autoencoder (Tolstikhin
 et al. 2018, arXiv:1711.01558). With a share of it paid it is InfoVAE (Zhao et
 al. 2019, arXiv:1706.02262), whose alpha is 1 - `kl_share`.
 
-`inverse_multiquadratic` is the sum of C / (C + d^2) over C = 2 latent s for the
-scales s of Tolstikhin's code. `gaussian` is exp(-d^2 / (2 latent)), ours: in
+`_inverse_multiquadratic_kernel` is the sum of C / (C + d^2) over C = 2 latent s for the
+scales s of Tolstikhin's code. `_gaussian_kernel` is exp(-d^2 / (2 latent)), ours: in
 InfoVAE's code the width is the square of the dimension, so wide that the
 estimate drowns in the noise of a small batch. Processes each estimate it from
 their own share of the batch.
@@ -24,7 +24,7 @@ from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEOutput
 from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
 
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class MMDSettings(TechniqueSettings):
@@ -33,15 +33,17 @@ class MMDSettings(TechniqueSettings):
     kind: Literal["mmd"] = "mmd"
     weight: float = Field(10.0, ge=0, description="nats for a discrepancy of 1")
     kernel: Literal["inverse_multiquadratic", "gaussian"] = "inverse_multiquadratic"
-    kl_share: float = Field(0.0, ge=0, le=1, description="of the KL that is paid; 1 leaves it to the other techniques")
+    kl_share: float = Field(
+        0.0, ge=0, le=1, description="of the KL that is paid; 1 leaves it to the other techniques"
+    )
 
     @property
-    def owns(self) -> frozenset[str]:
+    def replaced_terms(self) -> frozenset[str]:
         """The KL, unless all of it is paid."""
         return frozenset({"kl"} if self.kl_share < 1 else {})
 
     @property
-    def pays_kl(self) -> bool:
+    def penalizes_kl(self) -> bool:
         """Whether any of it is."""
         return self.kl_share > 0
 
@@ -84,18 +86,18 @@ def squared_mmd(x: Tensor, y: Tensor, kernel: Callable[[Tensor, int], Tensor]) -
     return apart - 2 * similar[:count, count:].mean()
 
 
-def inverse_multiquadratic(squared_distance: Tensor, latent: int) -> Tensor:
+def _inverse_multiquadratic_kernel(squared_distance: Tensor, latent: int) -> Tensor:
     """Return the sum over scales of C / (C + d^2)."""
-    widths = [2.0 * latent * scale for scale in SCALES]
+    widths = [2.0 * latent * scale for scale in _KERNEL_SCALES]
     return torch.stack([width / (width + squared_distance) for width in widths]).sum(0)
 
 
-def gaussian(squared_distance: Tensor, latent: int) -> Tensor:
+def _gaussian_kernel(squared_distance: Tensor, latent: int) -> Tensor:
     """Return exp(-d^2 / (2 latent)); between two draws from N(0, I), d^2 is about 2 latent."""
     return torch.exp(-squared_distance / (2 * latent))
 
 
 KERNELS: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "inverse_multiquadratic": inverse_multiquadratic,
-    "gaussian": gaussian,
+    "inverse_multiquadratic": _inverse_multiquadratic_kernel,
+    "gaussian": _gaussian_kernel,
 }

@@ -31,12 +31,12 @@ class MutualInformationMachineSettings(TechniqueSettings):
         return True
 
     @property
-    def owns(self) -> frozenset[str]:
+    def replaced_terms(self) -> frozenset[str]:
         """It stands in the KL's place."""
         return frozenset({"kl"})
 
     @property
-    def pays_kl(self) -> bool:
+    def penalizes_kl(self) -> bool:
         """None of it."""
         return False
 

@@ -18,16 +18,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from textvae.data.batching import Batch, decoder_side
+from textvae.data.batching import Batch, select_decoder_inputs
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import DiagonalGaussian, Distribution
 from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
 
 
-class SemiAmortisedSettings(TechniqueSettings):
+class SemiAmortizedSettings(TechniqueSettings):
     """How far q is refined."""
 
-    kind: Literal["semi_amortised"] = "semi_amortised"
+    kind: Literal["semi_amortized"] = "semi_amortized"
     steps: int = Field(3, ge=1, description="each costs a pass of the decoder, there and back")
     rate: float = Field(0.1, gt=0, description="of a step, on each sentence's own ELBO in nats")
 
@@ -37,17 +37,17 @@ class SemiAmortisedSettings(TechniqueSettings):
         return True
 
     @property
-    def needs(self) -> frozenset[str]:
+    def required_terms(self) -> frozenset[str]:
         """Refined is the ELBO, and no other objective."""
         return frozenset({"kl"})
 
 
-class SemiAmortised(Technique):
+class SemiAmortized(Technique):
     """Shifts the encoder's q to where the ELBO is better."""
 
-    Settings = SemiAmortisedSettings
+    Settings = SemiAmortizedSettings
 
-    def refine(
+    def refine_posterior(
         self, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress
     ) -> DiagonalGaussian:
         """Return the encoder's q plus a constant shift of its mean and log variance."""
@@ -55,15 +55,22 @@ class SemiAmortised(Technique):
         start = posterior.mean.detach(), posterior.logvar.detach()
         mean, logvar = start
         for _ in range(self.settings.steps):
-            slopes = elbo_slopes(mean, logvar, model, batch)
-            mean, logvar = mean - self.settings.rate * slopes[0], logvar - self.settings.rate * slopes[1]
-        return DiagonalGaussian(posterior.mean + (mean - start[0]), posterior.logvar + (logvar - start[1]))
+            slopes = elbo_gradients(mean, logvar, model, batch)
+            mean, logvar = (
+                mean - self.settings.rate * slopes[0],
+                logvar - self.settings.rate * slopes[1],
+            )
+        return DiagonalGaussian(
+            posterior.mean + (mean - start[0]), posterior.logvar + (logvar - start[1])
+        )
 
 
-def elbo_slopes(mean: Tensor, logvar: Tensor, model: TextVAEModel, batch: Batch) -> tuple[Tensor, Tensor]:
+def elbo_gradients(
+    mean: Tensor, logvar: Tensor, model: TextVAEModel, batch: Batch
+) -> tuple[Tensor, Tensor]:
     """Return the gradients of each sentence's negative ELBO by its mean and log variance, both (batch, latent)."""
-    read: dict[str, Any] = {**decoder_side(batch)}
-    prior = model.prior.given(batch.get("label_ids"))
+    read: dict[str, Any] = {**select_decoder_inputs(batch)}
+    prior = model.prior.conditional_on(batch.get("label_ids"))
     with torch.enable_grad():
         mean, logvar = mean.requires_grad_(), logvar.requires_grad_()
         posterior = DiagonalGaussian(mean, logvar)

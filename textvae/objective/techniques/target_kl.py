@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from textvae.objective.techniques.base import Facts, Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import ModelFacts, Progress, Technique, TechniqueSettings
 from textvae.runtime.batch_mean import batch_mean
 
 
@@ -29,18 +29,22 @@ class TargetKLSettings(TechniqueSettings):
     )
     gain: float = Field(0.02, gt=0, description="most change of log weight with a batch")
     width: float = Field(0.25, gt=0, description="relative error from which the change is the most")
-    warmup: float = Field(0.2, ge=0, le=1, description="share of the run in which the price rises from zero")
+    warmup: float = Field(
+        0.2, ge=0, le=1, description="share of the run in which the price rises from zero"
+    )
     least: float = Field(0.02, gt=0, description="smallest weight")
     most: float = Field(4.0, gt=0, description="largest weight")
 
     @property
-    def needs(self) -> frozenset[str]:
+    def required_terms(self) -> frozenset[str]:
         """It shapes the KL."""
         return frozenset({"kl"})
 
-    def resolved(self, kl_target: float, latent: int) -> Self:
+    def resolve_auto(self, kl_target: float, latent: int) -> Self:
         """Take the corpus's target where none was given."""
-        return self.model_copy(update={"nats": round(kl_target, 2)}) if self.nats == "auto" else self
+        return (
+            self.model_copy(update={"nats": round(kl_target, 2)}) if self.nats == "auto" else self
+        )
 
 
 class TargetKL(Technique):
@@ -48,18 +52,20 @@ class TargetKL(Technique):
 
     Settings = TargetKLSettings
 
-    def __init__(self, settings: TargetKLSettings, facts: Facts) -> None:
+    def __init__(self, settings: TargetKLSettings, facts: ModelFacts) -> None:
         super().__init__(settings, facts)
         assert settings.nats != "auto", "the launcher works the target out first"
         self.target = float(settings.nats)
-        self.log_weight = torch.zeros((), dtype=torch.float64)  # stays on the device: no step waits for it
+        self.log_weight = torch.zeros(
+            (), dtype=torch.float64
+        )  # stays on the device: no step waits for it
 
     @property
     def kl_target(self) -> float:
         """The KL in nats."""
         return self.target
 
-    def watch(self, kl: Tensor, progress: Progress) -> None:
+    def observe_kl(self, kl: Tensor, progress: Progress) -> None:
         """Move the weight by this batch's error."""
         error = batch_mean(kl.sum(1)).double() / self.target - 1
         push = (error / self.settings.width).clamp(-1, 1)

@@ -19,7 +19,7 @@ from textvae.model.modeling import TextVAEOutput
 from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
 from textvae.runtime.batch_mean import batch_mean
 
-AUTO_SHARE = 0.25  # of an even share of the KL target
+_AUTO_FLOOR_SHARE = 0.25  # of an even share of the KL target
 
 
 class UnitFloorSettings(TechniqueSettings):
@@ -27,7 +27,8 @@ class UnitFloorSettings(TechniqueSettings):
 
     kind: Literal["unit_floor"] = "unit_floor"
     floor: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
-        "auto", description="nats of each dimension; auto: a quarter of an even share of the KL target"
+        "auto",
+        description="nats of each dimension; auto: a quarter of an even share of the KL target",
     )
     price: float = Field(5.0, gt=0, description="of a nat that is missing")
 
@@ -36,11 +37,11 @@ class UnitFloorSettings(TechniqueSettings):
         """It compares both."""
         return True
 
-    def resolved(self, kl_target: float, latent: int) -> Self:
+    def resolve_auto(self, kl_target: float, latent: int) -> Self:
         """Work out an automatic floor."""
         if self.floor != "auto":
             return self
-        return self.model_copy(update={"floor": round(AUTO_SHARE * kl_target / latent, 4)})
+        return self.model_copy(update={"floor": round(_AUTO_FLOOR_SHARE * kl_target / latent, 4)})
 
 
 class UnitFloor(Technique):

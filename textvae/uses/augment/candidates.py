@@ -7,17 +7,20 @@ import torch
 from torch import Tensor
 
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import Decoding, write
+from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.model.posteriors import Distribution
-from textvae.runtime.seeds import derived
+from textvae.runtime.seeds import derive_seed
 
 if TYPE_CHECKING:
     from textvae.uses.augment.settings import AugmentSettings
 
-NEAREST, FARTHEST = 0.2, 0.5  # of the way to the other text: beyond, it would be the other's
+MIN_INTERPOLATION, MAX_INTERPOLATION = (
+    0.2,
+    0.5,
+)  # of the way to the other text: beyond, it would be the other's
 
 
-class Proposal(NamedTuple):
+class _Candidate(NamedTuple):
     """A candidate, and where it comes from."""
 
     text: str
@@ -25,44 +28,66 @@ class Proposal(NamedTuple):
     sources: list[int]
 
 
-def propose(
+def write_candidates(
     bundle: Bundle,
     given: Distribution,
     names: Sequence[str],
     origins: Sequence[int],
     settings: "AugmentSettings",
     turn: int,
-) -> list[Proposal]:
+) -> list[_Candidate]:
     """Write one candidate for each origin, a place among the given texts.
 
     A class of one text has no other to go towards: its candidates are all draws.
     A conditional model is told the class of each.
     """
-    random = torch.Generator().manual_seed(derived(settings.seed, turn, 0))
-    partners = [partner(names, place, random) for place in origins]
+    random = torch.Generator().manual_seed(derive_seed(settings.seed, turn, 0))
+    partners = [_pick_partner(names, place, random) for place in origins]
     is_between = torch.rand(len(origins), generator=random) < settings.interpolated
     is_between &= torch.tensor([other is not None for other in partners])
-    others = [place if other is None else other for place, other in zip(origins, partners, strict=True)]
-    share = NEAREST + (FARTHEST - NEAREST) * torch.rand(len(origins), 1, generator=random)
+    others = [
+        place if other is None else other for place, other in zip(origins, partners, strict=True)
+    ]
+    share = MIN_INTERPOLATION + (MAX_INTERPOLATION - MIN_INTERPOLATION) * torch.rand(
+        len(origins), 1, generator=random
+    )
     start, end = given.mean[list(origins)], given.mean[others]
-    z = torch.where(is_between.unsqueeze(1), torch.lerp(start, end, share), draws(given, origins, settings, turn))
-    options = Decoding(temperature=settings.temperature, seed=derived(settings.seed, turn, 1))
-    texts = write(bundle, z, options, samples=False, label_ids=bundle.told([names[place] for place in origins]))
+    z = torch.where(
+        is_between.unsqueeze(1),
+        torch.lerp(start, end, share),
+        _sample_posteriors(given, origins, settings, turn),
+    )
+    options = DecodingSettings(
+        temperature=settings.temperature, seed=derive_seed(settings.seed, turn, 1)
+    )
+    texts = decode_latents(
+        bundle,
+        z,
+        options,
+        samples=False,
+        label_ids=bundle.label_ids_for([names[place] for place in origins]),
+    )
     return [
-        Proposal(text, "interpolation" if between else "sample", [place, other] if between else [place])
-        for text, between, place, other in zip(texts, is_between.tolist(), origins, others, strict=True)
+        _Candidate(
+            text, "interpolation" if between else "sample", [place, other] if between else [place]
+        )
+        for text, between, place, other in zip(
+            texts, is_between.tolist(), origins, others, strict=True
+        )
     ]
 
 
-def partner(names: Sequence[str], place: int, random: torch.Generator) -> int | None:
+def _pick_partner(names: Sequence[str], place: int, random: torch.Generator) -> int | None:
     """Return the place of another text of the same class, by chance; None where there is none."""
     others = [other for other, name in enumerate(names) if name == names[place] and other != place]
     return others[int(torch.randint(len(others), (), generator=random))] if others else None
 
 
-def draws(given: Distribution, origins: Sequence[int], settings: "AugmentSettings", turn: int) -> Tensor:
+def _sample_posteriors(
+    given: Distribution, origins: Sequence[int], settings: "AugmentSettings", turn: int
+) -> Tensor:
     """Return a draw from each origin's posterior, (n, latent), spread about its mean."""
     chosen = given.map(lambda tensor: tensor[list(origins)])
     with torch.random.fork_rng([]):
-        torch.manual_seed(derived(settings.seed, turn, 2))
+        torch.manual_seed(derive_seed(settings.seed, turn, 2))
         return chosen.mean + settings.spread * (chosen.sample() - chosen.mean)

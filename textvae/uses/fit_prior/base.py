@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from textvae.model.posteriors import Distribution
 
-STEPS, EACH, RATE = 2000, 100, 2e-3
+TRAINING_STEPS, STEPS_PER_EVALUATION, LEARNING_RATE = 2000, 100, 2e-3
 
 
-RIDGE = 1e-6  # of the mean variance, so that a dimension that never varies can be whitened
+_COVARIANCE_RIDGE = (
+    1e-6  # of the mean variance, so that a dimension that never varies can be whitened
+)
 
 
 M = TypeVar("M", bound=nn.Module)
@@ -33,7 +35,7 @@ class FittedPrior(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def fitted(cls, q: Distribution, held: Tensor) -> Self:
+    def fit(cls, q: Distribution, held: Tensor) -> Self:
         """Fit on draws from q(z | x); `held`, (n, latent), of other sentences, are to choose by. The caller seeds."""
 
     @abstractmethod
@@ -45,19 +47,23 @@ class FittedPrior(nn.Module, ABC):
         """Return log p(z) in nats, (n,), for z of (n, latent)."""
 
 
-def learn(module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, held: Tensor, batch: int) -> M:
+def train_density(
+    module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, held: Tensor, batch: int
+) -> M:
     """Minimise the mean cost of draws from q(z | x), new ones each step; return the module that was best on `held`."""
-    optimizer = torch.optim.Adam(module.parameters(), lr=RATE)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / STEPS))
+    optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / TRAINING_STEPS)
+    )
     best, least = deepcopy(module), math.inf
-    for step in range(1, STEPS + 1):
+    for step in range(1, TRAINING_STEPS + 1):
         some = q.rows(torch.randint(len(q.mean), (batch,)))
         loss = cost(module, some.sample()).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step % EACH == 0:
+        if step % STEPS_PER_EVALUATION == 0:
             with torch.no_grad():
                 now = float(cost(module, held).mean())
             if now < least:
@@ -80,10 +86,10 @@ class Whitener(nn.Module):
         self.register_buffer("mean", torch.zeros(latent))
         self.register_buffer("factor", torch.eye(latent))
 
-    def see(self, z: Tensor) -> None:
+    def fit(self, z: Tensor) -> None:
         """Take the moments of z."""
         covariance = torch.cov(z.T.double())
-        ridge = RIDGE * covariance.diagonal().mean() * torch.eye(z.shape[1])
+        ridge = _COVARIANCE_RIDGE * covariance.diagonal().mean() * torch.eye(z.shape[1])
         self.mean.copy_(z.mean(0))
         self.factor.copy_(torch.linalg.cholesky(covariance + ridge))
 

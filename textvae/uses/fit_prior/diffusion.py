@@ -17,16 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from textvae.model.posteriors import Distribution
-from textvae.uses.fit_prior.base import FittedPrior, Whitener, learn
+from textvae.uses.fit_prior.base import FittedPrior, Whitener, train_density
 
-WIDTH, WAVES, STEPS = 256, 16, 40
+HIDDEN_WIDTH, ANGLE_FREQUENCIES, INTEGRATION_STEPS = 256, 16, 40
 
 
-BATCH = 1024  # of the cost's many draws of noise and angle, too
+BATCH_SIZE = 1024  # of the cost's many draws of noise and angle, too
 
 
 class DiffusionPrior(FittedPrior):
-    """White noise, led to where the latents are in `STEPS` steps."""
+    """White noise, led to where the latents are in `INTEGRATION_STEPS` steps."""
 
     fewest: ClassVar[int] = 500
 
@@ -35,31 +35,35 @@ class DiffusionPrior(FittedPrior):
         self.sizes = {"latent": latent}
         self.whitener = Whitener(latent)
         self.layers = nn.Sequential(
-            nn.Linear(latent + 2 * WAVES, WIDTH),
+            nn.Linear(latent + 2 * ANGLE_FREQUENCIES, HIDDEN_WIDTH),
             nn.SiLU(),
-            nn.Linear(WIDTH, WIDTH),
+            nn.Linear(HIDDEN_WIDTH, HIDDEN_WIDTH),
             nn.SiLU(),
-            nn.Linear(WIDTH, WIDTH),
+            nn.Linear(HIDDEN_WIDTH, HIDDEN_WIDTH),
             nn.SiLU(),
-            nn.Linear(WIDTH, latent),
+            nn.Linear(HIDDEN_WIDTH, latent),
         )
 
     @classmethod
-    def fitted(cls, q: Distribution, held: Tensor) -> Self:
+    def fit(cls, q: Distribution, held: Tensor) -> Self:
         """Learn the velocity of draws."""
         prior = cls(held.shape[1])
-        prior.whitener.see(q.sample())
-        return learn(prior, DiffusionPrior.cost, q, held, BATCH)
+        prior.whitener.fit(q.sample())
+        return train_density(prior, DiffusionPrior.cost, q, held, BATCH_SIZE)
 
     def velocity(self, mixed: Tensor, angle: Tensor) -> Tensor:
         """Return the guessed velocity, (n, latent), at these angles, (n, 1)."""
-        waves = 2 * angle * torch.arange(1, WAVES + 1)
+        waves = 2 * angle * torch.arange(1, ANGLE_FREQUENCIES + 1)
         velocity: Tensor = self.layers(torch.cat([mixed, waves.sin(), waves.cos()], dim=1))
         return velocity
 
     def cost(self, z: Tensor) -> Tensor:
         """Return the squared error of the guess at a random angle, (n,)."""
-        angle, noise, white = torch.rand(len(z), 1) * math.pi / 2, torch.randn_like(z), self.whitener(z)
+        angle, noise, white = (
+            torch.rand(len(z), 1) * math.pi / 2,
+            torch.randn_like(z),
+            self.whitener(z),
+        )
         guess = self.velocity(angle.cos() * white + angle.sin() * noise, angle)
         error: Tensor = (guess - angle.cos() * noise + angle.sin() * white).square().sum(1)
         return error
@@ -67,8 +71,8 @@ class DiffusionPrior(FittedPrior):
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         """Draw z, (count, latent), by the midpoint rule from noise."""
-        z, stride = torch.randn(count, self.sizes["latent"]), math.pi / 2 / STEPS
-        for step in range(STEPS, 0, -1):
+        z, stride = torch.randn(count, self.sizes["latent"]), math.pi / 2 / INTEGRATION_STEPS
+        for step in range(INTEGRATION_STEPS, 0, -1):
             angle = torch.full((count, 1), step * stride)
             half = z - self.velocity(z, angle) * stride / 2
             z = z - self.velocity(half, angle - stride / 2) * stride
@@ -76,13 +80,15 @@ class DiffusionPrior(FittedPrior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, (n,); an estimate, for the trace is one of random probes (Hutchinson)."""
-        z, stride = self.whitener(z), math.pi / 2 / STEPS
+        z, stride = self.whitener(z), math.pi / 2 / INTEGRATION_STEPS
         total = -self.whitener.log_slope.expand(len(z))
-        for step in range(STEPS):
+        for step in range(INTEGRATION_STEPS):
             angle = torch.full((len(z), 1), step * stride)
             half = z + self.velocity(z, angle) * stride / 2
             probe = torch.randint_like(z, 2) * 2 - 1
-            both = torch.func.jvp(partial(self.velocity, angle=angle + stride / 2), (half,), (probe,))
+            both = torch.func.jvp(
+                partial(self.velocity, angle=angle + stride / 2), (half,), (probe,)
+            )
             z, total = z + both[0] * stride, total + (both[1] * probe).sum(1) * stride
         normal = torch.distributions.Normal(0.0, 1.0)
         density: Tensor = normal.log_prob(z).sum(1) + total

@@ -26,13 +26,13 @@ from textvae.uses.fit_prior.diffusion import DiffusionPrior
 from textvae.uses.fit_prior.flow import FlowPrior
 from textvae.uses.fit_prior.gaussian_mixture import GaussianMixturePrior
 
-KIND = "prior"
+PRIOR_KIND = "prior"
 
 
-HELD = 10  # of so many sentences one is kept aside
+_HELD_OUT_ONE_IN = 10  # of so many sentences one is kept aside
 
 
-PRIORS: dict[str, type[FittedPrior]] = {
+FITTED_PRIORS: dict[str, type[FittedPrior]] = {
     "gaussian_mixture": GaussianMixturePrior,
     "flow": FlowPrior,
     "diffusion": DiffusionPrior,
@@ -40,7 +40,12 @@ PRIORS: dict[str, type[FittedPrior]] = {
 
 
 def fit_prior(
-    bundle: Bundle, texts: Sequence[str], kind: str, place: Path, seed: int = 0, progress: bool = False
+    bundle: Bundle,
+    texts: Sequence[str],
+    kind: str,
+    place: Path,
+    seed: int = 0,
+    progress: bool = False,
 ) -> dict[str, Any]:
     """Fit a prior on draws from q(z | x) of each text, and keep it in a folder; return what it is.
 
@@ -48,22 +53,27 @@ def fit_prior(
         ConfigError: the kind is unknown.
         DataError: there are too few texts.
     """
-    part = choose(PRIORS, kind, "kind")
+    part = choose(FITTED_PRIORS, kind, "kind")
     if len(texts) < part.fewest:
-        raise DataError(f"{len(texts)} sentences to fit a prior on: wanted are {part.fewest} or more for {kind}.")
-    prior = fitted_on(posterior(bundle, texts, progress=progress), part, seed)
+        raise DataError(
+            f"{len(texts)} sentences to fit a prior on: wanted are {part.fewest} or more for {kind}."
+        )
+    prior = fit_on_posterior(posterior(bundle, texts, progress=progress), part, seed)
     record = {"prior": kind, "texts": len(texts), "sizes": prior.sizes}
-    save_fitted(place, bundle, KIND, record, prior.state_dict())
+    save_fitted(place, bundle, PRIOR_KIND, record, prior.state_dict())
     return record
 
 
-def fitted_on(q: Distribution, part: type[FittedPrior], seed: int = 0) -> FittedPrior:
+def fit_on_posterior(q: Distribution, part: type[FittedPrior], seed: int = 0) -> FittedPrior:
     """Return a prior fitted on q(z | x) of the sentences that are not kept aside."""
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         order = torch.randperm(len(q.mean))
-        held, rest = order[: len(order) // HELD], order[len(order) // HELD :]
-        return part.fitted(q.rows(rest), q.rows(held).sample())
+        held, rest = (
+            order[: len(order) // _HELD_OUT_ONE_IN],
+            order[len(order) // _HELD_OUT_ONE_IN :],
+        )
+        return part.fit(q.rows(rest), q.rows(held).sample())
 
 
 def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:
@@ -72,13 +82,13 @@ def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:
     Raises:
         CheckpointError: there is none, it is damaged, or was fitted on another model.
     """
-    record, tensors = load_fitted(folder, bundle, KIND)
-    prior = PRIORS[record["prior"]](**record["sizes"])
+    record, tensors = load_fitted(folder, bundle, PRIOR_KIND)
+    prior = FITTED_PRIORS[record["prior"]](**record["sizes"])
     prior.load_state_dict(tensors)
     return prior
 
 
-def draws(prior: FittedPrior, count: int, seed: int) -> Tensor:
+def sample_fitted_prior(prior: FittedPrior, count: int, seed: int) -> Tensor:
     """Return z, (count, latent), the same for the same seed."""
     with torch.random.fork_rng([]), torch.no_grad():
         torch.manual_seed(seed)

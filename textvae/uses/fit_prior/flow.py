@@ -7,9 +7,9 @@ from torch import Tensor
 
 from textvae.model.posteriors import Distribution
 from textvae.model.posteriors.flow import CouplingFlow
-from textvae.uses.fit_prior.base import FittedPrior, Whitener, learn
+from textvae.uses.fit_prior.base import FittedPrior, Whitener, train_density
 
-LAYERS, WIDTH, BATCH = 8, 128, 256
+COUPLING_LAYERS, HIDDEN_WIDTH, BATCH_SIZE = 8, 128, 256
 
 
 class FlowPrior(FittedPrior):
@@ -20,14 +20,19 @@ class FlowPrior(FittedPrior):
     def __init__(self, latent: int) -> None:
         super().__init__()
         self.sizes = {"latent": latent}
-        self.whitener, self.flow = Whitener(latent), CouplingFlow(LAYERS, latent, 1, WIDTH)
+        self.whitener, self.flow = (
+            Whitener(latent),
+            CouplingFlow(COUPLING_LAYERS, latent, 1, HIDDEN_WIDTH),
+        )
 
     @classmethod
-    def fitted(cls, q: Distribution, held: Tensor) -> Self:
+    def fit(cls, q: Distribution, held: Tensor) -> Self:
         """Maximise the likelihood of draws."""
         prior = cls(held.shape[1])
-        prior.whitener.see(q.sample())
-        return learn(prior, lambda module, some: -module.log_prob(some), q, held, BATCH)
+        prior.whitener.fit(q.sample())
+        return train_density(
+            prior, lambda module, some: -module.log_prob(some), q, held, BATCH_SIZE
+        )
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, (n,), for z of (n, latent)."""

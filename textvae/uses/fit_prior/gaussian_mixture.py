@@ -9,7 +9,13 @@ from textvae.model.posteriors import Distribution
 from textvae.runtime.extras import check_installed
 from textvae.uses.fit_prior.base import FittedPrior
 
-CHOICES = ((1, "full"), (4, "full"), (16, "full"), (16, "diag"), (64, "diag"))  # components, covariance
+_CANDIDATE_MIXTURES = (
+    (1, "full"),
+    (4, "full"),
+    (16, "full"),
+    (16, "diag"),
+    (64, "diag"),
+)  # components, covariance
 
 
 class GaussianMixturePrior(FittedPrior):
@@ -28,7 +34,7 @@ class GaussianMixturePrior(FittedPrior):
         self.register_buffer("factors", torch.eye(latent).repeat(components, 1, 1))
 
     @classmethod
-    def fitted(cls, q: Distribution, held: Tensor) -> Self:
+    def fit(cls, q: Distribution, held: Tensor) -> Self:
         """Fit every choice that there are draws enough for; keep the likeliest for `held`."""
         check_installed("uses", "mixtures of Gaussians", "sklearn")
         from sklearn.mixture import GaussianMixture
@@ -36,8 +42,10 @@ class GaussianMixturePrior(FittedPrior):
         z = q.sample()
         seed = int(torch.randint(2**31, ()))
         tried: list[Any] = [
-            GaussianMixture(components, covariance_type=kind, random_state=seed).fit(z.double().numpy())
-            for components, kind in CHOICES
+            GaussianMixture(components, covariance_type=kind, random_state=seed).fit(
+                z.double().numpy()
+            )
+            for components, kind in _CANDIDATE_MIXTURES
             if components * 20 <= len(z)
         ]
         best = max(tried, key=lambda mixture: mixture.score(held.double().numpy()))
@@ -58,6 +66,8 @@ class GaussianMixturePrior(FittedPrior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, (n,)."""
-        parts = torch.distributions.MultivariateNormal(self.means, scale_tril=self.factors, validate_args=False)
+        parts = torch.distributions.MultivariateNormal(
+            self.means, scale_tril=self.factors, validate_args=False
+        )
         density: Tensor = (parts.log_prob(z.unsqueeze(1)) + self.weights.log()).logsumexp(1)
         return density

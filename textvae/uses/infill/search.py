@@ -12,21 +12,21 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import LogitsProcessorList
 
-from textvae.inference.batches import batches
+from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import start_tokens
-from textvae.inference.encode import token_ids
+from textvae.inference.decoding import build_start_inputs
+from textvae.inference.encode import tokenize_and_truncate
 from textvae.inference.importance_sums import ImportanceSums
-from textvae.inference.likelihood import BATCH_TOKENS, log_weights
-from textvae.runtime.processes import ALONE
-from textvae.uses.infill.constrained_decoding import KeepVisible, fills_of
+from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
+from textvae.runtime.processes import SINGLE_PROCESS
+from textvae.uses.infill.constrained_decoding import VisibleTokensProcessor, decode_fills
 from textvae.uses.infill.template import Template
 
-SCORES = 2**25  # of tokens, in memory at once
+_MAX_SCORES_IN_MEMORY = 2**25  # of tokens, in memory at once
 
 
 @dataclass(frozen=True)
-class Found:
+class _InfillCandidate:
     """A sentence that was found: log p(x | z) in nats but for what all begin with, and what its blanks hold."""
 
     score: float
@@ -34,27 +34,34 @@ class Found:
     fills: list[str]
 
 
-def search(
-    bundle: Bundle, template: Template, lengths: Sequence[tuple[int, ...]], z: Tensor, beams: int, kept: int
+def search_latents(
+    bundle: Bundle,
+    template: Template,
+    lengths: Sequence[tuple[int, ...]],
+    z: Tensor,
+    beams: int,
+    kept: int,
 ) -> dict[str, list[str]]:
     """Return the `kept` best sentences under each z of (latents, latent), over all lengths, with their fills."""
-    at_once = max(1, SCORES // (len(lengths) * beams * bundle.model.config.vocab_size))
+    at_once = max(
+        1, _MAX_SCORES_IN_MEMORY // (len(lengths) * beams * bundle.model.config.vocab_size)
+    )
     best: dict[str, list[str]] = {}
     for some in z.split(at_once):
-        for found in found_under(bundle, template, lengths, some, beams):
-            best |= {each.text: each.fills for each in in_words(found)[:kept]}
+        for found in beam_search_latents(bundle, template, lengths, some, beams):
+            best |= {each.text: each.fills for each in _rank_distinct(found)[:kept]}
     return best
 
 
 @torch.inference_mode()
-def found_under(
+def beam_search_latents(
     bundle: Bundle, template: Template, lengths: Sequence[tuple[int, ...]], z: Tensor, beams: int
-) -> Iterator[list[Found]]:
+) -> Iterator[list[_InfillCandidate]]:
     """Yield what is found under each z: of every choice of lengths, `beams` sentences."""
     rows, prefix = [template.forced(choice) for choice in lengths] * len(z), template.tokens[0]
-    keeping = KeepVisible(bundle, rows)
+    keeping = VisibleTokensProcessor(bundle, rows)
     written = bundle.model.generate(
-        **start_tokens(bundle, len(rows), [prefix] * len(rows)),
+        **build_start_inputs(bundle, len(rows), [prefix] * len(rows)),
         latent=z.to(bundle.device, bundle.model.dtype).repeat_interleave(len(lengths), 0),
         label_ids=bundle.label_ids(len(rows)),
         logits_processor=LogitsProcessorList([keeping]),
@@ -67,17 +74,19 @@ def found_under(
         output_scores=True,
     )
     found = []
-    for at, (ids, score) in enumerate(zip(written.sequences.tolist(), written.sequences_scores.tolist(), strict=True)):
+    for at, (ids, score) in enumerate(
+        zip(written.sequences.tolist(), written.sequences_scores.tolist(), strict=True)
+    ):
         row = rows[at // beams]
-        fills = fills_of(bundle, row, ids[1 : len(row) + 1])
-        found.append(Found(score, template.filled(fills), fills))
+        fills = decode_fills(bundle, row, ids[1 : len(row) + 1])
+        found.append(_InfillCandidate(score, template.filled(fills), fills))
     each = len(lengths) * beams
     yield from (found[start : start + each] for start in range(0, len(found), each))
 
 
-def in_words(found: Iterable[Found]) -> list[Found]:
+def _rank_distinct(found: Iterable[_InfillCandidate]) -> list[_InfillCandidate]:
     """Return the different sentences whose fills all have a letter or a digit, the best first."""
-    different: dict[str, Found] = {}
+    different: dict[str, _InfillCandidate] = {}
     for each in sorted(found, key=lambda each: (-each.score, each.text)):
         if have_words(each.fills):
             different.setdefault(each.text, each)
@@ -89,32 +98,38 @@ def have_words(fills: Iterable[str]) -> bool:
     return all(any(map(str.isalnum, fill)) for fill in fills)
 
 
-FIRST, FINAL = 6, 128  # importance samples: of all candidates, and of the best
+FIRST_SAMPLES, FINAL_SAMPLES = 6, 128  # importance samples: of all candidates, and of the best
 
 
-KEPT = 16
+MAX_CANDIDATES = 16
 
 
 def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int) -> list[float]:
     """Return log p(x) of each text in nats: importance-weighted, or exact for a language model."""
-    ids = token_ids(bundle, texts)
+    ids = tokenize_and_truncate(bundle, texts)
     dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids]})
     found = [0.0] * len(texts)
     with torch.inference_mode():
-        for places, batch in batches(bundle, dataset, seed, ALONE, BATCH_TOKENS, None):
-            nll = ImportanceSums.of(log_weights(bundle, batch, draws)).nll
+        for places, batch in iterate_batches(
+            bundle, dataset, seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, None
+        ):
+            nll = ImportanceSums.of(sample_log_weights(bundle, batch, draws)).nll
             for place, value in zip(places, nll.tolist(), strict=True):
                 found[place] = -value
     return found
 
 
-def ranked(bundle: Bundle, texts: Sequence[str], seed: int, kept: int = KEPT) -> list[tuple[float, str]]:
+def rank_by_likelihood(
+    bundle: Bundle, texts: Sequence[str], seed: int, kept: int = MAX_CANDIDATES
+) -> list[tuple[float, str]]:
     """Return the best of the different texts with their log p(x), best first: many are looked at, a few well."""
     different = list(dict.fromkeys(texts))
     if not different:
         return []
-    for draws in (FIRST, FINAL) if len(different) > kept else (FINAL,):
+    for draws in (FIRST_SAMPLES, FINAL_SAMPLES) if len(different) > kept else (FINAL_SAMPLES,):
         scores = log_likelihoods(bundle, different, draws, seed)
-        pairs = sorted(zip(scores, different, strict=True), key=lambda pair: (-pair[0], pair[1]))[:kept]
+        pairs = sorted(zip(scores, different, strict=True), key=lambda pair: (-pair[0], pair[1]))[
+            :kept
+        ]
         different = [text for _, text in pairs]
     return pairs

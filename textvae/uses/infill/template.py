@@ -10,10 +10,10 @@ from textvae.data.tokenization import encode_batch, without_marks
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 
-BLANK = re.compile(r"_{2,}(?: _{2,})*")  # of one word or more: two side by side are one
+_BLANK_PATTERN = re.compile(r"_{2,}(?: _{2,})*")  # of one word or more: two side by side are one
 
 
-STANDIN = "a"  # a word, so that what is beside it is cut into tokens as beside a word
+_STAND_IN_WORD = "a"  # a word, so that what is beside it is cut into tokens as beside a word
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Template:
         return row
 
     def lengths(self, most: int, room: int, count: int, seed: int) -> list[tuple[int, ...]]:
-        """Return up to `count` choices of the blanks' lengths, 1 to `most` tokens each, that fit into `room`.
+        """Return up to `count` choices of the blanks' lengths, 1 to `most` tokens each, that fit into `max_text_tokens`.
 
         Raises:
             DataError: none fits.
@@ -69,11 +69,17 @@ class Template:
             )
         one_long = min(most, spare - self.blanks + 1)
         if one_long**self.blanks <= 4 * count:
-            every = [choice for choice in product(range(1, one_long + 1), repeat=self.blanks) if sum(choice) <= spare]
+            every = [
+                choice
+                for choice in product(range(1, one_long + 1), repeat=self.blanks)
+                if sum(choice) <= spare
+            ]
             return every if len(every) <= count else sorted(Random(seed).sample(every, count))
         return sorted(self.some_lengths(one_long, spare, count, Random(seed)))
 
-    def some_lengths(self, most: int, spare: int, count: int, random: Random) -> set[tuple[int, ...]]:
+    def some_lengths(
+        self, most: int, spare: int, count: int, random: Random
+    ) -> set[tuple[int, ...]]:
         """Return choices drawn at random, all blanks of one token among them."""
         found = {(1,) * self.blanks}
         for _ in range(8 * count):
@@ -83,29 +89,35 @@ class Template:
         return found
 
 
-def parse(bundle: Bundle, text: str) -> Template:
+def parse_template(bundle: Bundle, text: str) -> Template:
     """Read a sentence whose blanks are written `___`.
 
     Raises:
         DataError: it has no blank, nothing but blanks, a blank within a word, or words the tokenizer does not know.
     """
-    texts = BLANK.split(" ".join(text.split()))
+    texts = _BLANK_PATTERN.split(" ".join(text.split()))
     if len(texts) == 1:
-        raise DataError(f"{texts[0]!r} has no blank; write ___ for one, or call complete to go on from its end.")
+        raise DataError(
+            f"{texts[0]!r} has no blank; write ___ for one, or call complete to go on from its end."
+        )
     if not any(part.strip() for part in texts):
-        raise DataError("a text is wanted, and this is nothing but blanks; write a word at least, or call generate.")
-    if any(is_of_word(part[-1:]) for part in texts[:-1]) or any(is_of_word(part[:1]) for part in texts[1:]):
-        raise DataError(within_a_word(texts))
-    check_known(bundle, texts)
-    return Template(texts, tokens_between(bundle, texts))
+        raise DataError(
+            "a text is wanted, and this is nothing but blanks; write a word at least, or call generate."
+        )
+    if any(_is_word_character(part[-1:]) for part in texts[:-1]) or any(
+        _is_word_character(part[:1]) for part in texts[1:]
+    ):
+        raise DataError(_describe_blank_in_word(texts))
+    _check_known_words(bundle, texts)
+    return Template(texts, _tokenize_visible_parts(bundle, texts))
 
 
-def is_of_word(mark: str) -> bool:
+def _is_word_character(mark: str) -> bool:
     """Tell whether a blank beside this character is within a word: letters of scripts without case stand alone too."""
     return mark.isdigit() or mark.lower() != mark.upper()
 
 
-def within_a_word(texts: Sequence[str]) -> str:
+def _describe_blank_in_word(texts: Sequence[str]) -> str:
     """Return what is said of a blank that is not of whole words."""
     return (
         f"{'___'.join(texts)!r}: a blank stands for whole words; leave a space between it and the letters "
@@ -113,7 +125,7 @@ def within_a_word(texts: Sequence[str]) -> str:
     )
 
 
-def check_known(bundle: Bundle, texts: Sequence[str]) -> None:
+def _check_known_words(bundle: Bundle, texts: Sequence[str]) -> None:
     """Refuse words that a word-level vocabulary lacks.
 
     Raises:
@@ -123,21 +135,29 @@ def check_known(bundle: Bundle, texts: Sequence[str]) -> None:
     words = [word for text in texts for word in text.split()]
     rows = encode_batch(bundle.tokenizer, words) if unknown is not None else []
     strange = [
-        word for word, row in zip(words, rows, strict=False) if unknown in row and word != bundle.tokenizer.unk_token
+        word
+        for word, row in zip(words, rows, strict=False)
+        if unknown in row and word != bundle.tokenizer.unk_token
     ]
     if strange:
-        raise DataError(f"the model does not know: {', '.join(dict.fromkeys(strange))}. Write other words, or blanks.")
+        raise DataError(
+            f"the model does not know: {', '.join(dict.fromkeys(strange))}. Write other words, or blanks."
+        )
 
 
-def tokens_between(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
+def _tokenize_visible_parts(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
     """Return the tokens of the visible parts, cut as beside words.
 
     Raises:
         DataError: a token reaches from a blank into what is visible.
     """
-    whole, spans = STANDIN.join(texts), list(standins(texts))
-    are_spaces_tokens = len(encode_batch(bundle.tokenizer, [f"{STANDIN} {STANDIN}"])[0]) == 3  # of characters, bytes
-    found = bundle.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True)
+    whole, spans = _STAND_IN_WORD.join(texts), list(_find_stand_ins(texts))
+    are_spaces_tokens = (
+        len(encode_batch(bundle.tokenizer, [f"{_STAND_IN_WORD} {_STAND_IN_WORD}"])[0]) == 3
+    )  # of characters, bytes
+    found = bundle.tokenizer(
+        whole, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True
+    )
     parts: list[list[int]] = [[]]
     for token, (start, end) in zip(found["input_ids"], found["offset_mapping"], strict=True):
         place = len(parts) - 1
@@ -145,16 +165,18 @@ def tokens_between(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
             place += 1
             parts.append([])
         if any(start <= span < end for span in spans):
-            if whole[start:end].strip() != STANDIN:
-                raise DataError(within_a_word(texts))
-        elif are_spaces_tokens or not (end in spans and whole[start:end].isspace()):  # else the fill brings its space
+            if whole[start:end].strip() != _STAND_IN_WORD:
+                raise DataError(_describe_blank_in_word(texts))
+        elif are_spaces_tokens or not (
+            end in spans and whole[start:end].isspace()
+        ):  # else the fill brings its space
             parts[-1] += without_marks(bundle.tokenizer, [token])
     return parts + [[] for _ in range(len(texts) - len(parts))]
 
 
-def standins(texts: Sequence[str]) -> Iterator[int]:
+def _find_stand_ins(texts: Sequence[str]) -> Iterator[int]:
     """Yield where the stand-in of each blank is."""
     place = 0
     for text in texts[:-1]:
         yield place + len(text)
-        place += len(text) + len(STANDIN)
+        place += len(text) + len(_STAND_IN_WORD)

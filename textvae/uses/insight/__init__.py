@@ -6,7 +6,7 @@ words.py           the words at either end of a coordinate
 disentanglement.py MIG, SAP and DCI
 """
 
-from textvae.uses.insight.columns import Column, checked_column
+from textvae.uses.insight.columns import PropertyColumn, build_column
 from textvae.uses.insight.insight import insight
 
-__all__ = ["Column", "checked_column", "insight"]
+__all__ = ["PropertyColumn", "build_column", "insight"]

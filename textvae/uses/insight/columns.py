@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from textvae.data.labels import check_spelling
 from textvae.errors import DataError
-from textvae.uses.attribute import checked_labels
+from textvae.uses.attribute import validate_labels
 
-LENGTH = "length"  # in words; every text has it
+LENGTH_COLUMN = "length"  # in words; every text has it
 
 
 @dataclass(frozen=True)
-class Column:
+class PropertyColumn:
     """A property of n texts.
 
     Shapes:
@@ -44,21 +44,25 @@ class Column:
         The groups' bounds are quantiles.
         """
         different, classes = np.unique(self.values, return_inverse=True)
-        return grouped(self.values, most) if self.is_numeric and len(different) > most else classes
+        return (
+            group_by_quantile(self.values, most)
+            if self.is_numeric and len(different) > most
+            else classes
+        )
 
 
-def grouped(values: NDArray[Any], groups: int) -> NDArray[np.int_]:
+def group_by_quantile(values: NDArray[Any], groups: int) -> NDArray[np.int_]:
     """Return the number of each value's group between quantiles, (n,); equal values share one."""
     bounds = np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1]))
     return np.searchsorted(bounds, values)
 
 
-def length_of(texts: Sequence[str]) -> list[int]:
+def count_words(texts: Sequence[str]) -> list[int]:
     """Return the words of each text."""
     return [len(text.split()) for text in texts]
 
 
-def checked_column(name: str, texts: Sequence[str], values: Sequence[Any]) -> Column:
+def build_column(name: str, texts: Sequence[str], values: Sequence[Any]) -> PropertyColumn:
     """Return a column that can be associated with something.
 
     Raises:
@@ -66,19 +70,27 @@ def checked_column(name: str, texts: Sequence[str], values: Sequence[Any]) -> Co
             has a single text.
     """
     try:
-        names = checked_labels(texts, values)
+        names = validate_labels(texts, values)
     except DataError as error:
         raise DataError(f"column {name!r}: {error}") from None
-    are_numbers = all(isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in values)
+    are_numbers = all(
+        isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in values
+    )
     odd = [place for place, value in enumerate(values) if are_numbers and not math.isfinite(value)]
     if odd:
-        raise DataError(f"column {name!r}: text {odd[0]} has {values[odd[0]]}; wanted are finite numbers.")
+        raise DataError(
+            f"column {name!r}: text {odd[0]} has {values[odd[0]]}; wanted are finite numbers."
+        )
     counts = Counter(names)
     if len(counts) < 2:
-        raise DataError(f"column {name!r}: every text has {names[0]!r}; what is the same for all goes with nothing.")
+        raise DataError(
+            f"column {name!r}: every text has {names[0]!r}; what is the same for all goes with nothing."
+        )
     if are_numbers and len(counts) > 2:
-        return Column(name, np.asarray(values, dtype=np.float64), True)
+        return PropertyColumn(name, np.asarray(values, dtype=np.float64), True)
     check_spelling(counts)
     if single := next((label for label, count in sorted(counts.items()) if count < 2), None):
-        raise DataError(f"column {name!r}: one text only is {single!r}; give another of that class, or leave it out.")
-    return Column(name, np.array(names), False)
+        raise DataError(
+            f"column {name!r}: one text only is {single!r}; give another of that class, or leave it out."
+        )
+    return PropertyColumn(name, np.array(names), False)

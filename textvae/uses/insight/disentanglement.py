@@ -28,24 +28,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textvae.uses.insight.columns import Column, grouped
+from textvae.uses.insight.columns import PropertyColumn, group_by_quantile
 
 CODE_GROUPS, FACTOR_GROUPS = 20, 10
 
 
-TREES, LEAF, SEED = 50, 10, 0  # of the forest; LEAF: least texts in a leaf, fewer of a small set
+FOREST_TREES, MIN_TEXTS_PER_LEAF, DISENTANGLEMENT_SEED = (
+    50,
+    10,
+    0,
+)  # of the forest; LEAF: least texts in a leaf, fewer of a small set
 
 
-MOST_TEXTS = 5000  # that a tree learns from
+_MAX_TEXTS_PER_TREE = 5000  # that a tree learns from
 
 
-Code = NDArray[np.float32]
+_Float32Array = NDArray[np.float32]
 
 
-Scores = NDArray[np.float64]
+_Float64Array = NDArray[np.float64]
 
 
-def scores(z: Code, columns: Sequence[Column]) -> list[dict[str, Any]]:
+def score_factors(z: _Float32Array, columns: Sequence[PropertyColumn]) -> list[dict[str, Any]]:
     """Return a record a factor, and one of `all`: their mean, and the disentanglement.
 
     Shapes:
@@ -54,12 +58,17 @@ def scores(z: Code, columns: Sequence[Column]) -> list[dict[str, Any]]:
     Keys: `factor`, `best_dimension` and `best` (its SAP score, before the gap), `mig`, `sap`, `completeness`,
     `informativeness`.
     """
-    return summary([factor_scores(z, column) for column in columns])
+    return _summarize_factors([score_factor(z, column) for column in columns])
 
 
-def summary(found: Sequence[tuple[dict[str, Any], Scores]]) -> list[dict[str, Any]]:
+def _summarize_factors(
+    found: Sequence[tuple[dict[str, Any], _Float64Array]],
+) -> list[dict[str, Any]]:
     """Return the factors' records, and the one of all of them from their importances, (latent,) each."""
-    records, importances = [record for record, _ in found], np.array([values for _, values in found]).T
+    records, importances = (
+        [record for record, _ in found],
+        np.array([values for _, values in found]).T,
+    )
     means = {
         key: float(np.mean([record[key] for record in records]))
         for key in ("mig", "sap", "completeness", "informativeness")
@@ -67,62 +76,67 @@ def summary(found: Sequence[tuple[dict[str, Any], Scores]]) -> list[dict[str, An
     return [*records, {"factor": "all", **means, "disentanglement": disentanglement(importances)}]
 
 
-def factor_scores(z: Code, column: Column) -> tuple[dict[str, Any], Scores]:
+def score_factor(z: _Float32Array, column: PropertyColumn) -> tuple[dict[str, Any], _Float64Array]:
     """Return one factor's record and the importance of each dimension for it, (latent,)."""
-    single = single_skills(z, column)
-    importances, informativeness = forest(z, column)
+    single = single_dimension_skills(z, column)
+    importances, informativeness = _fit_forest(z, column)
     record = {
         "factor": column.name,
         "best_dimension": int(single.argmax()),
         "best": float(single.max()),
-        "mig": gap(information(z, column)),
-        "sap": gap(single),
+        "mig": gap_to_second(normalized_information(z, column)),
+        "sap": gap_to_second(single),
         "completeness": concentration(importances),
         "informativeness": informativeness,
     }
     return record, importances
 
 
-def gap(values: Scores) -> float:
+def gap_to_second(values: _Float64Array) -> float:
     """Return by how much the largest is above the next."""
     largest = np.sort(np.append(values, 0))[::-1]
     return float(largest[0] - largest[1])
 
 
-def information(z: Code, column: Column) -> Scores:
+def normalized_information(z: _Float32Array, column: PropertyColumn) -> _Float64Array:
     """Return the mutual information of each dimension with the factor, over the factor's entropy, (latent,)."""
     from scipy.stats import entropy
     from sklearn.metrics import mutual_info_score
 
     classes = column.classes(FACTOR_GROUPS)
-    nats = [mutual_info_score(classes, grouped(coordinate, CODE_GROUPS)) for coordinate in z.T]
+    nats = [
+        mutual_info_score(classes, group_by_quantile(coordinate, CODE_GROUPS)) for coordinate in z.T
+    ]
     return np.array(nats) / float(entropy(np.bincount(classes)))
 
 
-def single_skills(z: Code, column: Column) -> Scores:
+def single_dimension_skills(z: _Float32Array, column: PropertyColumn) -> _Float64Array:
     """Return how well each dimension alone predicts the factor, linearly, (latent,)."""
     if column.is_numeric:
-        return np.array([correlation(coordinate, column.values) ** 2 for coordinate in z.T])
+        return np.array([_correlation(coordinate, column.values) ** 2 for coordinate in z.T])
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
-    (train, test), truth = halves(column), column.target
+    (train, test), truth = _split_halves(column), column.target
     skills = []
     for coordinate in z.T[:, :, None]:
-        machine = make_pipeline(StandardScaler(), LinearSVC(C=0.01, class_weight="balanced", random_state=SEED))
+        machine = make_pipeline(
+            StandardScaler(),
+            LinearSVC(C=0.01, class_weight="balanced", random_state=DISENTANGLEMENT_SEED),
+        )
         predicted = machine.fit(coordinate[train], truth[train]).predict(coordinate[test])
         skills.append(balanced_accuracy_score(truth[test], predicted, adjusted=True))
     return np.array(skills).clip(min=0)
 
 
-def correlation(coordinate: Code, values: NDArray[Any]) -> float:
+def _correlation(coordinate: _Float32Array, values: NDArray[Any]) -> float:
     """Return Pearson's correlation; 0 with a coordinate that never varies."""
     return float(np.corrcoef(coordinate, values)[0, 1]) if np.ptp(coordinate) else 0.0
 
 
-def forest(z: Code, column: Column) -> tuple[Scores, float]:
+def _fit_forest(z: _Float32Array, column: PropertyColumn) -> tuple[_Float64Array, float]:
     """Return each dimension's importance for the factor, (latent,), summing to 1, and the forest's held-out skill.
 
     Every split looks at all dimensions, so that one that tells all leaves nothing to the others.
@@ -130,27 +144,36 @@ def forest(z: Code, column: Column) -> tuple[Scores, float]:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
     from sklearn.metrics import balanced_accuracy_score, r2_score
 
-    (train, test), truth = halves(column), column.target
+    (train, test), truth = _split_halves(column), column.target
     grow = RandomForestRegressor if column.is_numeric else RandomForestClassifier
-    leaf = max(1, min(LEAF, len(train) // 20))
-    options = {"min_samples_leaf": leaf, "max_samples": min(len(train), MOST_TEXTS), "random_state": SEED}
+    leaf = max(1, min(MIN_TEXTS_PER_LEAF, len(train) // 20))
+    options = {
+        "min_samples_leaf": leaf,
+        "max_samples": min(len(train), _MAX_TEXTS_PER_TREE),
+        "random_state": DISENTANGLEMENT_SEED,
+    }
     weights = {} if column.is_numeric else {"class_weight": "balanced"}
-    trees = grow(TREES, max_features=None, **options, **weights)
+    trees = grow(FOREST_TREES, max_features=None, **options, **weights)
     predicted = trees.fit(z[train], truth[train]).predict(z[test])
     skill = r2_score if column.is_numeric else partial(balanced_accuracy_score, adjusted=True)
     return trees.feature_importances_, float(skill(truth[test], predicted))
 
 
-def halves(column: Column) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+def _split_halves(column: PropertyColumn) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """Return the places of texts to learn from and of those held out, classes shared evenly."""
     from sklearn.model_selection import train_test_split
 
     stratify = None if column.is_numeric else column.target
-    train, test = train_test_split(np.arange(len(column.values)), test_size=0.5, random_state=SEED, stratify=stratify)
+    train, test = train_test_split(
+        np.arange(len(column.values)),
+        test_size=0.5,
+        random_state=DISENTANGLEMENT_SEED,
+        stratify=stratify,
+    )
     return train, test
 
 
-def concentration(weights: Scores) -> float:
+def concentration(weights: _Float64Array) -> float:
     """Return 1 less the entropy of weights in units of the most it can be: 1 for one alone, 0 for equal ones."""
     from scipy.stats import entropy
 
@@ -159,7 +182,7 @@ def concentration(weights: Scores) -> float:
     return float(1 - entropy(weights) / np.log(len(weights))) if weights.sum() > 0 else 0.0
 
 
-def disentanglement(importances: Scores) -> float | None:
+def disentanglement(importances: _Float64Array) -> float | None:
     """Return the mean concentration of dimensions over factors, weighed by importance, (latent, factors)."""
     if importances.shape[1] < 2:
         return None

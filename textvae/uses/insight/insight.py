@@ -7,24 +7,27 @@ import numpy as np
 import torch
 
 from textvae.errors import DataError
-from textvae.evaluation.measures.active_units import THRESHOLD
+from textvae.evaluation.measures.active_units import ACTIVE_UNIT_VARIANCE
 from textvae.inference.bundle import Bundle
-from textvae.inference.encode import check_latent, posterior
+from textvae.inference.encode import posterior, require_latent
 from textvae.model.posteriors import Distribution
 from textvae.runtime.extras import check_installed
-from textvae.uses.insight.associations import associations, words_at_ends
-from textvae.uses.insight.columns import LENGTH, Column, checked_column, length_of
-from textvae.uses.insight.disentanglement import scores
+from textvae.uses.insight.associations import compute_associations, find_words_at_ends
+from textvae.uses.insight.columns import LENGTH_COLUMN, PropertyColumn, build_column, count_words
+from textvae.uses.insight.disentanglement import score_factors
 
-LEAST_TEXTS = 20
+_MIN_TEXTS = 20
 
 
-Record = dict[str, Any]
+_InsightRecord = dict[str, Any]
 
 
 def insight(
-    bundle: Bundle, texts: Sequence[str], columns: Mapping[str, Sequence[Any]] | None = None, progress: bool = False
-) -> dict[str, list[Record]]:
+    bundle: Bundle,
+    texts: Sequence[str],
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    progress: bool = False,
+) -> dict[str, list[_InsightRecord]]:
     """Return what each dimension does on these texts.
 
     `dimensions`, in their order: `dimension` (from 0), `kl` in nats a text and `kl_share` of the whole (None where
@@ -41,47 +44,63 @@ def insight(
         DataError: too few texts, a blank one, or a column that is of no use.
         ConfigError: the model is a language model, or scikit-learn is missing.
     """
-    check_latent(bundle)
+    require_latent(bundle)
     check_installed("uses", "insights", "sklearn")
-    if len(texts) < LEAST_TEXTS:
-        raise DataError(f"there are {len(texts)} texts; wanted are {LEAST_TEXTS} at least, better some thousand.")
-    chosen = all_columns(texts, columns or {})
+    if len(texts) < _MIN_TEXTS:
+        raise DataError(
+            f"there are {len(texts)} texts; wanted are {_MIN_TEXTS} at least, better some thousand."
+        )
+    chosen = _build_columns(texts, columns or {})
     q = posterior(bundle, texts, progress=progress)
     z = q.mean.numpy()
-    tables = [associations(z, column) for column in chosen]
-    tests, words = z.shape[1] * len(chosen), words_at_ends(z, texts)
+    tables = [compute_associations(z, column) for column in chosen]
+    tests, words = z.shape[1] * len(chosen), find_words_at_ends(z, texts)
     dimensions = [
-        {**row, "associations": ordered([table[at] for table in tables], tests), **words[at]}
-        for at, row in enumerate(kl_rows(bundle, q))
+        {
+            **row,
+            "associations": _rank_associations([table[at] for table in tables], tests),
+            **words[at],
+        }
+        for at, row in enumerate(_describe_dimensions(bundle, q))
     ]
-    return {"dimensions": dimensions, "scores": scores(z, chosen) if columns else []}
+    return {"dimensions": dimensions, "scores": score_factors(z, chosen) if columns else []}
 
 
-def all_columns(texts: Sequence[str], columns: Mapping[str, Sequence[Any]]) -> list[Column]:
+def _build_columns(
+    texts: Sequence[str], columns: Mapping[str, Sequence[Any]]
+) -> list[PropertyColumn]:
     """Return the columns, and before them the length, unless one has its name."""
-    lengths = length_of(texts)
-    given = [checked_column(name, texts, values) for name, values in columns.items()]
-    if LENGTH in columns or len(set(lengths)) < 2:
+    lengths = count_words(texts)
+    given = [build_column(name, texts, values) for name, values in columns.items()]
+    if LENGTH_COLUMN in columns or len(set(lengths)) < 2:
         return given
-    return [Column(LENGTH, np.array(lengths, dtype=np.float64), True), *given]
+    return [PropertyColumn(LENGTH_COLUMN, np.array(lengths, dtype=np.float64), True), *given]
 
 
-def kl_rows(bundle: Bundle, q: Distribution) -> list[Record]:
+def _describe_dimensions(bundle: Bundle, q: Distribution) -> list[_InsightRecord]:
     """Return of each dimension what it carries."""
     latent, shares, kl = q.mean.shape[1], [None] * q.mean.shape[1], [None] * q.mean.shape[1]
-    if bundle.model.prior.is_factorised and q.has_density:
+    if bundle.model.prior.is_factorized and q.has_density:
         with torch.inference_mode():
-            nats = bundle.prior.kl(q.map(lambda value: value.to(bundle.device)), q.mean.to(bundle.device)).mean(0)
+            nats = bundle.prior.kl(
+                q.map(lambda value: value.to(bundle.device)), q.mean.to(bundle.device)
+            ).mean(0)
         if len(nats) == latent:
             kl, shares = nats.tolist(), (nats / nats.sum().clamp_min(1e-12)).tolist()
     variance = q.mean.var(0).tolist()
     return [
-        {"dimension": at, "kl": kl[at], "kl_share": shares[at], "variance": variance[at], "is_active": is_active}
-        for at, is_active in enumerate(value >= THRESHOLD for value in variance)
+        {
+            "dimension": at,
+            "kl": kl[at],
+            "kl_share": shares[at],
+            "variance": variance[at],
+            "is_active": is_active,
+        }
+        for at, is_active in enumerate(value >= ACTIVE_UNIT_VARIANCE for value in variance)
     ]
 
 
-def ordered(found: Sequence[Record], tests: int) -> list[Record]:
+def _rank_associations(found: Sequence[_InsightRecord], tests: int) -> list[_InsightRecord]:
     """Return a dimension's associations, strongest first, their p-values corrected for the number of tests."""
     corrected = [{**one, "p_value": min(1.0, one["p_value"] * tests)} for one in found]
     return sorted(corrected, key=lambda one: -abs(one["value"]))

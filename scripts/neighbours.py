@@ -1,8 +1,0 @@
-"""`textvae neighbours` for launchers: python, torchrun and accelerate launch start it alike."""
-
-import sys
-
-from textvae.cli.main import main
-
-if __name__ == "__main__":
-    sys.exit(main(["neighbours", *sys.argv[1:]]))
