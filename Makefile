@@ -1,13 +1,15 @@
-# make demo   train the quick start, measure it, use it (about six minutes after the installation)
-# make test   format, lint, types and tests
-# make test-lowest, make test-newest   the tests with the lowest and the newest versions that pyproject.toml allows
+# make demo         train the quick start, measure it, use it (about six minutes after the installation)
+# make test         format, lint, types, the order of imports, and tests
+# make docs         the documentation, into site/
+# make test-lowest  the tests with the lowest allowed versions; make test-newest with the newest
+# make test-wheel   build the package, install it without extras, and try it
 
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/demo
 WORKERS ?= 2
 
-.PHONY: demo test test-lowest test-newest clean
+.PHONY: demo test docs test-lowest test-newest test-wheel clean
 
 demo: .venv/ready
 	$(BIN)/textvae train --config configs/quickstart.yaml --output $(RUN) --overwrite
@@ -43,6 +45,22 @@ test-newest:
 	.venv-newest/bin/pip install --quiet --upgrade --upgrade-strategy eager --constraint .venv-newest/torch.txt --editable '.[dev]'
 	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n $(WORKERS) --dist loadgroup
 
+# Strict: a broken link, a page outside the navigation or an unknown name fails.
+docs: .venv/docs-ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# The package as its users get it: a wheel in an empty environment, without extras.
+test-wheel:
+	rm -rf dist .venv-wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/pip install --quiet --constraint constraints.txt build
+	.venv-wheel/bin/python -m build --outdir dist .
+	.venv-wheel/bin/pip install --quiet --constraint constraints.txt dist/textvae-*.whl
+	cd dist && ../.venv-wheel/bin/textvae info
+	cd dist && ../.venv-wheel/bin/textvae train captions --output run --overwrite training.steps=5 training.warmup_steps=2
+	cd dist && ../.venv-wheel/bin/textvae generate run -n 2
+	rm -rf dist/run
+
 # The installation: once, and again only when what is to be installed has changed.
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "textvae needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say make PYTHON=python3.12, for instance.")'
@@ -50,5 +68,9 @@ test-newest:
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+.venv/docs-ready: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-lowest .venv-newest runs dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-lowest .venv-newest .venv-wheel runs dist site .pytest_cache .mypy_cache .ruff_cache
