@@ -5,7 +5,7 @@ mkdocs calls `on_files` before it reads the pages (https://www.mkdocs.org/user-g
 
 import argparse
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -14,7 +14,21 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from textvae.cli.main import build_parser
+from textvae.model.decoders import DECODERS
+from textvae.model.encoders import ENCODERS
+from textvae.model.posteriors import POSTERIORS
+from textvae.model.priors import PRIORS
+from textvae.objective.techniques import TECHNIQUES
 from textvae.settings.run import Settings
+
+# Interchangeable parts: each kind has settings of its own.
+PARTS: dict[str, Mapping[str, Any]] = {
+    "model.encoder": ENCODERS,
+    "model.posterior": POSTERIORS,
+    "model.prior": PRIORS,
+    "model.decoder": DECODERS,
+    "objective.techniques": TECHNIQUES,
+}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -32,19 +46,29 @@ def settings_page() -> str:
         "`section.key=value`; in a YAML file it is nested. [The guide](../settings.md) explains how they work\n"
         "together.\n"
     )
-    tables = [_table(path, model) for path, model in _sections(Settings, "")]
+    tables = [_table(title, model) for title, model in _sections(Settings, "")]
     return head + "".join(tables)
 
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    """Yield every settings class below a model with its dotted path, each kind of a part on its own."""
+    """Yield the title and the settings class of every section, each kind of a part on its own."""
     if path:
         yield path, model
     for name, field in model.model_fields.items():
         below = f"{path}.{name}" if path else name
-        kinds = [kind for kind in _classes(field.annotation) if issubclass(kind, BaseModel)]
-        for kind in kinds:
-            yield from _sections(kind, below)
+        if below in PARTS:
+            yield from _kinds(below)
+            continue
+        for kind in _classes(field.annotation):
+            if issubclass(kind, BaseModel):
+                yield from _sections(kind, below)
+
+
+def _kinds(path: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield the title and the settings class of every kind of a part."""
+    for kind, part in PARTS[path].items():
+        title = f"{path}.{kind}" if path == "objective.techniques" else f"{path}, kind {kind}"
+        yield title, part.Settings
 
 
 def _classes(annotation: Any) -> Iterator[type]:
@@ -55,24 +79,24 @@ def _classes(annotation: Any) -> Iterator[type]:
         yield from _classes(argument)
 
 
-def _table(path: str, model: type[BaseModel]) -> str:
+def _table(title: str, model: type[BaseModel]) -> str:
     """Return one section as a heading and a table; sections without keys of their own are left out."""
     plain = {
         name: field
         for name, field in model.model_fields.items()
         if not any(issubclass(kind, BaseModel) for kind in _classes(field.annotation))
+        and not ("kind" in title and name == "kind")
+        and not (title.startswith("objective.techniques") and name == "kind")
     }
-    if not plain:
-        return ""
-    kind = model.model_fields.get("kind")
-    title = f"{path}" if kind is None or kind.default is PydanticUndefined else f"{path}: {kind.default}"
     summary = (model.__doc__ or "").strip().splitlines()
     rows = [
         f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_escaped(field.description or '')} |"
         for name, field in plain.items()
     ]
-    lines = [f"\n## {title}\n", summary[0] if summary else "", "", "| key | type | default | meaning |"]
-    return "\n".join([*lines, "|---|---|---|---|", *rows]) + "\n"
+    head = [f"\n## {title}\n", summary[0] if summary else "", ""]
+    if not plain:
+        return "\n".join([*head, "No settings of its own.", ""])
+    return "\n".join([*head, "| key | type | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
 def _type(annotation: Any) -> str:
@@ -84,7 +108,9 @@ def _type(annotation: Any) -> str:
     if get_origin(annotation) in (Union, types.UnionType):
         return " or ".join(_type(choice) for choice in get_args(annotation))
     if get_origin(annotation) is not None:
-        inner = ", ".join(_type(argument) for argument in get_args(annotation) if argument is not ...)
+        inner = ", ".join(
+            _type(argument) for argument in get_args(annotation) if argument is not ...
+        )
         return f"{get_origin(annotation).__name__} of {inner}"
     names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
     name = getattr(annotation, "__name__", str(annotation))
