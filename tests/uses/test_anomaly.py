@@ -93,7 +93,7 @@ def test_what_gives_no_p_value_is_refused(lstm, tmp_path):
     with pytest.raises(CheckpointError, match="no anomaly was fitted"):
         vae.anomaly(SENTENCES)
     with torch.no_grad(), pytest.raises(ConfigError, match="gives no likelihood"):
-        SCORE_FUNCTIONS["elbo"](without_density(vae).bundle, vae.bundle.batch([[4, 5]]), 1)
+        SCORE_FUNCTIONS["elbo"](without_density(vae).bundle, vae.bundle.make_batch([[4, 5]]), 1)
 
 
 def without_density(vae: TextVAE) -> TextVAE:

@@ -171,7 +171,7 @@ BLANK = {
 @pytest.mark.parametrize("verb", BLANK)
 def test_a_blank_text_is_refused(lstm, verb):
     """Rather than answered with what is nobody's."""
-    with pytest.raises(DataError, match="one that was given is blank"):
+    with pytest.raises(DataError, match="expected a text, got a blank one"):
         BLANK[verb](lstm)
 
 
