@@ -102,7 +102,7 @@ def test_a_batch_of_many_labels_equals_each_alone(conditional):
     )
     for place, (text, label) in enumerate(zip(SENTENCES, LABELS, strict=True)):
         one = conditional.with_label(label).bundle
-        alone = one.batch(conditional.tokenizer([text], add_special_tokens=False)["input_ids"])
+        alone = one.make_batch(conditional.tokenizer([text], add_special_tokens=False)["input_ids"])
         nll = one.model.sentence_nll(
             alone["input_ids"],
             alone["attention_mask"],

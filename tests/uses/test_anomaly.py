@@ -75,7 +75,7 @@ def test_a_calibration_is_kept_with_the_run(lstm, tmp_path):
 def test_longer_texts_than_the_model_holds_are_cut(lstm):
     """Scored is the beginning."""
     text = " ".join(SENTENCES)
-    kept = text.split()[: lstm.bundle.longest - 1]
+    kept = text.split()[: lstm.bundle.max_length - 1]
     settings = AnomalySettings()
     np.testing.assert_allclose(
         *(anomaly_scores(lstm.bundle, [words], settings) for words in (text, " ".join(kept)))
