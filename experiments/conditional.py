@@ -77,7 +77,7 @@ def from_classes(bundle: Bundle, train: Texts, is_diagonal: bool, seed: int) -> 
             + torch.randn(n, len(mean), generator=torch.Generator().manual_seed(seed)) @ root.t()
         )
         return decode_latents(
-            bundle, z, DecodingSettings(temperature=temperature, seed=seed), samples=True
+            bundle, z, DecodingSettings(temperature=temperature, seed=seed), samples_by_default=True
         )
 
     return writer

@@ -64,7 +64,9 @@ def main() -> None:
     for name in (*PATHS, DENSITY_PATH_NAME):
         course = build_path(vae.bundle, name, reference)
         points = [course(start, end, steps) for start, end in ends]
-        written = decode_latents(vae.bundle, torch.cat(points), DecodingSettings(), samples=False)
+        written = decode_latents(
+            vae.bundle, torch.cat(points), DecodingSettings(), samples_by_default=False
+        )
         paths = [written[start : start + steps] for start in range(0, len(written), steps)]
         between = [text for path in paths for text in path[1:-1]]
         smooth = [path_smoothness(path, vectors) for path in paths]

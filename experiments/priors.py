@@ -85,14 +85,16 @@ def self_bleu(texts):
 @torch.no_grad()
 def iw_nll(bundle, dataset, priors):
     """Return the importance-weighted NLL under each prior, from the same draws, in nats."""
-    sums = {name: ImportanceSums.blank(len(dataset)) for name in priors}
+    sums = {name: ImportanceSums.make_zeros(len(dataset)) for name in priors}
     for places, batch in iterate_batches(bundle, dataset, 0, SINGLE_PROCESS, 512):
         z, weights = weighted(bundle, batch)
         own = bundle.model.prior.log_prob(z)
         for name, prior in priors.items():
-            sums[name].place(
+            sums[name].set_rows(
                 places,
-                ImportanceSums.of(weights - own + prior.log_prob(z.flatten(0, 1)).view_as(own)),
+                ImportanceSums.from_log_weights(
+                    weights - own + prior.log_prob(z.flatten(0, 1)).view_as(own)
+                ),
             )
     return {name: float(each.nll.mean()) for name, each in sums.items()}
 
@@ -143,7 +145,7 @@ def main():
         seconds, start = time.perf_counter() - start, time.perf_counter()
         z = sample_fitted_prior(priors[name], count, seed=0)
         drawing = time.perf_counter() - start
-        texts = decode_latents(bundle, z, DecodingSettings(), samples=True)
+        texts = decode_latents(bundle, z, DecodingSettings(), samples_by_default=True)
         print(judge.row(name, texts), flush=True)
         with torch.no_grad():
             density = float(priors[name].log_prob(held).mean())

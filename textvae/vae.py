@@ -288,7 +288,8 @@ class TextVAE(_LearnedUses):
         """
         same = TextVAE(self.model, self.tokenizer, self.folder)
         same.bundle = replace(
-            self.bundle, label=require_model_labels(self.bundle.labels, "label").number(label)
+            self.bundle,
+            fixed_label_id=require_model_labels(self.bundle.labels, "label").number(label),
         )
         return same
 

@@ -194,7 +194,7 @@ def test_a_folder_without_weights_but_a_pickle_is_still_refused(run, marker):
     """A pickle is not read for want of safetensors."""
     plant_pickles(run, marker)
     (run / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="is a pickle, which is never read"):
+    with pytest.raises(CheckpointError, match="is a pickle, which textvae never reads"):
         TextVAE.from_pretrained(run)
     assert not marker.exists()
 

@@ -1,4 +1,4 @@
-"""The doctor: verdicts, and the words in which it gives them."""
+"""The doctor: its verdicts, its findings and its advice."""
 
 import pytest
 import torch
@@ -19,47 +19,47 @@ HEALTHY = {
 
 
 def test_a_latent_that_is_used_is_healthy():
-    """Nothing is found and nothing advised, with a target or without."""
+    """There are no findings and no advice, with a KL target or without."""
     for target in (None, 12.0, 13.0):
         diagnosis = diagnose(HEALTHY, target)
         assert (diagnosis.verdict, diagnosis.findings, diagnosis.advice) == ("healthy", [], [])
 
 
-GRAVE = [
-    ({"kl": 0.03}, "the KL is 0.03 nats: the posterior is the prior", "target_kl"),
+COLLAPSES = [
+    ({"kl": 0.03}, "the KL is 0.03 nats: the posterior is close to the prior", "target_kl"),
     ({"active_units": 0}, "no unit is active", "target_kl"),
     (
         {"shuffled_latent_increase": 0.1},
-        "another sentence's latent costs only 0.10 nats",
+        "shuffled latents cost only 0.10 nats",
         "word_dropout",
     ),
 ]
 
 
 @pytest.mark.parametrize("name", ["kl", "shuffled_latent_increase"])
-def test_what_is_not_a_number_is_not_healthy(name):
-    """It is neither above a bound nor below it."""
+def test_a_measure_that_is_not_a_number_is_not_healthy(name):
+    """NaN is neither above a threshold nor below it."""
     diagnosis = diagnose({**HEALTHY, name: float("nan")})
     assert diagnosis.verdict == "collapsed"
     assert "is not a number" in diagnosis.findings[0]
 
 
-@pytest.mark.parametrize(("seen", "words", "mend"), GRAVE)
-def test_a_latent_the_decoder_ignores_is_collapsed(seen, words, mend):
-    """By any one sign; the finding says which, the advice what to change."""
-    diagnosis = diagnose({**HEALTHY, **seen})
+@pytest.mark.parametrize(("changes", "words", "advice"), COLLAPSES)
+def test_a_latent_that_the_decoder_ignores_is_collapsed(changes, words, advice):
+    """One sign is enough; the finding names it, and the advice says what to change."""
+    diagnosis = diagnose({**HEALTHY, **changes})
     assert diagnosis.verdict == "collapsed"
     assert words in diagnosis.findings[0]
-    assert mend in diagnosis.advice[0]
+    assert advice in diagnosis.advice[0]
 
 
-SLIGHT = [
+WEAKNESSES = [
     ({"active_units": 10}, None, "10 of 32 units are active", "unit_floor.floor"),
     (
         {"active_units": 10, "kl": None},
         None,
         "10 of 32 units are active",
-        "Take a smaller model.latent_dim",
+        "Use a smaller model.latent_dim",
     ),
     ({"mi_full": 0.6}, None, "z and x share 0.60 nats of at most 8.50", "target_kl.nats"),
     ({}, 20.0, "the KL is 12.00 nats, its target 20.00", "Train longer"),
@@ -67,17 +67,19 @@ SLIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("seen", "target", "words", "mend"), SLIGHT)
-def test_a_latent_used_too_little_or_not_as_wanted_is_weak(seen, target, words, mend):
-    """By any one sign."""
-    diagnosis = diagnose({**HEALTHY, **seen}, target)
+@pytest.mark.parametrize(("changes", "target", "words", "advice"), WEAKNESSES)
+def test_a_latent_that_is_used_too_little_or_misses_its_target_is_weak(
+    changes, target, words, advice
+):
+    """One sign is enough."""
+    diagnosis = diagnose({**HEALTHY, **changes}, target)
     assert diagnosis.verdict == "weak"
     assert diagnosis.findings == [words]
-    assert mend in diagnosis.advice[0]
+    assert advice in diagnosis.advice[0]
 
 
 def test_a_collapsed_model_is_not_also_called_weak():
-    """All that was seen is listed, the grave first, and no advice twice."""
+    """All findings are listed, the signs of collapse first, and no advice comes twice."""
     record = {
         **HEALTHY,
         "kl": 0.0,
@@ -92,12 +94,12 @@ def test_a_collapsed_model_is_not_also_called_weak():
     assert len(diagnosis.advice) == len(set(diagnosis.advice)) == 5
 
 
-def test_few_sentences_are_not_held_against_the_information():
-    """Where ln N caps it below a nat, half of the cap is enough."""
+def test_few_sentences_do_not_make_the_information_look_weak():
+    """Where ln N caps the information below 1 nat, half of the cap is enough."""
     assert diagnose({**HEALTHY, "mi_full": 0.69, "mi_full_cap": 0.69}).verdict == "healthy"
 
 
-WRITTEN = [
+USELESS_TEXTS = [
     ({"bleu": 0.0}, "BLEU is 0.00", "Train longer, or raise the KL target"),
     ({"bleu": 0.004}, "BLEU is 0.00", "Train longer, or raise the KL target"),
     (
@@ -109,23 +111,23 @@ WRITTEN = [
 ]
 
 
-@pytest.mark.parametrize(("seen", "words", "advice"), WRITTEN)
-def test_a_model_whose_texts_are_of_no_use_is_not_healthy(seen, words, advice):
-    """However well its latent is used."""
-    diagnosis = diagnose({**HEALTHY, **seen})
+@pytest.mark.parametrize(("changes", "words", "advice"), USELESS_TEXTS)
+def test_a_model_whose_texts_are_useless_is_not_healthy(changes, words, advice):
+    """It is weak even if its latent is used well."""
+    diagnosis = diagnose({**HEALTHY, **changes})
     assert diagnosis.verdict == "weak"
     assert words in diagnosis.findings[0]
     assert advice in diagnosis.advice[0]
 
 
-def test_texts_that_can_be_read_are_not_held_against_a_model():
-    """A few empty ones happen, and a poor BLEU is not none."""
-    written = {"bleu": 0.4, "empty_reconstructions": 0.0, "empty_samples": 0.1}
-    assert diagnose({**HEALTHY, **written}, 12.0).verdict == "healthy"
+def test_a_model_with_a_few_empty_texts_and_a_low_bleu_is_healthy():
+    """A few empty texts are normal, and a low BLEU is not a BLEU of 0."""
+    texts = {"bleu": 0.4, "empty_reconstructions": 0.0, "empty_samples": 0.1}
+    assert diagnose({**HEALTHY, **texts}, 12.0).verdict == "healthy"
 
 
-def test_a_language_model_that_writes_nothing_is_told_so():
-    """Its verdict stays what it is."""
+def test_a_language_model_that_writes_nothing_gets_a_finding():
+    """Its verdict is the same as that of other language models."""
     diagnosis = diagnose({"latent_dim": 0, "bleu": 0.0, "empty_samples": 1.0})
     assert diagnosis.verdict == "language model"
     assert "100% of the samples are empty texts" in diagnosis.findings
@@ -133,8 +135,9 @@ def test_a_language_model_that_writes_nothing_is_told_so():
 
 
 def test_the_doctor_sees_that_every_text_ends_at_once(tiny_run):
-    """By writing a few, in its quick look as in the standard measures."""
-    run, bundle = Run(tiny_run), load_bundle(tiny_run, "cpu")
+    """The quick evaluation and the standard measures decode a few texts."""
+    run = Run(tiny_run)
+    bundle = load_bundle(tiny_run, "cpu")
     with torch.no_grad():
         bundle.model.decoder.bias[bundle.tokenizer.eos_token_id] = 100.0
     for record in (evaluate_quick(run, bundle), evaluate(bundle, run.split("test"), samples=2)):

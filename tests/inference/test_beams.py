@@ -1,4 +1,4 @@
-"""Beam search: every beam keeps its own state, so that its score is the likelihood of what it writes."""
+"""Beam search: each beam keeps its own decoder state, so its score is its text's likelihood."""
 
 import warnings
 
@@ -15,11 +15,11 @@ from textvae.uses.infill.template import parse_template
 
 STEPS, BEAMS, MANY = 10, 6, 40
 PREFIXES = tiny_ids([1, 6, 0, 3])
-ROUNDING = 1e-3  # nats of a sentence
+ROUNDING = 1e-3  # nats per sentence
 
 
 def sharp_model(writer, **more):
-    """Return a model with such sharp distributions that a state of another beam costs many nats."""
+    """Return a model so certain of its tokens that the state of a wrong beam costs many nats."""
     model = tiny_model(writer, **more)
     with torch.no_grad():
         model.decoder.output_weight.mul_(3)
@@ -29,7 +29,7 @@ def sharp_model(writer, **more):
 
 def beams_of(model, prefixes, latent, **options):
     """Return the sequences and scores of all beams, each (rows x beams,)."""
-    found = model.generate(
+    output = model.generate(
         **starts(prefixes),
         latent=latent,
         num_beams=BEAMS,
@@ -40,11 +40,11 @@ def beams_of(model, prefixes, latent, **options):
         output_scores=True,
         **options,
     )
-    return found.sequences, found.sequences_scores
+    return output.sequences, output.sequences_scores
 
 
-def written_ids(sequences, width):
-    """Return what was written after the first `width` tokens, the end token included and the padding left out."""
+def generated_ids(sequences, width):
+    """Return the tokens after the first `width`, with the end token and without the padding."""
     texts = []
     for ids in sequences[:, width:].tolist():
         end = ids.index(EOS) + 1 if EOS in ids else len(ids)
@@ -53,7 +53,7 @@ def written_ids(sequences, width):
 
 
 def log_likelihood(model, prefixes, texts, latent, **more):
-    """Return log p(text | prefix, z) of each text, (rows,), by one pass over all tokens without a cache."""
+    """Return log p(text | prefix, z) of each text, (rows,), by one pass without a cache."""
     batch = tiny_batch([[*prefix, *text] for prefix, text in zip(prefixes, texts, strict=True)])
     labels = batch["labels"].clone()
     for row, (prefix, text) in enumerate(zip(prefixes, texts, strict=True)):
@@ -70,10 +70,11 @@ def log_likelihood(model, prefixes, texts, latent, **more):
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_a_beam_s_score_is_the_likelihood_of_its_text(writer, penalty):
-    """It is so for each beam of a batch with prefixes of unequal lengths, whatever the length penalty."""
-    model, latent = sharp_model(writer), 2 * draws(len(PREFIXES), LATENT)
+    """It holds for each beam, with prefixes of unequal lengths and any length penalty."""
+    model = sharp_model(writer)
+    latent = 2 * draws(len(PREFIXES), LATENT)
     sequences, scores = beams_of(model, PREFIXES, latent, length_penalty=penalty)
-    texts = written_ids(sequences, max(map(len, PREFIXES)) + 1)
+    texts = generated_ids(sequences, max(map(len, PREFIXES)) + 1)
     prefixes = [prefix for prefix in PREFIXES for _ in range(BEAMS)]
     exact = log_likelihood(model, prefixes, texts, latent.repeat_interleave(BEAMS, 0))
     lengths = torch.tensor([len(text) for text in texts])
@@ -81,11 +82,12 @@ def test_a_beam_s_score_is_the_likelihood_of_its_text(writer, penalty):
 
 
 def test_a_conditional_model_s_beams_keep_their_label():
-    """Each row's beams are scored under the label of this row."""
-    model, latent = sharp_model("lstm", labels={"calm": 3, "wild": 2}), draws(3, LATENT)
+    """The beams of a row are scored under the label of this row."""
+    model = sharp_model("lstm", labels={"calm": 3, "wild": 2})
+    latent = draws(3, LATENT)
     label_ids = torch.tensor([1, 0, 1])
     sequences, scores = beams_of(model, [[]] * 3, latent, length_penalty=0.0, label_ids=label_ids)
-    texts = written_ids(sequences, 1)
+    texts = generated_ids(sequences, 1)
     repeated = {"label_ids": label_ids.repeat_interleave(BEAMS)}
     exact = log_likelihood(
         model, [[]] * len(texts), texts, latent.repeat_interleave(BEAMS, 0), **repeated
@@ -95,26 +97,25 @@ def test_a_conditional_model_s_beams_keep_their_label():
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_the_best_beam_is_at_least_as_likely_as_greedy_text(writer):
-    """Nearly every latent agrees; beams may now and then lose what greedy decoding finds."""
-    model, latent = sharp_model(writer), 2 * draws(MANY, LATENT)
+    """It holds for nearly every latent; beam search may sometimes miss the greedy text."""
+    model = sharp_model(writer)
+    latent = 2 * draws(MANY, LATENT)
     options = {"latent": latent, "do_sample": False, "max_new_tokens": STEPS, "length_penalty": 0.0}
     likelihoods = {}
     for beams in (1, BEAMS):
         ids = model.generate(**starts([[]] * MANY), num_beams=beams, **options)
-        likelihoods[beams] = log_likelihood(model, [[]] * MANY, written_ids(ids, 1), latent)
+        likelihoods[beams] = log_likelihood(model, [[]] * MANY, generated_ids(ids, 1), latent)
     is_as_likely = likelihoods[BEAMS] >= likelihoods[1] - ROUNDING
     assert is_as_likely.float().mean() >= 0.95
     assert (likelihoods[BEAMS] > likelihoods[1] + 0.1).any()
 
 
 def test_beams_that_keep_visible_words_are_as_likely_as_greedy_ones(vae):
-    """The words that stand in the text are forced on every beam, and the blanks are filled by the beam's state."""
+    """Every beam must contain the visible words; its own state fills the blanks."""
     with torch.no_grad():
         vae.model.decoder.output_weight.mul_(1.5)
-    template, z = (
-        parse_template(vae.bundle, "a man ___ a ___ horse ."),
-        2 * draws(MANY, vae.latent_dim),
-    )
+    template = parse_template(vae.bundle, "a man ___ a ___ horse .")
+    z = 2 * draws(MANY, vae.latent_dim)
     rows = [template.forced((3, 2))] * MANY
     assert VisibleTokensProcessor(vae.bundle, rows).width > 6
     likelihoods = []
@@ -130,7 +131,7 @@ def test_beams_that_keep_visible_words_are_as_likely_as_greedy_ones(vae):
 @pytest.mark.parametrize("options", [{"num_beams": 3}, {}, {"do_sample": True}], ids=str)
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_generation_uses_no_deprecated_argument(writer, options):
-    """A cache is passed by the name that the installed transformers gives it."""
+    """The cache is passed under the name that the installed transformers uses."""
     model = tiny_model(writer)
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)
@@ -142,8 +143,10 @@ def test_generation_uses_no_deprecated_argument(writer, options):
 @pytest.mark.parametrize("name", ["cache", "past_key_values"])
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_a_pass_takes_and_returns_its_cache_by_either_name(writer, name):
-    """Tokens read in two passes have the logits that they have in one."""
-    model, latent, ids = tiny_model(writer), draws(2, LATENT), torch.tensor(tiny_ids([5, 5]))
+    """Two passes with a cache give the logits of a single pass."""
+    model = tiny_model(writer)
+    latent = draws(2, LATENT)
+    ids = torch.tensor(tiny_ids([5, 5]))
     first = model(input_ids=ids[:, :3], latent=latent, use_cache=True)
     second = model(input_ids=ids[:, 3:], latent=latent, **{name: getattr(first, name)})
     whole = model(input_ids=ids, latent=latent).logits
@@ -151,8 +154,9 @@ def test_a_pass_takes_and_returns_its_cache_by_either_name(writer, name):
 
 
 def test_a_recurrent_state_is_selected_repeated_and_reset_by_rows():
-    """The library's own caches do this layer by layer; a recurrent state has no layers."""
-    cache, state = RecurrentCache(), draws(2, 3, 4)
+    """The library's own caches do this layer by layer, but a recurrent state has no layers."""
+    cache = RecurrentCache()
+    state = draws(2, 3, 4)
     cache.advance((state,), 5)
     cache.batch_select_indices(torch.tensor([2, 0]))
     cache.batch_repeat_interleave(2)
@@ -163,7 +167,7 @@ def test_a_recurrent_state_is_selected_repeated_and_reset_by_rows():
 
 
 def test_a_recurrent_state_refuses_to_take_back_tokens():
-    """Assisted decoding would otherwise go on from a state that has read the rejected tokens."""
+    """Otherwise assisted decoding would continue from a state that includes rejected tokens."""
     model = tiny_model("lstm")
     assert not model.decoder.new_cache().is_croppable
     with pytest.raises((ConfigError, ValueError), match=r"take back|crop"):

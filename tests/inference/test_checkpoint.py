@@ -1,4 +1,4 @@
-"""A saved model is plain files that plain transformers reads, and comes back the same."""
+"""A saved model is plain files, which plain transformers can load without any change."""
 
 import json
 import shutil
@@ -17,8 +17,10 @@ from textvae.vae import TextVAE
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 @pytest.mark.parametrize("by", [AutoModel, TextVAEModel])
 def test_a_reloaded_model_gives_the_same_logits(writer, by, tmp_path):
-    """Buffers that are not saved, such as rotary frequencies, included."""
-    model, batch, latent = tiny_model(writer), tiny_batch(), draws(3, 4)
+    """It holds also for models with unsaved buffers, such as rotary frequencies."""
+    model = tiny_model(writer)
+    batch = tiny_batch()
+    latent = draws(3, 4)
     model.save_pretrained(tmp_path)
     loaded = by.from_pretrained(tmp_path).eval()
     logits, again = (
@@ -30,8 +32,9 @@ def test_a_reloaded_model_gives_the_same_logits(writer, by, tmp_path):
 
 @pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 def test_a_reloaded_model_gives_the_same_posterior(reader, tmp_path):
-    """For every encoder."""
-    model, batch = tiny_model(reader=reader), tiny_batch()
+    """It holds for every encoder."""
+    model = tiny_model(reader=reader)
+    batch = tiny_batch()
     model.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path).eval()
     inputs = batch["encoder_input_ids"], batch["encoder_attention_mask"]
@@ -44,14 +47,14 @@ def test_a_reloaded_model_gives_the_same_posterior(reader, tmp_path):
 
 
 def test_a_reloaded_text_vae_writes_the_same_text(tmp_path):
-    """Tokenizer and generation settings come back with the model."""
+    """The tokenizer and the generation settings are saved and loaded with the model."""
     vae = tiny_vae()
     vae.save_pretrained(tmp_path)
     assert TextVAE.from_pretrained(tmp_path, "cpu").generate(5) == vae.generate(5)
 
 
 def test_a_checkpoint_folder_holds_safetensors_and_json_and_no_pickle(tmp_path):
-    """By name and by content."""
+    """Neither the names nor the first bytes of the files are those of a pickle."""
     tiny_vae().save_pretrained(tmp_path)
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert {file.name for file in files} >= {
@@ -68,7 +71,7 @@ def test_a_checkpoint_folder_holds_safetensors_and_json_and_no_pickle(tmp_path):
 
 
 def test_the_generation_settings_of_a_checkpoint_cut_no_word_off(tmp_path):
-    """Unset, transformers would keep the 50 likeliest and stop after 20 tokens."""
+    """Without these settings, transformers would use top_k=50 and stop after 20 tokens."""
     tiny_vae().save_pretrained(tmp_path)
     options = json.loads((tmp_path / "generation_config.json").read_text())
     assert options["top_k"] == 0
@@ -77,7 +80,7 @@ def test_the_generation_settings_of_a_checkpoint_cut_no_word_off(tmp_path):
 
 
 def test_tied_weights_are_saved_once_and_stay_tied(tmp_path):
-    """The projection of a reloaded model is its embedding."""
+    """The output projection of a reloaded model is its embedding."""
     model = tiny_model("lstm")
     model.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path)
@@ -93,7 +96,7 @@ def saved(tmp_path_factory):
 
 
 def with_config(saved, folder, change):
-    """Return a copy of the checkpoint whose config says something else than its weights."""
+    """Return a copy of the checkpoint whose config does not match its weights."""
     shutil.copytree(saved, folder)
     config = json.loads((saved / "config.json").read_text())
     change(config)
@@ -102,20 +105,18 @@ def with_config(saved, folder, change):
 
 
 def test_weights_that_lack_what_the_config_describes_are_refused(saved, tmp_path):
-    """Rather than filled in at random."""
+    """Transformers would initialize them at random."""
     folder = with_config(
         saved, tmp_path / "copy", lambda config: config["encoder_settings"].update(layers=3)
     )
     with pytest.raises(
-        CheckpointError, match=r"does not hold what config\.json describes; missing: encoder"
+        CheckpointError, match=r"does not match config\.json; missing or of another size: encoder"
     ):
         load_bundle(folder)
 
 
 def test_weights_of_other_sizes_than_the_config_describes_are_refused(saved, tmp_path):
-    """The message names one of them."""
+    """The message names one of the weights."""
     folder = with_config(saved, tmp_path / "copy", lambda config: config.update(latent_dim=3))
-    with pytest.raises(
-        CheckpointError, match=r"does not hold what config\.json describes; .*conditioning"
-    ):
+    with pytest.raises(CheckpointError, match=r"does not match config\.json; .*conditioning"):
         load_bundle(folder)

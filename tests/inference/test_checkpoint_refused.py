@@ -1,4 +1,4 @@
-"""Folders that are no run: each gets a message that names the file and the mend."""
+"""Folders that hold no finished run: each message names the file and how to fix it."""
 
 import json
 import shutil
@@ -26,34 +26,34 @@ def refused(folder: Path, words: str) -> None:
 
 
 def test_a_run_is_plain_transformers(tiny_run):
-    """AutoModel reads it, once our model class is known."""
+    """AutoModel loads it after our model class is imported."""
     model = AutoModel.from_pretrained(tiny_run)
     assert isinstance(model, TextVAEModel)
     assert model.generation_config.top_k == 0
 
 
 def test_a_truncated_file_of_weights_is_refused(copy):
-    """A copy that broke off half-way."""
+    """The copy of the file was interrupted half-way."""
     file = copy / "model.safetensors"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     refused(copy, "is damaged or cut short")
 
 
 def test_weights_that_are_not_safetensors_are_refused(copy):
-    """Whatever the bytes are."""
+    """The message names the file."""
     (copy / "model.safetensors").write_bytes(b"not tensors at all")
     refused(copy, "model.safetensors")
 
 
 def test_a_pickle_is_never_read(copy):
-    """Not even when it is all there is."""
+    """It is refused even if there are no other weights."""
     (copy / "model.safetensors").unlink()
     torch.save({"weights": torch.zeros(1)}, copy / "pytorch_model.bin")
-    refused(copy, "pytorch_model.bin is a pickle, which is never read")
+    refused(copy, "pytorch_model.bin is a pickle, which textvae never reads")
 
 
 def test_a_foreign_model_is_refused(tmp_path):
-    """A model of transformers, but no text VAE."""
+    """It is a model of transformers, but not a text VAE."""
     small = BertConfig(
         hidden_size=8,
         num_hidden_layers=1,
@@ -66,28 +66,28 @@ def test_a_foreign_model_is_refused(tmp_path):
 
 
 def test_a_config_that_does_not_match_its_weights_is_refused(copy):
-    """The sizes in config.json are those of the weights."""
+    """The latent size in config.json differs from that of the weights."""
     config = json.loads((copy / "config.json").read_text())
     config["latent_dim"] = 5
     (copy / "config.json").write_text(json.dumps(config))
-    refused(copy, "cannot be loaded|does not hold")
+    refused(copy, "cannot be loaded|does not match config")
 
 
-def test_a_config_that_is_no_json_is_refused(copy):
-    """Named with its path."""
+def test_a_config_that_is_not_json_is_refused(copy):
+    """The message names the file."""
     (copy / "config.json").write_text("{")
-    refused(copy, r"config\.json: is missing or no JSON")
+    refused(copy, r"config\.json: is missing or is not JSON")
 
 
 def test_an_unfinished_run_says_how_to_go_on(copy):
-    """It has a checkpoint but no model yet."""
+    """It has a checkpoint of the trainer, but no final model yet."""
     (copy / "model.safetensors").rename(copy / "model.away")
     (copy / "checkpoint-7").mkdir()
     refused(copy, "has not finished.*--resume")
 
 
 def test_a_file_or_an_empty_folder_is_refused(tmp_path):
-    """Neither is a run."""
+    """Neither of them is a run."""
     (tmp_path / "file").write_text("")
     refused(tmp_path / "file", "no such folder")
     (tmp_path / "empty").mkdir()
@@ -95,8 +95,8 @@ def test_a_file_or_an_empty_folder_is_refused(tmp_path):
 
 
 def test_a_run_without_its_tokenizer_is_refused(tmp_path):
-    """By the name of the file."""
+    """The message names the missing file."""
     tiny_vae().save_pretrained(tmp_path)
     for file in tmp_path.glob("tokenizer*"):
         file.unlink()
-    refused(tmp_path, "has no tokenizer.json. Copy the run again, whole.")
+    refused(tmp_path, "has no tokenizer.json. Copy the whole run again.")

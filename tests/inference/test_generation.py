@@ -1,4 +1,4 @@
-"""Text comes out of transformers' own generate(), for every decoder, and is what forward() says."""
+"""With every decoder, transformers' own generate() gives the texts that forward() predicts."""
 
 import pytest
 import torch
@@ -9,14 +9,14 @@ STEPS = 8
 
 
 def endless(model):
-    """Make the end token so unlikely that every text has full length."""
+    """Return the model with an end token so unlikely that every text has full length."""
     with torch.no_grad():
         model.decoder.output_bias[EOS] = -1e4
     return model
 
 
 def starts(prefixes):
-    """Return left-padded prefixes behind their start token, with their mask."""
+    """Return the prefixes after their start tokens, padded on the left, with their mask."""
     width = max(map(len, prefixes)) + 1
     ids = torch.full((len(prefixes), width), PAD)
     for row, prefix in zip(ids, prefixes, strict=True):
@@ -28,19 +28,21 @@ def starts(prefixes):
 
 
 def log_likelihood(model, ids, latent):
-    """Return the log-probability of the tokens behind the first, (batch,), by forward()."""
+    """Return the log-probability of all tokens after the first, (batch,), by forward()."""
     logits = model(input_ids=ids[:, :-1], latent=latent).logits.log_softmax(-1)
     return logits.gather(2, ids[:, 1:, None]).squeeze(2).sum(1)
 
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_greedy_decoding_is_the_argmax_of_forward_step_by_step(writer):
-    """Also past the end token, behind which there is padding."""
-    model, latent = tiny_model(writer), 2 * draws(6, LATENT)
+    """After the end token of a text, there is padding."""
+    model = tiny_model(writer)
+    latent = 2 * draws(6, LATENT)
     written = model.generate(
         **starts([[]] * 6), latent=latent, do_sample=False, max_new_tokens=STEPS
     )
-    ids, done = torch.full((6, 1), BOS), torch.zeros(6, dtype=torch.bool)
+    ids = torch.full((6, 1), BOS)
+    done = torch.zeros(6, dtype=torch.bool)
     while ids.shape[1] < written.shape[1]:
         likeliest = model(input_ids=ids, latent=latent).logits[:, -1].argmax(-1)
         ids = torch.cat([ids, torch.where(done, PAD, likeliest)[:, None]], dim=1)
@@ -51,8 +53,10 @@ def test_greedy_decoding_is_the_argmax_of_forward_step_by_step(writer):
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_left_padded_prefixes_are_continued_as_each_alone(writer):
-    """Tokens are equal and the first scores agree, whatever the batch mates' lengths."""
-    model, prefixes, latent = endless(tiny_model(writer)), tiny_ids([1, 6, 3]), draws(3, LATENT)
+    """Tokens are equal and logits agree, whatever the lengths of the other prefixes are."""
+    model = endless(tiny_model(writer))
+    prefixes = tiny_ids([1, 6, 3])
+    latent = draws(3, LATENT)
     options = {
         "do_sample": False,
         "max_new_tokens": STEPS,
@@ -71,8 +75,9 @@ def test_left_padded_prefixes_are_continued_as_each_alone(writer):
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_text_of_two_words(writer):
-    """Compared with all pairs of words, tried one by one."""
-    model, latent = endless(tiny_model(writer)), draws(2, LATENT)
+    """The best text is found by scoring all pairs of words."""
+    model = endless(tiny_model(writer))
+    latent = draws(2, LATENT)
     beams = model.generate(
         **starts([[]] * 2), latent=latent, num_beams=VOCAB, do_sample=False, max_new_tokens=2
     )
@@ -84,8 +89,9 @@ def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_text_of_two_words(write
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_beam_search_finds_texts_at_least_as_likely_as_greedy_decoding(writer):
-    """With as many tokens in both, for each latent of a batch."""
-    model, latent = endless(tiny_model(writer)), draws(4, LATENT)
+    """Both texts have the same number of tokens, and this holds for each latent of a batch."""
+    model = endless(tiny_model(writer))
+    latent = draws(4, LATENT)
     scores = {}
     for width in (1, 6):
         ids = model.generate(
@@ -101,8 +107,10 @@ def test_beam_search_finds_texts_at_least_as_likely_as_greedy_decoding(writer):
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_beams_continue_left_padded_prefixes_as_each_alone(writer):
-    """The recurrent state and the key-value cache both follow their beam."""
-    model, prefixes, latent = endless(tiny_model(writer)), tiny_ids([1, 5]), draws(2, LATENT)
+    """The recurrent state and the key-value cache are reordered with the beams."""
+    model = endless(tiny_model(writer))
+    prefixes = tiny_ids([1, 5])
+    latent = draws(2, LATENT)
     options = {"num_beams": 4, "do_sample": False, "max_new_tokens": 5}
     together = model.generate(**starts(prefixes), latent=latent, **options)
     for row, prefix in enumerate(prefixes):
@@ -112,22 +120,24 @@ def test_beams_continue_left_padded_prefixes_as_each_alone(writer):
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_sampling_follows_the_distribution_of_the_model(writer):
-    """The first words of many draws are as frequent as forward() makes them, none of them cut off."""
-    model, count = tiny_model(writer), 5000
+    """The first words of many samples have the frequencies that forward() predicts."""
+    model = tiny_model(writer)
+    count = 5000
     latent = draws(1, LATENT).expand(count, -1)
     torch.manual_seed(0)
     written = model.generate(
         **starts([[]] * count), latent=latent, do_sample=True, top_k=0, max_new_tokens=1
     )
     share = torch.bincount(written[:, 1], minlength=VOCAB) / count
-    chance = model(input_ids=torch.tensor([[BOS]]), latent=latent[:1]).logits[0, 0].softmax(-1)
-    assert 0.5 * (share - chance).abs().sum() < 0.05  # total variation
+    probability = model(input_ids=torch.tensor([[BOS]]), latent=latent[:1]).logits[0, 0].softmax(-1)
+    assert 0.5 * (share - probability).abs().sum() < 0.05  # total variation
 
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_the_second_word_is_sampled_given_the_first(writer):
-    """Pairs of words are as frequent as the model makes them together."""
-    model, count = tiny_model(writer, vocab=6), 5000
+    """Pairs of words have the frequencies that forward() predicts."""
+    model = tiny_model(writer, vocab=6)
+    count = 5000
     latent = draws(1, LATENT).expand(count, -1)
     torch.manual_seed(0)
     written = endless(model).generate(
@@ -135,14 +145,15 @@ def test_the_second_word_is_sampled_given_the_first(writer):
     )
     share = torch.bincount(written[:, 1] * 6 + written[:, 2], minlength=36) / count
     pairs = torch.cartesian_prod(torch.tensor([BOS]), torch.arange(6), torch.arange(6))
-    chance = log_likelihood(model, pairs, latent[:36]).exp()
-    assert 0.5 * (share - chance).abs().sum() < 0.06
+    probability = log_likelihood(model, pairs, latent[:36]).exp()
+    assert 0.5 * (share - probability).abs().sum() < 0.06
 
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
-def test_several_texts_of_one_latent_stay_beside_each_other(writer):
-    """With `num_return_sequences` the first of each latent's beams is the one returned alone."""
-    model, latent = tiny_model(writer), 3 * draws(3, LATENT)
+def test_several_texts_of_one_latent_stay_next_to_each_other(writer):
+    """With `num_return_sequences`, the first text of each latent is its best one."""
+    model = tiny_model(writer)
+    latent = 3 * draws(3, LATENT)
     options = {"num_beams": 4, "do_sample": False, "max_new_tokens": STEPS, "min_new_tokens": STEPS}
     best = model.generate(**starts([[]] * 3), latent=latent, **options)
     both = model.generate(**starts([[]] * 3), latent=latent, num_return_sequences=2, **options)
@@ -153,7 +164,9 @@ def test_several_texts_of_one_latent_stay_beside_each_other(writer):
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_each_row_of_a_batch_is_written_from_its_own_latent(writer):
     """Permuting the latents permutes the texts."""
-    model, latent, order = tiny_model(writer), 3 * draws(5, LATENT), torch.tensor([3, 1, 4, 0, 2])
+    model = tiny_model(writer)
+    latent = 3 * draws(5, LATENT)
+    order = torch.tensor([3, 1, 4, 0, 2])
     options = {"do_sample": False, "max_new_tokens": STEPS, "min_new_tokens": STEPS}
     written = model.generate(**starts([[]] * 5), latent=latent, **options)
     permuted = model.generate(**starts([[]] * 5), latent=latent[order], **options)

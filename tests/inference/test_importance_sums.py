@@ -1,4 +1,4 @@
-"""Importance weights as sums, and how an adaptive likelihood gives out its draws."""
+"""The sums of importance weights, and how the adaptive likelihood allocates its draws."""
 
 from dataclasses import replace
 
@@ -20,57 +20,64 @@ from textvae.inference.importance_sums import ImportanceSums
 UNEVEN = {"shift": 0.6, "spread": 1.3}
 
 
-def adaptively(of):
-    return replace(of, settings=MeasureSettings(adaptive=True))
+def adaptively(inputs):
+    return replace(inputs, settings=MeasureSettings(adaptive=True))
 
 
-def test_the_sums_say_what_the_weights_say():
-    """NLL, effective sample size and variance, by their definitions on the weights themselves."""
+def test_the_sums_give_the_estimates_of_the_weights():
+    """NLL, effective sample size and variance equal their definitions on the weights."""
     log_weights = 2 * draws(40, 5).double()
-    sums, weights = ImportanceSums.of(log_weights), log_weights.exp()
+    sums = ImportanceSums.from_log_weights(log_weights)
+    weights = log_weights.exp()
+    size = weights.sum(0).square() / weights.square().sum(0)
     torch.testing.assert_close(sums.nll, -weights.mean(0).log())
-    torch.testing.assert_close(sums.effective, weights.sum(0).square() / weights.square().sum(0))
+    torch.testing.assert_close(sums.effective_sample_size, size)
     torch.testing.assert_close(sums.variance, weights.var(0) / weights.mean(0).square() / 40)
 
 
 def test_equal_weights_have_no_error_and_all_draws_count():
-    """And of one draw the error is not known: 0, not a division by zero."""
-    sums = ImportanceSums.of(torch.zeros(7, 3))
-    torch.testing.assert_close(sums.effective, torch.full((3,), 7.0, dtype=torch.float64))
+    """The error of a single draw is unknown; it is 0 rather than a division by zero."""
+    sums = ImportanceSums.from_log_weights(torch.zeros(7, 3))
+    expected = torch.full((3,), 7.0, dtype=torch.float64)
+    torch.testing.assert_close(sums.effective_sample_size, expected)
     assert sums.variance.abs().max() < 1e-12
-    assert ImportanceSums.of(torch.zeros(1, 3)).variance.eq(0).all()
+    assert ImportanceSums.from_log_weights(torch.zeros(1, 3)).variance.eq(0).all()
 
 
-def test_the_monte_carlo_error_that_is_told_is_the_one_there_is():
-    """The spread of the estimate over thirty seeds."""
+def test_the_reported_monte_carlo_error_is_the_true_one():
+    """The true error is the standard deviation of the estimate over thirty seeds."""
     model = LinearGaussian(n=60, **UNEVEN)
     records = [MEASURES["likelihood"](subject(model, samples=100, seed=seed)) for seed in range(30)]
     spread = torch.tensor([record["iw_nll"] for record in records]).std().item()
-    told = sum(record["iw_mc_stderr"] for record in records) / 30
-    assert told == pytest.approx(spread, rel=0.35)
+    reported = sum(record["iw_mc_stderr"] for record in records) / 30
+    assert reported == pytest.approx(spread, rel=0.35)
 
 
-def test_draws_go_where_the_weights_are_uneven_and_their_error_is_that_of_even_ones():
-    """By Neyman's formula: the sum of variation^2 / n_i is kept."""
-    sums = ImportanceSums.of(torch.tensor([0.1, 1.0, 2.0]) * draws(5000, 3).double())
-    wanted, variation = allocate_draws(sums, 500), (sums.variance * sums.draws).sqrt()
-    assert wanted[0] < wanted[1] < wanted[2]
-    torch.testing.assert_close((variation.square() / wanted).sum(), variation.square().sum() / 500)
-    assert wanted.mean() < 500
+def test_sentences_with_uneven_weights_get_more_draws_at_the_same_error():
+    """By Neyman's formula, the sum of variation^2 / n_i stays the same."""
+    sums = ImportanceSums.from_log_weights(torch.tensor([0.1, 1.0, 2.0]) * draws(5000, 3).double())
+    allocated = allocate_draws(sums, 500)
+    variation = (sums.variance * sums.draws).sqrt()
+    assert allocated[0] < allocated[1] < allocated[2]
+    torch.testing.assert_close(
+        (variation.square() / allocated).sum(), variation.square().sum() / 500
+    )
+    assert allocated.mean() < 500
 
 
 def test_adaptive_draws_come_to_the_same_estimate_and_the_same_twice():
-    """Within their errors; in whole steps."""
-    of = subject(LinearGaussian(n=80, **UNEVEN), samples=200)
-    fixed, adaptive = compute_sums(of, 200), compute_adaptive_sums(adaptively(of))
+    """The estimates agree within their errors, and draws come in whole steps."""
+    inputs = subject(LinearGaussian(n=80, **UNEVEN), samples=200)
+    fixed = compute_sums(inputs, 200)
+    adaptive = compute_adaptive_sums(adaptively(inputs))
     error = (fixed.variance.sum() + adaptive.variance.sum()).sqrt() / 80
     assert abs(fixed.nll.mean() - adaptive.nll.mean()) < 4 * error
     assert (adaptive.draws % DRAWS_STEP == 0).all()
-    assert torch.equal(adaptive.nll, compute_adaptive_sums(adaptively(of)).nll)
+    assert torch.equal(adaptive.nll, compute_adaptive_sums(adaptively(inputs)).nll)
 
 
-def test_a_text_model_is_measured_adaptively():
-    """From end to end, with what it took in the record."""
+def test_a_text_model_is_evaluated_adaptively():
+    """The record has the number of draws."""
     vae = tiny_vae()
     record = evaluate(
         vae.bundle,

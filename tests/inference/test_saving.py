@@ -1,4 +1,4 @@
-"""Saving and sharing a model."""
+"""A model is saved and shared with the records of its run, but without its corpus."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from textvae.vae import TextVAE
 
 
 def test_a_saved_copy_writes_the_same_text_and_keeps_its_records(tiny_run, tmp_path):
-    """Model, tokenizer, card and settings go together."""
+    """The copy has the model, the tokenizer, the model card and the settings."""
     vae = TextVAE.from_pretrained(tiny_run)
     vae.save_pretrained(tmp_path / "copy")
     assert {"README.md", "settings.yaml", "model.safetensors"} <= {
@@ -21,7 +21,7 @@ def test_a_saved_copy_writes_the_same_text_and_keeps_its_records(tiny_run, tmp_p
 
 
 def test_pushing_uploads_the_card_and_nothing_of_the_corpus(tiny_run, monkeypatch):
-    """What is uploaded is what `save_pretrained` saves."""
+    """It uploads the files that `save_pretrained` saves."""
     uploaded: list[str] = []
     monkeypatch.setattr(HfApi, "create_repo", lambda self, *args, **options: None)
 
@@ -36,7 +36,7 @@ def test_pushing_uploads_the_card_and_nothing_of_the_corpus(tiny_run, monkeypatc
 
 
 def test_saving_over_another_run_is_refused(tiny_run, tmp_path):
-    """Its corpus, splits and measures would from then on be taken for this model's."""
+    """Otherwise its corpus, splits and measures would seem to belong to this model."""
     other = shutil.copytree(tiny_run, tmp_path / "other")
     before = (other / "model.safetensors").stat().st_ino
     with pytest.raises(OutputError, match="holds another run, with its corpus"):
@@ -45,12 +45,12 @@ def test_saving_over_another_run_is_refused(tiny_run, tmp_path):
 
 
 def test_saving_over_a_copy_leaves_none_of_its_records(tiny_run, tmp_path):
-    """Measures of the model that is replaced are not those of the new one."""
-    vae, copy = TextVAE.from_pretrained(tiny_run), tmp_path / "copy"
+    """The measures of the replaced model must not seem to belong to the new one."""
+    vae = TextVAE.from_pretrained(tiny_run)
+    copy = tmp_path / "copy"
     vae.save_pretrained(copy)
     (copy / "portrait.json").write_text("{}")
-    TextVAE(vae.bundle.model, vae.bundle.tokenizer).save_pretrained(
-        copy
-    )  # a model of no run has no records
+    # A model that was not loaded from a run has no records to copy.
+    TextVAE(vae.bundle.model, vae.bundle.tokenizer).save_pretrained(copy)
     assert not {"settings.yaml", "portrait.json"} & {path.name for path in copy.iterdir()}
     assert TextVAE.from_pretrained(copy).generate(3, seed=5) == vae.generate(3, seed=5)

@@ -93,7 +93,7 @@ def test_a_batch_of_many_labels_equals_each_alone(conditional):
         for text, label in zip(SENTENCES, LABELS, strict=True)
     ]
     assert {"elbo", "iw_nll"} <= together[0].keys()
-    batch = conditional.bundle.batch(
+    batch = conditional.bundle.make_batch(
         conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"], LABELS
     )
     z = draws(len(SENTENCES), LATENT)
@@ -102,7 +102,7 @@ def test_a_batch_of_many_labels_equals_each_alone(conditional):
     )
     for place, (text, label) in enumerate(zip(SENTENCES, LABELS, strict=True)):
         one = conditional.with_label(label).bundle
-        alone = one.batch(conditional.tokenizer([text], add_special_tokens=False)["input_ids"])
+        alone = one.make_batch(conditional.tokenizer([text], add_special_tokens=False)["input_ids"])
         nll = one.model.sentence_nll(
             alone["input_ids"],
             alone["attention_mask"],
@@ -117,7 +117,7 @@ def test_a_batch_of_many_labels_equals_each_alone(conditional):
 def test_importance_weights_are_under_the_labels_prior(conditional):
     """Those of log p(x | z, y) + log p(z | y) - log q(z | x), each row with its own label."""
     ids = conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"]
-    batch, model = conditional.bundle.batch(ids, LABELS), conditional.model
+    batch, model = conditional.bundle.make_batch(ids, LABELS), conditional.model
     with torch.no_grad():
         q = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
         z = draws(2, len(ids), LATENT)

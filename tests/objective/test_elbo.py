@@ -114,7 +114,7 @@ def test_the_reported_score_is_untouched_by_every_technique(name):
     dataset = tiny_dataset(bundle)
     before = evaluate(bundle, dataset, measures=QUICK_MEASURES)
     part = objective(replace(FACTS, vocab=len(bundle.tokenizer)), **{name: {}})
-    part(bundle.model.train(), bundle.batch(dataset["input_ids"][:]), MIDDLE).loss.backward()
+    part(bundle.model.train(), bundle.make_batch(dataset["input_ids"][:]), MIDDLE).loss.backward()
     assert evaluate(bundle, dataset, measures=QUICK_MEASURES) == before
     assert not bundle.model.training
 

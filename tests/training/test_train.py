@@ -244,7 +244,7 @@ def test_accumulated_batches_weigh_sentences_not_batches(tmp_path):
     trainer = build_trainer(run, run.settings, bundle, torch.device("cpu"))
     trainer.current_gradient_accumulation_steps = 2
     rows = run.split("train")
-    batches = [bundle.batch(rows[:2]["input_ids"]), bundle.batch(rows[2:9]["input_ids"])]
+    batches = [bundle.make_batch(rows[:2]["input_ids"]), bundle.make_batch(rows[2:9]["input_ids"])]
     sentences = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
     assert sentences == 9
     for batch, share in zip(batches, (2 / 9, 7 / 9), strict=True):

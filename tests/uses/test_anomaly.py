@@ -75,7 +75,7 @@ def test_a_calibration_is_kept_with_the_run(lstm, tmp_path):
 def test_longer_texts_than_the_model_holds_are_cut(lstm):
     """Scored is the beginning."""
     text = " ".join(SENTENCES)
-    kept = text.split()[: lstm.bundle.longest - 1]
+    kept = text.split()[: lstm.bundle.max_length - 1]
     settings = AnomalySettings()
     np.testing.assert_allclose(
         *(anomaly_scores(lstm.bundle, [words], settings) for words in (text, " ".join(kept)))
@@ -93,7 +93,7 @@ def test_what_gives_no_p_value_is_refused(lstm, tmp_path):
     with pytest.raises(CheckpointError, match="no anomaly was fitted"):
         vae.anomaly(SENTENCES)
     with torch.no_grad(), pytest.raises(ConfigError, match="gives no likelihood"):
-        SCORE_FUNCTIONS["elbo"](without_density(vae).bundle, vae.bundle.batch([[4, 5]]), 1)
+        SCORE_FUNCTIONS["elbo"](without_density(vae).bundle, vae.bundle.make_batch([[4, 5]]), 1)
 
 
 def without_density(vae: TextVAE) -> TextVAE:

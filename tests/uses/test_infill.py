@@ -68,7 +68,7 @@ def test_a_beam_scores_what_it_writes(vae):
     for at, found in enumerate(under):
         constants = []
         for each in found:
-            batch = bundle.batch(encode_batch(vae.tokenizer, [each.text]))
+            batch = bundle.make_batch(encode_batch(vae.tokenizer, [each.text]))
             rows = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
             constants.append(
                 each.score + float(vae.model(**rows, latent=z[at : at + 1]).sentence_reconstruction)
@@ -113,7 +113,7 @@ def test_the_evidence_of_a_beginning_is_the_sum_over_its_continuations(lstm):
 
 
 def beginning(vae, rows):
-    batch = vae.bundle.batch([vae.tokenizer("two old", add_special_tokens=False)["input_ids"]])
+    batch = vae.bundle.make_batch([vae.tokenizer("two old", add_special_tokens=False)["input_ids"]])
     return {
         name: batch[name].expand(rows, -1) for name in ("input_ids", "attention_mask", "labels")
     }

@@ -19,7 +19,7 @@ WHOLE = [
 
 
 def stderr(weights):
-    return ImportanceSums.of(weights).variance.sqrt()
+    return ImportanceSums.from_log_weights(weights).variance.sqrt()
 
 
 def test_the_surprisals_of_the_tokens_sum_to_the_reconstruction(vae):
@@ -44,7 +44,7 @@ def test_scores_are_the_measures_a_sentence_at_a_time(lstm):
     of = EvaluationInput(bundle, dataset, run_model(bundle, dataset), 400, 0, False)
     records = lstm.score(WHOLE, samples=400)
     torch.testing.assert_close(
-        torch.tensor([record["kl"] for record in records]), of.evidence.kl.sum(1)
+        torch.tensor([record["kl"] for record in records]), of.outputs.kl.sum(1)
     )
     found = sum(record["iw_nll"] for record in records) / len(records)
     error = math.sqrt(sum(record["iw_nll_stderr"] ** 2 for record in records)) / len(records)
@@ -63,7 +63,7 @@ def test_the_importance_weighted_bound_is_below_the_elbos(lstm):
 def test_the_standard_error_is_what_repetition_shows():
     """Of an inexact posterior of a linear-Gaussian model; with the exact one it is nought."""
     of = subject(LinearGaussian(n=5, shift=0.4, spread=1.3))
-    batch = of.bundle.batch(of.dataset["input_ids"])
+    batch = of.bundle.make_batch(of.dataset["input_ids"])
     torch.manual_seed(0)
     draws = [sample_log_weights(of.bundle, batch, 200) for _ in range(300)]
     shown = torch.stack([stderr(weights) for weights in draws]).mean(0)

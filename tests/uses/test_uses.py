@@ -25,7 +25,7 @@ def test_encoding_keeps_the_order_and_equals_encoding_one_by_one(lstm):
 def test_encoding_in_blocks_keeps_the_order(lstm, monkeypatch):
     """Only a block is sorted and in memory at once."""
     whole = lstm.posterior(SENTENCES)
-    monkeypatch.setattr(sys.modules["textvae.inference.encode"], "BLOCK", 4)
+    monkeypatch.setattr(sys.modules["textvae.inference.encode"], "_SENTENCES_PER_BLOCK", 4)
     in_blocks = lstm.posterior(SENTENCES)
     torch.testing.assert_close(in_blocks.mean, whole.mean)
     torch.testing.assert_close(in_blocks.logvar, whole.logvar)
@@ -171,7 +171,7 @@ BLANK = {
 @pytest.mark.parametrize("verb", BLANK)
 def test_a_blank_text_is_refused(lstm, verb):
     """Rather than answered with what is nobody's."""
-    with pytest.raises(DataError, match="one that was given is blank"):
+    with pytest.raises(DataError, match="expected a text, got a blank one"):
         BLANK[verb](lstm)
 
 

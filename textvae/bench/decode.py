@@ -43,7 +43,7 @@ def _measure_decoding(bundle: Bundle, z: torch.Tensor, does_sample: bool) -> dic
     options = build_decoding_settings(do_sample=does_sample, max_new_tokens=_MAX_NEW_TOKENS)
     for _ in range(2):
         start = time.perf_counter()
-        texts = decode_latents(bundle, z, options, samples=does_sample)
+        texts = decode_latents(bundle, z, options, samples_by_default=does_sample)
         seconds = time.perf_counter() - start
     tokens = sum(len(ids) + 1 for ids in encode_batch(bundle.tokenizer, texts))
     return {"tokens": tokens / seconds, "sentences": len(texts) / seconds}

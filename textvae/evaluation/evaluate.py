@@ -41,48 +41,41 @@ def evaluate(
     training: Sequence[str] | None = None,
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
 ) -> dict[str, Any]:
-    """Return the measures and, where they hold what it rests on, the doctor's verdict.
+    """Evaluate a model on a data set and return all measures as one flat record.
+
+    With all of the quick measures, the record includes the doctor's verdict.
 
     Args:
-        dataset: a tokenised split.
-        samples: importance samples a sentence, for the likelihood.
-        measures: names of measures or groups of them, or a table of them.
-        kl_target: the KL the model was trained to, if any.
-        processes: that share the work, all of which must call this; the record does not depend on their number.
-        training: the sentences the model was trained on, for measures that need them.
-        settings: of measures of written text.
+        dataset: a tokenized split.
+        samples: importance samples per sentence, for the likelihood.
+        measures: names of measures or of groups of measures, or a table of measures.
+        kl_target: the KL that training aimed at, in nats, if any.
+        progress: whether to show progress bars.
+        processes: the processes that share the work; each of them must call this function.
+            The record does not depend on how many they are.
+        training: the training sentences, for measures that need them.
+        settings: settings of the measures.
 
     Raises:
         ConfigError: a measure is unknown.
-        DataError: the data set is empty, or too small for a measure, or one needs the training text.
+        DataError: the data set is empty or too small for a measure, or a measure needs the
+            training text.
     """
     table = measures if isinstance(measures, Mapping) else select_measures(measures)
+    # Check before the first measure: those that come earlier can take hours.
     if table.keys() & TRAINING_TEXT_MEASURES:
-        require_training_text(training)  # refused before anything is measured
+        require_training_text(training)
     bundle.model.eval()
-    evidence = run_model(bundle, dataset, seed, progress, processes)
-    subject = EvaluationInput(
-        bundle, dataset, evidence, samples, seed, progress, processes, training, settings
+    outputs = run_model(bundle, dataset, seed, progress, processes)
+    inputs = EvaluationInput(
+        bundle, dataset, outputs, samples, seed, progress, processes, training, settings
     )
     record: dict[str, Any] = {"sentences": len(dataset)}
     for measure in table.values():
-        record.update(measure(subject))
-    return (
-        {**record, **_build_verdict_entries(record, kl_target)}
-        if QUICK_MEASURES.keys() <= table.keys()
-        else record
-    )
-
-
-def _build_verdict_entries(record: Mapping[str, Any], kl_target: float | None) -> dict[str, Any]:
-    """Return the doctor's word as entries of the record."""
-    diagnosis = diagnose(record, kl_target)
-    return {
-        "kl_target": kl_target,
-        "verdict": diagnosis.verdict,
-        "findings": diagnosis.findings,
-        "advice": diagnosis.advice,
-    }
+        record.update(measure(inputs))
+    if QUICK_MEASURES.keys() <= table.keys():
+        record.update(_build_verdict_entries(record, kl_target))
+    return record
 
 
 def evaluate_run(
@@ -97,21 +90,30 @@ def evaluate_run(
     text_column: str | None = None,
     quoting: Quoting | None = None,
 ) -> dict[str, Any]:
-    """Measure a run on its own test split, or on a file that is cleaned as its corpus was.
+    """Evaluate a run on its own test split, or on a file that is cleaned as its corpus was.
 
-    The measures of the test split are kept in the run folder, beside those kept there before of as many sentences.
+    The measures of the test split are saved in the run folder. Measures saved
+    earlier stay there if they are of the same number of sentences.
 
     Args:
-        text_column, quoting: of a file that is a table; by default as the run was trained.
+        file: the file to evaluate on; by default the run's test split.
+        samples: importance samples per sentence, for the likelihood.
+        limit: evaluate on the first `limit` sentences only.
+        text_column, quoting: how to read a file that is a table; by default as in training.
+
+    Raises:
+        ConfigError: a measure is unknown, the file is standard input, or an option for
+            tables is set without a file.
+        DataError: the file cannot be read, or holds too few sentences.
     """
     table = select_measures(measures)
-    reading = {"text_column": text_column, "quoting": quoting}
-    how = {name: value for name, value in reading.items() if value is not None}
-    with _open_evaluation_split(run, bundle, file, how) as dataset:
-        most = len(dataset) if limit is None else min(limit, len(dataset))
+    options = {"text_column": text_column, "quoting": quoting}
+    overrides = {name: value for name, value in options.items() if value is not None}
+    with _open_evaluation_split(run, bundle, file, overrides) as dataset:
+        count = len(dataset) if limit is None else min(limit, len(dataset))
         record = evaluate(
             bundle,
-            dataset.select(range(most)),
+            dataset.select(range(count)),
             samples,
             table,
             run.kl_target,
@@ -119,52 +121,74 @@ def evaluate_run(
             training=_find_training_text(run),
             settings=settings,
         )
+
+    def merge(saved: dict[str, Any]) -> dict[str, Any]:
+        """Return the record to save; measures of another number of sentences are dropped."""
+        is_comparable = saved.get("sentences") == count
+        return {**saved, **record} if is_comparable else record
+
     if file is None:
-        run.update(
-            "measures.json",
-            lambda kept: {**(kept if kept.get("sentences") == most else {}), **record},
-        )
+        run.update("measures.json", merge)
     return record
 
 
+def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
+    """Evaluate a run quickly on its validation split, with the doctor's verdict.
+
+    The record has the quick measures and the shares of empty texts.
+    """
+    split = run.split("validation")
+    count = min(len(split), run.settings.training.validation_sentences)
+    table = {**QUICK_MEASURES, "empty_texts": empty_texts}
+    return evaluate(bundle, split.select(range(count)), measures=table, kl_target=run.kl_target)
+
+
+def _build_verdict_entries(record: Mapping[str, Any], kl_target: float | None) -> dict[str, Any]:
+    """Return the doctor's diagnosis as entries of the record."""
+    diagnosis = diagnose(record, kl_target)
+    return {
+        "kl_target": kl_target,
+        "verdict": diagnosis.verdict,
+        "findings": diagnosis.findings,
+        "advice": diagnosis.advice,
+    }
+
+
 def _find_training_text(run: Run) -> Sequence[str] | None:
-    """Return the sentences a run was trained on, read from disk as asked for; streams and copies of runs keep none."""
-    is_kept = (run.folder / "corpus" / "train.arrow").is_file()
-    return run.split("train")["text"] if is_kept else None
+    """Return the training sentences of a run; None if its folder has no training split.
+
+    Streamed runs and copies of runs have none. The sentences are read from disk
+    only when a measure uses them.
+    """
+    is_saved = (run.folder / "corpus" / "train.arrow").is_file()
+    return run.split("train")["text"] if is_saved else None
 
 
 @contextmanager
 def _open_evaluation_split(
-    run: Run, bundle: Bundle, file: str | None, how: Mapping[str, str]
+    run: Run, bundle: Bundle, file: str | None, overrides: Mapping[str, str]
 ) -> Iterator[Dataset]:
-    """Yield the tokenised sentences.
+    """Yield the tokenized sentences of a file, or of the run's test split.
 
     Args:
-        how: settings of the run's data that are other ones for this file.
+        overrides: the run's data settings that have other values for this file.
 
     Raises:
-        ConfigError: the file is standard input, or such settings are given without a file.
+        ConfigError: the file is standard input, or there are overrides without a file.
     """
     if file == "-":
         raise ConfigError(
-            "standard input cannot be evaluated; put the sentences into a file and name it."
+            "standard input cannot be evaluated; write the sentences to a file and pass its name."
         )
-    if file is None and how:
+    if file is None and overrides:
         raise ConfigError(
-            f"{', '.join(how)}: of a table that is measured; name its file, or leave it out."
+            f"{', '.join(overrides)}: only a table that is evaluated has this option; "
+            "pass the table's file, or leave the option out."
         )
     if file is None:
         yield run.split("test")
         return
+    # The prepared file is memory-mapped, so its folder must exist until the caller is done.
     with TemporaryDirectory() as folder:
-        yield prepare_file(
-            run.settings.data.model_copy(update=dict(how)), bundle.tokenizer, file, Path(folder)
-        )
-
-
-def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
-    """Return the quick measures on the validation split, whether texts are empty, and the doctor's verdict."""
-    split = run.split("validation")
-    most = min(len(split), run.settings.training.validation_sentences)
-    table = {**QUICK_MEASURES, "empty_texts": empty_texts}
-    return evaluate(bundle, split.select(range(most)), measures=table, kl_target=run.kl_target)
+        settings = run.settings.data.model_copy(update=dict(overrides))
+        yield prepare_file(settings, bundle.tokenizer, file, Path(folder))

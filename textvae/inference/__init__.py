@@ -1,1 +1,1 @@
-"""A loaded model at work: text to q(z|x), z to text, and log p(x)."""
+"""Inference with a trained model: encode texts, decode latents, estimate log p(x)."""

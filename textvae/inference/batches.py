@@ -1,4 +1,4 @@
-"""Batches of sentences for a model at work, sorted by length and bounded in tokens."""
+"""Batches of a data set for inference: sentences of similar length, at most so many tokens each."""
 
 from collections.abc import Iterator
 
@@ -19,22 +19,28 @@ def iterate_batches(
     dataset: Dataset,
     seed: int,
     processes: Processes,
-    tokens: int = _DEFAULT_BATCH_TOKENS,
+    batch_tokens: int = _DEFAULT_BATCH_TOKENS,
     progress: str | None = None,
 ) -> Iterator[tuple[list[int], Batch]]:
-    """Yield places and padded batches of like length, this process's share of them; `progress` names a bar.
+    """Yield this process's batches, each with the row numbers of its sentences in the data set.
 
-    Each batch has a seed of its own: what is drawn for a sentence does not
-    depend on the number of processes.
+    Args:
+        seed: the seed of the random numbers drawn while a batch is in use.
+        processes: the processes that share the batches.
+        batch_tokens: the most tokens in a batch, padding included.
+        progress: the title of a progress bar; without one, no bar is shown.
     """
-    buckets = LengthBuckets(read_number_column(dataset, "length"), tokens, None, seed=0)
-    shown = tqdm(buckets, desc=progress, total=len(buckets), unit="batch", disable=progress is None)
+    buckets = LengthBuckets(read_number_column(dataset, "length"), batch_tokens, None, seed=0)
+    progress_bar = tqdm(
+        buckets, desc=progress, total=len(buckets), unit="batch", disable=progress is None
+    )
     devices = [bundle.device] if bundle.device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.no_grad():
-        for number, places in enumerate(shown):
-            if number % processes.count == processes.rank:
-                torch.manual_seed(
-                    (seed * 1_000_003 + number) % 2**63
-                )  # the largest seed there may be
-                rows = dataset[places]
-                yield places, bundle.batch(rows["input_ids"], rows.get(bundle.label_column))
+        for number, indices in enumerate(progress_bar):
+            if number % processes.count != processes.rank:
+                continue
+            # One seed per batch: the numbers drawn for a sentence do not depend on
+            # how many processes share the work. torch refuses seeds of 2^64 and more.
+            torch.manual_seed((seed * 1_000_003 + number) % 2**63)
+            rows = dataset[indices]
+            yield indices, bundle.make_batch(rows["input_ids"], rows.get(bundle.label_column))

@@ -1,4 +1,4 @@
-"""A model and its tokenizer, together: what every use and every measure works on."""
+"""A bundle: a model with its tokenizer, which every use and every measure works on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,14 @@ from textvae.data.labels import Labels
 from textvae.model.modeling import TextVAEModel
 from textvae.model.priors import Prior
 
-ADAPTER = "adapter_config.json"
+ADAPTER = "adapter_config.json"  # the file in which peft describes an adapter
 
 
-CONFIGS = ("config.json", "generation_config.json", "tokenizer_config.json")
+CONFIGS = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+)  # files that could name foreign code
 
 
 @dataclass(frozen=True)
@@ -23,77 +27,86 @@ class Bundle:
     """A text VAE ready for use.
 
     Attributes:
-        label: of a conditional model, the number of the one label that all texts are taken for.
+        fixed_label_id: the number of the label that a conditional model uses for all texts;
+            None if each text has its own label, or if the model is unconditional.
     """
 
     model: TextVAEModel
     tokenizer: PreTrainedTokenizerBase
-    label: int | None = None
+    fixed_label_id: int | None = None
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         device: torch.device = self.model.device
         return device
 
     @property
     def collator(self) -> Collator:
-        """Makes padded batches of token ids."""
+        """The collator that pads token ids to batches."""
         return Collator(self.tokenizer, self.labels)
 
     @property
     def labels(self) -> Labels | None:
-        """The labels a conditional model knows."""
+        """The labels of a conditional model; None for an unconditional one."""
         config = self.model.config
         if not config.labels:
             return None
-        return Labels(
-            str(config.label_column), tuple(config.labels), tuple(config.label_counts or ())
-        )
+        counts = tuple(config.label_counts or ())
+        return Labels(str(config.label_column), tuple(config.labels), counts)
 
     @property
     def label_column(self) -> str | None:
-        """The column of a conditional model's data sets in which each text has its label; None if all have one."""
-        return self.model.config.label_column if self.label is None else None
+        """The data set's column of labels; None if the model reads no label from it."""
+        return self.model.config.label_column if self.fixed_label_id is None else None
 
     @property
     def prior(self) -> Prior:
-        """p(z), or p(z | label) where all texts are taken for one."""
-        prior: Prior = self.model.prior.conditional_on(self.label_ids(1))
+        """The prior p(z), or p(z | label) if the bundle has a fixed label."""
+        prior: Prior = self.model.prior.conditional_on(self.fixed_label_ids(1))
         return prior
-
-    def label_ids_for(self, names: Sequence[str]) -> Tensor | None:
-        """Return the numbers of these labels, (n,), if the model wants one for each text.
-
-        Raises:
-            ConfigError: it does not know one of them.
-        """
-        known = self.labels if self.label is None else None
-        return None if known is None else known.ids(names)
-
-    def label_ids(self, count: int) -> Tensor | None:
-        """Return the one label for each of so many texts, (count,), on the model's device, if there is one."""
-        return None if self.label is None else torch.full((count,), self.label, device=self.device)
-
-    def batch(self, sentences: list[list[int]], labels: Sequence[str] | None = None) -> Batch:
-        """Return a padded batch of these token ids, on the model's device; labels by name, or else the bundle's one."""
-        batch = {
-            name: value.to(self.device) for name, value in self.collator.collate(sentences).items()
-        }
-        known = self.labels
-        ids = (
-            self.label_ids(len(sentences)) if labels is None or known is None else known.ids(labels)
-        )
-        return batch if ids is None else {**batch, "label_ids": ids.to(self.device)}
 
     @property
     def max_length(self) -> int:
-        """The longest sentence, in tokens, that the model was made for."""
+        """The model's maximum length in tokens, the end token included."""
         length = self.model.generation_config.max_new_tokens
         assert length is not None, "a saved text VAE has a length limit"
         return int(length)
 
     @property
     def max_text_tokens(self) -> int:
-        """The most tokens of a text that are read; one place is the end's."""
+        """The maximum number of tokens of a text; the end token takes one more place."""
         return self.max_length - 1
+
+    def label_ids_for(self, names: Sequence[str]) -> Tensor | None:
+        """Return the numbers of labels, (n,), or None if the model takes no label per text.
+
+        Raises:
+            ConfigError: the model does not know one of the labels.
+        """
+        labels = self.labels
+        if labels is None or self.fixed_label_id is not None:
+            return None
+        return labels.ids(names)
+
+    def fixed_label_ids(self, count: int) -> Tensor | None:
+        """Return the fixed label for each text, (count,), on the model's device, or None."""
+        if self.fixed_label_id is None:
+            return None
+        return torch.full((count,), self.fixed_label_id, device=self.device)
+
+    def make_batch(self, sentences: list[list[int]], labels: Sequence[str] | None = None) -> Batch:
+        """Return a padded batch of token ids on the model's device.
+
+        Args:
+            labels: the name of each sentence's label; by default the bundle's fixed label.
+        """
+        collated = self.collator.collate(sentences)
+        batch = {name: value.to(self.device) for name, value in collated.items()}
+        known = self.labels
+        label_ids = self.fixed_label_ids(len(sentences))
+        if labels is not None and known is not None:
+            label_ids = known.ids(labels)
+        if label_ids is not None:
+            batch["label_ids"] = label_ids.to(self.device)
+        return batch

@@ -17,16 +17,21 @@ from textvae.runtime.foreign_code import refuse_foreign_code_in
 WEIGHTS_FILE = "model.safetensors"
 
 
+_PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+
 def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """Load a trained model and its tokenizer.
 
     Raises:
-        CheckpointError: the folder is missing, damaged, or holds something else.
+        CheckpointError: the folder is missing, is damaged, or does not hold a text VAE.
     """
     path = Path(folder)
     check_model_folder(path)
     transformers_logging.disable_progress_bar()
     try:
+        # Without `ignore_mismatched_sizes`, transformers raises its own error for weights of
+        # another size. With it, the report lists them like the missing ones.
         model, report = TextVAEModel.from_pretrained(
             path,
             local_files_only=True,
@@ -41,65 +46,84 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
             f"{path / WEIGHTS_FILE}: is damaged or cut short ({error}); copy it again."
         ) from error
     except TextVAEError as error:
-        raise CheckpointError(f"{path}: its config does not make a model: {error}") from error
-    except Exception as error:  # the libraries, and packages that a file asks for, have errors without a common root
+        raise CheckpointError(f"{path}: its config does not describe a model: {error}") from error
+    except Exception as error:
+        # The libraries, and the packages that a file needs, raise errors without a common base.
         reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":. ")
         raise CheckpointError(
-            f"{path}: cannot be loaded ({reason}). Copy it again, whole, or train it anew."
+            f"{path}: cannot be loaded ({reason}). Copy the whole folder again, or train again."
         ) from error
-    if report["missing_keys"] or report.get("mismatched_keys"):
-        lost = sorted(
-            [*report["missing_keys"], *(str(key) for key in report.get("mismatched_keys") or [])]
-        )
-        raise CheckpointError(
-            f"{path / WEIGHTS_FILE}: does not hold what config.json describes; missing: {', '.join(lost[:3])}."
-        )
+    _check_weights(path, report)
     return Bundle(model.to(choose_device(device)).eval(), tokenizer)
 
 
 def check_model_folder(path: Path) -> None:
-    """Refuse a folder that is no finished model of ours, and say what it is instead."""
+    """Refuse a folder that holds no finished text VAE, and say what it holds instead.
+
+    Raises:
+        CheckpointError: the folder is missing, is damaged, or does not hold a text VAE.
+    """
     if not path.is_dir():
         raise CheckpointError(
-            f"{path}: there is no such folder; wanted is one that `textvae train` wrote."
+            f"{path}: there is no such folder; expected a folder that `textvae train` wrote."
         )
     if not (path / WEIGHTS_FILE).is_file():
-        if list(path.glob("checkpoint-*")):
-            raise CheckpointError(
-                f"{path}: its training has not finished. Go on: textvae train --output {path} --resume"
-            )
-        pickles = [
-            file.name
-            for pattern in ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
-            for file in path.glob(pattern)
-        ]
-        found = f"; {pickles[0]} is a pickle, which is never read" if pickles else ""
-        raise CheckpointError(
-            f"{path}: holds no {WEIGHTS_FILE}{found}. Wanted is a folder that `textvae train` wrote."
-        )
+        raise CheckpointError(_explain_missing_weights(path))
     try:
         config: dict[str, Any] = json.loads((path / "config.json").read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path / 'config.json'}: is missing or no JSON ({error})."
+            f"{path / 'config.json'}: is missing or is not JSON ({error})."
         ) from error
     if config.get("model_type") != TextVAEModel.config_class.model_type:
         raise CheckpointError(
             f"{path}: holds a {config.get('model_type')!r} model, not a text VAE."
         )
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
-        raise CheckpointError(f"{path}: has no tokenizer.json. Copy the run again, whole.")
-    if (
-        path / ADAPTER
-    ).is_file():  # where peft is installed, transformers would change the model by it
+        raise CheckpointError(f"{path}: has no tokenizer.json. Copy the whole run again.")
+    # Where peft is installed, transformers would apply the adapter to the model unasked.
+    if (path / ADAPTER).is_file():
         raise CheckpointError(
-            f"{path / ADAPTER}: belongs to an adapter, and textvae reads none. Remove it there."
+            f"{path / ADAPTER}: belongs to an adapter, which textvae does not support. Remove it."
         )
     refuse_foreign_code_in(path, CONFIGS, CheckpointError)
 
 
 def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | None = None) -> None:
-    """Save model, tokenizer and generation settings as safetensors and JSON; `weights`: where the model is sharded."""
+    """Save the model, its tokenizer and its generation settings as safetensors and JSON.
+
+    Args:
+        weights: the full weights of a sharded model, whose own parameters are only a part.
+    """
     transformers_logging.disable_progress_bar()
     bundle.model.save_pretrained(str(folder), state_dict=weights)
     bundle.tokenizer.save_pretrained(str(folder))
+
+
+def _check_weights(path: Path, report: dict[str, Any]) -> None:
+    """Refuse weights that do not fit the config, which transformers would initialize at random.
+
+    Raises:
+        CheckpointError: weights are missing or have another size.
+    """
+    mismatched = report.get("mismatched_keys") or []
+    missing = sorted([*report["missing_keys"], *(str(key) for key in mismatched)])
+    if missing:
+        raise CheckpointError(
+            f"{path / WEIGHTS_FILE}: does not match config.json; missing or of another size: "
+            f"{', '.join(missing[:3])}. Copy the whole folder again."
+        )
+
+
+def _explain_missing_weights(path: Path) -> str:
+    """Return the message for a folder without weights: what it holds, and how to go on."""
+    if list(path.glob("checkpoint-*")):
+        return (
+            f"{path}: its training has not finished. "
+            f"Continue it with: textvae train --output {path} --resume"
+        )
+    pickles: list[str] = []
+    for pattern in _PICKLE_PATTERNS:
+        pickles.extend(file.name for file in path.glob(pattern))
+    note = f"; {pickles[0]} is a pickle, which textvae never reads" if pickles else ""
+    return f"{path}: holds no {WEIGHTS_FILE}{note}. Expected a folder that `textvae train` wrote."

@@ -1,4 +1,4 @@
-"""How text is written from z: the options of transformers' `GenerationConfig`, under their own names."""
+"""Decode latents to text, with the options of transformers' `GenerationConfig`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,14 +14,15 @@ from textvae.inference.generation_loop import generate_with_shrinking_batch
 from textvae.runtime.seeds import derive_seed
 from textvae.schema import StrictSettings, validate_settings
 
-TOKEN_SEED_KEY = 1  # sets their draws apart from the prior's: else they would be made of the numbers that z is made of
+# Tokens and latents need different random numbers, also when they have the same seed.
+TOKEN_SEED_KEY = 1
 
 
 class DecodingSettings(StrictSettings):
-    """Decoding options; what is not given is left to the verb and to `generation_config.json`."""
+    """Decoding options; for an option that is None, `generation_config.json` has the value."""
 
     do_sample: bool | None = Field(
-        None, description="draw each token instead of taking the likeliest"
+        None, description="sample each token instead of taking the most likely one"
     )
     temperature: float | None = Field(None, gt=0)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -30,16 +31,20 @@ class DecodingSettings(StrictSettings):
     max_new_tokens: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0, lt=2**63)
 
-    def arguments(self, samples: bool) -> dict[str, Any]:
-        """Return the arguments of `generate`; `samples` is the verb's own habit."""
-        given = self.model_dump(exclude_none=True, exclude={"seed"})
-        asks_to_sample = any(name in given for name in ("temperature", "top_p", "top_k"))
-        given.setdefault("do_sample", asks_to_sample or (samples and "num_beams" not in given))
-        return (
-            given
-            if given.get("num_beams", 1) > 1
-            else {**given, "custom_generate": generate_with_shrinking_batch}
-        )
+    def generate_arguments(self, samples_by_default: bool) -> dict[str, Any]:
+        """Return the keyword arguments for transformers' `generate`.
+
+        Args:
+            samples_by_default: whether to sample if no option asks for sampling or for beams.
+        """
+        arguments = self.model_dump(exclude_none=True, exclude={"seed"})
+        asks_to_sample = any(name in arguments for name in ("temperature", "top_p", "top_k"))
+        uses_default = samples_by_default and "num_beams" not in arguments
+        arguments.setdefault("do_sample", asks_to_sample or uses_default)
+        # Our loop has no beam search; the library's own loop has.
+        if arguments.get("num_beams", 1) == 1:
+            arguments["custom_generate"] = generate_with_shrinking_batch
+        return arguments
 
 
 def build_decoding_settings(**options: Any) -> DecodingSettings:
@@ -55,48 +60,53 @@ def decode_latents(
     bundle: Bundle,
     z: Tensor,
     options: DecodingSettings,
-    samples: bool,
+    samples_by_default: bool,
     prefixes: Sequence[Sequence[int]] | None = None,
     batch_size: int = 512,
     progress: bool = False,
     label_ids: Tensor | None = None,
 ) -> list[str]:
-    """Write one text for each z.
+    """Decode one text from each latent.
 
     Args:
         z: (n, latent).
-        samples: whether tokens are drawn where the options do not say.
-        prefixes: token ids each text begins with.
-        label_ids: (n,), what a conditional model shall write; without them, the bundle's one label.
+        samples_by_default: whether to sample tokens if the options do not say.
+        prefixes: token ids that the texts begin with, one list per text.
+        label_ids: (n,), the labels for a conditional model; by default the bundle's fixed label.
 
     Returns:
-        n texts, prefixes included, in the order of z.
+        n texts, their prefixes included, in the order of z.
     """
-    arguments = options.arguments(samples)
+    arguments = options.generate_arguments(samples_by_default)
+    if label_ids is None:
+        label_ids = bundle.fixed_label_ids(len(z))
     texts: list[str] = []
-    label_ids = bundle.label_ids(len(z)) if label_ids is None else label_ids.to(bundle.device)
+    starts = range(0, len(z), batch_size)
     devices = [bundle.device] if bundle.device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.inference_mode():
         torch.manual_seed(derive_seed(options.seed, TOKEN_SEED_KEY))
-        for start in tqdm(
-            range(0, len(z), batch_size), desc="writing", unit="batch", disable=not progress
-        ):
+        for start in tqdm(starts, desc="decoding", unit="batch", disable=not progress):
             part = slice(start, start + batch_size)
-            inputs = build_start_inputs(bundle, len(z[part]), prefixes[part] if prefixes else None)
-            inputs |= {} if label_ids is None else {"label_ids": label_ids[part]}
             latent = z[part].to(bundle.device, bundle.model.dtype)
-            texts += decode_batch(
-                bundle.tokenizer,
-                bundle.model.generate(**inputs, latent=latent, **arguments).tolist(),
-            )
+            inputs = build_start_inputs(bundle, len(latent), prefixes[part] if prefixes else None)
+            if label_ids is not None:
+                inputs["label_ids"] = label_ids[part].to(bundle.device)
+            ids = bundle.model.generate(**inputs, latent=latent, **arguments)
+            texts += decode_batch(bundle.tokenizer, ids.tolist())
     return texts
 
 
 def build_start_inputs(
     bundle: Bundle, count: int, prefixes: Sequence[Sequence[int]] | None
 ) -> dict[str, Tensor]:
-    """Return what each text begins with: the start token and its prefix, padded on the left."""
-    start, pad = bundle.tokenizer.bos_token_id, bundle.tokenizer.pad_token_id
+    """Return the tokens that each text begins with: the start token and the prefix.
+
+    Shapes:
+        input_ids, attention_mask: (count, longest prefix + 1), padded on the left, so that
+            every row's next token comes after the last column
+    """
+    start = bundle.tokenizer.bos_token_id
+    pad = bundle.tokenizer.pad_token_id
     rows = [[start, *prefix] for prefix in prefixes or [[]] * count]
     width = max(map(len, rows))
     ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
@@ -105,6 +115,10 @@ def build_start_inputs(
 
 
 def batch_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    """Yield batches of places, longest sentences first."""
-    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
-    yield from (order[start : start + batch_size] for start in range(0, len(order), batch_size))
+    """Yield batches of indices, the longest sentences first.
+
+    The first batch needs the most memory: if it fits, so do all others.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]

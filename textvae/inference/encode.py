@@ -1,7 +1,7 @@
-"""Encode: from sentences to the posterior q(z | x).
+"""Encode texts to the posterior q(z | x).
 
-Sentences flow through in blocks: only a block's tokens stand in memory, it is
-sorted by length inside, and what comes out is in the order given.
+Texts are encoded in blocks, so that only one block's tokens are in memory. A
+block is sorted by length to save padding; results are in the order of the input.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,25 +18,34 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length
 from textvae.model.posteriors import Distribution
 
-_SENTENCES_PER_BLOCK = 8192  # sentences
+_SENTENCES_PER_BLOCK = 8192
 
 
 def posterior(
     bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress: bool = False
 ) -> Distribution:
-    """Return q(z | x) of each text, on the CPU, in the order given."""
-    whole = block_posterior(bundle, [""], batch_size).blank(len(texts))
+    """Return q(z | x) of each text on the CPU, in the order of the texts.
+
+    Raises:
+        ConfigError: the model is a language model.
+    """
+    # The posterior of an empty text shows which tensors this kind of posterior has.
+    combined = block_posterior(bundle, [""], batch_size).blank(len(texts))
     start = 0
     for block, q in iterate_posteriors(bundle, texts, batch_size, progress):
-        whole.place(slice(start, start + len(block)), q)
+        combined.place(slice(start, start + len(block)), q)
         start += len(block)
-    return whole
+    return combined
 
 
 def encode(
     bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress: bool = False
 ) -> NDArray[np.float32]:
-    """Return the posterior mean of each text, (n, latent), in the order given."""
+    """Return the posterior mean of each text, (n, latent), in the order of the texts.
+
+    Raises:
+        ConfigError: the model is a language model.
+    """
     means = np.empty((len(texts), bundle.model.config.latent_dim), dtype=np.float32)
     start = 0
     for block, q in iterate_posteriors(bundle, texts, batch_size, progress):
@@ -48,69 +57,75 @@ def encode(
 def iterate_posteriors(
     bundle: Bundle, texts: Iterable[str], batch_size: int = 256, progress: bool = False
 ) -> Iterator[tuple[list[str], Distribution]]:
-    """Yield blocks of texts with their q(z | x) on the CPU, in the order given.
+    """Yield blocks of texts with their q(z | x) on the CPU, in the order of the texts.
 
-    Texts are read in batches of like length; longer ones than the model was
-    made for are cut.
+    Texts longer than the model's maximum length are truncated.
+
+    Raises:
+        ConfigError: the model is a language model.
     """
-    flow = iter(texts)
+    iterator = iter(texts)
     with tqdm(desc="encoding", unit="sentence", disable=not progress) as bar:
-        while block := list(islice(flow, _SENTENCES_PER_BLOCK)):
+        while block := list(islice(iterator, _SENTENCES_PER_BLOCK)):
             yield block, block_posterior(bundle, block, batch_size)
             bar.update(len(block))
 
 
-def set_blanks_to_nan(vectors: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return vectors, (n, width), those of blank texts as NaN: rows stay in line, and nobody takes them for vectors."""
-    is_blank = [not text.strip() for text in texts]
-    return (
-        np.where(np.array(is_blank)[:, np.newaxis], np.float32("nan"), vectors)
-        if any(is_blank)
-        else vectors
-    )
-
-
 @torch.inference_mode()
 def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Distribution:
-    """Return q(z | x) of each text on the CPU; at least one.
+    """Return q(z | x) of each text on the CPU; the block must not be empty.
 
     Raises:
         ConfigError: the model is a language model.
     """
     require_latent(bundle)
-    ids, whole = tokenize_and_truncate(bundle, block), None
-    for places in batch_by_length([len(row) for row in ids], batch_size):
-        batch = bundle.batch([ids[place] for place in places])
+    ids = tokenize_and_truncate(bundle, block)
+    combined = None
+    for indices in batch_by_length([len(row) for row in ids], batch_size):
+        batch = bundle.make_batch([ids[index] for index in indices])
         q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
-        whole = q.blank(len(block)) if whole is None else whole
-        whole.place(places, q)
-    assert whole is not None
-    return whole
+        if combined is None:  # only a first posterior shows the tensors to allocate
+            combined = q.blank(len(block))
+        combined.place(indices, q)
+    assert combined is not None, "a block has at least one text"
+    return combined
+
+
+def set_blanks_to_nan(vectors: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
+    """Return vectors, (n, width), with NaN in the rows of blank texts.
+
+    Rows are not dropped, so that row i still belongs to text i; NaN keeps anyone
+    from using the row of a blank text as a vector.
+    """
+    is_blank = np.array([not text.strip() for text in texts], dtype=bool)
+    if not is_blank.any():
+        return vectors
+    return np.where(is_blank[:, np.newaxis], np.float32("nan"), vectors)
 
 
 def require_latent(bundle: Bundle) -> None:
-    """Refuse a model that has nothing to encode to.
+    """Refuse a language model, which has no latent.
 
     Raises:
         ConfigError: the model is a language model.
     """
     if not bundle.model.config.latent_dim:
         raise ConfigError(
-            "this run is a language model, which has no latent to encode, reconstruct or interpolate with; "
-            "train without objective=language_model."
+            "this run is a language model, which has no latent to encode, reconstruct or "
+            "interpolate with; train without objective=language_model."
         )
 
 
 def check_not_blank(*texts: str) -> None:
-    """Refuse a text of nothing but spaces, where each is to have an answer of its own.
+    """Refuse blank texts where every text must have a result of its own.
 
     Raises:
-        DataError: one is.
+        DataError: a text is blank.
     """
     if not all(text.strip() for text in texts):
-        raise DataError("a text is wanted, and one that was given is blank; write a word at least.")
+        raise DataError("expected a text, got a blank one; write at least one word.")
 
 
 def tokenize_and_truncate(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
-    """Return each text's tokens, as many as the model was made for."""
+    """Return the token ids of each text, truncated to the model's maximum length."""
     return [row[: bundle.max_text_tokens] for row in encode_batch(bundle.tokenizer, texts)]

@@ -1,4 +1,4 @@
-"""Generate: sentences from the prior."""
+"""Generate sentences from the prior."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,8 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.runtime.seeds import derive_seed
 
-_LABEL_SEED_KEY = 5  # sets their draws apart from others of the seed
-
-
-def sample_prior(bundle: Bundle, count: int, seed: int, label_ids: Tensor | None = None) -> Tensor:
-    """Return z from p(z), or p(z | label), (count, latent), the same for the same seed."""
-    prior = bundle.prior if label_ids is None else bundle.model.prior.conditional_on(label_ids)
-    with torch.random.fork_rng([]), torch.no_grad():
-        torch.manual_seed(seed)
-        draws: Tensor = prior.sample(count)
-    return draws
+# Labels need random numbers that differ from those of the latents and the tokens.
+_LABEL_SEED_KEY = 5
 
 
 def generate(
@@ -26,9 +18,10 @@ def generate(
     batch_size: int = 512,
     progress: bool = False,
 ) -> list[str]:
-    """Write a sentence from each of `count` draws from the prior; tokens are sampled unless options say otherwise.
+    """Decode `count` sentences from latents of the prior; tokens are sampled by default.
 
-    A conditional model's are of the bundle's label, or each of one drawn as often as training sentences have it.
+    A conditional model uses the bundle's fixed label. Without one, it samples a
+    label for each sentence, as often as the training sentences have it.
     """
     label_ids = sample_labels(bundle, count, options.seed)
     z = sample_prior(bundle, count, options.seed, label_ids)
@@ -36,19 +29,31 @@ def generate(
         bundle,
         z,
         options,
-        samples=True,
+        samples_by_default=True,
         batch_size=batch_size,
         progress=progress,
         label_ids=label_ids,
     )
 
 
+def sample_prior(bundle: Bundle, count: int, seed: int, label_ids: Tensor | None = None) -> Tensor:
+    """Return latents from p(z), or from p(z | label), (count, latent); a seed fixes them."""
+    prior = bundle.prior if label_ids is None else bundle.model.prior.conditional_on(label_ids)
+    # No device is forked: the prior samples on the CPU, whatever device the model is on.
+    with torch.random.fork_rng([]), torch.no_grad():
+        torch.manual_seed(seed)
+        latents: Tensor = prior.sample(count)
+    return latents
+
+
 def sample_labels(bundle: Bundle, count: int, seed: int) -> Tensor | None:
-    """Return a label for each text, (count,): the bundle's, or draws from p(y); None of an unconditional model."""
+    """Return one label per text, (count,): the bundle's fixed label, or samples of p(y).
+
+    Returns None for an unconditional model.
+    """
     labels = bundle.labels
-    if labels is None or bundle.label is not None:
-        return bundle.label_ids(count)
+    if labels is None or bundle.fixed_label_id is not None:
+        return bundle.fixed_label_ids(count)
     random = torch.Generator().manual_seed(derive_seed(seed, _LABEL_SEED_KEY))
-    return torch.multinomial(
-        torch.tensor(labels.counts, dtype=torch.float), count, replacement=True, generator=random
-    )
+    weights = torch.tensor(labels.counts, dtype=torch.float)
+    return torch.multinomial(weights, count, replacement=True, generator=random)

@@ -1,10 +1,10 @@
-"""Sums over each sentence's importance weights, and what follows from them.
+"""Sums of each sentence's importance weights, and the estimates they give.
 
 With n draws of weights w, the estimate of p(x) is mean w. Its relative variance
 is (n / ESS - 1) / (n - 1), where ESS = (sum w)^2 / sum w^2 is the effective
-sample size (Kong 1992); by the delta method it is the variance of log mean w,
-and half of it the bias of IW-NLL, which is too high. Both see only the draws
-there are: with few of very unequal weight they are too small.
+sample size (Kong 1992). By the delta method, this is the variance of log mean w,
+and half of it is the bias of IW-NLL, which is too high. Both rest on the draws
+alone: a few draws of very unequal weight give values that are too small.
 """
 
 from dataclasses import dataclass
@@ -15,60 +15,65 @@ from torch import Tensor
 
 from textvae.runtime.processes import Processes
 
-_MIN_VARIANCE = 1e-12  # a variance below it is that of equal weights
+_MIN_VARIANCE = 1e-12  # equal weights give a smaller variance, by rounding alone
 
 
 @dataclass(frozen=True)
 class ImportanceSums:
-    """What is kept of the weights of n sentences; all of shape (n,), in double precision.
+    """The sums of the importance weights of n sentences, each tensor (n,) in double precision.
 
     Attributes:
-        log_sum, log_squares: log of the sum of the weights, and of their squares.
-        draws: how many weights there are.
+        log_sum: log of the sum of the weights.
+        log_sum_squares: log of the sum of the squared weights.
+        draws: the number of weights.
     """
 
     log_sum: Tensor
-    log_squares: Tensor
+    log_sum_squares: Tensor
     draws: Tensor
 
     @classmethod
-    def of(cls, log_weights: Tensor) -> Self:
-        """Return those of weights by their logarithms, (draws, n)."""
+    def from_log_weights(cls, log_weights: Tensor) -> Self:
+        """Return the sums of weights that are given as logarithms, (draws, n)."""
         count = torch.full((log_weights.shape[1],), float(len(log_weights)), dtype=torch.float64)
         weights = log_weights.double().cpu()
         return cls(weights.logsumexp(0), (2 * weights).logsumexp(0), count)
 
     @classmethod
-    def blank(cls, n: int) -> Self:
-        """Return those of no sentence yet, zeros."""
+    def make_zeros(cls, n: int) -> Self:
+        """Return zeros for n sentences, which `set_rows` then fills."""
         return cls(*torch.zeros(3, n, dtype=torch.float64))
 
-    def place(self, rows: list[int], other: Self) -> None:
-        """Write other sentences' sums into these rows."""
-        for mine, theirs in zip(self.table, other.table, strict=True):
-            mine[rows] = theirs
+    def set_rows(self, rows: list[int], other: Self) -> None:
+        """Overwrite these rows with the sums of other sentences."""
+        for tensor, values in zip(self.tensors, other.tensors, strict=True):
+            tensor[rows] = values
 
-    def shared(self, processes: Processes) -> Self:
-        """Return all processes' rows; those of the others are zeros here."""
-        return type(self)(*processes.sum(torch.stack(self.table)))
+    def sum_over_processes(self, processes: Processes) -> Self:
+        """Return the rows of all processes; each has zeros in the rows of the others."""
+        return type(self)(*processes.sum(torch.stack(self.tensors)))
 
     @property
-    def table(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The three, in order."""
-        return self.log_sum, self.log_squares, self.draws
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three tensors, in the order of the fields."""
+        return self.log_sum, self.log_sum_squares, self.draws
 
     @property
     def nll(self) -> Tensor:
-        """IW-NLL of each sentence, (n,), in nats."""
+        """The IW-NLL of each sentence, (n,), in nats."""
         return self.draws.log() - self.log_sum
 
     @property
-    def effective(self) -> Tensor:
-        """The effective sample size of each, (n,)."""
-        return (2 * self.log_sum - self.log_squares).exp()
+    def effective_sample_size(self) -> Tensor:
+        """The effective sample size of each sentence, (n,)."""
+        return (2 * self.log_sum - self.log_sum_squares).exp()
 
     @property
     def variance(self) -> Tensor:
-        """The Monte Carlo variance of each `nll`, (n,), in nats squared; of one draw it is not known, and 0."""
-        variance = ((self.draws / self.effective - 1) / (self.draws - 1).clamp(min=1)).clamp(min=0)
+        """The Monte Carlo variance of each `nll`, (n,), in nats squared.
+
+        One draw does not show it; it is then 0.
+        """
+        excess = self.draws / self.effective_sample_size - 1
+        variance = (excess / (self.draws - 1).clamp(min=1)).clamp(min=0)
         return torch.where(variance > _MIN_VARIANCE, variance, 0.0)

@@ -5,23 +5,27 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+_MIN_SINE = 1e-4  # below it, two directions are the same or opposite, and no arc is defined
+
 
 def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Return `steps` points on the straight line, ends included, (steps, latent)."""
-    share = torch.linspace(0, 1, steps).unsqueeze(1)
-    return (1 - share) * start + share * end
+    fraction = torch.linspace(0, 1, steps).unsqueeze(1)
+    return (1 - fraction) * start + fraction * end
 
 
 def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Return `steps` points that turn from `start` to `end` at an even angle, (steps, latent)."""
+    """Return `steps` points on the arc from `start` to `end`, evenly spaced in angle.
+
+    Where no arc is defined, the points are on the straight line. Shape: (steps, latent).
+    """
     cosine = torch.nn.functional.cosine_similarity(start, end, dim=0).clamp(-1, 1)
     angle = torch.arccos(cosine)
-    if angle.sin() < 1e-4:  # the same direction, or the opposite one: no arc is defined
+    if angle.sin() < _MIN_SINE:
         return linear(start, end, steps)
-    share = torch.linspace(0, 1, steps).unsqueeze(1)
-    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(
-        angle
-    )
+    fraction = torch.linspace(0, 1, steps).unsqueeze(1)
+    weighted = torch.sin((1 - fraction) * angle) * start + torch.sin(fraction * angle) * end
+    return weighted / torch.sin(angle)
 
 
 LatentPath = Callable[[Tensor, Tensor, int], Tensor]

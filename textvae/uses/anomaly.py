@@ -69,7 +69,7 @@ def _negative_elbo(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
 def _iw_nll(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
     """Return the importance-weighted NLL in nats, (batch,)."""
     _require_density(bundle.model(**batch).kl)
-    return ImportanceSums.of(sample_log_weights(bundle, batch, draws)).nll
+    return ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, draws)).nll
 
 
 def _require_density(kl: Tensor | None) -> None:

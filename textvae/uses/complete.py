@@ -27,7 +27,7 @@ def complete(bundle: Bundle, prefix: str, count: int, options: DecodingSettings)
         )
     seed = options.seed
     z = propose_latents(bundle, [prefix], count, seed) if ids else sample_prior(bundle, count, seed)
-    texts = decode_latents(bundle, z, options, samples=True, prefixes=[ids] * count)
+    texts = decode_latents(bundle, z, options, samples_by_default=True, prefixes=[ids] * count)
     head = decode_batch(bundle.tokenizer, [ids])[
         0
     ]  # differs from the prefix where a word is unknown

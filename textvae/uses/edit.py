@@ -39,7 +39,7 @@ def edit(
     mean = posterior(bundle, texts, progress=progress).mean
     z = mean + _require_finite(strength) * direction
     return decode_latents(
-        bundle, z, options, samples=False, batch_size=batch_size, progress=progress
+        bundle, z, options, samples_by_default=False, batch_size=batch_size, progress=progress
     )
 
 

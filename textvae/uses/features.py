@@ -87,7 +87,7 @@ def features(
     batches = list(batch_by_length([len(row) for row in ids], batch_size))
     with torch.inference_mode():
         for places in tqdm(batches, desc="encoding", unit="batch", disable=not progress):
-            batch = bundle.batch([ids[place] for place in places])
+            batch = bundle.make_batch([ids[place] for place in places])
             found = feature.of(
                 bundle.model, batch["encoder_input_ids"], batch["encoder_attention_mask"]
             )

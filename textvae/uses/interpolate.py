@@ -43,7 +43,9 @@ def interpolate(
         raise ConfigError(f"steps = {steps}: an interpolation has at least 2, its ends.")
     course = build_path(bundle, path, reference)
     ends = posterior(bundle, [first, second]).mean
-    return decode_latents(bundle, course(ends[0], ends[1], steps), options, samples=False)
+    return decode_latents(
+        bundle, course(ends[0], ends[1], steps), options, samples_by_default=False
+    )
 
 
 def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> LatentPath:

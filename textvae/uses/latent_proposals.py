@@ -64,7 +64,7 @@ def sample_weighted_latents(
 
 def _log_likelihood_of_prefix(bundle: Bundle, text: str, z: Tensor) -> Tensor:
     """Return log p(text | z) in nats without the end, (draws,), for z of (draws, latent)."""
-    batch = bundle.batch([encode_batch(bundle.tokenizer, [text])[0][: bundle.max_text_tokens]])
+    batch = bundle.make_batch([encode_batch(bundle.tokenizer, [text])[0][: bundle.max_text_tokens]])
     repeated = {
         name: part.expand(len(z), *part.shape[1:])
         for name, part in select_decoder_inputs(batch).items()

@@ -31,7 +31,7 @@ def reconstruct(
     """
     known, z = bundle.labels, posterior(bundle, texts, progress=progress).mean
     label_ids = (
-        bundle.label_ids(len(texts)) if labels is None or known is None else known.ids(labels)
+        bundle.fixed_label_ids(len(texts)) if labels is None or known is None else known.ids(labels)
     )
     if write_as is not None and known is not None and label_ids is not None:
         other = torch.full((len(texts),), known.number(write_as))
@@ -41,7 +41,7 @@ def reconstruct(
         bundle,
         z,
         options,
-        samples=False,
+        samples_by_default=False,
         batch_size=batch_size,
         progress=progress,
         label_ids=label_ids,

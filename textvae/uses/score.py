@@ -118,5 +118,5 @@ def _compute_bounds(
     """Return what asks for a density, each (batch,); nothing where there is none."""
     if kl is None:
         return {}
-    sums = ImportanceSums.of(sample_log_weights(bundle, batch, samples))
+    sums = ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, samples))
     return {"kl": kl.sum(1), "iw_nll": sums.nll, "iw_nll_stderr": sums.variance.sqrt()}

@@ -86,7 +86,7 @@ def traverse(
     z[:, dimension] += torch.tensor(moves) * scale[dimension]
     if bundle.model.prior.is_spherical:
         z *= math.sqrt(latent) / z.norm(dim=1, keepdim=True)
-    texts = decode_latents(bundle, z, options, samples=False)
+    texts = decode_latents(bundle, z, options, samples_by_default=False)
     rows = zip(moves, z[:, dimension].tolist(), texts, strict=True)
     return [
         {"value": value, "coordinate": coordinate, "text": written}

@@ -52,8 +52,10 @@ def uncertainty(
         torch.manual_seed(derive_seed(settings.seed, _UNCERTAINTY_SEED_KEY))
         z = torch.stack([q.sample() for _ in range(settings.draws)], dim=1)  # (n, draws, latent)
     options = DecodingSettings(seed=settings.seed)
-    decoded = decode_latents(bundle, z.flatten(0, 1), options, samples=False, progress=progress)
-    rewritten = decode_latents(bundle, q.mean, options, samples=False, progress=progress)
+    decoded = decode_latents(
+        bundle, z.flatten(0, 1), options, samples_by_default=False, progress=progress
+    )
+    rewritten = decode_latents(bundle, q.mean, options, samples_by_default=False, progress=progress)
     records = []
     for place, (text, again, spread) in enumerate(
         zip(texts, rewritten, entropies(q, z), strict=True)

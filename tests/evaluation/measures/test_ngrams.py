@@ -1,4 +1,4 @@
-"""The n-gram model against a slow one, and against what every distribution is."""
+"""The n-gram model against a slow one, and as a probability distribution."""
 
 import math
 from collections import Counter
@@ -20,85 +20,96 @@ TEXT = [
 ]
 
 
-def marked(sentence):
+def add_ends(sentence):
+    """Return the words of a sentence with its start and its end."""
     return ["<s>", *sentence.split(), "</s>"]
 
 
+def list_ngrams(words, n):
+    return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+
+
 class SlowNGrams:
-    """The definition, one n-gram at a time."""
+    """The definition of the model, one n-gram at a time."""
 
     def __init__(self, sentences, order):
         self.order = order
-        rows = [marked(sentence) for sentence in sentences]
-        self.words = {word for row in rows for word in row} - {"<s>"} | {"<unk>"}
-        grams = {
-            n: Counter(tuple(row[i : i + n]) for row in rows for i in range(len(row) - n + 1))
-            for n in range(1, order + 1)
-        }
-        self.counts = {order: dict(grams[order])}
+        rows = [add_ends(sentence) for sentence in sentences]
+        self.words = set().union(*rows) - {"<s>"} | {"<unk>"}
+        occurrences = {n: Counter() for n in range(1, order + 1)}
+        for n in occurrences:
+            for row in rows:
+                occurrences[n].update(list_ngrams(row, n))
+        self.counts = {order: dict(occurrences[order])}
         for n in range(1, order):
-            before = {
-                gram: len({longer[0] for longer in grams[n + 1] if longer[1:] == gram})
-                for gram in grams[n]
-            }
-            self.counts[n] = {
-                gram: grams[n][gram] if gram[0] == "<s>" else before[gram] for gram in grams[n]
-            }
+            self.counts[n] = self.count_words_before(occurrences, n)
         self.counts[1].pop(("<s>",))
-        self.taken = {
+        self.discounts = {
             n: compute_discounts(np.array(list(table.values()))) for n, table in self.counts.items()
         }
 
-    def chance(self, word, context):
+    def count_words_before(self, occurrences, n):
+        """Return the number of different words before each n-gram, as Kneser-Ney counts."""
+        counts = {}
+        for ngram, count in occurrences[n].items():
+            before = {longer[0] for longer in occurrences[n + 1] if longer[1:] == ngram}
+            counts[ngram] = count if ngram[0] == "<s>" else len(before)
+        return counts
+
+    def probability(self, word, context):
         """Return p(word | context), by recursion to shorter contexts."""
         if context is None:
             return 1 / len(self.words)
         n = len(context) + 1
-        following = {
-            gram[-1]: count for gram, count in self.counts[n].items() if gram[:-1] == context
-        }
-        shorter = self.chance(word, context[1:] if context else None)
+        following = {}
+        for ngram, count in self.counts[n].items():
+            if ngram[:-1] == context:
+                following[ngram[-1]] = count
+        shorter = self.probability(word, context[1:] if context else None)
         if not following:
             return shorter
-        taken = {other: self.taken[n][min(count, 3) - 1] for other, count in following.items()}
+        discount = {
+            other: self.discounts[n][min(count, 3) - 1] for other, count in following.items()
+        }
         total = sum(following.values())
-        kept = (following[word] - taken[word]) / total if word in following else 0
-        return kept + sum(taken.values()) / total * shorter
+        retained = (following[word] - discount[word]) / total if word in following else 0
+        return retained + sum(discount.values()) / total * shorter
 
     def log_probs(self, sentence):
         """Return log p of every word and the end."""
-        row = [
-            word if word in self.words or word == "<s>" else "<unk>" for word in marked(sentence)
-        ]
+        known = self.words | {"<s>"}
+        row = [word if word in known else "<unk>" for word in add_ends(sentence)]
         contexts = [tuple(row[max(0, i - self.order + 1) : i]) for i in range(len(row))]
-        return [math.log(self.chance(row[i], contexts[i])) for i in range(1, len(row))]
+        return [math.log(self.probability(row[i], contexts[i])) for i in range(1, len(row))]
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 def test_every_probability_equals_a_slow_recursion(order):
-    """On sentences seen, unseen, blank, and with words that are unknown."""
-    fast, slow = NGramModel(TEXT, order), SlowNGrams(TEXT, order)
-    asked = [*TEXT, "a dog rides two horses", "nothing known here", "man man man man man man"]
-    expected = [value for sentence in asked for value in slow.log_probs(sentence)]
-    np.testing.assert_allclose(fast.log_probs(asked), expected, rtol=1e-12)
+    """The sentences are seen ones, unseen ones, a blank one, and some with unknown words."""
+    fast = NGramModel(TEXT, order)
+    slow = SlowNGrams(TEXT, order)
+    sentences = [*TEXT, "a dog rides two horses", "nothing known here", "man man man man man man"]
+    expected = np.concatenate([slow.log_probs(sentence) for sentence in sentences])
+    np.testing.assert_allclose(fast.log_probs(sentences), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("order", [1, 2, 5])
 @pytest.mark.parametrize(
     "context", ["", "a man", "a man rides a", "zzz a", "run two dogs", "a man rides a horse"]
 )
-def test_what_follows_any_context_sums_to_one(order, context):
-    """Over the known words, one unknown, and the end."""
+def test_the_probabilities_after_any_context_sum_to_one(order, context):
+    """The outcomes are the known words, the unknown word, and the end."""
     model = NGramModel(TEXT, order)
-    words = [*model.ids, "unheard"]
-    place = len(context.split())
-    chances = [np.exp(model.log_probs([f"{context} {word}"])[place]) for word in words]
-    assert sum(chances) + np.exp(model.log_probs([context])[place]) == pytest.approx(1)
-    assert min(chances) > 0
+    words = [*model.word_ids, "unheard"]
+    position = len(context.split())
+    probabilities = [np.exp(model.log_probs([f"{context} {word}"])[position]) for word in words]
+    end = np.exp(model.log_probs([context])[position])
+    assert sum(probabilities) + end == pytest.approx(1)
+    assert min(probabilities) > 0
 
 
-def test_unknown_words_get_mass_and_no_words_name_is_taken():
-    """A text may hold <unk> and </s> as words; they are words."""
+def test_unknown_words_have_a_probability_and_no_word_is_reserved():
+    """If a text has <unk> or </s> as words, they are ordinary words."""
     model = NGramModel(["<unk> </s> <s>", "a b"])
     assert "<unk>" in model
     assert "c" not in model
@@ -107,7 +118,7 @@ def test_unknown_words_get_mass_and_no_words_name_is_taken():
 
 
 def test_the_perplexity_counts_ends_and_not_starts():
-    """Of a text that is always the same, it is low; of n equally likely words, about n."""
+    """For 10 equally likely words, the perplexity is about 10."""
     model = NGramModel(TEXT)
     logs = model.log_probs(TEXT)
     assert len(logs) == sum(len(text.split()) + 1 for text in TEXT)
@@ -118,7 +129,7 @@ def test_the_perplexity_counts_ends_and_not_starts():
 
 
 def test_discounts_follow_the_counts_of_counts_or_fall_back():
-    """Chen & Goodman's formula; with too few counts, KenLM's constants."""
+    """They follow Chen & Goodman's formula, or with too few counts are KenLM's constants."""
     counts = np.array([1] * 8 + [2] * 4 + [3] * 2 + [4])
     share = 8 / 16
     assert compute_discounts(counts) == pytest.approx(
@@ -127,13 +138,13 @@ def test_discounts_follow_the_counts_of_counts_or_fall_back():
     assert compute_discounts(np.array([1, 1, 2])) == pytest.approx(FALLBACK_DISCOUNTS)
 
 
-def test_a_text_of_blank_sentences_teaches_that_they_end():
-    """A model that writes nothing still has a perplexity."""
+def test_a_text_of_blank_sentences_makes_the_end_likely():
+    """The samples of a model that writes nothing still have a perplexity."""
     model = NGramModel(["", ""])
-    assert np.exp(model.log_probs([""])[0]) > 0.5
-    assert np.exp(model.log_probs([""])).sum() + np.exp(
-        model.log_probs(["zzz"])[0]
-    ) == pytest.approx(1)
+    end = np.exp(model.log_probs([""])[0])
+    unknown = np.exp(model.log_probs(["zzz"])[0])
+    assert end > 0.5
+    assert end + unknown == pytest.approx(1)
 
 
 def test_no_text_is_refused():

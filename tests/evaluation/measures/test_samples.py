@@ -1,8 +1,7 @@
-"""Measures of samples on texts whose values are known."""
+"""The measures of samples, on texts whose values are known."""
 
 import math
 import sys
-from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -36,17 +35,17 @@ def base():
 
 @pytest.fixture
 def writing(base, monkeypatch):
-    """Gives the subject of a model that writes the texts one names."""
+    """Return a function that makes the inputs of a model whose samples are the given texts."""
 
-    def subject(texts, **settings):
-        monkeypatch.setattr(EvaluationTexts, "samples", texts)
+    def make_inputs(texts, **settings):
+        monkeypatch.setattr(EvaluationTexts, "prior_samples", texts)
         return replace(base, settings=MeasureSettings(**settings))
 
-    return subject
+    return make_inputs
 
 
 def test_distinct_is_the_share_of_different_ngrams(writing):
-    """By hand; n-grams do not cross sentences, and too short a text has none."""
+    """N-grams do not cross sentences, and a text that is too short has none."""
     record = MEASURES["diversity"](writing(["a b a b", "a b", "c"]))
     assert record["distinct_1"] == pytest.approx(3 / 7)
     assert record["distinct_2"] == pytest.approx(2 / 4)
@@ -56,30 +55,29 @@ def test_distinct_is_the_share_of_different_ngrams(writing):
 
 
 def test_samples_that_are_all_the_same_have_a_self_bleu_of_a_hundred(writing):
-    """And those that share no word, of 0; one more like another raises it."""
-    assert MEASURES["self_bleu"](writing(["a red dog runs home"] * 3))[
-        "self_bleu"
-    ] == pytest.approx(100)
-    assert MEASURES["self_bleu"](writing(["a b c d", "e f g h", "i j k l"]))[
-        "self_bleu"
-    ] == pytest.approx(0, abs=1e-9)
-    far = MEASURES["self_bleu"](
-        writing(["a man rides a horse", "two dogs run in snow", "a man sees a horse"])
-    )
-    near = MEASURES["self_bleu"](
-        writing(["a man rides a horse", "a man rides a dog", "a man sees a horse"])
-    )
-    assert far["self_bleu"] < near["self_bleu"]
+    """It is 0 without common words, and higher when two samples are more similar."""
+
+    def self_bleu(*texts):
+        return MEASURES["self_bleu"](writing(list(texts)))["self_bleu"]
+
+    assert self_bleu(*["a red dog runs home"] * 3) == pytest.approx(100)
+    assert self_bleu("a b c d", "e f g h", "i j k l") == pytest.approx(0, abs=1e-9)
+    far = self_bleu("a man rides a horse", "two dogs run in snow", "a man sees a horse")
+    near = self_bleu("a man rides a horse", "a man rides a dog", "a man sees a horse")
+    assert far < near
 
 
 def test_self_bleu_is_of_no_more_samples_than_asked_for(writing):
-    """The number is in the record."""
-    of = writing(["a b c d"] * 3 + ["zzz"] * 9, self_bleu_samples=3)
-    assert MEASURES["self_bleu"](of) == {"self_bleu": pytest.approx(100), "self_bleu_samples": 3}
+    """The record has their number."""
+    inputs = writing(["a b c d"] * 3 + ["zzz"] * 9, self_bleu_samples=3)
+    assert MEASURES["self_bleu"](inputs) == {
+        "self_bleu": pytest.approx(100),
+        "self_bleu_samples": 3,
+    }
 
 
 def test_forward_and_reverse_are_the_perplexities_of_the_two_models(writing):
-    """Each learned from one text and asked of the other; beside them real text in the samples' place."""
+    """Each model learns from one text and predicts the other; real text is for comparison."""
     samples = ["two dogs sing", "a man", ""]
     record = MEASURES["forward_reverse"](writing(samples))
     assert record["forward_ppl"] == NGramModel(TRAINING).perplexity(samples)
@@ -89,18 +87,23 @@ def test_forward_and_reverse_are_the_perplexities_of_the_two_models(writing):
     assert record["forward_unknown"] == pytest.approx(1 / 5)  # "sing"
 
 
-def test_a_sampler_that_copies_the_training_text_reads_well_and_is_not_novel(writing):
-    """Its forward perplexity is lower than real text's, its reverse one that of as much real text."""
-    of = writing(TRAINING)
-    record = {**MEASURES["forward_reverse"](of), **MEASURES["novelty"](of)}
+def test_samples_copied_from_the_training_text_are_fluent_and_not_novel(writing):
+    """Their forward perplexity is below that of real text; the reverse one is the same."""
+    inputs = writing(TRAINING)
+    record = {**MEASURES["forward_reverse"](inputs), **MEASURES["novelty"](inputs)}
     assert record["forward_ppl"] < record["forward_ppl_real"]
     assert record["reverse_ppl"] == pytest.approx(record["reverse_ppl_real"])
     assert record["novel"] == 0
     assert record["seen_4grams"] == 1
 
 
+def list_4grams(text):
+    words = text.split()
+    return [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
+
+
 def test_novelty_equals_a_slow_count(writing):
-    """A sentence counts as seen letter by letter, a 4-gram word by word; texts of no 4-gram have no say in its mean."""
+    """Sentences are compared letter by letter; texts without a 4-gram do not count."""
     samples = [
         "a child sings",
         "A child sings",
@@ -108,60 +111,58 @@ def test_novelty_equals_a_slow_count(writing):
         "a man rides a horse .",
     ]
     record = MEASURES["novelty"](writing(samples))
-    grams = Counter(
-        tuple(row[i : i + 4]) for row in map(str.split, TRAINING) for i in range(len(row) - 3)
-    )
-    shares = [
-        sum(tuple(row[i : i + 4]) in grams for i in range(len(row) - 3)) / (len(row) - 3)
-        for row in map(str.split, samples)
-        if len(row) > 3
-    ]
+    seen = set()
+    for text in TRAINING:
+        seen.update(list_4grams(text))
+    shares = []
+    for text in samples:
+        grams = list_4grams(text)
+        if grams:
+            shares.append(sum(gram in seen for gram in grams) / len(grams))
     assert record["novel"] == 2 / 4
     assert record["seen_4grams"] == pytest.approx(sum(shares) / len(shares))
 
 
-def test_texts_are_thinned_evenly():
-    """All where there are no more than asked for."""
+def test_texts_are_taken_evenly():
+    """All texts are taken if there are no more than the maximum."""
     assert take_evenly(TRAINING, 99) == TRAINING
     assert take_evenly(list("abcdefgh"), 3) == ["a", "c", "f"]
 
 
-def test_mauve_is_asked_of_real_and_written_texts_by_the_posterior_means_or_what_is_given(
-    writing, monkeypatch
-):
-    """The stand-in for the package sees a row a text."""
-    seen = {}
+def test_mauve_compares_posterior_means_or_the_users_features(writing, monkeypatch):
+    """The package gets one row per text, and features of another shape are refused."""
+    arguments = {}
 
-    def compute_mauve(**given):
-        seen.update(given)
+    def compute_mauve(**options):
+        arguments.update(options)
         return SimpleNamespace(mauve=np.float64(0.25))
 
     monkeypatch.setitem(sys.modules, "mauve", SimpleNamespace(compute_mauve=compute_mauve))
-    of = writing(["two dogs run .", ""])
-    assert MEASURES["mauve"](of) == {"mauve": 0.25, "mauve_features": "posterior means"}
-    np.testing.assert_allclose(seen["p_features"], encode(of.bundle, SENTENCES))
-    assert seen["q_features"].shape == (2, of.outputs.mean.shape[1])
-    given = writing(["two dogs run .", ""], features=lambda texts: [[len(text)] for text in texts])
-    assert MEASURES["mauve"](given)["mauve_features"] == "given"
-    assert seen["q_features"].tolist() == [[14], [0]]
-    with pytest.raises(
-        DataError, match=r"features of 6 texts are of shape \(6,\); wanted is a finite row a text"
-    ):
-        MEASURES["mauve"](writing(["a", "b"], features=lambda texts: [math.nan for _ in texts]))
+    inputs = writing(["two dogs run .", ""])
+    assert MEASURES["mauve"](inputs) == {"mauve": 0.25, "mauve_features": "posterior means"}
+    np.testing.assert_allclose(arguments["p_features"], encode(inputs.bundle, SENTENCES))
+    assert arguments["q_features"].shape == (2, inputs.outputs.mean.shape[1])
+    inputs = writing(["two dogs run .", ""], features=lambda texts: [[len(text)] for text in texts])
+    assert MEASURES["mauve"](inputs)["mauve_features"] == "given"
+    assert arguments["q_features"].tolist() == [[14], [0]]
+    inputs = writing(["a", "b"], features=lambda texts: [math.nan for _ in texts])
+    words = r"features of 6 texts have shape \(6,\); expected one row of finite numbers per text"
+    with pytest.raises(DataError, match=words):
+        MEASURES["mauve"](inputs)
 
 
-def test_a_missing_package_names_the_command_that_brings_it(writing, monkeypatch):
-    """It is imported by this measure alone."""
+def test_a_missing_package_gives_the_command_that_installs_it(writing, monkeypatch):
+    """Only this measure imports the package."""
     monkeypatch.setitem(sys.modules, "mauve", None)
     with pytest.raises(ConfigError, match=r"pip install 'textvae\[mauve\]'"):
         MEASURES["mauve"](writing(["a", "b"]))
 
 
-def test_samples_are_drawn_unless_asked_to_be_greedy(base):
-    """By the subject's seed; greedily, z alone makes them differ."""
+def test_prior_samples_are_sampled_unless_greedy_is_set(base):
+    """The seed determines them; greedy ones differ by their latents alone."""
     few = replace(base, settings=MeasureSettings(prior_samples=6))
-    assert few.texts.samples == replace(few).texts.samples
-    assert few.texts.samples != replace(few, seed=1).texts.samples
+    assert few.texts.prior_samples == replace(few).texts.prior_samples
+    assert few.texts.prior_samples != replace(few, seed=1).texts.prior_samples
     greedy = replace(few, settings=MeasureSettings(prior_samples=6, greedy=True))
-    assert greedy.texts.samples != few.texts.samples
+    assert greedy.texts.prior_samples != few.texts.prior_samples
     assert MEASURES["diversity"](greedy)["prior_decoding"] == "greedy"

@@ -54,7 +54,7 @@ def summarize_model(run: Run, bundle: Bundle) -> dict[str, Any]:
     points, shares = project_principal_components(evidence.mean)
     labels = settings.data.all_label_columns[:1]
     label_ids = None if bundle.labels is None else bundle.labels.ids(first[bundle.labels.column])
-    one = bundle if label_ids is None else replace(bundle, label=int(label_ids[0]))
+    one = bundle if label_ids is None else replace(bundle, fixed_label_id=int(label_ids[0]))
     return {
         **shown,
         "kl_by_dimension": kl_by_dimension(evidence),

@@ -1,7 +1,7 @@
-"""Measures: what a trained model is worth, each a function of a `Subject`.
+"""Measures of a trained model: each is a function of an `EvaluationInput`.
 
-`MEASURE_GROUPS` are what is asked for by one name: `standard` unless something else is.
-Definitions: docs/measures.md.
+`MEASURE_GROUPS` names sets of measures that are usually wanted together; `standard` is
+the default. docs/measures.md defines all measures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -76,19 +76,21 @@ MEASURES: dict[str, Measure] = {
 }
 
 
+# Measures that need the training text; a streamed run does not keep it.
 TRAINING_TEXT_MEASURES = {"forward_reverse", "novelty", "fluency"}
 
 
 def select_measures(names: Sequence[str]) -> Mapping[str, Measure]:
-    """Return the measures of these names, each a group's or a measure's own.
+    """Return the measures with these names, where a name may also be that of a group.
 
     Raises:
-        ConfigError: a name is neither.
+        ConfigError: no measure and no group has this name.
     """
-    table = {**{name: {name: measure} for name, measure in MEASURES.items()}, **MEASURE_GROUPS}
-    return {
-        key: measure for name in names for key, measure in choose(table, name, "measures").items()
-    }
+    table = {name: {name: measure} for name, measure in MEASURES.items()} | MEASURE_GROUPS
+    selected: dict[str, Measure] = {}
+    for name in names:
+        selected.update(choose(table, name, "measures"))
+    return selected
 
 
 __all__ = [

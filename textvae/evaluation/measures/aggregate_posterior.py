@@ -1,10 +1,15 @@
-"""The aggregate posterior's mismatch with the prior: KL(q(z) || p(z)), q(z) the average over the evaluation set.
+"""KL(q(z) || p(z)): how far the aggregate posterior q(z) is from the prior.
 
-KL(q(z | x) || p(z)), averaged, is the mutual information plus this (Hoffman & Johnson 2016, "ELBO surgery"). It is
-what samples from the prior suffer from: z where no sentence lies. Estimated with the draws of the mutual information,
-so that with `kl_sampled`, the same KL on the same draws, mi_full + aggregate_kl = kl_sampled to rounding. A draw's own
-sentence is in the average: the information is estimated too low, the mismatch too high, most where posteriors lie far
-apart (the information is then at its cap, ln N).
+q(z) is the average of the posteriors over the evaluation set. The average of
+KL(q(z | x) || p(z)) is the mutual information plus this KL (Hoffman & Johnson 2016,
+"ELBO surgery"). Where it is large, samples from the prior are poor: they fall where
+no sentence lies.
+
+The estimate uses the same draws as the mutual information. `kl_sampled` is the mean
+KL on these draws, so that mi_full + aggregate_kl = kl_sampled up to rounding. Each
+draw's own sentence is part of the average q(z), so the information is estimated too
+low and the aggregate KL too high, most where posteriors are far apart (there the
+information reaches its cap, ln N).
 """
 
 import math
@@ -17,33 +22,34 @@ from textvae.evaluation.measures.outputs import ModelOutputs
 from textvae.evaluation.measures.subject import EvaluationInput
 
 
-def aggregate(subject: EvaluationInput) -> dict[str, Any]:
-    """Return `aggregate_kl` with its standard error, `kl_sampled`, and `kl_by_dimension` where q(z | x) factorises.
+def aggregate(inputs: EvaluationInput) -> dict[str, Any]:
+    """Return `aggregate_kl` with its standard error, `kl_sampled`, and `kl_by_dimension`.
 
-    Where the posterior has no density, the first three are None.
+    The first three are None where the posterior has no density; `kl_by_dimension` is
+    left out where the KL is not a sum over dimensions.
     """
-    evidence = subject.outputs
-    if evidence.kl is None:
+    outputs = inputs.outputs
+    if outputs.kl is None:
         return dict.fromkeys(("aggregate_kl", "aggregate_kl_stderr", "kl_sampled"))
-    own, average = log_densities_at_draws(evidence, slice(0, len(evidence)))
+    n = len(outputs)
+    own, average = log_densities_at_draws(outputs, slice(0, n))
     with torch.no_grad():
-        prior = (
-            subject.bundle.model.prior.log_prob(evidence.latent.to(subject.bundle.device))
-            .double()
-            .cpu()
-        )
-    mismatch, n = average - prior, len(evidence)
+        latent = outputs.latent.to(inputs.bundle.device)
+        prior = inputs.bundle.model.prior.log_prob(latent).double().cpu()
+    mismatch = average - prior
     record: dict[str, Any] = {
         "aggregate_kl": float(mismatch.mean()),
         "aggregate_kl_stderr": float(mismatch.std()) / math.sqrt(n) if n > 1 else 0.0,
         "kl_sampled": float((own - prior).mean()),
     }
-    by_dimension = kl_by_dimension(evidence)
-    return record if by_dimension is None else {**record, "kl_by_dimension": by_dimension}
+    by_dimension = kl_by_dimension(outputs)
+    if by_dimension is not None:
+        record["kl_by_dimension"] = by_dimension
+    return record
 
 
-def kl_by_dimension(evidence: ModelOutputs) -> list[float] | None:
-    """Return the mean KL of each dimension in nats; None where there is only the whole."""
-    if evidence.kl is None or evidence.kl.shape != evidence.mean.shape:
+def kl_by_dimension(outputs: ModelOutputs) -> list[float] | None:
+    """Return the mean KL of each latent dimension in nats; None where only the total is known."""
+    if outputs.kl is None or outputs.kl.shape != outputs.mean.shape:
         return None
-    return list(map(float, evidence.kl.double().mean(0)))
+    return list(map(float, outputs.kl.double().mean(0)))

@@ -1,9 +1,10 @@
-"""Reconstruction BLEU: how much of a sentence comes back through its latent.
+"""Reconstruction BLEU: how much of a sentence is reconstructed from its latent.
 
 Greedy decoding from the posterior mean, scored by sacrebleu (Post 2018,
-arXiv:1804.08771) with its 13a tokenizer, in lower case. Beside it the share
-that comes back whole: letter by letter what the sentence's tokens are written
-out as, so that a tokenizer that loses something is not the model's fault.
+arXiv:1804.08771) with its 13a tokenizer, in lower case. `exact_match` is the
+share of sentences that are reconstructed letter by letter. They are compared with
+the detokenized sentence, so that a tokenizer that loses something does not count
+against the model.
 """
 
 from typing import Any
@@ -13,13 +14,14 @@ from sacrebleu.metrics import BLEU
 from textvae.evaluation.measures.subject import EvaluationInput
 
 
-def bleu(subject: EvaluationInput) -> dict[str, Any]:
-    """Return `bleu`, 0 to 100, sacrebleu's `bleu_signature`, and `exact_match`, a share."""
+def bleu(inputs: EvaluationInput) -> dict[str, Any]:
+    """Return `bleu` (0 to 100), sacrebleu's `bleu_signature`, and `exact_match` (0 to 1)."""
     metric = BLEU(tokenize="13a", lowercase=True)
-    written, readable = subject.texts.reconstructions, subject.texts.readable
-    exact = sum(text == original for text, original in zip(written, readable, strict=True))
+    texts = inputs.texts
+    pairs = zip(texts.reconstructions, texts.detokenized, strict=True)
+    exact = sum(reconstruction == original for reconstruction, original in pairs)
     return {
-        "bleu": metric.corpus_score(written, [subject.texts.real]).score,
+        "bleu": metric.corpus_score(texts.reconstructions, [texts.originals]).score,
         "bleu_signature": str(metric.get_signature()),
-        "exact_match": exact / len(written),
+        "exact_match": exact / len(texts.reconstructions),
     }

@@ -1,16 +1,16 @@
-"""The likelihood, by importance sampling, and the perplexities that follow.
+"""The likelihood, by importance sampling, and the perplexities that follow from it.
 
 IW-NLL(K) = -[logsumexp_k(log p(x, z_k) - log q(z_k | x)) - log K] with K draws
-from q(z | x) (Burda et al. 2016, arXiv:1509.00519): an upper bound on the
-negative log-likelihood that tightens with K. The end of the sentence is
-counted, the start is not.
+from q(z | x) (Burda et al. 2016, arXiv:1509.00519) is an upper bound on the
+negative log-likelihood that tightens with K. The end of the sentence counts as a
+token; the start does not.
 
-Adaptively, sentences whose weights are uneven get more of the draws: in
-proportion to the weights' coefficient of variation (Neyman's allocation), as
-many as give the mean the Monte Carlo error it has with K draws each. Who needs
-many is told by a few draws that are then thrown away: a sentence that is
-stopped by the draws it is measured with stops too early when its heavy weights
-have not come yet.
+In adaptive mode, sentences with uneven weights get more of the draws: their
+number is proportional to the weights' coefficient of variation (Neyman's
+allocation), and the mean has the Monte Carlo error that K draws per sentence
+would give. A few pilot draws, which are then discarded, show which sentences need
+many. The measured draws themselves must not decide: a sentence would stop too
+early when its heavy weights have not come yet.
 """
 
 import math
@@ -25,13 +25,16 @@ from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runtime.seeds import derive_seed
 
-_PILOT_DRAWS = 20  # draws that only tell how uneven a sentence's weights are
+_PILOT_DRAWS = 20  # per sentence; they only show how uneven its weights are
 
 
-DRAWS_STEP = 50  # adaptively, draws are given in multiples of it
+DRAWS_STEP = 50  # in adaptive mode, the number of draws is a multiple of it
 
 
-_MAX_DRAWS_FACTOR = 10  # times K: the most draws a sentence gets
+_MAX_DRAWS_FACTOR = 10  # no sentence gets more than this many times K draws
+
+
+_MAX_EXPONENT = 700  # exp of more overflows
 
 
 _LIKELIHOOD_KEYS = (
@@ -47,85 +50,97 @@ _LIKELIHOOD_KEYS = (
 )
 
 
-def likelihood(subject: EvaluationInput) -> dict[str, float | None]:
-    """Return `iw_nll` in nats per sentence, and the perplexities and bits per byte of it.
+def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
+    """Return `iw_nll` in nats per sentence, its errors, and it as perplexities and bits per byte.
 
-    `iw_samples` is the mean number of draws, `iw_ess` that of effective ones.
-    `iw_nll_stderr` is over sentences, `iw_mc_stderr` of the draws alone, and
-    `iw_bias` about what `iw_nll` is too high by. `ppl_token` is per predicted
-    token; `ppl_word` is per white-space word, one more for the end, so that
-    models with different tokenizers compare. All are None where the posterior
-    has no density.
+    `iw_samples` is the mean number of draws per sentence, and `iw_ess` the mean
+    effective sample size. `iw_nll_stderr` is the standard error over sentences,
+    `iw_mc_stderr` that of the draws alone, and `iw_bias` estimates by how much
+    `iw_nll` is too high. `ppl_token` is per predicted token. `ppl_word` is per
+    white-space word, the end counted as one, so that models with different
+    tokenizers can be compared. All are None where the posterior has no density.
     """
-    if not subject.outputs.posterior.has_density:
+    outputs = inputs.outputs
+    if not outputs.posterior.has_density:
         return dict.fromkeys(_LIKELIHOOD_KEYS)
-    sums = (
-        compute_adaptive_sums(subject)
-        if subject.settings.adaptive
-        else compute_sums(subject, subject.samples)
-    )
-    nll, n, evidence = sums.nll, len(sums.nll), subject.outputs
-    total, draws = float(nll.sum()), float(sums.draws.mean())
+    sums = _compute_configured_sums(inputs)
+    nll = sums.nll
+    n = len(nll)
+    total = float(nll.sum())
+    draws = float(sums.draws.mean())
     return {
         "iw_nll": total / n,
         "iw_samples": int(draws) if draws.is_integer() else draws,
         "iw_nll_stderr": float(nll.std()) / math.sqrt(n) if n > 1 else 0.0,
         "iw_mc_stderr": math.sqrt(float(sums.variance.sum())) / n,
         "iw_bias": float(sums.variance.mean()) / 2,
-        "iw_ess": float(sums.effective.mean()),
-        "ppl_token": safe_exp(total / int(evidence.tokens.sum())),
-        "ppl_word": safe_exp(total / int(evidence.words.sum())),
-        "bits_per_byte": total / math.log(2) / int(evidence.bytes.sum()),
+        "iw_ess": float(sums.effective_sample_size.mean()),
+        "ppl_token": safe_exp(total / int(outputs.tokens.sum())),
+        "ppl_word": safe_exp(total / int(outputs.words.sum())),
+        "bits_per_byte": total / math.log(2) / int(outputs.bytes.sum()),
     }
 
 
 def safe_exp(nats: float) -> float:
-    """Return exp(nats), infinite rather than an error where it overflows."""
-    return math.exp(nats) if nats < 700 else math.inf
+    """Return exp(nats), or infinity where it overflows."""
+    return math.exp(nats) if nats < _MAX_EXPONENT else math.inf
 
 
-def compute_adaptive_sums(subject: EvaluationInput) -> ImportanceSums:
-    """Return the sums over as many draws a sentence as its weights call for."""
-    wanted = allocate_draws(compute_sums(subject, _PILOT_DRAWS, number=1), subject.samples).clamp(
-        max=_MAX_DRAWS_FACTOR * subject.samples
-    )
-    steps = (wanted / DRAWS_STEP).ceil().clamp(min=1).long()
-    sums = ImportanceSums.blank(len(steps))
+def _compute_configured_sums(inputs: EvaluationInput) -> ImportanceSums:
+    """Return the sums over adaptive draws or a fixed number of draws, as the settings say."""
+    if inputs.settings.adaptive:
+        return compute_adaptive_sums(inputs)
+    return compute_sums(inputs, inputs.importance_samples)
+
+
+def compute_adaptive_sums(inputs: EvaluationInput) -> ImportanceSums:
+    """Return the sums over as many draws as the weights of each sentence need."""
+    pilot = compute_sums(inputs, _PILOT_DRAWS, seed_key=1)
+    draws = allocate_draws(pilot, inputs.importance_samples)
+    draws = draws.clamp(max=_MAX_DRAWS_FACTOR * inputs.importance_samples)
+    # Whole steps: sentences with the same number of draws then share batches.
+    steps = (draws / DRAWS_STEP).ceil().clamp(min=1).long()
+    sums = ImportanceSums.make_zeros(len(steps))
     for count in steps.unique().tolist():
         rows = (steps == count).nonzero().squeeze(1).tolist()
-        sums.place(rows, compute_sums(subject, count * DRAWS_STEP, rows, 1 + count))
+        sums.set_rows(rows, compute_sums(inputs, count * DRAWS_STEP, rows, seed_key=1 + count))
     return sums
 
 
 def allocate_draws(sums: ImportanceSums, samples: int) -> Tensor:
-    """Return the draws of each sentence, (n,), that give the error of `samples` each."""
-    variation = (sums.variance * sums.draws).sqrt()  # of a weight, relative to their mean
-    squares = variation.square().sum()
-    return (
-        variation * (samples * variation.sum() / squares)
-        if squares > 0
-        else torch.zeros_like(variation)
-    )
+    """Return the draws of each sentence, (n,), that give the error of `samples` draws for each.
+
+    With coefficients of variation c_i, these are c_i * samples * sum c / sum c^2.
+    """
+    coefficient_of_variation = (sums.variance * sums.draws).sqrt()
+    squares = coefficient_of_variation.square().sum()
+    if squares > 0:
+        return coefficient_of_variation * (samples * coefficient_of_variation.sum() / squares)
+    return torch.zeros_like(coefficient_of_variation)
 
 
 def compute_sums(
-    subject: EvaluationInput, samples: int, rows: list[int] | None = None, number: int = 0
+    inputs: EvaluationInput, samples: int, rows: list[int] | None = None, seed_key: int = 0
 ) -> ImportanceSums:
-    """Return the sums over some draws of every sentence, or of some `rows`; another `number`, other draws."""
-    dataset = subject.dataset if rows is None else subject.dataset.select(rows)
-    seed = derive_seed(subject.seed, number) if number else subject.seed
-    sums = ImportanceSums.blank(len(dataset))
+    """Return the sums over `samples` draws of each sentence.
+
+    Args:
+        rows: row numbers of the sentences in the data set; by default all of them.
+        seed_key: another key gives other draws.
+    """
+    dataset = inputs.dataset if rows is None else inputs.dataset.select(rows)
+    seed = derive_seed(inputs.seed, seed_key) if seed_key else inputs.seed
+    sums = ImportanceSums.make_zeros(len(dataset))
     with tqdm(
         total=len(dataset),
         desc=f"IW-NLL, {samples} samples",
         unit="sentence",
-        disable=not subject.progress,
+        disable=not inputs.progress,
     ) as bar:
-        for places, batch in iterate_batches(
-            subject.bundle, dataset, seed, subject.processes, LIKELIHOOD_BATCH_TOKENS
+        for indices, batch in iterate_batches(
+            inputs.bundle, dataset, seed, inputs.processes, LIKELIHOOD_BATCH_TOKENS
         ):
-            sums.place(
-                places, ImportanceSums.of(sample_log_weights(subject.bundle, batch, samples))
-            )
-            bar.update(len(places))
-    return sums.shared(subject.processes)
+            log_weights = sample_log_weights(inputs.bundle, batch, samples)
+            sums.set_rows(indices, ImportanceSums.from_log_weights(log_weights))
+            bar.update(len(indices))
+    return sums.sum_over_processes(inputs.processes)

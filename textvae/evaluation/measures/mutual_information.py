@@ -1,9 +1,9 @@
 """Mutual information between sentence and latent under the posterior.
 
-I = E_x KL(q(z | x) || q(z)), where q(z) is the average of the posteriors; one
-draw of z a sentence. With q(z) over the whole set it cannot exceed ln N; over
-batches of 32, as He et al. 2019 (arXiv:1901.05534) report it, not ln 32 = 3.47.
-Both take log q(z | x) at the draw, so the caps hold for every draw.
+I = E_x KL(q(z | x) || q(z)), where q(z) is the average of the posteriors, with one
+draw of z per sentence. With q(z) over the whole set, it cannot exceed ln N. Over
+batches of 32, as He et al. 2019 (arXiv:1901.05534) report it, it cannot exceed
+ln 32 = 3.47. Both take log q(z | x) at the draw, so these caps hold for every draw.
 """
 
 import math
@@ -14,48 +14,61 @@ from torch import Tensor
 from textvae.evaluation.measures.outputs import ModelOutputs
 from textvae.evaluation.measures.subject import EvaluationInput
 
-DENSITY_ROWS_AT_ONCE = 1024  # of the (n, n) table of densities, at once
+DENSITY_ROWS_AT_ONCE = 1024  # of the (n, n) table of densities, which may not fit in memory
 
 
-def information(subject: EvaluationInput) -> dict[str, float | None]:
-    """Return `mi_full` and `mi_batch32` in nats, None where the posterior has no density, with their caps."""
-    evidence = subject.outputs
-    n, is_defined = len(evidence), evidence.posterior.has_density
+_BATCH_SIZE = 32  # of He et al. 2019; the keys `mi_batch32` are named after it
+
+
+def information(inputs: EvaluationInput) -> dict[str, float | None]:
+    """Return `mi_full` and `mi_batch32` in nats, with their caps.
+
+    Both are None where the posterior has no density.
+    """
+    outputs = inputs.outputs
+    n = len(outputs)
+    mi_full = mi_batch = None
+    if outputs.posterior.has_density:
+        mi_full = estimate_mutual_information(outputs, slice(0, n))
+        mi_batch = _average_over_batches(outputs, _BATCH_SIZE)
     return {
-        "mi_full": estimate_mutual_information(evidence, slice(0, n)) if is_defined else None,
+        "mi_full": mi_full,
         "mi_full_cap": math.log(n),
-        "mi_batch32": _average_over_batches(evidence, 32) if is_defined else None,
-        "mi_batch32_cap": math.log(min(32, n)),
+        "mi_batch32": mi_batch,
+        "mi_batch32_cap": math.log(min(_BATCH_SIZE, n)),
     }
 
 
-def _average_over_batches(evidence: ModelOutputs, size: int) -> float:
-    """Return the mean of the estimate over batches of consecutive sentences, weighted by their size."""
-    starts = range(0, len(evidence), size)
-    parts = [slice(start, min(start + size, len(evidence))) for start in starts]
-    total = sum(
-        estimate_mutual_information(evidence, part) * (part.stop - part.start) for part in parts
-    )
-    return total / len(evidence)
+def _average_over_batches(outputs: ModelOutputs, size: int) -> float:
+    """Return the mean of the estimate over batches of consecutive sentences, weighted by size."""
+    total = 0.0
+    for start in range(0, len(outputs), size):
+        part = slice(start, min(start + size, len(outputs)))
+        total += estimate_mutual_information(outputs, part) * (part.stop - part.start)
+    return total / len(outputs)
 
 
-def estimate_mutual_information(evidence: ModelOutputs, part: slice) -> float:
-    """Return the mean of log q(z | x) - log q(z) over some sentences, q(z) averaged over the same."""
-    own, average = log_densities_at_draws(evidence, part)
+def estimate_mutual_information(outputs: ModelOutputs, part: slice) -> float:
+    """Return the mean of log q(z | x) - log q(z) over some sentences, with q(z) their average."""
+    own, average = log_densities_at_draws(outputs, part)
     return float((own - average).mean())
 
 
 @torch.no_grad()
-def log_densities_at_draws(evidence: ModelOutputs, part: slice) -> tuple[Tensor, Tensor]:
-    """Return log q(z | x) and log q(z) at the draw of each of some sentences, (n,), q(z) averaged over the same."""
-    posterior, z = (
-        evidence.posterior.map(lambda tensor: tensor[part].double()),
-        evidence.latent[part].double(),
-    )
+def log_densities_at_draws(outputs: ModelOutputs, part: slice) -> tuple[Tensor, Tensor]:
+    """Return log q(z | x) and log q(z) at the draw of each of some sentences.
+
+    q(z) is the average of the posteriors of these sentences. Each result is (n,).
+    """
+    posterior = outputs.posterior.map(lambda tensor: tensor[part].double())
+    z = outputs.latent[part].double()
     n = len(z)
-    own, average = torch.empty(2, n, dtype=torch.float64)
+    own = torch.empty(n, dtype=torch.float64)
+    average = torch.empty(n, dtype=torch.float64)
     for start in range(0, n, DENSITY_ROWS_AT_ONCE):
-        densities = posterior.log_prob_pairs(z[start : start + DENSITY_ROWS_AT_ONCE])
-        own[start : start + DENSITY_ROWS_AT_ONCE] = densities.diagonal(start)
-        average[start : start + DENSITY_ROWS_AT_ONCE] = densities.logsumexp(1) - math.log(n)
+        rows = slice(start, start + DENSITY_ROWS_AT_ONCE)
+        densities = posterior.log_prob_pairs(z[rows])  # (rows, n): log q(z_i | x_j)
+        # Row i of this block is sentence start + i, so its own density is on this diagonal.
+        own[rows] = densities.diagonal(start)
+        average[rows] = densities.logsumexp(1) - math.log(n)
     return own, average

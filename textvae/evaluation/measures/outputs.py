@@ -1,7 +1,8 @@
-"""Evidence: one pass over a data set, from which most measures follow.
+"""The model's outputs: one pass over a data set, from which most measures follow.
 
-Everything is measured with dropout and word dropout off, in single precision (looks during a run: in the run's),
-with one posterior sample a sentence, under a seed of its own.
+Dropout and word dropout are off. Each sentence has one posterior sample, under a
+seed of its own. Numbers are in single precision; evaluations during a training run
+use the precision of the run.
 """
 
 from dataclasses import dataclass
@@ -20,14 +21,14 @@ from textvae.runtime.processes import SINGLE_PROCESS, Processes
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """What the model says of each sentence; nats; rows in the data set's order.
+    """The outputs of a model for each sentence, in nats, with rows in the data set's order.
 
     Shapes:
-        posterior: q(z | x) of each, on the CPU
-        latent: (n, latent), on the CPU, the draw the reconstruction used
-        kl: (n, latent), or (n, 1), on the CPU; None where the posterior has no density
+        posterior: q(z | x) of each sentence, on the CPU
+        latent: (n, latent), on the CPU, the sample that the reconstruction used
+        kl: (n, latent) or (n, 1), on the CPU; None where the posterior has no density
         reconstruction: (n,)
-        tokens, words, bytes: (n,) counts; tokens and words count the end of the sentence
+        tokens, words, bytes: (n,) counts; tokens and words include the end of the sentence
     """
 
     posterior: Distribution
@@ -44,7 +45,7 @@ class ModelOutputs:
 
     @property
     def mean(self) -> Tensor:
-        """The points to decode from, (n, latent)."""
+        """The posterior means, (n, latent), from which texts are decoded."""
         return self.posterior.mean
 
 
@@ -55,52 +56,47 @@ def run_model(
     progress: bool = False,
     processes: Processes = SINGLE_PROCESS,
 ) -> ModelOutputs:
-    """Run the model over the data set once; several processes each read their share and all get the whole.
+    """Run the model over the data set once.
+
+    Each process runs its share of the batches, and all processes get all outputs.
 
     Raises:
         DataError: the data set is empty.
     """
     if len(dataset) == 0:
-        raise DataError("there is no sentence to measure on.")
-    posterior, tables = _allocate_outputs(bundle, dataset)
-    for places, batch in iterate_batches(
-        bundle, dataset, seed, processes, progress="measuring" if progress else None
+        raise DataError("the data set is empty: there is no sentence to evaluate on.")
+    posterior, tensors = _allocate_outputs(bundle, dataset)
+    for indices, batch in iterate_batches(
+        bundle, dataset, seed, processes, progress="evaluating" if progress else None
     ):
         output = bundle.model(**batch)
-        posterior.place(places, output.posterior)
-        for name, table in tables.items():
-            table[places] = output[name].float().cpu()
-    posterior = posterior.map(processes.sum)  # the others' rows are zeros
-    tables = {name: processes.sum(table) for name, table in tables.items()}
-    counts = {
-        name: torch.as_tensor(read_number_column(dataset, name))
-        for name in ("length", "words", "bytes")
-    }
-    latent, kl, reconstruction = (
-        tables["latent"],
-        tables.get("kl"),
-        tables["sentence_reconstruction"],
-    )
+        posterior.place(indices, output.posterior)
+        for name, tensor in tensors.items():
+            tensor[indices] = output[name].float().cpu()
+    # The sum collects the rows of all processes: each has zeros in the rows of the others.
+    posterior = posterior.map(processes.sum)
+    tensors = {name: processes.sum(tensor) for name, tensor in tensors.items()}
     return ModelOutputs(
-        posterior,
-        latent,
-        kl,
-        reconstruction,
-        counts["length"] + 1,
-        counts["words"] + 1,
-        counts["bytes"],
+        posterior=posterior,
+        latent=tensors["latent"],
+        kl=tensors.get("kl"),
+        reconstruction=tensors["sentence_reconstruction"],
+        tokens=torch.as_tensor(read_number_column(dataset, "length")) + 1,
+        words=torch.as_tensor(read_number_column(dataset, "words")) + 1,
+        bytes=torch.as_tensor(read_number_column(dataset, "bytes")),
     )
 
 
 def _allocate_outputs(bundle: Bundle, dataset: Dataset) -> tuple[Distribution, dict[str, Tensor]]:
-    """Return what is kept of the model's output, a row of zeros a sentence.
+    """Return zeros for the posterior and the other outputs, one row per sentence.
 
-    The shapes are those of the first sentence's: a process may have no batch of its own.
+    The shapes come from the first sentence's output, because a process may have no
+    batch of its own.
     """
     for _, batch in iterate_batches(bundle, dataset.select([0]), 0, SINGLE_PROCESS):
         output = bundle.model(**batch)
-    kept = [
-        name for name in ("latent", "kl", "sentence_reconstruction") if output.get(name) is not None
-    ]
-    tables = {name: torch.zeros(len(dataset), *output[name].shape[1:]) for name in kept}
-    return output.posterior.blank(len(dataset)), tables
+    tensors = {}
+    for name in ("latent", "kl", "sentence_reconstruction"):
+        if output.get(name) is not None:
+            tensors[name] = torch.zeros(len(dataset), *output[name].shape[1:])
+    return output.posterior.blank(len(dataset)), tensors

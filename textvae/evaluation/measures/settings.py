@@ -1,4 +1,4 @@
-"""What the measures of written text can be told: how much is written, and what it is held against."""
+"""Settings of the measures: how many texts to write, and what to compare them with."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,35 +11,42 @@ from textvae.schema import StrictSettings
 
 
 class MeasureSettings(StrictSettings):
-    """Amounts, and what a user may put in place of the model's own features and vectors."""
+    """Settings of the measures; `features` and `word_vectors` replace the model's own."""
 
     adaptive: bool = Field(
-        False, description="spread the importance samples by what each sentence's weights call for"
+        False, description="give sentences with uneven weights more of the importance samples"
     )
-    prior_samples: int = Field(1000, ge=2, description="sentences written from the prior")
+    prior_samples: int = Field(1000, ge=2, description="sentences to decode from the prior")
     greedy: bool = Field(
-        False, description="write them greedily; by default tokens are drawn, temperature 1"
+        False,
+        description="decode samples from the prior greedily instead of sampling at temperature 1",
     )
-    self_bleu_samples: int = Field(200, ge=2, description="of them, each held against the others")
+    self_bleu_samples: int = Field(
+        200, ge=2, description="of these sentences, how many self-BLEU compares with each other"
+    )
     training_sentences: int = Field(
-        200_000, ge=1, description="that n-grams are learned from, evenly spaced"
+        200_000,
+        ge=1,
+        description="training sentences, evenly spaced, from which to learn the n-gram model",
     )
-    pairs: int = Field(50, ge=1, description="of sentences to interpolate between")
-    steps: int = Field(11, ge=3, description="sentences on the way, ends included")
+    pairs: int = Field(50, ge=1, description="pairs of sentences to interpolate between")
+    steps: int = Field(11, ge=3, description="sentences on each interpolation, ends included")
     word_vectors: str | None = Field(
-        None, description="a word2vec text file; by default the decoder's embedding"
+        None, description="a word2vec text file; by default, the decoder's embedding"
     )
     features: Callable[[Sequence[str]], Any] | None = Field(
-        None, description="texts to (n, features), for MAUVE; by default the posterior means"
+        None,
+        description="a function from texts to (n, features), for MAUVE; "
+        "by default, the posterior means",
     )
 
     @field_validator("word_vectors")
     @classmethod
-    def check(cls, file: str | None) -> str | None:
-        """Refuse a file that is not there, before anything is measured."""
+    def check_word_vectors(cls, file: str | None) -> str | None:
+        """Refuse a missing file here, before the first measure, rather than hours later."""
         if file is not None and not Path(file).is_file():
             raise DataError(
-                f"{file}: there is no such file; wanted are word vectors in word2vec's text format."
+                f"{file}: there is no such file; expected word vectors in word2vec's text format."
             )
         return file
 

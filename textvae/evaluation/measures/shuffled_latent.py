@@ -1,6 +1,7 @@
-"""How much worse a sentence is predicted with another sentence's latent; its label, if it has one, is kept.
+"""The cost of shuffled latents: each sentence is predicted from another sentence's latent.
 
-The plainest test of whether the decoder listens to z: near 0 nats, it does not.
+This is the plainest test of whether the decoder uses z: if the cost is near 0 nats,
+it does not. Sentences keep their own labels.
 """
 
 import torch
@@ -10,17 +11,20 @@ from textvae.evaluation.measures.subject import EvaluationInput
 from textvae.inference.batches import iterate_batches
 
 
-def shuffled_latent(subject: EvaluationInput) -> dict[str, float]:
-    """Return `shuffled_latent_increase`: the reconstruction's rise, in nats per sentence."""
-    bundle, evidence = subject.bundle, subject.outputs
-    order = torch.randperm(len(evidence), generator=torch.Generator().manual_seed(subject.seed))
+def shuffled_latent(inputs: EvaluationInput) -> dict[str, float]:
+    """Return `shuffled_latent_increase` of the reconstruction, in nats per sentence."""
+    bundle = inputs.bundle
+    outputs = inputs.outputs
+    random = torch.Generator().manual_seed(inputs.seed)
+    order = torch.randperm(len(outputs), generator=random)
+    # Rolling a random order by one gives every sentence the latent of another one. A plain
+    # permutation would leave some sentences their own.
     others = torch.empty_like(order)
-    others[order] = order.roll(1)  # nobody keeps their own
-    wrong = torch.zeros(len(evidence))
-    for places, batch in iterate_batches(bundle, subject.dataset, subject.seed, subject.processes):
-        latent = evidence.latent[others[places]].to(bundle.device)
-        wrong[places] = bundle.model(
-            **select_decoder_inputs(batch), latent=latent
-        ).sentence_reconstruction.cpu()
-    rise = subject.processes.sum(wrong) - evidence.reconstruction
-    return {"shuffled_latent_increase": float(rise.double().mean())}
+    others[order] = order.roll(1)
+    shuffled_nll = torch.zeros(len(outputs))
+    for indices, batch in iterate_batches(bundle, inputs.dataset, inputs.seed, inputs.processes):
+        latent = outputs.latent[others[indices]].to(bundle.device)
+        output = bundle.model(**select_decoder_inputs(batch), latent=latent)
+        shuffled_nll[indices] = output.sentence_reconstruction.cpu()
+    increase = inputs.processes.sum(shuffled_nll) - outputs.reconstruction
+    return {"shuffled_latent_increase": float(increase.double().mean())}

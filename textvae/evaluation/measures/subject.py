@@ -1,4 +1,7 @@
-"""Texts that measures need, each written or read once however many measures ask."""
+"""The input of the measures, and the texts that several of them need.
+
+Each text is decoded or read once, however many measures use it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,151 +23,25 @@ from textvae.inference.generate import generate
 from textvae.inference.paths import linear
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 
-_SOME = 64  # texts that show whether anything is written at all
-
-
-@dataclass(frozen=True)
-class EvaluationTexts:
-    """What a subject's model writes, and what it was trained on."""
-
-    subject: "EvaluationInput"
-
-    @cached_property
-    def real(self) -> list[str]:
-        """The sentences measured on, as the data set has them."""
-        return list(self.subject.dataset["text"])
-
-    @cached_property
-    def readable(self) -> list[str]:
-        """The same as their tokens are written out: what a perfect reconstruction gives."""
-        return decode_batch(self.subject.bundle.tokenizer, self.subject.dataset["input_ids"])
-
-    @cached_property
-    def reconstructions(self) -> list[str]:
-        """Each sentence, written greedily from its posterior mean."""
-        of = self.subject
-        return decode_latents(
-            of.bundle,
-            of.outputs.mean,
-            DecodingSettings(),
-            samples=False,
-            progress=of.progress,
-            label_ids=of.label_ids,
-        )
-
-    @cached_property
-    def samples(self) -> list[str]:
-        """Sentences from the prior."""
-        of = self.subject
-        options = DecodingSettings(do_sample=not of.settings.greedy, seed=of.seed)
-        return generate(of.bundle, of.settings.prior_samples, options, progress=of.progress)
-
-    @cached_property
-    def paths(self) -> list[list[str]]:
-        """Sentences written greedily at even steps between the posterior means of pairs drawn by seed.
-
-        Raises:
-            DataError: fewer than two sentences.
-        """
-        of, n = self.subject, len(self.subject.outputs)
-        if not of.bundle.model.config.latent_dim:
-            raise DataError(
-                "a language model has no latent to interpolate in; leave these measures out."
-            )
-        if n < 2:
-            raise DataError(f"there is {n} sentence to interpolate between; at least 2 are needed.")
-        order = np.random.default_rng(of.seed).permutation(n)
-        pairs = order[: 2 * min(of.settings.pairs, n // 2)].reshape(-1, 2)
-        mean, steps = of.outputs.mean, of.settings.steps
-        z = torch.cat([linear(mean[first], mean[second], steps) for first, second in pairs])
-        labels = (
-            None
-            if of.label_ids is None
-            else torch.cat([_nearest_end_labels(of.label_ids[pair], steps) for pair in order])
-        )
-        written = decode_latents(
-            of.bundle, z, DecodingSettings(), samples=False, progress=of.progress, label_ids=labels
-        )
-        return [written[start : start + steps] for start in range(0, len(written), steps)]
-
-    @property
-    def training(self) -> Sequence[str]:
-        """The sentences the model was trained on."""
-        return require_training_text(self.subject.training)
-
-    @cached_property
-    def learned(self) -> list[str]:
-        """The training sentences that n-grams are learned from: all, or as many as the settings say, evenly spaced."""
-        return take_evenly(self.training, self.subject.settings.training_sentences)
-
-    @cached_property
-    def ngrams(self) -> NGramModel:
-        """The n-gram model of the training text."""
-        return NGramModel(self.learned)
-
-
-def empty_texts(subject: "EvaluationInput") -> dict[str, float]:
-    """Return `empty_reconstructions` and `empty_samples`, the shares of texts without a word among a few dozen."""
-    labels = None if subject.label_ids is None else subject.label_ids[:_SOME]
-    reconstructions = decode_latents(
-        subject.bundle,
-        subject.outputs.mean[:_SOME],
-        DecodingSettings(),
-        samples=False,
-        label_ids=labels,
-    )
-    return {
-        "empty_reconstructions": _empty_share(reconstructions),
-        "empty_samples": _empty_share(
-            generate(subject.bundle, _SOME, DecodingSettings(seed=subject.seed))
-        ),
-    }
-
-
-def _empty_share(texts: Sequence[str]) -> float:
-    """Return the share of texts without a word."""
-    return sum(not text.strip() for text in texts) / len(texts)
-
-
-def _nearest_end_labels(ends: torch.Tensor, steps: int) -> torch.Tensor:
-    """Return the label of the nearer end, of two, at each step of a path, (steps,)."""
-    return ends[(torch.arange(steps) * 2 >= steps).long()]
-
-
-def require_training_text(training: Sequence[str] | None) -> Sequence[str]:
-    """Return the training text.
-
-    Raises:
-        DataError: there is none.
-    """
-    if not training:
-        raise DataError(
-            "these measures need the training text, and there is none here; give it: evaluate(..., training=texts)."
-        )
-    return training
-
-
-def take_evenly(texts: Sequence[str], most: int) -> list[str]:
-    """Return all of the texts, or `most` of them, evenly spaced."""
-    count = min(most, len(texts))
-    return [texts[place * len(texts) // count] for place in range(count)]
+_EMPTY_CHECK_COUNT = 64  # texts that show whether the decoder writes anything at all
 
 
 @dataclass(frozen=True)
 class EvaluationInput:
-    """A model, the sentences to measure it on, and how thoroughly.
+    """A model, the sentences to evaluate it on, and the settings of the evaluation.
 
     Attributes:
-        samples: importance samples a sentence.
-        progress: whether long work shows a bar.
-        processes: that share the work; each has all of the evidence.
-        training: the sentences the model was trained on, for measures that hold samples against them.
+        outputs: the model's outputs for all sentences, the same in every process.
+        importance_samples: importance samples per sentence, for the likelihood.
+        progress: whether to show progress bars.
+        processes: the processes that share the work.
+        training: the training sentences, for measures that need them.
     """
 
     bundle: Bundle
     dataset: Dataset
     outputs: ModelOutputs
-    samples: int
+    importance_samples: int
     seed: int
     progress: bool
     processes: Processes = SINGLE_PROCESS
@@ -173,13 +50,159 @@ class EvaluationInput:
 
     @cached_property
     def label_ids(self) -> Tensor | None:
-        """The label of each sentence, (n,), where the model is conditional."""
+        """The label of each sentence, (n,); None for an unconditional model."""
         labels = self.bundle.labels
-        if labels is None or self.bundle.label is not None:
-            return self.bundle.label_ids(len(self.dataset))
+        if labels is None or self.bundle.fixed_label_id is not None:
+            return self.bundle.fixed_label_ids(len(self.dataset))
         return labels.ids(self.dataset[labels.column])
 
     @cached_property
-    def texts(self) -> EvaluationTexts:
-        """What the model writes, each text once."""
+    def texts(self) -> "EvaluationTexts":
+        """The texts that the model writes and that it was trained on."""
         return EvaluationTexts(self)
+
+
+@dataclass(frozen=True)
+class EvaluationTexts:
+    """The texts that measures compare; each is decoded or read when first used, then cached."""
+
+    source: EvaluationInput
+
+    @cached_property
+    def originals(self) -> list[str]:
+        """The evaluated sentences as they are in the data set."""
+        return list(self.source.dataset["text"])
+
+    @cached_property
+    def detokenized(self) -> list[str]:
+        """The evaluated sentences, decoded from their tokens: perfect reconstructions."""
+        return decode_batch(self.source.bundle.tokenizer, self.source.dataset["input_ids"])
+
+    @cached_property
+    def reconstructions(self) -> list[str]:
+        """The greedy reconstruction of each sentence from its posterior mean."""
+        source = self.source
+        return decode_latents(
+            source.bundle,
+            source.outputs.mean,
+            DecodingSettings(),
+            samples_by_default=False,
+            progress=source.progress,
+            label_ids=source.label_ids,
+        )
+
+    @cached_property
+    def prior_samples(self) -> list[str]:
+        """Sentences from the prior."""
+        source = self.source
+        options = DecodingSettings(do_sample=not source.settings.greedy, seed=source.seed)
+        count = source.settings.prior_samples
+        return generate(source.bundle, count, options, progress=source.progress)
+
+    @cached_property
+    def paths(self) -> list[list[str]]:
+        """Interpolations between random pairs of sentences, decoded greedily.
+
+        The latents are evenly spaced between the two posterior means. The seed
+        determines the pairs, and no sentence is in two of them.
+
+        Raises:
+            DataError: there are fewer than two sentences, or the model is a language model.
+        """
+        source = self.source
+        n = len(source.outputs)
+        if not source.bundle.model.config.latent_dim:
+            raise DataError(
+                "a language model has no latent to interpolate in; leave out the measures "
+                "smoothness and fluency."
+            )
+        if n < 2:
+            raise DataError(f"there is {n} sentence to interpolate between; at least 2 are needed.")
+        steps = source.settings.steps
+        order = np.random.default_rng(source.seed).permutation(n)
+        pairs = order[: 2 * min(source.settings.pairs, n // 2)].reshape(-1, 2)
+        mean = source.outputs.mean
+        z = torch.cat([linear(mean[first], mean[second], steps) for first, second in pairs])
+        label_ids = source.label_ids
+        if label_ids is not None:
+            label_ids = torch.cat([_nearest_end_labels(label_ids[pair], steps) for pair in order])
+        texts = decode_latents(
+            source.bundle,
+            z,
+            DecodingSettings(),
+            samples_by_default=False,
+            progress=source.progress,
+            label_ids=label_ids,
+        )
+        return [texts[start : start + steps] for start in range(0, len(texts), steps)]
+
+    @property
+    def training_texts(self) -> Sequence[str]:
+        """The training sentences.
+
+        Raises:
+            DataError: they are not available.
+        """
+        return require_training_text(self.source.training)
+
+    @cached_property
+    def ngram_training_texts(self) -> list[str]:
+        """The training sentences for the n-gram model, evenly spaced if there are too many."""
+        return take_evenly(self.training_texts, self.source.settings.training_sentences)
+
+    @cached_property
+    def ngrams(self) -> NGramModel:
+        """The n-gram model of the training text."""
+        return NGramModel(self.ngram_training_texts)
+
+
+def empty_texts(inputs: EvaluationInput) -> dict[str, float]:
+    """Return the shares of empty texts among a few reconstructions and samples.
+
+    The keys are `empty_reconstructions` and `empty_samples`.
+    """
+    label_ids = inputs.label_ids
+    if label_ids is not None:
+        label_ids = label_ids[:_EMPTY_CHECK_COUNT]
+    reconstructions = decode_latents(
+        inputs.bundle,
+        inputs.outputs.mean[:_EMPTY_CHECK_COUNT],
+        DecodingSettings(),
+        samples_by_default=False,
+        label_ids=label_ids,
+    )
+    samples = generate(inputs.bundle, _EMPTY_CHECK_COUNT, DecodingSettings(seed=inputs.seed))
+    return {
+        "empty_reconstructions": _empty_share(reconstructions),
+        "empty_samples": _empty_share(samples),
+    }
+
+
+def _empty_share(texts: Sequence[str]) -> float:
+    """Return the share of texts without a word."""
+    return sum(not text.strip() for text in texts) / len(texts)
+
+
+def _nearest_end_labels(ends: Tensor, steps: int) -> Tensor:
+    """Return the label of the nearer of two ends for each step of a path, (steps,)."""
+    return ends[(torch.arange(steps) * 2 >= steps).long()]
+
+
+def require_training_text(training: Sequence[str] | None) -> Sequence[str]:
+    """Return the training text, or refuse to go on without it.
+
+    Raises:
+        DataError: the training text is missing or empty.
+    """
+    if not training:
+        raise DataError(
+            "these measures need the training text, which this run does not have; "
+            "pass it: evaluate(..., training=texts)."
+        )
+    return training
+
+
+def take_evenly(texts: Sequence[str], max_texts: int) -> list[str]:
+    """Return at most `max_texts` of the texts, evenly spaced."""
+    count = min(max_texts, len(texts))
+    return [texts[index * len(texts) // count] for index in range(count)]

@@ -1,4 +1,7 @@
-"""Token accuracy: the share of tokens that the decoder would have chosen, the right ones before them given."""
+"""Token accuracy: how often the decoder's first choice is the right token.
+
+The decoder gets the posterior mean and the right tokens so far.
+"""
 
 import torch
 
@@ -7,23 +10,23 @@ from textvae.evaluation.measures.subject import EvaluationInput
 from textvae.inference.batches import iterate_batches
 from textvae.model.modeling import IGNORED_LABEL
 
-_ACCURACY_BATCH_TOKENS = 1024  # each has a score for every word of the vocabulary
+_ACCURACY_BATCH_TOKENS = 1024  # small, because each token has a logit for the whole vocabulary
 
 
-def token_accuracy(subject: EvaluationInput) -> dict[str, float]:
-    """Return `token_accuracy`, z being the posterior mean; ends are tokens, and all tokens count alike."""
-    bundle, evidence = subject.bundle, subject.outputs
-    right = torch.zeros(len(evidence))
-    for places, batch in iterate_batches(
-        bundle, subject.dataset, subject.seed, subject.processes, _ACCURACY_BATCH_TOKENS
+def token_accuracy(inputs: EvaluationInput) -> dict[str, float]:
+    """Return `token_accuracy`: the share of all tokens, end tokens included, 0 to 1."""
+    bundle = inputs.bundle
+    outputs = inputs.outputs
+    correct = torch.zeros(len(outputs))
+    for indices, batch in iterate_batches(
+        bundle, inputs.dataset, inputs.seed, inputs.processes, _ACCURACY_BATCH_TOKENS
     ):
-        latent = evidence.mean[places].to(bundle.device)
-        read = {
-            name: part for name, part in select_decoder_inputs(batch).items() if name != "labels"
-        }
-        logits = bundle.model(**read, latent=latent).logits
-        is_right = (logits.argmax(-1) == batch["labels"]) & (batch["labels"] != IGNORED_LABEL)
-        right[places] = is_right.sum(1).float().cpu()
-    return {
-        "token_accuracy": float(subject.processes.sum(right).double().sum() / evidence.tokens.sum())
-    }
+        latent = outputs.mean[indices].to(bundle.device)
+        decoder_inputs = select_decoder_inputs(batch)
+        # With labels, the model would return the loss instead of the logits.
+        labels = decoder_inputs.pop("labels")
+        logits = bundle.model(**decoder_inputs, latent=latent).logits
+        is_correct = (logits.argmax(-1) == labels) & (labels != IGNORED_LABEL)
+        correct[indices] = is_correct.sum(1).float().cpu()
+    total = inputs.processes.sum(correct).double().sum()
+    return {"token_accuracy": float(total / outputs.tokens.sum())}

@@ -1,8 +1,10 @@
-"""Word mover's distance: what it costs to move one bag of words onto another (Kusner et al. 2015).
+"""Word mover's distance: the cost of moving one bag of words onto another (Kusner et al. 2015).
 
-Each word has an equal share of its sentence; moving a share costs the Euclidean distance between the words' vectors.
-The transport is exact: shares are moved along shortest ways, undoing earlier moves where that is cheaper, until all
-have arrived (successive shortest paths; bags are sentences, so a few dozen ways do).
+Each word has an equal share of its sentence. Moving a share from one word to another
+costs the Euclidean distance between their vectors. The transport is exact, by
+successive shortest paths: shares move along the cheapest path that is left, which may
+undo earlier moves, until all have arrived. Bags are sentences, so a few dozen paths
+are enough.
 """
 
 from itertools import pairwise
@@ -12,19 +14,20 @@ from numpy.typing import NDArray
 
 from textvae.evaluation.measures.word_vectors import WordBag
 
-_MIN_IMPROVEMENT = 1e-12  # a way must be shorter by more than rounding
+# A path must be shorter by more than rounding, or the search could go around in circles.
+_MIN_IMPROVEMENT = 1e-12
 
 
 _Float64Array = NDArray[np.float64]
 
 
 def word_movers_distance(one: WordBag, other: WordBag) -> float:
-    """Return the distance between two bags of words, in the vectors' unit."""
+    """Return the distance between two bags of words, in the unit of their vectors."""
     squared = ((one.vectors[:, None] - other.vectors[None]) ** 2).sum(-1)
-    supply, demand = (
-        one.counts * other.counts.sum(),
-        other.counts * one.counts.sum(),
-    )  # whole numbers that agree
+    # Multiplying by the other bag's size makes whole numbers with equal sums, so that the
+    # transport can be exact.
+    supply = one.counts * other.counts.sum()
+    demand = other.counts * one.counts.sum()
     return solve_transport(np.sqrt(squared), supply, demand) / float(supply.sum())
 
 
@@ -35,15 +38,19 @@ def solve_transport(
 
     Shapes:
         cost: (sources, sinks), not negative
-        supply, demand: (sources,), (sinks,), whole, with equal sums
+        supply, demand: (sources,), (sinks,), whole numbers with equal sums
     """
-    flow, supply, demand = np.zeros(cost.shape, dtype=np.int64), supply.copy(), demand.copy()
+    flow = np.zeros(cost.shape, dtype=np.int64)
+    supply = supply.copy()
+    demand = demand.copy()
     while supply.any():
-        steps = _find_shortest_path(cost, flow, supply, demand)
-        start, end = steps[0][0], steps[-1][1]
-        undone = [(source, sink) for (_, sink), (source, _) in pairwise(steps)]
+        moves = _find_shortest_path(cost, flow, supply, demand)
+        start = moves[0][0]
+        end = moves[-1][1]
+        # Between two moves, the path goes back from a sink to the source of the next move.
+        undone = [(source, sink) for (_, sink), (source, _) in pairwise(moves)]
         amount = min(supply[start], demand[end], *(flow[move] for move in undone))
-        for move in steps:
+        for move in moves:
             flow[move] += amount
         for move in undone:
             flow[move] -= amount
@@ -58,32 +65,46 @@ def _find_shortest_path(
     supply: NDArray[np.int64],
     demand: NDArray[np.int64],
 ) -> list[tuple[int, int]]:
-    """Return the moves of the cheapest way from what is left to where it is wanted; between two, one is undone."""
-    at_source, back = np.where(supply > 0, 0.0, np.inf), np.full(len(supply), -1)
-    at_sink, via = (
-        np.full(len(demand), np.inf),
-        np.full(len(demand), -1),
-    )  # back, via: whence each is reached
+    """Return the moves of the cheapest path from open supply to open demand.
+
+    Each move is a (source, sink) pair. Between two moves, the flow from the second
+    move's source to the first move's sink is undone.
+    """
+    # Bellman-Ford, in turn from sources to sinks and back along flow that can be undone,
+    # which has a negative cost. Dijkstra's algorithm does not allow negative costs.
+    source_distance = np.where(supply > 0, 0.0, np.inf)
+    source_predecessor = np.full(len(supply), -1)
+    sink_distance = np.full(len(demand), np.inf)
+    sink_predecessor = np.full(len(demand), -1)
     is_settled = False
     while not is_settled:
-        at_sink, via, _ = _relax_distances(at_source[:, None] + cost, at_sink, via)
-        undo = np.where(flow > 0, at_sink[None] - cost, np.inf)
-        at_source, back, is_settled = _relax_distances(undo.T, at_source, back)
-    sink = int(np.where(demand > 0, at_sink, np.inf).argmin())
-    steps = [(int(via[sink]), sink)]
-    while back[steps[0][0]] >= 0:
-        sink = int(back[steps[0][0]])
-        steps.insert(0, (int(via[sink]), sink))
-    return steps
+        sink_distance, sink_predecessor, _ = _relax_distances(
+            source_distance[:, None] + cost, sink_distance, sink_predecessor
+        )
+        undo = np.where(flow > 0, sink_distance[None] - cost, np.inf)
+        source_distance, source_predecessor, is_settled = _relax_distances(
+            undo.T, source_distance, source_predecessor
+        )
+    sink = int(np.where(demand > 0, sink_distance, np.inf).argmin())
+    moves = [(int(sink_predecessor[sink]), sink)]
+    while source_predecessor[moves[0][0]] >= 0:
+        sink = int(source_predecessor[moves[0][0]])
+        moves.insert(0, (int(sink_predecessor[sink]), sink))
+    return moves
 
 
 def _relax_distances(
-    reach: _Float64Array, known: _Float64Array, whence: NDArray[np.int64]
+    candidates: _Float64Array, distances: _Float64Array, predecessors: NDArray[np.int64]
 ) -> tuple[_Float64Array, NDArray[np.int64], bool]:
-    """Return the lengths and last steps of the shortest ways, and whether none of `reach` is shorter than was known."""
-    is_shorter = reach.min(0) < known - _MIN_IMPROVEMENT
+    """Return shorter distances with their predecessors, and whether none has become shorter.
+
+    Shapes:
+        candidates: (from, to), the distance to each place by way of each other place
+        distances, predecessors: (to,)
+    """
+    is_shorter = candidates.min(0) < distances - _MIN_IMPROVEMENT
     return (
-        np.where(is_shorter, reach.min(0), known),
-        np.where(is_shorter, reach.argmin(0), whence),
+        np.where(is_shorter, candidates.min(0), distances),
+        np.where(is_shorter, candidates.argmin(0), predecessors),
         not is_shorter.any(),
     )

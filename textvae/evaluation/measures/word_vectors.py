@@ -1,7 +1,8 @@
-"""Word vectors: what sentences are compared by.
+"""Word vectors, by which interpolation measures compare sentences.
 
-By default the decoder's own embedding, a vector for each of the tokenizer's tokens; or a file in word2vec's text
-format (a line a word: the word and its numbers; a first line of two numbers is a header), for lower-case words.
+By default they are the decoder's own embedding, with one vector per token. Otherwise
+they come from a file in word2vec's text format, for lower-case words: one word and its
+numbers per line, after an optional header of two numbers.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from textvae.inference.bundle import Bundle
 
 @dataclass(frozen=True)
 class WordBag:
-    """The words of a sentence: vectors (n, size), and how often each stands there, (n,)."""
+    """The different words of a sentence: vectors, (n, size), and how often each occurs, (n,)."""
 
     vectors: NDArray[np.float64]
     counts: NDArray[np.int64]
@@ -28,63 +29,94 @@ class WordBag:
 
 @dataclass(frozen=True)
 class WordVectors:
-    """A table of vectors, (words, size), and how a text becomes numbers of its rows."""
+    """A table of word vectors, and how to find a text's words in it.
+
+    Attributes:
+        name: what reports call the vectors.
+        table: (words, size).
+        find_rows: from a text to the rows of its words in the table.
+    """
 
     name: str
     table: NDArray[Any]
-    rows: Callable[[str], list[int]]
+    find_rows: Callable[[str], list[int]]
 
-    def bag(self, text: str) -> WordBag:
-        """Return a text's words; words without a vector are left out, and a text of none is one word at the origin."""
-        rows, counts = np.unique(np.array(self.rows(text), dtype=np.int64), return_counts=True)
+    def make_bag(self, text: str) -> WordBag:
+        """Return the words of a text; words without a vector are left out.
+
+        A text without any known word becomes one word at the origin.
+        """
+        ids = np.array(self.find_rows(text), dtype=np.int64)
+        rows, counts = np.unique(ids, return_counts=True)
         if len(rows) == 0:
             return WordBag(np.zeros((1, self.table.shape[1])), np.ones(1, dtype=np.int64))
         return WordBag(self.table[rows].astype(np.float64), counts)
 
 
 def load_word_vectors(bundle: Bundle, file: str | None) -> WordVectors:
-    """Return the vectors of a file, or the decoder's own."""
+    """Return the vectors of a file, or without one the decoder's embedding.
+
+    Raises:
+        DataError: the file is missing, or is not in word2vec's text format.
+    """
     if file is not None:
         return read_word2vec(Path(file))
     embedding = bundle.model.get_input_embeddings().weight
     assert isinstance(embedding, torch.Tensor)
     table = embedding.detach().float().cpu().numpy()
-    return WordVectors(
-        "the decoder's embedding", table, lambda text: encode_batch(bundle.tokenizer, [text])[0]
-    )
+
+    def find_rows(text: str) -> list[int]:
+        """Return the token ids of a text, which are the rows of the embedding."""
+        return encode_batch(bundle.tokenizer, [text])[0]
+
+    return WordVectors("the decoder's embedding", table, find_rows)
 
 
 def read_word2vec(file: Path) -> WordVectors:
-    """Read a word2vec text file.
+    """Read a file in word2vec's text format.
 
     Raises:
-        DataError: it is missing, or a line is not a word and its numbers.
+        DataError: the file is missing, or a line is not a word and its numbers.
     """
-    places: dict[str, int] = {}
+    row_of_word: dict[str, int] = {}
     rows: list[NDArray[np.float32]] = []
     try:
         with file.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 word, *numbers = line.rstrip().split(" ")
-                if number == 1 and len(numbers) == 1:  # a header: how many words, of what size
+                # A header has two numbers: how many words there are, and the vectors' size.
+                if number == 1 and len(numbers) == 1:
                     continue
                 row = np.array(numbers, dtype=np.float32)
-                if (
-                    len(row) == 0
-                    or (rows and len(row) != len(rows[0]))
-                    or not np.isfinite(row).all()
-                ):
-                    raise ValueError(f"line {number} holds {len(row)} numbers")
-                places.setdefault(word, len(rows))
+                _check_row(row, rows, number)
+                row_of_word.setdefault(word, len(rows))  # the first of equal words counts
                 rows.append(row)
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{file}: holds no word vectors: {error}; wanted is a word and its numbers a line."
+            f"{file}: holds no word vectors: {error}; expected one word and its numbers per line."
         ) from None
     if not rows:
-        raise DataError(f"{file}: holds no word vectors; wanted is a word and its numbers a line.")
-    return WordVectors(
-        file.name,
-        np.stack(rows),
-        lambda text: [places[word] for word in text.lower().split() if word in places],
-    )
+        raise DataError(
+            f"{file}: holds no word vectors; expected one word and its numbers per line."
+        )
+
+    def find_rows(text: str) -> list[int]:
+        """Return the rows of a text's known words."""
+        return [row_of_word[word] for word in text.lower().split() if word in row_of_word]
+
+    return WordVectors(file.name, np.stack(rows), find_rows)
+
+
+def _check_row(
+    row: NDArray[np.float32], earlier_rows: list[NDArray[np.float32]], number: int
+) -> None:
+    """Refuse a line whose vector is empty, not finite, or not as long as those before it.
+
+    Raises:
+        ValueError: the vector is one of these.
+    """
+    has_another_size = bool(earlier_rows) and len(row) != len(earlier_rows[0])
+    if len(row) == 0 or has_another_size:
+        raise ValueError(f"line {number} holds {len(row)} numbers")
+    if not np.isfinite(row).all():
+        raise ValueError(f"line {number} holds a number that is not finite")

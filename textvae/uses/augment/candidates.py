@@ -64,7 +64,7 @@ def write_candidates(
         bundle,
         z,
         options,
-        samples=False,
+        samples_by_default=False,
         label_ids=bundle.label_ids_for([names[place] for place in origins]),
     )
     return [

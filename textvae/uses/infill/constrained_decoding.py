@@ -95,7 +95,7 @@ def fill_blanks(
         written: Tensor = bundle.model.generate(
             **build_start_inputs(bundle, len(rows), None),
             latent=z.to(bundle.device, bundle.model.dtype),
-            label_ids=bundle.label_ids(len(rows)),
+            label_ids=bundle.fixed_label_ids(len(rows)),
             logits_processor=LogitsProcessorList([keeping]),
             max_new_tokens=keeping.width,
             **{"do_sample": False, **options},

@@ -63,7 +63,7 @@ def beam_search_latents(
     written = bundle.model.generate(
         **build_start_inputs(bundle, len(rows), [prefix] * len(rows)),
         latent=z.to(bundle.device, bundle.model.dtype).repeat_interleave(len(lengths), 0),
-        label_ids=bundle.label_ids(len(rows)),
+        label_ids=bundle.fixed_label_ids(len(rows)),
         logits_processor=LogitsProcessorList([keeping]),
         max_new_tokens=keeping.width - len(prefix),
         num_beams=beams,
@@ -113,7 +113,7 @@ def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int)
         for places, batch in iterate_batches(
             bundle, dataset, seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, None
         ):
-            nll = ImportanceSums.of(sample_log_weights(bundle, batch, draws)).nll
+            nll = ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, draws)).nll
             for place, value in zip(places, nll.tolist(), strict=True):
                 found[place] = -value
     return found
