@@ -48,9 +48,9 @@ def test_saving_over_a_copy_leaves_none_of_its_records(tiny_run, tmp_path):
     """Measures of the model that is replaced are not those of the new one."""
     vae, copy = TextVAE.from_pretrained(tiny_run), tmp_path / "copy"
     vae.save_pretrained(copy)
-    (copy / "portrait.json").write_text("{}")
+    (copy / "model_summary.json").write_text("{}")
     TextVAE(vae.bundle.model, vae.bundle.tokenizer).save_pretrained(
         copy
     )  # a model of no run has no records
-    assert not {"settings.yaml", "portrait.json"} & {path.name for path in copy.iterdir()}
+    assert not {"settings.yaml", "model_summary.json"} & {path.name for path in copy.iterdir()}
     assert TextVAE.from_pretrained(copy).generate(3, seed=5) == vae.generate(3, seed=5)
