@@ -1,1 +1,1 @@
-"""Tests of bulk work."""
+"""Tests of `textvae.bulk`."""

@@ -1,4 +1,4 @@
-"""A small corpus of several kinds of files, and the rows that shards hold."""
+"""A small corpus with several kinds of files, and helpers that read shards."""
 
 import gzip
 import json
@@ -9,28 +9,27 @@ import pyarrow.parquet as pq
 from tests.tiny_run import SENTENCES
 from textvae import bulk
 
-ROWS = 7  # a shard
+ROWS = 7  # per shard
 
 
 def write_files(folder: Path) -> Path:
-    """Write the sentences to three files; the first has a blank line in its third row."""
+    """Write the sentences to three files; the third row of the first one is blank."""
     folder.mkdir()
     (folder / "a.txt").write_text("\n".join([*SENTENCES[:2], "", *SENTENCES[2:20]]) + "\n")
     (folder / "b.txt.gz").write_bytes(gzip.compress("\n".join(SENTENCES[20:45]).encode()))
-    (folder / "c.jsonl").write_text(
-        "".join(json.dumps({"text": text}) + "\n" for text in SENTENCES[45:60])
-    )
+    lines = [json.dumps({"text": text}) + "\n" for text in SENTENCES[45:60]]
+    (folder / "c.jsonl").write_text("".join(lines))
     (folder / "notes.md").write_text("not read\n")
     return folder
 
 
 def rows_in(folder: Path) -> list[dict]:
-    """Return the rows of all shards; the folder reads as one table."""
+    """Return the rows of all shards; a folder of them can be read as one table."""
     return pq.read_table(folder).to_pylist()
 
 
-def work(verb: str, model: Path, output: Path, corpus: Path | None = None, **more) -> list[dict]:
-    """Do bulk work on the CPU in small shards and return all rows."""
-    given = {} if corpus is None else {"corpus": str(corpus)}
-    bulk.run(verb, model, output, device="cpu", **{"shard_rows": ROWS, **given, **more})
+def work(verb: str, model: Path, output: Path, corpus: Path | None = None, **options) -> list[dict]:
+    """Run a bulk job on the CPU with small shards and return all rows."""
+    source = {} if corpus is None else {"corpus": str(corpus)}
+    bulk.run(verb, model, output, device="cpu", **{"shard_rows": ROWS, **source, **options})
     return rows_in(output)

@@ -1,4 +1,4 @@
-"""Exactly once: killed at any moment, on one process or several, under any engine, the rows are the same."""
+"""Every row is written exactly once: after kills, on several processes, under any engine."""
 
 import importlib.util
 import os
@@ -20,17 +20,22 @@ from textvae.runtime import files
 
 ROOT = Path(__file__).parents[2]
 HAS_RAY = importlib.util.find_spec("ray") is not None
-KILL_ITSELF = """
+# Files get their names by a rename: the first one is the plan, so the fifth is the fourth shard.
+KILL_AT_THE_FIFTH_RENAME = """
 import os, signal, sys
 from pathlib import Path
 from textvae import bulk
-calls, replace = [], Path.replace
-def dies(beside, file):
+
+calls = []
+original = Path.replace
+
+def replace(temporary, file):
     calls.append(file)
     if len(calls) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-    return replace(beside, file)
-Path.replace = dies
+    return original(temporary, file)
+
+Path.replace = replace
 bulk.run("score", sys.argv[1], sys.argv[2], sys.argv[3], shard_rows=7, device="cpu", samples=2)
 """
 
@@ -47,77 +52,56 @@ def environment(monkeypatch):
 
 
 def test_killed_just_before_a_shard_gets_its_name(tiny_run, corpus, tmp_path, environment):
-    """Written to the end but not there yet: it is done again, and no other is."""
+    """A shard that is complete but not yet renamed is done again, and no other one."""
     out = tmp_path / "out"
-    command = [sys.executable, "-c", KILL_ITSELF, str(tiny_run), str(out), str(corpus)]
+    script = [sys.executable, "-c", KILL_AT_THE_FIFTH_RENAME]
+    command = [*script, str(tiny_run), str(out), str(corpus)]
     assert subprocess.run(command, check=False, cwd=tmp_path).returncode == -signal.SIGKILL
-    assert (
-        len(list(out.glob("part-*"))) == 3
-    )  # the first of five was the plan, the fifth did not come about
+    assert len(list(out.glob("part-*"))) == 3
     assert list(out.glob(".part-00003*"))
     record = bulk.run("score", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu", samples=2)
     assert record["written_now"] == record["shards"] - 3
-    assert rows_in(out) == work("score", tiny_run, tmp_path / "whole", corpus, samples=2)
+    assert rows_in(out) == work("score", tiny_run, tmp_path / "unbroken", corpus, samples=2)
     assert not list(out.glob(".part-*"))
 
 
 def test_killed_from_outside_at_any_moment(tiny_run, tmp_path, environment):
-    """Some shards stand; the same command makes the others."""
+    """The same command keeps the finished shards and makes the others."""
     out = tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "textvae",
-        "generate",
-        str(tiny_run),
-        "-n",
-        "150",
-        "--output",
-        str(out),
-    ]
-    running = subprocess.Popen(
-        [*command, "--shard-rows", "1", "--device", "cpu", "--json"], cwd=tmp_path
-    )
+    command = [sys.executable, "-m", "textvae", "generate", str(tiny_run), "-n", "150"]
+    options = ["--output", str(out), "--shard-rows", "1", "--device", "cpu", "--json"]
+    running = subprocess.Popen([*command, *options], cwd=tmp_path)
     while running.poll() is None and len(list(out.glob("part-*"))) < 5:
         time.sleep(0.005)
     running.kill()
     running.wait()
     assert 5 <= len(list(out.glob("part-*"))) < 150
     rows = work("generate", tiny_run, out, count=150, shard_rows=1)
-    assert rows == work("generate", tiny_run, tmp_path / "whole", count=150, shard_rows=1)
+    assert rows == work("generate", tiny_run, tmp_path / "unbroken", count=150, shard_rows=1)
     assert [row["row"] for row in rows] == list(range(1, 151))
 
 
 def test_two_ranks_write_the_same_rows_as_one_process(tiny_run, corpus, tmp_path, environment):
-    """Started by torchrun, joined by gloo; one line is printed, not two."""
-    ports = ["--standalone", "--nproc_per_node", "2"]
-    script = [
-        str(ROOT / "scripts" / "encode.py"),
-        str(tiny_run),
-        str(corpus),
-        "--output",
-        str(tmp_path / "out"),
-    ]
-    command = [sys.executable, "-m", "torch.distributed.run", *ports, *script]
-    shown = subprocess.run(
-        [*command, "--shard-rows", str(ROWS), "--device", "cpu", "--json"],
+    """The ranks are started by torchrun and joined by gloo; only one of them prints a record."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    script = [str(ROOT / "scripts" / "encode.py"), str(tiny_run), str(corpus)]
+    options = ["--output", str(tmp_path / "out"), "--shard-rows", str(ROWS), "--device", "cpu"]
+    finished = subprocess.run(
+        [*launcher, "--nproc_per_node", "2", *script, *options, "--json"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert shown.returncode == 0, shown.stderr
-    assert (
-        shown.stdout.count('"rows": 61, "shards": 10, "written_now": 10')
-        == len(shown.stdout.splitlines())
-        == 1
-    )
+    assert finished.returncode == 0, finished.stderr
+    assert len(finished.stdout.splitlines()) == 1
+    assert '"rows": 61, "shards": 10, "written_now": 10' in finished.stdout
     assert rows_in(tmp_path / "out") == work("encode", tiny_run, tmp_path / "one", corpus)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 8])
 def test_ranks_share_the_units_without_overlap_or_gap(ranks):
-    """In stretches whose lengths differ by one at most."""
+    """Their slices are contiguous, and their lengths differ by one at most."""
     shares = [slice_for_rank(list(range(7)), rank, ranks) for rank in range(ranks)]
     assert [unit for share in shares for unit in share] == list(range(7))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
@@ -127,8 +111,8 @@ needs_ray = pytest.mark.skipif(not HAS_RAY, reason="ray is not installed")
 
 
 @needs_ray
-def test_ray_goes_on_with_what_another_engine_began(tiny_run, corpus, tmp_path, environment):
-    """The shards do not tell who made them."""
+def test_ray_continues_what_another_engine_began(tiny_run, corpus, tmp_path, environment):
+    """Shards do not depend on the engine that made them."""
     out = tmp_path / "out"
     before = work("score", tiny_run, out, corpus, samples=2)
     for number in (1, 4, 8):
@@ -138,9 +122,10 @@ def test_ray_goes_on_with_what_another_engine_began(tiny_run, corpus, tmp_path, 
 
 @needs_ray
 def test_an_error_in_an_actor_of_ray_comes_out_as_ours(tiny_run, corpus, tmp_path, environment):
-    """Not wrapped in Ray's own; what stood before stays."""
+    """The error is not wrapped in one of Ray's, and the finished shards remain."""
     out = tmp_path / "out"
     work("encode", tiny_run, out, corpus)
+    # A folder with the name of a shard makes the shard impossible to write.
     (out / "part-00008.parquet").unlink()
     (out / "part-00008.parquet.d").mkdir()
     (out / "part-00008.parquet.d").rename(out / "part-00008.parquet")
@@ -149,21 +134,22 @@ def test_an_error_in_an_actor_of_ray_comes_out_as_ours(tiny_run, corpus, tmp_pat
     assert len([file for file in out.glob("part-*") if file.is_file()]) == 9
 
 
-def test_without_ray_the_mend_is_named(tiny_run, tmp_path, monkeypatch):
-    """Before anything is written."""
+def test_a_missing_ray_is_refused_with_the_command_that_installs_it(
+    tiny_run, tmp_path, monkeypatch
+):
+    """The error is raised before anything is written."""
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(
-        ConfigError, match=re.escape("engine = 'ray' wants Ray Data: pip install 'textvae[ray]'")
-    ):
+    message = "engine = 'ray' needs Ray Data: pip install 'textvae[ray]'"
+    with pytest.raises(ConfigError, match=re.escape(message)):
         bulk.run("generate", tiny_run, tmp_path / "out", count=3, engine="ray")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_another_process_is_writing_into_the_folder_stays(tmp_path):
-    """Only temporary files of shards are swept: the lock is held for these alone."""
+    """Only temporary files of shards are removed: the lock covers only these."""
     out = tmp_path / "out"
+    out.mkdir()
     for name in ("z.npy", "part-00000.parquet"):
-        out.mkdir(exist_ok=True)
         files._temporary(out / name, "new").touch()
     remove_partial_shards(out)
     assert [files.TEMPORARY.fullmatch(path.name)["stem"] for path in out.iterdir()] == ["z.npy"]

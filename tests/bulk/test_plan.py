@@ -1,4 +1,4 @@
-"""The plan: what a folder was begun with it must be gone on with."""
+"""The plan in a folder of shards: a job may continue only with the same request."""
 
 import errno
 import json
@@ -19,120 +19,107 @@ def corpus(tmp_path):
     return write_files(tmp_path / "corpus")
 
 
-def refused(words, *arguments, **more):
-    with pytest.raises(OutputError, match=re.escape(words)):
-        work(*arguments, **more)
+def check_refused(message, *arguments, **options):
+    """Expect an OutputError with this message from a bulk job."""
+    with pytest.raises(OutputError, match=re.escape(message)):
+        work(*arguments, **options)
 
 
-def test_other_work_in_the_same_folder_is_refused(tiny_run, corpus, tmp_path):
-    """Another verb, other settings, other shards; the message says what differs and the mend."""
+def test_another_job_in_the_same_folder_is_refused(tiny_run, corpus, tmp_path):
+    """The message says what differs (verb, settings or shards) and how to fix it."""
     out = tmp_path / "out"
     work("score", tiny_run, out, corpus, samples=2)
     before = rows_in(out)
-    refused(
-        "was begun with verb = 'score', not 'encode'. Go on as it was begun",
-        "encode",
-        tiny_run,
-        out,
-        corpus,
-    )
-    refused(
-        "settings = {'samples': 2, 'seed': 0}, not {'samples': 3",
-        "score",
-        tiny_run,
-        out,
-        corpus,
-        samples=3,
-    )
-    refused("shard_rows = 7, not 8", "score", tiny_run, out, corpus, samples=2, shard_rows=8)
+    message = "was started with verb = 'score', not 'encode'. Continue it as it was started"
+    check_refused(message, "encode", tiny_run, out, corpus)
+    message = "settings = {'samples': 2, 'seed': 0}, not {'samples': 3"
+    check_refused(message, "score", tiny_run, out, corpus, samples=3)
+    message = "shard_rows = 7, not 8"
+    check_refused(message, "score", tiny_run, out, corpus, samples=2, shard_rows=8)
     assert rows_in(out) == before
 
 
 def test_shards_of_an_earlier_version_are_refused(tiny_run, corpus, tmp_path):
-    """Their rows were counted from 0: the folder would hold a mixture."""
+    """Its rows were counted from 0, so the folder would hold a mixture."""
     out = tmp_path / "out"
     work("encode", tiny_run, out, corpus)
     plan = json.loads((out / "_plan.json").read_text())
-    (out / "_plan.json").write_text(
-        json.dumps({name: value for name, value in plan.items() if name != "format"})
-    )
-    refused("was begun with another version of textvae", "encode", tiny_run, out, corpus)
+    del plan["format"]
+    (out / "_plan.json").write_text(json.dumps(plan))
+    check_refused("was started with another version of textvae", "encode", tiny_run, out, corpus)
 
 
 def test_another_model_is_refused(tiny_run, corpus, tmp_path):
-    """By its weights, not by its name."""
-    out, model = tmp_path / "out", tmp_path / "model"
+    """A model is known by its weights, not by its folder."""
+    out = tmp_path / "out"
+    model = tmp_path / "model"
     shutil.copytree(tiny_run, model)
     work("encode", model, out, corpus)
     shutil.rmtree(model)
     train_tiny(model, training={"seed": 9, "steps": 2, "warmup_steps": 1})
-    refused("was begun with another model", "encode", model, out, corpus)
+    check_refused("was started with another model", "encode", model, out, corpus)
     shutil.rmtree(model)
     shutil.copytree(tiny_run, tmp_path / "moved")
     assert len(work("encode", tmp_path / "moved", out, corpus)) == 60
 
 
 def test_changed_files_are_refused_and_moved_ones_are_not(tiny_run, corpus, tmp_path):
-    """By their contents and their names in the folder, wherever that is."""
+    """Files are known by their contents and their names in the folder."""
     out = tmp_path / "out"
     before = work("encode", tiny_run, out, corpus)
     moved = corpus.rename(tmp_path / "moved")
     assert work("encode", tiny_run, out, moved) == before
     text = (moved / "a.txt").read_text()
     (moved / "a.txt").write_text(text.replace("man", "cat"))
-    refused("was begun with other files (a.txt)", "encode", tiny_run, out, moved)
+    check_refused("was started with other files (a.txt)", "encode", tiny_run, out, moved)
     (moved / "a.txt").write_text(text)
     (moved / "new.txt").write_text("a man\n")
-    refused("was begun with other files (new.txt)", "encode", tiny_run, out, moved)
+    check_refused("was started with other files (new.txt)", "encode", tiny_run, out, moved)
 
 
-def test_a_folder_with_something_else_is_refused(tiny_run, corpus, tmp_path):
-    """So is a file, and the corpus itself."""
+def test_a_folder_with_other_files_is_refused(tiny_run, corpus, tmp_path):
+    """A file in the folder's place is refused too, and the corpus itself."""
     (tmp_path / "file").write_text("mine")
-    refused("holds something else", "encode", tiny_run, corpus, corpus)
-    refused("is a file; wanted is a folder", "encode", tiny_run, tmp_path / "file", corpus)
-    refused("holds something else", "generate", tiny_run, corpus, count=3)
+    check_refused("contains other files", "encode", tiny_run, corpus, corpus)
+    check_refused("is a file; expected a folder", "encode", tiny_run, tmp_path / "file", corpus)
+    check_refused("contains other files", "generate", tiny_run, corpus, count=3)
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_folder_that_is_being_written_is_refused(tiny_run, corpus, tmp_path):
-    """Two runs at once would do everything twice."""
+    """Two jobs at once would do everything twice."""
     out = tmp_path / "out"
     out.mkdir()
     with FileLock(out / ".lock"):
-        refused("another process is writing there", "encode", tiny_run, out, corpus)
+        check_refused("another process is writing there", "encode", tiny_run, out, corpus)
     assert len(work("encode", tiny_run, out, corpus)) == 60
 
 
-def test_a_full_disk_leaves_whole_shards_and_is_gone_on_from(
-    tiny_run, corpus, tmp_path, monkeypatch
-):
-    """The message names the folder and the mend; then the same command does the rest."""
-    out, write = tmp_path / "out", pq.write_table
+def test_a_job_continues_after_a_full_disk(tiny_run, corpus, tmp_path, monkeypatch):
+    """Only complete shards remain; the message names the folder and how to fix it."""
+    out = tmp_path / "out"
+    write = pq.write_table
 
-    def fill(table, file):
+    def fill_disk(table, file):
         file.write_bytes(b"half")
         if "part-00003" in file.name:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(table, file)
 
-    monkeypatch.setattr(pq, "write_table", fill)
-    refused(
-        f"{out}: the disk is full. Make room, then give the same command again",
-        "encode",
-        tiny_run,
-        out,
-        corpus,
-    )
-    kept = sorted(file.name for file in out.iterdir() if file.name != ".lock")
-    assert kept == ["_plan.json", *(f"part-0000{number}.parquet" for number in range(3))]
+    monkeypatch.setattr(pq, "write_table", fill_disk)
+    message = f"{out}: the disk is full. Make room, then run the same command again"
+    check_refused(message, "encode", tiny_run, out, corpus)
+    remaining = sorted(file.name for file in out.iterdir() if file.name != ".lock")
+    assert remaining == ["_plan.json", *(f"part-0000{number}.parquet" for number in range(3))]
     monkeypatch.undo()
-    assert rows_in(out) == work("encode", tiny_run, tmp_path / "whole", corpus)[: len(rows_in(out))]
-    assert work("encode", tiny_run, out, corpus) == rows_in(tmp_path / "whole")
+    unbroken = work("encode", tiny_run, tmp_path / "unbroken", corpus)
+    first_shards = rows_in(out)
+    assert first_shards == unbroken[: len(first_shards)]
+    assert work("encode", tiny_run, out, corpus) == unbroken
 
 
-def test_a_model_that_is_none_is_refused(corpus, tmp_path):
-    """Before anything is read or written."""
+def test_a_folder_without_a_model_is_refused(corpus, tmp_path):
+    """The error is raised before anything is read or written."""
     with pytest.raises(CheckpointError, match="there is no such folder"):
         work("encode", tmp_path / "gone", tmp_path / "out", corpus)
     assert not (tmp_path / "out").exists()

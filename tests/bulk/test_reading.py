@@ -1,4 +1,4 @@
-"""Reading for bulk work: which files, which rows, and what is refused."""
+"""Reading for bulk jobs: which files, which rows, and what is refused."""
 
 import gzip
 import re
@@ -16,7 +16,7 @@ LINES = [f"line {number}" for number in range(20)]
 
 
 def test_files_are_found_by_folder_pattern_path_and_name(tmp_path):
-    """Names stand within the folder that the pattern's steady part names."""
+    """Names are relative to the folder before the first wildcard of a pattern."""
     corpus = write_files(tmp_path / "corpus")
     (corpus / "deep").mkdir()
     (corpus / "deep" / "d.txt").write_text("a man\n")
@@ -28,8 +28,8 @@ def test_files_are_found_by_folder_pattern_path_and_name(tmp_path):
     assert find_corpus_files("captions")[1][0] == "test.txt.gz"
 
 
-def test_names_with_signs_of_patterns_are_taken_literally(tmp_path):
-    """A file's, and those of the folders before a pattern."""
+def test_wildcard_characters_in_the_names_of_files_and_folders_are_literal(tmp_path):
+    """Only the part behind the last existing folder is a pattern."""
     for folder in ("run[1]", "run1"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "data[1].csv").write_text(f"text\n{folder}\n")
@@ -41,7 +41,7 @@ def test_names_with_signs_of_patterns_are_taken_literally(tmp_path):
 
 
 def test_quoting_can_be_chosen(tiny_run, tmp_path):
-    """It is part of the plan: shards that were begun otherwise are refused."""
+    """It is part of the plan, so a job with another quoting is refused."""
     (tmp_path / "a.tsv").write_text('text\n"a man\trides"\na dog\n')
     rows = work("encode", tiny_run, tmp_path / "out", tmp_path / "a.tsv", quoting="quoted")
     assert [row["text"] for row in rows] == ["a man\trides", "a dog"]
@@ -50,21 +50,20 @@ def test_quoting_can_be_chosen(tiny_run, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gone", "*.csv", "empty"])
-def test_nothing_to_read_is_refused(tmp_path, name):
-    """No folder, no match, no file of a known kind."""
+def test_a_corpus_without_files_is_refused(tmp_path, name):
+    """A missing path, a pattern without a match, a folder without files of a known kind."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(
-        DataError, match=re.escape(f"{name}: no file to read is found there; wanted are .txt")
-    ):
+    message = f"{name}: no file to read was found; expected .txt"
+    with pytest.raises(DataError, match=re.escape(message)):
         find_corpus_files(str(tmp_path / name))
 
 
 def test_units_may_be_read_in_any_order_and_with_gaps(tmp_path):
-    """Onwards within a file, or from its start again."""
+    """The reader moves forwards in a file, or starts it again."""
     (tmp_path / "a.txt").write_text("\n".join(LINES))
     (tmp_path / "b.txt").write_text("\n".join(reversed(LINES)))
     read = UnitReader(tmp_path, "text")
-    for file, first, rows in [
+    for file, first_row, rows in [
         ("a.txt", 3, 2),
         ("a.txt", 9, 4),
         ("b.txt", 0, 1),
@@ -72,19 +71,19 @@ def test_units_may_be_read_in_any_order_and_with_gaps(tmp_path):
         ("a.txt", 1, 1),
     ]:
         lines = LINES if file == "a.txt" else LINES[::-1]
-        expected = list(enumerate(lines, start=1))[first : first + rows]
-        assert read(Unit(0, first, rows, file)) == expected
+        expected = list(enumerate(lines, start=1))[first_row : first_row + rows]
+        assert read(Unit(0, first_row, rows, file)) == expected
 
 
 def test_a_file_that_became_shorter_is_refused(tmp_path):
-    """Rather than leaving a hole."""
+    """Otherwise the shards would have a hole."""
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     with pytest.raises(DataError, match=r"a\.txt: has fewer rows than when the work began"):
         UnitReader(tmp_path, "text")(Unit(0, 0, 3, "a.txt"))
 
 
 def test_rows_are_counted_alike_in_every_kind_of_file(tmp_path):
-    """Blank ones too; those of Parquet without reading them."""
+    """Blank rows count; the rows of Parquet are counted without reading them."""
     (tmp_path / "a.txt").write_text("one\n\ntwo\n")
     (tmp_path / "a.csv").write_text('text,n\none,1\n"",2\ntwo,3\n')
     pq.write_table(pa.table({"text": ["one", None, "two"]}), tmp_path / "a.parquet")
@@ -95,8 +94,8 @@ def test_rows_are_counted_alike_in_every_kind_of_file(tmp_path):
 
 
 BROKEN = {
-    "text that is no UTF-8": ("b.txt", b"fine\nfine\ncaf\xe9\n", "b.txt, line 3: is not UTF-8"),
-    "a gzip file cut short": (
+    "text that is not UTF-8": ("b.txt", b"fine\nfine\ncaf\xe9\n", "b.txt, line 3: is not UTF-8"),
+    "a truncated gzip file": (
         "b.txt.gz",
         gzip.compress("\n".join(LINES * 99).encode())[:-9],
         "gzip compression is dam",
@@ -104,7 +103,7 @@ BROKEN = {
     "a table without the column": (
         "b.jsonl",
         b'{"body": "a man"}\n',
-        "b.jsonl: there is no column 'text'; there are body",
+        "b.jsonl: there is no column 'text'",
     ),
     "numbers for text": ("b.csv", b"text\n1\n2\n", "b.csv: row 1: column 'text' holds 1, not text"),
     "no Parquet": ("b.parquet", b"PAR1 not at all", "b.parquet: cannot be read as parquet"),
@@ -114,44 +113,40 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_file_is_named_before_work_begins(tiny_run, tmp_path, case):
-    """With its row where there is one; nothing is written, and when it is mended the same command does all."""
+    """Nothing is written, and once the file is repaired the same command does everything."""
     corpus = write_files(tmp_path / "corpus")
-    name, content, words = BROKEN[case]
-    standing = {file.name: file.read_bytes() for file in corpus.iterdir()}
-    for file in corpus.glob("b.*"):
-        file.unlink()
+    name, content, message = BROKEN[case]
+    original = (corpus / "b.txt.gz").read_bytes()
+    (corpus / "b.txt.gz").unlink()
     (corpus / name).write_bytes(content)
-    with pytest.raises(DataError, match=re.escape(words)):
+    with pytest.raises(DataError, match=re.escape(message)):
         work("encode", tiny_run, tmp_path / "out", corpus)
     assert not (tmp_path / "out").exists()
     (corpus / name).unlink()
-    (corpus / "b.txt.gz").write_bytes(standing["b.txt.gz"])
+    (corpus / "b.txt.gz").write_bytes(original)
     assert len(work("encode", tiny_run, tmp_path / "out", corpus)) == 60
 
 
 def test_another_column_can_be_read(tiny_run, tmp_path):
-    """Where the tables are not named as the run's corpus was."""
-    pq.write_table(
-        pa.table({"body": ["a man", "a dog"], "text": ["x", "y"]}), tmp_path / "a.parquet"
-    )
+    """A table need not have the column that the run was trained on."""
+    table = pa.table({"body": ["a man", "a dog"], "text": ["x", "y"]})
+    pq.write_table(table, tmp_path / "a.parquet")
     rows = work("encode", tiny_run, tmp_path / "out", tmp_path / "a.parquet", text_column="body")
     assert [row["text"] for row in rows] == ["a man", "a dog"]
 
 
-def test_damage_inside_a_parquet_file_stops_the_work_and_keeps_what_stands(tiny_run, tmp_path):
-    """Its rows are not read beforehand; the shards of the files before it stay."""
+def test_damage_inside_a_parquet_file_stops_the_job_and_keeps_finished_shards(tiny_run, tmp_path):
+    """Such damage is not found beforehand, because only row counts of Parquet are read."""
     corpus = write_files(tmp_path / "corpus")
     texts = [f"a man number {number} rides {number * 7919} waves" for number in range(4000)]
-    pq.write_table(
-        pa.table({"text": texts}), corpus / "z.parquet", use_dictionary=False, row_group_size=1000
-    )
+    table = pa.table({"text": texts})
+    pq.write_table(table, corpus / "z.parquet", use_dictionary=False, row_group_size=1000)
     data = bytearray((corpus / "z.parquet").read_bytes())
     middle = len(data) // 2
     data[middle : middle + 400] = b"\xff" * 400
     (corpus / "z.parquet").write_bytes(bytes(data))
     with pytest.raises(DataError, match=r"z\.parquet: cannot be read as parquet"):
         work("encode", tiny_run, tmp_path / "out", corpus, shard_rows=1500)
-    assert sorted(file.name for file in (tmp_path / "out").glob("part-*"))[:3] == [
-        f"part-0000{number}.parquet" for number in range(3)
-    ]
+    shards = sorted(file.name for file in (tmp_path / "out").glob("part-*"))
+    assert shards[:3] == [f"part-0000{number}.parquet" for number in range(3)]
     assert not list((tmp_path / "out").glob(".part-*"))

@@ -1,4 +1,4 @@
-"""Bulk work: the same numbers and texts as the verbs on `TextVAE`, each row once, joined to where it came from."""
+"""Bulk jobs give the same numbers and texts as `TextVAE`, with each row joined to its source."""
 
 import numpy as np
 import pytest
@@ -22,31 +22,27 @@ def corpus(tmp_path):
 
 
 def test_bulk_encoding_equals_encoding(vae, tiny_run, corpus, tmp_path):
-    """Files in the order of their names, rows in theirs, blank ones left out but counted."""
+    """Rows are in the order of files and lines; blank ones are left out but counted."""
     rows = work("encode", tiny_run, tmp_path / "out", corpus)
     assert [row["text"] for row in rows] == SENTENCES[:60]
     np.testing.assert_allclose([row["z"] for row in rows], vae.encode(SENTENCES[:60]), atol=1e-5)
-    assert [(row["file"], row["row"]) for row in rows[:4]] == [
-        ("a.txt", place) for place in (1, 2, 4, 5)
-    ]
-    assert [(row["file"], row["row"]) for row in rows[20:22]] == [("b.txt.gz", 1), ("b.txt.gz", 2)]
-    assert (rows[-1]["file"], rows[-1]["row"]) == ("c.jsonl", 15)
+    sources = [(row["file"], row["row"]) for row in rows]
+    assert sources[:4] == [("a.txt", 1), ("a.txt", 2), ("a.txt", 4), ("a.txt", 5)]
+    assert sources[20:22] == [("b.txt.gz", 1), ("b.txt.gz", 2)]
+    assert sources[-1] == ("c.jsonl", 15)
 
 
 def test_the_size_of_the_shards_changes_no_row(tiny_run, corpus, tmp_path):
-    """A file each, or many."""
-    few, many = (
-        work("encode", tiny_run, tmp_path / str(size), corpus, shard_rows=size)
-        for size in (1000, 3)
-    )
-    assert [(row["file"], row["row"], row["text"]) for row in few] == [
-        (row["file"], row["row"], row["text"]) for row in many
-    ]
+    """One shard per file, or many of them, hold the same rows."""
+    few = work("encode", tiny_run, tmp_path / "few", corpus, shard_rows=1000)
+    many = work("encode", tiny_run, tmp_path / "many", corpus, shard_rows=3)
+    for key in ("file", "row", "text"):
+        assert [row[key] for row in few] == [row[key] for row in many]
     np.testing.assert_allclose([row["z"] for row in few], [row["z"] for row in many], atol=1e-5)
 
 
 def test_bulk_scores_are_those_of_their_units_seed(vae, tiny_run, corpus, tmp_path):
-    """What `TextVAE.score` says of the unit's sentences."""
+    """`TextVAE.score` gives the same with the unit's sentences and seed."""
     rows = work("score", tiny_run, tmp_path / "out", corpus, samples=3, seed=5)
     unit = Unit(1, ROWS, ROWS, "a.txt")
     texts = [row["text"] for row in rows[ROWS - 1 : 2 * ROWS - 1]]
@@ -57,53 +53,49 @@ def test_bulk_scores_are_those_of_their_units_seed(vae, tiny_run, corpus, tmp_pa
 
 
 def test_bulk_generation_is_that_of_each_units_seed(vae, tiny_run, tmp_path):
-    """Rows are numbered throughout; the seed stands beside them."""
+    """Rows are numbered across shards, and every row tells its seed."""
     rows = work("generate", tiny_run, tmp_path / "out", count=10, temperature=0.9)
     assert [row["row"] for row in rows] == list(range(1, 11))
-    assert [row["text"] for row in rows[ROWS:]] == vae.generate(
-        3, temperature=0.9, seed=rows[ROWS]["seed"]
-    )
+    expected = vae.generate(3, temperature=0.9, seed=rows[ROWS]["seed"])
+    assert [row["text"] for row in rows[ROWS:]] == expected
     assert rows[0]["seed"] != rows[ROWS]["seed"]
 
 
 @pytest.mark.parametrize("verb", ["encode", "score"])
-def test_bulk_work_tells_of_blank_and_cut_rows_each_time(tiny_run, corpus, tmp_path, capsys, verb):
-    """By file and row, when the shards stand already as well; the record counts them."""
-    (corpus / "d.txt").write_text("a man rides a wave. " * 100)
+def test_blank_and_cut_rows_are_reported_each_time(tiny_run, corpus, tmp_path, capsys, verb):
+    """They are named by file and row, even when all shards exist; the record counts them."""
+    long_text = "a man rides a wave. " * 100
+    (corpus / "d.txt").write_text(long_text)
+    out = tmp_path / "out"
     for _ in range(2):
-        record = bulk.run(
-            verb, tiny_run, tmp_path / "out", str(corpus), shard_rows=ROWS, device="cpu"
-        )
+        record = bulk.run(verb, tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu")
         assert (record["blank"], record["cut"]) == (1, 1)
         notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note")]
         assert "1 of 62 rows is blank (row 3 of a.txt): left out." in notes[0]
         assert "1 text is longer than the model reads (row 1 of d.txt)" in notes[1]
-    assert [row["text"] for row in rows_in(tmp_path / "out") if row["is_cut"]] == [
-        ("a man rides a wave. " * 100).strip()
-    ]
+    assert [row["text"] for row in rows_in(out) if row["is_cut"]] == [long_text.strip()]
 
 
 def test_units_cover_every_row_once():
-    """A unit is of one file, and no longer than asked for."""
+    """A unit has rows of one file, and no more than the limit."""
     files = [("a", 5), ("b", 0), ("c", 9)]
     units = list(cut_units(files, 4))
     assert [unit.number for unit in units] == list(range(5))
     assert max(unit.rows for unit in units) <= 4
-    covered = [(unit.file, unit.first + place) for unit in units for place in range(unit.rows)]
+    covered = [(unit.file, unit.first_row + row) for unit in units for row in range(unit.rows)]
     assert covered == [(file, row) for file, rows in files for row in range(rows)]
 
 
-def test_the_seeds_of_units_and_of_runs_differ():
-    """Another run's seeds are not this one's, moved along."""
-    seeds = {
-        derive_unit_seed(Unit(number, 0, 1), seed) for number in range(50) for seed in range(50)
-    }
+def test_the_seeds_of_units_and_of_jobs_differ():
+    """The seeds of one job are not those of another, shifted by some units."""
+    units = [Unit(number, 0, 1) for number in range(50)]
+    seeds = {derive_unit_seed(unit, seed) for unit in units for seed in range(50)}
     assert len(seeds) == 2500
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_doing_it_again_writes_nothing(tiny_run, corpus, tmp_path):
-    """What stands is not touched."""
+def test_a_finished_job_writes_nothing_when_it_is_repeated(tiny_run, corpus, tmp_path):
+    """The finished shards are not touched."""
     out = tmp_path / "out"
     work("encode", tiny_run, out, corpus)
     before = {file: file.stat().st_mtime_ns for file in out.glob("part-*")}
@@ -117,17 +109,13 @@ def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
     out = tmp_path / "out"
     before = work("score", tiny_run, out, corpus, samples=2)
     (out / "part-00004.parquet").unlink()
-    assert (
-        bulk.run("score", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu", samples=2)[
-            "written_now"
-        ]
-        == 1
-    )
+    record = bulk.run("score", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu", samples=2)
+    assert record["written_now"] == 1
     assert rows_in(out) == before
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"verb": "encod"}, "verb = 'encod' is unknown: did you mean 'encode'"),
         ({"engine": "spark"}, "engine = 'spark' is unknown: Choose from accelerate, ray"),
@@ -138,16 +126,12 @@ def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
         ({"corpus": None}, "corpus = None: encode reads sentences"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(
-    tiny_run, corpus, tmp_path, changes, words
+def test_a_wrong_request_is_refused_before_anything_is_written(
+    tiny_run, corpus, tmp_path, changes, message
 ):
-    """With the nearest known name where there is one."""
-    asked = {
-        "verb": "encode",
-        "model": tiny_run,
-        "output": tmp_path / "out",
-        "corpus": str(corpus),
-    } | changes
-    with pytest.raises(ConfigError, match=words):
-        bulk.run(**asked)
-    assert not (tmp_path / "out").exists()
+    """The message names the nearest known name where there is one."""
+    out = tmp_path / "out"
+    request = {"verb": "encode", "model": tiny_run, "output": out, "corpus": str(corpus)}
+    with pytest.raises(ConfigError, match=message):
+        bulk.run(**(request | changes))
+    assert not out.exists()

@@ -283,7 +283,7 @@ REFUSED = {
     ),
     "a file of shards that is not there": (
         ["score", "RUN", "gone.txt", "--output", "OUT"],
-        "no file to read is found",
+        "no file to read was found",
     ),
     "an inaudible conditioning": (
         ["train", "captions", "model.conditioning=[prefix]", "--output", "OUT"],

@@ -1,4 +1,4 @@
-"""Comparisons: what is trained, what is not done twice, what is refused, what is written."""
+"""Comparisons: what is trained, what is not repeated, what is refused, what is written."""
 
 import csv
 import io
@@ -21,18 +21,24 @@ from textvae.comparison.runner import find_failure_reason, list_commands
 from textvae.errors import OutputError
 from textvae.training.trainer import VAETrainer
 
+EVALUATION_OPTIONS = ["--samples", "3", "--limit", "4"]
+
 
 class Compared(NamedTuple):
-    """A comparison: its folder, the run that was interrupted, the config of that, the command, the files it wrote."""
+    """A finished comparison.
+
+    Attributes:
+        trial: its run that was interrupted and resumed.
+        config: the config of that run.
+        command: the arguments that ran the comparison.
+        written: the text of the files in its folder, by name.
+    """
 
     folder: Path
     trial: Trial
     config: str
     command: list[str]
     written: dict[str, str]
-
-
-EVALUATED = ["--samples", "3", "--limit", "4"]
 
 
 def write_config(file, corpus, **training) -> str:
@@ -44,17 +50,18 @@ def write_config(file, corpus, **training) -> str:
 
 
 def interrupt_training(trial) -> None:
-    """Begin a run, and leave it at its second look: there is a checkpoint of the first."""
-    look, looks = VAETrainer.look, []
+    """Start a run and interrupt it at its second evaluation; the first left a checkpoint."""
+    evaluate = VAETrainer.evaluate_quick
+    evaluations = []
 
     def interrupted(trainer):
-        looks.append(trainer)
-        if len(looks) == 2:
+        evaluations.append(trainer)
+        if len(evaluations) == 2:
             raise KeyboardInterrupt
-        return look(trainer)
+        return evaluate(trainer)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VAETrainer, "look", interrupted)
+        patch.setattr(VAETrainer, "evaluate_quick", interrupted)
         with pytest.raises(KeyboardInterrupt):
             textvae.train(
                 output=trial.folder, config=trial.config, overrides=trial.overrides, device="cpu"
@@ -63,39 +70,30 @@ def interrupt_training(trial) -> None:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A comparison of a run that was interrupted, and of one that must fail."""
+    """A comparison of a run that was interrupted before, and of one that must fail."""
     folder = tmp_path_factory.mktemp("compared")
+    output = folder / "out"
     (folder / "few.txt").write_text("a man.\na dog.\na horse.\n")
     good = write_config(folder / "good_one.yaml", write_corpus(folder), evaluations=4)
     poor = write_config(folder / "poor_one.yaml", folder / "few.txt")
-    (trial,) = build_trials([good], [], 1, [], folder / "out")
-    with lock_comparison_folder(folder / "out", [trial]):
+    (trial,) = build_trials([good], [], 1, [], output)
+    with lock_comparison_folder(output, [trial]):
         interrupt_training(trial)
-    command = [
-        "compare",
-        good,
-        poor,
-        "--output",
-        str(folder / "out"),
-        "--seeds",
-        "1",
-        "--device",
-        "cpu",
-        *EVALUATED,
-    ]
+    options = ["--output", str(output), "--seeds", "1", "--device", "cpu", *EVALUATION_OPTIONS]
+    command = ["compare", good, poor, *options]
     assert main([*command, "--columns", "bits_per_byte", "--jobs", "2"]) == 1
-    written = {file.name: file.read_text() for file in (folder / "out").iterdir() if file.is_file()}
-    return Compared(folder / "out", trial, good, command, written)
+    written = {file.name: file.read_text() for file in output.iterdir() if file.is_file()}
+    return Compared(output, trial, good, command, written)
 
 
 @pytest.fixture(scope="module")
 def records(compared):
-    """The records of its two runs."""
+    """The records of the two runs."""
     return json.loads(compared.written["runs.json"])
 
 
 def test_a_run_that_fails_is_reported_and_the_others_are_finished(compared, records):
-    """Its reason is our own message; the exit code was 1; it has no measures."""
+    """Its reason is our own error message; it has no measures; the exit code was 1."""
     good, poor = records
     assert good["reason"] is None
     assert good["iw_samples"] == 3
@@ -105,20 +103,17 @@ def test_a_run_that_fails_is_reported_and_the_others_are_finished(compared, reco
     assert "poor_one seed 1 failed: train: " in compared.written["table.md"]
 
 
-def test_an_interrupted_run_goes_on_from_its_checkpoint(compared):
-    """Only the looks that were still to come are in its log."""
-    said = compared.trial.log.read_text()
-    steps = {
-        entry["step"]
-        for entry in json.loads((compared.trial.folder / "training.json").read_text())["history"]
-    }
-    assert {3, 6, 9, 12} <= steps
-    assert "step 12: validation" in said
-    assert "step 3: validation" not in said
+def test_an_interrupted_run_continues_from_its_checkpoint(compared):
+    """Its log has only the evaluations that were still to come."""
+    output = compared.trial.log_file.read_text()
+    training = json.loads((compared.trial.folder / "training.json").read_text())
+    assert {3, 6, 9, 12} <= {entry["step"] for entry in training["history"]}
+    assert "step 12: validation" in output
+    assert "step 3: validation" not in output
 
 
 def test_the_same_command_repeats_nothing(compared, capsys):
-    """A run that stands and is measured is left alone, to the very file; other measures do not train it anew."""
+    """No file of a finished run changes; other evaluation options do not train it again."""
     trial = compared.trial
     files = {file: file.stat().st_mtime_ns for file in trial.folder.rglob("*")}
     assert main([word for word in compared.command if "poor" not in word]) == 0
@@ -127,11 +122,10 @@ def test_the_same_command_repeats_nothing(compared, capsys):
     assert [verb for verb, *_ in list_commands(trial, 5, 4, None)] == ["evaluate"]
 
 
-def test_a_run_that_stands_is_not_mixed_with_other_settings(compared):
+def test_an_existing_run_is_not_mixed_with_other_settings(compared):
     """The first setting that differs is named; more seeds may be added."""
-    with pytest.raises(
-        OutputError, match=r"good_one seed 1 was begun with training.steps = 12, not 13"
-    ):
+    message = r"good_one seed 1 was started with training.steps = 12, not 13"
+    with pytest.raises(OutputError, match=message):
         textvae.compare(
             [compared.config],
             compared.folder,
@@ -139,13 +133,14 @@ def test_a_run_that_stands_is_not_mixed_with_other_settings(compared):
             overrides=["training.steps=13"],
             device="cpu",
         )
-    more = build_trials([compared.config], [], 2, [], compared.folder)
-    assert [list_commands(each, 3, 4, None) == [] for each in more] == [True, False]
+    first, second = build_trials([compared.config], [], 2, [], compared.folder)
+    assert list_commands(first, 3, 4, None) == []
+    assert list_commands(second, 3, 4, None) != []
 
 
 @pytest.mark.parametrize("record", ["{}", "[1, 2]", '{"sales": {"2024": 3}}', "{", "null"])
-def test_a_comparison_json_of_somebody_else_is_not_written_over(compared, tmp_path, record):
-    """Nor is anything else in its folder."""
+def test_a_comparison_json_of_somebody_else_is_not_overwritten(compared, tmp_path, record):
+    """Nothing else is written into its folder either."""
     (tmp_path / "comparison.json").write_text(record)
     with pytest.raises(OutputError, match="choose another --output"):
         textvae.compare([compared.config], tmp_path, seeds=1, device="cpu")
@@ -153,8 +148,8 @@ def test_a_comparison_json_of_somebody_else_is_not_written_over(compared, tmp_pa
     assert (tmp_path / "comparison.json").read_text() == record
 
 
-def test_the_csv_of_the_runs_is_their_records(compared, records):
-    """To the last digit."""
+def test_the_csv_of_the_runs_equals_their_records(compared, records):
+    """Numbers keep all digits."""
     lines = list(csv.DictReader(io.StringIO(compared.written["runs.csv"])))
     assert [line["reason"] for line in lines] == [record["reason"] or "" for record in records]
     for key in ("iw_nll", "kl", "minutes", "mi_full"):
@@ -166,66 +161,60 @@ def test_the_csv_of_the_runs_is_their_records(compared, records):
     assert math.isclose(float(summary["elbo"]), records[0]["elbo"])
 
 
-def test_a_worker_ends_when_whoever_started_it_is_gone(tmp_path):
-    """Else a killed comparison would train on beside the one that goes on."""
-    endless = json.dumps(
-        [["train", "captions", "--output", str(tmp_path / "run"), "training.steps=1000000"]]
-    )
+def test_a_worker_ends_when_its_parent_is_gone(tmp_path):
+    """Otherwise a killed comparison would go on training, next to the one that continues it."""
+    run = str(tmp_path / "run")
+    endless = json.dumps([["train", "captions", "--output", run, "training.steps=1000000"]])
     worker = [sys.executable, "-m", "textvae.cli.compare_worker", endless]
     assert subprocess.run(worker, input=b"", check=False, timeout=60).returncode == 3
 
 
 def test_the_reason_of_a_crash_is_its_last_line(tmp_path):
-    """Our own message where there is one; of this attempt, not of earlier ones."""
+    """Our own error message comes first; output of earlier attempts does not count."""
     log = tmp_path / "seed-1.log"
     log.write_text("textvae train: an old reason\nTraceback\nMemoryError: too much\n")
     offset = len("textvae train: an old reason\n")
     assert find_failure_reason(1, log, offset) == "MemoryError: too much"
     assert find_failure_reason(2, log, 0) == "train: an old reason"
-    assert (
-        find_failure_reason(-9, log, 0)
-        == "its process was ended by SIGKILL (was there not enough memory?)"
-    )
+    killed = "its process was ended by SIGKILL (was there not enough memory?)"
+    assert find_failure_reason(-9, log, 0) == killed
 
 
 REFUSED = {
-    "two of a name": (["a.yaml", "b/a.yaml"], "two of the configs are called 'a'"),
-    "a config that is not there": (["gone.yaml"], "gone.yaml: cannot be read"),
-    "no seeds": (["a.yaml", "--seeds", "0"], "seeds = 0: wanted is a number from 1"),
+    "two configs of one name": (["a.yaml", "b/a.yaml"], "two of the configs are called 'a'"),
+    "a missing config": (["gone.yaml"], "gone.yaml: cannot be read"),
+    "no seeds": (["a.yaml", "--seeds", "0"], "seeds = 0: expected 1 or more"),
     "no samples": (["a.yaml", "--samples", "0"], "samples = 0"),
-    "no corpus": (["none.yaml"], "names no corpus"),
-    "a corpus that is not there": (
-        ["a.yaml", "--corpora", "gone.txt"],
-        "gone.txt: there is no such file",
-    ),
-    "two corpora of a name": (
+    "no corpus": (["none.yaml"], "none.yaml: has no corpus; set data.corpus"),
+    "a missing corpus": (["a.yaml", "--corpora", "gone.txt"], "gone.txt: there is no such file"),
+    "two corpora of one name": (
         ["a.yaml", "--corpora", "corpus.txt", "b/corpus.txt"],
         "two of the corpora",
     ),
     "an unknown setting": (["a.yaml", "training.step=3"], "did you mean 'steps'"),
-    "a folder of something else": (
+    "a folder with other files": (
         ["a.yaml", "--output", "b"],
-        "holds something that is no comparison",
+        "contains files that are not a comparison",
     ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_wrong_is_refused_before_any_training(tmp_path, monkeypatch, capsys, case):
-    """One message, exit code 2, and nothing written."""
+def test_a_wrong_request_is_refused_before_any_training(tmp_path, monkeypatch, capsys, case):
+    """There is one message, the exit code is 2, and nothing is written."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b").mkdir()
     for file in ("a.yaml", "b/a.yaml"):
         write_config(tmp_path / file, write_corpus(tmp_path))
     (tmp_path / "none.yaml").write_text("model: {latent_dim: 4}\n")
-    arguments, words = REFUSED[case]
+    arguments, message = REFUSED[case]
     assert main(["compare", "--output", "out", "--device", "cpu", *arguments]) == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_what_draws_is_wanted_before_anything_is_trained(tmp_path, monkeypatch, capsys):
-    """The message names the command that installs it."""
+def test_packages_for_the_report_are_required_before_any_training(tmp_path, monkeypatch, capsys):
+    """The message names the command that installs them."""
     config = write_config(tmp_path / "a.yaml", write_corpus(tmp_path))
     monkeypatch.setattr(
         "textvae.comparison.compare.REPORT_REQUIREMENTS",

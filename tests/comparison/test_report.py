@@ -1,13 +1,18 @@
-"""Reports: one file that needs no network, of a comparison and of a single run."""
+"""HTML reports of a comparison and of a single run: each is one file that needs no network."""
 
 import json
 import re
 import shutil
 
 import pytest
+import torch
 
 from textvae.cli.main import main
-from textvae.comparison.report.model_summary import project_principal_components, summarize_model
+from textvae.comparison.report.model_summary import (
+    SUMMARY_FILE,
+    project_principal_components,
+    summarize_model,
+)
 from textvae.comparison.report.page import render_comparison
 from textvae.comparison.report.pictures import draw_latent_maps
 from textvae.comparison.report.table import TABLE_COLUMNS, group_rows
@@ -19,15 +24,14 @@ from textvae.runs.run import Run
 def reported(tiny_run, tmp_path_factory):
     """A run with its report."""
     folder = tmp_path_factory.mktemp("reported") / "run"
-    shutil.copytree(
-        tiny_run, folder, ignore=shutil.ignore_patterns("measures.json")
-    )  # other tests may evaluate it
+    # Other tests may have evaluated the shared run; this report is of one without measures.
+    shutil.copytree(tiny_run, folder, ignore=shutil.ignore_patterns("measures.json"))
     assert main(["report", str(folder), "--device", "cpu"]) == 0
     return folder
 
 
-def check_is_alone(page: str) -> None:
-    """Nothing is fetched: no address, no script, no style sheet; all is closed."""
+def check_is_self_contained(page: str) -> None:
+    """Check that the page loads nothing (no address, script or style sheet) and has pictures."""
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", page)
     assert "<script" not in page
     assert "<link" not in page
@@ -37,18 +41,18 @@ def check_is_alone(page: str) -> None:
     assert "#123456" not in page
 
 
-def test_a_report_of_a_run_stands_alone(reported):
-    """With its pictures, sentences and settings; quick measures are called so where it was not evaluated."""
+def test_a_report_of_a_run_is_self_contained(reported):
+    """It has pictures, sentences and settings, and says if its measures are only quick ones."""
     page = (reported / "report.html").read_text()
-    check_is_alone(page)
+    check_is_self_contained(page)
     assert page.count("<svg") == 7
     assert "Quick measures of the validation split" in page
     assert "From one test sentence to another" in page
     assert len(page) < 1_000_000
 
 
-def test_a_report_goes_where_it_is_told(reported, tmp_path, capsys):
-    """`--output FILE`; a folder that is not there is named."""
+def test_a_report_is_written_to_output(reported, tmp_path, capsys):
+    """The record names the file; a missing folder is refused."""
     assert main(["report", str(reported), "--output", str(tmp_path / "page.html"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"file": str(tmp_path / "page.html")}
     assert main(["report", str(reported), "--output", str(tmp_path / "gone" / "page.html")]) == 2
@@ -56,35 +60,34 @@ def test_a_report_goes_where_it_is_told(reported, tmp_path, capsys):
 
 
 def test_a_report_overwrites_nothing_but_a_page(reported, tmp_path, capsys):
-    """A slip of the keyboard must not cost a text file, nor the run's config."""
+    """A typing error must not cost a text file, nor the run's config."""
+    (tmp_path / "mine.txt").write_text("precious")
     for file in (tmp_path / "mine.txt", reported / "config.json"):
-        file.exists() or file.write_text("precious")
         before = file.read_text()
         assert main(["report", str(reported), "--output", str(file)]) == 2
         assert "name a file that ends in .html" in capsys.readouterr().err
         assert file.read_text() == before
 
 
-def test_a_report_of_a_run_that_cannot_be_written_goes_elsewhere(
+def test_a_report_of_a_read_only_run_can_be_written_elsewhere(
     reported, tmp_path, monkeypatch, capsys
 ):
-    """Its portrait is taken for this page alone, and a note says so."""
+    """The summary of its model is computed for this page alone, and a note says so."""
     run = shutil.copytree(reported, tmp_path / "run")
-    (run / "portrait.json").unlink()
+    page = tmp_path / "page.html"
+    (run / SUMMARY_FILE).unlink()
 
     def refuse(self, name, record):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Run, "write", refuse)
-    assert (
-        main(["report", str(run), "--output", str(tmp_path / "page.html"), "--device", "cpu"]) == 0
-    )
-    assert "portrait.json is not written: Permission denied" in capsys.readouterr().err
-    assert "From one test sentence to another" in (tmp_path / "page.html").read_text()
+    assert main(["report", str(run), "--output", str(page), "--device", "cpu"]) == 0
+    assert "model_summary.json is not written: Permission denied" in capsys.readouterr().err
+    assert "From one test sentence to another" in page.read_text()
 
 
-def test_a_report_of_a_comparison_stands_alone(reported):
-    """Names cannot break it; a language model is a line of the plane; what failed is said."""
+def test_a_report_of_a_comparison_is_self_contained(reported):
+    """Names are escaped; a language model is a line of the plane; failures are listed."""
     full = {
         "run": str(reported),
         "corpus": "a & b",
@@ -100,49 +103,46 @@ def test_a_report_of_a_comparison_stands_alone(reported):
         {"config": "lm", "corpus": "a & b", "seed": 2, "reason": "lost"},
     ]
     page = render_comparison(group_rows(records), TABLE_COLUMNS, ["lm seed 2 failed: lost"])
-    check_is_alone(page)
+    check_is_self_contained(page)
     assert "&lt;script&gt;" in page
     assert "language model 32.0" in page
     assert "lm seed 2 failed: lost" in page
 
 
-def test_a_portrait_is_what_the_model_does(tiny_run):
-    """KL by dimension sums to the KL; a point and a length a sentence; sentences as the verbs write them."""
-    run, bundle = Run(tiny_run), load_bundle(tiny_run, "cpu")
-    shown = summarize_model(run, bundle)
-    assert len(shown["points"]) == len(shown["words"]) == len(run.split("test"))
-    assert len(shown["kl_by_dimension"]) == 4
-    assert [before for before, _ in shown["reconstructions"]] == list(run.split("test")[:5]["text"])
-    assert len(shown["interpolation"]) == 7
-    assert json.loads(json.dumps(shown)) == {
-        **shown,
-        "reconstructions": [list(x) for x in shown["reconstructions"]],
-    }
+def test_a_model_summary_has_entries_for_the_test_sentences(tiny_run):
+    """It has a point and a length of each, reconstructions of the first, and survives JSON."""
+    run = Run(tiny_run)
+    summary = summarize_model(run, load_bundle(tiny_run, "cpu"))
+    assert len(summary["points"]) == len(summary["words"]) == len(run.split("test"))
+    assert len(summary["kl_by_dimension"]) == 4
+    originals = [original for original, _ in summary["reconstructions"]]
+    assert originals == list(run.split("test")[:5]["text"])
+    assert len(summary["interpolation"]) == 7
+    pairs = [list(pair) for pair in summary["reconstructions"]]
+    assert json.loads(json.dumps(summary)) == {**summary, "reconstructions": pairs}
 
 
-def test_the_principal_plane_keeps_what_lies_in_a_plane():
-    """Distances stay, for points that have two dimensions, turned and moved in five."""
-    import torch
-
+def test_the_principal_plane_keeps_the_distances_of_points_in_a_plane():
+    """The points have two dimensions, rotated and shifted in a space of five."""
     torch.manual_seed(0)
     flat = torch.randn(30, 2) * torch.tensor([3.0, 1.0])
-    turned = flat @ torch.linalg.qr(torch.randn(5, 5))[0][:2] + 7
-    places, shares = project_principal_components(turned)
+    rotated = flat @ torch.linalg.qr(torch.randn(5, 5))[0][:2] + 7
+    points, shares = project_principal_components(rotated)
     torch.testing.assert_close(
-        torch.cdist(places, places), torch.cdist(flat, flat).double(), atol=1e-3, rtol=0
+        torch.cdist(points, points), torch.cdist(flat, flat).double(), atol=1e-3, rtol=0
     )
     assert sum(shares) == pytest.approx(1)
     assert project_principal_components(flat[:, :1])[0].shape == (30, 2)
 
 
-def test_umaps_map_is_shown_where_there_is_one():
-    """Beside that of the principal components, with the same colours."""
+def test_the_map_of_umap_is_shown_if_there_is_one():
+    """It comes after that of the principal components."""
     points = [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]
-    shown = {"points": points, "explained": [0.5, 0.3], "labels": None, "words": [3, 5, 9]}
-    assert [picture.title for picture in draw_latent_maps(shown)] == ["map of the latent"]
-    both = draw_latent_maps({**shown, "umap": points})
+    summary = {"points": points, "explained": [0.5, 0.3], "labels": None, "words": [3, 5, 9]}
+    assert [picture.title for picture in draw_latent_maps(summary)] == ["map of the latent"]
+    both = draw_latent_maps({**summary, "umap": points})
     assert [picture.title for picture in both] == [
         "map of the latent",
-        "map of the latent's neighbourhoods",
+        "map of the latent's neighborhoods",
     ]
     assert "UMAP 1" in both[1].svg

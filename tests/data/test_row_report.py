@@ -402,4 +402,4 @@ def test_rows_of_a_folder_are_counted_through_its_files_and_a_note_says_so(
 def test_standard_input_is_not_cut_into_shards(tiny_run, tmp_path, capsys):
     """It cannot be read again where the work stopped."""
     assert ask("encode", tiny_run, "-", "--output", tmp_path / "shards") == 2
-    assert "standard input cannot be worked on in shards" in capsys.readouterr().err
+    assert "standard input cannot be processed in shards" in capsys.readouterr().err

@@ -49,8 +49,8 @@ def test_saving_over_a_copy_leaves_none_of_its_records(tiny_run, tmp_path):
     vae = TextVAE.from_pretrained(tiny_run)
     copy = tmp_path / "copy"
     vae.save_pretrained(copy)
-    (copy / "portrait.json").write_text("{}")
+    (copy / "model_summary.json").write_text("{}")
     # A model that was not loaded from a run has no records to copy.
     TextVAE(vae.bundle.model, vae.bundle.tokenizer).save_pretrained(copy)
-    assert not {"settings.yaml", "portrait.json"} & {path.name for path in copy.iterdir()}
+    assert not {"settings.yaml", "model_summary.json"} & {path.name for path in copy.iterdir()}
     assert TextVAE.from_pretrained(copy).generate(3, seed=5) == vae.generate(3, seed=5)

@@ -67,7 +67,7 @@ def replace(folder, overwrite=True):
 def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
     """Else --overwrite would refuse it; temporary files of ours and a report do not count."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
-    for name in ("report.html", "portrait.json", "measures.json", ".README.md"):
+    for name in ("report.html", "model_summary.json", "measures.json", ".README.md"):
         (run / name).touch()
     files._temporary(run / "report.html", "new").touch()
     inner = (

@@ -1,1 +1,1 @@
-"""Benchmarks of speed: how fast this machine trains, decodes, scores and encodes."""
+"""Speed benchmarks: how fast this machine trains, decodes, scores and encodes."""

@@ -1,8 +1,9 @@
-"""What every benchmark works on: a model of a paper's size on a word-level corpus, and a step of its training.
+"""What the benchmarks share: a model of a paper's size, a word-level corpus, and a training step.
 
-Word level, 10,000 words, one-layer LSTMs, batches of 32 sentences of like
-length. B is embedding 256, hidden 256, z 32; A is 512, 1,024, 32: the sizes of
-He et al. 2019 (arXiv:1901.05534) and of most papers after it.
+The tokenizer has 10,000 words; encoder and decoder are one-layer LSTMs; a batch
+is 32 sentences of similar length. Size B is embedding 256, hidden 256, z 32;
+size A is 512, 1,024, 32: the sizes of He et al. 2019 (arXiv:1901.05534) and of
+most papers after it.
 """
 
 import itertools
@@ -33,19 +34,20 @@ from textvae.settings.run import Settings
 from textvae.training.optimizer import clip_gradients
 from textvae.training.preparation import build_model
 
-MODEL_SIZES = {"B": (256, 256), "A": (512, 1024)}
+MODEL_SIZES = {"B": (256, 256), "A": (512, 1024)}  # (embedding, hidden)
 
-
-_SENTENCES_PER_BATCH = 32  # a batch
+_SENTENCES_PER_BATCH = 32
+_MEAN_TOKENS = 22.0  # tokens per sentence, for `auto` settings: the mean of PTB's sentences
+_MAX_GRADIENT_NORM = 5.0
 
 
 @dataclass(frozen=True)
 class BenchmarkCase:
-    """One benchmark's model, sentences and step.
+    """The model, the sentences and the duration of one benchmark.
 
     Attributes:
-        train, test: the splits, tokenised.
-        seconds: how long to measure.
+        train, test: the tokenized splits.
+        seconds: how long to train, and how long to measure.
     """
 
     bundle: Bundle
@@ -55,17 +57,17 @@ class BenchmarkCase:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         return self.bundle.device
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield training batches for ever."""
-        buckets = LengthBuckets(
-            read_number_column(self.train, "length"), 10**9, _SENTENCES_PER_BATCH, seed=1
-        )
+    def iterate_batches(self) -> Iterator[Batch]:
+        """Yield training batches on the device, without end."""
+        lengths = read_number_column(self.train, "length")
+        # No limit on the tokens of a batch: papers count sentences.
+        buckets = LengthBuckets(lengths, 10**9, _SENTENCES_PER_BATCH, seed=1)
         collator = Collator(self.bundle.tokenizer)
-        for places in itertools.cycle(list(buckets)):
-            batch = collator(self.train.__getitems__(places))
+        for indices in itertools.cycle(list(buckets)):
+            batch = collator(self.train.__getitems__(indices))
             yield {
                 name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()
             }
@@ -75,12 +77,17 @@ class BenchmarkCase:
 def prepare_case(
     size: str, corpus: str, device: str | None, seconds: float
 ) -> Iterator[BenchmarkCase]:
-    """Yield a case whose corpus stands in a folder that is removed afterwards."""
+    """Yield a case whose prepared corpus is in a temporary folder.
+
+    Raises:
+        ConfigError: the size or the device is unknown.
+        DataError: the corpus cannot be read.
+    """
     choose(MODEL_SIZES, size, "size")
     target = choose_device(device)
     if target.type == "cpu":
         keep_freed_memory()
-    settings = resolve_auto(_build_settings(size, corpus), 22.0)
+    settings = resolve_auto(_build_settings(size, corpus), _MEAN_TOKENS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tokenizer, _ = prepare_splits(
@@ -99,12 +106,62 @@ def prepare_case(
         )
 
 
+class BenchmarkTrainer:
+    """A model with its batches, objective and optimizer, trained step by step.
+
+    Transformers' Trainer is left out on purpose: the benchmark measures the
+    step itself, without logging, evaluation or checkpoints.
+    """
+
+    def __init__(self, case: BenchmarkCase) -> None:
+        self.model = case.bundle.model.train()
+        self.batches = case.iterate_batches()
+        self.objective = _build_objective(case.bundle)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, fused=True)
+        self.autocast: Any = torch.autocast(
+            case.device.type, torch.bfloat16, enabled=is_bf16_fast(case.device)
+        )
+
+    def train_step(self) -> Batch:
+        """Train on the next batch and return it."""
+        batch = next(self.batches)
+        with self.autocast:
+            loss = self.objective(self.model, batch, Progress(1, 0.5)).loss
+        loss.backward()
+        clip_gradients(self.model.parameters(), _MAX_GRADIENT_NORM)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return batch
+
+
+def train_briefly(case: BenchmarkCase) -> Bundle:
+    """Train for the case's seconds and return the model in evaluation mode.
+
+    An untrained model hardly ever predicts the end of a sentence, so that its
+    decoding speed would say nothing.
+    """
+    trainer = BenchmarkTrainer(case)
+    start = time.perf_counter()
+    while time.perf_counter() - start < case.seconds:
+        trainer.train_step()
+    wait_for_device(case.device)
+    case.bundle.model.eval()
+    return case.bundle
+
+
+def wait_for_device(device: torch.device) -> None:
+    """Wait until a GPU has finished its work; calls to it return before it has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def _build_settings(size: str, corpus: str) -> Settings:
-    """Return a paper's sizes in our terms."""
+    """Return the settings of a run with a paper's sizes."""
     embedding, hidden = MODEL_SIZES[size]
     sizes = {"kind": "lstm", "embedding": embedding, "hidden": hidden}
     return read_settings(
         data={"corpus": corpus},
+        # 10,000 words and four special tokens.
         tokenizer={"kind": "word", "vocab_size": 10_004, "min_frequency": 1},
         model={
             "encoder": {**sizes, "bidirectional": False},
@@ -115,48 +172,17 @@ def _build_settings(size: str, corpus: str) -> Settings:
     )
 
 
-class BenchmarkTrainer:
-    """A model and all that one step of its training needs."""
-
-    def __init__(self, case: BenchmarkCase) -> None:
-        self.model = case.bundle.model.train()
-        self.batches = case.batches()
-        tokenizer = case.bundle.tokenizer
-        config = case.bundle.model.config
-        end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
-        facts = ModelFacts(
-            config.latent_dim, config.vocab_size, tokenizer.bos_token_id, pad, end, pad
-        )
-        self.objective = Objective(resolve_auto(read_settings(), 22.0).objective, facts)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3, fused=True)
-        self.autocast: Any = torch.autocast(
-            case.device.type, torch.bfloat16, enabled=is_bf16_fast(case.device)
-        )
-
-    def step(self) -> Batch:
-        """Train on one more batch, and return it."""
-        batch = next(self.batches)
-        with self.autocast:
-            loss = self.objective(self.model, batch, Progress(1, 0.5)).loss
-        loss.backward()
-        clip_gradients(self.model.parameters(), 5.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return batch
-
-
-def train_briefly(case: BenchmarkCase) -> Bundle:
-    """Train for the case's seconds, so that sentences have an end, and return the model in evaluation mode."""
-    trainee = BenchmarkTrainer(case)
-    start = time.perf_counter()
-    while time.perf_counter() - start < case.seconds:
-        trainee.step()
-    wait_for_device(case.device)
-    case.bundle.model.eval()
-    return case.bundle
-
-
-def wait_for_device(device: torch.device) -> None:
-    """Wait until a GPU has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _build_objective(bundle: Bundle) -> Objective:
+    """Return the default objective for a model."""
+    config = bundle.model.config
+    tokenizer = bundle.tokenizer
+    facts = ModelFacts(
+        latent=config.latent_dim,
+        vocab=config.vocab_size,
+        start_id=tokenizer.bos_token_id,
+        # Training hides words behind the unknown token; any token costs the same time.
+        blank_id=tokenizer.pad_token_id,
+        end_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
+    )
+    return Objective(resolve_auto(read_settings(), _MEAN_TOKENS).objective, facts)

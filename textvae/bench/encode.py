@@ -1,4 +1,4 @@
-"""Encoding speed: how long one sentence takes, and how many a second when there are many."""
+"""Encoding speed: the time for one sentence, and sentences per second for many."""
 
 import statistics
 import time
@@ -8,16 +8,17 @@ from textvae.bench.case import BenchmarkCase
 from textvae.inference.encode import encode as encode_texts
 
 _SINGLE_SENTENCES = 100  # sentences encoded one by one
-
-
-_MANY_SENTENCES = 20_000
+_MANY_SENTENCES = 20_000  # sentences encoded in one call
 
 
 def encode(case: BenchmarkCase) -> dict[str, Any]:
-    """Return sentences per second, and the median milliseconds of one sentence; tokenising included."""
+    """Return sentences per second and the median milliseconds for one sentence.
+
+    Both times include tokenization.
+    """
     case.bundle.model.eval()
     texts = case.train[:_MANY_SENTENCES]["text"]
-    encode_texts(case.bundle, texts[:1000])
+    encode_texts(case.bundle, texts[:1000])  # warm up
     times = [_time_encoding(case, [text]) for text in texts[:_SINGLE_SENTENCES]]
     return {
         "sentences_per_second": len(texts) / _time_encoding(case, texts),
@@ -27,7 +28,7 @@ def encode(case: BenchmarkCase) -> dict[str, Any]:
 
 
 def _time_encoding(case: BenchmarkCase, texts: list[str]) -> float:
-    """Return the seconds that encoding these texts takes."""
+    """Return the seconds it takes to encode the texts."""
     start = time.perf_counter()
     encode_texts(case.bundle, texts)
     return time.perf_counter() - start

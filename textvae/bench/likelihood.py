@@ -1,4 +1,4 @@
-"""Speed of the likelihood by importance sampling, in sentence-samples per second."""
+"""Speed of the importance-sampled likelihood, in sentences times samples per second."""
 
 import itertools
 import time
@@ -13,26 +13,29 @@ from textvae.inference.batches import iterate_batches
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runtime.processes import SINGLE_PROCESS
 
-_IMPORTANCE_SAMPLES = 500  # as papers use
+_IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers
 
 
 def likelihood(case: BenchmarkCase) -> dict[str, Any]:
     """Return sentences times importance samples per second, over the case's seconds.
 
-    Counted in tokens and told in sentences of the test split's mean length: few batches are measured, each of
-    sentences of one length.
+    The speed is measured in tokens and converted to sentences of the test
+    split's mean length. In the time of a benchmark only a few batches are done,
+    each with sentences of one length, so counting sentences would be noisy.
     """
     bundle = train_briefly(case)
-    flow = itertools.cycle(
-        list(iterate_batches(bundle, case.test, 0, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS))
-    )
-    lengths = np.add(read_number_column(case.test, "length"), 1)  # the end is counted
-    sentences, tokens, start = 0, 0, time.perf_counter()
+    batches = list(iterate_batches(bundle, case.test, 0, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS))
+    endless = itertools.cycle(batches)
+    lengths = np.add(read_number_column(case.test, "length"), 1)  # + 1: the end of the sentence
+    sentences = 0
+    tokens = 0
+    start = time.perf_counter()
     with torch.no_grad():
         while (seconds := time.perf_counter() - start) < case.seconds:
-            places, batch = next(flow)
+            indices, batch = next(endless)
             sample_log_weights(bundle, batch, _IMPORTANCE_SAMPLES)
-            sentences, tokens = sentences + len(places), tokens + int(lengths[places].sum())
+            sentences += len(indices)
+            tokens += int(lengths[indices].sum())
     speed = _IMPORTANCE_SAMPLES * tokens / float(lengths.mean()) / seconds
     return {
         "sentence_samples_per_second": speed,

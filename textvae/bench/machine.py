@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""The machine and the versions a benchmark ran with."""
 
 import platform
 from pathlib import Path
@@ -12,11 +12,9 @@ from textvae.version import __version__
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Return the machine, the number type of products and the versions, as one flat record."""
+    """Return the processor, its threads, whether bf16 is used, and the versions, in one record."""
     return {
-        "machine": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else _find_processor_name(),
+        "machine": _find_machine_name(device),
         "threads": torch.get_num_threads(),
         "bf16": is_bf16_fast(device),
         "textvae": __version__,
@@ -26,11 +24,16 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _find_processor_name() -> str:
-    """Return the processor's name, as far as the system tells it."""
+def _find_machine_name(device: torch.device) -> str:
+    """Return the name of the GPU, or of the processor.
+
+    Where the system does not tell the processor's name, it is the architecture.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.is_file() else []
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
-        platform.machine(),
-    )
+    if facts.is_file():
+        for line in facts.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()

@@ -1,7 +1,7 @@
-"""Benchmarks: how fast this machine trains, decodes, scores and encodes, at the sizes papers use.
+"""Run a benchmark: how fast this machine trains, decodes, scores or encodes.
 
-Each is a function of a `Case` that returns one flat record; `run_benchmark` adds the
-machine, the versions and the settings.
+Each benchmark is a function that takes a `BenchmarkCase` and returns one flat
+record; `run_benchmark` adds the machine, the versions and the settings.
 """
 
 from collections.abc import Callable
@@ -28,16 +28,21 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """Return the record of one benchmark.
 
+    Args:
+        name: a key of `BENCHMARKS`.
+        size: a key of `MODEL_SIZES`.
+        seconds: how long to train, and how long to measure.
+
     Raises:
-        ConfigError: there is no such benchmark or size.
+        ConfigError: the benchmark, the size or the device is unknown.
         DataError: the corpus cannot be read.
     """
-    bench = choose(BENCHMARKS, name, "bench")
+    benchmark = choose(BENCHMARKS, name, "bench")
     with prepare_case(size, corpus, device, seconds) as case:
         return {
             "benchmark": name,
             "size": size,
             "corpus": corpus,
-            **bench(case),
+            **benchmark(case),
             **describe_machine(case.device),
         }

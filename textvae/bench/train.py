@@ -1,7 +1,9 @@
-"""Training speed, and how much of a step the matrix products and the recurrent kernels would take alone."""
+"""Training speed, and the share of it that matrix products and recurrent kernels explain."""
 
 import statistics
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,100 +14,110 @@ from textvae.data.batching import Batch
 from textvae.model.modeling import IGNORED_LABEL, TextVAEModel
 
 _WARMUP_STEPS = 10
-
-
-_KERNEL_BATCHES = 12  # batches the kernels are run on alone
-
-
-_KERNEL_PASSES = 5  # over them
+_KERNEL_BATCHES = 12  # batches on which the kernels are timed alone
+_KERNEL_PASSES = 5  # passes over these batches
 
 
 def train(case: BenchmarkCase) -> dict[str, Any]:
-    """Return tokens per second (words to predict and ends of sentences, no padding) and the share of the kernels."""
-    trainee = BenchmarkTrainer(case)
+    """Return training tokens per second, and how fast the kernels alone would be.
+
+    Tokens are words to predict and ends of sentences; padding does not count.
+    """
+    trainer = BenchmarkTrainer(case)
     for _ in range(_WARMUP_STEPS):
-        trainee.step()
+        trainer.train_step()
     wait_for_device(case.device)
-    start, tokens, steps = time.perf_counter(), 0, 0
-    kept: list[Batch] = []
+    tokens = 0
+    steps = 0
+    recent_batches: deque[Batch] = deque(maxlen=_KERNEL_BATCHES)
+    start = time.perf_counter()
     while time.perf_counter() - start < case.seconds:
-        batch = trainee.step()
-        tokens, steps = tokens + int((batch["labels"] != IGNORED_LABEL).sum()), steps + 1
-        kept = [*kept[1 - _KERNEL_BATCHES :], batch]
+        batch = trainer.train_step()
+        tokens += _count_tokens(batch)
+        steps += 1
+        recent_batches.append(batch)
     wait_for_device(case.device)
     seconds = time.perf_counter() - start
-    alone = _measure_kernel_speed(trainee, kept)
+    kernel_speed = _measure_kernel_speed(trainer, list(recent_batches))
     return {
         "tokens_per_second": tokens / seconds,
         "ms_per_step": 1000 * seconds / steps,
-        "kernels_alone_tokens_per_second": alone,
-        "share_of_kernels_alone": tokens / seconds / alone,
+        "kernels_alone_tokens_per_second": kernel_speed,
+        "share_of_kernels_alone": tokens / seconds / kernel_speed,
         "seconds": seconds,
     }
 
 
-def _measure_kernel_speed(trainee: BenchmarkTrainer, batches: list[Batch]) -> float:
-    """Return tokens per second if a step were its matrix products and recurrent kernels only: the median pass."""
-    model: Any = trainee.model
-    counts = [int((batch["labels"] != IGNORED_LABEL).sum()) for batch in batches]
+def _count_tokens(batch: Batch) -> int:
+    """Return the number of tokens that the decoder is scored on."""
+    return int((batch["labels"] != IGNORED_LABEL).sum())
+
+
+def _measure_kernel_speed(trainer: BenchmarkTrainer, batches: list[Batch]) -> float:
+    """Return tokens per second if a step were nothing but its largest kernels.
+
+    They are the products of the output projection and the recurrent layers of
+    encoder and decoder, forward and backward. This is an upper bound on the
+    speed of training; of several passes the median counts.
+    """
     passes = []
     for _ in range(_KERNEL_PASSES):
-        with trainee.autocast:
-            passes.append(
-                sum(
-                    _time_products(model, count)
-                    + sum(
-                        _time_recurrent_layer(cells, batch["input_ids"])
-                        for cells in (*model.encoder.forwards, model.decoder.cells)
-                    )
-                    for batch, count in zip(batches, counts, strict=True)
-                )
-            )
-    return sum(counts) / statistics.median(passes)
+        with trainer.autocast:
+            passes.append(sum(_time_kernels(trainer.model, batch) for batch in batches))
+    return sum(_count_tokens(batch) for batch in batches) / statistics.median(passes)
+
+
+def _time_kernels(model: Any, batch: Batch) -> float:
+    """Return the seconds that the largest kernels take on one batch."""
+    seconds = _time_products(model, _count_tokens(batch))
+    for cells in (*model.encoder.forwards, model.decoder.cells):
+        seconds += _time_recurrent_layer(cells, batch["input_ids"])
+    return seconds
 
 
 def _time_products(model: TextVAEModel, rows: int) -> float:
-    """Return the seconds of the projection's three products, forward and backward."""
+    """Return the seconds of the output projection's three products, for `rows` tokens.
+
+    One product gives the logits; the backward pass needs one for the gradient of
+    the states and one for the gradient of the weight.
+    """
     weight = model.decoder.output_weight.detach()
-    dtype = (
-        torch.get_autocast_dtype(weight.device.type)
-        if torch.is_autocast_enabled(weight.device.type)
-        else None
-    )
-    weight = weight.to(dtype) if dtype else weight
+    # Autocast does not apply to tensors of the same type, so cast once, outside the clock.
+    if torch.is_autocast_enabled(weight.device.type):
+        weight = weight.to(torch.get_autocast_dtype(weight.device.type))
     states = torch.randn(rows, weight.shape[1], device=weight.device, dtype=weight.dtype)
-    scores = torch.mm(states, weight.t())
+    logits = torch.mm(states, weight.t())
+
+    def multiply() -> None:
+        torch.mm(states, weight.t())
+        torch.mm(logits, weight)
+        torch.mm(logits.t(), states)
+
     with torch.no_grad():
-        return _time_second_call(
-            lambda: (
-                torch.mm(states, weight.t()),
-                torch.mm(scores, weight),
-                torch.mm(scores.t(), states),
-            )
-        )
+        return _time_second_call(multiply)
 
 
 def _time_recurrent_layer(cells: nn.Module, ids: Tensor) -> float:
-    """Return the seconds of one recurrent layer, forward and backward."""
+    """Return the seconds of one recurrent layer, forward and backward; ids are (batch, length)."""
     assert isinstance(cells, nn.RNNBase)
     inputs = torch.randn(*ids.shape, cells.input_size, device=ids.device, requires_grad=True)
     upstream = torch.randn(*ids.shape, cells.hidden_size, device=ids.device)
 
-    def both() -> None:
+    def run_both_passes() -> None:
         states, _ = cells(inputs)
         states.backward(upstream.to(states.dtype))
 
-    seconds = _time_second_call(both)
+    seconds = _time_second_call(run_both_passes)
     cells.zero_grad()
     return seconds
 
 
-def _time_second_call(work: Any) -> float:
-    """Return the seconds of the second of two runs."""
-    work()
+def _time_second_call(function: Callable[[], None]) -> float:
+    """Call a function twice and return the seconds of the second call; the first warms up."""
+    function()
     device = torch.device("cuda" if torch.cuda.is_initialized() else "cpu")
     wait_for_device(device)
     start = time.perf_counter()
-    work()
+    function()
     wait_for_device(device)
     return time.perf_counter() - start

@@ -1,8 +1,8 @@
-"""Bulk work: encode, score or generate by the million, in shards, exactly once.
+"""Bulk jobs: encode, score or generate millions of sentences into Parquet shards.
 
-The work is cut into units of a fixed size; each leaves one Parquet file, which
-is whole or not there. A unit whose shard stands is done, so a run that was
-killed goes on where it stopped: give the same command again.
+The work is cut into units of a fixed size, and each unit becomes one Parquet
+file, written completely or not at all. A unit whose shard exists is done, so a
+job that was killed continues where it stopped when it is run again.
 """
 
 from textvae.bulk.work import run

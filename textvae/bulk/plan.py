@@ -1,9 +1,9 @@
-"""The plan: what a folder of shards holds, and what is still to be done.
+"""The plan of a bulk job: what a folder of shards holds, and which units are still to be done.
 
-`_plan.json` stands beside the shards (readers of Parquet folders pass over
-names that begin so) and tells the model, the verb, its settings and the files,
-by fingerprint: a restart with anything else is refused, since the folder would
-then hold a mixture.
+`_plan.json` is next to the shards; readers of Parquet folders skip names that
+begin with an underscore. It records the verb, its settings, and the SHA-256 of
+the model and of every file. A job that differs in any of these is refused,
+because the folder would then hold a mixture.
 """
 
 import hashlib
@@ -27,9 +27,7 @@ from textvae.runtime.locks import hold_lock
 
 _PLAN_FILE = "_plan.json"
 
-
-FORMAT = 2  # of the shards: rows are counted from 1, and is_cut says which texts were too long
-
+FORMAT = 2  # of the shards: rows are counted from 1, and `is_cut` marks texts that were too long
 
 _MODEL_FILES = (
     "config.json",
@@ -42,16 +40,16 @@ _MODEL_FILES = (
 
 @dataclass(frozen=True)
 class BulkPlan:
-    """What is to be done.
+    """What a bulk job does. The fields are the keys of `_plan.json`.
 
     Attributes:
-        model: the SHA-256 of the model's and the tokenizer's files.
-        column: of the text, in tables.
-        files: name, SHA-256 and number of rows of each; empty where sentences are generated.
-        shard_rows: most rows in a shard.
-        count: sentences to generate.
-        quoting: of tables.
-        format: of the shards; plans of before there was more than one do not say.
+        model: SHA-256 of the files of the model and the tokenizer.
+        column: the text column of tables.
+        files: name, SHA-256 and number of rows of each file; empty where sentences are generated.
+        shard_rows: the largest number of rows in a shard.
+        count: how many sentences to generate.
+        quoting: how tables quote their fields.
+        format: format of the shards; a plan without it is of the first format.
     """
 
     verb: str
@@ -64,31 +62,17 @@ class BulkPlan:
     quoting: Quoting = "auto"
     format: int = 1
 
-    def units(self) -> list[Unit]:
-        """Return the work, in order."""
-        return list(
-            cut_units(
-                [(file["name"], file["rows"]) for file in self.files] or [(None, self.count)],
-                self.shard_rows,
-            )
-        )
-
-
-def _hash_files(files: Iterable[Path]) -> str:
-    """Return the SHA-256 of the files' contents, those that are not there left out."""
-    total = hashlib.sha256()
-    for file in files:
-        if file.is_file():
-            with file.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
+    def list_units(self) -> list[Unit]:
+        """Return all units, in order."""
+        rows_per_file = [(file["name"], file["rows"]) for file in self.files]
+        return list(cut_units(rows_per_file or [(None, self.count)], self.shard_rows))
 
 
 def hash_model_files(run: Path) -> str:
-    """Return the fingerprint of a run's model and tokenizer.
+    """Return the SHA-256 of a run's model and tokenizer.
 
     Raises:
-        CheckpointError: it is no finished run.
+        CheckpointError: the folder is not a finished run.
     """
     check_model_folder(run)
     return _hash_files(run / name for name in _MODEL_FILES)
@@ -98,94 +82,112 @@ def describe_files(
     root: Path,
     names: list[str],
     column: str,
-    standing: BulkPlan | None,
+    existing: BulkPlan | None,
     progress: bool,
     quoting: Quoting = "auto",
 ) -> list[dict[str, Any]]:
-    """Return name, fingerprint and rows of each file; rows that were counted before are not counted again."""
-    is_same_reading = standing is not None and (standing.column, standing.quoting) == (
-        column,
-        quoting,
-    )
-    counted = (
-        {(file["name"], file["sha256"]): file["rows"] for file in standing.files}
-        if standing and is_same_reading
-        else {}
-    )
+    """Return name, SHA-256 and number of rows of each file.
+
+    Args:
+        existing: an earlier plan; files that it describes are not counted again.
+    """
+    known_counts = _read_known_counts(existing, column, quoting)
     described = []
     for name in tqdm(names, desc="reading", unit="file", disable=not progress):
-        mark = _hash_files([root / name])
-        rows = counted.get((name, mark))
+        file_hash = _hash_files([root / name])
+        rows = known_counts.get((name, file_hash))
         if rows is None:
             rows = count_rows(root / name, column, quoting)
-        described.append({"name": name, "sha256": mark, "rows": rows})
+        described.append({"name": name, "sha256": file_hash, "rows": rows})
     return described
 
 
+def _read_known_counts(
+    existing: BulkPlan | None, column: str, quoting: Quoting
+) -> dict[tuple[str, str], int]:
+    """Return the rows of each file that a plan describes, by name and SHA-256."""
+    # Another column or quoting can change the number of rows, or refuse the file.
+    if existing is None or (existing.column, existing.quoting) != (column, quoting):
+        return {}
+    return {(file["name"], file["sha256"]): file["rows"] for file in existing.files}
+
+
+def _hash_files(files: Iterable[Path]) -> str:
+    """Return the SHA-256 of the contents of all files that exist."""
+    total = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as stream:
+                total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
 def read_plan(folder: Path) -> BulkPlan | None:
-    """Return the plan that stands in a folder, None where the folder is empty or not there.
+    """Return the plan in a folder, or None if the folder is empty or does not exist.
 
     Raises:
-        OutputError: something else stands there.
+        OutputError: the folder holds other files, or its plan is damaged.
     """
     if not folder.exists():
         return None
     if not folder.is_dir():
-        raise OutputError(f"{folder}: is a file; wanted is a folder for the shards.")
+        raise OutputError(f"{folder}: is a file; expected a folder for the shards. Name another.")
     if not (folder / _PLAN_FILE).is_file():
         if any(_is_foreign(file.name) for file in folder.iterdir()):
             raise OutputError(
-                f"{folder}: holds something else; give an empty folder, or one that is not there yet."
+                f"{folder}: contains other files; name an empty folder, or one that does not exist."
             )
         return None
     try:
         return BulkPlan(**json.loads((folder / _PLAN_FILE).read_text()))
     except (ValueError, TypeError) as error:
         raise OutputError(
-            f"{folder / _PLAN_FILE}: is no plan of ours ({error}); name another folder."
+            f"{folder / _PLAN_FILE}: is not a valid plan ({error}); name another folder."
         ) from None
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a file is none of those that stand in a folder before its plan does."""
+    """Whether a file cannot come from a job that was killed before it had written its plan."""
     return not (name == ".lock" or name.startswith(f".{_PLAN_FILE}") or is_temporary(name))
 
 
 @contextmanager
 def lock_shard_folder(folder: Path, plan: BulkPlan) -> Iterator[list[Unit]]:
-    """Yield the units that are still to be done, while nobody else may work in the folder.
+    """Keep other jobs out of the folder, and yield the units that are still to be done.
 
     Raises:
-        OutputError: the folder is in use, cannot be written, or holds other work.
+        OutputError: the folder is in use, cannot be written, or holds another job.
     """
     with hold_lock(folder / ".lock", f"{folder}: another process is writing there"):
-        standing = read_plan(folder)
-        if standing is None:
+        existing = read_plan(folder)
+        if existing is None:
             text = json.dumps(asdict(plan), indent=2) + "\n"
             write_whole(folder / _PLAN_FILE, lambda file: file.write_text(text))
         else:
-            _refuse_other_work(folder, asdict(standing), asdict(plan))
+            _refuse_other_work(folder, asdict(existing), asdict(plan))
         remove_partial_shards(folder)
-        yield [unit for unit in plan.units() if not shard_path(folder, unit.number).is_file()]
+        yield [unit for unit in plan.list_units() if not shard_path(folder, unit.number).is_file()]
 
 
-def _refuse_other_work(folder: Path, standing: dict[str, Any], asked: dict[str, Any]) -> None:
-    """Refuse to go on with a folder that was begun otherwise, and say what differs."""
-    for name, before in standing.items():
-        if asked[name] != before:
+def _refuse_other_work(folder: Path, existing: dict[str, Any], requested: dict[str, Any]) -> None:
+    """Raise if the plan in a folder is not the requested one, and name the first difference."""
+    for name, before in existing.items():
+        if requested[name] != before:
             raise OutputError(
-                f"{folder}: was begun with {_describe_difference(name, before, asked[name])}. "
-                "Go on as it was begun, or name another folder."
+                f"{folder}: was started with {_describe_difference(name, before, requested[name])}."
+                " Continue it as it was started, or name another folder."
             )
 
 
 def _describe_difference(name: str, before: Any, now: Any) -> str:
-    """Say what something was before that it is not now."""
-    if name in ("model", "format"):
-        return "another model" if name == "model" else "another version of textvae"
+    """Return the old value of one field of a plan, in words, next to the new one."""
+    if name == "model":
+        return "another model"
+    if name == "format":
+        return "another version of textvae"
     if name == "files":
-        changed = sorted(
-            {file["name"] for file in [*before, *now] if file not in before or file not in now}
-        )
-        return f"other files ({', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''})"
+        unmatched = [file for file in [*before, *now] if file not in before or file not in now]
+        changed = sorted({file["name"] for file in unmatched})
+        more = ", ..." if len(changed) > 3 else ""
+        return f"other files ({', '.join(changed[:3])}{more})"
     return f"{name} = {before!r}, not {now!r}"

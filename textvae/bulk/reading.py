@@ -1,7 +1,7 @@
-"""Reading: the files of a corpus, and the rows of a unit.
+"""Find the files of a corpus and read the rows of a unit.
 
 Rows keep their numbers, counted from 1 within their file, so that results can
-be joined to where they came from; blank rows are left out.
+be joined to their source; blank rows are left out.
 """
 
 from collections.abc import Iterator
@@ -28,68 +28,60 @@ from textvae.errors import DataError
 
 
 def names_many_files(corpus: str) -> bool:
-    """Whether the name means a folder or a pattern, rather than one file."""
-    return Path(corpus).is_dir() or (
-        not Path(corpus).is_file() and any(sign in corpus for sign in WILD)
-    )
+    """Whether a name is a folder or a pattern, rather than one file."""
+    path = Path(corpus)
+    if path.is_dir():
+        return True
+    # A file may have a `*` or a `[` in its own name.
+    return not path.is_file() and any(sign in corpus for sign in WILD)
 
 
 def find_corpus_files(corpus: str) -> tuple[Path, list[str]]:
-    """Return a folder and the names of its files that a path, a pattern (`**` means any folders) or a corpus names.
+    """Return a folder and the names in it of all files of a corpus.
+
+    Args:
+        corpus: a file, a folder, a pattern (`**` matches any folders) or a bundled corpus.
 
     Raises:
-        DataError: there is none.
+        DataError: no file was found, or the corpus is standard input.
     """
     if corpus == "-":
         raise DataError(
-            "standard input cannot be worked on in shards, which go on where they stopped; name a file."
+            "standard input cannot be processed in shards, because a job that continues must read "
+            "its input again; name a file."
         )
     path = resolve_path(corpus)
     if path.is_file():
         return path.parent, [path.name]
     if path.is_dir():
-        root, found = path, list_corpus_files(corpus)
+        root = path
+        files = list_corpus_files(corpus)
     else:
         root = fixed_part(path)
-        found = match_pattern(path)
-    if not found:
+        files = match_pattern(path)
+    if not files:
         raise DataError(
-            f"{corpus}: no file to read is found there; wanted are {', '.join(CORPUS_SUFFIXES)}, gzipped or not."
+            f"{corpus}: no file to read was found; expected {', '.join(CORPUS_SUFFIXES)}, "
+            "gzipped or not."
         )
-    return root, sorted(file.relative_to(root).as_posix() for file in found)
-
-
-def _iterate_texts(file: Path, column: str, quoting: Quoting = "auto") -> Iterator[str]:
-    """Yield a file's sentences, blank ones too.
-
-    Raises:
-        DataError: the file is damaged, or its column is no text; file and row are named.
-    """
-    for number, row in enumerate(source_from_files([file], column, quoting)(), start=1):
-        yield _require_sentence(file, row, column, number)
-
-
-def _require_sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:
-    """Return a row's sentence, which may be blank.
-
-    Raises:
-        DataError: the column is no text; file and row are named.
-    """
-    try:
-        return extract_text(row, column, number).strip()
-    except DataError as error:
-        raise DataError(f"{file}: {error} (Here: --text-column.)") from None
+    return root, sorted(file.relative_to(root).as_posix() for file in files)
 
 
 def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
-    """Return how many rows a file has; but for Parquet it is read whole, so that damage shows before work begins."""
+    """Return the number of rows of a file, blank ones included.
+
+    The file is read completely, so that damage is found before the work begins.
+    Of Parquet, which stores its row count, only the first row is read.
+
+    Raises:
+        DataError: the file is damaged, or its column is not text.
+    """
     if file.suffix.lower() != ".parquet":
         return sum(1 for _ in _iterate_texts(file, column, quoting))
     try:
         table = pq.ParquetFile(file)
-        first = next(
-            table.iter_batches(batch_size=1), None
-        )  # of the first group alone: no damage further on is met
+        # One row, not one row group: a damaged page further on must not stop the planning.
+        first = next(table.iter_batches(batch_size=1), None)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{file}: cannot be read as parquet: {error}") from error
     if first is not None:
@@ -98,32 +90,61 @@ def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
 
 
 class UnitReader:
-    """Reads units; within a file ever onwards, so that units in their order cost one pass over it."""
+    """Read the rows of units.
+
+    Within a file it reads forwards only, so that units in their order cost one
+    pass over the file. An earlier unit makes it start the file again.
+    """
 
     def __init__(self, root: Path, column: str, quoting: Quoting = "auto") -> None:
-        self.root, self.column, self.quoting = root, column, quoting
+        self.root = root
+        self.column = column
+        self.quoting = quoting
         self.file: str | None = None
-        self.place = 0
-        self.flow: Iterator[str] = iter(())
+        self.next_row = 0
+        self.texts: Iterator[str] = iter(())
 
     def __call__(self, unit: Unit) -> list[tuple[int, str]]:
-        """Return the row numbers and sentences of a unit, blank ones left out.
+        """Return the row numbers and sentences of a unit, without the blank ones.
 
         Raises:
             DataError: the file is damaged, or has become shorter.
         """
         assert unit.file is not None
-        if unit.file != self.file or unit.first < self.place:
-            self.file, self.place, self.flow = (
-                unit.file,
-                0,
-                _iterate_texts(self.root / unit.file, self.column, self.quoting),
-            )
-        ahead = unit.first - self.place
-        block = list(islice(self.flow, ahead, ahead + unit.rows))
-        self.place = unit.first + unit.rows
+        if unit.file != self.file or unit.first_row < self.next_row:
+            self.file = unit.file
+            self.next_row = 0
+            self.texts = _iterate_texts(self.root / unit.file, self.column, self.quoting)
+        skipped = unit.first_row - self.next_row
+        block = list(islice(self.texts, skipped, skipped + unit.rows))
+        self.next_row = unit.first_row + unit.rows
         if len(block) < unit.rows:
             raise DataError(
-                f"{self.root / unit.file}: has fewer rows than when the work began; restore it."
+                f"{self.root / unit.file}: has fewer rows than when the work began; "
+                "restore the file."
             )
-        return [(unit.first + place, text) for place, text in enumerate(block, start=1) if text]
+        numbered = enumerate(block, start=unit.first_row + 1)
+        return [(number, text) for number, text in numbered if text]
+
+
+def _iterate_texts(file: Path, column: str, quoting: Quoting = "auto") -> Iterator[str]:
+    """Yield all sentences of a file, blank ones included.
+
+    Raises:
+        DataError: the file is damaged, or its column is not text; file and row are named.
+    """
+    for number, row in enumerate(source_from_files([file], column, quoting)(), start=1):
+        yield _require_sentence(file, row, column, number)
+
+
+def _require_sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:
+    """Return the sentence of a row, which may be blank.
+
+    Raises:
+        DataError: the column is missing or not text; file and row are named.
+    """
+    try:
+        return extract_text(row, column, number).strip()
+    except DataError as error:
+        # The error of a corpus names the setting of a run; bulk jobs have an option instead.
+        raise DataError(f"{file}: {error} In a bulk job, use --text-column.") from None

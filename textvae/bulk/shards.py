@@ -1,4 +1,4 @@
-"""Shards: one Parquet file a unit, written beside, flushed and renamed, so that it is whole or not there."""
+"""Shards: one Parquet file per unit, written completely or not at all."""
 
 import re
 from collections.abc import Callable
@@ -12,42 +12,50 @@ from textvae.runtime.files import TEMPORARY, is_disk_full, write_atomically
 
 _OURS = re.compile(r"part-\d{5,}\.parquet|_plan\.json")
 
-
-_OF_EARLIER_RELEASES = re.compile(
-    r"\.(part-\d{5,}\.parquet|_plan\.json)\.\d+"
-)  # their temporary names
+# The temporary names of earlier releases.
+_OF_EARLIER_RELEASES = re.compile(r"\.(part-\d{5,}\.parquet|_plan\.json)\.\d+")
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Return where a unit's rows are kept."""
+    """Return the path of a unit's shard."""
     return folder / f"part-{number:05d}.parquet"
 
 
 def write_shard(folder: Path, number: int, table: pa.Table) -> None:
-    """Write a unit's rows.
+    """Write a unit's shard.
 
     Raises:
-        OutputError: the disk is full, or the folder cannot be written; nothing half-written stays.
+        OutputError: the disk is full, or the folder cannot be written; no partial file remains.
     """
     write_whole(shard_path(folder, number), lambda file: pq.write_table(table, file))
 
 
 def write_whole(file: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside, and give it its name once it is on the disk."""
+    """Let `write` fill a temporary file, then flush it and rename it to `file`.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written; no partial file remains.
+    """
     try:
+        # Looking for leftovers of every shard would list the folder once per file;
+        # `remove_partial_shards` does it once per job.
         with write_atomically(file, sweeps=False) as partial:
             write(partial)
     except OSError as error:
         if is_disk_full(file.parent, error):
             raise OutputError(
-                f"{file.parent}: the disk is full. Make room, then give the same command again: "
-                "it goes on from the shards that stand."
+                f"{file.parent}: the disk is full. Make room, then run the same command again: "
+                "it continues after the finished shards."
             ) from error
         raise OutputError(f"{file.parent}: cannot be written: {error}") from error
 
 
 def remove_partial_shards(folder: Path) -> None:
-    """Remove what a killed run left half-written; another process may be writing a file of its own there."""
+    """Remove the temporary files of shards that a killed job left.
+
+    Only names of shards and plans are removed: the lock covers bulk jobs alone,
+    and another process may be writing a file of its own into the folder.
+    """
     for file in folder.iterdir():
         match = TEMPORARY.fullmatch(file.name)
         is_ours = match is not None and _OURS.fullmatch(match["stem"])

@@ -1,4 +1,4 @@
-"""Units: what one piece of the work is, whoever does it."""
+"""Units: the pieces that a bulk job is cut into, whichever process does them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,29 +8,34 @@ from textvae.runtime.seeds import derive_seed
 
 @dataclass(frozen=True)
 class Unit:
-    """Some rows, all of one file or all to be generated.
+    """Consecutive rows of one file, or sentences to generate. Each unit becomes one shard.
 
     Attributes:
-        number: names its shard.
-        first: its first row, counted from 0 within the file.
-        file: within the corpus' folder; None where sentences are generated.
+        number: position in the plan; it names the shard.
+        first_row: the first row, counted from 0 within the file.
+        rows: how many rows.
+        file: name within the corpus' folder; None where sentences are generated.
     """
 
     number: int
-    first: int
+    first_row: int
     rows: int
     file: str | None = None
 
 
-def cut_units(files: Iterable[tuple[str | None, int]], most: int) -> Iterator[Unit]:
-    """Yield the units of files of so many rows, at most `most` rows each."""
+def cut_units(files: Iterable[tuple[str | None, int]], max_rows: int) -> Iterator[Unit]:
+    """Yield the units of files, given as (name, number of rows), with at most `max_rows` each."""
     number = 0
     for file, rows in files:
-        for first in range(0, rows, most):
-            yield Unit(number, first, min(most, rows - first), file)
+        for first_row in range(0, rows, max_rows):
+            yield Unit(number, first_row, min(max_rows, rows - first_row), file)
             number += 1
 
 
 def derive_unit_seed(unit: Unit, seed: int) -> int:
-    """Return a unit's own seed, below 2^63: its draws do not depend on who makes them, or after what."""
+    """Return the seed of a unit, below 2^63.
+
+    It depends only on the job's seed and the unit's number, so that any process,
+    in any order, computes the same shard.
+    """
     return derive_seed(seed, unit.number)

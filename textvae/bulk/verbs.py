@@ -1,4 +1,4 @@
-"""What is done with a unit: its rows in, a table out."""
+"""The verbs of bulk jobs: each turns the rows of a unit into a table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,40 +16,7 @@ from textvae.vae import TextVAE
 
 _UnitFunction = Callable[[TextVAE, Unit, UnitReader, StrictSettings], pa.Table]
 
-
-class EncodeSettings(StrictSettings):
-    """Nothing to set."""
-
-
-def _read_unit_rows(unit: Unit, reader: UnitReader) -> tuple[dict[str, pa.Array], list[str]]:
-    """Return the columns that say where each sentence comes from, and the sentences."""
-    rows = reader(unit)
-    numbers, texts = [number for number, _ in rows], [text for _, text in rows]
-    files = pa.array([unit.file] * len(rows), pa.string())
-    return {
-        "file": files,
-        "row": pa.array(numbers, pa.int64()),
-        "text": pa.array(texts, pa.string()),
-    }, texts
-
-
-def _encode_unit(
-    vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSettings
-) -> pa.Table:
-    """Return file, row, text, `z`, the posterior mean, and `is_cut`: whether only the beginning was read."""
-    columns, texts = _read_unit_rows(unit, reader)
-    is_cut = [len(ids) > vae.bundle.max_text_tokens for ids in encode_batch(vae.tokenizer, texts)]
-    return pa.table(
-        {
-            **columns,
-            "z": build_vector_column(vae.encode(texts)),
-            "is_cut": pa.array(is_cut, pa.bool_()),
-        }
-    )
-
-
 _FLOAT_SCORE_KEYS = ("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr")
-
 
 _SCORE_SCHEMA = pa.schema(
     [
@@ -62,43 +29,82 @@ _SCORE_SCHEMA = pa.schema(
 )
 
 
+class EncodeSettings(StrictSettings):
+    """The settings of `encode`, which has none."""
+
+
+def _encode_unit(
+    vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSettings
+) -> pa.Table:
+    """Return file, row, text, `z` and `is_cut` of each sentence.
+
+    `z` is the posterior mean; `is_cut` marks sentences longer than the model
+    reads, of which only the beginning is encoded.
+    """
+    columns, texts = _read_unit_rows(unit, reader)
+    is_cut = [len(ids) > vae.bundle.max_text_tokens for ids in encode_batch(vae.tokenizer, texts)]
+    return pa.table(
+        {
+            **columns,
+            "z": build_vector_column(vae.encode(texts)),
+            "is_cut": pa.array(is_cut, pa.bool_()),
+        }
+    )
+
+
 def _score_unit(vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSettings) -> pa.Table:
-    """Return file, row, text and what `TextVAE.score` says of each; draws are the unit's own."""
+    """Return file, row, text and the result of `TextVAE.score` for each sentence."""
     assert isinstance(settings, ScoreSettings)
     columns, texts = _read_unit_rows(unit, reader)
-    records = pa.Table.from_pylist(
-        vae.score(texts, settings.samples, derive_unit_seed(unit, settings.seed)),
-        schema=_SCORE_SCHEMA,
+    seed = derive_unit_seed(unit, settings.seed)
+    # The schema is explicit: a shard whose values are all null must have the same types.
+    scores = pa.Table.from_pylist(
+        vae.score(texts, samples=settings.samples, seed=seed), schema=_SCORE_SCHEMA
     )
-    return pa.table({**columns, **dict(zip(_SCORE_SCHEMA.names, records.columns, strict=True))})
+    return pa.table({**columns, **dict(zip(_SCORE_SCHEMA.names, scores.columns, strict=True))})
 
 
 def _generate_unit(
     vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSettings
 ) -> pa.Table:
-    """Return row, the unit's seed and text: what `TextVAE.generate` writes with that seed."""
+    """Return row, seed and text: what `TextVAE.generate` writes with the unit's seed."""
     assert isinstance(settings, DecodingSettings)
     seed = derive_unit_seed(unit, settings.seed)
     texts = vae.generate(unit.rows, **{**settings.model_dump(), "seed": seed})
-    rows = pa.array(range(unit.first + 1, unit.first + unit.rows + 1), pa.int64())
+    numbers = range(unit.first_row + 1, unit.first_row + unit.rows + 1)
     return pa.table(
         {
-            "row": rows,
+            "row": pa.array(numbers, pa.int64()),
             "seed": pa.array([seed] * unit.rows, pa.int64()),
             "text": pa.array(texts, pa.string()),
         }
     )
 
 
+def _read_unit_rows(unit: Unit, reader: UnitReader) -> tuple[dict[str, pa.Array], list[str]]:
+    """Return the columns file, row and text of a unit, and its sentences as a list."""
+    rows = reader(unit)
+    numbers = [number for number, _ in rows]
+    texts = [text for _, text in rows]
+    columns = {
+        "file": pa.array([unit.file] * len(rows), pa.string()),
+        "row": pa.array(numbers, pa.int64()),
+        "text": pa.array(texts, pa.string()),
+    }
+    return columns, texts
+
+
 @dataclass(frozen=True)
 class _BulkVerb:
-    """A kind of bulk work.
+    """A verb that can run as a bulk job.
 
     Attributes:
-        shard_rows: rows in a shard by default: some seconds to some minutes of work.
+        function: makes the table of a unit.
+        shard_rows: rows per shard by default; a shard takes some seconds to some minutes.
+        reads_files: whether the verb needs a corpus.
     """
 
-    work: _UnitFunction
+    function: _UnitFunction
     Settings: type[StrictSettings]
     shard_rows: int
     reads_files: bool = True

@@ -1,6 +1,7 @@
-"""The way in: from what the user asked for to a folder of shards."""
+"""Run a bulk job: check the request, plan the units, and let an engine write the shards."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +12,7 @@ from textvae.bulk.engines import ENGINES
 from textvae.bulk.plan import FORMAT, BulkPlan, describe_files, hash_model_files, read_plan
 from textvae.bulk.reading import find_corpus_files
 from textvae.bulk.shards import shard_path
+from textvae.bulk.units import Unit
 from textvae.bulk.verbs import VERBS
 from textvae.bulk.worker import Job
 from textvae.data.row_report import RowNumbers, report_blank_rows, report_cut_texts
@@ -34,53 +36,66 @@ def run(
     progress: bool = False,
     **settings: Any,
 ) -> dict[str, Any] | None:
-    """Do bulk work and return a record of it; None on processes beside the first.
+    """Run a bulk job and return a record of it; None on every process but the first.
 
     Args:
         verb: encode, score or generate.
         model: a run folder.
-        output: a folder for the shards; what stands there of the same work is kept and gone on with.
+        output: the folder for the shards; finished shards of the same job are kept.
         corpus: (encode, score) a file, a folder, a pattern or a bundled corpus.
         count: (generate) how many sentences.
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
-        shard_rows: rows a shard.
+        shard_rows: rows per shard; by default the verb's own number.
         text_column, quoting: of tables; by default those the run was trained with.
-        settings: the verb's: samples and seed of score, decoding options and seed of generate.
+        settings: of the verb: samples and seed of score, decoding options and seed of generate.
 
     Raises:
-        TextVAEError: something was refused, or went wrong on the way; what stands stays.
+        TextVAEError: the request is refused, or the job failed; finished shards remain.
     """
-    what, do = choose(VERBS, verb, "verb"), choose(ENGINES, engine, "engine")
-    size = what.shard_rows if shard_rows is None else shard_rows
-    if size < 1 or count < (0 if what.reads_files else 1):
-        raise ConfigError(f"shard_rows = {size}, count = {count}: wanted are numbers from 1.")
-    if what.reads_files and corpus is None:
+    bulk_verb = choose(VERBS, verb, "verb")
+    run_engine = choose(ENGINES, engine, "engine")
+    size = bulk_verb.shard_rows if shard_rows is None else shard_rows
+    _check_numbers(size, count, min_count=0 if bulk_verb.reads_files else 1)
+    if bulk_verb.reads_files and corpus is None:
         raise ConfigError(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
         )
+    _check_names(corpus, quoting)
+    options = validate_settings(bulk_verb.Settings, settings, verb).model_dump()
+    source = corpus if bulk_verb.reads_files else None
+    requested = BulkPlan(verb, "", options, text_column or "", [], size, count, format=FORMAT)
+    start = time.perf_counter()
+    # With several processes only the first one makes the job; the engine decides which that is.
+    written = run_engine(
+        device,
+        lambda: _build_job(requested, Path(model), Path(output), source, device, progress, quoting),
+        progress,
+    )
+    if written is None:
+        return None
+    return _summarize_shards(Path(output), written, time.perf_counter() - start)
+
+
+def _check_numbers(shard_rows: int, count: int, min_count: int) -> None:
+    """Raise a ConfigError if there would be no row in a shard, or no sentence to generate."""
+    if shard_rows < 1:
+        raise ConfigError(f"shard_rows = {shard_rows}: expected 1 or more.")
+    if count < min_count:
+        raise ConfigError(f"count = {count}: expected {min_count} or more.")
+
+
+def _check_names(corpus: object, quoting: str | None) -> None:
+    """Raise a ConfigError if the corpus is not a name, or the quoting is unknown."""
     if not isinstance(corpus, str | Path | None):
         raise ConfigError(
             f"corpus is a {type(corpus).__name__}; name a file, a folder or a pattern to read."
         )
     if quoting is not None:
         choose(dict.fromkeys(get_args(Quoting)), quoting, "quoting")
-    options = validate_settings(what.Settings, settings, verb).model_dump()
-    source, start = corpus if what.reads_files else None, time.perf_counter()
-    asked = BulkPlan(verb, "", options, text_column or "", [], size, count, format=FORMAT)
-    written = do(
-        device,
-        lambda: _build_job(asked, Path(model), Path(output), source, device, progress, quoting),
-        progress,
-    )
-    return (
-        None
-        if written is None
-        else _summarize_shards(Path(output), written, time.perf_counter() - start)
-    )
 
 
 def _build_job(
-    asked: BulkPlan,
+    requested: BulkPlan,
     model: Path,
     output: Path,
     corpus: str | None,
@@ -88,63 +103,77 @@ def _build_job(
     progress: bool,
     quoting: Quoting | None = None,
 ) -> Job:
-    """Return the job: what is asked, with the model's fingerprint and the files' filled in.
+    """Return the job: the request, completed with the hashes of model and files.
 
     Raises:
         DataError: the corpus is missing or damaged, or has no row.
-        CheckpointError, OutputError: the model or the output is not what it should be.
+        CheckpointError: the model is not a finished run.
+        OutputError: the output folder holds other files.
     """
     fingerprint = hash_model_files(model)
     if corpus is None:
-        return Job(model, replace(asked, model=fingerprint), Path(), output, device)
+        return Job(model, replace(requested, model=fingerprint), Path(), output, device)
     data = Run(model).settings.data
-    column, quoting = asked.column or data.text_column, quoting or data.quoting
+    column = requested.column or data.text_column
+    quoting = quoting or data.quoting
     root, names = find_corpus_files(corpus)
     files = describe_files(root, names, column, read_plan(output), progress, quoting)
-    plan = replace(asked, model=fingerprint, column=column, quoting=quoting, files=files)
+    plan = replace(requested, model=fingerprint, column=column, quoting=quoting, files=files)
     return Job(model, plan, root, output, device)
 
 
 def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, Any]:
-    """Return what stands in the folder now, and what this run did for it; say how many rows are blank or cut."""
+    """Return the record of a finished job, and report how many rows are blank or cut.
+
+    Args:
+        written: how many shards this run of the job wrote.
+    """
     plan = read_plan(output)
     assert plan is not None
     rows = sum(file["rows"] for file in plan.files) or plan.count
-    shards = {"shards": len(plan.units()), "written_now": written}
     record = {
         "output": str(output),
         "verb": plan.verb,
         "rows": rows,
-        **shards,
+        "shards": len(plan.list_units()),
+        "written_now": written,
         "seconds": round(seconds, 2),
     }
     if not plan.files:
         return record
-    blank, cut = _find_blank(output, plan), _find_cut(output, plan)
+    # Counted from the shards, not while working: most of them may come from an earlier run.
+    blank = _find_blank_rows(output, plan)
+    cut = _find_cut_rows(output, plan)
     report_blank_rows(str(output), blank, rows)
     report_cut_texts(str(output), cut)
     return {**record, "blank": blank.count, "cut": cut.count}
 
 
-def _find_blank(output: Path, plan: BulkPlan) -> RowNumbers:
-    """Return the blank rows, those in no shard, by file and number."""
-    places = RowNumbers()
-    for unit in plan.units():
-        file = shard_path(output, unit.number)
-        if pq.read_metadata(file).num_rows == unit.rows:
-            continue
-        present = set(pq.read_table(file, columns=["row"])["row"].to_pylist())
-        for row in range(unit.first + 1, unit.first + unit.rows + 1):
-            if row not in present:
-                places.add(f"{row} of {unit.file}")
-    return places
+def _find_blank_rows(output: Path, plan: BulkPlan) -> RowNumbers:
+    """Return the blank rows, by file and number: those that are in no shard."""
+    blank = RowNumbers()
+    for unit in plan.list_units():
+        for row in _list_missing_rows(shard_path(output, unit.number), unit):
+            blank.add(f"{row} of {unit.file}")
+    return blank
 
 
-def _find_cut(output: Path, plan: BulkPlan) -> RowNumbers:
-    """Return the rows of which only the beginning was read, by file and number."""
-    places = RowNumbers()
-    for unit in plan.units():
+def _list_missing_rows(shard: Path, unit: Unit) -> Iterator[int]:
+    """Yield the rows of a unit that its shard does not hold."""
+    # The metadata tell cheaply that none is missing, which is the usual case.
+    if pq.read_metadata(shard).num_rows == unit.rows:
+        return
+    present = set(pq.read_table(shard, columns=["row"])["row"].to_pylist())
+    for row in range(unit.first_row + 1, unit.first_row + unit.rows + 1):
+        if row not in present:
+            yield row
+
+
+def _find_cut_rows(output: Path, plan: BulkPlan) -> RowNumbers:
+    """Return the rows that are longer than the model reads, by file and number."""
+    cut = RowNumbers()
+    for unit in plan.list_units():
         table = pq.read_table(shard_path(output, unit.number), columns=["row", "is_cut"])
         for row in table.filter(table["is_cut"])["row"].to_pylist():
-            places.add(f"{row} of {unit.file}")
-    return places
+            cut.add(f"{row} of {unit.file}")
+    return cut

@@ -1,4 +1,4 @@
-"""A worker: loads the model once and does units, whichever engine hands them out."""
+"""A worker: loads the model once and writes the shards of its units, under any engine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,11 @@ from textvae.vae import TextVAE
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker must know; it travels to other processes.
+    """Everything that a worker needs to know; it is sent to other processes.
 
     Attributes:
         run: the run folder of the model.
-        root: the folder the plan's files are in.
+        root: the folder of the plan's files.
         output: the folder of the shards.
     """
 
@@ -30,7 +30,7 @@ class Job:
 
 
 class Worker:
-    """Does one unit after another."""
+    """Write the shard of one unit after another."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -40,8 +40,8 @@ class Worker:
         self.settings = validate_settings(self.verb.Settings, job.plan.settings, job.plan.verb)
 
     def __call__(self, unit: Unit) -> None:
-        """Write the unit's shard, unless it stands: an engine may hand a unit out twice."""
+        """Write the unit's shard, unless it exists: an engine may pass the same unit twice."""
         if shard_path(self.job.output, unit.number).is_file():
             return
-        table = self.verb.work(self.vae, unit, self.reader, self.settings)
+        table = self.verb.function(self.vae, unit, self.reader, self.settings)
         write_shard(self.job.output, unit.number, table)

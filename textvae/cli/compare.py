@@ -103,14 +103,14 @@ def _run_comparison(options: Namespace) -> list[dict[str, Any]]:
     return run(
         configs,
         options.output,
-        options.seeds,
-        corpora,
-        [*first, *second, *options.settings],
-        options.samples,
-        options.limit,
-        options.columns,
-        options.jobs,
-        options.device,
+        seeds=options.seeds,
+        corpora=corpora,
+        overrides=[*first, *second, *options.settings],
+        samples=options.samples,
+        limit=options.limit,
+        columns=options.columns,
+        jobs=options.jobs,
+        device=options.device,
     )
 
 

@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     """Do the verbs; return the exit code of the first that fails."""
     Thread(target=_end_with_parent, daemon=True).start()
     for verb, *rest in json.loads(arguments[0]):
-        if verb == "portray":
+        if verb == "summarize":
             _write_model_summary(*rest)
         elif code := cli.main([verb, *rest]):
             return code
@@ -34,7 +34,7 @@ def _end_with_parent() -> None:
 
 
 def _write_model_summary(folder: str, _: str = "--device", device: str | None = None) -> None:
-    """Keep the portrait of a run in its folder."""
+    """Save the summary of a run's model, for the report, in its folder."""
     from textvae.comparison.report.model_summary import SUMMARY_FILE, summarize_model
     from textvae.inference.checkpoint import load_bundle
     from textvae.runs.run import Run

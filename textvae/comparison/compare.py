@@ -1,4 +1,4 @@
-"""Compare: train a matrix of configs and seeds, measure every run, and put them side by side."""
+"""Compare configs: train each under several seeds, evaluate every run, and tabulate them."""
 
 import os
 import sys
@@ -23,6 +23,7 @@ from textvae.runtime.files import write_json, write_text
 def compare(
     configs: Sequence[str | Path],
     output: str | Path,
+    *,
     seeds: int = 3,
     corpora: Sequence[str] = (),
     overrides: Sequence[str] = (),
@@ -32,45 +33,44 @@ def compare(
     jobs: int = 1,
     device: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Train and measure each config under each seed; write tables and a report; return a record a run.
+    """Train and evaluate each config under each seed; write tables and a report.
 
-    What stands in `output` is not done again; an interrupted run goes on from
-    its checkpoint. A run that fails has its `reason` in its record, and the
-    others are finished.
+    Finished runs in `output` are not repeated, and an interrupted run continues
+    from its checkpoint. If a run fails, its record has a `reason`, and the other
+    runs are finished.
 
     Args:
         configs: YAML files.
         output: the folder; runs are in `runs/CONFIG/seed-N`, or `runs/CONFIG-CORPUS/seed-N`.
-        corpora: on which to train each config; by default its own.
+        seeds: runs of each config, with the seeds 1, 2, ...
+        corpora: corpora to train each config on; by default its own.
         overrides: `section.key=value`, for all configs.
-        samples, limit: of the evaluation on the test split, as for `evaluate`.
+        samples: importance samples per sentence of the test split.
+        limit: evaluate on the first so many sentences of the test split.
         columns: keys of further measures for the table.
-        jobs: runs trained at a time, each on its share of the cores.
+        jobs: runs that are trained at a time, each on its share of the cores.
+
+    Returns:
+        One record per run.
 
     Raises:
-        TextVAEError: something was refused; nothing has been trained then.
+        TextVAEError: the request is refused, before anything is trained.
     """
-    for name, value in {
-        "samples": samples,
-        "jobs": jobs,
-        "limit": 1 if limit is None else limit,
-    }.items():
-        if value < 1:
-            raise ConfigError(f"{name} = {value}: wanted is a number from 1.")
+    _check_numbers(samples=samples, jobs=jobs, limit=limit)
     if "RANK" in os.environ:
         raise ConfigError(
-            "compare starts its own processes: call it alone, without torchrun or accelerate launch."
+            "compare starts its own processes: run it without torchrun or accelerate launch."
         )
     check_installed(*REPORT_REQUIREMENTS)
     choose_device(device)
     folder = Path(output)
     trials = build_trials(configs, corpora, seeds, overrides, folder)
     with lock_comparison_folder(folder, trials):
-        todo = {
-            trial.name: (trial, left)
-            for trial in trials
-            if (left := list_commands(trial, samples, limit, device))
-        }
+        todo = {}
+        for trial in trials:
+            commands = list_commands(trial, samples, limit, device)
+            if commands:
+                todo[trial.name] = (trial, commands)
         _print_progress(f"{len(trials)} runs, {len(trials) - len(todo)} of them done before")
         failures = run_all(todo, jobs, _print_progress)
         records = [build_run_record(trial, failures.get(trial.name)) for trial in trials]
@@ -78,23 +78,32 @@ def compare(
     return records
 
 
+def _check_numbers(**numbers: int | None) -> None:
+    """Raise a ConfigError if a number is below 1."""
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} = {value}: expected 1 or more.")
+
+
 def _print_progress(line: str) -> None:
-    """Say how it goes."""
+    """Print a line on standard error, without breaking a progress bar."""
     tqdm.write(line, file=sys.stderr)
 
 
 def _write_results(folder: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
-    """Write the tables, every run's record, and the report."""
+    """Write the tables, the record of every run, and the report."""
+    # Imported late: the page needs Jinja2, which is an extra.
     from textvae.comparison.report.page import render_comparison
 
-    rows, shown = group_rows(records), select_columns(columns)
+    rows = group_rows(records)
+    table_columns = select_columns(columns)
     failures = [
         f"{record['config']} seed {record['seed']} failed: {record['reason']}"
         for record in records
         if record["reason"]
     ]
-    for name, written in FORMATS.items():
-        write_text(folder / name, written(rows, shown, failures))
+    for name, format_table in FORMATS.items():
+        write_text(folder / name, format_table(rows, table_columns, failures))
     write_text(folder / "runs.csv", format_runs_csv(records))
     write_json(folder / "runs.json", records)
-    write_text(folder / "report.html", render_comparison(rows, shown, failures))
+    write_text(folder / "report.html", render_comparison(rows, table_columns, failures))

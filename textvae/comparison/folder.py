@@ -1,8 +1,9 @@
-"""The output folder of a comparison: what stands there, and that only one works at it.
+"""The output folder of a comparison: the settings of its runs, and a lock.
 
-`comparison.json` holds the settings each run was begun with. A second call may
-add rows and seeds, and measure otherwise; it may not ask other settings of a
-run that stands, for the table would then compare what nobody trained.
+`comparison.json` holds the settings that each run was started with. A later call
+may add configs and seeds, and evaluate differently. It may not change the
+settings of an existing run, because the table would then describe a model that
+nobody trained.
 """
 
 import json
@@ -22,83 +23,85 @@ _COMPARISON_FILE = "comparison.json"
 
 @contextmanager
 def lock_comparison_folder(folder: Path, trials: Sequence[Trial]) -> Iterator[None]:
-    """Hold the folder of a comparison, and note what its runs are.
+    """Keep other comparisons out of the folder, and record the settings of the runs.
 
     Raises:
-        OutputError: something else stands there, another process works there, or a run was begun otherwise.
+        OutputError: the folder holds other files, another comparison is running there, or a run
+            was started with other settings.
     """
-    _read_comparison(
-        folder
-    )  # refused before the lock leaves its file in a folder of something else
-    with hold_lock(folder / ".lock", f"{folder}: another comparison is at work there"):
-        standing = _read_comparison(folder)
-        for trial in trials:
-            if trial.name in standing:
-                _refuse_changed_settings(folder, trial.name, standing[trial.name], trial.settings)
-        write_json(
-            folder / _COMPARISON_FILE,
-            {**standing, **{trial.name: trial.settings for trial in trials}},
-        )
+    # Check once before the lock: it would leave its file in a folder of somebody else.
+    _read_comparison(folder)
+    with hold_lock(folder / ".lock", f"{folder}: another comparison is running there"):
+        existing = _read_comparison(folder)
+        requested = {trial.name: trial.settings for trial in trials}
+        for name, settings in requested.items():
+            if name in existing:
+                _refuse_changed_settings(folder, name, existing[name], settings)
+        write_json(folder / _COMPARISON_FILE, {**existing, **requested})
         yield
 
 
 def _read_comparison(folder: Path) -> dict[str, Any]:
-    """Return the settings of the runs that stand in a folder; nothing where it is empty or not there.
+    """Return the settings of the runs in a folder; empty if the folder is new or empty.
 
     Raises:
-        OutputError: something else stands there.
+        OutputError: the folder holds other files.
     """
     file = folder / _COMPARISON_FILE
     if file.is_file():
         return _read_record(file)
-    if folder.exists() and (
-        not folder.is_dir()
-        or any(path.name != ".lock" and not is_temporary(path.name) for path in folder.iterdir())
-    ):
+    if folder.exists() and not (folder.is_dir() and _is_empty(folder)):
         raise OutputError(
-            f"{folder}: holds something that is no comparison; choose another --output."
+            f"{folder}: contains files that are not a comparison; choose another --output."
         )
     return {}
 
 
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder has no files, except those of a comparison that was killed at its start."""
+    return all(path.name == ".lock" or is_temporary(path.name) for path in folder.iterdir())
+
+
 def _read_record(file: Path) -> dict[str, Any]:
-    """Return the settings of each run that a comparison has noted.
+    """Return the settings of each run in a `comparison.json`.
 
     Raises:
-        OutputError: the file is damaged, or not ours; it must not be written over.
+        OutputError: the file is damaged or not ours, so it must not be overwritten.
     """
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OutputError(f"{file}: cannot be read ({error}); choose another --output.") from None
-    runs = list(record.values()) if isinstance(record, dict) else []
-    if not runs or not all(
-        isinstance(settings, dict) and settings.keys() >= SECTIONS for settings in runs
-    ):
+    if not isinstance(record, dict) or not record or not all(map(_is_settings, record.values())):
         raise OutputError(f"{file}: is not the record of a comparison; choose another --output.")
-    return dict(record)
+    return record
+
+
+def _is_settings(value: object) -> bool:
+    """Whether a value of `comparison.json` has the sections of a run's settings."""
+    return isinstance(value, dict) and value.keys() >= SECTIONS
 
 
 def _refuse_changed_settings(
     folder: Path, name: str, before: dict[str, Any], now: dict[str, Any]
 ) -> None:
-    """Refuse other settings for a run that stands, and say which differ."""
-    old, new = _flatten_settings(before), _flatten_settings(now)
+    """Raise an OutputError that names the first setting of a run that differs, if any does."""
+    old = _flatten_settings(before)
+    new = _flatten_settings(now)
     for key in sorted({*old, *new}):
         if old.get(key) != new.get(key):
             raise OutputError(
-                f"{folder}: {name} was begun with {key} = {old.get(key)!r}, not {new.get(key)!r}. "
-                "Go on as it was begun, or choose another --output."
+                f"{folder}: {name} was started with {key} = {old.get(key)!r}, not {new.get(key)!r}."
+                " Continue it as it was started, or choose another --output."
             )
 
 
 def _flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings by dotted key."""
+    """Return nested settings with dotted keys."""
     result: dict[str, Any] = {}
     for key, value in settings.items():
-        result.update(
-            _flatten_settings(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {f"{prefix}{key}": value}
-        )
+        if isinstance(value, dict):
+            result.update(_flatten_settings(value, f"{prefix}{key}."))
+        else:
+            result[f"{prefix}{key}"] = value
     return result

@@ -18,12 +18,13 @@ class Trial:
     """One run of a comparison.
 
     Attributes:
-        row: the config's name, with the corpus's where corpora are compared; a row of the table.
-        folder: of the run.
-        settings: as they were asked for, before the corpus resolved them.
+        row_name: the row of the table that the run belongs to; the config's name, followed by
+            the corpus's where corpora are compared.
+        folder: the run folder.
+        settings: as requested, before `auto` values are resolved from the corpus.
     """
 
-    row: str
+    row_name: str
     config: Path
     corpus: str
     seed: int
@@ -33,12 +34,12 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """What the run is called, in messages and in the record of the comparison."""
-        return f"{self.row} seed {self.seed}"
+        """The run's name in messages and in `comparison.json`."""
+        return f"{self.row_name} seed {self.seed}"
 
     @property
-    def log(self) -> Path:
-        """Where its process writes what it has to say."""
+    def log_file(self) -> Path:
+        """The file for the output of the run's process."""
         return self.folder.with_suffix(".log")
 
 
@@ -52,58 +53,79 @@ def build_trials(
     """Return the runs, row by row.
 
     Args:
-        corpora: on which each config is trained; its own `data.corpus` where there are none.
-        seeds: how many runs a row has, of the seeds 1, 2, ...
+        corpora: corpora to train each config on; if empty, its own `data.corpus`.
+        seeds: how many runs a row has, with the seeds 1, 2, ...
 
     Raises:
-        ConfigError: two configs or corpora share a name, a config is missing or wrong, or there are no seeds.
-        DataError: a corpus cannot be found.
+        ConfigError: two configs or corpora share a name, a config is missing or wrong, or `seeds`
+            is below 1.
+        DataError: a corpus was not found.
     """
     if seeds < 1:
-        raise ConfigError(f"seeds = {seeds}: wanted is a number from 1.")
-    names = _check_unique([Path(config).stem for config in configs], "configs")
-    labels = _check_unique([_make_corpus_label(corpus) for corpus in corpora], "corpora")
-    trials = []
-    for name, config in zip(names, configs, strict=True):
-        on: list[tuple[str, str | None]] = [
-            (f"{name}-{mark}", corpus) for mark, corpus in zip(labels, corpora, strict=True)
+        raise ConfigError(f"seeds = {seeds}: expected 1 or more.")
+    config_names = _check_unique([Path(config).stem for config in configs], "configs")
+    corpus_names = _check_unique([_make_corpus_label(corpus) for corpus in corpora], "corpora")
+    trials: list[Trial] = []
+    for config_name, config in zip(config_names, configs, strict=True):
+        rows: list[tuple[str, str | None]] = [
+            (f"{config_name}-{corpus_name}", corpus)
+            for corpus_name, corpus in zip(corpus_names, corpora, strict=True)
         ]
-        for row, corpus in on or [(name, None)]:
-            trials += list(
-                _build_row_trials(row, Path(config), corpus, seeds, tuple(overrides), output)
+        if not rows:
+            rows = [(config_name, None)]
+        for row_name, corpus in rows:
+            trials += _build_row_trials(
+                row_name, Path(config), corpus, seeds, tuple(overrides), output
             )
     return trials
 
 
 def _build_row_trials(
-    row: str, config: Path, corpus: str | None, seeds: int, overrides: tuple[str, ...], output: Path
+    row_name: str,
+    config: Path,
+    corpus: str | None,
+    seeds: int,
+    overrides: tuple[str, ...],
+    output: Path,
 ) -> Iterator[Trial]:
-    """Yield the runs of one row, once its corpus is known to be there."""
-    overrides = (*overrides, f"data.corpus={json.dumps(corpus)}") if corpus else overrides
+    """Yield the runs of one row, after a check that its corpus exists."""
+    if corpus:
+        # JSON is YAML, so it quotes any path safely for the override.
+        overrides = (*overrides, f"data.corpus={json.dumps(corpus)}")
     data = read_settings(config, overrides).data
     if data.corpus is None:
-        raise DataError(f"{config}: names no corpus (data.corpus), and there is no --corpora.")
+        raise DataError(f"{config}: has no corpus; set data.corpus in it, or pass --corpora.")
     if not is_streamed(data):
         find_splits(data.corpus, data.text_column, data.quoting)
     for seed in range(1, seeds + 1):
         seeded = (*overrides, f"training.seed={seed}")
-        settings = read_settings(config, seeded).model_dump(mode="json")
         yield Trial(
-            row, config, data.corpus, seed, output / "runs" / row / f"seed-{seed}", seeded, settings
+            row_name=row_name,
+            config=config,
+            corpus=data.corpus,
+            seed=seed,
+            folder=output / "runs" / row_name / f"seed-{seed}",
+            overrides=seeded,
+            settings=read_settings(config, seeded).model_dump(mode="json"),
         )
 
 
 def _check_unique(names: list[str], what: str) -> list[str]:
-    """Return the names, or refuse one that comes twice: its runs would stand in the same folder."""
+    """Return the names; raise a ConfigError if one comes twice, as their runs would share a folder.
+
+    Args:
+        what: what the names are of, in the plural.
+    """
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(
-                f"two of the {what} are called {name!r}; rename one, for runs are kept under its name."
+                f"two of the {what} are called {name!r}; rename one, because the folders of the "
+                "runs have its name."
             )
     return names
 
 
 def _make_corpus_label(corpus: str) -> str:
-    """Return a corpus's name as a part of a folder's: the last part of a path, without its suffix."""
+    """Return a corpus's name for a folder: the last part of its path, without the suffixes."""
     last = corpus.rstrip("/").rsplit("/", 1)[-1]
     return re.sub(r"[^\w-]+", "_", last.split(".")[0]) or "corpus"

@@ -1,8 +1,8 @@
-"""The runner: a process for each run, some at a time.
+"""The runner of a comparison: one process per run, several at a time.
 
-A run that crashes, or is killed for want of memory, takes nothing else with
-it. What a process says goes to a log beside its run; the last of it is the
-reason that the table gives for a run that failed.
+A run that crashes, or that the system kills because memory is short, does not
+affect the others. The output of each process goes to a log file next to its run;
+the last message in it is the reason that the table gives for a failed run.
 """
 
 import json
@@ -21,62 +21,85 @@ from textvae.comparison.matrix import Trial
 from textvae.comparison.report.model_summary import SUMMARY_FILE
 from textvae.runs.run import Run
 
-_POLL_SECONDS = 0.05  # seconds between two looks at the processes
+_Commands = list[list[str]]  # verbs with their arguments
+
+_POLL_SECONDS = 0.05  # between two checks of which processes have ended
 
 
 def list_commands(
     trial: Trial, samples: int, limit: int | None, device: str | None
 ) -> list[list[str]]:
-    """Return what is left to do for a run, as verbs with their arguments; nothing where it stands and is measured."""
-    run, on = Run(trial.folder), ["--device", device] if device else []
-    todo = []
+    """Return what is left to do for a run, as verbs with their arguments; empty if it is done.
+
+    Args:
+        samples: importance samples per sentence of the evaluation.
+        limit: sentences to evaluate; all of the test split if None.
+    """
+    run = Run(trial.folder)
+    device_options = ["--device", device] if device else []
+    commands = []
     if not run.is_finished:
-        begun = (trial.folder / "settings.yaml").is_file()
-        given = ["--resume"] if begun else ["--config", str(trial.config), *trial.overrides]
-        todo.append(["train", *given, "--output", str(trial.folder), *on])
-    is_new = bool(todo)
+        commands.append([*_train_command(trial), *device_options])
+    is_new = bool(commands)
     if is_new or not _is_measured(run, samples, limit):
-        todo.append(["evaluate", str(trial.folder), "--samples", str(samples), *on])
-        todo[-1] += [] if limit is None else ["--limit", str(limit)]
+        evaluate = ["evaluate", str(trial.folder), "--samples", str(samples), *device_options]
+        if limit is not None:
+            evaluate += ["--limit", str(limit)]
+        commands.append(evaluate)
     if is_new or not (trial.folder / SUMMARY_FILE).is_file():
-        todo.append(["portray", str(trial.folder), *on])
-    return todo
+        commands.append(["summarize", str(trial.folder), *device_options])
+    return commands
+
+
+def _train_command(trial: Trial) -> list[str]:
+    """Return the command that starts or resumes the training of a run."""
+    output = ["--output", str(trial.folder)]
+    if (trial.folder / "settings.yaml").is_file():
+        return ["train", "--resume", *output]
+    return ["train", "--config", str(trial.config), *trial.overrides, *output]
 
 
 def _is_measured(run: Run, samples: int, limit: int | None) -> bool:
-    """Whether a finished run's measures are those asked for."""
+    """Whether a finished run was evaluated on as many sentences and samples as requested."""
     record = run.read("measures.json")
     available = run.counts["tokenized"]["test"]["sentences"]
-    wanted = available if limit is None else min(limit, available)
-    return record.get("sentences") == wanted and record.get("iw_samples") in (samples, None)
+    sentences = available if limit is None else min(limit, available)
+    # A language model has an exact likelihood, so its record has no importance samples.
+    return record.get("sentences") == sentences and record.get("iw_samples") in (samples, None)
 
 
 def run_all(
-    todo: Mapping[str, tuple[Trial, list[list[str]]]], jobs: int, tell: Callable[[str], None]
+    todo: Mapping[str, tuple[Trial, _Commands]],
+    jobs: int,
+    print_progress: Callable[[str], None],
 ) -> dict[str, str]:
-    """Run what is left to do, `jobs` processes at a time; return the reasons of those that failed, by run."""
-    waiting, running, failures = (
-        deque(todo),
-        dict[str, tuple[subprocess.Popen[bytes], int]](),
-        dict[str, str](),
-    )
+    """Execute the commands of all runs, and return the reasons of those that failed, by run.
+
+    Args:
+        todo: runs and their commands, by the run's name.
+        jobs: how many processes run at a time.
+    """
+    waiting = deque(todo)
+    running: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
+    failures: dict[str, str] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 name = waiting.popleft()
-                tell(f"{name}: begins; its log is {todo[name][0].log}")
-                running[name] = _start_process(*todo[name], jobs)
+                trial, commands = todo[name]
+                print_progress(f"{name}: started; its log is {trial.log_file}")
+                running[name] = _start_process(trial, commands, jobs)
             for name, (process, offset) in list(running.items()):
-                if process.poll() is not None:
-                    del running[name]
-                    process.communicate()  # closes its input
-                    if process.returncode:
-                        failures[name] = find_failure_reason(
-                            process.returncode, todo[name][0].log, offset
-                        )
-                    tell(f"{name}: {'failed: ' + failures[name] if name in failures else 'done'}")
+                if process.poll() is None:
+                    continue
+                del running[name]
+                reason = _finish_process(process, todo[name][0].log_file, offset)
+                if reason:
+                    failures[name] = reason
+                print_progress(f"{name}: failed: {reason}" if reason else f"{name}: done")
             time.sleep(_POLL_SECONDS)
     finally:
+        # After an interruption no process may go on training.
         for process, _ in running.values():
             process.kill()
             process.communicate()
@@ -86,48 +109,70 @@ def run_all(
 def _start_process(
     trial: Trial, commands: Sequence[Sequence[str]], jobs: int
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a run's process, with its share of the cores; return it, and where its words begin in the log."""
-    trial.log.parent.mkdir(parents=True, exist_ok=True)
+    """Start the process of a run; return it, and the position in the log where its output begins.
+
+    It uses its share of the cores, unless the user has set OMP_NUM_THREADS.
+    """
+    trial.log_file.parent.mkdir(parents=True, exist_ok=True)
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     environment: dict[str, Any] = {"OMP_NUM_THREADS": threads, **os.environ}
-    with trial.log.open("ab") as log:
+    arguments = [sys.executable, "-m", "textvae.cli.compare_worker", json.dumps(commands)]
+    with trial.log_file.open("ab") as log:
         offset = log.tell()
-        words = [sys.executable, "-m", "textvae.cli.compare_worker", json.dumps(commands)]
-        process = (
-            subprocess.Popen(  # its standard input stays open as long as we live, which it watches
-                words, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment
-            )
+        # The worker ends when its standard input closes. The pipe is open exactly as long as this
+        # process lives, so that a killed comparison leaves no worker behind.
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment
         )
     return process, offset
 
 
+def _finish_process(process: subprocess.Popen[bytes], log_file: Path, offset: int) -> str | None:
+    """Release an ended process; return the reason if it failed."""
+    process.communicate()  # closes the pipe to its standard input
+    if not process.returncode:
+        return None
+    return find_failure_reason(process.returncode, log_file, offset)
+
+
 def find_failure_reason(code: int, log: Path, offset: int) -> str:
-    """Return why a process ended: our own message, or else the last line it wrote."""
+    """Return why a process failed: our own error message, or else the last line of its output.
+
+    Args:
+        code: exit code; negative if a signal ended the process.
+        offset: position in the log where the output of this process begins.
+    """
     if code < 0:
         hint = " (was there not enough memory?)" if -code == signal.SIGKILL else ""
         return f"its process was ended by {signal.Signals(-code).name}{hint}"
-    said = log.read_bytes()[offset:].decode("utf-8", errors="replace")
-    lines = [line.strip() for line in re.split(r"[\r\n]+", said) if line.strip()]
-    ours = [line for line in lines if re.match(r"textvae \w+: ", line)]
-    return (ours or lines or [f"exit code {code}"])[-1].removeprefix("textvae ")
+    output = log.read_bytes()[offset:].decode("utf-8", errors="replace")
+    # Progress bars separate their states by carriage returns.
+    lines = [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]
+    own_messages = [line for line in lines if re.match(r"textvae \w+: ", line)]
+    candidates = own_messages or lines or [f"exit code {code}"]
+    return candidates[-1].removeprefix("textvae ")
 
 
 def build_run_record(trial: Trial, reason: str | None) -> dict[str, Any]:
-    """Return a run's record; that of a run that failed has its `find_failure_reason` and no measures."""
-    asked = {
-        "config": trial.row,
+    """Return the record of a run: its measures, or the `reason` why it failed."""
+    record = {
+        "config": trial.row_name,
         "corpus": trial.corpus,
         "seed": trial.seed,
         "run": str(trial.folder),
+        "reason": reason,
     }
     if reason:
-        return {**asked, "reason": reason}
-    return {**asked, "reason": None, **read_measures(trial.folder)}
+        return record
+    return {**record, **read_measures(trial.folder)}
 
 
 def read_measures(folder: Path) -> dict[str, Any]:
-    """Return what an evaluated run's folder says of it."""
+    """Return the measures of an evaluated run, with the minutes and steps of its training."""
     run = Run(folder)
     training = run.read("training.json")
-    cost = {"minutes": training.get("seconds", 0.0) / 60, "steps": training.get("steps")}
-    return {**cost, **run.read("measures.json")}
+    return {
+        "minutes": training.get("seconds", 0.0) / 60,
+        "steps": training.get("steps"),
+        **run.read("measures.json"),
+    }

@@ -26,7 +26,7 @@ _RECORD_FILES = ("README.md", "settings.yaml", "measures.json")  # of a run, bes
 _OF_ANOTHER = (
     "settings.yaml",
     "measures.json",
-    "portrait.json",
+    "model_summary.json",
     "report.html",
 )  # of a model that is replaced
 

@@ -9,7 +9,7 @@ corpus/            the tokenised splits (Arrow), counts.json; of a stream the he
 checkpoint-N/      while it trains: the newest and the best
 init/ .saving/     while it trains: the model it started from, and a checkpoint that is being written
 fitted/            what was fitted on the model: directions, calibrations, priors, indices
-portrait.json      what a report shows of the model; report.html, the report
+model_summary.json what a report shows of the model; report.html, the report
 logs/              TensorBoard
 """
 
@@ -60,8 +60,8 @@ _STATE = (
 
 
 _FILES = re.compile(  # all that a run may hold, each with its folder
-    rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|portrait)\.json"
-    rf"|\.(README\.md|(training|measures|portrait)\.json)"  # half-written by earlier releases
+    rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|model_summary)\.json"
+    rf"|\.(README\.md|(training|measures|model_summary)\.json)"  # half-written by earlier releases
     rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
     rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow|(counts|stream)\.json)"
     rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"

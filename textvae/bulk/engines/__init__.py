@@ -1,4 +1,4 @@
-"""Engines: who does which unit. All share the plan, the worker and the shards."""
+"""Engines: which process works on which unit. All share the plan, worker and shards."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,10 @@ from textvae.bulk.engines.ranks import run_on_ranks
 from textvae.bulk.engines.ray_data import run_on_ray_data
 from textvae.bulk.worker import Job
 
+# Takes a device, a function that makes the job, and whether to show a progress bar; returns the
+# number of units done, or None on every process but the first.
 Engine = Callable[[str | None, Callable[[], Job], bool], int | None]
 
-
 ENGINES: dict[str, Engine] = {"accelerate": run_on_ranks, "ray": run_on_ray_data}
-
 
 __all__ = ["ENGINES", "Engine"]

@@ -1,7 +1,8 @@
-"""Ranks: the processes that `torchrun` or `accelerate launch` start, or this one alone.
+"""Ranks: the processes of `torchrun` or `accelerate launch`, or this process alone.
 
-The first process makes the plan and says what is still to be done; each then
-takes a stretch of its own, so that with many files each process reads few.
+The first process makes the plan and broadcasts the units that are still to be
+done. Each process then takes one contiguous slice of them, so that with many
+files each process reads only a few.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,32 +19,34 @@ from textvae.bulk.worker import Job, Worker
 from textvae.runtime.device import choose_device
 from textvae.runtime.processes import check_gpu_count
 
-_RANK_TIMEOUT = timedelta(
-    days=30
-)  # a rank waits while the first one plans, and at the end for the last
+# Ranks wait for the first one while it plans, and at the end for the slowest one. The default
+# timeout of torch.distributed, minutes, would end a long job.
+_RANK_TIMEOUT = timedelta(days=30)
 
 
 def run_on_ranks(device: str | None, prepare: Callable[[], Job], progress: bool) -> int | None:
-    """Do the work; return how many units were done, None on processes beside the first.
+    """Run a job and return how many units were done; None on every process but the first.
 
     Args:
-        prepare: makes the plan; called by the first process.
+        prepare: makes the job; only the first process calls it.
     """
     state = PartialState(cpu=choose_device(device).type == "cpu", timeout=_RANK_TIMEOUT)
     check_gpu_count(state)
     with _share_job(state, prepare) as (job, units):
-        share = slice_for_rank(units, state.process_index, state.num_processes)
-        if share:
+        own_units = slice_for_rank(units, state.process_index, state.num_processes)
+        if own_units:  # a rank without units need not load the model
             worker = Worker(job)
-            for unit in tqdm(share, unit="shard", disable=not (progress and state.is_main_process)):
+            is_quiet = not (progress and state.is_main_process)
+            for unit in tqdm(own_units, unit="shard", disable=is_quiet):
                 worker(unit)
+        # The first process holds the folder's lock, so it must be the last to leave.
         state.wait_for_everyone()
     return len(units) if state.is_main_process else None
 
 
 @contextmanager
 def _share_job(state: PartialState, prepare: Callable[[], Job]) -> Iterator[tuple[Job, list[Unit]]]:
-    """Yield the job and the units to be done, on every process what the first one found."""
+    """Yield the job and the units to do, as the first process found them, on every process."""
     if not state.is_main_process:
         job, units = broadcast_object_list([None, None])
         yield job, units
@@ -55,5 +58,7 @@ def _share_job(state: PartialState, prepare: Callable[[], Job]) -> Iterator[tupl
 
 
 def slice_for_rank(units: list[Unit], rank: int, ranks: int) -> list[Unit]:
-    """Return a rank's own part of the units, in one piece."""
-    return units[len(units) * rank // ranks : len(units) * (rank + 1) // ranks]
+    """Return a rank's contiguous slice of the units; lengths differ by one at most."""
+    start = len(units) * rank // ranks
+    end = len(units) * (rank + 1) // ranks
+    return units[start:end]

@@ -1,7 +1,8 @@
-"""Ray Data: a pool of actors, each with the model loaded once, maps over a data set of units.
+"""Ray Data: a pool of actors, each with the model loaded once, maps over the units.
 
-Started here if there is no cluster to join. On several machines the run, the
-corpus and the output must be in folders that all of them see.
+A cluster that is running is used; otherwise one is started on this machine. On
+several machines the run, the corpus and the output must be in folders that all
+of them can read.
 """
 
 import logging
@@ -19,28 +20,14 @@ from textvae.bulk.worker import Job, Worker
 from textvae.errors import ConfigError, TextVAEError
 from textvae.runtime.device import choose_device
 
-_OBJECT_STORE_BYTES = 2**27  # bytes; units are small and results stay in their shards
-
-
-class _RayActor:
-    """A worker for Ray: an error of ours comes back as words, as it is, not wrapped in Ray's."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.worker: Worker | None = None
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, str]:
-        """Do one unit; return the kind and the words of what went wrong, if anything did."""
-        try:
-            self.worker = self.worker or Worker(self.job)  # here, for it may be refused
-            self.worker(Unit(**row))
-        except TextVAEError as error:
-            return {"error": type(error).__name__, "words": str(error)}
-        return {"error": "", "words": ""}
+_OBJECT_STORE_BYTES = 2**27  # enough: units are small, and workers write the results themselves
 
 
 def run_on_ray_data(device: str | None, prepare: Callable[[], Job], progress: bool) -> int | None:
-    """Do the work; return how many units were done.
+    """Run a job and return how many units were done.
+
+    Args:
+        prepare: makes the job.
 
     Raises:
         ConfigError: Ray is not installed.
@@ -49,31 +36,39 @@ def run_on_ray_data(device: str | None, prepare: Callable[[], Job], progress: bo
         import ray
         import ray.data
     except ImportError:
-        raise ConfigError("engine = 'ray' wants Ray Data: pip install 'textvae[ray]'") from None
-    job = prepare()
-    job = replace(
-        job, **{name: getattr(job, name).absolute() for name in ("run", "root", "output")}
-    )
+        raise ConfigError("engine = 'ray' needs Ray Data: pip install 'textvae[ray]'") from None
+    job = _with_absolute_paths(prepare())
     with lock_shard_folder(job.output, job.plan) as units:
         if units:
             with _connect_cluster(ray):
-                for result in tqdm(
-                    _iterate_results(ray, job, units),
-                    total=len(units),
-                    unit="shard",
-                    disable=not progress,
-                ):
-                    if result["error"]:
-                        raise getattr(errors, result["error"])(result["words"])
+                results = _iterate_results(ray, job, units)
+                for result in tqdm(results, total=len(units), unit="shard", disable=not progress):
+                    _raise_own_error(result)
     return len(units)
+
+
+def _with_absolute_paths(job: Job) -> Job:
+    """Return a job with absolute paths: actors have another working directory."""
+    return replace(
+        job, run=job.run.absolute(), root=job.root.absolute(), output=job.output.absolute()
+    )
+
+
+def _raise_own_error(result: dict[str, str]) -> None:
+    """Raise the error that an actor reports, if any, with its own type and message."""
+    if result["error"]:
+        raise getattr(errors, result["error"])(result["message"])
 
 
 @contextmanager
 def _connect_cluster(ray: Any) -> Iterator[None]:
-    """Use the cluster that is joined already or can be found, else one of our own, and leave it again."""
-    was_joined = ray.is_initialized()
+    """Connect to a running cluster, or start one, and disconnect at the end.
+
+    A connection that the caller made before is used and left open.
+    """
+    was_connected = ray.is_initialized()
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if not was_joined:
+    if not was_connected:
         try:
             ray.init(address="auto", **quiet)
         except ConnectionError:
@@ -86,12 +81,12 @@ def _connect_cluster(ray: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        if not was_joined:
+        if not was_connected:
             ray.shutdown()
 
 
 def _iterate_results(ray: Any, job: Job, units: list[Unit]) -> Iterator[dict[str, str]]:
-    """Return a stream of what the actors say of each unit: one actor a GPU, or a core."""
+    """Yield what the actors return for each unit; there is one actor per GPU, or per core."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     kind = "GPU" if choose_device(job.device).type == "cuda" else "CPU"
@@ -100,5 +95,28 @@ def _iterate_results(ray: Any, job: Job, units: list[Unit]) -> Iterator[dict[str
     needs = {"num_gpus": 1} if kind == "GPU" else {"num_cpus": 1}
     pool = ray.data.ActorPoolStrategy(size=actors)
     mapped = rows.map(_RayActor, fn_constructor_args=(job,), compute=pool, **needs)
-    stream: Iterator[dict[str, str]] = mapped.iter_rows()
-    return stream
+    results: Iterator[dict[str, str]] = mapped.iter_rows()
+    return results
+
+
+class _RayActor:
+    """A worker in a process of Ray.
+
+    An error of ours is returned as a row, not raised: Ray would wrap it in an
+    error of its own and print a traceback.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.worker: Worker | None = None
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, str]:
+        """Do one unit; return the type and the message of its error, empty if it succeeded."""
+        try:
+            # The model is loaded here, not in the constructor, where Ray would wrap its errors.
+            if self.worker is None:
+                self.worker = Worker(self.job)
+            self.worker(Unit(**row))
+        except TextVAEError as error:
+            return {"error": type(error).__name__, "message": str(error)}
+        return {"error": "", "message": ""}

@@ -1,1 +1,1 @@
-"""The HTML report: tables and pictures of one run or of a comparison."""
+"""The table of a comparison in several formats, and HTML reports of a comparison or of one run."""

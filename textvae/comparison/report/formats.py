@@ -1,4 +1,4 @@
-"""The table as files: Markdown and LaTeX to be read, CSV with every digit."""
+"""The table as files: Markdown and LaTeX for people, CSV with all digits for programs."""
 
 import csv
 import re
@@ -23,34 +23,39 @@ _LATEX_ESCAPES = {
 def _format_markdown(
     rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
 ) -> str:
-    """Return the table in Markdown, the failed runs below it."""
-    head = ["", *(column.title for column in columns)]
+    """Return the table in Markdown, followed by a list of the failed runs."""
     lines = [
-        [row.name, *(f"**{cell.text}**" if cell.is_best else cell.text for cell in line)]
-        for row, line in zip(rows, build_cells(rows, columns), strict=True)
+        _format_markdown_line(["", *(column.title for column in columns)]),
+        _format_markdown_line(["---", *("---:" for _ in columns)]),
     ]
-    texts = [head, ["---", *("---:" for _ in columns)], *lines]
-    table = "\n".join(
-        f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in texts
-    )
-    return "\n".join([table, *(f"\n- {failure}" for failure in failures)]) + "\n"
+    for row, cells in zip(rows, build_cells(rows, columns), strict=True):
+        texts = [f"**{cell.text}**" if cell.is_best else cell.text for cell in cells]
+        lines.append(_format_markdown_line([row.name, *texts]))
+    lines += [f"\n- {failure}" for failure in failures]
+    return "\n".join(lines) + "\n"
+
+
+def _format_markdown_line(texts: Sequence[str]) -> str:
+    """Return one line of a table in Markdown."""
+    escaped = [text.replace("|", r"\|") for text in texts]
+    return f"| {' | '.join(escaped)} |"
 
 
 def _format_latex(
     rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
 ) -> str:
-    """Return the table in LaTeX, for the package booktabs; the failed runs as comments."""
-    lines = zip(rows, build_cells(rows, columns), strict=True)
-    body = [
-        " & ".join([escape_latex(row.name), *(_format_latex_cell(cell) for cell in line)]) + r" \\"
-        for row, line in lines
-    ]
+    """Return the table in LaTeX, for the package booktabs, with the failed runs as comments."""
+    titles = [escape_latex(column.title) for column in columns]
+    body = []
+    for row, cells in zip(rows, build_cells(rows, columns), strict=True):
+        texts = [escape_latex(row.name), *map(_format_latex_cell, cells)]
+        body.append(_format_latex_line(texts))
     return "\n".join(
         [
             *(f"% {failure}" for failure in failures),
             rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
             r"\toprule",
-            " & ".join(["", *(escape_latex(column.title) for column in columns)]) + r" \\",
+            _format_latex_line(["", *titles]),
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -60,37 +65,52 @@ def _format_latex(
     )
 
 
+def _format_latex_line(texts: Sequence[str]) -> str:
+    """Return one line of a table in LaTeX; the texts are escaped already."""
+    return " & ".join(texts) + r" \\"
+
+
 def _format_latex_cell(cell: TableCell) -> str:
-    """Return a cell in LaTeX."""
-    return rf"\textbf{{{escape_latex(cell.text)}}}" if cell.is_best else escape_latex(cell.text)
+    """Return a cell in LaTeX, bold if it is the best of its corpus."""
+    text = escape_latex(cell.text)
+    return rf"\textbf{{{text}}}" if cell.is_best else text
 
 
 def escape_latex(text: str) -> str:
-    """Return a text in which no sign means anything to LaTeX."""
-    return re.sub(
-        "|".join(map(re.escape, _LATEX_ESCAPES)), lambda found: _LATEX_ESCAPES[found[0]], text
-    )
+    """Return a text in which no character has a special meaning in LaTeX."""
+    # One pass: the escapes contain characters that would be escaped again.
+    special = "|".join(map(re.escape, _LATEX_ESCAPES))
+    return re.sub(special, lambda match: _LATEX_ESCAPES[match[0]], text)
 
 
 def _format_summary_csv(
     rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
 ) -> str:
-    """Return the table as CSV: `KEY` and `KEY_std`, empty where undefined; the signs are those of the records."""
+    """Return the table as CSV: mean `KEY` and standard deviation `KEY_std`, empty if undefined.
+
+    Unlike the other formats it keeps the signs of the records.
+    """
     lines: list[dict[str, Any]] = []
     for row in rows:
-        line: dict[str, Any] = {"config": row.name, "corpus": row.corpus, "runs": len(row.records)}
-        line["failed"] = len(row.records) - len(row.measured)
+        failed = len(row.records) - len(row.finished_records)
+        line: dict[str, Any] = {
+            "config": row.name,
+            "corpus": row.corpus,
+            "runs": len(row.records),
+            "failed": failed,
+        }
         for column in columns:
-            value = row.mean(column.key)
-            line[column.key] = row.words(column.key) if column.key == "verdict" else value
-            if column.key != "verdict":
-                line[f"{column.key}_std"] = row.spread(column.key)
+            if column.key == "verdict":
+                line[column.key] = row.summarize_words(column.key)
+            else:
+                line[column.key] = row.mean(column.key)
+                line[f"{column.key}_std"] = row.standard_deviation(column.key)
         lines.append(line)
     return _format_csv(lines)
 
 
 def format_runs_csv(records: Sequence[RunRecord]) -> str:
-    """Return every run's record as CSV; lists are left out."""
+    """Return the record of every run as CSV, without values that are lists or dicts."""
     flat = [
         {key: value for key, value in record.items() if not isinstance(value, list | dict)}
         for record in records
@@ -99,16 +119,20 @@ def format_runs_csv(records: Sequence[RunRecord]) -> str:
 
 
 def _format_csv(lines: Sequence[RunRecord]) -> str:
-    """Return lines as CSV, under all keys there are, with the shortest digits that give the number back."""
+    """Return lines as CSV, with a column for every key of any line.
+
+    Numbers have the fewest digits from which they can be read back exactly.
+    """
+    # A dict, not a set: it keeps the order of the keys.
+    keys = list(dict.fromkeys(key for line in lines for key in line))
     text = StringIO()
-    writer = csv.DictWriter(
-        text, list(dict.fromkeys(key for line in lines for key in line)), lineterminator="\n"
-    )
+    writer = csv.DictWriter(text, keys, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
 
 
+# The files of a comparison, and what formats them from rows, columns and failures.
 FORMATS: dict[str, Callable[[Sequence[TableRow], Sequence[TableColumn], Sequence[str]], str]] = {
     "table.md": _format_markdown,
     "table.tex": _format_latex,

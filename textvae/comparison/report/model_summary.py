@@ -1,7 +1,7 @@
-"""The portrait of a run: what a report shows of its model beside the measures.
+"""The summary of a model: what a report shows of it in addition to its measures.
 
-Everything is taken on the test split, under a fixed seed, and small enough to
-be kept as JSON in the run folder.
+Everything is computed on the test split under a fixed seed, and is small enough
+to be kept as JSON in the run folder.
 """
 
 from dataclasses import replace
@@ -19,84 +19,102 @@ from textvae.inference.generate import generate
 from textvae.runs.run import Run
 from textvae.uses.interpolate import interpolate
 
-SUMMARY_FILE = "portrait.json"
+SUMMARY_FILE = "model_summary.json"
 
-
-_MAX_MAP_POINTS = 2000  # in the map
-
-
-_MIN_UMAP_POINTS = 32  # that UMAP, with its 15 neighbors, can lay out
-
-
-_RECONSTRUCTION_COUNT = 5  # reconstructions
-
-
+_MAX_MAP_POINTS = 2000
+_MIN_UMAP_POINTS = 32  # UMAP, with its 15 neighbors, needs some more than that
 _SAMPLE_COUNT = 10
+_RECONSTRUCTION_COUNT = 5
+_INTERPOLATION_STEPS = 7
 
 
 def summarize_model(run: Run, bundle: Bundle) -> dict[str, Any]:
-    """Return what can be shown of a model; one without a latent has its samples only.
+    """Return what a report shows of a model; a model without a latent has only samples.
 
-    `points` has a row a sentence: its place on the plane of the two directions
-    in which the posterior means vary most, `umap` its place on UMAP's, if that
-    is installed; `labels`, where the corpus has some, and `words` colour them.
+    The lists `points`, `umap`, `words` and `labels` have one entry per test
+    sentence: its place on the plane of the first two principal components of the
+    posterior means, its place on UMAP's plane (None if UMAP is not installed),
+    its length, and its label (None if the corpus has no labels).
     """
-    settings = run.settings
     bundle.model.eval()
-    shown: dict[str, Any] = {"samples": generate(bundle, _SAMPLE_COUNT, DecodingSettings(seed=0))}
+    samples = generate(bundle, _SAMPLE_COUNT, DecodingSettings(seed=0))
+    summary: dict[str, Any] = {"samples": samples}
     if not bundle.model.config.latent_dim:
-        return shown
+        return summary
     split = run.split("test")
     split = split.select(range(min(len(split), _MAX_MAP_POINTS)))
-    evidence = run_model(bundle, split)
-    first = split[:_RECONSTRUCTION_COUNT]
-    texts = list(first["text"])
-    points, shares = project_principal_components(evidence.mean)
-    labels = settings.data.all_label_columns[:1]
-    label_ids = None if bundle.labels is None else bundle.labels.ids(first[bundle.labels.column])
-    one = bundle if label_ids is None else replace(bundle, fixed_label_id=int(label_ids[0]))
+    outputs = run_model(bundle, split)
+    points, shares = project_principal_components(outputs.mean)
+    label_columns = run.settings.data.all_label_columns
+    label_column = label_columns[0] if label_columns else None
     return {
-        **shown,
-        "kl_by_dimension": kl_by_dimension(evidence),
+        **summary,
+        "kl_by_dimension": kl_by_dimension(outputs),
         "points": points.tolist(),
         "explained": shares,
-        "umap": _project_umap(evidence.mean),
-        "words": (evidence.words - 1).tolist(),
-        "label_column": labels[0] if labels else None,
-        "labels": list(split[labels[0]]) if labels else None,
-        "reconstructions": list(
-            zip(
-                texts,
-                decode_latents(
-                    bundle,
-                    evidence.mean[:_RECONSTRUCTION_COUNT],
-                    DecodingSettings(),
-                    False,
-                    label_ids=label_ids,
-                ),
-                strict=True,
-            )
+        "umap": _project_umap(outputs.mean),
+        "words": (outputs.words - 1).tolist(),  # without the end of the sentence
+        "label_column": label_column,
+        "labels": list(split[label_column]) if label_column else None,
+        **_decode_examples(bundle, split[:_RECONSTRUCTION_COUNT], outputs.mean),
+    }
+
+
+def _decode_examples(bundle: Bundle, rows: dict[str, Any], means: Tensor) -> dict[str, Any]:
+    """Return reconstructions of some sentences, and an interpolation from the first to the last.
+
+    Args:
+        rows: the columns of these sentences.
+        means: their posterior means, (n, latent); further rows are ignored.
+    """
+    texts = list(rows["text"])
+    label_ids = None
+    one_label = bundle
+    if bundle.labels is not None:
+        label_ids = bundle.labels.ids(rows[bundle.labels.column])
+        # All sentences of an interpolation need the same label: that of its first one.
+        one_label = replace(bundle, fixed_label_id=int(label_ids[0]))
+    decoded = decode_latents(
+        bundle, means[: len(texts)], DecodingSettings(), False, label_ids=label_ids
+    )
+    return {
+        "reconstructions": list(zip(texts, decoded, strict=True)),
+        "interpolation": interpolate(
+            one_label, texts[0], texts[-1], _INTERPOLATION_STEPS, "linear", DecodingSettings()
         ),
-        "interpolation": interpolate(one, texts[0], texts[-1], 7, "linear", DecodingSettings()),
     }
 
 
 def project_principal_components(means: Tensor) -> tuple[Tensor, list[float]]:
-    """Return (n, 2) places along the two directions of most variance, and the share of it that each explains."""
-    centred = (means - means.mean(0)).double()
-    _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
-    places = torch.nn.functional.pad(centred @ directions[:2].t(), (0, 2 - len(directions[:2])))
-    shares = spread.square() / spread.square().sum().clamp_min(1e-30)
-    return places.round(decimals=4), shares[:2].tolist()
+    """Project points onto their first two principal components.
+
+    Args:
+        means: (n, latent).
+
+    Returns:
+        Points, (n, 2), and the share of the variance that each component explains.
+    """
+    centered = (means - means.mean(0)).double()
+    _, singular_values, directions = torch.linalg.svd(centered, full_matrices=False)
+    points = centered @ directions[:2].t()
+    # A latent of one dimension has a single component; the second coordinate is 0.
+    points = torch.nn.functional.pad(points, (0, 2 - points.shape[1]))
+    variances = singular_values.square()
+    # The floor avoids 0 / 0 where all means are the same.
+    shares = variances / variances.sum().clamp_min(1e-30)
+    return points.round(decimals=4), shares[:2].tolist()
 
 
 def _project_umap(means: Tensor) -> list[list[float]] | None:
-    """Return (n, 2) places that keep neighbors together (McInnes et al. 2018, arXiv:1802.03426), by umap-learn."""
+    """Return UMAP's projection, (n, 2), or None if umap-learn is missing or there are few points.
+
+    It keeps neighbors together (McInnes et al. 2018, arXiv:1802.03426).
+    """
     if find_spec("umap") is None or len(means) < _MIN_UMAP_POINTS:
         return None
     from umap import UMAP
 
-    places: list[list[float]] = (
-        UMAP(random_state=0, n_jobs=1).fit_transform(means.numpy()).round(4).tolist()
-    )
-    return places
+    # UMAP is only reproducible on one thread.
+    projected = UMAP(random_state=0, n_jobs=1).fit_transform(means.numpy())
+    points: list[list[float]] = projected.round(4).tolist()
+    return points

@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything in it, that opens without a network."""
+"""The report: a self-contained HTML file that needs no network."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,58 +25,106 @@ from textvae.vae import TextVAE
 from textvae.version import __version__
 
 _TABLE_NOTE = (
-    "IW-NLL, −ELBO, reconstruction and KL in nats a sentence; MI: mutual information in nats, of at most its cap, "
-    "over the whole set and in batches of 32; AU: active units; BLEU of reconstructions. Mean ± sample standard "
-    "deviation over seeds; the best on a corpus is bold."
+    "IW-NLL, −ELBO, reconstruction and KL are in nats per sentence. MI: mutual information in "
+    "nats / its upper bound, over the whole split and in batches of 32. AU: active units. "
+    "BLEU is that of reconstructions. Cells are the mean ± sample standard deviation over seeds; "
+    "the best value on a corpus is bold."
 )
 
 
 def render_comparison(
     rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
 ) -> str:
-    """Return the report of a comparison."""
-    records = [record for row in rows for record in row.records]
-    singles = [
+    """Return the HTML report of a comparison."""
+    single_runs = [
         TableRow(f"{record['config']} seed {record['seed']}", record["corpus"], [record])
-        for record in records
+        for row in rows
+        for record in row.records
     ]
+    # With one seed, a table of all runs would repeat the first table.
+    runs = _pair_rows_with_cells(single_runs, columns) if len(single_runs) > len(rows) else []
+    models = []
+    for row in rows:
+        if row.finished_records:
+            record = row.finished_records[0]
+            summary = Run(Path(record["run"])).read(SUMMARY_FILE)
+            models.append(_describe_model(row.name, record, summary))
     return _render_page(
         title="Comparison",
         columns=columns,
         rows=_pair_rows_with_cells(rows, columns),
-        runs=_pair_rows_with_cells(singles, columns) if len(singles) > len(rows) else [],
+        runs=runs,
         failures=failures,
         legend=build_legend([row.name for row in rows]),
         pictures=[*draw_rate_distortion_pictures(rows), *draw_training_curves(rows)],
-        models=[
-            _describe_model(row.name, row.measured[0], _portrait_of(row))
-            for row in rows
-            if row.measured
-        ],
+        models=models,
     )
+
+
+def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
+    """Write the HTML report of one run, and return a record with its `file`.
+
+    A run that has not been evaluated gets quick measures of its validation split.
+
+    Args:
+        output: the file to write; by default `report.html` in the run folder.
+
+    Raises:
+        ConfigError: matplotlib or Jinja2 is not installed.
+        OutputError: the file's folder does not exist, or its name does not end in .html.
+    """
+    from textvae.evaluation.evaluate import evaluate_quick
+
+    check_installed(*REPORT_REQUIREMENTS)
+    file = Path(output) if output else run.folder / "report.html"
+    # A typing error must not overwrite a file of another kind.
+    if file.suffix not in (".html", ".htm"):
+        raise OutputError(f"{file}: a report is an HTML page; name a file that ends in .html.")
+    if not file.parent.is_dir():
+        raise OutputError(f"{file}: there is no folder {file.parent}; make it first.")
+    record = {"run": str(run.folder), **read_measures(run.folder)}
+    note = ""
+    if "elbo" not in record:
+        record = {**record, **evaluate_quick(run, vae.bundle)}
+        note = (
+            "Quick measures of the validation split. For all measures, of the test split, run: "
+            f"textvae evaluate {run.folder}"
+        )
+        print_note(note)
+    write_text(file, _render_run(run, record, _load_summary(run, vae), note))
+    return {"file": str(file)}
+
+
+def _load_summary(run: Run, vae: TextVAE) -> dict[str, Any]:
+    """Return the summary of a run's model from its folder, or compute and save it."""
+    summary = run.read(SUMMARY_FILE)
+    if not summary:
+        summary = summarize_model(run, vae.bundle)
+        run.update(SUMMARY_FILE, lambda _: summary)
+    return summary
 
 
 def _render_run(
-    run: Run, record: Mapping[str, Any], portrait: Mapping[str, Any], note: str = ""
+    run: Run, record: Mapping[str, Any], summary: Mapping[str, Any], note: str = ""
 ) -> str:
-    """Return the report of a single run with its portrait; `note` says what its measures are of."""
+    """Return the HTML report of a single run.
+
+    Args:
+        note: shown below the table; it says what the measures are of.
+    """
     name = run.folder.resolve().name
-    row = TableRow(
-        name,
-        run.settings.data.corpus or "sentences given from Python",
-        [{"reason": None, **record}],
-    )
-    known = [
-        column for column in TABLE_COLUMNS if record.get(column.key) is not None
-    ]  # a language model has no KL, say
+    corpus = run.settings.data.corpus or "sentences passed from Python"
+    row = TableRow(name, corpus, [{"reason": None, **record}])
+    # A language model, for example, has no KL.
+    columns = [column for column in TABLE_COLUMNS if record.get(column.key) is not None]
     return _render_page(
         title=name,
-        columns=known,
-        rows=_pair_rows_with_cells([row], known),
+        columns=columns,
+        rows=_pair_rows_with_cells([row], columns),
         failures=[note] if note else [],
         legend=[],
         pictures=[*draw_rate_distortion_pictures([row]), *draw_training_curves([row])],
-        models=[_describe_model(name, row.records[0], portrait)],
+        models=[_describe_model(name, row.records[0], summary)],
     )
 
 
@@ -84,74 +132,43 @@ def _pair_rows_with_cells(
     rows: Sequence[TableRow], columns: Sequence[TableColumn]
 ) -> list[tuple[str, Any]]:
     """Return the name and the cells of each row."""
-    return list(zip([row.name for row in rows], build_cells(rows, columns), strict=True))
-
-
-def _portrait_of(row: TableRow) -> dict[str, Any]:
-    """Return the portrait that the first measured run of a row keeps."""
-    return Run(Path(row.measured[0]["run"])).read(SUMMARY_FILE)
+    names = [row.name for row in rows]
+    return list(zip(names, build_cells(rows, columns), strict=True))
 
 
 def _describe_model(
-    name: str, record: Mapping[str, Any], portrait: Mapping[str, Any]
+    name: str, record: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what the page shows of one model: its portrait, and the settings it was trained with."""
+    """Return what the page shows of one model: its summary, pictures, advice and settings."""
     run = Run(Path(record["run"]))
     return {
-        "name": name if "seed" not in record else f"{name}, seed {record['seed']}",
+        "name": f"{name}, seed {record['seed']}" if "seed" in record else name,
         "advice": [*record.get("findings", []), *record.get("advice", [])],
-        "pictures": _draw_latent_pictures(portrait),
+        "pictures": _draw_latent_pictures(summary),
         "settings": yaml.safe_dump(run.settings.model_dump(mode="json"), sort_keys=False),
-        **portrait,
+        **summary,
     }
 
 
-def _draw_latent_pictures(portrait: Mapping[str, Any]) -> list[Picture]:
-    """Return the pictures of a latent: of a language model none, and no bars where there is only the whole KL."""
-    if "points" not in portrait:
+def _draw_latent_pictures(summary: Mapping[str, Any]) -> list[Picture]:
+    """Return the pictures of a model's latent; none for a language model."""
+    if "points" not in summary:
         return []
-    bars = [draw_unit_bars(portrait)] if portrait["kl_by_dimension"] else []
-    return [*draw_latent_maps(portrait), *bars]
+    pictures = draw_latent_maps(summary)
+    # The KL of some posteriors does not split into dimensions.
+    if summary["kl_by_dimension"]:
+        pictures.append(draw_unit_bars(summary))
+    return pictures
 
 
 def _render_page(**content: Any) -> str:
-    """Fill the page."""
+    """Return the page with this content."""
     from jinja2 import Environment, StrictUndefined
 
+    # Autoescape: names of configs and sentences of a corpus must not act as HTML.
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(
-        Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    )
+    source = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    template = environment.from_string(source)
     return template.render({"runs": [], "note": _TABLE_NOTE, "version": __version__, **content})
-
-
-def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
-    """Write the report of a run from what stands in its folder; return where it stands.
-
-    A run that has not been evaluated is measured quickly.
-
-    Raises:
-        ConfigError: what draws is not installed.
-        OutputError: there is no folder for the file, or it is named as no page is.
-    """
-    from textvae.evaluation.evaluate import evaluate_quick
-
-    check_installed(*REPORT_REQUIREMENTS)
-    file = Path(output) if output else run.folder / "report.html"
-    if file.suffix not in (".html", ".htm"):  # a slip would overwrite a file of another kind
-        raise OutputError(f"{file}: a report is a page; name a file that ends in .html.")
-    if not file.parent.is_dir():
-        raise OutputError(f"{file}: there is no folder {file.parent}; make it first.")
-    record, note = {"run": str(run.folder), **read_measures(run.folder)}, ""
-    if "elbo" not in record:
-        record = {**record, **evaluate_quick(run, vae.bundle)}
-        note = f"Quick measures of the validation split; all of them, on the test split: textvae evaluate {run.folder}"
-        print_note(note)
-    shown = run.read(SUMMARY_FILE)
-    if not shown:
-        shown = summarize_model(run, vae.bundle)
-        run.update(SUMMARY_FILE, lambda _: shown)
-    write_text(file, _render_run(run, record, shown, note))
-    return {"file": str(file)}

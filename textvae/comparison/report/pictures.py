@@ -1,15 +1,16 @@
-"""Training curves: what the looks at the validation split saw on the way."""
+"""The pictures of a report: training curves, maps of the latent, and the KL of each dimension."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textvae.comparison.report.plots import (
     COLORS,
     MARKERS,
     PLACEHOLDER_COLOR,
     PLOT_STYLE,
+    LegendEntry,
     Picture,
     build_legend,
     create_axes,
@@ -20,22 +21,25 @@ from textvae.comparison.report.plots import (
 from textvae.comparison.report.table import TableRow
 from textvae.runs.run import Run
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _CURVE_TITLES = {
-    "reconstruction": "reconstruction, nats a sentence",
-    "kl": "KL, nats a sentence",
+    "reconstruction": "reconstruction, nats per sentence",
+    "kl": "KL, nats per sentence",
     "active_units": "active units",
     "mi_full": "mutual information, nats",
 }
 
+_MAX_COLORED_LABELS = len(COLORS)
+
 
 def draw_training_curves(rows: Sequence[TableRow]) -> list[Picture]:
-    """Return a picture a measure, with a line a run."""
+    """Return one picture per measure, with one line per run."""
     legend = build_legend([row.name for row in rows])
-    note = (
-        "validation split; a line a run"
-        if any(len(row.records) > 1 for row in rows)
-        else "validation split"
-    )
+    note = "validation split"
+    if any(len(row.records) > 1 for row in rows):
+        note += "; one line per run"
     return [
         Picture(_draw_training_curve(rows, key, title), title.split(",")[0], note, legend)
         for key, title in _CURVE_TITLES.items()
@@ -43,120 +47,119 @@ def draw_training_curves(rows: Sequence[TableRow]) -> list[Picture]:
 
 
 def _draw_training_curve(rows: Sequence[TableRow], key: str, title: str) -> str:
-    """Draw one measure over the steps of training."""
-    drawn = create_axes("training steps", title)
-    for place, row in enumerate(rows):
-        for record in row.measured:
-            looks = _read_history(Path(record["run"]), key)
-            if looks:
-                steps, values = zip(*looks, strict=True)
-                style: dict[str, Any] = {
-                    "marker": pick_marker(place),
-                    "markersize": 4,
-                    "linewidth": 1.3,
-                    "alpha": 0.85,
-                }
-                drawn.plot(steps, values, color=pick_color(place), **style)
-    drawn.set_xlim(left=0)
+    """Draw one measure over the training steps."""
+    axes = create_axes("training steps", title)
+    style: dict[str, Any] = {"markersize": 4, "linewidth": 1.3, "alpha": 0.85}
+    for index, row in enumerate(rows):
+        for record in row.finished_records:
+            history = _read_history(Path(record["run"]), key)
+            if history:
+                steps, values = zip(*history, strict=True)
+                axes.plot(
+                    steps, values, marker=pick_marker(index), color=pick_color(index), **style
+                )
+    axes.set_xlim(left=0)
+    # All but the reconstruction start at 0, so that the heights can be compared.
     if key != "reconstruction":
-        drawn.set_ylim(0, 1.05 * drawn.get_ylim()[1])
-    return render_svg(drawn, f"{title} over training")
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
+    return render_svg(axes, f"{title} over training")
 
 
 def _read_history(folder: Path, key: str) -> list[tuple[int, float]]:
-    """Return (step, value) at each look of a run; the last look at a step counts."""
-    entries = Run(folder).read("training.json").get("history", [])
-    return sorted(
-        {entry["step"]: entry[f"eval_{key}"] for entry in entries if f"eval_{key}" in entry}.items()
-    )
+    """Return (step, value) of each evaluation of a run."""
+    history = Run(folder).read("training.json").get("history", [])
+    # A resumed run may evaluate a step twice; the later entry counts.
+    values = {entry["step"]: entry[f"eval_{key}"] for entry in history if f"eval_{key}" in entry}
+    return sorted(values.items())
 
 
-_MAX_COLORED_LABELS = len(COLORS)
+def draw_latent_maps(summary: Mapping[str, Any]) -> list[Picture]:
+    """Draw test sentences on the plane of the principal components, and on UMAP's if it is there.
 
-
-def draw_latent_maps(portrait: Mapping[str, Any]) -> list[Picture]:
-    """Draw the points of a portrait: on the plane of its principal components, and UMAP's, where it was installed."""
-    shares = [f"{100 * share:.0f} %" for share in portrait["explained"]] + ["0 %"]
-    principal = f"first principal component, {shares[0]}", f"second, {shares[1]}"
-    maps = [_draw_latent_map(portrait, portrait["points"], principal, "map of the latent")]
-    if portrait.get("umap"):
-        maps.append(
-            _draw_latent_map(
-                portrait,
-                portrait["umap"],
-                ("UMAP 1", "UMAP 2"),
-                "map of the latent's neighbourhoods",
-            )
-        )
+    Args:
+        summary: of a model with a latent.
+    """
+    # A latent of one dimension has no second component.
+    shares = [f"{100 * share:.0f} %" for share in summary["explained"]] + ["0 %"]
+    axis_names = (f"first principal component, {shares[0]}", f"second, {shares[1]}")
+    maps = [_draw_latent_map(summary, summary["points"], axis_names, "map of the latent")]
+    if summary.get("umap"):
+        title = "map of the latent's neighborhoods"
+        maps.append(_draw_latent_map(summary, summary["umap"], ("UMAP 1", "UMAP 2"), title))
     return maps
 
 
 def _draw_latent_map(
-    portrait: Mapping[str, Any],
+    summary: Mapping[str, Any],
     points: Sequence[tuple[float, float]],
-    names: tuple[str, str],
+    axis_names: tuple[str, str],
     title: str,
 ) -> Picture:
-    """Draw points on a plane whose axes have names."""
-    drawn = create_axes(*names, 4.4, 3.4)
+    """Draw points, (n, 2), colored by their labels, or by their lengths if there are no labels."""
+    axes = create_axes(*axis_names, 4.4, 3.4)
     x, y = zip(*points, strict=True)
-    if portrait["labels"]:
-        legend = _color_by_label(drawn, x, y, portrait["labels"])
-        note = f"test sentences, coloured by {portrait['label_column']}"
+    legend: list[LegendEntry] = []
+    if summary["labels"]:
+        legend = _color_by_label(axes, x, y, summary["labels"])
+        note = f"test sentences, colored by {summary['label_column']}"
     else:
-        _color_by_length(drawn, x, y, portrait["words"])
-        legend, note = [], "test sentences, coloured by length"
-    return Picture(render_svg(drawn, title), title, note, legend)
+        _color_by_length(axes, x, y, summary["words"])
+        note = "test sentences, colored by length"
+    return Picture(render_svg(axes, title), title, note, legend)
 
 
 def _color_by_length(
-    drawn: Any, x: Sequence[float], y: Sequence[float], words: Sequence[int]
+    axes: "Axes", x: Sequence[float], y: Sequence[float], words: Sequence[int]
 ) -> None:
-    """Draw the points, with a bar that tells the colours."""
+    """Draw the points, with a color bar."""
     from matplotlib import rc_context
 
-    points = drawn.scatter(x, y, c=words, s=7, cmap="viridis", linewidths=0, rasterized=True)
+    # Rasterized: thousands of vector shapes would make the page slow.
+    points = axes.scatter(x, y, c=words, s=7, cmap="viridis", linewidths=0, rasterized=True)
+    figure: Any = axes.figure
     with rc_context(PLOT_STYLE):
-        drawn.figure.colorbar(points, label="words in the sentence")
+        figure.colorbar(points, label="words in the sentence")
 
 
 def _color_by_label(
-    drawn: Any, x: Sequence[float], y: Sequence[float], labels: Sequence[str]
-) -> list[tuple[str, str, str]]:
-    """Draw the points of each label; the rarer ones, when there are many, are grey. Return the legend."""
+    axes: "Axes", x: Sequence[float], y: Sequence[float], labels: Sequence[str]
+) -> list[LegendEntry]:
+    """Draw the points of each label, rare labels in gray, and return the legend."""
     common = [label for label, _ in Counter(labels).most_common(_MAX_COLORED_LABELS)]
-    rest = [at for at, label in enumerate(labels) if label not in common]
-    drawn.scatter(
-        [x[at] for at in rest],
-        [y[at] for at in rest],
+    rest = [index for index, label in enumerate(labels) if label not in common]
+    # The gray points come first, so that they lie below the others.
+    axes.scatter(
+        [x[index] for index in rest],
+        [y[index] for index in rest],
         s=7,
         color=PLACEHOLDER_COLOR,
         alpha=0.25,
         linewidths=0,
     )
-    legend = [("currentColor", "·", "other labels")] if rest else []
-    for place, label in enumerate(common):
-        chosen = [at for at, other in enumerate(labels) if other == label]
-        style = {
-            "s": 14,
-            "color": COLORS[place],
-            "marker": pick_marker(place),
-            "linewidths": 0,
-            "alpha": 0.85,
-        }
-        drawn.scatter([x[at] for at in chosen], [y[at] for at in chosen], rasterized=True, **style)
-        legend.insert(place, (COLORS[place], MARKERS[pick_marker(place)], label))
+    legend = []
+    for rank, label in enumerate(common):
+        members = [index for index, other in enumerate(labels) if other == label]
+        axes.scatter(
+            [x[index] for index in members],
+            [y[index] for index in members],
+            s=14,
+            color=COLORS[rank],
+            marker=pick_marker(rank),
+            linewidths=0,
+            alpha=0.85,
+            rasterized=True,
+        )
+        legend.append((COLORS[rank], MARKERS[pick_marker(rank)], label))
+    if rest:
+        legend.append(("currentColor", "·", "other labels"))
     return legend
 
 
-def draw_unit_bars(portrait: Mapping[str, Any]) -> Picture:
-    """Draw a bar a dimension."""
-    drawn = create_axes("dimension, the largest first", "KL, nats")
-    values = sorted(portrait["kl_by_dimension"], reverse=True)
-    drawn.bar(range(1, len(values) + 1), values, color=COLORS[0], width=0.8)
-    drawn.set_xlim(0, len(values) + 1)
-    return Picture(
-        render_svg(drawn, "KL of each dimension"),
-        "KL of each dimension",
-        "test split, mean over sentences",
-    )
+def draw_unit_bars(summary: Mapping[str, Any]) -> Picture:
+    """Draw the KL of each latent dimension as a bar, the largest first."""
+    axes = create_axes("dimension, the largest first", "KL, nats")
+    values = sorted(summary["kl_by_dimension"], reverse=True)
+    axes.bar(range(1, len(values) + 1), values, color=COLORS[0], width=0.8)
+    axes.set_xlim(0, len(values) + 1)
+    title = "KL of each dimension"
+    return Picture(render_svg(axes, title), title, "test split, mean over sentences")

@@ -1,8 +1,8 @@
-"""How the pictures of a report look: small SVGs, in colours that the colour-blind can tell apart.
+"""The style of a report's pictures: small SVGs in colors that color-blind readers can distinguish.
 
-Text and axes take the colour of the page's own text, so that a picture is
-readable on light and dark. Legends are the page's too: inside a picture they
-would cover it, or be too small on a phone.
+Text and axes take the color of the page's text, so that a picture is readable on
+light and on dark pages. Legends are part of the page: inside a picture they would
+cover it, or be too small on a phone.
 """
 
 import re
@@ -14,40 +14,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-REPORT_REQUIREMENTS = (
-    "report",
-    "reports",
-    "matplotlib",
-    "jinja2",
-)  # the extra, what wants it, its packages
+# Arguments of `check_installed`: the extra, what needs it, and its packages.
+REPORT_REQUIREMENTS = ("report", "reports", "matplotlib", "jinja2")
 
+# Matplotlib cannot write `currentColor`, so `render_svg` replaces this color by it.
+PLACEHOLDER_COLOR = "#123456"
 
-PLACEHOLDER_COLOR = "#123456"  # becomes the page's own
+# Okabe & Ito 2008, without yellow, which is hard to see on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
-
-COLORS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-)  # Okabe & Ito 2008, without yellow
-
-
-MARKERS = {
-    "o": "●",
-    "s": "■",
-    "^": "▲",
-    "D": "◆",
-    "v": "▼",
-    "P": "✚",
-    "X": "✖",
-}  # and as the legend writes them
-
+# Matplotlib's markers, and the same signs as characters for the legend.
+MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
 
 PLOT_STYLE = {
-    "svg.fonttype": "none",
+    "svg.fonttype": "none",  # text stays text, in the font of the page
     "svg.hashsalt": "textvae",  # the same picture from the same numbers
     "font.size": 10,
     "axes.spines.top": False,
@@ -64,54 +44,64 @@ PLOT_STYLE = {
     "axes.facecolor": "none",
 }
 
+LegendEntry = tuple[str, str, str]  # color, sign, words
+
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a page: an SVG, what it shows, and its legend of (colour, sign, words)."""
+    """A picture of a page.
+
+    Attributes:
+        svg: an SVG element.
+        note: what the picture shows, next to its title.
+    """
 
     svg: str
     title: str
     note: str = ""
-    legend: Sequence[tuple[str, str, str]] = ()
+    legend: Sequence[LegendEntry] = ()
 
 
-def pick_color(place: int) -> str:
-    """Return the colour of the row at a place of the table."""
-    return COLORS[place % len(COLORS)]
+def pick_color(index: int) -> str:
+    """Return the color of a row of the table."""
+    return COLORS[index % len(COLORS)]
 
 
-def pick_marker(place: int) -> str:
-    """Return the marker of the row at a place of the table; with the colour it tells 42 rows apart."""
-    return list(MARKERS)[place % len(MARKERS)]
+def pick_marker(index: int) -> str:
+    """Return the marker of a row of the table; with the color it distinguishes 42 rows."""
+    return list(MARKERS)[index % len(MARKERS)]
 
 
-def build_legend(names: Sequence[str]) -> list[tuple[str, str, str]]:
+def build_legend(names: Sequence[str]) -> list[LegendEntry]:
     """Return the legend of the rows of a table."""
     return [
-        (pick_color(place), MARKERS[pick_marker(place)], name) for place, name in enumerate(names)
+        (pick_color(index), MARKERS[pick_marker(index)], name) for index, name in enumerate(names)
     ]
 
 
 def create_axes(x: str, y: str, width: float = 4.4, height: float = 3.1) -> "Axes":
-    """Return empty axes, of a figure of their own, in inches."""
+    """Return empty axes in a figure of their own; width and height are in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    # Figure, not pyplot, which would keep every figure in memory. The style is set in a context,
+    # because it must not change the plots of the caller's program.
     with rc_context(PLOT_STYLE):
-        drawn = Figure((width, height), layout="constrained").add_subplot()
-        drawn.set_xlabel(x)
-        drawn.set_ylabel(y)
-    return drawn
+        axes = Figure((width, height), layout="constrained").add_subplot()
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+    return axes
 
 
-def render_svg(drawn: "Axes", alternative: str) -> str:
-    """Return axes as an SVG element for a page, `alternative` being what it says to those who do not see it."""
+def render_svg(axes: "Axes", alt_text: str) -> str:
+    """Return the figure of axes as an SVG element; screen readers speak `alt_text`."""
     from matplotlib import rc_context
 
     text = StringIO()
-    figure: Any = drawn.figure
+    figure: Any = axes.figure
     with rc_context(PLOT_STYLE):
         figure.savefig(text, format="svg", dpi=160)
-    whole = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
-    element = whole[whole.index("<svg") :].replace(PLACEHOLDER_COLOR, "currentColor")
-    return element.replace("<svg", f'<svg role="img" aria-label="{alternative}"', 1)
+    # The metadata hold the date, which would make every file different.
+    document = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
+    element = document[document.index("<svg") :].replace(PLACEHOLDER_COLOR, "currentColor")
+    return element.replace("<svg", f'<svg role="img" aria-label="{alt_text}"', 1)

@@ -1,9 +1,10 @@
-"""The rate-distortion plane: what the latent costs, and what it saves (Alemi et al. 2018, arXiv:1711.00464).
+"""The rate-distortion plane: what the latent costs, and what it saves.
 
-A model is a point: its KL (the rate) and its reconstruction (the distortion).
-On a line from upper left to lower right -ELBO is the same, so that points on
-one line predict as well, with a latent used more or less. A language model is
-such a line, too: below it, the latent pays.
+A model is a point: its KL (the rate) and its reconstruction (the distortion), as
+in Alemi et al. 2018 (arXiv:1711.00464). -ELBO is their sum, so it is the same on
+every line from upper left to lower right: models on one line predict equally
+well, but use the latent more or less. A language model is a whole such line;
+below it, the latent pays off.
 """
 
 from collections.abc import Sequence
@@ -25,22 +26,48 @@ if TYPE_CHECKING:
 
 
 def draw_rate_distortion_pictures(rows: Sequence[TableRow]) -> list[Picture]:
-    """Return a picture for each corpus."""
+    """Return a picture of each corpus on which some run has a KL."""
+    legend = build_legend([row.name for row in rows])
+    corpora = dict.fromkeys(row.corpus for row in rows)
+    with_kl = {row.corpus for row in rows if row.defined_values("kl")}
     return [
         Picture(
             _draw_rate_distortion(rows, corpus),
             "rate and distortion",
-            _describe_picture(corpus),
-            build_legend([row.name for row in rows]),
+            f"{corpus}, test split; one point per run; −ELBO is constant along a dotted line",
+            legend,
         )
-        for corpus in dict.fromkeys(row.corpus for row in rows)
-        if any(row.corpus == corpus and row.values("kl") for row in rows)
+        for corpus in corpora
+        if corpus in with_kl
     ]
 
 
-def _describe_picture(corpus: str) -> str:
-    """Say what the picture shows."""
-    return f"{corpus}, test split; a point a run; along a dotted line −ELBO is the same"
+def _draw_rate_distortion(rows: Sequence[TableRow], corpus: str) -> str:
+    """Draw the runs on one corpus; the index of a row decides its color."""
+    axes = create_axes(
+        "rate: KL, nats per sentence", "distortion: reconstruction, nats", width=5.2, height=4.2
+    )
+    own_rows = [(index, row) for index, row in enumerate(rows) if row.corpus == corpus]
+    for index, row in own_rows:
+        if not _is_language_model(row):
+            axes.scatter(
+                row.defined_values("kl"),
+                row.defined_values("reconstruction"),
+                s=45,
+                color=pick_color(index),
+                marker=pick_marker(index),
+                alpha=0.85,
+                linewidths=0,
+            )
+    # The points decide the limits; lines are drawn within them.
+    _equalize_axes(axes)
+    _draw_equal_elbo_lines(axes)
+    for index, row in own_rows:
+        elbo = row.mean("elbo")
+        if _is_language_model(row) and elbo is not None:
+            label = f"language model {-elbo:.1f}"
+            _draw_line(axes, -elbo, label, 0.6, color=pick_color(index), linewidth=2)
+    return render_svg(axes, f"rate and distortion on {corpus}")
 
 
 def _is_language_model(row: TableRow) -> bool:
@@ -48,55 +75,27 @@ def _is_language_model(row: TableRow) -> bool:
     return row.mean("latent_dim") == 0
 
 
-def _draw_rate_distortion(rows: Sequence[TableRow], corpus: str) -> str:
-    """Draw the runs on one corpus."""
-    drawn = create_axes("rate: KL, nats a sentence", "distortion: reconstruction, nats", 5.2, 4.2)
-    places = [place for place, row in enumerate(rows) if row.corpus == corpus]
-    for place in places:
-        if not _is_language_model(rows[place]):
-            points = rows[place].values("kl"), rows[place].values("reconstruction")
-            drawn.scatter(
-                *points,
-                s=45,
-                color=pick_color(place),
-                marker=pick_marker(place),
-                alpha=0.85,
-                linewidths=0,
-            )
-    _equalize_axes(drawn)
-    _draw_equal_elbo_lines(drawn)
-    for place in places:
-        loss = rows[place].mean("elbo")
-        if _is_language_model(rows[place]) and loss is not None:
-            _draw_line(
-                drawn,
-                -loss,
-                f"language model {-loss:.1f}",
-                0.6,
-                color=pick_color(place),
-                linewidth=2,
-            )
-    return render_svg(drawn, f"rate and distortion on {corpus}")
-
-
-def _equalize_axes(drawn: "Axes") -> None:
-    """Show as many nats on both axes, so that the lines are as steep in every picture."""
-    (left, right), (low, high) = drawn.get_xlim(), drawn.get_ylim()
+def _equalize_axes(axes: "Axes") -> None:
+    """Give both axes the same number of nats, so that lines are equally steep in all pictures."""
+    left, right = axes.get_xlim()
+    low, high = axes.get_ylim()
     size = 1.15 * max(right - left, high - low, 1.0)
+    # The points stay in the middle, but little of the plane is left of KL = 0.
     start = max(-0.04 * size, (left + right - size) / 2)
-    drawn.set_xlim(start, start + size)
-    drawn.set_ylim((low + high - size) / 2, (low + high + size) / 2)
+    axes.set_xlim(start, start + size)
+    axes.set_ylim((low + high - size) / 2, (low + high + size) / 2)
 
 
-def _draw_equal_elbo_lines(drawn: "Axes") -> None:
+def _draw_equal_elbo_lines(axes: "Axes") -> None:
     """Draw lines of constant -ELBO, at round numbers."""
     from matplotlib.ticker import MaxNLocator
 
-    (left, right), (low, high) = drawn.get_xlim(), drawn.get_ylim()
+    left, right = axes.get_xlim()
+    low, high = axes.get_ylim()
     for level in MaxNLocator(10).tick_values(left + low, right + high):
         if left + low < level < right + high:
             _draw_line(
-                drawn,
+                axes,
                 float(level),
                 f"{level:g}",
                 0.97,
@@ -108,29 +107,37 @@ def _draw_equal_elbo_lines(drawn: "Axes") -> None:
 
 
 def _draw_line(
-    drawn: "Axes", level: float, words: str, at: float, color: str, **style: Any
+    axes: "Axes", level: float, label: str, position: float, color: str, **style: Any
 ) -> None:
-    """Draw KL + reconstruction = level, with words along it that end at a share of its length."""
-    (left, right), (low, high) = drawn.get_xlim(), drawn.get_ylim()
-    start, end = max(left, level - high), min(right, level - low)
-    drawn.plot(
+    """Draw the line on which KL + reconstruction = level, with a label along it.
+
+    Args:
+        position: share of the line's length at which the label ends.
+    """
+    left, right = axes.get_xlim()
+    low, high = axes.get_ylim()
+    start = max(left, level - high)
+    end = min(right, level - low)
+    axes.plot(
         [start, end], [level - start, level - end], color=color, scalex=False, scaley=False, **style
     )
+    # A line that crosses only a corner has no room for a label.
     if end - start > 0.25 * (right - left):
-        x = start + at * (end - start)
-        turned: dict[str, Any] = {
+        x = start + position * (end - start)
+        # As a dict: matplotlib's type stubs do not know `transform_rotates_text`.
+        rotation: dict[str, Any] = {
             "rotation": -45,
             "rotation_mode": "anchor",
             "transform_rotates_text": True,
         }
-        drawn.text(
+        axes.text(
             x,
             level - x,
-            words,
+            label,
             fontsize=8,
             color=color,
             ha="right",
             va="bottom",
             clip_on=True,
-            **turned,
+            **rotation,
         )

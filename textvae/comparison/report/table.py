@@ -1,4 +1,4 @@
-"""The table of a comparison: means and spreads over seeds, a row a config on a corpus."""
+"""The table of a comparison: one row per config and corpus, means and deviations over seeds."""
 
 import math
 from collections import Counter
@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 RunRecord = Mapping[str, Any]
 
-
 _UNDEFINED_TEXT = "—"
 
 
@@ -18,10 +17,11 @@ class TableColumn:
     """A measure as the table shows it.
 
     Attributes:
-        key: in the records.
-        sign: what it is multiplied by to be shown; the files of numbers keep the records' own sign.
-        best: which row's is set in bold, if any: only of what is better the lower, or the higher.
-        cap: the key of what it cannot exceed, shown beside it.
+        key: its key in the records.
+        digits: digits after the decimal point.
+        sign: factor for display; the CSV files keep the records' own sign.
+        best: which value is bold; None where neither lower nor higher is simply better.
+        cap: key of an upper bound, which is shown after the value.
     """
 
     key: str
@@ -48,111 +48,127 @@ TABLE_COLUMNS = (
 
 
 def select_columns(further: Sequence[str]) -> tuple[TableColumn, ...]:
-    """Return the columns of every table, and those of further measures."""
+    """Return the usual columns, followed by those of further measures, none twice."""
     known = {column.key for column in TABLE_COLUMNS}
-    return (
-        *TABLE_COLUMNS,
-        *(TableColumn(key, key.replace("_", " ")) for key in further if key not in known),
-    )
+    new = [TableColumn(key, key.replace("_", " ")) for key in further if key not in known]
+    return (*TABLE_COLUMNS, *new)
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """The runs of one config on one corpus, those that failed left out of what is averaged."""
+    """The runs of one config on one corpus. Failed runs do not count in means."""
 
     name: str
     corpus: str
     records: list[RunRecord]
 
     @property
-    def measured(self) -> list[RunRecord]:
-        """The records of the runs that came to their end."""
+    def finished_records(self) -> list[RunRecord]:
+        """The records of the runs that did not fail."""
         return [record for record in self.records if not record["reason"]]
 
-    def values(self, key: str) -> list[float]:
-        """Return a measure of all runs that have it: undefined ones (null, not a number) are none."""
-        given = [record.get(key) for record in self.measured]
-        return [
-            float(value)
-            for value in given
-            if isinstance(value, int | float) and not math.isnan(value)
-        ]
+    def defined_values(self, key: str) -> list[float]:
+        """Return a measure of all finished runs for which it is defined: not null, not NaN."""
+        values = [record.get(key) for record in self.finished_records]
+        numbers = [value for value in values if isinstance(value, int | float)]
+        return [float(value) for value in numbers if not math.isnan(value)]
 
     def mean(self, key: str) -> float | None:
-        """Return the mean of a measure; None where no run has it."""
-        values = self.values(key)
+        """Return the mean of a measure, or None if no run has it."""
+        values = self.defined_values(key)
         return mean(values) if values else None
 
-    def spread(self, key: str) -> float | None:
-        """Return the sample standard deviation (n - 1); None for fewer than two runs."""
-        values = self.values(key)
-        return stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
+    def standard_deviation(self, key: str) -> float | None:
+        """Return the sample standard deviation (n - 1), or None for fewer than two runs."""
+        values = self.defined_values(key)
+        if len(values) < 2 or not all(map(math.isfinite, values)):
+            return None
+        return stdev(values)
 
-    def words(self, key: str) -> str:
-        """Return a measure that is a word: how many runs say what, if they do not agree, and how many failed."""
-        counts = Counter(
-            record[key] for record in self.measured if isinstance(record.get(key), str)
-        )
-        failed = len(self.records) - len(self.measured)
-        counts.update({"failed": failed} if failed and key == "verdict" else {})
+    def summarize_words(self, key: str) -> str:
+        """Return a measure whose values are words, like the verdict.
+
+        Where the runs differ, it is each word with its number of runs. Failed runs
+        count as a verdict of their own.
+        """
+        words = [record.get(key) for record in self.finished_records]
+        counts = Counter(word for word in words if isinstance(word, str))
+        failed = len(self.records) - len(self.finished_records)
+        if failed and key == "verdict":
+            counts["failed"] += failed
+        if not counts:
+            return _UNDEFINED_TEXT
         if len(counts) == 1:
-            return str(next(iter(counts)))
-        return ", ".join(f"{word} {count}" for word, count in counts.items()) or _UNDEFINED_TEXT
+            return next(iter(counts))
+        return ", ".join(f"{word} {count}" for word, count in counts.items())
 
 
 def group_rows(records: Sequence[RunRecord]) -> list[TableRow]:
     """Return the rows of the table, in the order of the records."""
-    names = list(dict.fromkeys(record["config"] for record in records))
-    grouped = [[record for record in records if record["config"] == name] for name in names]
-    return [
-        TableRow(name, group[0]["corpus"], group)
-        for name, group in zip(names, grouped, strict=True)
-    ]
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(record["config"], []).append(record)
+    return [TableRow(name, group[0]["corpus"], group) for name, group in groups.items()]
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """What the table shows of one measure of one row."""
+    """The text that the table shows for one measure of one row."""
 
     text: str
     is_best: bool = False
 
 
 def build_cells(rows: Sequence[TableRow], columns: Sequence[TableColumn]) -> list[list[TableCell]]:
-    """Return the table, row by row."""
-    return [
-        [TableCell(_format_cell(row, column), _is_best(row, rows, column)) for column in columns]
-        for row in rows
-    ]
+    """Return the cells of the table, row by row."""
+    return [_build_row_cells(row, rows, columns) for row in rows]
+
+
+def _build_row_cells(
+    row: TableRow, rows: Sequence[TableRow], columns: Sequence[TableColumn]
+) -> list[TableCell]:
+    """Return the cells of one of the rows."""
+    return [TableCell(_format_cell(row, column), _is_best(row, rows, column)) for column in columns]
 
 
 def _format_cell(row: TableRow, column: TableColumn) -> str:
-    """Return a measure's mean, with its spread if there are several runs and its cap if it has one."""
-    value, spread = row.mean(column.key), row.spread(column.key)
+    """Return a measure as `mean`, with `± deviation` and `/ cap` if it has them."""
+    value = row.mean(column.key)
     if value is None:
-        return row.words(column.key)
-    text = f"{_round_for_display(value, column):.{column.digits}f}" if math.isfinite(value) else "∞"
-    text += "" if spread is None else f" ± {spread:.{column.digits}f}"
+        return row.summarize_words(column.key)
+    text = "∞"
+    if math.isfinite(value):
+        text = f"{_round_for_display(value, column):.{column.digits}f}"
+    deviation = row.standard_deviation(column.key)
+    if deviation is not None:
+        text += f" ± {deviation:.{column.digits}f}"
     cap = row.mean(column.cap) if column.cap else None
-    return text if cap is None else f"{text} / {cap:.{0 if cap.is_integer() else column.digits}f}"
+    if cap is not None:
+        digits = 0 if cap.is_integer() else column.digits
+        text += f" / {cap:.{digits}f}"
+    return text
 
 
 def _round_for_display(value: float, column: TableColumn) -> float:
-    """Return a number as far as the table shows it; there is no negative zero."""
-    return round(column.sign * value, column.digits) + 0.0
+    """Return a number with the sign and the digits that the table shows."""
+    return round(column.sign * value, column.digits) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
 def _is_best(row: TableRow, rows: Sequence[TableRow], column: TableColumn) -> bool:
-    """Whether no row on the same corpus looks better, and one looks worse."""
-    rivals = [other.mean(column.key) for other in rows if other.corpus == row.corpus]
-    known = [
-        _round_for_display(value, column)
-        for value in rivals
-        if value is not None and math.isfinite(value)
-    ]
-    mine = row.mean(column.key)
-    if column.best is None or mine is None or len(set(known)) < 2:
+    """Whether a value is bold: none on the same corpus looks better, and one looks worse.
+
+    Rounded values are compared, so that equal texts are both bold or both not.
+    """
+    own_mean = row.mean(column.key)
+    if column.best is None or own_mean is None:
         return False
-    return _round_for_display(mine, column) == (
-        min(known) if column.best == "lowest" else max(known)
-    )
+    means = [other.mean(column.key) for other in rows if other.corpus == row.corpus]
+    rounded = {
+        _round_for_display(value, column)
+        for value in means
+        if value is not None and math.isfinite(value)
+    }
+    if len(rounded) < 2:
+        return False
+    best = min(rounded) if column.best == "lowest" else max(rounded)
+    return _round_for_display(own_mean, column) == best
