@@ -137,7 +137,7 @@ def train(folder: Path, settings: str, name: str, *more: str) -> int:
 def measured(run: Run) -> dict[str, Any]:
     """Return the measures of a run, with their noise, by these processes together and by each alone."""
     processes, _ = join_processes(torch.device("cpu"))
-    bundle, split = load_bundle(run.folder, "cpu"), run.split("validation")
+    bundle, split = load_bundle(run.folder, "cpu"), run.open_split("validation")
     texts = {"together": processes, "alone": SINGLE_PROCESS}
     return {
         name: evaluate(bundle, split, 3, STANDARD_MEASURES, processes=who)

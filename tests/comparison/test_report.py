@@ -75,11 +75,11 @@ def test_a_report_of_a_run_that_cannot_be_written_goes_elsewhere(
     def refuse(self, name, record):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Run, "write", refuse)
+    monkeypatch.setattr(Run, "write_json", refuse)
     assert (
         main(["report", str(run), "--output", str(tmp_path / "page.html"), "--device", "cpu"]) == 0
     )
-    assert "portrait.json is not written: Permission denied" in capsys.readouterr().err
+    assert "portrait.json was not written: Permission denied" in capsys.readouterr().err
     assert "From one test sentence to another" in (tmp_path / "page.html").read_text()
 
 
@@ -110,9 +110,11 @@ def test_a_portrait_is_what_the_model_does(tiny_run):
     """KL by dimension sums to the KL; a point and a length a sentence; sentences as the verbs write them."""
     run, bundle = Run(tiny_run), load_bundle(tiny_run, "cpu")
     shown = summarize_model(run, bundle)
-    assert len(shown["points"]) == len(shown["words"]) == len(run.split("test"))
+    assert len(shown["points"]) == len(shown["words"]) == len(run.open_split("test"))
     assert len(shown["kl_by_dimension"]) == 4
-    assert [before for before, _ in shown["reconstructions"]] == list(run.split("test")[:5]["text"])
+    assert [before for before, _ in shown["reconstructions"]] == list(
+        run.open_split("test")[:5]["text"]
+    )
     assert len(shown["interpolation"]) == 7
     assert json.loads(json.dumps(shown)) == {
         **shown,

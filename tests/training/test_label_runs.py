@@ -28,8 +28,8 @@ def test_a_run_keeps_its_labels_and_is_measured_with_them(labelled_run):
     """By share, most frequent first; the prior is that of labels; evaluation reads the split's own column."""
     config = json.loads((labelled_run / "config.json").read_text())
     assert config["labels"] == ["one", "two"]
-    assert sum(config["label_counts"]) == len(Run(labelled_run).split("train"))
-    assert Run(labelled_run).settings.model.prior.kind == "label_gaussian"
+    assert sum(config["label_counts"]) == len(Run(labelled_run).open_split("train"))
+    assert Run(labelled_run).read_settings().model.prior.kind == "label_gaussian"
     vae = textvae.TextVAE.from_pretrained(labelled_run, device="cpu")
     record = evaluate_run(Run(labelled_run), vae.bundle, samples=3)
     assert record["iw_nll"] > 0

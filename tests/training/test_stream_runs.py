@@ -54,7 +54,7 @@ def test_a_streamed_run_is_a_run_like_any_other(streamed):
     """Held-out splits and counts, but no copy of the corpus; every verb that needs a run works on it."""
     names = {file.name for file in (streamed / "corpus").iterdir()}
     assert names == {"validation.arrow", "test.arrow", "counts.json", "stream.json"}
-    assert Run(streamed).counts["stream"] == {"files": 4, "counted": "a sample"}
+    assert Run(streamed).read_counts()["stream"] == {"files": 4, "counted": "a sample"}
     vae = textvae.TextVAE.from_pretrained(streamed, "cpu")
     assert len(vae.generate(2)) == 2
     assert "a stream" in (streamed / "README.md").read_text()

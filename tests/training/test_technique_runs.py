@@ -58,7 +58,7 @@ def test_the_best_checkpoint_of_a_free_kl_is_that_of_the_best_reconstruction(tmp
             objective={"techniques": techniques},
             training={"warmup_steps": 0},
         )
-        history = Run(tmp_path / str(number)).read("training.json")["history"]
+        history = Run(tmp_path / str(number)).read_json("training.json")["history"]
         looks = [entry for entry in history if "eval_selection" in entry]
         assert looks
         assert all(abs(entry["eval_selection"]) == abs(entry[measure]) for entry in looks)

@@ -241,9 +241,9 @@ def test_accumulated_batches_weigh_sentences_not_batches(tmp_path):
     run = Run(tmp_path / "run")
     train_tiny(run.folder)
     bundle = load_bundle(run.folder, "cpu")
-    trainer = build_trainer(run, run.settings, bundle, torch.device("cpu"))
+    trainer = build_trainer(run, run.read_settings(), bundle, torch.device("cpu"))
     trainer.current_gradient_accumulation_steps = 2
-    rows = run.split("train")
+    rows = run.open_split("train")
     batches = [bundle.batch(rows[:2]["input_ids"]), bundle.batch(rows[2:9]["input_ids"])]
     sentences = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
     assert sentences == 9
@@ -284,4 +284,4 @@ def test_settings_given_from_python_are_kept_beside_a_named_corpus(tmp_path):
         corpus, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"lowercase": True}}
     )
     assert vae.latent_dim == 4
-    assert Run(tmp_path / "run").settings.data.lowercase
+    assert Run(tmp_path / "run").read_settings().data.lowercase

@@ -97,7 +97,7 @@ def _build_job(
     fingerprint = hash_model_files(model)
     if corpus is None:
         return Job(model, replace(asked, model=fingerprint), Path(), output, device)
-    data = Run(model).settings.data
+    data = Run(model).read_settings().data
     column, quoting = asked.column or data.text_column, quoting or data.quoting
     root, names = find_corpus_files(corpus)
     files = describe_files(root, names, column, read_plan(output), progress, quoting)

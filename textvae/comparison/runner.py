@@ -30,7 +30,7 @@ def list_commands(
     """Return what is left to do for a run, as verbs with their arguments; nothing where it stands and is measured."""
     run, on = Run(trial.folder), ["--device", device] if device else []
     todo = []
-    if not run.is_finished:
+    if not run.is_finished():
         begun = (trial.folder / "settings.yaml").is_file()
         given = ["--resume"] if begun else ["--config", str(trial.config), *trial.overrides]
         todo.append(["train", *given, "--output", str(trial.folder), *on])
@@ -45,8 +45,8 @@ def list_commands(
 
 def _is_measured(run: Run, samples: int, limit: int | None) -> bool:
     """Whether a finished run's measures are those asked for."""
-    record = run.read("measures.json")
-    available = run.counts["tokenized"]["test"]["sentences"]
+    record = run.read_json("measures.json")
+    available = run.read_counts()["tokenized"]["test"]["sentences"]
     wanted = available if limit is None else min(limit, available)
     return record.get("sentences") == wanted and record.get("iw_samples") in (samples, None)
 
@@ -128,6 +128,6 @@ def build_run_record(trial: Trial, reason: str | None) -> dict[str, Any]:
 def read_measures(folder: Path) -> dict[str, Any]:
     """Return what an evaluated run's folder says of it."""
     run = Run(folder)
-    training = run.read("training.json")
+    training = run.read_json("training.json")
     cost = {"minutes": training.get("seconds", 0.0) / 60, "steps": training.get("steps")}
-    return {**cost, **run.read("measures.json")}
+    return {**cost, **run.read_json("measures.json")}

@@ -114,7 +114,7 @@ def evaluate_run(
             dataset.select(range(most)),
             samples,
             table,
-            run.kl_target,
+            run.read_kl_target(),
             progress=True,
             training=_find_training_text(run),
             settings=settings,
@@ -130,7 +130,7 @@ def evaluate_run(
 def _find_training_text(run: Run) -> Sequence[str] | None:
     """Return the sentences a run was trained on, read from disk as asked for; streams and copies of runs keep none."""
     is_kept = (run.folder / "corpus" / "train.arrow").is_file()
-    return run.split("train")["text"] if is_kept else None
+    return run.open_split("train")["text"] if is_kept else None
 
 
 @contextmanager
@@ -154,17 +154,22 @@ def _open_evaluation_split(
             f"{', '.join(how)}: of a table that is measured; name its file, or leave it out."
         )
     if file is None:
-        yield run.split("test")
+        yield run.open_split("test")
         return
     with TemporaryDirectory() as folder:
         yield prepare_file(
-            run.settings.data.model_copy(update=dict(how)), bundle.tokenizer, file, Path(folder)
+            run.read_settings().data.model_copy(update=dict(how)),
+            bundle.tokenizer,
+            file,
+            Path(folder),
         )
 
 
 def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
     """Return the quick measures on the validation split, whether texts are empty, and the doctor's verdict."""
-    split = run.split("validation")
-    most = min(len(split), run.settings.training.validation_sentences)
+    split = run.open_split("validation")
+    most = min(len(split), run.read_settings().training.validation_sentences)
     table = {**QUICK_MEASURES, "empty_texts": empty_texts}
-    return evaluate(bundle, split.select(range(most)), measures=table, kl_target=run.kl_target)
+    return evaluate(
+        bundle, split.select(range(most)), measures=table, kl_target=run.read_kl_target()
+    )

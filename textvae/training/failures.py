@@ -102,7 +102,7 @@ def _describe_resume_point(run: Path) -> str:
         if kept
         else "There is no checkpoint yet, but the corpus is prepared"
     )
-    many = "before" if Run(run).is_streamed else "you like"
+    many = "before" if Run(run).is_streamed() else "you like"
     return f"{state}. Go on, on as many processes as {many}: textvae train --output {run} --resume"
 
 

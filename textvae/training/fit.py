@@ -46,7 +46,7 @@ _NEVER_STEPS = 10**9  # steps: looks and checkpoints come when the plan says
 
 def fit(run: Run, device: torch.device, processes: Processes) -> None:
     """Train the run to its end, from its newest checkpoint if it has one."""
-    settings = run.settings
+    settings = run.read_settings()
     processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(run.folder))
     newest = checkpoints.checkpoint_to_resume(run.folder)
     if device.type == "cpu":
@@ -80,8 +80,8 @@ def build_trainer(
     """Wire data, objective, plan and loop."""
     training, tokenizer = settings.training, bundle.tokenizer
     arguments = _build_training_arguments(run, training, device)
-    splits, stream, buckets = {"validation": run.split("validation")}, None, None
-    if run.is_streamed:
+    splits, stream, buckets = {"validation": run.open_split("validation")}, None, None
+    if run.is_streamed():
         stream = open_stream(
             run.folder / "corpus",
             settings.data,
@@ -94,7 +94,7 @@ def build_trainer(
             processes=processes.count,
         )
     else:
-        splits["train"] = run.split("train")
+        splits["train"] = run.open_split("train")
         buckets = share_buckets(read_number_column(splits["train"], "length"), training, processes)
     blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
     torch.manual_seed(training.seed)  # for techniques' own weights
@@ -128,8 +128,8 @@ def _build_training_arguments(
         else training.most_epochs
         if training.max_minutes is None
         else _NEVER_STEPS,
-        max_steps=training.steps or (_NEVER_STEPS if run.is_streamed else -1),
-        ignore_data_skip=run.is_streamed,  # a stream goes on by itself
+        max_steps=training.steps or (_NEVER_STEPS if run.is_streamed() else -1),
+        ignore_data_skip=run.is_streamed(),  # a stream goes on by itself
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
         bf16=is_bf16_fast(device) if training.bf16 == "auto" else training.bf16,
@@ -202,7 +202,7 @@ def _save_final_model(
     ]
     history = [entry for entry in entries if entry.keys() - {"step", "epoch"}]
     stream = {} if trainer.stream is None else {"stream": trainer.stream.record}
-    run.write(
+    run.write_json(
         "training.json",
         {
             "seconds": trainer.schedule.seconds,

@@ -74,15 +74,17 @@ def write_model_card(
         split: the split it was measured on.
         folder: where to write; the run itself by default.
     """
-    counts = run.counts["tokenized"]["train"]
-    settings = run.settings
-    originals = run.split(split)[:5]
+    counts = run.read_counts()["tokenized"]["train"]
+    settings = run.read_settings()
+    originals = run.open_split(split)[:5]
     labels = originals.get(vae.bundle.label_column)
     rewritten = vae.reconstruct(originals["text"], labels=labels) if vae.latent_dim else []
     pairs = zip(originals["text"], rewritten, strict=False)
     text = _CARD_TEMPLATE.format(
         corpus=settings.data.corpus or "sentences given from Python",
-        amount="a stream of sentences" if run.is_streamed else f"{counts['sentences']:,} sentences",
+        amount="a stream of sentences"
+        if run.is_streamed()
+        else f"{counts['sentences']:,} sentences",
         words=counts["words"] / counts["sentences"],
         overlap=_overlap_of(run),
         latent=vae.latent_dim,
@@ -104,8 +106,8 @@ def write_model_card(
 
 def _overlap_of(run: Run) -> str:
     """Return a sentence on training sentences that are also held out, where there are some."""
-    shared = run.counts["tokenized"]["train"].get("also_held_out", 0)
-    if not shared or run.settings.data.drop_duplicates or run.is_streamed:
+    shared = run.read_counts()["tokenized"]["train"].get("also_held_out", 0)
+    if not shared or run.read_settings().data.drop_duplicates or run.is_streamed():
         return ""
     return f"\n{shared:,} of them {'are' if shared > 1 else 'is'} also in the validation or test split."
 

@@ -62,7 +62,7 @@ LARGE_CORPUS_BYTES = 2 * 2**30  # bytes of source files
 
 def read_inherited_settings(run: Run) -> dict[str, Any]:
     """Return the settings a run started from another must share with it."""
-    settings = run.settings.model_dump(mode="json")
+    settings = run.read_settings().model_dump(mode="json")
     return {"model": settings["model"], "tokenizer": settings["tokenizer"]}
 
 
@@ -230,7 +230,7 @@ def _prepare_run(
         return start.tokenizer if start else build_tokenizer(settings.tokenizer, sentences)
 
     tokenizer, counts = _prepare_corpus(run, settings, given, tokenizer_for, start)
-    if not run.is_streamed:  # a stream's counts are of its sample
+    if not run.is_streamed():  # a stream's counts are of its sample
         _report_left_out_rows(counts, settings.data)
     _report_overlap(counts["tokenized"], settings.data)
     if start is None and settings.tokenizer.kind != "folder":
@@ -241,16 +241,16 @@ def _prepare_run(
     torch.manual_seed(settings.training.seed)
     model = start.model if start else build_model(settings, tokenizer, labels)
     longest = max(
-        read_number_column(run.split(split), "length").max()
+        read_number_column(run.open_split(split), "length").max()
         for split in ("train", "validation", "test")
     )
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
     save_bundle(Bundle(model, tokenizer), run.folder / INIT_FOLDER)
-    if run.is_streamed:
+    if run.is_streamed():
         (run.folder / "corpus" / "train.arrow").unlink()  # the sample
     else:
         share_buckets(
-            read_number_column(run.split("train"), "length"), settings.training, processes
+            read_number_column(run.open_split("train"), "length"), settings.training, processes
         )  # refused here, if at all
     settings.save(run.folder / _SETTINGS)
 
@@ -272,7 +272,7 @@ def _find_run_labels(run: Run, data: DataSettings, start: Bundle | None) -> Labe
     if data.label is None:
         return None
     found = collect_labels(
-        data.label, {split: run.split(split) for split in ("train", "validation", "test")}
+        data.label, {split: run.open_split(split) for split in ("train", "validation", "test")}
     )
     if start is not None and start.labels is not None:
         start.labels.ids(found.names)

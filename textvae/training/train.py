@@ -91,7 +91,7 @@ def train(
             processes.run_on_first(
                 lambda: create_run_folder(run, settings, given, init, overwrite, processes)
             )
-        if not run.is_finished:
+        if not run.is_finished():
             fit(run, target, processes)
         elif resume:
             processes.run_on_first(lambda: tidy(run))
@@ -158,7 +158,7 @@ def _refuse_changes(run: Run, *changes: Any) -> None:
     """
     if not run.folder.is_dir():
         raise _no_run(run)
-    _ = run.settings
+    _ = run.read_settings()
     if not is_run(run.folder):  # going on would remove checkpoints that are not ours
         raise CheckpointError(
             f"{run.folder}: is no run of textvae, though it has a settings.yaml; name the folder of a run to resume."

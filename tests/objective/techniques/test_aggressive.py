@@ -59,8 +59,8 @@ def test_it_ends_for_good_once_a_look_finds_less_information():
 def trainer(tiny_run):
     """A trainer on a finished run's data, that trains its encoder aggressively beside the default techniques."""
     run = Run(tiny_run)
-    techniques = {**run.settings.objective.techniques, "aggressive": {}}
-    settings = run.settings.model_copy(
+    techniques = {**run.read_settings().objective.techniques, "aggressive": {}}
+    settings = run.read_settings().model_copy(
         update={"objective": ObjectiveSettings(techniques=techniques)}
     )
     trainer = build_trainer(run, settings, load_bundle(tiny_run, "cpu"), torch.device("cpu"))

@@ -41,12 +41,12 @@ def summarize_model(run: Run, bundle: Bundle) -> dict[str, Any]:
     in which the posterior means vary most, `umap` its place on UMAP's, if that
     is installed; `labels`, where the corpus has some, and `words` colour them.
     """
-    settings = run.settings
+    settings = run.read_settings()
     bundle.model.eval()
     shown: dict[str, Any] = {"samples": generate(bundle, _SAMPLE_COUNT, DecodingSettings(seed=0))}
     if not bundle.model.config.latent_dim:
         return shown
-    split = run.split("test")
+    split = run.open_split("test")
     split = split.select(range(min(len(split), _MAX_MAP_POINTS)))
     evidence = run_model(bundle, split)
     first = split[:_RECONSTRUCTION_COUNT]

@@ -63,7 +63,7 @@ def _render_run(
     name = run.folder.resolve().name
     row = TableRow(
         name,
-        run.settings.data.corpus or "sentences given from Python",
+        run.read_settings().data.corpus or "sentences given from Python",
         [{"reason": None, **record}],
     )
     known = [
@@ -89,7 +89,7 @@ def _pair_rows_with_cells(
 
 def _portrait_of(row: TableRow) -> dict[str, Any]:
     """Return the portrait that the first measured run of a row keeps."""
-    return Run(Path(row.measured[0]["run"])).read(SUMMARY_FILE)
+    return Run(Path(row.measured[0]["run"])).read_json(SUMMARY_FILE)
 
 
 def _describe_model(
@@ -101,7 +101,7 @@ def _describe_model(
         "name": name if "seed" not in record else f"{name}, seed {record['seed']}",
         "advice": [*record.get("findings", []), *record.get("advice", [])],
         "pictures": _draw_latent_pictures(portrait),
-        "settings": yaml.safe_dump(run.settings.model_dump(mode="json"), sort_keys=False),
+        "settings": yaml.safe_dump(run.read_settings().model_dump(mode="json"), sort_keys=False),
         **portrait,
     }
 
@@ -149,7 +149,7 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
         record = {**record, **evaluate_quick(run, vae.bundle)}
         note = f"Quick measures of the validation split; all of them, on the test split: textvae evaluate {run.folder}"
         print_note(note)
-    shown = run.read(SUMMARY_FILE)
+    shown = run.read_json(SUMMARY_FILE)
     if not shown:
         shown = summarize_model(run, vae.bundle)
         run.update(SUMMARY_FILE, lambda _: shown)

@@ -65,7 +65,7 @@ def _draw_training_curve(rows: Sequence[TableRow], key: str, title: str) -> str:
 
 def _read_history(folder: Path, key: str) -> list[tuple[int, float]]:
     """Return (step, value) at each look of a run; the last look at a step counts."""
-    entries = Run(folder).read("training.json").get("history", [])
+    entries = Run(folder).read_json("training.json").get("history", [])
     return sorted(
         {entry["step"]: entry[f"eval_{key}"] for entry in entries if f"eval_{key}" in entry}.items()
     )
