@@ -44,17 +44,18 @@ def write_config(file, corpus, **training) -> str:
 
 
 def interrupt_training(trial) -> None:
-    """Begin a run, and leave it at its second look: there is a checkpoint of the first."""
-    look, looks = VAETrainer.look, []
+    """Begin a run, and interrupt it at its second evaluation; the first left a checkpoint."""
+    evaluate_quick = VAETrainer.evaluate_quick
+    evaluations = []
 
     def interrupted(trainer):
-        looks.append(trainer)
-        if len(looks) == 2:
+        evaluations.append(trainer)
+        if len(evaluations) == 2:
             raise KeyboardInterrupt
-        return look(trainer)
+        return evaluate_quick(trainer)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VAETrainer, "look", interrupted)
+        patch.setattr(VAETrainer, "evaluate_quick", interrupted)
         with pytest.raises(KeyboardInterrupt):
             textvae.train(
                 output=trial.folder, config=trial.config, overrides=trial.overrides, device="cpu"

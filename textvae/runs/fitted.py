@@ -95,7 +95,9 @@ def refuse_other_folder(path: Path) -> None:
     """
     if not os.path.lexists(path):
         return
-    names = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    names = []
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir())
     foreign = [name for name in names if name not in _ENTRIES and not is_temporary(name)]
     if foreign or RECORD_FILE not in names:
         content = f" ({', '.join(foreign[:3])})" if foreign else ""
@@ -146,7 +148,9 @@ def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[st
     """
     path = Path(folder)
     if not (path / RECORD_FILE).is_file():
-        verb = "index" if kind == "index" else f"{kind} fit"
+        verb = f"{kind} fit"
+        if kind == "index":  # its verb builds an index directly
+            verb = "index"
         raise CheckpointError(
             f"{path}: no {kind} was fitted there.{_list_siblings(path)} "
             f"Fit one: textvae {verb} --help."
@@ -167,4 +171,6 @@ def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[st
 def _list_siblings(path: Path) -> str:
     """Return a sentence that names the other fits of the same kind, or an empty string."""
     siblings = sorted(record.parent.name for record in path.parent.glob(f"*/{RECORD_FILE}"))
-    return f" Available: {', '.join(siblings)}." if siblings else ""
+    if not siblings:
+        return ""
+    return f" Available: {', '.join(siblings)}."

@@ -1,13 +1,13 @@
 """The run folder: what training writes, and where.
 
-config.json model.safetensors generation_config.json tokenizer*.json   the model, as transformers reads it
+config.json model.safetensors generation_config.json tokenizer*.json   the model
 README.md          the model card
 settings.yaml      the resolved settings
 measures.json      the measures, as last evaluated on the run's own test split
 training.json      the log of the training
-corpus/            the tokenized splits (Arrow) and counts.json; for a stream the held-out splits and stream.json
-checkpoint-N/      during training: the newest and the best checkpoint
-init/ .saving/     during training: the model it started from, and a checkpoint that is being written
+corpus/            the tokenized splits (Arrow), counts.json; stream.json if it is a stream
+checkpoint-N/      during training: the newest and the best
+init/ .saving/     during training: the first model, and a checkpoint that is being written
 fitted/            what was fitted on the model: directions, calibrations, priors, indices
 portrait.json      what a report shows of the model; report.html is the report
 logs/              TensorBoard
@@ -172,7 +172,7 @@ class Run:
         return None if target is None else float(target.nats)
 
     def is_prior_matched(self) -> bool:
-        """Return whether training matched the latents to the prior; True if there are no settings."""
+        """Return whether training matched the latents to the prior; True without settings."""
         if not (self.folder / "settings.yaml").is_file():
             return True
         settings = self.read_settings()
@@ -183,7 +183,9 @@ class Run:
     def read_json(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON file of the run; empty if the file does not exist."""
         file = self.folder / name
-        record: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        if not file.is_file():
+            return {}
+        record: dict[str, Any] = json.loads(file.read_text())
         return record
 
     def update(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -79,7 +79,7 @@ def test_steps_of_the_encoder_alone_touch_nothing_else(trainer):
         {name: copies(side) for name, side in parts.items()},
         trainer.objective.state_dict(),
     )
-    assert EncoderTrainingCallback(trainer).train(3) > 0
+    assert EncoderTrainingCallback(trainer).train_encoder(3) > 0
     torch.testing.assert_close(before["decoder"], copies(parts["decoder"]), rtol=0, atol=0)
     assert not any(
         torch.equal(*pair) for pair in zip(before["encoder"], parts["encoder"], strict=True)
@@ -116,13 +116,15 @@ def test_its_loss_is_the_objectives_in_nats_a_token(trainer):
     torch.manual_seed(0)
     batches = [batch for _, batch in zip(range(4), iterate_encoder_batches(trainer), strict=False)]
     losses = [
-        trainer.objective(model, batch, trainer.plan.progress, False).loss.item()
+        trainer.objective(model, batch, trainer.schedule.progress, False).loss.item()
         for batch in batches
     ]
     nats = sum(loss * len(batch["labels"]) for loss, batch in zip(losses, batches, strict=True))
     tokens = sum(int(batch["attention_mask"].sum()) for batch in batches)
     torch.manual_seed(0)
-    assert EncoderTrainingCallback(trainer).train(4) == pytest.approx(nats / tokens, rel=1e-5)
+    assert EncoderTrainingCallback(trainer).train_encoder(4) == pytest.approx(
+        nats / tokens, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("taken", [0, 3, 29])
@@ -132,7 +134,7 @@ def test_its_batches_go_on_from_where_the_plan_stands(trainer, taken):
         batch["labels"]
         for _, batch in zip(range(60), iterate_encoder_batches(trainer), strict=False)
     ]
-    trainer.plan.encoder_steps = taken
+    trainer.schedule.encoder_steps = taken
     rest = [
         batch["labels"]
         for _, batch in zip(range(60 - taken), iterate_encoder_batches(trainer), strict=False)
