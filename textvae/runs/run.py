@@ -43,18 +43,20 @@ _RECORDS_TIMEOUT = 20.0  # seconds to wait for that lock
 SECTIONS = {"data", "model", "training"}  # settings.yaml has them in every release
 
 
+# The model and its tokenizer, as transformers saves them.
 _MODEL = (
-    r"(generation_|tokenizer_)?config\.json|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
-    r"|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|tokenizer\.model"
-    r"|spiece\.model|sentencepiece\.bpe\.model|chat_template\.(jinja|json)|additional_chat_templates/[^/]+\.jinja"
+    r"(generation_|tokenizer_)?config\.json"
+    r"|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
+    r"|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt"
+    r"|tokenizer\.model|spiece\.model|sentencepiece\.bpe\.model"
+    r"|chat_template\.(jinja|json)|additional_chat_templates/[^/]+\.jinja"
 )
 
-
+# The rest of a checkpoint.
 _STATE = (
-    r"(optimizer|scheduler|scaler)\.(pt|bin)|rng_state(_\d+)?\.pth|(trainer|textvae)_state\.json|checksums\.json"
-    r"|training_args\.bin"
+    r"(optimizer|scheduler|scaler)\.(pt|bin)|rng_state(_\d+)?\.pth"
+    r"|(trainer|textvae)_state\.json|checksums\.json|training_args\.bin"
 )
-
 
 # The paths of all files that a run may hold. --overwrite deletes a folder only if nothing
 # else is in it, so a pattern that is too wide could cost somebody their files.
@@ -62,11 +64,12 @@ _FILES = re.compile(
     rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|portrait)\.json"
     rf"|\.(README\.md|(training|measures|portrait)\.json)"  # partly written by earlier releases
     rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
-    rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow|(counts|stream)\.json)"
+    rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow"
+    rf"|(counts|stream)\.json)"
     rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"
-    rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+|init/({_MODEL})|checkpoint-\d+/({_MODEL}|{_STATE})|\.saving/.+"
+    rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+"
+    rf"|init/({_MODEL})|checkpoint-\d+/({_MODEL}|{_STATE})|\.saving/.+"
 )
-
 
 # A user may have replaced one of these folders by a link to another disk.
 _FOLDERS = re.compile(r"corpus|fitted|init|logs|additional_chat_templates|checkpoint-\d+|\.saving")

@@ -149,6 +149,6 @@ def test_its_batches_go_on_from_where_the_plan_stands(trainer, taken):
 def test_a_stream_is_refused_with_the_reason():
     """Its sentences are read once, and these steps need batches of their own."""
     with pytest.raises(
-        ConfigError, match=r"aggressive.*a stream is read once.*data\.streaming=false"
+        ConfigError, match=r"aggressive.*a stream can be read only once.*data\.streaming=false"
     ):
         refuse_second_reading(read_settings(objective={"techniques": {"aggressive": {}}}))
