@@ -36,7 +36,7 @@ Writer = Callable[[str, int, float], list[str]]  # a label, how many, the temper
 
 def by_label(run: Run, split: str, column: str) -> Texts:
     """Return the sentences of each label."""
-    rows, texts = run.split(split)[:], Texts()
+    rows, texts = run.open_split(split)[:], Texts()
     for text, label in zip(rows["text"], rows[column], strict=True):
         texts.setdefault(label, []).append(text)
     return texts
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     run = Run(options.run)
-    column = run.settings.data.label or ""
+    column = run.read_settings().data.label or ""
     train, test = by_label(run, "train", column), by_label(run, "test", column)
     judge, (known, _) = judge_of(train), pairs(train)
     ngrams = NGramModel(known)

@@ -45,11 +45,11 @@ def main() -> None:
         Run(Path(options.run)),
         options.steps,
     )
-    texts = list(run.split(options.split)["text"])
+    texts = list(run.open_split(options.split)["text"])
     order = np.random.default_rng(0).permutation(len(texts))[: 2 * options.pairs]
     ends = posterior(vae.bundle, [texts[place] for place in order]).mean.view(-1, 2, vae.latent_dim)
     ngrams, vectors = (
-        NGramModel(take_evenly(run.split("train")["text"], SENTENCES)),
+        NGramModel(take_evenly(run.open_split("train")["text"], SENTENCES)),
         load_word_vectors(vae.bundle, options.word_vectors),
     )
     reference = read_reference_texts(run.folder)

@@ -126,10 +126,10 @@ def main():
     )
     bundle, lm = vae.bundle, TextVAE.from_pretrained(options.language_model, device="cpu")
     train, test = (
-        run.split("train")[:SENTENCES]["text"],
-        take_evenly(run.split("test")["text"], count),
+        run.open_split("train")[:SENTENCES]["text"],
+        take_evenly(run.open_split("test")["text"], count),
     )
-    judge = Judge(train, take_evenly(run.split("validation")["text"], count), test, lm)
+    judge = Judge(train, take_evenly(run.open_split("validation")["text"], count), test, lm)
     start = time.perf_counter()
     q, q_test = posterior(bundle, train), posterior(bundle, test)
     print(
@@ -153,7 +153,7 @@ def main():
     costs = {}
     if q.has_density:
         exact = {name: prior for name, prior in priors.items() if name != "diffusion"}
-        costs = iw_nll(bundle, run.split("test").select(range(options.likelihoods)), exact)
+        costs = iw_nll(bundle, run.open_split("test").select(range(options.likelihoods)), exact)
     print("\n| prior | density | s to fit | s a thousand draws | IW-NLL |\n|---|---|---|---|---|")
     for row in rows:
         cost = (

@@ -1,4 +1,4 @@
-"""A tiny corpus and a tiny run, trained once and shared by the tests that need one."""
+"""A tiny corpus, and a tiny run that is trained once and shared by the tests that need one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -41,9 +41,9 @@ def write_corpus(folder: Path) -> Path:
 
 def table(rows: Sequence[tuple[str, str | None]]) -> Dataset:
     """Return texts and their labels as a data set."""
-    return Dataset.from_dict(
-        dict(zip(("text", "label"), map(list, zip(*rows, strict=True)), strict=True))
-    )
+    texts = [text for text, _ in rows]
+    labels = [label for _, label in rows]
+    return Dataset.from_dict({"text": texts, "label": labels})
 
 
 def train_tiny(
@@ -51,6 +51,6 @@ def train_tiny(
     corpus: Iterable[str] | Dataset | Mapping[str, Dataset] = SENTENCES,
     **changes: Any,
 ) -> textvae.TextVAE:
-    """Train for a dozen steps on the CPU; `changes` are laid over the settings, section by section."""
+    """Train for twelve steps on the CPU; `changes` override the settings, section by section."""
     settings = {name: {**section, **changes.pop(name, {})} for name, section in SETTINGS.items()}
     return textvae.train(corpus, output=folder, device="cpu", **settings, **changes)

@@ -1,7 +1,9 @@
-"""What the tests of distributed training run: alone in this process, or under torchrun as `-m tests.two_processes`.
+"""The runs that the tests of distributed training compare.
 
-Random draws are off: z is the posterior's mean and nothing is dropped. Runs
-leave a record of every step on every process beside their folder.
+They run in the test's own process, or in two processes under torchrun as
+`-m tests.two_processes`. They draw no random numbers: z is the posterior's mean,
+and there is no dropout. Each process writes a record of every step next to the
+run's folder.
 """
 
 import json
@@ -34,30 +36,31 @@ TECHNIQUES = {
 }
 LSTM = {"kind": "lstm", "embedding": 16, "hidden": 24, "dropout": 0.0}
 ATTENTION = {"hidden": 16, "layers": 1, "heads": 2}
-READER = {"attention_probs_dropout_prob": 0.0, "hidden_dropout_prob": 0.0}
-WRITER = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
+ENCODER_OPTIONS = {"attention_probs_dropout_prob": 0.0, "hidden_dropout_prob": 0.0}
+DECODER_OPTIONS = {"attn_pdrop": 0.0, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
 MODELS: dict[str, dict[str, Any]] = {
     "lstm": {"encoder": LSTM, "decoder": LSTM},
-    "course": {"encoder": LSTM, "decoder": LSTM},
+    "phases": {"encoder": LSTM, "decoder": LSTM},
     "transformer": {
-        "encoder": {"kind": "transformer", **ATTENTION, "options": READER},
-        "decoder": {"kind": "transformer", **ATTENTION, "options": WRITER},
+        "encoder": {"kind": "transformer", **ATTENTION, "options": ENCODER_OPTIONS},
+        "decoder": {"kind": "transformer", **ATTENTION, "options": DECODER_OPTIONS},
         "conditioning": ["prefix"],
     },
 }
 FREE_BITS: dict[str, dict[str, Any]] = {
     "lstm": {"floor": 0.02, "scope": "dimension"},
-    "course": {"floor": 0.02, "scope": "dimension"},
+    "phases": {"floor": 0.02, "scope": "dimension"},
     "transformer": {"floor": 0.1, "scope": "total"},
 }
-COURSE = {"autoencoder_start": {"share": 0.3}, "aggressive": {"window": 2, "most": 6}}
-LAST_BEFORE_STOP = 8  # of 20 steps, 10 an epoch; the first checkpoint is at 7
+PHASES = {"autoencoder_start": {"share": 0.3}, "aggressive": {"window": 2, "most": 6}}
+LAST_BEFORE_STOP = 8  # of 20 steps, 10 per epoch; the first checkpoint is at step 7
 
 
 def write_settings(folder: Path, name: str) -> Path:
-    """Write the settings of a run of two epochs, its batches of odd sizes.
+    """Write the settings of a run of two epochs, whose batches have odd sizes.
 
-    The transformer's steps have two batches; `course` begins anew, and trains its encoder alone.
+    A step of the transformer has two batches. `phases` begins with pretraining, and trains its
+    encoder in additional steps.
     """
     write_corpus(folder)
     file = folder / f"{name}.yaml"
@@ -74,7 +77,7 @@ def write_settings(folder: Path, name: str) -> Path:
     techniques = {
         **TECHNIQUES,
         "free_bits": FREE_BITS[name],
-        **(COURSE if name == "course" else {}),
+        **(PHASES if name == "phases" else {}),
     }
     model = {"latent_dim": 4, **MODELS[name]}
     settings = {
@@ -88,17 +91,17 @@ def write_settings(folder: Path, name: str) -> Path:
 
 
 class Recorder(VAETrainer):
-    """Records each step: the seed, the sentences seen, the techniques' state, the first step's gradients."""
+    """Records each step: seed, sentences, state of techniques; of the first step the gradients."""
 
     last_step = sys.maxsize
 
     def training_step(
         self, model: Any, inputs: Any, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Write the record, flushed: this process may be killed."""
+        """Train a step, and write and flush its record, since this process may be killed."""
         loss = super().training_step(model, inputs, num_items_in_batch)
-        beside = f"{self.run_folder}.{self.processes.rank}of{self.processes.count}"
-        with open(f"{beside}.jsonl", "a") as file:
+        prefix = f"{self.run_folder}.{self.processes.rank}of{self.processes.count}"
+        with open(f"{prefix}.jsonl", "a") as file:
             line = {
                 "step": self.state.global_step,
                 "seed": torch.initial_seed(),
@@ -108,47 +111,44 @@ class Recorder(VAETrainer):
         if self.accelerator.sync_gradients and self.state.global_step == 0:
             save_file(
                 {name: p.grad for name, p in self.bundle.model.named_parameters()},
-                f"{beside}.gradients",
+                f"{prefix}.gradients",
             )
-        if (
-            self.state.global_step >= self.last_step
-            and self.processes.rank == self.processes.count - 1
-        ):
+        is_last_process = self.processes.rank == self.processes.count - 1
+        if is_last_process and self.state.global_step >= self.last_step:
             self.stop()
         return loss
 
     def stop(self) -> None:
-        """Die at once, or let the caller go on where there is no other process."""
+        """Kill this process; if it is the only one, raise an error that the caller can catch."""
         if self.processes.count == 1:
             raise KeyboardInterrupt
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def train(folder: Path, settings: str, name: str, *more: str) -> int:
-    """Train as the command line does, in `folder/name`."""
-    start = (
-        [str(folder / "corpus.txt"), "--config", str(folder / f"{settings}.yaml")]
-        if "--resume" not in more
-        else []
-    )
+    """Train in `folder/name` with the command line's function."""
+    start = []
+    if "--resume" not in more:
+        start = [str(folder / "corpus.txt"), "--config", str(folder / f"{settings}.yaml")]
     return cli.main(["train", *start, "--output", str(folder / name), "--device", "cpu", *more])
 
 
-def measured(run: Run) -> dict[str, Any]:
-    """Return the measures of a run, with their noise, by these processes together and by each alone."""
+def measure(run: Run) -> dict[str, Any]:
+    """Return the measures of a run, computed by all processes together and by each alone."""
     processes, _ = join_processes(torch.device("cpu"))
-    bundle, split = load_bundle(run.folder, "cpu"), run.split("validation")
-    texts = {"together": processes, "alone": SINGLE_PROCESS}
+    bundle = load_bundle(run.folder, "cpu")
+    split = run.open_split("validation")
+    groups = {"together": processes, "alone": SINGLE_PROCESS}
     return {
-        name: evaluate(bundle, split, 3, STANDARD_MEASURES, processes=who)
-        for name, who in texts.items()
+        name: evaluate(bundle, split, 3, STANDARD_MEASURES, processes=group)
+        for name, group in groups.items()
     }
 
 
 def main(folder: Path) -> None:
-    """Train both models, measure, resume a run that one process began, then die in the middle of another."""
+    """Train all models, evaluate, resume a run of one process, then be killed during another run."""
     fitting.VAETrainer = Recorder
-    noisy = DiagonalGaussian.sample
+    sample = DiagonalGaussian.sample
     DiagonalGaussian.sample = lambda self: self.mean
     for name in MODELS:
         textvae.train(
@@ -156,9 +156,9 @@ def main(folder: Path) -> None:
         )
     textvae.train(output=folder / "begun1", resume=True, device="cpu")
     processes, _ = join_processes(torch.device("cpu"))
-    DiagonalGaussian.sample = noisy
+    DiagonalGaussian.sample = sample
     (folder / f"measures{processes.rank}.json").write_text(
-        json.dumps(measured(Run(folder / "lstm2")))
+        json.dumps(measure(Run(folder / "lstm2")))
     )
     DiagonalGaussian.sample = lambda self: self.mean
     Recorder.last_step = LAST_BEFORE_STOP

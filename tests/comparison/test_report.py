@@ -80,9 +80,9 @@ def test_a_report_of_a_read_only_run_can_be_written_elsewhere(
     def refuse(self, name, record):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Run, "write", refuse)
+    monkeypatch.setattr(Run, "write_json", refuse)
     assert main(["report", str(run), "--output", str(page), "--device", "cpu"]) == 0
-    assert "model_summary.json is not written: Permission denied" in capsys.readouterr().err
+    assert "model_summary.json was not written: Permission denied" in capsys.readouterr().err
     assert "From one test sentence to another" in page.read_text()
 
 
@@ -113,10 +113,10 @@ def test_a_model_summary_has_entries_for_the_test_sentences(tiny_run):
     """It has a point and a length of each, reconstructions of the first, and survives JSON."""
     run = Run(tiny_run)
     summary = summarize_model(run, load_bundle(tiny_run, "cpu"))
-    assert len(summary["points"]) == len(summary["words"]) == len(run.split("test"))
+    assert len(summary["points"]) == len(summary["words"]) == len(run.open_split("test"))
     assert len(summary["kl_by_dimension"]) == 4
     originals = [original for original, _ in summary["reconstructions"]]
-    assert originals == list(run.split("test")[:5]["text"])
+    assert originals == list(run.open_split("test")[:5]["text"])
     assert len(summary["interpolation"]) == 7
     pairs = [list(pair) for pair in summary["reconstructions"]]
     assert json.loads(json.dumps(summary)) == {**summary, "reconstructions": pairs}

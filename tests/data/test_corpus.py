@@ -193,5 +193,5 @@ def test_the_training_seed_does_not_change_what_is_held_out(tmp_path):
     tests = []
     for seed in (1, 2):
         train_tiny(tmp_path / str(seed), training={"seed": seed, "steps": 2})
-        tests.append(list(Run(tmp_path / str(seed)).split("test")["text"]))
+        tests.append(list(Run(tmp_path / str(seed)).open_split("test")["text"]))
     assert tests[0] == tests[1]

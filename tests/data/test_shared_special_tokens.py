@@ -161,7 +161,7 @@ def test_a_run_trained_with_such_a_tokenizer_is_scored_to_the_end(trained):
 def test_a_run_trained_with_such_a_tokenizer_is_measured(trained):
     """BLEU is above zero, and no text is empty."""
     run = Run(trained.folder)
-    record = evaluate(trained.bundle, run.split("test"), samples=2)
+    record = evaluate(trained.bundle, run.open_split("test"), samples=2)
     assert record["bleu"] > 0
     assert record["empty_reconstructions"] == record["empty_samples"] == 0
     assert evaluate_quick(run, trained.bundle)["empty_samples"] == 0

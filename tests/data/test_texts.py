@@ -188,7 +188,7 @@ def test_a_run_is_trained_on_a_frame(tmp_path):
         "training": {**SETTINGS["training"], "steps": 1, "evaluations": 1},
     }
     textvae.train(frame, output=tmp_path / "run", device="cpu", **sections)
-    counts = textvae.runs.run.Run(tmp_path / "run").counts
+    counts = textvae.runs.run.Run(tmp_path / "run").read_counts()
     assert counts["cleaned"]["train"]["read"] == len(SENTENCES)
     with pytest.raises(textvae.TextVAEError, match="a resumed run keeps its corpus"):
         textvae.train(frame, output=tmp_path / "run", resume=True, device="cpu")

@@ -140,7 +140,10 @@ def test_the_doctor_sees_that_every_text_ends_at_once(tiny_run):
     bundle = load_bundle(tiny_run, "cpu")
     with torch.no_grad():
         bundle.model.decoder.bias[bundle.tokenizer.eos_token_id] = 100.0
-    for record in (evaluate_quick(run, bundle), evaluate(bundle, run.split("test"), samples=2)):
+    for record in (
+        evaluate_quick(run, bundle),
+        evaluate(bundle, run.open_split("test"), samples=2),
+    ):
         assert record["verdict"] != "healthy"
         assert "100% of the reconstructions are empty texts" in record["findings"]
         assert "100% of the samples are empty texts" in record["findings"]

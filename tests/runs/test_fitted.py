@@ -1,4 +1,4 @@
-"""What is fitted on a model: kept whole, found again, and used with no other model."""
+"""Fits of a model: they are saved atomically, loaded again, and used with no other model."""
 
 import json
 from pathlib import Path
@@ -20,8 +20,8 @@ from textvae.vae import TextVAE
 TENSORS = {"direction": torch.arange(4.0), "count": torch.tensor([3])}
 
 
-def test_what_was_fitted_comes_back_and_replaces_what_stood_there(tmp_path, lstm):
-    """Record and tensors, the second time those saved last."""
+def test_a_fit_reads_back_and_replaces_an_older_one(tmp_path, lstm):
+    """Record and tensors are those that were saved last."""
     folder = tmp_path / "fitted" / "attribute" / "mood"
     save_fitted(folder, lstm.bundle, "attribute", {"labels": ["old"]}, {})
     save_fitted(folder, lstm.bundle, "attribute", {"labels": ["sad", "glad"]}, TENSORS)
@@ -31,8 +31,8 @@ def test_what_was_fitted_comes_back_and_replaces_what_stood_there(tmp_path, lstm
     assert [path.name for path in folder.parent.iterdir()] == ["mood"]
 
 
-def test_the_fingerprint_is_the_weights(tmp_path, lstm):
-    """Saved and loaded it is the same; one changed number changes it."""
+def test_the_hash_depends_on_the_weights_alone(tmp_path, lstm):
+    """It survives saving and loading; changing one number of the weights changes it."""
     lstm.save_pretrained(tmp_path / "copy")
     copy = TextVAE.from_pretrained(tmp_path / "copy", device="cpu")
     assert hash_weights(copy.bundle) == hash_weights(lstm.bundle)
@@ -41,32 +41,32 @@ def test_the_fingerprint_is_the_weights(tmp_path, lstm):
     assert hash_weights(copy.bundle) != hash_weights(lstm.bundle)
 
 
-def test_another_models_and_another_kind_and_damage_are_refused(tmp_path, lstm):
-    """Each with its reason."""
+def test_a_fit_of_another_model_or_kind_or_a_damaged_one_is_refused(tmp_path, lstm):
+    """Each message gives the reason."""
     folder = tmp_path / "mood"
     save_fitted(folder, lstm.bundle, "attribute", {}, TENSORS)
     with pytest.raises(CheckpointError, match="another model's latents"):
         load_fitted(folder, tiny_vae("gpt2").bundle, "attribute")
-    with pytest.raises(CheckpointError, match="holds `attribute`, wanted is `prior`"):
+    with pytest.raises(CheckpointError, match="expected a fitted `prior`, got `attribute`"):
         load_fitted(folder, lstm.bundle, "prior")
-    with pytest.raises(CheckpointError, match=r"no attribute was fitted there. There is: mood\."):
+    with pytest.raises(CheckpointError, match=r"no attribute was fitted there. Available: mood\."):
         load_fitted(tmp_path / "tense", lstm.bundle, "attribute")
     (folder / "tensors.safetensors").write_bytes(b"cut")
     with pytest.raises(CheckpointError, match="is damaged"):
         load_fitted(folder, lstm.bundle, "attribute")
 
 
-def test_what_was_not_fitted_is_not_replaced(tmp_path, lstm):
-    """A folder of the user's own stays."""
+def test_a_folder_that_is_not_a_fit_is_not_replaced(tmp_path, lstm):
+    """A folder of the user's own stays as it is."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text(json.dumps("mine"))
-    with pytest.raises(OutputError, match="stands there"):
+    with pytest.raises(OutputError, match="holds something that textvae did not fit"):
         save_fitted(tmp_path / "mine", lstm.bundle, "attribute", {}, {})
     assert (tmp_path / "mine" / "notes.txt").is_file()
 
 
-def test_what_was_fitted_with_a_file_of_the_users_next_to_it_is_not_replaced(tmp_path, lstm):
-    """The file is named, and stays."""
+def test_a_fit_with_a_file_of_the_users_in_its_folder_is_not_replaced(tmp_path, lstm):
+    """The message names the file, and the file stays."""
     folder = tmp_path / "mood"
     save_fitted(folder, lstm.bundle, "attribute", {}, {})
     (folder / "notes.txt").write_text("precious")
@@ -75,9 +75,10 @@ def test_what_was_fitted_with_a_file_of_the_users_next_to_it_is_not_replaced(tmp
     assert (folder / "notes.txt").read_text() == "precious"
 
 
-def test_what_was_fitted_before_survives_a_rename_that_fails(tmp_path, lstm, monkeypatch):
-    """It is moved aside first, and moved back."""
-    folder, rename = tmp_path / "mood", Path.rename
+def test_an_older_fit_survives_a_rename_that_fails(tmp_path, lstm, monkeypatch):
+    """It is moved out of the way first, and moved back after the failure."""
+    folder = tmp_path / "mood"
+    rename = Path.rename
     save_fitted(folder, lstm.bundle, "attribute", {"labels": ["old"]}, {})
 
     def break_off(path, target):
@@ -91,8 +92,8 @@ def test_what_was_fitted_before_survives_a_rename_that_fails(tmp_path, lstm, mon
     assert read_fitted_record(folder, lstm.bundle, "attribute")["labels"] == ["old"]
 
 
-def test_nothing_is_half_written(tmp_path, lstm):
-    """What fails leaves what stood there before, and nothing beside it."""
+def test_a_failure_leaves_the_older_fit_and_no_other_files(tmp_path, lstm):
+    """The older fit can still be read, and nothing is left next to it."""
     folder = tmp_path / "mood"
     save_fitted(folder, lstm.bundle, "attribute", {"labels": ["old"]}, {})
     with (

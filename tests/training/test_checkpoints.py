@@ -1,4 +1,4 @@
-"""Checkpoints are whole or not there, in order, and only those that are wanted stay."""
+"""Checkpoints are complete or absent, they are listed in order, and only the named ones stay."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from textvae.training.checkpoints import (
 
 
 class CrashError(Exception):
-    """The machine stops here."""
+    """Stands for a crash of the machine."""
 
 
 def staged(run, content="new"):
@@ -33,16 +33,16 @@ def fill(run, *names):
         (run / name / "model.safetensors").write_text(name)
 
 
-def test_publishing_moves_the_whole_folder(tmp_path):
-    """Nothing stays behind."""
+def test_finalizing_moves_the_whole_folder(tmp_path):
+    """No file is left in the staging folder."""
     finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
     assert {file.name for file in tmp_path.rglob("*")} == {
         "checkpoint-7", "inner", "model.safetensors", "tokenizer.json",
     }  # fmt: skip
 
 
-def test_publishing_replaces_an_older_one_of_the_same_name(tmp_path):
-    """Its files do not mix with the new ones."""
+def test_finalizing_replaces_an_older_checkpoint_of_the_same_name(tmp_path):
+    """The files of the two do not mix."""
     fill(tmp_path, "checkpoint-7")
     (tmp_path / "checkpoint-7" / "old").touch()
     finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
@@ -54,7 +54,7 @@ def test_publishing_replaces_an_older_one_of_the_same_name(tmp_path):
     "broken", ["textvae.training.checkpoints.flush_to_disk", "pathlib.Path.replace"]
 )
 def test_a_crash_before_the_name_is_given_leaves_no_checkpoint(tmp_path, monkeypatch, broken):
-    """What stands there is staged, and swept away by the next run; older checkpoints stay."""
+    """The next run removes the staged files; older checkpoints stay."""
 
     def crash(*_):
         raise CrashError
@@ -71,7 +71,7 @@ def test_a_crash_before_the_name_is_given_leaves_no_checkpoint(tmp_path, monkeyp
 
 
 def test_every_file_is_on_the_disk_before_the_name_is_given(tmp_path, monkeypatch):
-    """A power cut after the rename finds whole files, and the name itself is flushed after it."""
+    """After a power cut the renamed files are complete; the new name is flushed as well."""
     events = []
     replace = Path.replace
 
@@ -84,13 +84,13 @@ def test_every_file_is_on_the_disk_before_the_name_is_given(tmp_path, monkeypatc
     )
     monkeypatch.setattr(Path, "replace", note_replace)
     finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
-    place = events.index("renamed")
-    assert {"model.safetensors", "tokenizer.json"} <= set(events[:place])
-    assert tmp_path.name in events[place:]
+    renamed = events.index("renamed")
+    assert {"model.safetensors", "tokenizer.json"} <= set(events[:renamed])
+    assert tmp_path.name in events[renamed:]
 
 
 def test_checkpoints_come_in_the_order_of_their_numbers(tmp_path):
-    """Nine before ten; what is only named like one is none."""
+    """Nine comes before ten; folders with similar names are not checkpoints."""
     fill(
         tmp_path,
         "checkpoint-10",
@@ -108,20 +108,20 @@ def test_checkpoints_come_in_the_order_of_their_numbers(tmp_path):
 
 
 def test_a_run_without_checkpoints_has_none(tmp_path):
-    """Nor has one that does not exist."""
+    """The same holds for a run that does not exist."""
     assert list_checkpoints(tmp_path) == list_checkpoints(tmp_path / "absent") == []
 
 
-def test_only_the_wanted_checkpoints_stay(tmp_path):
-    """What is no checkpoint is not touched."""
+def test_only_the_named_checkpoints_stay(tmp_path):
+    """Other files and folders are not touched."""
     fill(tmp_path, "checkpoint-1", "checkpoint-2", "checkpoint-3", "corpus")
     (tmp_path / "settings.yaml").touch()
     keep_only(tmp_path, {"checkpoint-2", "checkpoint-9"})
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-2", "corpus", "settings.yaml"}
 
 
-def test_sweeping_a_clean_run_changes_nothing(tmp_path):
-    """There may be nothing to sweep, or no run."""
+def test_removing_partial_checkpoints_of_a_clean_run_changes_nothing(tmp_path):
+    """There may be no partial checkpoints, or no run."""
     fill(tmp_path, "checkpoint-1")
     remove_partial_checkpoints(tmp_path)
     remove_partial_checkpoints(tmp_path / "absent")
@@ -129,7 +129,7 @@ def test_sweeping_a_clean_run_changes_nothing(tmp_path):
 
 
 def test_our_state_reads_back_as_it_was_written(tmp_path):
-    """Numbers to the last digit."""
+    """Numbers are exact to the last digit."""
     state = {"plan": {"step": 3, "seconds": 0.1 + 0.2, "cooldown": None}, "names": ["é"]}
     write_state(tmp_path, state)
     assert read_state(tmp_path) == state

@@ -1,4 +1,4 @@
-"""Clipped gradients equal the library's."""
+"""Clipping gradients gives the same as torch."""
 
 import pytest
 import torch
@@ -10,26 +10,25 @@ from textvae.training.optimizer import clip_gradients
 
 def parameters():
     """Return two parameters with gradients and one without."""
-    given = [
-        torch.nn.Parameter(draws(3, 4)),
-        torch.nn.Parameter(draws(5)),
-        torch.nn.Parameter(draws(2)),
-    ]
-    given[0].grad, given[1].grad = draws(3, 4, seed=1), draws(5, seed=2)
-    return given
+    matrix = torch.nn.Parameter(draws(3, 4))
+    vector = torch.nn.Parameter(draws(5))
+    matrix.grad = draws(3, 4, seed=1)
+    vector.grad = draws(5, seed=2)
+    return [matrix, vector, torch.nn.Parameter(draws(2))]
 
 
-@pytest.mark.parametrize("most", [0.5, 1e3, float("inf")])
-def test_gradients_and_norm_are_those_of_the_library(most):
-    """Whether they are too long or not."""
-    ours, theirs = parameters(), parameters()
-    torch.testing.assert_close(clip_gradients(ours, most), clip_grad_norm_(theirs, most))
-    for mine, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine.grad, other.grad)
+@pytest.mark.parametrize("max_norm", [0.5, 1e3, float("inf")])
+def test_gradients_and_norm_are_those_of_torch(max_norm):
+    """Both for gradients that are clipped and for those that are not."""
+    ours = parameters()
+    theirs = parameters()
+    torch.testing.assert_close(clip_gradients(ours, max_norm), clip_grad_norm_(theirs, max_norm))
+    for our_parameter, their_parameter in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our_parameter.grad, their_parameter.grad)
 
 
-def test_a_norm_that_is_not_a_number_spreads_as_in_the_library():
-    """So that the step is noticed."""
+def test_a_norm_that_is_not_a_number_spreads_to_all_gradients():
+    """The trainer then notices the step, as it does with torch's own function."""
     ours = parameters()
     ours[0].grad[0, 0] = float("nan")
     assert clip_gradients(ours, 1.0).isnan()
@@ -37,5 +36,5 @@ def test_a_norm_that_is_not_a_number_spreads_as_in_the_library():
 
 
 def test_without_gradients_the_norm_is_zero():
-    """And nothing is asked of the parameters."""
+    """Parameters without gradients do not raise an error."""
     assert float(clip_gradients([torch.nn.Parameter(draws(2))], 1.0)) == 0

@@ -1,4 +1,7 @@
-"""Several processes: they train, measure and resume as one would. One launch of two serves most tests here."""
+"""Several processes train, evaluate and resume as one process does.
+
+Most tests here share one launch of two processes.
+"""
 
 import json
 import os
@@ -26,7 +29,7 @@ from textvae.training import checkpoints
 from textvae.training import fit as fitting
 from textvae.training.batch_shares import share_buckets
 
-pytestmark = pytest.mark.xdist_group("distributed")  # they share one launch
+pytestmark = pytest.mark.xdist_group("distributed")  # so that one worker makes the launch
 
 EPOCH = 10  # batches
 COSTS = (
@@ -46,7 +49,7 @@ COSTS = (
 def launch(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Path, subprocess.CompletedProcess[str]]]:
-    """Run all with one process, then with two; the last run of the two is killed."""
+    """Train all runs with one process, then with two; the last of the second is killed."""
     folder = tmp_path_factory.mktemp("distributed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "VAETrainer", Recorder)
@@ -82,13 +85,13 @@ def launch(
 
 @pytest.fixture(scope="module")
 def folder(launch: tuple[Path, Any]) -> Path:
-    """Where the runs and their records are."""
+    """Return the folder of the runs and their records."""
     assert (launch[0] / "measures1.json").is_file(), launch[1].stderr
     return launch[0]
 
 
 def record(folder: Path, run: str, rank: int = 0, count: int = 1) -> list[dict[str, Any]]:
-    """Return what a process recorded, batch by batch."""
+    """Return the records of a process, one per batch."""
     return [
         json.loads(line)
         for line in (folder / f"{run}.{rank}of{count}.jsonl").read_text().splitlines()
@@ -103,14 +106,15 @@ def seen(batches: list[dict[str, Any]]) -> list[list[tuple[int, ...]]]:
 
 
 def history(run: Path) -> list[dict[str, float]]:
-    """Return the costs and measures that were logged."""
+    """Return the losses and measures that were logged."""
     entries = json.loads((run / "training.json").read_text())["history"]
     return [{name: entry[name] for name in COSTS if name in entry} for entry in entries]
 
 
 def assert_same_history(one: Path, other: Path) -> None:
     """Fail unless two runs have logged the same, up to rounding."""
-    first, second = history(one), history(other)
+    first = history(one)
+    second = history(other)
     assert len(first) == len(second) > EPOCH
     for mine, yours in zip(first, second, strict=True):
         assert mine == pytest.approx(yours, rel=2e-3, abs=1e-4)
@@ -118,7 +122,7 @@ def assert_same_history(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_two_processes_give_the_gradients_of_one(folder, name):
-    """Unequal shares, all batch statistics in play, accumulated batches: each parameter's, on both processes."""
+    """Also with unequal shares, batch statistics and accumulated batches."""
     alone = load_file(folder / f"{name}1.0of1.gradients")
     for rank in (0, 1):
         together = load_file(folder / f"{name}2.{rank}of2.gradients")
@@ -128,13 +132,13 @@ def test_two_processes_give_the_gradients_of_one(folder, name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_two_processes_give_the_losses_and_measures_of_one(folder, name):
-    """Step by step to the end of the run, though rounding adds up."""
+    """They agree at every step up to rounding, which adds up over the run."""
     assert_same_history(folder / f"{name}1", folder / f"{name}2")
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_each_process_sees_its_own_share_of_every_batch(folder, name):
-    """The shares are disjoint, complete, and differ by a sentence at most; some batches do not divide."""
+    """The shares are disjoint and complete, and differ by at most one sentence."""
     shares = [seen(record(folder, f"{name}2", rank, 2)) for rank in (0, 1)]
     whole = seen(record(folder, f"{name}1"))
     for one, other, both in zip(*shares, whole, strict=True):
@@ -145,7 +149,7 @@ def test_each_process_sees_its_own_share_of_every_batch(folder, name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_state_of_techniques_agrees_across_processes(folder, name):
-    """To the last bit, at every batch; and with that of one process, up to rounding."""
+    """It is equal on both to the last bit, and up to rounding to that of a single process."""
     one, other = (record(folder, f"{name}2", rank, 2) for rank in (0, 1))
     for mine, yours, alone in zip(one, other, record(folder, f"{name}1"), strict=True):
         assert mine["state"] == yours["state"]
@@ -153,8 +157,8 @@ def test_the_state_of_techniques_agrees_across_processes(folder, name):
     assert mine["state"]["target_kl"] != {"log_weight": 0.0}
 
 
-def test_each_process_draws_noise_of_its_own(folder):
-    """From a seed of its own, the first one's being that of a run of one process."""
+def test_each_process_draws_different_noise(folder):
+    """Each has a different seed; the first has the seed of a run of one process."""
     alone, *together = (
         record(folder, *run)[0]["seed"] for run in (("lstm1",), ("lstm2", 0, 2), ("lstm2", 1, 2))
     )
@@ -162,7 +166,7 @@ def test_each_process_draws_noise_of_its_own(folder):
 
 
 def test_measures_do_not_depend_on_the_number_of_processes(folder):
-    """Not in a single bit, noise and importance samples included."""
+    """They are equal to the last bit, including noise and importance samples."""
     records = [json.loads((folder / f"measures{rank}.json").read_text()) for rank in (0, 1)]
     assert records[0]["together"]["iw_nll"] > 0
     assert (
@@ -174,7 +178,7 @@ def test_measures_do_not_depend_on_the_number_of_processes(folder):
 
 
 def test_a_run_of_one_process_is_resumed_by_two(folder):
-    """The batches stay the same, no sentence of the epoch is missed or seen twice, the losses are an unbroken run's."""
+    """Batches and losses are those of an unbroken run; each epoch has every sentence once."""
     start = checkpoint_resumed(folder, "begun1", count=2)
     before = seen(record(folder, "begun1"))[:start]
     shares = [seen(record(folder, "begun1", rank, 2)) for rank in (0, 1)]
@@ -184,7 +188,7 @@ def test_a_run_of_one_process_is_resumed_by_two(folder):
 
 
 def test_a_killed_process_stops_the_job_with_a_message(launch, folder):
-    """Said once, with the mend; the exit code is not zero; the checkpoint is whole; nothing else is left."""
+    """The message comes once, with the command to continue, and a complete checkpoint is left."""
     job = launch[1]
     assert job.returncode != 0
     assert job.stderr.count("textvae train: another process of this run has died") == 1
@@ -194,7 +198,7 @@ def test_a_killed_process_stops_the_job_with_a_message(launch, folder):
 
 
 def test_a_run_of_two_processes_is_resumed_by_one(folder):
-    """After one of the two was killed, too."""
+    """One of the two was killed before."""
     textvae.train(output=folder / "begun2", resume=True, device="cpu")
     start = checkpoint_resumed(folder, "begun2", count=1)
     shares = [seen(record(folder, "begun2", rank, 2))[:start] for rank in (0, 1)]
@@ -206,7 +210,7 @@ def test_a_run_of_two_processes_is_resumed_by_one(folder):
 
 
 def checkpoint_resumed(folder: Path, run: str, count: int) -> int:
-    """Return the step at which `count` processes went on: inside an epoch, and before the other's last step."""
+    """Return the step at which `count` processes resumed, and check that it is inside an epoch."""
     start = record(folder, run, 0, count)[0]["step"]
     assert 0 < start <= LAST_BEFORE_STOP
     assert start % EPOCH
@@ -216,7 +220,7 @@ def checkpoint_resumed(folder: Path, run: str, count: int) -> int:
 def assert_two_whole_epochs(
     batches: list[list[tuple[int, ...]]], straight: list[list[tuple[int, ...]]]
 ) -> None:
-    """Fail unless each batch is that of the unbroken run, and each epoch holds every sentence once."""
+    """Fail unless the batches are those of the unbroken run, and an epoch has each sentence once."""
     assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in straight]
     first, second = (sorted(chain(*batches[start : start + EPOCH])) for start in (0, EPOCH))
     assert len(batches) == 2 * EPOCH
@@ -228,10 +232,10 @@ LENGTHS = np.random.default_rng(0).integers(1, 40, 203)
 
 
 @pytest.mark.parametrize("processes", [3, 8, 50])
-def test_too_small_batches_are_refused_with_a_budget_that_does(processes):
-    """The budget named is enough for as many processes, and a batch has a sentence for each."""
+def test_too_small_batches_are_refused_with_a_sufficient_budget(processes):
+    """With the budget that the message names, every batch has a sentence for each process."""
     with pytest.raises(
-        ConfigError, match=r"batch_tokens = 64 the smallest batch has 1 of.*batch_tokens=\d+"
+        ConfigError, match=r"batch_tokens = 64 .* smallest batch is 1.*batch_tokens=\d+"
     ) as refusal:
         share_buckets(LENGTHS, TrainingSettings(batch_tokens=64), Processes(0, processes))
     budget = int(str(refusal.value).split("batch_tokens=")[1].split(",")[0])
@@ -244,9 +248,9 @@ def test_too_small_batches_are_refused_with_a_budget_that_does(processes):
 
 
 def test_more_processes_than_sentences_are_refused_without_a_budget():
-    """None would do: fewer processes is the mend."""
+    """No budget would be enough, so the message asks for fewer processes."""
     with pytest.raises(
-        ConfigError, match=r"smallest batch has 1 of the 300 .*\. Start 1 at most\."
+        ConfigError, match=r"each of the 300 .*\. Reduce the number of processes to 1\."
     ):
         share_buckets(LENGTHS, TrainingSettings(batch_tokens=64), Processes(0, 300))
     with pytest.raises(ConfigError, match=r"training\.batch_sentences = 2"):
@@ -255,7 +259,7 @@ def test_more_processes_than_sentences_are_refused_without_a_budget():
 
 @pytest.mark.parametrize("processes", [2, 3, 4])
 def test_shares_make_up_the_batches_of_one_process(processes):
-    """In every epoch, whatever the number of processes."""
+    """Together they have the same sentences, whatever the number of processes."""
     whole = LengthBuckets(LENGTHS, 400, None, seed=1)
     shares = [LengthBuckets(LENGTHS, 400, None, 1, rank, processes) for rank in range(processes)]
     for batch, *parts in zip(whole, *shares, strict=True):
@@ -263,8 +267,8 @@ def test_shares_make_up_the_batches_of_one_process(processes):
         assert all(parts)
 
 
-def test_a_sum_over_processes_leaves_what_it_was_given(monkeypatch):
-    """The meter reads its sums again, after they were asked for."""
+def test_a_sum_over_processes_does_not_change_its_argument(monkeypatch):
+    """The meter uses its sums again after it has added them up."""
     monkeypatch.setattr("torch.distributed.all_reduce", lambda total, group: total.mul_(2))
     values = torch.tensor([1.0, 2.0])
     assert Processes(0, 2).sum(values).tolist() == [2.0, 4.0]

@@ -1,4 +1,4 @@
-"""Sharded training: accelerate's FSDP settings are fitted to our model, or refused."""
+"""Sharded training: accelerate's FSDP settings are changed to fit our model, or refused."""
 
 import pytest
 from accelerate.utils import FullyShardedDataParallelPlugin
@@ -9,7 +9,7 @@ from textvae.training.fsdp import configure_fsdp
 
 
 def test_checkpoints_hold_the_whole_model_and_weights_stay_after_the_forward_pass():
-    """Whatever the launcher was told."""
+    """Settings of the launcher that do not fit are replaced."""
     plugin = FullyShardedDataParallelPlugin(
         fsdp_version=2, state_dict_type="SHARDED_STATE_DICT", reshard_after_forward=True
     )
@@ -19,7 +19,7 @@ def test_checkpoints_hold_the_whole_model_and_weights_stay_after_the_forward_pas
     assert plugin.mixed_precision_policy is None
 
 
-def test_the_first_version_of_fsdp_is_refused_with_the_mend():
-    """It wraps the model, and our own passes would go round the wrapper."""
-    with pytest.raises(ConfigError, match="give accelerate fsdp_version 2"):
+def test_the_first_version_of_fsdp_is_refused():
+    """It wraps the model, and code that calls the model itself would bypass the wrapper."""
+    with pytest.raises(ConfigError, match="set fsdp_version 2"):
         configure_fsdp(FullyShardedDataParallelPlugin(fsdp_version=1))

@@ -1,4 +1,4 @@
-"""Runs on labelled corpora: the labels travel from the table to the model, the card and the command line."""
+"""Runs on labelled corpora: labels reach the model, the card and the command line."""
 
 import json
 
@@ -17,19 +17,19 @@ LABEL = {"label": "label", "held_out": 0.1}
 
 @pytest.fixture
 def files(tmp_path):
-    """A table with labels and a file without."""
+    """Return a table with labels and a text file without labels."""
     rows = [f"{text},{label}" for text, label in LABELLED[58:62]]
     (tmp_path / "labelled.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (tmp_path / "plain.txt").write_text("\n".join(SENTENCES[58:62]) + "\n")
     return str(tmp_path / "labelled.csv"), str(tmp_path / "plain.txt")
 
 
-def test_a_run_keeps_its_labels_and_is_measured_with_them(labelled_run):
-    """By share, most frequent first; the prior is that of labels; evaluation reads the split's own column."""
+def test_a_run_keeps_its_labels_and_is_evaluated_with_them(labelled_run):
+    """Labels are in the order of their frequency; evaluation takes them from the split's column."""
     config = json.loads((labelled_run / "config.json").read_text())
     assert config["labels"] == ["one", "two"]
-    assert sum(config["label_counts"]) == len(Run(labelled_run).split("train"))
-    assert Run(labelled_run).settings.model.prior.kind == "label_gaussian"
+    assert sum(config["label_counts"]) == len(Run(labelled_run).open_split("train"))
+    assert Run(labelled_run).read_settings().model.prior.kind == "label_gaussian"
     vae = textvae.TextVAE.from_pretrained(labelled_run, device="cpu")
     record = evaluate_run(Run(labelled_run), vae.bundle, samples=3)
     assert record["iw_nll"] > 0
@@ -37,7 +37,7 @@ def test_a_run_keeps_its_labels_and_is_measured_with_them(labelled_run):
 
 
 def test_the_commands_take_labels(labelled_run, files, capsys):
-    """`--label` for one, a column for each; texts under `text`."""
+    """`--label` gives one label for all texts, a column of a table one for each."""
     assert main(["generate", str(labelled_run), "-n", "2", "--label", "two", "--json"]) == 0
     assert [*json.loads(capsys.readouterr().out.splitlines()[0])] == ["text"]
     labelled, plain = files
@@ -65,8 +65,8 @@ def test_the_commands_take_labels(labelled_run, files, capsys):
     assert main(["generate", str(labelled_run), "--label", "two", "--output", "shards"]) == 2
 
 
-def test_a_run_without_labels_refuses_one(tiny_run, capsys):
-    """On the command line too."""
+def test_a_run_without_labels_refuses_one_on_the_command_line(tiny_run, capsys):
+    """The message says that the model was trained without labels."""
     assert main(["generate", str(tiny_run), "--label", "two"]) == 2
     assert "this one was trained without: leave it out" in capsys.readouterr().err
 
@@ -83,15 +83,15 @@ def test_a_run_without_labels_refuses_one(tiny_run, capsys):
         ([*LABELLED[:5], ("a man.", " "), *LABELLED[5:]], "row 6: column 'label' is blank"),
     ],
 )
-def test_labels_that_are_too_poor_are_refused(rows, message, tmp_path):
-    """And nothing is left behind."""
+def test_unsuitable_labels_are_refused(rows, message, tmp_path):
+    """No run folder is left."""
     with pytest.raises(DataError, match=message):
         train_tiny(tmp_path / "run", table(rows), data=LABEL)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_label_of_one_sentence_is_learned_but_not_if_it_is_held_out(tmp_path):
-    """Nothing could be learned of it then."""
+def test_a_label_of_a_single_sentence_is_refused_only_if_that_is_held_out(tmp_path):
+    """Without a training sentence the model could learn nothing about the label."""
     rare = ("it is alone.", "single")
     held_out = {"validation": table(LABELLED[:9]), "test": table(LABELLED[:9])}
     vae = train_tiny(tmp_path / "in", {"train": table([*LABELLED, rare]), **held_out}, data=LABEL)
@@ -105,7 +105,7 @@ def test_a_label_of_one_sentence_is_learned_but_not_if_it_is_held_out(tmp_path):
 
 
 def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
-    """With the mend."""
+    """Each message says how to fix the settings."""
     with pytest.raises(
         ConfigError, match=r"'label_gaussian' is made of labels: name their column, data.label="
     ):
@@ -127,14 +127,16 @@ def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
     ):
         train_tiny(tmp_path / "run", table(LABELLED), data={"label": "sort"})
     (tmp_path / "a.csv").write_text("text,label\n")
-    with pytest.raises(ConfigError, match=r"a stream is read as it goes; say data.streaming=false"):
+    with pytest.raises(
+        ConfigError, match=r"a stream is read during training; set data.streaming=false"
+    ):
         textvae.train(
             str(tmp_path / "a.csv"), tmp_path / "run", data={"label": "label", "streaming": True}
         )
 
 
 def test_a_run_is_not_started_from_one_of_other_labels(labelled_run, tiny_run, tmp_path):
-    """Neither with labels from one without, nor without from one with, nor with labels it does not know."""
+    """Both runs must have labels or neither, and the first must know all labels of the second."""
     rows = table([(text, f"new {label}") for text, label in LABELLED])
     sections = {"device": "cpu", "training": SETTINGS["training"]}
     with pytest.raises(ConfigError, match=r"has no labels: leave data.label out"):
@@ -149,18 +151,16 @@ def test_a_run_is_not_started_from_one_of_other_labels(labelled_run, tiny_run, t
     "changes", [{"objective": {"kind": "language_model"}}, {"model": {"prior": "standard_normal"}}]
 )
 def test_a_language_model_and_a_plain_prior_can_be_conditioned_too(changes, tmp_path):
-    """The label then reaches the decoder alone."""
+    """The label then conditions the decoder alone."""
     vae = train_tiny(tmp_path / "run", table(LABELLED), data=LABEL, **changes)
     assert len(vae.generate(2, label="two")) == 2
-    one, two = (
-        vae.score(SENTENCES[:2], 2, labels=[label] * 2)[0]["iw_nll"] for label in vae.labels
-    )
-    assert one != two
+    scores = [vae.score(SENTENCES[:2], 2, labels=[label] * 2) for label in vae.labels]
+    assert scores[0][0]["iw_nll"] != scores[1][0]["iw_nll"]
 
 
 def test_one_number_in_two_spellings_is_refused_as_labels(tmp_path):
-    """As two files have them of which one has gaps; `00` and `0` are two labels."""
-    rows = [(text, "1.0" if place % 2 else "1") for place, text in enumerate(SENTENCES)]
+    """They occur when two files are joined and one has missing values."""
+    rows = [(text, "1.0" if index % 2 else "1") for index, text in enumerate(SENTENCES)]
     with pytest.raises(
         DataError, match=r"the labels '1' and '1.0' are one number in two spellings"
     ):

@@ -1,4 +1,4 @@
-"""The optimizer: which weights decay."""
+"""The optimizer: which parameters decay."""
 
 from tests.tiny import small, tiny_model
 from textvae.model.configuration import TextVAEConfig
@@ -9,16 +9,17 @@ from textvae.training.optimizer import build_optimizer
 
 
 def test_only_matrices_decay_and_none_of_the_priors():
-    """What a learned prior holds are places, not weights."""
+    """The parameters of a learned prior are places in latent space, not weights."""
     config = TextVAEConfig(**{**tiny_model().config.to_dict(), "prior": small(PRIORS, "mixture")})
     model = TextVAEModel(config)
     groups = build_optimizer(model, TrainingSettings(weight_decay=0.1)).param_groups
     decaying = {
         id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]
     }
-    assert decaying == {
-        id(p)
-        for name, p in model.named_parameters()
-        if p.ndim > 1 and not name.startswith("prior.")
+    expected = {
+        id(parameter)
+        for name, parameter in model.named_parameters()
+        if parameter.ndim > 1 and not name.startswith("prior.")
     }
+    assert decaying == expected
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))

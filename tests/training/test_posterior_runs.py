@@ -1,4 +1,4 @@
-"""Every posterior and every prior, from training to measures, report, card, vectors, scores and back from the disk."""
+"""Runs with every posterior and every prior: training, evaluation, uses, and loading again."""
 
 import json
 import math
@@ -32,8 +32,8 @@ UNDEFINED = {
 }
 
 
-def goes(kind: str, prior: str) -> bool:
-    """Whether the two go together."""
+def is_compatible(kind: str, prior: str) -> bool:
+    """Return whether a posterior and a prior can be combined."""
     try:
         check_prior(kind, prior)
     except ConfigError:
@@ -41,20 +41,24 @@ def goes(kind: str, prior: str) -> bool:
     return True
 
 
-CASES = [(kind, next(prior for prior in PRIORS if goes(kind, prior))) for kind in POSTERIORS]
+CASES = [
+    (kind, next(prior for prior in PRIORS if is_compatible(kind, prior))) for kind in POSTERIORS
+]
 CASES += [
     ("gaussian", prior)
     for prior in PRIORS
-    if not PRIORS[prior].needs_labels and prior != "standard_normal" and goes("gaussian", prior)
+    if not PRIORS[prior].needs_labels
+    and prior != "standard_normal"
+    and is_compatible("gaussian", prior)
 ]
 
 
 @pytest.mark.parametrize(("kind", "prior"), CASES)
-def test_a_run_is_trained_measured_and_used(kind, prior, tmp_path):
-    """A few steps with the default techniques that apply; where there is no density its figures are null, never NaN."""
+def test_a_run_is_trained_evaluated_and_used(kind, prior, tmp_path):
+    """Measures that a posterior without a density does not define are null, never NaN."""
     defaults = ObjectiveSettings().techniques
     off = {name: "off" for name in DEFAULT_TECHNIQUES if find_conflict(kind, prior, defaults[name])}
-    few = {
+    training = {
         "steps": 3,
         "batch_tokens": 64,
         "warmup_steps": 1,
@@ -63,7 +67,9 @@ def test_a_run_is_trained_measured_and_used(kind, prior, tmp_path):
         "logging_steps": 1,
     }
     parts = {"posterior": kind, "prior": prior}
-    vae = train_tiny(tmp_path / "run", model=parts, objective={"techniques": off}, training=few)
+    vae = train_tiny(
+        tmp_path / "run", model=parts, objective={"techniques": off}, training=training
+    )
     record = evaluate_run(Run(tmp_path / "run"), vae.bundle, samples=3)
     has_density = POSTERIORS[kind].distribution.has_density
     assert {name for name in UNDEFINED if record[name] is None} == (
@@ -84,7 +90,7 @@ def test_a_run_is_trained_measured_and_used(kind, prior, tmp_path):
 
 
 def test_the_running_statistics_travel_with_the_model(tmp_path):
-    """Those that training has moved are in the weights."""
+    """The statistics that training has updated are saved with the weights."""
     vae = train_tiny(tmp_path / "run", model={"posterior": "batch_norm_gaussian"})
     loaded = TextVAE.from_pretrained(tmp_path / "run").model.posterior.running_mean
     assert (loaded != 0).all()

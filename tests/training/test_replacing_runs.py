@@ -1,4 +1,4 @@
-"""The place of a run: what is there is never lost, only runs are replaced, and one process trains there."""
+"""The folder of a run: no foreign file is lost, only runs are replaced, one process trains."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def names(folder):
 
 
 def make_run(folder, content="old"):
-    """Make what looks like a run that was interrupted before its first checkpoint."""
+    """Make a folder that looks like a run interrupted before its first checkpoint."""
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     (folder / "corpus" / "counts.json").write_text(json.dumps(content))
     (folder / "init").mkdir()
@@ -48,16 +48,16 @@ def content_of(folder):
 
 @pytest.fixture
 def prepare(monkeypatch):
-    """Let runs be prepared in no time; what is in the list is called on the way."""
-    on_the_way = []
+    """Replace the preparation of runs by a fast one that first calls what is in the list."""
+    calls = []
 
     def prepare_run(run, *_):
-        for call in on_the_way:
+        for call in calls:
             call()
         make_run(run.folder, "new")
 
     monkeypatch.setattr(preparation, "_prepare_run", prepare_run)
-    return on_the_way
+    return calls
 
 
 def replace(folder, overwrite=True):
@@ -65,7 +65,7 @@ def replace(folder, overwrite=True):
 
 
 def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
-    """Else --overwrite would refuse it; temporary files of ours and a report do not count."""
+    """--overwrite would refuse it otherwise; temporary files and a report belong to a run."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
     for name in ("report.html", "model_summary.json", "measures.json", ".README.md"):
         (run / name).touch()
@@ -91,12 +91,13 @@ def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
     "settings", ["django: true\n", "[1, 2]", "a: b: c", yaml.safe_dump(SETTINGS), "\x00\xff"]
 )
 def test_settings_alone_do_not_make_a_run(tmp_path, settings, prepare):
-    """Other programs have a settings.yaml, too: its folder stays to the last byte."""
+    """Other programs have a settings.yaml, too; their folders stay unchanged."""
     (tmp_path / "project" / "src").mkdir(parents=True)
     (tmp_path / "project" / "settings.yaml").write_text(settings)
     (tmp_path / "project" / "src" / "thesis.tex").write_text("years")
     with pytest.raises(
-        OutputError, match=r"something that is no run: settings.yaml, src.*replaces runs only"
+        OutputError,
+        match=r"something that does not belong to a run: settings.yaml, src.*replaces runs only",
     ):
         replace(tmp_path / "project")
     assert (tmp_path / "project" / "src" / "thesis.tex").read_text() == "years"
@@ -120,26 +121,26 @@ PRECIOUS += [
 
 
 @pytest.mark.parametrize("name", PRECIOUS)
-def test_a_run_with_something_of_the_users_is_not_replaced(tmp_path, name, prepare):
-    """It is named, and stays."""
+def test_a_run_with_a_file_of_the_users_is_not_replaced(tmp_path, name, prepare):
+    """The message names the file, and the file stays."""
     file = make_run(tmp_path / "run") / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("precious")
-    with pytest.raises(OutputError, match=f"something that is no run: {name}"):
+    with pytest.raises(OutputError, match=f"something that does not belong to a run: {name}"):
         replace(tmp_path / "run")
     assert file.read_text() == "precious"
 
 
 def test_an_interrupted_run_is_replaced(tmp_path, prepare):
-    """It has no weights yet; nothing is left next to the new one, and a folder of another program stays."""
+    """It has no weights yet. Nothing is left next to the new run; a foreign folder stays."""
     (tmp_path / ".run.preparing").mkdir()
     replace(make_run(tmp_path / "run"))
     assert content_of(tmp_path / "run") == "new"
     assert names(tmp_path) == [".run.preparing", "run"]
 
 
-def test_what_appears_during_preparation_is_not_lost(tmp_path, prepare):
-    """Neither in the run's place nor in a run that is to be replaced."""
+def test_files_that_appear_during_preparation_are_not_lost(tmp_path, prepare):
+    """They may be in the run that is to be replaced, or be another run in its place."""
     prepare.append(lambda: (run / "notes.txt").write_text("precious"))
     run = make_run(tmp_path / "run")
     with pytest.raises(OutputError, match=r"notes\.txt"):
@@ -154,8 +155,9 @@ def test_what_appears_during_preparation_is_not_lost(tmp_path, prepare):
 
 @pytest.mark.parametrize("kind", [".new.", "/run'"])
 def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, prepare, kind):
-    """Whichever of the two it is."""
-    run, rename = make_run(tmp_path / "run"), Path.rename
+    """It is the rename of the new run, or that of the old one."""
+    run = make_run(tmp_path / "run")
+    rename = Path.rename
 
     def break_off(path, target):
         if kind in repr(path):
@@ -163,17 +165,19 @@ def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, prepare, 
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", break_off)
-    with pytest.raises(OutputError, match=r"the disk is full.*what was there is unchanged"):
+    with pytest.raises(OutputError, match=r"the disk is full.*existing files are unchanged"):
         replace(run)
     assert (names(tmp_path), content_of(run)) == (["run"], "old")
 
 
 @pytest.mark.parametrize("call", range(1, 5))
-def test_killed_at_any_rename_a_whole_run_is_there_at_the_next_start(
+def test_after_a_kill_at_any_rename_the_next_start_restores_a_complete_run(
     tmp_path, monkeypatch, prepare, call
 ):
-    """The old run or the new one, and nothing next to it."""
-    run, rename, calls = make_run(tmp_path / "run"), Path.rename, []
+    """It is the old run or the new one, and nothing is next to it."""
+    run = make_run(tmp_path / "run")
+    rename = Path.rename
+    calls = []
 
     def die(path, target):
         calls.append(path)
@@ -195,7 +199,7 @@ def test_killed_at_any_rename_a_whole_run_is_there_at_the_next_start(
 
 
 def test_a_run_moved_aside_by_a_killed_process_is_restored(tmp_path):
-    """At the next start, whatever machine the process was on; a new one that was only prepared goes."""
+    """The process may have run on another machine; a new run that was not in place is removed."""
     for kind in ("old", "new"):
         make_run(tmp_path / f".run.{kind}.textvae-00000000-1-00000000", kind)
     tidy_up_after_a_kill(tmp_path / "run")
@@ -203,29 +207,29 @@ def test_a_run_moved_aside_by_a_killed_process_is_restored(tmp_path):
 
 
 def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch, prepare):
-    """A shell may be in it: `--output .`; afterwards it cannot be replaced from inside."""
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    before = here.stat().st_ino
+    """A shell may be in it (`--output .`); a run cannot be replaced from inside."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    before = folder.stat().st_ino
     replace(Path())
-    assert here.stat().st_ino == before
-    assert (names(here), names(tmp_path)) == (["corpus", "init", "settings.yaml"], ["here"])
+    assert folder.stat().st_ino == before
+    assert (names(folder), names(tmp_path)) == (["corpus", "init", "settings.yaml"], ["here"])
     with pytest.raises(OutputError, match="the command runs inside it"):
         replace(Path("."))
-    assert content_of(here) == "new"
+    assert content_of(folder) == "new"
 
 
 def test_an_empty_folder_that_was_half_filled_is_filled(tmp_path):
-    """A process was killed between the moves: with its settings, which come last, the run is whole."""
-    inside = make_run(tmp_path / "run" / ".run.new.textvae-00000000-1-00000000")
-    (inside / "corpus").rename(tmp_path / "run" / "corpus")
+    """A process was killed between two moves; the next start moves the rest, the settings last."""
+    staging = make_run(tmp_path / "run" / ".run.new.textvae-00000000-1-00000000")
+    (staging / "corpus").rename(tmp_path / "run" / "corpus")
     tidy_up_after_a_kill(tmp_path / "run")
     assert names(tmp_path / "run") == ["corpus", "init", "settings.yaml"]
 
 
-def test_output_into_the_folder_one_is_in_trains(tmp_path, monkeypatch):
-    """From the first file to the last."""
+def test_the_output_may_be_the_working_directory(tmp_path, monkeypatch):
+    """The run is trained to its end there."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     train_tiny(Path(""), training={"steps": 1})
@@ -235,36 +239,36 @@ def test_output_into_the_folder_one_is_in_trains(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("arguments", [[], ["--overwrite"], ["--resume"]])
 def test_a_second_training_of_a_run_is_refused(tmp_path, capsys, arguments):
-    """Exit code 2, with the process that holds it; nothing changes."""
+    """The exit code is 2, the message names the process with the lock, and nothing changes."""
     run, corpus = make_run(tmp_path / "run"), str(write_corpus(tmp_path))
     with hold_lock(lock_of(run), "busy"):
         before = names(tmp_path)
-        given = [] if "--resume" in arguments else [corpus]
-        assert main(["train", *given, "--output", str(run), *arguments]) == 2
+        named = [] if "--resume" in arguments else [corpus]
+        assert main(["train", *named, "--output", str(run), *arguments]) == 2
         assert names(tmp_path) == before
     expected = f"{run}: another process is training there (process {os.getpid()}); let it finish, or end it."
     assert expected in capsys.readouterr().err
     assert content_of(run) == "old"
 
 
-def test_the_lock_is_one_whatever_the_run_is_called(tmp_path, monkeypatch):
-    """Relative, through a link, with dots: the same file, next to the run."""
+def test_all_paths_of_a_run_have_the_same_lock(tmp_path, monkeypatch):
+    """Relative paths, links and dots lead to the same file, next to the run."""
     run = make_run(tmp_path / "run")
     (tmp_path / "link").symlink_to(run)
     monkeypatch.chdir(run)
-    ways = (run, Path(), tmp_path / "link", run / "corpus" / "..")
-    assert {lock_of(way) for way in ways} == {tmp_path.resolve() / ".run.textvae.lock"}
+    paths = (run, Path(), tmp_path / "link", run / "corpus" / "..")
+    assert {lock_of(path) for path in paths} == {tmp_path.resolve() / ".run.textvae.lock"}
 
 
-def test_resuming_what_is_nowhere_makes_no_folders(tmp_path):
-    """Not even for the lock."""
+def test_resuming_a_missing_run_makes_no_folders(tmp_path):
+    """Not even a folder for the lock is made."""
     with pytest.raises(CheckpointError, match="no run to resume"):
         textvae.train(output=tmp_path / "a" / "b", resume=True, device="cpu")
     assert names(tmp_path) == []
 
 
-def test_what_an_earlier_release_was_preparing_is_named_and_stays(tmp_path, prepare, capsys):
-    """It takes room, and may be somebody's own."""
+def test_the_staging_folder_of_an_earlier_release_is_named_and_stays(tmp_path, prepare, capsys):
+    """It takes space, but it may be the user's own folder."""
     (tmp_path / ".run.preparing" / "corpus").mkdir(parents=True)
     replace(tmp_path / "run")
     assert (
@@ -274,8 +278,8 @@ def test_what_an_earlier_release_was_preparing_is_named_and_stays(tmp_path, prep
 
 
 @pytest.mark.parametrize("settings", ["training: {seed: 3}\n", ""])
-def test_resuming_what_is_no_run_removes_nothing(tmp_path, settings):
-    """Other trainers have checkpoint-N and model.safetensors, too."""
+def test_resuming_a_folder_that_is_no_run_removes_nothing(tmp_path, settings):
+    """Other programs write checkpoint-N and model.safetensors, too."""
     (tmp_path / "settings.yaml").write_text(settings)
     (tmp_path / "model.safetensors").write_text("weights")
     for name in ("checkpoint-500", "init", STAGING_FOLDER):
@@ -288,7 +292,7 @@ def test_resuming_what_is_no_run_removes_nothing(tmp_path, settings):
 
 
 def test_a_link_in_the_place_of_the_staging_folder_is_not_followed(tmp_path):
-    """What it points to is somebody's."""
+    """The files that it points to are the user's."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious.txt").write_text("precious")
     run = make_run(tmp_path / "run")
@@ -298,8 +302,8 @@ def test_a_link_in_the_place_of_the_staging_folder_is_not_followed(tmp_path):
     assert not (run / STAGING_FOLDER).is_symlink()
 
 
-def test_what_only_training_needed_is_tidied_up_at_the_next_resume(tiny_run, tmp_path):
-    """A process was killed just after the weights had their place: its checkpoints, the start and `.saving` go."""
+def test_the_next_resume_removes_what_only_training_needed(tiny_run, tmp_path):
+    """A process was killed just after it had moved the weights to the run folder."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
     expected = names(run)
     for name in ("init", "checkpoint-9", STAGING_FOLDER):
@@ -310,15 +314,15 @@ def test_what_only_training_needed_is_tidied_up_at_the_next_resume(tiny_run, tmp
 
 
 def test_resuming_a_finished_run_deletes_nothing_else(tiny_run, tmp_path):
-    """A checkpoint that somebody has put into a tidy run stays."""
+    """A checkpoint that the user has put into a tidy run stays."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
     (run / "checkpoint-9").mkdir()
     textvae.train(output=run, resume=True, device="cpu")
     assert [path.name for path in list_checkpoints(run)] == ["checkpoint-9"]
 
 
-def test_a_refused_training_leaves_the_run_it_was_to_replace(tiny_run, tmp_path):
-    """And no lock."""
+def test_a_refused_training_leaves_the_run_that_it_should_replace(tiny_run, tmp_path):
+    """No lock is left."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
     with pytest.raises(textvae.TextVAEError):
         textvae.train(SENTENCES[:2], output=run, overwrite=True, device="cpu")

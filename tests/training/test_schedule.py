@@ -1,33 +1,33 @@
-"""The plan: warm-up, cosine, clock, open end; how far a run is and what follows from it."""
+"""The schedule: warm-up, cosine, clock, cool-down, and the fraction of the run that is over."""
 
 import math
 
 import pytest
 
 from textvae.settings.training import TrainingSettings
-from textvae.training import schedule as plan_module
+from textvae.training import schedule as schedule_module
 from textvae.training.schedule import TrainingSchedule
 
 
-def planned(steps_per_epoch=10, **settings):
+def make_schedule(steps_per_epoch=10, **settings):
     return TrainingSchedule(TrainingSettings(**{"warmup_steps": 4, **settings}), steps_per_epoch)
 
 
-def run(plan, most=10_000):
-    """Advance to the end; return the learning rate's factor at each step."""
+def run_to_end(schedule, max_steps=10_000):
+    """Advance to the end; return the factor of the learning rate at each step."""
     factors = []
-    while not plan.is_over:
-        factors.append(plan.learning_rate_factor())
-        plan.advance()
-        assert len(factors) < most
+    while not schedule.is_over:
+        factors.append(schedule.learning_rate_factor())
+        schedule.advance()
+        assert len(factors) < max_steps
     return factors
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Return a clock that moves when the test says so."""
+    """Return a clock that only the test advances."""
     now = [1000.0]
-    monkeypatch.setattr(plan_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(schedule_module.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -42,86 +42,86 @@ def clock(monkeypatch):
     ],
 )
 def test_a_bounded_run_ends_at_its_first_bound(settings, steps):
-    """A started step counts as one."""
-    assert len(run(planned(**settings))) == steps
+    """A fraction of a step counts as a whole step."""
+    assert len(run_to_end(make_schedule(**settings))) == steps
 
 
 def test_the_learning_rate_warms_up_in_equal_parts():
-    """The first step already learns, and the last of the warm-up is at full height but for the cosine."""
-    plan = planned(steps=10**6, warmup_steps=4)
+    """The first step already learns, and the last one of the warm-up has the full rate."""
+    schedule = make_schedule(steps=10**6, warmup_steps=4)
     factors = []
     for _ in range(6):
-        factors.append(plan.learning_rate_factor())
-        plan.advance()
+        factors.append(schedule.learning_rate_factor())
+        schedule.advance()
     assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1], abs=1e-6)
 
 
-def test_without_warm_up_the_first_step_is_at_full_height():
-    """Zero steps of it divide nothing by zero."""
-    plan = planned(steps=10, warmup_steps=0)
-    assert plan.learning_rate_factor() == 1
-    assert plan.is_warmed_up
+def test_without_warm_up_the_first_step_has_the_full_learning_rate():
+    """A warm-up of zero steps does not divide by zero."""
+    schedule = make_schedule(steps=10, warmup_steps=0)
+    assert schedule.learning_rate_factor() == 1
+    assert schedule.is_warmed_up
 
 
 def test_a_bounded_run_follows_a_cosine_to_zero():
-    """Half of the height at half of the way, nothing at the end."""
-    plan = planned(steps=100, warmup_steps=0)
-    factors = run(plan)
+    """The learning rate is half in the middle of the run, and zero at the end."""
+    schedule = make_schedule(steps=100, warmup_steps=0)
+    factors = run_to_end(schedule)
     assert factors == pytest.approx(
         [0.5 * (1 + math.cos(math.pi * step / 100)) for step in range(100)]
     )
-    assert plan.learning_rate_factor() == pytest.approx(0, abs=1e-12)
-    assert plan.fraction == 1
+    assert schedule.learning_rate_factor() == pytest.approx(0, abs=1e-12)
+    assert schedule.fraction == 1
 
 
-def test_a_run_bounded_by_minutes_goes_by_the_clock(clock):
-    """However long a step takes."""
-    plan = planned(max_minutes=2, warmup_steps=0)
-    plan.start_clock()
+def test_a_run_bounded_by_minutes_follows_the_clock(clock):
+    """The fraction does not depend on how long each step takes."""
+    schedule = make_schedule(max_minutes=2, warmup_steps=0)
+    schedule.start_clock()
     fractions = []
     for seconds in (12, 48, 30, 40):
         clock[0] += seconds
-        plan.advance()
-        fractions.append(plan.fraction)
+        schedule.advance()
+        fractions.append(schedule.fraction)
     assert fractions == pytest.approx([0.1, 0.5, 0.75, 1])
-    assert plan.is_over
-    assert plan.learning_rate_factor() == pytest.approx(0, abs=1e-12)
+    assert schedule.is_over
+    assert schedule.learning_rate_factor() == pytest.approx(0, abs=1e-12)
 
 
-def test_the_bound_that_comes_first_rules_clock_and_steps(clock):
-    """Whichever is further gone."""
-    plan = planned(max_minutes=1, steps=10)
-    plan.start_clock()
+def test_with_two_bounds_the_fraction_is_the_larger_one(clock):
+    """It is that of the clock first, and later that of the steps."""
+    schedule = make_schedule(max_minutes=1, steps=10)
+    schedule.start_clock()
     clock[0] += 30
-    plan.advance()
-    assert plan.fraction == 0.5
+    schedule.advance()
+    assert schedule.fraction == 0.5
     for _ in range(7):
-        plan.advance()
-    assert plan.fraction == 0.8
+        schedule.advance()
+    assert schedule.fraction == 0.8
 
 
-def test_time_before_the_clock_starts_is_no_training(clock):
-    """Preparing a corpus costs none of the minutes."""
-    plan = planned(max_minutes=1)
+def test_time_before_the_clock_starts_does_not_count(clock):
+    """The preparation of a corpus does not use up the minutes."""
+    schedule = make_schedule(max_minutes=1)
     clock[0] += 500
-    plan.start_clock()
+    schedule.start_clock()
     clock[0] += 6
-    plan.advance()
-    assert plan.fraction == pytest.approx(0.1)
+    schedule.advance()
+    assert schedule.fraction == pytest.approx(0.1)
 
 
-def test_a_resumed_run_has_used_what_it_used(clock):
-    """The time between does not count, whether the clock starts before the state is read or after."""
-    plan = planned(max_minutes=1)
-    plan.start_clock()
+def test_a_resumed_run_counts_the_time_before_the_interruption(clock):
+    """The interruption does not count, even if the clock starts before the state is loaded."""
+    schedule = make_schedule(max_minutes=1)
+    schedule.start_clock()
     clock[0] += 24
-    plan.advance()
+    schedule.advance()
     for is_started_first in (True, False):
         clock[0] += 10_000
-        resumed = planned(max_minutes=1)
+        resumed = make_schedule(max_minutes=1)
         if is_started_first:
             resumed.start_clock()
-        resumed.load_state_dict(plan.state_dict())
+        resumed.load_state_dict(schedule.state_dict())
         if not is_started_first:
             resumed.start_clock()
         clock[0] += 6
@@ -129,71 +129,71 @@ def test_a_resumed_run_has_used_what_it_used(clock):
         assert resumed.fraction == pytest.approx(0.5)
 
 
-def test_an_open_ended_run_holds_until_it_cools_down():
-    """At full height for as long as it takes, well below its bound."""
-    plan = planned(most_epochs=1000)
+def test_an_open_ended_run_holds_the_learning_rate_until_it_cools_down():
+    """It holds the full rate as long as it needs, if it is far from its bound."""
+    schedule = make_schedule(most_epochs=1000)
     factors = []
     for _ in range(2000):
-        factors.append(plan.learning_rate_factor())
-        plan.advance()
+        factors.append(schedule.learning_rate_factor())
+        schedule.advance()
     assert set(factors[4:]) == {1.0}
-    assert not plan.is_over
-    assert plan.fraction < 1
+    assert not schedule.is_over
+    assert schedule.fraction < 1
 
 
 def test_an_open_ended_run_that_nears_its_bound_cools_down_within_it():
-    """However long it keeps improving: the learning rate has come to zero by the last epoch."""
-    plan = planned(most_epochs=20)
+    """Even if it keeps improving, the learning rate is zero by the last epoch."""
+    schedule = make_schedule(most_epochs=20)
     steps = 0
-    while not plan.is_over:
-        plan.advance()
+    while not schedule.is_over:
+        schedule.advance()
         steps += 1
-    assert steps <= 20 * plan.steps_per_epoch
-    assert plan.learning_rate_factor() == 0
+    assert steps <= 20 * schedule.steps_per_epoch
+    assert schedule.learning_rate_factor() == 0
 
 
 def test_an_open_ended_run_cools_down_linearly_over_a_quarter_of_its_steps():
-    """From full height to nothing; then it is over."""
-    plan = planned()
+    """The factor decreases from one to zero, and then the run is over."""
+    schedule = make_schedule()
     for _ in range(40):
-        plan.advance()
-    plan.begin_cooldown()
-    assert run(plan) == pytest.approx([1 - step / 10 for step in range(10)])
-    assert plan.step == 50
-    assert (plan.fraction, plan.learning_rate_factor()) == (1, 0)
+        schedule.advance()
+    schedule.begin_cooldown()
+    assert run_to_end(schedule) == pytest.approx([1 - step / 10 for step in range(10)])
+    assert schedule.step == 50
+    assert (schedule.fraction, schedule.learning_rate_factor()) == (1, 0)
 
 
 def test_a_cooldown_begins_once():
-    """A further look without improvement does not put the end off."""
-    plan = planned()
+    """Another evaluation without improvement does not postpone the end."""
+    schedule = make_schedule()
     for _ in range(40):
-        plan.advance()
-    plan.begin_cooldown()
-    plan.advance()
-    plan.begin_cooldown()
-    assert plan.cooldown == (40, 50)
+        schedule.advance()
+    schedule.begin_cooldown()
+    schedule.advance()
+    schedule.begin_cooldown()
+    assert schedule.cooldown_steps == (40, 50)
 
 
 def test_a_cooldown_before_the_first_steps_still_ends():
-    """It is one step long at least."""
-    plan = planned()
-    plan.begin_cooldown()
-    assert len(run(plan)) == 1
+    """It is at least one step long."""
+    schedule = make_schedule()
+    schedule.begin_cooldown()
+    assert len(run_to_end(schedule)) == 1
 
 
 @pytest.mark.parametrize("settings", [{"steps": 50}, {"epochs": 2.5}, {}])
-def test_the_fraction_never_goes_back(settings):
-    """Schedules hang on it, also where an open-ended run turns to its end."""
-    plan = planned(**settings)
+def test_the_fraction_never_decreases(settings):
+    """It does not decrease either when an open-ended run begins to cool down."""
+    schedule = make_schedule(**settings)
     fractions = []
     for _ in range(50):
-        fractions.append(plan.fraction)
-        plan.advance()
-    if plan.is_open:
-        plan.begin_cooldown()
-        while not plan.is_over:
-            fractions.append(plan.fraction)
-            plan.advance()
-    fractions.append(plan.fraction)
+        fractions.append(schedule.fraction)
+        schedule.advance()
+    if schedule.is_open_ended:
+        schedule.begin_cooldown()
+        while not schedule.is_over:
+            fractions.append(schedule.fraction)
+            schedule.advance()
+    fractions.append(schedule.fraction)
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0, 1)

@@ -1,4 +1,4 @@
-"""Runs on streams: what they leave, that they are repeatable and resumable, and what is refused."""
+"""Runs on streams: the files they write, repeatability, resuming, and what is refused."""
 
 import json
 
@@ -16,9 +16,8 @@ from textvae.errors import ConfigError, DataError
 from textvae.runs.run import Run
 from textvae.training import checkpoints
 
-MANY = [
-    f"{sentence} {number}" for number in range(10) for sentence in SENTENCES
-]  # a thousand lines
+# A thousand lines.
+MANY = [f"{sentence} {number}" for number in range(10) for sentence in SENTENCES]
 
 
 def write_shards(folder, count=4):
@@ -29,7 +28,7 @@ def write_shards(folder, count=4):
 
 
 def train(corpus, output, data=(), **training):
-    """Train a dozen tiny steps, a checkpoint at each."""
+    """Train for twelve tiny steps, with a checkpoint after each."""
     sections = {
         **SETTINGS,
         "data": {"buffer": 90, "sample": 100, "held_out": 0.1, "held_out_most": 10, **dict(data)},
@@ -44,17 +43,17 @@ def weights(run):
 
 @pytest.fixture(scope="module")
 def streamed(tmp_path_factory):
-    """A finished run on a stream."""
+    """Return a finished run on a stream."""
     folder = tmp_path_factory.mktemp("stream")
     train(write_shards(folder / "corpus"), folder / "run")
     return folder / "run"
 
 
 def test_a_streamed_run_is_a_run_like_any_other(streamed):
-    """Held-out splits and counts, but no copy of the corpus; every verb that needs a run works on it."""
+    """It has held-out splits and counts, but no copy of the corpus, and can be used as a run."""
     names = {file.name for file in (streamed / "corpus").iterdir()}
     assert names == {"validation.arrow", "test.arrow", "counts.json", "stream.json"}
-    assert Run(streamed).counts["stream"] == {"files": 4, "counted": "a sample"}
+    assert Run(streamed).read_counts()["stream"] == {"files": 4, "counted": "a sample"}
     vae = textvae.TextVAE.from_pretrained(streamed, "cpu")
     assert len(vae.generate(2)) == 2
     assert "a stream" in (streamed / "README.md").read_text()
@@ -63,7 +62,7 @@ def test_a_streamed_run_is_a_run_like_any_other(streamed):
 
 
 def test_what_a_stream_has_read_is_recorded(streamed):
-    """Sentences by their fate, as of the whole run."""
+    """The counts of read, kept and damaged rows are those of the whole run."""
     stream = json.loads((streamed / "training.json").read_text())["stream"]
     assert stream["taken"] == 12
     assert stream["counts"]["read"] == stream["counts"]["kept"] >= 90
@@ -71,25 +70,28 @@ def test_what_a_stream_has_read_is_recorded(streamed):
 
 
 def test_held_out_sentences_are_drawn_by_fingerprint_and_kept_out_of_the_stream(streamed):
-    """Those of the splits are those the stream will not yield."""
+    """The sentences of the splits are those that the stream does not yield."""
     splits = {
         split: open_split(streamed / "corpus", split)["text"] for split in ("validation", "test")
     }
     assert len(splits["validation"]) == len(splits["test"]) == 10
-    held = json.loads((streamed / "corpus" / "stream.json").read_text())["held_out"]
-    assert sorted(fingerprint_sentence(text) for split in splits.values() for text in split) == held
+    held_out = json.loads((streamed / "corpus" / "stream.json").read_text())["held_out"]
+    assert (
+        sorted(fingerprint_sentence(text) for split in splits.values() for text in split)
+        == held_out
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_run_stopped_by_a_damaged_shard_and_resumed_ends_with_the_very_weights_of_an_unbroken_one(
+def test_a_run_resumed_after_a_damaged_shard_ends_with_the_weights_of_an_unbroken_run(
     tmp_path, workers
 ):
-    """Its checkpoint is whole; once the shard is repaired the run goes on mid-pool, no sentence missed or doubled."""
+    """Once the shard is repaired, the run continues without missing or repeating a sentence."""
     training = {"workers": workers, "steps": 40, "evaluations": 20, "batch_tokens": 512}
     train(write_shards(tmp_path / "sound"), tmp_path / "straight", **training)
     damaged = write_shards(tmp_path / "damaged")
     shard = tmp_path / "damaged" / "part-2.txt.gz"
-    whole = shard.read_bytes()
+    intact = shard.read_bytes()
     lines = [line.encode() for line in MANY[2::4]]
     write(shard, b"\n".join([*lines[:150], b"\xff", *lines[151:]]))
     with pytest.raises(
@@ -100,7 +102,7 @@ def test_a_run_stopped_by_a_damaged_shard_and_resumed_ends_with_the_very_weights
     assert before is not None
     places = checkpoints.read_state(before)["stream"]["places"].values()
     assert any(place[3] for place in places), "it broke in the first pools"
-    shard.write_bytes(whole)
+    shard.write_bytes(intact)
     textvae.train(output=tmp_path / "broken", resume=True, device="cpu")
     straight, resumed = weights(tmp_path / "straight"), weights(tmp_path / "broken")
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
@@ -111,8 +113,8 @@ def test_a_run_stopped_by_a_damaged_shard_and_resumed_ends_with_the_very_weights
     assert logs[0]["stream"] == logs[1]["stream"]
 
 
-def test_damage_is_passed_over_when_told_and_said_once(tmp_path, capsys):
-    """With a warning and a count, and the run goes on to its end, epoch after epoch."""
+def test_damage_is_skipped_if_set_and_reported_once(tmp_path, capsys):
+    """There is one warning and a count, although several epochs meet the damaged file."""
     corpus = write_shards(tmp_path / "corpus")
     shard = tmp_path / "corpus" / "part-2.txt.gz"
     shard.write_bytes(shard.read_bytes()[:-40])
@@ -126,19 +128,15 @@ def test_damage_is_passed_over_when_told_and_said_once(tmp_path, capsys):
 
 
 def test_files_named_for_a_split_are_that_split(tmp_path):
-    """Their first sentences at least; no duplicate of them is trained on."""
+    """Their first sentences are held out, and no duplicate of them is trained on."""
     write_shards(tmp_path)
     write(tmp_path / "part-valid.txt", "\n".join(MANY[:40]))
     train(tmp_path, tmp_path / "run", data={"streaming": True})
     corpus = tmp_path / "run" / "corpus"
     assert list(open_split(corpus, "validation")["text"]) == MANY[:10]
     assert set(open_split(corpus, "test")["text"]).isdisjoint(MANY[:10])
-    assert (
-        json.loads((tmp_path / "run" / "training.json").read_text())["stream"]["counts"][
-            "also_held_out"
-        ]
-        >= 1
-    )
+    stream = json.loads((tmp_path / "run" / "training.json").read_text())["stream"]
+    assert stream["counts"]["also_held_out"] >= 1
 
 
 @pytest.mark.parametrize(
@@ -147,14 +145,14 @@ def test_files_named_for_a_split_are_that_split(tmp_path):
         (
             {},
             {"steps": None},
-            r"how long it is nobody knows: .*training\.steps or training\.max_minutes",
+            r"its length is not known: .*training\.steps or training\.max_minutes",
         ),
         ({}, {"epochs": 2}, r"leave training\.epochs out"),
         ({"drop_duplicates": True}, {}, "would have to remember a whole stream"),
     ],
 )
-def test_what_a_stream_cannot_have_is_refused(tmp_path, data, training, words):
-    """Before anything is written."""
+def test_settings_that_do_not_fit_a_stream_are_refused(tmp_path, data, training, words):
+    """They are refused before anything is written."""
     corpus = write_shards(tmp_path / "corpus")
     with pytest.raises(ConfigError, match=words):
         train(corpus, tmp_path / "run", data=data, **training)
@@ -162,7 +160,7 @@ def test_what_a_stream_cannot_have_is_refused(tmp_path, data, training, words):
 
 
 def test_a_stream_of_sentences_from_python_is_refused(tmp_path):
-    """There is no file to go back to."""
+    """There is no file from which the stream could be read again."""
     with pytest.raises(ConfigError, match=r"needs files to read"):
         textvae.train(
             SENTENCES,
@@ -173,8 +171,8 @@ def test_a_stream_of_sentences_from_python_is_refused(tmp_path):
         )
 
 
-def test_a_large_corpus_is_pointed_to_streaming(tmp_path, monkeypatch, capsys):
-    """A note, no refusal."""
+def test_streaming_is_recommended_for_a_large_corpus(tmp_path, monkeypatch, capsys):
+    """It is a note and not an error."""
     monkeypatch.setattr("textvae.training.preparation.LARGE_CORPUS_BYTES", 100)
     file = write(tmp_path / "a.txt", "\n".join(SENTENCES))
     textvae.train(

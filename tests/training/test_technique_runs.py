@@ -1,4 +1,4 @@
-"""Techniques in a run: their own weights are trained, resumed with the run, and left out of the finished model."""
+"""Techniques with weights: they are trained and resumed, and left out of the finished model."""
 
 import pytest
 import torch
@@ -18,47 +18,49 @@ RUNS = {
 }
 
 
-class Dying(VAETrainer):
+class InterruptedTrainer(VAETrainer):
     """Stops after the eighth of twelve steps; the first checkpoint is at the sixth."""
 
-    def training_step(self, *given, **more):
-        """Train, or die."""
+    def training_step(self, *args, **options):
+        """Train a step, or stop."""
         if self.state.global_step == 8:
             raise KeyboardInterrupt
-        return super().training_step(*given, **more)
+        return super().training_step(*args, **options)
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(name, tmp_path, monkeypatch):
-    """With random numbers and weights of the techniques' own in play."""
+    """Techniques draw random numbers and have weights, and both are restored."""
     objective = {"techniques": RUNS[name]}
-    train_tiny(tmp_path / "whole", objective=objective)
-    monkeypatch.setattr(fitting, "VAETrainer", Dying)
+    train_tiny(tmp_path / "unbroken", objective=objective)
+    monkeypatch.setattr(fitting, "VAETrainer", InterruptedTrainer)
     with pytest.raises(KeyboardInterrupt):
         train_tiny(tmp_path / "broken", objective=objective)
     monkeypatch.setattr(fitting, "VAETrainer", VAETrainer)
     saved = load_file(checkpoints.find_newest_complete(tmp_path / "broken") / "model.safetensors")
     assert any(key.startswith("auxiliary.") for key in saved) == (name == "adversary")
     textvae.train(output=tmp_path / "broken", resume=True, device="cpu")
-    whole, resumed = (
-        load_file(tmp_path / run / "model.safetensors") for run in ("whole", "broken")
+    unbroken, resumed = (
+        load_file(tmp_path / run / "model.safetensors") for run in ("unbroken", "broken")
     )
-    assert whole.keys() == resumed.keys()
-    assert not any(key.startswith("auxiliary.") for key in whole)
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert unbroken.keys() == resumed.keys()
+    assert not any(key.startswith("auxiliary.") for key in unbroken)
+    assert all(torch.equal(unbroken[key], resumed[key]) for key in unbroken)
 
 
-def test_the_best_checkpoint_of_a_free_kl_is_that_of_the_best_reconstruction(tmp_path):
-    """Its ELBO falls while it learns."""
-    for number, (techniques, measure) in enumerate(
-        [({"mutual_information_machine": {}}, "eval_reconstruction"), ({"iwae": {}}, "eval_elbo")]
-    ):
+def test_without_a_kl_term_the_best_checkpoint_has_the_best_reconstruction(tmp_path):
+    """If the loss does not penalize the KL, the ELBO falls while the model learns."""
+    cases = [
+        ({"mutual_information_machine": {}}, "eval_reconstruction"),
+        ({"iwae": {}}, "eval_elbo"),
+    ]
+    for number, (techniques, measure) in enumerate(cases):
         train_tiny(
             tmp_path / str(number),
             objective={"techniques": techniques},
             training={"warmup_steps": 0},
         )
-        history = Run(tmp_path / str(number)).read("training.json")["history"]
-        looks = [entry for entry in history if "eval_selection" in entry]
-        assert looks
-        assert all(abs(entry["eval_selection"]) == abs(entry[measure]) for entry in looks)
+        history = Run(tmp_path / str(number)).read_json("training.json")["history"]
+        evaluations = [entry for entry in history if "eval_selection" in entry]
+        assert evaluations
+        assert all(abs(entry["eval_selection"]) == abs(entry[measure]) for entry in evaluations)

@@ -1,4 +1,4 @@
-"""Training: what a run leaves, that it is repeatable, and that it can be interrupted anywhere."""
+"""Training: the files of a run, repeatability, interruptions, and what is refused."""
 
 import errno
 import json
@@ -44,14 +44,15 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
-    first, second = weights(one), weights(other)
+    first = weights(one)
+    second = weights(other)
     assert first.keys() == second.keys()
     for name in first:
         assert torch.equal(first[name], second[name]), name
 
 
-def test_a_run_folder_holds_what_transformers_reads_and_no_pickle(tiny_run):
-    """Model, tokenizer, settings, card; no checkpoint, no staging folder, nothing pickled."""
+def test_a_run_folder_holds_what_transformers_needs_and_no_pickle(tiny_run):
+    """It has model, tokenizer, settings and card, but no checkpoints and no pickles."""
     names = {
         path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()
     }
@@ -67,8 +68,8 @@ def test_a_run_folder_holds_what_transformers_reads_and_no_pickle(tiny_run):
     assert not list(tiny_run.glob("checkpoint-*"))
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_run, tmp_path):
-    """A run bounded by steps is repeatable on the CPU."""
+def test_the_same_seed_gives_the_same_weights(tiny_run, tmp_path):
+    """A run bounded by steps is repeatable on the CPU; another seed gives other weights."""
     train_tiny(tmp_path / "again")
     assert_same_weights(tiny_run, tmp_path / "again")
     train_tiny(tmp_path / "other", training={"seed": 2})
@@ -78,10 +79,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tiny_run, tmp
 
 
 @pytest.mark.parametrize("seconds_after_first_checkpoint", [0.0, 0.35])
-def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(
+def test_a_killed_and_resumed_run_ends_with_exactly_the_same_weights(
     tmp_path, seconds_after_first_checkpoint
 ):
-    """SIGKILL, then --resume: data order, noise, word dropout, optimizer and controller all go on where they were."""
+    """After SIGKILL and --resume, batches, noise, optimizer and techniques continue unchanged."""
     corpus = write_corpus(tmp_path)
     command = [
         sys.executable,
@@ -107,7 +108,7 @@ def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "model.safetensors").exists(), (
-        "it had finished before it was killed"
+        "the run had finished before it was killed"
     )
     resume = [
         sys.executable,
@@ -125,13 +126,13 @@ def test_a_killed_and_resumed_run_ends_with_the_very_same_weights(
 
 
 def test_the_processes_that_load_batches_end_with_the_training(tmp_path):
-    """Left to the garbage collector, each would be waited for."""
+    """The garbage collector would end them, too, but would wait five seconds for each."""
     train_tiny(tmp_path / "run", training={"workers": 2, "steps": 3})
     assert active_children() == []
 
 
 def test_a_run_bounded_by_minutes_ends_in_time_and_keeps_its_schedule(tmp_path):
-    """The clock decides; the learning rate has come down to nothing by then."""
+    """The learning rate has decreased almost to zero by the end."""
     train_tiny(tmp_path / "run", training={"steps": None, "max_minutes": 0.05})
     record = json.loads((tmp_path / "run" / "training.json").read_text())
     assert 3.0 <= record["seconds"] < 8.0
@@ -139,8 +140,8 @@ def test_a_run_bounded_by_minutes_ends_in_time_and_keeps_its_schedule(tmp_path):
     assert rates[-1] < 0.02 * max(rates)
 
 
-def test_an_open_ended_run_stops_by_itself(tmp_path):
-    """Once the validation ELBO no longer improves the run cools down and ends."""
+def test_an_open_ended_run_ends_by_itself(tmp_path):
+    """Once the validation ELBO no longer improves, the run cools down and ends."""
     train_tiny(
         tmp_path / "run",
         training={
@@ -155,7 +156,7 @@ def test_an_open_ended_run_stops_by_itself(tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_with_its_step(tmp_path):
-    """The message says where, and what to lower."""
+    """The message names the settings to lower."""
     with pytest.raises(
         TrainingError, match=r"not a number at step \d+.*Lower training\.learning_rate"
     ):
@@ -163,21 +164,21 @@ def test_a_loss_that_is_not_a_number_stops_the_run_with_its_step(tmp_path):
 
 
 def test_a_run_is_never_overwritten_silently(tiny_run):
-    """The mend is named; the run stays."""
+    """The message says how to replace the run, and the run stays."""
     with pytest.raises(OutputError, match=r"holds a run already.*--overwrite"):
         train_tiny(tiny_run)
     assert (tiny_run / "model.safetensors").exists()
 
 
 def test_a_refused_corpus_leaves_nothing_behind(tmp_path):
-    """Neither the run folder nor the one it is prepared in."""
+    """Neither the run folder nor the staging folder is left."""
     with pytest.raises(textvae.TextVAEError):
         textvae.train(["only one"], output=tmp_path / "run", device="cpu")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_resume_keeps_the_settings_and_needs_a_run(tiny_run, tmp_path):
-    """New settings are refused; so is a run that is not there; a finished run is just loaded."""
+    """New settings and a missing run are refused; a finished run is only loaded."""
     with pytest.raises(ConfigError, match="keeps its corpus and settings"):
         textvae.train(output=tiny_run, resume=True, device="cpu", training={"steps": 99})
     with pytest.raises(CheckpointError, match="no run to resume"):
@@ -186,7 +187,7 @@ def test_resume_keeps_the_settings_and_needs_a_run(tiny_run, tmp_path):
 
 
 def test_init_starts_from_a_trained_model_with_its_tokenizer(tiny_run, tmp_path):
-    """Same tokens, and weights that are near the start's after one small step."""
+    """The vocabulary is the same, and the weights are close after one small step."""
     sentences = [sentence.replace("man", "cat") for sentence in SENTENCES]
     training = {"steps": 1, "learning_rate": 1e-6, "trackers": []}
     vae = textvae.train(
@@ -206,8 +207,8 @@ FULL_DISK = [
 
 
 @pytest.mark.parametrize("error", FULL_DISK, ids=lambda error: type(error).__name__)
-def test_a_full_disk_is_explained_and_leaves_whole_checkpoints_only(tmp_path, monkeypatch, error):
-    """Saving fails half-way, as each library says it: the message has the mend, and nothing half-written stays."""
+def test_a_full_disk_is_explained_and_leaves_no_partial_files(tmp_path, monkeypatch, error):
+    """Each library reports it with another error; the message says how to continue."""
 
     def full(*_):
         raise error
@@ -219,8 +220,8 @@ def test_a_full_disk_is_explained_and_leaves_whole_checkpoints_only(tmp_path, mo
     assert not (tmp_path / "run" / checkpoints.STAGING_FOLDER).exists()
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path, monkeypatch):
-    """Resuming takes the newest checkpoint that is whole."""
+def test_a_damaged_checkpoint_is_skipped(tmp_path, monkeypatch):
+    """A run resumes from the newest checkpoint that is complete."""
     monkeypatch.setattr(checkpoints, "keep_only", lambda *_: None)
     train_tiny(tmp_path / "run")
     first, last = checkpoints.list_checkpoints(tmp_path / "run")
@@ -230,20 +231,20 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, monkeypatch):
 
 
 def test_an_unknown_tracker_is_refused_before_anything_is_written(tmp_path):
-    """With the names of those there are."""
+    """The message lists the available trackers."""
     with pytest.raises(ConfigError, match=r"'tensorbord'.*tensorboard"):
         train_tiny(tmp_path / "run", training={"trackers": ["tensorbord"]})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_accumulated_batches_weigh_sentences_not_batches(tmp_path):
-    """Each batch counts by its share of the step's sentences; the library divides by the number of batches."""
+def test_accumulated_batches_are_weighted_by_their_sentences(tmp_path):
+    """The library averages over the batches of a step, but the loss is one over sentences."""
     run = Run(tmp_path / "run")
     train_tiny(run.folder)
     bundle = load_bundle(run.folder, "cpu")
-    trainer = build_trainer(run, run.settings, bundle, torch.device("cpu"))
+    trainer = build_trainer(run, run.read_settings(), bundle, torch.device("cpu"))
     trainer.current_gradient_accumulation_steps = 2
-    rows = run.split("train")
+    rows = run.open_split("train")
     batches = [bundle.make_batch(rows[:2]["input_ids"]), bundle.make_batch(rows[2:9]["input_ids"])]
     sentences = trainer._get_num_items_in_batch(batches, torch.device("cpu"))
     assert sentences == 9
@@ -255,33 +256,33 @@ def test_accumulated_batches_weigh_sentences_not_batches(tmp_path):
 
 
 def test_overwrite_replaces_runs_only(tmp_path):
-    """A folder of one's own texts is safe from --overwrite."""
+    """--overwrite does not delete a folder of the user's texts."""
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "mine.txt").write_text("precious\n")
-    with pytest.raises(OutputError, match="something that is no run"):
+    with pytest.raises(OutputError, match="something that does not belong to a run"):
         train_tiny(tmp_path / "texts", overwrite=True)
     assert (tmp_path / "texts" / "mine.txt").exists()
 
 
 def test_init_refuses_another_shape(tiny_run, tmp_path):
-    """The model is the old run's; a size that differs would be a lie in the settings."""
+    """The model is that of the first run, so the settings must not say another size."""
     with pytest.raises(ConfigError, match=r"the model comes from .* with --init"):
         textvae.train(
             SENTENCES, output=tmp_path / "run", device="cpu", init=tiny_run, model={"latent_dim": 9}
         )
 
 
-def test_a_corpus_in_lower_case_reads_upper_case_later(tmp_path):
-    """The case and Unicode form of the corpus travel with the tokenizer."""
+def test_a_lowercased_corpus_gives_a_tokenizer_that_lowercases(tmp_path):
+    """The tokenizer keeps the case and the Unicode form of the corpus."""
     vae = train_tiny(tmp_path / "run", data={"lowercase": True})
     assert (vae.encode("A Man Rides A Wave.") == vae.encode("a man rides a wave.")).all()
 
 
-def test_settings_given_from_python_are_kept_beside_a_named_corpus(tmp_path):
-    """The corpus's name does not push out the rest of its section."""
+def test_settings_from_python_are_kept_next_to_a_named_corpus(tmp_path):
+    """The name of the corpus does not replace the rest of its section."""
     corpus = write_corpus(tmp_path)
     vae = textvae.train(
         corpus, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"lowercase": True}}
     )
     assert vae.latent_dim == 4
-    assert Run(tmp_path / "run").settings.data.lowercase
+    assert Run(tmp_path / "run").read_settings().data.lowercase

@@ -87,7 +87,7 @@ def test_an_attribute_is_kept_with_its_run_and_moves_with_it(kept, tmp_path):
 def test_an_unknown_attribute_and_one_of_another_model_are_refused(kept, tmp_path):
     """The message names those that are there; a fingerprint tells models apart."""
     kept.fit_attribute(SENTENCES, LABELS, name="number")
-    with pytest.raises(CheckpointError, match=r"no attribute was fitted there\. There is: number"):
+    with pytest.raises(CheckpointError, match=r"no attribute was fitted there\. Available: number"):
         kept.edit("a man", "tense")
     other = TextVAE(tiny_model(vocab=len(kept.tokenizer), seed=5), kept.tokenizer)
     other.save_pretrained(tmp_path / "other")

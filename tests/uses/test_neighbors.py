@@ -48,7 +48,7 @@ def test_an_index_is_of_one_model(indexed, tmp_path):
     stranger = TextVAE(tiny_vae(seed=1).model, indexed.tokenizer, indexed.folder)
     with pytest.raises(CheckpointError, match="another model's latents"):
         stranger.neighbors("a man", k=1)
-    with pytest.raises(CheckpointError, match=r"no index was fitted there. There is: default\."):
+    with pytest.raises(CheckpointError, match=r"no index was fitted there. Available: default\."):
         indexed.neighbors("a man", name="other")
     (tmp_path / "fitted" / "index" / "default" / "vectors.faiss").write_bytes(b"cut")
     with pytest.raises(CheckpointError, match="is damaged"):

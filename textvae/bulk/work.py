@@ -113,7 +113,7 @@ def _build_job(
     fingerprint = hash_model_files(model)
     if corpus is None:
         return Job(model, replace(requested, model=fingerprint), Path(), output, device)
-    data = Run(model).settings.data
+    data = Run(model).read_settings().data
     column = requested.column or data.text_column
     quoting = quoting or data.quoting
     root, names = find_corpus_files(corpus)

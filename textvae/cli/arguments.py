@@ -152,7 +152,7 @@ def allow_shards(verb: Command) -> Command:
         if (
             options.verb == "generate"
             and not options.prior
-            and not open_run(options).is_prior_matched
+            and not open_run(options).is_prior_matched()
         ):
             print(_UNMATCHED_PRIOR_WARNING.format(run=options.run), file=sys.stderr)
         if not command.asks_for_shards(options):

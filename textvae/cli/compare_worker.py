@@ -40,7 +40,7 @@ def _write_model_summary(folder: str, _: str = "--device", device: str | None = 
     from textvae.runs.run import Run
 
     run = Run(Path(folder))
-    run.write(SUMMARY_FILE, summarize_model(run, load_bundle(folder, device)))
+    run.write_json(SUMMARY_FILE, summarize_model(run, load_bundle(folder, device)))
 
 
 if __name__ == "__main__":

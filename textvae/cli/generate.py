@@ -106,7 +106,7 @@ def _reconstruct(options: Namespace) -> None:
             fate=describe_blank_fate(options),
         )
         return print_rows(rows, answer, options.json, shown, ["text"], "original", lines=2)
-    few = run.split("test").take(_EXAMPLE_COUNT)
+    few = run.open_split("test").take(_EXAMPLE_COUNT)
     texts = list(few["text"])
     written = answer(texts, list(few[column]) if column else [])
     records = ({"original": text, **record} for text, record in zip(texts, written, strict=True))

@@ -74,7 +74,7 @@ class InputRows:
         fate: str = LEFT_OUT,
     ) -> None:
         self.file, self.name = file, "standard input" if file == "-" else file
-        data = run.settings.data
+        data = run.read_settings().data
         if file == "-" and (text_column or quoting):
             option = "--text-column" if text_column else "--quoting"
             raise ConfigError(

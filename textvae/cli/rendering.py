@@ -105,7 +105,11 @@ def format_diagnosis(record: Mapping[str, Any]) -> str:
 
 def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
     """Return what a run is, as one flat record."""
-    settings, counts, history = run.settings, run.counts.get("tokenized"), run.read("training.json")
+    settings, counts, history = (
+        run.read_settings(),
+        run.read_counts().get("tokenized"),
+        run.read_json("training.json"),
+    )
     read = history.get("stream", {}).get("counts", {})
     if counts is None:
         raise CheckpointError(
@@ -123,12 +127,14 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         "corpus": settings.data.corpus or "sentences given from Python",
         **{split: counts[split]["sentences"] for split in ("train", "validation", "test")},
         **(
-            {"train": read.get("kept", 0) - read.get("also_held_out", 0)} if run.is_streamed else {}
+            {"train": read.get("kept", 0) - read.get("also_held_out", 0)}
+            if run.is_streamed()
+            else {}
         ),
         "words": counts["train"]["words"] / counts["train"]["sentences"],
         "steps": history.get("steps", 0),
         "minutes": history.get("seconds", 0.0) / 60,
-        "kl_target": run.kl_target,
+        "kl_target": run.read_kl_target(),
         "version": __version__,
     }
 

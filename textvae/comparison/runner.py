@@ -38,7 +38,7 @@ def list_commands(
     run = Run(trial.folder)
     device_options = ["--device", device] if device else []
     commands = []
-    if not run.is_finished:
+    if not run.is_finished():
         commands.append([*_train_command(trial), *device_options])
     is_new = bool(commands)
     if is_new or not _is_measured(run, samples, limit):
@@ -61,8 +61,8 @@ def _train_command(trial: Trial) -> list[str]:
 
 def _is_measured(run: Run, samples: int, limit: int | None) -> bool:
     """Whether a finished run was evaluated on as many sentences and samples as requested."""
-    record = run.read("measures.json")
-    available = run.counts["tokenized"]["test"]["sentences"]
+    record = run.read_json("measures.json")
+    available = run.read_counts()["tokenized"]["test"]["sentences"]
     sentences = available if limit is None else min(limit, available)
     # A language model has an exact likelihood, so its record has no importance samples.
     return record.get("sentences") == sentences and record.get("iw_samples") in (samples, None)
@@ -170,9 +170,9 @@ def build_run_record(trial: Trial, reason: str | None) -> dict[str, Any]:
 def read_measures(folder: Path) -> dict[str, Any]:
     """Return the measures of an evaluated run, with the minutes and steps of its training."""
     run = Run(folder)
-    training = run.read("training.json")
+    training = run.read_json("training.json")
     return {
         "minutes": training.get("seconds", 0.0) / 60,
         "steps": training.get("steps"),
-        **run.read("measures.json"),
+        **run.read_json("measures.json"),
     }

@@ -116,7 +116,7 @@ def evaluate_run(
             dataset.select(range(count)),
             samples,
             table,
-            run.kl_target,
+            run.read_kl_target(),
             progress=True,
             training=_find_training_text(run),
             settings=settings,
@@ -137,10 +137,12 @@ def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
 
     The record has the quick measures and the shares of empty texts.
     """
-    split = run.split("validation")
-    count = min(len(split), run.settings.training.validation_sentences)
+    split = run.open_split("validation")
+    count = min(len(split), run.read_settings().training.validation_sentences)
     table = {**QUICK_MEASURES, "empty_texts": empty_texts}
-    return evaluate(bundle, split.select(range(count)), measures=table, kl_target=run.kl_target)
+    return evaluate(
+        bundle, split.select(range(count)), measures=table, kl_target=run.read_kl_target()
+    )
 
 
 def _build_verdict_entries(record: Mapping[str, Any], kl_target: float | None) -> dict[str, Any]:
@@ -161,7 +163,7 @@ def _find_training_text(run: Run) -> Sequence[str] | None:
     only when a measure uses them.
     """
     is_saved = (run.folder / "corpus" / "train.arrow").is_file()
-    return run.split("train")["text"] if is_saved else None
+    return run.open_split("train")["text"] if is_saved else None
 
 
 @contextmanager
@@ -186,9 +188,9 @@ def _open_evaluation_split(
             "pass the table's file, or leave the option out."
         )
     if file is None:
-        yield run.split("test")
+        yield run.open_split("test")
         return
     # The prepared file is memory-mapped, so its folder must exist until the caller is done.
     with TemporaryDirectory() as folder:
-        settings = run.settings.data.model_copy(update=dict(overrides))
+        settings = run.read_settings().data.model_copy(update=dict(overrides))
         yield prepare_file(settings, bundle.tokenizer, file, Path(folder))

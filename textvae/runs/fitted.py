@@ -1,8 +1,8 @@
-"""What is fitted on a trained model and kept with it: directions, calibrations, priors, indices.
+"""Save and load what is fitted on a trained model: directions, calibrations, priors, indices.
 
-A folder each, `RUN/fitted/KIND/NAME`: `fitted.json` says what it is and which
-model it belongs to, `tensors.safetensors` holds its numbers. Nothing is pickled,
-and nothing is used with another model's latents.
+Each fit is a folder, `RUN/fitted/KIND/NAME`. Its `fitted.json` says what it is and
+which model it belongs to, its `tensors.safetensors` holds the numbers. Nothing is
+pickled, and a fit is never used with the latents of another model.
 """
 
 import json
@@ -23,43 +23,41 @@ from textvae.errors import CheckpointError, ConfigError, OutputError
 from textvae.inference.bundle import Bundle
 from textvae.runtime.files import clean_up_after_kill, is_temporary, new_folder, replace_folder
 
-FITTED_FOLDER = "fitted"  # in a run
+FITTED_FOLDER = "fitted"  # inside a run
+RECORD_FILE = "fitted.json"
+TENSORS_FILE = "tensors.safetensors"
 
-
-RECORD_FILE, TENSORS_FILE = "fitted.json", "tensors.safetensors"
-
-
-_ENTRIES = {
-    RECORD_FILE,
-    TENSORS_FILE,
-    "rows.arrow",
-    "vectors.faiss",
-    ".DS_Store",
-}  # the third and fourth are an index's
+_INDEX_FILES = {"rows.arrow", "vectors.faiss"}
+_ENTRIES = {RECORD_FILE, TENSORS_FILE, *_INDEX_FILES, ".DS_Store"}
 
 
 def hash_weights(bundle: Bundle) -> str:
-    """Return a hash of the model's weights: the same for a model saved and loaded again, on any device."""
+    """Return a hash of the model's weights.
+
+    It does not depend on the device, and does not change when the model is saved and loaded.
+    """
     digest = blake2b(digest_size=16)
     for name, value in sorted(bundle.model.state_dict().items()):
         digest.update(name.encode())
+        # As bytes, since NumPy has no bfloat16.
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
 def fitted_path(run: Path | None, kind: str, name: str) -> Path:
-    """Return where a run keeps what is fitted on it, by kind and name.
+    """Return the folder of a fit inside a run, by kind and name.
 
     Raises:
-        ConfigError: the model is in no folder yet, or the name is no folder's.
+        ConfigError: the model is not in a folder yet, or the name cannot be a folder's name.
     """
     if not re.fullmatch(r"[\w.-]*\w", name):
         raise ConfigError(
-            f"name = {name!r}: wanted are letters, digits, - and _, for a folder is named so."
+            f"name = {name!r}: use letters, digits, `-`, `_` and `.`, because it names a folder."
         )
     if run is None:
         raise ConfigError(
-            "this model was not loaded from a folder: save_pretrained it to one, and load it from there."
+            "this model was not loaded from a folder: save it with save_pretrained, and load it "
+            "from there."
         )
     return run / FITTED_FOLDER / kind / name
 
@@ -68,38 +66,44 @@ def fitted_path(run: Path | None, kind: str, name: str) -> Path:
 def stage_fitted_folder(
     folder: str | Path, bundle: Bundle, kind: str, record: dict[str, Any]
 ) -> Iterator[Path]:
-    """Yield a folder to fill; it takes its place, with the record as it then is, once all has gone well.
+    """Yield an empty folder to fill; at the end it is moved to `folder`, together with the record.
+
+    The record is written when the block ends, so the block may still add to it. If the
+    block fails, an older fit in `folder` stays.
 
     Raises:
-        OutputError: something else stands there, or it cannot be written.
+        OutputError: `folder` holds something else, or cannot be written.
     """
     path = Path(folder)
     clean_up_after_kill(path)
     refuse_other_folder(path)
     with new_folder(path) as staging:
         yield staging
-        whole = {"kind": kind, "model": hash_weights(bundle), **record}
+        full_record = {"kind": kind, "model": hash_weights(bundle), **record}
         (staging / RECORD_FILE).write_text(
-            json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            json.dumps(full_record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         refuse_other_folder(path)  # fitting may have taken long
         replace_folder(staging, path)
 
 
 def refuse_other_folder(path: Path) -> None:
-    """Refuse to replace a folder that does not hold what was fitted, and nothing else.
+    """Refuse to replace an existing folder unless it holds a fit and nothing else.
 
     Raises:
-        OutputError: with what is there.
+        OutputError: the folder holds something else; the message names some of it.
     """
     if not os.path.lexists(path):
         return
-    names = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    names = []
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir())
     foreign = [name for name in names if name not in _ENTRIES and not is_temporary(name)]
     if foreign or RECORD_FILE not in names:
-        inside = f" ({', '.join(foreign[:3])})" if foreign else ""
+        content = f" ({', '.join(foreign[:3])})" if foreign else ""
         raise OutputError(
-            f"{path}: something that was not fitted on a model stands there{inside}; name another folder."
+            f"{path}: already exists and holds something that textvae did not fit{content}; "
+            "name another folder."
         )
 
 
@@ -110,25 +114,24 @@ def save_fitted(
     record: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Save what was fitted, replacing what stood there; whole or not at all.
+    """Save a fit atomically; an older fit in the folder is replaced.
 
     Raises:
-        OutputError: something else stands there, or it cannot be written.
+        OutputError: the folder holds something else, or cannot be written.
     """
     with stage_fitted_folder(folder, bundle, kind, dict(record)) as staging:
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-            staging / TENSORS_FILE,
-        )
+        # safetensors refuses tensors that are not contiguous.
+        contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(contiguous, staging / TENSORS_FILE)
 
 
 def load_fitted(
     folder: str | Path, bundle: Bundle, kind: str
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the record and the tensors of what was fitted.
+    """Return the record and the tensors of a fit.
 
     Raises:
-        CheckpointError: it is missing, damaged, of another kind, or fitted on another model.
+        CheckpointError: the fit is missing, damaged, of another kind, or of another model.
     """
     record = read_fitted_record(folder, bundle, kind)
     try:
@@ -138,23 +141,26 @@ def load_fitted(
 
 
 def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[str, Any]:
-    """Return the record of what was fitted.
+    """Return the record of a fit.
 
     Raises:
-        CheckpointError: it is missing, damaged, of another kind, or fitted on another model.
+        CheckpointError: the fit is missing, damaged, of another kind, or of another model.
     """
     path = Path(folder)
     if not (path / RECORD_FILE).is_file():
-        verb = "index" if kind == "index" else f"{kind} fit"
+        verb = f"{kind} fit"
+        if kind == "index":  # its verb builds an index directly
+            verb = "index"
         raise CheckpointError(
-            f"{path}: no {kind} was fitted there.{_list_siblings(path)} Fit one: textvae {verb} --help."
+            f"{path}: no {kind} was fitted there.{_list_siblings(path)} "
+            f"Fit one: textvae {verb} --help."
         )
     try:
         record: dict[str, Any] = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: is damaged ({error}); fit it again.") from error
     if record.get("kind") != kind:
-        raise CheckpointError(f"{path}: holds `{record.get('kind')}`, wanted is `{kind}`.")
+        raise CheckpointError(f"{path}: expected a fitted `{kind}`, got `{record.get('kind')}`.")
     if record.get("model") != hash_weights(bundle):
         raise CheckpointError(
             f"{path}: was fitted on another model's latents; fit it again on this one."
@@ -163,6 +169,8 @@ def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[st
 
 
 def _list_siblings(path: Path) -> str:
-    """Return a sentence that names what was fitted beside a path."""
-    beside = sorted(record.parent.name for record in path.parent.glob(f"*/{RECORD_FILE}"))
-    return f" There is: {', '.join(beside)}." if beside else ""
+    """Return a sentence that names the other fits of the same kind, or an empty string."""
+    siblings = sorted(record.parent.name for record in path.parent.glob(f"*/{RECORD_FILE}"))
+    if not siblings:
+        return ""
+    return f" Available: {', '.join(siblings)}."

@@ -1,4 +1,4 @@
-"""A model on its way elsewhere: to another folder, or to the Hugging Face hub, with all that belongs to it."""
+"""Save a model with its records to another folder, or push it to the Hugging Face Hub."""
 
 import os
 import shutil
@@ -20,85 +20,90 @@ from textvae.runtime.files import (
     replace_folder,
 )
 
-_RECORD_FILES = ("README.md", "settings.yaml", "measures.json")  # of a run, beside its model
+# The files of a run, apart from its model, that are copied with the model.
+_RECORD_FILES = ("README.md", "settings.yaml", "measures.json")
 
-
-_OF_ANOTHER = (
-    "settings.yaml",
-    "measures.json",
-    "model_summary.json",
-    "report.html",
-)  # of a model that is replaced
+# The files that describe a model, and are wrong once another model has replaced it.
+_OUTDATED_FILES = ("settings.yaml", "measures.json", "model_summary.json", "report.html")
 
 
 def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
-    """Save a model as safetensors and JSON; from its run, if it has one, the records and what was fitted.
+    """Save a model as safetensors and JSON, with the records and fits of its run, if it has one.
 
-    Each file appears whole, the weights last; a text VAE that is there already is replaced.
+    Each file is written atomically, the weights last. A text VAE that the folder already
+    holds is replaced.
 
     Raises:
         OutputError: the folder holds files of the same names that belong to something else.
     """
     exists = folder.is_dir()
-    place = folder / "model" if exists else folder
-    clean_up_after_kill(place)
+    target = folder / "model" if exists else folder
+    clean_up_after_kill(target)
     is_elsewhere = run is None or not (exists and folder.samefile(run))
-    with new_folder(place) as staging:
+    with new_folder(target) as staging:
         save_bundle(bundle, staging)
-        for name in _RECORD_FILES:
-            if run is not None and is_elsewhere and (run / name).is_file():
-                shutil.copyfile(run / name, staging / name)
+        if run is not None and is_elsewhere:
+            _copy_records(run, staging)
         _refuse_other_files(folder, [file.name for file in staging.iterdir()], is_elsewhere)
         if run is not None and is_elsewhere:
-            _copy_fitted(
-                run / FITTED_FOLDER, folder / FITTED_FOLDER if exists else staging / FITTED_FOLDER
-            )
+            fitted_parent = folder if exists else staging
+            _copy_fitted(run / FITTED_FOLDER, fitted_parent / FITTED_FOLDER)
+        # A folder that does not exist yet appears with one rename. An existing one may hold
+        # files of the user's, so it stays, and the files are moved into it one by one.
         if exists:
             _move_files(staging, folder, is_elsewhere)
         else:
             staging.rename(folder)
 
 
+def _copy_records(run: Path, staging: Path) -> None:
+    """Copy those record files of a run that it has."""
+    for name in _RECORD_FILES:
+        if (run / name).is_file():
+            shutil.copyfile(run / name, staging / name)
+
+
 def _refuse_other_files(folder: Path, names: list[str], is_elsewhere: bool) -> None:
-    """Refuse to write over files that do not belong to a finished text VAE."""
+    """Refuse to overwrite files that do not belong to a finished text VAE."""
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; name a folder.")
     if is_unfinished(folder):
         raise OutputError(
             f"{folder}: holds a run whose training has not finished; choose another folder."
         )
-    if (
-        is_elsewhere and is_run(folder) and (folder / "corpus").is_dir()
-    ):  # which would then be another model's
+    # The corpus of another run would look like this model's corpus.
+    if is_elsewhere and is_run(folder) and (folder / "corpus").is_dir():
         raise OutputError(f"{folder}: holds another run, with its corpus; choose another folder.")
     taken = sorted(name for name in names if os.path.lexists(folder / name))
     if taken and read_model_type(folder) != "textvae":
         raise OutputError(
-            f"{folder}: holds {', '.join(taken)}, and no text VAE that these belong to; choose another folder."
+            f"{folder}: holds {', '.join(taken)}, but no text VAE that they could belong to; "
+            "choose another folder."
         )
 
 
 def _copy_fitted(source: Path, target: Path) -> None:
-    """Copy what was fitted, part by part, each whole."""
+    """Copy all fits of a run, each of them atomically."""
     for record in sorted(source.glob(f"*/*/{RECORD_FILE}")):
-        part = record.parent
-        if part.name.startswith("."):  # being written, or left by a killed process
+        fit = record.parent
+        if fit.name.startswith("."):  # is being written, or was left by a killed process
             continue
-        place = target / part.parent.name / part.name
-        refuse_other_folder(place)
-        with new_folder(place) as staging:
-            shutil.copytree(part, staging, dirs_exist_ok=True)
-            replace_folder(staging, place)
+        destination = target / fit.parent.name / fit.name
+        refuse_other_folder(destination)
+        with new_folder(destination) as staging:
+            shutil.copytree(fit, staging, dirs_exist_ok=True)
+            replace_folder(staging, destination)
 
 
 def _move_files(staging: Path, folder: Path, is_elsewhere: bool) -> None:
-    """Move files to a folder, those of the same name being replaced; the weights come last.
+    """Move files into a folder, replacing those of the same name; the weights come last.
 
     Args:
-        is_elsewhere: the folder is not the model's own run, so that records there are of a model that is replaced.
+        is_elsewhere: the folder is not the model's own run, so its records describe another
+            model, which is replaced.
     """
     if is_elsewhere and read_model_type(folder) == "textvae":
-        for name in _OF_ANOTHER:
+        for name in _OUTDATED_FILES:
             if not (staging / name).exists() and (folder / name).is_file():
                 remove(folder / name)
     for file in sorted(staging.iterdir(), key=lambda file: file.name == WEIGHTS_FILE):
@@ -107,7 +112,7 @@ def _move_files(staging: Path, folder: Path, is_elsewhere: bool) -> None:
 
 
 def push_to_hub(bundle: Bundle, run: Path | None, repository: str, private: bool) -> str:
-    """Upload what `save_with_records` saves; return its address."""
+    """Upload what `save_with_records` saves; return the address of the upload."""
     hub = HfApi()
     hub.create_repo(repository, private=private, exist_ok=True)
     with TemporaryDirectory() as folder:

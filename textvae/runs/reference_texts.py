@@ -1,17 +1,23 @@
-"""Sentences that show where a run's data are, where the user gives none: of its own splits."""
+"""Reference sentences of a run, for uses where the user gives none.
+
+Some uses need sentences like those the model was trained on, for example to see
+where the data lie in latent space. They come from the run's own splits.
+"""
 
 from pathlib import Path
 
 from textvae.errors import CheckpointError, ConfigError
+from textvae.runs.run import Run
 
-MAX_REFERENCE_SENTENCES, MAX_TRAINING_SENTENCES = 2000, 50_000  # sentences
+MAX_REFERENCE_SENTENCES = 2000
+MAX_TRAINING_SENTENCES = 50_000
 
 
 def read_reference_texts(run: Path | None) -> list[str]:
     """Return the first sentences of a run's validation split.
 
     Raises:
-        ConfigError: the model is in no folder, or the folder has no corpus any more.
+        ConfigError: the model is not in a folder, or the folder has no corpus any more.
     """
     return _read_first_sentences(run, "validation", MAX_REFERENCE_SENTENCES)
 
@@ -20,25 +26,27 @@ def read_training_texts(run: Path | None) -> list[str]:
     """Return the first sentences of a run's training split.
 
     Raises:
-        ConfigError: the model is in no folder, or the folder has no such split (a stream's is not kept).
+        ConfigError: the model is not in a folder, or the folder has no training split. (A run
+            on a stream does not keep one.)
     """
     return _read_first_sentences(run, "train", MAX_TRAINING_SENTENCES)
 
 
-def _read_first_sentences(run: Path | None, split: str, most: int) -> list[str]:
+def _read_first_sentences(run: Path | None, split: str, max_sentences: int) -> list[str]:
     """Return the first sentences of a split.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: the model is not in a folder, or the folder has no such split.
     """
-    from textvae.runs.run import Run
-
-    mend = "give sentences like those it was trained on"
+    advice = "give sentences like those it was trained on"
     if run is None:
         raise ConfigError(
-            f"this model is in no folder, so there is no {split} split to see its data by; {mend}."
+            f"this model is in no folder, so it has no {split} split to take sentences from; "
+            f"{advice}."
         )
     try:
-        return list(Run(run).split(split)[:most]["text"])
+        return list(Run(run).open_split(split)[:max_sentences]["text"])
     except CheckpointError:
-        raise ConfigError(f"{run}: has no {split} split to see its data by; {mend}.") from None
+        raise ConfigError(
+            f"{run}: has no {split} split to take sentences from; {advice}."
+        ) from None

@@ -1,15 +1,15 @@
-"""The run folder: what training leaves, and where each thing is in it.
+"""The run folder: what training writes, and where.
 
-config.json model.safetensors generation_config.json tokenizer*.json   the model, as transformers reads it
+config.json model.safetensors generation_config.json tokenizer*.json   the model
 README.md          the model card
 settings.yaml      the resolved settings
 measures.json      the measures, as last evaluated on the run's own test split
-training.json      what was logged on the way
-corpus/            the tokenised splits (Arrow), counts.json; of a stream the held-out ones, stream.json
-checkpoint-N/      while it trains: the newest and the best
-init/ .saving/     while it trains: the model it started from, and a checkpoint that is being written
+training.json      the log of the training
+corpus/            the tokenized splits (Arrow), counts.json; stream.json if it is a stream
+checkpoint-N/      during training: the newest and the best
+init/ .saving/     during training: the first model, and a checkpoint that is being written
 fitted/            what was fitted on the model: directions, calibrations, priors, indices
-model_summary.json what a report shows of the model; report.html, the report
+model_summary.json what a report shows of the model; report.html is the report
 logs/              TensorBoard
 """
 
@@ -34,48 +34,53 @@ from textvae.runtime.locks import hold_lock
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 
-LOCK = ".textvae.lock"  # in a run that is written by a process, where it is not next to the run
+# The lock file of a process that trains: inside the run where it cannot be next to it.
+LOCK = ".textvae.lock"
+
+_RECORDS_LOCK = ".records.lock"  # locked while a record is changed
+_RECORDS_TIMEOUT = 20.0  # seconds to wait for that lock
+
+SECTIONS = {"data", "model", "training"}  # settings.yaml has them in every release
 
 
-_RECORDS_LOCK = ".records.lock"  # held for the moment in which a record is changed
-
-
-_WRITING = 20.0  # seconds that such a moment may take
-
-
-SECTIONS = {"data", "model", "training"}  # of settings.yaml, in every release
-
-
+# The model and its tokenizer, as transformers saves them.
 _MODEL = (
-    r"(generation_|tokenizer_)?config\.json|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
-    r"|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|tokenizer\.model"
-    r"|spiece\.model|sentencepiece\.bpe\.model|chat_template\.(jinja|json)|additional_chat_templates/[^/]+\.jinja"
+    r"(generation_|tokenizer_)?config\.json"
+    r"|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
+    r"|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt"
+    r"|tokenizer\.model|spiece\.model|sentencepiece\.bpe\.model"
+    r"|chat_template\.(jinja|json)|additional_chat_templates/[^/]+\.jinja"
 )
 
-
+# The rest of a checkpoint.
 _STATE = (
-    r"(optimizer|scheduler|scaler)\.(pt|bin)|rng_state(_\d+)?\.pth|(trainer|textvae)_state\.json|checksums\.json"
-    r"|training_args\.bin"
+    r"(optimizer|scheduler|scaler)\.(pt|bin)|rng_state(_\d+)?\.pth"
+    r"|(trainer|textvae)_state\.json|checksums\.json|training_args\.bin"
 )
 
-
-_FILES = re.compile(  # all that a run may hold, each with its folder
+# The paths of all files that a run may hold. --overwrite deletes a folder only if nothing
+# else is in it, so a pattern that is too wide could cost somebody their files.
+_FILES = re.compile(
     rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|model_summary)\.json"
-    rf"|\.(README\.md|(training|measures|model_summary)\.json)"  # half-written by earlier releases
+    rf"|\.(README\.md|(training|measures|model_summary)\.json)"  # partly written by earlier releases
     rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
-    rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow|(counts|stream)\.json)"
+    rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow"
+    rf"|(counts|stream)\.json)"
     rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"
-    rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+|init/({_MODEL})|checkpoint-\d+/({_MODEL}|{_STATE})|\.saving/.+"
+    rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+"
+    rf"|init/({_MODEL})|checkpoint-\d+/({_MODEL}|{_STATE})|\.saving/.+"
 )
 
-
-_FOLDERS = re.compile(
-    r"corpus|fitted|init|logs|additional_chat_templates|checkpoint-\d+|\.saving"
-)  # or links to such
+# A user may have replaced one of these folders by a link to another disk.
+_FOLDERS = re.compile(r"corpus|fitted|init|logs|additional_chat_templates|checkpoint-\d+|\.saving")
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is certainly a run of ours, finished or not: its settings are, and so is corpus or model."""
+    """Return whether a folder is certainly a run of textvae, finished or not.
+
+    Other programs have a settings.yaml, too. So the settings must have our sections,
+    and the folder must hold a corpus or a model of ours.
+    """
     try:
         settings = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
@@ -86,7 +91,7 @@ def is_run(folder: Path) -> bool:
 
 
 def read_model_type(folder: Path) -> str | None:
-    """Return the type of the model that a folder holds, as transformers names it; None where it holds none."""
+    """Return the type of the model in a folder, as transformers names it, or None."""
     try:
         return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
     except (OSError, ValueError, TypeError, KeyError):
@@ -94,24 +99,27 @@ def read_model_type(folder: Path) -> str | None:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a folder is a run that training has begun and not ended."""
-    return is_run(folder) and not Run(folder).is_finished
+    """Return whether a folder is a run whose training has not finished."""
+    return is_run(folder) and not Run(folder).is_finished()
 
 
 def find_foreign_entries(folder: Path) -> list[str]:
-    """Return the files in a folder, at any depth, that no run has: somebody has put them there."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        inside = Path(place).relative_to(folder)
-        links = [name for name in folders if (Path(place) / name).is_symlink()]
-        found += [inside / name for name in (*names, *links)]
+    """Return the files in a folder, at any depth, that do not belong to a run."""
+    paths = []
+    for parent, folders, names in os.walk(folder):
+        relative_parent = Path(parent).relative_to(folder)
+        # os.walk lists a link to a folder as a folder, but does not enter it.
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        paths += [relative_parent / name for name in (*names, *links)]
     return sorted(
-        path.as_posix() for path in found if not _is_of_a_run(path, (folder / path).is_symlink())
+        path.as_posix()
+        for path in paths
+        if not _may_be_in_run(path, is_link=(folder / path).is_symlink())
     )
 
 
-def _is_of_a_run(path: Path, is_link: bool) -> bool:
-    """Whether a run may hold such a file, or a link in the place of one of its folders."""
+def _may_be_in_run(path: Path, is_link: bool) -> bool:
+    """Return whether a run may hold such a file, or a link that replaces one of its folders."""
     if path.name == ".DS_Store" or any(is_temporary(part) for part in path.parts):
         return True
     name = path.as_posix()
@@ -124,25 +132,24 @@ class Run:
 
     folder: Path
 
-    @property
-    def settings(self) -> Settings:
-        """The settings it was trained with.
+    def read_settings(self) -> Settings:
+        """Return the settings that the run was trained with.
 
         Raises:
-            CheckpointError: the folder has none.
+            CheckpointError: the folder has no settings.yaml.
         """
         file = self.folder / "settings.yaml"
         if not file.is_file():
             raise CheckpointError(
-                f"{self.folder}: has no settings.yaml; wanted is a folder that `textvae train` wrote."
+                f"{self.folder}: has no settings.yaml; expected a folder that `textvae train` wrote."
             )
         return read_settings(file)
 
-    def split(self, name: str) -> Dataset:
+    def open_split(self, name: str) -> Dataset:
         """Return one of the run's own splits.
 
         Raises:
-            CheckpointError: the folder has no corpus any more.
+            CheckpointError: the folder does not have this split (any more).
         """
         if not (self.folder / "corpus" / f"{name}.arrow").is_file():
             raise CheckpointError(
@@ -150,57 +157,57 @@ class Run:
             )
         return open_split(self.folder / "corpus", name)
 
-    @property
-    def counts(self) -> dict[str, Any]:
-        """What cleaning and tokenising counted."""
-        return self.read("corpus/counts.json")
+    def read_counts(self) -> dict[str, Any]:
+        """Return what was counted while the corpus was cleaned and tokenized."""
+        return self.read_json("corpus/counts.json")
 
-    @property
     def is_streamed(self) -> bool:
-        """Whether its corpus is read while it trains."""
+        """Return whether the corpus is read as a stream during training."""
         return (self.folder / "corpus" / "stream.json").is_file()
 
-    @property
     def is_finished(self) -> bool:
-        """Whether training has come to its end."""
+        """Return whether the training has finished: the weights are written last."""
         return (self.folder / "model.safetensors").is_file()
 
-    @property
-    def kl_target(self) -> float | None:
-        """The KL it was trained to, in nats, if any."""
-        target = self.settings.objective.techniques.get("target_kl")
+    def read_kl_target(self) -> float | None:
+        """Return the KL that training aimed at, in nats per sentence, or None."""
+        target = self.read_settings().objective.techniques.get("target_kl")
         return None if target is None else float(target.nats)
 
-    @property
     def is_prior_matched(self) -> bool:
-        """Whether training drew the latents to the prior; so it is taken to be where no settings tell."""
+        """Return whether training matched the latents to the prior; True without settings."""
         if not (self.folder / "settings.yaml").is_file():
             return True
-        settings = self.settings
-        matched = any(
-            technique.matches_prior for technique in settings.objective.techniques.values()
-        )
-        return matched or POSTERIORS[settings.model.posterior.kind].distribution.has_density
+        settings = self.read_settings()
+        if any(technique.matches_prior for technique in settings.objective.techniques.values()):
+            return True
+        return POSTERIORS[settings.model.posterior.kind].distribution.has_density
 
-    def read(self, name: str) -> dict[str, Any]:
-        """Return a JSON file of the run; empty where there is none."""
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return the content of a JSON file of the run; empty if the file does not exist."""
         file = self.folder / name
-        record: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        if not file.is_file():
+            return {}
+        record: dict[str, Any] = json.loads(file.read_text())
         return record
 
     def update(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Change a JSON file of the run, while no other process changes it; where it cannot be written, say so."""
+        """Change a JSON file of the run while no other process changes it.
+
+        A failure only prints a note: the caller shows the measures all the same, and
+        they may have taken hours.
+        """
         try:
             with hold_lock(
                 self.folder / _RECORDS_LOCK,
-                f"{self.folder}: another process writes there",
-                _WRITING,
+                f"{self.folder}: another process is writing to this run",
+                _RECORDS_TIMEOUT,
             ):
-                self.write(name, change(self.read(name)))
+                self.write_json(name, change(self.read_json(name)))
         except (OSError, OutputError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            tqdm.write(f"note: {self.folder / name} is not written: {reason}", file=sys.stderr)
+            tqdm.write(f"note: {self.folder / name} was not written: {reason}", file=sys.stderr)
 
-    def write(self, name: str, record: dict[str, Any]) -> None:
-        """Write a JSON file of the run, whole or not at all."""
+    def write_json(self, name: str, record: dict[str, Any]) -> None:
+        """Write a JSON file of the run atomically."""
         write_json(self.folder / name, record)

@@ -1,4 +1,4 @@
-"""Shares: each process's part of every batch of an epoch; none may be left without a sentence."""
+"""Share the batches of an epoch out among the processes; each gets a sentence of every batch."""
 
 from typing import Any
 
@@ -10,39 +10,56 @@ from textvae.errors import ConfigError
 from textvae.runtime.processes import Processes
 from textvae.settings.training import TrainingSettings
 
-_BUDGET_GROWTH = 1.25  # of the budget that is tried next
+_BUDGET_GROWTH = 1.25  # factor from one token budget to the next that is tried
 
 
 def share_buckets(
     lengths: NDArray[Any], training: TrainingSettings, processes: Processes
 ) -> LengthBuckets:
-    """Return the batches, this process's share of each.
+    """Return the batches of an epoch, of each the sentences of this process.
+
+    Args:
+        lengths: tokens of each training sentence.
 
     Raises:
-        ConfigError: the smallest batch has fewer sentences than there are processes.
+        ConfigError: the smallest batch has fewer sentences than there are processes. DDP needs
+            a gradient from every process in every step.
     """
-    budget, most = training.batch_tokens, training.batch_sentences
-    buckets = LengthBuckets(lengths, budget, most, training.seed, processes.rank, processes.count)
-    if buckets.smallest < processes.count:
-        enough = _find_token_budget(lengths, training, processes.count)
-        mend = f"Set training.batch_tokens={enough}, or start" if enough else "Start"
-        limit = "" if most is None else f" (and training.batch_sentences = {most})"
-        raise ConfigError(
-            f"with training.batch_tokens = {budget}{limit} the smallest batch has {buckets.smallest} of the "
-            f"{processes.count} sentences that as many processes need. {mend} {buckets.smallest} at most."
+    max_sentences = training.batch_sentences
+    buckets = LengthBuckets(
+        lengths,
+        training.batch_tokens,
+        max_sentences,
+        training.seed,
+        processes.rank,
+        processes.count,
+    )
+    if buckets.smallest >= processes.count:
+        return buckets
+    limits = f"training.batch_tokens = {training.batch_tokens}"
+    if max_sentences is not None:
+        limits += f" (and training.batch_sentences = {max_sentences})"
+    advice = f"Reduce the number of processes to {buckets.smallest}"
+    enough = _find_token_budget(lengths, training, processes.count)
+    if enough:
+        advice = (
+            f"Set training.batch_tokens={enough}, or reduce the number of processes to "
+            f"{buckets.smallest}"
         )
-    return buckets
+    raise ConfigError(
+        f"with {limits} the number of sentences in the smallest batch is {buckets.smallest}, but "
+        f"each of the {processes.count} processes needs one. {advice}."
+    )
 
 
 def _find_token_budget(lengths: NDArray[Any], training: TrainingSettings, count: int) -> int | None:
-    """Return a budget of tokens with which every batch has `count` sentences, or None if there is none."""
-    longest = int(np.max(lengths)) + 1
+    """Return a token budget that gives every batch at least `count` sentences, or None."""
+    longest = int(np.max(lengths)) + 1  # with the start or end token
     budget = max(training.batch_tokens, count * longest)
+    # Beyond this bound all sentences are in one batch, and a larger budget changes nothing.
     while budget < _BUDGET_GROWTH * longest * len(lengths):
-        if (
-            LengthBuckets(lengths, budget, training.batch_sentences, training.seed).smallest
-            >= count
-        ):
+        buckets = LengthBuckets(lengths, budget, training.batch_sentences, training.seed)
+        if buckets.smallest >= count:
             return budget
         budget = int(budget * _BUDGET_GROWTH) + 1
     return None

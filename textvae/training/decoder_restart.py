@@ -1,4 +1,4 @@
-"""Begin anew with the decoder, and keep the encoder: where a prelude ends and the run proper begins."""
+"""Restart the decoder with fresh weights at the end of pretraining; the encoder is kept."""
 
 from typing import Any
 
@@ -8,13 +8,14 @@ from torch.optim import Optimizer
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.seeds import derive_seed
 
-_RESTART_SEED_KEY = 1  # so that the weights are not those of the start
+_RESTART_SEED_KEY = 1  # so that the weights differ from the initial ones
 
 
 def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> None:
-    """Give decoder and conditionings the fresh weights of a seed, and drop what the optimizer knows of them.
+    """Give decoder and conditioning fresh weights, and drop their optimizer state.
 
-    All processes draw the same weights; none of the run's own random numbers are used up.
+    The seed makes the weights the same on all processes. The run's own random numbers are
+    not used, so that they do not depend on the restart.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(seed, _RESTART_SEED_KEY))
@@ -23,7 +24,7 @@ def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> Non
         (model.decoder, fresh.decoder),
         (model.conditioning, fresh.conditioning),
     ]
-    for part, anew in parts:
-        part.load_state_dict(anew.state_dict())
+    for part, fresh_part in parts:
+        part.load_state_dict(fresh_part.state_dict())
         for parameter in part.parameters():
             optimizer.state.pop(parameter, None)

@@ -1,9 +1,9 @@
-"""Encoder training: steps of the encoder alone, before the loop's own, on batches of their own.
+"""Encoder training: additional steps of the encoder alone, on additional batches.
 
-They come at the start of a step, after a resumed run has its random numbers
-back. Gradients are taken and clipped whole, as ever, and then those of the
-other side are dropped: AdamW passes over a parameter without one, its state
-included, and DDP's hooks stay as they are.
+They come at the beginning of a step, once a resumed run has its random numbers
+back. Gradients are computed and clipped for the whole model, as usual, and then
+those of the decoder are dropped. AdamW skips a parameter that has no gradient,
+and its state as well, and the hooks of DDP need not be changed.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from textvae.runtime.seeds import derive_seed
 from textvae.training.optimizer import group_parameters
 from textvae.training.trainer import VAETrainer
 
-_ENCODER_BATCHES_SEED_KEY = 2  # of these batches: another than that of the loop's
+_ENCODER_BATCHES_SEED_KEY = 2  # so that the order of the batches differs from the loop's
 
 
 class EncoderTrainingCallback(TrainerCallback):
@@ -33,35 +33,41 @@ class EncoderTrainingCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Let the techniques train the encoder."""
-        self.trainer.objective.before_step(self.train, self.trainer.schedule.progress)
+        self.trainer.objective.before_step(self.train_encoder, self.trainer.schedule.progress)
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Hold the encoder where the step is not its own."""
+        """Freeze the encoder in steps that train the decoder alone."""
         if self.trainer.objective.freezes_encoder(self.trainer.schedule.progress):
             self.drop_gradients("encoder")
 
-    def train(self, steps: int) -> float:
-        """Take steps of the encoder alone; return their loss in nats a token, all processes' together."""
+    def train_encoder(self, steps: int) -> float:
+        """Take steps of the encoder alone; return their loss over all processes, in nats per token."""
         trainer = self.trainer
         if self.batches is None:
-            self.batches = iterate_encoder_batches(
-                trainer
-            )  # now that the plan knows where they stand
-        is_last_of_step, trainer.accelerator.sync_gradients = (
-            trainer.accelerator.sync_gradients,
-            True,
-        )
-        costs = sum(self.step(next(self.batches)) for _ in range(steps))
-        trainer.accelerator.sync_gradients = is_last_of_step
+            # Not in __init__: only now does the schedule of a resumed run know its position.
+            self.batches = iterate_encoder_batches(trainer)
+        # accelerate's optimizer skips its step while this is False, as it is before the last
+        # batch of an accumulated step. Here each step has one batch.
+        accelerator = trainer.accelerator
+        synchronizes = accelerator.sync_gradients
+        accelerator.sync_gradients = True
+        costs = sum(self.train_step(next(self.batches)) for _ in range(steps))
+        accelerator.sync_gradients = synchronizes
         trainer.schedule.encoder_steps += steps
         nats, tokens = trainer.processes.sum(torch.as_tensor(costs)).tolist()
         return float(nats / tokens)
 
-    def step(self, batch: Batch) -> torch.Tensor:
-        """Take one; return the batch's loss in nats and its tokens, this process's."""
-        trainer, model = self.trainer, self.trainer.model_wrapped
+    def train_step(self, batch: Batch) -> torch.Tensor:
+        """Take one step.
+
+        Returns:
+            The loss in nats and the number of tokens of this process's part of the batch,
+            of shape (2,).
+        """
+        trainer = self.trainer
+        model = trainer.model_wrapped
         assert trainer.optimizer is not None
         model.train()
         batch = {name: part.to(trainer.args.device) for name, part in batch.items()}
@@ -69,20 +75,18 @@ class EncoderTrainingCallback(TrainerCallback):
         share = sentences / float(trainer.processes.sum(torch.tensor(sentences)))
         with trainer.compute_loss_context_manager():
             terms = trainer.objective(model, batch, trainer.schedule.progress, observes_kl=False)
-        trainer.accelerator.backward(
-            terms.loss * share * trainer.processes.count
-        )  # which averages over processes
+        # DDP averages over the processes, but the loss is an average over all sentences.
+        trainer.accelerator.backward(terms.loss * share * trainer.processes.count)
         if trainer.args.max_grad_norm > 0:
             trainer._clip_grad_norm(model)
         self.drop_gradients("decoder", "prior", "techniques")
         trainer.optimizer.step()
         model.zero_grad()
-        return torch.stack(
-            [terms.loss.detach() * sentences, batch["attention_mask"].sum()]
-        ).double()
+        nats = terms.loss.detach() * sentences
+        return torch.stack([nats, batch["attention_mask"].sum()]).double()
 
     def drop_gradients(self, *names: str) -> None:
-        """Leave some sides of the model without gradients."""
+        """Remove the gradients of some parts of the model, named as in `group_parameters`."""
         parts = group_parameters(self.trainer.bundle.model)
         for name in names:
             for parameter in parts[name]:
@@ -90,13 +94,18 @@ class EncoderTrainingCallback(TrainerCallback):
 
 
 def iterate_encoder_batches(trainer: VAETrainer) -> Iterator[Batch]:
-    """Yield batches without end, each epoch in an order of its own, from where the plan stands."""
-    assert trainer.buckets is not None, "streams are refused in preparation"
-    rows, collator = trainer.train_dataset, trainer.bundle.collator
+    """Yield batches without end; each epoch has its own order.
+
+    The first batch is that after the last encoder step which the schedule has counted.
+    """
+    assert trainer.buckets is not None, "preparation refuses encoder training on a stream"
+    rows = trainer.train_dataset
+    collator = trainer.bundle.collator
     buckets = copy(trainer.buckets)
     buckets.seed = derive_seed(trainer.settings.seed, _ENCODER_BATCHES_SEED_KEY)
-    epoch, place = divmod(trainer.schedule.encoder_steps, len(buckets))
-    for number in count(epoch):
-        buckets.set_epoch(number)
-        for indices in islice(buckets, place if number == epoch else 0, None):
+    first_epoch, skipped = divmod(trainer.schedule.encoder_steps, len(buckets))
+    for epoch in count(first_epoch):
+        buckets.set_epoch(epoch)
+        for indices in islice(buckets, skipped, None):
             yield collator(rows.__getitems__(indices))
+        skipped = 0  # only the first epoch may begin in its middle

@@ -1,4 +1,4 @@
-"""The disk: a write that failed, explained, with what it left half-written swept away."""
+"""Explain failures that are not errors of the code: a full disk, and the loss of a process."""
 
 import signal
 from collections.abc import Iterator
@@ -15,38 +15,7 @@ from textvae.runtime.files import is_disk_full
 from textvae.runtime.processes import Processes
 from textvae.training import checkpoints
 
-
-@contextmanager
-def explain_full_disk(
-    folder: Path, processes: Processes, remedy: str | None = None
-) -> Iterator[None]:
-    """Turn a write that failed into a message.
-
-    Args:
-        remedy: what to do once there is room; by default to go on with the run, if it has been begun.
-
-    Raises:
-        OutputError: the disk is full, or the folder cannot be written.
-    """
-    try:
-        yield
-    except (
-        OSError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:  # each library has its own way to say it
-        was_full = is_disk_full(folder, error)  # before sweeping makes room
-        if processes.is_first and is_run(folder):  # none of the others writes a checkpoint
-            checkpoints.remove_partial_checkpoints(folder)
-        if was_full:
-            if remedy is None:
-                remedy = "go on with --resume" if folder.exists() else "start again"
-            raise OutputError(f"{folder}: the disk is full. Make room, then {remedy}.") from error
-        if isinstance(error, OSError):
-            raise OutputError(f"{folder}: cannot be written: {error}") from error
-        raise
-
-
+# gloo raises plain RuntimeErrors, which can be recognized by their messages alone.
 _LOST_PEER_PHRASES = (
     "Connection closed by peer",
     "Connection reset by peer",
@@ -55,62 +24,91 @@ _LOST_PEER_PHRASES = (
 )
 
 
+@contextmanager
+def explain_full_disk(
+    folder: Path, processes: Processes, remedy: str | None = None
+) -> Iterator[None]:
+    """Explain a write that failed, and remove what it left.
+
+    Args:
+        folder: the run.
+        remedy: what to do once there is space; by default to resume the run, if it exists.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap OSError
+        was_full = is_disk_full(folder, error)  # before the removal makes space
+        if processes.is_first and is_run(folder):  # only the first process writes checkpoints
+            checkpoints.remove_partial_checkpoints(folder)
+        if was_full:
+            if remedy is None:
+                remedy = "continue with --resume" if folder.exists() else "start again"
+            raise OutputError(f"{folder}: the disk is full. Make room, then {remedy}.") from error
+        if isinstance(error, OSError):
+            raise OutputError(f"{folder}: cannot be written: {error}") from error
+        raise
+
+
 class _TerminatedError(RuntimeError):
-    """The launcher ended this process: it does so when another one has died."""
+    """The launcher ended this process, as it does when another process has died."""
 
 
 @contextmanager
 def explain_lost_process(run: Path, processes: Processes) -> Iterator[None]:
-    """Turn the end of another process into a message.
+    """Explain the loss of another process.
 
     Raises:
-        TrainingError: with the last checkpoint, and how to go on.
+        TrainingError: another process is lost; the message says how to continue.
     """
     if processes.count == 1:
         yield
         return
-    before = signal.signal(signal.SIGTERM, _raise_terminated)
+    previous_handler = signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         yield
     except Exception as error:
         if not _is_lost_process(error):
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous_handler)
             raise
-        signal.signal(
-            signal.SIGTERM, signal.SIG_IGN
-        )  # or the launcher would end us before we have spoken
+        # Otherwise the launcher could end this process before it has printed the message.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise TrainingError(
-            "another process of this run has died or fallen silent, or the launcher was ended; "
-            f"that process, or the launcher's report, says why. {_describe_resume_point(run)}"
+            "another process of this run has died or no longer answers, or the launcher was "
+            "ended; the output of that process, or the launcher's report, says why. "
+            f"{_describe_resume_point(run)}"
         ) from error
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, previous_handler)
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> None:
-    """Stop where we are; a checkpoint that is being written then never gets its name."""
+    """Stop at once; a checkpoint that is being written then never gets its name."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _TerminatedError("terminated by the launcher")
 
 
 def _describe_resume_point(run: Path) -> str:
-    """Say from where the run can go on."""
+    """Return a sentence that says from where, and with which command, the run can continue."""
     if not run.is_dir():
         return "Nothing had been written yet: start again."
-    kept = checkpoints.find_newest_complete(run)
-    state = (
-        f"The last checkpoint is {kept}"
-        if kept
-        else "There is no checkpoint yet, but the corpus is prepared"
-    )
-    many = "before" if Run(run).is_streamed else "you like"
-    return f"{state}. Go on, on as many processes as {many}: textvae train --output {run} --resume"
+    checkpoint = checkpoints.find_newest_complete(run)
+    state = "There is no checkpoint yet, but the corpus is prepared"
+    if checkpoint:
+        state = f"The last checkpoint is {checkpoint}"
+    # The position in a stream is saved per process, so their number must not change.
+    how_many = "any number of processes"
+    if Run(run).is_streamed():
+        how_many = "as many processes as before"
+    return f"{state}. Continue on {how_many}: textvae train --output {run} --resume"
 
 
 def _is_lost_process(error: Exception) -> bool:
-    """Whether it speaks of a process that is gone."""
+    """Return whether an error was caused by the loss of another process."""
     if isinstance(error, TextVAEError):
-        return False  # it says itself what went wrong: a store's broken connection, too
-    said = str(error)
-    return isinstance(error, _TerminatedError | dist.DistError) or any(
-        words in said for words in _LOST_PEER_PHRASES
-    )
+        return False  # it explains itself, even if its message speaks of a broken connection
+    if isinstance(error, _TerminatedError | dist.DistError):
+        return True
+    message = str(error)
+    return any(phrase in message for phrase in _LOST_PEER_PHRASES)

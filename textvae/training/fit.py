@@ -1,5 +1,6 @@
-"""Fitting: wire a prepared run's data, objective, plan and loop, train it, and keep what shall last."""
+"""Train a prepared run: connect data, objective, schedule and loop, train, save the final model."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from transformers import PrinterCallback, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 
 from textvae.data.arrow import read_number_column
-from textvae.data.streaming.loading import open_stream
+from textvae.data.streaming.loading import StreamLoader, open_stream
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.objective.elbo import Objective
@@ -32,7 +33,9 @@ from textvae.training.schedule import TrainingSchedule
 from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
-_UNUSED_LOG_KEYS = (  # the library's, of a planned end, or of what was trained since the last interruption
+# What the library logs at the end. It refers to a planned end, or to the time since the
+# last interruption, so it would be wrong for a run that was resumed.
+_UNUSED_LOG_KEYS = (
     "train_samples_per_second",
     "train_steps_per_second",
     "total_flos",
@@ -40,13 +43,14 @@ _UNUSED_LOG_KEYS = (  # the library's, of a planned end, or of what was trained 
     "train_runtime",
 )
 
-
-_NEVER_STEPS = 10**9  # steps: looks and checkpoints come when the plan says
+# A number of steps that no run reaches: the schedule, and not the library, decides when
+# evaluations and checkpoints are due and when the run ends.
+_NEVER_STEPS = 10**9
 
 
 def fit(run: Run, device: torch.device, processes: Processes) -> None:
     """Train the run to its end, from its newest checkpoint if it has one."""
-    settings = run.settings
+    settings = run.read_settings()
     processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(run.folder))
     newest = checkpoints.checkpoint_to_resume(run.folder)
     if device.type == "cpu":
@@ -54,18 +58,18 @@ def fit(run: Run, device: torch.device, processes: Processes) -> None:
     bundle = load_bundle(run.folder / INIT_FOLDER, str(device))
     if settings.training.compile:
         for part in (bundle.model.encoder, bundle.model.decoder):
-            part.compile(dynamic=True)  # lengths and batches differ from step to step
+            part.compile(dynamic=True)  # lengths and batch sizes differ from step to step
     trainer = build_trainer(run, settings, bundle, device, processes)
     console = ConsoleCallback(trainer.schedule, trainer.objective.kl_target)
     if processes.is_first:
-        _say_if_older(run.folder, newest)
+        _warn_if_older(run.folder, newest)
         trainer.add_callback(console)
         if "tensorboard" in settings.training.trackers:
             trainer.add_callback(_build_tensorboard_callback(run.folder / "logs", newest))
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
-        console.close()  # an error's message begins on a line of its own
+        console.close()  # so that an error message begins on a new line
         trainer.release_workers()
     evaluate_and_save(run, trainer, processes)
 
@@ -77,68 +81,106 @@ def build_trainer(
     device: torch.device,
     processes: Processes = SINGLE_PROCESS,
 ) -> VAETrainer:
-    """Wire data, objective, plan and loop."""
-    training, tokenizer = settings.training, bundle.tokenizer
+    """Connect the run's data, objective, schedule and loop."""
+    training = settings.training
     arguments = _build_training_arguments(run, training, device)
-    splits, stream, buckets = {"validation": run.split("validation")}, None, None
-    if run.is_streamed:
-        stream = open_stream(
-            run.folder / "corpus",
-            settings.data,
-            tokenizer,
-            seed=training.seed,
-            batch_tokens=training.batch_tokens,
-            batch_sentences=training.batch_sentences,
-            workers=training.workers,
-            rank=processes.rank,
-            processes=processes.count,
-        )
+    splits = {"validation": run.open_split("validation")}
+    stream = None
+    buckets = None
+    steps_per_epoch = _NEVER_STEPS  # a stream has no epochs
+    if run.is_streamed():
+        stream = _open_stream(run, settings, bundle, processes)
     else:
-        splits["train"] = run.split("train")
+        splits["train"] = run.open_split("train")
         buckets = share_buckets(read_number_column(splits["train"], "length"), training, processes)
-    blank = tokenizer.pad_token_id if tokenizer.unk_token_id is None else tokenizer.unk_token_id
-    torch.manual_seed(training.seed)  # for techniques' own weights
-    special = tokenizer.bos_token_id, blank, tokenizer.eos_token_id, tokenizer.pad_token_id
-    facts = ModelFacts(bundle.model.config.latent_dim, len(tokenizer), *special)
-    objective = Objective(settings.objective, facts)
-    bundle.model.auxiliary = objective.modules.to(device)
-    plan = TrainingSchedule(
-        training,
-        _NEVER_STEPS if buckets is None else -(-len(buckets) // training.accumulate),
-        objective.pretraining_share,
-    )
-    callbacks: list[Any] = [ScheduleCallback(plan, buckets, training.patience, processes)]
+        steps_per_epoch = math.ceil(len(buckets) / training.accumulate)
+    objective = _build_objective(settings, bundle, device)
+    schedule = TrainingSchedule(training, steps_per_epoch, objective.pretraining_share)
+    callbacks: list[Any] = [ScheduleCallback(schedule, buckets, training.patience, processes)]
     trainer = VAETrainer(
-        bundle, objective, plan, buckets, splits, training, arguments, callbacks, processes, stream
+        bundle,
+        objective,
+        schedule,
+        buckets,
+        splits,
+        training,
+        arguments,
+        callbacks,
+        processes,
+        stream,
     )
     trainer.add_callback(EncoderTrainingCallback(trainer))
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
+def _open_stream(
+    run: Run, settings: Settings, bundle: Bundle, processes: Processes
+) -> StreamLoader:
+    """Return the loader of a streamed run: this process's part of each batch."""
+    training = settings.training
+    return open_stream(
+        run.folder / "corpus",
+        settings.data,
+        bundle.tokenizer,
+        seed=training.seed,
+        batch_tokens=training.batch_tokens,
+        batch_sentences=training.batch_sentences,
+        workers=training.workers,
+        rank=processes.rank,
+        processes=processes.count,
+    )
+
+
+def _build_objective(settings: Settings, bundle: Bundle, device: torch.device) -> Objective:
+    """Return the objective, with the weights of its techniques on the device.
+
+    The model holds these weights during training, so that they are saved and, with several
+    processes, averaged like its own.
+    """
+    tokenizer = bundle.tokenizer
+    # What word dropout puts in place of a word.
+    blank = tokenizer.unk_token_id
+    if blank is None:
+        blank = tokenizer.pad_token_id
+    facts = ModelFacts(
+        bundle.model.config.latent_dim,
+        len(tokenizer),
+        tokenizer.bos_token_id,
+        blank,
+        tokenizer.eos_token_id,
+        tokenizer.pad_token_id,
+    )
+    torch.manual_seed(settings.training.seed)  # for the initial weights of techniques
+    objective = Objective(settings.objective, facts)
+    bundle.model.auxiliary = objective.modules.to(device)
+    return objective
+
+
 def _build_training_arguments(
     run: Run, training: TrainingSettings, device: torch.device
 ) -> TrainingArguments:
-    """Return the library's arguments: what our settings leave to it."""
-    bounded = training.epochs is not None and training.max_minutes is None
+    """Return the library's training arguments."""
+    max_steps = training.steps or -1  # -1: bounded by epochs
+    if run.is_streamed() and training.steps is None:
+        max_steps = _NEVER_STEPS  # the library requires a bound, since a stream has no length
+    use_bf16 = is_bf16_fast(device) if training.bf16 == "auto" else training.bf16
+    # TensorBoard has a callback of ours, which knows of interruptions.
+    trackers = [name for name in training.trackers if name != "tensorboard"]
     arguments = TrainingArguments(
         output_dir=str(run.folder.resolve()),
-        num_train_epochs=training.epochs
-        if bounded
-        else training.most_epochs
-        if training.max_minutes is None
-        else _NEVER_STEPS,
-        max_steps=training.steps or (_NEVER_STEPS if run.is_streamed else -1),
-        ignore_data_skip=run.is_streamed,  # a stream goes on by itself
+        num_train_epochs=_find_max_epochs(training),
+        max_steps=max_steps,
+        ignore_data_skip=run.is_streamed(),  # a stream restores its own position
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
-        bf16=is_bf16_fast(device) if training.bf16 == "auto" else training.bf16,
+        bf16=use_bf16,
         use_cpu=device.type == "cpu",
-        ddp_find_unused_parameters=False,  # every part uses all of its parameters
+        ddp_find_unused_parameters=False,  # each step uses every parameter
         seed=training.seed,
         logging_strategy="steps",
         logging_steps=training.logging_steps,
-        logging_nan_inf_filter=False,
+        logging_nan_inf_filter=False,  # a loss that is not finite must be noticed
         eval_strategy="steps",
         eval_steps=_NEVER_STEPS,
         save_strategy="steps",
@@ -147,31 +189,41 @@ def _build_training_arguments(
         greater_is_better=False,
         load_best_model_at_end=True,
         remove_unused_columns=False,
-        report_to=[name for name in training.trackers if name != "tensorboard"] or "none",
+        report_to=trackers or "none",
         disable_tqdm=True,
     )
-    arguments._n_gpu = min(
-        1, arguments.n_gpu
-    )  # one GPU a process; the library would split batches over all it sees
+    # One GPU per process: the library would split each batch over all GPUs that it sees.
+    arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
 
-def _say_if_older(run: Path, resumed: Path | None) -> None:
-    """Say so where a run goes on from an older checkpoint because the newest is damaged."""
-    found = checkpoints.list_checkpoints(run)
-    if resumed is not None and resumed != found[-1]:
-        broken = checkpoints.damage(found[-1])
+def _find_max_epochs(training: TrainingSettings) -> float:
+    """Return the number of epochs after which the library should end the run."""
+    if training.max_minutes is not None:
+        return _NEVER_STEPS  # the schedule ends it by the clock, or at its epochs
+    if training.epochs is not None:
+        return training.epochs
+    return training.most_epochs
+
+
+def _warn_if_older(run: Path, resumed: Path | None) -> None:
+    """Warn if a run continues from an older checkpoint because the newest is damaged."""
+    if resumed is None:
+        return
+    newest = checkpoints.list_checkpoints(run)[-1]
+    if resumed != newest:
+        damaged = checkpoints.damage(newest)
         tqdm.write(
-            f"warning: {broken} is missing or damaged; the run goes on from {resumed.name}.",
+            f"warning: {damaged} is missing or damaged; the run continues from {resumed.name}.",
             file=sys.stderr,
         )
 
 
 def _build_tensorboard_callback(folder: Path, resumed: Path | None) -> TensorBoardCallback:
-    """Return the library's TensorBoard callback, writing to `folder`.
+    """Return the library's TensorBoard callback, which writes to `folder`.
 
-    Steps that were logged before an interruption and are taken again would be shown twice: TensorBoard is told
-    to forget them.
+    A resumed run repeats the steps between its checkpoint and the interruption. Without
+    `purge_step` TensorBoard would show these steps twice.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -180,55 +232,56 @@ def _build_tensorboard_callback(folder: Path, resumed: Path | None) -> TensorBoa
 
 
 def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> None:
-    """Measure the kept model, on all processes; save it on the first."""
-    trainer.accelerator.unwrap_model(
-        trainer.model, keep_fp32_wrapper=False
-    )  # measured in single precision
+    """Evaluate the best model on all processes, and save it on the first."""
+    accelerator = trainer.accelerator
+    # Removes the wrapper of mixed precision: the measures are computed in single precision.
+    accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     record = trainer.evaluate_quick()
-    weights = (
-        trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None
-    )  # put together
+    # Gathering sharded weights takes all processes, so it cannot wait for the saving.
+    weights = None
+    if trainer.is_fsdp_enabled:
+        weights = accelerator.get_state_dict(trainer.model)
     processes.run_on_first(lambda: _save_final_model(run, trainer, record, weights))
 
 
 def _save_final_model(
     run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None
 ) -> None:
-    """Save the kept model at the run's root, with its card, and drop what only training needed."""
-    trainer.bundle.model.auxiliary = torch.nn.ModuleDict()
-    entries = [
-        {name: entry[name] for name in entry if name not in _UNUSED_LOG_KEYS}
-        for entry in trainer.state.log_history
-    ]
-    history = [entry for entry in entries if entry.keys() - {"step", "epoch"}]
-    stream = {} if trainer.stream is None else {"stream": trainer.stream.record}
-    run.write(
-        "training.json",
-        {
-            "seconds": trainer.schedule.seconds,
-            "steps": trainer.schedule.step,
-            **stream,
-            "history": history,
-        },
-    )
-    staged = run.folder / checkpoints.STAGING_FOLDER
-    save_bundle(trainer.bundle, staged, weights)
-    write_model_card(
-        run, TextVAE.from_pretrained(staged, str(trainer.args.device)), record, "validation", staged
-    )
-    for file in sorted(
-        staged.iterdir(), key=lambda file: file.suffix == ".safetensors"
-    ):  # the weights come last
+    """Save the best model to the run folder, with its card; remove what only training needed."""
+    trainer.bundle.model.auxiliary = torch.nn.ModuleDict()  # weights of techniques are not saved
+    _write_training_log(run, trainer)
+    staging = run.folder / checkpoints.STAGING_FOLDER
+    save_bundle(trainer.bundle, staging, weights)
+    vae = TextVAE.from_pretrained(staging, str(trainer.args.device))
+    write_model_card(run, vae, record, "validation", staging)
+    # The weights come last: with them the run counts as finished.
+    for file in sorted(staging.iterdir(), key=lambda file: file.suffix == ".safetensors"):
         flush_to_disk(file)
         file.replace(run.folder / file.name)
     tidy(run)
 
 
+def _write_training_log(run: Run, trainer: VAETrainer) -> None:
+    """Write training.json: time, steps, what a stream has read, and the history of the measures."""
+    history = []
+    for logged in trainer.state.log_history:
+        entry = {name: logged[name] for name in logged if name not in _UNUSED_LOG_KEYS}
+        if entry.keys() - {"step", "epoch"}:
+            history.append(entry)
+    log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
+    if trainer.stream is not None:
+        log["stream"] = trainer.stream.record
+    log["history"] = history
+    run.write_json("training.json", log)
+
+
 def tidy(run: Run) -> None:
-    """Remove from a finished run what only training needed, unless that has been done."""
+    """Remove from a finished run what only training needed, unless that was done before."""
     checkpoints.remove_partial_checkpoints(run.folder)
-    start = run.folder / INIT_FOLDER
-    if start.is_dir():  # it goes last, and with one rename: while it is there, so may be the rest
+    initial = run.folder / INIT_FOLDER
+    # The initial model goes last, and with one rename. Its absence shows that the run is tidy,
+    # and that a checkpoint in it is the user's own.
+    if initial.is_dir():
         checkpoints.keep_only(run.folder, set())
-        start.replace(run.folder / checkpoints.STAGING_FOLDER)
+        initial.replace(run.folder / checkpoints.STAGING_FOLDER)
         checkpoints.remove_partial_checkpoints(run.folder)

@@ -1,4 +1,4 @@
-"""Sharded training (FSDP, through accelerate): what it must keep to so that ours is right."""
+"""Sharded training (FSDP, through accelerate): the settings that our training requires."""
 
 from typing import Any
 
@@ -6,24 +6,28 @@ from textvae.errors import ConfigError
 
 
 def configure_fsdp(plugin: Any, pretraining_share: float = 0.0) -> None:
-    """Fit accelerate's FSDP settings to our model and checkpoints.
+    """Change accelerate's FSDP settings so that they fit our model and our checkpoints.
+
+    Args:
+        plugin: accelerate's FSDP plugin, which is changed.
+        pretraining_share: the share of the run that is pretraining.
 
     Raises:
-        ConfigError: the first version of FSDP, which wraps the model in another; a decoder that begins anew.
+        ConfigError: FSDP has version 1, which wraps the model in another one; or the decoder is
+            to get fresh weights after pretraining.
     """
     if plugin.fsdp_version != 2:
         raise ConfigError(
-            f"FSDP of version {plugin.fsdp_version} does not fit: give accelerate fsdp_version 2."
+            f"FSDP of version {plugin.fsdp_version} is not supported: set fsdp_version 2 in the "
+            "settings of accelerate."
         )
     if pretraining_share:
         raise ConfigError(
-            "objective.techniques.autoencoder_start gives the decoder fresh weights, and under FSDP no process has it "
-            "whole: leave it out, or train without FSDP."
+            "objective.techniques.autoencoder_start gives the decoder fresh weights, but under "
+            "FSDP no process has the whole decoder: leave it out, or train without FSDP."
         )
     plugin.set_state_dict_type("FULL_STATE_DICT")  # a checkpoint holds the whole model
-    plugin.reshard_after_forward = (
-        False  # the projection reads the embedding's weights after the embedding has run
-    )
-    plugin.mixed_precision_policy = (
-        None  # weights stay in single precision, as the posterior needs; autocast does it
-    )
+    # The projection uses the embedding's weights again, after the embedding's forward pass.
+    plugin.reshard_after_forward = False
+    # The posterior needs weights in single precision. Autocast does the rest.
+    plugin.mixed_precision_policy = None

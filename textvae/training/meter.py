@@ -1,4 +1,8 @@
-"""The meter: sums of what the batches cost, read at logging intervals without stopping the device in between."""
+"""The meter: averages of the loss terms between two logs.
+
+The sums stay on the device until they are read, so that adding a batch does not
+wait for the device.
+"""
 
 import time
 from typing import Any
@@ -12,55 +16,64 @@ from textvae.runtime.processes import Processes
 
 
 class Meter:
-    """Averages over sentences, all processes' together, since it was last read."""
+    """Averages over sentences, of all processes, since the last reading."""
 
     def __init__(self, processes: Processes) -> None:
         self.processes = processes
         self.clear()
 
     def clear(self) -> None:
-        """Start anew."""
+        """Reset the sums and the clock."""
+        # Loss, reconstruction, KL, shaped KL (all in nats), sentences, tokens: shape (6,).
         self.sums: Tensor | None = None
-        self.since = time.monotonic()
+        self.start_time = time.monotonic()
 
     def add(self, terms: LossTerms, batch: Batch) -> None:
-        """Count one batch."""
+        """Add the terms of one batch, which are averages over its sentences."""
         mask = batch["attention_mask"]
-        costs = torch.stack(
+        averages = torch.stack(
             [terms.loss.detach(), terms.reconstruction, terms.kl, terms.shaped_kl]
-        ) * len(mask)
-        values = torch.cat([costs.double(), costs.new_full((1,), len(mask)), mask.sum().view(1)])
+        )
+        costs = (averages * len(mask)).double()
+        values = torch.cat([costs, costs.new_full((1,), len(mask)), mask.sum().view(1)])
         self.sums = values if self.sums is None else self.sums.to(values.device) + values
 
     def is_finite(self) -> bool:
-        """Whether every loss since the last reading was a number."""
+        """Return whether every loss since the last reading was a number."""
         return self.sums is None or bool(torch.isfinite(self.processes.sum(self.sums)).all())
 
-    def read(self) -> dict[str, float]:
-        """Return the averages in nats per sentence, the weight a nat of KL had, and the speed; then start anew."""
+    def read_and_clear(self) -> dict[str, float]:
+        """Return the averages, then start again; every process must call it.
+
+        Returns:
+            Loss, reconstruction and KL in nats per sentence, the weight that the loss gave to a
+            nat of KL, and tokens per second. Empty if there was no batch.
+        """
         if self.sums is None:
             return {}
         *costs, sentences, tokens = self.processes.sum(self.sums).tolist()
-        loss, reconstruction, kl, paid = (cost / sentences for cost in costs)
-        speed = tokens / max(1e-9, time.monotonic() - self.since)
+        loss, reconstruction, kl, shaped_kl = (cost / sentences for cost in costs)
+        speed = tokens / max(1e-9, time.monotonic() - self.start_time)
         self.clear()
         return {
             "loss": loss,
             "reconstruction": reconstruction,
             "kl": kl,
-            "kl_weight": paid / max(kl, 1e-9),
+            "kl_weight": shaped_kl / max(kl, 1e-9),
             "tokens_per_second": speed,
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sums of all processes and the time they took, as JSON; every process must ask."""
+        """Return the sums over all processes and the time, as JSON; every process must call it."""
         sums = None if self.sums is None else self.processes.sum(self.sums).tolist()
-        return {"sums": sums, "seconds": time.monotonic() - self.since}
+        return {"sums": sums, "seconds": time.monotonic() - self.start_time}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it over; the first process has the sums, for they are added up when they are read."""
-        self.since = time.monotonic() - state["seconds"]
+        """Restore the state."""
+        self.start_time = time.monotonic() - state["seconds"]
         self.sums = None
         if state["sums"] is not None:
-            sums = torch.tensor(state["sums"], dtype=torch.float64)
-            self.sums = sums if self.processes.is_first else torch.zeros_like(sums)
+            self.sums = torch.tensor(state["sums"], dtype=torch.float64)
+            # Reading adds the sums of all processes, so only one of them may have the total.
+            if not self.processes.is_first:
+                self.sums.zero_()

@@ -1,4 +1,4 @@
-"""The model card: a README.md that a run writes about itself."""
+"""The model card: the README.md of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +11,16 @@ from textvae.runtime.files import write_text
 from textvae.vae import TextVAE
 
 MEASURE_TITLES = {
-    "elbo": "ELBO, nats a sentence",
-    "reconstruction": "reconstruction, nats a sentence",
-    "kl": "KL, nats a sentence",
-    "iw_nll": "IW-NLL, nats a sentence",
+    "elbo": "ELBO, nats per sentence",
+    "reconstruction": "reconstruction, nats per sentence",
+    "kl": "KL, nats per sentence",
+    "iw_nll": "IW-NLL, nats per sentence",
     "ppl_word": "perplexity per word",
     "bits_per_byte": "bits per byte",
     "mi_full": "mutual information, nats",
     "active_units": "active units",
     "bleu": "reconstruction BLEU",
-    "shuffled_latent_increase": "cost of another sentence's latent, nats",
+    "shuffled_latent_increase": "cost of shuffled latents, nats per sentence",
     "verdict": "verdict",
 }
 
@@ -34,7 +34,7 @@ tags: [text-vae, variational-autoencoder]
 # A text VAE
 
 Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {amount} of {words:.1f} words.{overlap}
-A sentence is mapped to {latent} numbers, and numbers are written out as a sentence.
+The encoder maps a sentence to a latent of {latent} numbers; the decoder turns a latent into a sentence.
 
 ```python
 from textvae import TextVAE
@@ -67,51 +67,71 @@ vae.generate(10)
 def write_model_card(
     run: Run, vae: TextVAE, measures: Mapping[str, Any], split: str, folder: Path | None = None
 ) -> None:
-    """Write README.md: data, measures, samples, settings.
+    """Write README.md: data, measures, samples, reconstructions and settings.
 
     Args:
+        run: the run, with its corpus.
+        vae: the run's model.
         measures: a record of `evaluate`.
-        split: the split it was measured on.
+        split: the split that was evaluated.
         folder: where to write; the run itself by default.
     """
-    counts = run.counts["tokenized"]["train"]
-    settings = run.settings
-    originals = run.split(split)[:5]
-    labels = originals.get(vae.bundle.label_column)
-    rewritten = vae.reconstruct(originals["text"], labels=labels) if vae.latent_dim else []
-    pairs = zip(originals["text"], rewritten, strict=False)
+    counts = run.read_counts()["tokenized"]["train"]
+    settings = run.read_settings()
+    amount = f"{counts['sentences']:,} sentences"
+    if run.is_streamed():
+        amount = "a stream of sentences"  # the counts are those of its sample
     text = _CARD_TEMPLATE.format(
         corpus=settings.data.corpus or "sentences given from Python",
-        amount="a stream of sentences" if run.is_streamed else f"{counts['sentences']:,} sentences",
+        amount=amount,
         words=counts["words"] / counts["sentences"],
-        overlap=_overlap_of(run),
+        overlap=_describe_overlap(run),
         latent=vae.latent_dim,
         folder=run.folder,
         count=measures["sentences"],
         split=split,
-        measures="\n".join(
-            f"| {title} | {format_measure(measures[name])} |"
-            for name, title in MEASURE_TITLES.items()
-            if name in measures
-        ),
+        measures=_format_measure_rows(measures),
+        reconstructions=_format_reconstructions(run, vae, split),
         samples="\n".join(f"- {sentence}" for sentence in vae.generate(10)),
-        reconstructions="\n".join(f"- {before}\n  → {after}" for before, after in pairs)
-        or "A language model has none.",
         settings=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
     )
     write_text((folder or run.folder) / "README.md", text)
 
 
-def _overlap_of(run: Run) -> str:
-    """Return a sentence on training sentences that are also held out, where there are some."""
-    shared = run.counts["tokenized"]["train"].get("also_held_out", 0)
-    if not shared or run.settings.data.drop_duplicates or run.is_streamed:
+def _format_measure_rows(measures: Mapping[str, Any]) -> str:
+    """Return the rows of the table of measures."""
+    rows = [
+        f"| {title} | {format_measure(measures[name])} |"
+        for name, title in MEASURE_TITLES.items()
+        if name in measures
+    ]
+    return "\n".join(rows)
+
+
+def _format_reconstructions(run: Run, vae: TextVAE, split: str) -> str:
+    """Return the first sentences of a split, each with its reconstruction."""
+    if not vae.latent_dim:
+        return "A language model has no latent, and so no reconstructions."
+    originals = run.open_split(split)[:5]
+    labels = originals.get(vae.bundle.label_column)
+    reconstructed = vae.reconstruct(originals["text"], labels=labels)
+    pairs = zip(originals["text"], reconstructed, strict=False)
+    return "\n".join(f"- {before}\n  → {after}" for before, after in pairs)
+
+
+def _describe_overlap(run: Run) -> str:
+    """Return a sentence about training sentences that are also held out, or an empty string."""
+    shared = run.read_counts()["tokenized"]["train"].get("also_held_out", 0)
+    if not shared or run.read_settings().data.drop_duplicates or run.is_streamed():
         return ""
-    return f"\n{shared:,} of them {'are' if shared > 1 else 'is'} also in the validation or test split."
+    verb = "are" if shared > 1 else "is"
+    return f"\n{shared:,} of them {verb} also in the validation or test split."
 
 
 def format_measure(value: Any) -> str:
-    """Return a value as the card shows it; a figure that is not defined, as a dash."""
+    """Return a measure as the card shows it; one that is not defined as a dash."""
     if value is None:
         return "—"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return str(value)

@@ -1,4 +1,4 @@
-"""The optimizer: AdamW; the encoder's side, the decoder's and the techniques' own weights in groups of their own."""
+"""The optimizer, AdamW, with parameter groups for encoder, decoder, prior and techniques."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,44 +12,51 @@ from textvae.settings.training import TrainingSettings
 
 
 def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
-    """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101); only matrices decay, and none of the prior's."""
-    rate = settings.learning_rate
-    rates = {"encoder": settings.encoder_learning_rate or rate}
-    groups = [
-        {"params": part, "lr": rates.get(name, rate), "weight_decay": decay}
-        for name, side in group_parameters(model).items()
-        for part, decay in _split_by_decay(side, 0.0 if name == "prior" else settings.weight_decay)
-    ]
+    """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
+
+    Only matrices decay. The prior's parameters never do: they are places in latent space, and
+    the origin is no better than others.
+    """
+    groups = []
+    for name, parameters in group_parameters(model).items():
+        rate = settings.learning_rate
+        if name == "encoder" and settings.encoder_learning_rate:
+            rate = settings.encoder_learning_rate
+        decay = 0.0 if name == "prior" else settings.weight_decay
+        matrices = [parameter for parameter in parameters if parameter.ndim > 1]
+        others = [parameter for parameter in parameters if parameter.ndim <= 1]
+        groups.append({"params": matrices, "lr": rate, "weight_decay": decay})
+        groups.append({"params": others, "lr": rate, "weight_decay": 0.0})
     return torch.optim.AdamW(groups, betas=settings.betas, fused=True)
 
 
 def group_parameters(model: Any) -> dict[str, list[Tensor]]:
-    """Return the parameters on the encoder's side, on the decoder's, the prior's, and the techniques' own."""
-    encoder, own = (
-        [*model.encoder.parameters(), *model.posterior.parameters()],
-        [*model.auxiliary.parameters()],
-    )
-    prior = [*model.prior.parameters()]
-    known = {id(parameter) for parameter in (*encoder, *prior, *own)}
-    decoder = [p for p in model.parameters() if id(p) not in known]
-    return {"encoder": encoder, "decoder": decoder, "prior": prior, "techniques": own}
+    """Return the parameters by the part they belong to.
 
-
-def _split_by_decay(side: list[Tensor], decay: float) -> list[tuple[list[Tensor], float]]:
-    """Return the matrices with their weight decay, and the rest with none."""
-    return [([p for p in side if p.ndim > 1], decay), ([p for p in side if p.ndim <= 1], 0.0)]
-
-
-def clip_gradients(parameters: Iterable[Tensor], most: float) -> Tensor:
-    """Scale the gradients so that their norm is `most` at most; return the norm they had.
-
-    The library multiplies every gradient, by one if need be: on a GPU that is
-    cheaper than to ask, on a CPU it is as long as the norm itself.
+    Returns:
+        `encoder` (with the posterior), `decoder` (with the conditioning, and all that is in no
+        other group), `prior` and `techniques` (the weights of techniques).
     """
-    given = [parameter for parameter in parameters if parameter.grad is not None]
-    if not given or given[0].device.type != "cpu":
-        return clip_grad_norm_(given, most)
-    norm = get_total_norm([parameter.grad for parameter in given if parameter.grad is not None])
-    if not norm <= most:
-        clip_grads_with_norm_(given, most, norm)
+    encoder = [*model.encoder.parameters(), *model.posterior.parameters()]
+    prior = [*model.prior.parameters()]
+    techniques = [*model.auxiliary.parameters()]
+    grouped = {id(parameter) for parameter in (*encoder, *prior, *techniques)}
+    decoder = [parameter for parameter in model.parameters() if id(parameter) not in grouped]
+    return {"encoder": encoder, "decoder": decoder, "prior": prior, "techniques": techniques}
+
+
+def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
+    """Scale the gradients so that their norm is at most `max_norm`; return the norm before.
+
+    torch multiplies every gradient, by one if they are short enough. On a GPU this is cheaper
+    than to wait for the norm. On a CPU it takes as long as the norm itself.
+    """
+    with_gradient = [parameter for parameter in parameters if parameter.grad is not None]
+    if not with_gradient or with_gradient[0].device.type != "cpu":
+        return clip_grad_norm_(with_gradient, max_norm)
+    norm = get_total_norm(
+        [parameter.grad for parameter in with_gradient if parameter.grad is not None]
+    )
+    if not norm <= max_norm:  # true also for NaN, which must spread to all gradients
+        clip_grads_with_norm_(with_gradient, max_norm, norm)
     return torch.as_tensor(norm)

@@ -1,7 +1,7 @@
-"""The launcher: from a corpus and settings to a trained run folder.
+"""Train a text VAE: from a corpus and settings to a finished run folder.
 
-First everything that can be refused is tried in a folder beside the run's own;
-only then does the run folder appear, whole, and training begins.
+Everything that can be refused is tried in a staging folder first. Only then does
+the run folder appear, complete, and training begins.
 """
 
 import os
@@ -51,66 +51,81 @@ def train(
     """Train a text VAE and return it.
 
     Args:
-        corpus: a path or name as on the command line; or the sentences themselves, a table with a column
-            `data.text_column` (a DataFrame, a data set, a mapping from names to columns), or a mapping from splits
-            to either.
+        corpus: a path or name, as on the command line; or the sentences themselves; or a table
+            with a column `data.text_column` (a DataFrame, a data set, a mapping from names to
+            columns); or a mapping from splits to sentences or tables.
         output: the run folder.
-        config, overrides, sections: settings, as a YAML file, as `section.key=value`, as mappings.
-        resume: go on with an interrupted run; its settings stand.
-        overwrite: replace a run that stands at `output`.
+        config: a YAML file of settings.
+        overrides: further settings, as `section.key=value`.
+        resume: continue an interrupted run, with its own settings.
+        overwrite: replace a run that already exists at `output`.
         init: a run whose model and tokenizer to start from.
         device: cpu or cuda; by default a GPU if there is one.
+        sections: further settings, one mapping per section.
 
     Raises:
-        TextVAEError: something was refused; nothing is then left half-written.
+        TextVAEError: something was refused; nothing incomplete is left on the disk then.
     """
     run = Run(Path(output))
     processes, target = join_processes(choose_device(device))
     _quiet_libraries()
+    # Checked before the lock, which would make the missing folders.
     if resume and not run.folder.resolve().parent.is_dir():
-        raise _no_run(run)  # before the lock would make folders
+        raise _no_run_error(run)
     with (
-        _held(run.folder, processes),
+        _lock_run(run.folder, processes),
         explain_full_disk(run.folder, processes),
         explain_lost_process(run.folder, processes),
     ):
         if resume:
             _refuse_changes(run, corpus is not None, config, overrides, init, sections)
         else:
-            named = {"data": {"corpus": str(corpus)}} if isinstance(corpus, str | Path) else {}
-            base = read_inherited_settings(Run(Path(init))) if init else {}
-            settings = read_settings(
-                config, list(overrides), base, **merge_settings(sections, named)
-            )
-            _refuse_model_settings(settings, base, init)
-            given = (
-                None
-                if named or corpus is None
-                else read_object_rows(corpus, settings.data.text_column)
-            )
-            processes.run_on_first(
-                lambda: create_run_folder(run, settings, given, init, overwrite, processes)
-            )
-        if not run.is_finished:
+            _start_run(run, processes, corpus, config, overrides, init, overwrite, sections)
+        if not run.is_finished():
             fit(run, target, processes)
         elif resume:
             processes.run_on_first(lambda: tidy(run))
     return TextVAE.from_pretrained(run.folder, str(target))
 
 
+def _start_run(
+    run: Run,
+    processes: Processes,
+    corpus: Any,
+    config: str | Path | None,
+    overrides: Iterable[str],
+    init: str | Path | None,
+    overwrite: bool,
+    sections: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Read settings and corpus, and create the run folder."""
+    is_named = isinstance(corpus, str | Path)
+    named = {"data": {"corpus": str(corpus)}} if is_named else {}
+    inherited = read_inherited_settings(Run(Path(init))) if init else {}
+    settings = read_settings(config, list(overrides), inherited, **merge_settings(sections, named))
+    _refuse_model_settings(settings, inherited, init)
+    corpus_rows = None
+    if corpus is not None and not is_named:
+        corpus_rows = read_object_rows(corpus, settings.data.text_column)
+    processes.run_on_first(
+        lambda: create_run_folder(run, settings, corpus_rows, init, overwrite, processes)
+    )
+
+
 @contextmanager
-def _held(folder: Path, processes: Processes) -> Iterator[None]:
-    """Keep other trainings out of a run, and first put right what a killed one left; the first process does it for all.
+def _lock_run(folder: Path, processes: Processes) -> Iterator[None]:
+    """Keep other trainings out of a run, and repair what a killed training left.
+
+    The first process does both for all processes.
 
     Raises:
-        OutputError: another training holds the run.
+        OutputError: another training holds the lock.
     """
     with ExitStack() as stack:
 
         def enter() -> None:
-            stack.enter_context(
-                hold_lock(lock_of(folder), f"{folder}: another process is training there")
-            )
+            busy = f"{folder}: another process is training there"
+            stack.enter_context(hold_lock(lock_of(folder), busy))
             tidy_up_after_a_kill(folder)
 
         processes.run_on_first(enter)
@@ -118,31 +133,35 @@ def _held(folder: Path, processes: Processes) -> Iterator[None]:
 
 
 def lock_of(folder: Path) -> Path:
-    """Return the lock file of a run: next to it, for --overwrite moves the run, or else inside it."""
-    place = folder.resolve()
-    is_fixed = place.is_dir() and (
-        place.is_mount() or not os.access(place.parent, os.W_OK)
-    )  # and so never moved
-    return place / LOCK if is_fixed else place.with_name(f".{place.name}{LOCK}")
+    """Return the lock file of a run: next to the run, or inside it if that is not possible.
+
+    A lock inside the run would be lost when --overwrite replaces the run. A mount point, or a
+    folder in a directory without write permission, is never replaced.
+    """
+    path = folder.resolve()
+    is_fixed = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
+    if is_fixed:
+        return path / LOCK
+    return path.with_name(f".{path.name}{LOCK}")
 
 
 def _quiet_libraries() -> None:
-    """Leave the terminal to our own bar."""
+    """Silence the libraries, so that only our own progress bar is on the terminal."""
     datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
 
 
 def _refuse_model_settings(
-    settings: Settings, base: Mapping[str, Any], init: str | Path | None
+    settings: Settings, inherited: Mapping[str, Any], init: str | Path | None
 ) -> None:
-    """Refuse model or tokenizer settings beside --init: the model and its tokenizer are that run's.
+    """Refuse model or tokenizer settings that differ from those of the run to start from.
 
     Raises:
-        ConfigError: they differ.
+        ConfigError: a setting of a section differs.
     """
     dumped = settings.model_dump(mode="json")
-    for section, values in base.items():
+    for section, values in inherited.items():
         if dumped[section] != values:
             raise ConfigError(
                 f"the {section} comes from {init} with --init; leave the {section}.* settings out."
@@ -150,27 +169,29 @@ def _refuse_model_settings(
 
 
 def _refuse_changes(run: Run, *changes: Any) -> None:
-    """Refuse what would change a resumed run: it keeps its settings.
+    """Refuse to resume what is not a run, or with other settings than its own.
 
     Raises:
-        CheckpointError: there is no such run, or something else is there.
-        ConfigError: settings were given as well.
+        CheckpointError: the folder does not exist, or is not a run.
+        ConfigError: a corpus or settings were given as well.
     """
     if not run.folder.is_dir():
-        raise _no_run(run)
-    _ = run.settings
-    if not is_run(run.folder):  # going on would remove checkpoints that are not ours
+        raise _no_run_error(run)
+    run.read_settings()  # raises an error for a folder without settings
+    # Resuming would remove checkpoints, and those of another program are not ours.
+    if not is_run(run.folder):
         raise CheckpointError(
-            f"{run.folder}: is no run of textvae, though it has a settings.yaml; name the folder of a run to resume."
+            f"{run.folder}: is no run of textvae, although it has a settings.yaml; name the "
+            "folder of a run to resume."
         )
     if any(changes):
         raise ConfigError(
-            "a resumed run keeps its corpus and settings; give --output and --resume alone."
+            "a resumed run keeps its corpus and settings; give only --output and --resume."
         )
 
 
-def _no_run(run: Run) -> CheckpointError:
-    """Return the error of a run that is not there."""
+def _no_run_error(run: Run) -> CheckpointError:
+    """Return the error of a run that does not exist."""
     return CheckpointError(
         f"{run.folder}: there is no run to resume; leave --resume out to start one."
     )

@@ -1,8 +1,9 @@
-"""The training loop: transformers' `Trainer`, subclassed once.
+"""The training loop: a subclass of transformers' `Trainer`.
 
-Ours are the objective, the order of batches, the plan of the run, what a look
-at the validation split means, and checkpoints that are whole and hold no
-pickled arguments. Everything else is the library's.
+It replaces the loss, the order of the batches, the learning-rate schedule, the
+evaluation, and the way checkpoints are saved: atomically, and without pickled
+arguments. Everything else is the library's. Methods whose names begin with an
+underscore override or call internals of the library.
 """
 
 import math
@@ -38,7 +39,15 @@ from textvae.training.schedule import TrainingSchedule
 
 
 class VAETrainer(Trainer):
-    """Trains a text VAE by an objective, to a plan."""
+    """Trains a text VAE with an objective, following a schedule.
+
+    Args:
+        bundle: the model and its tokenizer.
+        buckets: the batches; None for a stream.
+        splits: `validation`, and `train` unless the corpus is streamed.
+        callbacks: the library's callbacks.
+        stream: the loader of a streamed corpus.
+    """
 
     optimizer: Optimizer | None
     lr_scheduler: LambdaLR | None
@@ -48,7 +57,7 @@ class VAETrainer(Trainer):
         self,
         bundle: Bundle,
         objective: Objective,
-        plan: TrainingSchedule,
+        schedule: TrainingSchedule,
         buckets: LengthBuckets | None,
         splits: dict[str, Dataset],
         settings: TrainingSettings,
@@ -57,8 +66,9 @@ class VAETrainer(Trainer):
         processes: Processes,
         stream: StreamLoader | None = None,
     ) -> None:
-        most = min(settings.validation_sentences, len(splits["validation"]))
-        self.validation = splits["validation"].select(range(most))
+        validation = splits["validation"]
+        count = min(settings.validation_sentences, len(validation))
+        self.validation = validation.select(range(count))
         super().__init__(
             model=bundle.model,
             args=arguments,
@@ -66,24 +76,32 @@ class VAETrainer(Trainer):
             eval_dataset=self.validation,
             callbacks=callbacks,
         )
-        self.model_accepts_loss_kwargs = False  # or the library would weigh by tokens
-        self.bundle, self.objective, self.schedule, self.buckets = bundle, objective, plan, buckets
-        self.settings, self.processes, self.stream = settings, processes, stream
+        self.model_accepts_loss_kwargs = False  # or the library would weight batches by tokens
+        self.bundle = bundle
+        self.objective = objective
+        self.schedule = schedule
+        self.buckets = buckets
+        self.settings = settings
+        self.processes = processes
+        self.stream = stream
         self.meter = Meter(processes)
         if self.is_fsdp_enabled:
             configure_fsdp(self.accelerator.state.fsdp_plugin, objective.pretraining_share)
         self.run_folder = Path(arguments.output_dir)
-
         self.seed_noise()
 
     def seed_noise(self) -> None:
-        """Give each process noise of its own."""
+        """Seed the random numbers: each process needs different noise."""
         set_seed(self.settings.seed + self.schedule.step + self.processes.rank)
 
-    # What is trained on
+    # Batches and the loss
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return the batches, in length buckets; they are shared out among the processes already."""
+        """Return the batches of this process.
+
+        The library would prepare the loader with accelerate, which shares batches out among
+        the processes. Buckets and streams have done so already.
+        """
         if self.stream is not None:
             return cast(DataLoader[Any], self.stream)  # the loop only iterates over it
         return DataLoader(
@@ -91,12 +109,16 @@ class VAETrainer(Trainer):
             batch_sampler=self.buckets,
             collate_fn=self.bundle.collator,
             num_workers=self.settings.workers,
-            generator=torch.Generator(),  # its own, or each start of the workers would draw from the run's
+            # Its own, since each start of the workers would otherwise use up a random number.
+            generator=torch.Generator(),
             persistent_workers=self.settings.workers > 0,
         )
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
-        """Count the step's sentences, on all processes; not tokens, for the loss is an average over sentences."""
+        """Return the number of sentences in a step, over all processes.
+
+        The library counts tokens here, but our loss is an average over sentences.
+        """
         count = sum(len(batch["input_ids"]) for batch in batch_samples)
         return self.processes.sum(torch.tensor(count))
 
@@ -107,27 +129,37 @@ class VAETrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the objective, weighted so that every sentence of an accumulated step counts alike."""
+        """Return the loss, weighted so that all sentences of an accumulated step count equally."""
         terms = self.objective(model, inputs, self.schedule.progress)
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
-        share = 1.0 if num_items_in_batch is None else sentences / float(num_items_in_batch)
-        parts = (
-            self.current_gradient_accumulation_steps * self.processes.count
-        )  # which the library divides by
-        loss = terms.loss * share * parts
-        return (loss, terms) if return_outputs else loss
+        share = 1.0
+        if num_items_in_batch is not None:
+            share = sentences / float(num_items_in_batch)
+        # The library and DDP divide by the number of accumulated batches and of processes.
+        divisor = self.current_gradient_accumulation_steps * self.processes.count
+        loss = terms.loss * share * divisor
+        if return_outputs:
+            return loss, terms
+        return loss
 
     def compute_loss_context_manager(self) -> AbstractContextManager[None]:
-        """Return mixed precision where the model does not bring its own: sharded ones don't."""
-        return self.accelerator.autocast() if self.is_fsdp_enabled else nullcontext()
+        """Return mixed precision for sharded models; accelerate wraps it into others itself."""
+        context: AbstractContextManager[None] = nullcontext()
+        if self.is_fsdp_enabled:
+            context = self.accelerator.autocast()
+        return context
 
     def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted."""
+        """Return 0: floating-point operations are not counted."""
         return 0
 
     def _run_epoch(self, **epoch: Any) -> None:
-        """Train for an epoch, unless the run was interrupted after its last step: the library takes one step first."""
+        """Train for an epoch, unless the run is over.
+
+        A run may have been interrupted after its last step. The library would take one more
+        step before it asks whether to stop.
+        """
         if self.schedule.is_over:
             self.control.should_training_stop = True
             return
@@ -136,12 +168,12 @@ class VAETrainer(Trainer):
     def release_workers(self) -> None:
         """End the processes that load batches.
 
-        The garbage collector would close their queues before it tells them to stop, and then wait five seconds for
-        each of them.
+        The garbage collector would close their queues before it tells them to stop, and then
+        wait five seconds for each of them.
         """
         self.callback_handler.train_dataloader = None
 
-    # How it is optimised
+    # The optimizer
 
     def create_optimizer(self, model: Any = None) -> Optimizer:
         """Return AdamW."""
@@ -152,84 +184,89 @@ class VAETrainer(Trainer):
     def create_scheduler(
         self, num_training_steps: int, optimizer: Optimizer | None = None
     ) -> LambdaLR:
-        """Return a schedule that asks the plan."""
+        """Return the library's scheduler, which takes its factors from our schedule."""
         if self.lr_scheduler is None:
             assert self.optimizer is not None
+            # The step that LambdaLR counts is ignored: our schedule may also follow the clock.
             self.lr_scheduler = LambdaLR(
-                self.optimizer, lambda step: self.schedule.learning_rate_factor()
+                self.optimizer, lambda _: self.schedule.learning_rate_factor()
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def _clip_grad_norm(self, model: Any) -> Any:
-        """Clip, on a CPU without the library's pass over gradients that are short enough."""
+        """Clip the gradients; on a CPU with our own function, which is faster there."""
         if self.args.device.type == "cpu" and not self.is_fsdp_enabled:
             return clip_gradients(model.parameters(), self.args.max_grad_norm)
         return super()._clip_grad_norm(model)
 
-    # What is said on the way
+    # Logs and evaluations
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Report the meter with the library's own figures; stop at a loss that is not a number."""
+        """Add the meter's averages to the library's log; stop at a loss that is not a number."""
         if "loss" in logs:
             self.raise_if_nan()
-            inner = (
-                {"encoder_steps": self.schedule.encoder_steps}
-                if self.schedule.encoder_steps
-                else {}
-            )
-            logs = {**logs, **self.meter.read(), **inner}
+            logs = {**logs, **self.meter.read_and_clear()}
+            if self.schedule.encoder_steps:
+                logs["encoder_steps"] = self.schedule.encoder_steps
         super().log(logs, start_time)
 
     def raise_if_nan(self) -> None:
-        """Stop the run if the loss since the last report was not a number.
+        """Stop the run if a loss since the last log was not a number.
 
         Raises:
-            TrainingError: with the step, and what to lower.
+            TrainingError: a loss was not a number; the message says which settings to lower.
         """
         if not self.meter.is_finite():
             raise self.nan_loss_error()
 
     def nan_loss_error(self) -> TrainingError:
-        """Return the error that says where, what is kept, and what to lower."""
-        good = checkpoints.find_newest_complete(self.run_folder)
-        kept = (
-            f"The last good checkpoint is {good}."
-            if good
-            else "No checkpoint had been written yet."
-        )
+        """Return the error of a loss that is not a number."""
+        newest = checkpoints.find_newest_complete(self.run_folder)
+        note = "No checkpoint had been written yet."
+        if newest:
+            note = f"The last good checkpoint is {newest}."
         return TrainingError(
-            f"the loss is not a number at step {self.state.global_step}. {kept} "
+            f"the loss is not a number at step {self.state.global_step}. {note} "
             f"Lower training.learning_rate (now {self.settings.learning_rate:g}) "
             f"or training.max_grad_norm (now {self.settings.max_grad_norm:g})."
         )
 
     def evaluate_quick(self) -> dict[str, Any]:
-        """Return the quick measures on the validation split, each process having read its share of it."""
-        target = self.objective.kl_target
-        readers = (
-            SINGLE_PROCESS if self.is_fsdp_enabled else self.processes
-        )  # sharded weights have all read all, in step
+        """Return the quick measures on the validation split, computed by all processes together."""
+        # A forward pass through sharded weights takes all processes at once, so each of them
+        # evaluates all sentences. Otherwise each evaluates its share.
+        processes = SINGLE_PROCESS if self.is_fsdp_enabled else self.processes
         return evaluate(
             self.bundle,
             self.validation,
             measures=QUICK_MEASURES,
-            kl_target=target,
-            processes=readers,
+            kl_target=self.objective.kl_target,
+            processes=processes,
         )
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
-        """Look at the validation split."""
+        """Evaluate on the validation split; return the measures with the library's prefix `eval_`.
+
+        The library keeps the checkpoint with the lowest `eval_selection` as the best.
+
+        Raises:
+            TrainingError: reconstruction or KL is not a number.
+        """
         record = self.evaluate_quick()
         self.model.train()
         if not math.isfinite(record["reconstruction"] + (record["kl"] or 0.0)):
             raise self.nan_loss_error()
-        numbers = {name: value for name, value in record.items() if isinstance(value, int | float)}
         if self.schedule.is_main_phase:
             self.objective.on_evaluation(record)
-        metrics = {f"eval_{name}": float(value) for name, value in numbers.items()}
-        eligible = self.is_eligible_as_best(record["kl"])
-        metrics["eval_selection"] = self.objective.selection(record) if eligible else float("inf")
+        metrics = {
+            f"eval_{name}": float(value)
+            for name, value in record.items()
+            if isinstance(value, int | float)
+        }
+        metrics["eval_selection"] = float("inf")
+        if self.is_eligible_as_best(record["kl"]):
+            metrics["eval_selection"] = self.objective.selection(record)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -237,49 +274,55 @@ class VAETrainer(Trainer):
         return metrics
 
     def is_eligible_as_best(self, kl: float | None) -> bool:
-        """Whether a model may become the best: after prelude and warm-up, its KL near the target (or collapsed win)."""
-        target = self.objective.kl_target
-        return self.schedule.is_warmed_up and (
-            target is None or kl is None or abs(kl / target - 1) <= KL_TARGET_TOLERANCE
-        )
+        """Return whether the current model may become the best.
 
-    # What is kept
+        It must be past pretraining and warm-up, and its KL near the target. Otherwise a
+        collapsed model, which often has the better ELBO, would win.
+        """
+        if not self.schedule.is_warmed_up:
+            return False
+        target = self.objective.kl_target
+        if target is None or kl is None:
+            return True
+        return abs(kl / target - 1) <= KL_TARGET_TOLERANCE
+
+    # Checkpoints
 
     def _get_output_dir(self, trial: Any) -> str:
-        """Let the library write beside; `_save_checkpoint` gives the folder its name."""
+        """Let the library write to a staging folder, which `_save_checkpoint` renames."""
         return str(self.run_folder / checkpoints.STAGING_FOLDER)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Save all of the run's state, atomically, and keep the newest and the best."""
+        """Save the run's whole state atomically, and keep the newest and the best checkpoint."""
         self.raise_if_nan()
         self.processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(self.run_folder))
         super()._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()  # each process has written its random state
+        self.accelerator.wait_for_everyone()  # until each process has written its random state
         self.locate_best()
         self.processes.run_on_first(self.finalize_checkpoint)
 
     def finalize_checkpoint(self) -> None:
-        """Give the staged checkpoint its name, and drop all but the newest and the best."""
+        """Give the staged checkpoint its name; delete all others except the best."""
         name = f"checkpoint-{self.state.global_step}"
         staged = self.run_folder / checkpoints.STAGING_FOLDER / name
         self.state.save_to_json(str(staged / "trainer_state.json"))
         checkpoints.write_checksums(staged)
         checkpoints.finalize_checkpoint(staged, self.run_folder / name)
         checkpoints.remove_partial_checkpoints(self.run_folder)
-        checkpoints.keep_only(
-            self.run_folder, {name, Path(self.state.best_model_checkpoint or name).name}
-        )
+        best = Path(self.state.best_model_checkpoint or name).name
+        checkpoints.keep_only(self.run_folder, {name, best})
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Save model and tokenizer; the library would add its pickled arguments."""
+        """Save model and tokenizer, without the pickled arguments that the library would add."""
         if self.args.should_save:
             save_bundle(self.bundle, output_dir or self.run_folder, state_dict)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        """Save our state beside the library's, before the checkpoint counts as done."""
+        """Save our state in addition to the library's."""
         super()._save_optimizer_and_scheduler(output_dir)
-        stream = self.stream.state_dict() if self.stream else None  # of all processes
-        meter = self.meter.state_dict()  # of all processes, too
+        # These two gather from all processes, so every process must call them.
+        stream = self.stream.state_dict() if self.stream else None
+        meter = self.meter.state_dict()
         self.schedule.note_time()
         if self.args.should_save:
             state = {
@@ -290,28 +333,36 @@ class VAETrainer(Trainer):
             }
             checkpoints.write_state(Path(output_dir), state)
 
-    # How a run is resumed
+    # Resuming
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Load the weights; the library would leave those that are missing as they are."""
+        """Load the weights; explain a failure."""
         with checkpoints.load_failure_explained(resume_from_checkpoint):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
-        """Refuse weights that are not those of the model; tied weights are saved once.
+        """Refuse weights that do not fit the model; the library would only warn.
 
         Raises:
-            CheckpointError: some are missing, or there are others.
+            CheckpointError: a tensor is missing, or unknown to the model.
         """
-        places = {name: value.data_ptr() for name, value in self.model.state_dict().items()}
-        loaded = {places[name] for name in places.keys() - set(load_result.missing_keys)}
-        missing = [name for name in load_result.missing_keys if places[name] not in loaded]
-        for verb, names in (("lacks", missing), ("also holds", load_result.unexpected_keys)):
-            if names:
-                raise CheckpointError(
-                    f"{self.run_folder}: a checkpoint {verb} {names[0]}, so its weights are not those of the model "
-                    "that settings.yaml describes. Copy the run again, whole, or start again with --overwrite."
-                )
+        # Tied weights share their memory and are saved once, under one of their names.
+        addresses = {name: value.data_ptr() for name, value in self.model.state_dict().items()}
+        loaded_names = addresses.keys() - set(load_result.missing_keys)
+        loaded = {addresses[name] for name in loaded_names}
+        missing = [name for name in load_result.missing_keys if addresses[name] not in loaded]
+        if missing:
+            raise self._weights_error("lacks", missing[0])
+        if load_result.unexpected_keys:
+            raise self._weights_error("also holds", load_result.unexpected_keys[0])
+
+    def _weights_error(self, verb: str, name: str) -> CheckpointError:
+        """Return the error of a checkpoint with a tensor too few or too many."""
+        return CheckpointError(
+            f"{self.run_folder}: a checkpoint {verb} {name}, so its weights do not fit the model "
+            "that settings.yaml describes. Copy the whole run again, or start again with "
+            "--overwrite."
+        )
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Load the library's state and ours."""
@@ -320,13 +371,13 @@ class VAETrainer(Trainer):
         with checkpoints.load_failure_explained(checkpoint):
             super()._load_optimizer_and_scheduler(checkpoint)
             self.load_our_state(checkpoints.read_state(Path(checkpoint)))
-        self.seed_noise()  # the checkpoint may have no random state of this process
-        self._load_rng_state(
-            checkpoint
-        )  # the library does so before the first step, which may not come
+        # The checkpoint has no random state of this process if fewer processes wrote it.
+        self.seed_noise()
+        # The library loads it before the first step, but a run that is over takes no step.
+        self._load_rng_state(checkpoint)
 
     def load_our_state(self, state: dict[str, Any]) -> None:
-        """Take over what a checkpoint holds beside the library's own state."""
+        """Restore the state that a checkpoint holds in addition to the library's."""
         self.schedule.load_state_dict(state["plan"])
         self.objective.load_state_dict(state["techniques"])
         self.meter.load_state_dict(state["meter"])
@@ -335,7 +386,7 @@ class VAETrainer(Trainer):
         self.locate_best()
 
     def locate_best(self) -> None:
-        """Say where the best checkpoint is: in the run's folder as it is now, which may have been moved."""
+        """Set the path of the best checkpoint, since the run folder may have been moved."""
         if self.state.best_global_step:
             self.state.best_model_checkpoint = str(
                 self.run_folder / f"checkpoint-{self.state.best_global_step}"
@@ -347,6 +398,9 @@ class VAETrainer(Trainer):
             super()._load_rng_state(checkpoint)
 
     def _load_scaler(self, checkpoint: str | None) -> None:
-        """Load the scaler of a run in fp16; others have none, whatever the folder holds."""
+        """Load the gradient scaler, but only for a run that has one.
+
+        The library would fail on a foreign file of that name.
+        """
         if self.accelerator.scaler is not None:
             super()._load_scaler(checkpoint)

@@ -59,8 +59,8 @@ def test_it_ends_for_good_once_a_look_finds_less_information():
 def trainer(tiny_run):
     """A trainer on a finished run's data, that trains its encoder aggressively beside the default techniques."""
     run = Run(tiny_run)
-    techniques = {**run.settings.objective.techniques, "aggressive": {}}
-    settings = run.settings.model_copy(
+    techniques = {**run.read_settings().objective.techniques, "aggressive": {}}
+    settings = run.read_settings().model_copy(
         update={"objective": ObjectiveSettings(techniques=techniques)}
     )
     trainer = build_trainer(run, settings, load_bundle(tiny_run, "cpu"), torch.device("cpu"))
@@ -79,7 +79,7 @@ def test_steps_of_the_encoder_alone_touch_nothing_else(trainer):
         {name: copies(side) for name, side in parts.items()},
         trainer.objective.state_dict(),
     )
-    assert EncoderTrainingCallback(trainer).train(3) > 0
+    assert EncoderTrainingCallback(trainer).train_encoder(3) > 0
     torch.testing.assert_close(before["decoder"], copies(parts["decoder"]), rtol=0, atol=0)
     assert not any(
         torch.equal(*pair) for pair in zip(before["encoder"], parts["encoder"], strict=True)
@@ -116,13 +116,15 @@ def test_its_loss_is_the_objectives_in_nats_a_token(trainer):
     torch.manual_seed(0)
     batches = [batch for _, batch in zip(range(4), iterate_encoder_batches(trainer), strict=False)]
     losses = [
-        trainer.objective(model, batch, trainer.plan.progress, False).loss.item()
+        trainer.objective(model, batch, trainer.schedule.progress, False).loss.item()
         for batch in batches
     ]
     nats = sum(loss * len(batch["labels"]) for loss, batch in zip(losses, batches, strict=True))
     tokens = sum(int(batch["attention_mask"].sum()) for batch in batches)
     torch.manual_seed(0)
-    assert EncoderTrainingCallback(trainer).train(4) == pytest.approx(nats / tokens, rel=1e-5)
+    assert EncoderTrainingCallback(trainer).train_encoder(4) == pytest.approx(
+        nats / tokens, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("taken", [0, 3, 29])
@@ -132,7 +134,7 @@ def test_its_batches_go_on_from_where_the_plan_stands(trainer, taken):
         batch["labels"]
         for _, batch in zip(range(60), iterate_encoder_batches(trainer), strict=False)
     ]
-    trainer.plan.encoder_steps = taken
+    trainer.schedule.encoder_steps = taken
     rest = [
         batch["labels"]
         for _, batch in zip(range(60 - taken), iterate_encoder_batches(trainer), strict=False)
@@ -147,6 +149,6 @@ def test_its_batches_go_on_from_where_the_plan_stands(trainer, taken):
 def test_a_stream_is_refused_with_the_reason():
     """Its sentences are read once, and these steps need batches of their own."""
     with pytest.raises(
-        ConfigError, match=r"aggressive.*a stream is read once.*data\.streaming=false"
+        ConfigError, match=r"aggressive.*a stream can be read only once.*data\.streaming=false"
     ):
         refuse_second_reading(read_settings(objective={"techniques": {"aggressive": {}}}))

@@ -84,15 +84,15 @@ def test_no_look_of_the_prelude_may_become_the_best(warmup):
 def test_an_open_ended_run_has_its_prelude_too():
     """A quarter of it is ten epochs, of thirty that bring it to three quarters; then it counts anew."""
     plan = planned()
-    assert plan.is_open
+    assert plan.is_open_ended
     course(plan, 250)
-    assert plan.start == 100
+    assert plan.main_start_step == 100
     assert plan.progress.fraction == pytest.approx(0.375)
     course(plan, 1000)
     assert plan.progress.fraction == pytest.approx(0.75)
     late = planned(0.75, most_epochs=4)
     course(late, 1000)
-    assert late.start is not None
+    assert late.main_start_step is not None
     assert late.is_over
 
 
@@ -165,14 +165,14 @@ CHANGES = {"training": {"steps": 8, "evaluations": 8}, "objective": {"techniques
 
 def interrupt(folder: Path, step: int, monkeypatch) -> None:
     """Train until the checkpoint of a step is written."""
-    publish = VAETrainer.publish
+    finalize_checkpoint = VAETrainer.finalize_checkpoint
 
     def stop(trainer):
-        publish(trainer)
+        finalize_checkpoint(trainer)
         if trainer.state.global_step == step:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(VAETrainer, "publish", stop)
+    monkeypatch.setattr(VAETrainer, "finalize_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
         train_tiny(folder, **CHANGES)
     monkeypatch.undo()

@@ -89,6 +89,6 @@ def test_the_whole_kl_is_paid_for_at_the_end_of_the_run(schedule):
 def test_the_whole_kl_is_paid_for_while_an_open_ended_run_holds(schedule):
     """The fraction at which it waits for the cool-down is not the start of a cycle."""
     plan = TrainingSchedule(TrainingSettings(), steps_per_epoch=10)
-    assert plan.is_open
+    assert plan.is_open_ended
     plan.step = 100_000
     assert weight(plan.fraction, schedule=schedule) == pytest.approx(1.0, abs=1e-3)

@@ -41,11 +41,11 @@ def summarize_model(run: Run, bundle: Bundle) -> dict[str, Any]:
     summary: dict[str, Any] = {"samples": samples}
     if not bundle.model.config.latent_dim:
         return summary
-    split = run.split("test")
+    split = run.open_split("test")
     split = split.select(range(min(len(split), _MAX_MAP_POINTS)))
     outputs = run_model(bundle, split)
     points, shares = project_principal_components(outputs.mean)
-    label_columns = run.settings.data.all_label_columns
+    label_columns = run.read_settings().data.all_label_columns
     label_column = label_columns[0] if label_columns else None
     return {
         **summary,

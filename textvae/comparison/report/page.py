@@ -47,7 +47,7 @@ def render_comparison(
     for row in rows:
         if row.finished_records:
             record = row.finished_records[0]
-            summary = Run(Path(record["run"])).read(SUMMARY_FILE)
+            summary = Run(Path(record["run"])).read_json(SUMMARY_FILE)
             models.append(_describe_model(row.name, record, summary))
     return _render_page(
         title="Comparison",
@@ -97,7 +97,7 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
 
 def _load_summary(run: Run, vae: TextVAE) -> dict[str, Any]:
     """Return the summary of a run's model from its folder, or compute and save it."""
-    summary = run.read(SUMMARY_FILE)
+    summary = run.read_json(SUMMARY_FILE)
     if not summary:
         summary = summarize_model(run, vae.bundle)
         run.update(SUMMARY_FILE, lambda _: summary)
@@ -113,7 +113,7 @@ def _render_run(
         note: shown below the table; it says what the measures are of.
     """
     name = run.folder.resolve().name
-    corpus = run.settings.data.corpus or "sentences passed from Python"
+    corpus = run.read_settings().data.corpus or "sentences passed from Python"
     row = TableRow(name, corpus, [{"reason": None, **record}])
     # A language model, for example, has no KL.
     columns = [column for column in TABLE_COLUMNS if record.get(column.key) is not None]
@@ -145,7 +145,7 @@ def _describe_model(
         "name": f"{name}, seed {record['seed']}" if "seed" in record else name,
         "advice": [*record.get("findings", []), *record.get("advice", [])],
         "pictures": _draw_latent_pictures(summary),
-        "settings": yaml.safe_dump(run.settings.model_dump(mode="json"), sort_keys=False),
+        "settings": yaml.safe_dump(run.read_settings().model_dump(mode="json"), sort_keys=False),
         **summary,
     }
 

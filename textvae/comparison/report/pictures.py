@@ -67,7 +67,7 @@ def _draw_training_curve(rows: Sequence[TableRow], key: str, title: str) -> str:
 
 def _read_history(folder: Path, key: str) -> list[tuple[int, float]]:
     """Return (step, value) of each evaluation of a run."""
-    history = Run(folder).read("training.json").get("history", [])
+    history = Run(folder).read_json("training.json").get("history", [])
     # A resumed run may evaluate a step twice; the later entry counts.
     values = {entry["step"]: entry[f"eval_{key}"] for entry in history if f"eval_{key}" in entry}
     return sorted(values.items())
