@@ -11,10 +11,8 @@ from tqdm import tqdm
 from textvae.data.tokenization import decode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.generation_loop import generate_with_shrinking_batch
-from textvae.runtime.seeds import derive_seed
+from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import StrictSettings, validate_settings
-
-TOKEN_SEED_KEY = 1  # sets their draws apart from the prior's: else they would be made of the numbers that z is made of
 
 
 class DecodingSettings(StrictSettings):
@@ -75,9 +73,7 @@ def decode_latents(
     arguments = options.arguments(samples)
     texts: list[str] = []
     label_ids = bundle.label_ids(len(z)) if label_ids is None else label_ids.to(bundle.device)
-    devices = [bundle.device] if bundle.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.inference_mode():
-        torch.manual_seed(derive_seed(options.seed, TOKEN_SEED_KEY))
+    with seeded(options.seed, Stream.TOKENS, bundle.device), torch.inference_mode():
         for start in tqdm(
             range(0, len(z), batch_size), desc="writing", unit="batch", disable=not progress
         ):

@@ -5,16 +5,13 @@ from torch import Tensor
 
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import DecodingSettings, decode_latents
-from textvae.runtime.seeds import derive_seed
-
-_LABEL_SEED_KEY = 5  # sets their draws apart from others of the seed
+from textvae.runtime.seeds import Stream, derive_seed, seeded
 
 
 def sample_prior(bundle: Bundle, count: int, seed: int, label_ids: Tensor | None = None) -> Tensor:
     """Return z from p(z), or p(z | label), (count, latent), the same for the same seed."""
     prior = bundle.prior if label_ids is None else bundle.model.prior.conditional_on(label_ids)
-    with torch.random.fork_rng([]), torch.no_grad():
-        torch.manual_seed(seed)
+    with seeded(seed), torch.no_grad():
         draws: Tensor = prior.sample(count)
     return draws
 
@@ -48,7 +45,7 @@ def sample_labels(bundle: Bundle, count: int, seed: int) -> Tensor | None:
     labels = bundle.labels
     if labels is None or bundle.label is not None:
         return bundle.label_ids(count)
-    random = torch.Generator().manual_seed(derive_seed(seed, _LABEL_SEED_KEY))
+    random = torch.Generator().manual_seed(derive_seed(seed, Stream.LABELS))
     return torch.multinomial(
         torch.tensor(labels.counts, dtype=torch.float), count, replacement=True, generator=random
     )

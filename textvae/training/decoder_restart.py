@@ -6,9 +6,7 @@ import torch
 from torch.optim import Optimizer
 
 from textvae.model.modeling import TextVAEModel
-from textvae.runtime.seeds import derive_seed
-
-_RESTART_SEED_KEY = 1  # so that the weights are not those of the start
+from textvae.runtime.seeds import Stream, derive_seed
 
 
 def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> None:
@@ -17,7 +15,8 @@ def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> Non
     All processes draw the same weights; none of the run's own random numbers are used up.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed(seed, _RESTART_SEED_KEY))
+        # Not `seeded`: it would also reset the random numbers of a GPU, in the middle of training.
+        torch.default_generator.manual_seed(derive_seed(seed, Stream.DECODER_RESTART))
         fresh = TextVAEModel(model.config)
     parts: list[tuple[Any, Any]] = [
         (model.decoder, fresh.decoder),

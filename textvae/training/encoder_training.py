@@ -15,11 +15,9 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.data.batching import Batch
-from textvae.runtime.seeds import derive_seed
+from textvae.runtime.seeds import Stream, derive_seed
 from textvae.training.optimizer import group_parameters
 from textvae.training.trainer import VAETrainer
-
-_ENCODER_BATCHES_SEED_KEY = 2  # of these batches: another than that of the loop's
 
 
 class EncoderTrainingCallback(TrainerCallback):
@@ -94,7 +92,7 @@ def iterate_encoder_batches(trainer: VAETrainer) -> Iterator[Batch]:
     assert trainer.buckets is not None, "streams are refused in preparation"
     rows, collator = trainer.train_dataset, trainer.bundle.collator
     buckets = copy(trainer.buckets)
-    buckets.seed = derive_seed(trainer.settings.seed, _ENCODER_BATCHES_SEED_KEY)
+    buckets.seed = derive_seed(trainer.settings.seed, Stream.ENCODER_BATCHES)
     epoch, place = divmod(trainer.schedule.encoder_steps, len(buckets))
     for number in count(epoch):
         buckets.set_epoch(number)
