@@ -107,7 +107,8 @@ def test_a_label_of_one_sentence_is_learned_but_not_if_it_is_held_out(tmp_path):
 def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
     """With the mend."""
     with pytest.raises(
-        ConfigError, match=r"'label_gaussian' is made of labels: name their column, data.label="
+        ConfigError,
+        match=r"'label_gaussian' needs labels: name their column, for example data.label=",
     ):
         read_settings(model={"prior": "label_gaussian"})
     with pytest.raises(ConfigError, match=r"data.label = 'words' does not fit"):
@@ -141,7 +142,7 @@ def test_a_run_is_not_started_from_one_of_other_labels(labelled_run, tiny_run, t
         textvae.train(rows, tmp_path / "run", init=tiny_run, data=LABEL, **sections)
     with pytest.raises(ConfigError, match=r"label = 'new .*' is unknown"):
         textvae.train(rows, tmp_path / "run", init=labelled_run, data=LABEL, **sections)
-    with pytest.raises(ConfigError, match=r"is made of labels: name their column"):
+    with pytest.raises(ConfigError, match=r"needs labels: name their column"):
         textvae.train(rows, tmp_path / "run", init=labelled_run, **sections)
 
 
