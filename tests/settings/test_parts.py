@@ -87,7 +87,7 @@ def test_a_setting_of_a_default_technique_keeps_the_others():
 
 def test_techniques_come_in_the_order_of_their_table():
     """Corruption, floors, weights: the order in which the settings are written does not matter."""
-    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaced_terms]
+    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaces]
     entries = {name: {} for name in reversed(together)}
     assert list(techniques(base={"objective": {"techniques": entries}})) == together
 

@@ -120,7 +120,7 @@ def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
         read_settings(data=LABEL, model={"posterior": "deterministic"})
     with pytest.raises(
         ConfigError,
-        match=r"mmd puts something in the KL's place that tells a learned prior nothing",
+        match=r"mmd replaces the KL, the only term that trains a learned prior",
     ):
         read_settings(data=LABEL, objective={"techniques": {"mmd": {}}})
     with pytest.raises(
