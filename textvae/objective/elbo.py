@@ -67,10 +67,8 @@ class ObjectiveSettings(StrictSettings):
             return _select_language_model_techniques(entries)
         combined = {**DEFAULT_TECHNIQUES, **entries}
         # The order of the table is the order in which the objective applies the techniques.
-        techniques = {}
-        for name in TECHNIQUES:
-            if combined.get(name, "off") not in _OFF:
-                techniques[name] = _validate_technique(name, combined[name])
+        names = [name for name in TECHNIQUES if combined.get(name, "off") not in _OFF]
+        techniques = {name: _validate_technique(name, combined[name]) for name in names}
         return dict(drop_clashing_defaults(techniques, requested=set(entries)))
 
     @field_serializer("techniques")

@@ -125,6 +125,6 @@ def claim_error_report() -> bool:
     if not dist.is_initialized():
         return os.environ.get("RANK", "0") == "0"
     try:
-        return bool(_get_default_store().add("textvae: errors told", 1) == 1)
+        return bool(_get_default_store().add("textvae: errors reported", 1) == 1)
     except RuntimeError:  # the process that served the store has ended, and the store with it
         return True

@@ -45,7 +45,7 @@ class SemiAmortized(Technique):
         self, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress
     ) -> DiagonalGaussian:
         """Return the encoder's q plus a constant shift of its mean and log-variance."""
-        assert isinstance(posterior, DiagonalGaussian), "the settings refuse other posteriors"
+        assert isinstance(posterior, DiagonalGaussian), "check_techniques refuses other posteriors"
         start_mean = posterior.mean.detach()
         start_logvar = posterior.logvar.detach()
         mean = start_mean
