@@ -82,7 +82,8 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path):
 
 def test_a_link_to_a_file_stays_a_link(tmp_path):
     """The file it points to is replaced, and keeps its permissions."""
-    target, link = tmp_path / "target", tmp_path / "link"
+    target = tmp_path / "target"
+    link = tmp_path / "link"
     write_text(target, "old")
     target.chmod(0o600)
     link.symlink_to(target)

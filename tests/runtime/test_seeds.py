@@ -7,8 +7,9 @@ from textvae.runtime.seeds import Stream, derive_seed, seeded
 
 def test_streams_of_all_seeds_differ_from_each_other_and_from_the_seeds():
     """No two purposes share random numbers, not even under different seeds."""
-    seeds = [derive_seed(seed, stream) for seed in range(50) for stream in Stream]
-    seeds += range(50)
+    seeds = list(range(50))
+    for stream in Stream:
+        seeds += [derive_seed(seed, stream) for seed in range(50)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
 

@@ -58,7 +58,8 @@ def test_denoising_damages_the_set_share_of_words(damage):
     """It damages words that the encoder reads; the decoder's inputs stay complete."""
     batch = tiny_batch(tiny_ids(range(20, 60), vocab=VOCAB))
     damaged = denoised(batch, rate=0.3, damage=damage)
-    ids, mask = damaged["encoder_input_ids"], damaged["encoder_attention_mask"].bool()
+    ids = damaged["encoder_input_ids"]
+    mask = damaged["encoder_attention_mask"].bool()
     words = batch["encoder_attention_mask"].sum() - len(ids)
     remaining = (mask & (ids != EOS) & (ids != UNKNOWN)).sum()
     assert 1 - (remaining / words).item() == pytest.approx(0.3, abs=0.04)
@@ -70,7 +71,8 @@ def test_deletion_closes_the_gaps_and_pads_the_end():
     # Each word is larger than the one before it, which shows the order.
     sentences = [list(range(4, 4 + length)) for length in (5, 2, 12, 16)]
     damaged = denoised(tiny_batch(sentences), rate=0.4)
-    ids, mask = damaged["encoder_input_ids"], damaged["encoder_attention_mask"].bool()
+    ids = damaged["encoder_input_ids"]
+    mask = damaged["encoder_attention_mask"].bool()
     assert (ids[~mask] == PAD).all()
     for row, real, sentence in zip(ids, mask, sentences, strict=True):
         *words, end = row[real].tolist()
@@ -84,7 +86,8 @@ def test_deletion_closes_the_gaps_and_pads_the_end():
 def test_denoising_never_damages_the_last_word(damage):
     """At the highest rate one word stays, and the end token."""
     damaged = denoised(tiny_batch(tiny_ids([1, 1, 3, 9])), rate=0.999, damage=damage)
-    ids, mask = damaged["encoder_input_ids"], damaged["encoder_attention_mask"].bool()
+    ids = damaged["encoder_input_ids"]
+    mask = damaged["encoder_attention_mask"].bool()
     assert ((mask & (ids > UNKNOWN)).sum(1) == 1).all()
     assert ((ids == EOS).sum(1) == 1).all()
     assert not (ids == BOS).any()
