@@ -1,4 +1,4 @@
-"""Combinations that cannot work are refused, with the reason and the mend."""
+"""Parts of a model and techniques that do not go together are refused with the reason and a fix."""
 
 import pytest
 
@@ -30,13 +30,13 @@ OFF = {"techniques": {"target_kl": "off", "unit_floor": "off"}}
     ],
 )
 def test_a_posterior_and_a_prior_that_do_not_go_together_are_refused(parts, message):
-    """When the settings are read."""
+    """They are refused when the settings are read."""
     with pytest.raises(ConfigError, match=message):
         read_settings(model=parts, objective=OFF)
 
 
-def test_a_config_that_was_written_by_hand_is_refused_too():
-    """When the model is built."""
+def test_a_model_config_with_a_wrong_pair_is_refused():
+    """It is refused when the model is built, without any settings."""
     parts = {
         "encoder_settings": ENCODER_SETTINGS["lstm"],
         "decoder_settings": DECODER_SETTINGS["lstm"],
@@ -58,12 +58,12 @@ def test_a_config_that_was_written_by_hand_is_refused_too():
         (
             {"posterior": "flow"},
             {},
-            "unit_floor asks for a mean and a log-var.*Set objective.techniques.unit_floor: off",
+            "unit_floor needs a mean and a log-var.*Set objective.techniques.unit_floor: off",
         ),
         (
             {"posterior": "deterministic"},
             {"unit_floor": "off"},
-            "target_kl shapes the KL, and there is none",
+            "target_kl shapes the KL, but this posterior has none",
         ),
         (
             {"posterior": "deterministic"},
@@ -73,19 +73,20 @@ def test_a_config_that_was_written_by_hand_is_refused_too():
         (
             {"posterior": "von_mises_fisher", "prior": "uniform_sphere"},
             {},
-            "unit_floor asks.*target_kl shapes the KL, and it is a constant.*unit_floor: off, .*target_kl: off",
+            "unit_floor needs.*target_kl shapes the KL, but the KL of this posterior is constant"
+            ".*unit_floor: off, .*target_kl: off",
         ),
-        ({"prior": "mixture"}, {"free_bits": {}}, "free_bits asks for the KL of each dimension"),
+        ({"prior": "mixture"}, {"free_bits": {}}, "free_bits needs the KL of each dimension"),
     ],
 )
 def test_a_technique_that_lacks_what_it_needs_is_refused(parts, techniques, message):
-    """With all mends at once."""
+    """The message has all such techniques at once."""
     with pytest.raises(ConfigError, match=message):
         read_settings(model=parts, objective={"techniques": techniques})
 
 
-def test_free_bits_on_the_whole_kl_go_with_a_learned_prior():
-    """Only a floor for each dimension asks for the KL of each."""
+def test_free_bits_on_the_total_kl_go_with_a_learned_prior():
+    """Only a floor per dimension needs the KL of each dimension."""
     read_settings(
         model={"prior": "mixture"}, objective={"techniques": {"free_bits": {"scope": "total"}}}
     )

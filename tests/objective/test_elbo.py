@@ -1,4 +1,4 @@
-"""The objective: the negative ELBO, and that techniques change training but never the score."""
+"""The objective is the negative ELBO; techniques change training, but never the score."""
 
 import json
 from dataclasses import replace
@@ -31,42 +31,43 @@ FACTS = ModelFacts(
 )
 MIDDLE = Progress(step=50, fraction=0.5)
 NONE = dict.fromkeys(TECHNIQUES, "off")
-CHANGE_WHAT_IS_READ = {
-    "word_dropout",
-    "denoising",
-}  # their random numbers come before the draw of z
+# These use random numbers before z is sampled, so their z differs.
+CHANGE_INPUTS = {"word_dropout", "denoising"}
 CHANGE_Q = {"denoising", "semi_amortized"}
 CHANGE_Z = {"latent_dropout", "iwae"}
 
 
 def objective(facts=FACTS, **techniques):
-    """Return the objective with these techniques alone, at their defaults where nothing is said."""
-    torch.manual_seed(0)  # for weights of their own
-    given = {"model": {"latent_dim": LATENT}, "objective": {"techniques": {**NONE, **techniques}}}
-    return Objective(
-        resolve_auto(read_settings(**given), tokens_per_sentence=12.0).objective, facts
+    """Return the objective with these techniques alone, with default settings if they are empty."""
+    torch.manual_seed(0)  # for the techniques' own weights
+    settings = read_settings(
+        model={"latent_dim": LATENT}, objective={"techniques": {**NONE, **techniques}}
     )
+    return Objective(resolve_auto(settings, tokens_per_sentence=12.0).objective, facts)
 
 
-def terms(of, batch=None):
+def terms(part):
+    """Return the loss terms of a tiny model on a tiny batch."""
     torch.manual_seed(0)
-    return of(tiny_model(), tiny_batch() if batch is None else batch, MIDDLE)
+    return part(tiny_model(), tiny_batch(), MIDDLE)
 
 
 def spied(monkeypatch, part, hook):
-    """Return a list that fills with what a technique's hook is given, and last what it returns."""
-    seen, original = [], getattr(part, hook)
+    """Return a list to which each call of a hook adds its arguments and its result."""
+    calls = []
+    original = getattr(part, hook)
 
-    def spy(*given):
-        seen.append((*given, original(*given)))
-        return seen[-1][-1]
+    def spy(*arguments):
+        result = original(*arguments)
+        calls.append((*arguments, result))
+        return result
 
     monkeypatch.setattr(part, hook, spy)
-    return seen
+    return calls
 
 
 def test_without_techniques_the_loss_is_the_negative_elbo():
-    """What the model itself returns."""
+    """It is the loss that the model itself returns."""
     found = terms(objective())
     torch.manual_seed(0)
     output = tiny_model()(**tiny_batch())
@@ -76,40 +77,41 @@ def test_without_techniques_the_loss_is_the_negative_elbo():
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_the_kl_that_is_logged_is_the_true_one_under_every_technique(name):
+def test_the_logged_kl_is_not_shaped_by_any_technique(name):
     """Only `shaped_kl` and the loss are shaped; encoder and z are those of the plain objective."""
-    plain, shaped = terms(objective()), terms(objective(**{name: {}}))
-    if name not in CHANGE_WHAT_IS_READ | CHANGE_Q | CHANGE_Z:
+    plain = terms(objective())
+    shaped = terms(objective(**{name: {}}))
+    if name not in CHANGE_INPUTS | CHANGE_Q | CHANGE_Z:
         torch.testing.assert_close(shaped.reconstruction, plain.reconstruction)
     if name not in CHANGE_Q:
         torch.testing.assert_close(shaped.kl, plain.kl)
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_the_kl_that_is_logged_is_that_of_the_q_that_z_is_drawn_from(name, monkeypatch):
-    """Also where a technique shows the encoder other words, or refines its q."""
+def test_the_logged_kl_is_that_of_the_posterior_z_is_sampled_from(name, monkeypatch):
+    """It is so even if a technique damages the encoder's words, or refines its q."""
     part = objective(**{name: {}})
-    seen = spied(monkeypatch, part.techniques[name], "penalty")
+    calls = spied(monkeypatch, part.techniques[name], "penalty")
     found = terms(part)
-    output = seen[0][0]
-    torch.testing.assert_close(
-        found.kl, output.prior.kl(output.posterior, output.latent).sum(1).mean()
-    )
+    output = calls[0][0]
+    kl = output.prior.kl(output.posterior, output.latent)
+    torch.testing.assert_close(found.kl, kl.sum(1).mean())
     torch.testing.assert_close(output.posterior.mean, output.mean)
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_the_loss_is_reconstruction_paid_kl_and_penalties(name, monkeypatch):
-    """Nothing else is minimised."""
+def test_the_loss_is_reconstruction_shaped_kl_and_penalty(name, monkeypatch):
+    """The loss has no other terms."""
     part = objective(**{name: {}})
-    seen = spied(monkeypatch, part.techniques[name], "penalty")
+    calls = spied(monkeypatch, part.techniques[name], "penalty")
     found = terms(part)
-    torch.testing.assert_close(found.loss, found.reconstruction + found.shaped_kl + seen[0][-1])
+    penalty = calls[0][-1]
+    torch.testing.assert_close(found.loss, found.reconstruction + found.shaped_kl + penalty)
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_the_reported_score_is_untouched_by_every_technique(name):
-    """A model measures the same before and after the objective has looked at a batch."""
+def test_no_technique_changes_the_reported_score(name):
+    """A model has the same measures before and after a pass of the objective."""
     bundle = tiny_vae().bundle
     dataset = tiny_dataset(bundle)
     before = evaluate(bundle, dataset, measures=QUICK_MEASURES)
@@ -120,44 +122,44 @@ def test_the_reported_score_is_untouched_by_every_technique(name):
 
 
 def test_techniques_are_applied_in_the_order_of_their_table():
-    """Floors before weights, in whatever order they are written."""
+    """Floors come before weights, in whatever order they are written."""
     part = objective(kl_weight={"schedule": "constant", "weight": 0.5}, free_bits={"floor": 100.0})
     assert list(part.techniques) == ["free_bits", "kl_weight"]
     assert terms(part).shaped_kl.item() == pytest.approx(0.5 * 100 * LATENT)
 
 
-def test_the_controller_watches_the_true_kl_not_the_shaped_one():
-    """Free bits in front of it do not fool it."""
-    alone, floored = (
-        objective(target_kl={"nats": 5.0}),
-        objective(target_kl={"nats": 5.0}, free_bits={"floor": 50.0}),
-    )
+def test_the_controller_observes_the_kl_before_it_is_shaped():
+    """A free-bits floor, which is applied earlier, does not change what it observes."""
+    alone = objective(target_kl={"nats": 5.0})
+    floored = objective(target_kl={"nats": 5.0}, free_bits={"floor": 50.0})
     for part in (alone, floored):
         terms(part)
     assert alone.state_dict()["target_kl"] == floored.state_dict()["target_kl"]
 
 
-@pytest.mark.parametrize(
-    "own", [None, *(name for name in TECHNIQUES if TECHNIQUES[name].Settings().replaced_terms)]
-)
-def test_the_state_of_all_techniques_survives_json(own):
-    """A resumed objective pays the same: all that go with the ELBO together, each of the others by itself."""
-    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaced_terms]
-    names = {name: {} for name in ([own] if own else together)}
-    whole, resumed = objective(**names), objective(**names)
+REPLACING = [[name] for name in TECHNIQUES if TECHNIQUES[name].Settings().replaces]
+COMPATIBLE = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaces]
+
+
+@pytest.mark.parametrize("names", [COMPATIBLE, *REPLACING])
+def test_the_state_of_all_techniques_survives_json(names):
+    """A resumed objective has the same loss as one that went on."""
+    entries = {name: {} for name in names}
+    whole = objective(**entries)
+    resumed = objective(**entries)
     terms(whole)
     resumed.load_state_dict(json.loads(json.dumps(whole.state_dict())))
     torch.testing.assert_close(terms(whole).loss, terms(resumed).loss, rtol=0, atol=0)
 
 
-def test_the_target_is_that_of_the_technique_that_steers():
-    """Or none."""
+def test_the_kl_target_is_that_of_the_technique_that_has_one():
+    """It is None if no technique has one."""
     assert objective(target_kl={"nats": 5.0}, free_bits={}).kl_target == 5.0
     assert objective(free_bits={}).kl_target is None
 
 
-def test_an_unknown_technique_is_refused_with_the_nearest():
-    """The message says which was probably meant."""
+def test_an_unknown_technique_is_refused_with_the_nearest_name():
+    """The message suggests the name that was probably meant."""
     with pytest.raises(
         ConfigError,
         match=r"objective\.techniques = 'free_bit' is unknown: did you mean 'free_bits'",

@@ -1,8 +1,9 @@
-"""What textvae uses of other libraries without their promise to keep it: private names, hooks that are overridden.
+"""Internals of other libraries that textvae relies on: private names, and methods it overrides.
 
-A release that renames one of them can break a run without an error: an override
-that nothing calls, a cache that beam search does not find. Each entry says why
-it is needed. `make test-lowest` and `make test-newest` check them at both ends.
+A release may rename one of them without notice, and a run could then break without
+an error: nothing would call an override, or beam search would not find a cache. Each
+entry says why textvae needs it. `make test-lowest` and `make test-newest` check them
+with the lowest and the newest versions.
 """
 
 import ast
@@ -27,7 +28,7 @@ from textvae.training.trainer import VAETrainer
 
 @dataclass(frozen=True)
 class Internal:
-    """A function of another library: its leading parameters, and what relies on it."""
+    """A function of another library: its first parameters, and why textvae relies on it."""
 
     owner: Any
     name: str
@@ -35,7 +36,8 @@ class Internal:
     reason: str
 
 
-OVERRIDES = [  # methods of transformers that we replace, which it must still call
+# Methods of transformers that textvae overrides; transformers must still call them.
+OVERRIDES = [
     Internal(
         Trainer,
         "_get_num_items_in_batch",
@@ -62,34 +64,39 @@ OVERRIDES = [  # methods of transformers that we replace, which it must still ca
         Trainer,
         "_save_optimizer_and_scheduler",
         "self output_dir",
-        "saves the plan's and the techniques' state",
+        "saves the state of the schedule and the techniques",
     ),
     Internal(
         Trainer,
         "_load_optimizer_and_scheduler",
         "self checkpoint",
-        "resumes the plan and the techniques",
+        "resumes the schedule and the techniques",
     ),
-    Internal(Trainer, "get_train_dataloader", "self", "batches by length, or reads a stream"),
+    Internal(Trainer, "get_train_dataloader", "self", "makes batches by length, or reads a stream"),
     Internal(
         Trainer,
         "compute_loss",
         "self model inputs return_outputs num_items_in_batch",
-        "is the objective",
+        "returns the loss of the objective",
     ),
     Internal(
         Trainer, "compute_loss_context_manager", "self", "leaves mixed precision to the model"
     ),
     Internal(
-        Trainer, "floating_point_ops", "self inputs", "skips a count that our inputs do not fit"
+        Trainer, "floating_point_ops", "self inputs", "skips a count that does not fit our inputs"
     ),
     Internal(Trainer, "create_optimizer", "self model", "builds parameter groups of our own"),
-    Internal(Trainer, "create_scheduler", "self num_training_steps optimizer", "follows the plan"),
+    Internal(
+        Trainer,
+        "create_scheduler",
+        "self num_training_steps optimizer",
+        "follows the training schedule",
+    ),
     Internal(
         Trainer,
         "log",
         "self logs start_time",
-        "adds our figures and stops at a loss that is not a number",
+        "adds our metrics, and stops when the loss is not a number",
     ),
     Internal(
         GenerationMixin,
@@ -107,27 +114,43 @@ OVERRIDES = [  # methods of transformers that we replace, which it must still ca
         PreTrainedModel, "_init_weights", "self module", "keeps the weights that constructors set"
     ),
 ]
-CALLED = [  # private or undocumented functions that we call, and methods of a cache that `generate` calls
+# Private or undocumented functions that textvae calls, and cache methods that `generate` calls.
+CALLED = [
     Internal(
         GenerationMixin,
         "_sample",
         "self input_ids logits_processor stopping_criteria generation_config",
-        "decodes where a processor may remember rows",
+        "decodes with a logits processor that keeps state for each row",
     ),
     Internal(Cache, "reorder_cache", "self beam_idx", "lets recurrent states follow their beams"),
     Internal(
         Cache,
         "get_seq_length",
         "self layer_idx",
-        "tells how many tokens a recurrent state has read",
+        "returns how many tokens a recurrent state has read",
     ),
     Internal(Cache, "batch_select_indices", "self indices", "selects rows of a recurrent state"),
     Internal(Cache, "batch_repeat_interleave", "self repeats", "repeats rows of a recurrent state"),
-    Internal(Cache, "crop", "self tokens_to_remove", "is refused by a recurrent state"),
+    Internal(
+        Cache,
+        "crop",
+        "self tokens_to_remove",
+        "raises an error for a recurrent state, which cannot go back",
+    ),
     Internal(Cache, "reset", "self", "empties a recurrent state"),
     Internal(datasets.Dataset, "__getitems__", "self keys", "reads a batch of rows at once"),
-    Internal(torch.cpu, "_is_avx512_bf16_supported", "", "tells where products in bf16 are fast"),
-    Internal(torch.cpu, "_is_amx_tile_supported", "", "tells where products in bf16 are fast"),
+    Internal(
+        torch.cpu,
+        "_is_avx512_bf16_supported",
+        "",
+        "shows whether the CPU multiplies bf16 numbers in hardware",
+    ),
+    Internal(
+        torch.cpu,
+        "_is_amx_tile_supported",
+        "",
+        "shows whether the CPU multiplies bf16 numbers in hardware",
+    ),
     Internal(
         torch.distributed.distributed_c10d,
         "_get_default_store",
@@ -135,10 +158,11 @@ CALLED = [  # private or undocumented functions that we call, and methods of a c
         "lets one process report an error for all",
     ),
 ]
-ATTRIBUTES = {  # private attributes that we set or read: name, the library's source that must use it, and why
+# Attributes that textvae sets or reads, with the source that must use them, and why.
+ATTRIBUTES = {
     "_n_gpu": (
         TrainingArguments,
-        "one GPU per process; otherwise Trainer splits batches over all that it sees",
+        "one GPU per process; otherwise Trainer splits batches over all visible GPUs",
     ),
     "_created_lr_scheduler": (
         inspect.getmodule(Trainer),
@@ -146,20 +170,21 @@ ATTRIBUTES = {  # private attributes that we set or read: name, the library's so
     ),
     "current_gradient_accumulation_steps": (
         inspect.getmodule(Trainer),
-        "sentences of an accumulated step count alike",
+        "all sentences of an accumulated step have the same weight",
     ),
     "model_accepts_loss_kwargs": (
         inspect.getmodule(Trainer),
-        "Trainer must not weigh the loss by tokens",
+        "Trainer must not weight the loss by tokens",
     ),
     "is_fsdp_enabled": (
         inspect.getmodule(Trainer),
-        "sharded weights are saved and measured in another way",
+        "sharded weights are saved and measured differently",
     ),
-    "model_wrapped": (inspect.getmodule(Trainer), "steps of the encoder alone go through DDP"),
+    "model_wrapped": (inspect.getmodule(Trainer), "steps of the encoder alone also go through DDP"),
     "_supports_sdpa": (inspect.getmodule(PreTrainedModel), "attention takes the fast path"),
 }
-ELSEWHERE = {  # private names of the standard library and of scikit-learn, and our own
+# Private names of the standard library, of scikit-learn, and of textvae itself.
+ELSEWHERE = {
     "_SubParsersAction": "argparse has no public name for it",
     "_exit": "os._exit is documented",
     "_n_features_out": "scikit-learn's documented protocol",
@@ -168,17 +193,18 @@ ELSEWHERE = {  # private names of the standard library and of scikit-learn, and 
 
 
 def needed(entry: Internal) -> str:
-    """Return the message of an entry that no longer holds."""
+    """Return the message for an entry that the installed versions no longer satisfy."""
     owner = getattr(entry.owner, "__name__", entry.owner)
     return (
-        f"{owner}.{entry.name} differs in the installed version (transformers {transformers.__version__}, datasets "
-        f"{datasets.__version__}, torch {torch.__version__}). textvae needs it: it {entry.reason}."
+        f"{owner}.{entry.name} differs in the installed version "
+        f"(transformers {transformers.__version__}, datasets {datasets.__version__}, "
+        f"torch {torch.__version__}). textvae needs it: it {entry.reason}."
     )
 
 
 @pytest.mark.parametrize("entry", [*OVERRIDES, *CALLED], ids=lambda entry: entry.name)
 def test_an_internal_function_has_the_parameters_we_rely_on(entry):
-    """Their names and their order are the expected ones; more may follow."""
+    """The first parameters have the expected names and order; others may follow."""
     assert hasattr(entry.owner, entry.name), needed(entry)
     expected = entry.parameters.split()
     found = list(inspect.signature(getattr(entry.owner, entry.name)).parameters)
@@ -187,7 +213,7 @@ def test_an_internal_function_has_the_parameters_we_rely_on(entry):
 
 @pytest.mark.parametrize("entry", OVERRIDES, ids=lambda entry: entry.name)
 def test_the_library_still_calls_what_we_override(entry):
-    """An override that nothing calls would be ignored in silence."""
+    """An override that nothing calls would have no effect, without an error."""
     module = generation if entry.owner is GenerationMixin else inspect.getmodule(entry.owner)
     assert f".{entry.name}(" in inspect.getsource(module), needed(entry)
     ours = VAETrainer if entry.owner is Trainer else TextVAEModel
@@ -198,7 +224,7 @@ def test_the_library_still_calls_what_we_override(entry):
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_the_library_still_uses_the_attributes_we_set_or_read(name):
-    """An attribute of another name would be set for nobody."""
+    """Setting an attribute that the library does not read has no effect."""
     source, reason = ATTRIBUTES[name]
     assert name in inspect.getsource(source), (
         f"{source.__name__} no longer uses {name}. textvae needs it: {reason}."
@@ -206,27 +232,29 @@ def test_the_library_still_uses_the_attributes_we_set_or_read(name):
 
 
 def test_generate_looks_for_a_cache_under_the_name_we_give_it():
-    """Beam search reorders the first cache it finds under these names, and none other."""
+    """Beam search reorders only the first cache that it finds under its own list of names."""
     theirs = generation.ALL_CACHE_NAMES[0]
     assert theirs == CACHE_NAME, (
-        f"transformers {transformers.__version__} calls a cache {theirs!r}, textvae calls it {CACHE_NAME!r}: "
-        "update textvae.model.decoders.base.CACHE_NAME, or beams lose their states."
+        f"transformers {transformers.__version__} calls a cache {theirs!r}, textvae calls it "
+        f"{CACHE_NAME!r}: update textvae.model.decoders.base.CACHE_NAME, or beams lose their state."
     )
     assert "cache" in {field.name for field in fields(TextVAEOutput)}
 
 
 def test_every_private_name_of_a_library_is_in_this_list():
-    """Whoever uses another one says here what needs it."""
+    """A new use of a private name needs an entry that says why."""
     known = {entry.name for entry in (*OVERRIDES, *CALLED)} | ATTRIBUTES.keys() | ELSEWHERE.keys()
     paths = list(Path(textvae.__file__).parent.rglob("*.py"))
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
-    own = set().union(*(defined_names(tree) for tree in trees.values()))
-    used = {name: path.name for path, tree in trees.items() for name in private_names(tree)}
-    assert {name: used[name] for name in used if name not in known | own} == {}
+    used = {}
+    for path, tree in trees.items():
+        known |= defined_names(tree)
+        used |= dict.fromkeys(private_names(tree), path.name)
+    assert {name: file for name, file in used.items() if name not in known} == {}
 
 
 def defined_names(tree):
-    """Return the names that a module defines: functions, classes, methods, and the attributes it sets on `self`."""
+    """Return the functions, classes, methods and `self` attributes that a module defines."""
     names = {
         node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
@@ -241,10 +269,11 @@ def defined_names(tree):
 
 
 def private_names(tree):
-    """Return the private names that a module reads from other objects or imports."""
-    found = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    for node in imports:
-        if not (node.module or "").startswith("textvae"):
-            found += [alias.name for alias in node.names]
-    return {name for name in found if name.startswith("_") and not name.startswith("__")}
+    """Return the private names that a module imports, or reads from other objects."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            names.append(node.attr)
+        if isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("textvae"):
+            names += [alias.name for alias in node.names]
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}

@@ -1,4 +1,4 @@
-"""The lowest versions that pyproject.toml allows are those that `make test-lowest` installs."""
+"""Version bounds: `make test-lowest` installs the lowest versions that pyproject.toml allows."""
 
 import tomllib
 from pathlib import Path
@@ -7,45 +7,51 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-UNTESTED = {"mauve-text", "umap-learn"}  # extras that the development installation leaves out
+# The development installation leaves these extras out.
+UNTESTED = {"mauve-text", "umap-learn"}
 
 
 def allowed():
-    """Return the requirements of the package and of its extras, by name."""
+    """Return the version bounds of the package's dependencies and its extras, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [
-        line
-        for name, lines in project["optional-dependencies"].items()
-        if name != "dev"
-        for line in lines
-    ]
-    requirements = [Requirement(line) for line in (*project["dependencies"], *extras)]
-    return {each.name: each.specifier for each in requirements if each.name not in UNTESTED}
+    lines = list(project["dependencies"])
+    for extra, requirements in project["optional-dependencies"].items():
+        if extra != "dev":
+            lines += requirements
+    bounds = {}
+    for requirement in map(Requirement, lines):
+        if requirement.name not in UNTESTED:
+            bounds[requirement.name] = requirement.specifier
+    return bounds
 
 
 def pins(file):
-    """Return the versions that a file of constraints names, by name in lower case."""
-    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
-    return {name.lower().replace("_", "-"): Version(version) for name, version in pairs}
+    """Return the pinned versions of a constraints file, by normalized name."""
+    versions = {}
+    for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, version = line.split("==")
+            versions[normalize(name)] = Version(version)
+    return versions
+
+
+def normalize(name):
+    """Return a package's name in lower case with hyphens, as PyPI compares names."""
+    return name.lower().replace("_", "-")
 
 
 def test_the_lowest_versions_are_the_lower_bounds_of_pyproject():
-    """Each dependency has one; torch is the one that is tested everywhere."""
+    """Only torch has one version everywhere, because it is large to install."""
     lowest = {}
     for name, specifier in allowed().items():
         [bound] = [Version(part.version) for part in specifier if part.operator == ">="]
-        lowest[name.lower().replace("_", "-")] = bound
+        lowest[normalize(name)] = bound
     lowest["torch"] = pins("constraints.txt")["torch"]
     assert pins("constraints-lowest.txt") == lowest
 
 
 def test_the_pinned_versions_are_within_the_bounds_of_pyproject():
-    """What `make test` installs is what the package says it works with."""
+    """`make test` installs versions that the package says it supports."""
     pinned = pins("constraints.txt")
-    outside = {
-        name
-        for name, specifier in allowed().items()
-        if pinned[name.lower().replace("_", "-")] not in specifier
-    }
-    assert outside == set()
+    for name, specifier in allowed().items():
+        assert pinned[normalize(name)] in specifier, name

@@ -1,13 +1,34 @@
-"""Seeds derived from seeds."""
+"""Random seeds: streams that differ, and a block that leaves the random state alone."""
 
-from textvae.inference.decoding import TOKEN_SEED_KEY
-from textvae.runtime.seeds import derive_seed
-from textvae.uses.latent_proposals import PROPOSAL_SEED_KEY, RESAMPLING_SEED_KEY
+import torch
+
+from textvae.runtime.seeds import Stream, derive_seed, seeded
 
 
-def test_draws_for_different_ends_share_no_seed():
-    """Tokens are drawn by other numbers than the latent, or the first words of a seed would follow from its z."""
-    uses = (TOKEN_SEED_KEY, PROPOSAL_SEED_KEY, RESAMPLING_SEED_KEY)
-    seeds = [derive_seed(seed, use) for seed in range(50) for use in uses] + list(range(50))
+def test_streams_of_all_seeds_differ_from_each_other_and_from_the_seeds():
+    """No two purposes share random numbers, not even under different seeds."""
+    seeds = list(range(50))
+    for stream in Stream:
+        seeds += [derive_seed(seed, stream) for seed in range(50)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_a_seeded_block_repeats_its_numbers_and_restores_the_state():
+    """The random numbers outside do not depend on what the block draws."""
+    state = torch.get_rng_state()
+    with seeded(3, Stream.TOKENS):
+        first = torch.rand(4)
+    assert torch.equal(torch.get_rng_state(), state)
+    with seeded(3, Stream.TOKENS):
+        assert torch.equal(torch.rand(4), first)
+    with seeded(3):
+        assert not torch.equal(torch.rand(4), first)
+
+
+def test_a_seeded_block_without_a_stream_uses_the_seed_itself():
+    """Its numbers are those of `torch.manual_seed`."""
+    with seeded(3):
+        inside = torch.rand(4)
+    generator = torch.Generator().manual_seed(3)
+    assert torch.equal(inside, torch.rand(4, generator=generator))

@@ -1,4 +1,4 @@
-"""Settings of interchangeable parts: which part is meant, and which settings go with it."""
+"""Settings of interchangeable parts: which kind is chosen, and which settings it gets."""
 
 import pytest
 
@@ -25,12 +25,12 @@ def test_a_bare_name_chooses_a_part(kind):
 
 @pytest.mark.parametrize("kind", list(DECODERS))
 def test_every_decoder_can_be_chosen_by_name(kind):
-    """The decoders' table is what the settings know."""
+    """The settings accept every name in the decoders' table."""
     assert read_settings(overrides=[f"model.decoder={kind}"]).model.decoder.kind == kind
 
 
 def test_switching_kind_drops_the_old_parts_settings():
-    """A transformer is not given the LSTM's settings, which it would refuse."""
+    """A transformer does not get the LSTM's settings, which it would refuse."""
     base = {"model": {"encoder": {"kind": "lstm", "bidirectional": False, "embedding": 8}}}
     assert encoder("model.encoder.kind=transformer", base=base) == encoder(
         "model.encoder=transformer"
@@ -38,7 +38,7 @@ def test_switching_kind_drops_the_old_parts_settings():
 
 
 def test_naming_the_same_kind_keeps_its_settings():
-    """Only another kind drops them."""
+    """Only a different kind drops the settings."""
     base = {"model": {"encoder": {"kind": "gru", "hidden": 8}}}
     assert encoder("model.encoder.kind=gru", base=base).hidden == 8
 
@@ -50,25 +50,24 @@ def test_a_part_named_by_one_word_keeps_its_kind_when_a_setting_is_added():
 
 
 def test_the_order_of_kind_and_setting_on_the_command_line_does_not_matter():
-    """A size given before the kind is not lost."""
+    """A size that comes before the kind is not lost."""
     overrides = ["model.encoder.hidden=8", "model.encoder.kind=gru"]
     assert encoder(*overrides) == encoder(*reversed(overrides))
 
 
-def test_naming_the_default_kind_keeps_settings_given_without_a_kind():
-    """`encoder: {hidden: 8}` is an LSTM already; saying so changes nothing."""
-    assert (
-        encoder("model.encoder.kind=lstm", base={"model": {"encoder": {"hidden": 8}}}).hidden == 8
-    )
+def test_naming_the_default_kind_keeps_settings_written_without_a_kind():
+    """`encoder: {hidden: 8}` is an LSTM already, so naming the LSTM changes nothing."""
+    base = {"model": {"encoder": {"hidden": 8}}}
+    assert encoder("model.encoder.kind=lstm", base=base).hidden == 8
 
 
-def test_the_default_techniques_are_some():
-    """Without a word, something is done against collapse."""
+def test_there_are_default_techniques():
+    """The default recipe does something against posterior collapse."""
     assert techniques()
 
 
-def test_off_takes_a_default_technique_out_and_leaves_the_others():
-    """`off` removes what it names, nothing else."""
+def test_off_removes_a_default_technique_and_leaves_the_others():
+    """`off` removes only the technique that it is written for."""
     default = techniques()
     for name in default:
         rest = {other: entry for other, entry in default.items() if other != name}
@@ -76,33 +75,32 @@ def test_off_takes_a_default_technique_out_and_leaves_the_others():
 
 
 def test_adding_a_technique_keeps_the_default_ones():
-    """Word dropout is added to the recipe; it does not replace it."""
+    """Word dropout is added to the default recipe, and does not replace it."""
     added = techniques("objective.techniques.word_dropout.rate=0.1")
     assert set(added) == {"word_dropout", *techniques()}
 
 
-def test_a_setting_of_a_default_technique_leaves_the_other_ones():
-    """Setting the target does not switch off what stands beside it."""
+def test_a_setting_of_a_default_technique_keeps_the_others():
+    """Setting the KL target does not switch off the other techniques."""
     assert set(techniques("objective.techniques.target_kl.nats=3")) == set(techniques())
 
 
-def test_techniques_come_in_the_tables_order():
-    """What corrupts comes before floors, and floors before weights, however they are given."""
-    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaced_terms]
-    given = {name: {} for name in reversed(together)}
-    assert list(techniques(base={"objective": {"techniques": given}})) == together
+def test_techniques_come_in_the_order_of_their_table():
+    """Corruption, floors, weights: the order in which the settings are written does not matter."""
+    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaces]
+    entries = {name: {} for name in reversed(together)}
+    assert list(techniques(base={"objective": {"techniques": entries}})) == together
 
 
 @pytest.mark.parametrize("nothing", ["{}", "", "on"])
 def test_a_technique_without_settings_has_its_defaults(nothing):
-    """An empty mapping, nothing, and `on` mean the same."""
+    """An empty mapping, an empty value, and `on` mean the same."""
     chosen = techniques(f"objective.techniques.word_dropout={nothing}")
     assert chosen["word_dropout"] == TECHNIQUES["word_dropout"].Settings()
 
 
 def test_a_technique_switched_off_in_a_file_can_be_switched_on_again():
-    """An override's settings replace `off`."""
+    """The settings of an override replace `off`."""
     base = {"objective": {"techniques": {"free_bits": "off"}}}
-    assert (
-        techniques("objective.techniques.free_bits.floor=0.1", base=base)["free_bits"].floor == 0.1
-    )
+    chosen = techniques("objective.techniques.free_bits.floor=0.1", base=base)
+    assert chosen["free_bits"].floor == 0.1

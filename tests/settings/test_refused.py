@@ -1,4 +1,4 @@
-"""Settings that are refused: each message names the key, what came and what would do."""
+"""Settings that are refused: the message has the key, its value, and what was expected."""
 
 import re
 
@@ -36,8 +36,8 @@ from textvae.settings.reading import read_settings
         ),
     ],
 )
-def test_a_misspelt_key_is_refused_with_the_nearest_known_one(override, words):
-    """At every depth, the whole dotted key is named."""
+def test_a_misspelled_key_is_refused_with_the_nearest_known_one(override, words):
+    """The message has the full dotted key, at every depth."""
     with pytest.raises(ConfigError, match=re.escape(words)):
         read_settings(overrides=[override])
 
@@ -64,8 +64,8 @@ def test_a_misspelt_key_is_refused_with_the_nearest_known_one(override, words):
         ("data.normalize=NFX", "data.normalize = 'NFX' does not fit: Input should be 'NFC'"),
     ],
 )
-def test_a_misspelt_choice_is_refused_with_those_that_would_do(override, words):
-    """The choices are listed."""
+def test_a_misspelled_choice_is_refused_with_the_valid_ones(override, words):
+    """The message lists the choices."""
     with pytest.raises(ConfigError, match=re.escape(words)):
         read_settings(overrides=[override])
 
@@ -106,7 +106,7 @@ def test_a_misspelt_choice_is_refused_with_those_that_would_do(override, words):
         ),
         (
             "model.encoder=3",
-            "model.encoder = 3 does not fit: give the name of a part, or a mapping of its settings.",
+            "model.encoder = 3 does not fit: give the name of a part, or a mapping of its",
         ),
         (
             "model.encoder.dropout=1.5",
@@ -136,7 +136,7 @@ def test_a_misspelt_choice_is_refused_with_those_that_would_do(override, words):
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(override, words):
-    """The message shows the key, the value and the bound."""
+    """The message has the key, the value and the bound."""
     with pytest.raises(ConfigError, match=re.escape(words)):
         read_settings(overrides=[override])
 
@@ -150,44 +150,45 @@ def test_a_value_that_does_not_fit_is_refused(override, words):
     ],
 )
 def test_a_key_of_two_types_is_named_as_the_user_wrote_it(override, key):
-    """No inner name of a type hangs on the key."""
+    """The key has no suffix with the name of a type, which pydantic adds."""
     with pytest.raises(ConfigError, match=re.escape(f"{key} = ")):
         read_settings(overrides=[override])
 
 
 @pytest.mark.parametrize("nats", ["0", "-3"])
 def test_a_kl_target_must_be_above_zero(nats):
-    """A target of nothing would divide by zero."""
+    """The controller divides by its target."""
     with pytest.raises(ConfigError, match=r"target_kl\.nats"):
         read_settings(overrides=[f"objective.techniques.target_kl.nats={nats}"])
 
 
 @pytest.mark.parametrize("betas", ["[5, 0.9]", "[0.9, 1.0]", "[-0.1, 0.9]"])
 def test_betas_outside_zero_to_one_are_refused(betas):
-    """The optimizer would refuse them after the corpus is prepared, in words not ours."""
+    """The optimizer would refuse them only after the corpus is prepared."""
     with pytest.raises(ConfigError, match=r"training\.betas"):
         read_settings(overrides=[f"training.betas={betas}"])
 
 
 def test_an_unknown_conditioning_is_refused_with_the_nearest():
-    """Before any corpus is read."""
+    """It is refused before any corpus is read."""
     with pytest.raises(ConfigError, match="did you mean 'every_step'"):
         read_settings(overrides=["model.conditioning=[evry_step]"])
 
 
 @pytest.mark.parametrize("override", ["epochs=3", "training.epochs", "training=3", ""])
-def test_an_override_that_is_no_setting_shows_how_one_looks(override):
-    """Section, key and value are wanted."""
+def test_an_override_that_is_not_a_setting_gets_an_example(override):
+    """An override needs a section, a key and a value."""
     with pytest.raises(
-        ConfigError, match=re.escape("write section.key=value, training.epochs=3 for instance")
+        ConfigError, match=re.escape("write section.key=value, for example training.epochs=3")
     ):
         read_settings(overrides=[override])
 
 
-def test_an_override_that_is_no_yaml_asks_for_quotes():
-    """An open bracket is not a value."""
+def test_an_override_that_is_not_yaml_asks_for_quotes():
+    """An open bracket alone is not a value."""
     with pytest.raises(
-        ConfigError, match=r"training\.epochs = '\{a' is not YAML; put text with signs in it in"
+        ConfigError,
+        match=r"training\.epochs = '\{a' is not YAML; put text with special characters in",
     ):
         read_settings(overrides=["training.epochs={a"])
 
@@ -198,14 +199,14 @@ def test_an_override_that_is_no_yaml_asks_for_quotes():
         ("training: [\n", "is not YAML"),
         (
             "- training\n",
-            "wanted are sections (data, tokenizer, model, objective, training), not ['training']",
+            "expected sections (data, tokenizer, model, objective, training), got ['training']",
         ),
         ("training: 3\n", "training = 3 does not fit: Input should be a valid dictionary"),
         ("1: 3\n", "1"),
     ],
 )
-def test_a_file_that_is_no_settings_is_refused(tmp_path, text, words):
-    """What is wrong with it is said."""
+def test_a_file_without_settings_is_refused(tmp_path, text, words):
+    """The message says what is wrong with the file."""
     file = tmp_path / "bad.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(words)):
@@ -213,20 +214,20 @@ def test_a_file_that_is_no_settings_is_refused(tmp_path, text, words):
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
-    """The path stands in the message."""
+    """The message has the path of the file."""
     with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read"):
         read_settings(tmp_path / "absent.yaml")
 
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path):
-    """It is no traceback of a codec."""
+    """The error is ours, not that of a codec."""
     (tmp_path / "latin.yaml").write_bytes(b"data: {corpus: caf\xe9}\n")
     with pytest.raises(ConfigError, match=r"latin\.yaml: cannot be read"):
         read_settings(tmp_path / "latin.yaml")
 
 
-def test_a_choice_is_made_or_refused_with_all_names():
-    """Nothing near: only the list."""
+def test_an_unknown_choice_is_refused_with_all_names():
+    """If no name is similar, the message has only the list."""
     assert choose({"a": 1}, "a", "key") == 1
     with pytest.raises(
         TextVAEError, match=re.escape("key = 'zzz' is unknown: Choose from alpha, beta.")
@@ -234,18 +235,18 @@ def test_a_choice_is_made_or_refused_with_all_names():
         choose({"beta": 1, "alpha": 2}, "zzz", "key")
 
 
-def test_nothing_is_suggested_for_what_is_near_nothing():
-    """A wild guess helps nobody."""
+def test_no_name_is_suggested_if_none_is_similar():
+    """A wild guess would not help."""
     assert did_you_mean("zzz", ["alpha"]) == ""
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_a_transformer_with_too_few_positions_for_the_longest_sentence_is_refused(part):
-    """Before anything is trained; just enough is taken."""
+    """It is refused before training; exactly enough positions are accepted."""
     prefix = 4 if part == "decoder" else 0
     enough = {"kind": "transformer", "positions": 66 + prefix}
     read_settings(data={"max_tokens": 64}, model={part: enough})
-    with pytest.raises(
-        ConfigError, match=rf"model\.{part}\.positions = {65 + prefix} cannot hold sentences"
-    ):
-        read_settings(data={"max_tokens": 64}, model={part: {**enough, "positions": 65 + prefix}})
+    too_few = {**enough, "positions": 65 + prefix}
+    message = rf"model\.{part}\.positions = {65 + prefix} cannot hold sentences"
+    with pytest.raises(ConfigError, match=message):
+        read_settings(data={"max_tokens": 64}, model={part: too_few})

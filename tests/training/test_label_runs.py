@@ -107,7 +107,8 @@ def test_a_label_of_a_single_sentence_is_refused_only_if_that_is_held_out(tmp_pa
 def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
     """Each message says how to fix the settings."""
     with pytest.raises(
-        ConfigError, match=r"'label_gaussian' is made of labels: name their column, data.label="
+        ConfigError,
+        match=r"'label_gaussian' needs labels: name their column, for example data.label=",
     ):
         read_settings(model={"prior": "label_gaussian"})
     with pytest.raises(ConfigError, match=r"data.label = 'words' does not fit"):
@@ -119,7 +120,7 @@ def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
         read_settings(data=LABEL, model={"posterior": "deterministic"})
     with pytest.raises(
         ConfigError,
-        match=r"mmd puts something in the KL's place that tells a learned prior nothing",
+        match=r"mmd replaces the KL, the only term that trains a learned prior",
     ):
         read_settings(data=LABEL, objective={"techniques": {"mmd": {}}})
     with pytest.raises(
@@ -143,7 +144,7 @@ def test_a_run_is_not_started_from_one_of_other_labels(labelled_run, tiny_run, t
         textvae.train(rows, tmp_path / "run", init=tiny_run, data=LABEL, **sections)
     with pytest.raises(ConfigError, match=r"label = 'new .*' is unknown"):
         textvae.train(rows, tmp_path / "run", init=labelled_run, data=LABEL, **sections)
-    with pytest.raises(ConfigError, match=r"is made of labels: name their column"):
+    with pytest.raises(ConfigError, match=r"needs labels: name their column"):
         textvae.train(rows, tmp_path / "run", init=labelled_run, **sections)
 
 

@@ -11,11 +11,8 @@ from tqdm import tqdm
 from textvae.data.tokenization import decode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.generation_loop import generate_with_shrinking_batch
-from textvae.runtime.seeds import derive_seed
+from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import StrictSettings, validate_settings
-
-# Tokens and latents need different random numbers, also when they have the same seed.
-TOKEN_SEED_KEY = 1
 
 
 class DecodingSettings(StrictSettings):
@@ -82,9 +79,7 @@ def decode_latents(
         label_ids = bundle.fixed_label_ids(len(z))
     texts: list[str] = []
     starts = range(0, len(z), batch_size)
-    devices = [bundle.device] if bundle.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.inference_mode():
-        torch.manual_seed(derive_seed(options.seed, TOKEN_SEED_KEY))
+    with seeded(options.seed, Stream.TOKENS, bundle.device), torch.inference_mode():
         for start in tqdm(starts, desc="decoding", unit="batch", disable=not progress):
             part = slice(start, start + batch_size)
             latent = z[part].to(bundle.device, bundle.model.dtype)

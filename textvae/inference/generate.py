@@ -5,10 +5,7 @@ from torch import Tensor
 
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import DecodingSettings, decode_latents
-from textvae.runtime.seeds import derive_seed
-
-# Labels need random numbers that differ from those of the latents and the tokens.
-_LABEL_SEED_KEY = 5
+from textvae.runtime.seeds import Stream, derive_seed, seeded
 
 
 def generate(
@@ -40,8 +37,7 @@ def sample_prior(bundle: Bundle, count: int, seed: int, label_ids: Tensor | None
     """Return latents from p(z), or from p(z | label), (count, latent); a seed fixes them."""
     prior = bundle.prior if label_ids is None else bundle.model.prior.conditional_on(label_ids)
     # No device is forked: the prior samples on the CPU, whatever device the model is on.
-    with torch.random.fork_rng([]), torch.no_grad():
-        torch.manual_seed(seed)
+    with seeded(seed), torch.no_grad():
         latents: Tensor = prior.sample(count)
     return latents
 
@@ -54,6 +50,6 @@ def sample_labels(bundle: Bundle, count: int, seed: int) -> Tensor | None:
     labels = bundle.labels
     if labels is None or bundle.fixed_label_id is not None:
         return bundle.fixed_label_ids(count)
-    random = torch.Generator().manual_seed(derive_seed(seed, _LABEL_SEED_KEY))
+    random = torch.Generator().manual_seed(derive_seed(seed, Stream.LABELS))
     weights = torch.tensor(labels.counts, dtype=torch.float)
     return torch.multinomial(weights, count, replacement=True, generator=random)

@@ -1,1 +1,1 @@
-"""The objective: the ELBO, and the techniques that shape it in training."""
+"""The training objective: the ELBO, and the techniques that shape it."""

@@ -1,100 +1,196 @@
-"""Combinations: which techniques go with which posterior and prior."""
+"""Rules: which techniques go together with a posterior and a prior, and with each other.
 
-from collections.abc import Mapping
+A technique says what it `requires` and what it `replaces` (see techniques/base.py);
+the two tables below say when that cannot work, and why. Which posterior goes with
+which prior is in model/compatibility.py, because a model is also built without an
+objective.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
 from textvae.errors import ConfigError
-from textvae.model.posteriors import POSTERIORS, DiagonalGaussian
-from textvae.model.priors import PRIORS
-from textvae.objective.techniques.base import TechniqueSettings
+from textvae.model.posteriors import POSTERIORS, DiagonalGaussian, Distribution
+from textvae.model.priors import PRIORS, Prior
+from textvae.objective.techniques.base import ObjectiveTerm, Requirement, TechniqueSettings
+
+
+@dataclass(frozen=True)
+class _ModelRule:
+    """A condition on the posterior and the prior.
+
+    Attributes:
+        applies: whether the rule concerns a technique with these settings.
+        is_met: whether a posterior and a prior satisfy it.
+        reason: why the technique is refused otherwise; it follows the technique's name.
+    """
+
+    applies: Callable[[TechniqueSettings], bool]
+    is_met: Callable[[type[Distribution], type[Prior]], bool]
+    reason: str
+
+
+@dataclass(frozen=True)
+class _PairRule:
+    """A term that a technique may replace only if no other technique replaces or requires it.
+
+    Attributes:
+        term: the term of the objective.
+        requirement: what the other technique requires if it needs this term unchanged.
+        reason_to_require: why they clash if the other one requires it.
+        reason_to_replace: why they clash if the other one replaces it, too.
+    """
+
+    term: ObjectiveTerm
+    requirement: Requirement
+    reason_to_require: str
+    reason_to_replace: str
+
+
+def _requires(requirement: Requirement) -> Callable[[TechniqueSettings], bool]:
+    """Return a function that tells whether a technique has this requirement."""
+    return lambda technique: requirement in technique.requires
+
+
+def _trains_no_prior(technique: TechniqueSettings) -> bool:
+    """Return whether a technique leaves no term of the loss that depends on the prior's density."""
+    # A technique that needs the density of z puts log q(z|x) and log p(z) in the KL's place,
+    # and log p(z) trains the prior as well as the KL does.
+    replaces_kl = ObjectiveTerm.KL in technique.replaces
+    return replaces_kl and Requirement.DENSITY not in technique.requires
+
+
+def _is_gaussian(q: type[Distribution], prior: type[Prior]) -> bool:
+    """Return whether the posterior has a mean and a log-variance."""
+    return issubclass(q, DiagonalGaussian)
+
+
+# The first rule that is not met gives the reason, so the most general ones come first.
+_MODEL_RULES = (
+    _ModelRule(
+        _requires(Requirement.ELBO_KL),
+        lambda q, prior: q.has_density,
+        "shapes the KL, but this posterior has none",
+    ),
+    _ModelRule(
+        _requires(Requirement.ELBO_KL),
+        lambda q, prior: not q.has_fixed_kl,
+        "shapes the KL, but the KL of this posterior is constant",
+    ),
+    _ModelRule(
+        _requires(Requirement.DENSITY),
+        lambda q, prior: q.has_density,
+        "needs the density of z, but this posterior has none",
+    ),
+    _ModelRule(
+        _trains_no_prior,
+        lambda q, prior: not prior.is_learned,
+        "replaces the KL, the only term that trains a learned prior",
+    ),
+    _ModelRule(
+        _requires(Requirement.LOGVAR),
+        _is_gaussian,
+        "needs a mean and a log-variance, but this posterior has no log-variance",
+    ),
+    _ModelRule(
+        _requires(Requirement.KL_PER_DIMENSION),
+        lambda q, prior: _is_gaussian(q, prior) and prior.is_factorized,
+        "needs the KL of each dimension, but here only the total is known",
+    ),
+)
+
+_PAIR_RULES = (
+    _PairRule(
+        ObjectiveTerm.LATENT,
+        Requirement.PLAIN_LATENT,
+        "{owner} chooses the z to decode, but {other} changes it",
+        "both choose the z to decode",
+    ),
+    _PairRule(
+        ObjectiveTerm.KL,
+        Requirement.ELBO_KL,
+        "{owner} replaces the KL, but {other} needs the KL of the ELBO",
+        "both replace the KL",
+    ),
+)
 
 
 def check_techniques(posterior: str, prior: str, techniques: Mapping[str, Any]) -> None:
-    """Refuse techniques that ask for what this posterior, or its KL to this prior, does not have.
+    """Refuse techniques that need what this posterior and this prior do not have.
+
+    Args:
+        posterior: the kind of the posterior.
+        prior: the kind of the prior.
+        techniques: settings by name.
 
     Raises:
-        ConfigError: with each of them, the reason and the mend.
+        ConfigError: the message has every such technique, the reason, and how to fix it.
     """
-    unfit = {
-        name: reason
-        for name, entry in techniques.items()
-        if (reason := find_conflict(posterior, prior, entry))
-    }
-    if unfit:
-        reasons = "; ".join(f"{name} {reason}" for name, reason in unfit.items())
-        mends = ", ".join(f"objective.techniques.{name}: off" for name in unfit)
+    conflicts = {}
+    for name, settings in techniques.items():
+        reason = find_conflict(posterior, prior, settings)
+        if reason:
+            conflicts[name] = reason
+    if conflicts:
+        reasons = "; ".join(f"{name} {reason}" for name, reason in conflicts.items())
+        fixes = ", ".join(f"objective.techniques.{name}: off" for name in conflicts)
         raise ConfigError(
-            f"model.posterior = {posterior!r} with model.prior = {prior!r}: {reasons}. Set {mends}."
+            f"model.posterior = {posterior!r} with model.prior = {prior!r}: {reasons}. Set {fixes}."
         )
 
 
-def find_conflict(posterior: str, prior: str, settings: Any) -> str | None:
-    """Return why a technique cannot be used, if it cannot."""
+def find_conflict(posterior: str, prior: str, settings: TechniqueSettings) -> str | None:
+    """Return why a technique does not go together with a posterior and a prior, or None."""
     q = POSTERIORS[posterior].distribution
-    if "kl" in settings.required_terms and not q.has_density:
-        return "shapes the KL, and there is none"
-    if "kl" in settings.required_terms and q.has_fixed_kl:
-        return "shapes the KL, and it is a constant"
-    if settings.needs_density and not q.has_density:
-        return "asks for densities of z, and there are none"
-    if PRIORS[prior].is_learned and "kl" in settings.replaced_terms and not settings.needs_density:
-        return "puts something in the KL's place that tells a learned prior nothing"
-    is_gaussian = issubclass(q, DiagonalGaussian)
-    if settings.needs_logvar and not is_gaussian:
-        return "asks for a mean and a log-variance, and there is none"
-    if settings.needs_kl_per_dimension and not (is_gaussian and PRIORS[prior].is_factorized):
-        return "asks for the KL of each dimension, and there is only the whole"
+    for rule in _MODEL_RULES:
+        if rule.applies(settings) and not rule.is_met(q, PRIORS[prior]):
+            return rule.reason
     return None
 
 
-_CLASH_REASONS = {
-    "kl": "{owner} pays something else in the place of the KL, which {other} needs as the ELBO has it",
-    "draw": "{owner} chooses the z that is decoded, and {other} changes it",
-}
-
-
-_OWNER_CLASH_REASONS = {
-    "kl": "each puts something else in the place of the KL",
-    "draw": "each chooses the z that is decoded",
-}
-
-
 def drop_clashing_defaults(
-    techniques: Mapping[str, TechniqueSettings], named: set[str]
+    techniques: Mapping[str, TechniqueSettings], requested: set[str]
 ) -> dict[str, TechniqueSettings]:
-    """Return the techniques without the defaults that no longer fit.
+    """Return the techniques without the default ones that no longer fit.
+
+    The default techniques are tuned together for the ELBO, so if any technique
+    replaces a term of it, all of them are dropped except those the user requested.
 
     Args:
-        named: those the user asked for.
+        techniques: settings by name.
+        requested: the names that the user wrote.
 
     Raises:
-        ConfigError: two that were named cannot work together.
+        ConfigError: two of the remaining techniques do not go together.
     """
-    is_elbo = not any(entry.replaced_terms for entry in techniques.values())
-    kept = {name: entry for name, entry in techniques.items() if is_elbo or name in named}
-    for owner, other in permutations(kept, 2):
-        _refuse_clash(owner, other, kept)
-    return kept
+    is_elbo = not any(settings.replaces for settings in techniques.values())
+    remaining = {}
+    for name, settings in techniques.items():
+        if is_elbo or name in requested:
+            remaining[name] = settings
+    for owner, other in permutations(remaining, 2):
+        _refuse_clash(owner, other, remaining)
+    return remaining
 
 
 def _refuse_clash(owner: str, other: str, techniques: Mapping[str, TechniqueSettings]) -> None:
-    """Refuse two techniques of which one owns what the other owns or needs.
+    """Refuse two techniques if one replaces what the other replaces or requires.
 
     Raises:
-        ConfigError: with the reason, and which to take out.
+        ConfigError: the message has the reason, and which technique to leave out.
     """
-    owns, both = (
-        techniques[owner].replaced_terms,
-        techniques[owner].replaced_terms & techniques[other].replaced_terms,
-    )
-    for part in sorted(
-        owns & (techniques[other].replaced_terms | techniques[other].required_terms)
-    ):
-        reason = (_OWNER_CLASH_REASONS if part in both else _CLASH_REASONS)[part].format(
-            owner=owner, other=other
-        )
+    for rule in _PAIR_RULES:
+        if rule.term not in techniques[owner].replaces:
+            continue
+        if rule.term in techniques[other].replaces:
+            reason = rule.reason_to_replace
+        elif rule.requirement in techniques[other].requires:
+            reason = rule.reason_to_require.format(owner=owner, other=other)
+        else:
+            continue
         raise ConfigError(
             f"objective.techniques.{owner} and {other} do not go together: {reason}. "
-            f"Write {other}: off, or leave {owner} out."
+            f"Set {other}: off, or leave {owner} out."
         )

@@ -1,12 +1,12 @@
-"""The objective: the ELBO, and the terms a technique may shape.
+"""The objective: the ELBO, and the terms that a technique may shape.
 
-    loss = reconstruction + shaped KL + penalties        (nats, averaged over sentences)
+    loss = reconstruction + shaped KL + penalties        (nats per sentence, batch mean)
 
-The reconstruction is -log p(x | z) with one z from q(z | x); without techniques
-the loss is the negative ELBO (Kingma & Welling 2014, arXiv:1312.6114).
+The reconstruction is -log p(x | z) with one sample z from q(z | x). Without
+techniques the loss is the negative ELBO (Kingma & Welling 2014, arXiv:1312.6114).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -20,20 +20,23 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.objective.compatibility import drop_clashing_defaults
 from textvae.objective.techniques import TECHNIQUES, ModelFacts, Progress, Technique, TrainEncoder
-from textvae.objective.techniques.base import TechniqueSettings
+from textvae.objective.techniques.base import ObjectiveTerm, TechniqueSettings
 from textvae.schema import PartSettings, StrictSettings, choose, validate_settings
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
+_OFF = ("off", False)
+
 
 class ObjectiveSettings(StrictSettings):
-    """What is maximised, and the techniques that shape it.
+    """What training maximizes, and the techniques that shape it.
 
-    `techniques` holds those beside the default ones, by name, each with its
-    settings; `off` takes a default one out, and so does one that it cannot work
-    with. `objective: language_model` is short
-    for that kind: the decoder alone, without encoder and latent, trained to
-    maximise log p(x). It is what a VAE must beat.
+    `techniques` adds to the default ones, by name, each with its settings. `off`
+    removes a default technique, and so does a technique that cannot work with it.
+
+    `objective: language_model` is short for `kind: language_model`: the decoder alone,
+    without encoder and latent, trained to maximize log p(x). It is the baseline that a
+    VAE should beat.
     """
 
     kind: Literal["elbo", "language_model"] = "elbo"
@@ -41,84 +44,95 @@ class ObjectiveSettings(StrictSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def long_form(cls, given: Any) -> Any:
-        """Read a kind's name alone."""
-        return {"kind": given} if isinstance(given, str) else given
+    def expand_shorthand(cls, section: Any) -> Any:
+        """Accept the name of a kind in place of the whole section."""
+        return {"kind": section} if isinstance(section, str) else section
 
     @field_validator("techniques", mode="before")
     @classmethod
-    def check(cls, given: Any, info: ValidationInfo) -> dict[str, PartSettings]:
-        """Turn each entry into its technique's settings, in the order of the table."""
-        if not isinstance(given, Mapping):
+    def check_entries(cls, entries: Any, info: ValidationInfo) -> dict[str, PartSettings]:
+        """Turn each entry into its technique's settings, in the order of the table.
+
+        Raises:
+            ConfigError: a technique is unknown, or its settings do not fit.
+        """
+        if not isinstance(entries, Mapping):
             raise ConfigError(
-                f"objective.techniques = {given!r} does not fit: name each technique with its settings."
+                f"objective.techniques = {entries!r} does not fit: "
+                "name each technique with its settings."
             )
-        for name in given:
+        for name in entries:
             choose(TECHNIQUES, name, "objective.techniques")
         if info.data.get("kind") == "language_model":
-            return _select_language_model_techniques(given)
-        entries = {**DEFAULT_TECHNIQUES, **given}
-        wanted = {
-            name: entries[name]
-            for name in TECHNIQUES
-            if entries.get(name, "off") not in ("off", False)
-        }
-        chosen = {name: _validate_technique(name, entry) for name, entry in wanted.items()}
-        return dict(drop_clashing_defaults(chosen, named=set(given)))
+            return _select_language_model_techniques(entries)
+        combined = {**DEFAULT_TECHNIQUES, **entries}
+        # The order of the table is the order in which the objective applies the techniques.
+        names = [name for name in TECHNIQUES if combined.get(name, "off") not in _OFF]
+        techniques = {name: _validate_technique(name, combined[name]) for name in names}
+        return dict(drop_clashing_defaults(techniques, requested=set(entries)))
 
     @field_serializer("techniques")
-    def write(self, techniques: dict[str, PartSettings]) -> dict[str, Any]:
-        """Write a default one that was taken out as `off`, so that it stays out when read back."""
-        out = {name: "off" for name in DEFAULT_TECHNIQUES if name not in techniques}
-        return {**{name: entry.model_dump() for name, entry in techniques.items()}, **out}
+    def serialize_techniques(self, techniques: dict[str, PartSettings]) -> dict[str, Any]:
+        """Write all techniques, and `off` for default ones that are missing.
+
+        Without the `off`, reading the settings back would add them again.
+        """
+        entries: dict[str, Any] = {
+            name: settings.model_dump() for name, settings in techniques.items()
+        }
+        for name in DEFAULT_TECHNIQUES:
+            entries.setdefault(name, "off")
+        return entries
 
 
-def _select_language_model_techniques(given: Mapping[str, Any]) -> dict[str, PartSettings]:
-    """Return the techniques a language model can have: none shapes a latent that is not there.
+def _select_language_model_techniques(entries: Mapping[str, Any]) -> dict[str, PartSettings]:
+    """Return the techniques that a language model can use: all others shape a latent.
 
     Raises:
-        ConfigError: one was named.
+        ConfigError: the user asked for another technique.
     """
-    named = [
-        name
-        for name, entry in given.items()
-        if entry not in ("off", False) and name != "word_dropout"
-    ]
-    shaping = [name for name in named if name not in DEFAULT_TECHNIQUES or given[name]]
-    if shaping:
-        raise ConfigError(
-            f"objective.techniques.{shaping[0]} shapes a latent, and a language model has none: leave it out, "
-            "or leave objective.kind = language_model out."
-        )
-    kept = {
-        name: entry
-        for name, entry in given.items()
-        if name == "word_dropout" and entry not in ("off", False)
-    }
-    return {name: _validate_technique(name, entry) for name, entry in kept.items()}
+    active = {name: entry for name, entry in entries.items() if entry not in _OFF}
+    for name, entry in active.items():
+        # The default techniques arrive here with empty settings if the user wrote nothing.
+        is_default = name in DEFAULT_TECHNIQUES and not entry
+        if name != "word_dropout" and not is_default:
+            raise ConfigError(
+                f"objective.techniques.{name} shapes a latent, and a language model has none: "
+                "leave it out, or leave objective.kind = language_model out."
+            )
+    if "word_dropout" not in active:
+        return {}
+    return {"word_dropout": _validate_technique("word_dropout", active["word_dropout"])}
 
 
-def _validate_technique(name: str, given: Any) -> TechniqueSettings:
-    """Return one technique's checked settings; nothing given means its defaults."""
-    if isinstance(given, TechniqueSettings):
-        return given
-    if not isinstance(given, Mapping | None | bool):
+def _validate_technique(name: str, entry: Any) -> TechniqueSettings:
+    """Return one technique's checked settings; an empty entry means its defaults.
+
+    Raises:
+        ConfigError: the entry is not a mapping, or a setting does not fit.
+    """
+    if isinstance(entry, TechniqueSettings):
+        return entry
+    # YAML reads an empty value as None, and `on` as True.
+    if not isinstance(entry, Mapping | None | bool):
         raise ConfigError(
-            f"objective.techniques.{name} = {given!r} does not fit: give its settings, or off."
+            f"objective.techniques.{name} = {entry!r} does not fit: give its settings, or off."
         )
-    entry = given if isinstance(given, Mapping) else {}
+    options = entry if isinstance(entry, Mapping) else {}
     return validate_settings(
-        TECHNIQUES[name].Settings, {"kind": name, **entry}, f"objective.techniques.{name}"
+        TECHNIQUES[name].Settings, {"kind": name, **options}, f"objective.techniques.{name}"
     )
 
 
 @dataclass(frozen=True)
 class LossTerms:
-    """What one batch cost, in nats per sentence.
+    """The loss of one batch and its terms, in nats per sentence.
 
     Attributes:
-        loss: what is minimised (scalar, with gradient).
-        reconstruction, kl, paid_kl: scalars, without; `shaped_kl` is the KL after shaping.
+        loss: what training minimizes; a scalar with gradient.
+        reconstruction: -log p(x | z); a scalar without gradient.
+        kl: the KL as it is; a scalar without gradient.
+        shaped_kl: the KL as the techniques shape it; a scalar without gradient.
     """
 
     loss: Tensor
@@ -128,96 +142,122 @@ class LossTerms:
 
 
 class Objective:
-    """The ELBO as the techniques shape it."""
+    """The ELBO, shaped by techniques.
+
+    Attributes:
+        techniques: by name, in the order in which they are applied.
+        modules: the techniques' own weights, to be trained and saved with the model.
+    """
 
     def __init__(self, settings: ObjectiveSettings, facts: ModelFacts) -> None:
         self.techniques: dict[str, Technique] = {
             name: TECHNIQUES[name](entry, facts) for name, entry in settings.techniques.items()
         }
-        parts = {name: technique.module for name, technique in self.techniques.items()}
-        self.modules = nn.ModuleDict(
-            {name: module for name, module in parts.items() if module is not None}
-        )
+        self.modules = nn.ModuleDict()
+        for name, technique in self.techniques.items():
+            if technique.module is not None:
+                self.modules[name] = technique.module
 
     def __call__(
         self, model: nn.Module, batch: Batch, progress: Progress, observes_kl: bool = True
     ) -> LossTerms:
-        """Return the loss of a batch and its terms; techniques watch its KL in the steps they count."""
-        hooks: Sequence[Technique] = list(self.techniques.values())
-        for technique in hooks:
+        """Return the loss of a batch and its terms.
+
+        Args:
+            model: a TextVAEModel, or a wrapper of one such as DDP.
+            batch: this process's share of the batch.
+            progress: how far training has come.
+            observes_kl: whether techniques may adapt to the KL of this batch.
+        """
+        techniques = list(self.techniques.values())
+        for technique in techniques:
             batch = technique.corrupt(batch, progress)
-        output = model(**batch, draw=partial(self.draw, batch, progress))
-        kl = (
-            output.mean.new_zeros(len(output.mean), 1) if output.kl is None else output.kl
-        )  # an autoencoder has none
-        for technique in hooks if observes_kl and not progress.is_pretraining else ():
-            technique.observe_kl(kl.detach(), progress)
+        output = model(**batch, draw=partial(self.sample_latent, batch, progress))
+        kl = output.kl
+        if kl is None:  # a plain autoencoder or a language model
+            kl = output.mean.new_zeros(len(output.mean), 1)
+        # The KL of an autoencoder is large; a controller that saw it would be far off afterwards.
+        if observes_kl and not progress.is_pretraining:
+            for technique in techniques:
+                technique.observe_kl(kl.detach(), progress)
         shaped = kl
-        for technique in hooks:
+        for technique in techniques:
             shaped = technique.shape_kl(shaped, progress)
-        paid = shaped.sum(1).mean()
-        penalty = sum(technique.penalty(output, batch, progress) for technique in hooks)
+        shaped_kl = shaped.sum(1).mean()
+        penalty = sum(technique.penalty(output, batch, progress) for technique in techniques)
         return LossTerms(
-            loss=output.reconstruction + paid + penalty,
+            loss=output.reconstruction + shaped_kl + penalty,
             reconstruction=output.reconstruction.detach(),
             kl=kl.detach().sum(1).mean(),
-            shaped_kl=paid.detach(),
+            shaped_kl=shaped_kl.detach(),
         )
 
-    def draw(
+    def sample_latent(
         self, batch: Batch, progress: Progress, model: TextVAEModel, posterior: Distribution
     ) -> tuple[Distribution, Tensor]:
-        """Return the posterior whose KL is paid, and the z to decode, (batch, latent), as the techniques want them."""
+        """Return the posterior whose KL counts, and the z to decode, (batch, latent).
+
+        The model calls this in the middle of its forward pass. Encoding before the call
+        would bypass DDP, which synchronizes gradients only of what runs in `forward`.
+        """
         for technique in self.techniques.values():
             posterior = technique.refine_posterior(posterior, model, batch, progress)
         latent = posterior.sample()
         for technique in self.techniques.values():
-            latent = technique.draw(latent, posterior, model, batch, progress)
+            latent = technique.shape_latent(latent, posterior, model, batch, progress)
         return posterior, latent
 
     def before_step(self, train_encoder: TrainEncoder, progress: Progress) -> None:
-        """Let the techniques train the encoder alone."""
-        for technique in () if progress.is_pretraining else self.techniques.values():
+        """Let the techniques train the encoder alone before a step."""
+        if progress.is_pretraining:
+            return
+        for technique in self.techniques.values():
             technique.before_step(train_encoder)
 
     def freezes_encoder(self, progress: Progress) -> bool:
-        """Whether the step is to leave the encoder as it is."""
-        return not progress.is_pretraining and any(
-            technique.freezes_encoder for technique in self.techniques.values()
-        )
+        """Return whether the next step must not change the encoder."""
+        if progress.is_pretraining:
+            return False
+        return any(technique.freezes_encoder for technique in self.techniques.values())
 
     @property
     def pretraining_share(self) -> float:
-        """The share of the run after which the decoder begins anew."""
-        return max(
-            (technique.pretraining_share for technique in self.techniques.values()), default=0.0
-        )
+        """The share of the run before the decoder starts again with fresh weights."""
+        shares = (technique.pretraining_share for technique in self.techniques.values())
+        return max(shares, default=0.0)
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
-        """Show every technique the measures of the validation split."""
+        """Pass the measures of the validation split to every technique."""
         for technique in self.techniques.values():
             technique.on_evaluation(record)
 
     def selection(self, record: Mapping[str, Any]) -> float:
-        """Return what the best model has least of: the negative ELBO, or where the KL is free the reconstruction."""
-        pays = all(technique.settings.penalizes_kl for technique in self.techniques.values())
-        if pays and record["elbo"] is not None:  # without a density there is none
-            return -float(record["elbo"])
-        return float(record["reconstruction"])
+        """Return the number that is lowest for the best model, in nats per sentence.
+
+        This is the negative ELBO, or the reconstruction if information in z costs nothing:
+        the KL then grows freely, and the ELBO would prefer the first checkpoints.
+        """
+        is_kl_free = any(
+            ObjectiveTerm.INFORMATION_COST in technique.settings.replaces
+            for technique in self.techniques.values()
+        )
+        if is_kl_free or record["elbo"] is None:  # a posterior without density has no ELBO
+            return float(record["reconstruction"])
+        return -float(record["elbo"])
 
     @property
     def kl_target(self) -> float | None:
-        """The KL in nats the techniques steer to, if any does."""
-        return next(
-            (technique.kl_target for technique in self.techniques.values() if technique.kl_target),
-            None,
-        )
+        """The KL in nats that a technique steers to, or None."""
+        for technique in self.techniques.values():
+            if technique.kl_target:
+                return technique.kl_target
+        return None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return every technique's state, as JSON."""
+        """Return every technique's state by name; it can be written as JSON."""
         return {name: technique.state_dict() for name, technique in self.techniques.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it over."""
+        """Restore the state that `state_dict` returned."""
         for name, technique in self.techniques.items():
             technique.load_state_dict(state[name])

@@ -1,1 +1,1 @@
-"""What the code runs on: processes, devices, seeds, files, optional packages."""
+"""What the code runs on: processes, devices, random seeds, files and optional packages."""

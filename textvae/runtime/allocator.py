@@ -1,26 +1,30 @@
 """Keep freed memory in the process while it trains on a CPU.
 
-Each step allocates and frees the same tens of megabytes. The C library hands
-them back to the system and asks for them anew, and the system clears every
-page: about 5 % of a step. glibc alone is told otherwise; elsewhere nothing
-happens.
+Each training step allocates and frees the same tens of megabytes. By default the
+C library returns this memory to the system and requests it again, and the system
+clears every page: that takes about 5 % of a step. This is a setting of glibc, so
+nothing happens with another C library.
 """
 
 import ctypes
 import platform
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
+# Parameter numbers of `mallopt`, from glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 
-
-_MAX_THRESHOLD_BYTES = 2**31 - 1  # bytes
+_MAX_THRESHOLD_BYTES = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Ask the C library to reuse freed memory rather than return it."""
+    """Ask the C library to reuse freed memory instead of returning it to the system."""
     if platform.libc_ver()[0] != "glibc":
         return
     library = ctypes.CDLL(None)
-    if library.mallopt(MMAP_THRESHOLD, 2**30) or library.mallopt(
-        MMAP_THRESHOLD, 2**25
-    ):  # older ones take 32 MB at most
-        library.mallopt(TRIM_THRESHOLD, _MAX_THRESHOLD_BYTES)
+    # `mallopt` returns 0 if it rejects a value; older releases accept at most 32 MB.
+    is_accepted = library.mallopt(_M_MMAP_THRESHOLD, 2**30)
+    if not is_accepted:
+        is_accepted = library.mallopt(_M_MMAP_THRESHOLD, 2**25)
+    # Larger blocks bypass the heap, which is all that trimming concerns: one needs the other.
+    if is_accepted:
+        library.mallopt(_M_TRIM_THRESHOLD, _MAX_THRESHOLD_BYTES)

@@ -1,4 +1,4 @@
-"""The number type that products run in."""
+"""Devices, and the number type that matrix products run in."""
 
 import torch
 from torch import Tensor
@@ -7,29 +7,31 @@ from textvae.errors import ConfigError
 
 
 def compute_dtype(tensor: Tensor) -> torch.dtype:
-    """Return autocast's type where it is on, else the tensor's own."""
+    """Return autocast's number type if autocast is on, otherwise the tensor's own."""
     kind = tensor.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
 
 
 def is_bf16_fast(device: torch.device) -> bool:
-    """Whether the processor multiplies bf16 in hardware."""
+    """Whether the device multiplies bf16 numbers in hardware."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
+    # Other CPUs emulate bf16, which is slower than float32; torch has no public test for this.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def choose_device(name: str | None) -> torch.device:
-    """Return the device of that name; without one, a GPU if there is one.
+    """Return the named device; without a name, the GPU if there is one, otherwise the CPU.
 
     Raises:
-        ConfigError: no such device here.
+        ConfigError: the name is unknown, or this machine has no such device.
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(
-            f"device = {name!r}: there is no GPU here that torch can use; leave it out, or say cpu."
+            f"device = {name!r}: torch finds no GPU on this machine; "
+            "leave the device out, or choose cpu."
         )
     try:
         return torch.device(name)

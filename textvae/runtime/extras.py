@@ -1,4 +1,4 @@
-"""Packages that only some uses need: each stands in an extra of ours."""
+"""Optional packages: some uses need one, and an extra of textvae installs it."""
 
 from importlib.util import find_spec
 
@@ -6,14 +6,15 @@ from textvae.errors import ConfigError
 
 
 def check_installed(extra: str, what: str, *packages: str) -> None:
-    """Refuse to begin what could not be ended.
+    """Check that optional packages are installed, before any work begins.
 
     Args:
-        extra: of textvae, that brings the packages.
-        what: needs them, in words with a verb in the plural.
+        extra: the extra of textvae that installs the packages.
+        what: what needs them; it begins the message and takes a plural verb.
+        packages: the names they are imported by.
 
     Raises:
-        ConfigError: a package is missing.
+        ConfigError: a package is missing; the message says how to install it.
     """
     for name in packages:
         if find_spec(name) is None:

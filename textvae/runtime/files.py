@@ -1,10 +1,11 @@
-"""Files and folders that appear whole or not at all, and locks that keep two writers apart.
+"""Write files and folders so that they appear whole or not at all.
 
-What is written gets its name last: a file is filled under a temporary name next
-to its place, flushed and renamed, so that a full disk or a kill never costs the
-file that was there before. Temporary names say which process made them; what a
-dead process left is removed the next time the same place is written. No other
-name is ever removed, so a file of the user's own is safe whatever it is called.
+A file is written under a temporary name next to its place, flushed to the disk,
+and renamed at the end, so a full disk or a killed process never costs the file
+that was there before. A temporary name says which process made it. What a killed
+process left behind is removed the next time the same file or folder is written.
+No other name is ever removed, so the user's own files are safe whatever they are
+called.
 """
 
 import errno
@@ -19,42 +20,40 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
-from stat import S_ISREG
 from typing import Any, Literal
 
-from textvae.errors import OutputError
-
-_Kind = Literal["new", "old", "gone"]  # being filled; moved aside for a new one; being removed
-
-
-_LONGEST_STEM = 180  # bytes of the real name inside a temporary one: file systems allow 255 in all
-
+# new: being written. old: moved aside to make room for a new one. gone: being removed.
+_Kind = Literal["new", "old", "gone"]
 
 TEMPORARY = re.compile(
-    r"\.(?P<stem>.+)\.(?P<kind>new|old|gone)\.textvae-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}",
+    r"\.(?P<stem>.+)\.(?P<kind>new|old|gone)"
+    r"\.textvae-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}",
     re.DOTALL,
 )
 
+# A temporary name repeats the real one up to here; file systems allow 255 bytes in all.
+_MAX_STEM_BYTES = 180
 
-_LARGEST_LOCK = 1000  # bytes
-
-
-_OF_A_LOCK = re.compile(
-    rb'\s*|\{"process": .*|\d+\s.*', re.DOTALL
-)  # ours, an empty one, or a SoftFileLock's
+_MIN_FREE_BYTES = 2**16
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+# The last two are torch.save's; its errors have no errno.
+_DISK_FULL_MESSAGES = ("No space left", "unexpected pos", "iostream error")
 
 
 @contextmanager
 def write_atomically(file: Path, sweeps: bool = True) -> Iterator[Path]:
-    """Yield a temporary path to write to; it takes the name `file` when the block ends without an error.
+    """Yield a temporary path to write to; it is renamed to `file` if the block succeeds.
 
-    A link is followed, and what is no regular file (a pipe, /dev/stdout) is written directly.
+    If `file` is a link, the file it points to is replaced. Anything that is not a
+    regular file (a pipe, /dev/stdout) is written to directly.
 
     Args:
-        sweeps: look for what a killed process left of the same file; not for one of many thousand files.
+        file: the file to write or replace.
+        sweeps: whether to remove what a killed process left of the same file. This lists
+            the folder, which is slow in a folder of many thousand files.
 
     Raises:
-        OSError: the file cannot be written; what was there before is unchanged.
+        OSError: the file cannot be written; a previous version is unchanged.
     """
     if file.exists() and not file.is_file():
         yield file
@@ -64,36 +63,36 @@ def write_atomically(file: Path, sweeps: bool = True) -> Iterator[Path]:
         clean_up_after_kill(target)
     partial = _temporary(target, "new")
     try:
-        if target.exists() and not os.access(
-            target, os.W_OK
-        ):  # renaming would replace it all the same
+        # Renaming needs no permission for the file itself, so a read-only one would be replaced.
+        if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         yield partial
         if target.exists():
             shutil.copymode(target, partial)
+        # Without the flush, a power cut after the rename could leave an empty file.
         flush_to_disk(partial)
         partial.replace(target)
     except OSError as error:
         if error.errno is not None:
-            error.filename = str(file)  # the name the user knows
+            error.filename = str(file)  # the name that the user knows
         raise
     finally:
         partial.unlink(missing_ok=True)
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a text file whole, in UTF-8."""
+    """Write a text file atomically, in UTF-8."""
     with write_atomically(file) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_json(file: Path, record: Any) -> None:
-    """Write a JSON file whole."""
+    """Write a JSON file atomically."""
     write_text(file, json.dumps(record, indent=2) + "\n")
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file or a folder's entries are on the disk."""
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -103,8 +102,12 @@ def flush_to_disk(path: Path) -> None:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder next to `target` to fill; what has not been moved from there by the end is removed."""
-    with _parents_of(target):
+    """Yield an empty folder next to `target` to fill, and remove it at the end.
+
+    The caller moves it to its final place, for example with `replace_folder`;
+    then nothing is left to remove.
+    """
+    with make_parents(target):
         folder = _temporary(target, "new")
         folder.mkdir()
         try:
@@ -114,20 +117,24 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Give `new` the name of a folder that may exist; the old one is removed last, so that none is ever lost.
+    """Rename the folder `new` to `target`, replacing an existing folder.
+
+    The existing folder is removed last, so one of the two is always complete.
 
     Raises:
-        OSError: it cannot be done; the old folder is in its place again.
+        OSError: it cannot be done; the existing folder has its name back.
     """
     for path in (*new.rglob("*"), new):
         if not path.is_symlink():
             flush_to_disk(path)
+    # A folder cannot be renamed onto one with content. If another process puts its own folder
+    # there after ours was moved aside, try again: the last one to arrive wins.
     while not _take_place(new, target):
-        pass  # another process has put its folder there in between; the last one wins
+        pass
 
 
 def _take_place(new: Path, target: Path) -> bool:
-    """Move `target` aside and `new` to its place; return whether nobody came in between."""
+    """Move `target` aside and `new` to its place; return False if another process came first."""
     old = _temporary(target, "old")
     with suppress(FileNotFoundError):
         target.rename(old)
@@ -143,7 +150,7 @@ def _take_place(new: Path, target: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder with its contents, a file, or a link but not what it points to."""
+    """Remove a file, a folder with its contents, or a link without what it points to."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -151,31 +158,32 @@ def remove(path: Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file or folder is one that this module fills, moves aside or removes."""
+    """Return whether a file or folder has one of this module's temporary names."""
     return TEMPORARY.fullmatch(name) is not None
 
 
 def clean_up_after_kill(target: Path, is_locked: bool = False) -> None:
-    """Undo what killed processes left half-done at `target`: restore what they had moved aside, remove the rest.
+    """Restore what killed processes had moved aside at `target`, and remove the rest.
 
     Args:
-        is_locked: the caller keeps all others out, so that whatever is left belongs to no living process.
+        target: the file or folder that the killed processes were writing.
+        is_locked: the caller keeps all other processes out, so anything temporary is a
+            leftover, even if its process number is in use again.
     """
     for old in find_left_over(target, "old", is_locked):
         _restore_or_discard(old, target)
-    for path in [
-        *find_left_over(target, "new", is_locked),
-        *find_left_over(target, "gone", is_locked),
-    ]:
+    unfinished = find_left_over(target, "new", is_locked)
+    unfinished += find_left_over(target, "gone", is_locked)
+    for path in unfinished:
         with suppress(OSError):
             remove(path)
 
 
 def find_left_over(target: Path, kind: _Kind, is_locked: bool = False) -> list[Path]:
-    """Return the temporary files and folders of a kind that no living process works on."""
+    """Return the temporary files and folders of a kind that no running process works on."""
     try:
         names = os.listdir(target.parent)
-    except OSError:  # it is not there, or may not be listed
+    except OSError:  # the parent folder is missing, or may not be listed
         return []
     return [
         target.parent / name
@@ -185,109 +193,89 @@ def find_left_over(target: Path, kind: _Kind, is_locked: bool = False) -> list[P
 
 
 def _is_left_over(name: str, target: Path, kind: _Kind, is_locked: bool) -> bool:
+    """Return whether a name is a temporary one of `target` whose process has ended."""
     match = TEMPORARY.fullmatch(name)
     if not match or match["stem"] != _stem(target) or match["kind"] != kind:
         return False
-    return is_locked or (match["machine"] == _machine() and not _is_alive(int(match["process"])))
+    if is_locked:
+        return True
+    # On a shared disk, another machine's process number says nothing here.
+    return match["machine"] == machine_id() and not is_process_alive(int(match["process"]))
 
 
 def _restore_or_discard(old: Path, target: Path) -> None:
-    """Move a folder back to its place if that is free, or else remove it."""
+    """Move a folder back to its place if that place is free, otherwise remove it."""
     if not old.exists():
         return
     if not target.exists():
         old.rename(target)
         return
-    gone = _temporary(target, "gone")  # half removed it has another name: it must never be restored
+    # Rename it before removing it: a half-removed folder named "old" could be restored later.
+    gone = _temporary(target, "gone")
     with suppress(OSError):
         old.rename(gone)
         remove(gone)
 
 
 def _temporary(target: Path, kind: _Kind) -> Path:
-    """Return a name next to `target` that nobody else uses, and that tells who does."""
+    """Return an unused name next to `target` that says which process uses it."""
     return target.with_name(
-        f".{_stem(target)}.{kind}.textvae-{_machine()}-{os.getpid()}-{token_hex(4)}"
+        f".{_stem(target)}.{kind}.textvae-{machine_id()}-{os.getpid()}-{token_hex(4)}"
     )
 
 
 def _stem(target: Path) -> str:
-    """Return the name that a temporary one begins with; of a long one its beginning, with a hash of all of it."""
+    """Return the part of a temporary name that stands for `target`.
+
+    A long name is shortened; a hash of all of it keeps names with the same beginning apart.
+    """
     name = os.fsencode(target.name)
-    if len(name) > _LONGEST_STEM:
-        name = name[: _LONGEST_STEM - 16] + blake2b(name, digest_size=8).hexdigest().encode()
+    if len(name) > _MAX_STEM_BYTES:
+        digest = blake2b(name, digest_size=8).hexdigest().encode()
+        name = name[: _MAX_STEM_BYTES - 16] + digest
     return name.decode(errors="ignore")
 
 
 @cache
-def _machine() -> str:
-    """Return a mark of this machine, within which process numbers are unique: containers have their own."""
+def machine_id() -> str:
+    """Return a short hash of the machine, or the container, whose process numbers we see."""
     try:
-        space = os.readlink("/proc/self/ns/pid")
+        namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
-        space = ""
-    return blake2b(f"{socket.gethostname()} {space}".encode(), digest_size=4).hexdigest()
+        namespace = ""
+    return blake2b(f"{socket.gethostname()} {namespace}".encode(), digest_size=4).hexdigest()
 
 
-def _is_alive(process: int) -> bool:
+def is_process_alive(process: int) -> bool:
+    """Return whether a process of this machine is running."""
     try:
-        os.kill(process, 0)
+        os.kill(process, 0)  # signal 0 checks only that the process exists
     except ProcessLookupError:
         return False
-    except OSError:  # it belongs to somebody else
+    except OSError:  # it exists, and belongs to another user
         return True
     return True
 
 
 @contextmanager
-def _parents_of(path: Path) -> Iterator[None]:
-    """Make the folders that lead to a path; those that turn out to stay empty are removed again."""
-    made = [folder for folder in path.absolute().parents if not folder.exists()]
+def make_parents(path: Path) -> Iterator[None]:
+    """Create a path's missing parent folders; at the end, remove those that are still empty."""
+    missing = [folder for folder in path.absolute().parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
     finally:
-        for folder in made:
-            with suppress(OSError):  # something is in it now
+        for folder in missing:
+            with suppress(OSError):  # it is not empty any more
                 folder.rmdir()
 
 
-def _refuse_other_file(file: Path) -> None:
-    """Refuse to lock with a file that somebody has written, for it would be overwritten and then removed.
-
-    Raises:
-        OutputError: it holds something else than a lock does.
-    """
-    try:
-        found = file.lstat()
-        is_small_file = S_ISREG(found.st_mode) and found.st_size <= _LARGEST_LOCK
-        is_ours = is_small_file and _OF_A_LOCK.fullmatch(file.read_bytes()) is not None
-    except FileNotFoundError:  # its holder may be removing it
-        return
-    if not is_ours:
-        raise OutputError(
-            f"{file}: is needed as a lock, and holds something else. Move it away, or name another folder."
-        )
-
-
-_MIN_FREE_BYTES = 2**16  # bytes
-
-
-_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
-
-
-_DISK_FULL_MESSAGES = (
-    "No space left",
-    "unexpected pos",
-    "iostream error",
-)  # the last two are torch.save's
-
-
 def is_disk_full(folder: Path, error: Exception) -> bool:
-    """Whether a failed write is the disk's fault."""
-    if getattr(error, "errno", None) in _DISK_FULL_ERRNOS or any(
-        words in str(error) for words in _DISK_FULL_MESSAGES
-    ):
+    """Return whether a write into `folder` failed because the disk is full."""
+    if getattr(error, "errno", None) in _DISK_FULL_ERRNOS:
         return True
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return shutil.disk_usage(place).free < _MIN_FREE_BYTES
+    if any(words in str(error) for words in _DISK_FULL_MESSAGES):
+        return True
+    # Some libraries report another error, so look at the disk itself. The folder may not exist.
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free < _MIN_FREE_BYTES

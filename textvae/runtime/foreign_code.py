@@ -7,7 +7,7 @@ from typing import Any
 
 from textvae.errors import ConfigError, TextVAEError
 
-# Entries by which transformers finds code outside its own package: in the folder, in the hub, or in another package.
+# Entries by which transformers loads code from a model's folder, the Hub or another package.
 _ASKS_FOR_CODE = {
     "auto_map",
     "custom_generate",
@@ -17,9 +17,9 @@ _ASKS_FOR_CODE = {
     "use_kernels",
 }
 
-
-# The same for these, unless they name what transformers and torch have themselves: any other value may be a kernel
-# that is downloaded (`flash_attention_2` too, where the package flash-attn is missing).
+# These entries are safe only with the values listed here, which transformers and torch implement
+# themselves. Any other value may be a kernel that is downloaded: even `flash_attention_2` is,
+# if the package flash-attn is missing.
 _IMPLEMENTATIONS = {
     "attn_implementation": ("eager", "sdpa", "flex_attention"),
     "experts_implementation": ("eager", "batched_mm", "grouped_mm"),
@@ -27,12 +27,20 @@ _IMPLEMENTATIONS = {
 
 
 def refuse_foreign_code_in(folder: Path, names: tuple[str, ...], error: type[TextVAEError]) -> None:
-    """Refuse a folder whose JSON files of these names ask for code; a file that is no JSON is left to its reader.
+    """Refuse a folder if one of its JSON files asks for code from outside transformers.
+
+    A missing file, or one that is not JSON, is skipped: whoever loads it reports that.
+
+    Args:
+        folder: the folder of a model or a tokenizer.
+        names: the names of the JSON files to check.
+        error: the class of the error to raise.
 
     Raises:
-        error: with the file, what it asks for, and how to fix it.
+        error: the message has the file, what it asks for, and how to fix it.
     """
-    for file in (folder / name for name in names):
+    for name in names:
+        file = folder / name
         try:
             entries = json.loads(file.read_bytes())
         except (OSError, ValueError, RecursionError):
@@ -43,41 +51,49 @@ def refuse_foreign_code_in(folder: Path, names: tuple[str, ...], error: type[Tex
 def refuse_foreign_code(entries: Any, source: str, error: type[TextVAEError] = ConfigError) -> None:
     """Refuse entries by which transformers would load code from outside its own package.
 
+    Args:
+        entries: nested mappings and lists, as JSON has them.
+        source: where the entries come from; it begins the message.
+        error: the class of the error to raise.
+
     Raises:
-        error: with the source, what it asks for, and how to fix it.
+        error: the message has the source, what it asks for, and how to fix it.
     """
     for name, value in _entries_that_ask_for_code(entries):
         raise error(
-            f"{source}: {name} = {_shorten_value(value)} asks for code from outside transformers, and textvae never runs "
-            f"such code. Remove {name} there, or use a folder that needs no code of its own."
+            f"{source}: {name} = {_shorten_value(value)} asks for code from outside transformers, "
+            f"and textvae never runs such code. Remove {name} there, or use a folder that needs "
+            "no code of its own."
         )
 
 
 def _entries_that_ask_for_code(entries: Any) -> Iterator[tuple[str, Any]]:
-    """Yield names and values of such entries, at any depth."""
-    waiting = [entries]  # a list rather than recursion: a file may be nested as deeply as it likes
+    """Yield the name and value of each entry that asks for code, at any depth."""
+    # A list instead of recursion: a hostile file can be nested deeper than Python recurses.
+    waiting = [entries]
     while waiting:
-        within = waiting.pop()
-        if isinstance(within, list):
-            waiting += within
-        elif isinstance(within, Mapping):
-            waiting += within.values()
-            yield from (
-                (name, value) for name, value in within.items() if _asks_for_code(name, value)
-            )
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, Mapping):
+            waiting += part.values()
+            for name, value in part.items():
+                if _asks_for_code(name, value):
+                    yield name, value
 
 
 def _asks_for_code(name: Any, value: Any) -> bool:
-    """Tell whether an entry asks for code; an empty one does not."""
-    own = _IMPLEMENTATIONS.get(str(name).removeprefix("_").removesuffix("_internal"))
-    if own is None:
+    """Return whether an entry asks for code; an empty one does not."""
+    # transformers also writes these names as `_attn_implementation_internal` and the like.
+    allowed = _IMPLEMENTATIONS.get(str(name).removeprefix("_").removesuffix("_internal"))
+    if allowed is None:
         return name in _ASKS_FOR_CODE and bool(value)
     # A mapping has one implementation for each part of the model.
-    each = value.values() if isinstance(value, Mapping) else [value]
-    return any(one is not None and one not in own for one in each)
+    choices = value.values() if isinstance(value, Mapping) else [value]
+    return any(choice is not None and choice not in allowed for choice in choices)
 
 
-def _shorten_value(value: Any, most: int = 80) -> str:
-    """Return a value as Python shows it, cut where it is long."""
-    shown = repr(value)
-    return shown if len(shown) <= most else f"{shown[:most]}..."
+def _shorten_value(value: Any, max_length: int = 80) -> str:
+    """Return a value as Python prints it, shortened if it is long."""
+    text = repr(value)
+    return text if len(text) <= max_length else f"{text[:max_length]}..."

@@ -1,9 +1,9 @@
-"""The processes of a run, as torchrun and accelerate start them: who does what, who knows what, who speaks.
+"""The processes of a distributed run, as torchrun and accelerate start them.
 
-Gradients travel over the default process group, which gives up on a process
-that is silent for `_PEER_TIMEOUT`. What the processes tell each other beside that
-travels over a group on the CPU: it never stops a GPU, and it waits as long as
-the first process takes to prepare a large corpus.
+Gradients travel over the default process group, which gives up on a process that
+is silent for `_PEER_TIMEOUT`. All other messages between processes travel over a
+second group, on the CPU: it never makes a GPU wait, and it is patient enough for
+the first process to prepare a large corpus.
 """
 
 import os
@@ -20,18 +20,19 @@ from torch.distributed.distributed_c10d import _get_default_store
 from textvae.errors import ConfigError, StoppedError
 
 _PEER_TIMEOUT = timedelta(minutes=30)
-
-
 _PREPARATION_TIMEOUT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Processes:
-    """One process among those of a run; without a launcher it is the only one.
+    """One process of a run, and how it communicates with the others.
+
+    Without a launcher there is only one process.
 
     Attributes:
-        rank, count: its number, from 0, and how many there are.
-        group: what they talk over, if they are several.
+        rank: this process's number, from 0.
+        count: the number of processes.
+        group: the group for messages between processes; None if there is only one process.
     """
 
     rank: int = 0
@@ -40,14 +41,15 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and prints messages."""
         return self.rank == 0
 
     def run_on_first(self, work: Callable[[], None]) -> None:
-        """Do the work on the first process while the others wait; its error stops them all.
+        """Run `work` on the first process while the others wait; an error stops them all.
 
         Raises:
-            StoppedError: the first process has failed; it says why.
+            StoppedError: on the other processes, with the first process's message.
+            Exception: on the first process, whatever `work` raised.
         """
         if self.count == 1:
             return work()
@@ -57,23 +59,24 @@ class Processes:
                 work()
             except Exception as error:
                 failure = error
-        told = [str(failure) if failure else None]
-        dist.broadcast_object_list(told, src=0, group=self.group)
+        # Broadcast before raising: otherwise the others would wait for a process that is gone.
+        messages = [str(failure) if failure else None]
+        dist.broadcast_object_list(messages, src=0, group=self.group)
         if failure:
             raise failure
-        if told[0] is not None:
-            raise StoppedError(told[0])
+        if messages[0] is not None:
+            raise StoppedError(messages[0])
         return None
 
     def broadcast_from_first(self, value: float) -> float:
-        """Return the first process's value."""
-        told = torch.tensor(value, dtype=torch.float64)
+        """Return the first process's value on every process."""
+        shared = torch.tensor(value, dtype=torch.float64)
         if self.count > 1:
-            dist.broadcast(told, src=0, group=self.group)
-        return float(told)
+            dist.broadcast(shared, src=0, group=self.group)
+        return float(shared)
 
     def sum(self, values: Tensor) -> Tensor:
-        """Return the sum over the processes, on the CPU; for measures, without gradient."""
+        """Return the sum over processes, on the CPU and without gradient."""
         total = values.to("cpu", copy=True)
         if self.count > 1:
             dist.all_reduce(total, group=self.group)
@@ -84,10 +87,16 @@ SINGLE_PROCESS = Processes()
 
 
 def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
-    """Meet the other processes of the launch, if there are any; return them and this process's own device.
+    """Connect to the other processes that the launcher started, if any.
+
+    Args:
+        device: the device that the user asked for.
+
+    Returns:
+        The processes, and the device that this process should use.
 
     Raises:
-        ConfigError: more processes than GPUs.
+        ConfigError: there are more processes than GPUs.
     """
     state = PartialState(cpu=device.type == "cpu", timeout=_PEER_TIMEOUT)
     if state.num_processes == 1:
@@ -98,7 +107,7 @@ def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
 
 
 def check_gpu_count(state: PartialState) -> None:
-    """Refuse to share a GPU among processes.
+    """Check that every process on this machine has a GPU of its own, unless it runs on the CPU.
 
     Raises:
         ConfigError: there are more processes than GPUs.
@@ -106,15 +115,16 @@ def check_gpu_count(state: PartialState) -> None:
     gpus = torch.cuda.device_count()
     if state.device.type == "cuda" and state.local_process_index >= gpus:
         raise ConfigError(
-            f"more processes than GPUs ({gpus}) on this machine: start {gpus}, or say --device cpu."
+            f"more processes than GPUs ({gpus}) on this machine: start {gpus}, or use --device cpu."
         )
 
 
 def claim_error_report() -> bool:
-    """Whether this process tells the user of an error: the first that asks does, so that it is said once."""
-    if not dist.is_initialized():  # they have not met yet, and all see the same
+    """Return whether this process should report an error: only the first one to ask does."""
+    # Before the processes have connected, all of them meet the same error: one rank reports it.
+    if not dist.is_initialized():
         return os.environ.get("RANK", "0") == "0"
     try:
-        return bool(_get_default_store().add("textvae: errors told", 1) == 1)
-    except RuntimeError:  # the store has gone down with the process that kept it
+        return bool(_get_default_store().add("textvae: errors reported", 1) == 1)
+    except RuntimeError:  # the process that served the store has ended, and the store with it
         return True

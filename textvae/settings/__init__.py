@@ -1,1 +1,1 @@
-"""The settings of a run: nested sections, YAML, `section.key=value`, and automatic values."""
+"""The settings of a run: nested sections, YAML files, `section.key=value`, automatic values."""

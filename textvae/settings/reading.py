@@ -1,4 +1,4 @@
-"""Reading settings: a YAML file, `section.key=value` overrides, and mappings, merged and checked."""
+"""Read settings from YAML, `section.key=value` overrides and mappings; merge and check them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,72 +17,43 @@ def read_settings(
     base: Mapping[str, Any] | None = None,
     **sections: Any,
 ) -> Settings:
-    """Return the settings of a YAML file, with overrides applied.
+    """Return the settings of a YAML file with overrides applied.
+
+    Later sources win over earlier ones: base, file, overrides, sections.
 
     Args:
         file: a YAML file; without one, the default recipe.
-        overrides: `section.key=value`, the value read as YAML.
-        base: what holds where the file says nothing, as nested mappings.
-        sections: further values, as nested mappings.
+        overrides: `section.key=value` each, with the value in YAML.
+        base: values for what the file leaves out, as nested mappings.
+        sections: further values by section, as nested mappings.
 
     Raises:
-        ConfigError: a key is unknown or a value does not fit.
+        ConfigError: a key is unknown, or a value does not fit.
     """
-    given = merge_settings(base or {}, _read_yaml(Path(file)) if file else {})
+    settings = merge_settings(base or {}, _read_yaml(Path(file)) if file else {})
     for override in overrides:
-        key, is_assignment, value = override.partition("=")
-        if not is_assignment or ("." not in key and key != "objective"):
+        key, equals_sign, value = override.partition("=")
+        # `objective=language_model` is the only shorthand of a whole section.
+        if not equals_sign or ("." not in key and key != "objective"):
             raise ConfigError(
-                f"{override!r} is no setting: write section.key=value, training.epochs=3 for instance."
+                f"{override!r} is not a setting: write section.key=value, "
+                "for example training.epochs=3."
             )
-        given = merge_settings(given, _nest_value(key.split("."), _parse_override(value, key)))
-    return validate_settings(Settings, merge_settings(given, sections))
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    """Return a YAML file's mapping.
-
-    Raises:
-        ConfigError: the file is missing, no YAML, or no mapping.
-    """
-    try:
-        given = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(
-            f"{file}: cannot be read: {reason}; wanted is a YAML file of settings."
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(given or {}, dict):
-        raise ConfigError(
-            f"{file}: wanted are sections (data, tokenizer, model, objective, training), not {given!r}."
-        )
-    return given or {}
-
-
-def _parse_override(value: str, key: str) -> Any:
-    """Read an override's value as YAML."""
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(
-            f"{key} = {value!r} is not YAML; put text with signs in it into quotes."
-        ) from None
-
-
-def _nest_value(keys: Sequence[str], value: Any) -> dict[str, Any]:
-    """Return {a: {b: value}} for the keys a, b."""
-    for key in reversed(keys):
-        value = {key: value}
-    return dict(value)
+        change = _nest_value(key.split("."), _parse_override(value, key))
+        settings = merge_settings(settings, change)
+    return validate_settings(Settings, merge_settings(settings, sections))
 
 
 def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid over it, mapping by mapping; a part named anew drops the old one's settings."""
+    """Return `base` updated by `over`, recursively for nested mappings.
+
+    If `over` chooses another kind of part, the old kind's settings are dropped, because
+    the new one would refuse them.
+    """
     result = dict(base)
     for key, value in over.items():
         old = result.get(key)
+        # A part may be written as its name alone; then settings are added to that kind.
         if isinstance(old, str) and old != "off" and isinstance(value, Mapping):
             old = {"kind": old}
         if not (isinstance(old, Mapping) and isinstance(value, Mapping)):
@@ -92,3 +63,48 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
         else:
             result[key] = merge_settings(old, value)
     return result
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file; an empty file has an empty one.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or does not hold a mapping.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"{file}: cannot be read: {reason}; expected a YAML file of settings."
+        ) from error
+    except yaml.YAMLError as error:
+        # The library's message spans several lines; ours is one.
+        raise ConfigError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content or {}, dict):
+        raise ConfigError(
+            f"{file}: expected sections (data, tokenizer, model, objective, training), "
+            f"got {content!r}."
+        )
+    return content or {}
+
+
+def _parse_override(value: str, key: str) -> Any:
+    """Return an override's value, parsed as YAML.
+
+    Raises:
+        ConfigError: it is not YAML.
+    """
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(
+            f"{key} = {value!r} is not YAML; put text with special characters in quotes."
+        ) from None
+
+
+def _nest_value(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return {a: {b: value}} for the keys a, b."""
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)

@@ -1,4 +1,4 @@
-"""A run's settings: sections, read from YAML, overridden by dotted keys, strict throughout."""
+"""The settings of a run: one strict section for each step, and checks across sections."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,12 +23,12 @@ from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
 
-
+# Pydantic would write only the fields of `PartSettings`; this writes those of the actual part.
 _Part = SerializeAsAny[PartSettings]
 
 
 class ModelSettings(StrictSettings):
-    """The parts of the model and the size of z."""
+    """The parts of the model, and the size of its latent."""
 
     latent_dim: int = Field(32, gt=0)
     encoder: Annotated[_Part, part_validator(lambda: ENCODERS, "model.encoder")] = Field(
@@ -41,7 +41,7 @@ class ModelSettings(StrictSettings):
         {}, validate_default=True
     )
     label_dim: int = Field(
-        32, gt=0, description="of a label's embedding, where data.label conditions the model"
+        32, gt=0, description="size of a label's embedding; used if data.label is set"
     )
     conditioning: tuple[str, ...] = ("initial_state", "every_step", "output")
     decoder: Annotated[_Part, part_validator(lambda: DECODERS, "model.decoder")] = Field(
@@ -50,8 +50,8 @@ class ModelSettings(StrictSettings):
 
     @field_validator("conditioning")
     @classmethod
-    def check(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse a name that is none."""
+    def check_conditioning(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse an unknown way of conditioning the decoder on z."""
         for name in names:
             choose(CONDITIONINGS, name, "model.conditioning")
         return names
@@ -64,7 +64,7 @@ class ModelSettings(StrictSettings):
 
 
 class Settings(StrictSettings):
-    """Everything a run is made of; what is left out is the default recipe."""
+    """All settings of a run; the defaults are the default recipe."""
 
     data: DataSettings = DataSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
@@ -74,52 +74,59 @@ class Settings(StrictSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def choose_prior(cls, given: Any) -> Any:
-        """Take the prior that is conditioned on the label, where there is one and no prior is named."""
-        data, model = given.get("data") or {}, given.get("model") or {}
-        is_open = (
-            isinstance(data, Mapping)
-            and data.get("label")
-            and isinstance(model, Mapping)
-            and "prior" not in model
-        )
-        return {**given, "model": {**model, "prior": _CONDITIONAL_PRIOR}} if is_open else given
+    def choose_prior(cls, sections: Any) -> Any:
+        """Choose the prior that is conditioned on the label, if there is a label and no prior."""
+        data = sections.get("data") or {}
+        model = sections.get("model") or {}
+        # Sections of another type are left alone: field validation reports them.
+        if not isinstance(data, Mapping) or not isinstance(model, Mapping):
+            return sections
+        if not data.get("label") or "prior" in model:
+            return sections
+        return {**sections, "model": {**model, "prior": _CONDITIONAL_PRIOR}}
 
     @model_validator(mode="after")
     def check_label(self) -> Self:
-        """Refuse a prior of labels without labels."""
+        """Refuse a prior that needs labels if there are no labels.
+
+        Raises:
+            ConfigError: data.label is missing.
+        """
         if PRIORS[self.model.prior.kind].needs_labels and self.data.label is None:
             raise ConfigError(
-                f"model.prior = {self.model.prior.kind!r} is made of labels: name their column, data.label=category "
-                "for instance, or choose another prior."
+                f"model.prior = {self.model.prior.kind!r} needs labels: name their column, "
+                "for example data.label=category, or choose another prior."
             )
         return self
 
     @model_validator(mode="after")
     def check_parts(self) -> Self:
-        """Refuse techniques that the model's posterior and prior cannot serve."""
+        """Refuse techniques that do not go together with the posterior or the prior."""
         check_techniques(
             self.model.posterior.kind, self.model.prior.kind, self.objective.techniques
         )
         return self
 
     @model_validator(mode="after")
-    def check_room(self) -> Self:
-        """Refuse a transformer with fewer positions than the longest sentence takes.
+    def check_positions(self) -> Self:
+        """Refuse a transformer with fewer positions than the longest sentence needs.
 
         Raises:
-            ConfigError: with both numbers.
+            ConfigError: the message has both numbers.
         """
         for name, part in (("encoder", self.model.encoder), ("decoder", self.model.decoder)):
-            given = part.model_dump()
-            room, needed = given.get("positions"), self.data.max_tokens + 2 + given.get("prefix", 0)
-            if room is not None and room < needed:
+            options = part.model_dump()
+            positions = options.get("positions")
+            # The start and end tokens, and the positions that hold z, come on top of the words.
+            needed = self.data.max_tokens + 2 + options.get("prefix", 0)
+            if positions is not None and positions < needed:
                 raise ConfigError(
-                    f"model.{name}.positions = {room} cannot hold sentences of data.max_tokens = "
-                    f"{self.data.max_tokens}, which take {needed}: raise the one or lower the other."
+                    f"model.{name}.positions = {positions} cannot hold sentences of "
+                    f"data.max_tokens = {self.data.max_tokens}, which need {needed}: "
+                    f"raise model.{name}.positions, or lower data.max_tokens."
                 )
         return self
 
     def save(self, file: Path) -> None:
-        """Write them as YAML."""
+        """Write the settings as YAML; `read_settings` reads them back."""
         file.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))

@@ -6,9 +6,7 @@ import torch
 from torch.optim import Optimizer
 
 from textvae.model.modeling import TextVAEModel
-from textvae.runtime.seeds import derive_seed
-
-_RESTART_SEED_KEY = 1  # so that the weights differ from the initial ones
+from textvae.runtime.seeds import Stream, derive_seed
 
 
 def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> None:
@@ -18,7 +16,8 @@ def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> Non
     not used, so that they do not depend on the restart.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed(seed, _RESTART_SEED_KEY))
+        # Not `seeded`: it would also reset the random numbers of a GPU, in the middle of training.
+        torch.default_generator.manual_seed(derive_seed(seed, Stream.DECODER_RESTART))
         fresh = TextVAEModel(model.config)
     parts: list[tuple[Any, Any]] = [
         (model.decoder, fresh.decoder),

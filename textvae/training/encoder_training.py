@@ -15,11 +15,9 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.data.batching import Batch
-from textvae.runtime.seeds import derive_seed
+from textvae.runtime.seeds import Stream, derive_seed
 from textvae.training.optimizer import group_parameters
 from textvae.training.trainer import VAETrainer
-
-_ENCODER_BATCHES_SEED_KEY = 2  # so that the order of the batches differs from the loop's
 
 
 class EncoderTrainingCallback(TrainerCallback):
@@ -102,7 +100,7 @@ def iterate_encoder_batches(trainer: VAETrainer) -> Iterator[Batch]:
     rows = trainer.train_dataset
     collator = trainer.bundle.collator
     buckets = copy(trainer.buckets)
-    buckets.seed = derive_seed(trainer.settings.seed, _ENCODER_BATCHES_SEED_KEY)
+    buckets.seed = derive_seed(trainer.settings.seed, Stream.ENCODER_BATCHES)
     first_epoch, skipped = divmod(trainer.schedule.encoder_steps, len(buckets))
     for epoch in count(first_epoch):
         buckets.set_epoch(epoch)

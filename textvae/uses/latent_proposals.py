@@ -11,12 +11,9 @@ from textvae.data.tokenization import encode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import block_posterior
 from textvae.inference.generate import sample_prior
-from textvae.runtime.seeds import derive_seed
+from textvae.runtime.seeds import Stream, seeded
 
 _DRAWS_PER_SOURCE = 256  # from the encoder, and as many from the prior
-
-
-PROPOSAL_SEED_KEY, RESAMPLING_SEED_KEY = 3, 4  # set these draws apart from others of the seed
 
 
 def propose_latents(bundle: Bundle, visible: Sequence[str], count: int, seed: int) -> Tensor:
@@ -29,8 +26,7 @@ def propose_latents(bundle: Bundle, visible: Sequence[str], count: int, seed: in
     z, log_weights = sample_weighted_latents(
         bundle, " ".join(" ".join(visible).split()), _DRAWS_PER_SOURCE, seed
     )
-    with torch.random.fork_rng([]):
-        torch.manual_seed(derive_seed(seed, RESAMPLING_SEED_KEY))
+    with seeded(seed, Stream.RESAMPLING):
         return z[torch.multinomial(log_weights.softmax(0), count, replacement=True)]
 
 
@@ -51,8 +47,7 @@ def sample_weighted_latents(
     The proposal is the even mixture of q(z | text) and p(z), half of the draws
     from each; a weight is p(z) p(text | z) over the mixture.
     """
-    with torch.random.fork_rng([]), torch.inference_mode():
-        torch.manual_seed(derive_seed(seed, PROPOSAL_SEED_KEY))
+    with seeded(seed, Stream.PROPOSALS), torch.inference_mode():
         q = block_posterior(bundle, [text], 1)
         z = torch.cat([*(q.sample() for _ in range(draws)), sample_prior(bundle, draws, seed)])
         log_weights = _log_likelihood_of_prefix(bundle, text, z).double()

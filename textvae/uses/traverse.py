@@ -19,11 +19,8 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.inference.encode import check_not_blank, posterior, require_latent
 from textvae.inference.generate import sample_prior
-from textvae.runtime.seeds import derive_seed
+from textvae.runtime.seeds import Stream, derive_seed, seeded
 from textvae.schema import StrictSettings
-
-_DEVIATION_SEED_KEY = 6  # sets these draws apart from others of the seed
-
 
 _PRIOR_DRAWS = 10_000
 
@@ -102,11 +99,10 @@ def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
             "or choose unit = 'prior'."
         )
     q = posterior(bundle, reference)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(derive_seed(0, _DEVIATION_SEED_KEY))
+    with seeded(0, Stream.LATENT_DEVIATION):
         return q.sample().std(0)
 
 
 def _prior_deviation(bundle: Bundle) -> Tensor:
     """Return the standard deviation of p(z) in each dimension, (latent,), by draws."""
-    return sample_prior(bundle, _PRIOR_DRAWS, derive_seed(0, _DEVIATION_SEED_KEY)).std(0)
+    return sample_prior(bundle, _PRIOR_DRAWS, derive_seed(0, Stream.LATENT_DEVIATION)).std(0)

@@ -19,13 +19,10 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.inference.encode import posterior
 from textvae.model.posteriors import Distribution
-from textvae.runtime.seeds import derive_seed
+from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import StrictSettings
 
 FIELDS = ("spread", "disagreement", "reconstruction", "error")  # of a record
-
-
-_UNCERTAINTY_SEED_KEY = 5  # sets these draws apart from others of the seed
 
 
 class UncertaintySettings(StrictSettings):
@@ -48,8 +45,7 @@ def uncertainty(
     if not texts:
         return []
     q = posterior(bundle, texts, progress=progress)
-    with torch.random.fork_rng([]):
-        torch.manual_seed(derive_seed(settings.seed, _UNCERTAINTY_SEED_KEY))
+    with seeded(settings.seed, Stream.UNCERTAINTY):
         z = torch.stack([q.sample() for _ in range(settings.draws)], dim=1)  # (n, draws, latent)
     options = DecodingSettings(seed=settings.seed)
     decoded = decode_latents(

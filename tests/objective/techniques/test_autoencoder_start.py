@@ -1,4 +1,4 @@
-"""A start as an autoencoder: what begins anew, what stays, and what other techniques are told meanwhile."""
+"""Autoencoder start: what starts again, what stays, and what other techniques see meanwhile."""
 
 import json
 import math
@@ -31,42 +31,42 @@ def planned(pretraining_share=0.25, **settings):
     )
 
 
-def course(plan, most):
-    """Go on; return what the plan says before each step."""
-    seen = []
-    while plan.step < most and not plan.is_over:
-        seen.append(
+def course(schedule, most):
+    """Advance a schedule to a step, and return its state before each step on the way."""
+    states = []
+    while schedule.step < most and not schedule.is_over:
+        states.append(
             (
-                plan.step,
-                plan.progress,
-                plan.learning_rate_factor(),
-                plan.is_restart_due,
-                plan.is_warmed_up,
+                schedule.step,
+                schedule.progress,
+                schedule.learning_rate_factor(),
+                schedule.is_restart_due,
+                schedule.is_warmed_up,
             )
         )
-        plan.advance()
-        plan.end_pretraining()
-    return seen
+        schedule.advance()
+        schedule.end_pretraining()
+    return states
 
 
-def test_the_kl_is_free_until_the_decoder_begins_anew():
-    """And the whole of it is paid for after."""
+def test_the_kl_is_free_until_the_decoder_starts_again():
+    """After that, the whole KL counts."""
     part = technique("autoencoder_start")
     assert (part.shape_kl(some_kl(), Progress(3, 0.0, is_pretraining=True)) == 0).all()
     torch.testing.assert_close(part.shape_kl(some_kl(), Progress(3, 0.0)), some_kl())
 
 
-def test_others_are_told_of_a_run_that_begins_after_the_prelude():
-    """A fraction of nothing before; then all of it, from 0 to 1; the decoder begins anew once."""
-    told = course(planned(steps=40), 40)
-    assert [progress.is_pretraining for _, progress, *_ in told] == [True] * 10 + [False] * 30
-    fractions = [progress.fraction for _, progress, *_ in told]
+def test_the_progress_of_a_run_counts_from_the_end_of_pretraining():
+    """It is 0 before, then goes from 0 to 1; the decoder starts again once."""
+    states = course(planned(steps=40), 40)
+    assert [progress.is_pretraining for _, progress, *_ in states] == [True] * 10 + [False] * 30
+    fractions = [progress.fraction for _, progress, *_ in states]
     assert fractions == pytest.approx([0.0] * 10 + [step / 30 for step in range(30)])
-    assert [step for step, _, _, is_restart_due, _ in told if is_restart_due] == [10]
+    assert [step for step, _, _, is_restart_due, _ in states if is_restart_due] == [10]
 
 
-def test_the_learning_rate_warms_up_again_and_comes_down_after():
-    """It is held in the prelude: what is learnt there is not finished."""
+def test_the_learning_rate_warms_up_again_and_cools_down_at_the_end():
+    """It does not cool down during pretraining, whose result need not be final."""
     rates = [rate for _, _, rate, *_ in course(planned(steps=40), 40)]
     assert rates[:10] == pytest.approx([0.25, 0.5, 0.75, *[1.0] * 7])
     assert rates[10] == pytest.approx(0.25)
@@ -74,22 +74,22 @@ def test_the_learning_rate_warms_up_again_and_comes_down_after():
 
 
 @pytest.mark.parametrize("warmup", [0, 4])
-def test_no_look_of_the_prelude_may_become_the_best(warmup):
-    """Not even the one right before the decoder begins anew, and without any warm-up."""
+def test_no_evaluation_during_pretraining_can_become_the_best(warmup):
+    """The last one before the decoder starts again cannot either, even without warm-up."""
     warm = [is_warmed_up for *_, is_warmed_up in course(planned(steps=40, warmup_steps=warmup), 40)]
     assert warm.index(True) == 10 + max(1, warmup)
     assert all(warm[warm.index(True) :])
 
 
-def test_an_open_ended_run_has_its_prelude_too():
-    """A quarter of it is ten epochs, of thirty that bring it to three quarters; then it counts anew."""
-    plan = planned()
-    assert plan.is_open_ended
-    course(plan, 250)
-    assert plan.main_start_step == 100
-    assert plan.progress.fraction == pytest.approx(0.375)
-    course(plan, 1000)
-    assert plan.progress.fraction == pytest.approx(0.75)
+def test_an_open_ended_run_is_pretrained_too():
+    """A quarter of the run is ten epochs; thirty more bring the progress to three quarters."""
+    schedule = planned()
+    assert schedule.is_open_ended
+    course(schedule, 250)
+    assert schedule.main_start_step == 100
+    assert schedule.progress.fraction == pytest.approx(0.375)
+    course(schedule, 1000)
+    assert schedule.progress.fraction == pytest.approx(0.75)
     late = planned(0.75, most_epochs=4)
     course(late, 1000)
     assert late.main_start_step is not None
@@ -97,16 +97,17 @@ def test_an_open_ended_run_has_its_prelude_too():
 
 
 @pytest.mark.parametrize("stop", [3, 10, 17])
-def test_a_plan_with_a_prelude_goes_on_from_its_state(stop):
-    """Before, at and after its end."""
-    first, second = planned(steps=40), planned(steps=40)
+def test_a_schedule_with_pretraining_resumes_from_its_state(stop):
+    """It may stop before, at or after the end of pretraining."""
+    first = planned(steps=40)
+    second = planned(steps=40)
     before = course(first, stop)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     assert before + course(second, 40) == course(planned(steps=40), 40)
 
 
 def trained_once():
-    """Return a model and its optimizer after a step."""
+    """Return a model and its optimizer after one step."""
     model = tiny_model().train()
     optimizer = build_optimizer(model, TrainingSettings())
     model(**tiny_batch()).loss.backward()
@@ -114,9 +115,10 @@ def trained_once():
     return model, optimizer
 
 
-def test_the_decoder_begins_anew_and_the_encoder_stays():
-    """Fresh weights by the seed alone, drawn from numbers of their own; only its optimizer state is dropped."""
-    (model, optimizer), (other, other_optimizer) = trained_once(), trained_once()
+def test_the_decoder_starts_again_and_the_encoder_stays():
+    """The fresh weights depend only on the seed; only the decoder's optimizer state is dropped."""
+    model, optimizer = trained_once()
+    other, other_optimizer = trained_once()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(5)
     random = torch.get_rng_state()
@@ -126,18 +128,19 @@ def test_the_decoder_begins_anew_and_the_encoder_stays():
     restart_decoder(other, other_optimizer, seed=1)
     after = model.state_dict()
     torch.testing.assert_close(after, other.state_dict(), rtol=0, atol=0)
-    kept = {name for name in after if torch.equal(before[name], after[name])}
-    assert kept == {name for name in after if name.startswith(("encoder.", "posterior."))}
+    unchanged = {name for name in after if torch.equal(before[name], after[name])}
+    assert unchanged == {name for name in after if name.startswith(("encoder.", "posterior."))}
     assert {id(p) for p in optimizer.state} == {id(p) for p in group_parameters(model)["encoder"]}
 
 
-def test_a_controller_does_not_wind_up_in_the_prelude():
-    """The KL of an autoencoder is not shown to it."""
+def test_the_controller_does_not_adapt_during_pretraining():
+    """It does not observe the KL of an autoencoder, which is large."""
     settings = read_settings(
         model={"latent_dim": 4}, objective={"techniques": {"autoencoder_start": {}}}
     )
     objective = Objective(resolve_auto(settings, 12.0).objective, FACTS)
-    model, start = tiny_model(), objective.state_dict()
+    model = tiny_model()
+    start = objective.state_dict()
     terms = objective(model, tiny_batch(), Progress(3, 0.0, is_pretraining=True))
     assert objective.state_dict() == start
     assert float(terms.shaped_kl) == 0.0 < float(terms.kl)
@@ -146,7 +149,7 @@ def test_a_controller_does_not_wind_up_in_the_prelude():
 
 
 def test_sharded_training_is_refused():
-    """No process holds the whole decoder."""
+    """No process has the whole decoder, so none can make fresh weights for it."""
 
     class Plugin:
         fsdp_version = 2
@@ -178,8 +181,8 @@ def interrupt(folder: Path, step: int, monkeypatch) -> None:
     monkeypatch.undo()
 
 
-def test_a_run_goes_on_from_any_checkpoint_as_if_unbroken(tmp_path, monkeypatch):
-    """In the prelude, at its end and after it, amid the encoder's own batches."""
+def test_a_run_resumes_from_any_checkpoint_as_if_it_had_not_stopped(tmp_path, monkeypatch):
+    """It may stop during pretraining, at its end, or between the encoder's own batches."""
     train_tiny(tmp_path / "straight", **CHANGES)
     history = json.loads((tmp_path / "straight" / "training.json").read_text())["history"]
     assert any(entry.get("encoder_steps") for entry in history)

@@ -1,4 +1,4 @@
-"""Techniques: every entry of the table keeps the contract; each does what its paper says."""
+"""The contract that every technique fulfills, and word dropout and free bits in detail."""
 
 import json
 
@@ -20,12 +20,11 @@ MIDDLE = Progress(step=50, fraction=0.5)
 
 
 def technique(name, **settings):
-    """Return a technique with its defaults, those that depend on the corpus worked out."""
-    torch.manual_seed(0)  # for weights of its own
+    """Return a technique with default settings, `auto` replaced by numbers."""
+    torch.manual_seed(0)  # for the technique's own weights
     base = read_settings(model={"latent_dim": LATENT}, objective={"techniques": {name: settings}})
-    return TECHNIQUES[name](
-        resolve_auto(base, tokens_per_sentence=12.0).objective.techniques[name], FACTS
-    )
+    resolved = resolve_auto(base, tokens_per_sentence=12.0)
+    return TECHNIQUES[name](resolved.objective.techniques[name], FACTS)
 
 
 def standard_normal():
@@ -38,9 +37,10 @@ def some_kl(seed=0):
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_a_technique_goes_on_from_its_state_as_if_unbroken(name):
-    """The state survives JSON; from then on both shape the KL alike."""
-    whole, resumed = technique(name), technique(name)
+def test_a_technique_resumes_from_its_state(name):
+    """The state survives JSON, and afterwards both shape the KL in the same way."""
+    whole = technique(name)
+    resumed = technique(name)
     for seed in range(5):
         whole.observe_kl(some_kl(seed), MIDDLE)
     resumed.load_state_dict(json.loads(json.dumps(whole.state_dict())))
@@ -53,29 +53,31 @@ def test_a_technique_goes_on_from_its_state_as_if_unbroken(name):
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_a_technique_pays_a_finite_kl_with_a_finite_gradient(name):
-    """At the start, in the middle and at the end; the shape stays (batch, latent)."""
+def test_a_shaped_kl_is_finite_with_a_finite_gradient(name):
+    """The start, the middle and the end of a run are checked; the shape stays (batch, latent)."""
     part = technique(name)
     for fraction in (0.0, 0.5, 1.0):
         kl = some_kl().requires_grad_()
-        paid = part.shape_kl(kl, Progress(int(100 * fraction), fraction))
-        assert paid.shape == kl.shape
-        assert paid.isfinite().all()
-        assert (paid >= 0).all()
-        if paid.requires_grad:
-            paid.sum().backward()
+        shaped = part.shape_kl(kl, Progress(int(100 * fraction), fraction))
+        assert shaped.shape == kl.shape
+        assert shaped.isfinite().all()
+        assert (shaped >= 0).all()
+        if shaped.requires_grad:
+            shaped.sum().backward()
             assert kl.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
 @pytest.mark.parametrize("batch", [1, 6])
 def test_a_penalty_is_one_finite_number_with_a_finite_gradient(name, batch):
-    """Also where the batch holds one sentence or all posteriors are the prior."""
+    """The batch may have one sentence, and all posteriors may equal the prior."""
     for scale in (0.0, 1.0):
         mean = (scale * draws(batch, LATENT)).requires_grad_()
         logvar = (scale * draws(batch, LATENT, seed=1)).requires_grad_()
         q = DiagonalGaussian(mean, logvar)
-        prior, part, z = standard_normal(), technique(name), q.sample()
+        prior = standard_normal()
+        part = technique(name)
+        z = q.sample()
         output = TextVAEOutput(
             mean=mean, logvar=logvar, latent=z, kl=prior.kl(q, z), posterior=q, prior=prior
         )
@@ -86,17 +88,15 @@ def test_a_penalty_is_one_finite_number_with_a_finite_gradient(name, batch):
         if penalty.requires_grad:
             penalty.backward()
             assert all(grad is None or grad.isfinite().all() for grad in (mean.grad, logvar.grad))
-            assert (
-                all(weight.grad.isfinite().all() for weight in part.module.parameters())
-                if part.module
-                else True
-            )
+            own_weights = part.module.parameters() if part.module else []
+            assert all(weight.grad.isfinite().all() for weight in own_weights)
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_a_technique_leaves_the_batch_it_is_given_and_the_true_kl_alone(name):
-    """It returns new ones: nothing is changed in place."""
-    batch, kl = tiny_batch(), some_kl()
+def test_a_technique_changes_neither_batch_nor_kl_in_place(name):
+    """It returns new tensors, with the same keys in the batch."""
+    batch = tiny_batch()
+    kl = some_kl()
     part = technique(name)
     torch.manual_seed(0)
     corrupted = part.corrupt(batch, MIDDLE)
@@ -108,43 +108,49 @@ def test_a_technique_leaves_the_batch_it_is_given_and_the_true_kl_alone(name):
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_a_technique_trains_the_encoder_for_a_while_and_not_for_ever(name):
-    """However long the loss falls; and a prelude leaves some of the run."""
-    part, asked = technique(name), [0]
+def test_a_technique_trains_the_encoder_for_a_bounded_time(name):
+    """It stops even if the loss keeps falling; pretraining leaves some of the run."""
+    part = technique(name)
+    taken = 0
 
     def train_encoder(steps):
-        asked.append(steps)
-        assert sum(asked) < 1000
-        return -sum(asked)
+        nonlocal taken
+        taken += steps
+        assert taken < 1000
+        return -taken
 
     part.before_step(train_encoder)
-    assert part.freezes_encoder == (sum(asked) > 0)
+    assert part.freezes_encoder == (taken > 0)
     assert 0 <= part.pretraining_share < 1
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
-def test_what_is_predicted_is_never_corrupted(name):
-    """Labels and masks are those of the batch; the encoder may only be shown a shorter sentence."""
+def test_the_words_to_predict_are_never_corrupted(name):
+    """Labels and mask stay the same; only denoising may shorten what the encoder reads."""
     torch.manual_seed(0)
     corrupted = technique(name).corrupt(tiny_batch(), MIDDLE)
     for key in ("labels", "attention_mask"):
         assert torch.equal(corrupted[key], tiny_batch()[key])
-    shown, lengths = (batch["encoder_attention_mask"].sum(1) for batch in (corrupted, tiny_batch()))
-    assert (shown <= lengths if name == "denoising" else shown == lengths).all()
+    lengths = tiny_batch()["encoder_attention_mask"].sum(1)
+    corrupted_lengths = corrupted["encoder_attention_mask"].sum(1)
+    if name == "denoising":
+        assert (corrupted_lengths <= lengths).all()
+    else:
+        assert torch.equal(corrupted_lengths, lengths)
 
 
-def test_word_dropout_hides_the_share_of_words_it_is_set_to():
-    """Over many tokens, by the blank."""
+def test_word_dropout_hides_the_set_share_of_words():
+    """Hidden words are replaced by the blank token, all others stay."""
     batch = tiny_batch(tiny_ids([40] * 200))
     torch.manual_seed(0)
     ids = technique("word_dropout", rate=0.3).corrupt(batch, MIDDLE)["input_ids"]
     assert (ids[:, 1:] == UNKNOWN).float().mean().item() == pytest.approx(0.3, abs=0.02)
-    kept = ids != UNKNOWN
-    assert torch.equal(ids[kept], batch["input_ids"][kept])
+    is_visible = ids != UNKNOWN
+    assert torch.equal(ids[is_visible], batch["input_ids"][is_visible])
 
 
-def test_word_dropout_at_rate_one_hides_every_word_but_the_start():
-    """Padding stays padding."""
+def test_word_dropout_at_rate_one_hides_every_word_except_the_start():
+    """Padding stays as it is."""
     ids = technique("word_dropout", rate=1.0).corrupt(tiny_batch(), MIDDLE)["input_ids"]
     mask = tiny_batch()["attention_mask"].bool()
     assert (ids[:, 0] == BOS).all()
@@ -152,8 +158,8 @@ def test_word_dropout_at_rate_one_hides_every_word_but_the_start():
     assert (ids[~mask] == PAD).all()
 
 
-def test_word_dropout_leaves_the_encoder_its_words():
-    """Only the decoder's inputs are hidden."""
+def test_word_dropout_does_not_change_what_the_encoder_reads():
+    """Only inputs of the decoder are hidden."""
     corrupted = technique("word_dropout", rate=1.0).corrupt(tiny_batch(), MIDDLE)
     assert torch.equal(corrupted["encoder_input_ids"], tiny_batch()["encoder_input_ids"])
 
@@ -162,23 +168,23 @@ def test_word_dropout_leaves_the_encoder_its_words():
     ("means", "floor"), [([0.1, 0.4, 0.6, 2.0], 0.5), ([0.0, 0.0, 0.0, 0.0], 0.5)]
 )
 def test_free_bits_of_a_dimension_clamp_its_batch_mean_from_below(means, floor):
-    """Paid is max(floor, KL); the gradient is zero below the floor and whole above it."""
+    """The shaped KL is max(floor, KL); its gradient is 0 below the floor and 1 above it."""
     noise = some_kl() / some_kl().mean(0)
     kl = (noise * torch.tensor(means)).requires_grad_()
-    paid = technique("free_bits", floor=floor).shape_kl(kl, MIDDLE).mean(0)
-    torch.testing.assert_close(paid, torch.tensor(means).clamp(min=floor))
-    paid.sum().backward()
+    shaped = technique("free_bits", floor=floor).shape_kl(kl, MIDDLE).mean(0)
+    torch.testing.assert_close(shaped, torch.tensor(means).clamp(min=floor))
+    shaped.sum().backward()
     is_above = torch.tensor(means) > floor
     torch.testing.assert_close(kl.grad, is_above.float().expand(6, -1) / 6)
 
 
-@pytest.mark.parametrize(("total", "is_paid"), [(0.9, False), (1.1, True)])
-def test_free_bits_in_total_clamp_the_sum_over_dimensions(total, is_paid):
-    """One small dimension is not clamped when the others carry enough."""
-    kl = (
-        some_kl() / some_kl().mean(0) * torch.tensor([0.0, 0.1, 0.2, 0.7]) * total
-    ).requires_grad_()
-    paid = technique("free_bits", floor=1.0, scope="total").shape_kl(kl, MIDDLE).sum(1).mean()
-    assert paid.item() == pytest.approx(max(1.0, total), abs=1e-5)
-    paid.backward()
-    torch.testing.assert_close(kl.grad, torch.full_like(kl, 1 / 6 if is_paid else 0.0))
+@pytest.mark.parametrize(("total", "is_above"), [(0.9, False), (1.1, True)])
+def test_free_bits_in_total_clamp_the_sum_over_dimensions(total, is_above):
+    """A small dimension is not clamped if the others carry enough."""
+    shares = torch.tensor([0.0, 0.1, 0.2, 0.7])
+    kl = (some_kl() / some_kl().mean(0) * shares * total).requires_grad_()
+    part = technique("free_bits", floor=1.0, scope="total")
+    shaped = part.shape_kl(kl, MIDDLE).sum(1).mean()
+    assert shaped.item() == pytest.approx(max(1.0, total), abs=1e-5)
+    shaped.backward()
+    torch.testing.assert_close(kl.grad, torch.full_like(kl, 1 / 6 if is_above else 0.0))

@@ -1,7 +1,8 @@
-"""Techniques: what is done in training so that the latent is used.
+"""Techniques: changes to training that make the model use its latent.
 
-They are applied in the order of this table: first what corrupts, then what
-draws z or adds a loss, then floors, then weights; last what governs the run's course.
+They are applied in the order of this table: first those that corrupt the input, then
+those that change z or add a loss, then floors, then weights, and last those that
+change the course of the run.
 """
 
 from textvae.objective.techniques.adversarial import Adversarial

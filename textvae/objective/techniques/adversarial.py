@@ -1,20 +1,19 @@
-"""Adversarial autoencoder: a discriminator must not tell the sentences' z from draws of the prior.
+"""Adversarial autoencoder: a discriminator learns to tell q(z) from p(z), the encoder to fool it.
 
-In the place of the KL stands a game (Makhzani et al. 2016, arXiv:1511.05644;
-for text Shen et al. 2020, arXiv:1905.12777): the discriminator D learns to tell
-them apart, the encoder to deceive it by minimising -log D(z), `weight` times.
-Where the papers take turns with two optimizers, both learn in one step here:
-the discriminator from z without its gradient, unscaled; the encoder through a
-discriminator that stands still. Plain gradient reversal (Ganin & Lempitsky
-2015, arXiv:1409.7495) pushes the encoder hardest where it has won already, and
-z runs away.
+The KL is replaced by a game (Makhzani et al. 2016, arXiv:1511.05644; for text, Shen et
+al. 2020, arXiv:1905.12777). The discriminator D learns to tell the latents of sentences
+from samples of the prior, and the encoder minimizes -log D(z), times `weight`. The
+papers alternate between two optimizers; here both learn in one step: the discriminator
+from a detached z and without the weight, the encoder through frozen discriminator
+weights. Plain gradient reversal (Ganin & Lempitsky 2015, arXiv:1409.7495) would push
+the encoder hardest where it has already won, and z would diverge.
 
-The posterior's variance can shrink until z is a point; `log_variance_penalty`
-pulls log variances to 0 by their absolute value: LAAE (Rubenstein et al. 2018,
-arXiv:1802.03761).
+The variance of the posterior can shrink until z is deterministic.
+`log_variance_penalty` pulls log-variances to 0 by their absolute value: LAAE
+(Rubenstein et al. 2018, arXiv:1802.03761).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -24,42 +23,43 @@ from torch.nn.functional import softplus
 
 from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEOutput
-from textvae.objective.techniques.base import ModelFacts, Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import (
+    ModelFacts,
+    ObjectiveTerm,
+    Progress,
+    Requirement,
+    Technique,
+    TechniqueSettings,
+)
 
 
 class AdversarialSettings(TechniqueSettings):
-    """How hard the encoder is pressed, and how large the discriminator is."""
+    """The weight of the encoder's loss, and the size of the discriminator."""
 
     kind: Literal["adversarial"] = "adversarial"
-    weight: float = Field(1.0, ge=0, description="lambda, of the encoder's loss")
-    hidden: int = Field(512, gt=0, description="units of the discriminator")
+    weight: float = Field(1.0, ge=0, description="lambda, the weight of the encoder's loss")
+    hidden: int = Field(512, gt=0, description="hidden units of the discriminator")
     log_variance_penalty: float = Field(
-        0.0, ge=0, description="of |log variance|, summed over dimensions; LAAE"
+        0.0, ge=0, description="weight of |log-variance|, summed over dimensions; LAAE"
+    )
+
+    replaces: ClassVar[frozenset[ObjectiveTerm]] = frozenset(
+        {ObjectiveTerm.KL, ObjectiveTerm.INFORMATION_COST}
     )
 
     @property
-    def needs_logvar(self) -> bool:
-        """Where it is penalised."""
-        return self.log_variance_penalty > 0
-
-    @property
-    def replaced_terms(self) -> frozenset[str]:
-        """It stands in the KL's place."""
-        return frozenset({"kl"})
-
-    @property
-    def penalizes_kl(self) -> bool:
-        """None of it."""
-        return False
+    def requires(self) -> frozenset[Requirement]:
+        """A log-variance, if it is penalized."""
+        return frozenset({Requirement.LOGVAR} if self.log_variance_penalty > 0 else ())
 
     @property
     def matches_prior(self) -> bool:
-        """That is what it is for."""
+        """True unless the encoder's loss is switched off."""
         return self.weight > 0
 
 
 class Adversarial(Technique):
-    """Plays the discriminator against the encoder."""
+    """Train a discriminator to tell q(z) from p(z), and the encoder to fool it."""
 
     Settings = AdversarialSettings
 
@@ -70,19 +70,23 @@ class Adversarial(Technique):
         )
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
-        """Return zeros: it is not paid."""
+        """Return zeros: the game replaces the KL."""
         return torch.zeros_like(kl)
 
     def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor:
-        """Return the discriminator's loss, the encoder's for not deceiving it, and the price of log variances."""
-        latent, prior = output.latent, output.prior
+        """Return the losses of discriminator and encoder, and the log-variance penalty."""
+        latent = output.latent
+        prior = output.prior
         assert latent is not None
         assert prior is not None
-        drawn = self.module(prior.sample(len(latent)).to(latent))
-        told_apart = softplus(-drawn).mean() + softplus(self.module(latent.detach())).mean()
-        still = {name: weights.detach() for name, weights in self.module.named_parameters()}
-        deceived = softplus(-functional_call(self.module, still, (latent,))).mean()
-        loss: Tensor = told_apart + self.settings.weight * deceived
+        # softplus(-s) = -log sigmoid(s), where the score s is the logit of "from the prior".
+        prior_scores = self.module(prior.sample(len(latent)).to(latent))
+        latent_scores = self.module(latent.detach())
+        discriminator_loss = softplus(-prior_scores).mean() + softplus(latent_scores).mean()
+        # With frozen weights, the encoder's loss trains the encoder and not the discriminator.
+        frozen = {name: weights.detach() for name, weights in self.module.named_parameters()}
+        encoder_loss = softplus(-functional_call(self.module, frozen, (latent,))).mean()
+        loss: Tensor = discriminator_loss + self.settings.weight * encoder_loss
         if self.settings.log_variance_penalty == 0:
             return loss
         assert output.logvar is not None

@@ -1,17 +1,23 @@
-"""A start as an autoencoder: learn to encode first, then begin anew with a fresh decoder and that encoder.
+"""Autoencoder start: train as an autoencoder first, then keep only the encoder.
 
-For the first `share` of the run the KL is not paid, so z learns to carry the
-sentence. Then the decoder and what reaches it of z get fresh weights, and the
-run proper begins: warm-up, schedules and the other techniques count from there
-(Li et al. 2019, arXiv:1909.00868, who follow with free bits and annealing).
+For the first `share` of the run the KL is free, so z learns to carry the sentence.
+Then the decoder and its conditioning on z get fresh weights, and the actual run begins:
+warm-up, schedules and the other techniques count from there (Li et al. 2019,
+arXiv:1909.00868, who continue with free bits and annealing).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
 
-from textvae.objective.techniques.base import ModelFacts, Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import (
+    ModelFacts,
+    Progress,
+    Requirement,
+    Technique,
+    TechniqueSettings,
+)
 
 
 class AutoencoderStartSettings(TechniqueSettings):
@@ -19,17 +25,14 @@ class AutoencoderStartSettings(TechniqueSettings):
 
     kind: Literal["autoencoder_start"] = "autoencoder_start"
     share: float = Field(
-        0.25, gt=0, le=0.75, description="of the run; 0.25 of an open-ended one is 10 epochs"
+        0.25, gt=0, le=0.75, description="share of the run; 0.25 of an open-ended one is 10 epochs"
     )
 
-    @property
-    def required_terms(self) -> frozenset[str]:
-        """It leaves the KL unpaid for a while."""
-        return frozenset({"kl"})
+    requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.ELBO_KL})
 
 
 class AutoencoderStart(Technique):
-    """Pays for no KL before the run proper."""
+    """Remove the KL from the loss until the actual run begins."""
 
     Settings = AutoencoderStartSettings
 
@@ -38,7 +41,9 @@ class AutoencoderStart(Technique):
         self.pretraining_share = settings.share
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
-        """Return nothing to pay during the prelude, and the KL after it."""
-        return (
-            kl * 0.0 if progress.is_pretraining else kl
-        )  # by a product: a learned prior's weights stay in the graph
+        """Return zeros during pretraining, and the KL after it."""
+        if not progress.is_pretraining:
+            return kl
+        # Not `zeros_like`: the product keeps the weights of a learned prior in the graph, as DDP
+        # requires of every weight.
+        return kl * 0.0

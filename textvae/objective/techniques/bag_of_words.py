@@ -1,11 +1,10 @@
-"""Bag of words: z alone must foretell which words the sentence has, in whatever order.
+"""Bag of words: z alone must predict which words the sentence has, in any order.
 
-A small network reads z and gives every word a probability; the loss is the
-negative log-likelihood of the sentence's words under it, `weight` times (Zhao
-et al. 2017, arXiv:1703.10960). Special tokens, the end of the sentence and
-unknown words included, are no words and are not counted. All places of a
-sentence share one distribution, so memory is (batch, vocab), whatever the
-length.
+A small network turns z into one distribution over words. The loss is the negative
+log-likelihood of the sentence's words under it, times `weight` (Zhao et al. 2017,
+arXiv:1703.10960). Special tokens, the end of the sentence and unknown words do not
+count. All positions of a sentence share one distribution, so the memory is
+(batch, vocab), whatever the length.
 """
 
 from typing import Literal
@@ -20,17 +19,17 @@ from textvae.objective.techniques.base import ModelFacts, Progress, Technique, T
 
 
 class BagOfWordsSettings(TechniqueSettings):
-    """How much it counts, and how large the network is."""
+    """The weight of the loss, and the size of the network."""
 
     kind: Literal["bag_of_words"] = "bag_of_words"
-    weight: float = Field(1.0, ge=0, description="of a nat of the words' NLL")
+    weight: float = Field(1.0, ge=0, description="weight of the words' NLL")
     hidden: int = Field(
         256, gt=0, description="units of the network between z and the words (400 in the paper)"
     )
 
 
 class BagOfWords(Technique):
-    """Adds the NLL of the words, given z without their order."""
+    """Add the NLL of the words given z, without their order."""
 
     Settings = BagOfWordsSettings
 
@@ -45,11 +44,12 @@ class BagOfWords(Technique):
     def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor:
         """Return the weighted NLL of each sentence's words, averaged over sentences."""
         labels = batch["labels"]
-        silent = torch.tensor(
+        special_ids = torch.tensor(
             [self.facts.start_id, self.facts.end_id, self.facts.blank_id], device=labels.device
         )
-        is_word = (labels >= 0) & ~torch.isin(labels, silent)
-        log_chances = self.module(output.latent).float().log_softmax(-1)
-        told = log_chances.gather(1, labels.clamp(min=0)) * is_word
-        nll: Tensor = -self.settings.weight * told.sum(1).mean()
+        # Padding has the label -100, which `gather` would refuse: clamp it, then mask it.
+        is_word = (labels >= 0) & ~torch.isin(labels, special_ids)
+        log_probs = self.module(output.latent).float().log_softmax(-1)
+        word_log_probs = log_probs.gather(1, labels.clamp(min=0)) * is_word
+        nll: Tensor = -self.settings.weight * word_log_probs.sum(1).mean()
         return nll

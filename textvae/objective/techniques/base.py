@@ -1,11 +1,12 @@
-"""The technique contract: hooks that default to nothing.
+"""The contract of a technique: hooks of the training step that do nothing by default.
 
-A technique changes training, never the score: the ELBO that is reported uses
-the unshaped terms, with nothing corrupted.
+A technique changes training, never the score: the ELBO that is reported uses the
+unshaped terms and uncorrupted sentences.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -15,15 +16,37 @@ from textvae.model.modeling import TextVAEModel, TextVAEOutput
 from textvae.model.posteriors import Distribution
 from textvae.schema import PartSettings
 
+# Takes this many steps of the encoder alone; returns their mean loss in nats per token.
+TrainEncoder = Callable[[int], float]
+
+
+class Requirement(Enum):
+    """What a technique may need from the posterior, the prior or the other techniques."""
+
+    LOGVAR = "the mean and log-variance of a Gaussian posterior"
+    DENSITY = "the density of z under the posterior"
+    KL_PER_DIMENSION = "the KL of each dimension, not only their sum"
+    ELBO_KL = "the KL of the ELBO, which no other technique replaces"
+    PLAIN_LATENT = "a z to decode that no other technique chooses"
+
+
+class ObjectiveTerm(Enum):
+    """What a technique may replace in the objective."""
+
+    KL = "the KL of the ELBO"
+    INFORMATION_COST = "any cost of information in z; the best model then has not the best ELBO"
+    LATENT = "the z to decode, a plain sample of the posterior"
+
 
 @dataclass(frozen=True)
 class Progress:
     """How far training has come.
 
     Attributes:
-        step: optimizer steps taken.
-        fraction: share of the planned run that is over, 0 to 1; after a prelude, of what follows it.
-        is_prelude: whether what is learnt now is only a start, its decoder to be dropped; `fraction` is 0 then.
+        step: the number of optimizer steps taken.
+        fraction: the share of the planned run that is over, 0 to 1. It counts from the end
+            of a pretraining phase, and is 0 during it.
+        is_pretraining: whether the run is in such a phase, whose decoder is thrown away.
     """
 
     step: int
@@ -31,20 +54,15 @@ class Progress:
     is_pretraining: bool = False
 
 
-TrainEncoder = Callable[
-    [int], float
-]  # takes that many steps of the encoder alone; returns their loss, nats a token
-
-
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a technique may need to know of the model and its tokens.
+    """What a technique may need to know about the model and its tokens.
 
     Attributes:
-        latent: size of z.
-        vocab: tokens the decoder writes.
+        latent: the size of z.
+        vocab: the number of tokens that the decoder predicts.
         start_id, end_id, pad_id: the special tokens.
-        blank_id: one that stands for a hidden word.
+        blank_id: the token that stands for a hidden word.
     """
 
     latent: int
@@ -56,55 +74,47 @@ class ModelFacts:
 
 
 class TechniqueSettings(PartSettings):
-    """The settings of a technique."""
+    """The settings of a technique, and what they imply for the other parts of a run.
+
+    A subclass overrides these properties with a class attribute, or with a property if
+    the answer depends on its settings. objective/compatibility.py has the rules.
+    """
 
     @property
-    def needs_logvar(self) -> bool:
-        """Whether it asks for Gaussian posteriors: a mean and a log-variance."""
-        return False
-
-    @property
-    def needs_density(self) -> bool:
-        """Whether it asks for the density of z under the posterior."""
-        return False
-
-    @property
-    def needs_kl_per_dimension(self) -> bool:
-        """Whether it asks for the KL of each dimension, not only for their sum."""
-        return False
-
-    @property
-    def replaced_terms(self) -> frozenset[str]:
-        """The parts of the objective it puts something else in the place of (see combination.py)."""
+    def requires(self) -> frozenset[Requirement]:
+        """What the technique cannot work without."""
         return frozenset()
 
     @property
-    def required_terms(self) -> frozenset[str]:
-        """The parts of the objective that must be the ELBO's own for it."""
+    def replaces(self) -> frozenset[ObjectiveTerm]:
+        """The terms of the objective that the technique replaces with its own."""
         return frozenset()
 
     @property
     def matches_prior(self) -> bool:
-        """Whether it draws the latents of all sentences together to the prior, in the KL's place."""
+        """Whether the technique matches the aggregate posterior to the prior without the KL."""
         return False
 
-    @property
-    def penalizes_kl(self) -> bool:
-        """Whether information in z costs anything; where not, the best model is not the one of the best ELBO."""
-        return True
-
     def resolve_auto(self, kl_target: float, latent: int) -> Self:
-        """Return them with every `auto` worked out for this KL target, in nats, and latent size."""
+        """Return the settings with a number in place of every `auto`.
+
+        Args:
+            kl_target: the KL target in nats per sentence.
+            latent: the size of z.
+        """
         return self
 
 
 class Technique:
-    """One remedy for posterior collapse, or one regulariser.
+    """A remedy for posterior collapse, or a regularizer; a subclass overrides some hooks.
 
     Attributes:
-        module: weights of its own, trained beside the model's, kept in checkpoints and left out of the finished model.
-        prelude: share of the run after which the decoder begins anew with fresh weights, and the run proper begins.
-        holds_encoder: whether the steps leave the encoder as it is, for `before_step` trains it.
+        module: weights of the technique's own. They are trained and saved in checkpoints
+            with the model's, and left out of the finished model.
+        pretraining_share: the share of the run before the decoder starts again with fresh
+            weights and the actual run begins.
+        freezes_encoder: whether training steps leave the encoder unchanged, because
+            `before_step` trains it.
     """
 
     Settings: type[TechniqueSettings] = TechniqueSettings
@@ -117,19 +127,19 @@ class Technique:
         self.facts = facts
 
     def before_step(self, train_encoder: TrainEncoder) -> None:
-        """Train the encoder alone before a step; not asked for during a prelude."""
+        """Train the encoder alone before a step; not called during pretraining."""
 
     def corrupt(self, batch: Batch, progress: Progress) -> Batch:
-        """Return the batch to train on."""
+        """Return the batch to train on; the argument must not be changed in place."""
         return batch
 
     def refine_posterior(
         self, posterior: Distribution, model: TextVAEModel, batch: Batch, progress: Progress
     ) -> Distribution:
-        """Return the posterior to draw z from and to pay the KL of, from the encoder's."""
+        """Return the posterior to sample from, whose KL counts, in place of the encoder's."""
         return posterior
 
-    def draw(
+    def shape_latent(
         self,
         latent: Tensor,
         posterior: Distribution,
@@ -137,34 +147,35 @@ class Technique:
         batch: Batch,
         progress: Progress,
     ) -> Tensor:
-        """Return the z to decode, from the one drawn; both (batch, latent)."""
+        """Return the z to decode, given the one that was sampled; both are (batch, latent)."""
         return latent
 
     def observe_kl(self, kl: Tensor, progress: Progress) -> None:
-        """Look at the true KL, (batch, latent) in nats, before any technique shapes it.
+        """Observe the KL before any technique shapes it, (batch, latent) in nats.
 
-        Once a step (or batch accumulated to it): neither in a prelude nor in steps of the encoder alone.
+        It is called for each batch that counts towards a step, but neither during
+        pretraining nor in steps of the encoder alone.
         """
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
-        """Return the KL that is paid for, (batch, latent) in nats, from the true one."""
+        """Return the KL that enters the loss; argument and result are (batch, latent) in nats."""
         return kl
 
     def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor | float:
-        """Return a further loss, a scalar in nats a sentence, from what the model gave for a batch."""
+        """Return a further loss, a scalar in nats per sentence, from the model's output."""
         return 0.0
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
-        """Look at the measures of the validation split, as `evaluate` returns them; not during a prelude."""
+        """Observe the measures of the validation split; not called during pretraining."""
 
     @property
     def kl_target(self) -> float | None:
-        """The KL in nats this technique steers to, if it does."""
+        """The KL in nats that this technique steers to, or None."""
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run must know, as JSON."""
+        """Return what a resumed run needs to know; it can be written as JSON."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""

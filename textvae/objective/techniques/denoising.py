@@ -1,9 +1,9 @@
-"""Denoising: the encoder reads a damaged sentence, the decoder writes the whole one.
+"""Denoising: the encoder reads a damaged sentence, and the decoder reconstructs the original.
 
-Sentences that differ by little then get z that lie near to each other. Each
-word the encoder reads is deleted, or replaced by the blank, with probability
-`rate` (Shen et al. 2020, arXiv:1905.12777; with `adversarial` it is their
-DAAE). What the decoder reads and predicts is untouched.
+Similar sentences then get similar latents. Each word that the encoder reads is deleted,
+or replaced by the blank token, with probability `rate` (Shen et al. 2020,
+arXiv:1905.12777; together with `adversarial` it is their DAAE). What the decoder reads
+and predicts is unchanged.
 """
 
 from typing import Literal
@@ -20,26 +20,29 @@ class DenoisingSettings(TechniqueSettings):
     """How many words are damaged, and how."""
 
     kind: Literal["denoising"] = "denoising"
-    rate: float = Field(0.3, ge=0, lt=1, description="share of the encoder's words")
+    rate: float = Field(0.3, ge=0, lt=1, description="share of the words that the encoder reads")
     damage: Literal["deletion", "blank"] = "deletion"
 
 
 class Denoising(Technique):
-    """Deletes or blanks words before the encoder reads them."""
+    """Delete or blank words before the encoder reads them."""
 
     Settings = DenoisingSettings
 
     def corrupt(self, batch: Batch, progress: Progress) -> Batch:
-        """Return the batch with other encoder inputs; special tokens and at least one word of a sentence stay."""
-        ids, mask = batch["encoder_input_ids"], batch["encoder_attention_mask"]
-        damaged = self.damaged(ids, mask.bool())
+        """Return the batch with damaged encoder inputs.
+
+        Special tokens stay, and at least one word of every sentence.
+        """
+        ids = batch["encoder_input_ids"]
+        mask = batch["encoder_attention_mask"]
+        damaged = self._choose_damaged(ids, mask.bool())
         if self.settings.damage == "blank":
             return {**batch, "encoder_input_ids": ids.masked_fill(damaged, self.facts.blank_id)}
-        kept = mask.bool() & ~damaged
-        order = torch.argsort(
-            (~kept).int(), dim=1, stable=True
-        )  # what is kept moves to the left, in its order
-        is_real = kept.gather(1, order)
+        remaining = mask.bool() & ~damaged
+        # A stable sort moves the remaining tokens to the left in their order, padding to the right.
+        order = torch.argsort((~remaining).int(), dim=1, stable=True)
+        is_real = remaining.gather(1, order)
         shifted = ids.gather(1, order).masked_fill(~is_real, self.facts.pad_id)
         return {
             **batch,
@@ -47,10 +50,11 @@ class Denoising(Technique):
             "encoder_attention_mask": is_real.to(mask.dtype),
         }
 
-    def damaged(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return which places to damage, (batch, length)."""
+    def _choose_damaged(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return which tokens to damage, (batch, length)."""
         is_word = mask & (ids != self.facts.start_id) & (ids != self.facts.end_id)
         chance = torch.rand(ids.shape, device=ids.device).masked_fill(~is_word, -1.0)
-        last_to_go = chance == chance.amax(1, keepdim=True)  # where all would go, one stays
-        goes: Tensor = chance < self.settings.rate
-        return is_word & goes & ~last_to_go
+        # The word with the largest number always stays, so no sentence becomes empty.
+        is_safe = chance == chance.amax(1, keepdim=True)
+        is_hit: Tensor = chance < self.settings.rate
+        return is_word & is_hit & ~is_safe

@@ -1,10 +1,11 @@
-"""Free bits: let the latent carry a little for nothing.
+"""Free bits: do not penalize the KL of a latent dimension below a floor.
 
-With scope `dimension`, each dimension's KL, averaged over the batch, counts only
-above `floor` nats; below it the dimension feels no pull towards the prior, so
-the decoder can learn to use it first (Kingma et al. 2016, arXiv:1606.04934).
-With scope `total` the same holds for the sum over dimensions. It is a true
-clamp: the floor stays in the loss, unlike code that drops the term below it.
+With scope `dimension`, the KL of each dimension counts only above `floor` nats,
+measured on the batch mean. Below the floor there is no pull towards the prior, so the
+decoder can learn to use the latent first (Kingma et al. 2016, arXiv:1606.04934). With
+scope `total` the same holds for the sum over dimensions. This is a true clamp: the loss
+includes the floor. Some published code drops the term below the floor instead, which
+has the same gradient but reports a different loss.
 """
 
 from typing import Annotated, Literal, Self
@@ -13,48 +14,45 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import Progress, Requirement, Technique, TechniqueSettings
 from textvae.runtime.batch_mean import batch_mean
 
 
 class FreeBitsSettings(TechniqueSettings):
-    """How much is free."""
+    """The floor, and what it applies to."""
 
     kind: Literal["free_bits"] = "free_bits"
     floor: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         "auto",
-        description="nats: of each dimension, or of their sum with scope = total; auto: all of the KL target",
+        description="nats per dimension, or in total with scope = total; auto: the whole KL target",
     )
     scope: Literal["dimension", "total"] = "dimension"
 
     @property
-    def needs_kl_per_dimension(self) -> bool:
-        """Unless the floor is on their sum."""
-        return self.scope == "dimension"
-
-    @property
-    def required_terms(self) -> frozenset[str]:
-        """It shapes the KL."""
-        return frozenset({"kl"})
+    def requires(self) -> frozenset[Requirement]:
+        """The KL of the ELBO, and with scope `dimension` that of each dimension."""
+        if self.scope == "dimension":
+            return frozenset({Requirement.ELBO_KL, Requirement.KL_PER_DIMENSION})
+        return frozenset({Requirement.ELBO_KL})
 
     def resolve_auto(self, kl_target: float, latent: int) -> Self:
-        """Work out an automatic floor: an even share of the target, or with scope `total` the target."""
+        """Set an automatic floor: the KL target, or an even share of it for each dimension."""
         if self.floor != "auto":
             return self
-        return self.model_copy(
-            update={"floor": round(kl_target / (1 if self.scope == "total" else latent), 4)}
-        )
+        dimensions = 1 if self.scope == "total" else latent
+        return self.model_copy(update={"floor": round(kl_target / dimensions, 4)})
 
 
 class FreeBits(Technique):
-    """Clamps the KL from below."""
+    """Clamp the KL from below."""
 
     Settings = FreeBitsSettings
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
-        """Return max(floor, KL), on the batch mean."""
-        floor = float(self.settings.floor)  # the launcher has worked `auto` out
+        """Return max(floor, KL), where the KL is the batch mean."""
+        floor = float(self.settings.floor)  # `resolve_auto` has replaced "auto"
         mean = batch_mean(kl.detach())
+        # The condition is on the batch mean, but the gradient is each sentence's own.
         if self.settings.scope == "dimension":
             return torch.where(mean > floor, kl, torch.full_like(kl, floor))
         return torch.where(mean.sum() > floor, kl, torch.full_like(kl, floor / kl.shape[1]))

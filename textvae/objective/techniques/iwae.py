@@ -1,17 +1,17 @@
-"""IWAE: maximise the importance-weighted bound, which K draws make tighter than the ELBO.
+"""IWAE: maximize the importance-weighted bound, which K samples make tighter than the ELBO.
 
-The gradient of log mean_k w_k, w_k = p(x, z_k) / q(z_k | x), is the sum of the
-draws' gradients of log w_k weighted by their normalised weights (Burda et al.
-2016, arXiv:1509.00519). We pick one draw with these weights as probabilities
-and follow its gradient alone: the same in expectation, with more noise, at the
-cost of K passes of the decoder without gradient and one with. So z is the
-picked draw, and log q(z | x) - log p(z) at it is paid in the place of the KL.
+The gradient of log mean_k w_k, with w_k = p(x, z_k) / q(z_k | x), is the sum of the
+samples' gradients of log w_k, weighted by their normalized weights (Burda et al. 2016,
+arXiv:1509.00519). We choose one sample with these weights as probabilities and follow
+its gradient alone. In expectation this is the same, with more noise, and it costs K
+decoder passes without gradient and only one with gradient. So z is the chosen sample,
+and log q(z | x) - log p(z) at this z replaces the KL.
 
-The weights are those of the decoder without its dropout; the loss that is
-logged is -log w of the picked draws, not the bound.
+The weights are those of the decoder without dropout. The loss that is logged is -log w
+of the chosen samples, not the bound.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -21,32 +21,33 @@ from textvae.data.batching import Batch
 from textvae.model.importance import log_importance_weights
 from textvae.model.modeling import TextVAEModel, TextVAEOutput
 from textvae.model.posteriors import Distribution
-from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import (
+    ObjectiveTerm,
+    Progress,
+    Requirement,
+    Technique,
+    TechniqueSettings,
+)
 
 
 class IWAESettings(TechniqueSettings):
     """How tight the bound is."""
 
     kind: Literal["iwae"] = "iwae"
-    draws: int = Field(5, ge=1, description="K, draws a sentence")
+    draws: int = Field(5, ge=1, description="K, samples per sentence")
 
-    @property
-    def needs_density(self) -> bool:
-        """The weights are ratios of densities."""
-        return True
-
-    @property
-    def replaced_terms(self) -> frozenset[str]:
-        """The KL is paid by the draw, and the draw is chosen."""
-        return frozenset({"kl", "draw"})
+    requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.DENSITY})
+    replaces: ClassVar[frozenset[ObjectiveTerm]] = frozenset(
+        {ObjectiveTerm.KL, ObjectiveTerm.LATENT}
+    )
 
 
 class IWAE(Technique):
-    """Decodes one of K draws, picked by its importance weight."""
+    """Decode one of K samples, chosen by its importance weight."""
 
     Settings = IWAESettings
 
-    def draw(
+    def shape_latent(
         self,
         latent: Tensor,
         posterior: Distribution,
@@ -54,23 +55,29 @@ class IWAE(Technique):
         batch: Batch,
         progress: Progress,
     ) -> Tensor:
-        """Return the picked draws, differentiable in q's parameters."""
-        drawn = torch.stack([latent, *(posterior.sample() for _ in range(1, self.settings.draws))])
+        """Return the chosen samples, differentiable in the parameters of q."""
+        samples = [latent]
+        for _ in range(1, self.settings.draws):
+            samples.append(posterior.sample())
+        stacked = torch.stack(samples)  # (draws, batch, latent)
+        # With dropout, the weights would compare decoders as well as samples.
         was_training = model.training
         model.eval()
         with torch.no_grad():
-            chances = log_importance_weights(model, posterior, batch, drawn).softmax(0)
+            weights = log_importance_weights(model, posterior, batch, stacked).softmax(0)
         model.train(was_training)
-        picked = torch.multinomial(chances.t(), 1).squeeze(1)
-        return drawn[picked, torch.arange(len(latent), device=latent.device)]
+        chosen = torch.multinomial(weights.t(), 1).squeeze(1)
+        return stacked[chosen, torch.arange(len(latent), device=latent.device)]
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
-        """Return zeros: it is paid at the draw."""
+        """Return zeros: `penalty` replaces the KL."""
         return torch.zeros_like(kl)
 
     def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor:
         """Return log q(z | x) - log p(z), averaged over sentences."""
-        latent, posterior, prior = output.latent, output.posterior, output.prior
+        latent = output.latent
+        posterior = output.posterior
+        prior = output.prior
         assert latent is not None
         assert posterior is not None
         assert prior is not None

@@ -1,16 +1,16 @@
-"""MMD: all sentences' z together shall spread as the prior does, whatever a single one's posterior is.
+"""MMD: match the aggregate posterior to the prior with a maximum mean discrepancy.
 
-The maximum mean discrepancy between the batch's z and as many draws from the
-prior, its unbiased estimate over the pairs of two different sentences, `weight`
-times. With `kl_share` 0 the KL is free: a Wasserstein autoencoder (Tolstikhin
-et al. 2018, arXiv:1711.01558). With a share of it paid it is InfoVAE (Zhao et
+The penalty is `weight` times the discrepancy between the batch's latents and as many
+samples of the prior, estimated without bias from pairs of different sentences. With
+`kl_share` 0 the KL is free: a Wasserstein autoencoder (Tolstikhin et al. 2018,
+arXiv:1711.01558). Otherwise that share of the KL stays in the loss: InfoVAE (Zhao et
 al. 2019, arXiv:1706.02262), whose alpha is 1 - `kl_share`.
 
-`_inverse_multiquadratic_kernel` is the sum of C / (C + d^2) over C = 2 latent s for the
-scales s of Tolstikhin's code. `_gaussian_kernel` is exp(-d^2 / (2 latent)), ours: in
-InfoVAE's code the width is the square of the dimension, so wide that the
-estimate drowns in the noise of a small batch. Processes each estimate it from
-their own share of the batch.
+The inverse multiquadratic kernel is the sum of C / (C + d^2) over C = 2 latent s, for
+the scales s of Tolstikhin's code. The Gaussian kernel, exp(-d^2 / (2 latent)), is ours:
+in InfoVAE's code the width is the square of the dimension, so wide that the estimate is
+lost in the noise of a small batch. Each process estimates the discrepancy from its own
+share of the batch.
 """
 
 from collections.abc import Callable
@@ -22,50 +22,50 @@ from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEOutput
-from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import ObjectiveTerm, Progress, Technique, TechniqueSettings
 
 _KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class MMDSettings(TechniqueSettings):
-    """How much the spread counts, how it is measured, and what of the KL is paid beside it."""
+    """The weight and the kernel of the discrepancy, and the share of the KL in the loss."""
 
     kind: Literal["mmd"] = "mmd"
-    weight: float = Field(10.0, ge=0, description="nats for a discrepancy of 1")
+    weight: float = Field(10.0, ge=0, description="nats per unit of discrepancy")
     kernel: Literal["inverse_multiquadratic", "gaussian"] = "inverse_multiquadratic"
     kl_share: float = Field(
-        0.0, ge=0, le=1, description="of the KL that is paid; 1 leaves it to the other techniques"
+        0.0, ge=0, le=1, description="share of the KL in the loss; 1 leaves it to other techniques"
     )
 
     @property
-    def replaced_terms(self) -> frozenset[str]:
-        """The KL, unless all of it is paid."""
-        return frozenset({"kl"} if self.kl_share < 1 else {})
-
-    @property
-    def penalizes_kl(self) -> bool:
-        """Whether any of it is."""
-        return self.kl_share > 0
+    def replaces(self) -> frozenset[ObjectiveTerm]:
+        """The KL unless all of it is in the loss, and any cost of information if none of it is."""
+        if self.kl_share == 1:
+            return frozenset()
+        if self.kl_share > 0:
+            return frozenset({ObjectiveTerm.KL})
+        return frozenset({ObjectiveTerm.KL, ObjectiveTerm.INFORMATION_COST})
 
     @property
     def matches_prior(self) -> bool:
-        """That is what it is for."""
+        """True unless the discrepancy is switched off."""
         return self.weight > 0
 
 
 class MMD(Technique):
-    """Adds the discrepancy between z and the prior."""
+    """Add the discrepancy between the latents and the prior."""
 
     Settings = MMDSettings
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
-        """Return the share that is paid."""
+        """Return the share of the KL that stays in the loss."""
         share: float = self.settings.kl_share
         return kl * share
 
     def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor:
-        """Return the weighted discrepancy; of a single sentence there is none."""
-        latent, prior = output.latent, output.prior
+        """Return the weighted discrepancy; 0 for a single sentence."""
+        latent = output.latent
+        prior = output.prior
         assert latent is not None
         assert prior is not None
         kernel = KERNELS[self.settings.kernel]
@@ -74,16 +74,22 @@ class MMD(Technique):
 
 
 def squared_mmd(x: Tensor, y: Tensor, kernel: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Return the unbiased estimate of MMD^2 between two samples, both (batch, latent); 0 for a batch of 1."""
+    """Return the unbiased estimate of MMD^2 between two samples; 0 for samples of one.
+
+    Shapes:
+        x, y: (batch, latent)
+        returns a scalar
+    """
     count, latent = x.shape
     if count < 2:
-        return 0 * x.sum()
+        return 0 * x.sum()  # a product, so that gradients can flow
     both = torch.cat([x, y])
-    distance = (both.unsqueeze(1) - both).square().sum(-1)
-    similar = kernel(distance, latent)
-    within = similar[:count, :count] + similar[count:, count:]
-    apart = (within.sum() - within.diagonal().sum()) / (count * (count - 1))
-    return apart - 2 * similar[:count, count:].mean()
+    squared_distance = (both.unsqueeze(1) - both).square().sum(-1)
+    similarity = kernel(squared_distance, latent)
+    within = similarity[:count, :count] + similarity[count:, count:]
+    # Without the diagonal, on which each point is compared to itself, the estimate is unbiased.
+    within_mean = (within.sum() - within.diagonal().sum()) / (count * (count - 1))
+    return within_mean - 2 * similarity[:count, count:].mean()
 
 
 def _inverse_multiquadratic_kernel(squared_distance: Tensor, latent: int) -> Tensor:
@@ -93,7 +99,7 @@ def _inverse_multiquadratic_kernel(squared_distance: Tensor, latent: int) -> Ten
 
 
 def _gaussian_kernel(squared_distance: Tensor, latent: int) -> Tensor:
-    """Return exp(-d^2 / (2 latent)); between two draws from N(0, I), d^2 is about 2 latent."""
+    """Return exp(-d^2 / (2 latent)); between two samples of N(0, I), d^2 is about 2 latent."""
     return torch.exp(-squared_distance / (2 * latent))
 
 

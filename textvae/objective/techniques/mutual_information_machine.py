@@ -1,58 +1,56 @@
-"""Mutual information machine: encoder and decoder shall agree on p(x, z), and z tell much of x.
+"""Mutual information machine: maximize the agreement of encoder and decoder, and I(x; z).
 
-sMIM (Livne et al. 2020, arXiv:2003.02645) minimises
+Encoder and decoder each define a joint distribution of x and z. sMIM (Livne et al. 2020,
+arXiv:2003.02645) makes them agree by minimizing
 
-    -log p(x | z) - (log q(z | x) + log p(z)) / 2        (nats, averaged over sentences)
+    -log p(x | z) - (log q(z | x) + log p(z)) / 2        (nats per sentence, batch mean)
 
-where the negative ELBO has + log q(z | x) - log p(z): a sharp posterior is
-rewarded, so nothing draws the latent to collapse. The entropy of the data,
-which is constant, is left out. The perplexities that the paper reports take the
-test sentences' own posteriors for the prior and are no likelihoods; ours are
-measured under p(z), as any model's.
+where the negative ELBO has + log q(z | x) - log p(z). A sharp posterior is rewarded, so
+nothing pulls the latent to collapse. The entropy of the data is constant and left out.
+The perplexities in the paper use the test sentences' own posteriors as the prior and
+are not likelihoods; ours are measured under p(z), as for any model.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEOutput
-from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import (
+    ObjectiveTerm,
+    Progress,
+    Requirement,
+    Technique,
+    TechniqueSettings,
+)
 
 
 class MutualInformationMachineSettings(TechniqueSettings):
-    """Nothing to set."""
+    """The technique has no settings."""
 
     kind: Literal["mutual_information_machine"] = "mutual_information_machine"
 
-    @property
-    def needs_density(self) -> bool:
-        """It rewards it."""
-        return True
-
-    @property
-    def replaced_terms(self) -> frozenset[str]:
-        """It stands in the KL's place."""
-        return frozenset({"kl"})
-
-    @property
-    def penalizes_kl(self) -> bool:
-        """None of it."""
-        return False
+    requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.DENSITY})
+    replaces: ClassVar[frozenset[ObjectiveTerm]] = frozenset(
+        {ObjectiveTerm.KL, ObjectiveTerm.INFORMATION_COST}
+    )
 
 
 class MutualInformationMachine(Technique):
-    """Rewards the densities of z, under posterior and prior alike."""
+    """Reward the density of z under the posterior and under the prior."""
 
     Settings = MutualInformationMachineSettings
 
     def shape_kl(self, kl: Tensor, progress: Progress) -> Tensor:
-        """Return zeros: it is not paid."""
+        """Return zeros: `penalty` replaces the KL."""
         return kl * 0.0
 
     def penalty(self, output: TextVAEOutput, batch: Batch, progress: Progress) -> Tensor:
-        """Return minus the mean of both log-densities of z, averaged over sentences."""
-        latent, posterior, prior = output.latent, output.posterior, output.prior
+        """Return -(log q(z | x) + log p(z)) / 2, averaged over sentences."""
+        latent = output.latent
+        posterior = output.posterior
+        prior = output.prior
         assert latent is not None
         assert posterior is not None
         assert prior is not None

@@ -1,6 +1,6 @@
-"""Word dropout: hide some of the words the decoder reads, so that it must ask the latent.
+"""Word dropout: hide some of the words that the decoder reads, so that it needs the latent.
 
-Each input token but the start is replaced by a blank with probability `rate`;
+Each input token except the start token is replaced by a blank with probability `rate`;
 the words to predict stay (Bowman et al. 2016, arXiv:1511.06349).
 """
 
@@ -21,12 +21,12 @@ class WordDropoutSettings(TechniqueSettings):
 
 
 class WordDropout(Technique):
-    """Hides decoder inputs at random."""
+    """Replace random decoder inputs by a blank token."""
 
     Settings = WordDropoutSettings
 
     def corrupt(self, batch: Batch, progress: Progress) -> Batch:
-        """Blank some of `input_ids`, never the start token or padding."""
+        """Return the batch with some `input_ids` blanked, never the start token or padding."""
         ids = batch["input_ids"]
         hidden = torch.rand(ids.shape, device=ids.device) < self.settings.rate
         hidden &= (ids != self.facts.start_id) & batch["attention_mask"].bool()

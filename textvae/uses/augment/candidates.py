@@ -9,7 +9,7 @@ from torch import Tensor
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import DecodingSettings, decode_latents
 from textvae.model.posteriors import Distribution
-from textvae.runtime.seeds import derive_seed
+from textvae.runtime.seeds import derive_seed, seeded
 
 if TYPE_CHECKING:
     from textvae.uses.augment.settings import AugmentSettings
@@ -88,6 +88,5 @@ def _sample_posteriors(
 ) -> Tensor:
     """Return a draw from each origin's posterior, (n, latent), spread about its mean."""
     chosen = given.map(lambda tensor: tensor[list(origins)])
-    with torch.random.fork_rng([]):
-        torch.manual_seed(derive_seed(settings.seed, turn, 2))
+    with seeded(derive_seed(settings.seed, turn, 2)):
         return chosen.mean + settings.spread * (chosen.sample() - chosen.mean)

@@ -20,6 +20,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.encode import posterior
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import load_fitted, save_fitted
+from textvae.runtime.seeds import seeded
 from textvae.schema import choose
 from textvae.uses.fit_prior.base import FittedPrior
 from textvae.uses.fit_prior.diffusion import DiffusionPrior
@@ -66,8 +67,7 @@ def fit_prior(
 
 def fit_on_posterior(q: Distribution, part: type[FittedPrior], seed: int = 0) -> FittedPrior:
     """Return a prior fitted on q(z | x) of the sentences that are not kept aside."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         order = torch.randperm(len(q.mean))
         held, rest = (
             order[: len(order) // _HELD_OUT_ONE_IN],
@@ -90,6 +90,5 @@ def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:
 
 def sample_fitted_prior(prior: FittedPrior, count: int, seed: int) -> Tensor:
     """Return z, (count, latent), the same for the same seed."""
-    with torch.random.fork_rng([]), torch.no_grad():
-        torch.manual_seed(seed)
+    with seeded(seed), torch.no_grad():
         return prior.sample(count)

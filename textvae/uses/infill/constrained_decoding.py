@@ -10,8 +10,8 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from textvae.data.tokenization import decode_batch
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import TOKEN_SEED_KEY, build_start_inputs
-from textvae.runtime.seeds import derive_seed
+from textvae.inference.decoding import build_start_inputs
+from textvae.runtime.seeds import Stream, seeded
 
 _WORD_START_MARKS = ("Ġ", "▁")  # how tokenizers mark a token that begins a word
 
@@ -89,9 +89,7 @@ def fill_blanks(
         options: of transformers' `generate`.
     """
     keeping = VisibleTokensProcessor(bundle, rows)
-    devices = [bundle.device] if bundle.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.inference_mode():
-        torch.manual_seed(derive_seed(seed, TOKEN_SEED_KEY))
+    with seeded(seed, Stream.TOKENS, bundle.device), torch.inference_mode():
         written: Tensor = bundle.model.generate(
             **build_start_inputs(bundle, len(rows), None),
             latent=z.to(bundle.device, bundle.model.dtype),
