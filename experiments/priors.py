@@ -85,12 +85,12 @@ def self_bleu(texts):
 @torch.no_grad()
 def iw_nll(bundle, dataset, priors):
     """Return the importance-weighted NLL under each prior, from the same draws, in nats."""
-    sums = {name: ImportanceSums.blank(len(dataset)) for name in priors}
+    sums = {name: ImportanceSums.make_zeros(len(dataset)) for name in priors}
     for places, batch in iterate_batches(bundle, dataset, 0, SINGLE_PROCESS, 512):
         z, weights = weighted(bundle, batch)
         own = bundle.model.prior.log_prob(z)
         for name, prior in priors.items():
-            sums[name].place(
+            sums[name].set_rows(
                 places,
                 ImportanceSums.of(weights - own + prior.log_prob(z.flatten(0, 1)).view_as(own)),
             )

@@ -25,10 +25,10 @@ def posterior(
     bundle: Bundle, texts: Sequence[str], batch_size: int = 256, progress: bool = False
 ) -> Distribution:
     """Return q(z | x) of each text, on the CPU, in the order given."""
-    whole = block_posterior(bundle, [""], batch_size).blank(len(texts))
+    whole = block_posterior(bundle, [""], batch_size).make_zeros(len(texts))
     start = 0
     for block, q in iterate_posteriors(bundle, texts, batch_size, progress):
-        whole.place(slice(start, start + len(block)), q)
+        whole.set_rows(slice(start, start + len(block)), q)
         start += len(block)
     return whole
 
@@ -82,8 +82,8 @@ def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Di
     for places in batch_by_length([len(row) for row in ids], batch_size):
         batch = bundle.batch([ids[place] for place in places])
         q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
-        whole = q.blank(len(block)) if whole is None else whole
-        whole.place(places, q)
+        whole = q.make_zeros(len(block)) if whole is None else whole
+        whole.set_rows(places, q)
     assert whole is not None
     return whole
 

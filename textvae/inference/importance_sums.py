@@ -39,11 +39,11 @@ class ImportanceSums:
         return cls(weights.logsumexp(0), (2 * weights).logsumexp(0), count)
 
     @classmethod
-    def blank(cls, n: int) -> Self:
+    def make_zeros(cls, n: int) -> Self:
         """Return those of no sentence yet, zeros."""
         return cls(*torch.zeros(3, n, dtype=torch.float64))
 
-    def place(self, rows: list[int], other: Self) -> None:
+    def set_rows(self, rows: list[int], other: Self) -> None:
         """Write other sentences' sums into these rows."""
         for mine, theirs in zip(self.table, other.table, strict=True):
             mine[rows] = theirs

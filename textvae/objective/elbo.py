@@ -146,7 +146,7 @@ class Objective:
         hooks: Sequence[Technique] = list(self.techniques.values())
         for technique in hooks:
             batch = technique.corrupt(batch, progress)
-        output = model(**batch, draw=partial(self.draw, batch, progress))
+        output = model(**batch, sample_latent=partial(self.draw, batch, progress))
         kl = (
             output.mean.new_zeros(len(output.mean), 1) if output.kl is None else output.kl
         )  # an autoencoder has none

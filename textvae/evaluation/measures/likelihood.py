@@ -90,10 +90,10 @@ def compute_adaptive_sums(subject: EvaluationInput) -> ImportanceSums:
         max=_MAX_DRAWS_FACTOR * subject.samples
     )
     steps = (wanted / DRAWS_STEP).ceil().clamp(min=1).long()
-    sums = ImportanceSums.blank(len(steps))
+    sums = ImportanceSums.make_zeros(len(steps))
     for count in steps.unique().tolist():
         rows = (steps == count).nonzero().squeeze(1).tolist()
-        sums.place(rows, compute_sums(subject, count * DRAWS_STEP, rows, 1 + count))
+        sums.set_rows(rows, compute_sums(subject, count * DRAWS_STEP, rows, 1 + count))
     return sums
 
 
@@ -114,7 +114,7 @@ def compute_sums(
     """Return the sums over some draws of every sentence, or of some `rows`; another `number`, other draws."""
     dataset = subject.dataset if rows is None else subject.dataset.select(rows)
     seed = derive_seed(subject.seed, number) if number else subject.seed
-    sums = ImportanceSums.blank(len(dataset))
+    sums = ImportanceSums.make_zeros(len(dataset))
     with tqdm(
         total=len(dataset),
         desc=f"IW-NLL, {samples} samples",
@@ -124,7 +124,7 @@ def compute_sums(
         for places, batch in iterate_batches(
             subject.bundle, dataset, seed, subject.processes, LIKELIHOOD_BATCH_TOKENS
         ):
-            sums.place(
+            sums.set_rows(
                 places, ImportanceSums.of(sample_log_weights(subject.bundle, batch, samples))
             )
             bar.update(len(places))

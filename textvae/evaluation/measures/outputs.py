@@ -67,7 +67,7 @@ def run_model(
         bundle, dataset, seed, processes, progress="measuring" if progress else None
     ):
         output = bundle.model(**batch)
-        posterior.place(places, output.posterior)
+        posterior.set_rows(places, output.posterior)
         for name, table in tables.items():
             table[places] = output[name].float().cpu()
     posterior = posterior.map(processes.sum)  # the others' rows are zeros
@@ -103,4 +103,4 @@ def _allocate_outputs(bundle: Bundle, dataset: Dataset) -> tuple[Distribution, d
         name for name in ("latent", "kl", "sentence_reconstruction") if output.get(name) is not None
     ]
     tables = {name: torch.zeros(len(dataset), *output[name].shape[1:]) for name in kept}
-    return output.posterior.blank(len(dataset)), tables
+    return output.posterior.make_zeros(len(dataset)), tables
