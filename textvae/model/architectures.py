@@ -65,8 +65,8 @@ def build_architecture_config(
         "hidden_size": sizes.hidden,
         "num_hidden_layers": sizes.layers,
         "num_attention_heads": sizes.heads,
-        "num_key_value_heads": sizes.heads,
-        "intermediate_size": 4 * sizes.hidden,
+        "num_key_value_heads": sizes.heads,  # no grouped-query attention, unless in `options`
+        "intermediate_size": 4 * sizes.hidden,  # the usual ratio since Vaswani et al. 2017
         "max_position_embeddings": sizes.positions,
         # The defaults are ids of the published tokenizers, often beyond our
         # vocabulary. `embeds_every_word` undoes what the padding id causes.

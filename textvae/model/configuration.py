@@ -25,6 +25,7 @@ class TextVAEConfig(PreTrainedConfig):
     latent_dim: int = 32
     vocab_size: int = 4096
     encoder_vocab_size: int = 4096
+    # The ids of the special tokens in the tokenizers that textvae trains.
     bos_token_id: int | None = 1
     eos_token_id: int | None = 2
     pad_token_id: int | None = 0

@@ -23,6 +23,7 @@ def log_importance_weights(
         name: part.repeat(samples, *[1] * (part.ndim - 1))
         for name, part in select_decoder_inputs(batch).items()
     }
+    # log w = log p(x | z) + log p(z) - log q(z | x), the first term being minus the NLL.
     nll = model.sentence_nll(**decoder_inputs, latent=latent.flatten(0, 1)).view(samples, -1)
     prior = model.prior.conditional_on(batch.get("label_ids"))
     ratio: Tensor = prior.log_prob(latent) - posterior.log_prob(latent)

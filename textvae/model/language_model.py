@@ -27,6 +27,7 @@ class NoEncoder(Encoder):
 class NoPosterior(Posterior):
     """The distribution over a space of no dimensions, which has one point."""
 
+    # A Gaussian, since sums over its dimensions are then empty and give exactly 0.
     distribution = DiagonalGaussian
     min_latent = 0
 

@@ -73,6 +73,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
     config_class = TextVAEConfig
     base_model_prefix = "textvae"
     main_input_name = "input_ids"
+    # transformers asks this of the outer model too, not only of encoder and decoder.
     _supports_sdpa = True
 
     def __init__(self, config: TextVAEConfig) -> None:
@@ -198,6 +199,8 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             encoder_input_ids, encoder_attention_mask: (batch, encoder length), padded on the right.
             cache, past_key_values: the decoder's state after the tokens before `input_ids`; two
                 names for the same argument, since transformers renamed it.
+            use_cache: whether to return a cache if none was passed.
+            return_dict: ignored; `generate` passes it.
             sample_latent: how to sample z from q during training; plain sampling if None.
             label_ids: (batch,), the label of each sentence in a conditional model; not to be
                 confused with `labels`.
@@ -209,23 +212,17 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         output = TextVAEOutput()
         prior = self.prior.conditional_on(label_ids)
         if latent is None:
-            if encoder_input_ids is None or encoder_attention_mask is None:
-                raise ValueError(
-                    "there is no z: pass `latent`, or `encoder_input_ids` and "
-                    "`encoder_attention_mask` to sample it from."
-                )
-            posterior = self.encode(encoder_input_ids, encoder_attention_mask)
-            latent = self._fill_posterior(output, posterior, prior, sample_latent)
+            latent = self._fill_posterior(
+                output, prior, encoder_input_ids, encoder_attention_mask, sample_latent
+            )
         output.latent = latent
         if cache is None:
             cache = past_key_values
         if use_cache and cache is None:
             cache = self.decoder.new_cache()
         output.cache = cache
-        if attention_mask is None:  # `generate` leaves it out if it is all ones
-            cached_length = 0 if cache is None else self.decoder.count_cached_tokens(cache)
-            total_length = cached_length + input_ids.shape[1]
-            attention_mask = input_ids.new_ones(len(input_ids), total_length)
+        if attention_mask is None:
+            attention_mask = self._make_full_mask(input_ids, cache)
         signals = self.compute_signals(latent, label_ids)
         states = self.decoder(input_ids, attention_mask, signals, cache)
         if labels is None:
@@ -239,11 +236,18 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
     def _fill_posterior(
         self,
         output: TextVAEOutput,
-        posterior: Distribution,
         prior: Prior,
+        encoder_input_ids: Tensor | None,
+        encoder_attention_mask: Tensor | None,
         sample_latent: "_LatentSampler | None",
     ) -> Tensor:
-        """Sample z, (batch, latent), and write posterior, prior and KL to the output."""
+        """Encode, sample z, (batch, latent), and write posterior, prior and KL to the output."""
+        if encoder_input_ids is None or encoder_attention_mask is None:
+            raise ValueError(
+                "there is no z: pass `latent`, or `encoder_input_ids` and "
+                "`encoder_attention_mask` to sample it from."
+            )
+        posterior = self.encode(encoder_input_ids, encoder_attention_mask)
         if sample_latent is None:
             latent = posterior.sample()
         else:  # a technique may also replace q, as semi-amortized inference does
@@ -256,6 +260,13 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         if isinstance(posterior, DiagonalGaussian):
             output.logvar = posterior.logvar
         return latent
+
+    def _make_full_mask(self, input_ids: Tensor, cache: Cache | None) -> Tensor:
+        """Return the mask without padding, (batch, cached + length), that `generate` leaves out."""
+        length = input_ids.shape[1]
+        if cache is not None:
+            length += self.decoder.count_cached_tokens(cache)
+        return input_ids.new_ones(len(input_ids), length)
 
     def _fill_loss(self, output: TextVAEOutput, states: Tensor, labels: Tensor) -> None:
         """Write reconstruction and loss to the output: -ELBO = E[-log p(x | z)] + KL(q || p)."""
@@ -350,7 +361,9 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         }
 
 
-# From the model and q(z | x) to the q that the KL is computed for, and z, (batch, latent).
+# From the model and q(z | x) to the q that the KL is computed for, and z, (batch, latent). It is
+# an argument of `forward`, not a step of the caller, because DDP averages the gradients only of what
+# is computed within the forward pass of the model that it wraps.
 _LatentSampler = Callable[[TextVAEModel, Distribution], tuple[Distribution, Tensor]]
 
 

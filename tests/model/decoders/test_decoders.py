@@ -55,7 +55,8 @@ def test_every_encoder_gives_every_parameter_a_finite_gradient(reader):
 @pytest.mark.parametrize(("writer", "name"), PAIRS)
 def test_the_reconstruction_depends_on_the_latent_in_every_supported_pair(writer, name):
     """The gradient with respect to z is finite and not zero, for every sentence."""
-    model, batch = tiny_model(writer, conditioning=[name]), tiny_batch()
+    model = tiny_model(writer, conditioning=[name])
+    batch = tiny_batch()
     latent = draws(3, LATENT).requires_grad_()
     model(batch["input_ids"], batch["attention_mask"], batch["labels"], latent).loss.backward()
     assert latent.grad.isfinite().all()

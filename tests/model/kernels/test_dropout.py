@@ -96,7 +96,8 @@ def test_a_word_is_dropped_at_all_its_positions():
 def test_recurrent_dropout_runs_the_layer_with_masked_weights(cells):
     """It equals a copy of the layer with those weights; all weights get a gradient and keep their values."""
     torch.manual_seed(6)
-    layer, inputs = cells(5, 8, batch_first=True), draws(3, 4, 5)
+    layer = cells(5, 8, batch_first=True)
+    inputs = draws(3, 4, 5)
     start = torch.zeros(1, 3, 8)
     if isinstance(layer, torch.nn.LSTM):
         start = (start, start)

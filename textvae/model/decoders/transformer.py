@@ -56,6 +56,8 @@ class TransformerDecoder(Decoder):
             "output": (settings.hidden,),
         }
         config = build_architecture_config(settings, vocab, "model.decoder")
+        # The model without its language-modeling head: the projection to the vocabulary
+        # is fused with the loss elsewhere.
         body = AutoModel.from_config(config, trust_remote_code=False)
         self.body = replace_dropouts(embeds_every_word(body))
         _check_generates(self.body, settings.architecture)

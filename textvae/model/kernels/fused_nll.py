@@ -63,6 +63,7 @@ def nll_without_grad(
     # All chunks write their scores and probabilities to the same memory, which
     # saves allocating it for each.
     buffers = torch.empty(2, size, len(weight), dtype=dtype, device=nll.device)
+    # Single precision also if the caller has switched autocast on.
     with torch.autocast(states.device.type, enabled=False):
         exact = (states.float() * weight[targets]).sum(1) + bias[targets]
     for chunk in split_rows(len(states), size):

@@ -28,6 +28,8 @@ class WideLSTM(nn.LSTM):
             zeros = input.new_zeros(1, len(input), self.hidden_size)
             hx = (zeros, zeros)
         h, c = hx
+        # The two biases are only ever added, so one sum replaces them; autograd passes
+        # its gradient on to both.
         weight_ih, weight_hh, bias_ih, bias_hh = self.parameters()
         states, cell = LSTMSteps.apply(  # type: ignore[no-untyped-call]
             input.transpose(0, 1), h[0], c[0], weight_ih, weight_hh, bias_ih + bias_hh
@@ -35,7 +37,10 @@ class WideLSTM(nn.LSTM):
         return states.transpose(0, 1), (states[-1:], cell.unsqueeze(0))
 
     def is_fast_for(self, inputs: Any) -> bool:
-        """Whether `LSTMSteps` supports this input and layer, and is faster than the library."""
+        """Whether `LSTMSteps` supports this input and layer, and is faster than the library.
+
+        It is for padded batches, on a CPU, in bf16, and for layers that are single and wide.
+        """
         # `nn.LSTM` also accepts packed sequences, which are not tensors.
         if (
             not isinstance(inputs, Tensor)
@@ -114,6 +119,8 @@ class LSTMSteps(torch.autograd.Function):
         d_h = torch.zeros_like(d_cell)
         contiguous_hh = weight_hh.contiguous()
         for step in reversed(range(length)):
+            # h has a gradient from the loss and one from the next step. c has one from the
+            # next step, through its forget gate, and one from h.
             d_h = d_h + d_states[step]
             d_cell.addcmul_(d_h, cell_derivative[step])
             # The first three gates act on c, the output gate on h.

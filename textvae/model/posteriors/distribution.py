@@ -88,6 +88,7 @@ class DiagonalGaussian(Distribution):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log q(z) in nats: (..., batch) for z of shape (..., batch, latent)."""
+        # log N(z; m, v) = -((z - m)^2 / v + log v + log 2 pi) / 2, summed over dimensions.
         squared = (z - self.mean).square() * torch.exp(-self.logvar)
         return -0.5 * (squared + self.logvar + math.log(2 * math.pi)).sum(-1)
 

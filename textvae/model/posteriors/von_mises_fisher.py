@@ -141,11 +141,13 @@ def _sample_directions(mean: Tensor, kappa: float) -> Tensor:
     the von Mises Fisher distribution); its distribution does not depend on the
     mean. The rest is a uniform direction orthogonal to the mean.
     """
+    # u = cosine m + sine t, with a unit vector t orthogonal to the mean m. Cosine and
+    # sine carry no gradient, but m and t do.
     cosine = _sample_cosines(mean, kappa).unsqueeze(1)
     noise = torch.randn_like(mean)
     orthogonal = noise - (noise * mean).sum(1, keepdim=True) * mean
     tangent = torch.nn.functional.normalize(orthogonal, dim=1)
-    sine = (1 - cosine.square()).clamp(min=0).sqrt()
+    sine = (1 - cosine.square()).clamp(min=0).sqrt()  # rounding may give less than 0
     return cosine.to(mean) * mean + sine.to(mean) * tangent
 
 

@@ -67,6 +67,7 @@ class LabelGaussian(Prior):
 
     def relabel(self, z: Tensor, label_ids: Tensor, new_label_ids: Tensor) -> Tensor:
         """Map z to another label's Gaussian, at as many standard deviations from the mean as before."""
+        # The verbs keep z on the CPU, while the model may be on a GPU.
         components = self.components.map(lambda tensor: tensor.to(z))
         old = components.map(itemgetter(label_ids))
         new = components.map(itemgetter(new_label_ids))
@@ -81,6 +82,7 @@ class LabelGaussian(Prior):
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, summed over labels: (...) for z of shape (..., latent)."""
         counts = torch.tensor(self.label_counts, dtype=z.dtype, device=z.device)
+        # log sum_y p(y) N(z; y), with p(y) = count_y / sum of counts.
         per_label = self.components.log_prob(z.unsqueeze(-2))  # (..., labels)
         return (per_label + counts.log() - counts.sum().log()).logsumexp(-1)
 

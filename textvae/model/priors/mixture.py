@@ -50,5 +50,6 @@ class MixturePrior(Prior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats: (...) for z of shape (..., latent)."""
+        # log sum_k weight_k N(z; k), by log-sum-exp, since each N(z; k) may underflow.
         per_component = self.components.log_prob(z.unsqueeze(-2))  # (..., components)
         return (per_component + self.logits.log_softmax(0)).logsumexp(-1)

@@ -49,6 +49,7 @@ class VampPrior(Prior):
     @property
     def components(self) -> Distribution:
         """The posteriors of the pseudo-inputs, one row each."""
+        # In single precision, as `Posterior.forward` calls the head for real sentences.
         with torch.autocast(self.states.device.type, enabled=False):
             return self.head(self.states)
 
@@ -59,5 +60,6 @@ class VampPrior(Prior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats: (...) for z of shape (..., latent)."""
+        # log (1/K sum_k q(z | u_k)), by log-sum-exp, since each density may underflow.
         per_component = self.components.log_prob(z.unsqueeze(-2))  # (..., components)
         return per_component.logsumexp(-1) - math.log(self.count)
