@@ -135,7 +135,7 @@ def test_importance_weights_use_the_prior_of_each_label(conditional):
 
 
 def test_every_verb_works_with_one_label_for_all_texts(conditional):
-    """`with_label` returns a view of the model with one label; `generate(label=)` equals its `generate`."""
+    """`with_label` returns a view of the model; its `generate` equals `generate(label=)`."""
     vae = conditional.with_label("wild")
     assert conditional.generate(5, label="wild") == vae.generate(5)
     assert conditional.generate(5, label="wild") != conditional.generate(5, label="calm")

@@ -1,4 +1,4 @@
-"""The model: it returns the ELBO, and a sentence's loss does not depend on the rest of the batch."""
+"""The model returns the ELBO, and a sentence's loss does not depend on the rest of the batch."""
 
 import pytest
 import torch

@@ -86,9 +86,9 @@ def build_architecture_config(
 def embeds_every_word(body: PreTrainedModel) -> PreTrainedModel:
     """Let the embedding of token 0 learn like all others, and return the model.
 
-    The architecture's config must name a padding token within the vocabulary, and `nn.Embedding` then
-    gives that token no gradient. But in a tokenizer of the user's own, token 0 may be a word. We lose
-    nothing: the attention mask already excludes padding.
+    The architecture's config must name a padding token within the vocabulary, and `nn.Embedding`
+    then gives that token no gradient. But in a tokenizer of the user's own, token 0 may be a word.
+    Nothing is lost: the attention mask already excludes padding.
     """
     body.get_input_embeddings().padding_idx = None
     return body

@@ -1,4 +1,7 @@
-"""Importance weights of samples from q: w = p(x, z) / q(z | x) (Burda et al. 2016, arXiv:1509.00519)."""
+"""Importance weights of samples from q: w = p(x, z) / q(z | x).
+
+Burda et al. 2016 (arXiv:1509.00519).
+"""
 
 from torch import Tensor
 

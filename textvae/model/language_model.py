@@ -37,5 +37,5 @@ class NoPosterior(Posterior):
         )
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
-        """Return a Gaussian with mean and logvar of shape (batch, 0), the shape of the pooled states."""
+        """Return a Gaussian with mean and logvar of (batch, 0), the shape of the pooled states."""
         return DiagonalGaussian(pooled, pooled)

@@ -39,8 +39,8 @@ class TextVAEOutput(ModelOutput):
     Shapes:
         loss: scalar, the negative ELBO averaged over sentences
         reconstruction: scalar, -log p(x | z) averaged over sentences; it carries the gradient
-        sentence_reconstruction: (batch,), one value per sentence, without gradient
-        token_reconstruction: (batch, length), one value per token, without gradient; 0 under padding
+        sentence_reconstruction: (batch,), one value per sentence, no gradient
+        token_reconstruction: (batch, length), one value per token, no gradient; 0 under padding
         kl: (batch, latent), per dimension, or (batch, 1); None if the posterior has no density
         latent, mean, logvar: (batch, latent); logvar is None unless the posterior is a Gaussian
         posterior, prior: q(z | x) and p(z), if z was sampled in this pass
@@ -164,7 +164,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         return distribution
 
     def compute_signals(self, latent: Tensor, label_ids: Tensor | None = None) -> Signals:
-        """Return the signals that condition the decoder on z and, in a conditional model, on labels.
+        """Return the signals that condition the decoder on z, and in a conditional model on labels.
 
         Shapes:
             latent: (batch, latent); label_ids: (batch,)
@@ -305,9 +305,9 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
     ) -> Tensor:
         """Return -log p(x | z) of each sentence in nats, (batch,), by the fastest path there is.
 
-        Where the hardware multiplies bf16 fast, the normalizer of each token is computed in bf16 and
-        everything else in single precision. It calls the decoder directly, not through `forward`, so
-        that it may be called within a pass of a wrapper such as DDP.
+        Where the hardware multiplies bf16 fast, the normalizer of each token is computed in bf16
+        and everything else in single precision. It calls the decoder directly, not through
+        `forward`, so that it may be called within a pass of a wrapper such as DDP.
         """
         signals = self.compute_signals(latent, label_ids)
         states = self.decoder(input_ids, attention_mask, signals)
@@ -362,8 +362,8 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
 
 
 # From the model and q(z | x) to the q that the KL is computed for, and z, (batch, latent). It is
-# an argument of `forward`, not a step of the caller, because DDP averages the gradients only of what
-# is computed within the forward pass of the model that it wraps.
+# an argument of `forward`, not a step of the caller, because DDP averages the gradients only of
+# what is computed within the forward pass of the model that it wraps.
 _LatentSampler = Callable[[TextVAEModel, Distribution], tuple[Distribution, Tensor]]
 
 

@@ -1,4 +1,4 @@
-"""Decoders and conditionings: every supported pair trains and is causal; the others are refused by name."""
+"""Decoders and conditionings: every supported pair trains and is causal, others are refused."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Encoders: every one in the table satisfies the contract; recurrent ones agree with torch's own."""
+"""Encoders: each satisfies the contract, and recurrent ones agree with torch's own."""
 
 import pytest
 import torch
@@ -139,7 +139,7 @@ def test_encoder_dropout_is_off_in_evaluation():
     "reader", [name for name in ENCODER_SETTINGS if ENCODER_SETTINGS[name]["kind"] == "transformer"]
 )
 def test_token_0_is_a_word_like_any_other(reader):
-    """In a tokenizer of the user's own it may be a word: it has a position, and its embedding learns."""
+    """In a tokenizer of the user's own it may be one: it has a position, and it learns."""
     part = encoder(reader)
     embedding = part.body.get_input_embeddings()
     mask = torch.ones(1, 2, dtype=torch.long)

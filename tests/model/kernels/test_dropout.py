@@ -94,7 +94,7 @@ def test_a_word_is_dropped_at_all_its_positions():
 
 @pytest.mark.parametrize("cells", [torch.nn.LSTM, WideLSTM, torch.nn.GRU])
 def test_recurrent_dropout_runs_the_layer_with_masked_weights(cells):
-    """It equals a copy of the layer with those weights; all weights get a gradient and keep their values."""
+    """It equals a layer with those weights; all weights get a gradient and keep their values."""
     torch.manual_seed(6)
     layer = cells(5, 8, batch_first=True)
     inputs = draws(3, 4, 5)

@@ -35,7 +35,7 @@ def repeated(q, times):
 
 
 def reference(q, z):
-    """Return log r(z), (n,), for a density r that q covers: a uniform sphere, or a narrower Gaussian."""
+    """Return log r(z), (n,), for an r that q covers: a uniform sphere, or a narrower Gaussian."""
     if q.is_spherical:
         return PRIORS["uniform_sphere"](PRIORS["uniform_sphere"].Settings(), z.shape[1]).log_prob(z)
     return Independent(Normal(z.mean(0), 0.6 * z.std(0)), 1).log_prob(z)
@@ -152,7 +152,7 @@ def test_batch_norm_gives_means_of_the_deviation_gamma():
 
 
 def test_samples_of_a_direction_lie_on_the_sphere_about_it():
-    """The mean cosine is I_{d/2}(kappa) / I_{d/2-1}(kappa), in 3 dimensions coth kappa - 1 / kappa."""
+    """In 3 dimensions, the mean cosine I_3/2(kappa) / I_1/2(kappa) is coth kappa - 1 / kappa."""
     mean = torch.tensor([[0.6, 0.0, -0.8]]) * math.sqrt(3)
     torch.manual_seed(0)
     z = VonMisesFisher(mean.expand(MANY, -1), 5.0).sample()

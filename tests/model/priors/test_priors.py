@@ -36,7 +36,7 @@ def prior(kind: str, latent: int = LATENT):
 
 
 def grid(is_spherical: bool):
-    """Return points, (n, latent), of a fine line or, for a sphere, of a circle, and their weight."""
+    """Return points, (n, latent), of a line or, for a sphere, of a circle, and their weight."""
     if is_spherical:
         angle = torch.linspace(0, 2 * math.pi, 4001)[1:]
         return math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], dim=1), 2 * math.pi / 4000
@@ -53,7 +53,7 @@ def test_a_prior_integrates_to_one(kind):
 
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
 def test_the_kl_is_the_mean_log_ratio_over_samples_of_the_posterior(kind, name):
-    """The closed form, or the mean of estimates, equals a Monte Carlo estimate from other samples."""
+    """The closed form, or the mean of estimates, equals an estimate from other samples."""
     part = prior(name)
     q = posterior(kind)(draws(3, 5, HIDDEN), MASK).map(torch.Tensor.detach)
     torch.manual_seed(1)
@@ -67,7 +67,7 @@ def test_the_kl_is_the_mean_log_ratio_over_samples_of_the_posterior(kind, name):
 
 @pytest.mark.parametrize("kind", PRIORS)
 def test_samples_come_from_the_density(kind):
-    """The mean of -log p over samples equals the entropy on a grid; the seed decides the samples."""
+    """The mean of -log p over samples is the entropy on a grid; samples depend on the seed."""
     points, weight = grid(PRIORS[kind].is_spherical)
     part = prior(kind, points.shape[1])
     log_density = part.log_prob(points)
@@ -116,7 +116,7 @@ def test_the_mixture_density_equals_that_of_torch():
 
 
 def test_the_vamp_density_is_the_average_of_its_posteriors():
-    """The posteriors are those of its pseudo-inputs; their weights are not parameters of the prior."""
+    """They are those of its pseudo-inputs; the posterior's weights belong to the posterior."""
     part = prior("vamp")
     z = draws(5, LATENT)
     each = torch.stack([part.head(state.unsqueeze(0)).log_prob(z) for state in part.states])

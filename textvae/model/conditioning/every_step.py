@@ -1,4 +1,7 @@
-"""Feed z to every step, so that the recurrence cannot forget it (He et al. 2019, arXiv:1901.05534)."""
+"""Feed z to every step of the recurrence, which then cannot forget it.
+
+He et al. 2019 (arXiv:1901.05534).
+"""
 
 from torch import Tensor
 

@@ -1,4 +1,8 @@
-"""The label of a conditional model, appended to z before every conditioning (Sohn, Lee & Yan 2015)."""
+"""The label of a conditional model, appended to z before every conditioning.
+
+Sohn, Lee & Yan 2015, Learning Structured Output Representation using Deep
+Conditional Generative Models.
+"""
 
 from collections.abc import Sequence
 
@@ -28,6 +32,7 @@ class LabelEmbedding(nn.Embedding):
         """
         if label_ids is None:
             raise ConfigError(
-                f"this model was trained with labels: give label=, one of {format_names(self.names)}."
+                "this model was trained with labels: give label=, "
+                f"one of {format_names(self.names)}."
             )
         return torch.cat([latent, self(label_ids).to(latent.dtype)], dim=-1)

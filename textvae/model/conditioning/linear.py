@@ -1,4 +1,4 @@
-"""A learned linear map from z to an initial state, an embedding offset, a prefix or an output offset."""
+"""A learned linear map from z to an initial state, a prefix, or an offset."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The contract of a decoder: it maps previous tokens and signals of z to one state per next token."""
+"""The contract of a decoder: from previous tokens and signals of z to one state per next token."""
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
@@ -10,8 +10,8 @@ from transformers.generation import GenerateDecoderOnlyOutput
 from textvae.model.conditioning import Signals
 from textvae.schema import PartSettings
 
-# The name under which the installed transformers passes a cache to and from models. A cache with the
-# other name works token by token, but beam search then fails to reorder it.
+# The name under which the installed transformers passes a cache to and from models. A cache with
+# the other name works token by token, but beam search then fails to reorder it.
 _IS_CACHE = "cache" in {field.name for field in fields(GenerateDecoderOnlyOutput)}  # since 5.24
 CACHE_NAME = "cache" if _IS_CACHE else "past_key_values"
 
@@ -59,7 +59,7 @@ class Decoder(nn.Module, ABC):
         signals: Signals,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Return one state per input token, (batch, length, size), and update the cache if there is one.
+        """Return one state per input token, (batch, length, size), and update the cache, if any.
 
         Shapes:
             input_ids: (batch, length); in training padded on the right

@@ -181,7 +181,7 @@ class RecurrentDecoder(Decoder):
         return projected
 
     def embed_inputs(self, input_ids: Tensor, signals: Signals) -> Tensor:
-        """Return the inputs of the cells, (batch, length, size): token embeddings and signals of z."""
+        """Return the cells' inputs, (batch, length, size): token embeddings and signals of z."""
         embedded: Tensor = self.embedding_dropout(self.embed(input_ids), input_ids)
         if "embedding" in signals:
             embedded = embedded + signals["embedding"].unsqueeze(1)
@@ -193,7 +193,7 @@ class RecurrentDecoder(Decoder):
         return torch.cat([embedded, z.expand(-1, input_ids.shape[1], -1)], dim=-1)
 
     def initial_state(self, inputs: Tensor, signals: Signals) -> tuple[Tensor, ...]:
-        """Return (h,) or (h, c), each (layers, batch, hidden): from z, or zeros without that signal."""
+        """Return (h,) or (h, c), each (layers, batch, hidden): from z, or zeros."""
         if "initial_state" not in signals:
             zeros = inputs.new_zeros(self.layers, len(inputs), self.hidden)
             return (zeros, zeros) if self.is_lstm else (zeros,)

@@ -1,4 +1,4 @@
-"""Transformer decoders: any Hugging Face causal architecture, from its config, with random weights."""
+"""Transformer decoders: any causal architecture of Hugging Face, with random weights."""
 
 import inspect
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from textvae.schema import PartSettings
 
 
 class TransformerDecoderSettings(PartSettings):
-    """An architecture and its sizes; `options` are further fields of that architecture's own config."""
+    """An architecture and its sizes; `options` are further fields of the architecture's config."""
 
     kind: Literal["transformer"] = "transformer"
     architecture: str = Field(
@@ -148,7 +148,7 @@ def _check_generates(body: PreTrainedModel, architecture: str) -> None:
 def _is_causal(config: PreTrainedConfig) -> bool:
     """Whether each position sees only itself and those before it.
 
-    Families of masked language models such as BERT do so only if their config says that they decode.
+    Masked language models such as BERT do so only if their config says that they decode.
     """
     is_masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(
         config, "is_decoder", False
@@ -163,8 +163,8 @@ def _is_causal(config: PreTrainedConfig) -> bool:
 def _has_key_value_cache(body: PreTrainedModel) -> bool:
     """Whether the model accepts a cache and all of its layers count the tokens in it.
 
-    Models without that parameter ignore a cache, or have a state of their own that beam search would
-    not reorder.
+    Models without that parameter ignore a cache, or have a state of their own that beam search
+    would not reorder.
     """
     if CACHE_NAME not in inspect.signature(body.forward).parameters:
         return False

@@ -1,4 +1,4 @@
-"""Transformer encoders: any Hugging Face encoder architecture, from its config, with random weights."""
+"""Transformer encoders: any encoder architecture of Hugging Face, with random weights."""
 
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from textvae.schema import PartSettings
 
 
 class TransformerEncoderSettings(PartSettings):
-    """An architecture and its sizes; `options` are further fields of that architecture's own config."""
+    """An architecture and its sizes; `options` are further fields of the architecture's config."""
 
     kind: Literal["transformer"] = "transformer"
     architecture: str = Field(

@@ -21,7 +21,7 @@ class Dropout(nn.Dropout):
     """`nn.Dropout`, with its probability rounded to 1/65,536 (Srivastava et al. 2014)."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the library's own name
-        """Zero each element with probability `p`, and scale the others so that the mean stays the same.
+        """Zero elements with probability `p` and scale the others, so that the mean stays the same.
 
         The input may have any shape.
         """
@@ -39,7 +39,10 @@ class Dropout(nn.Dropout):
 
 
 class LockedDropout(nn.Module):
-    """Drops the same features at all positions of a sentence (variational dropout: Gal & Ghahramani 2016)."""
+    """Drops the same features at all positions of a sentence.
+
+    This is the variational dropout of Gal & Ghahramani 2016 (arXiv:1512.05287).
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -72,7 +75,10 @@ class EmbeddingDropout(nn.Module):
 
 
 class RecurrentDropout(nn.Module):
-    """Drops recurrent weights, the same ones at all positions (DropConnect in AWD-LSTM: Merity et al. 2018)."""
+    """Drops recurrent weights, the same ones at all positions.
+
+    This is the DropConnect of AWD-LSTM (Merity et al. 2018, arXiv:1708.02182).
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()

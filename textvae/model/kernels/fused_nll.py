@@ -85,7 +85,7 @@ class _FusedNLL(torch.autograd.Function):
     def forward(
         ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
     ) -> tuple[Tensor, Tensor]:
-        """Return the scaled sum, and the NLL of each row without gradient; shapes as in `token_nll`."""
+        """Return the scaled sum, and each row's NLL without gradient; shapes as in `token_nll`."""
         dtype = compute_dtype(states)
         narrow_weight = weight.to(dtype)
         narrow_bias = bias.to(dtype)
@@ -135,7 +135,7 @@ class _FusedNLL(torch.autograd.Function):
 
 
 def approximate_nll(scores: Tensor, targets: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the NLL and the target's probability of each row, (rows,), to the precision of the scores.
+    """Return the NLL and the target's probability of each row, (rows,), as precise as the scores.
 
     Shapes:
         scores: (rows, vocab); targets: (rows,)
@@ -150,7 +150,7 @@ def approximate_nll(scores: Tensor, targets: Tensor, buffer: Tensor) -> tuple[Te
 
 
 def _nll_from_probability(scores: Tensor, probability: Tensor, targets: Tensor) -> Tensor:
-    """Return the NLL of each row, (rows,), from its scores and its target's probability, (rows,)."""
+    """Return the NLL of each row, (rows,), from its scores and its target's probability."""
     if scores.is_cuda:
         # The branch below needs to know whether there are tiny probabilities. A GPU
         # would have to wait for the answer, so here all rows are computed exactly.
@@ -172,7 +172,7 @@ def nll_on_gpu(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def rows_per_chunk(weight: Tensor, scores: int) -> int:
-    """Return how many rows make a chunk of about `scores` scores, on a GPU of a larger fixed size."""
+    """Return how many rows make a chunk of `scores` scores; on a GPU, of a larger fixed number."""
     if weight.is_cuda:
         scores = _GPU_CHUNK_SCORES
     return max(1, scores // len(weight))

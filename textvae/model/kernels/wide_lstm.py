@@ -21,7 +21,7 @@ class WideLSTM(nn.LSTM):
     """`nn.LSTM` with the same parameters and results, whose wide layers train with `LSTMSteps`."""
 
     def forward(self, input: Any, hx: Any = None) -> Any:  # noqa: A002 - the library's own names
-        """Return the states, (batch, length, hidden), and the last (h, c), each (1, batch, hidden)."""
+        """Return the states, (batch, length, hidden), and the last h and c, (1, batch, hidden)."""
         if not self.is_fast_for(input):
             return super().forward(input, hx)
         if hx is None:

@@ -68,7 +68,7 @@ class Posterior(nn.Module, ABC):
             return self.head(self.pool(states, mask))
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Return one vector per sentence, (batch, width), in single precision; shapes as in `forward`."""
+        """Return one vector per sentence, (batch, width), in single precision; see `forward`."""
         if states.shape[:2] != mask.shape:
             raise ShapeError(
                 f"states are (batch, length) = {tuple(states.shape[:2])} "

@@ -57,7 +57,10 @@ class BatchNormGaussianPosterior(Posterior):
         return DiagonalGaussian(mean, bound_logvar(self.logvar(pooled), self.logvar_bound))
 
     def normalize_means(self, raw: Tensor) -> Tensor:
-        """Normalize means, (batch, latent), by the batch in training, by running statistics in evaluation."""
+        """Normalize means, (batch, latent).
+
+        In training by the statistics of the batch, in evaluation by the running ones.
+        """
         center = self.get_buffer("running_mean")
         variance = self.get_buffer("running_variance")
         if self.training:

@@ -32,7 +32,8 @@ class Point(Distribution):
             TextVAEError: always.
         """
         raise TextVAEError(
-            "a deterministic posterior has no density: check `has_density` before calling `log_prob`."
+            "a deterministic posterior has no density: "
+            "check `has_density` before calling `log_prob`."
         )
 
 

@@ -20,7 +20,8 @@ class Distribution(ABC):
     """q(z | x) for a batch of sentences.
 
     Attributes:
-        has_density: whether `log_prob` is defined; if not, there is no KL and no bound on the likelihood.
+        has_density: whether `log_prob` is defined; if not, there is no KL, and no bound on the
+            likelihood.
         has_fixed_kl: whether the KL to the prior is the same constant for all sentences.
         is_spherical: whether z is on the sphere of radius sqrt(latent).
 
@@ -43,7 +44,7 @@ class Distribution(ABC):
         """Return log q(z) in nats: (..., batch) for z of shape (..., batch, latent)."""
 
     def log_prob_pairs(self, z: Tensor) -> Tensor:
-        """Return log q(z_i | x_j) in nats for all pairs, (rows, batch), for z of shape (rows, latent)."""
+        """Return log q(z_i | x_j) in nats for all pairs, (rows, batch), for z of (rows, latent)."""
         return self.log_prob(z.unsqueeze(1))
 
     @property
@@ -61,7 +62,7 @@ class Distribution(ABC):
         return self.map(lambda tensor: tensor[rows])
 
     def make_zeros(self, count: int) -> Self:
-        """Return zeros of the same kind for `count` sentences, on the CPU, to be filled by `set_rows`."""
+        """Return zeros of the same kind for `count` sentences, on the CPU; `set_rows` fills them."""
         return self.map(lambda tensor: tensor.new_zeros(count, *tensor.shape[1:], device="cpu"))
 
     def set_rows(self, rows: Sequence[int] | slice, other: Self) -> None:
@@ -107,7 +108,7 @@ class DiagonalGaussian(Distribution):
 
 
 def make_logvar_layer(width: int, latent: int) -> nn.Linear:
-    """Return a linear map to log-variances that starts near 0, so that training starts at unit variance."""
+    """Return a linear map to log-variances near 0, so that training starts at unit variance."""
     layer = nn.Linear(width, latent)
     nn.init.zeros_(layer.bias)
     nn.init.normal_(layer.weight, std=0.01)
@@ -115,5 +116,8 @@ def make_logvar_layer(width: int, latent: int) -> nn.Linear:
 
 
 def bound_logvar(logvar: Tensor, bound: float) -> Tensor:
-    """Squash log-variances smoothly into (-bound, bound): a clamp would have no gradient outside it."""
+    """Squash log-variances into (-bound, bound).
+
+    A clamp would have no gradient outside the bounds.
+    """
     return bound * torch.tanh(logvar / bound)

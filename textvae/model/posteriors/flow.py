@@ -1,4 +1,4 @@
-"""A normalizing-flow posterior: a Gaussian, transformed by an invertible map that depends on the sentence.
+"""A normalizing-flow posterior: a Gaussian behind an invertible map that depends on the sentence.
 
 This is the idea of Kingma et al. 2016 (arXiv:1606.04934), but with affine coupling
 layers instead of inverse autoregressive ones. The density of an arbitrary z, not
@@ -106,7 +106,7 @@ class _FlowDistribution(Distribution):
         return self.base_gaussian.log_prob(u) - log_determinant
 
     def log_prob_pairs(self, z: Tensor) -> Tensor:
-        """Return log q(z_i | x_j) for all pairs, (rows, batch), a bounded number of pairs at a time.
+        """Return log q(z_i | x_j) for all pairs, (rows, batch), a bounded number at a time.
 
         It runs on the flow's device; the result is on the device of z, (rows, latent).
         """
@@ -144,10 +144,10 @@ class FlowPosterior(Posterior):
 
 
 class _AffineCoupling(nn.Module):
-    """One coupling layer (Dinh et al. 2017, arXiv:1605.08803): one half of z shifts and scales the other.
+    """One coupling layer: one half of z determines shift and scale of the other.
 
-    Then the halves swap, so that the next layer changes the other half. Before
-    training it only swaps them.
+    Dinh et al. 2017 (arXiv:1605.08803). Afterwards the halves swap, so that the next
+    layer changes the other half. Before training, it only swaps them.
 
     Shapes:
         z: (..., batch, latent)

@@ -1,4 +1,7 @@
-"""The diagonal Gaussian posterior, with a bounded log-variance (Kingma & Welling 2014, arXiv:1312.6114)."""
+"""The diagonal Gaussian posterior of Kingma & Welling 2014 (arXiv:1312.6114).
+
+Its log-variance is bounded, so that neither sampling nor the KL can overflow.
+"""
 
 from typing import Literal
 

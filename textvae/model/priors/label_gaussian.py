@@ -66,7 +66,7 @@ class LabelGaussian(Prior):
         )
 
     def relabel(self, z: Tensor, label_ids: Tensor, new_label_ids: Tensor) -> Tensor:
-        """Map z to another label's Gaussian, at as many standard deviations from the mean as before."""
+        """Map z to another label's Gaussian, as many deviations from the mean as before."""
         # The verbs keep z on the CPU, while the model may be on a GPU.
         components = self.components.map(lambda tensor: tensor.to(z))
         old = components.map(itemgetter(label_ids))

@@ -32,7 +32,7 @@ class StandardNormal(Prior):
         return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
 
     def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
-        """Return the closed form for a Gaussian, (mean^2 + var - log var - 1) / 2, per dimension."""
+        """Return the closed form for a Gaussian per dimension, (mean^2 + var - log var - 1) / 2."""
         if not isinstance(posterior, DiagonalGaussian):
             return super().kl(posterior, z)
         return 0.5 * (posterior.mean.square() + posterior.logvar.exp() - posterior.logvar - 1)

@@ -35,7 +35,7 @@ class UniformSphere(Prior):
         return math.sqrt(self.latent) * torch.nn.functional.normalize(noise, dim=1)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return -log of the unit sphere's surface area, in nats: (...) for z of shape (..., latent)."""
+        """Return -log of the unit sphere's surface area, in nats: (...) for z of (..., latent)."""
         return z.new_full(z.shape[:-1], -log_sphere_area(self.latent))
 
     def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
