@@ -1,7 +1,8 @@
-"""A text VAE whose every number is known: p(z) = N(0, I), p(x | z) = N(W z, noise^2 I).
+"""A text VAE with known results: p(z) = N(0, I), p(x | z) = N(W z, noise^2 I).
 
-A "sentence" is one token, the number of a row of a table of points x. The
-columns of W are orthogonal, so the true posterior is a diagonal Gaussian.
+A "sentence" is one token, the row number of a point x in a table. The columns of
+W are orthogonal, so the true posterior is a diagonal Gaussian, and posterior, KL
+and evidence all have closed forms.
 """
 
 from types import SimpleNamespace
@@ -18,27 +19,29 @@ from textvae.model.modeling import TextVAEOutput
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.model.priors import PRIORS
 
-LATENT, SPACE, FIRST = 2, 3, 4  # FIRST: ids below it are special
+LATENT = 2
+SPACE = 3  # dimensions of x
+FIRST = 4  # the id of the first point; smaller ids are special tokens
 NOISE = 0.8
 
 
 class LinearGaussian(nn.Module):
-    """Has what the measures ask of a model.
+    """Implements the part of `TextVAEModel` that the measures use.
 
     Args:
-        points: x, (n, SPACE); without them, drawn from the model itself.
+        n: number of points x, sampled from the model itself.
         scale: lengths of the columns of W; zeros make a decoder that ignores z.
-        shift, spread: what the encoder's mean is off by, and by what factor its standard deviation.
+        shift, spread: error of the encoder's mean, and factor of its standard deviation.
     """
 
     def __init__(self, n=200, scale=(1.5, 0.7), shift=0.0, spread=1.0, seed=0):
         super().__init__()
         rotation, _ = torch.linalg.qr(draws(SPACE, SPACE, seed=99))
         self.weight = rotation[:, :LATENT] * torch.tensor(scale)
-        self.points = draws(n, LATENT, seed=seed) @ self.weight.t() + NOISE * draws(
-            n, SPACE, seed=seed + 1
-        )
-        self.shift, self.spread = shift, spread
+        noise = NOISE * draws(n, SPACE, seed=seed + 1)
+        self.points = draws(n, LATENT, seed=seed) @ self.weight.t() + noise
+        self.shift = shift
+        self.spread = spread
         self.config = SimpleNamespace(latent_dim=LATENT, labels=None, label_column=None)
         self.prior = PRIORS["standard_normal"](PRIORS["standard_normal"].Settings(), LATENT)
         self.device = torch.device("cpu")
@@ -49,13 +52,13 @@ class LinearGaussian(nn.Module):
         return MultivariateNormal(torch.zeros(SPACE), covariance).log_prob(self.points)
 
     def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> DiagonalGaussian:
-        """Return the exact posterior, moved by `shift` and widened by `spread`."""
+        """Return the exact posterior, shifted by `shift` and widened by `spread`."""
         x = self.points[encoder_input_ids[:, 0] - FIRST]
+        # The precision is I + W'W / noise^2, which is diagonal for orthogonal columns.
         variance = 1 / (1 + self.weight.square().sum(0) / NOISE**2)
         mean = x @ self.weight / NOISE**2 * variance
-        return DiagonalGaussian(
-            mean + self.shift, (variance * self.spread**2).log().expand_as(mean)
-        )
+        logvar = (variance * self.spread**2).log().expand_as(mean)
+        return DiagonalGaussian(mean + self.shift, logvar)
 
     def forward(
         self,
@@ -66,12 +69,13 @@ class LinearGaussian(nn.Module):
         encoder_input_ids: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
     ) -> TextVAEOutput:
-        """Return what the model returns, -log p(x | z) in place of the reconstruction."""
+        """Return the output of the model, with -log p(x | z) as the reconstruction."""
         output = TextVAEOutput()
         if latent is None:
             q = self.encode(encoder_input_ids, encoder_attention_mask)
             latent = q.sample()
-            output.kl, output.posterior = self.prior.kl(q, latent), q
+            output.kl = self.prior.kl(q, latent)
+            output.posterior = q
         output.latent = latent
         output.sentence_reconstruction = self.sentence_nll(
             input_ids, attention_mask, labels, latent
@@ -87,14 +91,16 @@ class LinearGaussian(nn.Module):
 
 
 def subject(model: LinearGaussian, samples: int = 10, seed: int = 0) -> EvaluationInput:
-    """Return the model with all its points, as the measures take it."""
-    n = len(model.points)
-    columns = {"input_ids": [[FIRST + place] for place in range(n)], "length": [1] * n}
-    counts = {
-        "words": [1 + place % 3 for place in range(n)],
-        "bytes": [5 + place % 4 for place in range(n)],
+    """Return the model with all its points, as the input of the measures."""
+    rows = range(len(model.points))
+    columns = {
+        "input_ids": [[FIRST + row] for row in rows],
+        "length": [1 for _ in rows],
+        # Unequal counts, so that a measure per word or per byte has to weight them.
+        "words": [1 + row % 3 for row in rows],
+        "bytes": [5 + row % 4 for row in rows],
     }
-    bundle, dataset = Bundle(model, SpecialTokens()), Dataset.from_dict({**columns, **counts})
-    return EvaluationInput(
-        bundle, dataset, run_model(bundle, dataset, seed), samples, seed, progress=False
-    )
+    bundle = Bundle(model, SpecialTokens())
+    dataset = Dataset.from_dict(columns)
+    outputs = run_model(bundle, dataset, seed)
+    return EvaluationInput(bundle, dataset, outputs, samples, seed, progress=False)

@@ -1,6 +1,6 @@
-"""Tiny models, tokenizers and data that the tests share: built in milliseconds, by seed, on the CPU.
+"""Tiny models, tokenizers and data for all tests: built in milliseconds, from a seed, on the CPU.
 
-Sizes are given by field name, so that a new part is tested as soon as it is in its table.
+Sizes are set by the names of fields, so a new part is tested as soon as it is in its table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ SENTENCES = [
 
 
 def small(table: Mapping[str, Any], kind: str, **more: Any) -> dict[str, Any]:
-    """Return a part's settings as a config holds them, every size it knows made tiny."""
+    """Return a part's settings, as in a config, with tiny values for all of its sizes."""
     fields = table[kind].Settings.model_fields
     sizes = {name: size for name, size in SIZES.items() if name in fields}
     return {"kind": kind, **sizes, **more}
@@ -44,7 +44,10 @@ def small(table: Mapping[str, Any], kind: str, **more: Any) -> dict[str, Any]:
 def small_parts(
     table: Mapping[str, Any], architectures: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return the settings of every entry of a table, under its name or its architectures' names."""
+    """Return the settings of every part of a table, by its name.
+
+    A part with an architecture has one entry per architecture, by the architecture's name.
+    """
     parts = {}
     for kind in table:
         if "architecture" in table[kind].Settings.model_fields:
@@ -59,13 +62,13 @@ DECODER_SETTINGS = small_parts(DECODERS, ARCHITECTURES["decoder"])
 
 
 def built(table: Mapping[str, Any], settings: Mapping[str, Any], *sizes: Any) -> Any:
-    """Return a part built from settings as a config holds them."""
+    """Return a part, built from its settings as in a config."""
     part = table[settings["kind"]]
     return part(part.Settings(**settings), *sizes)
 
 
-def audible(writer: str) -> list[str]:
-    """Return the conditionings this decoder can hear."""
+def supported_conditionings(writer: str) -> list[str]:
+    """Return the names of the conditionings that this decoder supports."""
     decoder = built(DECODERS, DECODER_SETTINGS[writer], VOCAB, LATENT, [])
     return [name for name in CONDITIONINGS if name in decoder.signal_shapes]
 
@@ -80,19 +83,25 @@ def tiny_model(
     labels: Mapping[str, int] | None = None,
     **more: Any,
 ) -> TextVAEModel:
-    """Return a model in eval mode with lively random weights; by default z is heard in every way that can be.
+    """Return a model in evaluation mode, with random weights that make every input matter.
 
     Args:
-        labels: makes it conditional; the training sentences of each.
+        writer, reader: names of the decoder and of the encoder.
+        conditioning: by default, all that the decoder supports.
+        labels: number of training sentences of each label; makes the model conditional.
+        more: further settings of the decoder.
     """
     torch.manual_seed(seed)
-    counts = labels or {}
-    known = {
-        "labels": [*counts],
-        "label_counts": [*counts.values()],
-        "label_column": "kind",
-        "label_dim": 3,
-    }
+    if conditioning is None:
+        conditioning = supported_conditionings(writer)
+    label_fields: dict[str, Any] = {}
+    if labels:
+        label_fields = {
+            "labels": [*labels],
+            "label_counts": [*labels.values()],
+            "label_column": "kind",
+            "label_dim": 3,
+        }
     config = TextVAEConfig(
         latent_dim=latent,
         vocab_size=vocab,
@@ -101,19 +110,21 @@ def tiny_model(
         decoder_settings={**DECODER_SETTINGS[writer], **more},
         posterior_settings={"kind": "gaussian"},
         prior_settings={"kind": "label_gaussian" if labels else "standard_normal"},
-        conditioning=audible(writer) if conditioning is None else conditioning,
-        **(known if labels else {}),
+        conditioning=conditioning,
+        **label_fields,
     )
-    return stirred(TextVAEModel(config)).eval()
+    model = stirred(TextVAEModel(config))
+    model.eval()
+    return model
 
 
 def stirred(model: TextVAEModel) -> TextVAEModel:
-    """Make the weights large enough that every input is felt and no two scores tie."""
+    """Make the weights so large that every input changes the output and no two scores are equal."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
                 weight.normal_(std=0.5)
-            elif not weight.eq(1).all():  # not a normalisation's gain
+            elif not weight.eq(1).all():  # all ones: the gain of a normalization layer
                 weight.normal_(std=0.1)
     model.generation_config.update(max_new_tokens=12, do_sample=True, top_k=0)
     return model
@@ -127,13 +138,13 @@ def tiny_tokenizer(kind: str = "word") -> Any:
 def tiny_vae(
     writer: str = "lstm", kind: str = "word", seed: int = 0, labels: Mapping[str, int] | None = None
 ) -> TextVAE:
-    """Return a model with its tokenizer."""
+    """Return a tiny model with a tokenizer that knows `SENTENCES`."""
     tokenizer = tiny_tokenizer(kind)
     return TextVAE(tiny_model(writer, vocab=len(tokenizer), seed=seed, labels=labels), tokenizer)
 
 
 def tiny_dataset(bundle: Bundle, sentences: Sequence[str] = SENTENCES) -> Dataset:
-    """Return sentences as a tokenised split."""
+    """Return sentences as a tokenized split."""
     ids = encode_batch(bundle.tokenizer, sentences)
     return Dataset.from_dict(
         {
@@ -149,22 +160,27 @@ def tiny_dataset(bundle: Bundle, sentences: Sequence[str] = SENTENCES) -> Datase
 def tiny_ids(
     lengths: Sequence[int] = (5, 2, 7), seed: int = 0, vocab: int = VOCAB
 ) -> list[list[int]]:
-    """Return sentences of random word ids, none of them special."""
+    """Return sentences of random token ids, none of them a special token."""
     random = torch.Generator().manual_seed(seed)
     return [torch.randint(4, vocab, (length,), generator=random).tolist() for length in lengths]
 
 
 def tiny_batch(sentences: Sequence[Sequence[int]] | None = None) -> Batch:
-    """Return a padded batch, of unequal lengths by default."""
-    return Collator(SpecialTokens()).collate(tiny_ids() if sentences is None else sentences)
+    """Return a padded batch; by default, of sentences of unequal lengths."""
+    if sentences is None:
+        sentences = tiny_ids()
+    return Collator(SpecialTokens()).collate(sentences)
 
 
 class SpecialTokens:
-    """Stands for a tokenizer where only its special tokens are asked for."""
+    """Replaces a tokenizer where only its special tokens are used."""
 
-    pad_token_id, bos_token_id, eos_token_id, unk_token_id = PAD, BOS, EOS, UNKNOWN
+    pad_token_id = PAD
+    bos_token_id = BOS
+    eos_token_id = EOS
+    unk_token_id = UNKNOWN
 
 
 def draws(*shape: int, seed: int = 0) -> Tensor:
-    """Return standard normal numbers, by seed."""
+    """Return standard normal numbers from a seed."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))

@@ -306,7 +306,7 @@ class TextVAE(_LearnedUses):
         if len(filled) == len(listed):
             return q
         nothing = q.map(lambda tensor: torch.full_like(tensor, torch.nan))
-        nothing.place(filled, q.rows(torch.tensor(filled, dtype=torch.long)))
+        nothing.set_rows(filled, q.select_rows(torch.tensor(filled, dtype=torch.long)))
         return nothing
 
     def encode(

@@ -287,7 +287,7 @@ REFUSED = {
     ),
     "an inaudible conditioning": (
         ["train", "captions", "model.conditioning=[prefix]", "--output", "OUT"],
-        "'prefix' cannot reach a 'lstm' decoder",
+        "'prefix' does not work with a 'lstm' decoder",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Labels: a conditional model's prior and decoder follow them, its verbs take them, and bad ones are refused."""
+"""Labels: they condition prior and decoder, all verbs accept them, and wrong ones are refused."""
 
 import math
 
@@ -10,8 +10,8 @@ from tests.tiny import (
     DECODER_SETTINGS,
     LATENT,
     SENTENCES,
-    audible,
     draws,
+    supported_conditionings,
     tiny_dataset,
     tiny_model,
     tiny_vae,
@@ -30,7 +30,7 @@ LABELS = ["calm", "wild", "wild", "calm", "calm", "wild"]
 
 @pytest.fixture(scope="module", params=["lstm", "gpt2"])
 def conditional(request) -> TextVAE:
-    """A conditional VAE."""
+    """Return a conditional VAE."""
     return tiny_vae(request.param, labels=COUNTS)
 
 
@@ -39,8 +39,9 @@ def prior():
 
 
 def test_the_kl_to_a_labels_gaussian_equals_that_of_torch():
-    """Row by row and dimension by dimension, the variance bounded."""
-    part, ids = prior(), torch.tensor([1, 0, 1])
+    """It is equal per row and dimension, with the bounded variance; so is the density."""
+    part = prior()
+    ids = torch.tensor([1, 0, 1])
     q = DiagonalGaussian(draws(3, LATENT), draws(3, LATENT, seed=1))
     logvar = LOGVAR_BOUND * torch.tanh(part.logvar / LOGVAR_BOUND)
     p = Normal(part.mean[ids], torch.exp(0.5 * logvar[ids]))
@@ -51,42 +52,45 @@ def test_the_kl_to_a_labels_gaussian_equals_that_of_torch():
 
 
 def test_without_a_label_the_prior_is_the_mixture_by_shares():
-    """p(z) = sum of p(y) p(z | y)."""
-    part, z = prior(), draws(5, LATENT)
-    each = torch.stack(
-        [part.conditional_on(torch.tensor([number])).log_prob(z) for number in (0, 1)]
-    )
-    expected = (each + torch.tensor([[0.75], [0.25]]).log()).logsumexp(0)
+    """p(z) is the sum of p(y) p(z | y)."""
+    part = prior()
+    z = draws(5, LATENT)
+    calm = part.conditional_on(torch.tensor([0])).log_prob(z)
+    wild = part.conditional_on(torch.tensor([1])).log_prob(z)
+    expected = torch.logaddexp(calm + math.log(0.75), wild + math.log(0.25))
     torch.testing.assert_close(part.log_prob(z), expected)
 
 
-def test_a_latent_that_moves_to_another_label_and_back_is_the_same():
-    """And as many standard deviations from the mean there."""
-    part, z, ids = prior(), draws(3, LATENT), torch.tensor([1, 0, 1])
-    there = part.relabel(z, ids, 1 - ids)
-    torch.testing.assert_close(part.relabel(there, 1 - ids, ids), z)
-    old, new = (part.conditional_on(numbers).gaussian for numbers in (ids, 1 - ids))
-    standard = [(at - g.mean) * torch.exp(-0.5 * g.logvar) for at, g in ((z, old), (there, new))]
-    torch.testing.assert_close(*standard)
+def test_a_latent_that_is_relabeled_twice_is_the_same_again():
+    """With the other label, z is as many standard deviations from the mean."""
+    part = prior()
+    z = draws(3, LATENT)
+    ids = torch.tensor([1, 0, 1])
+    relabeled = part.relabel(z, ids, 1 - ids)
+    torch.testing.assert_close(part.relabel(relabeled, 1 - ids, ids), z)
+    old = part.conditional_on(ids).gaussian
+    new = part.conditional_on(1 - ids).gaussian
+    torch.testing.assert_close(
+        (z - old.mean) * torch.exp(-0.5 * old.logvar),
+        (relabeled - new.mean) * torch.exp(-0.5 * new.logvar),
+    )
 
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
-def test_every_way_to_the_decoder_carries_the_label(writer):
-    """The same z and words, another label: other scores."""
-    for name in audible(writer):
-        vae = TextVAE(
-            model := tiny_model(writer, conditioning=[name], labels=COUNTS), tiny_vae().tokenizer
-        )
-        z, ids = draws(2, LATENT), torch.tensor([[1, 5, 6], [1, 7, 8]])
-        one, other = (
-            model(ids, latent=z, label_ids=torch.full((2,), number)).logits for number in (0, 1)
-        )
-        assert (one - other).abs().max() > 1e-4, name
-        assert vae.labels == ["calm", "wild"]
+def test_every_conditioning_passes_the_label_to_the_decoder(writer):
+    """The same z and tokens with another label have other scores."""
+    for name in supported_conditionings(writer):
+        model = tiny_model(writer, conditioning=[name], labels=COUNTS)
+        z = draws(2, LATENT)
+        ids = torch.tensor([[1, 5, 6], [1, 7, 8]])
+        calm = model(ids, latent=z, label_ids=torch.tensor([0, 0])).logits
+        wild = model(ids, latent=z, label_ids=torch.tensor([1, 1])).logits
+        assert (calm - wild).abs().max() > 1e-4, name
+        assert TextVAE(model, tiny_vae().tokenizer).labels == ["calm", "wild"]
 
 
 def test_a_batch_of_many_labels_equals_each_alone(conditional):
-    """Scores of texts with labels do not depend on who stands beside them."""
+    """The scores of a text with its label do not depend on the other texts and labels."""
     together = conditional.score(SENTENCES, 2, labels=LABELS)
     records = [
         conditional.with_label(label).score(text, 2)
@@ -97,47 +101,41 @@ def test_a_batch_of_many_labels_equals_each_alone(conditional):
         conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"], LABELS
     )
     z = draws(len(SENTENCES), LATENT)
-    whole = conditional.model.sentence_nll(
+    in_batch = conditional.model.sentence_nll(
         batch["input_ids"], batch["attention_mask"], batch["labels"], z, batch["label_ids"]
     )
-    for place, (text, label) in enumerate(zip(SENTENCES, LABELS, strict=True)):
+    for row, (text, label) in enumerate(zip(SENTENCES, LABELS, strict=True)):
         one = conditional.with_label(label).bundle
         alone = one.make_batch(conditional.tokenizer([text], add_special_tokens=False)["input_ids"])
         nll = one.model.sentence_nll(
             alone["input_ids"],
             alone["attention_mask"],
             alone["labels"],
-            z[place : place + 1],
+            z[row : row + 1],
             alone["label_ids"],
         )
-        torch.testing.assert_close(nll[0], whole[place], rtol=1e-3, atol=1e-3)
-        assert records[place][0]["kl"] == pytest.approx(together[place]["kl"], rel=1e-3)
+        torch.testing.assert_close(nll[0], in_batch[row], rtol=1e-3, atol=1e-3)
+        assert records[row][0]["kl"] == pytest.approx(together[row]["kl"], rel=1e-3)
 
 
-def test_importance_weights_are_under_the_labels_prior(conditional):
-    """Those of log p(x | z, y) + log p(z | y) - log q(z | x), each row with its own label."""
+def test_importance_weights_use_the_prior_of_each_label(conditional):
+    """They are log p(x | z, y) + log p(z | y) - log q(z | x), each row with its own label."""
     ids = conditional.tokenizer(SENTENCES, add_special_tokens=False)["input_ids"]
-    batch, model = conditional.bundle.make_batch(ids, LABELS), conditional.model
+    batch = conditional.bundle.make_batch(ids, LABELS)
+    model = conditional.model
     with torch.no_grad():
         q = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
         z = draws(2, len(ids), LATENT)
-        found = log_importance_weights(model, q, batch, z)
-        nll = model(
-            **{
-                name: batch[name] for name in ("input_ids", "attention_mask", "labels", "label_ids")
-            },
-            latent=z[0],
-        )
-        expected = (
-            model.prior.conditional_on(batch["label_ids"]).log_prob(z[0])
-            - q.log_prob(z[0])
-            - nll.sentence_reconstruction
-        )
-    torch.testing.assert_close(found[0], expected, rtol=1e-2, atol=1e-2)
+        log_weights = log_importance_weights(model, q, batch, z)
+        names = ("input_ids", "attention_mask", "labels", "label_ids")
+        output = model(**{name: batch[name] for name in names}, latent=z[0])
+        log_prior = model.prior.conditional_on(batch["label_ids"]).log_prob(z[0])
+        expected = log_prior - q.log_prob(z[0]) - output.sentence_reconstruction
+    torch.testing.assert_close(log_weights[0], expected, rtol=1e-2, atol=1e-2)
 
 
-def test_one_label_is_given_to_every_verb(conditional):
-    """`with_label` is a model whose texts are all of one label; `generate(label=)` is its `generate`."""
+def test_every_verb_works_with_one_label_for_all_texts(conditional):
+    """`with_label` returns a view of the model; its `generate` equals `generate(label=)`."""
     vae = conditional.with_label("wild")
     assert conditional.generate(5, label="wild") == vae.generate(5)
     assert conditional.generate(5, label="wild") != conditional.generate(5, label="calm")
@@ -152,28 +150,28 @@ def test_one_label_is_given_to_every_verb(conditional):
     assert vae.decode([[0.0] * LATENT]) == vae.decode([[0.0] * LATENT], num_beams=1)
     assert len(vae.decode([[0.0] * LATENT], num_beams=2)) == 1
     assert len(vae.uncertainty(SENTENCES[:2], draws=2)) == 2
-    own = conditional.reconstruct(SENTENCES, labels=["wild"] * len(SENTENCES))
-    assert own == vae.reconstruct(SENTENCES) == vae.reconstruct(SENTENCES, write_as="wild")
-    assert own != vae.reconstruct(SENTENCES, write_as="calm")
+    wild = conditional.reconstruct(SENTENCES, labels=["wild"] * len(SENTENCES))
+    assert wild == vae.reconstruct(SENTENCES) == vae.reconstruct(SENTENCES, write_as="wild")
+    assert wild != vae.reconstruct(SENTENCES, write_as="calm")
 
 
-def test_without_a_label_sentences_have_each_as_often_as_in_training(conditional):
-    """By seed; the global random numbers are left alone."""
+def test_without_a_label_each_is_as_frequent_as_in_training(conditional):
+    """The labels come from the seed, not from the global random state."""
     ids = sample_labels(conditional.bundle, 4000, 0)
     assert ids.float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert conditional.generate(3) == conditional.generate(3)
     assert sample_labels(tiny_vae().bundle, 3, 0) is None
 
 
-def test_what_only_encodes_needs_no_label(conditional):
-    """The encoder reads the text alone."""
+def test_verbs_that_only_encode_need_no_label(conditional):
+    """The encoder does not depend on the label."""
     mean = conditional.encode(SENTENCES)
     assert (mean == conditional.with_label("wild").encode(SENTENCES)).all()
     assert conditional.features(SENTENCES).shape[0] == len(SENTENCES)
 
 
 def test_evaluate_reads_the_labels_of_its_data_set(conditional):
-    """Other labels, another reconstruction; every measure is finite, and the bound holds."""
+    """Other labels give another reconstruction; every measure is finite."""
     dataset = tiny_dataset(conditional.bundle)
     records = [
         evaluate(conditional.bundle, dataset.add_column("kind", labels), samples=5)
@@ -185,8 +183,8 @@ def test_evaluate_reads_the_labels_of_its_data_set(conditional):
         evaluate(conditional.bundle, dataset, samples=5)
 
 
-def test_a_model_with_labels_says_which_it_wants(conditional):
-    """Unknown, missing, too few."""
+def test_a_model_with_labels_refuses_wrong_ones_and_names_the_right_ones(conditional):
+    """Missing, unknown, and too few labels are refused."""
     for verb in (
         lambda: conditional.complete("a man"),
         lambda: conditional.infill("a ___ .", latents=4),
@@ -211,8 +209,8 @@ def test_a_model_with_labels_says_which_it_wants(conditional):
         conditional.generate(prior="flow")
 
 
-def test_a_label_is_asked_of_a_model_without_in_vain(lstm):
-    """Whichever way it is given."""
+def test_a_model_without_labels_refuses_a_label(lstm):
+    """All arguments that take labels are refused."""
     for verb in (
         lambda: lstm.generate(label="wild"),
         lambda: lstm.with_label("wild"),
@@ -223,10 +221,10 @@ def test_a_label_is_asked_of_a_model_without_in_vain(lstm):
             verb()
 
 
-def test_a_saved_model_knows_its_labels(conditional, tmp_path):
-    """In config.json; what it writes is the same."""
+def test_a_saved_model_keeps_its_labels(conditional, tmp_path):
+    """They are in config.json, and the loaded model generates the same texts."""
     conditional.save_pretrained(tmp_path)
-    again = TextVAE.from_pretrained(tmp_path, device="cpu")
-    assert again.labels == ["calm", "wild"]
-    assert again.generate(4, label="wild") == conditional.generate(4, label="wild")
-    assert again.generate(4) == conditional.generate(4)
+    loaded = TextVAE.from_pretrained(tmp_path, device="cpu")
+    assert loaded.labels == ["calm", "wild"]
+    assert loaded.generate(4, label="wild") == conditional.generate(4, label="wild")
+    assert loaded.generate(4) == conditional.generate(4)

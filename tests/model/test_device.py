@@ -1,7 +1,7 @@
-"""Wherever the model is, its losses are: no part makes a tensor of its own on the CPU.
+"""The loss is computed on the model's device: no part makes a tensor on the CPU instead.
 
-The meta device stands in for a GPU. It refuses to mix with the CPU as a GPU
-does, and needs none.
+The meta device replaces a GPU in this test. Like a GPU it cannot be mixed with
+the CPU, but it needs no hardware.
 """
 
 from contextlib import nullcontext
@@ -20,27 +20,27 @@ from textvae.training.meter import Meter
 
 
 @pytest.fixture
-def elsewhere(monkeypatch):
-    """Give a device that is not the CPU; every token is taken for a real one there."""
-    monkeypatch.setattr(
-        torch, "autocast", lambda *_, **__: nullcontext()
-    )  # which that device lacks
+def meta_device(monkeypatch):
+    """Return a device that is not the CPU."""
+    # The meta device does not support autocast.
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)
+    # It has no values either, so all tokens count as real ones.
     with _config.patch(meta_nonzero_assume_all_nonzero=True):
         yield torch.device("meta")
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
 @pytest.mark.parametrize("writer", ["lstm", "gru"])
-def test_a_step_stays_on_its_device(elsewhere, writer, name):
-    """With each technique beside the default ones, its own weights and the meter included."""
+def test_a_step_stays_on_its_device(meta_device, writer, name):
+    """Each technique is tested next to the default ones, with its own weights and the meter."""
     settings = resolve_auto(read_settings(overrides=[f"objective.techniques.{name}={{}}"]), 10)
     dropped = {"locked_dropout": True, "embedding_dropout": 0.1, "recurrent_dropout": 0.1}
-    model = tiny_model(writer, **dropped).to(elsewhere).train()
-    batch = {key: part.to(elsewhere) for key, part in tiny_batch().items()}
+    model = tiny_model(writer, **dropped).to(meta_device).train()
+    batch = {key: part.to(meta_device) for key, part in tiny_batch().items()}
     objective = Objective(settings.objective, ModelFacts(LATENT, VOCAB, BOS, UNKNOWN, EOS, PAD))
-    model.auxiliary = objective.modules.to(elsewhere)
+    model.auxiliary = objective.modules.to(meta_device)
     terms = objective(model, batch, Progress(10, 0.5))
     Meter(SINGLE_PROCESS).add(terms, batch)
     terms.loss.backward()
-    assert terms.loss.device == elsewhere
+    assert terms.loss.device == meta_device

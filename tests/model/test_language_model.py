@@ -1,9 +1,9 @@
-"""The language model: the same decoder without a latent, on which every measure and use works."""
+"""The language model: the same decoder without a latent; every measure and most uses work on it."""
 
 import pytest
 import torch
 
-from tests.tiny import SENTENCES, audible, tiny_batch, tiny_dataset, tiny_model
+from tests.tiny import SENTENCES, tiny_batch, tiny_dataset, tiny_model
 from tests.tiny_run import train_tiny
 from textvae.errors import ConfigError
 from textvae.evaluation.evaluate import evaluate
@@ -16,11 +16,11 @@ def language_model(**more):
 
 
 def test_its_elbo_is_the_exact_likelihood_of_the_decoder():
-    """No KL, no noise: token by token under plain log-softmax."""
-    model, batch = language_model(), tiny_batch()
+    """There is no KL and no noise: the loss is the cross-entropy of plain log-softmax."""
+    model = language_model()
+    batch = tiny_batch()
     output = model(**batch)
-    read = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    logits = model(**read, latent=torch.zeros(3, 0)).logits
+    logits = model(batch["input_ids"], batch["attention_mask"], latent=torch.zeros(3, 0)).logits
     nll = torch.nn.functional.cross_entropy(
         logits.transpose(1, 2), batch["labels"], reduction="none"
     )
@@ -28,31 +28,31 @@ def test_its_elbo_is_the_exact_likelihood_of_the_decoder():
     torch.testing.assert_close(output.loss, nll.sum(1).mean())
 
 
-def test_it_has_the_decoder_s_weights_and_no_others():
-    """Nothing of an encoder is left."""
+def test_it_has_the_weights_of_the_decoder_and_no_others():
+    """Encoder, posterior, prior and conditioning have no parameters."""
     names = {name.split(".")[0] for name, _ in language_model().named_parameters()}
     assert names == {"decoder"}
 
 
-def test_a_vae_whose_decoder_hears_nothing_is_still_refused():
-    """Only a latent of no dimensions may go unheard."""
+def test_a_vae_without_conditioning_is_still_refused():
+    """Only a model with a latent of no dimensions needs no conditioning."""
     with pytest.raises(ConfigError, match=r"model\.conditioning is empty"):
         tiny_model(conditioning=[])
-    assert audible("lstm")
 
 
 @pytest.mark.parametrize(
-    "given", ["language_model", {"kind": "language_model", "techniques": {"unit_floor": "off"}}]
+    "objective",
+    ["language_model", {"kind": "language_model", "techniques": {"unit_floor": "off"}}],
 )
-def test_it_has_no_technique_that_shapes_a_latent(given):
-    """Word dropout it may have."""
-    assert read_settings(objective=given).objective.techniques == {}
+def test_it_has_no_technique_that_shapes_a_latent(objective):
+    """The default ones are left out; word dropout may be added."""
+    assert read_settings(objective=objective).objective.techniques == {}
     more = {"kind": "language_model", "techniques": {"word_dropout": {"rate": 0.1}}}
     assert list(read_settings(objective=more).objective.techniques) == ["word_dropout"]
 
 
 def test_a_technique_for_the_latent_is_refused_with_the_reason():
-    """The message names it."""
+    """The message names the technique."""
     with pytest.raises(
         ConfigError, match="free_bits shapes a latent, and a language model has none"
     ):
@@ -60,14 +60,14 @@ def test_a_technique_for_the_latent_is_refused_with_the_reason():
 
 
 def test_settings_of_a_language_model_survive_their_own_file(tmp_path):
-    """Written and read back."""
+    """The settings read from the file are equal to those that were written to it."""
     settings = read_settings(objective="language_model")
     settings.save(tmp_path / "settings.yaml")
     assert read_settings(tmp_path / "settings.yaml") == settings
 
 
-def test_it_trains_is_measured_and_writes(tmp_path):
-    """From a corpus to text; the importance-weighted likelihood is the exact one."""
+def test_it_trains_is_evaluated_and_generates(tmp_path):
+    """From a corpus to text; the importance-weighted likelihood is equal to the exact one."""
     train_tiny(tmp_path / "run", objective="language_model")
     vae = TextVAE.from_pretrained(tmp_path / "run", "cpu")
     record = evaluate(vae.bundle, tiny_dataset(vae.bundle), samples=3)

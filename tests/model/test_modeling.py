@@ -1,4 +1,4 @@
-"""The model: what it returns is the ELBO, sentence by sentence, whoever shares the batch."""
+"""The model returns the ELBO, and a sentence's loss does not depend on the rest of the batch."""
 
 import pytest
 import torch
@@ -28,15 +28,18 @@ def decoder_side(batch):
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_the_loss_is_the_negative_elbo(writer):
-    """Cross-entropy of the logits summed over each sentence's tokens, plus the KL, averaged over sentences."""
-    model, batch = tiny_model(writer), tiny_batch()
+    """It is cross-entropy summed over each sentence's tokens, plus KL, averaged over sentences."""
+    model = tiny_model(writer)
+    batch = tiny_batch()
     torch.manual_seed(0)
     output = model(**batch)
     logits = model(batch["input_ids"], batch["attention_mask"], latent=output.latent).logits
-    nll = cross_entropy(
+    token_nll = cross_entropy(
         logits.transpose(1, 2), batch["labels"], reduction="none", ignore_index=-100
-    ).sum(1)
-    kl = kl_divergence(Normal(output.mean, torch.exp(0.5 * output.logvar)), Normal(0.0, 1.0)).sum(1)
+    )
+    nll = token_nll.sum(1)
+    q = Normal(output.mean, torch.exp(0.5 * output.logvar))
+    kl = kl_divergence(q, Normal(0.0, 1.0)).sum(1)
     torch.testing.assert_close(output.sentence_reconstruction, nll)
     torch.testing.assert_close(output.loss, (nll + kl).mean())
     torch.testing.assert_close(output.reconstruction + output.kl.sum(1).mean(), output.loss)
@@ -45,24 +48,27 @@ def test_the_loss_is_the_negative_elbo(writer):
 @pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_training_under_bf16_autocast_stays_near_single_precision(writer, reader):
-    """The loss within a few hundredths, the gradients finite and in the weights' own precision."""
-    model, batch, losses = tiny_model(writer, reader), tiny_batch(), []
+    """The loss differs by at most 5 %, and the gradients are finite, in single precision."""
+    model = tiny_model(writer, reader)
+    batch = tiny_batch()
+    losses = []
     for is_on in (False, True):
         torch.manual_seed(0)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_on):
             losses.append(model(**batch).loss)
     losses[1].backward()
     assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.05)
-    assert all(
-        weight.grad.isfinite().all() and weight.grad.dtype == torch.float32
-        for weight in model.parameters()
-    )
+    for weight in model.parameters():
+        assert weight.grad.isfinite().all()
+        assert weight.grad.dtype == torch.float32
 
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
-def test_a_sentence_costs_the_same_in_a_batch_as_alone(writer):
-    """Batch mates and the padding they bring change no reconstruction."""
-    model, sentences, latent = tiny_model(writer), tiny_ids(), draws(3, LATENT)
+def test_a_sentence_has_the_same_reconstruction_in_a_batch_as_alone(writer):
+    """The other sentences and the padding that they cause do not change it."""
+    model = tiny_model(writer)
+    sentences = tiny_ids()
+    latent = draws(3, LATENT)
     together = model(**decoder_side(tiny_batch(sentences)), latent=latent).sentence_reconstruction
     for row, sentence in enumerate(sentences):
         alone = model(**decoder_side(tiny_batch([sentence])), latent=latent[row : row + 1])
@@ -71,31 +77,31 @@ def test_a_sentence_costs_the_same_in_a_batch_as_alone(writer):
 
 @pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 def test_a_sentence_has_the_same_kl_in_a_batch_as_alone(reader):
-    """So q(z | x) depends on x alone."""
-    model, sentences = tiny_model(reader=reader), tiny_ids()
+    """Hence q(z | x) depends on x alone."""
+    model = tiny_model(reader=reader)
+    sentences = tiny_ids()
     together = model(**tiny_batch(sentences)).kl
     for row, sentence in enumerate(sentences):
-        torch.testing.assert_close(
-            together[row], model(**tiny_batch([sentence])).kl[0], rtol=1e-4, atol=1e-4
-        )
+        alone = model(**tiny_batch([sentence])).kl[0]
+        torch.testing.assert_close(together[row], alone, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
-def test_what_lies_under_the_decoders_padding_costs_nothing(writer):
-    """Other ids there change no sentence's reconstruction."""
-    model, batch, latent = tiny_model(writer), decoder_side(tiny_batch()), draws(3, LATENT)
-    noisy = torch.where(
-        batch["attention_mask"].bool(), batch["input_ids"], torch.full_like(batch["input_ids"], 9)
-    )
+def test_ids_under_the_decoders_padding_do_not_change_the_loss(writer):
+    """Other ids there do not change the reconstruction of any sentence."""
+    model = tiny_model(writer)
+    batch = decoder_side(tiny_batch())
+    latent = draws(3, LATENT)
     clean = model(**batch, latent=latent).sentence_reconstruction
-    torch.testing.assert_close(
-        model(**{**batch, "input_ids": noisy}, latent=latent).sentence_reconstruction, clean
-    )
+    batch["input_ids"] = batch["input_ids"].masked_fill(~batch["attention_mask"].bool(), 9)
+    noisy = model(**batch, latent=latent).sentence_reconstruction
+    torch.testing.assert_close(noisy, clean)
 
 
-def test_a_given_latent_is_used_and_costs_no_kl():
-    """Decoding from z needs no encoder; the loss is then the reconstruction."""
-    model, latent = tiny_model(), draws(3, LATENT)
+def test_with_a_latent_as_input_the_loss_is_the_reconstruction():
+    """Decoding from z needs no encoder, and there is no KL."""
+    model = tiny_model()
+    latent = draws(3, LATENT)
     output = model(**decoder_side(tiny_batch()), latent=latent)
     assert output.latent is latent
     assert output.kl is None
@@ -103,22 +109,23 @@ def test_a_given_latent_is_used_and_costs_no_kl():
 
 
 def test_without_latent_or_sentence_the_model_says_what_it_needs():
-    """The message names both ways."""
-    with pytest.raises(ValueError, match="give `latent`, or `encoder_input_ids`"):
+    """The message names both possible inputs."""
+    with pytest.raises(ValueError, match="pass `latent`, or `encoder_input_ids`"):
         tiny_model()(input_ids=torch.tensor([[1, 5]]))
 
 
-def test_the_end_of_a_sentence_is_counted_and_its_start_is_not():
-    """A sentence of n tokens has n + 1 labels, the last one the end."""
+def test_the_end_token_is_predicted_and_the_start_token_is_not():
+    """A sentence of n tokens has n + 1 labels, of which the last is the end token."""
     (sentence,) = tiny_ids([4])
     batch = tiny_batch([sentence])
     assert batch["input_ids"].tolist() == [[1, *sentence]]
     assert batch["labels"].tolist() == [[*sentence, 2]]
 
 
-def test_evaluation_is_deterministic_but_for_the_draw_of_z():
-    """The same seed gives the same loss; another seed another draw."""
-    model, batch = tiny_model("gpt2", "bert"), tiny_batch()
+def test_in_evaluation_only_the_sample_of_z_is_random():
+    """The same seed gives the same loss; without it, z differs but its mean does not."""
+    model = tiny_model("gpt2", "bert")
+    batch = tiny_batch()
     torch.manual_seed(1)
     first = model(**batch)
     torch.manual_seed(1)
@@ -130,7 +137,7 @@ def test_evaluation_is_deterministic_but_for_the_draw_of_z():
 
 
 def test_the_encoders_vocabulary_may_differ_from_the_decoders():
-    """A batch carries ids for both."""
+    """A batch has separate ids for encoder and decoder."""
     config = tiny_model().config.to_dict()
     config.update(encoder_vocab_size=VOCAB + 30)
     model = TextVAEModel(TextVAEConfig.from_dict(config)).eval()
@@ -139,7 +146,7 @@ def test_the_encoders_vocabulary_may_differ_from_the_decoders():
     assert torch.isfinite(model(**batch).loss)
 
 
-def test_a_config_that_names_no_parts_is_refused():
-    """It is not one of ours."""
+def test_a_config_without_parts_is_refused():
+    """A config that textvae wrote has settings for every part."""
     with pytest.raises(ConfigError, match=r"the config has no model\.encoder"):
         TextVAEModel(TextVAEConfig())

@@ -30,10 +30,10 @@ def posterior(
         ConfigError: the model is a language model.
     """
     # The posterior of an empty text shows which tensors this kind of posterior has.
-    combined = block_posterior(bundle, [""], batch_size).blank(len(texts))
+    combined = block_posterior(bundle, [""], batch_size).make_zeros(len(texts))
     start = 0
     for block, q in iterate_posteriors(bundle, texts, batch_size, progress):
-        combined.place(slice(start, start + len(block)), q)
+        combined.set_rows(slice(start, start + len(block)), q)
         start += len(block)
     return combined
 
@@ -85,8 +85,8 @@ def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Di
         batch = bundle.make_batch([ids[index] for index in indices])
         q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
         if combined is None:  # only a first posterior shows the tensors to allocate
-            combined = q.blank(len(block))
-        combined.place(indices, q)
+            combined = q.make_zeros(len(block))
+        combined.set_rows(indices, q)
     assert combined is not None, "a block has at least one text"
     return combined
 

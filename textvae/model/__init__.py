@@ -1,1 +1,1 @@
-"""The model: a transformers `PreTrainedModel`, and the parts it is made of."""
+"""The model: a transformers `PreTrainedModel` and the parts it consists of."""

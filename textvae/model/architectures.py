@@ -1,4 +1,4 @@
-"""From our few size settings to the config of any Hugging Face architecture."""
+"""Build the config of any Hugging Face architecture from a few size settings."""
 
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ from textvae.schema import choose
 
 
 class _TransformerSizes(Protocol):
-    """What the transformer encoder's and decoder's settings share."""
+    """The settings that the transformer encoder and decoder have in common."""
 
     @property
     def architecture(self) -> str:
@@ -22,53 +22,54 @@ class _TransformerSizes(Protocol):
 
     @property
     def layers(self) -> int:
-        """Blocks."""
+        """Number of blocks."""
 
     @property
     def heads(self) -> int:
-        """Attention heads of a block."""
+        """Number of attention heads in a block."""
 
     @property
     def positions(self) -> int:
-        """Longest text, in tokens."""
+        """Length of the longest text, in tokens."""
 
     @property
     def options(self) -> dict[str, Any]:
         """Further fields of the architecture's own config."""
 
 
-def embeds_every_word(body: PreTrainedModel) -> PreTrainedModel:
-    """Let the embedding of token 0 learn as all others do.
-
-    Its config must name a padding token within the vocabulary and the positions, but in a tokenizer of the user's
-    own the first token may be a word. Padding needs no mark here, for the mask leaves it out.
-    """
-    body.get_input_embeddings().padding_idx = None
-    return body
-
-
 def build_architecture_config(
     sizes: _TransformerSizes, vocab: int, setting: str
 ) -> PreTrainedConfig:
-    """Return the architecture's own config, at our sizes.
+    """Return the architecture's own config with the sizes of `sizes`.
+
+    Args:
+        sizes: the settings of a transformer encoder or decoder.
+        vocab: number of tokens.
+        setting: dotted name of these settings, for error messages.
 
     Raises:
-        ConfigError: no such architecture, its config refuses the sizes, or the options ask for code.
+        ConfigError: the architecture is unknown, its config rejects the sizes, or the options ask
+            to run code from elsewhere.
     """
     refuse_foreign_code(sizes.options, f"{setting}.options")
     choose(dict.fromkeys(CONFIG_MAPPING), sizes.architecture, f"{setting}.architecture")
     if sizes.hidden % sizes.heads:
         raise ConfigError(
-            f"{setting}.hidden = {sizes.hidden} does not divide among {setting}.heads = {sizes.heads}."
+            f"{setting}.hidden = {sizes.hidden} is not a multiple of "
+            f"{setting}.heads = {sizes.heads}: change one of them."
         )
+    # These are the common names. The configs of older architectures map them to
+    # names of their own, such as GPT-2's `n_embd`.
     fields = {
         "vocab_size": vocab,
         "hidden_size": sizes.hidden,
         "num_hidden_layers": sizes.layers,
         "num_attention_heads": sizes.heads,
-        "num_key_value_heads": sizes.heads,
-        "intermediate_size": 4 * sizes.hidden,
+        "num_key_value_heads": sizes.heads,  # no grouped-query attention, unless in `options`
+        "intermediate_size": 4 * sizes.hidden,  # the usual ratio since Vaswani et al. 2017
         "max_position_embeddings": sizes.positions,
+        # The defaults are ids of the published tokenizers, often beyond our
+        # vocabulary. `embeds_every_word` undoes what the padding id causes.
         "bos_token_id": None,
         "eos_token_id": None,
         "pad_token_id": 0,
@@ -78,5 +79,16 @@ def build_architecture_config(
         return AutoConfig.for_model(sizes.architecture, **fields)
     except (TypeError, ValueError) as error:
         raise ConfigError(
-            f"{setting}: {sizes.architecture} refuses its options: {error}"
+            f"{setting}: the config of {sizes.architecture} does not accept these settings: {error}"
         ) from error
+
+
+def embeds_every_word(body: PreTrainedModel) -> PreTrainedModel:
+    """Let the embedding of token 0 learn like all others, and return the model.
+
+    The architecture's config must name a padding token within the vocabulary, and `nn.Embedding`
+    then gives that token no gradient. But in a tokenizer of the user's own, token 0 may be a word.
+    Nothing is lost: the attention mask already excludes padding.
+    """
+    body.get_input_embeddings().padding_idx = None
+    return body

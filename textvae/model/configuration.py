@@ -1,4 +1,4 @@
-"""The model's config: what `from_pretrained` reads from config.json, and what it must not ask for."""
+"""The model's config, which is saved as config.json and read by `from_pretrained`."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ from transformers import AutoConfig, PreTrainedConfig
 
 
 class TextVAEConfig(PreTrainedConfig):
-    """A text VAE: latent size, vocabularies, and the settings of its parts.
+    """The config of a text VAE: latent size, vocabularies, and the settings of its parts.
 
     Args:
-        latent_dim: size of z.
-        vocab_size, encoder_vocab_size: tokens the decoder writes and the encoder reads.
-        encoder_settings, decoder_settings, posterior_settings, prior_settings: the settings of each part,
-            `kind` among them. No field is called `decoder` or `encoder`: transformers takes such a field for
-            a config of its own.
-        conditioning: the names under which z reaches the decoder.
-        labels, label_counts, label_column: of a conditional model, the labels, the training sentences
-            of each, and the column that has them in tables.
+        latent_dim: size of z; 0 makes a language model.
+        vocab_size, encoder_vocab_size: number of tokens of the decoder and of the encoder.
+        encoder_settings, decoder_settings, posterior_settings, prior_settings: the settings of each
+            part, including its `kind`. No field may be called `decoder` or `encoder`: transformers
+            would take it for a config object of its own.
+        conditioning: names of the ways in which z conditions the decoder.
+        labels, label_counts, label_column: in a conditional model, the labels, the number of
+            training sentences of each, and the column of a table that contains them.
         label_dim: size of a label's embedding.
     """
 
@@ -25,6 +25,7 @@ class TextVAEConfig(PreTrainedConfig):
     latent_dim: int = 32
     vocab_size: int = 4096
     encoder_vocab_size: int = 4096
+    # The ids of the special tokens in the tokenizers that textvae trains.
     bos_token_id: int | None = 1
     eos_token_id: int | None = 2
     pad_token_id: int | None = 0

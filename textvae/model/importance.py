@@ -1,4 +1,7 @@
-"""Importance weights of draws from q: log p(x, z) - log q(z | x) (Burda et al. 2016, arXiv:1509.00519)."""
+"""Importance weights of samples from q: w = p(x, z) / q(z | x).
+
+Burda et al. 2016 (arXiv:1509.00519).
+"""
 
 from torch import Tensor
 
@@ -10,14 +13,21 @@ from textvae.model.posteriors import Distribution
 def log_importance_weights(
     model: TextVAEModel, posterior: Distribution, batch: Batch, latent: Tensor
 ) -> Tensor:
-    """Return log p(x, z_k) - log q(z_k | x) in nats, (draws, batch), for z of (draws, batch, latent); no gradient."""
-    draws = len(latent)
-    read = {
-        name: part.repeat(draws, *[1] * (part.ndim - 1))
+    """Return log p(x, z_k) - log q(z_k | x) in nats, without gradient.
+
+    Shapes:
+        latent: (samples, batch, latent)
+        returns (samples, batch)
+    """
+    samples = len(latent)
+    # All samples of all sentences are decoded in one batch. `repeat` goes through
+    # the sentences once per sample, the order of `latent.flatten(0, 1)`.
+    decoder_inputs = {
+        name: part.repeat(samples, *[1] * (part.ndim - 1))
         for name, part in select_decoder_inputs(batch).items()
     }
-    nll = model.sentence_nll(**read, latent=latent.flatten(0, 1)).view(draws, -1)
-    ratio: Tensor = model.prior.conditional_on(batch.get("label_ids")).log_prob(
-        latent
-    ) - posterior.log_prob(latent)
+    # log w = log p(x | z) + log p(z) - log q(z | x), the first term being minus the NLL.
+    nll = model.sentence_nll(**decoder_inputs, latent=latent.flatten(0, 1)).view(samples, -1)
+    prior = model.prior.conditional_on(batch.get("label_ids"))
+    ratio: Tensor = prior.log_prob(latent) - posterior.log_prob(latent)
     return ratio - nll

@@ -1,8 +1,9 @@
-"""The language model: the decoder alone, the baseline that a VAE must beat.
+"""The language model: the decoder alone, the baseline that a VAE has to beat.
 
-It is the model with a latent of no dimensions. Nothing is encoded and nothing
-is heard of z, so KL and information are 0, every importance weight is p(x)
-itself, and each measure and use works on it as on any other.
+It is the same model with a latent of no dimensions. Nothing is encoded, and the
+decoder is not conditioned on anything. KL and mutual information are then 0 and
+every importance weight is p(x) itself, so all measures, and all uses that need
+no latent, work without a special case.
 """
 
 import torch
@@ -14,18 +15,19 @@ from textvae.model.posteriors.base import PosteriorSettings
 
 
 class NoEncoder(Encoder):
-    """Reads nothing."""
+    """An encoder without parameters that ignores the sentence."""
 
     hidden = 0
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return states of no size, (batch, length, 0)."""
+        """Return states of size 0, (batch, length, 0)."""
         return torch.zeros(*input_ids.shape, 0, device=input_ids.device)
 
 
 class NoPosterior(Posterior):
-    """The point in a space of no dimensions."""
+    """The distribution over a space of no dimensions, which has one point."""
 
+    # A Gaussian, since sums over its dimensions are then empty and give exactly 0.
     distribution = DiagonalGaussian
     min_latent = 0
 
@@ -35,5 +37,5 @@ class NoPosterior(Posterior):
         )
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
-        """Return mean and logvar of (batch, 0), as the pooled states are."""
+        """Return a Gaussian with mean and logvar of (batch, 0), the shape of the pooled states."""
         return DiagonalGaussian(pooled, pooled)

@@ -1,7 +1,7 @@
-"""The model: encoder, posterior, prior, conditioning and decoder, wired.
+"""The model: encoder, posterior, prior, conditioning and decoder, connected.
 
-A `PreTrainedModel`: it is saved, loaded and pushed like any other, and text
-comes out of transformers' own `generate()`.
+It is a `PreTrainedModel`: transformers saves, loads and publishes it like any
+other, and its own `generate()` decodes text.
 """
 
 from collections.abc import Callable
@@ -29,22 +29,22 @@ from textvae.model.priors.standard_normal import StandardNormal
 from textvae.runtime.device import is_bf16_fast
 from textvae.schema import choose, validate_settings
 
-IGNORED_LABEL = -100  # the label of a place that is not predicted
+IGNORED_LABEL = -100  # marks a position that is not predicted, as everywhere in transformers
 
 
 @dataclass
 class TextVAEOutput(ModelOutput):
-    """What one pass gives; in nats, summed over a sentence's tokens.
+    """The result of one forward pass. Losses are in nats, summed over the tokens of a sentence.
 
     Shapes:
         loss: scalar, the negative ELBO averaged over sentences
-        reconstruction: scalar, the reconstruction averaged over sentences (it carries the gradient)
-        sentence_reconstruction: (batch,), each sentence's own (it does not)
-        token_reconstruction: (batch, length), each token's own (nor does it); 0 under padding
-        kl: (batch, latent), per dimension, or (batch, 1); None where the posterior has no density
-        latent, mean, logvar: (batch, latent); logvar is None where the posterior is no Gaussian
-        posterior, prior: those the KL is between, where z was drawn
-        logits: (batch, length, vocab), only without labels
+        reconstruction: scalar, -log p(x | z) averaged over sentences; it carries the gradient
+        sentence_reconstruction: (batch,), one value per sentence, no gradient
+        token_reconstruction: (batch, length), one value per token, no gradient; 0 under padding
+        kl: (batch, latent), per dimension, or (batch, 1); None if the posterior has no density
+        latent, mean, logvar: (batch, latent); logvar is None unless the posterior is a Gaussian
+        posterior, prior: q(z | x) and p(z), if z was sampled in this pass
+        logits: (batch, length, vocab), only in a pass without labels
     """
 
     loss: Tensor | None = None
@@ -62,7 +62,7 @@ class TextVAEOutput(ModelOutput):
 
     @property
     def past_key_values(self) -> Cache | None:
-        """The cache, by the name it has in transformers before 5.24."""
+        """The cache, under the name that transformers used before 5.24."""
         return self.cache
 
 
@@ -73,12 +73,18 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
     config_class = TextVAEConfig
     base_model_prefix = "textvae"
     main_input_name = "input_ids"
+    # transformers asks this of the outer model too, not only of encoder and decoder.
     _supports_sdpa = True
 
     def __init__(self, config: TextVAEConfig) -> None:
         super().__init__(config)
-        latent, heard = config.latent_dim, config.conditioning or []
-        hearing = latent + (config.label_dim if config.labels else 0)
+        latent = config.latent_dim
+        channels = config.conditioning or []
+        signal_size = latent
+        if config.labels:
+            signal_size += config.label_dim
+        # The settings of all parts are checked before the first part is built, since
+        # building a large one takes a while.
         encoder, encoder_settings = _look_up_part(
             ENCODERS, config.encoder_settings, "model.encoder"
         )
@@ -90,47 +96,61 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         )
         prior, prior_settings = _look_up_part(PRIORS, config.prior_settings, "model.prior")
         check_prior(posterior_settings.kind, prior_settings.kind)
+        # The order below is part of the model: it decides which random numbers
+        # initialize which weights, so a seed gives the same model only in this order.
         if latent:
             self.encoder = encoder(encoder_settings, config.encoder_vocab_size)
             self.posterior = posterior(
                 posterior_settings, self.encoder.hidden, latent, self.encoder.is_bidirectional
             )
-        else:
-            self.encoder, self.posterior = NoEncoder(), NoPosterior()
-        self.prior = (
-            prior(prior_settings, latent)
-            if latent
-            else StandardNormal(StandardNormal.Settings(), latent)
-        )
+            self.prior = prior(prior_settings, latent)
+        else:  # a language model: z has no dimensions
+            self.encoder = NoEncoder()
+            self.posterior = NoPosterior()
+            self.prior = StandardNormal(StandardNormal.Settings(), latent)
         self.prior.bind_posterior(self.posterior, config.label_counts or ())
-        self.decoder = decoder(decoder_settings, config.vocab_size, hearing, heard)
-        self.conditioning = nn.ModuleDict(
-            {
-                name: CONDITIONINGS[name](hearing, self.decoder.signal_shapes[name])
-                for name in self.check_conditioning(heard)
-            }
-        )
+        self.decoder = decoder(decoder_settings, config.vocab_size, signal_size, channels)
+        self.check_conditioning(channels)
+        self.conditioning = nn.ModuleDict()
+        for name in channels:
+            shape = self.decoder.signal_shapes[name]
+            self.conditioning[name] = CONDITIONINGS[name](signal_size, shape)
         if config.labels:
             self.label_embedding = LabelEmbedding(config.labels, config.label_dim)
-        self.auxiliary = nn.ModuleDict()  # techniques' own weights, while it trains
+        # Techniques such as the adversarial one keep their networks here during
+        # training, so that the optimizer and DDP find them.
+        self.auxiliary = nn.ModuleDict()
         self.post_init()
 
-    def check_conditioning(self, heard: list[str]) -> list[str]:
-        """Return the conditionings, or refuse one that the decoder cannot hear."""
-        for name in heard:
+    def check_conditioning(self, channels: list[str]) -> list[str]:
+        """Return the names of the conditionings after checking that the decoder supports them.
+
+        Raises:
+            ConfigError: a name is unknown, the decoder does not support it, or the list is empty
+                although the model has a latent.
+        """
+        for name in channels:
             choose(CONDITIONINGS, name, "model.conditioning")
             if name not in self.decoder.signal_shapes:
                 kind = (self.config.decoder_settings or {}).get("kind")
-                hears = ", ".join(self.decoder.signal_shapes)
+                supported = ", ".join(self.decoder.signal_shapes)
                 raise ConfigError(
-                    f"model.conditioning = {name!r} cannot reach a {kind!r} decoder: it hears {hears}."
+                    f"model.conditioning = {name!r} does not work with a {kind!r} decoder: "
+                    f"choose from {supported}."
                 )
-        if not heard and self.config.latent_dim:
-            raise ConfigError("model.conditioning is empty: the decoder would never hear z.")
-        return heard
+        if not channels and self.config.latent_dim:
+            raise ConfigError(
+                "model.conditioning is empty, so the decoder would never use z: "
+                "name at least one conditioning."
+            )
+        return channels
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Keep what each part's constructor set."""
+        """Keep the weights that each part's constructor has set.
+
+        `post_init` calls this for every module. The method of the base class
+        would initialize the weights a second time, all in the same way.
+        """
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the decoder's embedding."""
@@ -144,9 +164,14 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         return distribution
 
     def compute_signals(self, latent: Tensor, label_ids: Tensor | None = None) -> Signals:
-        """Return what the decoder hears of z, (batch, latent), and of a conditional model's labels, (batch,)."""
+        """Return the signals that condition the decoder on z, and in a conditional model on labels.
+
+        Shapes:
+            latent: (batch, latent); label_ids: (batch,)
+            returns one (batch, *shape) per conditioning, by its name
+        """
         if self.config.labels:
-            latent = self.label_embedding.beside(latent, label_ids)
+            latent = self.label_embedding.append_label(latent, label_ids)
         return {name: conditioning(latent) for name, conditioning in self.conditioning.items()}
 
     def forward(
@@ -160,67 +185,114 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         past_key_values: Cache | None = None,
         use_cache: bool | None = None,
         return_dict: bool | None = None,
-        draw: "_LatentSampler | None" = None,
+        sample_latent: "_LatentSampler | None" = None,
         label_ids: Tensor | None = None,
         cache: Cache | None = None,
     ) -> TextVAEOutput:
-        """Encode (unless z is given), decode, and with labels measure.
+        """Encode (unless z is passed in), decode, and compute the loss if there are labels.
 
         Args:
-            input_ids: (batch, length), what the decoder reads, start token first.
+            input_ids: (batch, length), the decoder's input, start token first.
             attention_mask: (batch, cached + length), non-zero on real tokens.
             labels: (batch, length), the token that follows each input; -100 is not predicted.
-            latent: (batch, latent); without it z is drawn from q(z | encoder_input_ids).
+            latent: (batch, latent); if None, z is sampled from q(z | encoder_input_ids).
             encoder_input_ids, encoder_attention_mask: (batch, encoder length), padded on the right.
-            cache, past_key_values: what the decoder keeps of the tokens before `input_ids`, by either name.
-            draw: how z is drawn from q in training; plainly, without.
-            label_ids: (batch,), what a conditional model's sentences are; not to be mixed up with `labels`.
+            cache, past_key_values: the decoder's state after the tokens before `input_ids`; two
+                names for the same argument, since transformers renamed it.
+            use_cache: whether to return a cache if none was passed.
+            return_dict: ignored; `generate` passes it.
+            sample_latent: how to sample z from q during training; plain sampling if None.
+            label_ids: (batch,), the label of each sentence in a conditional model; not to be
+                confused with `labels`.
 
         Raises:
-            ConfigError: the model is conditional and there are no `label_ids`.
-            ValueError: neither `latent` nor `encoder_input_ids` is given.
+            ConfigError: the model is conditional and `label_ids` is None.
+            ValueError: neither `latent` nor `encoder_input_ids` with its mask was passed.
         """
-        output, prior = TextVAEOutput(), self.prior.conditional_on(label_ids)
+        output = TextVAEOutput()
+        prior = self.prior.conditional_on(label_ids)
         if latent is None:
-            if encoder_input_ids is None or encoder_attention_mask is None:
-                raise ValueError(
-                    "give `latent`, or `encoder_input_ids` with their mask to draw it from."
-                )
-            posterior = self.encode(encoder_input_ids, encoder_attention_mask)
-            posterior, latent = draw(self, posterior) if draw else (posterior, posterior.sample())
-            output.kl = prior.kl(posterior, latent) if posterior.has_density else None
-            output.posterior, output.prior, output.mean = posterior, prior, posterior.mean
-            output.logvar = posterior.logvar if isinstance(posterior, DiagonalGaussian) else None
-        cache = past_key_values if cache is None else cache
+            latent = self._fill_posterior(
+                output, prior, encoder_input_ids, encoder_attention_mask, sample_latent
+            )
+        output.latent = latent
+        if cache is None:
+            cache = past_key_values
         if use_cache and cache is None:
             cache = self.decoder.new_cache()
-        if attention_mask is None:  # `generate` leaves out one that is all ones
-            read = 0 if cache is None else self.decoder.count_cached_tokens(cache)
-            attention_mask = input_ids.new_ones(len(input_ids), read + input_ids.shape[1])
-        states = self.decoder(
-            input_ids, attention_mask, self.compute_signals(latent, label_ids), cache
-        )
-        output.latent, output.cache = latent, cache
+        output.cache = cache
+        if attention_mask is None:
+            attention_mask = self._make_full_mask(input_ids, cache)
+        signals = self.compute_signals(latent, label_ids)
+        states = self.decoder(input_ids, attention_mask, signals, cache)
         if labels is None:
             output.logits = nn.functional.linear(
                 states, self.decoder.output_weight, self.decoder.output_bias
             )
-            return output
-        output.reconstruction, output.token_reconstruction = self.nll(states, labels)
-        output.sentence_reconstruction = output.token_reconstruction.sum(1)
-        output.loss = (
-            output.reconstruction
-            if output.kl is None
-            else output.reconstruction + output.kl.sum(1).mean()
-        )
+        else:
+            self._fill_loss(output, states, labels)
         return output
 
-    def nll(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the reconstruction: the mean over sentences, and each token's own (without gradient)."""
-        real = labels != IGNORED_LABEL
-        weight, bias = self.decoder.output_weight, self.decoder.output_bias
-        mean, nll = token_nll(states[real], weight, bias, labels[real], 1 / len(labels))
-        return mean, torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll)
+    def _fill_posterior(
+        self,
+        output: TextVAEOutput,
+        prior: Prior,
+        encoder_input_ids: Tensor | None,
+        encoder_attention_mask: Tensor | None,
+        sample_latent: "_LatentSampler | None",
+    ) -> Tensor:
+        """Encode, sample z, (batch, latent), and write posterior, prior and KL to the output."""
+        if encoder_input_ids is None or encoder_attention_mask is None:
+            raise ValueError(
+                "there is no z: pass `latent`, or `encoder_input_ids` and "
+                "`encoder_attention_mask` to sample it from."
+            )
+        posterior = self.encode(encoder_input_ids, encoder_attention_mask)
+        if sample_latent is None:
+            latent = posterior.sample()
+        else:  # a technique may also replace q, as semi-amortized inference does
+            posterior, latent = sample_latent(self, posterior)
+        if posterior.has_density:
+            output.kl = prior.kl(posterior, latent)
+        output.posterior = posterior
+        output.prior = prior
+        output.mean = posterior.mean
+        if isinstance(posterior, DiagonalGaussian):
+            output.logvar = posterior.logvar
+        return latent
+
+    def _make_full_mask(self, input_ids: Tensor, cache: Cache | None) -> Tensor:
+        """Return the mask without padding, (batch, cached + length), that `generate` leaves out."""
+        length = input_ids.shape[1]
+        if cache is not None:
+            length += self.decoder.count_cached_tokens(cache)
+        return input_ids.new_ones(len(input_ids), length)
+
+    def _fill_loss(self, output: TextVAEOutput, states: Tensor, labels: Tensor) -> None:
+        """Write reconstruction and loss to the output: -ELBO = E[-log p(x | z)] + KL(q || p)."""
+        output.reconstruction, output.token_reconstruction = self.reconstruction_nll(states, labels)
+        output.sentence_reconstruction = output.token_reconstruction.sum(1)
+        output.loss = output.reconstruction
+        if output.kl is not None:  # None: z was passed in, or q has no density
+            output.loss = output.reconstruction + output.kl.sum(1).mean()
+
+    def reconstruction_nll(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return -log p(x | z) in nats: the mean over sentences, and per token without gradient.
+
+        Shapes:
+            states: (batch, length, size); labels: (batch, length)
+            returns: scalar and (batch, length), 0 where a label is -100
+        """
+        is_real = labels != IGNORED_LABEL
+        weight = self.decoder.output_weight
+        bias = self.decoder.output_bias
+        # Padding is taken out before the projection to the vocabulary, by far the
+        # largest product of the model. The scale makes the sum over tokens a mean
+        # over sentences, whatever the padding.
+        scale = 1 / len(labels)
+        mean, nll = token_nll(states[is_real], weight, bias, labels[is_real], scale)
+        per_token = torch.zeros(labels.shape, device=nll.device).masked_scatter(is_real, nll)
+        return mean, per_token
 
     @torch.no_grad()
     def sentence_nll(
@@ -231,24 +303,35 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         latent: Tensor,
         label_ids: Tensor | None = None,
     ) -> Tensor:
-        """Return -log p(x | z) of each sentence in nats, (batch,), as fast as it can be had.
+        """Return -log p(x | z) of each sentence in nats, (batch,), by the fastest path there is.
 
-        Where the processor multiplies bf16, the normaliser of each token is made of such products; all else is in
-        single precision. No wrapper of the model is entered: it may be called within a pass.
+        Where the hardware multiplies bf16 fast, the normalizer of each token is computed in bf16
+        and everything else in single precision. It calls the decoder directly, not through
+        `forward`, so that it may be called within a pass of a wrapper such as DDP.
         """
-        states = self.decoder(input_ids, attention_mask, self.compute_signals(latent, label_ids))
-        real = labels != IGNORED_LABEL
-        is_exact = not self.config.latent_dim  # a language model's
-        narrow = torch.bfloat16 if is_bf16_fast(states.device) and not is_exact else states.dtype
+        signals = self.compute_signals(latent, label_ids)
+        states = self.decoder(input_ids, attention_mask, signals)
+        is_real = labels != IGNORED_LABEL
+        # The likelihood of a language model is exact, without sampling noise, and
+        # should not lose digits to bf16.
+        is_language_model = not self.config.latent_dim
+        scores_dtype = states.dtype
+        if is_bf16_fast(states.device) and not is_language_model:
+            scores_dtype = torch.bfloat16
         nll = nll_without_grad(
-            states[real], self.decoder.output_weight, self.decoder.output_bias, labels[real], narrow
+            states[is_real],
+            self.decoder.output_weight,
+            self.decoder.output_bias,
+            labels[is_real],
+            scores_dtype,
         )
-        return torch.zeros(labels.shape, device=nll.device).masked_scatter(real, nll).sum(1)
+        per_token = torch.zeros(labels.shape, device=nll.device).masked_scatter(is_real, nll)
+        return per_token.sum(1)
 
     def _prepare_cache_for_generation(
         self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any
     ) -> None:
-        """Let the decoder make its own cache; transformers knows only key-value ones."""
+        """Let the decoder make its own cache; transformers would make a key-value cache."""
         if model_kwargs.get(CACHE_NAME) is None:
             model_kwargs[CACHE_NAME] = self.decoder.new_cache()
 
@@ -262,8 +345,11 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         cache: Cache | None = None,
         **ignored: Any,
     ) -> dict[str, Any]:
-        """Give `forward` the tokens its cache has not seen; `generate` adds one at a time."""
-        cache = past_key_values if cache is None else cache
+        """Return the arguments of `forward` for the next step of `generate`."""
+        if cache is None:
+            cache = past_key_values
+        # `generate` passes all tokens so far; after the first step only the last
+        # one is new to the cache.
         is_started = cache is not None and cache.get_seq_length() > 0
         return {
             "input_ids": input_ids[:, -1:] if is_started else input_ids,
@@ -275,17 +361,27 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         }
 
 
+# From the model and q(z | x) to the q that the KL is computed for, and z, (batch, latent). It is
+# an argument of `forward`, not a step of the caller, because DDP averages the gradients only of
+# what is computed within the forward pass of the model that it wraps.
 _LatentSampler = Callable[[TextVAEModel, Distribution], tuple[Distribution, Tensor]]
 
 
 def _look_up_part(
-    table: dict[str, Any], given: dict[str, Any] | None, path: str
+    table: dict[str, Any], entry: dict[str, Any] | None, path: str
 ) -> tuple[Any, Any]:
-    """Return a part's class and its checked settings from a config's entry."""
-    if not given:
-        raise ConfigError(f"the config has no {path}: it is not one that textvae wrote.")
-    chosen = choose(table, str(given.get("kind")), f"{path}.kind")
-    return chosen, validate_settings(chosen.Settings, given, path)
+    """Return the class and the validated settings of a part from its entry in the config.
+
+    Raises:
+        ConfigError: the config has no such entry, or its kind or settings are invalid.
+    """
+    if not entry:
+        raise ConfigError(
+            f"the config has no {path}: textvae did not write it. Load a folder that "
+            "`textvae train` or `save_pretrained` wrote."
+        )
+    part_class = choose(table, str(entry.get("kind")), f"{path}.kind")
+    return part_class, validate_settings(part_class.Settings, entry, path)
 
 
 AutoModel.register(TextVAEConfig, TextVAEModel)

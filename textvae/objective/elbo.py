@@ -172,7 +172,7 @@ class Objective:
         techniques = list(self.techniques.values())
         for technique in techniques:
             batch = technique.corrupt(batch, progress)
-        output = model(**batch, draw=partial(self.sample_latent, batch, progress))
+        output = model(**batch, sample_latent=partial(self.sample_latent, batch, progress))
         kl = output.kl
         if kl is None:  # a plain autoencoder or a language model
             kl = output.mean.new_zeros(len(output.mean), 1)

@@ -54,7 +54,7 @@ def _gaussian_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor
 
 def _state_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
     """Return the encoder's pooled states, (batch, width)."""
-    pooled: Tensor = model.posterior.pooled(model.encoder(ids, mask), mask)
+    pooled: Tensor = model.posterior.pool(model.encoder(ids, mask), mask)
     return pooled
 
 

@@ -1,4 +1,4 @@
-"""The wide LSTM: the same function and the same gradients as the library's."""
+"""The wide LSTM has the same values and gradients as the library's."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def gradients(cells, inputs, state, is_bf16):
 
 
 def test_steps_pass_the_numerical_gradient_check():
-    """In double precision, through inputs, first state, weights and bias."""
+    """The check is in double precision, for inputs, first state, weights and bias."""
     torch.manual_seed(0)
     shapes = [(3, 2, 4), (2, 5), (2, 5), (20, 4), (20, 5), (20,)]
     values = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
@@ -29,12 +29,13 @@ def test_steps_pass_the_numerical_gradient_check():
 
 
 def test_a_wide_layer_in_bf16_agrees_with_the_library_in_single_precision():
-    """States and every gradient, to the precision of bf16."""
+    """States and all gradients agree to the precision of bf16."""
     torch.manual_seed(0)
     ours = WideLSTM(24, 512, batch_first=True)
     library = torch.nn.LSTM(24, 512, batch_first=True)
     library.load_state_dict(ours.state_dict())
-    inputs, state = torch.randn(3, 7, 24), (torch.randn(1, 3, 512), torch.randn(1, 3, 512))
+    inputs = torch.randn(3, 7, 24)
+    state = (torch.randn(1, 3, 512), torch.randn(1, 3, 512))
     states, grads = gradients(ours, inputs, state, is_bf16=True)
     exact_states, exact_grads = gradients(library, inputs, state, is_bf16=False)
     assert states.dtype == torch.bfloat16
@@ -44,13 +45,11 @@ def test_a_wide_layer_in_bf16_agrees_with_the_library_in_single_precision():
 
 
 @pytest.mark.parametrize("hidden", [16, 512])
-def test_without_bf16_it_is_the_library(hidden):
-    """Bit for bit."""
+def test_without_bf16_it_equals_the_library(hidden):
+    """The states are equal bit for bit."""
     torch.manual_seed(0)
-    ours, library = (
-        WideLSTM(8, hidden, batch_first=True),
-        torch.nn.LSTM(8, hidden, batch_first=True),
-    )
+    ours = WideLSTM(8, hidden, batch_first=True)
+    library = torch.nn.LSTM(8, hidden, batch_first=True)
     library.load_state_dict(ours.state_dict())
     inputs = torch.randn(2, 5, 8)
     assert torch.equal(ours(inputs)[0], library(inputs)[0])

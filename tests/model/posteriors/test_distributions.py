@@ -1,4 +1,4 @@
-"""Distributions: what every kind of q(z | x) promises, and what each kind is known by."""
+"""Distributions: the contract of every kind of q(z | x), and the closed forms of each kind."""
 
 import math
 
@@ -17,7 +17,7 @@ MANY = 40_000
 
 
 def stirred(kind, **more):
-    """Return a posterior none of whose maps is near nothing."""
+    """Return a posterior with weights so large that all of its maps matter."""
     part = posterior(kind, **more)
     with torch.no_grad():
         for weight in part.parameters():
@@ -30,47 +30,50 @@ def distribution(kind, **more):
 
 
 def repeated(q, times):
-    """Return q with each sentence `times` over, one after the other."""
+    """Return q with each sentence repeated, its copies next to each other."""
     return q.map(lambda tensor: tensor.detach().repeat_interleave(times, 0))
 
 
 def reference(q, z):
-    """Return log densities, (n,), of something that q covers: the uniform sphere, or a narrower Gaussian."""
+    """Return log r(z), (n,), for an r that q covers: a uniform sphere, or a narrower Gaussian."""
     if q.is_spherical:
         return PRIORS["uniform_sphere"](PRIORS["uniform_sphere"].Settings(), z.shape[1]).log_prob(z)
     return Independent(Normal(z.mean(0), 0.6 * z.std(0)), 1).log_prob(z)
 
 
 @pytest.mark.parametrize("kind", DENSE)
-def test_the_density_is_that_of_the_draws(kind):
-    """The mean of r(z) / q(z) over draws is 1 for any density r that q covers: q is normalised, and drawn from."""
-    q = distribution(kind, **({"kappa": 3.0} if kind == "von_mises_fisher" else {}))
+def test_the_density_is_that_of_the_samples(kind):
+    """The mean of r(z) / q(z) over samples of q is 1 for any density r that q covers.
+
+    It is 1 only if q is normalized and if the samples come from q.
+    """
+    settings = {"kappa": 3.0} if kind == "von_mises_fisher" else {}
+    q = distribution(kind, **settings)
     torch.manual_seed(0)
     for row in range(3):
         many = repeated(q.map(lambda tensor, row=row: tensor[row : row + 1]), MANY)
         z = many.sample()
         ratio = (reference(q, z) - many.log_prob(z)).exp()
         assert ratio.mean().item() == pytest.approx(1, abs=4 * ratio.std().item() / math.sqrt(MANY))
-        assert ratio.std() < 10  # or the check would say nothing
+        assert ratio.std() < 10  # with a larger one, the mean would prove nothing
 
 
 @pytest.mark.parametrize("kind", DENSE)
 def test_the_densities_of_all_pairs_equal_a_loop(kind):
-    """Row i and column j hold log q(z_i | x_j)."""
+    """Row i and column j are log q(z_i | x_j)."""
     q = distribution(kind)
     z = repeated(q, 2).sample().detach()
-    slow = torch.stack(
-        [
-            torch.stack([q.map(lambda t, j=j: t[j : j + 1]).log_prob(row)[0] for j in range(3)])
-            for row in z
-        ]
-    )
-    torch.testing.assert_close(q.log_prob_pairs(z), slow, rtol=1e-4, atol=1e-4)
+    expected = torch.empty(len(z), 3)
+    for j in range(3):
+        one = q.select_rows(torch.tensor([j]))
+        for i, row in enumerate(z):
+            expected[i, j] = one.log_prob(row)[0].detach()
+    torch.testing.assert_close(q.log_prob_pairs(z).detach(), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", DENSE)
-def test_many_draws_a_sentence_have_the_densities_of_each_alone(kind):
-    """(draws, batch, latent) in, (draws, batch) out."""
+def test_the_densities_of_many_samples_equal_those_of_each_alone(kind):
+    """For z of shape (samples, batch, latent), they are (samples, batch)."""
     q = distribution(kind)
     z = torch.stack([q.sample(), q.sample()]).detach()
     torch.testing.assert_close(q.log_prob(z), torch.stack([q.log_prob(z[0]), q.log_prob(z[1])]))
@@ -78,40 +81,44 @@ def test_many_draws_a_sentence_have_the_densities_of_each_alone(kind):
 
 @pytest.mark.parametrize("kind", DENSE)
 def test_mixed_precision_does_not_reach_the_density(kind):
-    """Under bf16 autocast a draw and its density are what they are without."""
-    part, states = stirred(kind), draws(3, 5, HIDDEN)
-    found = []
+    """Under bf16 autocast, a sample and its density are the same as in single precision."""
+    part = stirred(kind)
+    states = draws(3, 5, HIDDEN)
+    results = []
     for is_mixed in (True, False):
         torch.manual_seed(0)
         with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed):
             q = part(states, MASK)
             z = q.sample()
-            found.append((z, q.log_prob(z)))
-    torch.testing.assert_close(*found)
+            results.append((z, q.log_prob(z)))
+    torch.testing.assert_close(*results)
 
 
 @pytest.mark.parametrize("kind", POSTERIORS)
-def test_what_is_placed_is_found_again(kind):
-    """Batches put into a blank one in another order make the whole, density and all."""
+def test_a_distribution_is_assembled_from_batches_in_any_order(kind):
+    """After `make_zeros` and `set_rows`, all tensors are equal to the original ones."""
     q = distribution(kind)
-    whole = q.blank(3)
+    assembled = q.make_zeros(3)
     for rows in ([2, 0], [1]):
-        whole.place(rows, q.map(lambda tensor, rows=rows: tensor[rows]))
-    torch.testing.assert_close(whole.tensors, q.map(torch.Tensor.detach).tensors)
+        assembled.set_rows(rows, q.select_rows(torch.tensor(rows)))
+    torch.testing.assert_close(assembled.tensors, q.map(torch.Tensor.detach).tensors)
 
 
 @pytest.mark.parametrize("kind", POSTERIORS)
-def test_every_parameter_is_learned_from_a_draw_and_its_density(kind):
-    """None is left without a gradient: several processes would wait for it."""
+def test_every_parameter_gets_a_gradient_from_a_sample_and_its_density(kind):
+    """With several processes, DDP waits for the gradient of every parameter."""
     part = stirred(kind)
     q = part(draws(3, 5, HIDDEN), MASK)
     z = q.sample()
-    (z.square().sum() + (q.log_prob(z).sum() if q.has_density else 0)).backward()
+    loss = z.square().sum()
+    if q.has_density:
+        loss = loss + q.log_prob(z).sum()
+    loss.backward()
     assert all(weight.grad is not None for weight in part.parameters())
 
 
 def test_a_point_has_no_density():
-    """Its draw is its mean; asked for a density, it refuses."""
+    """Its sample is its mean, and `log_prob` raises an error."""
     q = distribution("deterministic")
     torch.testing.assert_close(q.sample(), q.mean)
     with pytest.raises(TextVAEError, match="has no density"):
@@ -119,16 +126,16 @@ def test_a_point_has_no_density():
 
 
 @pytest.mark.parametrize("delta", [0.05, 0.3, 2.0])
-def test_no_dimension_of_a_delta_posterior_is_nearer_to_the_prior_than_delta(delta):
-    """For all states, and some are just there: the KL is delta + max(0, raw mean)^2 / 2."""
+def test_every_dimension_of_a_delta_posterior_has_at_least_the_kl_delta(delta):
+    """The KL is delta + max(0, raw mean)^2 / 2, so some dimensions have exactly delta."""
     q = stirred("delta_gaussian", delta=delta)(20 * draws(3, 5, HIDDEN), MASK)
     kl = PRIORS["standard_normal"](PRIORS["standard_normal"].Settings(), LATENT).kl(q, q.mean)
     assert (kl >= delta * (1 - 1e-4)).all()
     assert kl.min().item() == pytest.approx(delta, rel=1e-3)
 
 
-def test_batch_norm_gives_means_of_the_variance_it_says_and_keeps_the_running_one():
-    """In training over the batch; in evaluation, after many batches, about the same, each sentence for itself."""
+def test_batch_norm_gives_means_of_the_deviation_gamma():
+    """In training over the batch; in evaluation about the same, each sentence alone."""
     part = stirred("batch_norm_gaussian", gamma=0.7)
     batches = [draws(64, 1, HIDDEN, seed=seed) for seed in range(60)]
     mask = torch.ones(64, 1, dtype=torch.bool)
@@ -144,8 +151,8 @@ def test_batch_norm_gives_means_of_the_variance_it_says_and_keeps_the_running_on
     torch.testing.assert_close(part(batches[0][:1], mask[:1]).mean, part(batches[0], mask).mean[:1])
 
 
-def test_draws_of_a_direction_lie_on_the_sphere_about_it():
-    """Radius sqrt(latent); the mean cosine is I_{d/2}(kappa) / I_{d/2-1}(kappa), in 3 dimensions coth k - 1/k."""
+def test_samples_of_a_direction_lie_on_the_sphere_about_it():
+    """In 3 dimensions, the mean cosine I_3/2(kappa) / I_1/2(kappa) is coth kappa - 1 / kappa."""
     mean = torch.tensor([[0.6, 0.0, -0.8]]) * math.sqrt(3)
     torch.manual_seed(0)
     z = VonMisesFisher(mean.expand(MANY, -1), 5.0).sample()
@@ -156,16 +163,16 @@ def test_draws_of_a_direction_lie_on_the_sphere_about_it():
     )
 
 
-def test_a_flow_is_undone_and_its_slope_is_that_of_autograd():
-    """From z to its image and back; log |det| of the derivative, sentence by sentence."""
-    flow, context = stirred("flow").flow, draws(3, 32, seed=1)
+def test_the_inverse_of_a_flow_and_its_log_determinant_are_exact():
+    """The inverse of the image is z; log |det| of the derivative is that of autograd."""
+    flow = stirred("flow").flow
+    context = draws(3, 32, seed=1)
     z = draws(3, LATENT)
-    origin, slope = flow.inverse(flow(z, context), context)
-    torch.testing.assert_close(origin, z, rtol=1e-4, atol=1e-4)
+    inverse, log_determinant = flow.inverse(flow(z, context), context)
+    torch.testing.assert_close(inverse, z, rtol=1e-4, atol=1e-4)
     for row in range(3):
         jacobian = torch.autograd.functional.jacobian(
             lambda point, row=row: flow(point, context[row]), z[row]
         )
-        torch.testing.assert_close(
-            slope[row], torch.linalg.slogdet(jacobian).logabsdet, rtol=1e-4, atol=1e-4
-        )
+        expected = torch.linalg.slogdet(jacobian).logabsdet
+        torch.testing.assert_close(log_determinant[row], expected, rtol=1e-4, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Priors: every entry of the table is a density with the KL it says."""
+"""Priors: each one in the table is a density, and its KL is the one that it returns."""
 
 import math
 
@@ -15,7 +15,7 @@ from textvae.model.priors import PRIORS
 
 
 def fits(kind: str, prior: str) -> bool:
-    """Whether the two go together and have a KL."""
+    """Whether posterior and prior go together and have a KL."""
     try:
         check_prior(kind, prior)
     except ConfigError:
@@ -36,7 +36,7 @@ def prior(kind: str, latent: int = LATENT):
 
 
 def grid(is_spherical: bool):
-    """Return points, (n, latent), and their weights: a fine line, or, for a sphere, a circle."""
+    """Return points, (n, latent), of a line or, for a sphere, of a circle, and their weight."""
     if is_spherical:
         angle = torch.linspace(0, 2 * math.pi, 4001)[1:]
         return math.sqrt(2) * torch.stack([angle.cos(), angle.sin()], dim=1), 2 * math.pi / 4000
@@ -45,15 +45,15 @@ def grid(is_spherical: bool):
 
 @pytest.mark.parametrize("kind", PRIORS)
 def test_a_prior_integrates_to_one(kind):
-    """In one dimension, over a fine grid."""
+    """The integral is over a fine grid in one dimension."""
     points, weight = grid(PRIORS[kind].is_spherical)
     density = prior(kind, points.shape[1]).log_prob(points).exp()
     assert (density * weight).sum().item() == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
-def test_the_kl_is_the_mean_log_ratio_over_draws_of_the_posterior(kind, name):
-    """Closed form or the mean of its one-draw estimate, it equals a Monte Carlo estimate from other draws."""
+def test_the_kl_is_the_mean_log_ratio_over_samples_of_the_posterior(kind, name):
+    """The closed form, or the mean of estimates, equals an estimate from other samples."""
     part = prior(name)
     q = posterior(kind)(draws(3, 5, HIDDEN), MASK).map(torch.Tensor.detach)
     torch.manual_seed(1)
@@ -66,8 +66,8 @@ def test_the_kl_is_the_mean_log_ratio_over_draws_of_the_posterior(kind, name):
 
 
 @pytest.mark.parametrize("kind", PRIORS)
-def test_draws_come_from_the_density(kind):
-    """The mean of log p over draws equals minus its entropy, found on a grid; the seed decides the draws."""
+def test_samples_come_from_the_density(kind):
+    """The mean of -log p over samples is the entropy on a grid; samples depend on the seed."""
     points, weight = grid(PRIORS[kind].is_spherical)
     part = prior(kind, points.shape[1])
     log_density = part.log_prob(points)
@@ -81,8 +81,8 @@ def test_draws_come_from_the_density(kind):
 
 
 @pytest.mark.parametrize("kind", PRIORS)
-def test_a_prior_is_learned_if_it_says_so(kind):
-    """It has parameters then, all of which the KL moves, and else none."""
+def test_a_prior_has_parameters_exactly_if_is_learned_says_so(kind):
+    """The KL has a gradient with respect to all of them."""
     part = prior(kind).requires_grad_(True)
     assert PRIORS[kind].is_learned == bool(list(part.parameters()))
     if part.is_learned:
@@ -92,32 +92,33 @@ def test_a_prior_is_learned_if_it_says_so(kind):
 
 
 def test_the_standard_normal_kl_equals_that_of_torch_dimension_by_dimension():
-    """Analytic, (batch, latent)."""
+    """The closed form is (batch, latent)."""
     q = DiagonalGaussian(draws(3, LATENT), draws(3, LATENT, seed=1))
     expected = kl_divergence(Normal(q.mean, torch.exp(0.5 * q.logvar)), Normal(0.0, 1.0))
     torch.testing.assert_close(prior("standard_normal").kl(q, q.sample()), expected)
 
 
-def test_a_posterior_equal_to_the_prior_costs_nothing():
-    """Mean 0 and variance 1: KL 0, to the last bit."""
+def test_a_posterior_equal_to_the_prior_has_a_kl_of_exactly_0():
+    """With mean 0 and variance 1, no rounding error is left."""
     q = DiagonalGaussian(torch.zeros(2, LATENT), torch.zeros(2, LATENT))
     assert (prior("standard_normal").kl(q, q.sample()) == 0).all()
 
 
 def test_the_mixture_density_equals_that_of_torch():
-    """With weights, means and variances of its own for each component."""
+    """Each component has another weight, mean and variance."""
     part = prior("mixture")
     part.logits.copy_(draws(16, seed=1))
     part.logvar.copy_(draws(16, LATENT, seed=2))
     components = Independent(Normal(part.mean, torch.exp(0.5 * part.logvar)), 1)
-    slow = MixtureSameFamily(Categorical(logits=part.logits), components)
+    reference = MixtureSameFamily(Categorical(logits=part.logits), components)
     z = draws(5, 3, LATENT, seed=3)
-    torch.testing.assert_close(part.log_prob(z), slow.log_prob(z))
+    torch.testing.assert_close(part.log_prob(z), reference.log_prob(z))
 
 
 def test_the_vamp_density_is_the_average_of_its_posteriors():
-    """Those of its pseudo-inputs; the posterior's weights stay the posterior's own."""
-    part, z = prior("vamp"), draws(5, LATENT)
+    """They are those of its pseudo-inputs; the posterior's weights belong to the posterior."""
+    part = prior("vamp")
+    z = draws(5, LATENT)
     each = torch.stack([part.head(state.unsqueeze(0)).log_prob(z) for state in part.states])
     torch.testing.assert_close(part.log_prob(z), each.exp().mean(0).log())
     assert [name for name, _ in part.named_parameters()] == ["states"]

@@ -70,7 +70,7 @@ def run_model(
         bundle, dataset, seed, processes, progress="evaluating" if progress else None
     ):
         output = bundle.model(**batch)
-        posterior.place(indices, output.posterior)
+        posterior.set_rows(indices, output.posterior)
         for name, tensor in tensors.items():
             tensor[indices] = output[name].float().cpu()
     # The sum collects the rows of all processes: each has zeros in the rows of the others.
@@ -99,4 +99,4 @@ def _allocate_outputs(bundle: Bundle, dataset: Dataset) -> tuple[Distribution, d
     for name in ("latent", "kl", "sentence_reconstruction"):
         if output.get(name) is not None:
             tensors[name] = torch.zeros(len(dataset), *output[name].shape[1:])
-    return output.posterior.blank(len(dataset)), tensors
+    return output.posterior.make_zeros(len(dataset)), tensors

@@ -1,7 +1,7 @@
-"""How z reaches the decoder: each conditioning turns z into one signal.
+"""The contract of a conditioning: it maps z to one signal for the decoder.
 
-A decoder says under which names it can hear z and how large each signal is;
-a conditioning of that name makes it. Several may be combined.
+A decoder lists the names of the signals it supports and their shapes; the
+conditioning of that name computes the signal. Several can be combined.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +13,12 @@ Signals = Mapping[str, Tensor]
 
 
 class Conditioning(nn.Module, ABC):
-    """Maps z to one signal of the shape its decoder asks for."""
+    """Maps z to one signal of the shape that the decoder expects.
+
+    Args:
+        latent: size of z, including the label's embedding in a conditional model.
+        shape: shape of the signal, without the batch dimension.
+    """
 
     def __init__(self, latent: int, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -22,4 +27,4 @@ class Conditioning(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, z: Tensor) -> Tensor:
-        """Return the signal, (batch, *shape), for z of (batch, latent)."""
+        """Return the signal, (batch, *shape), for z of shape (batch, latent)."""

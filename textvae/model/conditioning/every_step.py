@@ -1,4 +1,7 @@
-"""z itself beside every input: the recurrence cannot forget it (He et al. 2019, arXiv:1901.05534)."""
+"""Feed z to every step of the recurrence, which then cannot forget it.
+
+He et al. 2019 (arXiv:1901.05534).
+"""
 
 from torch import Tensor
 
@@ -6,8 +9,8 @@ from textvae.model.conditioning.base import Conditioning
 
 
 class EveryStep(Conditioning):
-    """The signal is z; the decoder puts it beside every input embedding."""
+    """The signal is z itself; the decoder concatenates it to every input embedding."""
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return z."""
+        """Return z unchanged, (batch, latent)."""
         return z

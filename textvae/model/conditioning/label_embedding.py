@@ -1,4 +1,8 @@
-"""The label of a conditional model beside z: every conditioning hears both (Sohn, Lee & Yan 2015)."""
+"""The label of a conditional model, appended to z before every conditioning.
+
+Sohn, Lee & Yan 2015, Learning Structured Output Representation using Deep
+Conditional Generative Models.
+"""
 
 from collections.abc import Sequence
 
@@ -16,14 +20,19 @@ class LabelEmbedding(nn.Embedding):
         super().__init__(len(names), size)
         self.names = tuple(names)
 
-    def beside(self, latent: Tensor, label_ids: Tensor | None) -> Tensor:
-        """Return z with the vectors of labels, (batch,), beside it: (batch, latent + size).
+    def append_label(self, latent: Tensor, label_ids: Tensor | None) -> Tensor:
+        """Return z with the vector of its label appended.
+
+        Shapes:
+            latent: (batch, latent); label_ids: (batch,)
+            returns (batch, latent + size)
 
         Raises:
-            ConfigError: there are no labels.
+            ConfigError: `label_ids` is None.
         """
         if label_ids is None:
             raise ConfigError(
-                f"this model was trained with labels: give label=, one of {format_names(self.names)}."
+                "this model was trained with labels: give label=, "
+                f"one of {format_names(self.names)}."
             )
         return torch.cat([latent, self(label_ids).to(latent.dtype)], dim=-1)

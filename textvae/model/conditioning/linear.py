@@ -1,4 +1,4 @@
-"""A learned linear map from z: to an initial state, an embedding offset or a prefix."""
+"""A learned linear map from z to an initial state, a prefix, or an offset."""
 
 import math
 
@@ -10,23 +10,28 @@ from textvae.model.conditioning.base import Conditioning
 class LinearConditioning(Conditioning):
     """The signal is an affine function of z.
 
-    As `initial_state` it is the state the recurrence starts from (Bowman et al.
+    As `initial_state` it is the first state of the recurrence (Bowman et al.
     2016, arXiv:1511.06349); as `embedding` it is added to every input embedding
     (Optimus, Li et al. 2020, arXiv:2004.04092); as `prefix` it is a few vectors
-    every token attends to; as `output` it is added to every state that is
-    projected to words (skip connections, Dieng et al. 2019, arXiv:1807.04863).
+    that every token attends to; as `output` it is added to every state that is
+    projected to the vocabulary (skip connections, Dieng et al. 2019,
+    arXiv:1807.04863).
 
     Args:
-        spread: standard deviation, at first, of the signal of a z from N(0, I); without one, as `nn.Linear` begins.
+        initial_std: standard deviation that the signal of z ~ N(0, I) has before training;
+            if None, the map is initialized as `nn.Linear` does it.
     """
 
-    def __init__(self, latent: int, shape: tuple[int, ...], spread: float | None = None) -> None:
+    def __init__(
+        self, latent: int, shape: tuple[int, ...], initial_std: float | None = None
+    ) -> None:
         super().__init__(latent, shape)
         self.map = nn.Linear(latent, math.prod(shape))
-        if spread is not None:
-            nn.init.normal_(
-                self.map.weight, std=spread / math.sqrt(max(latent, 1))
-            )  # a language model has none
+        if initial_std is not None:
+            # A sum of `latent` independent terms has `latent` times the variance of
+            # one. A language model has latent = 0, where the quotient is undefined.
+            weight_std = initial_std / math.sqrt(max(latent, 1))
+            nn.init.normal_(self.map.weight, std=weight_std)
             nn.init.zeros_(self.map.bias)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Decoders: previous tokens and z in, one state per next token out."""
+"""Decoders: from the previous tokens and z to one state per next token."""
 
 from textvae.model.decoders.base import Decoder
 from textvae.model.decoders.recurrent import RecurrentDecoder

@@ -1,4 +1,4 @@
-"""What every decoder is: previous tokens and signals of z in, one state per next token out."""
+"""The contract of a decoder: from previous tokens and signals of z to one state per next token."""
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
@@ -10,22 +10,21 @@ from transformers.generation import GenerateDecoderOnlyOutput
 from textvae.model.conditioning import Signals
 from textvae.schema import PartSettings
 
-# The name by which the installed transformers passes a cache to and from models. A cache under
+# The name under which the installed transformers passes a cache to and from models. A cache with
 # the other name works token by token, but beam search then fails to reorder it.
 _IS_CACHE = "cache" in {field.name for field in fields(GenerateDecoderOnlyOutput)}  # since 5.24
-
-
 CACHE_NAME = "cache" if _IS_CACHE else "past_key_values"
 
 
 class Decoder(nn.Module, ABC):
-    """Writes a sentence, one token after another.
+    """Predicts a sentence, one token after another.
 
-    The states it returns are projected to words with `output_weight`; that
-    product belongs to the model, which can fuse it with the loss.
+    The model projects the returned states to the vocabulary with `output_weight`
+    and `output_bias`. The decoder does not do it itself, so that the model can
+    fuse the projection with the loss.
 
     Attributes:
-        signal_shapes: the signals of z it can hear, with their shapes (batch left out).
+        signal_shapes: the signals of z it supports and their shapes, without the batch dimension.
         output_weight: (vocab, size of a returned state).
         output_bias: (vocab,).
     """
@@ -37,19 +36,19 @@ class Decoder(nn.Module, ABC):
     @property
     @abstractmethod
     def output_weight(self) -> Tensor:
-        """The projection from a state to scores over the vocabulary."""
+        """The weights of the projection from a state to scores over the vocabulary."""
 
     @property
     @abstractmethod
     def output_bias(self) -> Tensor:
-        """The projection's bias."""
+        """The bias of the projection."""
 
     @abstractmethod
     def new_cache(self) -> Cache:
-        """Return an empty state for generation."""
+        """Return an empty cache for generation."""
 
     def count_cached_tokens(self, cache: Cache) -> int:
-        """Return how many tokens a cache has taken in."""
+        """Return how many tokens a cache contains."""
         return int(cache.get_seq_length())
 
     @abstractmethod
@@ -60,7 +59,7 @@ class Decoder(nn.Module, ABC):
         signals: Signals,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Return one state per input token, (batch, length, size), and fill the cache if there is one.
+        """Return one state per input token, (batch, length, size), and update the cache, if any.
 
         Shapes:
             input_ids: (batch, length); in training padded on the right

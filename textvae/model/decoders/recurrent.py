@@ -1,4 +1,4 @@
-"""Recurrent decoders: LSTM and GRU."""
+"""Recurrent decoders: LSTM and GRU language models that are conditioned on z."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,37 +17,42 @@ from textvae.schema import PartSettings
 
 
 class RecurrentCache(Cache):
-    """The state after the tokens read so far.
+    """The state of a recurrent decoder after the tokens so far.
 
     Attributes:
         state: (h,) or (h, c), each (layers, batch, hidden); empty before the first token.
+        tokens_seen: number of tokens so far.
     """
 
-    is_compileable = False  # its state changes length-free; compiling it gains nothing
-    is_croppable = False  # the base class asks its layers, and without any it would say yes
+    # A recurrent state has the same size whatever the length, so a compiled
+    # `generate` would gain nothing.
+    is_compileable = False
+    # The base class asks its layers. There are none here, and it would answer yes.
+    is_croppable = False
 
     def __init__(self) -> None:
         super().__init__(layers=[])
         self.state: tuple[Tensor, ...] = ()
-        self.seen = 0
+        self.tokens_seen = 0
 
     def advance(self, state: tuple[Tensor, ...], tokens: int) -> None:
-        """Take over the state after `tokens` more tokens."""
+        """Replace the state by the one after `tokens` more tokens."""
         self.state = state
-        self.seen += tokens
+        self.tokens_seen += tokens
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """Return how many tokens were read."""
-        return self.seen
+        """Return the number of tokens so far."""
+        return self.tokens_seen
+
+    # The base class implements the following methods layer by layer. Without
+    # layers each of them would silently do nothing, so all are overridden.
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
-        """Let each beam continue from the beam it came from."""
+        """Let each beam continue from the beam with this index."""
         self.state = tuple(part.index_select(1, beam_idx.to(part.device)) for part in self.state)
 
-    # The base class does the following layer by layer. There are no layers here, so that each would do nothing.
-
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep the rows of these indices only."""
+        """Select the rows with these indices."""
         self.reorder_cache(indices)
 
     def batch_repeat_interleave(self, repeats: int) -> None:
@@ -56,10 +61,11 @@ class RecurrentCache(Cache):
 
     def reset(self) -> None:
         """Forget all tokens."""
-        self.state, self.seen = (), 0
+        self.state = ()
+        self.tokens_seen = 0
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Refuse to forget the last tokens: the state before them is gone.
+        """Do nothing, or refuse to remove the last tokens: the state before them is lost.
 
         Raises:
             ConfigError: there are tokens to remove.
@@ -72,7 +78,7 @@ class RecurrentCache(Cache):
 
 
 class RecurrentDecoderSettings(PartSettings):
-    """Sizes of a recurrent decoder; it reads one way only."""
+    """Sizes and dropout rates of a recurrent decoder, which reads from left to right only."""
 
     kind: Literal["lstm", "gru"] = "lstm"
     embedding: int = Field(256, gt=0)
@@ -81,62 +87,69 @@ class RecurrentDecoderSettings(PartSettings):
     dropout: float = Field(
         0.2, ge=0, lt=1, description="on the embeddings and on the states before the projection"
     )
-    locked_dropout: bool = Field(False, description="its mask one for all places of a sentence")
-    embedding_dropout: float = Field(
-        0.0, ge=0, lt=1, description="of whole words, as they are read"
+    locked_dropout: bool = Field(
+        False, description="whether all positions of a sentence share one dropout mask"
     )
-    recurrent_dropout: float = Field(0.0, ge=0, lt=1, description="of the recurrent weights")
-    tie: bool = Field(True, description="project with the embedding's own weights")
+    embedding_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of tokens whose embeddings are dropped"
+    )
+    recurrent_dropout: float = Field(0.0, ge=0, lt=1, description="on the recurrent weights")
+    tie: bool = Field(True, description="whether the projection uses the embedding's weights")
 
 
 class RecurrentDecoder(Decoder):
-    """LSTM or GRU language model that hears z as initial state, at every step, in its embeddings or in its output."""
+    """LSTM or GRU language model with z in its initial state, inputs, embeddings or output."""
 
     Settings = RecurrentDecoderSettings
     embed: nn.Embedding
 
     def __init__(
-        self, settings: RecurrentDecoderSettings, vocab: int, latent: int, heard: Sequence[str]
+        self, settings: RecurrentDecoderSettings, vocab: int, latent: int, channels: Sequence[str]
     ) -> None:
         super().__init__()
-        self.layers, self.hidden, self.is_lstm = (
-            settings.layers,
-            settings.hidden,
-            settings.kind == "lstm",
-        )
-        out = settings.embedding if settings.tie else settings.hidden
+        self.layers = settings.layers
+        self.hidden = settings.hidden
+        self.is_lstm = settings.kind == "lstm"
         self.signal_shapes = {
             "initial_state": (2 if self.is_lstm else 1, settings.layers, settings.hidden),
             "every_step": (latent,),
             "embedding": (settings.embedding,),
             "output": (settings.hidden,),
         }
-        beside = latent if "every_step" in heard else 0
+        input_size = settings.embedding
+        if "every_step" in channels:
+            input_size += latent
         self.embed = nn.Embedding(vocab, settings.embedding)
         nn.init.normal_(self.embed.weight, std=0.05)
         self.dropout = (LockedDropout if settings.locked_dropout else Dropout)(settings.dropout)
         self.embedding_dropout = EmbeddingDropout(settings.embedding_dropout, vocab)
         self.recurrent_dropout = RecurrentDropout(settings.recurrent_dropout)
         self.cells = CELLS[settings.kind](
-            settings.embedding + beside, settings.hidden, settings.layers, batch_first=True
+            input_size, settings.hidden, settings.layers, batch_first=True
         )
         initialize_cells(self.cells)
-        self.bridge = nn.Linear(settings.hidden, out) if settings.tie else nn.Identity()
-        self.projection = None if settings.tie else nn.Linear(out, vocab, bias=False)
+        # Tied weights need states of the embedding's size: the bridge maps the
+        # hidden size to it, also when the two happen to be equal.
+        self.bridge: nn.Module = nn.Identity()
+        self.projection: nn.Linear | None = None
+        if settings.tie:
+            self.bridge = nn.Linear(settings.hidden, settings.embedding)
+        else:
+            self.projection = nn.Linear(settings.hidden, vocab, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property
     def output_weight(self) -> Tensor:
-        """The projection's weights: the embedding's own where they are tied."""
+        """The weights of the projection, (vocab, size); the embedding's own if they are tied."""
         return self.embed.weight if self.projection is None else self.projection.weight
 
     @property
     def output_bias(self) -> Tensor:
-        """The projection's bias, (vocab,)."""
+        """The bias of the projection, (vocab,)."""
         return self.bias
 
     def new_cache(self) -> RecurrentCache:
-        """Return an empty state."""
+        """Return an empty cache."""
         return RecurrentCache()
 
     def forward(
@@ -147,62 +160,80 @@ class RecurrentDecoder(Decoder):
         cache: RecurrentCache | None = None,
     ) -> Tensor:
         """Return the states, (batch, length, size of a row of `output_weight`)."""
-        inputs = self.inputs(input_ids, signals)
-        start = (
-            cache.state
-            if cache is not None and cache.state
-            else self.initial_state(inputs, signals)
-        )
-        seen = attention_mask[:, -input_ids.shape[1] :].bool()
-        if cache is not None and input_ids.shape[1] > 1 and not bool(seen.all()):
-            states, end = self.run_stepwise(inputs, seen, start)
+        length = input_ids.shape[1]
+        inputs = self.embed_inputs(input_ids, signals)
+        start = () if cache is None else cache.state
+        if not start:  # no token yet
+            start = self.initial_state(inputs, signals)
+        is_real = attention_mask[:, -length:].bool()
+        # In training padding is on the right, after all real tokens, and does no
+        # harm. `generate` pads prompts on the left, where it would change the
+        # state that the first real token starts from.
+        if cache is not None and length > 1 and not bool(is_real.all()):
+            states, end = self.run_stepwise(inputs, is_real, start)
         else:
-            states, end = self.run(inputs, start)
+            states, end = self.run_cells(inputs, start)
         if cache is not None:
-            cache.advance(end, input_ids.shape[1])
+            cache.advance(end, length)
         if "output" in signals:
             states = states + signals["output"].unsqueeze(1)
         projected: Tensor = self.bridge(self.dropout(states))
         return projected
 
-    def inputs(self, input_ids: Tensor, signals: Signals) -> Tensor:
-        """Return the embeddings with what of z belongs in or beside them."""
+    def embed_inputs(self, input_ids: Tensor, signals: Signals) -> Tensor:
+        """Return the cells' inputs, (batch, length, size): token embeddings and signals of z."""
         embedded: Tensor = self.embedding_dropout(self.embed(input_ids), input_ids)
         if "embedding" in signals:
             embedded = embedded + signals["embedding"].unsqueeze(1)
         embedded = self.dropout(embedded)
         if "every_step" not in signals:
             return embedded
-        beside = (
-            signals["every_step"].to(embedded.dtype).unsqueeze(1).expand(-1, input_ids.shape[1], -1)
-        )
-        return torch.cat([embedded, beside], dim=-1)
+        # Appended after the dropout, so that no number of z is ever dropped.
+        z = signals["every_step"].to(embedded.dtype).unsqueeze(1)
+        return torch.cat([embedded, z.expand(-1, input_ids.shape[1], -1)], dim=-1)
 
     def initial_state(self, inputs: Tensor, signals: Signals) -> tuple[Tensor, ...]:
-        """Return (h,) or (h, c), each (layers, batch, hidden): zeros where z is not heard here."""
-        count = 2 if self.is_lstm else 1
+        """Return (h,) or (h, c), each (layers, batch, hidden): from z, or zeros."""
         if "initial_state" not in signals:
-            return (inputs.new_zeros(self.layers, len(inputs), self.hidden),) * count
-        first, *rest = signals["initial_state"].to(inputs.dtype).permute(1, 2, 0, 3).unbind(0)
-        return (torch.tanh(first).contiguous(), *(cell.contiguous() for cell in rest))
+            zeros = inputs.new_zeros(self.layers, len(inputs), self.hidden)
+            return (zeros, zeros) if self.is_lstm else (zeros,)
+        # (batch, 1 or 2, layers, hidden) -> (1 or 2, layers, batch, hidden)
+        signal = signals["initial_state"].to(inputs.dtype).permute(1, 2, 0, 3)
+        h, *cells = signal.unbind(0)
+        # In every later step h is within (-1, 1), so it starts there too. The cell
+        # state of an LSTM has no such bound.
+        return (torch.tanh(h).contiguous(), *(cell.contiguous() for cell in cells))
 
-    def run(self, inputs: Tensor, start: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Run the recurrence over whole sentences."""
-        states, end = self.recurrent_dropout(
-            self.cells, inputs, start if self.is_lstm else start[0]
-        )
-        return states, end if self.is_lstm else (end,)
+    def run_cells(
+        self, inputs: Tensor, start: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run the recurrence over whole sentences; return all states and the last (h,) or (h, c).
+
+        Shapes:
+            inputs: (batch, length, size); start: (layers, batch, hidden) each
+            returns (batch, length, hidden) and the shapes of `start`
+        """
+        # torch takes a tuple for an LSTM, but a single tensor for a GRU.
+        if self.is_lstm:
+            states, end = self.recurrent_dropout(self.cells, inputs, start)
+            return states, end
+        states, end = self.recurrent_dropout(self.cells, inputs, start[0])
+        return states, (end,)
 
     def run_stepwise(
-        self, inputs: Tensor, seen: Tensor, state: tuple[Tensor, ...]
+        self, inputs: Tensor, is_real: Tensor, state: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Run token by token, the state frozen under (left) padding."""
+        """Run token by token and leave the state unchanged under padding; shapes as in `run_cells`.
+
+        `is_real` is (batch, length), True on real tokens.
+        """
         outputs = []
-        for place in range(inputs.shape[1]):
-            output, moved = self.run(inputs[:, place : place + 1], state)
-            keep = seen[:, place].view(1, -1, 1)
+        for position in range(inputs.shape[1]):
+            output, advanced = self.run_cells(inputs[:, position : position + 1], state)
+            is_real_here = is_real[:, position].view(1, -1, 1)
             state = tuple(
-                torch.where(keep, new, old) for new, old in zip(moved, state, strict=True)
+                torch.where(is_real_here, new, old)
+                for new, old in zip(advanced, state, strict=True)
             )
             outputs.append(output)
         return torch.cat(outputs, dim=1), state

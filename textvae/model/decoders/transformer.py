@@ -1,4 +1,4 @@
-"""Transformer decoders: any Hugging Face causal architecture, from its config, with random weights."""
+"""Transformer decoders: any causal architecture of Hugging Face, with random weights."""
 
 import inspect
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from textvae.schema import PartSettings
 
 
 class TransformerDecoderSettings(PartSettings):
-    """An architecture and its sizes; `options` are further fields of that architecture's own config."""
+    """An architecture and its sizes; `options` are further fields of the architecture's config."""
 
     kind: Literal["transformer"] = "transformer"
     architecture: str = Field(
@@ -35,31 +35,32 @@ class TransformerDecoderSettings(PartSettings):
     hidden: int = Field(256, gt=0)
     layers: int = Field(4, gt=0)
     heads: int = Field(4, gt=0)
-    positions: int = Field(514, gt=0, description="longest text, in tokens")
-    prefix: int = Field(4, gt=0, description="vectors that stand for z when it comes as a prefix")
+    positions: int = Field(514, gt=0, description="length of the longest text, in tokens")
+    prefix: int = Field(4, gt=0, description="number of prefix vectors, if z is a prefix")
     options: dict[str, Any] = Field({})
 
 
 class TransformerDecoder(Decoder):
-    """A causal transformer that hears z in its embeddings, as a prefix, or in its output."""
+    """A causal transformer with z in its embeddings, in a prefix or in its output."""
 
     Settings = TransformerDecoderSettings
 
     def __init__(
-        self, settings: TransformerDecoderSettings, vocab: int, latent: int, heard: Sequence[str]
+        self, settings: TransformerDecoderSettings, vocab: int, latent: int, channels: Sequence[str]
     ) -> None:
         super().__init__()
-        self.prefix = settings.prefix if "prefix" in heard else 0
+        self.prefix = settings.prefix if "prefix" in channels else 0
         self.signal_shapes = {
             "embedding": (settings.hidden,),
             "prefix": (settings.prefix, settings.hidden),
             "output": (settings.hidden,),
         }
         config = build_architecture_config(settings, vocab, "model.decoder")
-        self.body = replace_dropouts(
-            embeds_every_word(AutoModel.from_config(config, trust_remote_code=False))
-        )
-        _check_writes(self.body, settings.architecture)
+        # The model without its language-modeling head: the projection to the vocabulary
+        # is fused with the loss elsewhere.
+        body = AutoModel.from_config(config, trust_remote_code=False)
+        self.body = replace_dropouts(embeds_every_word(body))
+        _check_generates(self.body, settings.architecture)
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property
@@ -70,13 +71,13 @@ class TransformerDecoder(Decoder):
 
     @property
     def output_weight(self) -> Tensor:
-        """The embedding's own weights: always tied."""
+        """The weights of the projection, (vocab, hidden): always those of the embedding."""
         weight: Tensor = self.body.get_input_embeddings().weight
         return weight
 
     @property
     def output_bias(self) -> Tensor:
-        """The projection's bias, (vocab,)."""
+        """The bias of the projection, (vocab,)."""
         return self.bias
 
     def new_cache(self) -> DynamicCache:
@@ -84,7 +85,7 @@ class TransformerDecoder(Decoder):
         return DynamicCache(config=self.body.config)
 
     def count_cached_tokens(self, cache: Cache) -> int:
-        """Return how many tokens a cache has taken in; the prefix is none."""
+        """Return how many tokens a cache contains, without the prefix."""
         return max(0, int(cache.get_seq_length()) - self.prefix)
 
     def forward(
@@ -98,39 +99,43 @@ class TransformerDecoder(Decoder):
         embedded = self.embed(input_ids)
         if "embedding" in signals:
             embedded = embedded + signals["embedding"].to(embedded.dtype).unsqueeze(1)
-        lead = 0
+        prefix_length = 0  # of the prefix vectors in this pass
         if "prefix" in signals:
-            attention_mask = torch.cat(
-                [attention_mask.new_ones(len(embedded), self.prefix), attention_mask], dim=1
-            )
+            prefix_mask = attention_mask.new_ones(len(embedded), self.prefix)
+            attention_mask = torch.cat([prefix_mask, attention_mask], dim=1)
+            # Later passes find the prefix in the cache.
             if cache is None or cache.get_seq_length() == 0:
-                embedded, lead = (
-                    torch.cat([signals["prefix"].to(embedded.dtype), embedded], dim=1),
-                    self.prefix,
-                )
-        positions = (attention_mask.cumsum(1) - 1).clamp(min=0)[:, -embedded.shape[1] :]
+                prefix = signals["prefix"].to(embedded.dtype)
+                embedded = torch.cat([prefix, embedded], dim=1)
+                prefix_length = self.prefix
+        # Positions count real tokens only. Without this, a prompt that `generate`
+        # pads on the left would start at a later position than the same prompt alone.
+        positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
         states: Tensor = self.body(
             inputs_embeds=embedded,
             attention_mask=attention_mask,
-            position_ids=positions,
+            position_ids=positions[:, -embedded.shape[1] :],
             use_cache=cache is not None,
             **{CACHE_NAME: cache},
         ).last_hidden_state
-        states = states[:, lead:]
-        return states + signals["output"].unsqueeze(1) if "output" in signals else states
+        states = states[:, prefix_length:]
+        if "output" in signals:
+            states = states + signals["output"].unsqueeze(1)
+        return states
 
 
-def _check_writes(body: PreTrainedModel, architecture: str) -> None:
-    """Refuse an architecture that cannot write text token by token.
+def _check_generates(body: PreTrainedModel, architecture: str) -> None:
+    """Check that an architecture can generate text token by token.
 
     Raises:
-        ConfigError: it sees the tokens it should predict, or it has no key-value cache to continue from.
+        ConfigError: it sees the tokens that it should predict, or it has no key-value cache.
     """
     setting = f"model.decoder.architecture = {architecture!r}"
     instead = (
         "choose a causal architecture with a key-value cache, for instance gpt2, llama or qwen3"
     )
     if not _is_causal(body.config):
+        # BERT and its family have a causal mode, which their config switches on.
         is_switchable = (
             type(body.config) in MODEL_FOR_CAUSAL_LM_MAPPING and not body.config.is_encoder_decoder
         )
@@ -141,9 +146,9 @@ def _check_writes(body: PreTrainedModel, architecture: str) -> None:
 
 
 def _is_causal(config: PreTrainedConfig) -> bool:
-    """Whether each place sees only itself and those before it.
+    """Whether each position sees only itself and those before it.
 
-    Families of masked language models, such as BERT, only do so if their config says that they decode.
+    Masked language models such as BERT do so only if their config says that they decode.
     """
     is_masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(
         config, "is_decoder", False
@@ -156,14 +161,15 @@ def _is_causal(config: PreTrainedConfig) -> bool:
 
 
 def _has_key_value_cache(body: PreTrainedModel) -> bool:
-    """Whether the model takes a cache and all of its layers count the tokens in it.
+    """Whether the model accepts a cache and all of its layers count the tokens in it.
 
-    Models without that parameter ignore a cache, or have a state of their own that beam search would not find.
+    Models without that parameter ignore a cache, or have a state of their own that beam search
+    would not reorder.
     """
     if CACHE_NAME not in inspect.signature(body.forward).parameters:
         return False
     try:
         DynamicCache(config=body.config).get_seq_length()
-    except ValueError:  # state space models count no tokens
+    except ValueError:  # raised by layers of state space models, which do not count tokens
         return False
     return True

@@ -1,4 +1,4 @@
-"""Encoders: text in, one state per token out."""
+"""Encoders: from the tokens of a sentence to one state per token."""
 
 from textvae.model.encoders.base import Encoder
 from textvae.model.encoders.recurrent import RecurrentEncoder

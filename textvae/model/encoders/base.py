@@ -1,4 +1,4 @@
-"""What every encoder is: token ids in, one state per token out."""
+"""The contract of an encoder: it maps token ids to one state per token."""
 
 from abc import ABC, abstractmethod
 
@@ -8,12 +8,12 @@ from textvae.schema import PartSettings
 
 
 class Encoder(nn.Module, ABC):
-    """Reads a sentence.
+    """Maps a sentence to one state per token.
 
     Attributes:
         hidden: size of a state.
-        is_bidirectional: a state is [forward half, backward half], so that the
-            backward reading ends at the first token.
+        is_bidirectional: whether the first half of a state comes from a forward recurrence and
+            the second half from a backward one, whose last state is at the first token.
     """
 
     Settings: type[PartSettings] = PartSettings
@@ -26,5 +26,5 @@ class Encoder(nn.Module, ABC):
 
         Shapes:
             input_ids, attention_mask: (batch, length), padded on the right
-            returns: (batch, length, hidden); what stands under padding is arbitrary
+            returns: (batch, length, hidden); the values under padding are arbitrary
         """

@@ -1,8 +1,9 @@
 """Recurrent encoders: LSTM and GRU, one or both directions.
 
-Sentences are padded, not packed: packed sequences leave the fast kernels, and
-length-bucketed batches have little padding. The backward direction reads each
-sentence reversed within its own length, so padding never reaches a real state.
+Sentences are padded, not packed: packed sequences do not use the fast kernels,
+and length-bucketed batches have little padding. The backward direction reads
+each sentence reversed within its own length, so padding never reaches the state
+of a real token.
 """
 
 from typing import Literal
@@ -39,44 +40,58 @@ class RecurrentEncoder(Encoder):
         super().__init__()
         cell = CELLS[settings.kind]
         self.is_bidirectional = settings.bidirectional
-        self.hidden = settings.hidden * (2 if settings.bidirectional else 1)
+        directions = 2 if settings.bidirectional else 1
+        self.hidden = settings.hidden * directions
         self.embed = nn.Embedding(vocab, settings.embedding)
         nn.init.normal_(self.embed.weight, std=0.1)
         self.dropout = Dropout(settings.dropout)
-        inputs = [settings.embedding] + [self.hidden] * (settings.layers - 1)
+        # One module per layer and direction: the bidirectional modules of torch
+        # could not reverse each sentence within its own length without packing.
+        input_sizes = [settings.embedding] + [self.hidden] * (settings.layers - 1)
         self.forwards = nn.ModuleList(
-            cell(size, settings.hidden, batch_first=True) for size in inputs
+            cell(size, settings.hidden, batch_first=True) for size in input_sizes
         )
-        self.backwards = nn.ModuleList(
-            cell(size, settings.hidden, batch_first=True)
-            for size in inputs
-            if settings.bidirectional
-        )
+        self.backwards = nn.ModuleList()
+        if settings.bidirectional:
+            self.backwards.extend(
+                cell(size, settings.hidden, batch_first=True) for size in input_sizes
+            )
         for layer in [*self.forwards, *self.backwards]:
             initialize_cells(layer)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the last layer's states, (batch, length, hidden)."""
         states: Tensor = self.embed(input_ids)
-        mirror = find_reversed_positions(attention_mask) if self.is_bidirectional else None
-        for layer, onward in enumerate(self.forwards):
+        mirror = None
+        if self.is_bidirectional:
+            mirror = find_reversed_positions(attention_mask)
+        for number, forwards in enumerate(self.forwards):
             states = self.dropout(states)
-            ahead, _ = onward(states)
+            from_left, _ = forwards(states)
             if mirror is None:
-                states = ahead
+                states = from_left
                 continue
-            back, _ = self.backwards[layer](_reorder_states(states, mirror))
-            states = torch.cat([ahead, _reorder_states(back, mirror)], dim=-1)
+            # Reversing a sentence twice gives the sentence, so the same mirror
+            # brings the states back into the order of the tokens.
+            reversed_states, _ = self.backwards[number](_reorder_states(states, mirror))
+            from_right = _reorder_states(reversed_states, mirror)
+            states = torch.cat([from_left, from_right], dim=-1)
         return states
 
 
 @torch.no_grad()
 def initialize_cells(cells: nn.Module) -> None:
-    """Orthogonal recurrences, and forget gates that are open (Jozefowicz et al. 2015): gradients live longer."""
+    """Initialize a recurrence so that gradients survive many steps.
+
+    The recurrent weights are orthogonal, and the forget gates of an LSTM start
+    open, with a bias of 1 (Jozefowicz et al. 2015).
+    """
     assert isinstance(cells, nn.RNNBase)
     for name, weight in cells.named_parameters():
         if "bias" in name:
             weight.zero_()
+            # torch orders the gates input, forget, cell, output, and adds two
+            # biases: setting one of them gives a sum of 1.
             if isinstance(cells, nn.LSTM) and "bias_ih" in name:
                 weight[cells.hidden_size : 2 * cells.hidden_size] = 1
         elif "weight_hh" in name:
@@ -86,12 +101,15 @@ def initialize_cells(cells: nn.Module) -> None:
 
 
 def find_reversed_positions(mask: Tensor) -> Tensor:
-    """Return the position each token trades places with when its sentence is reversed, (batch, length)."""
-    places = torch.arange(mask.shape[1], device=mask.device)
-    mirrored = mask.sum(1, keepdim=True) - 1 - places
-    return torch.where(mirrored >= 0, mirrored, places)
+    """Return each token's position after its sentence is reversed, (batch, length).
+
+    Padding keeps its position. The mask is (batch, length), padded on the right.
+    """
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    mirrored = mask.sum(1, keepdim=True) - 1 - positions
+    return torch.where(mirrored >= 0, mirrored, positions)
 
 
-def _reorder_states(states: Tensor, places: Tensor) -> Tensor:
-    """Reorder states, (batch, length, hidden), along their length."""
-    return states.gather(1, places.unsqueeze(-1).expand_as(states))
+def _reorder_states(states: Tensor, positions: Tensor) -> Tensor:
+    """Reorder states, (batch, length, hidden), along their length by positions, (batch, length)."""
+    return states.gather(1, positions.unsqueeze(-1).expand_as(states))

@@ -1,4 +1,4 @@
-"""Transformer encoders: any Hugging Face encoder architecture, from its config, with random weights."""
+"""Transformer encoders: any encoder architecture of Hugging Face, with random weights."""
 
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from textvae.schema import PartSettings
 
 
 class TransformerEncoderSettings(PartSettings):
-    """An architecture and its sizes; `options` are further fields of that architecture's own config."""
+    """An architecture and its sizes; `options` are further fields of the architecture's config."""
 
     kind: Literal["transformer"] = "transformer"
     architecture: str = Field(
@@ -22,7 +22,7 @@ class TransformerEncoderSettings(PartSettings):
     hidden: int = Field(256, gt=0)
     layers: int = Field(4, gt=0)
     heads: int = Field(4, gt=0)
-    positions: int = Field(514, gt=0, description="longest text, in tokens")
+    positions: int = Field(514, gt=0, description="length of the longest text, in tokens")
     options: dict[str, Any] = Field({})
 
 
@@ -35,17 +35,18 @@ class TransformerEncoder(Encoder):
         super().__init__()
         self.hidden = settings.hidden
         config = build_architecture_config(settings, vocab, "model.encoder")
-        self.body = replace_dropouts(
-            embeds_every_word(AutoModel.from_config(config, trust_remote_code=False))
-        )
-        if "pooler" in dict(self.body.named_children()):  # never read: it would only be dead weight
+        body = AutoModel.from_config(config, trust_remote_code=False)
+        self.body = replace_dropouts(embeds_every_word(body))
+        # BERT's pooler serves classification. Here nothing uses its output, and
+        # parameters without a gradient would stop DDP.
+        if "pooler" in dict(self.body.named_children()):
             self.body.pooler = None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the last layer's states, (batch, length, hidden)."""
-        embedded = self.body.get_input_embeddings()(
-            input_ids
-        )  # from ids, some would take token 0 for padding
+        # Embeddings instead of ids, because RoBERTa and others derive positions
+        # from the ids and would take token 0 for padding.
+        embedded = self.body.get_input_embeddings()(input_ids)
         states: Tensor = self.body(
             inputs_embeds=embedded, attention_mask=attention_mask
         ).last_hidden_state

@@ -1,1 +1,1 @@
-"""Fast versions of the operations that take most of the time."""
+"""Fast versions of the operations that take most of the training time."""

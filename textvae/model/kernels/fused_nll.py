@@ -1,10 +1,10 @@
-"""Projection to the vocabulary fused with the cross-entropy, a few hundred rows at a time.
+"""Projection to the vocabulary, fused with the cross-entropy, a few hundred rows at a time.
 
-Plain code holds the scores of every token over the whole vocabulary, and passes
-over them half a dozen times. Here a chunk of rows is projected, turned into
-probabilities, and at once into the gradients of the states and of the weights,
-while it is still in the cache; nothing of size (tokens, vocab) outlives its
-chunk. Padding is never projected.
+The usual code stores the scores of every token over the whole vocabulary, and
+passes over them half a dozen times. Here a chunk of rows is projected, turned
+into probabilities, and turned at once into the gradients of states and weights,
+while it is still in the processor's cache. No tensor of size (tokens, vocab)
+ever exists. The caller leaves out padding, so it is never projected.
 """
 
 from typing import Any
@@ -14,84 +14,20 @@ from torch import Tensor, nn
 
 from textvae.runtime.device import compute_dtype
 
-_MIN_PROBABILITY = 1e-30  # a chance below is too near to what the number type can hold
+_MIN_PROBABILITY = 1e-30  # smaller ones are close to the smallest number of the type
 
-
-TRAINING_CHUNK_SCORES = 2**24  # rows times vocabulary, at once
-
-
-_EVALUATION_CHUNK_SCORES = (
-    2**22
-)  # the same, where nothing is learned: few enough to stay near the processor
-
-
-_GPU_CHUNK_SCORES = (
-    2**27
-)  # the same on a GPU, which has few large chunks done sooner than many small ones
-
-
-class _FusedNLL(torch.autograd.Function):
-    """Sum of negative log-likelihoods times a weight, its gradients formed in the forward pass."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
-    ) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum and each row's own NLL (which carries no gradient).
-
-        Shapes:
-            states: (rows, size); targets: (rows,); weight: (vocab, size); bias: (vocab,)
-        """
-        dtype = compute_dtype(states)
-        narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
-        nll = torch.empty(len(states), device=states.device)
-        d_states = torch.empty_like(states)
-        d_weight, d_bias = (
-            torch.zeros_like(weight) if len(states) == 0 else None,
-            torch.zeros_like(bias),
-        )
-        size = rows_per_chunk(weight, TRAINING_CHUNK_SCORES)
-        room = torch.empty(
-            2, min(size, len(states)), len(weight), dtype=dtype, device=states.device
-        )
-        for chunk in split_rows(len(states), size):
-            inputs = states[chunk].to(dtype)
-            hit = torch.arange(len(inputs), device=states.device), targets[chunk]
-            scores = torch.addmm(narrow_bias, inputs, narrow.t(), out=room[0, : len(inputs)])
-            share = torch.softmax(scores, -1, out=room[1, : len(inputs)])
-            chance = share[hit]
-            nll[chunk] = _nll_from_probability(scores, chance, targets[chunk])
-            share[hit] = chance - 1
-            d_states[chunk] = torch.mm(share, narrow) * scale
-            part = torch.mm(share.t(), inputs * scale)
-            d_weight = part.to(weight.dtype) if d_weight is None else d_weight.add_(part)
-            d_bias += share.sum(0) * scale
-        ctx.save_for_backward(d_states, d_weight, d_bias)
-        ctx.mark_non_differentiable(nll)
-        return nll.sum() * scale, nll
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """Scale what the forward pass formed."""
-        d_states, d_weight, d_bias = ctx.saved_tensors
-        upstream = grads[0]
-        if (
-            upstream.device.type == "cpu" and float(upstream) == 1.0
-        ):  # the usual case: spare a pass over the weights
-            return d_states, d_weight, d_bias, None, None
-        return (
-            d_states * upstream.to(d_states.dtype),
-            d_weight * upstream,
-            d_bias * upstream,
-            None,
-            None,
-        )
+# Rows times vocabulary in one chunk. On a CPU the chunk should stay in the
+# cache; the smaller one is for evaluation, which has no gradients to form. A GPU
+# does a few large chunks faster than many small ones.
+TRAINING_CHUNK_SCORES = 2**24
+_EVALUATION_CHUNK_SCORES = 2**22
+_GPU_CHUNK_SCORES = 2**27
 
 
 def token_nll(
     states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """Return the sum of NLL times `scale`, differentiable, and each row's NLL in nats.
+    """Return the sum of the NLL times `scale`, differentiable, and the NLL of each row, in nats.
 
     Shapes:
         states: (rows, size); targets: (rows,); weight: (vocab, size); bias: (vocab,)
@@ -107,66 +43,141 @@ def token_nll(
 def nll_without_grad(
     states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Return each row's NLL, (rows,), where nothing is learned from it; `dtype` is that of the scores.
+    """Return the NLL of each row in nats, (rows,), without gradient, from scores of type `dtype`.
 
-    Scores of reduced precision only make the normaliser: the target's own is
-    worked out in single precision, with `gap` to the other, and takes the
-    other's place in the sum: -log p - gap + log(1 + p (exp(gap) - 1)).
+    Scores of reduced precision only enter the normalizer. The score of the target
+    itself is computed in single precision and replaces the other one in the sum:
+    if it is higher by `gap`, then the exact NLL is
+
+        -log p - gap + log(1 + p (exp(gap) - 1))
+
+    where p is the target's probability from the scores of reduced precision.
+
+    Shapes:
+        as in `token_nll`
     """
-    narrow, narrow_bias = weight.to(dtype), bias.to(dtype)
+    narrow_weight = weight.to(dtype)
+    narrow_bias = bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
     size = min(rows_per_chunk(weight, _EVALUATION_CHUNK_SCORES), max(1, len(states)))
-    room = torch.empty(2, size, len(weight), dtype=dtype, device=nll.device)
+    # All chunks write their scores and probabilities to the same memory, which
+    # saves allocating it for each.
+    buffers = torch.empty(2, size, len(weight), dtype=dtype, device=nll.device)
+    # Single precision also if the caller has switched autocast on.
     with torch.autocast(states.device.type, enabled=False):
         exact = (states.float() * weight[targets]).sum(1) + bias[targets]
     for chunk in split_rows(len(states), size):
         inputs = states[chunk].to(dtype)
-        hit = torch.arange(len(inputs), device=nll.device), targets[chunk]
-        scores = torch.addmm(narrow_bias, inputs, narrow.t(), out=room[0, : len(inputs)])
-        gap = exact[chunk] - scores[hit].float()
-        rough, chance = approximate_nll(scores, targets[chunk], room[1, : len(inputs)])
-        nll[chunk] = rough - gap + torch.log1p(chance * torch.expm1(gap))
+        rows = torch.arange(len(inputs), device=nll.device)
+        scores = torch.addmm(narrow_bias, inputs, narrow_weight.t(), out=buffers[0, : len(inputs)])
+        gap = exact[chunk] - scores[rows, targets[chunk]].float()
+        approximate, probability = approximate_nll(
+            scores, targets[chunk], buffers[1, : len(inputs)]
+        )
+        nll[chunk] = approximate - gap + torch.log1p(probability * torch.expm1(gap))
     return nll
 
 
-def approximate_nll(scores: Tensor, targets: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each row's NLL and its target's chance, (rows,), as good as the scores are; `max_text_tokens` is of their shape."""
+class _FusedNLL(torch.autograd.Function):
+    """Sum of negative log-likelihoods times a scale; the forward pass also forms the gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the scaled sum, and each row's NLL without gradient; shapes as in `token_nll`."""
+        dtype = compute_dtype(states)
+        narrow_weight = weight.to(dtype)
+        narrow_bias = bias.to(dtype)
+        nll = torch.empty(len(states), device=states.device)
+        d_states = torch.empty_like(states)
+        # The first chunk's product becomes d_weight, which saves filling a tensor of
+        # that size with zeros. Only without any chunk, zeros are the result.
+        d_weight = torch.zeros_like(weight) if len(states) == 0 else None
+        d_bias = torch.zeros_like(bias)
+        size = rows_per_chunk(weight, TRAINING_CHUNK_SCORES)
+        buffers = torch.empty(
+            2, min(size, len(states)), len(weight), dtype=dtype, device=states.device
+        )
+        for chunk in split_rows(len(states), size):
+            inputs = states[chunk].to(dtype)
+            rows = torch.arange(len(inputs), device=states.device)
+            scores = torch.addmm(
+                narrow_bias, inputs, narrow_weight.t(), out=buffers[0, : len(inputs)]
+            )
+            probabilities = torch.softmax(scores, -1, out=buffers[1, : len(inputs)])
+            target_probability = probabilities[rows, targets[chunk]]
+            nll[chunk] = _nll_from_probability(scores, target_probability, targets[chunk])
+            # The gradient of the NLL with respect to the scores: softmax - one-hot target,
+            # written over the probabilities.
+            probabilities[rows, targets[chunk]] = target_probability - 1
+            d_scores = probabilities
+            d_states[chunk] = torch.mm(d_scores, narrow_weight) * scale
+            # Scaling the inputs here is cheaper than scaling a (vocab, size) product.
+            part = torch.mm(d_scores.t(), inputs * scale)
+            d_weight = part.to(weight.dtype) if d_weight is None else d_weight.add_(part)
+            d_bias += d_scores.sum(0) * scale
+        ctx.save_for_backward(d_states, d_weight, d_bias)
+        ctx.mark_non_differentiable(nll)
+        return nll.sum() * scale, nll
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        """Multiply the gradients of the forward pass by the gradient of the sum."""
+        d_states, d_weight, d_bias = ctx.saved_tensors
+        upstream = grads[0]
+        # In training it is nearly always 1, and a pass over the weights is saved. On a
+        # GPU, looking at the value would make the CPU wait for it.
+        if upstream.device.type == "cpu" and float(upstream) == 1.0:
+            return d_states, d_weight, d_bias, None, None
+        d_states = d_states * upstream.to(d_states.dtype)
+        return d_states, d_weight * upstream, d_bias * upstream, None, None
+
+
+def approximate_nll(scores: Tensor, targets: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the NLL and the target's probability of each row, (rows,), as precise as the scores.
+
+    Shapes:
+        scores: (rows, vocab); targets: (rows,)
+        buffer: (rows, vocab), overwritten on a CPU
+    """
     if scores.is_cuda:
         nll = nll_on_gpu(scores, targets)
         return nll, torch.exp(-nll)
-    hit = torch.arange(len(scores), device=scores.device), targets
-    chance = torch.softmax(scores, -1, out=room)[hit]
-    return _nll_from_probability(scores, chance, targets), chance.float()
+    rows = torch.arange(len(scores), device=scores.device)
+    probability = torch.softmax(scores, -1, out=buffer)[rows, targets]
+    return _nll_from_probability(scores, probability, targets), probability.float()
 
 
-def _nll_from_probability(scores: Tensor, chance: Tensor, targets: Tensor) -> Tensor:
-    """Return each row's NLL, (rows,), from its scores and the chance of its target.
-
-    A chance that underflows is worked out anew: on a CPU only where there is
-    one; a GPU would have to wait for the answer, and works out all.
-    """
+def _nll_from_probability(scores: Tensor, probability: Tensor, targets: Tensor) -> Tensor:
+    """Return the NLL of each row, (rows,), from its scores and its target's probability."""
     if scores.is_cuda:
+        # The branch below needs to know whether there are tiny probabilities. A GPU
+        # would have to wait for the answer, so here all rows are computed exactly.
         return nll_on_gpu(scores, targets)
-    nll = -chance.float().clamp(min=_MIN_PROBABILITY).log()
-    faint = (chance < _MIN_PROBABILITY).nonzero().squeeze(1)
-    if len(faint):
-        nll[faint] = nn.functional.cross_entropy(
-            scores[faint].float(), targets[faint], reduction="none"
+    nll = -probability.float().clamp(min=_MIN_PROBABILITY).log()
+    # A probability that underflows has lost its logarithm; the scores still have it.
+    tiny = (probability < _MIN_PROBABILITY).nonzero().squeeze(1)
+    if len(tiny):
+        nll[tiny] = nn.functional.cross_entropy(
+            scores[tiny].float(), targets[tiny], reduction="none"
         )
     return nll
 
 
 def nll_on_gpu(scores: Tensor, targets: Tensor) -> Tensor:
-    """Return each row's NLL, (rows,), in single precision."""
-    log_shares = torch.log_softmax(scores, -1, dtype=torch.float32)
-    return -log_shares.gather(1, targets.unsqueeze(1)).squeeze(1)
+    """Return the NLL of each row, (rows,), in single precision."""
+    log_probabilities = torch.log_softmax(scores, -1, dtype=torch.float32)
+    return -log_probabilities.gather(1, targets.unsqueeze(1)).squeeze(1)
 
 
 def rows_per_chunk(weight: Tensor, scores: int) -> int:
-    """Return how many rows to hold the scores of: on a CPU few enough that these stay near it."""
-    return max(1, (_GPU_CHUNK_SCORES if weight.is_cuda else scores) // len(weight))
+    """Return how many rows make a chunk of `scores` scores; on a GPU, of a larger fixed number."""
+    if weight.is_cuda:
+        scores = _GPU_CHUNK_SCORES
+    return max(1, scores // len(weight))
 
 
 def split_rows(rows: int, size: int) -> list[slice]:
-    """Return slices of `size` rows; the last may be shorter."""
+    """Return slices of `size` rows that cover all rows; the last one may be shorter."""
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]

@@ -1,4 +1,4 @@
-"""Posteriors: q(z | x) from the encoder's states."""
+"""Posteriors: from the encoder's states to q(z | x)."""
 
 from textvae.model.posteriors.base import Posterior
 from textvae.model.posteriors.batch_norm_gaussian import BatchNormGaussianPosterior

@@ -1,7 +1,7 @@
-"""What every posterior is: the encoder's states in, a distribution over z out.
+"""The contract of a posterior: it maps the encoder's states to a distribution over z.
 
-The states are pooled to one vector (several poolings side by side), from which
-each kind's head makes its distribution.
+The states of a sentence are pooled into one vector (several poolings are
+concatenated), from which the head of each kind makes its distribution.
 """
 
 from abc import ABC, abstractmethod
@@ -18,18 +18,18 @@ from textvae.schema import PartSettings
 
 
 class PosteriorSettings(PartSettings):
-    """How the states become one vector."""
+    """How to pool the states of a sentence into one vector."""
 
     pooling: tuple[Literal["mean", "max", "last"], ...] = Field(("last", "max"), min_length=1)
 
 
 class Posterior(nn.Module, ABC):
-    """Maps a sentence's states to q(z | x).
+    """Maps the states of a sentence to q(z | x).
 
     Attributes:
-        distribution: the kind that comes out.
-        least_latent: the smallest z it works with.
-        width: size of what the states are pooled to.
+        distribution: the class of distribution that it returns.
+        min_latent: the smallest latent size that it supports.
+        width: size of the pooled states.
 
     Raises:
         ConfigError: the latent size is too small for this kind.
@@ -45,33 +45,40 @@ class Posterior(nn.Module, ABC):
         super().__init__()
         if latent < self.min_latent:
             raise ConfigError(
-                f"model.latent_dim = {latent} is too small for model.posterior = {settings.kind!r}: "
-                f"it wants at least {self.least_latent}."
+                f"model.latent_dim = {latent} is too small for model.posterior = "
+                f"{settings.kind!r}: it needs at least {self.min_latent}."
             )
         self.poolings = [POOLINGS[name] for name in settings.pooling]
         self.is_bidirectional = is_bidirectional
         self.width = hidden * len(self.poolings)
 
     def forward(self, states: Tensor, mask: Tensor) -> Distribution:
-        """Return q(z | x); computed in single precision whatever the states are.
+        """Return q(z | x), computed in single precision.
 
         Shapes:
-            states: (batch, length, hidden)
+            states: (batch, length, hidden), of any floating-point type
             mask:   (batch, length), non-zero on real tokens
 
         Raises:
             ShapeError: mask and states differ in batch or length.
         """
+        # The KL is a small difference of larger terms: the eight bits of a bf16
+        # mantissa are too few for it, so autocast is off here.
         with torch.autocast(states.device.type, enabled=False):
-            return self.head(self.pooled(states, mask))
+            return self.head(self.pool(states, mask))
 
-    def pooled(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Return the states as one vector a sentence, (batch, width), in single precision; shapes as in `forward`."""
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Return one vector per sentence, (batch, width), in single precision; see `forward`."""
         if states.shape[:2] != mask.shape:
             raise ShapeError(
-                f"states are (batch, length) = {tuple(states.shape[:2])} but the mask is {tuple(mask.shape)}."
+                f"states are (batch, length) = {tuple(states.shape[:2])} "
+                f"but the mask is {tuple(mask.shape)}."
             )
-        parts = [pool(states.float(), mask.bool(), self.is_bidirectional) for pool in self.poolings]
+        # Each pooling converts the states itself: with bf16 states, one conversion for
+        # all would round their gradients differently, and change the runs of a seed.
+        parts = [
+            pooling(states.float(), mask.bool(), self.is_bidirectional) for pooling in self.poolings
+        ]
         return torch.cat(parts, dim=-1)
 
     @abstractmethod

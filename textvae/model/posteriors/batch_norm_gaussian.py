@@ -1,10 +1,11 @@
-"""BN-VAE: batch normalisation of the posterior means, so that their KL cannot vanish.
+"""BN-VAE: batch normalization of the posterior means, so that their KL cannot vanish.
 
 Zhu et al. 2020 (arXiv:2004.12585): mean = gamma * (raw - batch mean) / batch
-deviation + beta, with gamma fixed and beta learned. Over the batch each mean has
-variance gamma^2, so the KL to N(0, I) is on average at least gamma^2 / 2 nats a
-dimension. It is part of q, not a trick of training: measures see it too, with
-the running statistics. The batch is that of all processes together.
+deviation + beta, with gamma fixed and beta learned. Over a batch each mean then
+has variance gamma^2, so the KL to N(0, I) is on average at least gamma^2 / 2 nats
+per dimension. The normalization is part of q, not only of training: measures use
+it too, with the running statistics. With several processes, the batch is that of
+all processes together.
 """
 
 from typing import Literal
@@ -17,24 +18,22 @@ from textvae.model.posteriors.base import Posterior, PosteriorSettings
 from textvae.model.posteriors.distribution import DiagonalGaussian, bound_logvar, make_logvar_layer
 from textvae.runtime.batch_mean import batch_mean
 
-_MOMENTUM = 0.1  # of the running statistics, as torch's own batch norm has it
-
-
-_EPSILON = 1e-5
+_MOMENTUM = 0.1  # of the running statistics, the default of torch's batch normalization
+_EPSILON = 1e-5  # added to the variance, the default of torch's batch normalization
 
 
 class BatchNormGaussianSettings(PosteriorSettings):
-    """How far apart the means are kept."""
+    """Standard deviation of the means over a batch, and the bound of the log-variance."""
 
     kind: Literal["batch_norm_gaussian"] = "batch_norm_gaussian"
     gamma: float = Field(
         0.6, gt=0, description="standard deviation of each mean over a batch; KL >= gamma^2 / 2"
     )
-    logvar_bound: float = Field(6.0, gt=0, description="|log variance| stays below this, in nats")
+    logvar_bound: float = Field(6.0, gt=0, description="bound of |log variance|, in nats")
 
 
 class BatchNormGaussianPosterior(Posterior):
-    """One diagonal Gaussian per sentence, its mean normalised over the batch."""
+    """One diagonal Gaussian per sentence, with its mean normalized over the batch."""
 
     Settings = BatchNormGaussianSettings
     distribution = DiagonalGaussian
@@ -43,27 +42,34 @@ class BatchNormGaussianPosterior(Posterior):
         self, settings: BatchNormGaussianSettings, hidden: int, latent: int, is_bidirectional: bool
     ) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)
-        self.gamma, self.logvar_bound = settings.gamma, settings.logvar_bound
-        self.mean = nn.Linear(self.width, latent, bias=False)  # a constant would be taken off again
+        self.gamma = settings.gamma
+        self.logvar_bound = settings.logvar_bound
+        # Without bias: subtracting the batch mean would remove it.
+        self.mean = nn.Linear(self.width, latent, bias=False)
         self.logvar = make_logvar_layer(self.width, latent)
         self.beta = nn.Parameter(torch.zeros(latent))
         self.register_buffer("running_mean", torch.zeros(latent))
         self.register_buffer("running_variance", torch.ones(latent))
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
-        """Return N(normalised mean, exp(logvar))."""
-        return DiagonalGaussian(
-            self.normalize_means(self.mean(pooled)),
-            bound_logvar(self.logvar(pooled), self.logvar_bound),
-        )
+        """Return N(normalized mean, exp(logvar))."""
+        mean = self.normalize_means(self.mean(pooled))
+        return DiagonalGaussian(mean, bound_logvar(self.logvar(pooled), self.logvar_bound))
 
     def normalize_means(self, raw: Tensor) -> Tensor:
-        """Normalise by the batch in training, by the running statistics in evaluation."""
-        center, variance = self.get_buffer("running_mean"), self.get_buffer("running_variance")
+        """Normalize means, (batch, latent).
+
+        In training by the statistics of the batch, in evaluation by the running ones.
+        """
+        center = self.get_buffer("running_mean")
+        variance = self.get_buffer("running_variance")
         if self.training:
-            running = (center, variance)
+            running_mean = center
+            running_variance = variance
+            # The gradient flows through these statistics, over all processes. torch's
+            # batch normalization would use the batch of each process alone.
             center = batch_mean(raw)
             variance = batch_mean((raw - center).square())
-            for kept, seen in zip(running, (center, variance), strict=True):
-                kept.lerp_(seen.detach(), _MOMENTUM)
+            running_mean.lerp_(center.detach(), _MOMENTUM)
+            running_variance.lerp_(variance.detach(), _MOMENTUM)
         return self.gamma * (raw - center) * torch.rsqrt(variance + _EPSILON) + self.beta

@@ -1,8 +1,8 @@
 """A plain autoencoder: z is a point, without noise.
 
-There is no density, hence no KL, no ELBO and no likelihood: a baseline of what
-a latent of this size can hold. Sentences drawn from the prior come out, but
-nothing has taught the encoder to put its own there.
+A point has no density, hence there is no KL, no ELBO and no likelihood. This is
+a baseline that shows how much a latent of this size can store. It can decode
+samples from the prior, but nothing has trained the encoder to match the prior.
 """
 
 from dataclasses import dataclass
@@ -17,25 +17,28 @@ from textvae.model.posteriors.distribution import Distribution
 
 @dataclass(frozen=True)
 class Point(Distribution):
-    """z = mean."""
+    """The distribution that puts all its mass on one point, z = mean."""
 
     has_density: ClassVar[bool] = False
 
     def sample(self) -> Tensor:
-        """Return the point."""
+        """Return the point, (batch, latent)."""
         return self.mean
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Refuse: a point has none.
+        """Raise an error: a point has no density.
 
         Raises:
             TextVAEError: always.
         """
-        raise TextVAEError("a deterministic posterior has no density; ask its `has_density` first.")
+        raise TextVAEError(
+            "a deterministic posterior has no density: "
+            "check `has_density` before calling `log_prob`."
+        )
 
 
 class DeterministicSettings(PosteriorSettings):
-    """Nothing to set beside the pooling."""
+    """The settings of the pooling, which are all there are."""
 
     kind: Literal["deterministic"] = "deterministic"
 

@@ -1,7 +1,8 @@
-"""What every q(z | x) is: one distribution per sentence, to draw from, to decode from and to measure.
+"""The contract of q(z | x): one distribution per sentence, to sample from and to evaluate.
 
-A distribution is a frozen dataclass. Its tensors all have a row a sentence, so
-that it can be moved, cut, and put together from batches, whatever its kind.
+A distribution is a frozen dataclass. All its tensors have one row per sentence,
+so it can be moved to a device, indexed, and assembled from batches whatever its
+kind.
 """
 
 import math
@@ -16,12 +17,13 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Distribution(ABC):
-    """q(z | x).
+    """q(z | x) for a batch of sentences.
 
     Attributes:
-        has_density: whether `log_prob` is defined; without it there is no KL, and no bound on the likelihood.
-        has_fixed_kl: whether the KL to the prior is the same for all sentences, whatever is learned.
-        is_spherical: whether z is on a sphere, of radius sqrt(latent).
+        has_density: whether `log_prob` is defined; if not, there is no KL, and no bound on the
+            likelihood.
+        has_fixed_kl: whether the KL to the prior is the same constant for all sentences.
+        is_spherical: whether z is on the sphere of radius sqrt(latent).
 
     Shapes:
         mean: (batch, latent), the point to decode from
@@ -35,11 +37,11 @@ class Distribution(ABC):
 
     @abstractmethod
     def sample(self) -> Tensor:
-        """Draw one z per sentence, (batch, latent), differentiable in the parameters."""
+        """Sample one z per sentence, (batch, latent), differentiable in the parameters."""
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log q(z) in nats: (..., batch) for z of (..., batch, latent)."""
+        """Return log q(z) in nats: (..., batch) for z of shape (..., batch, latent)."""
 
     def log_prob_pairs(self, z: Tensor) -> Tensor:
         """Return log q(z_i | x_j) in nats for all pairs, (rows, batch), for z of (rows, latent)."""
@@ -47,31 +49,31 @@ class Distribution(ABC):
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """What makes it, by name, each (batch, ...)."""
+        """The parameters that are tensors, by name, each (batch, ...)."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """Return it with the function applied to each of its tensors."""
+        """Return a copy with the function applied to each of its tensors."""
         return replace(self, **{name: function(value) for name, value in self.tensors.items()})
 
-    def rows(self, chosen: Tensor) -> Self:
-        """Return it for some of the sentences, by their places, (n,)."""
-        return self.map(lambda tensor: tensor[chosen])
+    def select_rows(self, rows: Tensor) -> Self:
+        """Return the distributions of some of the sentences, by their row numbers, (n,)."""
+        return self.map(lambda tensor: tensor[rows])
 
-    def blank(self, count: int) -> Self:
-        """Return one of the same kind for `count` sentences, zeros on the CPU, for `place` to fill."""
+    def make_zeros(self, count: int) -> Self:
+        """Return zeros of the same kind for `count` sentences, on the CPU; `set_rows` fills them."""
         return self.map(lambda tensor: tensor.new_zeros(count, *tensor.shape[1:], device="cpu"))
 
-    def place(self, rows: Sequence[int] | slice, other: Self) -> None:
-        """Put another's sentences at these rows."""
+    def set_rows(self, rows: Sequence[int] | slice, other: Self) -> None:
+        """Overwrite these rows, in place, with the sentences of another distribution."""
         for name, value in self.tensors.items():
             value[rows] = other.tensors[name].to(value)
 
 
 @dataclass(frozen=True)
 class DiagonalGaussian(Distribution):
-    """N(mean, exp(logvar)).
+    """N(mean, exp(logvar)), with independent dimensions.
 
     Shapes:
         mean, logvar: (batch, latent)
@@ -80,17 +82,23 @@ class DiagonalGaussian(Distribution):
     logvar: Tensor
 
     def sample(self) -> Tensor:
-        """Draw one z per sentence, (batch, latent), differentiable in mean and logvar."""
+        """Sample one z per sentence, (batch, latent), differentiable in mean and logvar."""
+        # The reparametrization of Kingma & Welling 2014: the noise does not depend
+        # on the parameters, so the gradient passes through mean and deviation.
         return self.mean + torch.exp(0.5 * self.logvar) * torch.randn_like(self.mean)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log q(z) in nats: (..., batch) for z of (..., batch, latent)."""
+        """Return log q(z) in nats: (..., batch) for z of shape (..., batch, latent)."""
+        # log N(z; m, v) = -((z - m)^2 / v + log v + log 2 pi) / 2, summed over dimensions.
         squared = (z - self.mean).square() * torch.exp(-self.logvar)
         return -0.5 * (squared + self.logvar + math.log(2 * math.pi)).sum(-1)
 
     def log_prob_pairs(self, z: Tensor) -> Tensor:
-        """Return log q(z_i | x_j) for all pairs, (rows, batch), through matrix products."""
-        mean, precision = self.mean, torch.exp(-self.logvar)
+        """Return log q(z_i | x_j) for all pairs, (rows, batch)."""
+        mean = self.mean
+        precision = torch.exp(-self.logvar)
+        # sum (z - m)^2 / v = sum z^2 / v - 2 sum z m / v + sum m^2 / v. As matrix products, this
+        # needs no tensor of shape (rows, batch, latent).
         squared = (
             z.square() @ precision.t()
             - 2 * z @ (mean * precision).t()
@@ -100,13 +108,16 @@ class DiagonalGaussian(Distribution):
 
 
 def make_logvar_layer(width: int, latent: int) -> nn.Linear:
-    """Return a linear map to log-variances; training starts at unit variance."""
-    chart = nn.Linear(width, latent)
-    nn.init.zeros_(chart.bias)
-    nn.init.normal_(chart.weight, std=0.01)
-    return chart
+    """Return a linear map to log-variances near 0, so that training starts at unit variance."""
+    layer = nn.Linear(width, latent)
+    nn.init.zeros_(layer.bias)
+    nn.init.normal_(layer.weight, std=0.01)
+    return layer
 
 
 def bound_logvar(logvar: Tensor, bound: float) -> Tensor:
-    """Squash each into (-bound, bound)."""
+    """Squash log-variances into (-bound, bound).
+
+    A clamp would have no gradient outside the bounds.
+    """
     return bound * torch.tanh(logvar / bound)

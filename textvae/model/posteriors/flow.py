@@ -1,9 +1,10 @@
-"""A normalising-flow posterior: a Gaussian bent by an invertible map that listens to the sentence.
+"""A normalizing-flow posterior: a Gaussian behind an invertible map that depends on the sentence.
 
-As in Kingma et al. 2016 (arXiv:1606.04934), with affine couplings in place of
-inverse autoregressive layers: for those the density of a z that they did not
-draw themselves takes one pass a dimension, and importance sampling and mutual
-information ask for it. The KL is the estimate at one draw.
+This is the idea of Kingma et al. 2016 (arXiv:1606.04934), but with affine coupling
+layers instead of inverse autoregressive ones. The density of an arbitrary z, not
+sampled by the flow itself, takes one pass here and one pass per dimension there,
+and importance sampling and mutual information need that density. The KL has no
+closed form: it is estimated with one sample.
 """
 
 from dataclasses import dataclass
@@ -21,48 +22,32 @@ from textvae.model.posteriors.distribution import (
     make_logvar_layer,
 )
 
+_MAX_PAIRS_PER_PASS = 2**17  # pairs of a z and a sentence that go through the flow at once
 
-class _AffineCoupling(nn.Module):
-    """One layer, after which the halves change places; it starts as no more than that.
 
-    Shapes:
-        z: (..., batch, latent)
-        context: (batch, context)
-        returns z and log |det of the derivative|, (..., batch)
-    """
+class FlowSettings(PosteriorSettings):
+    """Sizes of the flow, and the bound of the Gaussian's log-variance."""
 
-    def __init__(self, latent: int, context: int, width: int) -> None:
-        super().__init__()
-        self.kept = latent // 2
-        self.from_z = nn.Linear(self.kept, width)
-        self.from_context = nn.Linear(context, width, bias=False)
-        self.out = nn.Linear(width, 2 * (latent - self.kept))
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def change(self, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Return shift and log-scale, the latter within (-2, 2)."""
-        hidden = torch.relu(self.from_z(kept) + self.from_context(context))
-        shift, scale = self.out(hidden).chunk(2, dim=-1)
-        return shift, 2 * torch.tanh(scale / 2)
-
-    def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the image of z."""
-        kept, moved = z[..., : self.kept], z[..., self.kept :]
-        shift, scale = self.change(kept, context)
-        return torch.cat([moved * scale.exp() + shift, kept], dim=-1), scale.sum(-1)
-
-    def inverse(self, image: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the z whose image it is, and the log-determinant at that z."""
-        size = image.shape[-1] - self.kept
-        moved, kept = image[..., :size], image[..., size:]
-        shift, scale = self.change(kept, context)
-        kept = kept.expand(*shift.shape[:-1], -1)  # where z has yet to meet the contexts
-        return torch.cat([kept, (moved - shift) * (-scale).exp()], dim=-1), scale.sum(-1)
+    kind: Literal["flow"] = "flow"
+    layers: int = Field(
+        4, gt=0, description="number of couplings, each of which changes one half of z"
+    )
+    context: int = Field(
+        32, gt=0, description="size of the sentence's vector that the flow depends on"
+    )
+    width: int = Field(32, gt=0, description="hidden units of each coupling")
+    logvar_bound: float = Field(
+        6.0, gt=0, description="bound of the Gaussian's |log variance|, in nats"
+    )
 
 
 class CouplingFlow(nn.Module):
-    """Several couplings; in single precision, also under autocast."""
+    """A sequence of affine couplings, computed in single precision even under autocast.
+
+    Shapes:
+        z and its image: (..., batch, latent)
+        context: (batch, context)
+    """
 
     def __init__(self, layers: int, latent: int, context: int, width: int) -> None:
         super().__init__()
@@ -78,27 +63,25 @@ class CouplingFlow(nn.Module):
         return z
 
     def inverse(self, image: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the z whose image it is, and the sum of the log-determinants there."""
-        z, total = image, image.new_zeros(())
+        """Return the z with this image, and log |det dimage / dz| at that z, (..., batch)."""
+        z = image
+        log_determinant = image.new_zeros(())
         with torch.autocast(z.device.type, enabled=False):
             for layer in reversed(list(self.layers)):
                 assert isinstance(layer, _AffineCoupling)
-                z, slope = layer.inverse(z, context)
-                total = total + slope
-        return z, total
-
-
-_MAX_PAIRS_PER_PASS = 2**17  # of a z and a sentence, through the map at once
+                z, of_layer = layer.inverse(z, context)
+                log_determinant = log_determinant + of_layer
+        return z, log_determinant
 
 
 @dataclass(frozen=True)
 class _FlowDistribution(Distribution):
-    """The image of a Gaussian under an invertible map.
+    """The distribution of f(u) for a Gaussian u and an invertible f.
 
     Shapes:
         mean: (batch, latent), the image of the Gaussian's mean (not the mean of the image)
-        center, logvar: (batch, latent), of the Gaussian
-        context: (batch, context), what the map knows of the sentence
+        center, logvar: (batch, latent), mean and log-variance of the Gaussian
+        context: (batch, context), the sentence's vector that f depends on
     """
 
     center: Tensor
@@ -107,42 +90,36 @@ class _FlowDistribution(Distribution):
     flow: CouplingFlow
 
     @property
-    def gaussian(self) -> DiagonalGaussian:
-        """What is bent."""
+    def base_gaussian(self) -> DiagonalGaussian:
+        """The distribution of u, before the flow."""
         return DiagonalGaussian(self.center, self.logvar)
 
     def sample(self) -> Tensor:
-        """Draw one z per sentence, (batch, latent)."""
-        image: Tensor = self.flow(self.gaussian.sample(), self.context)
+        """Sample one z per sentence, (batch, latent)."""
+        image: Tensor = self.flow(self.base_gaussian.sample(), self.context)
         return image
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log q(z) in nats: (..., batch) for z of (..., batch, latent)."""
-        origin, slope = self.flow.inverse(z, self.context)
-        return self.gaussian.log_prob(origin) - slope
+        """Return log q(z) in nats: (..., batch) for z of shape (..., batch, latent)."""
+        # Change of variables: log q(f(u)) = log N(u) - log |det df / du|.
+        u, log_determinant = self.flow.inverse(z, self.context)
+        return self.base_gaussian.log_prob(u) - log_determinant
 
     def log_prob_pairs(self, z: Tensor) -> Tensor:
-        """Return log q(z_i | x_j) for all pairs, (rows, batch), on the map's device and a bounded number at once."""
+        """Return log q(z_i | x_j) for all pairs, (rows, batch), a bounded number at a time.
+
+        It runs on the flow's device; the result is on the device of z, (rows, latent).
+        """
+        # Measures collect distributions on the CPU, while the flow's weights stay
+        # on the model's device.
         weight = next(self.flow.parameters())
-        here = self.map(lambda tensor: tensor.to(weight))
+        on_device = self.map(lambda tensor: tensor.to(weight))
         blocks = z.to(weight).split(max(1, _MAX_PAIRS_PER_PASS // len(self.mean)))
-        return torch.cat([here.log_prob(block.unsqueeze(1)) for block in blocks]).to(z)
-
-
-class FlowSettings(PosteriorSettings):
-    """The size of the map."""
-
-    kind: Literal["flow"] = "flow"
-    layers: int = Field(4, gt=0, description="couplings, each moving one half of z")
-    context: int = Field(32, gt=0, description="numbers the map knows of the sentence")
-    width: int = Field(32, gt=0, description="hidden units of each coupling")
-    logvar_bound: float = Field(
-        6.0, gt=0, description="|log variance| of the Gaussian stays below this, in nats"
-    )
+        return torch.cat([on_device.log_prob(block.unsqueeze(1)) for block in blocks]).to(z)
 
 
 class FlowPosterior(Posterior):
-    """One bent Gaussian per sentence."""
+    """One transformed Gaussian per sentence."""
 
     Settings = FlowSettings
     distribution = _FlowDistribution
@@ -159,7 +136,56 @@ class FlowPosterior(Posterior):
         self.flow = CouplingFlow(settings.layers, latent, settings.context, settings.width)
 
     def head(self, pooled: Tensor) -> _FlowDistribution:
-        """Return the Gaussian with its map."""
-        center, context = self.mean(pooled), self.context(pooled)
+        """Return the Gaussian and its flow."""
+        center = self.mean(pooled)
+        context = self.context(pooled)
         logvar = bound_logvar(self.logvar(pooled), self.logvar_bound)
         return _FlowDistribution(self.flow(center, context), center, logvar, context, self.flow)
+
+
+class _AffineCoupling(nn.Module):
+    """One coupling layer: one half of z determines shift and scale of the other.
+
+    Dinh et al. 2017 (arXiv:1605.08803). Afterwards the halves swap, so that the next
+    layer changes the other half. Before training, it only swaps them.
+
+    Shapes:
+        z: (..., batch, latent)
+        context: (batch, context)
+        returns z and log |det of the derivative|, (..., batch)
+    """
+
+    def __init__(self, latent: int, context: int, width: int) -> None:
+        super().__init__()
+        self.kept_size = latent // 2
+        self.from_z = nn.Linear(self.kept_size, width)
+        self.from_context = nn.Linear(context, width, bias=False)
+        self.out = nn.Linear(width, 2 * (latent - self.kept_size))
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the image of z and the log-determinant."""
+        kept = z[..., : self.kept_size]
+        changed = z[..., self.kept_size :]
+        shift, scale = self.compute_shift_and_scale(kept, context)
+        image = torch.cat([changed * scale.exp() + shift, kept], dim=-1)
+        # The derivative is triangular, with exp(scale) on its diagonal.
+        return image, scale.sum(-1)
+
+    def inverse(self, image: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the z with this image, and the log-determinant of `forward` at that z."""
+        size = image.shape[-1] - self.kept_size
+        changed = image[..., :size]
+        kept = image[..., size:]
+        shift, scale = self.compute_shift_and_scale(kept, context)
+        # For all pairs, z is (rows, 1, latent), and only the context brings the batch
+        # dimension. `cat` does not broadcast, unlike the arithmetic.
+        kept = kept.expand(*shift.shape[:-1], -1)
+        return torch.cat([kept, (changed - shift) * (-scale).exp()], dim=-1), scale.sum(-1)
+
+    def compute_shift_and_scale(self, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return shift and log-scale, the latter within (-2, 2) so that no layer can explode."""
+        hidden = torch.relu(self.from_z(kept) + self.from_context(context))
+        shift, scale = self.out(hidden).chunk(2, dim=-1)
+        return shift, 2 * torch.tanh(scale / 2)

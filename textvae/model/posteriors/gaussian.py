@@ -1,4 +1,7 @@
-"""The diagonal Gaussian posterior, with a bounded log-variance (Kingma & Welling 2014, arXiv:1312.6114)."""
+"""The diagonal Gaussian posterior of Kingma & Welling 2014 (arXiv:1312.6114).
+
+Its log-variance is bounded, so that neither sampling nor the KL can overflow.
+"""
 
 from typing import Literal
 
@@ -10,10 +13,10 @@ from textvae.model.posteriors.distribution import DiagonalGaussian, bound_logvar
 
 
 class GaussianPosteriorSettings(PosteriorSettings):
-    """How the states become one Gaussian."""
+    """The pooling, and the bound of the log-variance."""
 
     kind: Literal["gaussian"] = "gaussian"
-    logvar_bound: float = Field(6.0, gt=0, description="|log variance| stays below this, in nats")
+    logvar_bound: float = Field(6.0, gt=0, description="bound of |log variance|, in nats")
 
 
 class GaussianPosterior(Posterior):
@@ -32,6 +35,5 @@ class GaussianPosterior(Posterior):
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
         """Return N(mean, exp(logvar))."""
-        return DiagonalGaussian(
-            self.mean(pooled), bound_logvar(self.logvar(pooled), self.logvar_bound)
-        )
+        mean = self.mean(pooled)
+        return DiagonalGaussian(mean, bound_logvar(self.logvar(pooled), self.logvar_bound))

@@ -1,6 +1,6 @@
-"""Pooling: one vector from a sentence's states.
+"""Pooling: from the states of a sentence to one vector.
 
-Shapes, of every function:
+Shapes of every function:
     states: (batch, length, hidden)
     mask:   (batch, length), True on real tokens, padded on the right
     returns (batch, hidden)
@@ -13,20 +13,24 @@ from torch import Tensor
 
 
 def _pool_mean(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
-    """Average over the real tokens."""
+    """Return the average over the real tokens; 0 for an empty sentence."""
     weights = mask.unsqueeze(-1).to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
 def _pool_max(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
-    """Take the largest value of each unit over the real tokens."""
-    return states.masked_fill(~mask.unsqueeze(-1), torch.finfo(states.dtype).min).amax(1)
+    """Return the largest value of each unit over the real tokens."""
+    # The smallest finite number, since infinity would become NaN in an empty
+    # sentence as soon as it is multiplied by 0.
+    smallest = torch.finfo(states.dtype).min
+    return states.masked_fill(~mask.unsqueeze(-1), smallest).amax(1)
 
 
 def _pool_last(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
-    """Take the state in which the reading ends; backwards, that is the first token's."""
+    """Return the last state of each direction: at the last token, and backwards at the first."""
     rows = torch.arange(len(states), device=states.device)
-    ends = states[rows, (mask.sum(1) - 1).clamp(min=0)]
+    last = (mask.sum(1) - 1).clamp(min=0)
+    ends = states[rows, last]
     if not is_bidirectional:
         return ends
     half = states.shape[-1] // 2

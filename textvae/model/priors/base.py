@@ -1,4 +1,4 @@
-"""What every prior is: a density over z to sample from and to measure against."""
+"""The contract of a prior: a density over z, with samples and with the KL of a posterior to it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,11 +14,12 @@ class Prior(nn.Module, ABC):
     """p(z).
 
     Attributes:
-        is_learned: whether it has parameters; they train with the decoder's side.
-        is_spherical: whether z is on a sphere, of radius sqrt(latent).
-        is_factorised: whether the KL of a diagonal Gaussian to it is a sum over dimensions.
-        needs_labels: whether it is made of the labels of a conditional model.
-        posteriors: the kinds it works with; None for every one that is on a sphere if it is, and is not if not.
+        is_learned: whether it has parameters; they train together with the decoder's.
+        is_spherical: whether z is on the sphere of radius sqrt(latent).
+        is_factorized: whether the KL of a diagonal Gaussian to it is a sum over dimensions.
+        needs_labels: whether it works in conditional models only.
+        supported_posteriors: the kinds of posterior that it works with; None for all that have the
+            same `is_spherical`.
     """
 
     Settings: type[PartSettings] = PartSettings
@@ -26,36 +27,47 @@ class Prior(nn.Module, ABC):
     is_spherical: ClassVar[bool] = False
     is_factorized: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
-    posteriors: ClassVar[tuple[str, ...] | None] = None
+    supported_posteriors: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, settings: PartSettings, latent: int) -> None:
         super().__init__()
         self.latent = latent
 
     def bind_posterior(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
-        """See the posterior it is the prior of, and the training sentences of each label; once, while it is built."""
+        """Prepare for a model with this posterior; the model calls it once, while it is built.
+
+        Args:
+            posterior: the posterior whose KL to this prior will be computed.
+            label_counts: number of training sentences of each label, in a conditional model.
+        """
 
     def conditional_on(self, label_ids: Tensor | None) -> "Prior":
-        """Return p(z | y) of a batch of labels, (batch,) or (1,) for all; most priors are the same for all labels."""
+        """Return p(z | y) for labels of shape (batch,), or (1,) if all rows share one.
+
+        Most priors do not depend on the label and return themselves.
+        """
         return self
 
-    def relabel(self, z: Tensor, label_ids: Tensor, to: Tensor) -> Tensor:
-        """Return the z, (batch, latent), that is to the labels `to` what z is to its own."""
+    def relabel(self, z: Tensor, label_ids: Tensor, new_label_ids: Tensor) -> Tensor:
+        """Map z, (batch, latent), from its label's prior to another label's; ids are (batch,).
+
+        Most priors do not depend on the label and return z unchanged.
+        """
         return z
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), on the CPU, so that every device gets the same draws."""
+        """Sample z, (count, latent), on the CPU, so that all devices get the same samples."""
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log p(z) in nats: (...) for z of (..., latent)."""
+        """Return log p(z) in nats: (...) for z of shape (..., latent)."""
 
     def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
-        """Return KL(q(z | x) || p(z)) in nats.
+        """Return KL(q(z | x) || p(z)) in nats, given one sample z of q, (batch, latent).
 
-        Where there is a closed form, that: (batch, latent), per dimension, if it
-        is a sum over them, else (batch, 1). Where there is none, the estimate
-        log q(z | x) - log p(z), (batch, 1), at one draw z, (batch, latent).
+        Subclasses override it where there is a closed form. It is (batch, latent),
+        per dimension, if it is a sum over dimensions, else (batch, 1). This method
+        returns the unbiased estimate log q(z | x) - log p(z), (batch, 1).
         """
         return (posterior.log_prob(z) - self.log_prob(z)).unsqueeze(1)

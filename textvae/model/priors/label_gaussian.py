@@ -1,6 +1,7 @@
-"""A Gaussian for each label as the prior, p(z | y): the conditional VAE's (Sohn, Lee & Yan 2015).
+"""One Gaussian per label as the prior, p(z | y), of a conditional VAE (Sohn, Lee & Yan 2015).
 
-Of z alone it is the mixture of them, each weighted by its label's share of the training sentences.
+Without a label, p(z) is their mixture, weighted by each label's share of the
+training sentences.
 """
 
 from collections.abc import Sequence
@@ -16,35 +17,36 @@ from textvae.model.posteriors.distribution import bound_logvar
 from textvae.model.priors.base import Prior
 from textvae.schema import PartSettings
 
-LOGVAR_BOUND = 6.0  # nats, as the posterior's
+LOGVAR_BOUND = 6.0  # nats, the default of the posterior's
 
 
 class LabelGaussianSettings(PartSettings):
-    """Nothing to set."""
+    """No settings."""
 
     kind: Literal["label_gaussian"] = "label_gaussian"
 
 
 class LabelGaussian(Prior):
-    """Sum over y of p(y) N(mean_y, exp(logvar_y)); given labels, each row's own Gaussian.
+    """Sum over y of p(y) N(mean_y, exp(logvar_y)); conditional on labels, each row's own Gaussian.
 
-    All start as N(0, I).
+    All Gaussians start as N(0, I).
     """
 
     Settings = LabelGaussianSettings
     is_learned: ClassVar[bool] = True
-    is_factorized: ClassVar[bool] = True  # given the label
+    is_factorized: ClassVar[bool] = True  # conditional on a label, as in training
     needs_labels: ClassVar[bool] = True
 
     def bind_posterior(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
-        """Make a Gaussian for each label; their counts give p(y).
+        """Make one Gaussian per label; the counts give p(y).
 
         Raises:
             ConfigError: the model has no labels.
         """
         if not label_counts:
             raise ConfigError(
-                "model.prior = 'label_gaussian' is made of labels, and this model has none."
+                "model.prior = 'label_gaussian' has one Gaussian per label, but the model has no "
+                "labels: set data.label, or choose another prior."
             )
         self.label_counts = tuple(label_counts)
         self.mean = nn.Parameter(torch.zeros(len(label_counts), self.latent))
@@ -52,55 +54,63 @@ class LabelGaussian(Prior):
 
     @property
     def components(self) -> DiagonalGaussian:
-        """The Gaussians, a row a label."""
+        """The Gaussians, one row per label."""
         return DiagonalGaussian(self.mean, bound_logvar(self.logvar, LOGVAR_BOUND))
 
     def conditional_on(self, label_ids: Tensor | None) -> Prior:
-        """Return p(z | y), a row a label; without labels, the mixture."""
+        """Return p(z | y), one row per label of `label_ids`; the mixture if it is None."""
         if label_ids is None:
             return self
         return _ConditionalGaussian(
             self.components.map(lambda tensor: tensor[label_ids.to(tensor.device)])
         )
 
-    def relabel(self, z: Tensor, label_ids: Tensor, to: Tensor) -> Tensor:
-        """Return z where the other label's Gaussian has it: as many standard deviations from the mean."""
+    def relabel(self, z: Tensor, label_ids: Tensor, new_label_ids: Tensor) -> Tensor:
+        """Map z to another label's Gaussian, as many deviations from the mean as before."""
+        # The verbs keep z on the CPU, while the model may be on a GPU.
         components = self.components.map(lambda tensor: tensor.to(z))
-        old, new = (components.map(itemgetter(ids)) for ids in (label_ids, to))
+        old = components.map(itemgetter(label_ids))
+        new = components.map(itemgetter(new_label_ids))
         return new.mean + (z - old.mean) * torch.exp(0.5 * (new.logvar - old.logvar))
 
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), each of a label of its own."""
-        shares = torch.tensor(self.label_counts, dtype=torch.float)
-        return self.conditional_on(torch.multinomial(shares, count, replacement=True)).sample(count)
+        """Sample z, (count, latent), each row from the Gaussian of a label sampled from p(y)."""
+        counts = torch.tensor(self.label_counts, dtype=torch.float)
+        label_ids = torch.multinomial(counts, count, replacement=True)
+        return self.conditional_on(label_ids).sample(count)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log p(z) in nats, whatever the label."""
+        """Return log p(z) in nats, summed over labels: (...) for z of shape (..., latent)."""
         counts = torch.tensor(self.label_counts, dtype=z.dtype, device=z.device)
-        return (
-            self.components.log_prob(z.unsqueeze(-2)) + counts.log() - counts.sum().log()
-        ).logsumexp(-1)
+        # log sum_y p(y) N(z; y), with p(y) = count_y / sum of counts.
+        per_label = self.components.log_prob(z.unsqueeze(-2))  # (..., labels)
+        return (per_label + counts.log() - counts.sum().log()).logsumexp(-1)
 
 
 class _ConditionalGaussian(Prior):
-    """p(z | y) of a batch: one Gaussian a row, or one row for all."""
+    """p(z | y) of a batch: one Gaussian per row, or one for all rows."""
 
     def __init__(self, gaussian: DiagonalGaussian) -> None:
         super().__init__(LabelGaussianSettings(), gaussian.mean.shape[1])
         self.gaussian = gaussian
 
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), from the row of each."""
+        """Sample z, (count, latent), each row from its own Gaussian."""
         return self.gaussian.map(lambda tensor: tensor.cpu().expand(count, -1)).sample()
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log p(z | y) in nats: (..., batch) for z of (..., batch, latent)."""
+        """Return log p(z | y) in nats: (..., batch) for z of shape (..., batch, latent)."""
         return self.gaussian.log_prob(z)
 
     def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
-        """Return the closed form between two Gaussians, per dimension."""
+        """Return the closed form between two Gaussians, per dimension, (batch, latent).
+
+        It is ((var_q + (mean_q - mean_p)^2) / var_p + log var_p - log var_q - 1) / 2.
+        """
         if not isinstance(posterior, DiagonalGaussian):
             return super().kl(posterior, z)
-        mean, logvar = self.gaussian.mean, self.gaussian.logvar
-        apart = (posterior.logvar.exp() + (posterior.mean - mean).square()) * torch.exp(-logvar)
-        return 0.5 * (apart + logvar - posterior.logvar - 1)
+        mean = self.gaussian.mean
+        logvar = self.gaussian.logvar
+        squared_terms = posterior.logvar.exp() + (posterior.mean - mean).square()
+        ratio = squared_terms * torch.exp(-logvar)
+        return 0.5 * (ratio + logvar - posterior.logvar - 1)

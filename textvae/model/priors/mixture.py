@@ -1,7 +1,7 @@
 """A learned mixture of diagonal Gaussians as the prior.
 
-It goes where the sentences are, in place of drawing them to one middle; the
-plain baseline of Tomczak & Welling 2018 (arXiv:1705.07120), `MoG`.
+It adapts to where the posteriors are, whereas N(0, I) pulls all of them to one
+center. This is the `MoG` baseline of Tomczak & Welling 2018 (arXiv:1705.07120).
 """
 
 from typing import ClassVar, Literal
@@ -16,7 +16,7 @@ from textvae.schema import PartSettings
 
 
 class MixtureSettings(PartSettings):
-    """How many Gaussians."""
+    """The number of Gaussians."""
 
     kind: Literal["mixture"] = "mixture"
     components: int = Field(16, gt=0)
@@ -25,7 +25,8 @@ class MixtureSettings(PartSettings):
 class MixturePrior(Prior):
     """Sum over k of weight_k N(mean_k, exp(logvar_k)).
 
-    It starts with even weights, variances of 1 and means drawn from N(0, I).
+    Training starts from equal weights, unit variances, and means sampled from
+    N(0, I): with equal means, all components would get the same gradient.
     """
 
     Settings = MixtureSettings
@@ -39,16 +40,16 @@ class MixturePrior(Prior):
 
     @property
     def components(self) -> DiagonalGaussian:
-        """The Gaussians, in a batch."""
+        """The Gaussians, one row per component."""
         return DiagonalGaussian(self.mean, self.logvar)
 
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), each from a component of its own."""
-        chosen = torch.multinomial(self.logits.cpu().softmax(0), count, replacement=True)
-        return self.components.map(lambda tensor: tensor.cpu()[chosen]).sample()
+        """Sample z, (count, latent), each row from a component sampled by weight."""
+        rows = torch.multinomial(self.logits.cpu().softmax(0), count, replacement=True)
+        return self.components.map(lambda tensor: tensor.cpu()[rows]).sample()
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log p(z) in nats."""
-        return (self.components.log_prob(z.unsqueeze(-2)) + self.logits.log_softmax(0)).logsumexp(
-            -1
-        )
+        """Return log p(z) in nats: (...) for z of shape (..., latent)."""
+        # log sum_k weight_k N(z; k), by log-sum-exp, since each N(z; k) may underflow.
+        per_component = self.components.log_prob(z.unsqueeze(-2))  # (..., components)
+        return (per_component + self.logits.log_softmax(0)).logsumexp(-1)

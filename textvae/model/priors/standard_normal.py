@@ -12,27 +12,27 @@ from textvae.schema import PartSettings
 
 
 class StandardNormalSettings(PartSettings):
-    """Nothing to set."""
+    """No settings."""
 
     kind: Literal["standard_normal"] = "standard_normal"
 
 
 class StandardNormal(Prior):
-    """N(0, I); it has no parameters."""
+    """N(0, I), without parameters."""
 
     Settings = StandardNormalSettings
     is_factorized: ClassVar[bool] = True
 
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent)."""
+        """Sample z, (count, latent)."""
         return torch.randn(count, self.latent)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log N(z; 0, I) in nats."""
+        """Return log N(z; 0, I) in nats: (...) for z of shape (..., latent)."""
         return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
 
     def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
-        """Return the closed form for a Gaussian, (mean^2 + var - log var - 1) / 2, per dimension."""
+        """Return the closed form for a Gaussian per dimension, (mean^2 + var - log var - 1) / 2."""
         if not isinstance(posterior, DiagonalGaussian):
             return super().kl(posterior, z)
         return 0.5 * (posterior.mean.square() + posterior.logvar.exp() - posterior.logvar - 1)

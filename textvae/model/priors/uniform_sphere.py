@@ -1,7 +1,7 @@
 """The uniform prior on the sphere of radius sqrt(latent), for von Mises-Fisher posteriors.
 
-Xu & Durrett 2018 (arXiv:1808.10805). Densities are those of the direction, over
-the surface of the unit sphere, as the posterior's are.
+Xu & Durrett 2018 (arXiv:1808.10805). As for the posterior, densities are those of
+the direction z / sqrt(latent), over the surface of the unit sphere.
 """
 
 import math
@@ -17,29 +17,29 @@ from textvae.schema import PartSettings
 
 
 class UniformSphereSettings(PartSettings):
-    """Nothing to set."""
+    """No settings."""
 
     kind: Literal["uniform_sphere"] = "uniform_sphere"
 
 
 class UniformSphere(Prior):
-    """All directions alike; it has no parameters."""
+    """The uniform distribution over directions, without parameters."""
 
     Settings = UniformSphereSettings
     is_spherical: ClassVar[bool] = True
 
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent)."""
-        return math.sqrt(self.latent) * torch.nn.functional.normalize(
-            torch.randn(count, self.latent), dim=1
-        )
+        """Sample z, (count, latent)."""
+        # A standard normal vector has a uniform direction.
+        noise = torch.randn(count, self.latent)
+        return math.sqrt(self.latent) * torch.nn.functional.normalize(noise, dim=1)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return minus the logarithm of the unit sphere's surface, in nats."""
+        """Return -log of the unit sphere's surface area, in nats: (...) for z of (..., latent)."""
         return z.new_full(z.shape[:-1], -log_sphere_area(self.latent))
 
     def kl(self, posterior: Distribution, z: Tensor) -> Tensor:
-        """Return the closed form for a von Mises-Fisher distribution, a constant."""
+        """Return the closed form for a von Mises-Fisher distribution, a constant, (batch, 1)."""
         if not isinstance(posterior, VonMisesFisher):
             return super().kl(posterior, z)
         return z.new_full((len(z), 1), kl_to_uniform(posterior.kappa, self.latent))

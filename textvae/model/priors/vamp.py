@@ -1,8 +1,8 @@
-"""VampPrior: the prior is an average of posteriors, those of sentences that are learned.
+"""VampPrior: the prior is the average of the posteriors of learned pseudo-inputs.
 
-Tomczak & Welling 2018 (arXiv:1705.07120). A sentence is no vector that could be
-learned, so the pseudo-inputs here are pooled states of the encoder; from there
-they go through the posterior's own head, as any sentence's do.
+Tomczak & Welling 2018 (arXiv:1705.07120). Their pseudo-inputs are images. A
+sentence is discrete and cannot be learned by gradients, so ours are pooled
+encoder states, which go through the same head of the posterior as real ones.
 """
 
 import math
@@ -19,21 +19,20 @@ from textvae.schema import PartSettings
 
 
 class VampSettings(PartSettings):
-    """How many posteriors are averaged."""
+    """The number of posteriors in the average."""
 
     kind: Literal["vamp"] = "vamp"
-    components: int = Field(32, gt=0, description="learned pseudo-inputs")
+    components: int = Field(32, gt=0, description="number of learned pseudo-inputs")
 
 
 class VampPrior(Prior):
-    """Mean over k of q(z | u_k)."""
+    """Mean over k of q(z | u_k), with learned pseudo-inputs u_k."""
 
     Settings = VampSettings
     is_learned: ClassVar[bool] = True
-    posteriors: ClassVar[tuple[str, ...] | None] = (
-        "gaussian",
-        "delta_gaussian",
-    )  # a batch of sentences has no say
+    # Only posteriors that depend on one sentence alone: batch normalization would
+    # mix the pseudo-inputs with one another.
+    supported_posteriors: ClassVar[tuple[str, ...] | None] = ("gaussian", "delta_gaussian")
 
     def __init__(self, settings: VampSettings, latent: int) -> None:
         super().__init__(settings, latent)
@@ -41,21 +40,26 @@ class VampPrior(Prior):
         self.head: Callable[[Tensor], Distribution]
 
     def bind_posterior(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
-        """Take its head: a bound method, so that its weights stay the posterior's alone."""
+        """Take over the posterior's head, and make the pseudo-inputs at its width."""
+        # A bound method, not the module: as a submodule, the posterior's weights
+        # would be saved and optimized twice.
         self.head = posterior.head
         self.states = nn.Parameter(torch.randn(self.count, posterior.width))
 
     @property
     def components(self) -> Distribution:
-        """The posteriors of the pseudo-inputs, in a batch."""
+        """The posteriors of the pseudo-inputs, one row each."""
+        # In single precision, as `Posterior.forward` calls the head for real sentences.
         with torch.autocast(self.states.device.type, enabled=False):
             return self.head(self.states)
 
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), each from a posterior chosen evenly."""
-        chosen = torch.randint(self.count, (count,))
-        return self.components.map(lambda tensor: tensor.cpu()[chosen]).sample()
+        """Sample z, (count, latent), each row from one of the posteriors, chosen uniformly."""
+        rows = torch.randint(self.count, (count,))
+        return self.components.map(lambda tensor: tensor.cpu()[rows]).sample()
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log p(z) in nats."""
-        return self.components.log_prob(z.unsqueeze(-2)).logsumexp(-1) - math.log(self.count)
+        """Return log p(z) in nats: (...) for z of shape (..., latent)."""
+        # log (1/K sum_k q(z | u_k)), by log-sum-exp, since each density may underflow.
+        per_component = self.components.log_prob(z.unsqueeze(-2))  # (..., components)
+        return per_component.logsumexp(-1) - math.log(self.count)

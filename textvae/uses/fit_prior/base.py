@@ -57,7 +57,7 @@ def train_density(
     )
     best, least = deepcopy(module), math.inf
     for step in range(1, TRAINING_STEPS + 1):
-        some = q.rows(torch.randint(len(q.mean), (batch,)))
+        some = q.select_rows(torch.randint(len(q.mean), (batch,)))
         loss = cost(module, some.sample()).mean()
         optimizer.zero_grad()
         loss.backward()

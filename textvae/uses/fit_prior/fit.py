@@ -73,7 +73,7 @@ def fit_on_posterior(q: Distribution, part: type[FittedPrior], seed: int = 0) ->
             order[: len(order) // _HELD_OUT_ONE_IN],
             order[len(order) // _HELD_OUT_ONE_IN :],
         )
-        return part.fit(q.rows(rest), q.rows(held).sample())
+        return part.fit(q.select_rows(rest), q.select_rows(held).sample())
 
 
 def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:
