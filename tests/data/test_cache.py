@@ -109,7 +109,7 @@ def test_a_full_disk_leaves_no_half_entry_and_does_not_stop_the_run(tmp_path, mo
     monkeypatch.setattr(cache, "link_or_copy", full)
     cache.save_entry(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
     assert list((tmp_path / "kept").iterdir()) == []
-    assert "is not kept in" in capsys.readouterr().err
+    assert "is not cached in" in capsys.readouterr().err
 
 
 def test_files_are_linked_where_the_disk_can_and_copied_where_not(tmp_path, monkeypatch):

@@ -132,7 +132,7 @@ def test_too_few_different_sentences_are_refused_however_many_copies(tmp_path, d
     """The bound is that of sentences in a corpus."""
     corpus = tenfold(tmp_path, SENTENCES[:different])
     with pytest.raises(
-        DataError, match=rf"only {different} different sentences among {different * 10} to draw"
+        DataError, match=rf"only {different} different sentences among {different * 10} to choose"
     ):
         prepared(tmp_path / "out", corpus)
 

@@ -81,7 +81,7 @@ def test_a_held_out_split_with_nothing_left_is_refused(tmp_path):
 def test_a_missing_text_column_is_refused_with_those_that_exist(tmp_path, name):
     """The setting that mends it is named."""
     corpus = write_table(tmp_path / name, SENTENCES, label=SENTENCES)
-    words = "there is no column 'body'; there are text, label. Set data.text_column."
+    words = "there is no column 'body'; the columns are text, label. Set data.text_column."
     refused(tmp_path, corpus, words, text_column="body")
 
 
@@ -100,7 +100,7 @@ def test_a_column_that_is_no_text_is_refused(tmp_path, name):
 def test_a_missing_label_column_is_refused_with_those_that_exist(tmp_path):
     """The setting that mends it is named."""
     corpus = write_table(tmp_path / "a.csv", SENTENCES, label=SENTENCES)
-    words = "there is no column 'lable'; there are text, label. Set data.label_columns."
+    words = "there is no column 'lable'; the columns are text, label. Set data.label_columns."
     refused(tmp_path, corpus, words, label_columns=["lable"])
 
 
@@ -118,6 +118,6 @@ def test_text_has_no_other_column(tmp_path):
     refused(
         tmp_path,
         write(tmp_path / "a.txt", LINES),
-        "there is no column 'label'; there are",
+        "there is no column 'label'; the columns are",
         label_columns=["label"],
     )

@@ -35,7 +35,7 @@ def test_a_file_in_a_missing_folder_is_refused(tmp_path):
 def test_an_empty_file_is_refused(tmp_path):
     """Plain, gzipped, or a table."""
     for name in ("a.txt", "a.txt.gz", "a.csv", "a.jsonl"):
-        refused(write(tmp_path / name, ""), f"{name}: is empty; wanted is a sentence a line.")
+        refused(write(tmp_path / name, ""), f"{name}: is empty; expected one sentence per line.")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content,
     file = write(tmp_path / name, content)
     refused(
         file,
-        f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). Convert it (iconv -f latin1 -t utf-8, say)",
+        f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). Convert it (for instance with iconv -f latin1 -t utf-8)",
     )
 
 
@@ -120,16 +120,16 @@ def test_a_folder_with_nothing_to_read_is_refused(tmp_path):
     """What could be read is listed."""
     refused(
         tmp_path,
-        "holds no file to read; wanted are .txt, .csv, .tsv, .jsonl, .json, .parquet, gzipped or not.",
+        "contains no file to read; expected .txt, .csv, .tsv, .jsonl, .json, .parquet, gzipped or not.",
     )
     write(tmp_path / "picture.png", PNG)
-    refused(tmp_path, "holds no file to read")
+    refused(tmp_path, "contains no file to read")
 
 
 def test_a_folder_with_only_a_test_split_is_refused(tmp_path):
     """There is nothing to train on."""
     write(tmp_path / "test.txt", LINES)
-    refused(tmp_path, "holds test but nothing to train on; name a file train.txt, say.")
+    refused(tmp_path, "contains test but nothing to train on; name a file train.txt, for instance.")
 
 
 @pytest.mark.parametrize("message", ["Dataset 'captoins' doesn't exist on the Hub", ""])

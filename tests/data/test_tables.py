@@ -68,7 +68,7 @@ def test_a_cell_that_looks_like_rows_is_read_where_it_is_meant(tmp_path):
     file = write(tmp_path / "a.csv", 'text\n"one\ntwo"\nthree\n')
     refused(
         file,
-        "a.csv, line 2: a quoted cell begins here and takes in 1 more lines that look like rows.",
+        "a.csv, line 2: a quoted cell begins here and spans 2 lines, most of which look like rows.",
     )
     assert [row["text"] for row in rows(file, "quoted")] == ["one\ntwo", "three"]
 
@@ -259,7 +259,7 @@ def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
             "line 3: is not JSON: '{' follows the end of the list",
         ),
         ('{"text":\n ["a"]}', "line 1: is not JSON"),
-        ('{"text": 1' + "0" * 5000 + "}", "line 1: holds a number of too many digits"),
+        ('{"text": 1' + "0" * 5000 + "}", "line 1: holds a number with too many digits"),
     ],
 )
 def test_broken_json_is_refused_with_its_line(tmp_path, text, words):
@@ -316,9 +316,9 @@ def test_a_blank_line_among_several_columns_is_no_row_and_a_note_says_so(
         "two",
     ]
     note = (
-        "2 blank lines are no rows (lines 2, 3)"
+        "2 blank lines are not rows (lines 2, 3)"
         if name == "a.jsonl"
-        else "1 blank line is no row (line 3)"
+        else "1 blank line is not a row (line 3)"
     )
     assert f"{name}: {note}; rows are counted without them." in capsys.readouterr().err
 

@@ -42,16 +42,16 @@ TABLES = {
 REFUSED = {
     "a DataFrame": (
         FRAME,
-        'texts is a DataFrame of 2 columns; give the one of texts: texts["text"].',
+        'texts is a DataFrame of 2 columns; pass the column of texts: texts["text"].',
     ),
     "an Arrow table": (pa.Table.from_pandas(FRAME), "texts is a Table of 2 columns"),
     "a data set": (datasets.Dataset.from_pandas(FRAME), "texts is a Dataset of 2 columns"),
     "a mapping": (
         {"body": TWO},
-        'texts is a dict; give the texts in it: texts["body"], for instance.',
+        'texts is a dict; pass the texts in it, for instance texts["body"].',
     ),
     "bytes": (b"a man", "texts is b'a man' (bytes); decode it"),
-    "a set": (set(TWO), "texts is a set, which has no order; give a list"),
+    "a set": (set(TWO), "texts is a set, which has no order; pass a list"),
     "an array of two dimensions": (np.array([TWO]), "texts is a ndarray of 2 dimensions"),
     "a number": (7, "texts is 7 (int); expected a string or a list of strings."),
     "None": (None, "texts is None (missing); expected a string or a list of strings."),
@@ -62,7 +62,7 @@ REFUSED = {
     "bytes among texts": ([b"a man"], "text 0 is b'a man' (bytes); expected a string"),
     "lists of words": ([["a", "man"]], "text 0 is a list; expected a string"),
     "numbers of a generator": ((n for n in range(2)), "text 0 is 0 (int); expected a string"),
-    "half a surrogate pair": (["a \ud800"], "text 0 holds '\\ud800', half of a surrogate pair"),
+    "half a surrogate pair": (["a \ud800"], "text 0 contains '\\ud800', half of a surrogate pair"),
 }
 
 
@@ -115,7 +115,7 @@ def test_no_verb_reads_a_table_as_the_names_of_its_columns(tiny_run, verb):
     """A DataFrame and a mapping of columns are refused."""
     vae = textvae.TextVAE.from_pretrained(tiny_run, "cpu")
     for table in (FRAME, FRAME.to_dict("list")):
-        with pytest.raises(DataError, match="give the"):
+        with pytest.raises(DataError, match="pass the"):
             getattr(vae, verb)(texts=table)
 
 

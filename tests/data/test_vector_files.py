@@ -52,7 +52,7 @@ def test_a_write_that_breaks_off_names_the_file_and_leaves_none(tmp_path, suffix
         raise OSError("No space left on device")
 
     with pytest.raises(
-        OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Make room there"
+        OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Free some space"
     ):
         write_vectors(tmp_path / f"z.{suffix}", blocks(), 2)
     assert list(tmp_path.iterdir()) == []
@@ -96,9 +96,9 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     """In our own words; and so is one without a vector."""
     (tmp_path / "text.npy").write_text("a man rides a wave.")
     with pytest.raises(
-        DataError, match="holds no vectors; wanted is a file that `textvae encode` wrote"
+        DataError, match="contains no vectors; expected a file that `textvae encode` wrote"
     ):
         read_vectors(str(tmp_path / "text.npy"))
     np.save(tmp_path / "none.npy", np.zeros((0, 4), dtype=np.float32))
-    with pytest.raises(DataError, match=r"shape \(0, 4\); wanted is \(n, latent\)"):
+    with pytest.raises(DataError, match=r"shape \(0, 4\); expected \(n, latent\)"):
         read_vectors(str(tmp_path / "none.npy"))

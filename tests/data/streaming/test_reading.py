@@ -27,13 +27,13 @@ def reader(**settings) -> StreamFileReader:
 
 
 def texts(file, start=0, part=0, parts=1):
-    return [row["text"] for _, row in reader().rows(str(file), start, part, parts)]
+    return [row["text"] for _, row in reader().read_rows(str(file), start, part, parts)]
 
 
 def passed_over(file):
     """Return what is read of a damaged file, what was counted, and what was said."""
     skipping = reader(on_corrupt="skip")
-    read = [row["text"] for _, row in skipping.rows(str(file))]
+    read = [row["text"] for _, row in skipping.read_rows(str(file))]
     return read, dict(skipping.counts), [message for _, message in skipping.notices]
 
 
@@ -61,7 +61,7 @@ def test_an_empty_file_has_no_rows(tmp_path):
 def test_reading_goes_on_after_any_row(tmp_path, start):
     """With the numbers the rows have in the file, in one part or the other."""
     file = write(tmp_path / "a.txt", "\n".join(MANY))
-    assert list(reader().rows(file, start)) == [
+    assert list(reader().read_rows(file, start)) == [
         (n, {"text": MANY[n - 1]}) for n in range(start + 1, len(MANY) + 1)
     ]
     assert sorted(texts(file, start, 0, 2) + texts(file, start, 1, 2)) == sorted(MANY[start:])
@@ -115,7 +115,7 @@ def test_broken_compression_stops_a_stream_where_it_breaks_or_the_rest_is_passed
         file = tmp_path / f"{name}.txt.gz"
         file.write_bytes(data)
         with pytest.raises(
-            DataError, match=rf"{name}\.txt\.gz, after row [1-9][\d,]*: cannot be read on \({words}"
+            DataError, match=rf"{name}\.txt\.gz, after row [1-9][\d,]*: reading stopped \({words}"
         ):
             texts(file)
         read, counts, notices = passed_over(file)
@@ -136,7 +136,7 @@ def test_broken_tables_are_reported_likewise(tmp_path, kind):
     else:
         del data[len(data) // 2 :]
     file.write_bytes(data)
-    with pytest.raises(DataError, match=r"a.parquet, after row [\d,]+: cannot be read on"):
+    with pytest.raises(DataError, match=r"a.parquet, after row [\d,]+: reading stopped"):
         texts(file)
     assert passed_over(file)[1] == {"broken files": 1}
 
@@ -192,12 +192,12 @@ def test_a_pattern_in_a_folder_with_brackets_stays_in_that_folder(tmp_path):
 def test_a_missing_file_and_a_missing_column_are_named(tmp_path):
     """The one may be passed over, as it may vanish while a stream runs; the other is a mistake in the settings."""
     with pytest.raises(
-        DataError, match=r"gone\.txt, after row 0: cannot be read on \(FileNotFoundError"
+        DataError, match=r"gone\.txt, after row 0: reading stopped \(FileNotFoundError"
     ):
         texts(tmp_path / "gone.txt")
     file = write_table(tmp_path / "a.parquet", SENTENCES)
     asking = StreamFileReader(DataSettings(text_column="body"), ["body"])
-    assert set(next(asking.rows(file))[1]) == {"text"}  # whose names the refusal gives
+    assert set(next(asking.read_rows(file))[1]) == {"text"}  # whose names the refusal gives
 
 
 def test_files_of_an_object_store_are_found_and_read_by_url():
@@ -230,12 +230,12 @@ def test_files_of_an_object_store_are_found_and_read_by_url():
 def test_what_is_no_stream_of_files_is_refused(tmp_path, monkeypatch):
     """Each with the mend."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"no file to stream is found there.*hf://datasets"):
+    with pytest.raises(DataError, match=r"no file to stream was found.*hf://datasets"):
         find_stream_files("some/name")
     with pytest.raises(DataError, match=r"nothing://bucket/\*\.txt: cannot be listed"):
         find_stream_files("nothing://bucket/*.txt")
     write(tmp_path / "test-0.txt", "a\n"), write(tmp_path / "test-1.txt", "a\n")
-    with pytest.raises(DataError, match="holds test but nothing to train on"):
+    with pytest.raises(DataError, match="contains test but nothing to train on"):
         find_stream_files("*.txt")
     with pytest.raises(
         ConfigError, match=r"URLs and patterns are read as streams; leave data\.streaming out"
