@@ -113,7 +113,7 @@ def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
         ConfigError, match=r"'label_gaussian' is made of labels: name their column, data.label="
     ):
         read_settings(model={"prior": "label_gaussian"})
-    with pytest.raises(ConfigError, match=r"data.label = 'words' does not fit"):
+    with pytest.raises(ConfigError, match=r"data.label = 'words' is the name of a column"):
         read_settings(data={"label": "words"})
     with pytest.raises(
         ConfigError,

@@ -43,9 +43,11 @@ def locate_entry(data: DataSettings, tokenizer: TokenizerSettings, seed: int) ->
 
     Only a corpus of local files is cached: a data set on the Hub may change under its name.
     """
-    files = list_corpus_files(data.corpus) if data.corpus else []
+    if not data.corpus or data.cache == "off":
+        return None
+    files = list_corpus_files(data.corpus)
     is_small = sum(file.stat().st_size for file in files) < _MIN_CACHED_CORPUS_BYTES
-    if not files or data.cache == "off" or (data.cache == "auto" and is_small):
+    if not files or (data.cache == "auto" and is_small):
         return None
     tokenizer_files: list[Path] = []
     if tokenizer.path:

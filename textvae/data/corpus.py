@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 from textvae.data.arrow import ROWS_PER_BLOCK, write_arrow
 from textvae.data.cleaning import Cleaner, CleaningSettings, fingerprint_sentence
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
-from textvae.data.row_report import RowNumbers, print_note
+from textvae.data.row_report import RowNumbers, format_count, print_note
 from textvae.data.sources import RowSource, find_splits
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tables import Quoting, Row, as_label, format_value
@@ -54,16 +54,16 @@ class DataSettings(CleaningSettings, StreamSettings):
         0.05,
         gt=0,
         lt=0.5,
-        description="share of sentences for each of validation and test, if the corpus has no such split",
+        description="share of sentences for validation, and for test, if the corpus lacks them",
     )
     held_out_most: int = Field(
-        5_000, ge=1, description="the most sentences for each of validation and test"
+        5_000, ge=1, description="most sentences for validation, and for test"
     )
     split_seed: int = Field(
         1,
         ge=0,
         lt=2**63,
-        description="seed that chooses them; runs with other training seeds are measured on the same ones",
+        description="seed that chooses these sentences, whatever the training seed is",
     )
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
     processes: int | None = Field(
@@ -134,6 +134,7 @@ def prepare_splits(
     """
     cleaned = _clean_corpus(settings, seed, folder, splits)
     tokenizer = build(_iterate_training_sentences(folder))
+    # Before tokenizing, which cuts long sentences and removes the files of whole ones.
     validation = _fingerprint_split(folder, "validation")
     test = _fingerprint_split(folder, "test")
     duplicates = {"train": validation | test, "validation": test, "test": frozenset[int]()}
@@ -204,7 +205,8 @@ def extract_text(row: Row, column: str, number: int) -> str:
     """
     if column not in row:
         raise DataError(
-            f"there is no column {column!r}; the columns are {', '.join(row)}. Set data.text_column."
+            f"there is no column {column!r}; the columns are {', '.join(row)}. "
+            "Set data.text_column."
         )
     text = row[column]
     if text is None:
@@ -228,12 +230,12 @@ def held_out_size(settings: DataSettings, different: int, count: int) -> int:
         DataError: there are too few different sentences.
     """
     if different < _MIN_SENTENCES:
-        sentences = "sentence" if different == 1 else "sentences"
+        sentences = format_count(different, "different sentence")
         raise DataError(
-            f"{_corpus_name(settings)}: only {different} different {sentences} among {count:,} to "
-            f"choose held-out ones from; at least {_MIN_SENTENCES} are needed, since all copies of "
-            "a sentence stay in one split. Add sentences, or name the files of the splits: "
-            "train.txt, valid.txt, test.txt."
+            f"{_corpus_name(settings)}: only {sentences} among {count:,} to choose held-out ones "
+            f"from; at least {_MIN_SENTENCES} are needed, since all copies of a sentence stay in "
+            "one split. Add sentences, or name the files of the splits: train.txt, valid.txt, "
+            "test.txt."
         )
     share = max(1, round(settings.held_out * different))
     # Both splits together must leave at least one sentence to train on.
@@ -313,8 +315,8 @@ def _extract_labels(row: Row, settings: DataSettings, number: int) -> dict[str, 
     labels = {column: as_label(row[column]) for column in settings.all_label_columns}
     if settings.label and not labels[settings.label]:
         raise DataError(
-            f"row {number}: column {settings.label!r} is blank, and the model is conditioned on it: "
-            "give every sentence a label, or leave the row out."
+            f"row {number}: column {settings.label!r} is blank, and the model is conditioned "
+            "on it: give every sentence a label, or leave the row out."
         )
     return labels
 
@@ -334,9 +336,9 @@ def _check_training_sentences(train: Dataset, name: str) -> None:
             "Expected one sentence per line."
         )
     if count < _MIN_SENTENCES:
-        sentences = "sentence" if count == 1 else "sentences"
         raise DataError(
-            f"{name}: only {count} {sentences} to train on; at least {_MIN_SENTENCES} are needed."
+            f"{name}: only {format_count(count, 'sentence')} to train on; "
+            f"at least {_MIN_SENTENCES} are needed."
         )
     first = train[0]["text"]
     if all(text == first for text in _iterate_texts(train)):

@@ -76,8 +76,8 @@ class BlockDataset(TorchDataset[_TokenizedBlock]):
         leaks = [self._is_held_out(text) for text in block["text"]]
         counts["also_held_out"] += sum(leaks)
         if self.drops_held_out:
-            clean = [place for place, is_leak in enumerate(leaks) if not is_leak]
-            block = {name: [column[place] for place in clean] for name, column in block.items()}
+            others = [place for place, is_leak in enumerate(leaks) if not is_leak]
+            block = {name: [column[place] for place in others] for name, column in block.items()}
         rows = list(_tokenize_rows(block, self.tokenizer, self.max_tokens, counts))
         return pa.RecordBatch.from_pylist(rows, schema=self.schema), counts
 

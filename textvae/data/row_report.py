@@ -98,6 +98,11 @@ def report_cut_texts(name: str, cut: RowNumbers) -> None:
     )
 
 
+def format_count(count: int, noun: str) -> str:
+    """Return a count with its noun, such as `1 row` or `2 rows`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def print_note(message: str) -> None:
     """Print a note on standard error; unlike `print`, it does not break a progress bar."""
     tqdm.write(f"note: {message}", file=sys.stderr)

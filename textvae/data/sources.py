@@ -62,7 +62,7 @@ def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dic
 
 
 def list_corpus_files(corpus: str) -> list[Path]:
-    """Return the files of a corpus; an empty list for a data set on the Hub and for unknown names."""
+    """Return the files of a corpus; none if it is a data set on the Hub or does not exist."""
     path = resolve_path(corpus)
     if path.is_dir():
         return sorted(
@@ -74,8 +74,10 @@ def list_corpus_files(corpus: str) -> list[Path]:
 def resolve_path(corpus: str) -> Path:
     """Return the path of a corpus; `~` is the home folder unless a file has that name."""
     path = Path(BUNDLED_CORPORA.get(corpus, corpus))
+    if path.exists():
+        return path
     try:
-        return path if path.exists() else path.expanduser()
+        return path.expanduser()
     except RuntimeError:  # `~name` of a user who does not exist
         return path
 
@@ -146,7 +148,9 @@ def open_bytes(file: Path) -> IO[bytes]:
     """Open a file for reading; decompress it if its first bytes are those of gzip."""
     with file.open("rb") as stream:
         is_gzipped = stream.read(2) == b"\x1f\x8b"
-    return cast(IO[bytes], gzip.open(file, "rb")) if is_gzipped else file.open("rb")
+    if is_gzipped:
+        return cast(IO[bytes], gzip.open(file, "rb"))
+    return file.open("rb")
 
 
 def _no_such_file(corpus: str, path: Path) -> DataError:
@@ -163,6 +167,7 @@ def _no_such_file(corpus: str, path: Path) -> DataError:
 def _get_corpus_suffix(path: Path) -> str | None:
     """Return the suffix that says how to read a file, ignoring `.gz`; None if it is unknown."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    # Only the last one counts: `ptb.train.txt` has two.
     return suffixes[-1] if suffixes and suffixes[-1] in CORPUS_SUFFIXES else None
 
 
@@ -233,6 +238,7 @@ def _load_data_set_splits(name: str) -> dict[str, RowSource]:
     try:
         streams: Mapping[str, Any] = load_dataset(path, config or None, streaming=True)
     except Exception as error:  # network, Hub and builder errors have no common base
+        # Some of these errors have no message, others many lines.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(
             f"{name}: is no file or folder here, no bundled corpus ({', '.join(BUNDLED_CORPORA)}), "

@@ -200,7 +200,7 @@ def _iterate_only_column(table: Any, name: str) -> Iterator[Any]:
     """
     columns = _column_names(table)
     if len(columns) != 1:
-        column = columns[0] if columns and "text" not in columns else "text"
+        column = _guess_text_column(columns)
         raise DataError(
             f"{name} is {describe(table)} of {len(columns)} columns; "
             f'pass the column of {name}: {name}["{column}"].'
@@ -215,8 +215,7 @@ def _refuse_other_collections(texts: object, name: str) -> None:
         DataError: the value is one of these.
     """
     if isinstance(texts, Mapping):
-        keys = [str(key) for key in texts]
-        key = keys[0] if keys and "text" not in keys else "text"
+        key = _guess_text_column([str(key) for key in texts])
         raise DataError(
             f'{name} is {describe(texts)}; pass the {name} in it, for instance {name}["{key}"].'
         )
@@ -226,6 +225,13 @@ def _refuse_other_collections(texts: object, name: str) -> None:
         raise DataError(
             f"{name} is {describe(texts)}, which has no order; pass a list: sorted({name})."
         )
+
+
+def _guess_text_column(names: list[str]) -> str:
+    """Return the column that a message suggests."""
+    if "text" in names or not names:
+        return "text"
+    return names[0]
 
 
 def _list_of(values: Any) -> list[Any]:

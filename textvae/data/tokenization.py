@@ -172,7 +172,7 @@ def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
     """Load a transformers tokenizer from a folder, and add the special tokens it lacks.
 
     Raises:
-        ConfigError: the folder does not exist, contains no tokenizer, or one that needs its own code.
+        ConfigError: the folder is missing, or contains no tokenizer or one that runs its own code.
     """
     if folder is None or not Path(folder).is_dir():
         raise ConfigError(
@@ -258,7 +258,7 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
     """Return the token ids of each sentence, without special tokens.
 
     Raises:
-        ConfigError: the tokenizer cannot encode a sentence; it may lack an unknown token, for instance.
+        ConfigError: the tokenizer cannot encode a sentence, perhaps for lack of an unknown token.
     """
     if not sentences:
         return []
@@ -279,7 +279,7 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
 
 
 def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
-    """Return the token ids of a text with start, end and padding tokens replaced by the unknown one.
+    """Return the token ids of a text with its start, end and padding tokens made unknown.
 
     If the tokenizer has no unknown token of its own, they are removed instead. A
     tokenizer that looks words up finds its special tokens, such as `<eos>`, if a text

@@ -136,7 +136,8 @@ def read_vectors(name: str) -> _Float32Array:
         ) from error
     if loaded.ndim != 2 or not len(loaded):
         raise DataError(
-            f"{name}: contains an array of shape {loaded.shape}; expected (n, latent), n at least 1."
+            f"{name}: contains an array of shape {loaded.shape}; "
+            "expected (n, latent) with n at least 1."
         )
     return loaded
 

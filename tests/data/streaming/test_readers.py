@@ -1,4 +1,4 @@
-"""Readers: together they read each sentence once per epoch, in random order, and can resume anywhere."""
+"""Readers: together they read each sentence once per epoch, and can resume anywhere."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ from textvae.errors import CheckpointError, DataError
 
 @pytest.mark.parametrize("readers", [1, 2, 3, 5, 7, 12])
 @pytest.mark.parametrize("epoch", [0, 3])
-def test_every_sentence_comes_once_an_epoch_over_all_readers(tmp_path, readers, epoch):
+def test_every_sentence_comes_once_per_epoch_over_all_readers(tmp_path, readers, epoch):
     """There may be more files than readers or fewer; pools are smaller than files."""
     plan = build_plan(write_shards(tmp_path), readers)
     assert sorted(read(plan, epoch)) == sorted(SENTENCES)
@@ -44,7 +44,7 @@ def test_files_are_divided_again_in_each_epoch(tmp_path):
 
 
 def test_a_pool_mixes_what_a_file_holds_in_order(tmp_path):
-    """A buffer larger than the corpus shuffles all of it; a buffer of one shuffles only the files."""
+    """A buffer as large as the corpus shuffles all of it; one of size 1 only the files."""
     files = write_shards(tmp_path, count=1)
     in_file = (tmp_path / "part-0.txt").read_text().splitlines()
     assert read(build_plan(files, buffer=1)) == in_file
@@ -53,7 +53,7 @@ def test_a_pool_mixes_what_a_file_holds_in_order(tmp_path):
     assert sorted(mixed) == sorted(in_file)
 
 
-def test_batches_keep_to_their_budget_and_hold_sentences_of_like_length(tmp_path):
+def test_batches_keep_to_their_budget_and_have_similar_lengths(tmp_path):
     """The budget includes padding, and there is little of it."""
     batches = read_epoch(build_plan(write_shards(tmp_path), buffer=100))
     masks = [batch.batch["attention_mask"] for batch in batches]
@@ -90,7 +90,7 @@ def test_a_loader_resumes_from_its_state_as_if_it_had_not_stopped(tmp_path, work
 
 
 def test_ranks_and_workers_have_readers_of_their_own(tmp_path):
-    """Two processes with two workers each are four readers; together they read each sentence once."""
+    """Two processes with two workers each are four readers of the whole corpus."""
     plan = build_plan(write_shards(tmp_path, SENTENCES), 4)
     seen = []
     for loader in build_loaders(plan, 2, 2):
@@ -112,7 +112,7 @@ def test_another_number_of_readers_is_refused_on_resuming(tmp_path):
         three.load_state_dict(two.state_dict())
 
 
-def test_a_held_out_sentence_never_comes_wherever_it_stands(tmp_path):
+def test_no_reader_yields_a_held_out_sentence(tmp_path):
     """Its duplicates, including those that only cleaning makes equal, are left out and counted."""
     held_out = SENTENCES[:7]
     disguised = [f"  {sentence.replace(' ', '  ')}" for sentence in held_out]

@@ -65,7 +65,7 @@ def find_stream_files(corpus: str) -> dict[str, list[str]]:
 
 
 def _list_local(path: Path) -> list[str]:
-    """Return the file of a path, the files of a folder or, if it is neither, the matches of a pattern."""
+    """Return a file itself, the files of a folder, or the matches of a pattern."""
     if path.is_file():
         return [str(path)]
     files = path.iterdir() if path.is_dir() else match_pattern(path)
@@ -73,7 +73,7 @@ def _list_local(path: Path) -> list[str]:
 
 
 def _list_remote(url: str) -> list[str]:
-    """Return the files of a URL: the matches of a pattern, the file itself, or the files of a folder.
+    """Return the matches of a pattern, a file itself, or the files of a folder.
 
     Raises:
         DataError: the file system is unknown or does not answer.

@@ -113,8 +113,9 @@ class StreamReader:
             empty_epochs = empty_epochs + 1 if position == start else 0
             position = StreamPosition(position.epoch + 1)
         raise DataError(
-            f"there is no sentence for reader {self.number + 1} of {self.plan.reader_count}: all its "
-            f"files were empty in {_MAX_EMPTY_EPOCHS} epochs. Give more files, or fewer training.workers."
+            f"there is no sentence for reader {self.number + 1} of {self.plan.reader_count}: "
+            f"all its files were empty in {_MAX_EMPTY_EPOCHS} epochs. "
+            "Give more files, or fewer training.workers."
         )
 
     def _read_sentences(self, position: StreamPosition) -> Iterator[tuple[int, int, str]]:

@@ -1,4 +1,4 @@
-"""The sample of a stream: what a run must know before it starts, from the first rows of a few files.
+"""The sample of a stream: the first rows of a few files, from which a run prepares its start.
 
 The tokenizer, the tokens per sentence and the held-out splits come from the sample,
 so a run on a corpus of any size starts equally fast. The stream never yields a

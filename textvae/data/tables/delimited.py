@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import IO, Any, NamedTuple
 
-from textvae.data.row_report import RowNumbers
+from textvae.data.row_report import RowNumbers, format_count
 from textvae.data.tables.base import FormatError, Quoting, Row, format_value
 from textvae.data.tables.lines import MAX_LINE_LENGTH, decode_line, read_blocks, split_lines
 from textvae.data.tables.values import as_number, is_number
@@ -84,7 +84,7 @@ class DelimitedReader:
         return dict(zip(self._columns, record.cells, strict=True))
 
     def _check_columns(self) -> None:
-        """Refuse names in quotes that nobody asked to read as characters, and repeated names."""
+        """Refuse repeated names, and names in quotes unless the settings say how to read them."""
         if self._are_quotes_unexpected(self._columns):
             raise FormatError(f"names its columns in quotes. {_SET_EITHER}")
         for name in self._columns:
@@ -116,7 +116,7 @@ class DelimitedReader:
         return probed
 
     def _are_quotes_unexpected(self, cells: list[str]) -> bool:
-        """Whether all cells are in quotes, in a file whose quotes are characters only by default."""
+        """Whether all cells are in quotes, although quotes are characters here by default."""
         if self._quoting != "auto" or self._quotes_delimit:
             return False
         return all(_QUOTED_CELL.fullmatch(cell) for cell in cells)
@@ -133,7 +133,8 @@ class DelimitedReader:
         In a table with one column, a blank line is a row whose text is blank. In a
         table with more columns it is not a row.
         """
-        for cells in self._parse_quoted() if self._quotes_delimit else self._split_plain():
+        rows = self._parse_quoted() if self._quotes_delimit else self._split_plain()
+        for cells in rows:
             if len(self._columns) == 1 or len(cells) > 1 or "".join(cells).strip():
                 yield _Record(self.line, cells or [""], self._flaw)
             elif self._columns:  # blank lines before the names of the columns do not matter
@@ -168,7 +169,7 @@ class DelimitedReader:
             yield cells
 
     def _check_span(self, columns: int) -> None:
-        """Refuse a cell over several lines that look like rows: its quotes were not meant to delimit it.
+        """Refuse a cell over several lines that look like rows: its quotes are part of the texts.
 
         Two stray quotes, hundreds of lines apart, would otherwise swallow all rows
         between them. A separator before a blank is taken for prose, unless the
@@ -204,9 +205,8 @@ class DelimitedReader:
 
     def _explain_cell_count(self, count: int) -> str:
         """Return what is wrong with a record of too many or too few cells, and how to fix it."""
-        fields = "1 field" if count == 1 else f"{count} fields"
-        columns = "1 column" if len(self._columns) == 1 else f"{len(self._columns)} columns"
-        problem = f"has {fields}, and the first line names {columns}."
+        columns = format_count(len(self._columns), "column")
+        problem = f"has {format_count(count, 'field')}, and the first line names {columns}."
         if count < len(self._columns):
             return (
                 f"{problem} Add the missing fields, which may be empty; "

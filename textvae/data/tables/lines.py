@@ -1,4 +1,4 @@
-"""Text files, one sentence per line, and the splitting of bytes into lines that all text formats share."""
+"""Text files, one sentence per line; and how all text formats split bytes into lines."""
 
 from collections.abc import Iterator
 from typing import IO
