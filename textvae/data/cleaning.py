@@ -58,7 +58,9 @@ class Cleaner:
             text = unicodedata.normalize(self.settings.normalize, text)
         # Fold after normalizing: the compatibility forms turn some characters into blanks.
         text = " ".join(text.split())
-        return text.lower() if self.settings.lowercase else text
+        if self.settings.lowercase:
+            return text.lower()
+        return text
 
     def _truncate(self, text: str) -> str:
         """Cut a text that is too long, at a blank if there is one."""

@@ -54,7 +54,9 @@ def format_names(names: Sequence[str]) -> str:
     """Return labels as a message lists them: if there are many, only the first ones."""
     listed = ", ".join(names[:_MAX_LISTED_NAMES])
     rest = len(names) - _MAX_LISTED_NAMES
-    return f"{listed} and {rest} more" if rest > 0 else listed
+    if rest > 0:
+        return f"{listed} and {rest} more"
+    return listed
 
 
 def check_spelling(names: Iterable[str]) -> None:
@@ -103,6 +105,7 @@ def check_label_count(labels: Labels | None, label_names: object, count: int) ->
     if len(listed) != count:
         raise DataError(f"got {len(listed)} labels for {count} texts; expected one label per text.")
     require_model_labels(labels, "labels")
+    # Blank cells of a table and NaN of pandas count as missing, not as labels of their own.
     names = [as_label(label) for label in listed]
     for place, name in enumerate(names):
         if not name:

@@ -36,7 +36,9 @@ class RowNumbers:
         what = f"{self._what}s" if self.count > 1 else self._what
         listed = ", ".join(map(str, self.first))
         rest = self.count - len(self.first)
-        return f"{what} {listed} and {rest:,} more" if rest else f"{what} {listed}"
+        if rest:
+            return f"{what} {listed} and {rest:,} more"
+        return f"{what} {listed}"
 
 
 def find_texts(texts: Sequence[str], fate: str = LEFT_OUT, name: str = "texts") -> list[int]:
@@ -55,7 +57,7 @@ def find_texts(texts: Sequence[str], fate: str = LEFT_OUT, name: str = "texts") 
         if text.strip():
             filled.append(place)
         else:
-            blank.add(place + 1)
+            blank.add(place + 1)  # messages count rows from 1, as editors do
     report_blank_rows(name, blank, len(texts), fate)
     return filled
 
@@ -74,6 +76,7 @@ def answer_non_blank(
         fate: what that answer is, for the note.
     """
     places = find_texts(texts, fate)
+    # One call for all texts, so that `answer` can work in batches.
     answers = dict(zip(places, answer(places), strict=True))
     return [answers[place] if place in answers else blank() for place in range(len(texts))]
 
@@ -100,7 +103,9 @@ def report_cut_texts(name: str, cut: RowNumbers) -> None:
 
 def format_count(count: int, noun: str) -> str:
     """Return a count with its noun, such as `1 row` or `2 rows`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun}s"
 
 
 def print_note(message: str) -> None:

@@ -68,7 +68,9 @@ def list_corpus_files(corpus: str) -> list[Path]:
         return sorted(
             file for file in path.iterdir() if file.is_file() and _get_corpus_suffix(file)
         )
-    return [path] if path.is_file() else []
+    if path.is_file():
+        return [path]
+    return []
 
 
 def resolve_path(corpus: str) -> Path:
@@ -136,7 +138,9 @@ def match_pattern(pattern: Path) -> list[Path]:
 
 def fixed_part(pattern: Path) -> Path:
     """Return the folders at the start of a pattern that exist or contain no wildcard."""
-    root = Path(*pattern.parts[:1]) if pattern.is_absolute() else Path()
+    root = Path()
+    if pattern.is_absolute():
+        root = Path(*pattern.parts[:1])
     for part in pattern.relative_to(root).parts[:-1]:
         if set(part) & set(WILD) and not (root / part).is_dir():
             break
@@ -168,7 +172,9 @@ def _get_corpus_suffix(path: Path) -> str | None:
     """Return the suffix that says how to read a file, ignoring `.gz`; None if it is unknown."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     # Only the last one counts: `ptb.train.txt` has two.
-    return suffixes[-1] if suffixes and suffixes[-1] in CORPUS_SUFFIXES else None
+    if suffixes and suffixes[-1] in CORPUS_SUFFIXES:
+        return suffixes[-1]
+    return None
 
 
 def _find_folder_splits(
@@ -210,7 +216,9 @@ def _read_file_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[
     except DataError:
         raise
     except Exception as error:  # each library raises errors of its own, without a common base
-        line = 0 if reader is None else reader.line
+        line = 0
+        if reader is not None:
+            line = reader.line
         raise DataError(explain_format_error(file, suffix, line, error)) from error
     if reader.gaps.count:
         _report_gaps(file, reader.gaps)
@@ -234,6 +242,7 @@ def _load_data_set_splits(name: str) -> dict[str, RowSource]:
     """
     from datasets import load_dataset
 
+    # Streaming: the data set need not fit on the disk.
     path, _, config = name.partition(":")
     try:
         streams: Mapping[str, Any] = load_dataset(path, config or None, streaming=True)

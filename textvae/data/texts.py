@@ -64,6 +64,7 @@ def require_text(text: object, name: str) -> str:
 def iterate_texts(texts: object, name: str = "texts") -> Iterator[str]:
     """Yield texts one by one; arguments and errors are those of `require_texts`."""
     if isinstance(texts, str):
+        # A common mistake: methods take sentences, and only `train` takes the name of a file.
         if texts.lower().endswith(CORPUS_SUFFIXES) and os.path.isfile(texts):
             raise DataError(
                 f"{name} is {texts!r}, the name of a file; pass the sentences in it. "
@@ -189,7 +190,9 @@ def _iterate_values(texts: Any, name: str) -> Iterable[Any]:
         )
     if not isinstance(texts, Iterable):
         raise DataError(f"{name} is {describe(texts)}; expected a string or a list of strings.")
-    return _list_of(texts) if _is_one_of(texts, _COLUMNS) else texts
+    if _is_one_of(texts, _COLUMNS):
+        return _list_of(texts)
+    return texts
 
 
 def _iterate_only_column(table: Any, name: str) -> Iterator[Any]:
@@ -263,7 +266,7 @@ def _column_names(table: Any) -> list[str]:
 def _is_one_of(value: object, classes: _Classes) -> bool:
     """Whether a value is an instance of one of these classes, if its library is imported."""
     for library, names in classes.items():
-        module = sys.modules.get(library)
+        module = sys.modules.get(library)  # None if nobody has imported it
         for name in names:
             candidate = getattr(module, name, None)
             if isinstance(candidate, type) and isinstance(value, candidate):

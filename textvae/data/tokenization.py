@@ -157,7 +157,9 @@ _TRAINERS: dict[str, Callable[[TokenizerSettings, Iterable[str]], Tokenizer]] = 
 
 def _wrap_tokenizer(tokenizer: Tokenizer, has_unknown: bool) -> PreTrainedTokenizerFast:
     """Return a trained tokenizer as one of transformers, with our special tokens."""
-    unknown = {"unk_token": UNKNOWN} if has_unknown else {}
+    unknown: dict[str, str] = {}
+    if has_unknown:
+        unknown["unk_token"] = UNKNOWN
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -249,7 +251,9 @@ def _name_unknown_token(tokenizer: PreTrainedTokenizerBase) -> None:
     if isinstance(model, models.Unigram):
         # Unigram models have an id instead, which the Python API does not show.
         number = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["unk_id"]
-        unknown = None if number is None else tokenizer.convert_ids_to_tokens(number)
+        unknown = None
+        if number is not None:
+            unknown = tokenizer.convert_ids_to_tokens(number)
     if tokenizer.unk_token is None and unknown in tokenizer.get_vocab():
         tokenizer.add_special_tokens({"unk_token": unknown})
 

@@ -29,7 +29,9 @@ def get_stream_suffix(file: str) -> str | None:
     suffixes = [suffix.lower() for suffix in PurePosixPath(file).suffixes]
     if suffixes and suffixes[-1] in COMPRESSION_SUFFIXES:
         suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in CORPUS_SUFFIXES else None
+    if suffixes and suffixes[-1] in CORPUS_SUFFIXES:
+        return suffixes[-1]
+    return None
 
 
 def find_stream_files(corpus: str) -> dict[str, list[str]]:
@@ -51,6 +53,7 @@ def find_stream_files(corpus: str) -> dict[str, list[str]]:
             "compressed or not. (To stream a data set, name its files, for instance "
             "hf://datasets/NAME/**.parquet.)"
         )
+    # Somebody who names one file means to train on it, even if it is called test.txt.
     if len(files) == 1:
         return {"train": files}
     splits: dict[str, list[str]] = {}
@@ -80,6 +83,7 @@ def _list_remote(url: str) -> list[str]:
     """
     try:
         system, path = url_to_fs(url)
+        # As for local names, an existing file is not a pattern.
         if has_magic(url) and not system.exists(path):
             files = system.glob(path)
         elif get_stream_suffix(url):
@@ -95,4 +99,6 @@ def _list_remote(url: str) -> list[str]:
 
 def _restore_protocol(system: AbstractFileSystem, path: str) -> str:
     """Return the URL of a file that was listed; fsspec lists paths without their protocol."""
-    return path if "file" in system.protocol else str(system.unstrip_protocol(path))
+    if "file" in system.protocol:  # local paths stay as they are
+        return path
+    return str(system.unstrip_protocol(path))

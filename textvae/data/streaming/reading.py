@@ -57,6 +57,7 @@ class StreamFileReader:
         """
         has_damage = False
         for number, reader, record in self._records(file):
+            # Skipped records are not parsed, so resuming in the middle of a file is fast.
             if number <= start or (number - 1) % parts != part:
                 continue
             try:
@@ -102,12 +103,13 @@ class StreamFileReader:
                     yield number, reader, record
         except ImportError as error:  # the library for a file system or a compression
             raise DataError(f"{file}: {error}.") from error
-        except FormatError as flaw:
+        except FormatError as flaw:  # our own, which knows the line
             where = f"after row {number:,}: reading stopped"
             if reader is not None:
                 where = f"line {reader.line:,}"
             self.report_damage("broken files", file, f"{where}: {flaw}")
         except Exception as error:  # each library raises errors of its own, without a common base
+            # Some messages span several lines; a notice is one line.
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             where = f"after row {number:,}: reading stopped ({reason})"
             self.report_damage("broken files", file, where)
@@ -127,6 +129,7 @@ def _open_stream(file: str) -> IO[bytes]:
         ImportError: the library for a file system or a compression is missing.
     """
     if is_remote(file):
+        # `extract` only rewrites the URL, so that `xopen` decompresses while it reads.
         return cast(IO[bytes], xopen(StreamingDownloadManager().extract(file), "rb"))
     stream = open_bytes(Path(file))  # decompresses gzip, whatever the name says
     suffix = Path(file).suffix.lower()

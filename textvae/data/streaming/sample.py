@@ -47,7 +47,9 @@ def is_streamed(settings: DataSettings) -> bool:
         raise ConfigError(
             f"{settings.corpus}: URLs and patterns are read as streams; leave data.streaming out."
         )
-    return only_streams if settings.streaming == "auto" else settings.streaming
+    if settings.streaming == "auto":
+        return only_streams
+    return settings.streaming
 
 
 def prepare_stream(
@@ -71,6 +73,7 @@ def prepare_stream(
     files = find_stream_files(settings.corpus)
     splits = _split_held_out(settings, seed, _read_sample(settings, files))
     fingerprints: set[int] = set()
+    # Taken from the clean sentences, as the readers of the stream do when they compare.
     for split in HELD_OUT_SPLITS:
         fingerprints.update(map(fingerprint_sentence, _clean_sentences(splits[split])))
     sources = {split: _source_from_sample(sampled) for split, sampled in splits.items()}

@@ -163,6 +163,7 @@ class DelimitedReader:
                 self.line = start
                 raise FormatError(_explain_csv_error(str(error))) from None
             self.line = start
+            # "quoted" says that the user knows about cells over several lines.
             if len(self._pending) > 1 and self._quoting != "quoted":
                 self._check_span(len(self._columns or cells))
             self._previous = cells
@@ -177,7 +178,9 @@ class DelimitedReader:
         """
         lines = [line for line in self._pending if line.strip()]
         has_spaced_cells = any(cell.startswith(" ") for cell in self._previous[1:])
-        separator = self._separator if has_spaced_cells else f"{self._separator}(?! )"
+        separator = self._separator
+        if not has_spaced_cells:
+            separator += "(?! )"
         row_like = sum(len(re.split(separator, line)) == columns for line in lines)
         if 2 * row_like > len(lines):
             raise FormatError(

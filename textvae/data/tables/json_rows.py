@@ -52,7 +52,7 @@ class JsonReader:
             if not raw.strip():
                 self.gaps.add(self.line)
                 continue
-            if self._defaults is None:
+            if self._defaults is None:  # the first object: parsed now, and again by `row`
                 self._find_defaults(raw)
             yield raw
 
@@ -181,7 +181,9 @@ class _RepeatedKeys(dict[str, Any]):
 def _build_object(pairs: list[tuple[str, Any]]) -> Row:
     """Return a JSON object; json itself silently keeps the last value of a repeated key."""
     row = dict(pairs)
-    return row if len(row) == len(pairs) else _RepeatedKeys(row)
+    if len(row) < len(pairs):
+        return _RepeatedKeys(row)
+    return row
 
 
 _DECODER = json.JSONDecoder(
