@@ -53,6 +53,12 @@ def ask(*words):
     return main([*map(str, words), "--device", "cpu"])
 
 
+def fill(words, run, file):
+    """Return the words of a command with its run and its file filled in."""
+    values = {"RUN": str(run), "FILE": str(file)}
+    return [values.get(word, word) for word in words]
+
+
 def notes(capsys):
     """Return the standard output, and the lines of standard error that are notes."""
     shown = capsys.readouterr()
@@ -72,9 +78,7 @@ ROW_BY_ROW = {
 def test_json_has_a_record_for_each_row_with_its_number(fitted_run, file, capsys, verb):
     """The record of a blank row has the same keys, and null for all of them but the row."""
     words, text_field, _ = ROW_BY_ROW[verb]
-    assert (
-        ask(*[{"RUN": fitted_run, "FILE": file}.get(word, word) for word in words], "--json") == 0
-    )
+    assert ask(*fill(words, fitted_run, file), "--json") == 0
     out, reported = notes(capsys)
     records = [json.loads(line) for line in out.splitlines()]
     assert [record["row"] for record in records] == [1, 2, 3, 4, 5]
@@ -87,13 +91,12 @@ def test_json_has_a_record_for_each_row_with_its_number(fitted_run, file, capsys
 def test_plain_output_keeps_blank_lines_in_their_places(fitted_run, file, capsys, verb):
     """A blank row takes as many lines as any other; each note is one line on standard error."""
     words, _, height = ROW_BY_ROW[verb]
-    assert ask(*[{"RUN": fitted_run, "FILE": file}.get(word, word) for word in words]) == 0
+    assert ask(*fill(words, fitted_run, file)) == 0
     out, reported = notes(capsys)
     lines = out.splitlines()
     assert len(lines) == 5 * height
-    assert [
-        place for place in range(5) if not "".join(lines[place * height : (place + 1) * height])
-    ] == [1, 3]
+    rows = [lines[start : start + height] for start in range(0, len(lines), height)]
+    assert [number for number, row in enumerate(rows, start=1) if not "".join(row)] == [2, 4]
     cut = "1 text is longer than the model reads (row 5): only the beginning is used."
     assert reported == [f"note: {file}: {BLANK}: written as blank lines.", f"note: {file}: {cut}"]
 
@@ -123,16 +126,15 @@ def test_encode_writes_a_vector_for_each_row(tiny_run, file, tmp_path, capsys, s
     record = json.loads(out)
     assert (record["rows"], record["sentences"]) == (5, 3)
     assert f"{BLANK}: written as {'NaN' if suffix == 'npy' else 'null'}." in reported[0]
-    vectors = (
-        np.load(z)
-        if suffix == "npy"
-        else [row or [np.nan] * 4 for row in pq.read_table(z)["z"].to_pylist()]
-    )
-    expected = TextVAE.from_pretrained(tiny_run, "cpu").encode(
-        [line for line in LINES if line.strip()]
-    )
-    np.testing.assert_allclose(np.array(vectors)[[0, 2, 4]], expected, atol=1e-5)
-    assert np.isnan(np.array(vectors)[[1, 3]]).all()
+    if suffix == "npy":
+        vectors = np.load(z)
+    else:
+        rows = pq.read_table(z)["z"].to_pylist()
+        vectors = np.array([row or [np.nan] * 4 for row in rows])
+    texts = [line for line in LINES if line.strip()]
+    expected = TextVAE.from_pretrained(tiny_run, "cpu").encode(texts)
+    np.testing.assert_allclose(vectors[[0, 2, 4]], expected, atol=1e-5)
+    assert np.isnan(vectors[[1, 3]]).all()
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
@@ -200,10 +202,7 @@ def test_a_command_that_leaves_blank_rows_out_says_so_once(fitted_run, with_blan
     """One note on standard error gives their number and which rows they are."""
     if verb == "index":
         pytest.importorskip("faiss")
-    words = [
-        {"RUN": str(fitted_run), "FILE": with_blanks}.get(word, word) for word in LEAVE_OUT[verb]
-    ]
-    assert ask(*words, "--json") == 0
+    assert ask(*fill(LEAVE_OUT[verb], fitted_run, with_blanks), "--json") == 0
     (reported,) = notes(capsys)[1]
     assert reported.startswith(f"note: {with_blanks}: 2 of 102 rows ")
     assert "rows 2, 4" in reported
@@ -377,10 +376,9 @@ def test_options_of_tables_are_refused_for_standard_input(tiny_run, option):
 def test_commands_that_read_a_table_have_options_for_it(fitted_run, tmp_path, capsys, words):
     """Options choose the text column and whether quotes delimit cells."""
     table = tmp_path / "table.tsv"
-    table.write_text(
-        "".join(f'"{text}"\t1\n' for text in ["body", *SENTENCES[:30]]).replace("\t1", '\t"n"', 1)
-    )
-    asked = [{"RUN": fitted_run, "FILE": table}.get(word, word) for word in words]
+    lines = ['"body"\t"n"', *(f'"{text}"\t1' for text in SENTENCES[:30])]
+    table.write_text("\n".join(lines) + "\n")
+    asked = fill(words, fitted_run, table)
     assert ask(*asked, "--text-column", "body", "--quoting", "quoted", "--json") == 0
     assert '\\"' not in capsys.readouterr().out
     assert ask(*asked, "--quoting", "quoted") == 2

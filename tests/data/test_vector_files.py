@@ -14,10 +14,8 @@ from textvae.errors import DataError, OutputError
 @pytest.mark.parametrize("sizes", [[], [3], [1, 4, 2]])
 def test_blocks_become_one_file(tmp_path, suffix, sizes):
     """Any number of blocks gives a file that numpy or pyarrow can read."""
-    file, parts = (
-        tmp_path / f"z.{suffix}",
-        [np.random.default_rng(n).normal(size=(n, 5)).astype("f4") for n in sizes],
-    )
+    file = tmp_path / f"z.{suffix}"
+    parts = [np.random.default_rng(n).normal(size=(n, 5)).astype("f4") for n in sizes]
     texts = [[f"text {number}" for number in range(size)] for size in sizes]
     assert write_vectors(file, zip(texts, parts, strict=True), 5) == sum(sizes)
     if suffix == "npy":
@@ -34,7 +32,8 @@ def test_blocks_become_one_file(tmp_path, suffix, sizes):
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
 def test_a_blank_row_has_its_place_and_no_vector(tmp_path, suffix):
     """It is NaN or null in the file, and NaN when read; rows are counted across blocks."""
-    file, vectors = tmp_path / f"z.{suffix}", np.arange(8, dtype="f4").reshape(4, 2)
+    file = tmp_path / f"z.{suffix}"
+    vectors = np.arange(8, dtype="f4").reshape(4, 2)
     vectors[1] = np.nan
     write_vectors(file, iter([(["a", "", "b"], vectors[:3]), (["c"], vectors[3:])]), 2)
     if suffix == "parquet":
