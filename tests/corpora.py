@@ -1,4 +1,4 @@
-"""Small corpora for tests: sentences in files of every kind, and what `prepare` makes of them."""
+"""Small corpora for tests: sentences in files of every format, and their prepared splits."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ LINES = "\n".join(SENTENCES) + "\n"
 
 
 def write(file: Path, content: str | bytes) -> str:
-    """Write a file, its folder too; gzip it where its name says so."""
+    """Write a file and its folder; gzip it if its name ends in .gz."""
     file.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     file.write_bytes(gzip.compress(data) if file.suffix == ".gz" else data)
@@ -32,7 +32,7 @@ def write(file: Path, content: str | bytes) -> str:
 
 
 def write_table(file: Path, sentences: list[str], **columns: list) -> str:
-    """Write sentences, and further columns, as the kind of table the file's name says."""
+    """Write sentences and further columns as a table, in the format of the file's name."""
     rows = [
         dict(zip(["text", *columns], row, strict=True))
         for row in zip(sentences, *columns.values(), strict=True)
@@ -54,17 +54,17 @@ def write_table(file: Path, sentences: list[str], **columns: list) -> str:
 
 
 def texts(corpus: str, split: str = "train") -> list[str]:
-    """Return a source's raw texts."""
+    """Return the raw texts of one split of a corpus."""
     return [row["text"] for row in find_splits(corpus, "text")[split]()]
 
 
 def prepared(
-    folder: Path, corpus: str | None, kind: str = "byte", seed: int = 1, given=None, **settings
+    folder: Path, corpus: str | None, kind: str = "byte", seed: int = 1, splits=None, **settings
 ):
-    """Prepare a corpus in `folder`; return its counts and its splits."""
+    """Prepare a corpus in `folder`; return its counts and splits."""
     data = DataSettings(corpus=corpus, **settings)
-    wanted = TokenizerSettings(kind=kind, min_frequency=1)
+    tokenizer_settings = TokenizerSettings(kind=kind, min_frequency=1)
     _, counts = prepare_splits(
-        data, seed, folder, lambda sentences: build_tokenizer(wanted, sentences), given
+        data, seed, folder, lambda sentences: build_tokenizer(tokenizer_settings, sentences), splits
     )
     return counts, {split: open_split(folder, split) for split in ("train", "validation", "test")}

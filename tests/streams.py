@@ -1,4 +1,4 @@
-"""Small streams for tests: sentences in several files, and the lanes that read them."""
+"""Small streams for tests: sentences in several files, and the readers of them."""
 
 from collections.abc import Iterable
 from itertools import takewhile
@@ -29,48 +29,42 @@ def write_shards(
     ]
 
 
-def dealing(
-    files: list[str], lanes: int = 1, seed: int = 1, held: Iterable[str] = (), **data
+def build_plan(
+    files: list[str], readers: int = 1, seed: int = 1, held_out: Iterable[str] = (), **data
 ) -> StreamPlan:
-    """Return how these files are dealt, with small pools and batches."""
-    settings = DataSettings(**{"buffer": 17, **data})
+    """Return the plan of a stream of these files, with small pools and batches."""
     return StreamPlan(
-        files,
-        frozenset(map(fingerprint_sentence, held)),
-        settings,
-        TOKENIZER,
-        seed,
-        200,
-        None,
-        lanes,
+        files=files,
+        held_out_fingerprints=frozenset(map(fingerprint_sentence, held_out)),
+        data=DataSettings(**{"buffer": 17, **data}),
+        tokenizer=TOKENIZER,
+        seed=seed,
+        max_batch_tokens=200,
+        max_batch_sentences=None,
+        reader_count=readers,
     )
 
 
-def epoch_of(dealt: StreamPlan, lane: int = 0, epoch: int = 0) -> list[StreamBatch]:
-    """Return what a lane serves in one epoch."""
-    return list(
-        takewhile(
-            lambda served: served.place.epoch == epoch,
-            StreamReader(dealt, lane).batches(StreamPosition(epoch)),
-        )
-    )
+def read_epoch(plan: StreamPlan, reader: int = 0, epoch: int = 0) -> list[StreamBatch]:
+    """Return the batches of one reader in one epoch."""
+    batches = StreamReader(plan, reader).read_batches(StreamPosition(epoch))
+    return list(takewhile(lambda batch: batch.position.epoch == epoch, batches))
 
 
-def read(dealt: StreamPlan, epoch: int = 0) -> list[str]:
-    """Return the sentences that all lanes serve in one epoch, lane after lane."""
-    return [
-        text
-        for lane in range(dealt.lanes)
-        for served in epoch_of(dealt, lane, epoch)
-        for text in texts(served)
-    ]
+def read(plan: StreamPlan, epoch: int = 0) -> list[str]:
+    """Return the sentences of all readers in one epoch, one reader after another."""
+    sentences = []
+    for reader in range(plan.reader_count):
+        for batch in read_epoch(plan, reader, epoch):
+            sentences += texts(batch)
+    return sentences
 
 
-def texts(served: StreamBatch) -> list[str]:
+def texts(batch: StreamBatch) -> list[str]:
     """Return a batch's sentences."""
-    return decode_batch(TOKENIZER, served.batch["encoder_input_ids"].tolist())
+    return decode_batch(TOKENIZER, batch.batch["encoder_input_ids"].tolist())
 
 
-def loaders(dealt: StreamPlan, processes: int, workers: int) -> list[StreamLoader]:
+def build_loaders(plan: StreamPlan, processes: int, workers: int) -> list[StreamLoader]:
     """Return a loader for each process."""
-    return [StreamLoader(dealt, rank, workers) for rank in range(processes)]
+    return [StreamLoader(plan, rank, workers) for rank in range(processes)]

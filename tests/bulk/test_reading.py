@@ -103,7 +103,7 @@ BROKEN = {
     "a table without the column": (
         "b.jsonl",
         b'{"body": "a man"}\n',
-        "b.jsonl: there is no column 'text'",
+        "b.jsonl: there is no column 'text'; the columns are body",
     ),
     "numbers for text": ("b.csv", b"text\n1\n2\n", "b.csv: row 1: column 'text' holds 1, not text"),
     "no Parquet": ("b.parquet", b"PAR1 not at all", "b.parquet: cannot be read as parquet"),

@@ -1,4 +1,4 @@
-"""Batching: every sentence once an epoch, within the budget, padded on the right."""
+"""Batches: every sentence once per epoch, within the budget, padded on the right."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,14 @@ CASES = [(64, None), (64, 5), (400, None), (41, 3), (10**6, None), (10**6, 1), (
 
 
 def epoch(buckets, number):
+    """Return the batches of an epoch."""
     buckets.set_epoch(number)
     return list(buckets)
 
 
 @pytest.mark.parametrize(("tokens", "sentences"), CASES)
-def test_every_sentence_comes_exactly_once_an_epoch(tokens, sentences):
-    """None is lost at the cuts."""
+def test_every_sentence_comes_exactly_once_per_epoch(tokens, sentences):
+    """No sentence is lost where batches are cut."""
     buckets = LengthBuckets(LENGTHS, tokens, sentences, seed=1)
     for number in range(3):
         assert sorted(place for batch in epoch(buckets, number) for place in batch) == list(
@@ -29,14 +30,14 @@ def test_every_sentence_comes_exactly_once_an_epoch(tokens, sentences):
 
 @pytest.mark.parametrize(("tokens", "sentences"), CASES)
 def test_the_number_of_batches_is_the_same_in_every_epoch(tokens, sentences):
-    """So that a step's number tells its epoch."""
+    """The number of a step therefore determines its epoch."""
     buckets = LengthBuckets(LENGTHS, tokens, sentences, seed=1)
     assert {len(epoch(buckets, number)) for number in range(4)} == {len(buckets)}
 
 
 @pytest.mark.parametrize(("tokens", "sentences"), CASES)
-def test_the_budget_is_kept_but_for_a_single_long_sentence(tokens, sentences):
-    """Padding and the end token are counted."""
+def test_only_a_single_long_sentence_exceeds_the_budget(tokens, sentences):
+    """The budget includes padding and the end token."""
     for batch in LengthBuckets(LENGTHS, tokens, sentences, seed=1):
         assert len(batch) <= (sentences or len(LENGTHS))
         assert len(batch) == 1 or len(batch) * (max(LENGTHS[batch]) + 1) <= tokens
@@ -48,23 +49,23 @@ def test_the_budget_is_used():
     assert np.diff(cuts).tolist() == [4, 4, 2]
 
 
-def test_what_is_left_over_is_no_tiny_batch():
-    """It takes from its neighbour, up to an even split, as far as its own longer sentences leave room in the budget."""
+def test_the_last_batch_is_not_tiny():
+    """It takes sentences from the batch before it: at most half, and within the budget."""
     assert np.diff(LengthBuckets([3] * 9, 16, None, seed=1).cuts).tolist() == [4, 3, 2]
     assert np.diff(LengthBuckets([3] * 8 + [7], 32, None, seed=1).cuts).tolist() == [5, 4]
     assert np.diff(LengthBuckets([3] * 8 + [15], 32, None, seed=1).cuts).tolist() == [7, 2]
     assert np.diff(LengthBuckets([3] * 8 + [31], 32, None, seed=1).cuts).tolist() == [8, 1]
 
 
-def test_sentences_of_like_length_come_together():
-    """A batch spans few lengths, so there is little padding."""
+def test_sentences_of_similar_length_come_together():
+    """A batch has few different lengths, so there is little padding."""
     batches = list(LengthBuckets(LENGTHS, 200, None, seed=1))
     padded = sum(len(batch) * (max(LENGTHS[batch]) + 1) for batch in batches)
     assert padded < 1.1 * sum(LENGTHS + 1)
 
 
 def test_another_epoch_or_seed_is_another_order_and_the_same_is_the_same():
-    """The order follows from seed and epoch alone."""
+    """The order depends only on seed and epoch."""
     one, same, other = (LengthBuckets(LENGTHS, 200, None, seed) for seed in (1, 1, 2))
     assert epoch(one, 3) == epoch(same, 3)
     assert epoch(one, 3) != epoch(one, 4)
@@ -73,7 +74,7 @@ def test_another_epoch_or_seed_is_another_order_and_the_same_is_the_same():
 
 
 def test_equal_lengths_are_shuffled_among_themselves():
-    """Not only the batches: their members change too."""
+    """Not only the order of the batches changes, but also what is in them."""
     buckets = LengthBuckets([5] * 40, 30, None, seed=1)
     first, second = ({frozenset(batch) for batch in epoch(buckets, number)} for number in (0, 1))
     assert first != second
@@ -106,7 +107,7 @@ def test_a_batch_is_as_wide_as_its_longest_sentence_and_one_more(tokenizer, rows
 
 
 def test_each_row_holds_its_sentence_start_and_end(tokenizer, rows):
-    """The encoder reads the end, the decoder the start, and the labels are one step ahead of it."""
+    """Encoder inputs contain the end, decoder inputs the start; labels are one step ahead."""
     pad, bos, eos = tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id
     batch = Collator(tokenizer)(rows)
     width = batch["labels"].shape[1]
@@ -119,7 +120,7 @@ def test_each_row_holds_its_sentence_start_and_end(tokenizer, rows):
 
 
 def test_the_masks_are_true_on_what_is_read_and_labelled(tokenizer, rows):
-    """As many as tokens and one more; labels are ignored exactly where the mask is not set."""
+    """A sentence has one position more than tokens; labels are -100 exactly under padding."""
     batch = Collator(tokenizer)(rows)
     assert batch["attention_mask"].sum(1).tolist() == [len(row["input_ids"]) + 1 for row in rows]
     assert torch.equal(batch["attention_mask"], batch["encoder_attention_mask"])
@@ -130,7 +131,7 @@ def test_the_masks_are_true_on_what_is_read_and_labelled(tokenizer, rows):
 
 
 def test_a_row_does_not_depend_on_its_batch(tokenizer, rows):
-    """Alone or among longer ones, the same tokens stand under the mask."""
+    """Under the mask, a row is the same alone and among longer ones."""
     collate = Collator(tokenizer)
     together = collate(rows)
     for place, row in enumerate(rows):
@@ -140,7 +141,7 @@ def test_a_row_does_not_depend_on_its_batch(tokenizer, rows):
 
 
 def test_an_empty_sentence_is_a_start_and_an_end(tokenizer):
-    """Nothing to read is no error."""
+    """An empty sentence is not an error."""
     batch = Collator(tokenizer).collate([[], [7, 8]])
     assert batch["labels"].tolist() == [
         [tokenizer.eos_token_id, -100, -100],
@@ -149,7 +150,7 @@ def test_an_empty_sentence_is_a_start_and_an_end(tokenizer):
 
 
 def test_padding_with_the_end_token_keeps_the_true_end(tokenizer):
-    """GPT-type tokenizers have no other token to pad with; the label of the end must stay."""
+    """GPT-2's tokenizer has no other token to pad with; the label of the end must remain."""
     tokenizer.pad_token = tokenizer.eos_token
     batch = Collator(tokenizer).collate([[7], [7, 8]])
     assert batch["labels"].tolist() == [

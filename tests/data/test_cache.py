@@ -1,4 +1,4 @@
-"""The cache of prepared corpora: taken when nothing has changed, made anew when anything has, never half-written."""
+"""The cache of prepared corpora: used if nothing has changed, and never half-written."""
 
 import errno
 import os
@@ -18,19 +18,20 @@ from textvae.settings.reading import read_settings
 from textvae.training import preparation
 
 
-def train(corpus, output, kept, **changes):
-    sections = {**SETTINGS, "data": {**SETTINGS["data"], "cache": str(kept)}}
+def train(corpus, output, cached, **changes):
+    """Train a run with the cache in the folder `cached`."""
+    sections = {**SETTINGS, "data": {**SETTINGS["data"], "cache": str(cached)}}
     sections |= {name: {**sections[name], **section} for name, section in changes.items()}
     return textvae.train(corpus, output=output, device="cpu", **sections)
 
 
 def test_a_second_run_takes_the_corpus_from_the_cache_and_ends_the_same(tmp_path, monkeypatch):
-    """With the very weights and tokenizer of a run that prepared it itself; another model may take it too."""
+    """Weights and tokenizer equal those without a cache; another model can use the entry too."""
     corpus = write_corpus(tmp_path)
     train(corpus, tmp_path / "off", "off")
-    train(corpus, tmp_path / "miss", tmp_path / "kept")
+    train(corpus, tmp_path / "miss", tmp_path / "cached")
     monkeypatch.setattr(preparation, "prepare_splits", None)  # would fail if it were called
-    train(corpus, tmp_path / "hit", tmp_path / "kept")
+    train(corpus, tmp_path / "hit", tmp_path / "cached")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("off", "miss", "hit")]
     assert all(
         torch.equal(weights[0][name], other[name]) for other in weights[1:] for name in other
@@ -41,13 +42,14 @@ def test_a_second_run_takes_the_corpus_from_the_cache_and_ends_the_same(tmp_path
     train(
         corpus,
         tmp_path / "another",
-        tmp_path / "kept",
+        tmp_path / "cached",
         model={"latent_dim": 3},
         training={"steps": 1},
     )
 
 
 def entry(corpus, folder, seed=1, tokenizer=None, **data):
+    """Return the entry of a corpus in a cache."""
     return cache.locate_entry(
         DataSettings(corpus=str(corpus), cache=str(folder), **data),
         tokenizer or TokenizerSettings(),
@@ -56,7 +58,7 @@ def entry(corpus, folder, seed=1, tokenizer=None, **data):
 
 
 def test_whatever_the_corpus_depends_on_makes_another_entry(tmp_path):
-    """Files, their content, settings of data and tokenizer, the seed; not how it is worked at."""
+    """Files, settings and seed matter; the number of processes does not."""
     corpus = tmp_path / "corpus"
     file = Path(write(corpus / "a.txt", "some text\n"))
     first = entry(corpus, tmp_path)
@@ -71,8 +73,8 @@ def test_whatever_the_corpus_depends_on_makes_another_entry(tmp_path):
     assert len({first, *others}) == 1 + len(others)
 
 
-def test_small_corpora_and_those_of_unknown_content_are_not_kept(tmp_path):
-    """By default; a data set in the hub may change under its name."""
+def test_small_corpora_and_those_of_unknown_content_are_not_cached(tmp_path):
+    """By default only large ones are; a data set on the Hub may change under its name."""
     file = write(tmp_path / "a.txt", "\n".join(SENTENCES))
     assert cache.locate_entry(DataSettings(corpus=file), TokenizerSettings(), 1) is None
     assert entry(file, "off") is None
@@ -80,26 +82,26 @@ def test_small_corpora_and_those_of_unknown_content_are_not_kept(tmp_path):
 
 
 def make(folder, file):
-    """Prepare a corpus in `folder`."""
+    """Prepare a corpus in `folder`; return its tokenizer."""
     settings = TokenizerSettings(kind="byte")
     return prepare_splits(
         DataSettings(corpus=file), 1, folder, lambda sentences: build_tokenizer(settings, sentences)
     )[0]
 
 
-def test_two_processes_that_keep_the_same_corpus_leave_one_whole_entry(tmp_path):
-    """The second finds it there and leaves nothing."""
+def test_two_processes_that_cache_the_same_corpus_leave_one_entry(tmp_path):
+    """The second process finds the entry and leaves no files behind."""
     tokenizer = make(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
     for _ in range(2):
-        cache.save_entry(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
-    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["entry"]
-    taken = cache.restore_entry(tmp_path / "kept" / "entry", tmp_path / "taken")
+        cache.save_entry(tmp_path / "cached" / "entry", tmp_path / "corpus", tokenizer)
+    assert [path.name for path in (tmp_path / "cached").iterdir()] == ["entry"]
+    taken = cache.restore_entry(tmp_path / "cached" / "entry", tmp_path / "taken")
     assert taken is not None
     assert {file.name for file in (tmp_path / "taken").iterdir()} == set(cache.ENTRY_FILES)
 
 
 def test_a_full_disk_leaves_no_half_entry_and_does_not_stop_the_run(tmp_path, monkeypatch, capsys):
-    """It is only a cache."""
+    """The cache only saves time, so the run goes on without it."""
     tokenizer = make(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
 
     def full(source, target):
@@ -107,13 +109,13 @@ def test_a_full_disk_leaves_no_half_entry_and_does_not_stop_the_run(tmp_path, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cache, "link_or_copy", full)
-    cache.save_entry(tmp_path / "kept" / "entry", tmp_path / "corpus", tokenizer)
-    assert list((tmp_path / "kept").iterdir()) == []
-    assert "is not kept in" in capsys.readouterr().err
+    cache.save_entry(tmp_path / "cached" / "entry", tmp_path / "corpus", tokenizer)
+    assert list((tmp_path / "cached").iterdir()) == []
+    assert "is not cached in" in capsys.readouterr().err
 
 
 def test_files_are_linked_where_the_disk_can_and_copied_where_not(tmp_path, monkeypatch):
-    """An entry costs no room beside the run that made it."""
+    """A linked entry takes no additional space on the disk."""
     file = Path(write(tmp_path / "a.txt", "text"))
     cache.link_or_copy(file, tmp_path / "linked")
     assert (tmp_path / "linked").samefile(file)
@@ -127,6 +129,6 @@ def test_files_are_linked_where_the_disk_can_and_copied_where_not(tmp_path, monk
     assert not (tmp_path / "copied").samefile(file)
 
 
-def test_no_cache_can_be_asked_for_on_the_command_line():
-    """YAML takes the word `off` for a truth value."""
+def test_the_command_line_can_turn_the_cache_off():
+    """YAML reads the word `off` as a truth value."""
     assert read_settings(None, ["data.cache=off"]).data.cache == "off"

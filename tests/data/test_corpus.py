@@ -1,4 +1,4 @@
-"""The corpus of a run: held-out sentences, labels, tokens, and the counts of all of it."""
+"""The corpus of a run: held-out sentences, labels, tokens, and their counts."""
 
 import json
 
@@ -13,15 +13,17 @@ from textvae.runs.run import Run
 
 
 def lines(sentences):
+    """Return the content of a text file of sentences."""
     return "\n".join(sentences) + "\n"
 
 
 def numbered(count):
+    """Return different sentences."""
     return [f"sentence {n}" for n in range(count)]
 
 
-def test_no_sentence_is_lost_or_doubled_by_the_draw(tmp_path):
-    """The three splits together are the corpus, in order."""
+def test_no_sentence_is_lost_or_repeated_by_splitting(tmp_path):
+    """The three splits together are the corpus, and the training split keeps its order."""
     counts, splits = prepared(
         tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY))
     )
@@ -42,8 +44,8 @@ def test_no_sentence_is_lost_or_doubled_by_the_draw(tmp_path):
         (50, 0.3, 5000, 15),
     ],
 )
-def test_the_draw_has_the_size_that_is_wanted(tmp_path, count, share, most, size):
-    """A share of each, one at least, so many at most; also over several blocks."""
+def test_held_out_splits_have_the_size_of_the_settings(tmp_path, count, share, most, size):
+    """It is a share of the corpus within limits, also for a corpus of several blocks."""
     corpus = write(tmp_path / "a.txt", lines(numbered(count)))
     _, splits = prepared(tmp_path / "out", corpus, held_out=share, held_out_most=most)
     assert {name: len(split) for name, split in splits.items()} == {
@@ -54,27 +56,27 @@ def test_the_draw_has_the_size_that_is_wanted(tmp_path, count, share, most, size
 
 
 @pytest.mark.parametrize("count", [8, 10, 12])
-def test_the_draw_always_leaves_something_to_train_on(tmp_path, count):
-    """The largest share allowed takes not all of a small corpus."""
+def test_there_is_always_something_left_to_train_on(tmp_path, count):
+    """Even the largest share allowed does not take all of a small corpus."""
     _, splits = prepared(
         tmp_path / "out", write(tmp_path / "a.txt", lines(numbered(count))), held_out=0.49
     )
     assert len(splits["train"]) > 0
 
 
-def test_the_draw_is_by_seed(tmp_path):
-    """The same seed draws the same sentences, another one others."""
+def test_the_seed_chooses_the_held_out_sentences(tmp_path):
+    """Equal seeds hold out the same sentences, different seeds others."""
     corpus = write(tmp_path / "a.txt", lines(numbered(100)))
-    drawn = [
+    held_out = [
         prepared(tmp_path / f"out{n}", corpus, seed=seed)[1]["test"]["text"]
         for n, seed in enumerate([1, 1, 2])
     ]
-    assert list(drawn[0]) == list(drawn[1]) != list(drawn[2])
+    assert list(held_out[0]) == list(held_out[1]) != list(held_out[2])
 
 
 @pytest.mark.parametrize("present", HELD_OUT_SPLITS)
-def test_only_the_split_that_is_missing_is_drawn(tmp_path, present):
-    """A split the source names stays as it is."""
+def test_only_a_missing_split_is_held_out(tmp_path, present):
+    """A split that the source has is not changed."""
     write(tmp_path / "in" / "train.txt", lines(numbered(20)))
     write(tmp_path / "in" / f"{present}.txt", lines(TRICKY))
     _, splits = prepared(tmp_path / "out", str(tmp_path / "in"))
@@ -83,7 +85,7 @@ def test_only_the_split_that_is_missing_is_drawn(tmp_path, present):
 
 
 def test_labels_stay_with_their_sentences(tmp_path):
-    """Through the draw and the tokens, whatever their type; a cut sentence keeps its label."""
+    """Labels of any type survive splitting and tokenizing."""
     labels = [int(sentence.split()[-2]) for sentence in SENTENCES]
     names = [f"of {sentence}" for sentence in SENTENCES]
     corpus = write_table(tmp_path / "a.jsonl", SENTENCES, label=labels, name=names)
@@ -96,8 +98,8 @@ def test_labels_stay_with_their_sentences(tmp_path):
     )
 
 
-def test_texts_are_what_their_tokens_say(tmp_path):
-    """Ids, length, words and bytes belong to the text beside them."""
+def test_texts_match_their_tokens(tmp_path):
+    """Ids, length, words and bytes are those of the text in the same row."""
     _, splits = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY)))
     for row in (row for split in splits.values() for row in split):
         size = len(row["text"].encode())
@@ -107,7 +109,7 @@ def test_texts_are_what_their_tokens_say(tmp_path):
 
 @pytest.mark.parametrize("kind", ["bpe", "byte", "word"])
 def test_a_sentence_cut_at_max_tokens_is_counted_and_kept_as_it_reads(tmp_path, kind):
-    """Words and bytes are those of what is left, so that per-word measures are right."""
+    """Words and bytes are those after the cut, so that measures per word are right."""
     corpus = write(tmp_path / "a.txt", lines(SENTENCES))
     counts, splits = prepared(tmp_path / "out", corpus, kind=kind, max_tokens=4)
     for name, split in splits.items():
@@ -122,8 +124,8 @@ def test_a_sentence_cut_at_max_tokens_is_counted_and_kept_as_it_reads(tmp_path, 
         assert count["tokens"] == sum(split["length"]) + len(split)
 
 
-def test_a_cut_through_a_letter_leaves_no_half_letter(tmp_path):
-    """Bytes are tokens here, and an emoji is four of them: the text must stay what the tokens say."""
+def test_a_cut_through_a_character_leaves_no_half_character(tmp_path):
+    """An emoji is four tokens here: the text must remain what the tokens decode to."""
     corpus = write(tmp_path / "a.txt", lines(f"{n:02} 😀😀" for n in range(20)))
     _, splits = prepared(tmp_path / "out", corpus, max_tokens=9)
     for row in (row for split in splits.values() for row in split):
@@ -132,7 +134,7 @@ def test_a_cut_through_a_letter_leaves_no_half_letter(tmp_path):
 
 
 def test_a_line_of_a_megabyte_is_cut_and_counted(tmp_path):
-    """It costs neither memory nor time, nor the run."""
+    """Such a line costs little memory and time, and does not stop the run."""
     corpus = write(tmp_path / "a.txt", lines([*SENTENCES, "word " * 200_000, "x" * 1_000_000]))
     counts, splits = prepared(tmp_path / "out", corpus, max_tokens=64)
     assert counts["cleaned"]["train"] == {"read": 22, "kept": 22, "truncated": 2}
@@ -141,7 +143,7 @@ def test_a_line_of_a_megabyte_is_cut_and_counted(tmp_path):
 
 
 def test_nothing_is_left_but_the_splits_and_the_counts(tmp_path):
-    """Text before it was tokens is gone."""
+    """The files of cleaned text are removed."""
     counts, _ = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES)))
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         "train.arrow", "validation.arrow", "test.arrow", "counts.json",
@@ -149,25 +151,25 @@ def test_nothing_is_left_but_the_splits_and_the_counts(tmp_path):
     assert json.loads((tmp_path / "out" / "counts.json").read_text()) == counts
 
 
-def test_sentences_given_from_python_are_a_corpus(tmp_path):
-    """Rows need no file."""
+def test_sentences_from_python_are_a_corpus(tmp_path):
+    """Rows need not come from a file."""
     _, splits = prepared(
-        tmp_path, None, given={"train": lambda: ({"text": text} for text in SENTENCES)}
+        tmp_path, None, splits={"train": lambda: ({"text": text} for text in SENTENCES)}
     )
     assert sum(map(len, splits.values())) == len(SENTENCES)
 
 
 def test_a_split_of_another_name_leaves_nothing_behind(tmp_path):
-    """A data set's `unsupervised` split is neither read nor left on the disk."""
+    """An `unsupervised` split of a data set is neither read nor written."""
     rows = {
         name: lambda: ({"text": text} for text in SENTENCES) for name in ("train", "unsupervised")
     }
-    prepared(tmp_path, None, given=rows)
+    prepared(tmp_path, None, splits=rows)
     assert not list(tmp_path.glob("*.text.arrow"))
 
 
 def test_the_training_sentences_are_what_a_tokenizer_learns_from(tmp_path):
-    """Nothing held out reaches it."""
+    """It never sees a held-out sentence."""
     seen = []
 
     def build(sentences):
@@ -180,8 +182,8 @@ def test_the_training_sentences_are_what_a_tokenizer_learns_from(tmp_path):
     assert set(seen) < set(texts(corpus))
 
 
-def test_length_is_a_number_of_the_row_not_of_the_batch(tmp_path):
-    """The lengths a sampler sorts by are those of the ids."""
+def test_lengths_are_those_of_the_rows(tmp_path):
+    """The lengths that a sampler sorts by are those of the ids."""
     _, splits = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY)))
     np.testing.assert_array_equal(
         splits["train"]["length"], [len(ids) for ids in splits["train"]["input_ids"]]
@@ -189,7 +191,7 @@ def test_length_is_a_number_of_the_row_not_of_the_batch(tmp_path):
 
 
 def test_the_training_seed_does_not_change_what_is_held_out(tmp_path):
-    """Runs under several seeds are measured on the same sentences."""
+    """Runs with several seeds are measured on the same sentences."""
     tests = []
     for seed in (1, 2):
         train_tiny(tmp_path / str(seed), training={"seed": seed, "steps": 2})

@@ -1,4 +1,4 @@
-"""Duplicates stay in one split where splits are drawn; in a corpus' own splits they are counted, or left out."""
+"""Duplicates: copies stay in one split; across given splits they are counted or dropped."""
 
 import pytest
 
@@ -14,6 +14,7 @@ LONG = "this one sentence is much longer than the tokens it is allowed to have"
 
 
 def folder_with(tmp_path, shared):
+    """Return a folder of three splits whose training and validation files share sentences."""
     write(tmp_path / "in" / "train.txt", "\n".join([*SENTENCES, *shared]) + "\n")
     write(tmp_path / "in" / "valid.txt", "\n".join([*shared, "seen here alone"]) + "\n")
     write(tmp_path / "in" / "test.txt", "seen there alone\n")
@@ -22,14 +23,14 @@ def folder_with(tmp_path, shared):
 
 @pytest.mark.parametrize("shared", [[], ["seen twice"], ["seen twice", "and this"]])
 def test_training_sentences_that_are_also_held_out_are_counted(tmp_path, shared):
-    """They are kept, since nobody asked otherwise."""
+    """By default they are kept."""
     counts, splits = prepared(tmp_path / "out", folder_with(tmp_path, shared))
     assert counts["tokenized"]["train"]["also_held_out"] == len(shared)
     assert len(splits["train"]) == len(SENTENCES) + len(shared)
 
 
-def test_they_are_left_out_where_duplicates_are_to_be_dropped(tmp_path):
-    """The held-out side keeps them."""
+def test_duplicates_of_held_out_sentences_can_be_dropped(tmp_path):
+    """The validation split keeps them."""
     _, splits = prepared(
         tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True
     )
@@ -37,8 +38,8 @@ def test_they_are_left_out_where_duplicates_are_to_be_dropped(tmp_path):
     assert "seen twice" in splits["validation"]["text"]
 
 
-def test_counts_are_of_what_is_kept(tmp_path):
-    """Sentences, tokens and words that were dropped as duplicates do not count."""
+def test_dropped_duplicates_are_not_counted(tmp_path):
+    """Sentences, tokens and words of dropped duplicates are not counted."""
     counts, splits = prepared(
         tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True
     )
@@ -50,13 +51,13 @@ def test_counts_are_of_what_is_kept(tmp_path):
 
 
 def test_a_shared_sentence_that_is_cut_is_still_found(tmp_path):
-    """Both sides are cut alike, so they are duplicates after the cut as before it."""
+    """Both copies are cut in the same way, so they are duplicates before and after."""
     counts, _ = prepared(tmp_path / "out", folder_with(tmp_path, [LONG]), max_tokens=30)
     assert counts["tokenized"]["train"]["also_held_out"] == 1
 
 
-def test_duplicates_within_a_split_are_dropped_where_wanted(tmp_path):
-    """The first of them stays."""
+def test_duplicates_within_a_split_can_be_dropped(tmp_path):
+    """The first copy of a sentence is kept."""
     corpus = write(tmp_path / "a.txt", "\n".join(SENTENCES * 3))
     counts, splits = prepared(tmp_path / "out", corpus, drop_duplicates=True)
     assert counts["cleaned"]["train"] == {"read": 60, "kept": 20, "duplicate": 40}
@@ -69,7 +70,7 @@ def tenfold(tmp_path, sentences=CORPUS):
     return write(tmp_path / "tenfold.txt", "\n".join(sentences * 10) + "\n")
 
 
-def test_no_copy_of_a_drawn_sentence_is_trained_on(tmp_path):
+def test_no_copy_of_a_held_out_sentence_is_trained_on(tmp_path):
     """The three splits have no sentence in common, and no row is lost."""
     counts, splits = prepared(tmp_path / "out", tenfold(tmp_path))
     train, validation, test = (set(splits[name]["text"]) for name in ("train", *HELD_OUT_SPLITS))
@@ -83,20 +84,20 @@ def test_no_copy_of_a_drawn_sentence_is_trained_on(tmp_path):
     ("share", "most", "size"), [(0.1, 5000, 10), (0.1, 4, 4), (0.001, 5000, 1)]
 )
 def test_the_share_held_out_is_of_the_different_sentences(tmp_path, share, most, size):
-    """So is the most that is held out."""
+    """The upper limit is a number of different sentences too."""
     _, splits = prepared(tmp_path / "out", tenfold(tmp_path), held_out=share, held_out_most=most)
     assert [len(set(splits[name]["text"])) for name in HELD_OUT_SPLITS] == [size, size]
 
 
 def test_copies_change_no_sentences_split(tmp_path):
-    """What is held out depends on the different sentences and the seed alone."""
+    """The held-out sentences depend only on the different sentences and the seed."""
     once = write(tmp_path / "once.txt", "\n".join(CORPUS) + "\n")
     _, of_one = prepared(tmp_path / "one", once)
     _, of_ten = prepared(tmp_path / "ten", tenfold(tmp_path))
     assert all(set(of_one[name]["text"]) == set(of_ten[name]["text"]) for name in HELD_OUT_SPLITS)
 
 
-def test_spaces_make_no_other_sentence(tmp_path):
+def test_copies_may_differ_in_white_space(tmp_path):
     """Sentences are compared as they are after cleaning."""
     corpus = write(
         tmp_path / "a.txt", "\n".join([*CORPUS, *(text.replace(" ", "  ") for text in CORPUS)])
@@ -107,7 +108,7 @@ def test_spaces_make_no_other_sentence(tmp_path):
 
 
 def test_a_text_with_two_labels_has_one_split(tmp_path):
-    """Both rows go there, each with its label."""
+    """Both rows go to the same split, each with its label."""
     corpus = write_table(
         tmp_path / "a.jsonl", CORPUS * 2, kind=["one"] * len(CORPUS) + ["two"] * len(CORPUS)
     )
@@ -118,8 +119,8 @@ def test_a_text_with_two_labels_has_one_split(tmp_path):
 
 
 @pytest.mark.parametrize("present", HELD_OUT_SPLITS)
-def test_a_sentence_of_a_named_split_is_not_drawn_into_the_other(tmp_path, present):
-    """It may be among the training sentences as well."""
+def test_a_sentence_of_a_given_split_is_not_held_out_in_the_other(tmp_path, present):
+    """Such a sentence may be in the training file as well."""
     write(tmp_path / "in" / "train.txt", "\n".join(CORPUS) + "\n")
     write(tmp_path / "in" / f"{present}.txt", "\n".join(CORPUS[:90]) + "\n")
     _, splits = prepared(tmp_path / "out", str(tmp_path / "in"), held_out=0.3)
@@ -129,53 +130,61 @@ def test_a_sentence_of_a_named_split_is_not_drawn_into_the_other(tmp_path, prese
 
 @pytest.mark.parametrize("different", [2, 7])
 def test_too_few_different_sentences_are_refused_however_many_copies(tmp_path, different):
-    """The bound is that of sentences in a corpus."""
+    """The minimum is that of a whole corpus."""
     corpus = tenfold(tmp_path, SENTENCES[:different])
     with pytest.raises(
-        DataError, match=rf"only {different} different sentences among {different * 10} to draw"
+        DataError, match=rf"only {different} different sentences among {different * 10} to choose"
     ):
         prepared(tmp_path / "out", corpus)
 
 
 def test_eight_different_sentences_are_enough(tmp_path):
-    """Each split has some."""
+    """Each split gets at least one sentence."""
     _, splits = prepared(tmp_path / "out", tenfold(tmp_path, SENTENCES[:8]))
     assert all(len(split) for split in splits.values())
 
 
-def test_a_stream_of_too_few_different_sentences_is_refused_alike(tmp_path):
-    """Its splits are drawn from the sample in the same way."""
+def test_a_stream_of_too_few_different_sentences_is_refused_too(tmp_path):
+    """Its held-out sentences are chosen from the sample in the same way."""
     settings = DataSettings(corpus=tenfold(tmp_path, SENTENCES[:2]), streaming=True)
-    wanted = TokenizerSettings(kind="byte")
+    tokenizer_settings = TokenizerSettings(kind="byte")
     with pytest.raises(DataError, match="only 2 different sentences among 20"):
         prepare_stream(
-            settings, 1, tmp_path / "out", lambda sentences: build_tokenizer(wanted, sentences)
+            settings,
+            1,
+            tmp_path / "out",
+            lambda sentences: build_tokenizer(tokenizer_settings, sentences),
         )
 
 
-def test_what_training_leaves_out_or_cuts_is_told(tmp_path, capsys):
-    """With the reasons, and the setting that cuts; without losses nothing is told."""
+def test_what_training_leaves_out_or_cuts_is_reported(tmp_path, capsys):
+    """Notes give the reasons and the setting that cuts; without losses there are none."""
     train_tiny(tmp_path / "plain", training={"steps": 1, "warmup_steps": 0})
     assert "note: " not in capsys.readouterr().err
     corpus = ["", *CORPUS, "a", "word " * 200]
     train_tiny(
         tmp_path / "run", corpus, data={"min_words": 2}, training={"steps": 1, "warmup_steps": 0}
     )
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert told == [
+    reported = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert reported == [
         "note: the corpus: 2 of 103 rows left out (1 blank, 1 too short).",
         "note: the corpus: 1 of 101 sentences is cut at data.max_tokens = 128.",
     ]
 
 
+def train_briefly(folder, splits, **data):
+    """Train a run on these splits for one step."""
+    tables = {name: table([(text, None) for text in texts]) for name, texts in splits.items()}
+    train_tiny(folder, tables, data=data, training={"steps": 1, "warmup_steps": 0})
+
+
 @pytest.mark.parametrize(
     ("drops", "words"), [(False, "come out too good"), (True, "and left out of training")]
 )
-def test_overlapping_splits_are_told_on_standard_error(tmp_path, capsys, drops, words):
-    """One line, with the number of training sentences."""
+def test_overlapping_splits_are_reported(tmp_path, capsys, drops, words):
+    """One note gives the number of training sentences concerned."""
     splits = {"train": CORPUS, "validation": CORPUS[:3], "test": ["a sentence of its own."]}
-    train_tiny(tmp_path / "run", {name: table([(text, None) for text in part]) for name, part in splits.items()},
-               data={"drop_duplicates": drops}, training={"steps": 1, "warmup_steps": 0})  # fmt: skip
+    train_briefly(tmp_path / "run", splits, drop_duplicates=drops)
     (line,) = [
         line for line in capsys.readouterr().err.splitlines() if "also in the validation" in line
     ]
@@ -184,18 +193,17 @@ def test_overlapping_splits_are_told_on_standard_error(tmp_path, capsys, drops, 
     assert ("3 of them are also in" in (tmp_path / "run" / "README.md").read_text()) is not drops
 
 
-def test_sentences_in_validation_and_test_are_told_on_standard_error(tmp_path, capsys):
-    """The model is chosen on the one and measured on the other."""
+def test_sentences_in_validation_and_test_are_reported(tmp_path, capsys):
+    """One split chooses the model, and the other one measures it."""
     splits = {"train": CORPUS[3:], "validation": CORPUS[:3], "test": CORPUS[1:4]}
-    train_tiny(tmp_path / "run", {name: table([(text, None) for text in part]) for name, part in splits.items()},
-               training={"steps": 1, "warmup_steps": 0})  # fmt: skip
-    told = capsys.readouterr().err
-    assert "note: 2 validation sentences are also in the test split" in told
-    assert "note: 1 training sentence is also in the validation or test split" in told
+    train_briefly(tmp_path / "run", splits)
+    reported = capsys.readouterr().err
+    assert "note: 2 validation sentences are also in the test split" in reported
+    assert "note: 1 training sentence is also in the validation or test split" in reported
 
 
-def test_sentences_that_are_alike_once_they_are_cut_are_told(tmp_path, capsys):
-    """Their ends differ, which the model does not read."""
+def test_sentences_that_are_equal_after_the_cut_are_reported(tmp_path, capsys):
+    """They differ only at the end, which the model does not read."""
     corpus = [
         *(f"a man rides a wave near the red house {number}." for number in range(20)),
         *CORPUS,
@@ -203,8 +211,5 @@ def test_sentences_that_are_alike_once_they_are_cut_are_told(tmp_path, capsys):
     train_tiny(
         tmp_path / "run", corpus, data={"max_tokens": 6}, training={"steps": 1, "warmup_steps": 0}
     )
-    told = capsys.readouterr().err
-    assert (
-        "training sentences are, once cut at data.max_tokens = 6, also in the validation or test split"
-        in told
-    )
+    reported = capsys.readouterr().err
+    assert "training sentences are, once cut at data.max_tokens = 6, also in the" in reported

@@ -1,4 +1,4 @@
-"""Corpora that are refused: too poor to learn from, or without the columns that are named."""
+"""Corpora that are refused: too small to learn from, or without the columns of the settings."""
 
 import re
 
@@ -9,12 +9,13 @@ from textvae.errors import ConfigError, DataError
 
 
 def refused(tmp_path, corpus, words, **settings):
+    """Check that preparing a corpus fails with these words."""
     with pytest.raises(DataError, match=re.escape(words)):
         prepared(tmp_path / "out", corpus, **settings)
 
 
 def test_no_corpus_at_all_is_refused_with_two_ways_to_name_one(tmp_path):
-    """What to type is in the message."""
+    """The message shows two commands to type."""
     refused(
         tmp_path,
         None,
@@ -24,7 +25,7 @@ def test_no_corpus_at_all_is_refused_with_two_ways_to_name_one(tmp_path):
 
 @pytest.mark.parametrize("content", [" \n\t\n\n", "\n", "\u3000\n\u00a0\n"])
 def test_a_file_of_blanks_is_refused(tmp_path, content):
-    """Nothing is left after cleaning."""
+    """Cleaning leaves no sentence."""
     refused(
         tmp_path,
         write(tmp_path / "a.txt", content),
@@ -42,7 +43,7 @@ def test_a_table_of_a_head_alone_is_refused(tmp_path):
 
 
 def test_one_sentence_is_refused(tmp_path):
-    """There is no corpus of one."""
+    """The noun in the message is singular."""
     refused(
         tmp_path,
         write(tmp_path / "a.txt", "all alone\n"),
@@ -51,7 +52,7 @@ def test_one_sentence_is_refused(tmp_path):
 
 
 def test_seven_sentences_are_refused_and_eight_are_not(tmp_path):
-    """The bound is where the message says."""
+    """The limit is the one that the message names."""
     refused(
         tmp_path,
         write(tmp_path / "a.txt", "\n".join(SENTENCES[:7])),
@@ -61,7 +62,7 @@ def test_seven_sentences_are_refused_and_eight_are_not(tmp_path):
 
 
 def test_a_corpus_of_one_sentence_repeated_is_refused(tmp_path):
-    """Folding may make them so."""
+    """The sentences may become equal only when white space is folded."""
     corpus = write(tmp_path / "a.txt", "same  again\nsame again\n" * 10)
     refused(
         tmp_path,
@@ -71,7 +72,7 @@ def test_a_corpus_of_one_sentence_repeated_is_refused(tmp_path):
 
 
 def test_a_held_out_split_with_nothing_left_is_refused(tmp_path):
-    """An empty validation split would end the run much later, in other words."""
+    """With an empty validation split the run would fail much later, with another message."""
     write(tmp_path / "in" / "train.txt", LINES)
     write(tmp_path / "in" / "valid.txt", "\n \n")
     refused(tmp_path, str(tmp_path / "in"), "validation")
@@ -79,15 +80,15 @@ def test_a_held_out_split_with_nothing_left_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 def test_a_missing_text_column_is_refused_with_those_that_exist(tmp_path, name):
-    """The setting that mends it is named."""
+    """The message names the setting to change."""
     corpus = write_table(tmp_path / name, SENTENCES, label=SENTENCES)
-    words = "there is no column 'body'; there are text, label. Set data.text_column."
+    words = "there is no column 'body'; the columns are text, label. Set data.text_column."
     refused(tmp_path, corpus, words, text_column="body")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 def test_a_column_that_is_no_text_is_refused(tmp_path, name):
-    """The row and the value are shown."""
+    """The message shows the row and the value."""
     corpus = write_table(tmp_path / name, SENTENCES, stars=list(range(1, 21)))
     refused(
         tmp_path,
@@ -98,15 +99,15 @@ def test_a_column_that_is_no_text_is_refused(tmp_path, name):
 
 
 def test_a_missing_label_column_is_refused_with_those_that_exist(tmp_path):
-    """The setting that mends it is named."""
+    """The message names the setting to change."""
     corpus = write_table(tmp_path / "a.csv", SENTENCES, label=SENTENCES)
-    words = "there is no column 'lable'; there are text, label. Set data.label_columns."
+    words = "there is no column 'lable'; the columns are text, label. Set data.label_columns."
     refused(tmp_path, corpus, words, label_columns=["lable"])
 
 
 @pytest.mark.parametrize("column", ["text", "length", "words", "bytes", "input_ids"])
 def test_a_label_named_like_a_column_of_ours_is_refused(tmp_path, column):
-    """They would stand in one place; the error is ours, not the table library's."""
+    """Two columns would have the same name; the error is ours, not that of the table library."""
     columns = {} if column == "text" else {column: SENTENCES}
     corpus = write_table(tmp_path / "a.jsonl", SENTENCES, **columns)
     with pytest.raises((ConfigError, DataError), match=column):
@@ -114,10 +115,10 @@ def test_a_label_named_like_a_column_of_ours_is_refused(tmp_path, column):
 
 
 def test_text_has_no_other_column(tmp_path):
-    """A label cannot come out of a text file."""
+    """A text file has no labels."""
     refused(
         tmp_path,
         write(tmp_path / "a.txt", LINES),
-        "there is no column 'label'; there are",
+        "there is no column 'label'; the columns are",
         label_columns=["label"],
     )

@@ -1,4 +1,4 @@
-"""Tokenising in parallel processes: the same files and counts as in one."""
+"""Tokenizing in parallel processes: files and counts are the same as with one process."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.corpora import SENTENCES, TRICKY, prepared, write
 
 @pytest.mark.parametrize("kind", ["word", "bpe"])
 def test_any_number_of_processes_makes_the_same_corpus(tmp_path, monkeypatch, kind):
-    """Block after block in order, duplicates of held-out sentences found in each, cuts counted."""
+    """Blocks stay in order; duplicates and cuts are counted in each of them."""
     monkeypatch.setattr("textvae.data.parallel_tokenization.ROWS_PER_BLOCK", 7)
     write(tmp_path / "in" / "train.txt", "\n".join([*SENTENCES, *TRICKY] * 4))
     write(tmp_path / "in" / "test.txt", "\n".join(SENTENCES[:3]))

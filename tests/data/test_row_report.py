@@ -1,4 +1,4 @@
-"""Rows in and rows out: every verb lines up with its file, and says what was blank or too long, and where."""
+"""Blank and long rows: every command answers row by row, and reports which were blank or cut."""
 
 import io
 import json
@@ -31,7 +31,7 @@ BLANK = "2 of 5 rows are blank (rows 2, 4)"
 
 @pytest.fixture
 def file(tmp_path):
-    """A file with two blank rows and a text that is too long."""
+    """Return a file with two blank rows and a text that is too long."""
     path = tmp_path / "given.txt"
     path.write_text("\n".join(LINES) + "\n")
     return str(path)
@@ -39,7 +39,7 @@ def file(tmp_path):
 
 @pytest.fixture(scope="module")
 def fitted_run(tiny_run, tmp_path_factory):
-    """A run with an attribute, an anomaly calibration and no index."""
+    """Return a run with a fitted attribute and anomaly calibration, but without an index."""
     run = tmp_path_factory.mktemp("fitted") / "run"
     shutil.copytree(tiny_run, run)
     vae = TextVAE.from_pretrained(run, "cpu")
@@ -49,15 +49,23 @@ def fitted_run(tiny_run, tmp_path_factory):
 
 
 def ask(*words):
+    """Run a command on the CPU; return its exit status."""
     return main([*map(str, words), "--device", "cpu"])
 
 
+def fill(words, run, file):
+    """Return the words of a command with its run and its file filled in."""
+    values = {"RUN": str(run), "FILE": str(file)}
+    return [values.get(word, word) for word in words]
+
+
 def notes(capsys):
+    """Return the standard output, and the lines of standard error that are notes."""
     shown = capsys.readouterr()
     return shown.out, [line for line in shown.err.splitlines() if line.startswith("note: ")]
 
 
-LINED_UP = {
+ROW_BY_ROW = {
     "reconstruct": (["reconstruct", "RUN", "FILE"], "original", 2),
     "score": (["score", "RUN", "FILE", "--samples", "2"], "text", 1),
     "anomaly score": (["anomaly", "score", "RUN", "FILE"], "text", 1),
@@ -66,85 +74,81 @@ LINED_UP = {
 }
 
 
-@pytest.mark.parametrize("verb", LINED_UP)
+@pytest.mark.parametrize("verb", ROW_BY_ROW)
 def test_json_has_a_record_for_each_row_with_its_number(fitted_run, file, capsys, verb):
-    """That of a blank row has the same keys, all null but its row."""
-    words, text_field, _ = LINED_UP[verb]
-    assert (
-        ask(*[{"RUN": fitted_run, "FILE": file}.get(word, word) for word in words], "--json") == 0
-    )
-    out, told = notes(capsys)
+    """The record of a blank row has the same keys, and null for all of them but the row."""
+    words, text_field, _ = ROW_BY_ROW[verb]
+    assert ask(*fill(words, fitted_run, file), "--json") == 0
+    out, reported = notes(capsys)
     records = [json.loads(line) for line in out.splitlines()]
     assert [record["row"] for record in records] == [1, 2, 3, 4, 5]
     assert [record[text_field] for record in records] == [line.strip() or None for line in LINES]
     assert records[1] == {**dict.fromkeys(records[0]), "row": 2}
-    assert told[0] == f"note: {file}: {BLANK}: written as null."
+    assert reported[0] == f"note: {file}: {BLANK}: written as null."
 
 
-@pytest.mark.parametrize("verb", LINED_UP)
+@pytest.mark.parametrize("verb", ROW_BY_ROW)
 def test_plain_output_keeps_blank_lines_in_their_places(fitted_run, file, capsys, verb):
-    """As many lines for a blank row as for another; notes go to standard error, one each."""
-    words, _, height = LINED_UP[verb]
-    assert ask(*[{"RUN": fitted_run, "FILE": file}.get(word, word) for word in words]) == 0
-    out, told = notes(capsys)
+    """A blank row takes as many lines as any other; each note is one line on standard error."""
+    words, _, height = ROW_BY_ROW[verb]
+    assert ask(*fill(words, fitted_run, file)) == 0
+    out, reported = notes(capsys)
     lines = out.splitlines()
     assert len(lines) == 5 * height
-    assert [
-        place for place in range(5) if not "".join(lines[place * height : (place + 1) * height])
-    ] == [1, 3]
+    rows = [lines[start : start + height] for start in range(0, len(lines), height)]
+    assert [number for number, row in enumerate(rows, start=1) if not "".join(row)] == [2, 4]
     cut = "1 text is longer than the model reads (row 5): only the beginning is used."
-    assert told == [f"note: {file}: {BLANK}: written as blank lines.", f"note: {file}: {cut}"]
+    assert reported == [f"note: {file}: {BLANK}: written as blank lines.", f"note: {file}: {cut}"]
 
 
-def test_without_blank_or_long_rows_nothing_is_told(tiny_run, tmp_path, capsys):
-    """Standard error is for what matters."""
+def test_without_blank_or_long_rows_nothing_is_printed(tiny_run, tmp_path, capsys):
+    """Standard error stays empty if there is nothing to report."""
     (tmp_path / "fine.txt").write_text("a man rides a wave.\n")
     assert ask("score", tiny_run, tmp_path / "fine.txt", "--samples", "2") == 0
     assert notes(capsys)[1] == []
 
 
-def test_standard_input_lines_up_too(tiny_run, capsys, monkeypatch):
-    """Lines are its rows."""
+def test_standard_input_is_answered_line_by_line(tiny_run, capsys, monkeypatch):
+    """The lines of standard input are its rows."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\na man.\n")))
     assert ask("reconstruct", tiny_run, "-", "--json") == 0
-    out, told = notes(capsys)
+    out, reported = notes(capsys)
     assert [json.loads(line)["row"] for line in out.splitlines()] == [1, 2]
-    assert "standard input: 1 of 2 rows is blank (row 1)" in told[0]
+    assert "standard input: 1 of 2 rows is blank (row 1)" in reported[0]
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
 def test_encode_writes_a_vector_for_each_row(tiny_run, file, tmp_path, capsys, suffix):
-    """Blank rows have none, and change no other; the record counts both."""
+    """Blank rows get a missing vector and change no other; the record counts both."""
     z = tmp_path / f"z.{suffix}"
     assert ask("encode", tiny_run, file, "--output", z, "--json") == 0
-    out, told = notes(capsys)
+    out, reported = notes(capsys)
     record = json.loads(out)
     assert (record["rows"], record["sentences"]) == (5, 3)
-    assert f"{BLANK}: written as {'NaN' if suffix == 'npy' else 'null'}." in told[0]
-    vectors = (
-        np.load(z)
-        if suffix == "npy"
-        else [row or [np.nan] * 4 for row in pq.read_table(z)["z"].to_pylist()]
-    )
-    expected = TextVAE.from_pretrained(tiny_run, "cpu").encode(
-        [line for line in LINES if line.strip()]
-    )
-    np.testing.assert_allclose(np.array(vectors)[[0, 2, 4]], expected, atol=1e-5)
-    assert np.isnan(np.array(vectors)[[1, 3]]).all()
+    assert f"{BLANK}: written as {'NaN' if suffix == 'npy' else 'null'}." in reported[0]
+    if suffix == "npy":
+        vectors = np.load(z)
+    else:
+        rows = pq.read_table(z)["z"].to_pylist()
+        vectors = np.array([row or [np.nan] * 4 for row in rows])
+    texts = [line for line in LINES if line.strip()]
+    expected = TextVAE.from_pretrained(tiny_run, "cpu").encode(texts)
+    np.testing.assert_allclose(vectors[[0, 2, 4]], expected, atol=1e-5)
+    assert np.isnan(vectors[[1, 3]]).all()
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
 def test_decode_answers_the_vector_of_a_blank_row_with_a_blank_line(
     tiny_run, file, tmp_path, capsys, suffix
 ):
-    """So the way there and back lines up."""
+    """Encoding a file and decoding the vectors keeps rows in their places."""
     z = tmp_path / f"z.{suffix}"
     assert ask("encode", tiny_run, file, "--output", z) == 0
     capsys.readouterr()
     assert ask("decode", tiny_run, z) == 0
-    out, told = notes(capsys)
+    out, reported = notes(capsys)
     assert [bool(line) for line in out.split("\n")[:5]] == [True, False, True, False, True]
-    assert told == [f"note: {z}: {BLANK}: written as blank lines."]
+    assert reported == [f"note: {z}: {BLANK}: written as blank lines."]
     assert ask("decode", tiny_run, z, "--json") == 0
     assert [json.loads(line)["row"] for line in notes(capsys)[0].splitlines()] == [1, 2, 3, 4, 5]
 
@@ -152,7 +156,7 @@ def test_decode_answers_the_vector_of_a_blank_row_with_a_blank_line(
 def test_decode_refuses_a_vector_that_is_nan_in_part_and_a_file_of_blank_rows(
     tiny_run, tmp_path, capsys
 ):
-    """The one is damage; of the other there is nothing to write."""
+    """A partly missing vector is damage; a file of blank rows leaves nothing to write."""
     for name, vector in (("part", [np.nan, 0, 0, 0]), ("blank", [np.nan] * 4)):
         np.save(tmp_path / f"{name}.npy", np.array([vector], dtype="f4"))
         assert ask("decode", tiny_run, tmp_path / f"{name}.npy") == 2
@@ -186,7 +190,7 @@ LEAVE_OUT = {
 
 @pytest.fixture
 def with_blanks(tmp_path):
-    """A table of labelled sentences whose second and fourth texts are blank, the latter's label too."""
+    """Return a table whose second and fourth texts are blank, and the latter's label too."""
     rows = [*LABELLED[:1], ("", "one"), *LABELLED[1:2], ("  ", ""), *LABELLED[2:]]
     path = tmp_path / "table.csv"
     path.write_text("text,label\n" + "".join(f'"{text}","{label}"\n' for text, label in rows))
@@ -194,21 +198,18 @@ def with_blanks(tmp_path):
 
 
 @pytest.mark.parametrize("verb", LEAVE_OUT)
-def test_a_verb_that_leaves_blank_rows_out_says_so_once(fitted_run, with_blanks, capsys, verb):
-    """With their number and their places, on standard error."""
+def test_a_command_that_leaves_blank_rows_out_says_so_once(fitted_run, with_blanks, capsys, verb):
+    """One note on standard error gives their number and which rows they are."""
     if verb == "index":
         pytest.importorskip("faiss")
-    words = [
-        {"RUN": str(fitted_run), "FILE": with_blanks}.get(word, word) for word in LEAVE_OUT[verb]
-    ]
-    assert ask(*words, "--json") == 0
-    (told,) = notes(capsys)[1]
-    assert told.startswith(f"note: {with_blanks}: 2 of 102 rows ")
-    assert "rows 2, 4" in told
+    assert ask(*fill(LEAVE_OUT[verb], fitted_run, with_blanks), "--json") == 0
+    (reported,) = notes(capsys)[1]
+    assert reported.startswith(f"note: {with_blanks}: 2 of 102 rows ")
+    assert "rows 2, 4" in reported
 
 
 def test_augment_names_the_rows_its_texts_come_from(lstm, tiny_run, tmp_path, capsys):
-    """As they are in the file, blank rows counted: they have the label of the new text."""
+    """Row numbers are those of the file, blank rows included; labels must match."""
     lstm.save_pretrained(tmp_path)
     shutil.copy(tiny_run / "settings.yaml", tmp_path)
     table = tmp_path / "table.csv"
@@ -235,7 +236,7 @@ def test_augment_names_the_rows_its_texts_come_from(lstm, tiny_run, tmp_path, ca
 
 
 def test_a_missing_label_is_named_by_its_row(fitted_run, tmp_path, capsys):
-    """Blank rows before it count; a blank row itself needs no label."""
+    """Earlier blank rows are counted; a blank row itself needs no label."""
     table = tmp_path / "some.csv"
     table.write_text('text,label\n"",\na man rides a wave.,sea\nthe dog sees his hat.,\n')
     assert ask("attribute", "fit", fitted_run, table, "--name", "it") == 2
@@ -243,11 +244,11 @@ def test_a_missing_label_is_named_by_its_row(fitted_run, tmp_path, capsys):
 
 
 def test_evaluate_says_why_rows_are_left_out_and_how_many_are_cut(tiny_run, file, capsys):
-    """Cleaning's reasons, and the limit that cut a text."""
+    """The notes give the reasons of cleaning, and the limit at which a text was cut."""
     assert ask("evaluate", tiny_run, file, "--measures", "quick", "--json") == 0
-    out, told = notes(capsys)
+    out, reported = notes(capsys)
     assert json.loads(out)["sentences"] == 3
-    assert told == [
+    assert reported == [
         f"note: {file}: 2 of 5 rows left out (2 blank): rows 2, 4.",
         f"note: {file}: 1 text is cut to 128 tokens, as in training.",
     ]
@@ -255,7 +256,7 @@ def test_evaluate_says_why_rows_are_left_out_and_how_many_are_cut(tiny_run, file
 
 @pytest.mark.parametrize("method", ["encode", "features"])
 def test_python_gives_a_blank_text_nan(lstm, capsys, method):
-    """A row for each text; a note says which are none."""
+    """The result has one row per text, and a note says which texts are blank."""
     vectors = getattr(lstm, method)(["a man", " ", "two dogs run ."])
     assert np.isnan(vectors).all(axis=1).tolist() == [False, True, False]
     assert not np.isnan(vectors[[0, 2]]).any()
@@ -263,7 +264,7 @@ def test_python_gives_a_blank_text_nan(lstm, capsys, method):
 
 
 def test_python_fits_without_blank_texts(tiny_run, capsys):
-    """They change no direction, and a note tells of them."""
+    """Blank texts do not change the fitted direction, and a note reports them."""
     vae = TextVAE.from_pretrained(tiny_run, "cpu")
     texts, labels = map(list, zip(*LABELLED, strict=True))
     plain = vae.fit_attribute(texts, labels)
@@ -272,8 +273,8 @@ def test_python_fits_without_blank_texts(tiny_run, capsys):
     assert notes(capsys)[1] == ["note: texts: 1 of 101 rows is blank (row 1): left out."]
 
 
-def test_sources_in_python_are_places_among_all_texts_given(lstm):
-    """From 0, blank ones counted."""
+def test_sources_in_python_are_positions_among_all_texts(lstm):
+    """Positions count from 0 and include blank texts."""
     found = lstm.augment(*zip(*TWO_CLASSES, strict=True), 3, temperature=2.0, spread=3.0)
     assert found
     for record in found:
@@ -282,7 +283,7 @@ def test_sources_in_python_are_places_among_all_texts_given(lstm):
 
 
 def test_a_folder_with_other_splits_says_which_is_read(tiny_run, tmp_path, capsys):
-    """The rows of the others would be missed without a word."""
+    """Otherwise nobody would notice that the rows of the other splits are missing."""
     for name in ("train", "test"):
         (tmp_path / f"{name}.txt").write_text("a man rides a wave.\n")
     assert [row.number for row in InputRows(str(tmp_path), Run(tiny_run))] == [1]
@@ -291,46 +292,47 @@ def test_a_folder_with_other_splits_says_which_is_read(tiny_run, tmp_path, capsy
 
 @pytest.mark.parametrize("content", ["", " \n\n"])
 def test_input_of_blank_rows_alone_is_refused(tiny_run, monkeypatch, content):
-    """There is nothing to answer."""
+    """Without a sentence there is nothing to answer."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     with pytest.raises(DataError, match="holds no sentence"):
         list(InputRows("-", Run(tiny_run)))
 
 
 def test_closed_standard_input_is_refused(tiny_run, monkeypatch):
-    """As `<&-` leaves it."""
+    """The shell closes standard input with `<&-`."""
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(DataError, match="standard input is closed"):
         list(InputRows("-", Run(tiny_run)))
 
 
-def test_a_line_of_standard_input_that_is_no_text_is_named(tiny_run, monkeypatch):
-    """By its number."""
+def test_a_line_of_standard_input_that_is_not_utf8_is_named(tiny_run, monkeypatch):
+    """The message gives the number of the line."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"fine\ncaf\xe9\n")))
     with pytest.raises(DataError, match="standard input, line 2: is not UTF-8"):
         list(InputRows("-", Run(tiny_run)))
 
 
-def test_many_places_are_counted_and_the_first_are_listed():
-    """A message stays a line."""
+def test_many_rows_are_counted_and_the_first_are_listed():
+    """A message stays short, however many rows it reports."""
     places = RowNumbers()
     for row in range(1, 1001):
         places.add(row)
     assert str(places) == "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 990 more"
 
 
-def test_filled_places_are_those_of_texts_with_a_word(capsys):
-    """White space of any kind is none."""
+def test_only_texts_with_more_than_white_space_are_found(capsys):
+    """A text of any kind of white space counts as blank."""
     assert find_texts(["", "a", "\u3000\n", "b"]) == [1, 3]
     assert "2 of 4 rows are blank (rows 1, 3)" in notes(capsys)[1][0]
 
 
 def pipe(monkeypatch, content):
+    """Replace standard input by these bytes."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
 
 
 def test_standard_input_is_read_as_a_text_file_is(tiny_run, monkeypatch):
-    """Without a byte order mark and carriage returns, and with each row."""
+    """Byte order mark and carriage returns are removed, and blank rows are counted."""
     pipe(monkeypatch, b"\xef\xbb\xbfa man\r\n\r\nthe dog\n")
     assert [row.text for row in InputRows("-", Run(tiny_run))] == ["a man", None, "the dog"]
 
@@ -344,18 +346,18 @@ def test_standard_input_is_read_as_a_text_file_is(tiny_run, monkeypatch):
         (b"\n", "standard input: holds no sentence"),
     ],
 )
-def test_what_is_refused_of_a_file_is_refused_of_standard_input(
+def test_standard_input_is_refused_for_the_same_reasons_as_a_file(
     tiny_run, monkeypatch, content, words
 ):
-    """With the same words."""
+    """The messages are the same as for a file."""
     pipe(monkeypatch, content)
     with pytest.raises(DataError, match=words):
         list(InputRows("-", Run(tiny_run)))
 
 
 @pytest.mark.parametrize("option", [{"text_column": "body"}, {"quoting": "quoted"}])
-def test_standard_input_is_no_table(tiny_run, option):
-    """Its head would be taken for a sentence."""
+def test_options_of_tables_are_refused_for_standard_input(tiny_run, option):
+    """As a table, its first line would be taken for a sentence."""
     with pytest.raises(ConfigError, match="is for tables, and standard input is read as text"):
         InputRows("-", Run(tiny_run), **option)
 
@@ -371,13 +373,12 @@ def test_standard_input_is_no_table(tiny_run, option):
     ],
     ids=lambda words: words[0],
 )
-def test_verbs_that_read_a_table_can_be_told_how(fitted_run, tmp_path, capsys, words):
-    """Another column, and quotes that delimit cells."""
+def test_commands_that_read_a_table_have_options_for_it(fitted_run, tmp_path, capsys, words):
+    """Options choose the text column and whether quotes delimit cells."""
     table = tmp_path / "table.tsv"
-    table.write_text(
-        "".join(f'"{text}"\t1\n' for text in ["body", *SENTENCES[:30]]).replace("\t1", '\t"n"', 1)
-    )
-    asked = [{"RUN": fitted_run, "FILE": table}.get(word, word) for word in words]
+    lines = ['"body"\t"n"', *(f'"{text}"\t1' for text in SENTENCES[:30])]
+    table.write_text("\n".join(lines) + "\n")
+    asked = fill(words, fitted_run, table)
     assert ask(*asked, "--text-column", "body", "--quoting", "quoted", "--json") == 0
     assert '\\"' not in capsys.readouterr().out
     assert ask(*asked, "--quoting", "quoted") == 2
@@ -386,7 +387,7 @@ def test_verbs_that_read_a_table_can_be_told_how(fitted_run, tmp_path, capsys, w
 def test_rows_of_a_folder_are_counted_through_its_files_and_a_note_says_so(
     tiny_run, tmp_path, capsys
 ):
-    """By the order of their names."""
+    """Files are read in the order of their names."""
     for name in ("b.txt", "a.txt"):
         (tmp_path / name).write_text(f"{name} first\n{name} second\n")
     found = [(row.number, row.text) for row in InputRows(str(tmp_path), Run(tiny_run))]
@@ -400,6 +401,6 @@ def test_rows_of_a_folder_are_counted_through_its_files_and_a_note_says_so(
 
 
 def test_standard_input_is_not_cut_into_shards(tiny_run, tmp_path, capsys):
-    """It cannot be read again where the work stopped."""
+    """An interrupted job could not read it again."""
     assert ask("encode", tiny_run, "-", "--output", tmp_path / "shards") == 2
     assert "standard input cannot be processed in shards" in capsys.readouterr().err

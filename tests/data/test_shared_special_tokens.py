@@ -1,4 +1,4 @@
-"""Tokenizers one token of which is start, end, padding or unknown at once, as GPT-2's is: nothing is lost or empty."""
+"""Tokenizers with one token for several roles, as GPT-2 has: no text is lost or empty."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ X = "<|endoftext|>"
 GPT2 = {"bos_token": X, "eos_token": X, "unk_token": X}
 LLAMA = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
 BERT = {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "[PAD]"}
-MARKED: dict[str, dict[str, str]] = {
+CASES: dict[str, dict[str, str]] = {
     "GPT-2": GPT2,
     "GPT-2 padded with its end": {**GPT2, "pad_token": X},
     "Llama padded with its end": LLAMA,
@@ -36,68 +36,70 @@ DECODERS: dict[str, dict[str, Any]] = {
     "lstm": SMALL,
     "transformer": {"kind": "transformer", "hidden": 16, "layers": 1, "heads": 2, "positions": 64},
 }
-MARKS = ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id")
+SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id")
 
 
-def byte_level(**marks: str) -> PreTrainedTokenizerFast:
-    """Return a byte-level BPE with these marks."""
+def byte_level(**special_tokens: str) -> PreTrainedTokenizerFast:
+    """Return a byte-level BPE with these special tokens."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    special = list(dict.fromkeys(marks.values()))
+    special = list(dict.fromkeys(special_tokens.values()))
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=320, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     core.train_from_iterator(SENTENCES, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=core, clean_up_tokenization_spaces=False, **marks
+        tokenizer_object=core, clean_up_tokenization_spaces=False, **special_tokens
     )
 
 
-def word_level(**marks: str) -> PreTrainedTokenizerFast:
-    """Return a tokenizer of whole words with these marks; an unknown word is `unk_token`."""
+def word_level(**special_tokens: str) -> PreTrainedTokenizerFast:
+    """Return a tokenizer of whole words with these special tokens."""
     words = [
-        *dict.fromkeys(marks.values()),
+        *dict.fromkeys(special_tokens.values()),
         *sorted({word for text in SENTENCES for word in text.split()}),
     ]
     core = Tokenizer(
-        models.WordLevel({word: at for at, word in enumerate(words)}, unk_token=marks["unk_token"])
+        models.WordLevel(
+            {word: at for at, word in enumerate(words)}, unk_token=special_tokens["unk_token"]
+        )
     )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(tokenizer_object=core, **marks)
+    return PreTrainedTokenizerFast(tokenizer_object=core, **special_tokens)
 
 
-def reloaded(tokenizer: PreTrainedTokenizerFast, folder: Path) -> Any:
-    """Return what training makes of a saved tokenizer."""
+def reload(tokenizer: PreTrainedTokenizerFast, folder: Path) -> Any:
+    """Save a tokenizer and load it as training does."""
     tokenizer.save_pretrained(folder)
     return load_tokenizer(folder)
 
 
 @pytest.mark.parametrize("build", [byte_level, word_level])
-@pytest.mark.parametrize("marks", MARKED.values(), ids=MARKED)
-def test_a_loaded_tokenizer_has_four_different_marks(tmp_path, build, marks):
-    """What it had more than once is given a token of its own; words and the unknown token keep their numbers."""
-    tokenizer = build(**marks)
+@pytest.mark.parametrize("special_tokens", CASES.values(), ids=CASES)
+def test_a_loaded_tokenizer_has_four_different_special_tokens(tmp_path, build, special_tokens):
+    """Roles that share a token get one of their own; words and the unknown token keep their ids."""
+    tokenizer = build(**special_tokens)
     before, unknown = tokenizer.get_vocab(), tokenizer.unk_token
-    loaded = reloaded(tokenizer, tmp_path)
-    assert len({getattr(loaded, name) for name in MARKS}) == 4
+    loaded = reload(tokenizer, tmp_path)
+    assert len({getattr(loaded, name) for name in SPECIAL_IDS}) == 4
     assert before.items() <= loaded.get_vocab().items()
     assert loaded.unk_token == unknown
 
 
-def test_marks_that_differ_are_kept(tmp_path):
-    """Nothing is added to a tokenizer that has all of them."""
-    marks = {**LLAMA, "pad_token": "<padding>"}
-    loaded = reloaded(byte_level(**marks), tmp_path)
-    assert {name: getattr(loaded, name) for name in marks} == marks
+def test_special_tokens_that_differ_are_kept(tmp_path):
+    """A tokenizer that has all special tokens gets no other."""
+    special_tokens = {**LLAMA, "pad_token": "<padding>"}
+    loaded = reload(byte_level(**special_tokens), tmp_path)
+    assert {name: getattr(loaded, name) for name in special_tokens} == special_tokens
     assert len(loaded) == 320
 
 
-@pytest.mark.parametrize("marks", MARKED.values(), ids=MARKED)
-def test_text_with_an_unknown_word_does_not_end_there(tmp_path, marks):
-    """What follows the word is read, and written again."""
-    loaded = reloaded(word_level(**marks), tmp_path)
+@pytest.mark.parametrize("special_tokens", CASES.values(), ids=CASES)
+def test_text_with_an_unknown_word_does_not_end_there(tmp_path, special_tokens):
+    """The words after the unknown one are encoded and decoded."""
+    loaded = reload(word_level(**special_tokens), tmp_path)
     (ids,) = encode_batch(loaded, ["a man zyzzyva a wave."])
     assert len(ids) == 5
     assert decode_batch(loaded, [[loaded.bos_token_id, *ids, loaded.eos_token_id]])[0].endswith(
@@ -105,11 +107,11 @@ def test_text_with_an_unknown_word_does_not_end_there(tmp_path, marks):
     )
 
 
-@pytest.mark.parametrize("marks", MARKED.values(), ids=MARKED)
+@pytest.mark.parametrize("special_tokens", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("build", [byte_level, word_level])
-def test_a_text_that_names_a_mark_holds_no_mark(build, marks):
-    """Also for a tokenizer that no folder was loaded from, so that its marks may still be shared."""
-    tokenizer = build(**marks)
+def test_the_text_of_a_special_token_does_not_become_one(build, special_tokens):
+    """A tokenizer that was not loaded from a folder may still have shared tokens."""
+    tokenizer = build(**special_tokens)
     for name in ("bos_token", "eos_token", "pad_token"):
         (ids,) = encode_batch(tokenizer, [f"a man {getattr(tokenizer, name) or X} a wave."])
         assert {getattr(tokenizer, f"{name}_id")}.isdisjoint(ids)
@@ -117,7 +119,7 @@ def test_a_text_that_names_a_mark_holds_no_mark(build, marks):
 
 @pytest.fixture(scope="module", params=DECODERS)
 def trained(request, tmp_path_factory) -> TextVAE:
-    """A run trained, until it has learned some words, with a tokenizer like GPT-2's that is padded with its end."""
+    """Train a run with a tokenizer like GPT-2's, padded with its end, until it knows some words."""
     folder = tmp_path_factory.mktemp("shared")
     byte_level(**GPT2, pad_token=X).save_pretrained(folder / "tokenizer")
     return train_tiny(
@@ -130,7 +132,7 @@ def trained(request, tmp_path_factory) -> TextVAE:
 
 
 def test_a_run_trained_with_such_a_tokenizer_writes_texts(trained):
-    """By each verb that writes."""
+    """Every method that writes texts returns non-empty ones."""
     assert all(trained.generate(5))
     assert all(trained.reconstruct(SENTENCES[:5]))
     assert all(
@@ -144,8 +146,8 @@ def test_a_run_trained_with_such_a_tokenizer_writes_texts(trained):
     assert filled
 
 
-def test_a_run_trained_with_such_a_tokenizer_is_scored_to_the_end(trained):
-    """Each token and the end once, before and after the run is loaded again."""
+def test_a_run_trained_with_such_a_tokenizer_scores_the_end(trained):
+    """Each token and the end count once, before and after the run is loaded again."""
     again = TextVAE.from_pretrained(trained.folder, "cpu")
     for vae in (trained, again):
         (record,) = vae.score(SENTENCES[0], samples=2)
@@ -168,7 +170,7 @@ def test_a_run_trained_with_such_a_tokenizer_is_measured(trained):
 
 
 def widened(model: TextVAEModel, like: int) -> TextVAEModel:
-    """Return the model with one more token, read as the token `like` and never written."""
+    """Return the model with one more token, encoded like the token `like` and never generated."""
     vocab = model.config.vocab_size
     config = model.config.__class__.from_dict(model.config.to_dict())
     config.vocab_size = config.encoder_vocab_size = vocab + 1
@@ -184,7 +186,7 @@ def widened(model: TextVAEModel, like: int) -> TextVAEModel:
 
 @pytest.fixture(params=["lstm", "gpt2", "llama"])
 def pair(request) -> tuple[TextVAE, TextVAE]:
-    """A model with shared marks, untouched by loading, and the same one with a start and padding of its own."""
+    """Return a model with shared special tokens, and the same one with a start token of its own."""
     shared, distinct = byte_level(**GPT2, pad_token=X), byte_level(**GPT2)
     distinct.add_special_tokens({"bos_token": "<bos>"})
     distinct.pad_token = "<bos>"
@@ -198,8 +200,8 @@ def pair(request) -> tuple[TextVAE, TextVAE]:
     return TextVAE(model, shared), TextVAE(wide, distinct)
 
 
-def test_shared_marks_change_no_score(pair):
-    """The sentences' tokens are the same, and so is their cost, the end counted once in a batch of many lengths."""
+def test_shared_tokens_change_no_score(pair):
+    """Tokens and scores are equal; in a batch of several lengths, the end counts once."""
     shared, distinct = pair
     texts = ["a man", *SENTENCES[:4], "the dog rides a bike and a bike and a bike"]
     for one, other in zip(
@@ -210,8 +212,8 @@ def test_shared_marks_change_no_score(pair):
         assert one["iw_nll"] == pytest.approx(other["iw_nll"], rel=1e-5)
 
 
-def test_shared_marks_change_no_text(pair):
-    """Sampled, greedy, by beams, with prefixes and into blanks."""
+def test_shared_tokens_change_no_text(pair):
+    """Sampling, greedy and beam search, completion and infilling return the same texts."""
     shared, distinct = pair
     for options in ({"seed": 1}, {"seed": 2, "do_sample": False}, {"num_beams": 3}):
         texts = shared.generate(4, **options)
@@ -224,7 +226,7 @@ def test_shared_marks_change_no_text(pair):
     assert texts == others
 
 
-def test_shared_marks_change_no_measure(pair):
+def test_shared_tokens_change_no_measure(pair):
     """Reconstructions are compared with whole sentences."""
     shared, distinct = (vae.bundle for vae in pair)
     measured = [
@@ -235,8 +237,8 @@ def test_shared_marks_change_no_measure(pair):
         assert measured[0][name] == pytest.approx(measured[1][name], rel=1e-4)
 
 
-def test_only_what_comes_before_the_end_is_text_whatever_the_marks():
-    """The start may be the end's token, with padding of the same token on both sides."""
+def test_only_tokens_before_the_end_are_text():
+    """Start and end may be the same token, with padding of that token on both sides."""
     tokenizer = byte_level(**GPT2, pad_token=X)
     end, (ids,) = tokenizer.eos_token_id, encode_batch(tokenizer, ["a man"])
     rows = [
@@ -251,7 +253,7 @@ def test_only_what_comes_before_the_end_is_text_whatever_the_marks():
     assert decode_batch(tokenizer, rows) == ["a man", "a man", "a man", "", "a man", "a man", ""]
 
 
-def test_a_run_whose_tokenizer_has_shared_marks_is_read_as_it_is(trained, tmp_path):
+def test_the_tokenizer_of_a_run_is_loaded_unchanged(trained, tmp_path):
     """Its vocabulary does not grow: the model has no weights for more tokens."""
     folder = shutil.copytree(trained.folder, tmp_path / "run")
     file = folder / "tokenizer_config.json"

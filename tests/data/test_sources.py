@@ -1,4 +1,4 @@
-"""Sources: the same sentences out of every kind of file and folder."""
+"""Sources: every kind of file and folder gives the same sentences."""
 
 import datasets
 import pytest
@@ -10,13 +10,13 @@ from textvae.errors import DataError
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a", "a.lines", "A.TXT"])
-def test_a_text_file_is_a_sentence_a_line(tmp_path, name):
-    """Gzipped or not, whatever its name ends in."""
+def test_a_text_file_has_one_sentence_per_line(tmp_path, name):
+    """It may be gzipped or not, and its name may end in anything."""
     assert texts(write(tmp_path / name, LINES)) == SENTENCES
 
 
 def test_a_gzipped_file_is_known_by_its_bytes(tmp_path):
-    """Its name need not say so."""
+    """Its name need not end in .gz."""
     write(tmp_path / "a.txt.gz", LINES)
     assert texts(str((tmp_path / "a.txt.gz").rename(tmp_path / "a.txt"))) == SENTENCES
 
@@ -25,7 +25,7 @@ def test_a_gzipped_file_is_known_by_its_bytes(tmp_path):
     "name", ["a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet", "a.csv.gz", "a.jsonl.gz"]
 )
 def test_a_table_gives_its_text_column_and_the_others(tmp_path, name):
-    """All kinds of table read alike, text of any script included."""
+    """All kinds of tables give the same rows, with text of any script."""
     sentences = SENTENCES + TRICKY
     labels = [f"l{n % 2}" for n in range(len(sentences))]
     corpus = write_table(tmp_path / name, sentences, label=labels)
@@ -35,7 +35,7 @@ def test_a_table_gives_its_text_column_and_the_others(tmp_path, name):
 
 
 def test_a_comma_in_quotes_is_text(tmp_path):
-    """And so is a doubled quote."""
+    """A doubled quote in quotes is text too."""
     assert texts(write(tmp_path / "a.csv", 'text\n"one, ""two"""\nthree\n')) == [
         'one, "two"',
         "three",
@@ -43,8 +43,8 @@ def test_a_comma_in_quotes_is_text(tmp_path):
 
 
 @pytest.mark.parametrize("word", ["NA", "None", "null", "nan", "N/A"])
-def test_words_that_mean_nothing_to_a_table_reader_are_words_here(tmp_path, word):
-    """A sentence may consist of `None`."""
+def test_words_for_missing_values_are_text(tmp_path, word):
+    """`None` can be a sentence."""
     assert texts(write(tmp_path / "a.csv", f"text\nfirst\n{word}\nlast\n")) == [
         "first",
         word,
@@ -55,14 +55,14 @@ def test_words_that_mean_nothing_to_a_table_reader_are_words_here(tmp_path, word
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_line_ends_and_a_byte_order_mark_are_no_text(tmp_path, end, mark):
-    """Files from Windows read like any other."""
+    """Files from Windows give the same texts as others."""
     body = end.join(SENTENCES + TRICKY).encode()
     assert texts(write(tmp_path / "a.txt", mark + body)) == SENTENCES + TRICKY
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_a_table_from_windows_reads_like_any_other(tmp_path, name):
-    """A byte order mark hangs on no column's name."""
+    """The byte order mark does not become part of a column's name."""
     file = tmp_path / name
     write_table(file, SENTENCES, label=SENTENCES)
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
@@ -70,7 +70,7 @@ def test_a_table_from_windows_reads_like_any_other(tmp_path, name):
 
 
 def test_unicode_line_separators_end_no_sentence(tmp_path):
-    """Only a line feed does; the others are white space."""
+    """Only a line feed ends a sentence; other separators are white space."""
     assert texts(write(tmp_path / "a.txt", "a\u2028b\x85c\x0cd\ne\n")) == [
         "a\u2028b\x85c\x0cd",
         "e",
@@ -80,7 +80,7 @@ def test_unicode_line_separators_end_no_sentence(tmp_path):
 @pytest.mark.parametrize("spelling", list(SPLIT_NAMES))
 @pytest.mark.parametrize("ending", [".txt", "-00000-of-00001.jsonl", "_a.csv", ".txt.gz"])
 def test_a_file_named_for_a_split_is_that_split(tmp_path, spelling, ending):
-    """In every usual spelling, whatever follows it, in capitals too."""
+    """Every usual spelling counts, in capitals too, whatever follows it."""
     for name, sentences in (
         ("train.txt", SENTENCES),
         (f"{spelling.capitalize()}{ending}", TRICKY[:2]),
@@ -91,12 +91,12 @@ def test_a_file_named_for_a_split_is_that_split(tmp_path, spelling, ending):
         else:
             write_table(file, sentences)
     split = SPLIT_NAMES[spelling]
-    wanted = TRICKY[:2] + SENTENCES if split == "train" else TRICKY[:2]
-    assert sorted(texts(str(tmp_path), split)) == sorted(wanted)
+    expected = TRICKY[:2] + SENTENCES if split == "train" else TRICKY[:2]
+    assert sorted(texts(str(tmp_path), split)) == sorted(expected)
 
 
-def test_the_word_for_a_split_may_stand_inside_the_name(tmp_path):
-    """The Penn Treebank comes as ptb.train.txt, ptb.valid.txt, ptb.test.txt: nothing held out is trained on."""
+def test_the_word_for_a_split_may_be_inside_the_name(tmp_path):
+    """The Penn Treebank comes as ptb.train.txt, ptb.valid.txt and ptb.test.txt."""
     for name in ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"):
         write(tmp_path / name, f"{name} holds this\n")
     splits = find_splits(str(tmp_path), "text")
@@ -104,15 +104,15 @@ def test_the_word_for_a_split_may_stand_inside_the_name(tmp_path):
     assert texts(str(tmp_path)) == ["ptb.train.txt holds this"]
 
 
-def test_a_word_that_only_begins_like_a_split_names_none(tmp_path):
-    """`testimony.txt` is no test split."""
+def test_a_word_that_only_begins_like_a_split_is_ignored(tmp_path):
+    """`testimony.txt` is not a test split."""
     write(tmp_path / "testimony.txt", LINES)
     write(tmp_path / "trainers.txt", LINES)
     assert set(find_splits(str(tmp_path), "text")) == {"train"}
 
 
-def test_a_folder_without_split_names_is_all_to_train_on(tmp_path):
-    """Its files follow one another by name; other files are passed over."""
+def test_a_folder_without_names_of_splits_is_all_training_text(tmp_path):
+    """Its files are read in the order of their names; other files are ignored."""
     write(tmp_path / "b.txt", "second\n")
     write(tmp_path / "a.txt", "first\n")
     write(tmp_path / "picture.png", b"\x89PNG")
@@ -121,7 +121,7 @@ def test_a_folder_without_split_names_is_all_to_train_on(tmp_path):
 
 
 def test_rows_can_be_read_more_than_once(tmp_path):
-    """A source is a recipe, not a flow that runs dry."""
+    """A source starts again each time it is called."""
     rows = find_splits(write(tmp_path / "a.txt", LINES), "text")["train"]
     assert list(rows()) == list(rows())
 
@@ -134,8 +134,8 @@ def test_a_bundled_corpus_has_its_three_splits(name):
     assert all(len(row["text"].split()) > 1 for row in splits["test"]())
 
 
-def test_a_data_sets_splits_go_by_our_names(monkeypatch):
-    """`dev` is validation, `unsupervised` is none of ours; a colon gives the configuration."""
+def test_the_splits_of_a_data_set_get_our_names(monkeypatch):
+    """`dev` is validation, `unsupervised` is ignored; a colon precedes the configuration."""
     asked = []
 
     def load(path, config, streaming):
@@ -152,7 +152,7 @@ def test_a_data_sets_splits_go_by_our_names(monkeypatch):
 
 
 def test_a_file_whose_name_begins_with_a_tilde_is_read(tmp_path, monkeypatch):
-    """Nobody is called so; a name that is nobody's and no file is refused in one message."""
+    """No user has that name; without such a file, one message says so."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "~notes.txt", "a man\n")
     assert [row["text"] for row in find_splits("~notes.txt", "text")["train"]()] == ["a man"]

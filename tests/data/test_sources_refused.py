@@ -1,4 +1,4 @@
-"""Sources that are refused: each message names the file, what is wrong and the mend."""
+"""Sources that are refused: each message names the file, what is wrong and how to fix it."""
 
 import gzip
 import re
@@ -14,12 +14,13 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
 
 
 def refused(corpus, words):
+    """Check that reading a corpus fails with these words."""
     with pytest.raises(DataError, match=re.escape(words)):
         texts(str(corpus))
 
 
 def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path):
-    """A slip of the finger is found."""
+    """A typing error is recognized."""
     write(tmp_path / "captions.txt", LINES)
     refused(
         tmp_path / "caption.txt",
@@ -28,32 +29,37 @@ def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path):
 
 
 def test_a_file_in_a_missing_folder_is_refused(tmp_path):
-    """There is nothing near to name."""
+    """There is no similar name to suggest."""
     refused(tmp_path / "absent" / "a.txt", "absent/a.txt: there is no such file or folder.")
 
 
 def test_an_empty_file_is_refused(tmp_path):
-    """Plain, gzipped, or a table."""
+    """It may be plain or gzipped text, or a table."""
     for name in ("a.txt", "a.txt.gz", "a.csv", "a.jsonl"):
-        refused(write(tmp_path / name, ""), f"{name}: is empty; wanted is a sentence a line.")
+        refused(write(tmp_path / name, ""), f"{name}: is empty; expected one sentence per line.")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "place"),
-    [("a.txt", b"fine\nfine\ncaf\xe9\n", 3), ("a.csv", b"text\nfine\ncaf\xe9\n", 3),
-     ("a.tsv", b"text\nfine\ncaf\xe9\n", 3), ("a.jsonl", b'{"text": "a"}\n\n{"text": "caf\xe9"}\n', 13)],
-)  # fmt: skip
+    [
+        ("a.txt", b"fine\nfine\ncaf\xe9\n", 3),
+        ("a.csv", b"text\nfine\ncaf\xe9\n", 3),
+        ("a.tsv", b"text\nfine\ncaf\xe9\n", 3),
+        ("a.jsonl", b'{"text": "a"}\n\n{"text": "caf\xe9"}\n', 13),
+    ],
+)
 def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content, place):
-    """The line, the byte and a way to convert it."""
+    """The message gives the line, the byte and a way to convert the file."""
     file = write(tmp_path / name, content)
     refused(
         file,
-        f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). Convert it (iconv -f latin1 -t utf-8, say)",
+        f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). "
+        "Convert it (for instance with iconv -f latin1 -t utf-8)",
     )
 
 
 def test_a_nul_byte_is_refused_with_its_line(tmp_path):
-    """It stands in no text."""
+    """No text contains a NUL byte."""
     refused(
         write(tmp_path / "a.txt", "fine\na\0b\n"),
         "a.txt, line 2: holds a NUL byte. Is it a text file",
@@ -62,7 +68,7 @@ def test_a_nul_byte_is_refused_with_its_line(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.csv"])
 def test_a_picture_is_refused(tmp_path, name):
-    """Whatever its name says."""
+    """The name of the file does not matter."""
     refused(write(tmp_path / name, PNG), f"{name}, line 1: is not UTF-8 (byte 0x89 at 0)")
 
 
@@ -72,14 +78,14 @@ def test_a_wide_encoding_is_refused(tmp_path):
 
 
 def test_a_cut_off_gzip_file_is_refused(tmp_path):
-    """A download that broke off says so."""
+    """An interrupted download leaves such a file."""
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(LINES.encode() * 50)[:-20])
     refused(tmp_path / "a.txt.gz", "a.txt.gz: its gzip compression is damaged after line ")
 
 
 @pytest.mark.parametrize("place", [3, 12, 60, -6])
 def test_a_damaged_gzip_file_is_refused(tmp_path, place):
-    """In its head, its body or its checksum."""
+    """The damage may be in the header, the body or the checksum."""
     data = bytearray(gzip.compress(LINES.encode(), mtime=0))
     data[place] ^= 0xFF
     (tmp_path / "a.txt.gz").write_bytes(bytes(data))
@@ -87,7 +93,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path, place):
 
 
 def test_a_damaged_gzipped_table_is_refused(tmp_path):
-    """The table's reader does not get to see it."""
+    """The message is about the compression, not about the table."""
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"text\n" + LINES.encode() * 50)[:-20])
     refused(tmp_path / "a.csv.gz", "a.csv.gz: its gzip compression is damaged")
 
@@ -103,7 +109,7 @@ def test_a_csv_with_ragged_rows_is_refused_with_its_line(tmp_path):
 
 
 def test_malformed_jsonl_is_refused(tmp_path):
-    """With its line."""
+    """The message gives the line."""
     file = tmp_path / "a.jsonl"
     write_table(file, SENTENCES)
     file.write_text(file.read_text() + "{oops\n")
@@ -111,30 +117,31 @@ def test_malformed_jsonl_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no parquet at all"])
-def test_a_parquet_file_that_is_none_is_refused(tmp_path, content):
-    """It has no lines to name."""
+def test_a_file_that_is_not_parquet_is_refused(tmp_path, content):
+    """A parquet file has no lines to name."""
     refused(write(tmp_path / "a.parquet", content), "a.parquet: cannot be read as parquet: ")
 
 
 def test_a_folder_with_nothing_to_read_is_refused(tmp_path):
-    """What could be read is listed."""
+    """The message lists the suffixes that can be read."""
     refused(
         tmp_path,
-        "holds no file to read; wanted are .txt, .csv, .tsv, .jsonl, .json, .parquet, gzipped or not.",
+        "contains no file to read; "
+        "expected .txt, .csv, .tsv, .jsonl, .json, .parquet, gzipped or not.",
     )
     write(tmp_path / "picture.png", PNG)
-    refused(tmp_path, "holds no file to read")
+    refused(tmp_path, "contains no file to read")
 
 
 def test_a_folder_with_only_a_test_split_is_refused(tmp_path):
     """There is nothing to train on."""
     write(tmp_path / "test.txt", LINES)
-    refused(tmp_path, "holds test but nothing to train on; name a file train.txt, say.")
+    refused(tmp_path, "contains test but nothing to train on; name a file train.txt, for instance.")
 
 
 @pytest.mark.parametrize("message", ["Dataset 'captoins' doesn't exist on the Hub", ""])
-def test_a_name_that_is_nothing_is_refused_with_the_bundled_ones(monkeypatch, message):
-    """Also when the library fails without a word."""
+def test_an_unknown_name_is_refused_with_the_bundled_ones(monkeypatch, message):
+    """The message is complete even if the error of the library has no text."""
 
     def fail(*_, **__):
         raise ConnectionError(message)
@@ -147,14 +154,14 @@ def test_a_name_that_is_nothing_is_refused_with_the_bundled_ones(monkeypatch, me
 
 
 def test_a_data_set_without_a_training_split_is_refused(monkeypatch):
-    """The splits it has are listed."""
+    """The message lists the splits that it has."""
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {"test": [], "extra": []})
     refused("owner/name", "owner/name: has the splits test, extra but none called train.")
 
 
 @pytest.mark.parametrize(("name", "separator"), [("rows.csv", ","), ("rows.tsv", "\t")])
 def test_a_row_with_more_fields_than_columns_is_refused(tmp_path, name, separator):
-    """By its line; quoted, the same text is one field."""
+    """The message gives the line; in quotes, the same text is one field."""
     file = tmp_path / name
     rows = [["text", "label"], ["a dog runs", "x"], ["a cat", " sits", "y"]]
     file.write_text("\n".join(map(separator.join, rows)))

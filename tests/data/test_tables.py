@@ -15,18 +15,21 @@ from textvae.errors import DataError
 
 
 def rows(file, quoting="auto", column="text"):
+    """Return the rows of a file."""
     return list(find_splits(str(file), column, quoting)["train"]())
 
 
 def refused(file, words, quoting="auto"):
+    """Check that reading a file fails with these words."""
     with pytest.raises(DataError, match=re.escape(words)):
         rows(file, quoting)
 
 
 def test_a_quote_in_a_tsv_is_a_character(tmp_path):
-    """Two stray quotes swallow no row."""
+    """Two stray quotes do not swallow the rows between them."""
     lines = [f"sentence {number}\t{number}" for number in range(400)]
-    lines[50], lines[350] = f'"{lines[50]}', f'"{lines[350]}'
+    lines[50] = f'"{lines[50]}'
+    lines[350] = f'"{lines[350]}'
     read = rows(write(tmp_path / "a.tsv", "\n".join(["text\tn", *lines]) + "\n"))
     assert [f"{row['text']}\t{row['n']}" for row in read] == lines
 
@@ -43,7 +46,7 @@ def test_a_quote_in_a_tsv_is_a_character(tmp_path):
     ],
 )
 def test_a_stray_quote_in_a_csv_is_refused_where_it_begins(tmp_path, lines, line):
-    """With the setting that makes it a character."""
+    """The message names the setting that makes it a character."""
     file = write(tmp_path / "a.csv", "\n".join(["text,n", *lines]) + "\n")
     refused(file, f"a.csv, line {line}: a quote")
     refused(file, "set data.quoting=none")
@@ -54,7 +57,7 @@ def test_a_stray_quote_in_a_csv_is_refused_where_it_begins(tmp_path, lines, line
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_text_with_line_breaks_in_quotes_is_one_cell(tmp_path, end):
-    """Prose has commas, with a blank after them."""
+    """Commas followed by a blank are those of prose, not of rows."""
     text = f"first, a line{end}then, another{end}{end}and the last"
     file = write(tmp_path / "a.csv", f'id,text,n{end}7,"{text}",1{end}8,short,2{end}')
     assert rows(file) == [
@@ -63,19 +66,19 @@ def test_a_text_with_line_breaks_in_quotes_is_one_cell(tmp_path, end):
     ]
 
 
-def test_a_cell_that_looks_like_rows_is_read_where_it_is_meant(tmp_path):
-    """A single column cannot show it, so it must be said."""
+def test_a_cell_that_looks_like_rows_is_read_if_the_settings_say_so(tmp_path):
+    """In a table with one column nothing else can show it, so the settings must say so."""
     file = write(tmp_path / "a.csv", 'text\n"one\ntwo"\nthree\n')
     refused(
         file,
-        "a.csv, line 2: a quoted cell begins here and takes in 1 more lines that look like rows.",
+        "a.csv, line 2: a quoted cell begins here and spans 2 lines, most of which look like rows.",
     )
     assert [row["text"] for row in rows(file, "quoted")] == ["one\ntwo", "three"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_cell_is_exactly_its_characters(tmp_path, name):
-    """No number, truth, date or missing value is made of it, in whatever block of rows."""
+    """It never becomes a number, truth value, date or missing value, in any block of rows."""
     cells = [
         "00",
         "1",
@@ -88,37 +91,26 @@ def test_a_cell_is_exactly_its_characters(tmp_path, name):
         "1e3",
         " a ",
     ] * 900
-    sign = "\t" if name == "a.tsv" else ","
-    read = rows(
-        write(
-            tmp_path / name,
-            "\n".join(["text" + sign + "n", *(f"word{sign}{cell}" for cell in cells)]),
-        )
-    )
+    separator = "\t" if name == "a.tsv" else ","
+    lines = [f"text{separator}n", *(f"word{separator}{cell}" for cell in cells)]
+    read = rows(write(tmp_path / name, "\n".join(lines)))
     assert [row["n"] for row in read] == cells
 
 
 def test_labels_of_a_table_are_its_cells_without_blanks_around(tmp_path):
-    """Where a later block holds `2.5`, an earlier `1` does not become `1.0`."""
+    """A `2.5` in a later block does not turn an earlier `1` into `1.0`."""
     labels = [" 01", "1 ", "true"] * 4000 + ["2.5"] * 8
     lines = [f"the sentence {number},{label}" for number, label in enumerate(labels)]
-    _, splits = prepared(
-        tmp_path / "out",
-        write(tmp_path / "a.csv", "\n".join(["text,label", *lines])),
-        label_columns=["label"],
-    )
-    assert {label for split in splits.values() for label in split["label"]} <= {
-        "01",
-        "1",
-        "true",
-        "2.5",
-    }
+    file = write(tmp_path / "a.csv", "\n".join(["text,label", *lines]))
+    _, splits = prepared(tmp_path / "out", file, label_columns=["label"])
+    for split in splits.values():
+        assert set(split["label"]) <= {"01", "1", "true", "2.5"}
     assert {"01", "1", "true"} <= set(splits["train"]["label"])
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
 def test_values_of_json_become_text_as_they_are_spelled(tmp_path, name):
-    """Also where a column holds text in one row and numbers in another."""
+    """A column may contain text in one row and numbers in another."""
     spelled = [
         "1",
         "1.0",
@@ -137,7 +129,7 @@ def test_values_of_json_become_text_as_they_are_spelled(tmp_path, name):
 
 
 def test_whole_numbers_of_parquet_stay_whole_next_to_missing_ones(tmp_path):
-    """A reader that makes floats of them would call a label 1.0."""
+    """A reader that converts them to floats would call a label 1.0."""
     table = {"text": ["a", "b", "c"], "n": pa.array([1, None, 3]), "x": [1.5, 2.0, None]}
     pq.write_table(pa.table(table), tmp_path / "a.parquet")
     read = rows(tmp_path / "a.parquet")
@@ -145,8 +137,8 @@ def test_whole_numbers_of_parquet_stay_whole_next_to_missing_ones(tmp_path):
     assert [as_label(row["x"]) for row in read] == ["1.5", "2.0", ""]
 
 
-def test_a_column_of_numbers_is_no_column_of_text(tmp_path):
-    """In a .csv too, where nothing but its cells says so; a number among texts is one."""
+def test_a_column_of_numbers_is_not_a_column_of_text(tmp_path):
+    """In a .csv file only the cells can show it; one text among them makes it a column of text."""
     numbers = rows(write(tmp_path / "a.csv", "text\n1\n2.5\n"))
     assert not any(isinstance(row["text"], str) for row in numbers)
     mixed = rows(write(tmp_path / "b.csv", "text\n42\na man\n7\n"))
@@ -155,33 +147,31 @@ def test_a_column_of_numbers_is_no_column_of_text(tmp_path):
 
 @pytest.mark.parametrize("value", ["7", "-2.5", "1e3", ".5"])
 def test_a_spelled_number_equals_the_number_and_keeps_its_spelling(value):
-    """So that it can be counted with, and shown."""
+    """It can be used in calculations and shown as it was written."""
     assert as_number(value) == float(value)
     assert str(as_number(value)) == value
 
 
 @pytest.mark.parametrize("value", ["seven", "nan", "1_000", "", "1 2"])
 def test_what_spells_no_number_stays_text(value):
-    """Words that Python would take for numbers included."""
+    """Words that Python would convert to numbers are text too."""
     assert as_number(value) is value
 
 
 def test_a_long_cell_is_read(tmp_path):
-    """Longer than the limit of Python's csv module."""
+    """It is longer than the default limit of Python's csv module."""
     text = "word " * 40_000
     assert rows(write(tmp_path / "a.csv", f'text,n\n"{text}",1\n'))[0]["text"] == text
 
 
 def test_names_of_columns_lose_the_blanks_around_them(tmp_path):
-    """And the byte order mark, quoted or not."""
-    read = rows(
-        write(tmp_path / "a.csv", b'\xef\xbb\xbf"text" , label \na,1\n'.replace(b'" ,', b'",'))
-    )
-    assert read == [{"text": "a", "label": "1"}]
+    """They lose the byte order mark too, whether they are quoted or not."""
+    file = write(tmp_path / "a.csv", b'\xef\xbb\xbf"text", label \na,1\n')
+    assert rows(file) == [{"text": "a", "label": "1"}]
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
-    """Either may be meant."""
+    """The user may mean either of them."""
     refused(
         write(tmp_path / "a.csv", "text,n,text\na,1,b\n"),
         "a.csv, line 1: names the column 'text' twice",
@@ -200,13 +190,13 @@ def test_a_row_with_too_few_cells_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv", "a.jsonl"])
 def test_line_ends_that_are_carriage_returns_alone_are_refused(tmp_path, name):
-    """The file would be one line."""
+    """The whole file would be a single line."""
     file = write(tmp_path / name, "text,n\rone,1\rtwo,2\r")
     refused(file, "its lines end with carriage returns alone; convert it")
 
 
 def test_a_carriage_return_in_an_unquoted_cell_is_refused(tmp_path):
-    """It may be a line end."""
+    """It may be the end of a line."""
     refused(
         write(tmp_path / "a.csv", "text,n\none\rtwo,1\n"),
         "a.csv, line 2: a cell holds a carriage return",
@@ -215,7 +205,7 @@ def test_a_carriage_return_in_an_unquoted_cell_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_a_nul_byte_in_a_table_is_refused_with_its_line(tmp_path, name):
-    """In whatever column."""
+    """It may be in any column."""
     content = (
         b'{"text": "a", "n": 1}\n{"text": "a", "n": "\\u0000"}\n'
         if name == "a.jsonl"
@@ -233,7 +223,7 @@ def test_json_nested_too_deep_is_refused_with_its_line(tmp_path, name):
 
 
 def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
-    """Wherever the pieces end, and gzipped too."""
+    """A piece may end anywhere, and the file may be gzipped."""
     records = [
         {"text": f'{number} naïve [{{\\"', "n": number} for number in range(BYTES_PER_READ // 20)
     ]
@@ -259,16 +249,16 @@ def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
             "line 3: is not JSON: '{' follows the end of the list",
         ),
         ('{"text":\n ["a"]}', "line 1: is not JSON"),
-        ('{"text": 1' + "0" * 5000 + "}", "line 1: holds a number of too many digits"),
+        ('{"text": 1' + "0" * 5000 + "}", "line 1: holds a number with too many digits"),
     ],
 )
 def test_broken_json_is_refused_with_its_line(tmp_path, text, words):
-    """In a list and line by line."""
+    """It may be in a list or in a file of lines."""
     refused(write(tmp_path / "a.json", text), f"a.json, {words}")
 
 
 def test_a_json_object_without_a_key_of_the_first_has_no_value_there(tmp_path):
-    """As where whoever wrote it left out what is null; blank lines are no rows."""
+    """Some programs leave nulls out; blank lines are not rows."""
     file = write(tmp_path / "a.jsonl", '{"text": "a", "n": 1}\n\n{"text": "b"}\n')
     assert rows(file) == [{"text": "a", "n": 1}, {"text": "b", "n": None}]
 
@@ -276,7 +266,7 @@ def test_a_json_object_without_a_key_of_the_first_has_no_value_there(tmp_path):
 @pytest.mark.parametrize("name", ["data[1]", "a*b", "a?", "a::b"])
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".txt"])
 def test_a_file_is_read_by_its_name_and_not_by_a_pattern(tmp_path, name, suffix):
-    """Its neighbour is another file."""
+    """As a pattern, the name would match another file."""
     for stem, text in ((name, "right"), ("data1", "wrong"), ("aXb", "wrong"), ("ab", "wrong")):
         content = {".csv": f"text\n{text}\n", ".jsonl": json.dumps({"text": text}), ".txt": text}[
             suffix
@@ -286,7 +276,7 @@ def test_a_file_is_read_by_its_name_and_not_by_a_pattern(tmp_path, name, suffix)
 
 
 def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path):
-    """A small file may hold gigabytes of it."""
+    """A small compressed file may contain gigabytes of it."""
     (tmp_path / "a.csv.gz").write_bytes(
         gzip.compress(b"text\n" + b" " * (MAX_LINE_LENGTH + BYTES_PER_READ), 1)
     )
@@ -295,7 +285,7 @@ def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_blank_line_of_a_table_with_one_column_is_a_row(tmp_path, name):
-    """Its text is blank, as in a text file, and the rows after it keep their places."""
+    """Its text is blank, as in a text file, and later rows keep their numbers."""
     file = write(tmp_path / name, "\ntext\none\n\n  \ntwo\n")
     assert [row["text"].strip() for row in rows(file)] == ["one", "", "", "two"]
 
@@ -310,22 +300,22 @@ def test_a_blank_line_of_a_table_with_one_column_is_a_row(tmp_path, name):
 def test_a_blank_line_among_several_columns_is_no_row_and_a_note_says_so(
     tmp_path, capsys, name, lines
 ):
-    """Whoever lines rows up by the file's lines learns which are not counted."""
+    """Anyone who compares rows with lines learns which lines are not counted."""
     assert [row["text"] for row in rows(write(tmp_path / name, "\n".join(lines) + "\n"))] == [
         "one",
         "two",
     ]
     note = (
-        "2 blank lines are no rows (lines 2, 3)"
+        "2 blank lines are not rows (lines 2, 3)"
         if name == "a.jsonl"
-        else "1 blank line is no row (line 3)"
+        else "1 blank line is not a row (line 3)"
     )
     assert f"{name}: {note}; rows are counted without them." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ['"he said ""no"""\t1', '""\t1'])
 def test_a_tsv_whose_cells_are_quoted_is_not_read_with_its_quotes(tmp_path, line):
-    """A program that doubles quotes means them as marks; the settings decide."""
+    """A program that doubles quotes uses them to delimit cells; the settings decide."""
     file = write(tmp_path / "a.tsv", f"text\tn\none\t1\n{line}\n")
     refused(file, "a.tsv, line 3: has a cell in quotes with doubled quotes in it")
     assert rows(file, "none")[1]["text"] == line.removesuffix("\t1")
@@ -333,7 +323,7 @@ def test_a_tsv_whose_cells_are_quoted_is_not_read_with_its_quotes(tmp_path, line
 
 
 def test_a_tsv_whose_columns_are_named_in_quotes_is_refused_with_the_setting(tmp_path):
-    """The names would otherwise hold the quotes."""
+    """Otherwise the quotes would become part of the names."""
     file = write(tmp_path / "a.tsv", '"text"\t"n"\n"one"\t"1"\n')
     refused(file, "a.tsv, line 1: names its columns in quotes")
     assert rows(file, "quoted") == [{"text": "one", "n": "1"}]

@@ -1,4 +1,4 @@
-"""Texts given from Python: columns and tables are told from sentences, and never read as their names."""
+"""Texts passed from Python: columns and tables are recognized, and never read as their names."""
 
 import re
 
@@ -42,16 +42,16 @@ TABLES = {
 REFUSED = {
     "a DataFrame": (
         FRAME,
-        'texts is a DataFrame of 2 columns; give the one of texts: texts["text"].',
+        'texts is a DataFrame of 2 columns; pass the column of texts: texts["text"].',
     ),
     "an Arrow table": (pa.Table.from_pandas(FRAME), "texts is a Table of 2 columns"),
     "a data set": (datasets.Dataset.from_pandas(FRAME), "texts is a Dataset of 2 columns"),
     "a mapping": (
         {"body": TWO},
-        'texts is a dict; give the texts in it: texts["body"], for instance.',
+        'texts is a dict; pass the texts in it, for instance texts["body"].',
     ),
     "bytes": (b"a man", "texts is b'a man' (bytes); decode it"),
-    "a set": (set(TWO), "texts is a set, which has no order; give a list"),
+    "a set": (set(TWO), "texts is a set, which has no order; pass a list"),
     "an array of two dimensions": (np.array([TWO]), "texts is a ndarray of 2 dimensions"),
     "a number": (7, "texts is 7 (int); expected a string or a list of strings."),
     "None": (None, "texts is None (missing); expected a string or a list of strings."),
@@ -62,28 +62,28 @@ REFUSED = {
     "bytes among texts": ([b"a man"], "text 0 is b'a man' (bytes); expected a string"),
     "lists of words": ([["a", "man"]], "text 0 is a list; expected a string"),
     "numbers of a generator": ((n for n in range(2)), "text 0 is 0 (int); expected a string"),
-    "half a surrogate pair": (["a \ud800"], "text 0 holds '\\ud800', half of a surrogate pair"),
+    "half a surrogate pair": (["a \ud800"], "text 0 contains '\\ud800', half of a surrogate pair"),
 }
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
-def test_whatever_holds_one_column_of_texts_gives_them(kind):
-    """As strings of Python's own kind."""
+def test_any_kind_of_column_gives_its_texts(kind):
+    """The texts are plain Python strings."""
     read = require_texts(COLUMNS[kind])
     assert read == TWO
     assert {type(text) for text in read} == {str}
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_whatever_else_is_refused(kind):
-    """With what came, and where in it."""
+def test_other_objects_are_refused(kind):
+    """The message says what came, and where in the argument."""
     value, words = REFUSED[kind]
     with pytest.raises(DataError, match=re.escape(words)):
         require_texts(value)
 
 
 def test_texts_are_taken_one_by_one():
-    """A stream of them need not fit into memory."""
+    """A stream of texts need not fit into memory."""
     flow = iterate_texts(text for text in ["a man", None])
     assert next(flow) == "a man"
     with pytest.raises(DataError, match="text 1 is None"):
@@ -92,12 +92,12 @@ def test_texts_are_taken_one_by_one():
 
 @pytest.mark.parametrize("value", [TWO, None, 3, FRAME["text"]])
 def test_an_argument_of_one_text_takes_a_string_only(value):
-    """It is named."""
+    """The message names the argument."""
     with pytest.raises(DataError, match=r"prefix is .*; expected one string\."):
         require_text(value, "prefix")
 
 
-VERBS = (
+METHODS = (
     "encode",
     "posterior",
     "features",
@@ -110,31 +110,31 @@ VERBS = (
 )
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_no_verb_reads_a_table_as_the_names_of_its_columns(tiny_run, verb):
+@pytest.mark.parametrize("method", METHODS)
+def test_no_method_reads_a_table_as_the_names_of_its_columns(tiny_run, method):
     """A DataFrame and a mapping of columns are refused."""
     vae = textvae.TextVAE.from_pretrained(tiny_run, "cpu")
     for table in (FRAME, FRAME.to_dict("list")):
-        with pytest.raises(DataError, match="give the"):
-            getattr(vae, verb)(texts=table)
+        with pytest.raises(DataError, match="pass the"):
+            getattr(vae, method)(texts=table)
 
 
-def test_verbs_take_a_column_of_a_table(tiny_run):
-    """With the numbers that a list gives."""
+def test_methods_take_a_column_of_a_table(tiny_run):
+    """A column gives the same vectors as a list."""
     vae = textvae.TextVAE.from_pretrained(tiny_run, "cpu")
     np.testing.assert_array_equal(vae.encode(FRAME["text"]), vae.encode(TWO))
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_a_table_given_to_train_is_read_by_its_columns(kind):
-    """As often as it is asked for."""
+def test_a_table_for_train_is_read_by_its_columns(kind):
+    """Its rows can be read several times."""
     rows = read_object_rows(TABLES[kind], "text")["train"]
-    wanted = [{"text": "a man", "label": 1}, {"text": "a dog", "label": 2}]
-    assert list(rows()) == list(rows()) == wanted
+    expected = [{"text": "a man", "label": 1}, {"text": "a dog", "label": 2}]
+    assert list(rows()) == list(rows()) == expected
 
 
-def test_splits_given_to_train_may_be_tables_or_sentences():
-    """Each for itself."""
+def test_splits_for_train_may_be_tables_or_sentences():
+    """Each split may be of another kind."""
     splits = read_object_rows({"train": FRAME, "dev": TWO, "test": {"text": TWO}}, "text")
     assert {
         split: [row["text"] for row in rows()] for split, rows in splits.items()
@@ -142,7 +142,7 @@ def test_splits_given_to_train_may_be_tables_or_sentences():
 
 
 def test_a_missing_value_of_a_table_is_none():
-    """Pandas has several of its own."""
+    """Pandas has several values of its own for missing ones."""
     frame = pd.DataFrame(
         {"text": ["a", None], "n": pd.array([1, None], dtype="Int64"), "x": [1.5, np.nan]}
     )
@@ -173,14 +173,14 @@ def test_a_missing_value_of_a_table_is_none():
         ([*TWO, None], "text 2 is None (missing)"),
     ],
 )
-def test_a_corpus_that_is_none_is_refused(corpus, words):
-    """Before anything is written."""
+def test_an_object_that_is_not_a_corpus_is_refused(corpus, words):
+    """The message says what is wrong, before anything is written."""
     with pytest.raises(DataError, match=re.escape(words)):
         list(read_object_rows(corpus, "text")["train"]())
 
 
 def test_a_run_is_trained_on_a_frame(tmp_path):
-    """On its texts, and with its labels."""
+    """The run uses the texts and labels of the frame, and keeps them when it is resumed."""
     frame = pd.DataFrame({"body": SENTENCES, "n": [number % 3 for number in range(len(SENTENCES))]})
     sections = {
         **SETTINGS,

@@ -1,4 +1,4 @@
-"""The user's own tokenizer: loaded from a folder, given what it lacks, refused where it is none."""
+"""The user's own tokenizer: loaded from a folder, completed, and refused if it is unusable."""
 
 import json
 import re
@@ -15,7 +15,7 @@ OURS = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>"}
 
 
 def saved(folder, **special):
-    """Save a word-level tokenizer with only these special tokens."""
+    """Save a word-level tokenizer with only these special tokens; return its size."""
     words = [
         "[UNK]",
         *special.values(),
@@ -32,6 +32,7 @@ def saved(folder, **special):
 
 
 def load(folder):
+    """Return the tokenizer of a folder as training builds it."""
     return build_tokenizer(TokenizerSettings(kind="folder", path=str(folder)), iter(SENTENCES))
 
 
@@ -39,7 +40,7 @@ def load(folder):
     "has", [{}, {"pad_token": "[PAD]"}, {"eos_token": "</s>", "bos_token": "<s>"}]
 )
 def test_a_users_tokenizer_gets_the_special_tokens_it_lacks(tmp_path, has):
-    """Its own stay what they are, and its words keep their ids."""
+    """Its own special tokens stay, and its words keep their ids."""
     size = saved(tmp_path, **has)
     tokenizer = load(tmp_path)
     assert {name: getattr(tokenizer, name) for name in OURS} == {**OURS, **has}
@@ -47,15 +48,15 @@ def test_a_users_tokenizer_gets_the_special_tokens_it_lacks(tmp_path, has):
     assert len(tokenizer) == size + 3 - len(has)
 
 
-def test_a_users_tokenizer_reads_and_writes(tmp_path):
-    """Its text comes back."""
+def test_a_users_tokenizer_encodes_and_decodes(tmp_path):
+    """Encoding and decoding returns the text."""
     saved(tmp_path)
     tokenizer = load(tmp_path)
     assert decode_batch(tokenizer, encode_batch(tokenizer, SENTENCES)) == SENTENCES
 
 
 def test_a_users_tokenizer_is_not_trained(tmp_path):
-    """It does not even look at the corpus."""
+    """The sentences of the corpus are not even read."""
     saved(tmp_path)
     sentences = iter(SENTENCES)
     build_tokenizer(TokenizerSettings(kind="folder", path=str(tmp_path)), sentences)
@@ -63,7 +64,7 @@ def test_a_users_tokenizer_is_not_trained(tmp_path):
 
 
 def test_a_loaded_tokenizer_saves_with_its_new_tokens(tmp_path):
-    """What it was given stays with the run."""
+    """Loading the saved tokenizer again adds no further tokens."""
     saved(tmp_path / "user")
     first = load(tmp_path / "user")
     first.save_pretrained(tmp_path / "run")
@@ -72,7 +73,7 @@ def test_a_loaded_tokenizer_saves_with_its_new_tokens(tmp_path):
 
 @pytest.mark.parametrize("path", [None, "absent/folder"])
 def test_a_missing_tokenizer_folder_is_refused(path):
-    """What `kind = folder` wants is said."""
+    """The message says that `kind = folder` needs a saved tokenizer."""
     with pytest.raises(
         ConfigError,
         match=re.escape(f"tokenizer.path = {str(path)!r} is not a folder; kind = folder"),
@@ -82,7 +83,7 @@ def test_a_missing_tokenizer_folder_is_refused(path):
 
 @pytest.mark.parametrize("content", [None, "{", "{}", '{"version": "1.0"}'])
 def test_a_folder_without_a_whole_tokenizer_is_refused(tmp_path, content):
-    """Empty, cut off, or not a tokenizer's file."""
+    """The file is missing, cut off, or not that of a tokenizer."""
     if content is not None:
         saved(tmp_path)
         (tmp_path / "tokenizer.json").write_text(content)
@@ -91,7 +92,7 @@ def test_a_folder_without_a_whole_tokenizer_is_refused(tmp_path, content):
 
 
 def test_a_tokenizer_that_panics_is_refused(tmp_path):
-    """A panic of the Rust library is no `Exception`; it becomes one message all the same."""
+    """A panic of the Rust library is not an `Exception`, but becomes a message all the same."""
     saved(tmp_path)
     file = tmp_path / "tokenizer.json"
     broken = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
@@ -103,7 +104,7 @@ def test_a_tokenizer_that_panics_is_refused(tmp_path):
 
 
 def test_a_tokenizer_that_cannot_encode_a_word_says_so(tmp_path):
-    """One that looks words up, and has no token for unknown ones."""
+    """It looks words up and has no token for unknown ones."""
     looked_up = Tokenizer(models.WordLevel({"a": 0, "b": 1}))
     PreTrainedTokenizerFast(tokenizer_object=looked_up).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=r"cannot encode a text: .*Missing \[UNK\] token"):
@@ -118,14 +119,19 @@ PIECES = models.Unigram([("<u>", 0.0), ("a", -1.0), ("b", -1.0)], unk_id=0)
 @pytest.mark.parametrize(
     "special", [{}, {"bos_token": "<u>"}, {"eos_token": "<u>"}, {"eos_token": "", "pad_token": ""}]
 )
-def test_unknown_words_stay_whatever_the_config_names(tmp_path, model, special):
-    """The tokenizer's model alone may name their token, and marks may be its number under another name."""
+def test_unknown_words_are_kept_whatever_the_config_names(tmp_path, model, special):
+    """Only the model may name the unknown token, and special tokens may share its id."""
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path)
     file = tmp_path / "tokenizer_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **special}))
     loaded = load(tmp_path)
-    marks = {loaded.bos_token_id, loaded.eos_token_id, loaded.pad_token_id, loaded.unk_token_id}
-    assert len(marks) == 4
+    special_ids = {
+        loaded.bos_token_id,
+        loaded.eos_token_id,
+        loaded.pad_token_id,
+        loaded.unk_token_id,
+    }
+    assert len(special_ids) == 4
     assert encode_batch(loaded, ["a zzz b"]) == [[1, 0, 2]]

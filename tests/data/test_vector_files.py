@@ -1,4 +1,4 @@
-"""Files of vectors: written block by block, read whole."""
+"""Files of vectors: written block by block, and read at once."""
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,9 @@ from textvae.errors import DataError, OutputError
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
 @pytest.mark.parametrize("sizes", [[], [3], [1, 4, 2]])
 def test_blocks_become_one_file(tmp_path, suffix, sizes):
-    """However many there are; numpy and pyarrow read it as their own."""
-    file, parts = (
-        tmp_path / f"z.{suffix}",
-        [np.random.default_rng(n).normal(size=(n, 5)).astype("f4") for n in sizes],
-    )
+    """Any number of blocks gives a file that numpy or pyarrow can read."""
+    file = tmp_path / f"z.{suffix}"
+    parts = [np.random.default_rng(n).normal(size=(n, 5)).astype("f4") for n in sizes]
     texts = [[f"text {number}" for number in range(size)] for size in sizes]
     assert write_vectors(file, zip(texts, parts, strict=True), 5) == sum(sizes)
     if suffix == "npy":
@@ -33,8 +31,9 @@ def test_blocks_become_one_file(tmp_path, suffix, sizes):
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
 def test_a_blank_row_has_its_place_and_no_vector(tmp_path, suffix):
-    """NaN or null in the file, NaN as it is read again; rows are counted on from block to block."""
-    file, vectors = tmp_path / f"z.{suffix}", np.arange(8, dtype="f4").reshape(4, 2)
+    """It is NaN or null in the file, and NaN when read; rows are counted across blocks."""
+    file = tmp_path / f"z.{suffix}"
+    vectors = np.arange(8, dtype="f4").reshape(4, 2)
     vectors[1] = np.nan
     write_vectors(file, iter([(["a", "", "b"], vectors[:3]), (["c"], vectors[3:])]), 2)
     if suffix == "parquet":
@@ -44,22 +43,22 @@ def test_a_blank_row_has_its_place_and_no_vector(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
-def test_a_write_that_breaks_off_names_the_file_and_leaves_none(tmp_path, suffix):
-    """Not even half of one."""
+def test_an_interrupted_write_names_the_file_and_leaves_none(tmp_path, suffix):
+    """No part of the file remains either."""
 
     def blocks():
         yield ["a"], np.zeros((1, 2), "f4")
         raise OSError("No space left on device")
 
     with pytest.raises(
-        OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Make room there"
+        OutputError, match=r"z\.\w+: cannot be written: No space left on device\. Free some space"
     ):
         write_vectors(tmp_path / f"z.{suffix}", blocks(), 2)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_users_file_of_a_like_name_stays(tmp_path):
-    """Temporary names are nobody else's."""
+    """Temporary files do not replace a file of the user."""
     (tmp_path / ".z.npy").write_text("precious")
     write_vectors(tmp_path / "z.npy", [(["a"], np.zeros((1, 2), "f4"))], 2)
     assert (tmp_path / ".z.npy").read_text() == "precious"
@@ -67,7 +66,7 @@ def test_a_users_file_of_a_like_name_stays(tmp_path):
 
 
 def test_two_encodings_into_one_file_do_not_mix(tmp_path):
-    """Each counts its own rows, and the last one to finish has the file."""
+    """Each counts its own rows, and the last one to finish writes the file."""
 
     def blocks(value, rows):
         for _ in range(rows):
@@ -82,8 +81,8 @@ def test_two_encodings_into_one_file_do_not_mix(tmp_path):
     np.testing.assert_array_equal(read_vectors(str(tmp_path / "z.npy")), np.ones((4, 2), "f4"))
 
 
-def test_the_file_that_is_read_is_not_written_over(tiny_run, tmp_path, capsys):
-    """A table of texts, named twice by mistake."""
+def test_the_input_file_is_not_overwritten(tiny_run, tmp_path, capsys):
+    """A table of texts is named as input and as output by mistake."""
     file = tmp_path / "texts.parquet"
     pq.write_table(pa.table({"text": ["a man rides a wave."]}), file)
     before = file.read_bytes()
@@ -92,13 +91,13 @@ def test_the_file_that_is_read_is_not_written_over(tiny_run, tmp_path, capsys):
     assert file.read_bytes() == before
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
-    """In our own words; and so is one without a vector."""
+def test_a_file_without_vectors_is_refused(tmp_path):
+    """The message is ours, not that of the library; a file without vectors is refused too."""
     (tmp_path / "text.npy").write_text("a man rides a wave.")
     with pytest.raises(
-        DataError, match="holds no vectors; wanted is a file that `textvae encode` wrote"
+        DataError, match="contains no vectors; expected a file that `textvae encode` wrote"
     ):
         read_vectors(str(tmp_path / "text.npy"))
     np.save(tmp_path / "none.npy", np.zeros((0, 4), dtype=np.float32))
-    with pytest.raises(DataError, match=r"shape \(0, 4\); wanted is \(n, latent\)"):
+    with pytest.raises(DataError, match=r"shape \(0, 4\); expected \(n, latent\)"):
         read_vectors(str(tmp_path / "none.npy"))

@@ -203,7 +203,7 @@ def test_a_model_with_labels_refuses_wrong_ones_and_names_the_right_ones(conditi
         conditional.generate(label="wlid")
     with pytest.raises(DataError, match="text 1 has no label"):
         conditional.score(SENTENCES[:2], 2, labels=["calm", None])
-    with pytest.raises(DataError, match="1 labels for 6 texts; wanted is one for each"):
+    with pytest.raises(DataError, match="got 1 labels for 6 texts; expected one label per text"):
         conditional.score(SENTENCES, 2, labels=["calm"])
     with pytest.raises(ConfigError, match="knows no labels"):
         conditional.generate(prior="flow")

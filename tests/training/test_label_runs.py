@@ -74,10 +74,13 @@ def test_a_run_without_labels_refuses_one_on_the_command_line(tiny_run, capsys):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([(text, "same") for text in SENTENCES], "all sentences are 'same'; wanted are two labels"),
+        (
+            [(text, "same") for text in SENTENCES],
+            "all sentences have the label 'same'; at least two labels are needed",
+        ),
         (
             [(text, text) for text in SENTENCES],
-            "80 labels for 80 training sentences; wanted is a column of few",
+            "80 labels for 80 training sentences; expected a column of few",
         ),
         ([*LABELLED[:5], ("a man.", None), *LABELLED[5:]], "row 6: column 'label' is blank"),
         ([*LABELLED[:5], ("a man.", " "), *LABELLED[5:]], "row 6: column 'label' is blank"),
@@ -111,7 +114,7 @@ def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
         match=r"'label_gaussian' needs labels: name their column, for example data.label=",
     ):
         read_settings(model={"prior": "label_gaussian"})
-    with pytest.raises(ConfigError, match=r"data.label = 'words' does not fit"):
+    with pytest.raises(ConfigError, match=r"data.label = 'words' is the name of a column"):
         read_settings(data={"label": "words"})
     with pytest.raises(
         ConfigError,
@@ -124,7 +127,7 @@ def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
     ):
         read_settings(data=LABEL, objective={"techniques": {"mmd": {}}})
     with pytest.raises(
-        DataError, match=r"there is no column 'sort'; there are text, label. Set data.label."
+        DataError, match=r"there is no column 'sort'; the columns are text, label. Set data.label."
     ):
         train_tiny(tmp_path / "run", table(LABELLED), data={"label": "sort"})
     (tmp_path / "a.csv").write_text("text,label\n")

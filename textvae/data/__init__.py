@@ -1,4 +1,7 @@
-"""The bundled corpora, by name; each folder carries its licence and attribution."""
+"""From files to batches; here only the paths of the bundled corpora, by name.
+
+The folder of each bundled corpus contains its license and attribution.
+"""
 
 from pathlib import Path
 

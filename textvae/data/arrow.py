@@ -1,6 +1,6 @@
-"""Arrow files: rows stream in block by block, and columns of numbers come out as arrays."""
+"""Arrow files: write rows block by block, and read columns of numbers as arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,12 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
-ROWS_PER_BLOCK = 5_000  # rows that travel together
+ROWS_PER_BLOCK = 5_000  # rows that are in memory at once
 
 
 def write_arrow(rows: Iterable[dict[str, Any]], file: Path, schema: pa.Schema) -> None:
-    """Stream rows to an Arrow file, a block at a time."""
-    flow = iter(rows)
-    blocks = iter(lambda: list(islice(flow, ROWS_PER_BLOCK)), [])
-    write_record_batches(
-        (pa.RecordBatch.from_pylist(block, schema=schema) for block in blocks), file, schema
-    )
+    """Stream rows to an Arrow file, one block at a time."""
+    write_record_batches(_build_batches(iter(rows), schema), file, schema)
 
 
 def write_record_batches(batches: Iterable[pa.RecordBatch], file: Path, schema: pa.Schema) -> None:
@@ -29,7 +25,14 @@ def write_record_batches(batches: Iterable[pa.RecordBatch], file: Path, schema: 
 
 
 def read_number_column(dataset: Dataset, name: str) -> NDArray[Any]:
-    """Return a column of numbers as an array, without a Python object for each."""
+    """Return a column of numbers as an array, (n,), without a Python object per number."""
     table = dataset.select_columns([name]).with_format("arrow")[:]
-    array: NDArray[Any] = table[name].to_numpy().copy()  # its own, so that torch may write to it
+    # torch needs an array it may write to; that of pyarrow may be a read-only view.
+    array: NDArray[Any] = table[name].to_numpy().copy()
     return array
+
+
+def _build_batches(rows: Iterator[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield rows as record batches of `ROWS_PER_BLOCK` rows; the last one may have fewer."""
+    while block := list(islice(rows, ROWS_PER_BLOCK)):
+        yield pa.RecordBatch.from_pylist(block, schema=schema)

@@ -1,4 +1,4 @@
-"""Batching: sentences of like length together, a budget of tokens a batch, padding on the right."""
+"""Batches: sentences of similar length together, within a budget of tokens, padded on the right."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,44 +19,49 @@ _DECODER_INPUTS = ("input_ids", "attention_mask", "labels", "label_ids")
 
 
 def select_decoder_inputs(batch: Batch) -> Batch:
-    """Return what of a batch the decoder reads and is measured by, z left aside."""
+    """Return the part of a batch that the decoder reads and is scored on, without z."""
     return {name: batch[name] for name in _DECODER_INPUTS if name in batch}
 
 
 class LengthBuckets(Sampler[list[int]]):
-    """Batches of indices, sorted by length, cut at a token budget, in an order drawn anew each epoch.
+    """Batches of indices: sorted by length, cut at a token budget, shuffled in each epoch.
 
-    Sentences of equal length are shuffled among themselves, and so are the
-    batches; the number of batches is the same in every epoch, so a step's
-    number tells its epoch.
+    Sentences of equal length are shuffled among themselves, and then the batches are
+    shuffled. The number of batches is the same in every epoch, so the number of a
+    step determines its epoch.
 
-    Several processes share each batch out, sentence by sentence: what is in it
-    does not depend on how many they are.
+    Several processes divide each batch among themselves, sentence by sentence. The
+    sentences of a batch do not depend on the number of processes.
 
     Args:
-        lengths: tokens of each sentence.
-        tokens: most places, padding included, in a batch.
-        sentences: most sentences in a batch.
-        seed: draws the order, with the epoch.
-        rank, processes: whose share of each batch is yielded, and among how many.
+        lengths: tokens per sentence, (n,), without start or end token.
+        max_batch_tokens: most tokens in a batch, padding and end tokens included.
+        max_batch_sentences: most sentences in a batch; None for no limit.
+        seed: determines the order, together with the epoch.
+        rank: the process whose share of each batch is yielded.
+        processes: the number of processes that share each batch.
     """
 
     def __init__(
         self,
         lengths: Sequence[int] | NDArray[Any],
-        tokens: int,
-        sentences: int | None,
+        max_batch_tokens: int,
+        max_batch_sentences: int | None,
         seed: int,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
         self.lengths = np.asarray(lengths, dtype=np.int32)
-        self.seed, self.rank, self.processes = seed, rank, processes
+        self.seed = seed
+        self.rank = rank
+        self.processes = processes
         self.epoch = 0
-        self.cuts = _find_cuts(np.sort(self.lengths), tokens, sentences or len(self.lengths))
+        self.cuts = _find_cuts(
+            np.sort(self.lengths), max_batch_tokens, max_batch_sentences or len(self.lengths)
+        )
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
+        """Set the epoch whose batches the next iteration yields."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -67,59 +72,72 @@ class LengthBuckets(Sampler[list[int]]):
         """Yield the epoch's batches."""
         random = np.random.default_rng((self.seed, self.epoch))
         order = random.permutation(len(self.lengths))
+        # A stable sort keeps the random order among sentences of equal length.
         order = order[np.argsort(self.lengths[order], kind="stable")]
         for number in random.permutation(len(self)):
-            yield order[self.cuts[number] : self.cuts[number + 1]][
-                self.rank :: self.processes
-            ].tolist()
+            batch = order[self.cuts[number] : self.cuts[number + 1]]
+            yield batch[self.rank :: self.processes].tolist()
 
     @property
     def smallest(self) -> int:
-        """Return the number of sentences of the smallest batch."""
+        """The number of sentences in the smallest batch."""
         return int(np.diff(self.cuts).min())
 
 
-def _find_cuts(lengths: NDArray[Any], tokens: int, sentences: int) -> list[int]:
-    """Return where to cut sorted lengths, so that no batch exceeds its budget (but for one long sentence)."""
-    cuts, start = [0], 0
+def _find_cuts(lengths: NDArray[Any], max_batch_tokens: int, max_batch_sentences: int) -> list[int]:
+    """Return where to cut sorted lengths so that each batch keeps within its budget.
+
+    A sentence that exceeds the budget alone becomes a batch of one.
+
+    Returns:
+        The start of each batch, and the number of sentences at the end.
+    """
+    cuts = [0]
+    start = 0
     for place, length in enumerate((lengths + 1).tolist()):  # + 1: the start or end token
         count = place - start + 1
-        if count > 1 and (count * length > tokens or count > sentences):
+        # Lengths are sorted, so this sentence is the longest so far: all are padded to it.
+        is_over = count * length > max_batch_tokens or count > max_batch_sentences
+        if count > 1 and is_over:
             cuts.append(place)
             start = place
-    return _even_out_cuts([*cuts, len(lengths)], lengths, tokens)
+    return _even_out_cuts([*cuts, len(lengths)], lengths, max_batch_tokens)
 
 
-def _even_out_cuts(cuts: list[int], lengths: NDArray[Any], tokens: int) -> list[int]:
-    """Let a batch of less than half its predecessor's sentences take from it, up to an even split, within budget."""
+def _even_out_cuts(cuts: list[int], lengths: NDArray[Any], max_batch_tokens: int) -> list[int]:
+    """Move sentences into a batch that has less than half as many as the batch before it.
+
+    The two are at most split evenly, and the budget still holds. Gradients of tiny
+    batches are noisy.
+    """
     for number in range(len(cuts) - 2, 0, -1):
         start, cut, end = cuts[number - 1 : number + 2]
         if 2 * (end - cut) < cut - start:
-            room = tokens // int(lengths[end - 1] + 1)
+            room = max_batch_tokens // int(lengths[end - 1] + 1)
             cuts[number] = end - max(end - cut, min(room, (end - start) // 2))
     return cuts
 
 
 class Collator:
-    """Turns rows with `input_ids` into a padded batch.
+    """Turns rows with `input_ids` into a batch, padded on the right.
 
-    Shapes, of the batch:
-        encoder_input_ids, encoder_attention_mask: (batch, longest + 1), the sentence and its end token
-        input_ids, attention_mask: the same shape, the start token and the sentence
-        labels: the same shape, the sentence and its end token; -100 under padding
-        label_ids: (batch,), of a conditional model, whose labels are given
+    Shapes of the batch, with length = longest sentence + 1:
+        encoder_input_ids: (batch, length), the sentence and its end token
+        encoder_attention_mask: (batch, length), 1 on real tokens
+        input_ids: (batch, length), the start token and the sentence
+        attention_mask: (batch, length), 1 on real tokens
+        labels: (batch, length), the sentence and its end token; -100 under padding
+        label_ids: (batch,), only for a conditional model
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, labels: Labels | None = None) -> None:
         self.labels = labels
-        self.pad, self.bos, self.eos = (
-            tokenizer.pad_token_id,
-            tokenizer.bos_token_id,
-            tokenizer.eos_token_id,
-        )
+        self.pad = tokenizer.pad_token_id
+        self.bos = tokenizer.bos_token_id
+        self.eos = tokenizer.eos_token_id
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> Batch:
-        """Return the batch; of a conditional model, the rows have a label each."""
+        """Return the batch of rows; for a conditional model, each row needs a label."""
         batch = self.collate([row["input_ids"] for row in rows])
         if self.labels is not None:
             column = self.labels.column
@@ -127,16 +145,20 @@ class Collator:
         return batch
 
     def collate(self, sentences: Sequence[Sequence[int]]) -> Batch:
-        """Return the batch of these token ids."""
+        """Return the batch of sentences of token ids, without `label_ids`."""
         width = max(map(len, sentences)) + 1
+        # Start, sentence, end, padding: the inputs are all columns but the last one, and the
+        # targets all columns but the first one.
         ids = np.full((len(sentences), width + 1), self.pad, dtype=np.int64)
         ids[:, 0] = self.bos
         for row, sentence in zip(ids, sentences, strict=True):
             row[1 : len(sentence) + 1] = sentence
             row[len(sentence) + 1] = self.eos
+        # The mask comes from the lengths, because the padding may be the same token as the end.
         lengths = torch.tensor([len(sentence) + 1 for sentence in sentences])
         mask = (torch.arange(width) < lengths.unsqueeze(1)).long()
-        inputs, targets = torch.from_numpy(ids[:, :-1].copy()), torch.from_numpy(ids[:, 1:].copy())
+        inputs = torch.from_numpy(ids[:, :-1].copy())
+        targets = torch.from_numpy(ids[:, 1:].copy())
         return {
             "encoder_input_ids": targets,
             "encoder_attention_mask": mask,

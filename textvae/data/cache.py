@@ -1,9 +1,9 @@
-"""The cache of prepared corpora: a second run on the same corpus does not prepare it anew.
+"""The cache of prepared corpora: a second run on the same corpus does not prepare it again.
 
-An entry is a folder named by a digest of all that the preparation depends on.
-It appears whole or not at all, however many processes make it at once, and its
-files are hard links to those of the run that made it where the disk allows.
-Entries are never needed: delete the folder at will.
+An entry is a folder, named by a digest of everything that the preparation depends
+on. It is complete or absent, however many processes create it at once. Where the
+disk allows, its files are hard links to those of the run that created it. The
+cache is never needed and can be deleted at any time.
 """
 
 import json
@@ -26,7 +26,7 @@ from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
 from textvae.runtime.files import clean_up_after_kill, new_folder
 
-_CACHE_FORMAT = 2  # of what is prepared; a change makes all entries stale
+_CACHE_FORMAT = 2  # of the prepared files; a new number makes all older entries stale
 
 
 _MIN_CACHED_CORPUS_BYTES = 16 * 2**20  # bytes of source files, for `auto`
@@ -35,45 +35,45 @@ _MIN_CACHED_CORPUS_BYTES = 16 * 2**20  # bytes of source files, for `auto`
 ENTRY_FILES = (*(f"{split}.arrow" for split in ("train", *HELD_OUT_SPLITS)), "counts.json")
 
 
-_NOT_IN_KEY = {"processes", "cache", *StreamSettings.model_fields}  # to what is prepared
+_NOT_IN_KEY = {"processes", "cache", *StreamSettings.model_fields}  # do not affect the files
 
 
 def locate_entry(data: DataSettings, tokenizer: TokenizerSettings, seed: int) -> Path | None:
-    """Return where the prepared corpus is or should be kept; None where it is not to be."""
-    files = list_corpus_files(data.corpus) if data.corpus else []
-    is_small = sum(file.stat().st_size for file in files) < _MIN_CACHED_CORPUS_BYTES
-    if not files or data.cache == "off" or (data.cache == "auto" and is_small):
+    """Return the folder of a corpus in the cache; None if the corpus is not to be cached.
+
+    Only a corpus of local files is cached: a data set on the Hub may change under its name.
+    """
+    if not data.corpus or data.cache == "off":
         return None
-    given = (
-        sorted(file for file in Path(tokenizer.path).iterdir() if file.is_file())
-        if tokenizer.path
-        else []
-    )
-    parts = {
+    files = list_corpus_files(data.corpus)
+    is_small = sum(file.stat().st_size for file in files) < _MIN_CACHED_CORPUS_BYTES
+    if not files or (data.cache == "auto" and is_small):
+        return None
+    tokenizer_files: list[Path] = []
+    if tokenizer.path:
+        tokenizer_files = sorted(file for file in Path(tokenizer.path).iterdir() if file.is_file())
+    key = {
         "format": [_CACHE_FORMAT, tokenizers.__version__],
         "files": _stamp_files(files),
         "data": data.model_dump(mode="json", exclude=_NOT_IN_KEY),
         "tokenizer": tokenizer.model_dump(mode="json"),
-        "given": _stamp_files(given),
+        "given": _stamp_files(tokenizer_files),
         "seed": seed,
     }
-    folder = (
-        Path(datasets.config.HF_CACHE_HOME) / "textvae"
-        if data.cache == "auto"
-        else Path(data.cache).expanduser()
-    )
-    return folder / sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _stamp_files(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Return each file's full name, size and time of change."""
-    return [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    digest = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+    if data.cache == "auto":
+        return Path(datasets.config.HF_CACHE_HOME) / "textvae" / digest
+    return Path(data.cache).expanduser() / digest
 
 
 def restore_entry(
     entry: Path, folder: Path
 ) -> tuple[PreTrainedTokenizerBase, dict[str, Any]] | None:
-    """Put an entry's files into `folder`; return the tokenizer and the counts, or None where there is no entry."""
+    """Copy or link an entry's files into `folder`; return the tokenizer and the counts.
+
+    Returns:
+        None if there is no entry.
+    """
     if not entry.is_dir():
         return None
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,28 +83,40 @@ def restore_entry(
 
 
 def save_entry(entry: Path, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Make an entry of what stands in `folder`; where it cannot be written, say so and go on."""
+    """Make an entry of the prepared files in `folder`; print a note if it cannot be written."""
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         clean_up_after_kill(entry)
-        with new_folder(entry) as whole:
+        # Renaming a complete staging folder is atomic, so no process sees half an entry.
+        with new_folder(entry) as staging:
             for name in ENTRY_FILES:
-                link_or_copy(folder / name, whole / name)
-            tokenizer.save_pretrained(str(whole / "tokenizer"))
+                link_or_copy(folder / name, staging / name)
+            tokenizer.save_pretrained(str(staging / "tokenizer"))
             if not entry.exists():  # another process may have been faster
-                whole.replace(entry)
+                staging.replace(entry)
     except OSError as error:
+        # Without an entry the run goes on: the cache only saves time.
         if not entry.exists():
             tqdm.write(
-                f"note: the prepared corpus is not kept in {entry.parent}: {error}", file=sys.stderr
+                f"note: the prepared corpus is not cached in {entry.parent}: {error}",
+                file=sys.stderr,
             )
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the disk knows no such thing."""
+    """Create a hard link to a file, or a copy if the disk has no hard links."""
     try:
         os.link(source, target)
     except FileNotFoundError:
         raise
     except OSError:
         shutil.copyfile(source, target)
+
+
+def _stamp_files(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Return each file's full path, size in bytes and time of change in nanoseconds."""
+    stamps = []
+    for file in files:
+        status = file.stat()
+        stamps.append((str(file.resolve()), status.st_size, status.st_mtime_ns))
+    return stamps

@@ -1,4 +1,4 @@
-"""Cleaning: from a raw line to a sentence, with a count of what was left out and why."""
+"""Cleaning: from a raw line to a sentence, with counts of the lines that are left out and why."""
 
 import unicodedata
 from collections import Counter
@@ -11,64 +11,67 @@ from textvae.schema import StrictSettings
 
 
 class CleaningSettings(StrictSettings):
-    """What is done to every line; the order is that of the fields. White space is always folded to single blanks."""
+    """What cleaning does to every line, in the order of the fields.
+
+    White space is always folded to single blanks.
+    """
 
     normalize: Literal["NFC", "NFKC", "NFD", "NFKD", "none"] = Field(
-        "NFC", description="Unicode normalisation form"
+        "NFC", description="Unicode normalization form"
     )
     lowercase: bool = False
     min_words: int = Field(1, ge=1, description="shorter sentences are left out")
     max_words: int | None = Field(None, ge=1, description="longer sentences are left out")
     max_characters: int = Field(
-        5000, ge=1, description="longer sentences are cut, at a blank where there is one"
+        5000, ge=1, description="longer sentences are cut, between two words if possible"
     )
     drop_duplicates: bool = Field(
-        False, description="leave out sentences seen before; takes memory for each sentence"
+        False, description="leave out repeated sentences; takes memory for each sentence"
     )
 
 
 class Cleaner:
-    """Cleans lines one by one and counts their fates.
+    """Cleans lines one by one and counts why lines were left out.
 
     Attributes:
-        counts: how many lines were `read`, `kept`, and left out as `blank`,
-            `too short`, `too long` or `duplicate`; `truncated` ones are kept.
+        counts: lines that were `read`, `kept`, and left out as `blank`, `too short`,
+            `too long` or `duplicate`; `truncated` lines are among those kept.
     """
 
     def __init__(self, settings: CleaningSettings) -> None:
         self.settings = settings
         self.counts: Counter[str] = Counter()
-        self.seen: set[int] = set()
+        self._hashes: set[int] = set()  # of the sentences kept, if duplicates are dropped
 
     def __call__(self, line: str) -> str | None:
-        """Return the clean sentence, or None where it is left out."""
+        """Return the clean sentence, or None if it is left out."""
         self.counts["read"] += 1
-        sentence = self.shorten(self.normalized(line))
-        reason = self.objection(sentence)
+        sentence = self._truncate(self._normalize(line))
+        reason = self._find_drop_reason(sentence)
         self.counts[reason or "kept"] += 1
         return None if reason else sentence
 
-    def normalized(self, line: str) -> str:
-        """Return the line with its white space folded, in the wanted Unicode form and case."""
-        settings = self.settings
-        text = (
-            line
-            if settings.normalize == "none"
-            else unicodedata.normalize(settings.normalize, line)
-        )
-        text = " ".join(text.split())  # last, since compatibility forms bring blanks
-        return text.lower() if settings.lowercase else text
+    def _normalize(self, line: str) -> str:
+        """Return the line in the Unicode form and case of the settings, with white space folded."""
+        text = line
+        if self.settings.normalize != "none":
+            text = unicodedata.normalize(self.settings.normalize, text)
+        # Fold after normalizing: the compatibility forms turn some characters into blanks.
+        text = " ".join(text.split())
+        if self.settings.lowercase:
+            return text.lower()
+        return text
 
-    def shorten(self, text: str) -> str:
-        """Cut an over-long text, at a blank where there is one."""
+    def _truncate(self, text: str) -> str:
+        """Cut a text that is too long, at a blank if there is one."""
         limit = self.settings.max_characters
         if len(text) <= limit:
             return text
         self.counts["truncated"] += 1
-        cut = text[: limit + 1]
+        cut = text[: limit + 1]  # one more: a blank right after the limit ends a whole word
         return cut.rpartition(" ")[0] or cut[:limit]
 
-    def objection(self, sentence: str) -> str | None:
+    def _find_drop_reason(self, sentence: str) -> str | None:
         """Return why the sentence is left out, or None."""
         settings = self.settings
         words = sentence.count(" ") + 1
@@ -79,14 +82,17 @@ class Cleaner:
         if settings.max_words and words > settings.max_words:
             return "too long"
         if settings.drop_duplicates:
-            mark = hash(sentence)
-            if mark in self.seen:
+            digest = hash(sentence)  # a set of hashes takes far less memory than one of texts
+            if digest in self._hashes:
                 return "duplicate"
-            self.seen.add(mark)
+            self._hashes.add(digest)
         return None
 
 
 def fingerprint_sentence(sentence: str, seed: int = 0) -> int:
-    """Return 64 bits that depend on the sentence and the seed alone."""
+    """Return 64 bits that depend only on the sentence and the seed.
+
+    Unlike Python's `hash`, it is the same in every process.
+    """
     digest = blake2b(sentence.encode(), digest_size=8, salt=seed.to_bytes(16, "little")).digest()
     return int.from_bytes(digest, "little")

@@ -1,9 +1,9 @@
-"""The corpus of a run: cleaned, split, tokenised, and kept as memory-mapped Arrow files.
+"""The corpus of a run: cleaned, split, tokenized, and stored as memory-mapped Arrow files.
 
-Sentences flow from their source to disk in blocks of a few thousand; no list of
-all of them ever stands in memory. Held-out sentences are drawn by fingerprint
-and seed where the source names no split of its own, so that all copies of a
-sentence are on one side.
+Sentences flow from their source to disk in blocks of a few thousand, so the
+corpus need not fit into memory. If the source has no validation or test split,
+held-out sentences are chosen by fingerprint and seed. All copies of a sentence
+then end up in the same split.
 """
 
 import json
@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 from textvae.data.arrow import ROWS_PER_BLOCK, write_arrow
 from textvae.data.cleaning import Cleaner, CleaningSettings, fingerprint_sentence
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
-from textvae.data.row_report import RowNumbers, print_note
+from textvae.data.row_report import RowNumbers, format_count, print_note
 from textvae.data.sources import RowSource, find_splits
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tables import Quoting, Row, as_label, format_value
@@ -37,7 +37,7 @@ _RESERVED_COLUMNS = ("text", "input_ids", "length", "words", "bytes")
 
 
 class DataSettings(CleaningSettings, StreamSettings):
-    """Where the sentences are, and what is done to them before they are tokens."""
+    """Where the sentences are, and how they are cleaned, split and tokenized."""
 
     corpus: str | None = Field(
         None, description="a file, a folder, a bundled corpus, or the name of a data set"
@@ -46,26 +46,33 @@ class DataSettings(CleaningSettings, StreamSettings):
     quoting: Quoting = Field(
         "auto", description="quotes in tables; auto: they delimit cells in .csv, not in .tsv"
     )
-    label_columns: list[str] = Field([], description="kept with the sentences")
+    label_columns: list[str] = Field([], description="columns to keep with the sentences")
     label: str | None = Field(
         None, description="the column of labels that the model is conditioned on"
     )
     held_out: float = Field(
-        0.05, gt=0, lt=0.5, description="share for each of validation and test, where not given"
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="share of sentences for validation, and for test, if the corpus lacks them",
     )
-    held_out_most: int = Field(5_000, ge=1, description="but at most this many sentences each")
+    held_out_most: int = Field(
+        5_000, ge=1, description="most sentences for validation, and for test"
+    )
     split_seed: int = Field(
         1,
         ge=0,
         lt=2**63,
-        description="that draws them: runs of other training seeds are measured alike",
+        description="seed that chooses these sentences, whatever the training seed is",
     )
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
     processes: int | None = Field(
-        None, ge=1, description="that tokenise; by default the cores, if there is much"
+        None,
+        ge=1,
+        description="processes that tokenize; by default one per core for a large corpus",
     )
     cache: str = Field(
-        "auto", description="where prepared corpora are kept: auto, off, or a folder"
+        "auto", description="where prepared corpora are cached: auto, off, or a folder"
     )
 
     @property
@@ -77,72 +84,211 @@ class DataSettings(CleaningSettings, StreamSettings):
 
     @field_validator("cache", mode="before")
     @classmethod
-    def check_cache(cls, place: object) -> object:
-        """Take YAML's truth value for the word: `data.cache=off` comes as False."""
-        return "off" if place is False else place
+    def check_cache(cls, value: object) -> object:
+        """Return `off` for False: YAML reads `data.cache=off` as a truth value."""
+        return "off" if value is False else value
 
     @field_validator("label")
     @classmethod
     def check_label(cls, name: str | None) -> str | None:
-        """Refuse a label that would stand where one of our own columns does."""
+        """Refuse a label with the name of a column that preparation adds."""
         if name in _RESERVED_COLUMNS:
             raise ConfigError(
-                f"data.label = {name!r} does not fit: {name} is a column of ours; rename yours."
+                f"data.label = {name!r} is the name of a column that textvae adds; rename yours."
             )
         return name
 
     @field_validator("label_columns")
     @classmethod
-    def check(cls, names: list[str]) -> list[str]:
-        """Refuse labels that would stand where our own columns do."""
+    def check_label_columns(cls, names: list[str]) -> list[str]:
+        """Refuse labels with the name of a column that preparation adds."""
         for name in set(names) & set(_RESERVED_COLUMNS):
             raise ConfigError(
-                f"data.label_columns = {names!r} does not fit: {name} is a column of ours; rename yours."
+                f"data.label_columns = {names!r}: {name} is the name of a column "
+                "that textvae adds; rename yours."
             )
         return names
 
 
+def prepare_splits(
+    settings: DataSettings,
+    seed: int,
+    folder: Path,
+    build: Any,
+    splits: Mapping[str, RowSource] | None = None,
+) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
+    """Clean and split the corpus, train the tokenizer, and tokenize.
+
+    Writes `folder/{train,validation,test}.arrow` and `folder/counts.json`.
+
+    Args:
+        seed: chooses the held-out sentences.
+        build: builds the tokenizer from an iterator over the training sentences.
+        splits: the rows to use instead of `settings.corpus`.
+
+    Returns:
+        The tokenizer, and the counts of cleaned and tokenized sentences.
+
+    Raises:
+        DataError: the corpus is missing, broken, or too small to learn from.
+    """
+    cleaned = _clean_corpus(settings, seed, folder, splits)
+    tokenizer = build(_iterate_training_sentences(folder))
+    # Before tokenizing, which cuts long sentences and removes the files of whole ones.
+    validation = _fingerprint_split(folder, "validation")
+    test = _fingerprint_split(folder, "test")
+    duplicates = {"train": validation | test, "validation": test, "test": frozenset[int]()}
+    tokenized = {
+        split: _tokenize_split(
+            settings,
+            tokenizer,
+            folder,
+            split,
+            fingerprints,
+            drops_held_out=settings.drop_duplicates and split == "train",
+        )
+        for split, fingerprints in duplicates.items()
+    }
+    cut_alike = _count_cut_alike(folder, tokenized, settings.drop_duplicates)
+    if cut_alike:
+        tokenized["train"]["cut_alike"] = cut_alike
+    counts = {"cleaned": cleaned, "tokenized": tokenized}
+    (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
+    return tokenizer, counts
+
+
+def prepare_file(
+    settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: str, folder: Path
+) -> Dataset:
+    """Clean and tokenize the sentences of a file into `folder`, as the settings' corpus was.
+
+    Raises:
+        DataError: the file is missing or broken, or no sentence is left of it.
+    """
+    splits = find_splits(file, settings.text_column, settings.quoting)
+    rows = splits.get("test", splits["train"])
+    without_labels = settings.model_copy(update={"label_columns": []})
+    left_out = RowNumbers()
+    cleaned = _clean_split(without_labels, rows, folder / "file.text.arrow", left_out)
+    tokenized = _tokenize_split(settings, tokenizer, folder, "file")
+    if not tokenized.get("sentences"):
+        raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
+    if left_out.count:
+        print_note(
+            f"{file}: {left_out.count:,} of {cleaned['read']:,} rows left out "
+            f"({reasons_left_out(cleaned)}): {left_out}."
+        )
+    _report_cut(file, cleaned, f"{settings.max_characters:,} characters")
+    _report_cut(file, tokenized, f"{settings.max_tokens:,} tokens")
+    return open_split(folder, "file")
+
+
+def open_split(folder: Path, split: str) -> Dataset:
+    """Return a tokenized split, memory-mapped."""
+    return Dataset.from_file(str(folder / f"{split}.arrow"))
+
+
+def reasons_left_out(counts: Mapping[str, int]) -> str:
+    """Return how many rows cleaning left out for each reason, such as `2 blank, 1 too short`."""
+    reasons = ("blank", "too short", "too long", "duplicate")
+    return ", ".join(f"{counts[reason]:,} {reason}" for reason in reasons if counts.get(reason))
+
+
+def extract_text(row: Row, column: str, number: int) -> str:
+    """Return a row's text; a missing value counts as blank.
+
+    Args:
+        number: the number of the row, for messages.
+
+    Raises:
+        DataError: there is no such column, or it does not hold text.
+    """
+    if column not in row:
+        raise DataError(
+            f"there is no column {column!r}; the columns are {', '.join(row)}. "
+            "Set data.text_column."
+        )
+    text = row[column]
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise DataError(
+            f"row {number}: column {column!r} holds {format_value(text)}, not text. "
+            "Set data.text_column."
+        )
+    return text
+
+
+def held_out_size(settings: DataSettings, different: int, count: int) -> int:
+    """Return how many different sentences to hold out for each missing split.
+
+    Args:
+        different: number of different sentences to choose from.
+        count: number of all training sentences, copies included.
+
+    Raises:
+        DataError: there are too few different sentences.
+    """
+    if different < _MIN_SENTENCES:
+        sentences = format_count(different, "different sentence")
+        raise DataError(
+            f"{_corpus_name(settings)}: only {sentences} among {count:,} to choose held-out ones "
+            f"from; at least {_MIN_SENTENCES} are needed, since all copies of a sentence stay in "
+            "one split. Add sentences, or name the files of the splits: train.txt, valid.txt, "
+            "test.txt."
+        )
+    share = max(1, round(settings.held_out * different))
+    # Both splits together must leave at least one sentence to train on.
+    return min(share, settings.held_out_most, (different - 1) // 2)
+
+
+def _corpus_name(settings: DataSettings) -> str:
+    """Return the name of the corpus for messages; texts passed from Python have none."""
+    return settings.corpus or "the corpus"
+
+
 def _clean_corpus(
-    settings: DataSettings, seed: int, folder: Path, given: Mapping[str, RowSource] | None = None
+    settings: DataSettings,
+    seed: int,
+    folder: Path,
+    splits: Mapping[str, RowSource] | None = None,
 ) -> dict[str, Any]:
     """Clean and split the corpus into `folder/SPLIT.text.arrow`; return the counts.
 
     Raises:
-        DataError: the corpus is missing, broken, or too poor to learn from.
+        DataError: the corpus is missing, broken, or too small to learn from.
     """
-    if given is None:
+    if splits is None:
         if settings.corpus is None:
             raise DataError(
-                "no corpus is named. Give a file, a folder or a name: textvae train my.txt, or: textvae train captions"
+                "no corpus is named. Give a file, a folder or a name: "
+                "textvae train my.txt, or: textvae train captions"
             )
-        given = find_splits(settings.corpus, settings.text_column, settings.quoting)
+        splits = find_splits(settings.corpus, settings.text_column, settings.quoting)
     folder.mkdir(parents=True, exist_ok=True)
-    given = {split: given[split] for split in ("train", *HELD_OUT_SPLITS) if split in given}
+    known = [split for split in ("train", *HELD_OUT_SPLITS) if split in splits]
     counts = {
-        split: _clean_split(settings, rows, folder / f"{split}.text.arrow")
-        for split, rows in given.items()
+        split: _clean_split(settings, splits[split], folder / f"{split}.text.arrow")
+        for split in known
     }
-    _check_training_sentences(
-        Dataset.from_file(str(folder / "train.text.arrow")), settings.corpus or "the corpus"
-    )
-    for split in given:
+    _check_training_sentences(_open_text_split(folder, "train"), _corpus_name(settings))
+    for split in known:
         if not counts[split].get("kept"):
             raise DataError(
-                f"{settings.corpus or 'the corpus'}: no {split} sentence is left after cleaning."
+                f"{_corpus_name(settings)}: no {split} sentence is left after cleaning."
             )
-    _hold_out_splits(
-        settings, seed, folder, [split for split in HELD_OUT_SPLITS if split not in given]
-    )
+    missing = [split for split in HELD_OUT_SPLITS if split not in known]
+    _hold_out_splits(settings, seed, folder, missing)
     return counts
 
 
 def _clean_split(
     settings: DataSettings, rows: RowSource, file: Path, left_out: RowNumbers | None = None
 ) -> dict[str, int]:
-    """Write the clean sentences of one split; return the fates of its lines.
+    """Write the clean sentences of one split; return how many lines were kept, left out and cut.
 
     Args:
-        left_out: gets the rows that are left out.
+        left_out: receives the numbers of the rows that are left out.
     """
     cleaner = Cleaner(settings)
 
@@ -158,139 +304,96 @@ def _clean_split(
     return dict(cleaner.counts)
 
 
-def reasons_left_out(fates: Mapping[str, int]) -> str:
-    """Return how many rows cleaning has left out for each reason, as a note says it; blank where there are none."""
-    reasons = ("blank", "too short", "too long", "duplicate")
-    return ", ".join(f"{fates[reason]:,} {reason}" for reason in reasons if fates.get(reason))
-
-
-def extract_text(row: Row, column: str, number: int) -> str:
-    """Return a row's text; a missing value counts as blank."""
-    if column not in row:
-        raise DataError(
-            f"there is no column {column!r}; there are {', '.join(row)}. Set data.text_column."
-        )
-    text = row[column]
-    if text is None:
-        return ""
-    if not isinstance(text, str):
-        raise DataError(
-            f"row {number}: column {column!r} holds {format_value(text)}, not text. Set data.text_column."
-        )
-    return text
-
-
 def _extract_labels(row: Row, settings: DataSettings, number: int) -> dict[str, str]:
-    """Return a row's labels as text; the one that the model is conditioned on must be there."""
+    """Return a row's labels as text; the one that conditions the model must not be blank."""
     for column in settings.all_label_columns:
         if column not in row:
             key = "label" if column == settings.label else "label_columns"
             raise DataError(
-                f"there is no column {column!r}; there are {', '.join(row)}. Set data.{key}."
+                f"there is no column {column!r}; the columns are {', '.join(row)}. Set data.{key}."
             )
     labels = {column: as_label(row[column]) for column in settings.all_label_columns}
     if settings.label and not labels[settings.label]:
         raise DataError(
-            f"row {number}: column {settings.label!r} is blank, and the model is conditioned on it: "
-            "give every sentence a label, or leave the row out."
+            f"row {number}: column {settings.label!r} is blank, and the model is conditioned "
+            "on it: give every sentence a label, or leave the row out."
         )
     return labels
 
 
 def _build_text_schema(labels: list[str]) -> pa.Schema:
     """Return the columns of a cleaned split."""
-    return pa.schema(
-        [("text", pa.large_string()), *((column, pa.large_string()) for column in labels)]
-    )
+    # Arrow cannot concatenate the chunks of a plain string column beyond 2 GiB.
+    return pa.schema([(column, pa.large_string()) for column in ("text", *labels)])
 
 
 def _check_training_sentences(train: Dataset, name: str) -> None:
-    """Refuse a corpus that nothing can be learned from."""
+    """Refuse a corpus that is empty, too small, or one sentence repeated."""
     count = len(train)
     if count == 0:
         raise DataError(
-            f"{name}: no sentence is left after cleaning; are there only blanks? Wanted is a sentence a line."
+            f"{name}: no sentence is left after cleaning; are there only blanks? "
+            "Expected one sentence per line."
         )
     if count < _MIN_SENTENCES:
         raise DataError(
-            f"{name}: only {count} sentence{'s' * (count > 1)} to train on; at least {_MIN_SENTENCES} are needed."
+            f"{name}: only {format_count(count, 'sentence')} to train on; "
+            f"at least {_MIN_SENTENCES} are needed."
         )
     first = train[0]["text"]
-    if all(text == first for block in train.iter(ROWS_PER_BLOCK) for text in block["text"]):
+    if all(text == first for text in _iterate_texts(train)):
         raise DataError(
-            f"{name}: all {count} sentences are the same ({first[:40]!r}); there is nothing to learn."
+            f"{name}: all {count} sentences are the same ({first[:40]!r}); "
+            "there is nothing to learn."
         )
 
 
 def _hold_out_splits(settings: DataSettings, seed: int, folder: Path, missing: list[str]) -> None:
-    """Draw the missing splits from the training sentences, by fingerprint and seed.
+    """Move training sentences to the missing splits, chosen by fingerprint and seed.
 
-    The sentences of the lowest fingerprints are drawn, with all their copies: a
-    sentence that is in the corpus twice is not both trained on and measured.
+    The sentences with the lowest fingerprints are held out, with all their copies.
+    A sentence that occurs twice is therefore never both trained on and measured.
 
     Raises:
-        DataError: there are too few different sentences to draw from.
+        DataError: there are too few different sentences to choose from.
     """
     if not missing:
         return
-    file = folder / "train.text.arrow"
-    train = Dataset.from_file(str(file))
-    marks = _marks(train, seed)
-    named = [
-        Dataset.from_file(str(folder / f"{split}.text.arrow"))
-        for split in HELD_OUT_SPLITS
-        if split not in missing
-    ]
-    # Sentences of a split that the corpus names are not drawn into the other one.
-    ranked = (
-        np.setdiff1d(marks, np.concatenate([_marks(split, seed) for split in named]))
-        if named
-        else np.unique(marks)
-    )
-    size = held_out_size(settings, len(ranked), len(train))
-    schema, drawn = _build_text_schema(settings.all_label_columns), ranked[: size * len(missing)]
-    for split, part in zip(missing, np.split(drawn, len(missing)), strict=True):
-        places = np.flatnonzero(np.isin(marks, part))
-        write_arrow(iter(train.select(places)), folder / f"{split}.text.arrow", schema)
+    train = _open_text_split(folder, "train")
+    fingerprints = _fingerprint_rows(train, seed)
+    candidates = np.unique(fingerprints)  # sorted, as those of setdiff1d are
+    for split in HELD_OUT_SPLITS:
+        if split not in missing:
+            # A sentence of a split that the corpus has must not end up in the other one too.
+            present = _fingerprint_rows(_open_text_split(folder, split), seed)
+            candidates = np.setdiff1d(candidates, present)
+    size = held_out_size(settings, len(candidates), len(train))
+    held_out = candidates[: size * len(missing)]
+    schema = _build_text_schema(settings.all_label_columns)
+    for split, part in zip(missing, np.split(held_out, len(missing)), strict=True):
+        row_numbers = np.flatnonzero(np.isin(fingerprints, part))
+        write_arrow(iter(train.select(row_numbers)), folder / f"{split}.text.arrow", schema)
+    # `train` is memory-mapped: its file must not be overwritten while it is read.
     rest = folder / "rest.arrow"
-    write_arrow(_iterate_rows_except(train, np.flatnonzero(np.isin(marks, drawn))), rest, schema)
-    rest.replace(file)
+    row_numbers = np.flatnonzero(np.isin(fingerprints, held_out))
+    write_arrow(_iterate_rows_except(train, row_numbers), rest, schema)
+    rest.replace(folder / "train.text.arrow")
 
 
-def held_out_size(settings: DataSettings, different: int, count: int) -> int:
-    """Return how many different sentences are drawn for each missing split.
-
-    Args:
-        different: the different sentences there are to draw from.
-        count: all training sentences, copies included.
-
-    Raises:
-        DataError: there are too few different ones.
-    """
-    if different < _MIN_SENTENCES:
-        raise DataError(
-            f"{settings.corpus or 'the corpus'}: only {different} different sentence{'s' * (different != 1)} among "
-            f"{count:,} to draw held-out ones from; at least {_MIN_SENTENCES} are needed, since all copies of a sentence stay "
-            "in one split. Give more sentences, or name the files of the splits: train.txt, valid.txt, test.txt."
-        )
-    return min(
-        max(1, round(settings.held_out * different)), settings.held_out_most, (different - 1) // 2
-    )
-
-
-def _marks(split: Dataset, seed: int) -> NDArray[np.uint64]:
+def _fingerprint_rows(split: Dataset, seed: int) -> NDArray[np.uint64]:
     """Return the fingerprint of each sentence of a cleaned split, (n,)."""
-    texts = (text for block in split.iter(ROWS_PER_BLOCK) for text in block["text"])
-    return np.fromiter((fingerprint_sentence(text, seed) for text in texts), np.uint64, len(split))
+    fingerprints = (fingerprint_sentence(text, seed) for text in _iterate_texts(split))
+    return np.fromiter(fingerprints, np.uint64, len(split))
 
 
-def _iterate_rows_except(dataset: Dataset, places: NDArray[Any]) -> Iterator[Row]:
-    """Yield the rows whose numbers are not among the sorted `places`."""
+def _iterate_rows_except(dataset: Dataset, row_numbers: NDArray[Any]) -> Iterator[Row]:
+    """Yield the rows whose numbers are not in the sorted array."""
     for start in range(0, len(dataset), ROWS_PER_BLOCK):
         block = dataset[start : start + ROWS_PER_BLOCK]
         size = len(block["text"])
-        inside = np.isin(np.arange(start, start + size), places)
-        yield from ({name: block[name][i] for name in block} for i in range(size) if not inside[i])
+        is_excluded = np.isin(np.arange(start, start + size), row_numbers)
+        for place in np.flatnonzero(~is_excluded).tolist():
+            yield {name: block[name][place] for name in block}
 
 
 def _tokenize_split(
@@ -298,133 +401,71 @@ def _tokenize_split(
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
     split: str,
-    held: frozenset[int] = frozenset(),
+    held_out_fingerprints: frozenset[int] = frozenset(),
     *,
     drops_held_out: bool = False,
 ) -> dict[str, int]:
     """Turn `SPLIT.text.arrow` into `SPLIT.arrow`; return the counts.
 
     Args:
-        held: fingerprints of sentences of other splits, against which duplicates are counted.
-        drops_held: whether such duplicates are left out.
+        held_out_fingerprints: of sentences of other splits, whose duplicates are counted.
+        drops_held_out: whether these duplicates are left out.
     """
     source = folder / f"{split}.text.arrow"
     texts = Dataset.from_file(str(source))
-    blocks = BlockDataset(texts, tokenizer, settings.max_tokens, held, drops_held_out)
+    blocks = BlockDataset(
+        texts, tokenizer, settings.max_tokens, held_out_fingerprints, drops_held_out
+    )
     counts = tokenize_blocks(blocks, folder / f"{split}.arrow", settings.processes)
     source.unlink()
     return counts
 
 
-def _fingerprint_held_out(folder: Path, split: str) -> frozenset[int]:
-    """Return the fingerprints of the sentences of a split before they are tokens."""
-    blocks = Dataset.from_file(str(folder / f"{split}.text.arrow")).iter(ROWS_PER_BLOCK)
-    return frozenset(fingerprint_sentence(text) for block in blocks for text in block["text"])
-
-
-def open_split(folder: Path, split: str) -> Dataset:
-    """Return a tokenised split, memory-mapped."""
-    return Dataset.from_file(str(folder / f"{split}.arrow"))
-
-
-def _iterate_training_sentences(folder: Path) -> Iterator[str]:
-    """Yield the training sentences before they are tokens, for a tokenizer to learn from."""
-    for block in Dataset.from_file(str(folder / "train.text.arrow")).iter(ROWS_PER_BLOCK):
-        yield from block["text"]
-
-
-def prepare_splits(
-    settings: DataSettings,
-    seed: int,
-    folder: Path,
-    build: Any,
-    given: Mapping[str, RowSource] | None = None,
-) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
-    """Gather, learn the tokenizer, tokenise; leave `folder/{train,validation,test}.arrow` and `counts.json`.
-
-    Args:
-        build: makes the tokenizer from an iterator over the training sentences.
-    """
-    cleaned = _clean_corpus(settings, seed, folder, given)
-    tokenizer = build(_iterate_training_sentences(folder))
-    validation, test = (_fingerprint_held_out(folder, split) for split in HELD_OUT_SPLITS)
-    others = {"train": validation | test, "validation": test, "test": frozenset[int]()}
-    tokenized = {
-        split: _tokenize_split(
-            settings,
-            tokenizer,
-            folder,
-            split,
-            held,
-            drops_held_out=settings.drop_duplicates and split == "train",
-        )
-        for split, held in others.items()
-    }
-    if alike := _count_cut_alike(folder, tokenized, settings.drop_duplicates):
-        tokenized["train"]["cut_alike"] = alike
-    counts = {"cleaned": cleaned, "tokenized": tokenized}
-    (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
-    return tokenizer, counts
-
-
 def _count_cut_alike(
-    folder: Path, tokenized: Mapping[str, Mapping[str, int]], is_known_dropped: bool
+    folder: Path, tokenized: Mapping[str, Mapping[str, int]], drops_duplicates: bool
 ) -> int:
-    """Return how many training sentences are held out too once both are cut, though their whole texts differ.
+    """Return how many training sentences equal a held-out one only after both are cut.
 
     Args:
-        tokenized: the counts of each split; `also_held_out` of them are alike as a whole.
-        is_known_dropped: whether the latter are left out of training.
+        tokenized: the counts of each split; `also_held_out` are those equal before the cut.
+        drops_duplicates: whether the latter are left out of training.
     """
     if not any(counts.get("truncated") for counts in tokenized.values()):
         return 0
-    held = {
-        fingerprint_sentence(text)
-        for split in HELD_OUT_SPLITS
-        for text in _texts_of(open_split(folder, split))
-    }
-    alike = sum(
-        fingerprint_sentence(text) in held for text in _texts_of(open_split(folder, "train"))
-    )
-    return alike if is_known_dropped else alike - tokenized["train"].get("also_held_out", 0)
+    held_out: set[int] = set()
+    for split in HELD_OUT_SPLITS:
+        held_out.update(map(fingerprint_sentence, _iterate_texts(open_split(folder, split))))
+    train = _iterate_texts(open_split(folder, "train"))
+    alike = sum(fingerprint_sentence(text) in held_out for text in train)
+    if drops_duplicates:
+        return alike
+    return alike - tokenized["train"].get("also_held_out", 0)
 
 
-def _texts_of(split: Dataset) -> Iterator[str]:
-    """Yield the sentences of a tokenized split, cut ones as they read after the cut."""
+def _open_text_split(folder: Path, split: str) -> Dataset:
+    """Return a cleaned split that is not tokenized yet, memory-mapped."""
+    return Dataset.from_file(str(folder / f"{split}.text.arrow"))
+
+
+def _fingerprint_split(folder: Path, split: str) -> frozenset[int]:
+    """Return the fingerprints of the sentences of a cleaned split."""
+    return frozenset(map(fingerprint_sentence, _iterate_texts(_open_text_split(folder, split))))
+
+
+def _iterate_training_sentences(folder: Path) -> Iterator[str]:
+    """Yield the cleaned training sentences, for a tokenizer to learn from."""
+    return _iterate_texts(_open_text_split(folder, "train"))
+
+
+def _iterate_texts(split: Dataset) -> Iterator[str]:
+    """Yield the sentences of a split; those of a tokenized split as they read after the cut."""
     for block in split.select_columns(["text"]).iter(ROWS_PER_BLOCK):
         yield from block["text"]
 
 
-def prepare_file(
-    settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: str, folder: Path
-) -> Dataset:
-    """Clean and tokenise the sentences of a file into `folder`, as the settings' corpus was.
-
-    Raises:
-        DataError: the file is missing or broken, or no sentence is left of it.
-    """
-    splits = find_splits(file, settings.text_column, settings.quoting)
-    rows = splits.get("test", splits["train"])
-    left_out = RowNumbers()
-    fates = _clean_split(
-        settings.model_copy(update={"label_columns": []}),
-        rows,
-        folder / "given.text.arrow",
-        left_out,
-    )
-    counts = _tokenize_split(settings, tokenizer, folder, "given")
-    if not counts.get("sentences"):
-        raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
-    if left_out.count:
-        print_note(
-            f"{file}: {left_out.count:,} of {fates['read']:,} rows left out ({reasons_left_out(fates)}): {left_out}."
-        )
-    for cut, limit in (
-        (fates, f"{settings.max_characters:,} characters"),
-        (counts, f"{settings.max_tokens:,} tokens"),
-    ):
-        if many := cut.get("truncated", 0):
-            print_note(
-                f"{file}: {many:,} text{'s are' if many > 1 else ' is'} cut to {limit}, as in training."
-            )
-    return open_split(folder, "given")
+def _report_cut(file: str, counts: Mapping[str, int], limit: str) -> None:
+    """Print how many texts of a file were cut to a limit, if any were."""
+    count = counts.get("truncated", 0)
+    if count:
+        texts = "text is" if count == 1 else "texts are"
+        print_note(f"{file}: {count:,} {texts} cut to {limit}, as in training.")

@@ -1,4 +1,4 @@
-"""Labelled sentences: the labels of a corpus, counted."""
+"""The labels of a corpus, collected from its sentences and counted."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,32 +14,37 @@ def collect_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
     """Return the labels of the training sentences, most frequent first.
 
     Raises:
-        DataError: there is one label, or nearly one a sentence, or a held-out sentence has one of its own.
+        DataError: there is only one label, there is nearly one per sentence, or a
+            held-out sentence has a label that no training sentence has.
     """
-    found = {split: _count_labels(dataset, column) for split, dataset in splits.items()}
-    train = found["train"]
-    check_spelling(name for counts in found.values() for name in counts)
+    counts = {split: _count_labels(dataset, column) for split, dataset in splits.items()}
+    train = counts["train"]
+    check_spelling(set[str]().union(*counts.values()))
     if len(train) == 1:
         raise DataError(
-            f"data.label = {column!r}: all sentences are {next(iter(train))!r}; wanted are two labels."
+            f"data.label = {column!r}: all sentences have the label {next(iter(train))!r}; "
+            "at least two labels are needed."
         )
     if 2 * len(train) > train.total():
         raise DataError(
             f"data.label = {column!r}: {len(train)} labels for {train.total()} training sentences; "
-            "wanted is a column of few labels, each of many sentences."
+            "expected a column of few labels, each of many sentences."
         )
-    for split, counts in found.items():
-        if unseen := sorted(counts.keys() - train.keys()):
+    for split, split_counts in counts.items():
+        unseen = sorted(split_counts.keys() - train.keys())
+        if unseen:
             raise DataError(
-                f"data.label = {column!r}: no training sentence is {unseen[0]!r}, but one of {split} is; "
-                "give more of that label, or leave it out."
+                f"data.label = {column!r}: no training sentence is {unseen[0]!r}, "
+                f"but one of {split} is; add training sentences with that label, or leave it out."
             )
+    # Ties are broken by name, so that ids do not depend on the order of the sentences.
     ranked = sorted(train.items(), key=lambda entry: (-entry[1], entry[0]))
-    return Labels(column, tuple(name for name, _ in ranked), tuple(count for _, count in ranked))
+    names = tuple(name for name, _ in ranked)
+    return Labels(column, names, tuple(count for _, count in ranked))
 
 
 def _count_labels(dataset: Dataset, column: str) -> Counter[str]:
-    """Return how many sentences each label has."""
+    """Return the number of sentences per label."""
     counts: Counter[str] = Counter()
     for block in dataset.select_columns([column]).iter(ROWS_PER_BLOCK):
         counts.update(block[column])

@@ -1,4 +1,4 @@
-"""Labels: the classes that condition a model, by name and by number."""
+"""Labels: the classes that condition a model, by name and by id."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from textvae.data.texts import require_labels
 from textvae.errors import ConfigError, DataError
 from textvae.schema import choose
 
-_FRACTION = re.compile(r"(?<=\d)\.0+$")  # of nothing
+_ZERO_FRACTION = re.compile(r"(?<=\d)\.0+$")
 
 
 _MAX_LISTED_NAMES = 20  # labels that a message lists
@@ -20,12 +20,12 @@ _MAX_LISTED_NAMES = 20  # labels that a message lists
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels a model knows.
+    """The labels that a model knows.
 
     Attributes:
-        column: where a table has them.
-        names: in their numbers' order.
-        counts: training sentences of each; their shares are p(y).
+        column: the column of a table that holds them.
+        names: the labels; a label's position is its id.
+        counts: training sentences per label; their shares are p(y).
     """
 
     column: str
@@ -33,49 +33,53 @@ class Labels:
     counts: tuple[int, ...]
 
     def number(self, name: str) -> int:
-        """Return a label's number.
+        """Return the id of a label.
 
         Raises:
-            ConfigError: it is unknown; those there are are listed.
+            ConfigError: the label is unknown; the message lists the known ones.
         """
-        return choose(
-            {known: number for number, known in enumerate(self.names)}, str(name), "label"
-        )
+        numbers = {known: number for number, known in enumerate(self.names)}
+        return choose(numbers, str(name), "label")
 
     def ids(self, names: Iterable[str]) -> Tensor:
-        """Return the numbers of labels, (n,).
+        """Return the ids of labels, (n,).
 
         Raises:
-            ConfigError: one is unknown.
+            ConfigError: a label is unknown.
         """
         return torch.tensor([self.number(name) for name in names], dtype=torch.long)
 
 
 def format_names(names: Sequence[str]) -> str:
-    """Return labels as a message lists them: the first of them where there are many."""
+    """Return labels as a message lists them: if there are many, only the first ones."""
+    listed = ", ".join(names[:_MAX_LISTED_NAMES])
     rest = len(names) - _MAX_LISTED_NAMES
-    return ", ".join(names[:_MAX_LISTED_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+    if rest > 0:
+        return f"{listed} and {rest} more"
+    return listed
 
 
 def check_spelling(names: Iterable[str]) -> None:
-    """Refuse two labels that are one whole number, `1` and `1.0`.
+    """Refuse two labels that are the same whole number, such as `1` and `1.0`.
 
-    Libraries for tables write the whole numbers of a column that has gaps as fractions.
+    Libraries for tables turn a column of integers into floats if a value is missing,
+    so the same label can differ from one file to the next.
 
     Raises:
-        DataError: there are such labels.
+        DataError: there are two such labels.
     """
     known = set(names)
     for name in sorted(known):
-        whole = _FRACTION.sub("", name)
+        whole = _ZERO_FRACTION.sub("", name)
         if whole != name and whole in known:
             raise DataError(
-                f"the labels {whole!r} and {name!r} are one number in two spellings; write it one way only."
+                f"the labels {whole!r} and {name!r} are one number in two spellings; "
+                "use the same spelling for both."
             )
 
 
 def require_model_labels(labels: Labels | None, option: str) -> Labels:
-    """Return a model's labels, or refuse an option that is for conditional models.
+    """Return a model's labels, or refuse an option that is only for conditional models.
 
     Raises:
         ConfigError: the model is unconditional.
@@ -88,20 +92,22 @@ def require_model_labels(labels: Labels | None, option: str) -> Labels:
     return labels
 
 
-def check_label_count(labels: Labels | None, given: object, count: int) -> list[str] | None:
-    """Return the labels of texts, if any were given.
+def check_label_count(labels: Labels | None, label_names: object, count: int) -> list[str] | None:
+    """Return the labels of `count` texts, or None if `label_names` is None.
 
     Raises:
         ConfigError: the model is unconditional.
-        DataError: they are not as many as the texts, or one is missing.
+        DataError: there is not one label per text, or a label is missing.
     """
-    if given is None:
+    if label_names is None:
         return None
-    listed = require_labels(given)
+    listed = require_labels(label_names)
     if len(listed) != count:
-        raise DataError(f"{len(listed)} labels for {count} texts; wanted is one for each.")
+        raise DataError(f"got {len(listed)} labels for {count} texts; expected one label per text.")
     require_model_labels(labels, "labels")
-    for place, label in enumerate(listed):
-        if not as_label(label):
-            raise DataError(f"text {place} has no label; give it one, or leave the text out.")
-    return [as_label(label) for label in listed]
+    # Blank cells of a table and NaN of pandas count as missing, not as labels of their own.
+    names = [as_label(label) for label in listed]
+    for place, name in enumerate(names):
+        if not name:
+            raise DataError(f"text {place} has no label; add one, or leave the text out.")
+    return names

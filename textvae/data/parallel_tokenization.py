@@ -1,9 +1,9 @@
-"""Tokenising a cleaned split: in parallel processes, block by block, in order.
+"""Tokenize a cleaned split in parallel processes, block by block, in order.
 
-The blocks and their order are the same whatever the number of processes, and
-so are the files. torch's loader runs the processes; only their results, a few
-blocks ahead, are in memory. (Cleaning is not worth the same: it takes a
-twentieth of the time, about what sending the sentences about would take.)
+The blocks and their order do not depend on the number of processes, so neither
+do the files. The processes are those of torch's DataLoader, and only a few blocks
+of their results are in memory. Cleaning stays in one process: it takes a twentieth
+of the time of tokenizing, about as long as sending the sentences to a process.
 """
 
 import os
@@ -24,24 +24,24 @@ from textvae.data.cleaning import fingerprint_sentence
 from textvae.data.tables import Row
 from textvae.data.tokenization import decode_batch, encode_batch
 
-_MIN_SENTENCES_PER_PROCESS = 25_000  # sentences; for fewer, starting it takes as long
+_MIN_SENTENCES_PER_PROCESS = 25_000  # for fewer, starting the process takes as long
 
 
-_MAX_DEFAULT_PROCESSES = 16  # by default
+_MAX_DEFAULT_PROCESSES = 16
 
 
 _TokenizedBlock = tuple[pa.RecordBatch, Counter[str]]
 
 
 class BlockDataset(TorchDataset[_TokenizedBlock]):
-    """A cleaned split as blocks with token ids, lengths, words and bytes beside each text.
+    """A cleaned split as blocks, with token ids, lengths, words and bytes next to each text.
 
     Args:
-        texts: the cleaned split; columns of labels stay.
+        texts: the cleaned split; its columns of labels stay.
         tokenizer: turns a text into token ids.
         max_tokens: longer sentences are cut.
-        held: fingerprints of sentences that are counted as `also_held_out`.
-        drops_held: whether these are left out.
+        held_out_fingerprints: of sentences that are counted as `also_held_out`.
+        drops_held_out: whether these sentences are left out.
     """
 
     def __init__(
@@ -49,101 +49,120 @@ class BlockDataset(TorchDataset[_TokenizedBlock]):
         texts: Dataset,
         tokenizer: PreTrainedTokenizerBase,
         max_tokens: int,
-        held: frozenset[int] = frozenset(),
+        held_out_fingerprints: frozenset[int] = frozenset(),
         drops_held_out: bool = False,
     ) -> None:
-        self.texts, self.tokenizer, self.max_tokens = texts, tokenizer, max_tokens
-        self.held, self.drops_held_out = held, drops_held_out
+        self.texts = texts
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+        self.held_out_fingerprints = held_out_fingerprints
+        self.drops_held_out = drops_held_out
         numbers = [(name, pa.int32()) for name in ("length", "words", "bytes")]
-        extra = pa.schema([("input_ids", pa.list_(pa.int32())), *numbers])
-        self.schema = pa.unify_schemas([texts.features.arrow_schema.remove_metadata(), extra])
+        added = pa.schema([("input_ids", pa.list_(pa.int32())), *numbers])
+        self.schema = pa.unify_schemas([texts.features.arrow_schema.remove_metadata(), added])
 
     def __len__(self) -> int:
         """Return the number of blocks."""
         return -(-len(self.texts) // ROWS_PER_BLOCK)
 
     def __getitem__(self, number: int) -> _TokenizedBlock:
-        """Return a block, and the counts of its sentences, tokens, words, `truncated` and `also_held_out` ones."""
-        block, counts = (
-            self.texts[number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK],
-            Counter[str](),
-        )
-        leaks = [
-            bool(self.held) and fingerprint_sentence(text) in self.held for text in block["text"]
-        ]
+        """Return a block, and its counts.
+
+        The counts are of `sentences`, `tokens`, `words`, `truncated` and `also_held_out`
+        sentences.
+        """
+        counts = Counter[str]()
+        block = self.texts[number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK]
+        leaks = [self._is_held_out(text) for text in block["text"]]
         counts["also_held_out"] += sum(leaks)
         if self.drops_held_out:
-            block = {
-                name: [value for value, is_leak in zip(column, leaks, strict=True) if not is_leak]
-                for name, column in block.items()
-            }
+            others = [place for place, is_leak in enumerate(leaks) if not is_leak]
+            block = {name: [column[place] for place in others] for name, column in block.items()}
         rows = list(_tokenize_rows(block, self.tokenizer, self.max_tokens, counts))
         return pa.RecordBatch.from_pylist(rows, schema=self.schema), counts
 
+    def _is_held_out(self, text: str) -> bool:
+        """Whether a text is one of the held-out sentences of another split."""
+        if not self.held_out_fingerprints:  # fingerprints cost time
+            return False
+        return fingerprint_sentence(text) in self.held_out_fingerprints
+
 
 def tokenize_blocks(blocks: BlockDataset, file: Path, processes: int | None) -> dict[str, int]:
-    """Write all blocks to an Arrow file; return their counts.
+    """Write all blocks to an Arrow file; return the sums of their counts.
 
     Args:
-        processes: how many work at it; by default as many as pay.
+        processes: how many processes tokenize; by default as many as save time.
     """
     counts: Counter[str] = Counter()
     if processes is None:
-        processes = min(
-            len(blocks.texts) // _MIN_SENTENCES_PER_PROCESS,
-            os.cpu_count() or 1,
-            _MAX_DEFAULT_PROCESSES,
-        )
+        useful = len(blocks.texts) // _MIN_SENTENCES_PER_PROCESS
+        processes = min(useful, os.cpu_count() or 1, _MAX_DEFAULT_PROCESSES)
     loader: DataLoader[_TokenizedBlock] = DataLoader(
         blocks,
         batch_size=None,
         collate_fn=return_unchanged,
         num_workers=processes if processes > 1 else 0,
         worker_init_fn=disable_tokenizer_threads,
-        generator=torch.Generator(),  # its own, or it would draw from the run's
+        # Without a generator of its own, the loader would draw a seed from the run's.
+        generator=torch.Generator(),
     )
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch, more in loader:
-            counts.update(more)
+        for batch, batch_counts in loader:
+            counts.update(batch_counts)
             yield batch
 
     write_record_batches(batches(), file, blocks.schema)
     return dict(counts)
 
 
-def _tokenize_rows(
-    block: Mapping[str, list[Any]],
-    tokenizer: PreTrainedTokenizerBase,
-    most: int,
-    counts: Counter[str],
-) -> Iterator[Row]:
-    """Yield a block's rows with their tokens; a text that is cut is kept as it reads after the cut."""
-    for place, ids in enumerate(encode_batch(tokenizer, block["text"])):
-        row = {name: block[name][place] for name in block}
-        if len(ids) > most:
-            counts["truncated"] += 1
-            ids = ids[:most]
-            row["text"] = decode_batch(tokenizer, [ids])[0]
-            while (
-                row["text"].endswith("\ufffd") and len(ids) > 1
-            ):  # bytes of a letter that was cut through
-                ids = ids[:-1]
-                row["text"] = decode_batch(tokenizer, [ids])[0]
-        measures = {
-            "length": len(ids),
-            "words": len(row["text"].split()),
-            "bytes": len(row["text"].encode()),
-        }
-        counts.update(sentences=1, tokens=len(ids) + 1, words=measures["words"])
-        yield {**row, "input_ids": ids, **measures}
-
-
 def return_unchanged(item: Any) -> Any:
-    """Return what a loading process made, unchanged."""
+    """Return what a worker process produced, without torch's conversion to tensors."""
     return item
 
 
 def disable_tokenizer_threads(worker: int) -> None:
-    """Keep a tokenizer from threads of its own: they would not survive the fork, and the processes are enough."""
+    """Turn off a tokenizer's own threads in a worker process.
+
+    They would not survive the fork, and the processes already use all cores.
+    """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def _tokenize_rows(
+    block: Mapping[str, list[Any]],
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int,
+    counts: Counter[str],
+) -> Iterator[Row]:
+    """Yield a block's rows with their tokens; a text that is cut becomes what is left of it.
+
+    Words and bytes are counted after the cut, so that measures per word or byte
+    divide by what the model reads.
+    """
+    for place, ids in enumerate(encode_batch(tokenizer, block["text"])):
+        row = {name: block[name][place] for name in block}
+        if len(ids) > max_tokens:
+            counts["truncated"] += 1
+            ids, row["text"] = _cut_tokens(tokenizer, ids[:max_tokens])
+        words = len(row["text"].split())
+        row["input_ids"] = ids
+        row["length"] = len(ids)
+        row["words"] = words
+        row["bytes"] = len(row["text"].encode())
+        counts.update(sentences=1, tokens=len(ids) + 1, words=words)  # + 1: the end token
+        yield row
+
+
+def _cut_tokens(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> tuple[list[int], str]:
+    """Return the tokens of a cut text and what they decode to, without half a character at the end.
+
+    A token of a byte-level tokenizer may be part of a character. The decoder shows
+    such a part as U+FFFD.
+    """
+    text = decode_batch(tokenizer, [ids])[0]
+    while text.endswith("\ufffd") and len(ids) > 1:
+        ids = ids[:-1]
+        text = decode_batch(tokenizer, [ids])[0]
+    return ids, text

@@ -1,4 +1,4 @@
-"""Which rows of an input were blank and which texts were cut: counted, and reported on standard error."""
+"""Notes on standard error about blank rows, which are skipped, and long texts, which are cut."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -6,18 +6,18 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-_MAX_LISTED_ROWS = 10  # places that a message lists
+_MAX_LISTED_ROWS = 10  # numbers of rows that a message lists
 LEFT_OUT = "left out"
 LEAVE_OUT = "leave them out: [text for text in texts if text.strip()]."
 T = TypeVar("T")
 
 
 class RowNumbers:
-    """Counts rows or lines, and remembers the first of them.
+    """Counts rows or lines, and remembers the numbers of the first ones.
 
     Attributes:
-        count: how many there are.
-        first: the first ones: a number counted from 1, or a file and a number.
+        count: how many rows were added.
+        first: the first of them, each a number counted from 1, or a file and a number.
     """
 
     def __init__(self, what: str = "row") -> None:
@@ -25,28 +25,39 @@ class RowNumbers:
         self.first: list[int | str] = []
         self._what = what
 
-    def add(self, place: int | str) -> None:
-        """Count a place."""
+    def add(self, number: int | str) -> None:
+        """Count a row and, if it is one of the first, remember its number."""
         self.count += 1
         if len(self.first) < _MAX_LISTED_ROWS:
-            self.first.append(place)
+            self.first.append(number)
 
     def __str__(self) -> str:
-        """Return the places as a message lists them."""
-        rest = (
-            f" and {self.count - _MAX_LISTED_ROWS:,} more" if self.count > _MAX_LISTED_ROWS else ""
-        )
-        return f"{self._what}{'s' * (self.count > 1)} {', '.join(map(str, self.first))}{rest}"
+        """Return the rows as a message lists them, such as `rows 2, 4`."""
+        what = f"{self._what}s" if self.count > 1 else self._what
+        listed = ", ".join(map(str, self.first))
+        rest = self.count - len(self.first)
+        if rest:
+            return f"{what} {listed} and {rest:,} more"
+        return f"{what} {listed}"
 
 
 def find_texts(texts: Sequence[str], fate: str = LEFT_OUT, name: str = "texts") -> list[int]:
-    """Return the places, from 0, of texts that are not blank; say how many are, and what becomes of these."""
-    blank, filled = RowNumbers(), []
+    """Return the positions of the texts that are not blank, and print a note about the others.
+
+    Args:
+        fate: what happens to the blank ones, for the note.
+        name: where the texts come from, for the note.
+
+    Returns:
+        Positions in `texts`, from 0.
+    """
+    blank = RowNumbers()
+    filled = []
     for place, text in enumerate(texts):
         if text.strip():
             filled.append(place)
         else:
-            blank.add(place + 1)
+            blank.add(place + 1)  # messages count rows from 1, as editors do
     report_blank_rows(name, blank, len(texts), fate)
     return filled
 
@@ -57,32 +68,46 @@ def answer_non_blank(
     blank: Callable[[], T],
     fate: str = "None in the result",
 ) -> list[T]:
-    """Return an answer for each text, in order; what `blank` makes for a blank one, and a note says so.
+    """Return one answer per text, in order, and print a note about blank texts.
 
     Args:
-        answer: answers the texts at these places.
+        answer: returns the answers for the texts at the positions it receives.
+        blank: returns the answer for a blank text.
+        fate: what that answer is, for the note.
     """
     places = find_texts(texts, fate)
+    # One call for all texts, so that `answer` can work in batches.
     answers = dict(zip(places, answer(places), strict=True))
     return [answers[place] if place in answers else blank() for place in range(len(texts))]
 
 
 def report_blank_rows(name: str, blank: RowNumbers, count: int, fate: str = LEFT_OUT) -> None:
-    """Say how many of a number of rows are blank, and what becomes of them; nothing where none is."""
-    if blank.count:
-        what = "row is" if count == 1 else "rows is" if blank.count == 1 else "rows are"
-        print_note(f"{name}: {blank.count:,} of {count:,} {what} blank ({blank}): {fate}.")
+    """Print how many of `count` rows are blank and what happens to them, if any are."""
+    if not blank.count:
+        return
+    rows = "row" if count == 1 else "rows"
+    verb = "is" if blank.count == 1 else "are"
+    print_note(f"{name}: {blank.count:,} of {count:,} {rows} {verb} blank ({blank}): {fate}.")
 
 
 def report_cut_texts(name: str, cut: RowNumbers) -> None:
-    """Say how many texts are longer than the model reads; nothing where none is."""
-    if cut.count:
-        what = "text is" if cut.count == 1 else "texts are"
-        print_note(
-            f"{name}: {cut.count:,} {what} longer than the model reads ({cut}): only the beginning is used."
-        )
+    """Print how many texts are longer than the model reads, if any are."""
+    if not cut.count:
+        return
+    texts = "text is" if cut.count == 1 else "texts are"
+    print_note(
+        f"{name}: {cut.count:,} {texts} longer than the model reads ({cut}): "
+        "only the beginning is used."
+    )
+
+
+def format_count(count: int, noun: str) -> str:
+    """Return a count with its noun, such as `1 row` or `2 rows`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun}s"
 
 
 def print_note(message: str) -> None:
-    """Print a note on standard error, without breaking a progress bar."""
+    """Print a note on standard error; unlike `print`, it does not break a progress bar."""
     tqdm.write(f"note: {message}", file=sys.stderr)

@@ -1,8 +1,8 @@
-"""Texts given from Python: which objects are texts, which are tables of them, and which are neither.
+"""Texts passed from Python: which objects are texts, which are tables, and which are neither.
 
-A table looks like a sequence to Python, and iterating over it yields the names
-of its columns. So every verb takes its texts from here. Libraries that the
-caller has not imported are not imported: none of their objects can come.
+Iterating over a table yields the names of its columns, which look like texts.
+Every method therefore takes its texts through this module. A library is never
+imported here: if the caller has not imported it, no object of it can come.
 """
 
 import math
@@ -17,75 +17,84 @@ from textvae.errors import DataError
 
 _ROWS_PER_CHUNK = 1_000  # rows that become Python objects at once
 
+_MAX_SHOWN_CHARACTERS = 40  # of a number or bytes in a message
 
-_TABLES = {
+_Classes = Mapping[str, tuple[str, ...]]  # names of classes, by library
+
+_DATA_SETS: _Classes = {"datasets": ("Dataset", "IterableDataset")}
+_ARROW_TABLES: _Classes = {"pyarrow": ("Table", "RecordBatch")}
+_LAZY_FRAMES: _Classes = {"polars": ("LazyFrame",)}
+_FRAMES: _Classes = {"pandas": ("DataFrame",), "polars": ("DataFrame",)}
+_TABLES: _Classes = {
     "pandas": ("DataFrame",),
     "polars": ("DataFrame", "LazyFrame"),
-    "pyarrow": ("Table", "RecordBatch"),
-    "datasets": ("Dataset", "IterableDataset"),
+    **_ARROW_TABLES,
+    **_DATA_SETS,
 }
 
-
-_ARRAYS = {
-    "numpy": ("ndarray",),
-    "pandas": ("Series", "Index"),
-    "pyarrow": ("Array", "ChunkedArray"),
-}
+_PANDAS_COLUMNS: _Classes = {"pandas": ("Series",)}
+_ARROW_COLUMNS: _Classes = {"pyarrow": ("Array", "ChunkedArray")}
+_COLUMNS: _Classes = {"numpy": ("ndarray",), "pandas": ("Series", "Index"), **_ARROW_COLUMNS}
 
 
 def require_texts(texts: object, name: str = "texts") -> list[str]:
-    """Return texts as a list, one string as a list of one.
+    """Return texts as a list; a single string becomes a list of one.
 
     Args:
         texts: a string, a sequence or iterator of strings, a column, or a table with one column.
-        name: of the argument, for messages.
+        name: the name of the argument, for messages.
 
     Raises:
-        DataError: it is something else, or something that is not text is in it.
+        DataError: it is something else, or contains something that is not text.
     """
     return list(iterate_texts(texts, name))
 
 
 def require_text(text: object, name: str) -> str:
-    """Return a text that must be one string.
+    """Return a text that must be a single string.
 
     Raises:
         DataError: it is something else.
     """
     if not isinstance(text, str):
         raise DataError(f"{name} is {describe(text)}; expected one string.")
-    return _checked(text, name)
+    return _check_encodable(text, name)
 
 
 def iterate_texts(texts: object, name: str = "texts") -> Iterator[str]:
-    """Yield texts one by one; for arguments and errors see `require_texts`."""
+    """Yield texts one by one; arguments and errors are those of `require_texts`."""
     if isinstance(texts, str):
+        # A common mistake: methods take sentences, and only `train` takes the name of a file.
         if texts.lower().endswith(CORPUS_SUFFIXES) and os.path.isfile(texts):
             raise DataError(
-                f"{name} is {texts!r}, the name of a file; give the sentences in it. "
+                f"{name} is {texts!r}, the name of a file; pass the sentences in it. "
                 f"(If the name is the text: [{texts!r}].)"
             )
-        yield _checked(texts, name)
+        yield _check_encodable(texts, name)
         return
-    one = name.removesuffix("s")
-    for place, text in enumerate(_values(texts, name)):
+    singular = name.removesuffix("s")
+    for place, text in enumerate(_iterate_values(texts, name)):
         if not isinstance(text, str):
             raise DataError(
-                f"{one} {place} is {describe(text)}; expected a string: convert it, or leave it out."
+                f"{singular} {place} is {describe(text)}; expected a string: "
+                "convert it, or leave it out."
             )
-        yield _checked(text, f"{one} {place}")
+        yield _check_encodable(text, f"{singular} {place}")
 
 
 def require_labels(labels: object) -> list[Any]:
-    """Return labels as a list; of a table, its one column.
+    """Return labels as a list; of a table, its only column.
 
     Raises:
-        DataError: they are no sequence, or one without an order.
+        DataError: they are not a sequence, or have no order.
     """
-    if isinstance(labels, str) or not isinstance(labels, Iterable):
-        what = f"the string {format_value(labels)}" if isinstance(labels, str) else describe(labels)
-        raise DataError(f"labels is {what}; expected a list, one label for each text.")
-    return list(_values(labels, "labels"))
+    if isinstance(labels, str):
+        raise DataError(
+            f"labels is the string {format_value(labels)}; expected a list, one label per text."
+        )
+    if not isinstance(labels, Iterable):
+        raise DataError(f"labels is {describe(labels)}; expected a list, one label per text.")
+    return list(_iterate_values(labels, "labels"))
 
 
 def is_table(value: object) -> bool:
@@ -97,31 +106,34 @@ def iterate_table_rows(table: Any) -> Iterator[Row]:
     """Yield the rows of a table.
 
     Raises:
-        DataError: two of its columns have one name.
+        DataError: two of its columns have the same name.
     """
     names = _column_names(table)
-    if repeated := [name for name in names if names.count(name) > 1]:
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
         raise DataError(
             f"two columns of the table are called {repeated[0]!r}; rename one of the two."
         )
-    if _is_one_of(table, {"datasets": _TABLES["datasets"]}):
+    if _is_one_of(table, _DATA_SETS):
         yield from table
-    elif _is_one_of(table, {"pyarrow": _TABLES["pyarrow"]}):
+    elif _is_one_of(table, _ARROW_TABLES):
         for start in range(0, table.num_rows, _ROWS_PER_CHUNK):
             yield from table.slice(start, _ROWS_PER_CHUNK).to_pylist()
-    elif _is_one_of(table, {"polars": _TABLES["polars"]}):
-        yield from _collected(table).iter_rows(named=True)
+    elif _is_one_of(table, _LAZY_FRAMES):
+        yield from table.collect().iter_rows(named=True)
+    elif _is_one_of(table, {"polars": ("DataFrame",)}):
+        yield from table.iter_rows(named=True)
     else:
-        yield from iterate_column_rows(
-            {name: _list_of(table.iloc[:, place]) for place, name in enumerate(names)}
-        )
+        # pandas: by column, because a row of several types would turn integers into floats
+        columns = {name: _list_of(table.iloc[:, place]) for place, name in enumerate(names)}
+        yield from iterate_column_rows(columns)
 
 
 def require_columns(columns: object) -> dict[str, list[Any]]:
-    """Return a table, or a mapping from names to columns, as lists of one length.
+    """Return a table, or a mapping from names to columns, as lists of equal length.
 
     Raises:
-        DataError: it is something else, a column is no sequence, or they differ in length.
+        DataError: it is something else, a column is not a sequence, or the lengths differ.
     """
     if is_table(columns):
         rows = list(iterate_table_rows(columns))
@@ -132,11 +144,8 @@ def require_columns(columns: object) -> dict[str, list[Any]]:
         )
     lists: dict[str, list[Any]] = {}
     for name, values in columns.items():
-        if (
-            isinstance(values, str | bytes | Mapping)
-            or is_table(values)
-            or not isinstance(values, Iterable)
-        ):
+        is_single_value = isinstance(values, str | bytes | Mapping) or is_table(values)
+        if is_single_value or not isinstance(values, Iterable):
             raise DataError(
                 f"column {name!r} is {describe(values)}; expected a sequence, one value per row."
             )
@@ -148,107 +157,135 @@ def require_columns(columns: object) -> dict[str, list[Any]]:
 
 
 def iterate_column_rows(columns: Mapping[str, list[Any]]) -> Iterator[Row]:
-    """Yield the rows of columns of one length."""
+    """Yield the rows of columns of equal length."""
     for values in zip(*columns.values(), strict=True):
         yield dict(zip(columns, values, strict=True))
 
 
-def _values(texts: Any, name: str) -> Iterable[Any]:
-    """Return what to iterate over.
+def describe(value: object) -> str:
+    """Return what a value is, as a message shows it: `a list`, `7 (int)`, `None (missing)`."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return f"{value} (missing)"
+    if isinstance(value, int | float | bytes) and len(repr(value)) <= _MAX_SHOWN_CHARACTERS:
+        return f"{value!r} ({type(value).__name__})"
+    kind = type(value).__name__
+    article = "an" if kind[0].lower() in "aeiou" else "a"
+    return f"{article} {kind}"
+
+
+def _iterate_values(texts: Any, name: str) -> Iterable[Any]:
+    """Return the values of a column, a table with one column, or any other iterable.
 
     Raises:
-        DataError: iterating over it would not yield texts, or not in an order.
+        DataError: iterating over it would not yield texts, or not in a defined order.
     """
     if is_table(texts):
-        names = _column_names(texts)
-        if len(names) != 1:
-            hint = f'{name}["{"text" if "text" in names else names[0] if names else "text"}"]'
-            raise DataError(
-                f"{name} is {describe(texts)} of {len(names)} columns; give the one of {name}: {hint}."
-            )
-        return (row[names[0]] for row in iterate_table_rows(texts))
-    if isinstance(texts, Mapping):
-        keys = [str(key) for key in texts]
-        key = "text" if "text" in keys or not keys else keys[0]
+        return _iterate_only_column(texts, name)
+    _refuse_other_collections(texts, name)
+    if getattr(texts, "ndim", 1) != 1:
+        column = f"{name}[:, 0]" if texts.ndim else f"{name}.item()"
         raise DataError(
-            f'{name} is {describe(texts)}; give the {name} in it: {name}["{key}"], for instance.'
+            f"{name} is {describe(texts)} of {texts.ndim} dimensions; "
+            f"pass one column of it: {column}."
+        )
+    if not isinstance(texts, Iterable):
+        raise DataError(f"{name} is {describe(texts)}; expected a string or a list of strings.")
+    if _is_one_of(texts, _COLUMNS):
+        return _list_of(texts)
+    return texts
+
+
+def _iterate_only_column(table: Any, name: str) -> Iterator[Any]:
+    """Yield the values of a table's only column.
+
+    Raises:
+        DataError: the table has more columns, or none.
+    """
+    columns = _column_names(table)
+    if len(columns) != 1:
+        column = _guess_text_column(columns)
+        raise DataError(
+            f"{name} is {describe(table)} of {len(columns)} columns; "
+            f'pass the column of {name}: {name}["{column}"].'
+        )
+    return (row[columns[0]] for row in iterate_table_rows(table))
+
+
+def _refuse_other_collections(texts: object, name: str) -> None:
+    """Refuse mappings, bytes and sets: Python can iterate over them, but not over their texts.
+
+    Raises:
+        DataError: the value is one of these.
+    """
+    if isinstance(texts, Mapping):
+        key = _guess_text_column([str(key) for key in texts])
+        raise DataError(
+            f'{name} is {describe(texts)}; pass the {name} in it, for instance {name}["{key}"].'
         )
     if isinstance(texts, bytes | bytearray | memoryview):
         raise DataError(f"{name} is {describe(texts)}; decode it: {name}.decode().")
     if isinstance(texts, set | frozenset):
         raise DataError(
-            f"{name} is {describe(texts)}, which has no order; give a list: sorted({name})."
+            f"{name} is {describe(texts)}, which has no order; pass a list: sorted({name})."
         )
-    if getattr(texts, "ndim", 1) != 1:
-        one = f"{name}[:, 0]" if texts.ndim else f"{name}.item()"
-        raise DataError(
-            f"{name} is {describe(texts)} of {texts.ndim} dimensions; give a column of it: {one}."
-        )
-    if not isinstance(texts, Iterable):
-        raise DataError(f"{name} is {describe(texts)}; expected a string or a list of strings.")
-    return _list_of(texts) if _is_one_of(texts, _ARRAYS) else texts
+
+
+def _guess_text_column(names: list[str]) -> str:
+    """Return the column that a message suggests."""
+    if "text" in names or not names:
+        return "text"
+    return names[0]
 
 
 def _list_of(values: Any) -> list[Any]:
-    """Return a column as a list, with None where pandas has a value of its own for what is missing."""
-    if _is_one_of(values, {"pandas": ("Series",)}):
+    """Return a column as a list, with None for each of the missing values that pandas has."""
+    if _is_one_of(values, _PANDAS_COLUMNS):
+        missing = values.isna()
         return [
-            None if missing else value
-            for value, missing in zip(values.tolist(), values.isna(), strict=True)
+            None if is_missing else value
+            for value, is_missing in zip(values.tolist(), missing, strict=True)
         ]
-    if _is_one_of(values, {"pyarrow": _ARRAYS["pyarrow"]}):
-        return list(values.to_pylist())
-    return list(values.tolist()) if _is_one_of(values, _ARRAYS) else list(values)
+    if _is_one_of(values, _ARROW_COLUMNS):
+        return list(values.to_pylist())  # `list` would give scalars of pyarrow
+    if _is_one_of(values, _COLUMNS):
+        return list(values.tolist())  # and here scalars of numpy
+    return list(values)
 
 
 def _column_names(table: Any) -> list[str]:
-    """Return the names of a table's columns; none where nobody knows them yet."""
-    if _is_one_of(table, {"polars": ("LazyFrame",)}):
-        return list(table.collect_schema().names())
-    if _is_one_of(table, {"pandas": ("DataFrame",), "polars": ("DataFrame",)}):
+    """Return the names of a table's columns; empty for a stream whose columns are not known yet."""
+    if _is_one_of(table, _LAZY_FRAMES):
+        return list(table.collect_schema().names())  # `columns` would warn about its cost
+    if _is_one_of(table, _FRAMES):
         return [str(name) for name in table.columns]
-    if _is_one_of(table, {"pyarrow": _TABLES["pyarrow"]}):
+    if _is_one_of(table, _ARROW_TABLES):
         return list(table.schema.names)
     return list(table.column_names or [])
 
 
-def _collected(frame: Any) -> Any:
-    """Return a polars frame whose rows are there."""
-    return frame.collect() if _is_one_of(frame, {"polars": ("LazyFrame",)}) else frame
-
-
-def _is_one_of(value: object, kinds: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether a value is of one of these classes, named by the library that has them."""
-    for library, names in kinds.items():
-        module = sys.modules.get(library)
-        classes = (getattr(module, name, None) for name in names)
-        if any(isinstance(one, type) and isinstance(value, one) for one in classes):
-            return True
+def _is_one_of(value: object, classes: _Classes) -> bool:
+    """Whether a value is an instance of one of these classes, if its library is imported."""
+    for library, names in classes.items():
+        module = sys.modules.get(library)  # None if nobody has imported it
+        for name in names:
+            candidate = getattr(module, name, None)
+            if isinstance(candidate, type) and isinstance(value, candidate):
+                return True
     return False
 
 
-def _checked(text: str, name: str) -> str:
-    """Return a string of Python's own kind.
+def _check_encodable(text: str, name: str) -> str:
+    """Return the text as a plain `str`, which also unwraps numpy's subclass.
 
     Raises:
-        DataError: it cannot be written as UTF-8.
+        DataError: it cannot be encoded as UTF-8.
     """
     try:
         text.encode()
     except UnicodeEncodeError as error:
         half = text[error.start]
         raise DataError(
-            f"{name} holds {half!r}, half of a surrogate pair, which is no text; leave it out."
+            f"{name} contains {half!r}, half of a surrogate pair, which is not a character; "
+            "remove it."
         ) from None
     return str(text)
-
-
-def describe(value: object) -> str:
-    """Return what a value is, as a message shows it."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return f"{value} (missing)"
-    if isinstance(value, int | float | bytes) and len(repr(value)) <= 40:
-        return f"{value!r} ({type(value).__name__})"
-    kind = type(value).__name__
-    article = "an" if kind[0].lower() in "aeiou" else "a"
-    return f"{article} {kind}"

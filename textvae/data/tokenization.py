@@ -1,8 +1,8 @@
 """Tokenizers: train one on the corpus, or load the user's own.
 
-All come from the `tokenizers` library and are wrapped as transformers
-tokenizers, so that they are saved as JSON and load anywhere. Text decodes back
-to natural text.
+All are built with the `tokenizers` library and wrapped as tokenizers of
+transformers, so they are saved as JSON and can be loaded without textvae. Token
+ids decode to natural text, not to tokens with blanks between them.
 """
 
 import json
@@ -20,20 +20,29 @@ from textvae.errors import ConfigError
 from textvae.runtime.foreign_code import refuse_foreign_code_in
 from textvae.schema import StrictSettings
 
-_UNUSED = -1  # no token has this number
+_NO_ID = -1  # no token has this id
 
 
-PAD, BOS, EOS, UNKNOWN = "<pad>", "<bos>", "<eos>", "<unk>"
+PAD = "<pad>"
+BOS = "<bos>"
+EOS = "<eos>"
+UNKNOWN = "<unk>"
 
 
-_WORD_OR_MARK_PATTERN = r"<unk>|\w+(?:['’.,\-]\w+)*|[^\w\s]+"  # with punctuation split: don't, well-known and 5.00 stay whole
+# Splits punctuation from words, but keeps `don't`, `well-known` and `5.00` whole.
+_WORD_PATTERN = r"<unk>|\w+(?:['’.,\-]\w+)*|[^\w\s]+"
+
+
+_MAX_REASON_CHARACTERS = 200  # of a library's error in a message
 
 
 class TokenizerSettings(StrictSettings):
-    """Which tokenizer, and how large."""
+    """The kind of tokenizer, and the size of its vocabulary."""
 
     kind: Literal["bpe", "word", "character", "byte", "folder"] = "bpe"
-    vocab_size: int = Field(4096, ge=8, description="most tokens to learn, special ones included")
+    vocab_size: int = Field(
+        4096, ge=8, description="most tokens in the vocabulary, special ones included"
+    )
     min_frequency: int = Field(2, ge=1, description="rarer words or merges are not learned")
     punctuation: Literal["split", "kept"] = Field(
         "kept", description="word level: are punctuation marks words of their own?"
@@ -44,21 +53,29 @@ class TokenizerSettings(StrictSettings):
 def build_tokenizer(
     settings: TokenizerSettings, sentences: Iterable[str]
 ) -> PreTrainedTokenizerBase:
-    """Train (or load) the tokenizer the settings ask for."""
+    """Train the tokenizer of the settings on the sentences, or load it from a folder.
+
+    Raises:
+        ConfigError: the folder does not exist, or contains no tokenizer that can be used.
+    """
     if settings.kind == "folder":
         return load_tokenizer(settings.path)
-    return _wrap_tokenizer(
-        _TRAINERS[settings.kind](settings, sentences), settings.kind in ("word", "character")
-    )
+    tokenizer = _TRAINERS[settings.kind](settings, sentences)
+    return _wrap_tokenizer(tokenizer, has_unknown=settings.kind in ("word", "character"))
 
 
 def _train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
-    """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): nothing is ever unknown."""
+    """Train a byte-pair encoding on bytes (Sennrich et al. 2016, arXiv:1508.07909).
+
+    No text is ever unknown, because all 256 bytes are tokens.
+    """
     tokenizer = Tokenizer(models.BPE())
+    # A word at the start of a sentence gets the blank that the same word has elsewhere, so
+    # both are one token. The decoder removes that blank again.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    size = max(settings.vocab_size, len(alphabet) + 3)
+    size = max(settings.vocab_size, len(alphabet) + 3)  # + 3: padding, start and end
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=settings.min_frequency,
@@ -71,7 +88,7 @@ def _train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokeniz
 
 
 def _train_bytes(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
-    """Single bytes: the byte-level encoding with no merges."""
+    """Build a tokenizer of single bytes: the byte-level encoding without merges."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -87,12 +104,10 @@ def _train_bytes(settings: TokenizerSettings, sentences: Iterable[str]) -> Token
 
 
 def _train_words(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
-    """Whole words, the most frequent ones; the rest is `<unk>` (the protocol of most papers)."""
+    """Train a tokenizer of the most frequent words; all others are `<unk>`, as in most papers."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     if settings.punctuation == "split":
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(
-            Regex(_WORD_OR_MARK_PATTERN), "removed", invert=True
-        )
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD_PATTERN), "removed", invert=True)
         tokenizer.decoder = decoders.WordPiece(prefix="\0", cleanup=True)
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -101,7 +116,7 @@ def _train_words(settings: TokenizerSettings, sentences: Iterable[str]) -> Token
 
 
 def _train_characters(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
-    """Unicode characters; those never seen are `<unk>`."""
+    """Train a tokenizer of Unicode characters; those not in the corpus are `<unk>`."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
@@ -111,23 +126,24 @@ def _train_characters(settings: TokenizerSettings, sentences: Iterable[str]) -> 
 def _train_word_level(
     tokenizer: Tokenizer, settings: TokenizerSettings, sentences: Iterable[str]
 ) -> Tokenizer:
-    """Learn the most frequent pieces of a tokenizer that only looks pieces up."""
-    marks = [PAD, BOS, EOS, UNKNOWN]
+    """Learn the most frequent pieces for a tokenizer that only looks pieces up."""
+    special_tokens = [PAD, BOS, EOS, UNKNOWN]
     trainer = trainers.WordLevelTrainer(
         vocab_size=settings.vocab_size,
         min_frequency=settings.min_frequency,
-        special_tokens=marks,
+        special_tokens=special_tokens,
         show_progress=False,
     )
     tokenizer.train_from_iterator(sentences, trainer)
-    # A corpus that holds a mark as a word leaves a gap in the numbers: number them anew.
+    # If the corpus contains a special token as a word, the trainer leaves a gap in the ids.
+    # Number all pieces again: an id beyond the size would have no row in the embedding.
     learned = tokenizer.get_vocab()
-    pieces = marks + [
-        piece for piece in sorted(learned, key=learned.__getitem__) if piece not in marks
-    ]
-    tokenizer.model = models.WordLevel(
-        {piece: number for number, piece in enumerate(pieces)}, unk_token=UNKNOWN
-    )
+    pieces = list(special_tokens)
+    for piece in sorted(learned, key=learned.__getitem__):
+        if piece not in special_tokens:
+            pieces.append(piece)
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)
     return tokenizer
 
 
@@ -140,45 +156,47 @@ _TRAINERS: dict[str, Callable[[TokenizerSettings, Iterable[str]], Tokenizer]] = 
 
 
 def _wrap_tokenizer(tokenizer: Tokenizer, has_unknown: bool) -> PreTrainedTokenizerFast:
-    """Return it as a transformers tokenizer with our special tokens."""
-    unknown = {"unk_token": UNKNOWN} if has_unknown else {}
+    """Return a trained tokenizer as one of transformers, with our special tokens."""
+    unknown: dict[str, str] = {}
+    if has_unknown:
+        unknown["unk_token"] = UNKNOWN
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
         bos_token=BOS,
         eos_token=EOS,
-        clean_up_tokenization_spaces=False,
+        clean_up_tokenization_spaces=False,  # would turn "do not" into "don't"
         **unknown,
     )
 
 
 def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
-    """Load a transformers tokenizer from a folder, and give it the marks it lacks.
+    """Load a transformers tokenizer from a folder, and add the special tokens it lacks.
 
     Raises:
-        ConfigError: there is no such folder, or no tokenizer in it, or it needs code of its own.
+        ConfigError: the folder is missing, or contains no tokenizer or one that runs its own code.
     """
     if folder is None or not Path(folder).is_dir():
         raise ConfigError(
-            f"tokenizer.path = {str(folder)!r} is not a folder; kind = folder wants a saved tokenizer."
+            f"tokenizer.path = {str(folder)!r} is not a folder; "
+            "kind = folder needs a saved tokenizer."
         )
     refuse_foreign_code_in(Path(folder), ("tokenizer_config.json",), ConfigError)
     try:
         tokenizer = read_tokenizer(folder)
-    except Exception as error:  # the library, its parts and the packages they need have errors without a common root
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+    except Exception as error:  # the library and its parts raise errors without a common base
         raise ConfigError(
-            f"tokenizer.path = {str(folder)!r} holds no tokenizer: {reason}"
+            f"tokenizer.path = {str(folder)!r} holds no tokenizer: {_first_line(error)}"
         ) from error
-    _give_marks(tokenizer)
+    _add_special_tokens(tokenizer)
     return tokenizer
 
 
 def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
-    """Read a saved tokenizer as it is; no code in the folder is run, and no question is asked about it.
+    """Read a saved tokenizer unchanged, without running code from its folder or asking to.
 
     Raises:
-        Exception: any of the library's, where it cannot be read.
+        Exception: any error of the library, if the tokenizer cannot be read.
     """
     with _panic_as_error():
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
@@ -189,7 +207,9 @@ def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
 
 @contextmanager
 def _panic_as_error() -> Iterator[None]:
-    """Turn a panic of the Rust library into an error: it is no `Exception`, and its class cannot be imported.
+    """Turn a panic of the Rust library into an error.
+
+    A panic is not an `Exception`, and its class cannot be imported.
 
     Raises:
         ValueError: the library has panicked.
@@ -202,43 +222,47 @@ def _panic_as_error() -> Iterator[None]:
         raise ValueError(f"the tokenizers library cannot work with it: {error}") from error
 
 
-def _give_marks(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give a tokenizer the end, start and padding marks it lacks; a mark that is another's as well counts as lacking.
+def _add_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Add the end, start and padding tokens that a tokenizer lacks, or shares with another role.
 
-    GPT-2 has one token for the start, the end and what is unknown. Text with an unknown word would end there,
-    and the decoder could not tell the beginning of a text from its end. Numbers are compared, not names: a mark that
-    is no token has the number of the unknown one.
+    GPT-2 has one token for start, end and unknown words. A text with an unknown word would
+    end there, and the decoder could not tell the start of a text from its end.
     """
-    _name_unknown(tokenizer)
+    _name_unknown_token(tokenizer)
+    # Compare ids, not names: a name that is not in the vocabulary has the id of the unknown token.
     taken = {None, tokenizer.unk_token_id}
-    for name, token in (("eos_token", EOS), ("bos_token", BOS), ("pad_token", PAD)):
-        if getattr(tokenizer, f"{name}_id") in taken:
-            numbers = tokenizer.get_vocab()
-            while numbers.get(token, _UNUSED) in taken:
+    for role, token in (("eos_token", EOS), ("bos_token", BOS), ("pad_token", PAD)):
+        if getattr(tokenizer, f"{role}_id") in taken:
+            vocabulary = tokenizer.get_vocab()
+            while vocabulary.get(token, _NO_ID) in taken:
                 token = f"<{token}>"
-            tokenizer.add_special_tokens({name: token})
-        taken.add(getattr(tokenizer, f"{name}_id"))
+            tokenizer.add_special_tokens({role: token})
+        taken.add(getattr(tokenizer, f"{role}_id"))
 
 
-def _name_unknown(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Name the token for what is unknown where only the tokenizer's model does, and not its config.
+def _name_unknown_token(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Name the unknown token if only the tokenizer's model does, and not its config.
 
-    Else it could be a mark as well, and unknown words would vanish from texts.
+    Otherwise it could also become a start, end or padding token, and unknown words would
+    vanish from texts.
     """
     model = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
     unknown = getattr(model, "unk_token", None)
     if isinstance(model, models.Unigram):
+        # Unigram models have an id instead, which the Python API does not show.
         number = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["unk_id"]
-        unknown = None if number is None else tokenizer.convert_ids_to_tokens(number)
+        unknown = None
+        if number is not None:
+            unknown = tokenizer.convert_ids_to_tokens(number)
     if tokenizer.unk_token is None and unknown in tokenizer.get_vocab():
         tokenizer.add_special_tokens({"unk_token": unknown})
 
 
 def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[list[int]]:
-    """Return each sentence's token ids, without special tokens.
+    """Return the token ids of each sentence, without special tokens.
 
     Raises:
-        ConfigError: the tokenizer cannot encode them; it may lack a token for unknown words, for instance.
+        ConfigError: the tokenizer cannot encode a sentence, perhaps for lack of an unknown token.
     """
     if not sentences:
         return []
@@ -250,8 +274,8 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
                 return_attention_mask=False,
                 split_special_tokens=True,
             )["input_ids"]
-    except Exception as error:  # the library raises its root class itself
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+    except Exception as error:  # the library raises plain `Exception`
+        reason = _first_line(error)[:_MAX_REASON_CHARACTERS]
         raise ConfigError(
             f"the tokenizer cannot encode a text: {reason}. Use another tokenizer."
         ) from error
@@ -259,29 +283,34 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
 
 
 def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
-    """Return the token ids of a text with its marks unknown, or left out where no other token is for the unknown.
+    """Return the token ids of a text with its start, end and padding tokens made unknown.
 
-    A tokenizer that looks words up finds its own marks, such as `<eos>`, if a text has them as words.
+    If the tokenizer has no unknown token of its own, they are removed instead. A
+    tokenizer that looks words up finds its special tokens, such as `<eos>`, if a text
+    contains them as words.
     """
-    marks = {tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}
+    special_ids = {tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}
     unknown = tokenizer.unk_token_id
-    if marks.isdisjoint(row):
+    if special_ids.isdisjoint(row):
         return row
-    if unknown is None or unknown in marks:
-        return [token for token in row if token not in marks]
-    return [unknown if token in marks else token for token in row]
+    if unknown is None or unknown in special_ids:
+        return [token for token in row if token not in special_ids]
+    return [unknown if token in special_ids else token for token in row]
 
 
 def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> list[str]:
-    """Return natural text: what stands between start and end, special tokens (but not `<unk>`) left out.
-
-    The start and the padding before it are passed over first, since they may be the same token as the end.
-    """
-    silent = {tokenizer.pad_token_id, tokenizer.bos_token_id}
+    """Return the text between start and end of each row, without special tokens except `<unk>`."""
+    skipped_ids = {tokenizer.pad_token_id, tokenizer.bos_token_id}
     texts = []
     for row in rows:
-        ids = list(dropwhile(silent.__contains__, row))
+        # Skip start and padding first: they may be the same token as the end, as in GPT-2.
+        ids = list(dropwhile(skipped_ids.__contains__, row))
         if tokenizer.eos_token_id in ids:
             ids = ids[: ids.index(tokenizer.eos_token_id)]
-        texts.append(tokenizer.decode([token for token in ids if token not in silent]).strip())
+        texts.append(tokenizer.decode([token for token in ids if token not in skipped_ids]).strip())
     return texts
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error, or the name of its class if it has no message."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

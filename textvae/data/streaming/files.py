@@ -1,6 +1,6 @@
-"""The files of a stream: found by folder, pattern or URL, and grouped by the split their names mean.
+"""The files of a stream: found by folder, pattern or URL, and grouped by split.
 
-Anything `fsspec` can list will do: s3://, gs://, hf://, https:// and paths here.
+Anything that `fsspec` can list works: s3://, gs://, hf://, https:// and local paths.
 """
 
 from pathlib import Path, PurePosixPath
@@ -25,78 +25,80 @@ def is_stream_only(corpus: str) -> bool:
 
 
 def get_stream_suffix(file: str) -> str | None:
-    """Return the suffix that says how to read a file, compression left aside; None where there is no such."""
+    """Return the suffix that says how to read a file, ignoring compression; None if unknown."""
     suffixes = [suffix.lower() for suffix in PurePosixPath(file).suffixes]
     if suffixes and suffixes[-1] in COMPRESSION_SUFFIXES:
         suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in CORPUS_SUFFIXES else None
+    if suffixes and suffixes[-1] in CORPUS_SUFFIXES:
+        return suffixes[-1]
+    return None
 
 
 def find_stream_files(corpus: str) -> dict[str, list[str]]:
-    """Return the files of each split, sorted; a single file is `train` whatever its name.
+    """Return the files of each split, sorted; a single file is `train`, whatever its name.
 
     Args:
-        corpus: a file, folder, pattern or bundled corpus, or URLs of such with blanks between them.
+        corpus: a file, folder, pattern or bundled corpus, or several URLs separated by blanks.
 
     Raises:
-        DataError: nothing is found, nothing of it can be read, or nothing is there to train on.
+        DataError: no file is found, none can be read, or none belongs to the training split.
     """
     if is_remote(corpus):
-        found = sorted({file for name in corpus.split() for file in _list_remote(name)})
+        files = sorted({file for url in corpus.split() for file in _list_remote(url)})
     else:
-        found = _list_local(resolve_path(corpus).absolute())
-    if not found:
+        files = _list_local(resolve_path(corpus).absolute())
+    if not files:
         raise DataError(
-            f"{corpus}: no file to stream is found there; wanted are {', '.join(CORPUS_SUFFIXES)}, compressed or not. "
-            "(A data set is streamed by its files: hf://datasets/NAME/**.parquet, say.)"
+            f"{corpus}: no file to stream was found; expected {', '.join(CORPUS_SUFFIXES)}, "
+            "compressed or not. (To stream a data set, name its files, for instance "
+            "hf://datasets/NAME/**.parquet.)"
         )
-    if len(found) == 1:
-        return {"train": found}
+    # Somebody who names one file means to train on it, even if it is called test.txt.
+    if len(files) == 1:
+        return {"train": files}
     splits: dict[str, list[str]] = {}
-    for file in found:
+    for file in files:
         splits.setdefault(infer_split(PurePosixPath(file).name), []).append(file)
     if "train" not in splits:
         raise DataError(
-            f"{corpus}: holds {', '.join(sorted(splits))} but nothing to train on; name a file train, say."
+            f"{corpus}: contains {', '.join(sorted(splits))} but nothing to train on; "
+            "name a file train, for instance."
         )
     return splits
 
 
 def _list_local(path: Path) -> list[str]:
-    """Return the file of a path, the files of a folder or, where there is neither, the matches of a pattern."""
+    """Return a file itself, the files of a folder, or the matches of a pattern."""
     if path.is_file():
         return [str(path)]
-    found = path.iterdir() if path.is_dir() else match_pattern(path)
-    return sorted(str(file) for file in found if file.is_file() and get_stream_suffix(file.name))
+    files = path.iterdir() if path.is_dir() else match_pattern(path)
+    return sorted(str(file) for file in files if file.is_file() and get_stream_suffix(file.name))
 
 
-def _list_remote(name: str) -> list[str]:
-    """Return what a URL stands for: itself, the files of a folder or, where there is neither, the matches of a pattern.
+def _list_remote(url: str) -> list[str]:
+    """Return the matches of a pattern, a file itself, or the files of a folder.
 
     Raises:
         DataError: the file system is unknown or does not answer.
     """
     try:
-        system, path = url_to_fs(name)
-        if has_magic(name) and not system.exists(path):
-            return [
-                _restore_protocol(system, file)
-                for file in system.glob(path)
-                if get_stream_suffix(file)
-            ]
-        if get_stream_suffix(name):
-            return [name]
-        return [
-            _restore_protocol(system, file)
-            for file in system.ls(path, detail=False)
-            if get_stream_suffix(file)
-        ]
+        system, path = url_to_fs(url)
+        # As for local names, an existing file is not a pattern.
+        if has_magic(url) and not system.exists(path):
+            files = system.glob(path)
+        elif get_stream_suffix(url):
+            return [url]
+        else:
+            files = system.ls(path, detail=False)
     except FileNotFoundError:
         return []
-    except Exception as error:  # each file system has errors of its own, without a common root
-        raise DataError(f"{name}: cannot be listed: {error}") from error
+    except Exception as error:  # each file system raises errors of its own, without a common base
+        raise DataError(f"{url}: cannot be listed: {error}") from error
+    return [_restore_protocol(system, file) for file in files if get_stream_suffix(file)]
 
 
 def _restore_protocol(system: AbstractFileSystem, path: str) -> str:
-    """Return the name by which a file that was listed can be opened."""
-    return path if "file" in system.protocol else str(system.unstrip_protocol(path))
+    """Return the URL of a file that was listed; fsspec lists paths without their protocol."""
+    if "file" in system.protocol:  # local paths stay as they are
+        return path
+    return str(system.unstrip_protocol(path))

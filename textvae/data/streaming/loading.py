@@ -1,7 +1,7 @@
-"""Loading: the lanes of one process, read by as many workers, and where each lane stands.
+"""Loading: the readers of one process, run by as many workers, and the position of each reader.
 
-The place of a batch is noted when the trainer takes it, not when a worker has
-made it: what a worker had ready when a run was interrupted is made again.
+The position of a batch is recorded when the trainer takes it, not when a worker has
+made it. Batches that a worker had ready when a run was interrupted are made again.
 """
 
 import json
@@ -30,108 +30,125 @@ class StreamLoader:
     """Batches without end, for one process of a run.
 
     Args:
-        dealing: what all lanes share.
-        rank: this process among those of the run.
-        workers: processes that read, a lane each; with 0 this one reads a lane itself.
+        plan: what all readers share.
+        rank: the number of this process.
+        workers: worker processes, each with one reader; with 0, this process reads itself.
     """
 
-    def __init__(self, dealing: StreamPlan, rank: int, workers: int) -> None:
-        self.dealing, self.workers = dealing, workers
+    def __init__(self, plan: StreamPlan, rank: int, workers: int) -> None:
+        self.plan = plan
+        self.workers = workers
         self.is_first = rank == 0
-        self.lanes = range(rank * max(1, workers), (rank + 1) * max(1, workers))
-        self.places = dict.fromkeys(self.lanes, StreamPosition())
-        self.taken = 0  # batches; the lanes take turns
+        self.readers = range(rank * max(1, workers), (rank + 1) * max(1, workers))
+        self.positions = dict.fromkeys(self.readers, StreamPosition())
+        self.batches_taken = 0
         self.counts: Counter[str] = Counter()
-        self.damaged: dict[str, str] = {}
-        self.record: dict[str, Any] = {}  # of the whole run, as of its last checkpoint
+        self.damaged_files: dict[str, str] = {}
+        self.record: dict[str, Any] = {}  # state of the whole run at its last checkpoint
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from where the lanes stand.
+        """Yield batches from the current positions on.
 
         Raises:
-            DataError: a file is damaged, or a lane has no sentence.
+            DataError: a file is damaged, or a reader finds no sentence.
         """
-        for served in self.served():
-            self.note(served)
-            yield served.batch
+        for batch in self.iterate_batches():
+            self._track(batch)
+            yield batch.batch
 
-    def served(self) -> Iterator[StreamBatch]:
-        """Yield what the lanes serve, in turn."""
-        turn = self.taken % len(self.lanes)
-        lanes = [*self.lanes[turn:], *self.lanes[:turn]]
+    def iterate_batches(self) -> Iterator[StreamBatch]:
+        """Yield the batches of the readers, one reader after another, without tracking them."""
+        # DataLoader asks its workers in turn, starting with the first. After an interruption
+        # the readers are rotated, so that the one whose turn it was comes first.
+        turn = self.batches_taken % len(self.readers)
+        readers = [*self.readers[turn:], *self.readers[:turn]]
+        positions = [(reader, self.positions[reader]) for reader in readers]
         loader: DataLoader[Any] = DataLoader(
-            _ReaderDataset(self.dealing, [(lane, self.places[lane]) for lane in lanes]),
+            _ReaderDataset(self.plan, positions),
             batch_size=None,
             collate_fn=return_unchanged,
             num_workers=self.workers,
             worker_init_fn=disable_tokenizer_threads,
-            generator=torch.Generator(),  # its own, or a resumed run would draw from the run's once more
+            # Without a generator of its own, the loader would draw a seed from the run's, and
+            # a resumed run would draw one more.
+            generator=torch.Generator(),
         )
-        for served in loader:
-            if isinstance(served, TextVAEError):
-                raise served
-            yield served
-
-    def note(self, served: StreamBatch) -> None:
-        """Keep a batch's place and news; say which files are damaged, once each."""
-        self.places[served.lane] = served.place
-        self.taken += 1
-        if served.news is None:
-            return
-        self.counts.update(served.news.counts)
-        for file, message in served.news.notices:
-            if file not in self.damaged:
-                self.damaged[file] = message
-                tqdm.write(f"warning: {message}", file=sys.stderr)
+        for batch in loader:
+            if isinstance(batch, TextVAEError):
+                raise batch
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where all lanes of the run stand, as JSON; every process must ask."""
-        states = gather_object([(self.places, self.counts, self.damaged)])
+        """Return the positions of all readers of the run, as JSON; every process must call this."""
+        states = gather_object([(self.positions, self.counts, self.damaged_files)])
+        positions: dict[str, Any] = {}
+        counts: Counter[str] = Counter()
+        damaged: dict[str, str] = {}
+        for process_positions, process_counts, process_damaged in states:
+            for reader, position in process_positions.items():
+                positions[str(reader)] = astuple(position)
+            counts += process_counts
+            damaged |= process_damaged
+        # These keys are those of existing checkpoints: "lanes" are readers.
         self.record = {
-            "lanes": self.dealing.lanes,
-            "taken": self.taken,
-            "places": {
-                str(lane): astuple(place)
-                for places, _, _ in states
-                for lane, place in places.items()
-            },
-            "counts": dict(sum((counts for _, counts, _ in states), Counter())),
-            "damaged": {
-                file: message for _, _, damaged in states for file, message in damaged.items()
-            },
+            "lanes": self.plan.reader_count,
+            "taken": self.batches_taken,
+            "places": positions,
+            "counts": dict(counts),
+            "damaged": damaged,
         }
         return self.record
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it over.
+        """Continue from a state that `state_dict` returned.
 
         Raises:
-            CheckpointError: the stream was dealt among another number of lanes.
+            CheckpointError: the stream was divided among another number of readers.
         """
-        if state["lanes"] != self.dealing.lanes:
+        if state["lanes"] != self.plan.reader_count:
             raise CheckpointError(
-                f"the stream was dealt among {state['lanes']} readers (processes x training.workers), and now there "
-                f"are {self.dealing.lanes}; go on with as many processes as before."
+                f"the stream was divided among {state['lanes']} readers (processes x "
+                f"training.workers), and now there are {self.plan.reader_count}; "
+                "use as many processes and workers as before."
             )
         self.record = state
-        self.places = {lane: StreamPosition(*state["places"][str(lane)]) for lane in self.lanes}
-        self.taken = state["taken"]
-        self.damaged = dict(state["damaged"])
+        for reader in self.readers:
+            self.positions[reader] = StreamPosition(*state["places"][str(reader)])
+        self.batches_taken = state["taken"]
+        self.damaged_files = dict(state["damaged"])
+        # The counts are sums over all processes, so only one of them may continue them.
         self.counts = Counter(state["counts"] if self.is_first else {})
+
+    def _track(self, batch: StreamBatch) -> None:
+        """Record a batch's position and report; warn once about each damaged file."""
+        self.positions[batch.reader] = batch.position
+        self.batches_taken += 1
+        if batch.report is None:
+            return
+        self.counts.update(batch.report.counts)
+        for file, message in batch.report.notices:
+            if file not in self.damaged_files:
+                self.damaged_files[file] = message
+                tqdm.write(f"warning: {message}", file=sys.stderr)
 
 
 class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
-    """The lanes of one process, each from its place: a worker reads its own, without workers there is but one."""
+    """The batches of one reader: that of this worker, or the only one if there are no workers."""
 
-    def __init__(self, dealing: StreamPlan, places: list[tuple[int, StreamPosition]]) -> None:
-        self.dealing, self.places = dealing, places
+    def __init__(self, plan: StreamPlan, positions: list[tuple[int, StreamPosition]]) -> None:
+        self.plan = plan
+        self.positions = positions
 
     def __iter__(self) -> Iterator[StreamBatch | TextVAEError]:
-        """Yield batches; an error is yielded too, for the trainer's process to raise it as it is."""
+        """Yield batches and, at the end, an error if there was one.
+
+        An error that a worker raises would arrive with the worker's traceback in its
+        message. The training process raises a yielded one unchanged.
+        """
         worker = get_worker_info()
-        lane, place = self.places[worker.id if worker else 0]
+        reader, position = self.positions[worker.id if worker else 0]
         try:
-            yield from StreamReader(self.dealing, lane).batches(place)
+            yield from StreamReader(self.plan, reader).read_batches(position)
         except TextVAEError as error:
             yield error
 
@@ -153,19 +170,21 @@ def open_stream(
     Args:
         folder: the run's corpus folder.
         seed: shuffles the files and sentences.
-        batch_tokens, batch_sentences: the most of a whole batch; each process takes its part of this budget.
-        workers: processes that read for each of those that train; with 0 they read themselves.
-        rank, processes: this process, and how many train together.
+        batch_tokens: most tokens of a whole batch; each process takes its share of them.
+        batch_sentences: most sentences of a whole batch; None for no limit.
+        workers: worker processes per training process; with 0, these read themselves.
+        rank: the number of this process.
+        processes: the number of training processes.
     """
     record = json.loads((folder / STREAM_FILE).read_text())
-    dealing = StreamPlan(
+    plan = StreamPlan(
         files=record["files"],
-        held=frozenset(record["held_out"]),
+        held_out_fingerprints=frozenset(record["held_out"]),
         data=data,
         tokenizer=tokenizer,
         seed=seed,
-        tokens=max(1, batch_tokens // processes),
-        sentences=batch_sentences and max(1, batch_sentences // processes),
-        lanes=processes * max(1, workers),
+        max_batch_tokens=max(1, batch_tokens // processes),
+        max_batch_sentences=batch_sentences and max(1, batch_sentences // processes),
+        reader_count=processes * max(1, workers),
     )
-    return StreamLoader(dealing, rank, workers)
+    return StreamLoader(plan, rank, workers)

@@ -1,10 +1,10 @@
-"""Lanes: the files dealt among all readers, and one reader's share of them as batches.
+"""Readers: how the files are divided among all readers, and one reader's share as batches.
 
-There are as many lanes as worker processes on all ranks together. In each epoch
-the files are shuffled and dealt anew; where they are fewer than the lanes, a
-file is read by several lanes, each taking every n-th row. A lane reads a pool
-of sentences, makes batches of like length of it and yields these in an order
-drawn for this pool. Lanes go from epoch to epoch at their own pace.
+There are as many readers as worker processes in all training processes together.
+In each epoch the files are shuffled and divided again. If there are fewer files
+than readers, several readers share a file, each taking every n-th row. A reader
+reads a pool of sentences, makes batches of similar length from it, and yields these
+in random order. Readers go from epoch to epoch independently of each other.
 """
 
 from collections import Counter
@@ -22,18 +22,20 @@ from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tokenization import encode_batch
 from textvae.errors import DataError
 
-_MAX_EMPTY_EPOCHS = 10  # epochs in a row; files are dealt anew, so a lane may get empty ones only
+# Epochs without a sentence after which a reader gives up. One is not enough: files are
+# divided again in each epoch, so a reader may happen to get only empty ones.
+_MAX_EMPTY_EPOCHS = 10
 
 
-_FilePart = tuple[str, int, int]  # a file, and which of how many parts of its rows
+_FilePart = tuple[str, int, int]  # a file, the part of its rows from 0, the number of parts
 
 
 @dataclass(frozen=True)
 class StreamPosition:
-    """Where a lane stands: the start of a pool, and how many of its batches have been taken."""
+    """How far a reader is: the start of a pool, and how many of its batches were used."""
 
     epoch: int = 0
-    piece: int = 0  # in the lane's order of this epoch
+    file_part: int = 0  # in the order of this reader in this epoch
     row: int = 0
     pool: int = 0
     batch: int = 0
@@ -41,112 +43,133 @@ class StreamPosition:
 
 @dataclass(frozen=True)
 class _ReadReport:
-    """What reading a pool has counted (sentences by their fate, damage) and noticed (file, message)."""
+    """What happened while a pool was read."""
 
-    counts: Counter[str]
-    notices: list[tuple[str, str]]
+    counts: Counter[str]  # sentences kept and left out, and damage
+    notices: list[tuple[str, str]]  # (file, message)
 
 
 @dataclass(frozen=True)
 class StreamBatch:
-    """A batch, the lane it is from, the place after it; with a pool's first batch, the news of reading it."""
+    """A batch, with the number of its reader and the position after it."""
 
     batch: Batch
-    lane: int
-    place: StreamPosition
-    news: _ReadReport | None
+    reader: int
+    position: StreamPosition
+    report: _ReadReport | None  # only with the first batch of a pool
 
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """What all lanes of a run share: the files, who takes what, and how batches are made."""
+    """What all readers of a run share: the files, who reads what, and how batches are made."""
 
     files: list[str]
-    held: frozenset[int]  # fingerprints of the held-out sentences
+    held_out_fingerprints: frozenset[int]
     data: DataSettings
     tokenizer: PreTrainedTokenizerBase
     seed: int
-    tokens: int  # most places in a batch
-    sentences: int | None  # most sentences in a batch
-    lanes: int
+    max_batch_tokens: int
+    max_batch_sentences: int | None
+    reader_count: int
 
-    def pieces(self, lane: int, epoch: int) -> list[_FilePart]:
-        """Return what a lane reads in an epoch, in order."""
-        parts = -(-self.lanes // len(self.files))
+    def assign_file_parts(self, reader: int, epoch: int) -> list[_FilePart]:
+        """Return what a reader reads in an epoch, in order."""
+        parts = -(-self.reader_count // len(self.files))
         pieces = [(file, part, parts) for file in self.files for part in range(parts)]
+        # All readers compute the same permutation, so they need not communicate.
         order = np.random.default_rng((self.seed, epoch)).permutation(len(pieces))
-        return [pieces[number] for number in order[lane :: self.lanes]]
+        return [pieces[number] for number in order[reader :: self.reader_count]]
 
 
 class StreamReader:
-    """One reader's share."""
+    """One reader, which makes batches from its share of the files.
 
-    def __init__(self, dealing: StreamPlan, lane: int) -> None:
-        self.dealing, self.lane = dealing, lane
-        self.reader = StreamFileReader(dealing.data, [dealing.data.text_column])
-        self.cleaner = Cleaner(dealing.data)
-        self.collate = Collator(dealing.tokenizer).collate
+    Args:
+        plan: what all readers share.
+        number: the number of this reader, from 0.
+    """
 
-    def batches(self, place: StreamPosition) -> Iterator[StreamBatch]:
-        """Yield batches from a place on, without end.
+    def __init__(self, plan: StreamPlan, number: int) -> None:
+        self.plan = plan
+        self.number = number
+        self.row_reader = StreamFileReader(plan.data, [plan.data.text_column])
+        self.cleaner = Cleaner(plan.data)
+        self.collate = Collator(plan.tokenizer).collate
+
+    def read_batches(self, position: StreamPosition) -> Iterator[StreamBatch]:
+        """Yield batches from a position on, without end.
 
         Raises:
-            DataError: a file is damaged, or the lane has no sentence.
+            DataError: a file is damaged, or this reader finds no sentence.
         """
-        empty = 0
-        while empty < _MAX_EMPTY_EPOCHS:
-            flow, start = self.sentences(place), place
-            while pool := list(islice(flow, self.dealing.data.buffer)):
-                yield from self.batches_of([text for _, _, text in pool], place)
-                piece, row, _ = pool[-1]
-                place = StreamPosition(place.epoch, piece, row, place.pool + 1)
-            empty = empty + 1 if place == start else 0
-            place = StreamPosition(place.epoch + 1)
+        empty_epochs = 0
+        while empty_epochs < _MAX_EMPTY_EPOCHS:
+            start = position
+            sentences = self._read_sentences(position)
+            while pool := list(islice(sentences, self.plan.data.buffer)):
+                yield from self._make_batches([text for _, _, text in pool], position)
+                file_part, row, _ = pool[-1]
+                position = StreamPosition(position.epoch, file_part, row, position.pool + 1)
+            empty_epochs = empty_epochs + 1 if position == start else 0
+            position = StreamPosition(position.epoch + 1)
         raise DataError(
-            f"there is no sentence for reader {self.lane + 1} of {self.dealing.lanes}: all its files are empty, "
-            f"{_MAX_EMPTY_EPOCHS} epochs long. Give more files, or fewer training.workers."
+            f"there is no sentence for reader {self.number + 1} of {self.plan.reader_count}: "
+            f"all its files were empty in {_MAX_EMPTY_EPOCHS} epochs. "
+            "Give more files, or fewer training.workers."
         )
 
-    def sentences(self, place: StreamPosition) -> Iterator[tuple[int, int, str]]:
-        """Yield the clean sentences of the rest of an epoch, each with the piece and row it is from."""
-        start, column = place.row, self.dealing.data.text_column
-        pieces = self.dealing.pieces(self.lane, place.epoch)
-        for number, (file, part, parts) in enumerate(pieces[place.piece :], start=place.piece):
-            for row, raw in self.reader.rows(file, start, part, parts):
+    def _read_sentences(self, position: StreamPosition) -> Iterator[tuple[int, int, str]]:
+        """Yield the clean sentences of the rest of an epoch.
+
+        Yields:
+            The number of the file part, the number of the row, and the sentence.
+        """
+        start = position.row
+        column = self.plan.data.text_column
+        pieces = self.plan.assign_file_parts(self.number, position.epoch)[position.file_part :]
+        for number, (file, part, parts) in enumerate(pieces, start=position.file_part):
+            for row, values in self.row_reader.read_rows(file, start, part, parts):
                 try:
-                    text = self.cleaner(extract_text(raw, column, row))
+                    text = self.cleaner(extract_text(values, column, row))
                 except DataError as error:
-                    self.reader.pass_over("corrupt rows", file, f"row {row:,}: {error}")
+                    self.row_reader.report_damage("corrupt rows", file, f"row {row:,}: {error}")
                     continue
                 if text is None:
                     continue
-                if fingerprint_sentence(text) in self.dealing.held:
+                if fingerprint_sentence(text) in self.plan.held_out_fingerprints:
                     self.cleaner.counts["also_held_out"] += 1
                 else:
                     yield number, row, text
-            start = 0
+            start = 0  # only the first file is continued in the middle
 
-    def batches_of(self, texts: list[str], start: StreamPosition) -> Iterator[StreamBatch]:
-        """Yield a pool's batches that have not been taken yet."""
-        dealing, news = self.dealing, self.news()
-        ids = [row[: dealing.data.max_tokens] for row in encode_batch(dealing.tokenizer, texts)]
-        seeds = np.random.SeedSequence(
-            (dealing.seed, self.lane, start.epoch, start.pool)
-        ).generate_state(1)
+    def _make_batches(self, texts: list[str], start: StreamPosition) -> Iterator[StreamBatch]:
+        """Yield the batches of a pool that have not been used yet."""
+        plan = self.plan
+        report = self._take_report()
+        ids = [row[: plan.data.max_tokens] for row in encode_batch(plan.tokenizer, texts)]
+        # The seed depends on the position alone, so a resumed run makes the same batches.
+        seeds = np.random.SeedSequence((plan.seed, self.number, start.epoch, start.pool))
         buckets = LengthBuckets(
-            [len(row) for row in ids], dealing.tokens, dealing.sentences, int(seeds[0])
+            [len(row) for row in ids],
+            plan.max_batch_tokens,
+            plan.max_batch_sentences,
+            int(seeds.generate_state(1)[0]),
         )
         for number, batch in enumerate(buckets, start=1):
-            if number > start.batch:
-                place = replace(start, batch=number)
-                sentences = [ids[index] for index in batch]
-                yield StreamBatch(
-                    self.collate(sentences), self.lane, place, news if number == 1 else None
-                )
+            if number <= start.batch:
+                continue
+            yield StreamBatch(
+                self.collate([ids[index] for index in batch]),
+                self.number,
+                replace(start, batch=number),
+                report if number == 1 else None,
+            )
 
-    def news(self) -> _ReadReport:
-        """Return what was counted and noticed since this was last asked."""
-        news = _ReadReport(self.cleaner.counts + self.reader.counts, list(self.reader.notices))
-        for kept in (self.cleaner.counts, self.reader.counts, self.reader.notices):
-            kept.clear()
-        return news
+    def _take_report(self) -> _ReadReport:
+        """Return what happened since the last report, and start a new one."""
+        counts = self.cleaner.counts + self.row_reader.counts
+        report = _ReadReport(counts, list(self.row_reader.notices))
+        self.cleaner.counts.clear()
+        self.row_reader.counts.clear()
+        self.row_reader.notices.clear()
+        return report

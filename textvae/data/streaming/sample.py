@@ -1,8 +1,8 @@
-"""The sample of a stream: what a run must know before it starts, from the first rows of a few files.
+"""The sample of a stream: the first rows of a few files, from which a run prepares its start.
 
-The tokenizer, the tokens a sentence, and the held-out splits come of it, so that
-a corpus of any size starts alike. The stream never yields a held-out sentence,
-wherever a duplicate of it stands.
+The tokenizer, the tokens per sentence and the held-out splits come from the sample,
+so a run on a corpus of any size starts equally fast. The stream never yields a
+held-out sentence, not even a duplicate of it outside the sample.
 """
 
 import json
@@ -27,58 +27,59 @@ from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tables import Row
 from textvae.errors import ConfigError
 
-_SAMPLED_FILES = 8  # files that a sample is taken from, if they hold enough
+_SAMPLED_FILES = 8  # files that a sample is taken from, if they have enough rows
 
 
-STREAM_FILE = "stream.json"  # in a run's corpus folder: the files, and the fingerprints of the held-out sentences
+STREAM_FILE = "stream.json"  # in a run's corpus folder: files and held-out fingerprints
 
 
 _SampledRows = list[tuple[Row, str | None]]  # rows with their clean sentences
 
 
 def is_streamed(settings: DataSettings) -> bool:
-    """Whether a corpus is to be streamed.
+    """Whether the corpus of the settings is read as a stream.
 
     Raises:
-        ConfigError: it must be, and is not to be.
+        ConfigError: only a stream can read it, but the settings forbid one.
     """
     only_streams = settings.corpus is not None and is_stream_only(settings.corpus)
     if only_streams and settings.streaming is False:
         raise ConfigError(
             f"{settings.corpus}: URLs and patterns are read as streams; leave data.streaming out."
         )
-    return only_streams if settings.streaming == "auto" else settings.streaming
+    if settings.streaming == "auto":
+        return only_streams
+    return settings.streaming
 
 
 def prepare_stream(
     settings: DataSettings, seed: int, folder: Path, build: Any
 ) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
-    """Do as `prepare` does, on a sample; leave `folder/stream.json` beside the splits.
+    """Prepare a sample as `prepare_splits` prepares a corpus; also write `folder/stream.json`.
 
-    `train.arrow` is then the sample, without what is held out of it.
+    `train.arrow` then contains the sample without the sentences held out of it.
+
+    Args:
+        seed: chooses the held-out sentences.
+        build: builds the tokenizer from an iterator over the training sentences.
+
+    Returns:
+        The tokenizer, and the counts of the sample.
 
     Raises:
-        DataError: the corpus is missing, damaged, or too poor to learn from.
+        DataError: the corpus is missing, damaged, or too small to learn from.
     """
     assert settings.corpus is not None
     files = find_stream_files(settings.corpus)
     splits = _split_held_out(settings, seed, _read_sample(settings, files))
-    held = {
-        fingerprint_sentence(text)
-        for split in HELD_OUT_SPLITS
-        for _, text in splits[split]
-        if text is not None
-    }
-    tokenizer, counts = prepare_splits(
-        settings,
-        seed,
-        folder,
-        build,
-        {split: _source_from_sample(splits[split]) for split in splits},
-    )
-    (folder / STREAM_FILE).write_text(
-        json.dumps({"files": files["train"], "held_out": sorted(held)}) + "\n"
-    )
+    fingerprints: set[int] = set()
+    # Taken from the clean sentences, as the readers of the stream do when they compare.
+    for split in HELD_OUT_SPLITS:
+        fingerprints.update(map(fingerprint_sentence, _clean_sentences(splits[split])))
+    sources = {split: _source_from_sample(sampled) for split, sampled in splits.items()}
+    tokenizer, counts = prepare_splits(settings, seed, folder, build, sources)
+    record = {"files": files["train"], "held_out": sorted(fingerprints)}
+    (folder / STREAM_FILE).write_text(json.dumps(record) + "\n")
     counts["stream"] = {"files": len(files["train"]), "counted": "a sample"}
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     return tokenizer, counts
@@ -87,57 +88,68 @@ def prepare_stream(
 def _read_sample(
     settings: DataSettings, files: Mapping[str, Sequence[str]]
 ) -> dict[str, _SampledRows]:
-    """Return the first rows of each split there are files for, with their clean sentences."""
-    reader = StreamFileReader(settings, [settings.text_column, *settings.label_columns])
-    cleaner, column = Cleaner(settings), settings.text_column
-    most = {"train": settings.sample, **dict.fromkeys(HELD_OUT_SPLITS, settings.held_out_most)}
-    return {
-        split: [
+    """Return the first rows of each split that has files, with their clean sentences."""
+    column = settings.text_column
+    reader = StreamFileReader(settings, [column, *settings.label_columns])
+    cleaner = Cleaner(settings)
+    limits = {"train": settings.sample, **dict.fromkeys(HELD_OUT_SPLITS, settings.held_out_most)}
+    sample: dict[str, _SampledRows] = {}
+    for split in files:
+        sample[split] = [
             (row, cleaner(extract_text(row, column, number)))
-            for number, row in _read_first_rows(reader, files[split], most[split])
+            for number, row in _read_first_rows(reader, files[split], limits[split])
         ]
-        for split in files
-    }
+    return sample
 
 
 def _read_first_rows(
-    reader: StreamFileReader, files: Sequence[str], most: int
+    reader: StreamFileReader, files: Sequence[str], count: int
 ) -> Iterator[tuple[int, Row]]:
-    """Yield rows from the beginnings of a few files far apart; of more files where these are short."""
-    few = list(files[:: max(1, len(files) // _SAMPLED_FILES)])
-    share = -(-most // len(few))
-    for file in [*few, *(file for file in files if file not in few)]:
-        for row in islice(reader.rows(file), min(share, most)):
-            most -= 1
+    """Yield `count` rows from the beginnings of a few files far apart.
+
+    More files are read only if these have too few rows.
+    """
+    # Files are often sorted by topic or time, so the first few would be a biased sample.
+    chosen = list(files[:: max(1, len(files) // _SAMPLED_FILES)])
+    share = -(-count // len(chosen))
+    others = [file for file in files if file not in chosen]
+    for file in [*chosen, *others]:
+        for row in islice(reader.read_rows(file), min(share, count)):
+            count -= 1
             yield row
-        if most == 0:
+        if count == 0:
             return
 
 
 def _split_held_out(
     settings: DataSettings, seed: int, splits: dict[str, _SampledRows]
 ) -> dict[str, _SampledRows]:
-    """Move sentences of the training sample to the splits that are missing; leave held-out ones out of it.
+    """Move sentences of the training sample to the missing splits; remove held-out ones from it.
 
-    The sentences of the lowest fingerprints are drawn: duplicates stay on one
-    side, and a frequent sentence is no likelier to be lost to training.
+    The sentences with the lowest fingerprints are held out. Duplicates then stay
+    together, and a frequent sentence is no more likely to be held out than a rare one.
     """
     missing = [split for split in HELD_OUT_SPLITS if split not in splits]
-    held = {text for split in HELD_OUT_SPLITS for _, text in splits.get(split, [])}
-    texts = {text for _, text in splits["train"] if text is not None} - held
-    ranked = sorted(texts, key=lambda text: fingerprint_sentence(text, seed))
-    count = sum(text is not None for _, text in splits["train"])
-    size = held_out_size(settings, len(ranked), count) if missing and count else 0
+    held_out: set[str] = set()
+    for split in HELD_OUT_SPLITS:
+        held_out.update(_clean_sentences(splits.get(split, [])))
+    train = list(_clean_sentences(splits["train"]))
+    candidates = set(train) - held_out
+    ranked = sorted(candidates, key=lambda text: fingerprint_sentence(text, seed))
+    size = held_out_size(settings, len(ranked), len(train)) if missing and train else 0
     for place, split in enumerate(missing):
-        drawn = set(ranked[place * size : (place + 1) * size])
-        splits[split] = [(row, text) for row, text in splits["train"] if text in drawn]
-        held |= drawn
-    splits["train"] = [
-        (row, text) for row, text in splits["train"] if text is None or text not in held
-    ]
+        chosen = set(ranked[place * size : (place + 1) * size])
+        splits[split] = [(row, text) for row, text in splits["train"] if text in chosen]
+        held_out |= chosen
+    splits["train"] = [(row, text) for row, text in splits["train"] if text not in held_out]
     return splits
 
 
-def _source_from_sample(kept: _SampledRows) -> RowSource:
-    """Return the rows of a split."""
-    return lambda: (row for row, _ in kept)
+def _clean_sentences(sampled: _SampledRows) -> Iterator[str]:
+    """Yield the sentences that cleaning did not leave out."""
+    return (text for _, text in sampled if text is not None)
+
+
+def _source_from_sample(sampled: _SampledRows) -> RowSource:
+    """Return the rows of a split as a source that can be read several times."""
+    return lambda: (row for row, _ in sampled)

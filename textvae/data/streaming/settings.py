@@ -8,14 +8,16 @@ from textvae.schema import StrictSettings
 
 
 class StreamSettings(StrictSettings):
-    """Whether the corpus is read while it is trained on, and how."""
+    """Whether the corpus is read during training, and how."""
 
     streaming: bool | Literal["auto"] = Field(
-        "auto", description="auto: where the corpus is a URL or a pattern"
+        "auto", description="auto: only if the corpus is a URL or a pattern"
     )
-    buffer: int = Field(20_000, ge=1, description="sentences a stream shuffles together")
+    buffer: int = Field(20_000, ge=1, description="sentences that a stream shuffles together")
     sample: int = Field(
-        100_000, ge=100, description="sentences a stream's tokenizer and held-out splits come from"
+        100_000,
+        ge=100,
+        description="sentences from which a stream's tokenizer and held-out splits are made",
     )
     on_corrupt: Literal["stop", "skip"] = Field(
         "stop", description="what a stream does at damaged rows and files"

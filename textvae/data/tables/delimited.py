@@ -1,0 +1,240 @@
+"""Tables with delimited cells: .csv and .tsv files, and what quotes mean in them.
+
+Quotes are the trap of these formats. In a .csv file they delimit cells by
+default; in a .tsv file they are characters. Where a file contradicts its
+default, the reader refuses it and names the setting that decides.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import IO, Any, NamedTuple
+
+from textvae.data.row_report import RowNumbers, format_count
+from textvae.data.tables.base import FormatError, Quoting, Row, format_value
+from textvae.data.tables.lines import MAX_LINE_LENGTH, decode_line, read_blocks, split_lines
+from textvae.data.tables.values import as_number, is_number
+
+_PROBED_ROWS = 100  # rows without text after which a text column counts as one of numbers
+
+_QUOTED_CELL = re.compile('"(?:[^"]|"")*"')  # as programs write it: inner quotes are doubled
+
+_SET_NONE = "If quotes are characters of the texts, set data.quoting=none (--quoting none)"
+
+_SET_EITHER = (
+    "If quotes delimit the cells of this file, set data.quoting=quoted (--quoting quoted); "
+    "if they are characters of the texts, set data.quoting=none (--quoting none)."
+)
+
+_DOUBLE_QUOTES = "otherwise put the text into double quotes and double each quote inside it."
+
+
+class _Record(NamedTuple):
+    """The cells of one row, before they are checked."""
+
+    line: int  # where the record begins
+    cells: list[Any]
+    flaw: ValueError | None  # what is wrong with the bytes of one of its lines
+
+
+class DelimitedReader:
+    """Reads a .csv or .tsv file, whose first line names the columns."""
+
+    def __init__(self, stream: IO[bytes], suffix: str, text_column: str, quoting: Quoting) -> None:
+        self.line = 0
+        self.gaps = RowNumbers("line")
+        self._stream = stream
+        self._text_column = text_column
+        self._quoting = quoting
+        self._separator = "\t" if suffix == ".tsv" else ","
+        self._quotes_delimit = quoting == "quoted" or (quoting == "auto" and suffix == ".csv")
+        self._columns: list[str] = []
+        self._lines_read = 0
+        self._pending: list[str] = []  # the lines of the record that the csv module is reading
+        self._flaw: ValueError | None = None  # of one of these lines
+        self._previous: list[str] = []  # the cells of the previous record
+
+    def records(self) -> Iterator[_Record]:
+        """Yield the records after the first one, which names the columns."""
+        records = self._read_records()
+        head = next(records, None)
+        if head is None:
+            return
+        self.line = head.line
+        if head.flaw is not None:
+            raise head.flaw
+        self._columns = [name.strip() for name in head.cells]
+        self._check_columns()
+        yield from self._probe_numbers(records)
+        yield from records
+
+    def row(self, record: _Record) -> Row:
+        """Return the row of a record, each cell exactly as it is written."""
+        self.line = record.line
+        if record.flaw is not None:
+            raise record.flaw
+        if len(record.cells) != len(self._columns):
+            raise FormatError(self._explain_cell_count(len(record.cells)))
+        if any(self._is_quoted_by_program(cell) for cell in record.cells):
+            raise FormatError(
+                "has a cell in quotes with doubled quotes in it, as programs write quoted cells. "
+                f"{_SET_EITHER}"
+            )
+        return dict(zip(self._columns, record.cells, strict=True))
+
+    def _check_columns(self) -> None:
+        """Refuse repeated names, and names in quotes unless the settings say how to read them."""
+        if self._are_quotes_unexpected(self._columns):
+            raise FormatError(f"names its columns in quotes. {_SET_EITHER}")
+        for name in self._columns:
+            if name and self._columns.count(name) > 1:
+                raise FormatError(
+                    f"names the column {format_value(name)} twice; rename one of the two."
+                )
+
+    def _probe_numbers(self, records: Iterator[_Record]) -> list[_Record]:
+        """Take the first records until one of them holds a text; return them.
+
+        If none does, the text column is one of numbers. Its cells then become
+        numbers, which every caller that expects text refuses: the user most likely
+        named the wrong column.
+        """
+        probed: list[_Record] = []
+        if self._text_column not in self._columns:
+            return probed
+        place = self._columns.index(self._text_column)
+        for record in islice(records, _PROBED_ROWS):
+            probed.append(record)
+            if place >= len(record.cells):  # `row` will refuse it
+                return probed
+            cell = record.cells[place]
+            if cell.strip() and not is_number(cell):
+                return probed
+        for record in probed:
+            record.cells[place] = as_number(record.cells[place])
+        return probed
+
+    def _are_quotes_unexpected(self, cells: list[str]) -> bool:
+        """Whether all cells are in quotes, although quotes are characters here by default."""
+        if self._quoting != "auto" or self._quotes_delimit:
+            return False
+        return all(_QUOTED_CELL.fullmatch(cell) for cell in cells)
+
+    def _is_quoted_by_program(self, cell: object) -> bool:
+        """Whether a cell has the doubled quotes that only programs write, unexpectedly."""
+        if not isinstance(cell, str) or '""' not in cell:
+            return False
+        return self._are_quotes_unexpected([cell])
+
+    def _read_records(self) -> Iterator[_Record]:
+        """Yield all records, including the first one.
+
+        In a table with one column, a blank line is a row whose text is blank. In a
+        table with more columns it is not a row.
+        """
+        rows = self._parse_quoted() if self._quotes_delimit else self._split_plain()
+        for cells in rows:
+            if len(self._columns) == 1 or len(cells) > 1 or "".join(cells).strip():
+                yield _Record(self.line, cells or [""], self._flaw)
+            elif self._columns:  # blank lines before the names of the columns do not matter
+                self.gaps.add(self.line)
+            self._flaw = None
+
+    def _split_plain(self) -> Iterator[list[str]]:
+        """Yield the cells of each line, in which a quote is a character like any other."""
+        for line in self._decode_lines():
+            self.line = self._lines_read
+            yield line.removesuffix("\r\n").removesuffix("\n").split(self._separator)
+
+    def _parse_quoted(self) -> Iterator[list[str]]:
+        """Yield the cells of each record, which spans several lines if a quoted cell does."""
+        # The limit is global to the module and 128 KiB by default: less than a long text.
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_LENGTH))
+        reader = csv.reader(self._decode_lines(), delimiter=self._separator, strict=True)
+        while True:
+            self._pending = []
+            start = self._lines_read + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                self.line = start
+                raise FormatError(_explain_csv_error(str(error))) from None
+            self.line = start
+            # "quoted" says that the user knows about cells over several lines.
+            if len(self._pending) > 1 and self._quoting != "quoted":
+                self._check_span(len(self._columns or cells))
+            self._previous = cells
+            yield cells
+
+    def _check_span(self, columns: int) -> None:
+        """Refuse a cell over several lines that look like rows: its quotes are part of the texts.
+
+        Two stray quotes, hundreds of lines apart, would otherwise swallow all rows
+        between them. A separator before a blank is taken for prose, unless the
+        previous record has blanks there too.
+        """
+        lines = [line for line in self._pending if line.strip()]
+        has_spaced_cells = any(cell.startswith(" ") for cell in self._previous[1:])
+        separator = self._separator
+        if not has_spaced_cells:
+            separator += "(?! )"
+        row_like = sum(len(re.split(separator, line)) == columns for line in lines)
+        if 2 * row_like > len(lines):
+            raise FormatError(
+                f"a quoted cell begins here and spans {len(self._pending)} lines, "
+                "most of which look like rows. "
+                f"{_SET_NONE}; if the cell is meant so, set data.quoting=quoted (--quoting quoted)."
+            )
+
+    def _decode_lines(self) -> Iterator[str]:
+        """Yield the lines as text with their line feeds; remember what is wrong with one.
+
+        A damaged line is yielded as well as it can be decoded. The csv module then
+        finds the end of its record, so that this one record can be skipped.
+        """
+        for raw in split_lines(read_blocks(self._stream)):
+            self._lines_read += 1
+            try:
+                line = decode_line(raw)
+            except ValueError as flaw:
+                self._flaw = flaw
+                line = raw.decode("utf-8", "replace").replace("\0", "?")
+            if self._quotes_delimit:
+                self._pending.append(line)
+            yield f"{line}\n"
+
+    def _explain_cell_count(self, count: int) -> str:
+        """Return what is wrong with a record of too many or too few cells, and how to fix it."""
+        columns = format_count(len(self._columns), "column")
+        problem = f"has {format_count(count, 'field')}, and the first line names {columns}."
+        if count < len(self._columns):
+            return (
+                f"{problem} Add the missing fields, which may be empty; "
+                "a text with a line break needs double quotes."
+            )
+        if self._quotes_delimit:
+            return f"{problem} Put a text that holds {self._separator!r} into double quotes."
+        return (
+            f"{problem} If quotes delimit the cells of this file, "
+            "set data.quoting=quoted (--quoting quoted)."
+        )
+
+
+def _explain_csv_error(error: str) -> str:
+    """Return the error of the csv module in words that say how to fix it."""
+    if "new-line character" in error:
+        return (
+            "a cell holds a carriage return outside quotes. "
+            "Remove it, or put the cell into double quotes."
+        )
+    if "end of data" in error or "field limit" in error:
+        return f"a quoted cell begins here and does not end. {_SET_NONE}; {_DOUBLE_QUOTES}"
+    if "expected after" in error:
+        return (
+            "a quote ends a cell that begins on this line, and more text follows. "
+            f"{_SET_NONE}; {_DOUBLE_QUOTES}"
+        )
+    return f"cannot be read as a table: {error}."

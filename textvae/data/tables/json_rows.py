@@ -1,0 +1,243 @@
+"""JSON files: one object per line (.jsonl and .json), or a list of objects (.json).
+
+A list is parsed one object at a time, so the file need not fit into memory.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import IO, Any
+
+from textvae.data.row_report import RowNumbers
+from textvae.data.tables.base import FormatError, Row, format_value
+from textvae.data.tables.lines import (
+    BYTE_ORDER_MARK,
+    BYTES_PER_READ,
+    MAX_LINE_LENGTH,
+    read_blocks,
+    split_lines,
+)
+from textvae.data.tables.values import SpelledNumber
+
+_BLANKS = re.compile(r"[ \t\r\n]*")
+
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's escape for half of a surrogate pair
+
+
+class JsonReader:
+    """Reads JSON: one object per line or, where it is allowed, a list of objects."""
+
+    def __init__(self, stream: IO[bytes], is_list_allowed: bool) -> None:
+        self.line = 0
+        self.gaps = RowNumbers("line")
+        self._stream = stream
+        self._is_list_allowed = is_list_allowed
+        # The keys of the first object, with None for each: the values of an object
+        # that lacks some of them, as programs write it that leave nulls out.
+        self._defaults: Row | None = None
+
+    def records(self) -> Iterator[bytes | Row]:
+        """Yield the lines of the file, or the objects of its list."""
+        blocks = read_blocks(self._stream)
+        first = next(blocks, b"")
+        blocks = chain([first], blocks)
+        begins_list = first.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"[")
+        if self._is_list_allowed and begins_list:
+            yield from self._read_list(_ListParser(blocks))
+            return
+        for raw in split_lines(blocks):
+            self.line += 1
+            if not raw.strip():
+                self.gaps.add(self.line)
+                continue
+            if self._defaults is None:  # the first object: parsed now, and again by `row`
+                self._find_defaults(raw)
+            yield raw
+
+    def row(self, record: bytes | Row) -> Row:
+        """Return a row, with None for the keys that only the first object has."""
+        row = _parse_line(record) if isinstance(record, bytes) else record
+        if self._defaults is not None and not self._defaults.keys() <= row.keys():
+            return {**self._defaults, **row}
+        return row
+
+    def _find_defaults(self, raw: bytes) -> None:
+        """Remember the keys of the first object; `row` reports what is wrong with it."""
+        try:
+            self._defaults = dict.fromkeys(_parse_line(raw))
+        except ValueError:
+            self._defaults = {}
+
+    def _read_list(self, parser: "_ListParser") -> Iterator[Row]:
+        """Yield the objects of a list, each as soon as it has been read completely."""
+        self.line = 1
+        try:
+            for row in parser.objects():
+                if self._defaults is None:
+                    self._defaults = dict.fromkeys(row)
+                yield row
+        except FormatError:
+            self.line = parser.line
+            raise
+
+
+class _ListParser:
+    """Parses a list of JSON objects from blocks of bytes, reading only as far as needed."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
+        self._text = ""  # what has been read and is still needed
+        self._position = 0  # in the text, of the next character to parse
+        self._earlier_lines = 0  # line feeds before the text
+        self._is_at_end = False  # whether all blocks have been read
+
+    @property
+    def line(self) -> int:
+        """The line of the current position, counted from 1."""
+        return self._earlier_lines + self._text.count("\n", 0, self._position) + 1
+
+    def objects(self) -> Iterator[Row]:
+        """Yield the objects of the list."""
+        opening = self._peek()
+        assert opening == "["
+        self._position += 1
+        is_first = True
+        while (character := self._peek()) != "]":
+            if not is_first:
+                if character != ",":
+                    raise FormatError(
+                        f"is not JSON: expected a comma or the end of the list, got {character!r}."
+                    )
+                self._position += 1
+            is_first = False
+            yield self._parse_object()
+        self._position += 1
+        rest = self._peek()
+        if rest:
+            raise FormatError(f"is not JSON: {rest!r} follows the end of the list.")
+
+    def _peek(self) -> str:
+        """Skip blanks and return the character after them, or an empty string at the end."""
+        while True:
+            blanks = _BLANKS.match(self._text, self._position)
+            assert blanks is not None
+            self._position = blanks.end()
+            if self._position < len(self._text):
+                return self._text[self._position]
+            if not self._read_more():
+                return ""
+
+    def _parse_object(self) -> Row:
+        """Return the object at the current position, and move behind it."""
+        if self._peek() != "{":
+            raise FormatError(
+                "holds no JSON object; expected a list of objects, or one object per line."
+            )
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._position)
+                break
+            except json.JSONDecodeError as error:
+                # The object is broken, or its end has not been read yet: only more text tells.
+                reason = _explain_json_error(error, self._position)
+                is_too_long = len(self._text) - self._position > MAX_LINE_LENGTH
+                if is_too_long or not self._read_more():
+                    raise FormatError(reason) from None
+            except (ValueError, RecursionError) as error:
+                raise FormatError(_explain_json_error(error)) from None
+        row = _check_row(value, self._text[self._position : end])
+        self._position = end
+        return row
+
+    def _read_more(self) -> bool:
+        """Read at least one more block; return whether there was one.
+
+        It reads as much as is still unparsed: each attempt to parse a long object
+        starts again at its beginning, and doubling keeps the total time linear.
+        """
+        if self._is_at_end:
+            return False
+        self._earlier_lines += self._text.count("\n", 0, self._position)
+        rest = self._text[self._position :]
+        blocks = list(islice(self._blocks, 1 + len(rest) // BYTES_PER_READ))
+        self._is_at_end = not blocks
+        try:
+            self._text = rest + self._decode(b"".join(blocks), self._is_at_end)
+        except UnicodeDecodeError:
+            raise FormatError(
+                "after this line the file is not UTF-8. Convert it (iconv -f latin1 -t utf-8)."
+            ) from None
+        self._position = 0
+        return not self._is_at_end
+
+
+class _RepeatedKeys(dict[str, Any]):
+    """A JSON object that names a key twice, marked so that `_check_row` refuses it."""
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> Row:
+    """Return a JSON object; json itself silently keeps the last value of a repeated key."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        return _RepeatedKeys(row)
+    return row
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_build_object, parse_float=SpelledNumber, parse_constant=SpelledNumber
+)
+
+
+def _parse_line(raw: bytes) -> Row:
+    """Return the object of a line.
+
+    Raises:
+        ValueError: the line is not UTF-8, not JSON, or not an object that can be a row.
+    """
+    text = raw.decode()
+    try:
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(_explain_json_error(error)) from None
+    return _check_row(value, text)
+
+
+def _check_row(value: Any, text: str) -> Row:
+    """Return the value of a JSON text as a row, with truth values as they are spelled.
+
+    The text is searched first because that is much faster than a walk over the value.
+
+    Raises:
+        ValueError: it is not an object, or holds something that cannot be text.
+    """
+    if not isinstance(value, dict):
+        raise FormatError("holds no JSON object; expected one per line.")
+    if isinstance(value, _RepeatedKeys):
+        raise FormatError("names a key twice; keep one of the two.")
+    if "\\u0000" in text:
+        for name, cell in value.items():
+            if isinstance(cell, str) and "\0" in cell:
+                raise FormatError(f"holds a NUL byte in {format_value(name)}.")
+    if _HALF_PAIR.search(text):
+        # Encoding raises UnicodeEncodeError where the other half of a pair is missing.
+        json.dumps(value, ensure_ascii=False).encode()
+    if "true" in text or "false" in text:
+        return {name: _spell_truth(cell) for name, cell in value.items()}
+    return value
+
+
+def _spell_truth(cell: Any) -> Any:
+    """Return a truth value as JSON spells it, and anything else unchanged."""
+    return SpelledNumber(str(cell).lower()) if isinstance(cell, bool) else cell
+
+
+def _explain_json_error(error: Exception, start: int = 0) -> str:
+    """Return what is wrong with a JSON text that begins at the character `start`."""
+    if isinstance(error, RecursionError):
+        return "is nested too deep for a row."
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not JSON: {error.msg} at character {error.pos - start + 1}"
+    return "holds a number with too many digits; put it into quotes."

@@ -1,0 +1,86 @@
+"""Text files, one sentence per line; and how all text formats split bytes into lines."""
+
+from collections.abc import Iterator
+from typing import IO
+
+from textvae.data.row_report import RowNumbers
+from textvae.data.tables.base import FormatError, Row
+
+BYTES_PER_READ = 2**18
+
+MAX_LINE_LENGTH = 2**26  # bytes of a line, characters of a cell
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+NUL = "holds a NUL byte"
+
+
+class LineReader:
+    """Reads a text file with one sentence per line."""
+
+    def __init__(self, stream: IO[bytes], text_column: str) -> None:
+        self.line = 0
+        self.gaps = RowNumbers("line")
+        self._stream = stream
+        self._text_column = text_column
+
+    def records(self) -> Iterator[bytes]:
+        """Yield the lines, blank ones included."""
+        for raw in split_lines(read_blocks(self._stream)):
+            self.line += 1
+            yield raw
+
+    def row(self, record: bytes) -> Row:
+        """Return a line as a row with one column."""
+        return {self._text_column: decode_line(record).removesuffix("\r")}
+
+
+def read_blocks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file's bytes, a block at a time."""
+    return iter(lambda: stream.read(BYTES_PER_READ), b"")
+
+
+def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield lines without their line feeds and without a byte order mark.
+
+    Only a line feed ends a line. `str.splitlines` would also split at the other
+    separators of Unicode, which occur inside sentences.
+
+    Raises:
+        FormatError: a line is longer than any text, or lines end with carriage returns alone.
+    """
+    pieces: list[bytes] = []  # of a line that has not ended
+    is_first_block = True
+    has_line_feeds = False
+    for block in blocks:
+        if is_first_block:
+            block = block.removeprefix(BYTE_ORDER_MARK)
+            is_first_block = False
+        pieces.append(block)
+        if b"\n" in block:
+            *complete, last = b"".join(pieces).split(b"\n")
+            pieces = [last]
+            has_line_feeds = True
+            yield from complete
+        elif sum(map(len, pieces)) > MAX_LINE_LENGTH:
+            # A small gzip file may unpack to gigabytes without a line feed.
+            raise FormatError(
+                f"a line has over {MAX_LINE_LENGTH / 2**20:.0f} MiB; "
+                "expected text, one sentence per line."
+            )
+    last = b"".join(pieces)
+    if not has_line_feeds and b"\r" in last.strip(b"\r"):
+        raise FormatError("its lines end with carriage returns alone; convert it (tr '\\r' '\\n').")
+    if last:
+        yield last
+
+
+def decode_line(raw: bytes) -> str:
+    """Return a line as text.
+
+    Raises:
+        ValueError: it is not UTF-8 or holds a NUL byte.
+    """
+    if b"\0" in raw:  # valid UTF-8, but a sign of UTF-16 or of a file that is not text
+        raise FormatError(NUL)
+    return raw.decode()

@@ -1,0 +1,45 @@
+"""Parquet files: rows with the types that the file gives its columns."""
+
+from collections.abc import Iterator
+from typing import IO
+
+from textvae.data.row_report import RowNumbers
+from textvae.data.tables.base import FormatError, Row, format_value
+
+ROWS_PER_BATCH = 1_000  # rows that are decoded at once
+
+
+class ParquetReader:
+    """Reads a Parquet file, one batch of rows at a time."""
+
+    def __init__(self, stream: IO[bytes], columns: list[str] | None) -> None:
+        self.line = 0
+        self.gaps = RowNumbers("line")
+        self._stream = stream
+        self._needed = columns
+
+    def records(self) -> Iterator[Row]:
+        """Yield the rows as they are decoded.
+
+        Raises:
+            FormatError: two columns have the same name.
+        """
+        from pyarrow.parquet import ParquetFile
+
+        file = ParquetFile(self._stream)
+        names = file.schema_arrow.names
+        repeated = [name for name in names if names.count(name) > 1]
+        if repeated:
+            # A dict per row would silently drop one of the two.
+            raise FormatError(
+                f"has two columns called {format_value(repeated[0])}; rename one of the two."
+            )
+        # With a column missing, read all of them: the refusal that follows lists their names.
+        has_all = self._needed is not None and set(self._needed) <= set(names)
+        columns = self._needed if has_all else None
+        for batch in file.iter_batches(ROWS_PER_BATCH, columns=columns):
+            yield from batch.to_pylist()
+
+    def row(self, record: Row) -> Row:
+        """Return the record, which already is a row."""
+        return record
