@@ -21,7 +21,7 @@ from textvae.model.posteriors import Distribution
 from textvae.objective.compatibility import drop_clashing_defaults
 from textvae.objective.techniques import TECHNIQUES, ModelFacts, Progress, Technique, TrainEncoder
 from textvae.objective.techniques.base import TechniqueSettings
-from textvae.schema import PartSettings, StrictSettings, choose, validate_settings
+from textvae.schema import PartSettings, StrictSettings, choose, validate_each, validate_settings
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
@@ -53,8 +53,7 @@ class ObjectiveSettings(StrictSettings):
             raise ConfigError(
                 f"objective.techniques = {given!r} does not fit: name each technique with its settings."
             )
-        for name in given:
-            choose(TECHNIQUES, name, "objective.techniques")
+        validate_each(given, lambda name, _: choose(TECHNIQUES, name, "objective.techniques"))
         if info.data.get("kind") == "language_model":
             return _select_language_model_techniques(given)
         entries = {**DEFAULT_TECHNIQUES, **given}
@@ -63,7 +62,7 @@ class ObjectiveSettings(StrictSettings):
             for name in TECHNIQUES
             if entries.get(name, "off") not in ("off", False)
         }
-        chosen = {name: _validate_technique(name, entry) for name, entry in wanted.items()}
+        chosen = validate_each(wanted, _validate_technique)
         return dict(drop_clashing_defaults(chosen, named=set(given)))
 
     @field_serializer("techniques")
