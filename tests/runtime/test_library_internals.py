@@ -163,7 +163,6 @@ ELSEWHERE = {  # private names of the standard library and of scikit-learn, and 
     "_SubParsersAction": "argparse has no public name for it",
     "_exit": "os._exit is documented",
     "_n_features_out": "scikit-learn's documented protocol",
-    "_trained": "textvae.integrations.sklearn's own",
 }
 
 
