@@ -83,7 +83,7 @@ def format_diagnosis(record: Mapping[str, Any]) -> str:
     if not record["findings"]:
         lines.append(
             f"  the latent is used: {record['active_units']}/{record['latent_dim']} units active, "
-            f"KL {_mark_undefined(record['kl']):.2f} nats, and another sentence's latent costs "
+            f"KL {_mark_undefined(record['kl']):.2f} nats, and shuffled latents cost "
             f"{record['shuffled_latent_increase']:.2f} nats"
         )
     lines += [f"  what to change: {advice}" for advice in record["advice"]]
