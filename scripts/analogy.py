@@ -1,4 +1,4 @@
-"""`textvae analogy` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae analogy` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

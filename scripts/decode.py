@@ -1,4 +1,4 @@
-"""`textvae decode` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae decode` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

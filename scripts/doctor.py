@@ -1,4 +1,4 @@
-"""`textvae doctor` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae doctor` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`textvae encode` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae encode` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

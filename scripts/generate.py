@@ -1,4 +1,4 @@
-"""`textvae generate` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae generate` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

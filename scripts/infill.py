@@ -1,4 +1,4 @@
-"""`textvae infill` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae infill` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`textvae info` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae info` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

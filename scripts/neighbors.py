@@ -1,4 +1,4 @@
-"""`textvae neighbors` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae neighbors` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`textvae score` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae score` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`textvae train` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae train` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

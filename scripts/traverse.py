@@ -1,4 +1,4 @@
-"""`textvae traverse` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae traverse` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`textvae uncertainty` for launchers: python, torchrun and accelerate launch start it alike."""
+"""Run `textvae uncertainty` from a file, as torchrun and `accelerate launch` need it."""
 
 import sys
 

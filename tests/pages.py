@@ -1,4 +1,4 @@
-"""Pages of documentation whose commands and Python examples are run, on a tiny run."""
+"""Helpers to test pages of documentation: their commands and examples run with a tiny run."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ from tests.tiny_run import SENTENCES, SETTINGS
 
 ROOT = Path(__file__).parents[1]
 SMALL_PARTS = {name: SETTINGS[name] for name in ("tokenizer", "model")}
-TINY = [
+TINY = [  # as on the command line
     f"{section}.{name}={value}"
     for section, values in SETTINGS.items()
     for name, value in values.items()
@@ -18,19 +18,19 @@ TINY = [
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
-    """Return a page's blocks of code, each with its language."""
+    """Return the language and the code of each block of a page."""
     return re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def commands(page: Path) -> list[str]:
     """Return the `textvae` commands of a page."""
-    lines = [
-        line.removeprefix("$ ")
-        for language, block in blocks(page)
-        if language in ("bash", "console")
-        for line in block.splitlines()
-    ]
-    return [line for line in lines if line.startswith("textvae ")]
+    found = []
+    for language, block in blocks(page):
+        if language not in ("bash", "console"):
+            continue
+        lines = [line.removeprefix("$ ") for line in block.splitlines()]
+        found += [line for line in lines if line.startswith("textvae ")]
+    return found
 
 
 def examples(page: Path) -> list[str]:
@@ -39,7 +39,7 @@ def examples(page: Path) -> list[str]:
 
 
 def furnish(folder: Path, run: Path) -> Path:
-    """Put the files and runs that pages speak of into a folder, and return it."""
+    """Create the files and runs that pages mention in a folder, and return it."""
     for name in ("my.txt", "other.txt"):
         (folder / name).write_text("\n".join(SENTENCES) + "\n")
     rows = [f"{sentence},{'two' if 'two' in sentence else 'one'}" for sentence in SENTENCES]
@@ -50,18 +50,25 @@ def furnish(folder: Path, run: Path) -> Path:
     return folder
 
 
+def tiny_settings(words: list[str]) -> list[str]:
+    """Return the tiny settings that a `train` command can take in addition to its own."""
+    keys = {word.split("=")[0] for word in words}
+    settings = [setting for setting in TINY if setting.split("=")[0] not in keys]
+    if "--init" in words:  # the tokenizer and the model are those of the run it starts from
+        settings = [
+            setting for setting in settings if not setting.startswith(("tokenizer.", "model."))
+        ]
+    return settings
+
+
 def on_a_small_scale(command: str) -> list[str]:
-    """Return the command's words; a training gets tiny settings beside its own, and may replace what stands."""
+    """Return the words of a command that has been made small.
+
+    Training gets tiny settings in addition to its own, and may replace an existing run.
+    """
     words = shlex.split(command, comments=True)[1:]
     if words[0] == "train" and "--resume" not in words:
-        given = {word.split("=")[0] for word in words}
-        tiny = [setting for setting in TINY if setting.split("=")[0] not in given]
-        tiny = [
-            setting
-            for setting in tiny
-            if "--init" not in words or not setting.startswith(("tokenizer.", "model."))
-        ]
-        words += [*tiny, "--overwrite"]
+        words += [*tiny_settings(words), "--overwrite"]
     if words[0] == "compare":
         words[words.index("--seeds") + 1] = "1"
         words += ["data.corpus=my.txt", *TINY, "--samples", "2", "--limit", "4"]

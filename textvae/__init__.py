@@ -35,9 +35,12 @@ __all__ = list(PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use."""
+    """Import a public name when it is first used.
+
+    Raises:
+        AttributeError: the package has no such public name.
+    """
     if name not in PUBLIC:
-        raise AttributeError(
-            f"module 'textvae' has no attribute {name!r}; it has {', '.join(PUBLIC)}"
-        )
+        names = ", ".join(PUBLIC)
+        raise AttributeError(f"module 'textvae' has no attribute {name!r}; it has {names}")
     return getattr(import_module(PUBLIC[name]), name)

@@ -1,4 +1,4 @@
-"""`python -m textvae`."""
+"""Entry point of `python -m textvae`."""
 
 import sys
 

@@ -1,22 +1,34 @@
-"""Every error a user can cause, each saying what came, what was wanted and the mend.
+"""User-facing errors. Each message says what was given, what was expected, and how to fix it.
 
 TextVAEError
 ├── ConfigError       a setting is unknown, of the wrong type or out of range
 ├── DataError         a corpus or an input text cannot be used
-├── CheckpointError   a run folder is missing, damaged, or not one of ours
-├── OutputError       something stands where we should write, or the disk is full
+├── CheckpointError   a run folder is missing, damaged, or not a run of textvae
+├── OutputError       the output already exists, or cannot be written
 ├── ShapeError        tensors do not fit together
-├── TrainingError     training cannot go on (a loss that is not a number, a process that died)
-└── StoppedError      the first process of a run has failed, and says why itself
+├── TrainingError     training cannot continue (the loss is not a number, a process died)
+└── StoppedError      the first process of the launch has failed and reports the reason itself
 """
 
 
 class TextVAEError(Exception):
-    """The root: catch it to catch all of ours."""
+    """Base class of all errors that textvae raises on purpose."""
 
 
-class ConfigError(TextVAEError):
-    """A setting is unknown, of the wrong type, or out of range."""
+class ConfigError(TextVAEError, ValueError):
+    """A setting is unknown, of the wrong type, or out of range.
+
+    It is a `ValueError` as well, so that pydantic collects those that validators
+    raise instead of stopping at the first. With several arguments, each is the
+    message of one wrong setting.
+    """
+
+    def __str__(self) -> str:
+        """Return the message, or a line for each of several messages."""
+        if len(self.args) < 2:
+            return super().__str__()
+        lines = [f"  {message}" for message in self.args]
+        return "\n".join([f"{len(lines)} settings are wrong:", *lines])
 
 
 class DataError(TextVAEError):
@@ -24,11 +36,11 @@ class DataError(TextVAEError):
 
 
 class CheckpointError(TextVAEError):
-    """A run folder is missing, damaged, or not one of ours."""
+    """A run folder is missing, damaged, or not a run of textvae."""
 
 
 class OutputError(TextVAEError):
-    """Something stands where we should write, or the disk is full."""
+    """The output already exists, or cannot be written."""
 
 
 class ShapeError(TextVAEError):
@@ -36,8 +48,8 @@ class ShapeError(TextVAEError):
 
 
 class TrainingError(TextVAEError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class StoppedError(TextVAEError):
-    """The first process of a run has failed, and says why itself."""
+    """The first process of the launch has failed and reports the reason itself."""

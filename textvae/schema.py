@@ -1,8 +1,9 @@
-"""Parts and their settings: look a part up by name, check what it is given.
+"""Interchangeable parts and their settings: look up a part by name, validate its settings.
 
 A part (an encoder, a technique ...) is a class with a nested `Settings`; the
-folder it lives in has a plain dict from names to classes. These few lines turn
-what a user wrote into a checked settings object, or into one clear message.
+package it lives in has a plain dict from names to classes. The functions here
+turn what a user wrote into a validated settings object, or into one message
+that lists every error.
 """
 
 import difflib
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from textvae.errors import ConfigError
 
@@ -20,71 +22,152 @@ S = TypeVar("S", bound=BaseModel)
 
 
 class StrictSettings(BaseModel):
-    """Typed settings that refuse keys they do not know and never change."""
+    """Typed, immutable settings that refuse unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class PartSettings(StrictSettings):
-    """The settings of an interchangeable part; `kind` is its name in its folder's table."""
+    """The settings of an interchangeable part; `kind` is its name in the table of its package."""
 
     kind: str
 
 
 def choose(table: Mapping[str, T], name: str, setting: str) -> T:
-    """Return `table[name]`, or refuse the name and say which would do.
+    """Return `table[name]`.
+
+    Args:
+        setting: the key under which the user wrote the name, for the message.
 
     Raises:
-        ConfigError: the name is not in the table.
+        ConfigError: the name is not in the table; the message lists those that are.
     """
     if name in table:
         return table[name]
-    raise ConfigError(
-        f"{setting} = {name!r} is unknown: {did_you_mean(name, table)}Choose from {', '.join(sorted(table))}."
-    )
+    hint = did_you_mean(name, table)
+    names = ", ".join(sorted(table))
+    raise ConfigError(f"{setting} = {name!r} is unknown: {hint}Choose from {names}.")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return 'did you mean ...? ' with the nearest known name, or nothing."""
+    """Return "did you mean ...? " with the most similar known name, or "" if none is similar."""
     near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}? " if near else ""
 
 
-def validate_settings(settings: type[S], given: Mapping[str, Any], path: str = "") -> S:
-    """Build `settings` from what the user gave under the key `path`.
+def validate_settings(settings: type[S], values: Mapping[str, Any], path: str = "") -> S:
+    """Build `settings` from what the user wrote.
+
+    Args:
+        path: the dotted key that holds the values, for messages.
 
     Raises:
-        ConfigError: a key is unknown (the nearest is named), or a value does not fit.
+        ConfigError: some keys are unknown or some values do not fit; it has one message for each.
     """
     try:
-        return settings.model_validate(dict(given))
+        return settings.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        keys = [str(key) for key in first["loc"]]
-        if first["type"] != "extra_forbidden":
-            keys = _drop_union_keys(settings, keys)
-        name = ".".join(filter(None, [path, *keys]))
-        if first["type"] == "extra_forbidden":
-            known = _list_fields(settings, keys[:-1])
-            hint = did_you_mean(keys[-1], known)
+        messages = _list_messages(settings, error.errors(), path)
+    raise ConfigError(*messages)
+
+
+def validate_each(entries: Mapping[str, Any], validate: Callable[[str, Any], T]) -> dict[str, T]:
+    """Return `validate(name, entry)` of each entry, by name.
+
+    Raises:
+        ConfigError: entries are wrong; it has the messages of all of them.
+    """
+    results: dict[str, T] = {}
+    messages: list[str] = []
+    for name, entry in entries.items():
+        try:
+            results[name] = validate(name, entry)
+        except ConfigError as error:
+            messages.extend(error.args)
+    if messages:
+        raise ConfigError(*messages)
+    return results
+
+
+def part_validator(table: Callable[[], Mapping[str, Any]], path: str) -> BeforeValidator:
+    """Return a pydantic validator that turns a name, or a mapping with a `kind`, into the settings of that part.
+
+    Args:
+        table: returns the table of parts; it is a function because the table may not be complete
+            yet while its package is being imported.
+        path: the dotted key, for messages.
+    """
+
+    def validate(value: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return value
+        entries = table()
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, Mapping):
             raise ConfigError(
-                f"{name} is not a setting: {hint}Known here: {', '.join(known)}."
-            ) from None
-        raise ConfigError(f"{name} = {first['input']!r} does not fit: {first['msg']}.") from None
+                f"{path} = {value!r} does not fit: "
+                "give the name of a part, or a mapping of its settings."
+            )
+        # Without a kind it is the first of the table, which is the default.
+        kind = str(value.get("kind", next(iter(entries))))
+        part = choose(entries, kind, f"{path}.kind")
+        return validate_settings(part.Settings, {**value, "kind": kind}, path)
+
+    return BeforeValidator(validate)
+
+
+def _list_messages(
+    settings: type[BaseModel], details: Iterable[ErrorDetails], path: str
+) -> list[str]:
+    """Return one message for each wrong key, in the order of the fields."""
+    messages: dict[str, str] = {}
+    for detail in details:
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, ConfigError):
+            # Raised by a validator of ours: its messages name the key already.
+            for message in cause.args:
+                messages[message] = message
+        else:
+            key, message = _describe_problem(settings, detail, path)
+            # A key that may have one of several types has an error for each; the first says enough.
+            messages.setdefault(key, message)
+    return list(messages.values())
+
+
+def _describe_problem(
+    settings: type[BaseModel], detail: ErrorDetails, path: str
+) -> tuple[str, str]:
+    """Return the dotted key that one of pydantic's errors is about, and a message."""
+    keys = [str(key) for key in detail["loc"]]
+    is_unknown = detail["type"] == "extra_forbidden"
+    if not is_unknown:
+        keys = _drop_union_keys(settings, keys)
+    name = ".".join(filter(None, [path, *keys]))
+    if is_unknown:
+        known = _list_fields(settings, keys[:-1])
+        hint = did_you_mean(keys[-1], known)
+        return name, f"{name} is not a setting: {hint}Known keys: {', '.join(known)}."
+    return name, f"{name} = {detail['input']!r} does not fit: {detail['msg']}."
 
 
 def _drop_union_keys(settings: type[BaseModel], keys: list[str]) -> list[str]:
-    """Return the keys the user wrote, without the branches of a union that pydantic hangs on them."""
-    kept: list[str] = []
+    """Return the keys that the user wrote.
+
+    Pydantic appends the branch of a union that failed, such as `float` or
+    `literal['auto']`, which means nothing to the user.
+    """
+    written: list[str] = []
     inner: Any = settings
     for key in keys:
-        is_field = (
-            isinstance(inner, type) and issubclass(inner, BaseModel) and key in inner.model_fields
-        )
-        if is_field or key.isdigit():
-            kept.append(key)
-            inner = inner.model_fields[key].annotation if is_field else None
-    return kept
+        is_model = isinstance(inner, type) and issubclass(inner, BaseModel)
+        if is_model and key in inner.model_fields:
+            written.append(key)
+            inner = inner.model_fields[key].annotation
+        elif key.isdigit():
+            written.append(key)
+            inner = None
+    return written
 
 
 def _list_fields(settings: type[BaseModel], keys: list[str]) -> list[str]:
@@ -95,28 +178,3 @@ def _list_fields(settings: type[BaseModel], keys: list[str]) -> list[str]:
         assert issubclass(inner, BaseModel)
         settings = inner
     return list(settings.model_fields)
-
-
-def part_validator(table: Callable[[], Mapping[str, Any]], path: str) -> BeforeValidator:
-    """Return a pydantic validator: a name, or a mapping with a `kind`, becomes the settings of that part.
-
-    Args:
-        table: gives the folder's table; a function, since the folder may be loading still.
-        path: the dotted key, for messages.
-    """
-
-    def validate(given: Any) -> Any:
-        if isinstance(given, BaseModel):
-            return given
-        entries = table()
-        if isinstance(given, str):
-            given = {"kind": given}
-        if not isinstance(given, Mapping):
-            raise ConfigError(
-                f"{path} = {given!r} does not fit: give the name of a part, or a mapping of its settings."
-            )
-        kind = str(given.get("kind", next(iter(entries))))
-        part = choose(entries, kind, f"{path}.kind")
-        return validate_settings(part.Settings, {**given, "kind": kind}, path)
-
-    return BeforeValidator(validate)

@@ -11,36 +11,24 @@ from textvae.cli.main import main
 
 @pytest.fixture
 def run(tiny_run, tmp_path):
-    """A run that something may be fitted on, beside tables of texts and labels."""
+    """A copy of the tiny run that a test may fit on, next to tables of texts and labels."""
     shutil.copytree(tiny_run, tmp_path / "run")
     rows = [f"{text},{'two' if 'two' in text else 'one'}" for text in SENTENCES]
-    for name, lines in {
-        "good": rows,
-        "blank": [*rows, "a man sees a wave.,"],
-        "same": rows[:10],
-    }.items():
+    tables = {"good": rows, "blank": [*rows, "a man sees a wave.,"], "same": rows[:10]}
+    for name, lines in tables.items():
         (tmp_path / f"{name}.csv").write_text("\n".join(["sentence,count", *lines]) + "\n")
     return tmp_path / "run"
 
 
 def fit(run, table, *more):
+    """Fit the attribute `count` on a table; return the exit code."""
     columns = ["--text-column", "sentence", "--label-column", "count"]
-    return main(
-        [
-            "attribute",
-            "fit",
-            str(run),
-            str(run.parent / f"{table}.csv"),
-            "--name",
-            "count",
-            *columns,
-            *more,
-        ]
-    )
+    file = str(run.parent / f"{table}.csv")
+    return main(["attribute", "fit", str(run), file, "--name", "count", *columns, *more])
 
 
-def test_what_was_fitted_is_used_by_name(run, capsys):
-    """Separability is printed for people and programs; the edited text stands under `text`."""
+def test_edit_uses_an_attribute_by_its_name(run, capsys):
+    """`fit` prints how well it separates the labels; the key of the edited text is `text`."""
     assert fit(run, "good") == 0
     assert "from one (80 texts) towards two (20)" in capsys.readouterr().out
     assert fit(run, "good", "--json") == 0
@@ -62,14 +50,14 @@ def test_what_was_fitted_is_used_by_name(run, capsys):
 
 
 def one_line(run, text):
-    """Return a file of one sentence."""
+    """Write a file of one sentence and return its path."""
     file = run.parent / "one.txt"
     file.write_text(text + "\n")
     return file
 
 
 def test_bad_labels_and_unknown_names_are_refused_with_code_2(run, capsys):
-    """One line each on standard error."""
+    """Each is refused in one line on standard error."""
     for table, message in (("blank", "has no label"), ("same", "one class only")):
         assert fit(run, table) == 2
         assert message in capsys.readouterr().err
@@ -82,15 +70,15 @@ def test_bad_labels_and_unknown_names_are_refused_with_code_2(run, capsys):
 
 
 def test_a_density_path_takes_a_file_for_reference(run, capsys):
-    """As many sentences as steps."""
+    """It has as many sentences as steps."""
     (run.parent / "reference.txt").write_text("\n".join(SENTENCES) + "\n")
     path = ["--path", "density", "--steps", "4", "--reference", str(run.parent / "reference.txt")]
     assert main(["interpolate", str(run), SENTENCES[0], SENTENCES[-1], *path]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
-def test_a_run_without_its_corpus_says_what_to_give(run, capsys):
-    """With its validation split it needs nothing; without, a reference."""
+def test_a_density_path_needs_a_reference_without_the_corpus(run, capsys):
+    """The default reference is the validation split of the run."""
     words = ["interpolate", str(run), SENTENCES[0], SENTENCES[-1], "--path", "density"]
     assert main(words) == 0
     shutil.rmtree(run / "corpus")

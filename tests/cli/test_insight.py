@@ -10,44 +10,33 @@ from textvae.cli.main import main
 
 @pytest.fixture
 def table(tmp_path):
-    """A table with columns of classes, numbers, numbers that name classes, and useless ones."""
-    rows = [
-        f"{text},{'two' if 'two' in text else 'one'},{place},{place % 5},same,{place if place else ''}"
-        for place, text in enumerate(SENTENCES)
-    ]
+    """A table with columns of classes, of numbers, of numbers that name classes, and bad ones."""
+    rows = []
+    for place, text in enumerate(SENTENCES):
+        count = "two" if "two" in text else "one"
+        lacking = place or ""  # blank in the first row
+        rows.append(f"{text},{count},{place},{place % 5},same,{lacking}")
     file = tmp_path / "table.csv"
     file.write_text("\n".join(["text,count,place,topic,constant,lacking", *rows]) + "\n")
     return str(file)
 
 
-def test_traverse_prints_a_sentence_a_step(tiny_run, capsys):
-    """For people the step before it, for programs under `text`."""
+def test_traverse_prints_one_sentence_per_step(tiny_run, capsys):
+    """A line of text begins with the step; the keys of a JSON object include `text`."""
     words = ["traverse", str(tiny_run), SENTENCES[0], "--dimension", "3", "-n", "3"]
     assert main(words) == 0
-    assert [line[:5] for line in capsys.readouterr().out.splitlines()] == [
-        "-3.00",
-        "+0.00",
-        "+3.00",
-    ]
+    steps = [line[:5] for line in capsys.readouterr().out.splitlines()]
+    assert steps == ["-3.00", "+0.00", "+3.00"]
     assert main([*words, "--json", "--unit", "prior", "--reach", "1.5"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["value"] for row in rows] == [-1.5, 0, 1.5]
     assert all(row.keys() == {"value", "coordinate", "text"} for row in rows)
 
 
-def test_insight_prints_a_row_a_dimension_and_a_row_a_factor(tiny_run, table, capsys):
+def test_insight_prints_a_row_per_dimension_and_per_factor(tiny_run, table, capsys):
     """JSON has the rows of dimensions, then those of factors."""
-    words = [
-        "insight",
-        str(tiny_run),
-        table,
-        "--column",
-        "count",
-        "--column",
-        "place",
-        "--class-column",
-        "topic",
-    ]
+    columns = ["--column", "count", "--column", "place", "--class-column", "topic"]
+    words = ["insight", str(tiny_run), table, *columns]
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "share" in shown
@@ -62,28 +51,24 @@ def test_insight_prints_a_row_a_dimension_and_a_row_a_factor(tiny_run, table, ca
 
 
 def test_insight_reads_plain_sentences_too(tiny_run, tmp_path, capsys):
-    """Then it knows their length."""
+    """Their length is the only column then."""
     (tmp_path / "my.txt").write_text("\n".join(SENTENCES) + "\n")
     assert main(["insight", str(tiny_run), str(tmp_path / "my.txt"), "--json"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
-def test_what_cannot_be_looked_at_is_refused_with_code_2(tiny_run, table, tmp_path, capsys):
-    """One line each on standard error."""
+def test_wrong_input_is_refused_with_code_2(tiny_run, table, tmp_path, capsys):
+    """Each is refused in one line on standard error."""
     (tmp_path / "few.txt").write_text("\n".join(SENTENCES[:5]) + "\n")
+    insight = ["insight", str(tiny_run), table]
+    traverse = ["traverse", str(tiny_run), "a man", "--dimension"]
     cases = {
-        "no column 'tense'": ["insight", str(tiny_run), table, "--column", "tense"],
-        "every text has 'same'": ["insight", str(tiny_run), table, "--column", "constant"],
-        "row 1 has no label in column 'lacking'": [
-            "insight",
-            str(tiny_run),
-            table,
-            "--column",
-            "lacking",
-        ],
+        "no column 'tense'": [*insight, "--column", "tense"],
+        "every text has 'same'": [*insight, "--column", "constant"],
+        "row 1 has no label in column 'lacking'": [*insight, "--column", "lacking"],
         "there are 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
-        "choose 0 to 3": ["traverse", str(tiny_run), "a man", "--dimension", "9"],
-        "traverse.unit": ["traverse", str(tiny_run), "a man", "--dimension", "0", "--unit", "mile"],
+        "choose 0 to 3": [*traverse, "9"],
+        "traverse.unit": [*traverse, "0", "--unit", "mile"],
     }
     for message, words in cases.items():
         assert main(words) == 2, words

@@ -1,6 +1,7 @@
-"""The command line: what it prints, where, and how it refuses."""
+"""The command line: what it prints, on which stream, and how it refuses wrong input."""
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -18,15 +19,17 @@ mi_full mi_full_cap mi_batch32 active_units latent_dim bleu shuffled_latent_incr
 
 
 def run(*arguments: str) -> int:
+    """Run a command on the CPU."""
     return main([*arguments, "--device", "cpu"])
 
 
 def lines_of(capsys) -> list[dict]:
+    """Return the JSON objects on standard output."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_help_answers_without_torch():
-    """In well under half a second: nothing heavy is imported to read arguments."""
+    """It takes well under half a second, since nothing heavy is imported to parse arguments."""
     start = time.perf_counter()
     shown = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "textvae", "--help"],
@@ -42,7 +45,7 @@ def test_help_answers_without_torch():
 
 
 def test_importing_the_package_does_not_import_torch():
-    """The public names are lazy."""
+    """The public names are imported on first use."""
     code = (
         "import sys, textvae; assert 'TextVAE' in textvae.__all__; sys.exit('torch' in sys.modules)"
     )
@@ -50,7 +53,7 @@ def test_importing_the_package_does_not_import_torch():
 
 
 def test_every_public_name_can_be_imported():
-    """The list in __init__ is the public surface."""
+    """The list in __init__ is the public interface."""
     import textvae
 
     for name in textvae.__all__:
@@ -60,7 +63,7 @@ def test_every_public_name_can_be_imported():
 
 
 def test_evaluate_prints_one_object_with_the_promised_keys_and_signs(tiny_run, capsys):
-    """The ELBO is negative, the costs positive, and they agree with one another."""
+    """The ELBO is negative, the costs are positive, and they agree with one another."""
     assert run("evaluate", str(tiny_run), "--samples", "4", "--json") == 0
     (record,) = lines_of(capsys)
     assert set(EVALUATION) <= record.keys()
@@ -74,8 +77,8 @@ def test_evaluate_prints_one_object_with_the_promised_keys_and_signs(tiny_run, c
 
 
 def test_evaluate_takes_a_file_and_a_limit(tiny_run, tmp_path, capsys):
-    """Words are counted on the input lines, the end of the sentence being one more."""
-    file = tmp_path / "given.txt"
+    """Words are those of the input lines, and the end of a sentence counts as one more."""
+    file = tmp_path / "sentences.txt"
     file.write_text("a man sees a wave.\na woman holds the red ball.\nthe dog rides a bike.\n")
     assert (
         run("evaluate", str(tiny_run), str(file), "--samples", "2", "--limit", "2", "--json") == 0
@@ -85,8 +88,8 @@ def test_evaluate_takes_a_file_and_a_limit(tiny_run, tmp_path, capsys):
     assert record["words_per_sentence"] == (6 + 7) / 2
 
 
-def test_evaluate_takes_groups_of_measures_and_keeps_them_beside_the_others(tiny_run, capsys):
-    """What was measured before on as many sentences stays in the run's record."""
+def test_evaluate_takes_groups_of_measures_and_saves_them_with_the_others(tiny_run, capsys):
+    """Earlier measures of as many sentences stay in the record of the run."""
     names = ["--measures", "samples,interpolation", "--prior-samples", "8"]
     assert run("evaluate", str(tiny_run), "--samples", "2", "--json") == 0
     assert run("evaluate", str(tiny_run), *names, "--json") == 0
@@ -101,8 +104,8 @@ def test_evaluate_takes_groups_of_measures_and_keeps_them_beside_the_others(tiny
     assert "ELBO" not in shown
 
 
-def test_evaluate_doctor_and_info_speak_to_people_too(tiny_run, capsys):
-    """Without --json there is a table, a verdict and advice."""
+def test_evaluate_doctor_and_info_print_text_for_people(tiny_run, capsys):
+    """Without --json they print a table, a verdict and advice."""
     for verb in (["evaluate", "--samples", "2"], ["doctor"], ["info"]):
         assert run(verb[0], str(tiny_run), *verb[1:]) == 0
     shown = capsys.readouterr().out
@@ -111,24 +114,12 @@ def test_evaluate_doctor_and_info_speak_to_people_too(tiny_run, capsys):
     assert "parameters" in shown
 
 
-def test_generate_is_seeded_and_its_json_is_a_line_a_text(tiny_run, capsys):
-    """The same seed gives the same texts; another gives others."""
+def test_generate_is_seeded_and_prints_one_json_object_per_text(tiny_run, capsys):
+    """The same seed gives the same texts, and another seed gives others."""
     texts = []
+    generate = ["generate", str(tiny_run), "-n", "3", "--temperature", "0.9", "--json"]
     for seed in ("1", "1", "2"):
-        assert (
-            run(
-                "generate",
-                str(tiny_run),
-                "-n",
-                "3",
-                "--seed",
-                seed,
-                "--temperature",
-                "0.9",
-                "--json",
-            )
-            == 0
-        )
+        assert run(*generate, "--seed", seed) == 0
         texts.append([record["text"] for record in lines_of(capsys)])
     assert len(texts[0]) == 3
     assert texts[0] == texts[1] != texts[2]
@@ -137,8 +128,8 @@ def test_generate_is_seeded_and_its_json_is_a_line_a_text(tiny_run, capsys):
 def test_reconstruct_reads_standard_input_a_file_or_the_test_split(
     tiny_run, tmp_path, capsys, monkeypatch
 ):
-    """Order is kept, and a blank line has its own record."""
-    file = tmp_path / "given.txt"
+    """The records are in the order of the lines, and a blank line has a record too."""
+    file = tmp_path / "sentences.txt"
     file.write_text(f"{SENTENCES[0]}\n\n{SENTENCES[50]}\n")
     assert run("reconstruct", str(tiny_run), str(file), "--json") == 0
     assert [record["original"] for record in lines_of(capsys)] == [
@@ -154,28 +145,19 @@ def test_reconstruct_reads_standard_input_a_file_or_the_test_split(
     assert len(lines_of(capsys)) == 5
 
 
-def test_complete_and_interpolate_write_what_was_asked_for(tiny_run, capsys):
-    """Completions begin with the prefix; a path has as many sentences as steps."""
+def test_complete_and_interpolate_write_as_many_texts_as_requested(tiny_run, capsys):
+    """Completions begin with the prefix, and a path has as many sentences as steps."""
     assert run("complete", str(tiny_run), "a man", "-n", "2", "--json") == 0
     assert all(record["text"].startswith("a man") for record in lines_of(capsys))
-    path = [
-        "interpolate",
-        str(tiny_run),
-        SENTENCES[0],
-        SENTENCES[-1],
-        "--steps",
-        "4",
-        "--path",
-        "spherical",
-        "--json",
-    ]
-    assert run(*path) == 0
+    ends = [SENTENCES[0], SENTENCES[-1]]
+    path = ["--steps", "4", "--path", "spherical"]
+    assert run("interpolate", str(tiny_run), *ends, *path, "--json") == 0
     assert [record["step"] for record in lines_of(capsys)] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
-def test_encode_and_decode_meet_in_a_file(tiny_run, tmp_path, capsys, suffix):
-    """What is decoded from the written vectors is what reconstruct writes."""
+def test_decode_reads_the_vectors_that_encode_writes(tiny_run, tmp_path, capsys, suffix):
+    """The texts decoded from them are those that reconstruct writes."""
     corpus, vectors = write_corpus(tmp_path), tmp_path / f"z.{suffix}"
     assert run("encode", str(tiny_run), str(corpus), "--output", str(vectors), "--json") == 0
     assert lines_of(capsys)[0]["sentences"] == len(SENTENCES)
@@ -187,9 +169,9 @@ def test_encode_and_decode_meet_in_a_file(tiny_run, tmp_path, capsys, suffix):
         assert pq.read_table(vectors)["text"].to_pylist() == SENTENCES
 
 
-def test_score_prints_a_line_a_sentence(tiny_run, tmp_path, capsys):
-    """With --json an object of all its numbers, which sum up; without, the cost and the text."""
-    file = tmp_path / "given.txt"
+def test_score_prints_one_line_per_sentence(tiny_run, tmp_path, capsys):
+    """With --json a line has all numbers, and they add up; without, the cost and the text."""
+    file = tmp_path / "sentences.txt"
     file.write_text("a man sees a wave.\nthe dog rides a bike.\n")
     assert run("score", str(tiny_run), str(file), "--samples", "3", "--json") == 0
     records = lines_of(capsys)
@@ -204,19 +186,16 @@ def test_score_prints_a_line_a_sentence(tiny_run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("verb", ["encode", "score", "generate"])
-def test_a_folder_for_output_means_shards(tiny_run, tmp_path, capsys, verb):
-    """A second time nothing is left to do; both times one line tells what stands."""
+def test_a_folder_as_output_is_filled_with_shards(tiny_run, tmp_path, capsys, verb):
+    """The second time nothing is left to do; both times one line describes the folder."""
     corpus, out = write_corpus(tmp_path), tmp_path / "out"
-    given = ["-n", "30"] if verb == "generate" else [str(corpus)]
-    command = [verb, str(tiny_run), *given, "--output", str(out), "--shard-rows", "20"]
+    source = ["-n", "30"] if verb == "generate" else [str(corpus)]
+    command = [verb, str(tiny_run), *source, "--output", str(out), "--shard-rows", "20"]
     assert run(*command, "--json") == 0
     (record,) = lines_of(capsys)
-    assert (
-        record["shards"]
-        == record["written_now"]
-        == len(list(out.glob("part-*.parquet")))
-        == -(-record["rows"] // 20)
-    )
+    shards = len(list(out.glob("part-*.parquet")))
+    assert shards == math.ceil(record["rows"] / 20)
+    assert record["shards"] == record["written_now"] == shards
     assert run(*command) == 0
     assert (
         f"{record['rows']} rows in {record['shards']} shards, 0 of them written now"
@@ -225,7 +204,7 @@ def test_a_folder_for_output_means_shards(tiny_run, tmp_path, capsys, verb):
 
 
 REFUSED = {
-    "a run that is not there": (["generate", "nowhere"], "there is no such folder"),
+    "a missing run": (["generate", "nowhere"], "there is no such folder"),
     "no corpus": (["train", "--output", "OUT"], "no corpus is named"),
     "a missing file": (
         ["train", "missing.txt", "--output", "OUT"],
@@ -243,7 +222,7 @@ REFUSED = {
         ["train", "captions", "model.latent_dim=-3", "--output", "OUT"],
         "model.latent_dim = -3",
     ),
-    "no number of texts": (["generate", "RUN", "-n", "0"], "wanted is a number from 1"),
+    "no number of texts": (["generate", "RUN", "-n", "0"], "n = 0: expected 1 or more"),
     "a temperature of zero": (["generate", "RUN", "--temperature", "0"], "temperature"),
     "an unknown path": (
         ["interpolate", "RUN", "a", "b", "--path", "linar"],
@@ -251,12 +230,12 @@ REFUSED = {
     ),
     "one step": (["interpolate", "RUN", "a", "b", "--steps", "1"], "at least 2"),
     "vectors in a text file": (["encode", "RUN", "FILE", "--output", "z.txt"], ".npy or .parquet"),
-    "vectors that are not there": (["decode", "RUN", "z.npy"], "there is no such file"),
+    "a missing file to decode": (["decode", "RUN", "z.npy"], "there is no such file"),
     "an unknown measure": (
         ["evaluate", "RUN", "--measures", "elbo,smples"],
         "did you mean 'samples'",
     ),
-    "a missing file of vectors": (
+    "a missing file of word vectors": (
         ["evaluate", "RUN", "--measures", "smoothness", "--word-vectors", "gone.txt"],
         "gone.txt: there is no such file",
     ),
@@ -264,12 +243,12 @@ REFUSED = {
         ["evaluate", "RUN", "gone.txt"],
         "there is no such file or folder",
     ),
-    "a standing run": (["train", "captions", "--output", "RUN"], "holds a run already"),
+    "an existing run": (["train", "captions", "--output", "RUN"], "holds a run already"),
     "shards in a file": (
         ["score", "RUN", "FILE", "--output", "scores.json"],
         "shards go to a folder; name one",
     ),
-    "a pattern of files in one": (
+    "vectors of several files in one file": (
         ["encode", "RUN", "*.txt", "--output", "z.npy"],
         "--output z.npy is a file",
     ),
@@ -281,11 +260,11 @@ REFUSED = {
         ["generate", "RUN", "--engine", "ry", "--output", "OUT"],
         "did you mean 'ray'",
     ),
-    "a file of shards that is not there": (
+    "a missing file to score in shards": (
         ["score", "RUN", "gone.txt", "--output", "OUT"],
         "no file to read was found",
     ),
-    "an inaudible conditioning": (
+    "a conditioning that the decoder does not have": (
         ["train", "captions", "model.conditioning=[prefix]", "--output", "OUT"],
         "'prefix' does not work with a 'lstm' decoder",
     ),
@@ -296,21 +275,21 @@ REFUSED = {
 def test_wrong_input_gets_one_message_exit_code_2_and_nothing_half_written(
     tiny_run, tmp_path, capsys, monkeypatch, case
 ):
-    """No traceback, nothing on standard output, nothing left behind."""
+    """There is no traceback, standard output is empty, and no file is left behind."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "given.txt").write_text("a man.\n")
-    names = {"RUN": str(tiny_run), "OUT": str(tmp_path / "out"), "FILE": "given.txt"}
+    (tmp_path / "sentences.txt").write_text("a man.\n")
+    names = {"RUN": str(tiny_run), "OUT": str(tmp_path / "out"), "FILE": "sentences.txt"}
     arguments, words = REFUSED[case]
     assert run(*[names.get(argument, argument) for argument in arguments]) == 2
     shown = capsys.readouterr()
     assert words in shown.err
     assert shown.err.startswith(f"textvae {arguments[0]}: ")
     assert shown.out == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["given.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["sentences.txt"]
 
 
 def test_decode_refuses_vectors_of_another_size(tiny_run, tmp_path, capsys):
-    """The message says which size is wanted."""
+    """The message says which size is expected."""
     np.save(tmp_path / "z.npy", np.zeros((2, 7), dtype=np.float32))
     assert run("decode", str(tiny_run), str(tmp_path / "z.npy")) == 2
     assert "wanted is (n, 4)" in capsys.readouterr().err
@@ -320,7 +299,7 @@ def test_decode_refuses_vectors_of_another_size(tiny_run, tmp_path, capsys):
     "verb", [path.stem for path in sorted((Path(__file__).parents[2] / "scripts").glob("*.py"))]
 )
 def test_each_script_is_its_verb(verb):
-    """`python scripts/VERB.py --help` shows that verb's help."""
+    """`python scripts/VERB.py --help` prints the help of that verb."""
     script = Path(__file__).parents[2] / "scripts" / f"{verb}.py"
     shown = subprocess.run(
         [sys.executable, str(script), "--help"], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Code in a user's folders: it is never run, nothing is asked about it, and the message says how to go on."""
+"""Code in a user's folders is never run, the user is not asked about it, and the message says how to fix it."""
 
 import io
 import json
@@ -62,7 +62,7 @@ def plant_pickles(folder: Path, marker: Path) -> None:
 
 
 def plant_code(folder: Path, marker: Path) -> None:
-    """Put code that writes the marker into a folder, and ask for it in all of the folder's JSON files."""
+    """Put code that writes the marker into a folder, and request it in all JSON files of the folder."""
     for file in list(folder.rglob("*.json")):
         if isinstance(entries := json.loads(file.read_text()), dict):
             asked = {"auto_map": AUTO_MAP, "custom_generate": "mine", "tokenizer_class": "Mine"}
@@ -77,7 +77,7 @@ def plant_code(folder: Path, marker: Path) -> None:
 def leaves(
     command: ArgumentParser, words: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], ArgumentParser]]:
-    """Yield each verb, in its words, with its parser."""
+    """Yield the words of each verb, and its parser."""
     verbs = [action.choices for action in command._actions if isinstance(action, _SubParsersAction)]
     if not verbs:
         yield words, command
@@ -95,7 +95,7 @@ ON_A_RUN = [
 
 
 def arguments_of(verb: str, folder: Path, run: Path) -> list[str]:
-    """Return a verb's arguments, as many as it needs."""
+    """Return the arguments that a verb needs, and a run or a file where these are optional."""
     known = {
         "run": str(run),
         "file": str(folder / "table.csv"),
@@ -104,15 +104,11 @@ def arguments_of(verb: str, folder: Path, run: Path) -> list[str]:
         "dimension": "0",
     }
     words, command = verb.split(), VERBS[verb]
-    either = [
-        group._group_actions[0] for group in command._mutually_exclusive_groups if group.required
-    ]
+    groups = [group for group in command._mutually_exclusive_groups if group.required]
+    alternatives = [group._group_actions[0] for group in groups]
     for action in command._actions:
-        if (
-            action.required
-            or action in either
-            or (action.dest == "file" and not action.option_strings)
-        ):
+        is_input = action.dest in ("run", "file") and not action.option_strings
+        if action.required or action in alternatives or is_input:
             words += [*action.option_strings[:1], known.get(action.dest, "a man")]
     return words
 
@@ -134,13 +130,13 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def yes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answer yes to whatever is asked."""
+    """Answer yes to every question on standard input."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"y\n" * 50), encoding="utf-8"))
 
 
 @pytest.mark.parametrize("verb", ON_A_RUN)
 def test_no_verb_runs_code_of_a_run_or_asks_about_it(run, tmp_path, marker, capsys, verb):
-    """Each is refused with one message that names the file; standard output stays empty."""
+    """Each verb is refused with one message that names the file; standard output stays empty."""
     plant_code(run, marker)
     plant_pickles(run, marker)
     assert main(arguments_of(verb, tmp_path, run)) == 2
@@ -156,7 +152,7 @@ def test_no_verb_runs_code_of_a_run_or_asks_about_it(run, tmp_path, marker, caps
     "verb", ["generate", "score", "info", "neighbors", "anomaly score", "prior fit", "edit"]
 )
 def test_pickles_in_a_run_are_never_read(run, tmp_path, marker, verb):
-    """The run works as if they were not there."""
+    """The run works as if the pickles did not exist."""
     plant_pickles(run, marker)
     assert main(arguments_of(verb, tmp_path, run)) in (0, 2)
     assert not marker.exists()
@@ -180,7 +176,7 @@ ENTRIES = [
 
 @pytest.mark.parametrize(("name", "entry", "value"), ENTRIES)
 def test_the_message_names_the_file_and_the_entry_that_asks_for_code(run, name, entry, value):
-    """Whichever of the files it is, and however deep the entry is."""
+    """Each of the files is checked, and nested entries too."""
     entries = json.loads((run / name).read_text())
     (run / name).write_text(json.dumps({**entries, entry: value}))
     asks = "attn_implementation" if entry == "decoder_settings" else entry
@@ -191,7 +187,7 @@ def test_the_message_names_the_file_and_the_entry_that_asks_for_code(run, name, 
 
 
 def test_a_folder_without_weights_but_a_pickle_is_still_refused(run, marker):
-    """A pickle is not read for want of safetensors."""
+    """A pickle is not read as a substitute for the safetensors file."""
     plant_pickles(run, marker)
     (run / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match="is a pickle, which textvae never reads"):
@@ -200,7 +196,7 @@ def test_a_folder_without_weights_but_a_pickle_is_still_refused(run, marker):
 
 
 def test_an_adapter_next_to_the_weights_is_refused(run):
-    """Its file may name another model, and with peft installed it would change this one."""
+    """Its file may name another model, and with peft installed it would change this model."""
     (run / "adapter_config.json").write_text(
         json.dumps({"base_model_name_or_path": "someone/else"})
     )
@@ -210,8 +206,8 @@ def test_an_adapter_next_to_the_weights_is_refused(run):
         TextVAE.from_pretrained(run)
 
 
-def test_entries_that_ask_for_nothing_are_let_through():
-    """Empty ones, and implementations that torch brings along."""
+def test_entries_that_request_no_foreign_code_are_accepted():
+    """These are empty entries, and the attention implementations of torch."""
     refuse_foreign_code(
         {"auto_map": {}, "quantization_config": None, "attn_implementation": None}, "here"
     )
@@ -224,7 +220,7 @@ def test_entries_that_ask_for_nothing_are_let_through():
     "entry", ["attn_implementation", "_attn_implementation", "auto_map", "quantization_config"]
 )
 def test_options_of_an_architecture_cannot_ask_for_code(entry):
-    """The setting is named."""
+    """The message names the setting."""
     sizes = DECODERS["transformer"].Settings(options={"inner": {entry: "someone/kernel"}})
     with pytest.raises(
         ConfigError, match=rf"model.decoder.options: {entry} = 'someone/kernel' asks for code"
@@ -234,7 +230,7 @@ def test_options_of_an_architecture_cannot_ask_for_code(entry):
 
 @pytest.mark.parametrize("auto_map", [["mine.Mine", None], {"AutoTokenizer": ["mine.Mine", None]}])
 def test_a_tokenizer_folder_with_code_is_refused(run, marker, auto_map):
-    """Also where the class that it names is one of transformers' own."""
+    """It is refused even if the class that it names is one of transformers."""
     file = run / "tokenizer_config.json"
     (run / "mine.py").write_text(f"open({str(marker)!r}, 'w')")
     file.write_text(json.dumps({**json.loads(file.read_text()), "auto_map": auto_map}))
@@ -244,7 +240,7 @@ def test_a_tokenizer_folder_with_code_is_refused(run, marker, auto_map):
 
 
 def test_a_tokenizer_that_needs_a_missing_package_is_refused(run, monkeypatch):
-    """By the message of the library, without a traceback."""
+    """The message is that of the library, without a traceback."""
 
     def fail(*_, **__):
         raise ImportError("needs the package tokenizers-of-mine")
@@ -269,7 +265,7 @@ def starts(folder: Path, run: Path) -> dict[str, list[str]]:
 def test_training_that_is_refused_for_code_leaves_nothing_behind(
     run, tmp_path, marker, capsys, way
 ):
-    """No unfinished run, from whichever folder the code comes."""
+    """There is no unfinished run, whichever folder the code comes from."""
     train = ["train", str(tmp_path / "corpus.txt"), *starts(tmp_path, run)[way], "--device", "cpu"]
     if way == "cache":
         assert main([*train, "--output", str(tmp_path / "first")]) == 0
@@ -286,7 +282,7 @@ def test_training_that_is_refused_for_code_leaves_nothing_behind(
 
 
 def test_a_run_with_code_is_not_resumed(run, marker, capsys):
-    """Neither the model it began with nor a checkpoint of it is loaded."""
+    """Neither the initial model nor a checkpoint is loaded."""
     init = run / "init"
     init.mkdir()
     for file in (
@@ -305,7 +301,7 @@ def test_a_run_with_code_is_not_resumed(run, marker, capsys):
 
 
 def test_standard_input_is_left_to_the_verb_at_a_terminal_as_well(run, marker):
-    """The whole program: nothing is asked, and nothing of standard input is taken for an answer."""
+    """The program asks no question, and takes nothing from standard input as an answer."""
     plant_code(run, marker)
     command = [sys.executable, "-m", "textvae", "score", str(run), "-", "--samples", "2"]
     shown = subprocess.run(
@@ -316,7 +312,7 @@ def test_standard_input_is_left_to_the_verb_at_a_terminal_as_well(run, marker):
     assert not marker.exists()
 
 
-def test_every_refusal_of_code_is_one_of_ours():
-    """So that Python callers catch it with all the others."""
+def test_every_refusal_of_code_is_a_textvae_error():
+    """Python callers can catch it with all the others."""
     with pytest.raises(TextVAEError):
         refuse_foreign_code({"auto_map": {"AutoModel": "x" * 1000}}, "here")

@@ -1,4 +1,4 @@
-"""The README: every command and every Python example in it runs, on a tiny run."""
+"""The README: every command and every Python example in it works, with a tiny run."""
 
 import os
 from pathlib import Path
@@ -14,12 +14,12 @@ README = ROOT / "README.md"
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, tiny_run) -> Path:
-    """A folder where the files and runs of the README stand."""
+    """A folder with the files and runs that the README uses."""
     return furnish(tmp_path_factory.mktemp("readme"), tiny_run)
 
 
 def test_every_command_of_the_readme_runs(workplace, monkeypatch):
-    """In their order, since later ones use what earlier ones wrote."""
+    """They run in their order, since later ones read files that earlier ones write."""
     monkeypatch.chdir(workplace)
     for command in commands(README):
         assert main(on_a_small_scale(command)) == 0, command
@@ -27,13 +27,13 @@ def test_every_command_of_the_readme_runs(workplace, monkeypatch):
 
 @pytest.mark.parametrize("example", examples(README))
 def test_every_python_example_of_the_readme_runs(workplace, monkeypatch, example):
-    """As it stands, with a trained run where it names one, and tiny parts where it trains."""
+    """Only training is changed: it gets tiny parts."""
     monkeypatch.chdir(workplace)
     exec(example.replace("training={", f"device='cpu', **{SMALL_PARTS!r}, training={{"), {})
 
 
-def test_the_readme_names_the_folders_there_are():
-    """The layout lists every module and folder of the package."""
+def test_the_readme_names_every_module_and_folder():
+    """Its layout is that of the package."""
     layout = README.read_text(encoding="utf-8")
     package = Path(textvae.__file__).parent
     modules = [

@@ -1,4 +1,4 @@
-"""The pages of the uses: every command and every Python example runs, in the page's order, on a tiny run."""
+"""The pages under docs/uses: every command and every Python example works, with a tiny run."""
 
 import shutil
 
@@ -12,8 +12,8 @@ PAGES = sorted((ROOT / "docs" / "uses").glob("*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_runs_as_it_stands(page, tmp_path, tiny_run, labelled_run, monkeypatch):
-    """Its Python blocks share one namespace, as a reader's session would; then its commands, in their order."""
+def test_every_example_of_a_page_runs(page, tmp_path, tiny_run, labelled_run, monkeypatch):
+    """The Python blocks share one namespace, as a reader's session does; the commands follow."""
     monkeypatch.chdir(furnish(tmp_path, tiny_run))
     shutil.copytree(labelled_run, tmp_path / "runs" / "labelled")
     monkeypatch.setattr("textvae.uses.fit_prior.base.TRAINING_STEPS", 100)

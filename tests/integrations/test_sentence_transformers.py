@@ -1,4 +1,4 @@
-"""The sentence-transformers module: its embeddings are the features, saved and loaded again."""
+"""The sentence-transformers module: its embeddings, saving, loading and fine-tuning."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ from textvae.vae import TextVAE
 
 @pytest.fixture
 def saved(vae, tmp_path) -> TextVAE:
-    """A tiny VAE in a folder."""
+    """A tiny VAE that was saved in a folder and loaded again."""
     vae.save_pretrained(tmp_path / "run")
     return TextVAE.from_pretrained(tmp_path / "run", device="cpu")
 
 
 def test_the_embeddings_are_the_features_and_survive_a_folder(saved, tmp_path):
-    """In safetensors and JSON alone; the folder is a run as well."""
+    """The folder has safetensors and JSON files only, and is a run as well."""
     model = SentenceTransformer(modules=[TextVAEModule(saved.folder, "mean")], device="cpu")
     means = saved.encode(SENTENCES)
     np.testing.assert_allclose(model.encode(SENTENCES, batch_size=2), means, atol=1e-5)
@@ -37,7 +37,7 @@ def test_the_embeddings_are_the_features_and_survive_a_folder(saved, tmp_path):
 
 
 def test_gradients_reach_the_encoder(lstm, tmp_path):
-    """So that it can be fine-tuned as any other; what is longer than the model takes is cut."""
+    """So it can be fine-tuned like other modules; texts that are too long are cut."""
     lstm.save_pretrained(tmp_path)
     module = TextVAEModule(tmp_path, "mean")
     embedding = module(module.preprocess(["a man rides", "a man " * 40]))["sentence_embedding"]
@@ -48,7 +48,7 @@ def test_gradients_reach_the_encoder(lstm, tmp_path):
 
 
 def test_wrong_input_is_refused(lstm, tmp_path):
-    """A folder that is none, features that are none."""
+    """It is a missing folder, or the name of unknown features."""
     with pytest.raises(CheckpointError, match="there is no such folder"):
         TextVAEModule(tmp_path / "none")
     lstm.save_pretrained(tmp_path)
@@ -57,7 +57,7 @@ def test_wrong_input_is_refused(lstm, tmp_path):
 
 
 def test_blank_texts_are_refused(lstm, tmp_path):
-    """An embedding of nothing would be near to something; a prompt makes no text of it."""
+    """A blank text has no meaningful embedding, with or without a prompt."""
     lstm.save_pretrained(tmp_path)
     model = SentenceTransformer(modules=[TextVAEModule(tmp_path)], device="cpu")
     with pytest.raises(DataError, match="1 of 2 texts of a batch are blank"):

@@ -1,4 +1,4 @@
-"""The scikit-learn transformer, used as scikit-learn's own are."""
+"""The scikit-learn transformer, used like those of scikit-learn itself."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from textvae.integrations.sklearn import TextVAETransformer
 from textvae.vae import TextVAE
 
 LABELS = ["boat" if "wave" in text else "land" for text in SENTENCES]
-CHECKS = (  # those that need no numbers as input
+CHECKS = (  # those of scikit-learn that do not need numbers as input
     "check_estimator_cloneable",
     "check_estimator_repr",
     "check_estimator_tags_renamed",
@@ -30,27 +30,30 @@ CHECKS = (  # those that need no numbers as input
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_it_is_an_estimator(check, tiny_run):
-    """By scikit-learn's own checks."""
+    """It passes scikit-learn's own checks."""
     getattr(estimator_checks, check)("TextVAETransformer", TextVAETransformer(str(tiny_run)))
 
 
-def test_it_gives_the_means_of_its_run(tiny_run):
-    """Lists, arrays and pandas' columns alike; the names of the columns count them."""
+def test_it_returns_the_posterior_means_of_its_run(tiny_run):
+    """Lists and arrays of texts are equivalent, and so is a clone of the transformer."""
     transformer = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(SENTENCES)
     means = TextVAE.from_pretrained(tiny_run, device="cpu").encode(SENTENCES)
-    np.testing.assert_allclose(
-        transformer.transform(np.array(SENTENCES, dtype=object)), means, atol=1e-6
-    )
-    assert transformer.get_feature_names_out().tolist() == [
-        f"textvaetransformer{place}" for place in range(4)
-    ]
+    array = np.array(SENTENCES, dtype=object)
+    np.testing.assert_allclose(transformer.transform(array), means, atol=1e-6)
     assert clone(transformer).fit(SENTENCES).transform(SENTENCES[:3]).tolist() == means[:3].tolist()
+
+
+def test_the_columns_have_numbered_names(tiny_run):
+    """They are also the names of the columns of a DataFrame."""
+    transformer = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(SENTENCES)
+    names = transformer.get_feature_names_out().tolist()
+    assert names == [f"textvaetransformer{number}" for number in range(4)]
     frame = transformer.set_output(transform="pandas").transform(SENTENCES[:2])
-    assert list(frame.columns) == transformer.get_feature_names_out().tolist()
+    assert list(frame.columns) == names
 
 
 def test_it_works_in_a_pipeline_and_a_search(tiny_run):
-    """Its own settings are searched as any other's."""
+    """Its parameters can be searched like those of any estimator."""
     pipeline = make_pipeline(TextVAETransformer(tiny_run, device="cpu"), LogisticRegression())
     search = GridSearchCV(pipeline, {"textvaetransformer__features": ["mean", "states"]}, cv=2)
     search.fit(SENTENCES, LABELS)
@@ -58,22 +61,22 @@ def test_it_works_in_a_pipeline_and_a_search(tiny_run):
 
 
 def test_without_a_run_it_trains_one(tmp_path):
-    """And keeps it where it is told to."""
+    """It saves the run in `output`."""
     settings = {**SETTINGS, "training": {**SETTINGS["training"], "steps": 2, "evaluations": 1}}
     transformer = TextVAETransformer(settings=settings, output=tmp_path / "run", device="cpu")
     rows = transformer.fit_transform(SENTENCES)
-    kept = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
-    np.testing.assert_allclose(kept.features(SENTENCES), rows, atol=1e-6)
+    saved = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+    np.testing.assert_allclose(saved.features(SENTENCES), rows, atol=1e-6)
 
 
 def test_wrong_input_is_refused(tiny_run):
-    """One string, no text, a number, settings beside a run, use before fit."""
+    """It is one string, no text, a number, settings together with a run, or use before fit."""
     transformer = TextVAETransformer(tiny_run, device="cpu")
     with pytest.raises(NotFittedError):
         transformer.transform(SENTENCES)
     for texts, message in (
-        ("a man", "one string came"),
-        ([], "no text"),
+        ("a man", "got one string"),
+        ([], "there are no texts"),
         ([3], "expected a string"),
     ):
         with pytest.raises(DataError, match=message):
@@ -85,7 +88,7 @@ def test_wrong_input_is_refused(tiny_run):
 
 
 def test_blank_texts_are_refused_by_their_rows(tiny_run):
-    """The steps after it take no gaps, and features of nothing are nobody's."""
+    """Later steps of a pipeline accept no gaps, and a blank text has no features."""
     transformer = TextVAETransformer(tiny_run, device="cpu").fit(SENTENCES[:3])
     with pytest.raises(
         DataError, match=r"2 of 4 texts are blank \(rows 2, 4\) and have no features"

@@ -188,7 +188,6 @@ ELSEWHERE = {
     "_SubParsersAction": "argparse has no public name for it",
     "_exit": "os._exit is documented",
     "_n_features_out": "scikit-learn's documented protocol",
-    "_trained": "textvae.integrations.sklearn's own",
 }
 
 

@@ -1,16 +1,18 @@
 """The verbs `anomaly fit` and `anomaly score`."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from textvae.cli.arguments import (
     Command,
     Subparsers,
     add_label,
     add_run,
+    add_seed,
     add_table,
+    collect_options,
     describe_blank_fate,
     load_vae,
-    open_run,
+    open_input,
 )
 from textvae.cli.output import print_records, print_rows
 
@@ -18,57 +20,75 @@ from textvae.cli.output import print_records, print_rows
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
     anomaly = verbs.add_parser(
-        "anomaly", help="say which sentences are unlike those the model knows"
+        "anomaly", help="find sentences that are unlike those the model was trained on"
     )
     steps = anomaly.add_subparsers(dest="step", required=True, metavar="fit|score")
     fit = steps.add_parser(
         "fit", help="calibrate on normal sentences that the model was not trained on"
     )
-    score = steps.add_parser("score", help="give each sentence a p-value")
-    for command in (fit, score):
-        add_run(command)
-        add_label(command)
-        command.add_argument("file", metavar="FILE|-", help="sentences; - is standard input")
-        add_table(command)
-        command.add_argument(
-            "--name", default="default", help="of the calibration, where a run has several"
-        )
+    score = steps.add_parser("score", help="print the p-value of each sentence")
+    _add_input(fit)
+    _add_input(score)
     fit.add_argument(
         "--score",
         default="reconstruction",
         metavar="reconstruction|elbo|iw_nll",
-        help="see docs/uses",
+        help="what measures how anomalous a sentence is, in nats per token; see docs/uses/anomaly.md "
+        "(default: reconstruction)",
     )
-    fit.add_argument("--draws", type=int, default=4, help="of z, a sentence (default: 4)")
-    fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument(
+        "--draws",
+        type=int,
+        default=4,
+        metavar="N",
+        help="samples of z per sentence (default: 4)",
+    )
+    add_seed(fit)
+
+
+def _add_input(command: ArgumentParser) -> None:
+    """Add the arguments that both verbs have."""
+    add_run(command)
+    add_label(command)
+    command.add_argument("file", metavar="FILE|-", help="file of sentences; - is standard input")
+    add_table(command)
+    command.add_argument(
+        "--name",
+        default="default",
+        metavar="NAME",
+        help="name of the calibration, for a run that has several (default: default)",
+    )
 
 
 def _anomaly(options: Namespace) -> None:
     """Calibrate, or score."""
-    from textvae.cli.input import InputRows
-    from textvae.data.row_report import LEFT_OUT
+    if options.step == "fit":
+        _fit(options)
+    else:
+        _score(options)
+
+
+def _fit(options: Namespace) -> None:
+    """Calibrate on the sentences of a file."""
+    vae = load_vae(options)
+    record = vae.fit_anomaly(
+        list(open_input(options, vae).texts()),
+        options.name,
+        progress=not options.json,
+        **collect_options(options, ("score", "draws", "seed")),
+    )
+    print_records(
+        [record], options.json, lambda record: f"calibrated on {record['texts']} sentences"
+    )
+
+
+def _score(options: Namespace) -> None:
+    """Print the p-value and the score of each sentence of a file."""
     from textvae.uses.anomaly import FIELDS
 
-    vae, run, is_fit = load_vae(options), open_run(options), options.step == "fit"
-    fate = LEFT_OUT if is_fit else describe_blank_fate(options)
-    rows = InputRows(
-        options.file,
-        run,
-        options.text_column,
-        quoting=options.quoting,
-        bundle=vae.bundle,
-        fate=fate,
-    )
-    if is_fit:
-        given = {name: getattr(options, name) for name in ("score", "draws", "seed")}
-        record = vae.fit_anomaly(
-            list(rows.texts()), options.name, progress=not options.json, **given
-        )
-        return print_records(
-            [record], options.json, lambda seen: f"calibrated on {seen['texts']} sentences"
-        )
-    return print_rows(
-        rows,
+    vae = load_vae(options)
+    print_rows(
+        open_input(options, vae, fate=describe_blank_fate(options)),
         lambda texts, _: vae.anomaly(texts, options.name),
         options.json,
         _format_anomaly,
@@ -77,8 +97,8 @@ def _anomaly(options: Namespace) -> None:
 
 
 def _format_anomaly(record: dict[str, object]) -> str:
-    """Show a sentence's p-value and score, and whether only its beginning was read."""
-    cut = "  (too long: its beginning was read)" if record["is_cut"] else ""
+    """Return a sentence's p-value and score, and whether only its beginning was scored."""
+    cut = "  (too long: only the beginning was scored)" if record["is_cut"] else ""
     return f"{record['p_value']:.4f}  {record['score']:6.2f}  {record['text']}{cut}"
 
 

@@ -1,95 +1,189 @@
-"""What the verbs share: the arguments many take, loading a run, printing.
+"""Arguments that several verbs share, and helpers that act on the parsed ones.
 
-Results go to standard output, all else to standard error. With `--json` each
-line of standard output is one JSON object.
+Results go to standard output, everything else to standard error. With `--json`
+each line of standard output is one JSON object.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from textvae.cli.output import print_records
+from textvae.data.row_report import LEFT_OUT
 from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
 
 if TYPE_CHECKING:
+    from textvae.cli.input import InputRows
     from textvae.runs.run import Run
     from textvae.vae import TextVAE
 
-Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # what a verb is added to
+Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # a verb is added to it
 
 
-Command = Callable[[Namespace], int | None]  # what it returns is the exit code, if not 0
+Command = Callable[[Namespace], int | None]  # returns the exit code; None is 0
 
 
 _UNMATCHED_PRIOR_WARNING = (
-    "nothing drew this run's latents to its prior in training, so draws from it are not where its sentences are;\n"
-    "fit one there: textvae prior fit {run}; then add --prior KIND to generate"
+    "warning: training did not match this run's latents to its prior, "
+    "so samples from the prior do not lie where its sentences do.\n"
+    "Fit a prior to the latents: textvae prior fit {run}; then add --prior KIND to generate"
 )
+
+
+# For the help text: the defaults are in `textvae.bulk.verbs`, which imports torch.
+_SHARD_ROWS = {"encode": 32_768, "score": 1024, "generate": 8192}
 
 
 _DECODING_OPTIONS = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens", "seed")
 
 
-def add_run(command: ArgumentParser) -> None:
-    """Add what every verb on a trained run takes."""
-    command.add_argument("run", metavar="RUN", help="a folder that `textvae train` wrote")
-    command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
-    command.set_defaults(label=None)
+def add_run(command: ArgumentParser, is_optional: bool = False, without: str = "") -> None:
+    """Add the arguments of every verb that works on a trained run.
+
+    Args:
+        without: what the verb does without RUN where it is optional, for the help text.
+    """
+    what = "folder of a trained run, as written by `textvae train`"
+    if is_optional:
+        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what}; {without}")
+    else:
+        command.add_argument("run", metavar="RUN", help=what)
+    add_device(command)
+    add_json(command)
+    command.set_defaults(label=None)  # for verbs without --label
+
+
+def add_device(command: ArgumentParser) -> None:
+    """Add the option that chooses the device."""
     command.add_argument(
-        "--json", action="store_true", help="print one JSON object a line, and nothing else"
+        "--device",
+        metavar="cpu|cuda",
+        help="device to compute on (default: cuda if a GPU is available, else cpu)",
     )
 
 
-def add_decoding(command: ArgumentParser) -> None:
-    """Add the decoding options, named as in transformers' `GenerationConfig`."""
-    group = command.add_argument_group("decoding")
-    group.add_argument("--temperature", type=float)
-    group.add_argument("--top-p", type=float)
-    group.add_argument("--top-k", type=int)
-    group.add_argument("--num-beams", type=int)
-    group.add_argument("--max-new-tokens", type=int)
-    group.add_argument("--seed", type=int, default=0)
+def add_json(command: ArgumentParser) -> None:
+    """Add the option that switches to JSON output."""
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON, one object per line, and no other text",
+    )
+
+
+def add_seed(command: ArgumentParser) -> None:
+    """Add the seed of a verb that samples."""
+    command.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the random numbers; the same seed gives the same result (default: 0)",
+    )
+
+
+def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
+    """Add the decoding options, named as in transformers' `GenerationConfig`.
+
+    Args:
+        samples: the verb samples tokens by default, instead of decoding greedily.
+    """
+    if samples:
+        habit = "tokens are sampled by default; --num-beams alone searches instead"
+    else:
+        habit = "greedy by default; --temperature, --top-p and --top-k each turn on sampling"
+    group = command.add_argument_group("decoding", habit)
+    group.add_argument(
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="sampling temperature, above 0; lower is closer to greedy (default: 1)",
+    )
+    group.add_argument(
+        "--top-p",
+        type=float,
+        metavar="P",
+        help="sample from the likeliest tokens whose probabilities sum to P (default: all tokens)",
+    )
+    group.add_argument(
+        "--top-k",
+        type=int,
+        metavar="K",
+        help="sample from the K likeliest tokens (default: all tokens)",
+    )
+    group.add_argument(
+        "--num-beams", type=int, metavar="N", help="beams of a beam search (default: 1, no search)"
+    )
+    group.add_argument(
+        "--max-new-tokens",
+        type=int,
+        metavar="N",
+        help="maximum length of a text in tokens (default: enough for the longest sentence)",
+    )
+    add_seed(command)
 
 
 def add_table(command: ArgumentParser) -> None:
-    """Add how a table is read."""
+    """Add the options that say how a table is read."""
     command.add_argument(
-        "--text-column", metavar="NAME", help="of tables (default: as the run was trained)"
+        "--text-column",
+        metavar="NAME",
+        help="column of a table that holds the texts (default: data.text_column of the run)",
     )
     command.add_argument(
         "--quoting",
         choices=get_args(Quoting),
-        help="of a .csv or .tsv, data.quoting (default: as the run was trained)",
+        help="whether cells of a .csv or .tsv are quoted (default: data.quoting of the run)",
     )
 
 
 def add_label(command: ArgumentParser) -> None:
     """Add the label of a conditional model."""
     command.add_argument(
-        "--label", metavar="NAME", help="of a model trained with data.label: what the text is"
+        "--label",
+        metavar="NAME",
+        help="label of all texts, for a model trained with data.label",
+    )
+
+
+def add_label_column(command: ArgumentParser) -> None:
+    """Add the column of a table that holds the labels."""
+    command.add_argument(
+        "--label-column",
+        default="label",
+        metavar="NAME",
+        help="column of the table that holds the labels (default: label)",
     )
 
 
 def add_shards(command: ArgumentParser) -> None:
     """Add the options of bulk work."""
     group = command.add_argument_group(
-        "shards, for millions of sentences: a killed run goes on with the same command"
+        "shards",
+        "for millions of sentences; after an interruption, the same command continues the work",
     )
-    needed = command.prog.endswith("encode")
-    what = "z.npy|z.parquet|FOLDER" if needed else "FOLDER"
+    verb = command.prog.split()[-1]
+    is_encode = verb == "encode"
+    shards = "a folder for Parquet files of some thousand rows each"
+    if is_encode:
+        what, metavar = f"a file for the vectors, or {shards}", "z.npy|z.parquet|FOLDER"
+    else:
+        what, metavar = shards, "FOLDER"
+    group.add_argument("--output", metavar=metavar, required=is_encode, help=what)
     group.add_argument(
-        "--output",
-        metavar=what,
-        required=needed,
-        help="FOLDER: a Parquet file each some thousand rows",
+        "--engine",
+        metavar="accelerate|ray",
+        help="library that distributes the work (default: accelerate)",
     )
     group.add_argument(
-        "--engine", metavar="accelerate|ray", help="who does the work (default: accelerate)"
+        "--shard-rows",
+        type=int,
+        metavar="N",
+        help=f"rows per file (default: {_SHARD_ROWS[verb]})",
     )
-    group.add_argument("--shard-rows", type=int, metavar="N", help="rows a file")
 
 
 def describe_blank_fate(options: Namespace) -> str:
@@ -98,69 +192,111 @@ def describe_blank_fate(options: Namespace) -> str:
 
 
 def load_vae(options: Namespace) -> "TextVAE":
-    """Load the run a command names."""
+    """Load the run that a command names."""
     from transformers.utils import logging
 
     from textvae.vae import TextVAE
 
     logging.set_verbosity_error()
     vae = TextVAE.from_pretrained(options.run, options.device)
-    return vae if options.label is None else vae.with_label(options.label)
+    if options.label is None:
+        return vae
+    return vae.with_label(options.label)
 
 
 def open_run(options: Namespace) -> "Run":
-    """Return the run a command names."""
+    """Return the run that a command names."""
     from textvae.runs.run import Run
 
     return Run(Path(options.run))
 
 
+def open_input(
+    options: Namespace,
+    vae: "TextVAE",
+    file: str | None = None,
+    *,
+    label_column: str | None = None,
+    columns: Sequence[str] = (),
+    fate: str = LEFT_OUT,
+) -> "InputRows":
+    """Return the rows of a verb's file, read as its options say.
+
+    Args:
+        file: another file than the verb's `file` argument.
+        label_column, columns, fate: see `InputRows`.
+    """
+    from textvae.cli.input import InputRows
+
+    return InputRows(
+        options.file if file is None else file,
+        open_run(options),
+        options.text_column,
+        quoting=options.quoting,
+        bundle=vae.bundle,
+        label_column=label_column,
+        columns=columns,
+        fate=fate,
+    )
+
+
+def collect_options(options: Namespace, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the named options that the user wrote; settings have the defaults of the others."""
+    values = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def collect_decoding_options(options: Namespace) -> dict[str, Any]:
-    """Return the decoding options that were given."""
-    return {
-        name: getattr(options, name)
-        for name in _DECODING_OPTIONS
-        if getattr(options, name) is not None
-    }
+    """Return the decoding options that the user wrote."""
+    return collect_options(options, _DECODING_OPTIONS)
 
 
 def require_positive(value: int, name: str) -> int:
-    """Return a count, or refuse it.
+    """Return a count.
 
     Raises:
         ConfigError: it is not positive.
     """
     if value < 1:
-        raise ConfigError(f"{name} = {value}: wanted is a number from 1.")
+        raise ConfigError(f"{name} = {value}: expected 1 or more.")
     return value
 
 
 def allow_shards(verb: Command) -> Command:
-    """Return the verb, that does bulk work where a folder of shards is asked for."""
+    """Wrap a verb so that it does bulk work when the user asks for a folder of shards."""
 
-    def either(options: Namespace) -> int | None:
-        from textvae.cli import shards as command
+    def dispatch(options: Namespace) -> int | None:
+        from textvae.cli import shards
 
-        if options.verb == "generate" and options.prior and options.output:
-            raise ConfigError(
-                "--prior and --output do not go together yet: shards come from the model's own."
-            )
-        if options.label and options.output:
-            raise ConfigError(
-                "--label and --output do not go together yet: shards have each label as often as training."
-            )
-        if (
-            options.verb == "generate"
-            and not options.prior
-            and not open_run(options).is_prior_matched()
-        ):
+        is_generate = options.verb == "generate"
+        _check_shard_options(options)
+        if is_generate and not options.prior and not open_run(options).is_prior_matched():
             print(_UNMATCHED_PRIOR_WARNING.format(run=options.run), file=sys.stderr)
-        if not command.asks_for_shards(options):
+        if not shards.asks_for_shards(options):
             return verb(options)
-        record = command.run_in_shards(
-            options, collect_decoding_options(options) if options.verb == "generate" else {}
-        )
-        print_records([record] if record else [], options.json, command.format_shard_summary)
+        # Only `generate` has decoding options; `score` has a seed of its own.
+        decoding = collect_decoding_options(options) if is_generate else {}
+        record = shards.run_in_shards(options, decoding)
+        # Of the processes of one launch, only the first has a record.
+        print_records([record] if record else [], options.json, shards.format_shard_summary)
         return None
 
-    return either
+    return dispatch
+
+
+def _check_shard_options(options: Namespace) -> None:
+    """Refuse options that bulk work does not have.
+
+    Raises:
+        ConfigError: one of them is combined with --output.
+    """
+    if options.verb == "generate" and options.prior and options.output:
+        raise ConfigError(
+            "--prior and --output cannot be combined: "
+            "shards are sampled from the model's own prior. Leave one of them out."
+        )
+    if options.label and options.output:
+        raise ConfigError(
+            "--label and --output cannot be combined: "
+            "shards have each label as often as the training data. Leave one of them out."
+        )

@@ -1,4 +1,4 @@
-"""The verbs that lay runs side by side, or one open: `_compare`, `_report`."""
+"""The verbs `compare` and `report`."""
 
 import re
 import sys
@@ -7,24 +7,97 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from textvae.cli.arguments import Command, Subparsers, add_run, load_vae, open_run
+from textvae.cli.arguments import (
+    Command,
+    Subparsers,
+    add_device,
+    add_json,
+    add_run,
+    load_vae,
+    open_run,
+)
 from textvae.cli.output import print_records
+
+_SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
     _add_compare(
         verbs.add_parser(
-            "compare", help="train and measure several configs and seeds, side by side"
+            "compare", help="train and evaluate several configs with several seeds, side by side"
         )
     )
-    report = verbs.add_parser("report", help="write what a run is and does as one HTML file")
+    report = verbs.add_parser("report", help="write an HTML file that describes a run")
     add_run(report)
-    _add_report(report)
+    report.add_argument(
+        "--output", metavar="FILE.html", help="file to write (default: RUN/report.html)"
+    )
+
+
+def _add_compare(command: ArgumentParser) -> None:
+    """Add the arguments of `compare`."""
+    command.usage = "textvae compare CONFIG.yaml ... --output DIR [options] [section.key=value ...]"
+    command.add_argument(
+        "configs",
+        nargs="+",
+        metavar="CONFIG.yaml",
+        help="files of settings, one row of the table each; a section.key=value applies to all",
+    )
+    command.add_argument(
+        "--output",
+        metavar="DIR",
+        required=True,
+        help="folder for the runs, the tables and the report; "
+        "after an interruption, the same command continues the comparison",
+    )
+    command.add_argument(
+        "--seeds",
+        type=int,
+        default=3,
+        metavar="N",
+        help="number of runs of each config, each with its own seed (default: 3)",
+    )
+    command.add_argument(
+        "--corpora",
+        nargs="+",
+        default=[],
+        metavar="CORPUS",
+        help="corpora to train each config on (default: data.corpus of the config)",
+    )
+    command.add_argument(
+        "--samples",
+        type=int,
+        default=500,
+        metavar="N",
+        help="importance samples per sentence (default: 500)",
+    )
+    command.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="evaluate on the first N sentences of the test split (default: all)",
+    )
+    command.add_argument(
+        "--columns",
+        nargs="+",
+        default=[],
+        metavar="KEY",
+        help="further columns of the table, as keys of measures.json",
+    )
+    command.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of runs to train at the same time (default: 1)",
+    )
+    add_device(command)
+    add_json(command)
 
 
 def _compare(options: Namespace) -> int:
-    """Train and measure a matrix of configs and seeds; the exit code is 1 if a run failed."""
+    """Train and evaluate a matrix of configs and seeds; the exit code is 1 if a run failed."""
     records = _run_comparison(options)
     if options.json:
         print_records(records, True, str)
@@ -34,78 +107,19 @@ def _compare(options: Namespace) -> int:
     return int(any(record["reason"] for record in records))
 
 
-def _report(options: Namespace) -> None:
-    """Write a run's report as one HTML file."""
-    from textvae.comparison.report.page import write_report
-
-    print_records(
-        [write_report(open_run(options), load_vae(options), options.output)],
-        options.json,
-        lambda seen: str(seen["file"]),
-    )
-
-
-COMMANDS: dict[str, Command] = {"compare": _compare, "report": _report}
-
-
-def _add_compare(command: ArgumentParser) -> None:
-    """Add the arguments of `_compare`."""
-    command.usage = "textvae compare CONFIG.yaml ... --output DIR [options] [section.key=value ...]"
-    command.add_argument(
-        "configs", nargs="+", metavar="CONFIG.yaml", help="a row of the table each"
-    )
-    command.add_argument(
-        "--output",
-        metavar="DIR",
-        required=True,
-        help="a killed comparison goes on with the same command",
-    )
-    command.add_argument(
-        "--seeds", type=int, default=3, metavar="N", help="runs of each config (default: 3)"
-    )
-    command.add_argument(
-        "--corpora", nargs="+", default=[], metavar="CORPUS", help="on each (default: data.corpus)"
-    )
-    command.add_argument(
-        "--samples", type=int, default=500, help="importance samples a sentence (default: 500)"
-    )
-    command.add_argument(
-        "--limit", type=int, metavar="N", help="measure on the first N sentences of the test split"
-    )
-    command.add_argument(
-        "--columns", nargs="+", default=[], metavar="KEY", help="further measures for the table"
-    )
-    command.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="runs trained at a time (default: 1)"
-    )
-    command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
-    command.add_argument(
-        "--json", action="store_true", help="print one JSON object a run, and nothing else"
-    )
-
-
-def _add_report(command: ArgumentParser) -> None:
-    """Add the arguments of `_report`, beside those of every verb on a run."""
-    command.add_argument(
-        "--output", metavar="FILE.html", help="where to write (default: RUN/report.html)"
-    )
-
-
-_SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")
-
-
 def _run_comparison(options: Namespace) -> list[dict[str, Any]]:
-    """Compare what a command names; return a record a run."""
-    from textvae.comparison.compare import compare as run
+    """Run the comparison that a command describes; return a record of each run."""
+    from textvae.comparison.compare import compare
 
-    configs, first = _split_settings(options.configs)
-    corpora, second = _split_settings(options.corpora)
-    return run(
+    # Both options take several words, so argparse puts settings that follow into their lists.
+    configs, settings_of_configs = _split_settings(options.configs)
+    corpora, settings_of_corpora = _split_settings(options.corpora)
+    return compare(
         configs,
         options.output,
         seeds=options.seeds,
         corpora=corpora,
-        overrides=[*first, *second, *options.settings],
+        overrides=[*settings_of_configs, *settings_of_corpora, *options.settings],
         samples=options.samples,
         limit=options.limit,
         columns=options.columns,
@@ -115,7 +129,24 @@ def _run_comparison(options: Namespace) -> list[dict[str, Any]]:
 
 
 def _split_settings(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the words that are no settings, and those that are: they may stand anywhere."""
-    given = list(words)
-    settings = [word for word in given if _SETTING_PATTERN.match(word) and not Path(word).exists()]
-    return [word for word in given if word not in settings], settings
+    """Return the words that are not settings, and those that are."""
+    others: list[str] = []
+    settings: list[str] = []
+    for word in words:
+        # A file may have a name that looks like a setting.
+        if _SETTING_PATTERN.match(word) and not Path(word).exists():
+            settings.append(word)
+        else:
+            others.append(word)
+    return others, settings
+
+
+def _report(options: Namespace) -> None:
+    """Write an HTML file that describes a run."""
+    from textvae.comparison.report.page import write_report
+
+    record = write_report(open_run(options), load_vae(options), options.output)
+    print_records([record], options.json, lambda record: str(record["file"]))
+
+
+COMMANDS: dict[str, Command] = {"compare": _compare, "report": _report}

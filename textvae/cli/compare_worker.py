@@ -1,8 +1,9 @@
-"""The worker: the process of one run, that does its verbs one after another.
+"""The worker of a comparison: a process that executes the verbs of one run, one after another.
 
-It is started with its verbs as JSON, and a standard input on which nothing
-comes: when that closes, whoever started it is gone, and it ends too. Otherwise
-a comparison that was killed would train on beside the one that goes on.
+It is started with its verbs as JSON, and with a standard input on which nothing
+is ever sent. When that is closed, the process that started the worker has ended,
+and the worker ends too. Otherwise the worker of a killed comparison would go on
+training next to the comparison that continues it.
 """
 
 import json
@@ -13,23 +14,26 @@ from threading import Thread
 
 from textvae.cli import main as cli
 
-_ORPHANED_EXIT_CODE = 3  # the exit code
+_ORPHANED_EXIT_CODE = 3
 
 
 def main(arguments: list[str]) -> int:
-    """Do the verbs; return the exit code of the first that fails."""
+    """Execute the verbs; return the exit code of the first that fails, or 0."""
     Thread(target=_end_with_parent, daemon=True).start()
     for verb, *rest in json.loads(arguments[0]):
         if verb == "summarize":
             _write_model_summary(*rest)
-        elif code := cli.main([verb, *rest]):
+            continue
+        code = cli.main([verb, *rest])
+        if code:
             return code
     return 0
 
 
 def _end_with_parent() -> None:
-    """Wait until standard input closes, then end."""
-    os.read(sys.stdin.fileno(), 1)  # no buffer, whose lock would be held at the end
+    """Wait until standard input is closed, then end the process."""
+    # Not sys.stdin.read: its buffer has a lock, which a normal exit would wait for.
+    os.read(sys.stdin.fileno(), 1)
     os._exit(_ORPHANED_EXIT_CODE)
 
 

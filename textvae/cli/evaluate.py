@@ -1,4 +1,4 @@
-"""The verbs that judge a run: `_evaluate`, `_doctor`, `_info`."""
+"""The verbs that describe a run: `evaluate`, `doctor`, `info`."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -7,51 +7,77 @@ from textvae.cli.arguments import (
     Subparsers,
     add_run,
     add_table,
+    collect_options,
     load_vae,
     open_run,
     require_positive,
 )
 from textvae.cli.output import print_records
 
+_MEASURE_OPTIONS = ("adaptive", "prior_samples", "word_vectors")
+
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    _add_evaluate(verbs.add_parser("evaluate", help="measure a run, with the doctor's verdict"))
-    for verb, what in (
-        ("doctor", "say whether the latent is used, and what to change"),
-        ("info", "say what a run is"),
-    ):
-        add_run(verbs.add_parser(verb, help=what))
+    _add_evaluate(verbs.add_parser("evaluate", help="measure a run and print the doctor's verdict"))
+    doctor = verbs.add_parser(
+        "doctor", help="check whether the latent is used, and advise what to change"
+    )
+    add_run(doctor)
+    info = verbs.add_parser(
+        "info", help="describe a run, or print versions and machine for an issue report"
+    )
+    add_run(
+        info,
+        is_optional=True,
+        without="without it, versions and machine are printed",
+    )
 
 
 def _add_evaluate(command: ArgumentParser) -> None:
-    """Add the arguments of `_evaluate`."""
+    """Add the arguments of `evaluate`."""
     add_run(command)
     command.add_argument(
         "file",
         nargs="?",
         metavar="FILE",
-        help="sentences to measure on (default: the run's test split)",
+        help="file of sentences to measure on (default: the test split of the run)",
     )
     add_table(command)
     command.add_argument(
-        "--samples", type=int, default=500, help="importance samples a sentence (default: 500)"
+        "--samples",
+        type=int,
+        default=500,
+        metavar="N",
+        help="importance samples per sentence (default: 500)",
     )
     command.add_argument(
-        "--adaptive", action="store_true", help="spread them: more where the weights are uneven"
+        "--adaptive",
+        action="store_true",
+        help="give more importance samples to sentences with uneven weights; "
+        "--samples is then the average",
     )
-    command.add_argument("--limit", type=int, metavar="N", help="measure on the first N sentences")
+    command.add_argument(
+        "--limit", type=int, metavar="N", help="measure on the first N sentences (default: all)"
+    )
     command.add_argument(
         "--measures",
         metavar="NAMES",
         default="standard",
-        help="standard (default), quick, samples, interpolation, or single measures; several with commas between",
+        help="measures or groups of measures, separated by commas: standard, quick, samples, "
+        "interpolation, or names from docs/measures.md (default: standard)",
     )
     command.add_argument(
-        "--prior-samples", type=int, metavar="N", help="sentences from the prior (default: 1000)"
+        "--prior-samples",
+        type=int,
+        metavar="N",
+        help="sentences to sample from the prior, for the measures of samples (default: 1000)",
     )
     command.add_argument(
-        "--word-vectors", metavar="FILE", help="in word2vec's text format, for interpolation"
+        "--word-vectors",
+        metavar="FILE",
+        help="word vectors in word2vec's text format, for the measures of interpolations "
+        "(default: the decoder's embedding)",
     )
 
 
@@ -62,25 +88,23 @@ def _evaluate(options: Namespace) -> None:
     from textvae.evaluation.measures import MeasureSettings, select_measures
     from textvae.schema import validate_settings
 
-    limit = None if options.limit is None else require_positive(options.limit, "limit")
-    samples, names = require_positive(options.samples, "samples"), options.measures.split(",")
-    given = {name: getattr(options, name) for name in ("adaptive", "prior_samples", "word_vectors")}
-    settings = validate_settings(
-        MeasureSettings, {name: value for name, value in given.items() if value is not None}
-    )
-    select_measures(names)  # refused before the model is loaded
-    run, bundle = open_run(options), load_vae(options).bundle
-    column, quoting = options.text_column, options.quoting
+    limit = None
+    if options.limit is not None:
+        limit = require_positive(options.limit, "limit")
+    samples = require_positive(options.samples, "samples")
+    names = options.measures.split(",")
+    settings = validate_settings(MeasureSettings, collect_options(options, _MEASURE_OPTIONS))
+    select_measures(names)  # refuses unknown names before the model is loaded
     record = evaluate_run(
-        run,
-        bundle,
+        open_run(options),
+        load_vae(options).bundle,
         options.file,
         samples,
         limit,
         names,
         settings,
-        text_column=column,
-        quoting=quoting,
+        text_column=options.text_column,
+        quoting=options.quoting,
     )
     print_records([record], options.json, format_evaluation)
 
@@ -95,7 +119,12 @@ def _doctor(options: Namespace) -> None:
 
 
 def _info(options: Namespace) -> None:
-    """Say what a run is: its model, corpus and settings."""
+    """Describe a run: its model, corpus and training; or, without a run, the environment."""
+    if options.run is None:
+        from textvae.cli.environment import describe_environment, format_environment
+
+        print_records([describe_environment(options.device)], options.json, format_environment)
+        return
     from textvae.cli.rendering import describe_run, format_info
 
     record = describe_run(open_run(options), load_vae(options))

@@ -1,6 +1,7 @@
-"""The verbs that write text: `_generate`, `_reconstruct`, `_complete`, `_interpolate`, `_decode`."""
+"""The verbs that write text: `generate`, `reconstruct`, `complete`, `interpolate`, `decode`."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from typing import Any
 
 from textvae.cli.arguments import (
@@ -15,62 +16,124 @@ from textvae.cli.arguments import (
     collect_decoding_options,
     describe_blank_fate,
     load_vae,
+    open_input,
     open_run,
     require_positive,
 )
 from textvae.cli.output import format_text, print_records, print_rows
 from textvae.errors import DataError
 
-_EXAMPLE_COUNT = 5  # reconstructions, where no file is named
+_EXAMPLE_COUNT = 5  # sentences to reconstruct if no file is named
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    generate = verbs.add_parser("generate", help="write sentences from the prior")
+    _add_generate(verbs)
+    _add_reconstruct(verbs)
+    _add_complete(verbs)
+    _add_interpolate(verbs)
+    _add_decode(verbs)
+
+
+def _add_generate(verbs: Subparsers) -> None:
+    """Add `generate`."""
+    generate = verbs.add_parser("generate", help="sample sentences from the prior")
     add_run(generate)
-    generate.add_argument("-n", type=int, default=10, help="how many (default: 10)")
-    generate.add_argument("--prior", metavar="KIND", help="draw from what `prior fit` fitted")
+    generate.add_argument(
+        "-n", type=int, default=10, metavar="N", help="number of sentences (default: 10)"
+    )
+    generate.add_argument(
+        "--prior",
+        metavar="KIND",
+        help="sample from a prior that `textvae prior fit` saved: gaussian_mixture, flow or "
+        "diffusion (default: the model's own prior)",
+    )
     add_shards(generate)
-    reconstruct = verbs.add_parser("reconstruct", help="encode sentences and write them again")
+    add_label(generate)
+    add_decoding(generate, samples=True)
+
+
+def _add_reconstruct(verbs: Subparsers) -> None:
+    """Add `reconstruct`."""
+    reconstruct = verbs.add_parser("reconstruct", help="encode sentences and decode them again")
     add_run(reconstruct)
     reconstruct.add_argument(
         "file",
         nargs="?",
         metavar="FILE|-",
-        help="sentences; - is standard input (default: 5 test sentences)",
+        help="file of sentences; - is standard input "
+        f"(default: {_EXAMPLE_COUNT} sentences of the test split)",
     )
     reconstruct.add_argument(
-        "--write-as", metavar="NAME", help="of a model trained with data.label: another label"
+        "--write-as",
+        metavar="NAME",
+        help="label to decode with, for a model trained with data.label "
+        "(default: the label of each text)",
     )
-    complete = verbs.add_parser("complete", help="continue a prefix")
+    add_table(reconstruct)
+    add_label(reconstruct)
+    add_decoding(reconstruct)
+
+
+def _add_complete(verbs: Subparsers) -> None:
+    """Add `complete`."""
+    complete = verbs.add_parser("complete", help="write sentences that begin with a prefix")
     add_run(complete)
-    complete.add_argument("prefix", metavar="PREFIX")
-    complete.add_argument("-n", type=int, default=5, help="how many (default: 5)")
-    interpolate = verbs.add_parser("interpolate", help="walk from one sentence to another")
+    complete.add_argument("prefix", metavar="PREFIX", help="beginning of the sentences")
+    complete.add_argument(
+        "-n", type=int, default=5, metavar="N", help="number of sentences (default: 5)"
+    )
+    add_label(complete)
+    add_decoding(complete, samples=True)
+
+
+def _add_interpolate(verbs: Subparsers) -> None:
+    """Add `interpolate`."""
+    interpolate = verbs.add_parser(
+        "interpolate", help="decode a path in latent space between two sentences"
+    )
     add_run(interpolate)
-    interpolate.add_argument("first", metavar="ONE")
-    interpolate.add_argument("second", metavar="OTHER")
+    interpolate.add_argument("first", metavar="FIRST", help="sentence at the start of the path")
+    interpolate.add_argument("second", metavar="SECOND", help="sentence at the end of the path")
     interpolate.add_argument(
-        "--steps", type=int, default=7, help="sentences on the way, ends included (default: 7)"
+        "--steps",
+        type=int,
+        default=7,
+        metavar="N",
+        help="number of sentences on the path, both ends included (default: 7)",
     )
     interpolate.add_argument(
-        "--path", default="linear", help="linear (default), spherical or density"
+        "--path",
+        default="linear",
+        metavar="linear|spherical|density",
+        help="shape of the path; density bends it to where sentences lie (default: linear)",
     )
     interpolate.add_argument(
-        "--reference", metavar="FILE", help="of the path density (default: validation sentences)"
+        "--reference",
+        metavar="FILE",
+        help="file of sentences that show where sentences lie, for --path density "
+        "(default: the validation split of the run)",
     )
-    for command in (reconstruct, interpolate):
-        add_table(command)
+    add_table(interpolate)
+    add_label(interpolate)
+    add_decoding(interpolate)
+
+
+def _add_decode(verbs: Subparsers) -> None:
+    """Add `decode`."""
     decode = verbs.add_parser("decode", help="write sentences from vectors")
     add_run(decode)
-    decode.add_argument("vectors", metavar="z.npy|z.parquet")
-    for command in (generate, reconstruct, complete, interpolate, decode):
-        add_label(command)
-        add_decoding(command)
+    decode.add_argument(
+        "vectors",
+        metavar="z.npy|z.parquet",
+        help="file of vectors, one per row, such as `textvae encode` writes",
+    )
+    add_label(decode)
+    add_decoding(decode)
 
 
 def _generate(options: Namespace) -> None:
-    """Write sentences from the prior."""
+    """Sample sentences from the prior."""
     count = require_positive(options.n, "n")
     texts = load_vae(options).generate(
         count, prior=options.prior, **collect_decoding_options(options)
@@ -79,42 +142,41 @@ def _generate(options: Namespace) -> None:
 
 
 def _reconstruct(options: Namespace) -> None:
-    """Encode sentences and write them again; without a file, a few of the run's own test split."""
-    from textvae.cli.input import InputRows
-
-    vae, run = load_vae(options), open_run(options)
-    column = vae.bundle.label_column
+    """Encode the sentences of a file, or a few of the run's test split, and decode them again."""
+    vae = load_vae(options)
+    label_column = vae.bundle.label_column
 
     def answer(texts: list[str], labels: list[str]) -> list[dict[str, Any]]:
-        given = labels if column else None
         written = vae.reconstruct(
-            texts, labels=given, write_as=options.write_as, **collect_decoding_options(options)
+            texts,
+            labels=labels if label_column else None,
+            write_as=options.write_as,
+            **collect_decoding_options(options),
         )
         return [{"text": text} for text in written]
 
-    def shown(record: dict[str, Any]) -> str:
-        return f"{record['original']}\n  → {record['text']}"
-
     if options.file:
-        rows = InputRows(
-            options.file,
-            run,
-            options.text_column,
-            quoting=options.quoting,
-            bundle=vae.bundle,
-            label_column=column,
-            fate=describe_blank_fate(options),
+        fate = describe_blank_fate(options)
+        rows = open_input(options, vae, label_column=label_column, fate=fate)
+        print_rows(
+            rows, answer, options.json, _format_reconstruction, ["text"], "original", lines=2
         )
-        return print_rows(rows, answer, options.json, shown, ["text"], "original", lines=2)
-    few = run.open_split("test").take(_EXAMPLE_COUNT)
-    texts = list(few["text"])
-    written = answer(texts, list(few[column]) if column else [])
+        return
+    examples = open_run(options).open_split("test").take(_EXAMPLE_COUNT)
+    texts = list(examples["text"])
+    labels = list(examples[label_column]) if label_column else []
+    written = answer(texts, labels)
     records = ({"original": text, **record} for text, record in zip(texts, written, strict=True))
-    return print_records(records, options.json, shown)
+    print_records(records, options.json, _format_reconstruction)
+
+
+def _format_reconstruction(record: dict[str, Any]) -> str:
+    """Return the text and, on a second line, its reconstruction."""
+    return f"{record['original']}\n  → {record['text']}"
 
 
 def _complete(options: Namespace) -> None:
-    """Continue a prefix."""
+    """Write sentences that begin with a prefix."""
     texts = load_vae(options).complete(
         options.prefix, require_positive(options.n, "n"), **collect_decoding_options(options)
     )
@@ -122,20 +184,11 @@ def _complete(options: Namespace) -> None:
 
 
 def _interpolate(options: Namespace) -> None:
-    """Walk from one sentence to another."""
-    from textvae.cli.input import InputRows
-
-    vae, reference = load_vae(options), None
+    """Decode a path between two sentences."""
+    vae = load_vae(options)
+    reference = None
     if options.reference:
-        reference = list(
-            InputRows(
-                options.reference,
-                open_run(options),
-                options.text_column,
-                quoting=options.quoting,
-                bundle=vae.bundle,
-            ).texts()
-        )
+        reference = list(open_input(options, vae, options.reference).texts())
     texts = vae.interpolate(
         options.first,
         options.second,
@@ -144,30 +197,33 @@ def _interpolate(options: Namespace) -> None:
         reference,
         **collect_decoding_options(options),
     )
-    print_records(
-        ({"step": step, "text": text} for step, text in enumerate(texts)), options.json, format_text
-    )
+    records = ({"step": step, "text": text} for step, text in enumerate(texts))
+    print_records(records, options.json, format_text)
 
 
 def _decode(options: Namespace) -> None:
-    """Write a sentence from each vector."""
+    """Write a sentence from each vector of a file."""
     from textvae.data.row_report import RowNumbers, report_blank_rows
     from textvae.data.vector_files import is_missing, read_vectors
 
-    vae, z, blank = load_vae(options), read_vectors(options.vectors), RowNumbers()
-    missing = is_missing(z)
-    for row in missing.nonzero()[0]:
-        blank.add(int(row) + 1)
+    vae = load_vae(options)
+    z = read_vectors(options.vectors)
+    missing = is_missing(z)  # `encode` writes NaN or null for a blank row
     if missing.all():
         raise DataError(
-            f"{options.vectors}: every vector is NaN or null, as of a blank row; there is none to decode."
+            f"{options.vectors}: every vector is NaN or null, which stands for a blank row; "
+            "expected at least one vector to decode."
         )
-    texts = iter(vae.decode(z[~missing], **collect_decoding_options(options)))
-    records = (
-        {"row": row, "text": None if gap else next(texts)}
-        for row, gap in enumerate(missing, start=1)
-    )
-    print_records(records, options.json, lambda record: record["text"] or "")
+    blank = RowNumbers()
+    for row in missing.nonzero()[0]:
+        blank.add(int(row) + 1)
+
+    def pair_rows_with_texts() -> Iterator[dict[str, Any]]:
+        texts = iter(vae.decode(z[~missing], **collect_decoding_options(options)))
+        for row, is_blank in enumerate(missing, start=1):
+            yield {"row": row, "text": None if is_blank else next(texts)}
+
+    print_records(pair_rows_with_texts(), options.json, lambda record: record["text"] or "")
     report_blank_rows(options.vectors, blank, len(z), describe_blank_fate(options))
 
 

@@ -1,8 +1,8 @@
-"""The rows a verb is given: those of a file, or of standard input, each with its number.
+"""The rows that a verb reads from a file or from standard input, each with its number.
 
 One reader serves every verb. It yields blank rows too, so that results can be
-lined up with the rows, and says on standard error how many were blank and how
-many texts were too long for the model, with their places.
+aligned with the rows, and reports on standard error how many rows were blank and
+how many texts were too long for the model, with their numbers.
 """
 
 import sys
@@ -35,10 +35,10 @@ class _InputRow(NamedTuple):
     """A row of a verb's input.
 
     Attributes:
-        number: its place in the file, counted from 1; a table's head does not count.
-        text: None where it is blank.
-        label: of a conditional model.
-        values: of the other columns that were asked for, in that order.
+        number: its number in the file, counted from 1; the header of a table is not counted.
+        text: None if it is blank.
+        label: its label, for a conditional model.
+        values: its values in the other columns that were asked for, in that order.
     """
 
     number: int
@@ -48,17 +48,23 @@ class _InputRow(NamedTuple):
 
 
 class InputRows:
-    """The rows of a file, or of standard input, as a stream; it can be read once.
+    """The rows of a file, or of standard input, as a stream that can be read once.
 
-    Once all are read, it says which were blank and which too long.
+    At the end it reports which rows were blank and which texts were too long.
 
     Args:
-        run: whose text column a table is read by, unless `text_column` names another.
-        quoting: of a .csv or .tsv, unless it is that of the run.
-        bundle: the model that will read the texts; without it, too long ones are not counted.
-        label_column: where a table has the labels of a conditional model.
+        file: a path, or "-" for standard input.
+        run: provides the text column and the quoting of tables.
+        text_column: the text column of a table, instead of the run's.
+        quoting: the quoting of a .csv or .tsv, instead of the run's.
+        bundle: the model that will read the texts; without it, texts that are too long are not
+            counted.
+        label_column: the column of a table with the labels of a conditional model.
         columns: other columns to read.
-        fate: what becomes of blank rows, for the message: "left out", "written as NaN" and so on.
+        fate: what becomes of blank rows, for the message: "left out", "written as NaN" ...
+
+    Raises:
+        ConfigError: an option for tables is combined with standard input.
     """
 
     def __init__(
@@ -73,19 +79,25 @@ class InputRows:
         columns: Sequence[str] = (),
         fate: str = LEFT_OUT,
     ) -> None:
-        self.file, self.name = file, "standard input" if file == "-" else file
         data = run.read_settings().data
         if file == "-" and (text_column or quoting):
             option = "--text-column" if text_column else "--quoting"
             raise ConfigError(
-                f"{option} is for tables, and standard input is read as text, one sentence per line; name a file."
+                f"{option} is for tables, and standard input is read as text, "
+                "one sentence per line; name a file."
             )
-        self.text_column, self.quoting = text_column or data.text_column, quoting or data.quoting
-        self.label_column, self.columns, self.fate = label_column, columns, fate
+        self.file = file
+        self.name = "standard input" if file == "-" else file
+        self.text_column = text_column or data.text_column
+        self.quoting = quoting or data.quoting
+        self.label_column = label_column
+        self.columns = columns
+        self.fate = fate
         self.bundle = bundle
         self.count = 0
-        self.blank, self.cut = RowNumbers(), RowNumbers()
-        self._suspects: list[tuple[int, str]] = []  # texts that may be too long
+        self.blank = RowNumbers()
+        self.cut = RowNumbers()
+        self._possibly_long: list[tuple[int, str]] = []  # row number, text
 
     def __iter__(self) -> Iterator[_InputRow]:
         """Yield the rows, blank ones too.
@@ -93,100 +105,127 @@ class InputRows:
         Raises:
             DataError: there is no sentence, a column is missing, or a sentence has no label.
         """
-        for row in self._source():
+        for raw in self._open():
             self.count += 1
-            found = self._read(row)
-            if found.text is None:
+            row = self._parse(raw)
+            if row.text is None:
                 self.blank.add(self.count)
             else:
-                self._suspect(found.text)
-            yield found
+                self._note_length(row.text)
+            yield row
         if self.blank.count == self.count:
             raise DataError(f"{self.name}: holds no sentence.")
-        self._tell()
+        self._report()
 
     def texts(self) -> Iterator[str]:
-        """Yield the texts alone, blank ones left out."""
+        """Yield the texts of all rows that are not blank."""
         return (row.text for row in self if row.text is not None)
 
     def filled(self) -> list[_InputRow]:
-        """Return all rows but blank ones."""
+        """Return all rows that are not blank."""
         return [row for row in self if row.text is not None]
 
-    def _source(self) -> Iterator[Row]:
-        """Return the raw rows."""
+    def _open(self) -> Iterator[Row]:
+        """Return the raw rows of the input."""
         if self.file == "-":
             return _read_standard_input(self.text_column)
         splits = find_splits(self.file, self.text_column, self.quoting)
-        if others := sorted(splits.keys() - {"train"}):
+        others = sorted(splits.keys() - {"train"})
+        if others:
             print_note(
-                f"{self.name}: only its train split is read. Name a file to read {' or '.join(others)}."
+                f"{self.name}: only its train split is read. "
+                f"Name a file to read {' or '.join(others)}."
             )
-        files = list_corpus_files(self.file)
-        if len([file for file in files if infer_split(file.name) == "train"]) > 1:
+        names = [file.name for file in list_corpus_files(self.file)]
+        if sum(infer_split(name) == "train" for name in names) > 1:
             print_note(
-                f"{self.name}: its files are read in the order of their names, and rows counted through all of them."
+                f"{self.name}: its files are read in the order of their names, "
+                "with rows counted through all of them."
             )
         return splits["train"]()
 
-    def _read(self, row: Row) -> _InputRow:
-        """Return a row with what is asked for of it; only a row with a text must have its labels."""
+    def _parse(self, raw: Row) -> _InputRow:
+        """Return a row with the columns that were asked for.
+
+        Raises:
+            DataError: a column is missing, or a row with a text has no label.
+        """
+        # Imported late: it loads `datasets`, which the other readers of this module do not need.
         from textvae.data.corpus import extract_text
 
         for name in self.columns:
-            if name not in row:
-                there = ", ".join(row)
+            if name not in raw:
                 raise DataError(
-                    f"{self.file}: there is no column {name!r} of labels; there are {there}. Name another."
+                    f"{self.file}: there is no column {name!r} of labels; "
+                    f"there are {', '.join(raw)}. Name another."
                 )
-        text = extract_text(row, self.text_column, self.count).strip()
-        values = tuple(row[name] for name in self.columns)
+        text = extract_text(raw, self.text_column, self.count).strip()
+        values = tuple(raw[name] for name in self.columns)
         if not text:
             return _InputRow(self.count, None, values=values)
         for name, value in zip(self.columns, values, strict=True):
-            if value is None or value != value or not str(value).strip():
+            if _is_missing(value):
                 raise DataError(
-                    f"{self.file}: row {self.count} has no label in column {name!r}; give it one, or leave the row out."
+                    f"{self.file}: row {self.count} has no label in column {name!r}; "
+                    "give it one, or leave the row out."
                 )
-        label = (
-            None
-            if self.label_column is None
-            else _require_label(row, self.label_column, self.file, self.count)
-        )
+        label = None
+        if self.label_column is not None:
+            label = _require_label(raw, self.label_column, self.file, self.count)
         return _InputRow(self.count, text, label, values)
 
-    def _suspect(self, text: str) -> None:
-        """Remember a text that may be too long; count those that are, some at a time."""
-        # Tokenizing every text once more would take time: none has more tokens than bytes and a leading space.
+    def _note_length(self, text: str) -> None:
+        """Remember a text that may be too long for the model."""
+        # Tokenizing every text once more would take time. A text has at most one token per byte,
+        # and one for a leading space, so most texts need no check.
         if self.bundle is not None and len(text.encode()) >= self.bundle.max_text_tokens:
-            self._suspects.append((self.count, text))
-            if len(self._suspects) == _ROWS_PER_ANSWER:
+            self._possibly_long.append((self.count, text))
+            if len(self._possibly_long) == _ROWS_PER_ANSWER:
                 self._count_cut()
 
     def _count_cut(self) -> None:
-        """Count the suspects that are too long."""
+        """Tokenize the texts that may be too long, and count those that are."""
         from textvae.data.tokenization import encode_batch
 
-        if self.bundle is None or not self._suspects:
+        if self.bundle is None or not self._possibly_long:
             return
-        tokens = encode_batch(self.bundle.tokenizer, [text for _, text in self._suspects])
-        for (number, _), ids in zip(self._suspects, tokens, strict=True):
+        texts = [text for _, text in self._possibly_long]
+        tokens = encode_batch(self.bundle.tokenizer, texts)
+        for (number, _), ids in zip(self._possibly_long, tokens, strict=True):
             if len(ids) > self.bundle.max_text_tokens:
                 self.cut.add(number)
-        self._suspects.clear()
+        self._possibly_long.clear()
 
-    def _tell(self) -> None:
-        """Say what was blank and what too long, in a line each."""
+    def _report(self) -> None:
+        """Report blank rows and texts that were too long, one line for each kind."""
         self._count_cut()
         report_blank_rows(self.name, self.blank, self.count, self.fate)
         report_cut_texts(self.name, self.cut)
+
+
+def pair_rows_with_answers(
+    rows: Iterable[_InputRow], answer: Callable[[list[str], list[str]], Sequence[T]]
+) -> Iterator[tuple[_InputRow, T | None]]:
+    """Yield each row with its answer, block by block; the answer of a blank row is None.
+
+    Args:
+        answer: returns the answers of texts, in order; it also gets the label of each text, ""
+            without labels.
+    """
+    stream = iter(rows)
+    while block := list(islice(stream, _ROWS_PER_ANSWER)):
+        texts = [row.text for row in block if row.text is not None]
+        labels = [row.label or "" for row in block if row.text is not None]
+        answers = iter(answer(texts, labels) if texts else [])
+        for row in block:
+            yield row, None if row.text is None else next(answers)
 
 
 def _read_standard_input(column: str) -> Iterator[Row]:
     """Yield the lines of standard input as rows.
 
     Raises:
-        DataError: it is closed, or no text.
+        DataError: it is closed, or it is not text.
     """
     if sys.stdin is None:
         raise DataError(
@@ -200,33 +239,21 @@ def _read_standard_input(column: str) -> Iterator[Row]:
         raise DataError(explain_format_error("standard input", None, reader.line, error)) from None
 
 
+def _is_missing(value: Any) -> bool:
+    """Return whether a cell has no value: it is null, NaN or blank."""
+    return value is None or value != value or not str(value).strip()
+
+
 def _require_label(row: Row, column: str, file: str, number: int) -> str:
-    """Return a row's label as text.
+    """Return the label of a row as text.
 
     Raises:
-        DataError: it has none.
+        DataError: it has no label.
     """
     label = as_label(row.get(column))
     if not label:
         raise DataError(
             f"{file}: the model was trained with labels, and row {number} has no {column!r}: "
-            "give a table with that column, or one --label for all."
+            "give a table with that column, or one --label for all texts."
         )
     return label
-
-
-def pair_rows_with_answers(
-    rows: Iterable[_InputRow], answer: Callable[[list[str], list[str]], Sequence[T]]
-) -> Iterator[tuple[_InputRow, T | None]]:
-    """Yield each row with its answer, None for a blank one, block by block.
-
-    Args:
-        answer: answers texts, with the label of each (blank where there are none), in order.
-    """
-    flow = iter(rows)
-    while block := list(islice(flow, _ROWS_PER_ANSWER)):
-        texts = [row.text for row in block if row.text is not None]
-        labels = [row.label or "" for row in block if row.text is not None]
-        answers = iter(answer(texts, labels) if texts else [])
-        for row in block:
-            yield row, None if row.text is None else next(answers)

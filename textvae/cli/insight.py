@@ -1,4 +1,4 @@
-"""The verbs that look at the latent's dimensions: `_traverse`, `_insight`."""
+"""The verbs that explain the latent's dimensions: `traverse`, `insight`."""
 
 from argparse import Namespace
 from typing import Any
@@ -11,11 +11,19 @@ from textvae.cli.arguments import (
     add_table,
     collect_decoding_options,
     load_vae,
-    open_run,
+    open_input,
 )
 from textvae.cli.output import print_records
 
-_SCORE_COLUMNS = (  # of a factor: key, width, form
+_MAX_P_VALUE = 0.01  # of an association that is printed
+
+_DIMENSION_HEADER = (
+    f"{'dim':>3}  {'KL':>5}  {'share':>5}  {'variance':>8}  "
+    "goes with, and words at its low | high end"
+)
+
+
+_SCORE_COLUMNS = (  # key of a factor's record, width, format
     ("best_dimension", 9, ""),
     ("best", 7, ".3f"),
     ("mig", 7, ".3f"),
@@ -33,32 +41,59 @@ _SCORE_HEADER = (
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
+    _add_traverse(verbs)
+    _add_insight(verbs)
+
+
+def _add_traverse(verbs: Subparsers) -> None:
+    """Add `traverse`."""
     traverse = verbs.add_parser(
-        "traverse", help="write a text with one coordinate of its latent moved"
+        "traverse", help="rewrite a text while one dimension of its latent changes"
     )
     add_run(traverse)
-    traverse.add_argument("text", metavar="TEXT")
+    traverse.add_argument("text", metavar="TEXT", help="text to rewrite")
     traverse.add_argument(
-        "--dimension", type=int, required=True, metavar="D", help="counted from 0"
+        "--dimension",
+        type=int,
+        required=True,
+        metavar="D",
+        help="dimension of the latent to change, counted from 0",
     )
-    traverse.add_argument("-n", type=int, default=7, help="sentences (default: 7)")
     traverse.add_argument(
-        "--reach", type=float, default=3.0, help="of the outermost, in deviations (default: 3)"
+        "-n", type=int, default=7, metavar="N", help="number of sentences (default: 7)"
+    )
+    traverse.add_argument(
+        "--reach",
+        type=float,
+        default=3.0,
+        metavar="X",
+        help="change of the outermost sentences, in standard deviations (default: 3)",
     )
     traverse.add_argument(
         "--unit",
         default="aggregate",
-        help="whose deviation: aggregate (posterior; default) or prior",
+        metavar="aggregate|prior",
+        help="distribution whose standard deviation is used: the aggregate posterior or the prior "
+        "(default: aggregate)",
     )
     traverse.add_argument(
-        "--reference", metavar="FILE", help="of the aggregate (default: validation sentences)"
+        "--reference",
+        metavar="FILE",
+        help="file of sentences that the aggregate posterior is computed from "
+        "(default: the validation split of the run)",
     )
     add_table(traverse)
     add_decoding(traverse)
-    insight = verbs.add_parser("insight", help="say what each dimension of the latent does")
+
+
+def _add_insight(verbs: Subparsers) -> None:
+    """Add `insight`."""
+    insight = verbs.add_parser("insight", help="say what each dimension of the latent encodes")
     add_run(insight)
     insight.add_argument(
-        "file", metavar="FILE", help="sentences; in a .csv, .tsv, .jsonl or .parquet also columns"
+        "file",
+        metavar="FILE",
+        help="file of sentences, or a .csv, .tsv, .jsonl or .parquet file with further columns",
     )
     add_table(insight)
     insight.add_argument(
@@ -66,96 +101,93 @@ def add(verbs: Subparsers) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="numbers or classes; repeatable",
+        help="column of numbers or class names to compare with the latent; may be repeated",
     )
     insight.add_argument(
         "--class-column",
         action="append",
         default=[],
         metavar="NAME",
-        help="whose numbers are names of classes",
+        help="column whose numbers are class names, not amounts; may be repeated",
     )
 
 
 def _traverse(options: Namespace) -> None:
-    """Write a text with one coordinate moved."""
-    from textvae.cli.input import InputRows
-
-    vae, reference = load_vae(options), None
+    """Rewrite a text while one dimension changes."""
+    vae = load_vae(options)
+    reference = None
     if options.reference:
-        reference = list(
-            InputRows(
-                options.reference,
-                open_run(options),
-                options.text_column,
-                quoting=options.quoting,
-                bundle=vae.bundle,
-            ).texts()
-        )
-    where = {
-        "steps": options.n,
-        "reach": options.reach,
-        "unit": options.unit,
-        "reference": reference,
-    }
+        reference = list(open_input(options, vae, options.reference).texts())
     records = vae.traverse(
-        options.text, options.dimension, **where, **collect_decoding_options(options)
+        options.text,
+        options.dimension,
+        steps=options.n,
+        reach=options.reach,
+        unit=options.unit,
+        reference=reference,
+        **collect_decoding_options(options),
     )
-    print_records(records, options.json, lambda seen: f"{seen['value']:+.2f}  {seen['text']}")
+    print_records(records, options.json, lambda record: f"{record['value']:+.2f}  {record['text']}")
 
 
 def _insight(options: Namespace) -> None:
-    """Print a row a dimension, the one that carries most first, and the scores."""
-    from textvae.cli.input import InputRows
+    """Print one row per dimension, the one with the highest KL first, and the scores of factors."""
     from textvae.data.tables import as_label, as_number
 
-    vae, names = load_vae(options), [*options.column, *options.class_column]
-    table = InputRows(
-        options.file,
-        open_run(options),
-        options.text_column,
-        quoting=options.quoting,
-        bundle=vae.bundle,
-        columns=names,
+    vae = load_vae(options)
+    names = [*options.column, *options.class_column]
+    rows = open_input(options, vae, columns=names).filled()
+    columns = {name: [row.values[place] for row in rows] for place, name in enumerate(names)}
+    for name in options.column:
+        columns[name] = [as_number(value) for value in columns[name]]
+    for name in options.class_column:
+        columns[name] = [as_label(value) for value in columns[name]]
+    found = vae.insight([str(row.text) for row in rows], columns, progress=not options.json)
+    # A model without a KL per dimension has None there: then the variance decides.
+    dimensions = sorted(
+        found["dimensions"], key=lambda record: (-(record["kl"] or 0), -record["variance"])
     )
-    given = table.filled()
-    columns = {name: [row.values[place] for row in given] for place, name in enumerate(names)}
-    columns |= {name: [as_number(value) for value in columns[name]] for name in options.column}
-    columns |= {name: [as_label(value) for value in columns[name]] for name in options.class_column}
-    found = vae.insight([str(row.text) for row in given], columns, progress=not options.json)
-    rows = sorted(found["dimensions"], key=lambda row: (-(row["kl"] or 0), -row["variance"]))
     if not options.json:
-        print(
-            f"{'dim':>3}  {'KL':>5}  {'share':>5}  {'variance':>8}  goes with, and words at its low | high end"
-        )
-    print_records(rows, options.json, _format_dimension)
+        print(_DIMENSION_HEADER)
+    print_records(dimensions, options.json, _format_dimension)
     if found["scores"] and not options.json:
         print("\n" + _SCORE_HEADER)
     print_records(found["scores"], options.json, _format_scores)
 
 
-def _format_dimension(row: dict[str, Any]) -> str:
-    """Show what a dimension does, associations that chance explains left out."""
-    kl = "    —      —" if row["kl"] is None else f"{row['kl']:5.2f}  {row['kl_share']:5.1%}"
-    sure = [_format_association(one) for one in row["associations"] if one["p_value"] < 0.01]
-    ends = " | ".join(" ".join(row[end]) or "—" for end in ("low", "high"))
-    return f"{row['dimension']:3}  {kl}  {row['variance']:8.3f}  {', '.join(sure) or '—'}\n{'':28}{ends}"
-
-
-def _format_association(one: dict[str, Any]) -> str:
-    """Show an association: with a number its sign, with classes those at the ends."""
-    if one["measure"] == "spearman":
-        return f"{one['column']} {one['value']:+.2f}"
-    return f"{one['column']} {one['value']:.2f} ({one['low']} | {one['high']})"
-
-
-def _format_scores(row: dict[str, Any]) -> str:
-    """Show a factor's scores, or those of all."""
-    cells = (
-        f"{'' if row.get(key) is None else format(row[key], form):>{width}}"
-        for key, width, form in _SCORE_COLUMNS
+def _format_dimension(record: dict[str, Any]) -> str:
+    """Return what a dimension encodes, without associations that chance explains."""
+    kl = "    —      —"
+    if record["kl"] is not None:
+        kl = f"{record['kl']:5.2f}  {record['kl_share']:5.1%}"
+    associations = [
+        _format_association(association)
+        for association in record["associations"]
+        if association["p_value"] < _MAX_P_VALUE
+    ]
+    low, high = (" ".join(record[end]) or "—" for end in ("low", "high"))
+    goes_with = ", ".join(associations) or "—"
+    return (
+        f"{record['dimension']:3}  {kl}  {record['variance']:8.3f}  {goes_with}\n"
+        f"{'':28}{low} | {high}"
     )
-    return f"{row['factor'][:15]:16}" + "".join(cells).rstrip()
+
+
+def _format_association(record: dict[str, Any]) -> str:
+    """Return an association: numbers with a sign, classes with those at the low and high end."""
+    if record["measure"] == "spearman":
+        return f"{record['column']} {record['value']:+.2f}"
+    return f"{record['column']} {record['value']:.2f} ({record['low']} | {record['high']})"
+
+
+def _format_scores(record: dict[str, Any]) -> str:
+    """Return the scores of one factor, or their means, as a row of the table."""
+    row = f"{record['factor'][:15]:16}"
+    for key, width, form in _SCORE_COLUMNS:
+        value = record.get(key)
+        cell = "" if value is None else format(value, form)
+        row += f"{cell:>{width}}"
+    return row.rstrip()
 
 
 COMMANDS: dict[str, Command] = {"traverse": _traverse, "insight": _insight}

@@ -1,63 +1,84 @@
-"""The verbs `_index` and `_neighbors`."""
+"""The verbs `index` and `neighbors`."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import Any
 
-from textvae.cli.arguments import Command, Subparsers, add_run, add_table, load_vae, open_run
+from textvae.cli.arguments import (
+    Command,
+    Subparsers,
+    add_run,
+    add_table,
+    load_vae,
+    open_input,
+)
 from textvae.cli.output import print_records
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    index = verbs.add_parser("index", help="index a corpus by its latents")
+    index = verbs.add_parser("index", help="index the sentences of a corpus by their latents")
     add_run(index)
-    index.add_argument("file", metavar="FILE|FOLDER|-", help="sentences; - is standard input")
+    index.add_argument(
+        "file",
+        metavar="FILE|FOLDER|-",
+        help="file or folder of sentences; - is standard input",
+    )
     add_table(index)
     index.add_argument(
-        "--factory", default="Flat", help="FAISS's name of an index (default: Flat, which is exact)"
+        "--factory",
+        default="Flat",
+        metavar="NAME",
+        help="kind of index, in the words of FAISS's index factory; Flat is exact, HNSW32 is fast "
+        "for millions of sentences (default: Flat)",
     )
+    _add_name(index)
     neighbors = verbs.add_parser(
-        "neighbors", help="find the sentences of an index that are nearest to one"
+        "neighbors", help="find the indexed sentences that are most similar to a text"
     )
     add_run(neighbors)
-    neighbors.add_argument("texts", nargs="+", metavar="TEXT")
-    neighbors.add_argument("-k", type=int, default=5, help="how many of each (default: 5)")
-    for command in (index, neighbors):
-        command.add_argument(
-            "--name", default="default", help="of the index, where a run has several"
-        )
+    neighbors.add_argument("texts", nargs="+", metavar="TEXT", help="texts to find neighbors of")
+    neighbors.add_argument(
+        "-k", type=int, default=5, metavar="K", help="number of neighbors per text (default: 5)"
+    )
+    _add_name(neighbors)
+
+
+def _add_name(command: ArgumentParser) -> None:
+    """Add the name of the index."""
+    command.add_argument(
+        "--name",
+        default="default",
+        metavar="NAME",
+        help="name of the index, for a run that has several (default: default)",
+    )
 
 
 def _index(options: Namespace) -> None:
-    """Index a corpus."""
-    from textvae.cli.input import InputRows
-
+    """Index the sentences of a corpus."""
     vae = load_vae(options)
-    rows = InputRows(
-        options.file,
-        open_run(options),
-        options.text_column,
-        quoting=options.quoting,
-        bundle=vae.bundle,
-    )
-    texts = (row.text or "" for row in rows)  # blank ones too: the index keeps each text's row
+    # Blank rows too: the index saves the row number of each text.
+    texts = (row.text or "" for row in open_input(options, vae))
     count = vae.index(texts, options.name, factory=options.factory, progress=not options.json)
-    record = {"name": options.name, "sentences": count}
     print_records(
-        [record],
+        [{"name": options.name, "sentences": count}],
         options.json,
-        lambda seen: f"{seen['sentences']} sentences are indexed; next: textvae neighbors",
+        lambda record: f"{record['sentences']} sentences are indexed; next: textvae neighbors",
     )
 
 
 def _neighbors(options: Namespace) -> None:
-    """Find the nearest sentences of each text."""
-    found = load_vae(options).neighbors(options.texts, options.k, options.name)
-    records = (
-        {"of": text, **near}
-        for text, list_ in zip(options.texts, found, strict=True)
-        for near in list_
+    """Print the nearest indexed sentences of each text."""
+    neighbors = load_vae(options).neighbors(options.texts, options.k, options.name)
+
+    def join() -> Iterator[dict[str, Any]]:
+        for text, nearest in zip(options.texts, neighbors, strict=True):
+            for neighbor in nearest:
+                yield {"of": text, **neighbor}
+
+    print_records(
+        join(), options.json, lambda record: f"{record['similarity']:6.3f}  {record['text']}"
     )
-    print_records(records, options.json, lambda seen: f"{seen['similarity']:6.3f}  {seen['text']}")
 
 
 COMMANDS: dict[str, Command] = {"index": _index, "neighbors": _neighbors}

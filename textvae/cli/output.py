@@ -1,4 +1,4 @@
-"""Print records: as JSON lines, or as text."""
+"""Print records as JSON lines or as text."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -9,38 +9,46 @@ if TYPE_CHECKING:
 
 
 def print_records(
-    records: Iterable[dict[str, Any]], as_json: bool, shown: Callable[[dict[str, Any]], str]
+    records: Iterable[dict[str, Any]],
+    as_json: bool,
+    format_record: Callable[[dict[str, Any]], str],
 ) -> None:
-    """Print records: as JSON, or as `shown` has them."""
+    """Print each record as a line of JSON, or as `format_record` formats it."""
     for record in records:
-        print(json.dumps(record, ensure_ascii=False) if as_json else shown(record), flush=True)
+        text = json.dumps(record, ensure_ascii=False) if as_json else format_record(record)
+        # Flush each record: a slow verb feeds a pipe as it goes.
+        print(text, flush=True)
 
 
 def print_rows(
     rows: "InputRows",
     answer: Callable[[list[str], list[str]], list[dict[str, Any]]],
     as_json: bool,
-    shown: Callable[[dict[str, Any]], str],
+    format_record: Callable[[dict[str, Any]], str],
     fields: Sequence[str],
     text_field: str = "text",
     lines: int = 1,
 ) -> None:
-    """Print a record for each row of a file, in order: for a blank row one of null fields, or blank lines.
+    """Print a record for each row of a file, in order.
+
+    A blank row has a record of nulls, or blank lines without `as_json`, so that
+    the output can be aligned with the file.
 
     Args:
-        answer: makes the records of texts, given with their labels.
-        fields: of a record.
-        text_field: the name that the text itself gets in the record.
-        lines: that `shown` makes of a record.
+        answer: returns the records of texts; it also gets the label of each text.
+        fields: the keys of a record.
+        text_field: the key under which the text itself is added to the record.
+        lines: how many lines `format_record` makes of a record.
     """
     from textvae.cli.input import pair_rows_with_answers
 
-    blank = "\n" * (lines - 1)
+    blank_lines = "\n" * (lines - 1)
     for row, record in pair_rows_with_answers(rows, answer):
-        whole = {"row": row.number, text_field: row.text, **(record or dict.fromkeys(fields))}
-        print_records([whole], as_json, shown if record else lambda _: blank)
+        fields_of_row = record or dict.fromkeys(fields)
+        whole = {"row": row.number, text_field: row.text, **fields_of_row}
+        print_records([whole], as_json, format_record if record else lambda _: blank_lines)
 
 
 def format_text(record: dict[str, Any]) -> str:
-    """Show a record that is one text."""
+    """Return the text of a record that has one."""
     return str(record["text"])

@@ -2,45 +2,54 @@
 
 from argparse import Namespace
 
-from textvae.cli.arguments import Command, Subparsers, add_run, add_table, load_vae, open_run
+from textvae.cli.arguments import (
+    Command,
+    Subparsers,
+    add_run,
+    add_seed,
+    add_table,
+    load_vae,
+    open_input,
+)
 from textvae.cli.output import print_records
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    prior = verbs.add_parser("prior", help="fit a prior where the latents are, for better samples")
-    fit = prior.add_subparsers(dest="step", required=True, metavar="fit").add_parser(
-        "fit", help="fit and keep it"
+    prior = verbs.add_parser(
+        "prior", help="fit a prior to the latents of a corpus, for better samples"
     )
+    steps = prior.add_subparsers(dest="step", required=True, metavar="fit")
+    fit = steps.add_parser("fit", help="fit a prior and save it with the run")
     add_run(fit)
     fit.add_argument(
-        "file", nargs="?", metavar="FILE|-", help="sentences (default: the run's training split)"
+        "file",
+        nargs="?",
+        metavar="FILE|-",
+        help="file of sentences; - is standard input (default: the training split of the run)",
     )
     add_table(fit)
     fit.add_argument(
-        "--kind", default="gaussian_mixture", metavar="gaussian_mixture|flow|diffusion"
+        "--kind",
+        default="gaussian_mixture",
+        metavar="gaussian_mixture|flow|diffusion",
+        help="kind of the prior (default: gaussian_mixture)",
     )
-    fit.add_argument("--seed", type=int, default=0)
+    add_seed(fit)
 
 
 def _prior(options: Namespace) -> None:
-    """Fit a prior."""
-    from textvae.cli.input import InputRows
-
-    vae, texts = load_vae(options), None
+    """Fit a prior to the latents of sentences."""
+    vae = load_vae(options)
+    texts = None
     if options.file:
-        texts = list(
-            InputRows(
-                options.file,
-                open_run(options),
-                options.text_column,
-                quoting=options.quoting,
-                bundle=vae.bundle,
-            ).texts()
-        )
+        texts = list(open_input(options, vae).texts())
     record = vae.fit_prior(options.kind, texts, options.seed, progress=not options.json)
-    told = f"fitted on {record['texts']} sentences; next: textvae generate {options.run} --prior {options.kind}"
-    print_records([record], options.json, lambda seen: told)
+    summary = (
+        f"fitted on {record['texts']} sentences; "
+        f"next: textvae generate {options.run} --prior {options.kind}"
+    )
+    print_records([record], options.json, lambda _: summary)
 
 
 COMMANDS: dict[str, Command] = {"prior": _prior}

@@ -1,4 +1,4 @@
-"""Reports: records as a person reads them."""
+"""Format records as text for people."""
 
 import re
 from collections.abc import Mapping
@@ -10,37 +10,38 @@ from textvae.runs.run import Run
 from textvae.vae import TextVAE
 from textvae.version import __version__
 
+# A line is printed only if the record has all of its figures.
 _MEASURES_TEMPLATE = """\
-{sentences:,} sentences, {words_per_sentence:.2f} words each (the end counted)
+{sentences:,} sentences, {words_per_sentence:.2f} words each (the end counts as one)
 
-ELBO                   {elbo:9.2f}  nats a sentence: a lower bound on the log-likelihood
-  reconstruction       {reconstruction:9.2f}  nats to write the sentence, its latent known
-  KL                   {kl:9.2f}  nats the latent carries{target}
-IW-NLL                 {iw_nll:9.2f}  nats a sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f})
+ELBO                   {elbo:9.2f}  nats per sentence: a lower bound on the log-likelihood
+  reconstruction       {reconstruction:9.2f}  nats per sentence: the cost of the text, given its latent
+  KL                   {kl:9.2f}  nats per sentence, carried by the latent{target}
+IW-NLL                 {iw_nll:9.2f}  nats per sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f})
   per word             {ppl_word:9.2f}  perplexity
   per token            {ppl_token:9.2f}  perplexity
   per byte             {bits_per_byte:9.2f}  bits
-mutual information     {mi_full:9.2f}  nats, of at most {mi_full_cap:.2f}
-  in batches of 32     {mi_batch32:9.2f}  nats, of at most {mi_batch32_cap:.2f}
-aggregate KL           {aggregate_kl:9.2f}  nats from the mean posterior to the prior (± {aggregate_kl_stderr:.2f})
+mutual information     {mi_full:9.2f}  nats, at most {mi_full_cap:.2f}
+  in batches of 32     {mi_batch32:9.2f}  nats, at most {mi_batch32_cap:.2f}
+aggregate KL           {aggregate_kl:9.2f}  nats from the aggregate posterior to the prior (± {aggregate_kl_stderr:.2f})
 active units           {units:>9}
-token accuracy         {token_accuracy:9.1%}  of tokens, from the posterior mean
+token accuracy         {token_accuracy:9.1%}  of tokens, decoding from the posterior mean
 reconstruction BLEU    {bleu:9.2f}
   exact                {exact_match:9.1%}  of sentences
-another's latent       {shuffled_latent_increase:9.2f}  nats worse: how much the decoder listens
+shuffled latents       {shuffled_latent_increase:+9.2f}  nats: how much the decoder relies on z
 
 samples of the prior   {prior_samples:9,}  {prior_words_per_sentence:.2f} words each; decoding: {prior_decoding}
   distinct 1 to 4      {distinct_1:9.3f}  {distinct_2:.3f}  {distinct_3:.3f}  {distinct_4:.3f}
-  self-BLEU            {self_bleu:9.2f}  of {self_bleu_samples}
-  forward perplexity   {forward_ppl:9.2f}  of samples, by training n-grams; real text {forward_ppl_real:.2f}
-  reverse perplexity   {reverse_ppl:9.2f}  of real text, by n-grams of samples; of real text {reverse_ppl_real:.2f}
-  novel                {novel:9.1%}  are no training sentence; real text {novel_real:.1%}
+  self-BLEU            {self_bleu:9.2f}  of {self_bleu_samples} samples
+  forward perplexity   {forward_ppl:9.2f}  of samples under n-grams of training text; real text {forward_ppl_real:.2f}
+  reverse perplexity   {reverse_ppl:9.2f}  of real text under n-grams of samples; of real text {reverse_ppl_real:.2f}
+  novel                {novel:9.1%}  are not training sentences; real text {novel_real:.1%}
   4-grams seen         {seen_4grams:9.1%}  in training; real text {seen_4grams_real:.1%}
 MAUVE                  {mauve:9.3f}  on {mauve_features}
 
 interpolations         {path_pairs:9}  of {path_steps} sentences
   smoothness           {smoothness:9.3f}  {smoothness_min:.3f} to {smoothness_max:.3f}; by {word_vectors}
-  n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at them
+  n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at the ends
 """
 
 
@@ -56,66 +57,54 @@ _INFO_TEMPLATE = """\
 
 
 def format_evaluation(record: Mapping[str, Any]) -> str:
-    """Show the record of `evaluate`: the lines whose figures it has."""
-    aim = f"; the target was {record['kl_target']:.2f}" if record.get("kl_target") else ""
-    shown: dict[str, Any] = {
-        **{name: _mark_undefined(value) for name, value in record.items()},
-        "target": aim,
-    }
+    """Return the record of `evaluate` as text: the measures it has, and the doctor's verdict."""
+    figures = {name: _mark_undefined(value) for name, value in record.items()}
+    figures["target"] = ""
+    if record.get("kl_target"):
+        figures["target"] = f"; the target was {record['kl_target']:.2f}"
     if "active_units" in record:
-        shown["units"] = f"{record['active_units']}/{record['latent_dim']}"
+        figures["units"] = f"{record['active_units']}/{record['latent_dim']}"
     lines = [
-        line.format(**shown)
+        line.format(**figures)
         for line in _MEASURES_TEMPLATE.splitlines()
-        if _template_fields(line) <= shown.keys()
+        if _find_fields(line) <= figures.keys()
     ]
-    parts = ["\n".join(lines).strip(), *([format_diagnosis(record)] if "verdict" in record else [])]
-    return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts))
-
-
-def _template_fields(line: str) -> set[str]:
-    """Return the names that a template asks for."""
-    return {name for _, name, _, _ in Formatter().parse(line) if name}
-
-
-def _mark_undefined(value: Any) -> Any:
-    """Return a figure, or what stands for one that is None."""
-    return _UndefinedFigure() if value is None else value
-
-
-class _UndefinedFigure:
-    """A figure that is not defined: a dash as wide as the number would be."""
-
-    def __format__(self, form: str) -> str:
-        """Return the dash; `form` is that of the number, `9.2f` for instance."""
-        return format("—", f">{form.partition('.')[0]}")
+    text = "\n".join(lines).strip()
+    if "verdict" in record:
+        text += "\n\n" + format_diagnosis(record)
+    # A group whose measures were all left out leaves its blank line.
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def format_diagnosis(record: Mapping[str, Any]) -> str:
-    """Show the doctor's verdict, what it rests on, and what to change."""
-    lines = [f"verdict: {record['verdict']}", *(f"  - {text}" for text in record["findings"])]
+    """Return the doctor's verdict, its reasons, and what to change."""
+    lines = [f"verdict: {record['verdict']}"]
+    lines += [f"  - {finding}" for finding in record["findings"]]
     if not record["findings"]:
         lines.append(
             f"  the latent is used: {record['active_units']}/{record['latent_dim']} units active, "
-            f"KL {_mark_undefined(record['kl']):.2f} nats, and another sentence's latent costs "
+            f"KL {_mark_undefined(record['kl']):.2f} nats, and shuffled latents cost "
             f"{record['shuffled_latent_increase']:.2f} nats"
         )
-    return "\n".join(lines + [f"  what to change: {text}" for text in record["advice"]])
+    lines += [f"  what to change: {advice}" for advice in record["advice"]]
+    return "\n".join(lines)
 
 
 def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
-    """Return what a run is, as one flat record."""
-    settings, counts, history = (
-        run.read_settings(),
-        run.read_counts().get("tokenized"),
-        run.read_json("training.json"),
-    )
-    read = history.get("stream", {}).get("counts", {})
+    """Return a flat record of a run's model, corpus and training.
+
+    Raises:
+        CheckpointError: the folder has no record of the corpus, as a saved copy has none.
+    """
+    settings = run.read_settings()
+    counts = run.read_counts().get("tokenized")
+    history = run.read_json("training.json")
     if counts is None:
         raise CheckpointError(
-            f"{run.folder}: has no corpus/counts.json; info wants the run itself, not a copy."
+            f"{run.folder}: has no corpus/counts.json; "
+            "expected the folder that training wrote, not a copy of its model."
         )
-    return {
+    record = {
         "run": str(run.folder),
         "parameters": sum(parameter.numel() for parameter in vae.model.parameters()),
         "encoder": settings.model.encoder.kind,
@@ -125,35 +114,58 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         "tokenizer": settings.tokenizer.kind,
         "vocab_size": len(vae.tokenizer),
         "corpus": settings.data.corpus or "sentences given from Python",
-        **{split: counts[split]["sentences"] for split in ("train", "validation", "test")},
-        **(
-            {"train": read.get("kept", 0) - read.get("also_held_out", 0)}
-            if run.is_streamed()
-            else {}
-        ),
+        "train": counts["train"]["sentences"],
+        "validation": counts["validation"]["sentences"],
+        "test": counts["test"]["sentences"],
         "words": counts["train"]["words"] / counts["train"]["sentences"],
         "steps": history.get("steps", 0),
         "minutes": history.get("seconds", 0.0) / 60,
         "kl_target": run.read_kl_target(),
         "version": __version__,
     }
+    if run.is_streamed():
+        # The counts on disk are those of the sample that tokenizer and lengths are taken from.
+        read = history.get("stream", {}).get("counts", {})
+        record["train"] = read.get("kept", 0) - read.get("also_held_out", 0)
+    return record
 
 
 def format_info(record: Mapping[str, Any]) -> str:
-    """Show what a run is."""
+    """Return the record of a run as text."""
     return _INFO_TEMPLATE.format(**record).rstrip()
 
 
 def format_benchmark(record: Mapping[str, Any]) -> str:
-    """Show a benchmark's record as a Markdown table."""
-    rows = [
-        f"| {name.replace('_', ' ')} | {_format_figure(value)} |" for name, value in record.items()
-    ]
-    return "\n".join(["| | |", "|---|---|", *rows])
+    """Return the record of a benchmark as a Markdown table."""
+    lines = ["| | |", "|---|---|"]
+    for name, value in record.items():
+        lines.append(f"| {name.replace('_', ' ')} | {_format_figure(value)} |")
+    return "\n".join(lines)
+
+
+def _find_fields(line: str) -> set[str]:
+    """Return the names of the fields in a format string."""
+    return {name for _, name, _, _ in Formatter().parse(line) if name}
+
+
+def _mark_undefined(value: Any) -> Any:
+    """Return a figure, or a placeholder if it is None."""
+    return _UndefinedFigure() if value is None else value
+
+
+class _UndefinedFigure:
+    """A figure that is not defined: it is printed as a dash, as wide as the number would be."""
+
+    def __format__(self, form: str) -> str:
+        """Return the dash; `form` is the format of the number, such as `9.2f`."""
+        width = form.lstrip("+").partition(".")[0]
+        return format("—", f">{width}")
 
 
 def _format_figure(value: Any) -> str:
-    """Show a number with three digits or more, and anything else as it is."""
+    """Return a number with three significant digits or more, and anything else unchanged."""
     if not isinstance(value, float):
         return str(value)
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"

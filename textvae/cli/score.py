@@ -1,7 +1,8 @@
-"""The verbs that read text and give numbers: `_encode`, `_score`."""
+"""The verbs that turn text into numbers: `encode`, `score`."""
 
 import os
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import Any
 
 from textvae.cli.arguments import (
@@ -9,12 +10,13 @@ from textvae.cli.arguments import (
     Subparsers,
     add_label,
     add_run,
+    add_seed,
     add_shards,
     add_table,
     allow_shards,
     describe_blank_fate,
     load_vae,
-    open_run,
+    open_input,
 )
 from textvae.cli.output import print_records, print_rows
 from textvae.errors import OutputError
@@ -22,86 +24,94 @@ from textvae.errors import OutputError
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    encode = verbs.add_parser("encode", help="map sentences to vectors")
+    encode = verbs.add_parser("encode", help="map sentences to vectors, their posterior means")
     score = verbs.add_parser(
-        "score", help="say how likely each sentence is, and each of its tokens"
+        "score", help="compute the likelihood of each sentence and of each of its tokens"
     )
-    for command in (encode, score):
-        add_run(command)
-        command.add_argument(
-            "file",
-            metavar="FILE|FOLDER|PATTERN|-",
-            help="sentences; - is standard input; folders give shards",
-        )
-        add_table(command)
-        add_shards(command)
+    _add_input(encode)
+    _add_input(score)
     score.add_argument(
-        "--samples", type=int, default=50, help="importance samples a sentence (default: 50)"
+        "--samples",
+        type=int,
+        default=50,
+        metavar="N",
+        help="importance samples per sentence (default: 50)",
     )
-    score.add_argument("--seed", type=int, default=0)
+    add_seed(score)
     add_label(score)
 
 
+def _add_input(command: ArgumentParser) -> None:
+    """Add the arguments that both verbs have."""
+    add_run(command)
+    command.add_argument(
+        "file",
+        metavar="FILE|FOLDER|PATTERN|-",
+        help="file of sentences; - is standard input; "
+        "a folder or a pattern in quotes needs a folder for --output",
+    )
+    add_table(command)
+    add_shards(command)
+
+
 def _encode(options: Namespace) -> None:
-    """Write the posterior means of a file's sentences, as they come."""
-    from textvae.cli.input import InputRows
+    """Write the posterior means of a file's sentences, block by block."""
     from textvae.data.vector_files import check_vector_file, write_vectors
     from textvae.inference.encode import iterate_posteriors, set_blanks_to_nan
 
     output = check_vector_file(options.output)
-    if not output.parent.is_dir():
-        raise OutputError(f"{output}: there is no folder {output.parent}; make it first.")
-    if output.exists() and os.path.exists(options.file) and output.samefile(options.file):
-        raise OutputError(f"{output}: is the file that is read; name another one for the vectors.")
+    _check_output(output, options.file)
     vae = load_vae(options)
     fate = "written as NaN" if output.suffix == ".npy" else "written as null"
-    rows = InputRows(
-        options.file,
-        open_run(options),
-        options.text_column,
-        quoting=options.quoting,
-        bundle=vae.bundle,
-        fate=fate,
-    )
+    rows = open_input(options, vae, fate=fate)
     texts = (row.text or "" for row in rows)
-    found = iterate_posteriors(vae.bundle, texts, progress=not options.json)
-    blocks = ((block, set_blanks_to_nan(q.mean.numpy(), block)) for block, q in found)
+    posteriors = iterate_posteriors(vae.bundle, texts, progress=not options.json)
+    blocks = ((block, set_blanks_to_nan(q.mean.numpy(), block)) for block, q in posteriors)
     count = write_vectors(output, blocks, vae.latent_dim)
-    sentences = {"rows": count, "sentences": count - rows.blank.count}
-    record = {"file": str(output), **sentences, "latent_dim": vae.latent_dim}
+    record = {
+        "file": str(output),
+        "rows": count,
+        "sentences": count - rows.blank.count,
+        "latent_dim": vae.latent_dim,
+    }
     print_records(
         [record],
         options.json,
-        lambda seen: f"{seen['file']}: {seen['rows']} vectors of {seen['latent_dim']}",
+        lambda record: f"{record['file']}: {record['rows']} vectors of {record['latent_dim']}",
     )
 
 
+def _check_output(output: Path, file: str) -> None:
+    """Check that the vectors can be written.
+
+    Raises:
+        OutputError: the folder is missing, or the vectors would overwrite the sentences.
+    """
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: there is no folder {output.parent}; create it first.")
+    if output.exists() and os.path.exists(file) and output.samefile(file):
+        raise OutputError(f"{output}: is the file that is read; name another one for the vectors.")
+
+
 def _score(options: Namespace) -> None:
-    """Say how likely each sentence of a file is, in nats."""
-    from textvae.cli.input import InputRows
+    """Print the likelihood of each sentence of a file, in nats."""
     from textvae.training.model_card import format_measure
     from textvae.uses.score import FIELDS
 
     vae = load_vae(options)
-    column = vae.bundle.label_column
-    rows = InputRows(
-        options.file,
-        open_run(options),
-        options.text_column,
-        quoting=options.quoting,
-        bundle=vae.bundle,
-        label_column=column,
-        fate=describe_blank_fate(options),
-    )
+    label_column = vae.bundle.label_column
+    fate = describe_blank_fate(options)
+    rows = open_input(options, vae, label_column=label_column, fate=fate)
 
     def answer(texts: list[str], labels: list[str]) -> list[dict[str, Any]]:
-        return vae.score(texts, options.samples, options.seed, labels=labels if column else None)
+        labels_or_none = labels if label_column else None
+        return vae.score(texts, options.samples, options.seed, labels=labels_or_none)
 
     print_rows(
         rows,
         answer,
         options.json,
-        lambda seen: f"{format_measure(seen['iw_nll']):>8}  {seen['text']}",
+        lambda record: f"{format_measure(record['iw_nll']):>8}  {record['text']}",
         FIELDS,
     )
 

@@ -1,4 +1,4 @@
-"""The command line of bulk work: when it is meant, and what it then passes on."""
+"""Bulk work on the command line: when the options ask for it, and what they pass on."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -11,31 +11,41 @@ from textvae.errors import ConfigError
 _TABLE = ("file", "text_column", "quoting")
 
 
+_OPTIONS = {"generate": ("n",), "encode": _TABLE, "score": (*_TABLE, "samples", "seed")}
+
+
+_PARAMETERS = {
+    "n": "count",
+    "file": "corpus",
+}  # options that `textvae.bulk.work.run` calls otherwise
+
+
 def asks_for_shards(options: Namespace) -> bool:
-    """Whether --output is a folder: one that stands, or a name without a suffix.
+    """Return whether --output is a folder: an existing one, or a name without a suffix.
 
     Raises:
-        ConfigError: something else asks for bulk work, but no folder is named.
+        ConfigError: another option asks for bulk work, but --output is not a folder.
     """
     output = options.output
     if output and (Path(output).is_dir() or output.endswith("/") or not Path(output).suffix):
         return True
-    is_bulk = (
-        options.engine
-        or options.shard_rows
-        or (options.verb != "generate" and names_many_files(options.file))
-    )
+    reads_many_files = options.verb != "generate" and names_many_files(options.file)
+    is_bulk = options.engine or options.shard_rows or reads_many_files
+    # `encode` may write one file of vectors; the others print, so a file is a mistake there.
     if is_bulk or (output and options.verb != "encode"):
-        given = f"--output {output} is a file" if output else "--output is missing"
-        raise ConfigError(f"{given}: shards go to a folder; name one, without a suffix.")
+        problem = f"--output {output} is a file" if output else "--output is missing"
+        raise ConfigError(f"{problem}: shards go to a folder; name one, without a suffix.")
     return False
 
 
-def run_in_shards(options: Namespace, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """Do the bulk work of a verb and return its record; `settings` are decoding options."""
-    asked = {"generate": ("n",), "encode": _TABLE, "score": (*_TABLE, "samples", "seed")}
-    names = {"n": "count", "file": "corpus"}
-    given = {names.get(name, name): getattr(options, name) for name in asked[options.verb]}
+def run_in_shards(options: Namespace, decoding: dict[str, Any]) -> dict[str, Any] | None:
+    """Do the bulk work of a verb; return its record, or None in all processes but the first.
+
+    Args:
+        decoding: the decoding options of `generate`.
+    """
+    names = _OPTIONS[options.verb]
+    arguments = {_PARAMETERS.get(name, name): getattr(options, name) for name in names}
     return run(
         options.verb,
         options.run,
@@ -44,12 +54,14 @@ def run_in_shards(options: Namespace, settings: dict[str, Any]) -> dict[str, Any
         shard_rows=options.shard_rows,
         device=options.device,
         progress=not options.json,
-        **given,
-        **settings,
+        **arguments,
+        **decoding,
     )
 
 
 def format_shard_summary(record: dict[str, Any]) -> str:
-    """Show what stands at the end."""
-    words = "{output}: {rows:,} rows in {shards:,} shards, {written_now:,} of them written now, in {seconds:.1f} s"
-    return words.format(**record)
+    """Return a line on what the folder holds now."""
+    return (
+        f"{record['output']}: {record['rows']:,} rows in {record['shards']:,} shards, "
+        f"{record['written_now']:,} of them written now, in {record['seconds']:.1f} s"
+    )

@@ -1,63 +1,72 @@
-"""The verb `_train`."""
+"""The verb `train`."""
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
-from textvae.cli.arguments import Command, Subparsers
+from textvae.cli.arguments import Command, Subparsers, add_device
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    _add_train(verbs.add_parser("train", help="train on a corpus"))
-
-
-def _add_train(command: ArgumentParser) -> None:
-    """Add the arguments of `_train`."""
-    command.usage = "textvae train [CORPUS] [--config FILE.yaml] [--output RUN] [options] [section.key=value ...]"
-    command.add_argument(
+    train = verbs.add_parser(
+        "train",
+        help="train a model on a corpus",
+        epilog="section.key=value is a setting, such as training.epochs=3; see docs/settings.md.",
+    )
+    train.usage = (
+        "textvae train [CORPUS] [--config FILE.yaml] [--output RUN] [options] "
+        "[section.key=value ...]"
+    )
+    train.add_argument(
         "corpus",
         nargs="?",
         metavar="CORPUS",
-        help="a .txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not), a folder of them, "
-        "`captions` (bundled), the name of a data set, or what to stream: a pattern in quotes, or URLs",
+        help=".txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not), a folder of them, "
+        "`captions` (bundled), the name of a data set, or what to stream: "
+        "a pattern in quotes, or URLs (default: data.corpus)",
     )
-    command.add_argument(
-        "--config", metavar="FILE.yaml", help="settings; the default recipe without"
+    train.add_argument(
+        "--config", metavar="FILE.yaml", help="file of settings (default: the default recipe)"
     )
-    command.add_argument(
-        "--output", metavar="RUN", default="runs/vae", help="the run folder (default: runs/vae)"
+    train.add_argument(
+        "--output", metavar="RUN", default="runs/vae", help="run folder (default: runs/vae)"
     )
-    command.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    command.add_argument(
-        "--overwrite", action="store_true", help="replace the run that stands at --output"
+    train.add_argument(
+        "--resume", action="store_true", help="continue the interrupted run in --output"
     )
-    command.add_argument("--init", metavar="RUN", help="start from this run's model and tokenizer")
-    command.add_argument("--device", metavar="cpu|cuda", help="by default a GPU if there is one")
+    train.add_argument(
+        "--overwrite", action="store_true", help="replace the existing run in --output"
+    )
+    train.add_argument(
+        "--init", metavar="RUN", help="run whose model and tokenizer training starts from"
+    )
+    add_device(train)
 
 
 def _train(options: Namespace) -> None:
-    """Train, then say where the run is and how it stands."""
+    """Train, then say where the run is and what to do next."""
     from accelerate import PartialState
 
-    from textvae.training.train import train as launch
+    from textvae.training.train import train
 
-    corpus, settings = options.corpus, list(options.settings)
-    if (
-        corpus and "=" in corpus and not Path(corpus).exists()
-    ):  # the corpus was left out: it is a setting
-        corpus, settings = None, [corpus, *settings]
-    launch(
+    corpus = options.corpus
+    settings = list(options.settings)
+    if corpus and "=" in corpus and not Path(corpus).exists():
+        # Without a corpus, argparse takes the first setting for it.
+        settings = [corpus, *settings]
+        corpus = None
+    train(
         corpus,
         options.output,
-        options.config,
-        settings,
-        options.resume,
-        options.overwrite,
-        options.init,
-        options.device,
+        config=options.config,
+        overrides=settings,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        init=options.init,
+        device=options.device,
     )
-    state = PartialState()  # of the launch, now over
+    state = PartialState()  # the state of the launch, which is over now
     state.destroy_process_group()
     if not state.is_main_process:
         return

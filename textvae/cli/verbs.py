@@ -1,6 +1,7 @@
-"""The commands: parse, call the library, print. One file a group of verbs: its arguments and what it does.
+"""The verbs, each in a module with its arguments and its function, in the order that --help lists.
 
-Nothing heavy is imported before a command runs.
+Verbs that belong together share a module. A function parses options, calls the
+library and prints; nothing heavy is imported before it runs.
 """
 
 from textvae.cli import (
@@ -21,7 +22,6 @@ from textvae.cli import (
 )
 from textvae.cli.arguments import Command
 
-# in the order that --help lists
 VERB_MODULES = (
     train,
     evaluate,
@@ -40,9 +40,9 @@ VERB_MODULES = (
 )
 
 
-COMMANDS: dict[str, Command] = {
-    verb: command for group in VERB_MODULES for verb, command in group.COMMANDS.items()
-}
+COMMANDS: dict[str, Command] = {}
+for _module in VERB_MODULES:
+    COMMANDS.update(_module.COMMANDS)
 
 
 __all__ = ["COMMANDS", "VERB_MODULES"]

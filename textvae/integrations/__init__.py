@@ -1,1 +1,1 @@
-"""A run inside other libraries: scikit-learn and sentence-transformers."""
+"""A trained run as a part of other libraries: scikit-learn and sentence-transformers."""

@@ -1,8 +1,8 @@
-"""A module of sentence-transformers: a text VAE where a sentence embedding is wanted.
+"""A sentence-transformers module: the encoder of a text VAE as a sentence embedding.
 
     SentenceTransformer(modules=[TextVAEModule("runs/demo")])
 
-What it saves is a run of ours, safetensors and JSON, that `TextVAE` loads as well.
+A saved module is also a run, of safetensors and JSON files, which `TextVAE` can load.
 """
 
 from collections.abc import Sequence
@@ -25,27 +25,33 @@ from textvae.uses.features import DEFAULT_FEATURES, FEATURES
 check_installed("sentence-transformers", "its modules", "sentence_transformers")
 
 
+_LOADING_OPTIONS = ("token", "cache_folder", "revision", "local_files_only")
+
+
 class TextVAEModule(InputModule):
-    """The first, and only needed, module of a `SentenceTransformer`; it can be fine-tuned.
+    """The first and only module that a `SentenceTransformer` needs; it can be fine-tuned.
 
     Args:
         run: the folder of a trained run.
-        features: `states` (the encoder's), `mean` (the posterior's) or `gaussian`; see `textvae.uses.features`.
+        features: `states` (of the encoder), `mean` (of the posterior) or `gaussian` (mean and
+            log-variance); see `textvae.uses.features`.
 
     Raises:
-        CheckpointError: the folder is missing, damaged, or holds something else.
+        CheckpointError: the folder is missing, damaged, or not a run.
         ConfigError: the features are unknown, or the run is a language model.
     """
 
-    config_file_name = "textvae_module.json"  # `config.json` is the model's
-    config_keys = ["features"]  # noqa: RUF012
+    config_file_name = "textvae_module.json"  # not config.json, which is the model's
+    config_keys = ["features"]  # noqa: RUF012  # the base class declares it without ClassVar
 
     def __init__(self, run: str | Path, features: str = DEFAULT_FEATURES) -> None:
         super().__init__()
-        bundle = load_bundle(run, "cpu")  # sentence-transformers moves it
+        bundle = load_bundle(run, "cpu")  # sentence-transformers moves it to its device
         require_latent(bundle)
-        self.feature, self.features = choose(FEATURES, features, "features"), features
-        self.model, self.tokenizer = bundle.model, bundle.tokenizer
+        self.feature = choose(FEATURES, features, "features")
+        self.features = features
+        self.model = bundle.model
+        self.tokenizer = bundle.tokenizer
 
     @property
     def bundle(self) -> Bundle:
@@ -54,60 +60,62 @@ class TextVAEModule(InputModule):
 
     @property
     def max_seq_length(self) -> int:
-        """The most tokens of a text that are read."""
+        """The maximum length of a text in tokens; longer texts are cut."""
         return self.bundle.max_text_tokens
 
     def get_embedding_dimension(self) -> int:
-        """Return how many numbers a text becomes."""
+        """Return the width of an embedding."""
         return self.feature.width(self.model)
 
     def preprocess(
         self, inputs: Sequence[Any], prompt: str | None = None, **options: Any
     ) -> dict[str, Tensor]:
-        """Return the ids and the mask of the texts, each (batch, length).
+        """Return the token ids and the attention mask of texts, each (batch, length).
 
         Raises:
-            DataError: one of them is not text, or is blank.
+            DataError: an input is not a text, or is blank.
         """
-        listed = require_texts(inputs, "inputs")
-        if blank := sum(
-            not text.strip() for text in listed
-        ):  # in which rows nobody knows here: they come sorted
+        texts = require_texts(inputs, "inputs")
+        blank = sum(not text.strip() for text in texts)
+        if blank:
+            # No row numbers: sentence-transformers sorts the texts before it makes batches.
             raise DataError(
-                f"{blank} of {len(listed)} texts of a batch are blank and have no embedding; {LEAVE_OUT}"
+                f"{blank} of {len(texts)} texts of a batch are blank and have no embedding; "
+                f"{LEAVE_OUT}"
             )
-        texts = [(prompt or "") + text for text in listed]
-        batch = self.bundle.collator.collate(tokenize_and_truncate(self.bundle, texts))
+        prompted = [(prompt or "") + text for text in texts]
+        batch = self.bundle.collator.collate(tokenize_and_truncate(self.bundle, prompted))
         return {
             "input_ids": batch["encoder_input_ids"],
             "attention_mask": batch["encoder_attention_mask"],
         }
 
     def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
-        """Add `sentence_embedding`, (batch, width)."""
+        """Return the features with `sentence_embedding`, (batch, width), added."""
         embedding = self.feature.of(self.model, features["input_ids"], features["attention_mask"])
         return {**features, "sentence_embedding": embedding}
 
     def save(
         self, output_path: str, *args: Any, safe_serialization: bool = True, **options: Any
     ) -> None:
-        """Save model, tokenizer and the kind of features; always as safetensors and JSON."""
+        """Save model, tokenizer and the kind of features, always as safetensors and JSON."""
         save_bundle(self.bundle, output_path)
         self.save_config(output_path)
 
     @classmethod
     def load(cls, model_name_or_path: str, subfolder: str = "", **options: Any) -> "TextVAEModule":
-        """Load what `save` wrote, from a folder or the Hugging Face hub.
+        """Load a saved module from a folder or from the Hugging Face hub.
 
         Raises:
-            CheckpointError: there is no such folder.
+            CheckpointError: the folder or repository is not found.
         """
-        known = ("token", "cache_folder", "revision", "local_files_only")
-        where = {
-            "subfolder": subfolder,
-            **{name: options[name] for name in known if name in options},
-        }
+        # sentence-transformers passes more options, which concern modules of other kinds.
+        where = {name: options[name] for name in _LOADING_OPTIONS if name in options}
+        where["subfolder"] = subfolder
         folder = cls.load_dir_path(model_name_or_path, **where)
         if folder is None:
-            raise CheckpointError(f"{model_name_or_path}: there is no such folder or repository.")
+            raise CheckpointError(
+                f"{model_name_or_path}: no such folder or repository was found; "
+                "check its name, or the token for a private one."
+            )
         return cls(folder, **cls.load_config(model_name_or_path, **where))

@@ -1,8 +1,8 @@
-"""A scikit-learn transformer: sentences in, features out, in pipelines and searches as any other.
+"""A scikit-learn transformer from sentences to features, for pipelines and parameter searches.
 
     make_pipeline(TextVAETransformer("runs/demo"), LogisticRegression())
 
-Without a run it trains one when it is fitted, without looking at the labels.
+Without a run, `fit` trains one; it does not use the labels.
 """
 
 from collections.abc import Iterable
@@ -24,17 +24,19 @@ check_installed("uses", "scikit-learn's transformers", "sklearn")
 
 
 class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Turns each text into the features of a text VAE.
+    """Turns each text into features of a text VAE.
 
     Args:
-        run: the folder of a trained run; without it `fit` trains one on the texts it is given.
-        settings: of that training, as `textvae.train` takes them.
-        output: where that training's run is kept; it is not kept without.
-        features: `states` (the encoder's), `mean` (the posterior's) or `gaussian`; see `textvae.uses.features`.
-        batch_size: texts encoded together.
-        device: cpu or cuda; by default a GPU if there is one.
+        run: the folder of a trained run; without it, `fit` trains a run on its texts.
+        settings: the settings of that training, as `textvae.train` takes them.
+        output: the folder to save that run in; without it, the run is not saved.
+        features: `states` (of the encoder), `mean` (of the posterior) or `gaussian` (mean and
+            log-variance); see `textvae.uses.features`.
+        batch_size: number of texts encoded together.
+        device: cpu or cuda; by default a GPU if one is available.
     """
 
+    # scikit-learn clones an estimator from its attributes: they must equal the arguments.
     def __init__(
         self,
         run: str | Path | None = None,
@@ -52,40 +54,42 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.device = device
 
     def fit(self, texts: Iterable[str], y: Any = None) -> "TextVAETransformer":
-        """Load the run, or train one on the texts; labels are not looked at.
+        """Load the run, or train one on the texts; the labels `y` are not used.
 
         Raises:
-            ConfigError: a run is named and so are settings of a training.
-            DataError: there is no text, or one is not a string.
+            ConfigError: both a run and settings for training one are named.
+            DataError: there are no texts, or one is blank or not a string.
         """
         from textvae.vae import TextVAE
 
-        listed = _as_texts(texts)
+        listed = _require_filled_texts(texts)
         if self.run is None:
-            self.vae_ = self._trained(listed)
+            self.vae_ = self._train(listed)
         elif self.settings is not None or self.output is not None:
             raise ConfigError(
-                "a run is named, so nothing is trained: leave out settings and output, or the run."
+                "run is named, so nothing is trained, and settings and output have no use: "
+                "leave out settings and output, or the run."
             )
         else:
             self.vae_ = TextVAE.from_pretrained(self.run, self.device)
-        self._n_features_out = self.transform(listed[:1]).shape[
-            1
-        ]  # refuses unknown features as well
+        # One text is enough to learn the width; this refuses unknown features as well.
+        self._n_features_out = self.transform(listed[:1]).shape[1]
         return self
 
     def transform(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Return the features of each text, (n, width).
 
         Raises:
-            DataError: there is no text, or one is not a string.
+            DataError: there are no texts, or one is blank or not a string.
         """
         from textvae.uses.features import features
 
         check_is_fitted(self, "vae_")
-        return features(self.vae_.bundle, _as_texts(texts), self.features, self.batch_size)
+        return features(
+            self.vae_.bundle, _require_filled_texts(texts), self.features, self.batch_size
+        )
 
-    def _trained(self, texts: list[str]) -> Any:
+    def _train(self, texts: list[str]) -> Any:
         """Return a VAE trained on the texts."""
         from textvae.training.train import train
 
@@ -96,36 +100,35 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             return train(texts, output=Path(folder) / "run", device=self.device, **settings)
 
     def __sklearn_tags__(self) -> Any:
-        """Say that the input is text, one a row."""
+        """Return scikit-learn's tags: the input is one-dimensional, a text per row."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.string, tags.input_tags.two_d_array, tags.input_tags.one_d_array = (
-            True,
-            False,
-            True,
-        )
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
         return tags
 
 
-def _as_texts(texts: Iterable[str]) -> list[str]:
+def _require_filled_texts(texts: Iterable[str]) -> list[str]:
     """Return the texts as a list.
 
     Raises:
-        DataError: it is one string, or empty, or holds something that is not text, or is blank.
+        DataError: `texts` is one string, or empty, or holds a blank text or something else.
     """
     if isinstance(texts, str):
         raise DataError(
-            "one string came; wanted is a list of them, as scikit-learn's text transformers take."
+            "expected a list of strings, as scikit-learn's text transformers take, got one string."
         )
     listed = require_texts(texts)
     if not listed:
-        raise DataError("there is no text; give at least one.")
+        raise DataError("there are no texts; pass at least one.")
     blank = RowNumbers()
     for row, text in enumerate(listed, start=1):
         if not text.strip():
             blank.add(row)
     if blank.count:
         raise DataError(
-            f"{blank.count:,} of {len(listed):,} texts are blank ({blank}) and have no features; {LEAVE_OUT}"
+            f"{blank.count:,} of {len(listed):,} texts are blank ({blank}) and have no features; "
+            f"{LEAVE_OUT}"
         )
     return listed

@@ -21,7 +21,7 @@ from textvae.model.posteriors import Distribution
 from textvae.objective.compatibility import drop_clashing_defaults
 from textvae.objective.techniques import TECHNIQUES, ModelFacts, Progress, Technique, TrainEncoder
 from textvae.objective.techniques.base import ObjectiveTerm, TechniqueSettings
-from textvae.schema import PartSettings, StrictSettings, choose, validate_settings
+from textvae.schema import PartSettings, StrictSettings, choose, validate_each, validate_settings
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
@@ -61,14 +61,13 @@ class ObjectiveSettings(StrictSettings):
                 f"objective.techniques = {entries!r} does not fit: "
                 "name each technique with its settings."
             )
-        for name in entries:
-            choose(TECHNIQUES, name, "objective.techniques")
+        validate_each(entries, lambda name, _: choose(TECHNIQUES, name, "objective.techniques"))
         if info.data.get("kind") == "language_model":
             return _select_language_model_techniques(entries)
         combined = {**DEFAULT_TECHNIQUES, **entries}
         # The order of the table is the order in which the objective applies the techniques.
         names = [name for name in TECHNIQUES if combined.get(name, "off") not in _OFF]
-        techniques = {name: _validate_technique(name, combined[name]) for name in names}
+        techniques = validate_each({name: combined[name] for name in names}, _validate_technique)
         return dict(drop_clashing_defaults(techniques, requested=set(entries)))
 
     @field_serializer("techniques")
