@@ -1,18 +1,24 @@
-"""Score edits by latent arithmetic on the sentiment and tense sets of Shen et al. 2020 (arXiv:1905.12777).
+"""Score latent arithmetic on the sentiment and tense sets of Shen et al. 2020 (arXiv:1905.12777).
 
     python experiments/attributes.py RUN DAAE_YELP YELP_SENTENCES
 
-DAAE_YELP: the folder with sentiment/ and tense/, as shentianxiao/text-autoencoders has them.
-YELP_SENTENCES: a folder with train.txt, train.labels, test.txt, test.labels (1 positive, 0 negative).
+DAAE_YELP: the folder with sentiment/ and tense/ from shentianxiao/text-autoencoders.
+YELP_SENTENCES: a folder with train.txt, train.labels, test.txt, test.labels
+(1 positive, 0 negative).
 
-As there: the sentiment's direction is of 100 sentences a class, and 1,000 negative ones are edited; the tense's is of
-valid.past and valid.present, and test.past is edited. Accuracy is by a classifier of words and pairs of words (TF-IDF,
-logistic regression), which learns sentiment from train.txt, tense from valid.past and valid.present. BLEU is to the
-input. Perplexity is that of 5-grams learned from train.txt.
+The protocol is that of the paper: the direction of sentiment comes from 100
+sentences per class, and 1,000 negative ones are edited; the direction of tense
+comes from valid.past and valid.present, and test.past is edited.
+
+Accuracy is that of a classifier on single words and pairs of words (TF-IDF,
+logistic regression). It learns sentiment from train.txt, and tense from valid.past
+and valid.present. BLEU compares with the input. Perplexity is that of 5-grams
+learned from train.txt.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -30,69 +36,94 @@ from textvae.vae import TextVAE
 
 ROW = "| {} | {} | {} | {:.1f} | {:.1f} | {:.1f} |"
 
+LabeledTexts = tuple[list[str], list[int]]
 
-def lines(file: Path) -> list[str]:
+
+@dataclass(frozen=True)
+class Task:
+    """One attribute to edit.
+
+    Attributes:
+        examples: texts with labels 0 and 1, from which the direction is fitted.
+        texts: texts of class 0, to be edited towards class 1.
+        classifier: tells the classes apart.
+    """
+
+    name: str
+    examples: LabeledTexts
+    texts: list[str]
+    classifier: Pipeline
+
+
+def read_lines(file: Path) -> list[str]:
     """Return a file's lines that are not blank."""
     return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def classifier(texts: Sequence[str], labels: Sequence[int]) -> Pipeline:
-    """Return a classifier of words and pairs of words."""
+def read_yelp_split(folder: Path, split: str) -> LabeledTexts:
+    """Return the sentences of a split with their labels."""
+    texts = (folder / f"{split}.txt").read_text().splitlines()
+    return texts, [int(label) for label in read_lines(folder / f"{split}.labels")]
+
+
+def join_classes(away: list[str], towards: list[str]) -> LabeledTexts:
+    """Return the texts of two classes, with labels 0 and 1."""
+    return away + towards, [0] * len(away) + [1] * len(towards)
+
+
+def train_classifier(texts: Sequence[str], labels: Sequence[int]) -> Pipeline:
+    """Train a classifier on single words and pairs of words."""
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\S+", sublinear_tf=True)
     return make_pipeline(words, LogisticRegression(C=10, max_iter=1000)).fit(texts, labels)
 
 
-def regression_direction(
-    vae: TextVAE, texts: Sequence[str], labels: Sequence[int], difference: Tensor
-) -> Tensor:
-    """Return the normal of a logistic regression on z, as long as its classes lie apart along it."""
-    weights = torch.from_numpy(
-        LogisticRegression(max_iter=1000).fit(vae.encode(texts), labels).coef_[0]
-    ).float()
+def fit_regression_direction(vae: TextVAE, examples: LabeledTexts, difference: Tensor) -> Tensor:
+    """Return the normal vector of a logistic regression on z, (latent,).
+
+    Its length is the distance of the class means along it, so that strength 1
+    means the same as for the difference of the means.
+    """
+    texts, labels = examples
+    regression = LogisticRegression(max_iter=1000).fit(vae.encode(texts), labels)
+    weights = torch.from_numpy(regression.coef_[0]).float()
     return weights * (weights @ difference) / (weights @ weights)
 
 
-def two_classes(away: list[str], towards: list[str]) -> tuple[list[str], list[int]]:
-    """Return texts with labels 0 and 1."""
-    return away + towards, [0] * len(away) + [1] * len(towards)
-
-
-def score(
-    name: str,
+def print_rows(
+    task: Task,
     vae: TextVAE,
-    fitted_on: tuple[list[str], list[int]],
-    edited: list[str],
-    judge: Pipeline,
-    perplexity: Callable[[list[str]], float],
+    compute_perplexity: Callable[[list[str]], float],
     strengths: Sequence[float],
 ) -> None:
-    """Print the rows of one attribute, the input's own first."""
-    attribute = fit_attribute(vae.bundle, *fitted_on)
+    """Print the rows of one attribute, beginning with the input itself."""
+    attribute = fit_attribute(vae.bundle, *task.examples)
     directions = {
         "difference of means": attribute.direction,
-        "regression": regression_direction(vae, *fitted_on, attribute.direction),
+        "regression": fit_regression_direction(vae, task.examples, attribute.direction),
     }
     bleu = BLEU(tokenize="none", force=True)
-    print(
-        ROW.format(
-            name, "the input", "", 100 * judge.predict(edited).mean(), 100, perplexity(edited)
-        )
-    )
+    accuracy = 100 * task.classifier.predict(task.texts).mean()
+    perplexity = compute_perplexity(task.texts)
+    print(ROW.format(task.name, "the input", "", accuracy, 100, perplexity))
     for kind, direction in directions.items():
         for strength in strengths:
-            if strength == 0 and kind == "regression":  # the same reconstruction
+            # Strength 0 is the reconstruction, the same for both directions.
+            if strength == 0 and kind == "regression":
                 continue
-            texts = edit(vae.bundle, edited, direction, strength, DecodingSettings())
-            accuracy = 100 * judge.predict(texts).mean()
-            figures = accuracy, bleu.corpus_score(texts, [edited]).score, perplexity(texts)
-            print(
-                ROW.format(name, kind if strength else "reconstruction", f"{strength:g}", *figures),
-                flush=True,
+            texts = edit(vae.bundle, task.texts, direction, strength, DecodingSettings())
+            row = ROW.format(
+                task.name,
+                kind if strength else "reconstruction",
+                f"{strength:g}",
+                100 * task.classifier.predict(texts).mean(),
+                bleu.corpus_score(texts, [task.texts]).score,
+                compute_perplexity(texts),
             )
-    record = ", ".join(
+            print(row, flush=True)
+    scores = ", ".join(
         f"{key} {value:.3f}" for key, value in attribute.record.items() if isinstance(value, float)
     )
-    print(f"\n{name}: the latent, {attribute.folds} folds: {record}\n")
+    print(f"\n{task.name}: the latent, {attribute.folds} folds: {scores}\n")
 
 
 def main() -> None:
@@ -105,40 +136,34 @@ def main() -> None:
     parser.add_argument("yelp", metavar="YELP_SENTENCES", type=Path)
     parser.add_argument("--strengths", type=float, nargs="+", default=[0, 0.5, 1, 1.5, 2, 3])
     options = parser.parse_args()
-    vae, daae, yelp = TextVAE.from_pretrained(options.run, device="cpu"), options.daae, options.yelp
-    perplexity = NGramModel(lines(yelp / "train.txt")).perplexity
-    train, test = (
-        (
-            (yelp / f"{split}.txt").read_text().splitlines(),
-            list(map(int, lines(yelp / f"{split}.labels"))),
-        )
-        for split in ("train", "test")
+    vae = TextVAE.from_pretrained(options.run, device="cpu")
+    tense = options.daae / "tense"
+    sentiment = options.daae / "sentiment"
+    past = read_lines(tense / "test.past")
+    tense_examples = join_classes(
+        read_lines(tense / "valid.past"), read_lines(tense / "valid.present")
     )
-    tenses = {
-        name: lines(daae / "tense" / name) for name in ("valid.past", "valid.present", "test.past")
-    }
-    tense = two_classes(tenses["valid.past"], tenses["valid.present"])
-    tense_test = two_classes(tenses["test.past"], lines(daae / "tense" / "test.present"))
-    moods = {name: lines(daae / "sentiment" / name) for name in ("100.neg", "100.pos", "1000.neg")}
-    sentiment = two_classes(moods["100.neg"], moods["100.pos"])
-    judges = {"sentiment": classifier(*train), "tense": classifier(*tense)}
-    for name, held_out in (("sentiment", test), ("tense", tense_test)):
-        print(
-            f"{name}: the classifier's own held-out accuracy is {100 * judges[name].score(*held_out):.1f}"
-        )
-    print(
-        "\n| attribute | direction | strength | accuracy | BLEU to the input | perplexity |\n|---|---|---|---|---|---|"
-    )
-    score(
-        "sentiment",
-        vae,
-        sentiment,
-        moods["1000.neg"],
-        judges["sentiment"],
-        perplexity,
-        options.strengths,
-    )
-    score("tense", vae, tense, tenses["test.past"], judges["tense"], perplexity, options.strengths)
+    tasks = [
+        Task(
+            "sentiment",
+            join_classes(read_lines(sentiment / "100.neg"), read_lines(sentiment / "100.pos")),
+            read_lines(sentiment / "1000.neg"),
+            train_classifier(*read_yelp_split(options.yelp, "train")),
+        ),
+        Task("tense", tense_examples, past, train_classifier(*tense_examples)),
+    ]
+    held_out = [
+        read_yelp_split(options.yelp, "test"),
+        join_classes(past, read_lines(tense / "test.present")),
+    ]
+    for task, examples in zip(tasks, held_out, strict=True):
+        accuracy = 100 * task.classifier.score(*examples)
+        print(f"{task.name}: the classifier's own held-out accuracy is {accuracy:.1f}")
+    print("\n| attribute | direction | strength | accuracy | BLEU to the input | perplexity |")
+    print("|---|---|---|---|---|---|")
+    compute_perplexity = NGramModel(read_lines(options.yelp / "train.txt")).perplexity
+    for task in tasks:
+        print_rows(task, vae, compute_perplexity, options.strengths)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""A classifier with few labels, with and without texts that `augment` wrote.
+"""Measure a classifier with few labels, with and without texts written by `augment`.
 
     python experiments/augment.py CORPUS RUN
 
-CORPUS is a folder of SPLIT.txt and SPLIT.labels; the run is trained on the
+CORPUS is a folder with SPLIT.txt and SPLIT.labels; the run is trained on the
 sentences of its train.txt, without labels. The classifier is a logistic
-regression on TF-IDF of words and pairs of words; written texts weigh `--weight`
-of a given one. Accuracies on test (with --validation, on validation, as the
-defaults were chosen; its draws are others), in percent: the mean over draws of
-labelled texts, and the standard deviation between them; `gain` is that of the
-differences.
+regression on TF-IDF of single words and pairs of words; a written text has
+`--weight` times the weight of an original one.
+
+Accuracies are in percent, the mean over draws of labeled texts ± the standard
+deviation between the draws; `gain` is that of the differences. They are on test;
+with --validation they are on validation, with other draws, as when the defaults
+were chosen.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from labelled import Split, draw, read_corpus
+from labelled import Split, draw_indices, read_corpus
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -25,26 +27,33 @@ from sklearn.pipeline import make_pipeline
 from textvae.vae import TextVAE
 
 PENALTY = 10.0  # C of scikit-learn
-TEST_SEEDS = (
-    100  # labelled texts of the test table begin with this seed, those of validation with 0
-)
+VALIDATION_SEED = 0  # of the first draw of labeled texts
+TEST_SEED = 100  # so that the test table has other draws than the validation table
 
 
-def accuracy(given: Split, written: list[dict[str, Any]], asked: Split, weight: float) -> float:
-    """Return the accuracy on `asked` of a classifier that learned from given and written texts, in percent."""
-    texts = [*given.texts, *(record["text"] for record in written)]
-    labels = [*given.labels, *(record["label"] for record in written)]
-    weights = [1.0] * len(given.texts) + [weight] * len(written)
+def measure_accuracy(
+    examples: Split, written: list[dict[str, Any]], held_out: Split, weight: float
+) -> float:
+    """Return the held-out accuracy, in percent, of a classifier.
+
+    Args:
+        examples: labeled texts to learn from.
+        written: records of written texts to learn from.
+        weight: of a written text.
+    """
+    texts = [*examples.texts, *(record["text"] for record in written)]
+    labels = [*examples.labels, *(record["label"] for record in written)]
+    weights = [1.0] * len(examples.texts) + [weight] * len(written)
     model = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\S+"),
         LogisticRegression(C=PENALTY, max_iter=200),
     )
     model.fit(texts, labels, logisticregression__sample_weight=weights)
-    return 100 * float(model.score(asked.texts, asked.labels))
+    return 100 * float(model.score(held_out.texts, held_out.labels))
 
 
-def shown(values: np.ndarray) -> str:
-    """Show a mean and a standard deviation."""
+def format_values(values: np.ndarray) -> str:
+    """Return the mean and the standard deviation."""
     return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
 
 
@@ -55,39 +64,47 @@ def main() -> None:
     )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("run")
-    parser.add_argument("--examples", type=int, nargs="+", default=[5, 10, 50], help="a class")
-    parser.add_argument("-n", type=int, default=5)
-    parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--weight", type=float, default=1.0)
+    parser.add_argument("--examples", type=int, nargs="+", default=[5, 10, 50], help="per class")
+    parser.add_argument("-n", type=int, default=5, help="texts to write per example")
+    parser.add_argument("--draws", type=int, default=10, help="draws of labeled texts")
+    parser.add_argument("--weight", type=float, default=1.0, help="of a written text")
     parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=NUMBER", help="of `augment`"
+        "--option", action="append", default=[], metavar="NAME=NUMBER", help="option of `augment`"
     )
-    parser.add_argument("--validation", action="store_true")
+    parser.add_argument("--validation", action="store_true", help="measure on validation")
     options = parser.parse_args()
     train, validation, test = read_corpus(options.corpus)
-    asked, first = (validation, 0) if options.validation else (test, TEST_SEEDS)
-    chosen = {name: float(value) for name, value in (pair.split("=") for pair in options.option)}
+    held_out = validation if options.validation else test
+    first_seed = VALIDATION_SEED if options.validation else TEST_SEED
+    pairs = [option.split("=") for option in options.option]
+    augment_options = {name: float(value) for name, value in pairs}
     vae = TextVAE.from_pretrained(options.run, device="cpu")
-    print(
-        "| examples a class | written a text | without | with | gain | seconds |\n|---|---|---|---|---|---|"
-    )
+    print("| examples per class | written per text | without | with | gain | seconds |")
+    print("|---|---|---|---|---|---|")
     for count in options.examples:
-        found, kept, begun = np.empty((options.draws, 2)), [], time.perf_counter()
-        for place in range(options.draws):
-            given = train.at(draw(train.labels, count, first + place))
+        accuracies = np.empty((options.draws, 2))  # without and with written texts
+        written_per_text = []
+        start = time.perf_counter()
+        for number in range(options.draws):
+            examples = train.select(draw_indices(train.labels, count, first_seed + number))
             written = vae.augment(
-                given.texts, given.labels.tolist(), options.n, seed=place, **chosen
+                examples.texts,
+                examples.labels.tolist(),
+                n=options.n,
+                seed=number,
+                **augment_options,
             )
-            kept.append(len(written) / len(given.texts))
-            found[place] = (
-                accuracy(given, [], asked, 1.0),
-                accuracy(given, written, asked, options.weight),
+            written_per_text.append(len(written) / len(examples.texts))
+            accuracies[number] = (
+                measure_accuracy(examples, [], held_out, 1.0),
+                measure_accuracy(examples, written, held_out, options.weight),
             )
-        seconds = (time.perf_counter() - begun) / options.draws
-        without, with_ = found.T
-        cells = (shown(without), shown(with_), shown(with_ - without))
+        seconds = (time.perf_counter() - start) / options.draws
+        without, with_written = accuracies.T
+        columns = (without, with_written, with_written - without)
+        cells = " | ".join(map(format_values, columns))
         print(
-            f"| {count} | {np.mean(kept):.1f} | {' | '.join(cells)} | {seconds:.1f} |", flush=True
+            f"| {count} | {np.mean(written_per_text):.1f} | {cells} | {seconds:.1f} |", flush=True
         )
 
 

@@ -1,18 +1,22 @@
-"""Score sentences written for a label: whether they are of it, and differ.
+"""Score sentences written for a label: whether they have it, and how much they differ.
 
     python experiments/conditional.py RUN --against RUN [--against RUN ...] -n 100
 
-RUN was trained with data.label. Each --against was trained on the same sentences: with data.label, as another
-conditional model (`objective=language_model` for one without a latent), or without, for our own baseline: a Gaussian
-fitted to the posteriors of each class's training sentences, whose draws are decoded.
+RUN was trained with data.label. Each --against was trained on the same sentences,
+either with data.label, as another conditional model (`objective=language_model`
+for one without a latent), or without, for our own baseline: a Gaussian is fitted
+to the posteriors of each class's training sentences, and draws from it are decoded.
 
-Accuracy is by a logistic regression on TF-IDF of words and pairs of words, learned from the run's training sentences.
-Self-BLEU is among the texts of one label, averaged over labels. Fluency is the perplexity, by 5-grams learned from the
-training sentences. Texts the training sentences hold word by word are not novel. Nothing is tuned.
+Accuracy is that of a logistic regression on TF-IDF of single words and pairs of
+words, learned from the run's training sentences. Self-BLEU is computed among the
+texts of one label and averaged over labels. Perplexity is that of 5-grams learned
+from the training sentences. A text is novel if no training sentence equals it.
+Nothing is tuned.
 """
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,101 +34,130 @@ from textvae.inference.encode import posterior
 from textvae.runs.run import Run
 from textvae.vae import TextVAE
 
-Texts = dict[str, list[str]]  # of each label
-Writer = Callable[[str, int, float], list[str]]  # a label, how many, the temperature
+Texts = dict[str, list[str]]  # by label
+Writer = Callable[[str, int, float], list[str]]  # takes a label, a count and a temperature
 
 
-def by_label(run: Run, split: str, column: str) -> Texts:
+def read_split(run: Run, split: str, column: str) -> Texts:
     """Return the sentences of each label."""
-    rows, texts = run.open_split(split)[:], Texts()
+    rows = run.open_split(split)[:]
+    texts = Texts()
     for text, label in zip(rows["text"], rows[column], strict=True):
         texts.setdefault(label, []).append(text)
     return texts
 
 
-def pairs(texts: Texts) -> tuple[list[str], list[str]]:
+def flatten(texts: Texts) -> tuple[list[str], list[str]]:
     """Return all sentences, and the label of each."""
-    return [text for some in texts.values() for text in some], [
-        label for label, some in texts.items() for _ in some
-    ]
+    sentences = []
+    labels = []
+    for label, own_texts in texts.items():
+        sentences += own_texts
+        labels += [label] * len(own_texts)
+    return sentences, labels
 
 
-def judge_of(train: Texts) -> Pipeline:
-    """Return the classifier."""
+def train_classifier(train: Texts) -> Pipeline:
+    """Train a classifier on single words and pairs of words."""
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, token_pattern=r"\S+", sublinear_tf=True)
-    return make_pipeline(words, LogisticRegression(C=10, max_iter=1000)).fit(*pairs(train))
+    return make_pipeline(words, LogisticRegression(C=10, max_iter=1000)).fit(*flatten(train))
 
 
-def latents_of_classes(bundle: Bundle, train: Texts, is_diagonal: bool) -> dict[str, Tensor]:
-    """Return the mean, first, and a square root of the covariance of a draw of q(z | x) a sentence, of each class."""
-    found = {}
+@dataclass(frozen=True)
+class Gaussian:
+    """A Gaussian of the latents of one class.
+
+    Attributes:
+        mean: (latent,).
+        root: Cholesky factor of the covariance, (latent, latent).
+    """
+
+    mean: Tensor
+    root: Tensor
+
+
+def fit_gaussians(bundle: Bundle, train: Texts, is_diagonal: bool) -> dict[str, Gaussian]:
+    """Fit a Gaussian to each class, from one draw of q(z | x) per sentence."""
+    gaussians = {}
     torch.manual_seed(0)
     for label, texts in train.items():
         z = posterior(bundle, texts).sample()
         covariance = torch.diag(z.var(0)) if is_diagonal else torch.cov(z.t())
-        found[label] = torch.cat([z.mean(0, keepdim=True), torch.linalg.cholesky(covariance)])
-    return found
+        gaussians[label] = Gaussian(z.mean(0), torch.linalg.cholesky(covariance))
+    return gaussians
 
 
-def from_classes(bundle: Bundle, train: Texts, is_diagonal: bool, seed: int) -> Writer:
-    """Return what writes from a Gaussian of each class."""
-    gaussians = latents_of_classes(bundle, train, is_diagonal)
+def write_from_gaussians(bundle: Bundle, train: Texts, is_diagonal: bool, seed: int) -> Writer:
+    """Return a writer that decodes draws from the Gaussian of a class."""
+    gaussians = fit_gaussians(bundle, train, is_diagonal)
 
-    def writer(label: str, n: int, temperature: float) -> list[str]:
-        mean, root = gaussians[label][0], gaussians[label][1:]
-        z = (
-            mean
-            + torch.randn(n, len(mean), generator=torch.Generator().manual_seed(seed)) @ root.t()
-        )
-        return decode_latents(
-            bundle, z, DecodingSettings(temperature=temperature, seed=seed), samples_by_default=True
-        )
+    def write(label: str, count: int, temperature: float) -> list[str]:
+        gaussian = gaussians[label]
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(count, len(gaussian.mean), generator=generator)
+        z = gaussian.mean + noise @ gaussian.root.t()
+        settings = DecodingSettings(temperature=temperature, seed=seed)
+        return decode_latents(bundle, z, settings, samples_by_default=True)
 
-    return writer
+    return write
 
 
-def conditional(vae: TextVAE, seed: int) -> Writer:
-    """Return what writes from p(z | label)."""
-    return lambda label, n, temperature: vae.generate(
-        n, label=label, temperature=temperature, seed=seed
-    )
+def write_from_prior(vae: TextVAE, seed: int) -> Writer:
+    """Return a writer that decodes draws from p(z | label)."""
+
+    def write(label: str, count: int, temperature: float) -> list[str]:
+        return vae.generate(count, label=label, temperature=temperature, seed=seed)
+
+    return write
 
 
-def written_as_the_next(vae: TextVAE, test: Texts) -> Texts:
-    """Return held-out sentences, each written greedily as of the label that comes after its own."""
+def write_as_next_label(vae: TextVAE, test: Texts) -> Texts:
+    """Return held-out sentences, each decoded greedily with the label after its own."""
     names = vae.labels
-    following = dict(zip(names, names[1:] + names[:1], strict=True))
-    return {
-        following[label]: vae.reconstruct(
-            some, labels=[label] * len(some), write_as=following[label]
-        )
-        for label, some in test.items()
-    }
+    next_labels = dict(zip(names, names[1:] + names[:1], strict=True))
+    written = {}
+    for label, texts in test.items():
+        target = next_labels[label]
+        written[target] = vae.reconstruct(texts, labels=[label] * len(texts), write_as=target)
+    return written
 
 
-def writers(vae: TextVAE, train: Texts, seed: int) -> dict[str, Writer]:
-    """Return what a model can write with, by name."""
+def build_writers(vae: TextVAE, train: Texts, seed: int) -> dict[str, Writer]:
+    """Return the writers of a model, by name."""
     if vae.labels:
         kind = vae.model.config.prior_settings["kind"] if vae.latent_dim else "language model"
-        return {f"conditional, {kind}": conditional(vae, seed)}
+        return {f"conditional, {kind}": write_from_prior(vae, seed)}
     return {
-        f"unconditional, {shape} Gaussian a class": from_classes(
+        f"unconditional, {shape} Gaussian per class": write_from_gaussians(
             vae.bundle, train, shape == "diagonal", seed
         )
         for shape in ("diagonal", "full")
     }
 
 
-def row(name: str, texts: Texts, judge: Pipeline, ngrams: NGramModel, known: set[str]) -> str:
-    """Return a row of the table."""
-    written, labels = pairs(texts)
-    accuracy = float(np.mean(judge.predict(written) == np.array(labels)))
-    alike = float(np.mean([compute_self_bleu(some) for some in texts.values()]))
-    words = np.mean([len(text.split()) for text in written])
-    novel = np.mean([text not in known for text in written])
-    rates = " | ".join(f"{distinct_share(written, n):.3f}" for n in (1, 2))
-    figures = f"{100 * accuracy:.1f} | {alike:.1f} | {rates} | {ngrams.perplexity(written):.0f}"
-    return f"| {name} | {figures} | {100 * novel:.0f} | {words:.1f} |"
+class Table:
+    """Scores texts and prints the rows of the table."""
+
+    def __init__(self, train: Texts) -> None:
+        sentences, _ = flatten(train)
+        self.classifier = train_classifier(train)
+        self.ngrams = NGramModel(sentences)
+        self.training_sentences = set(sentences)
+
+    def print_row(self, name: str, texts: Texts) -> None:
+        """Print one row."""
+        written, labels = flatten(texts)
+        accuracy = float(np.mean(self.classifier.predict(written) == np.array(labels)))
+        self_bleu = float(np.mean([compute_self_bleu(own_texts) for own_texts in texts.values()]))
+        cells = [
+            f"{100 * accuracy:.1f}",
+            f"{self_bleu:.1f}",
+            *(f"{distinct_share(written, n):.3f}" for n in (1, 2)),
+            f"{self.ngrams.perplexity(written):.0f}",
+            f"{100 * np.mean([text not in self.training_sentences for text in written]):.0f}",
+            f"{np.mean([len(text.split()) for text in written]):.1f}",
+        ]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
@@ -134,42 +167,30 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("--against", type=Path, action="append", default=[])
-    parser.add_argument("-n", type=int, default=100, help="sentences a label")
+    parser.add_argument("-n", type=int, default=100, help="sentences per label")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 0.7])
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     run = Run(options.run)
     column = run.read_settings().data.label or ""
-    train, test = by_label(run, "train", column), by_label(run, "test", column)
-    judge, (known, _) = judge_of(train), pairs(train)
-    ngrams = NGramModel(known)
+    train = read_split(run, "train", column)
+    test = read_split(run, "test", column)
+    table = Table(train)
     print(
         "| written by | accuracy, % | self-BLEU | distinct 1 | 2 | perplexity | novel, % | words |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    whole = {label: texts[: options.n] for label, texts in test.items()}
-    print(row("people: held-out sentences", whole, judge, ngrams, set(known)), flush=True)
+    held_out = {label: texts[: options.n] for label, texts in test.items()}
+    table.print_row("people: held-out sentences", held_out)
     for folder in [options.run, *options.against]:
         vae = TextVAE.from_pretrained(folder, device="cpu")
-        for name, writer in writers(vae, train, options.seed).items():
-            for heat in options.temperatures:
-                texts = {label: writer(label, options.n, heat) for label in train}
-                print(
-                    row(f"{name}, temperature {heat:g}", texts, judge, ngrams, set(known)),
-                    flush=True,
-                )
+        for name, write in build_writers(vae, train, options.seed).items():
+            for temperature in options.temperatures:
+                texts = {label: write(label, options.n, temperature) for label in train}
+                table.print_row(f"{name}, temperature {temperature:g}", texts)
             if vae.labels and vae.latent_dim:
-                texts = written_as_the_next(vae, whole)
-                print(
-                    row(
-                        f"{name}, people's written as another label",
-                        texts,
-                        judge,
-                        ngrams,
-                        set(known),
-                    ),
-                    flush=True,
-                )
+                texts = write_as_next_label(vae, held_out)
+                table.print_row(f"{name}, people's written as another label", texts)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""Features for a linear classifier, with few labels and with many, against TF-IDF and an autoencoder.
+"""Compare features for a linear classifier: of a VAE, of an autoencoder, and TF-IDF.
 
     python experiments/features.py CORPUS RUN AUTOENCODER
 
-CORPUS is a folder of SPLIT.txt and SPLIT.labels. The two runs are trained on
+CORPUS is a folder with SPLIT.txt and SPLIT.labels. The two runs are trained on
 the sentences of its train.txt, without labels, for the same number of steps.
-Centre, scale and TF-IDF's weights come from all of train.txt too; the classifier, a
-logistic regression, sees the labels drawn. Its penalty is chosen on validation,
-for each kind of features and number of labels. Accuracies are those on test, in
-percent: the mean over draws, and the standard deviation between them; behind
-them that on validation, by which the default features were chosen.
+Mean, scale and the weights of TF-IDF come from all of train.txt, too. The
+classifier, a logistic regression, sees only the labels drawn; its penalty is
+chosen on validation, for each kind of features and number of labels.
+
+Accuracies are on test, in percent, the mean over draws ± the standard deviation
+between them; in parentheses those on validation, by which the default features
+were chosen.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from labelled import Split, draw, read_corpus
+from labelled import Split, draw_indices, read_corpus
 from numpy.typing import NDArray
 from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -29,59 +31,78 @@ from textvae.model.posteriors import DiagonalGaussian
 from textvae.vae import TextVAE
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # C of scikit-learn
-EVERY = 10**9  # labels a class: all there are
-Parts = tuple[Any, Any, Any]  # features of training, validation and test
+ALL_LABELS = 10**9  # per class
+Splits = tuple[Split, Split, Split]  # training, validation and test
+Parts = tuple[Any, Any, Any]  # the features of these splits, each (n, width)
 
 
-def bags(splits: tuple[Split, ...]) -> Parts:
-    """Return TF-IDF vectors of words and pairs of words."""
+def compute_tfidf(splits: Splits) -> Parts:
+    """Return TF-IDF vectors of single words and pairs of words."""
     weights = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2).fit(splits[0].texts)
     return tuple(weights.transform(split.texts) for split in splits)
 
 
-def latents(run: str, kinds: list[str], splits: tuple[Split, ...]) -> dict[str, Parts]:
-    """Return a run's features by kind, of mean 0, and of variance 1 on the whole: how they differ in it is kept."""
+def compute_features(run: str, kinds: list[str], splits: Splits) -> dict[str, Parts]:
+    """Return those of the features states, mean and gaussian that are wanted and defined."""
     vae = TextVAE.from_pretrained(run, device="cpu")
     states = [torch.from_numpy(vae.features(split.texts, "states")) for split in splits]
+    # The posterior from the states: what `vae.features` computes, without encoding again.
     with torch.inference_mode():
-        posteriors = [
-            vae.model.posterior.head(part) for part in states
-        ]  # `features` again, without reading again
-    found = {"states": states, "mean": [q.mean for q in posteriors]}
+        posteriors = [vae.model.posterior.head(part) for part in states]
+    features = {"states": states, "mean": [q.mean for q in posteriors]}
     if isinstance(posteriors[0], DiagonalGaussian):
-        found["gaussian"] = [torch.cat([q.mean, q.logvar], 1) for q in posteriors]
+        features["gaussian"] = [torch.cat([q.mean, q.logvar], 1) for q in posteriors]
     return {
-        kind: centred([part.numpy() for part in found[kind]]) for kind in kinds if kind in found
+        kind: standardize([part.numpy() for part in features[kind]])
+        for kind in kinds
+        if kind in features
     }
 
 
-def centred(parts: list[NDArray[np.float32]]) -> Parts:
-    """Return features, (n, width), less their mean and by their standard deviation in training."""
-    centre = parts[0].mean(0)
-    scale = (parts[0] - centre).std()
-    return tuple((part - centre) / scale for part in parts)
+def standardize(parts: list[NDArray[np.float32]]) -> Parts:
+    """Subtract the mean of training and divide by its standard deviation.
+
+    There is one deviation for all dimensions: they keep their relative scales.
+    """
+    mean = parts[0].mean(0)
+    scale = (parts[0] - mean).std()
+    return tuple((part - mean) / scale for part in parts)
 
 
-def side_by_side(bags: Parts, dense: Parts) -> Parts:
+def concatenate(tfidf: Parts, dense: Parts) -> Parts:
     """Return TF-IDF and dense features together, both with rows of length one."""
     return tuple(
-        hstack([bag, normalize(part)], format="csr") for bag, part in zip(bags, dense, strict=True)
+        hstack([sparse_part, normalize(dense_part)], format="csr")
+        for sparse_part, dense_part in zip(tfidf, dense, strict=True)
     )
 
 
-def accuracies(parts: Parts, splits: tuple[Split, ...], count: int, draws: int) -> np.ndarray:
+def measure_accuracies(parts: Parts, splits: Splits, count: int, draws: int) -> np.ndarray:
     """Return accuracies on validation and on test, (penalties, draws, 2)."""
-    found = np.empty((len(PENALTIES), draws, 2))
+    train, validation, test = splits
+    accuracies = np.empty((len(PENALTIES), draws, 2))
     for seed in range(draws):
-        chosen = draw(splits[0].labels, count, seed)
+        indices = draw_indices(train.labels, count, seed)
         for row, penalty in enumerate(PENALTIES):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # no warning where it has not quite converged
-                model = LogisticRegression(C=penalty, max_iter=100).fit(
-                    parts[0][chosen], splits[0].labels[chosen]
-                )
-            found[row, seed] = [model.score(parts[side], splits[side].labels) for side in (1, 2)]
-    return found
+                # 100 iterations may not quite converge, which changes little.
+                warnings.simplefilter("ignore")
+                model = LogisticRegression(C=penalty, max_iter=100)
+                model.fit(parts[0][indices], train.labels[indices])
+            accuracies[row, seed] = (
+                model.score(parts[1], validation.labels),
+                model.score(parts[2], test.labels),
+            )
+    return accuracies
+
+
+def format_cell(accuracies: np.ndarray) -> str:
+    """Return the test accuracy of the penalty that is best on validation, in percent."""
+    percent = 100 * accuracies
+    best = percent[:, :, 0].mean(1).argmax()
+    validation, test = percent[best].T
+    spread = f" ± {test.std(ddof=1):.1f}" if len(test) > 1 else ""
+    return f"{test.mean():.1f}{spread} ({validation.mean():.1f})"
 
 
 def main() -> None:
@@ -93,34 +114,27 @@ def main() -> None:
     parser.add_argument("vae")
     parser.add_argument("autoencoder")
     parser.add_argument(
-        "--labels", type=int, nargs="+", default=[10, 100, 1000, EVERY], help="a class"
+        "--labels", type=int, nargs="+", default=[10, 100, 1000, ALL_LABELS], help="per class"
     )
-    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=10, help="draws of labeled texts")
     parser.add_argument("--kinds", nargs="+", default=["mean", "gaussian", "states"])
     options = parser.parse_args()
     splits = read_corpus(options.corpus)
-    print(
-        f"| {options.corpus.name} | "
-        + " | ".join("all" if n == EVERY else str(n) for n in options.labels)
-        + " |"
-    )
+    titles = ["all" if count == ALL_LABELS else str(count) for count in options.labels]
+    print(f"| {options.corpus.name} | {' | '.join(titles)} |")
     print("|---" * (len(options.labels) + 1) + "|")
-    kinds = {"TF-IDF": bags(splits)}
+    kinds = {"TF-IDF": compute_tfidf(splits)}
     for name, run in (("VAE", options.vae), ("autoencoder", options.autoencoder)):
-        kinds |= {
-            f"{name}, {kind}": parts for kind, parts in latents(run, options.kinds, splits).items()
-        }
+        for kind, parts in compute_features(run, options.kinds, splits).items():
+            kinds[f"{name}, {kind}"] = parts
     if "VAE, states" in kinds:
-        kinds["TF-IDF and VAE, states"] = side_by_side(kinds["TF-IDF"], kinds["VAE, states"])
+        kinds["TF-IDF and VAE, states"] = concatenate(kinds["TF-IDF"], kinds["VAE, states"])
     for kind, parts in kinds.items():
         cells = []
         for count in options.labels:
-            draws = 1 if count == EVERY else options.draws
-            found = 100 * accuracies(parts, splits, count, draws)
-            validation, test = found[found[:, :, 0].mean(1).argmax()].T
-            spread = f" ± {test.std(ddof=1):.1f}" if draws > 1 else ""
-            cells.append(f"{test.mean():.1f}{spread} ({validation.mean():.1f})")
-        print(f"| {kind} | " + " | ".join(cells) + " |", flush=True)
+            draws = 1 if count == ALL_LABELS else options.draws
+            cells.append(format_cell(measure_accuracies(parts, splits, count, draws)))
+        print(f"| {kind} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""How well blanks are filled, against a language model and against iterated conditional modes.
+"""Measure how well blanks are filled, against a language model and iterated conditional modes.
 
     python experiments/infill.py RUN LM_RUN FILE [--sentences 100] [--after 0]
 
-FILE holds held-out sentences; of each, first the end is hidden (the last fifth of
-its words, Bowman et al. 2016), then a fifth of its words anywhere. Printed: the
-likelihood of the true end; the share of hidden words found at their places and
-of blanks wholly right; and the adversarial error, by how much a classifier on
-bags of words does better than chance at telling true sentences from filled
-ones (lower is better), over five folds. With --records a stopped run goes on
-where it stopped.
+FILE holds held-out sentences, one per line. Of each, first the end is hidden (the
+last fifth of its words, as in Bowman et al. 2016), then a random fifth of its
+words. Printed are the share of hidden words found at their places, the share of
+blanks filled exactly, and the adversarial error: how much better than chance a
+classifier on bags of words tells true sentences from filled ones, over five folds
+(lower is better). Below the table is the log-likelihood of the true ends. With
+--records an interrupted measurement continues where it stopped.
 """
 
 import argparse
@@ -26,49 +26,62 @@ from textvae.uses.infill.search import log_likelihoods
 from textvae.uses.latent_proposals import log_evidence
 from textvae.vae import TextVAE
 
-SHARE = 0.2
+HIDDEN_SHARE = 0.2  # of a sentence's words
 BLANK = "___"
+SAMPLES = 512  # importance samples of a log-likelihood
+HEAD = "| | end: words | exact | adversarial | anywhere: words | exact | adversarial |"
+
+
+def count_hidden(words):
+    """Return how many words of a sentence to hide: at least one."""
+    return max(1, round(HIDDEN_SHARE * len(words)))
 
 
 def hide_end(words, random):
-    """Return which words are hidden: the last ones."""
-    return list(range(len(words) - max(1, round(SHARE * len(words))), len(words)))
+    """Return the indices of the last words."""
+    return list(range(len(words) - count_hidden(words), len(words)))
 
 
 def hide_anywhere(words, random):
-    """Return which words are hidden: some, in any place."""
-    return sorted(random.sample(range(len(words)), max(1, round(SHARE * len(words)))))
+    """Return the indices of randomly chosen words."""
+    return sorted(random.sample(range(len(words)), count_hidden(words)))
 
 
-def blanked(words, hidden):
-    """Return the sentence with blanks, one for each run of hidden words, and the words of each."""
-    shown, truths = [], []
-    for place, word in enumerate(words):
-        if place not in hidden:
-            shown.append(word)
-        elif place - 1 in hidden:
+def insert_blanks(words, hidden):
+    """Return the sentence with a blank for each run of hidden words, and the words of each run."""
+    visible = []
+    truths = []
+    for index, word in enumerate(words):
+        if index not in hidden:
+            visible.append(word)
+        elif index - 1 in hidden:
             truths[-1].append(word)
         else:
-            shown.append(BLANK)
+            visible.append(BLANK)
             truths.append([word])
-    return " ".join(shown), truths
+    return " ".join(visible), truths
 
 
-def matches(fills, truths):
-    """Return the shares of hidden words found at their places, and of blanks wholly right."""
-    words = [
-        place < len(fill.split()) and fill.split()[place] == word
-        for fill, truth in zip(fills, truths, strict=True)
-        for place, word in enumerate(truth)
-    ]
-    return np.mean(words), np.mean(
-        [fill.split() == truth for fill, truth in zip(fills, truths, strict=True)]
-    )
+def compare_fills(fills, truths):
+    """Return the shares of hidden words found at their places, and of blanks filled exactly."""
+    are_found = []
+    are_exact = []
+    for fill, truth in zip(fills, truths, strict=True):
+        words = fill.split()
+        are_found += [
+            index < len(words) and words[index] == word for index, word in enumerate(truth)
+        ]
+        are_exact.append(words == truth)
+    return np.mean(are_found), np.mean(are_exact)
 
 
-def adversarial_error(true, filled):
-    """Return the held-out accuracy of a classifier on bags of words, less one half; pairs stay together."""
-    texts, labels = true + filled, np.repeat([0, 1], [len(true), len(filled)])
+def compute_adversarial_error(true, filled):
+    """Return the held-out accuracy of a classifier on bags of words, minus one half.
+
+    A true sentence and its filled version are always in the same fold.
+    """
+    texts = true + filled
+    labels = np.repeat([0, 1], [len(true), len(filled)])
     groups = np.tile(np.arange(len(true)), 2)
     model = make_pipeline(
         CountVectorizer(token_pattern=r"\S+", binary=True), LogisticRegression(max_iter=1000)
@@ -76,61 +89,67 @@ def adversarial_error(true, filled):
     return cross_val_score(model, texts, labels, groups=groups, cv=GroupKFold(5)).mean() - 0.5
 
 
-def endings(vae, sentences):
-    """Return the mean log-likelihood in nats of the true ends, given what stands before them."""
-    found = []
+def score_endings(vae, sentences):
+    """Return the mean of log p(end | beginning) over the sentences, in nats."""
+    scores = []
     for text in sentences:
         words = text.split()
         prefix = " ".join(words[: hide_end(words, None)[0]])
-        found.append(
-            log_likelihoods(vae.bundle, [text], 512, 0)[0]
-            - log_evidence(vae.bundle, prefix, 512, 0)
-        )
-    return np.mean(found)
+        whole = log_likelihoods(vae.bundle, [text], SAMPLES, 0)[0]
+        scores.append(whole - log_evidence(vae.bundle, prefix, SAMPLES, 0))
+    return np.mean(scores)
 
 
 class Records:
-    """What was found so far, in a file of one JSON object a line, or in memory."""
+    """Results by key, kept in a file with one JSON object per line, or only in memory."""
 
     def __init__(self, file):
-        self.file = file and Path(file)
-        lines = (
-            self.file.read_text(encoding="utf-8").splitlines()
-            if file and self.file.exists()
-            else []
-        )
-        self.found = {tuple(key): best for key, best in map(json.loads, lines)}
+        self.file = Path(file) if file else None
+        self.results = {}
+        if self.file and self.file.exists():
+            for line in self.file.read_text(encoding="utf-8").splitlines():
+                key, result = json.loads(line)
+                self.results[tuple(key)] = result
 
-    def of(self, key, make):
-        """Return what is kept under the key, or make and keep it."""
-        if key not in self.found:
-            self.found[key] = make()
+    def get(self, key, compute):
+        """Return the result of a key; compute and keep it if it is new."""
+        if key not in self.results:
+            self.results[key] = compute()
             if self.file:
                 with self.file.open("a", encoding="utf-8") as out:
-                    out.write(json.dumps([key, self.found[key]]) + "\n")
-        return self.found[key]
+                    out.write(json.dumps([key, self.results[key]]) + "\n")
+        return self.results[key]
 
 
-def row(name, vae, sentences, records, **options):
-    """Print a line of the table."""
+def fill_sentences(name, vae, sentences, hide, records, options):
+    """Return the sentences that could be filled, the filled ones, and the scores of all, (n, 2)."""
+    random = Random(0)
+    true = []
+    filled = []
+    scores = []
+    for text in sentences:
+        words = text.split()
+        visible, truths = insert_blanks(words, hide(words, random))
+        best = records.get(
+            (name, visible, text), lambda visible=visible: vae.infill(visible, n=1, **options)
+        )
+        if best:
+            true.append(text)
+            filled.append(best[0]["text"])
+            scores.append(compare_fills(best[0]["fills"], truths))
+        else:
+            scores.append((0.0, 0.0))
+    return true, filled, scores
+
+
+def print_row(name, vae, sentences, records, **options):
+    """Print a row of the table; `options` are those of `TextVAE.infill`."""
     cells = []
     for hide in (hide_end, hide_anywhere):
-        random, kept, found, scores = Random(0), [], [], []
-        for text in sentences:
-            shown, truths = blanked(text.split(), hide(text.split(), random))
-            best = records.of(
-                (name, shown, text), lambda shown=shown: vae.infill(shown, n=1, **options)
-            )
-            if best:
-                kept.append(text)
-                found.append(best[0]["text"])
-            scores.append(matches(best[0]["fills"], truths) if best else (0.0, 0.0))
-        word, exact = np.mean(scores, axis=0)
-        cells += [
-            f"{100 * word:.1f} %",
-            f"{100 * exact:.1f} %",
-            f"{100 * adversarial_error(kept, found):.1f} %",
-        ]
+        true, filled, scores = fill_sentences(name, vae, sentences, hide, records, options)
+        found, exact = np.mean(scores, axis=0)
+        error = compute_adversarial_error(true, filled)
+        cells += [f"{100 * value:.1f} %" for value in (found, exact, error)]
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
@@ -143,22 +162,23 @@ def main():
         parser.add_argument(name)
     parser.add_argument("--sentences", type=int, default=100)
     parser.add_argument(
-        "--after", type=int, default=0, help="sentences of the draw to pass over: looked at before"
+        "--after", type=int, default=0, help="skip so many sentences, those used for development"
     )
-    parser.add_argument("--records", metavar="FILE")
+    parser.add_argument("--records", metavar="FILE", help="file that keeps the results")
     options = parser.parse_args()
-    vae, model = TextVAE.from_pretrained(options.run), TextVAE.from_pretrained(options.lm_run)
-    known = [line.strip() for line in Path(options.file).read_text(encoding="utf-8").splitlines()]
-    usable = [line for line in known if 5 <= len(line.split()) <= 25 and "_" not in line]
+    vae = TextVAE.from_pretrained(options.run)
+    model = TextVAE.from_pretrained(options.lm_run)
+    lines = [line.strip() for line in Path(options.file).read_text(encoding="utf-8").splitlines()]
+    usable = [line for line in lines if 5 <= len(line.split()) <= 25 and "_" not in line]
     sentences = Random(0).sample(usable, options.after + options.sentences)[options.after :]
     print(f"{len(sentences)} sentences\n")
-    print(
-        "| | end: words | exact | adversarial | anywhere: words | exact | adversarial |\n|---|---|---|---|---|---|---|"
-    )
+    print(f"{HEAD}\n|---|---|---|---|---|---|---|")
     records = Records(options.records)
-    row("VAE, resampling", vae, sentences, records)
-    row("language model, beam of 15", model, sentences, records, method="beam_search", beams=15)
-    row(
+    print_row("VAE, resampling", vae, sentences, records)
+    print_row(
+        "language model, beam of 15", model, sentences, records, method="beam_search", beams=15
+    )
+    print_row(
         "VAE, conditional modes (3 x 5)",
         vae,
         sentences,
@@ -166,8 +186,8 @@ def main():
         method="conditional_modes",
         beams=5,
     )
-    print(f"\ntrue ends: VAE {endings(vae, sentences):.2f} nats, ", end="")
-    print(f"language model {endings(model, sentences):.2f} nats")
+    print(f"\ntrue ends: VAE {score_endings(vae, sentences):.2f} nats, ", end="")
+    print(f"language model {score_endings(model, sentences):.2f} nats")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Score the paths of an interpolation against one another, on pairs of a run's own test sentences.
+"""Compare the paths of an interpolation on pairs of a run's own test sentences.
 
     python experiments/interpolate.py RUN [--pairs 200] [--steps 11] [--word-vectors FILE]
 
-Fluency is the perplexity of the sentences between the ends under 5-grams learned from the training text; smoothness
-the word mover's distance between the ends over that along the path. Beside them: how many different sentences a path
-has, their words, how long the path is against the straight line, and the mean log density along it.
+Fluency is the perplexity of the sentences between the ends, under 5-grams learned
+from the training text. Smoothness is the word mover's distance between the ends,
+divided by the distance along the path. The other columns are how many different
+sentences a path has, their words, the length of the path relative to the straight
+line, and the mean log density along it.
 """
 
 import argparse
@@ -26,64 +28,99 @@ from textvae.uses.density_path import KernelDensity
 from textvae.uses.interpolate import DENSITY_PATH_NAME, build_path
 from textvae.vae import TextVAE
 
-SENTENCES = 100_000  # at most, that n-grams are learned from
+MAX_NGRAM_SENTENCES = 100_000
+COLUMNS = (
+    "path",
+    "perplexity between",
+    "smoothness",
+    "different sentences",
+    "words",
+    "length",
+    "log density",
+)
+
+
+def count_words(texts):
+    """Return the mean number of words."""
+    return np.mean([len(text.split()) for text in texts])
+
+
+def measure_density(density, z):
+    """Return the mean log density of latents, (n, latent)."""
+    return float(density.log_prob(z).mean())
+
+
+def measure_relative_length(points):
+    """Return the length of a path, (steps, latent), relative to the straight line."""
+    return float(points.diff(dim=0).norm(dim=1).sum() / (points[-1] - points[0]).norm())
+
+
+def print_row(name, paths, points, ngrams, vectors, density):
+    """Print a row of the table.
+
+    Args:
+        paths: the sentences of each path.
+        points: the latents of each path, (steps, latent).
+    """
+    between = [text for path in paths for text in path[1:-1]]
+    smoothness = [path_smoothness(path, vectors) for path in paths]
+    error = np.std(smoothness, ddof=1) / len(smoothness) ** 0.5
+    inner_points = torch.cat([path[1:-1] for path in points])
+    cells = (
+        name,
+        f"{ngrams.perplexity(between):.1f}",
+        f"{np.mean(smoothness):.3f} ± {error:.3f}",
+        f"{np.mean([len(set(path)) for path in paths]):.1f}",
+        f"{count_words(between):.1f}",
+        f"{np.mean([measure_relative_length(path) for path in points]):.2f}",
+        f"{measure_density(density, inner_points):.1f}",
+    )
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
-    """Print a row for each path, and the ends' own fluency."""
+    """Print a row for each path, and the fluency of the ends."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", metavar="RUN")
-    parser.add_argument("--split", default="test", help="validation, to choose by")
+    parser.add_argument("--split", default="test", help="choose settings on validation")
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--steps", type=int, default=11)
     parser.add_argument("--word-vectors", metavar="FILE")
     options = parser.parse_args()
-    vae, run, steps = (
-        TextVAE.from_pretrained(options.run, device="cpu"),
-        Run(Path(options.run)),
-        options.steps,
-    )
+    vae = TextVAE.from_pretrained(options.run, device="cpu")
+    run = Run(Path(options.run))
+    steps = options.steps
     texts = list(run.open_split(options.split)["text"])
     order = np.random.default_rng(0).permutation(len(texts))[: 2 * options.pairs]
-    ends = posterior(vae.bundle, [texts[place] for place in order]).mean.view(-1, 2, vae.latent_dim)
-    ngrams, vectors = (
-        NGramModel(take_evenly(run.open_split("train")["text"], SENTENCES)),
-        load_word_vectors(vae.bundle, options.word_vectors),
-    )
+    means = posterior(vae.bundle, [texts[index] for index in order]).mean
+    ends = means.view(-1, 2, vae.latent_dim)
+    ngrams = NGramModel(take_evenly(run.open_split("train")["text"], MAX_NGRAM_SENTENCES))
+    vectors = load_word_vectors(vae.bundle, options.word_vectors)
     reference = read_reference_texts(run.folder)
     density = KernelDensity.of(posterior(vae.bundle, reference).mean)
     print(
-        f"{len(ends)} pairs, {steps} points, words compared by {vectors.name}, kernels {density.width:.2f} wide\n"
+        f"{len(ends)} pairs, {steps} points, words compared by {vectors.name}, "
+        f"kernels {density.width:.2f} wide\n"
     )
-    print(
-        "| path | perplexity between | smoothness | different sentences | words | length | log density |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("|---" * len(COLUMNS) + "|")
     for name in (*PATHS, DENSITY_PATH_NAME):
-        course = build_path(vae.bundle, name, reference)
-        points = [course(start, end, steps) for start, end in ends]
-        written = decode_latents(
+        latent_path = build_path(vae.bundle, name, reference)
+        points = [latent_path(start, end, steps) for start, end in ends]
+        decoded = decode_latents(
             vae.bundle, torch.cat(points), DecodingSettings(), samples_by_default=False
         )
-        paths = [written[start : start + steps] for start in range(0, len(written), steps)]
-        between = [text for path in paths for text in path[1:-1]]
-        smooth = [path_smoothness(path, vectors) for path in paths]
-        error = np.std(smooth, ddof=1) / len(smooth) ** 0.5
-        stretch = [float(p.diff(dim=0).norm(dim=1).sum() / (p[-1] - p[0]).norm()) for p in points]
-        print(
-            f"| {name} | {ngrams.perplexity(between):.1f} | {np.mean(smooth):.3f} ± {error:.3f} "
-            f"| {np.mean([len(set(path)) for path in paths]):.1f} "
-            f"| {np.mean([len(text.split()) for text in between]):.1f} | {np.mean(stretch):.2f} "
-            f"| {float(density.log_prob(torch.cat([p[1:-1] for p in points])).mean()):.1f} |",
-            flush=True,
-        )
-    own = [text for path in paths for text in (path[0], path[-1])]
+        paths = [decoded[start : start + steps] for start in range(0, len(decoded), steps)]
+        print_row(name, paths, points, ngrams, vectors, density)
+    # Every path begins and ends with the reconstructions of the same sentences.
+    end_texts = [text for path in paths for text in (path[0], path[-1])]
     print(
-        f"\nthe ends: perplexity {ngrams.perplexity(own):.1f}, {np.mean([len(t.split()) for t in own]):.1f} words, "
+        f"\nthe ends: perplexity {ngrams.perplexity(end_texts):.1f}, "
+        f"{count_words(end_texts):.1f} words, "
     )
-    print(f"log density {float(density.log_prob(ends.flatten(0, 1)).mean()):.1f}")
+    print(f"log density {measure_density(density, ends.flatten(0, 1)):.1f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Private memory of reading and tokenising a corpus at 1, 3 and 10 times its size.
+"""Measure the private memory of reading and tokenizing a corpus of 1, 3 and 10 times a size.
 
     python experiments/memory.py
 
-Each size runs in a process of its own; mapped pages do not count.
+Each size runs in a process of its own; memory-mapped pages do not count.
 """
 
 import subprocess
@@ -21,47 +21,52 @@ SIZES = (1, 3, 10)
 COPIES = 4  # of the bundled corpus, at size 1
 
 
-def private_megabytes() -> float:
-    """Return this process's private memory."""
+def read_private_megabytes() -> float:
+    """Return the private memory of this process."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 
-def measure(times: int) -> None:
-    """Prepare a corpus of that size; print its sentences, the seconds and the peak."""
-    lines = [
-        row["text"]
-        for row in source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")()
-    ]
+def write_corpus(file: Path, size: int) -> int:
+    """Write a corpus of different sentences, and return how many it has."""
+    source = source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")
+    lines = [row["text"] for row in source()]
+    with file.open("w") as sink:
+        for copy in range(COPIES * size):
+            # The number makes the copies differ: equal sentences would be dropped.
+            sink.writelines(f"{copy} {line}\n" for line in lines)
+    return len(lines) * COPIES * size
+
+
+def measure(size: int) -> None:
+    """Prepare a corpus of that size; print its sentences, the seconds and the peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus.txt"
-        with file.open("w") as sink:
-            for copy in range(COPIES * times):
-                sink.writelines(f"{copy} {line}\n" for line in lines)
-        count = len(lines) * COPIES * times
-        del lines
-        peak, is_over = [private_megabytes()], threading.Event()
-        before = peak[0]
+        count = write_corpus(file, size)
+        memory = [read_private_megabytes()]
+        is_over = threading.Event()
 
         def watch() -> None:
             while not is_over.wait(0.05):
-                peak.append(private_megabytes())
+                memory.append(read_private_megabytes())
 
         watcher = threading.Thread(target=watch)
         watcher.start()
         start = time.perf_counter()
-        build = TokenizerSettings()
+        settings = TokenizerSettings()
         prepare_splits(
             DataSettings(corpus=str(file)),
             1,
             Path(folder) / "out",
-            lambda sentences: build_tokenizer(build, sentences),
+            lambda sentences: build_tokenizer(settings, sentences),
         )
         is_over.set()
         watcher.join()
         seconds = time.perf_counter() - start
+    before = memory[0]
+    peak = max(memory)
     print(
-        f"| {times} | {count:,} | {seconds:.0f} | {before:.0f} | {max(peak):.0f} | {max(peak) - before:.0f} |",
+        f"| {size} | {count:,} | {seconds:.0f} | {before:.0f} | {peak:.0f} | {peak - before:.0f} |",
         flush=True,
     )
 
@@ -70,9 +75,7 @@ if __name__ == "__main__":
     if len(sys.argv) == 2:
         measure(int(sys.argv[1]))
     else:
-        print(
-            "| size | sentences | seconds | MB before | MB at the peak | MB more |\n|---|---|---|---|---|---|",
-            flush=True,
-        )
-        for times in SIZES:
-            subprocess.run([sys.executable, __file__, str(times)], check=True)
+        print("| size | sentences | seconds | MB before | MB at the peak | MB more |")
+        print("|---|---|---|---|---|---|", flush=True)
+        for size in SIZES:
+            subprocess.run([sys.executable, __file__, str(size)], check=True)

@@ -1,15 +1,20 @@
-"""Samples from the model's own prior and from fitted ones, side by side, and how likely held-out latents are.
+"""Compare samples from the model's own prior and from fitted ones, and the density of latents.
 
     python experiments/priors.py RUN LANGUAGE_MODEL [--kinds flow,diffusion] [--samples 1000]
 
-LANGUAGE_MODEL: a run of the same corpus with objective=language_model. Priors are fitted on the run's training split;
-"real" are as many sentences of its test split. Accepted: the share of sentences whose likelihood a token under the
-language model is above the 5 % quantile of the validation split's. Density: the mean log density, in nats, of a draw
-from q(z | x) of each test sentence; what it gains, -ELBO loses. IW-NLL: of the first test sentences, 50 draws each.
+LANGUAGE_MODEL is a run of the same corpus with objective=language_model. Priors are
+fitted on the run's training split; the row "real" has as many sentences of its test
+split.
+
+Accepted: the share of sentences whose mean log-likelihood per token under the
+language model is above the 5 % quantile of the validation split's. Density: the mean
+log density, in nats, of a draw from q(z | x) of each test sentence; what it gains,
+-ELBO loses. IW-NLL: of the first test sentences, with 50 draws each.
 """
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +35,15 @@ from textvae.uses.fit_prior.fit import FITTED_PRIORS, fit_on_posterior, sample_f
 from textvae.uses.score import ScoreSettings, score
 from textvae.vae import TextVAE
 
-SENTENCES, BLEU_SAMPLES, DRAWS, FLOOR = 50_000, 200, 50, 0.05
-PLACES = {
+MAX_TRAINING_SENTENCES = 50_000
+BLEU_SAMPLES = 200  # texts of self-BLEU
+RECONSTRUCTIONS = 300
+DRAWS = 50  # importance samples per sentence
+DRAWS_PER_PASS = 10
+BATCH_TOKENS = 512
+ACCEPTANCE_QUANTILE = 0.05
+OWN_PRIOR = "N(0, I)"
+DIGITS = {
     "reverse": 1,
     "forward": 1,
     "bleu": 1,
@@ -43,73 +55,127 @@ PLACES = {
 HEAD = "| z from | reverse ppl | forward ppl | self-BLEU | distinct-2 | novel | accepted | words |"
 
 
-class Judge:
-    """Sets texts against the training text, held-out text and a language model."""
+class SampleTable:
+    """Scores texts against training text, test text and a language model."""
 
-    def __init__(self, train, validation, test, lm):
-        self.train, self.test, self.lm = train, test, lm
+    def __init__(self, train, validation, test, language_model):
+        self.train = train
+        self.test = test
+        self.language_model = language_model
         self.ngrams = NGramModel(train)
-        self.floor = np.quantile(self.likelihoods(validation), FLOOR)
+        self.floor = np.quantile(self.compute_log_likelihoods(validation), ACCEPTANCE_QUANTILE)
 
-    def likelihoods(self, texts):
-        """Return the mean log-likelihood a token, the end counted, of each text, (n,)."""
-        rows = score(self.lm.bundle, texts, ScoreSettings(samples=2))
-        return np.array([-row["reconstruction"] / row["tokens"] for row in rows])
+    def compute_log_likelihoods(self, texts):
+        """Return the mean log-likelihood per token of each text, its end included, (n,)."""
+        records = score(self.language_model.bundle, texts, ScoreSettings(samples=2))
+        return np.array([-record["reconstruction"] / record["tokens"] for record in records])
 
-    def row(self, name, texts, reverse=None):
-        """Return a row of the table; `reverse`: sentences to learn from in the texts' place."""
-        found = {
+    def format_row(self, name, texts, reverse=None):
+        """Return a row of the table.
+
+        Args:
+            reverse: sentences from which the 5-grams of the reverse perplexity are learned; by
+                default the texts.
+        """
+        measures = {
             "reverse": NGramModel(reverse or texts).perplexity(self.test),
             "forward": self.ngrams.perplexity(texts),
-            "bleu": self_bleu(texts),
+            "bleu": compute_self_bleu(texts),
             "distinct": distinct_share(texts, 2),
             "novel": novel_share(texts, find_seen(set(texts), self.train)[0]),
-            "accepted": float((self.likelihoods(texts) > self.floor).mean()),
+            "accepted": float((self.compute_log_likelihoods(texts) > self.floor).mean()),
             "words": np.mean([len(text.split()) for text in texts]),
         }
-        return (
-            f"| {name} | {' | '.join(f'{value:.{PLACES[key]}f}' for key, value in found.items())} |"
-        )
+        cells = [f"{value:.{DIGITS[key]}f}" for key, value in measures.items()]
+        return f"| {name} | {' | '.join(cells)} |"
 
 
-def self_bleu(texts):
-    """Return the mean BLEU-4 of the first texts with the others of them as references, 0 to 100."""
+def compute_self_bleu(texts):
+    """Return the mean BLEU-4 (0 to 100) of the first texts, each against the others of them."""
     from sacrebleu.metrics import BLEU
 
-    metric, some = BLEU(tokenize="13a", lowercase=True, effective_order=True), texts[:BLEU_SAMPLES]
-    return np.mean(
-        [metric.sentence_score(t, some[:i] + some[i + 1 :]).score for i, t in enumerate(some)]
-    )
+    metric = BLEU(tokenize="13a", lowercase=True, effective_order=True)
+    first = texts[:BLEU_SAMPLES]
+    scores = []
+    for index, text in enumerate(first):
+        others = first[:index] + first[index + 1 :]
+        scores.append(metric.sentence_score(text, others).score)
+    return np.mean(scores)
+
+
+def compute_corpus_bleu(texts, references):
+    """Return BLEU-4 of all texts together."""
+    from sacrebleu.metrics import BLEU
+
+    return BLEU(tokenize="13a", lowercase=True).corpus_score(texts, [references]).score
 
 
 @torch.no_grad()
-def iw_nll(bundle, dataset, priors):
-    """Return the importance-weighted NLL under each prior, from the same draws, in nats."""
+def compute_iw_nll(bundle, dataset, priors):
+    """Return the mean importance-weighted NLL under each prior, in nats, from the same draws."""
     sums = {name: ImportanceSums.make_zeros(len(dataset)) for name in priors}
-    for places, batch in iterate_batches(bundle, dataset, 0, SINGLE_PROCESS, 512):
-        z, weights = weighted(bundle, batch)
-        own = bundle.model.prior.log_prob(z)
+    for indices, batch in iterate_batches(bundle, dataset, 0, SINGLE_PROCESS, BATCH_TOKENS):
+        z, log_weights = sample_importance_weights(bundle, batch)
+        own_density = bundle.model.prior.log_prob(z)
         for name, prior in priors.items():
-            sums[name].set_rows(
-                places,
-                ImportanceSums.from_log_weights(
-                    weights - own + prior.log_prob(z.flatten(0, 1)).view_as(own)
-                ),
+            # log p(x, z) - log q(z | x), with another p(z).
+            density = prior.log_prob(z.flatten(0, 1)).view_as(own_density)
+            sums[name].place(
+                indices, ImportanceSums.from_log_weights(log_weights - own_density + density)
             )
-    return {name: float(each.nll.mean()) for name, each in sums.items()}
+    return {name: float(prior_sums.nll.mean()) for name, prior_sums in sums.items()}
 
 
-def weighted(bundle, batch: Batch):
-    """Return draws from q(z | x), (draws, batch, latent), and log p(x, z) - log q(z | x), (draws, batch)."""
+def sample_importance_weights(bundle, batch: Batch):
+    """Sample z from q(z | x), and return it with the logarithms of its importance weights.
+
+    Shapes:
+        z: (draws, batch, latent)
+        log p(x, z) - log q(z | x): (draws, batch)
+    """
     q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
     z = torch.stack([q.sample() for _ in range(DRAWS)])
-    return z, torch.cat(
-        [log_importance_weights(bundle.model, q, batch, some) for some in z.split(10)]
-    )
+    # All draws at once would need too much memory.
+    parts = z.split(DRAWS_PER_PASS)
+    weights = [log_importance_weights(bundle.model, q, batch, part) for part in parts]
+    return z, torch.cat(weights)
 
 
-def main():
-    """Print the tables."""
+@dataclass(frozen=True)
+class PriorRow:
+    """What the second table shows of a prior."""
+
+    name: str
+    density: float
+    fit_seconds: float
+    sample_seconds: float
+
+
+def measure_prior(name, q, latents, bundle, table, count):
+    """Fit a prior, print its row of the sample table, and return it with its other measures.
+
+    Args:
+        q: posteriors of the training sentences.
+        latents: draws from q(z | x) of the test sentences, (n, latent).
+        count: sentences to sample.
+    """
+    start = time.perf_counter()
+    prior = bundle.model.prior
+    if name != OWN_PRIOR:
+        prior = fit_on_posterior(q, FITTED_PRIORS[name])
+    fit_seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    z = sample_fitted_prior(prior, count, seed=0)
+    sample_seconds = time.perf_counter() - start
+    texts = decode_latents(bundle, z, DecodingSettings(), samples_by_default=True)
+    print(table.format_row(name, texts), flush=True)
+    with torch.no_grad():
+        density = float(prior.log_prob(latents).mean())
+    return prior, PriorRow(name, density, fit_seconds, sample_seconds)
+
+
+def parse_options():
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -118,60 +184,50 @@ def main():
     parser.add_argument("--kinds", default=",".join(FITTED_PRIORS))
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--likelihoods", type=int, default=300, help="test sentences of the IW-NLL")
-    options = parser.parse_args()
-    run, vae, count = (
-        Run(Path(options.run)),
-        TextVAE.from_pretrained(options.run, device="cpu"),
-        options.samples,
-    )
-    bundle, lm = vae.bundle, TextVAE.from_pretrained(options.language_model, device="cpu")
-    train, test = (
-        run.open_split("train")[:SENTENCES]["text"],
-        take_evenly(run.open_split("test")["text"], count),
-    )
-    judge = Judge(train, take_evenly(run.open_split("validation")["text"], count), test, lm)
+    return parser.parse_args()
+
+
+def main():
+    """Print the tables."""
+    options = parse_options()
+    run = Run(Path(options.run))
+    vae = TextVAE.from_pretrained(options.run, device="cpu")
+    language_model = TextVAE.from_pretrained(options.language_model, device="cpu")
+    count = options.samples
+    train = run.open_split("train")[:MAX_TRAINING_SENTENCES]["text"]
+    validation = take_evenly(run.open_split("validation")["text"], count)
+    test = take_evenly(run.open_split("test")["text"], count)
+    table = SampleTable(train, validation, test, language_model)
     start = time.perf_counter()
-    q, q_test = posterior(bundle, train), posterior(bundle, test)
-    print(
-        f"{len(train)} sentences to fit on, encoded in {time.perf_counter() - start:.0f} s\n\n{HEAD}"
-    )
-    print("|---" * 8 + "|\n" + judge.row("real", test, take_evenly(train, count)), flush=True)
+    q = posterior(vae.bundle, train)
+    q_test = posterior(vae.bundle, test)
+    seconds = time.perf_counter() - start
+    print(f"{len(train)} sentences to fit on, encoded in {seconds:.0f} s\n\n{HEAD}")
+    real = table.format_row("real", test, take_evenly(train, count))
+    print("|---" * 8 + "|\n" + real, flush=True)
     torch.manual_seed(0)
-    held, priors, rows = q_test.sample(), {"N(0, I)": bundle.model.prior}, []
-    for name in ("N(0, I)", *options.kinds.split(",")):
-        start = time.perf_counter()
-        if name in FITTED_PRIORS:
-            priors[name] = fit_on_posterior(q, FITTED_PRIORS[name])
-        seconds, start = time.perf_counter() - start, time.perf_counter()
-        z = sample_fitted_prior(priors[name], count, seed=0)
-        drawing = time.perf_counter() - start
-        texts = decode_latents(bundle, z, DecodingSettings(), samples_by_default=True)
-        print(judge.row(name, texts), flush=True)
-        with torch.no_grad():
-            density = float(priors[name].log_prob(held).mean())
-        rows.append([name, f"{density:.2f}", f"{seconds:.0f}", f"{drawing:.2f}"])
-    costs = {}
+    latents = q_test.sample()
+    priors = {}
+    rows = []
+    for name in (OWN_PRIOR, *options.kinds.split(",")):
+        priors[name], row = measure_prior(name, q, latents, vae.bundle, table, count)
+        rows.append(row)
+    iw_nll = {}
     if q.has_density:
+        # The density of the diffusion takes too long for 50 draws of each sentence.
         exact = {name: prior for name, prior in priors.items() if name != "diffusion"}
-        costs = iw_nll(bundle, run.open_split("test").select(range(options.likelihoods)), exact)
-    print("\n| prior | density | s to fit | s a thousand draws | IW-NLL |\n|---|---|---|---|---|")
+        sentences = run.open_split("test").select(range(options.likelihoods))
+        iw_nll = compute_iw_nll(vae.bundle, sentences, exact)
+    print("\n| prior | density | s to fit | s per thousand draws | IW-NLL |\n|---|---|---|---|---|")
     for row in rows:
-        cost = (
-            f"{costs[row[0]]:.2f}" if row[0] in costs else "—"
-        )  # the diffusion's density is too dear for 50 draws
-        print(f"| {' | '.join(row)} | {cost} |")
-    back = vae.reconstruct(test[:300])
-    print(
-        "\n300 test sentences and their reconstructions: BLEU",
-        f"{corpus_bleu(back, test[:300]):.1f}",
-    )
-
-
-def corpus_bleu(texts, references):
-    """Return BLEU-4 of the texts together."""
-    from sacrebleu.metrics import BLEU
-
-    return BLEU(tokenize="13a", lowercase=True).corpus_score(texts, [references]).score
+        nll = f"{iw_nll[row.name]:.2f}" if row.name in iw_nll else "—"
+        print(
+            f"| {row.name} | {row.density:.2f} | {row.fit_seconds:.0f} | "
+            f"{row.sample_seconds:.2f} | {nll} |"
+        )
+    reconstructed = vae.reconstruct(test[:RECONSTRUCTIONS])
+    bleu = compute_corpus_bleu(reconstructed, test[:RECONSTRUCTIONS])
+    print(f"\n{RECONSTRUCTIONS} test sentences and their reconstructions: BLEU {bleu:.1f}")
 
 
 if __name__ == "__main__":

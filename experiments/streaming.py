@@ -1,11 +1,12 @@
-"""Training on a stream: start, speed and private memory at 1, 10 and 100 times half a million sentences.
+"""Measure training on a stream of 1, 10 and 100 times half a million sentences.
 
     python experiments/streaming.py SCRATCH
 
-The corpus is made of the bundled one: halves of its captions, put together anew
-by chance, in gzipped files under SCRATCH, where it is left. Each size is a run
-of its own, by the public API, in a process of its own; the memory is that of
-the process and its workers, mapped pages not counted.
+Printed are the seconds to the first step, the speed and the private memory. The
+corpus is made of halves of the bundled captions, joined at random, in gzipped
+files under SCRATCH, where it remains. Each size is trained by the public API, in
+a process of its own; the memory is that of the process and its workers, without
+memory-mapped pages.
 """
 
 import gzip
@@ -21,78 +22,86 @@ from typing import Any
 
 import numpy as np
 
-SHARD = 50_000  # sentences a file
+SENTENCES_PER_FILE = 50_000
 PATTERNS = {1: "part-000?.txt.gz", 10: "part-00??.txt.gz", 100: "part-????.txt.gz"}
-STEPS, WORKERS = 500, 1
+STEPS = 500
+WORKERS = 1
 
 
-def write_corpus(folder: Path, shards: int = 1000) -> None:
-    """Write the files that are not there yet; print how long it took."""
+def write_corpus(folder: Path, files: int = 1000) -> None:
+    """Write the files that do not exist yet; print how long it took."""
     from textvae.data import BUNDLED_CORPORA
     from textvae.data.sources import source_from_files
 
-    words = [
-        row["text"].split()
-        for row in source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")()
-    ]
+    source = source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")
+    words = [row["text"].split() for row in source()]
     starts = [" ".join(line[: len(line) // 2]) for line in words]
     ends = [" ".join(line[len(line) // 2 :]) for line in words]
     folder.mkdir(parents=True, exist_ok=True)
-    begun = time.perf_counter()
-    for number in range(shards):
-        random, file = np.random.default_rng(number), folder / f"part-{number:04}.txt.gz"
+    start_time = time.perf_counter()
+    for number in range(files):
+        file = folder / f"part-{number:04}.txt.gz"
         if file.exists():
             continue
-        pairs = random.integers(len(words), size=(SHARD, 2)).tolist()
+        random = np.random.default_rng(number)
+        pairs = random.integers(len(words), size=(SENTENCES_PER_FILE, 2)).tolist()
         text = "\n".join([f"{starts[one]} {ends[other]}" for one, other in pairs]) + "\n"
-        beside = file.with_suffix(".part")
-        beside.write_bytes(gzip.compress(text.encode(), compresslevel=1))
-        beside.replace(file)
-    print(
-        f"{shards * SHARD:,} sentences written in {time.perf_counter() - begun:.0f} s\n", flush=True
-    )
+        # Rename last, so that a file that exists is complete.
+        partial = file.with_suffix(".part")
+        partial.write_bytes(gzip.compress(text.encode(), compresslevel=1))
+        partial.replace(file)
+    seconds = time.perf_counter() - start_time
+    print(f"{files * SENTENCES_PER_FILE:,} sentences written in {seconds:.0f} s\n", flush=True)
 
 
-def private_megabytes() -> float:
+def read_private_megabytes() -> float:
     """Return the private memory of this process and its children."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     kilobytes = 0
     for process in ("self", *children):
         try:
             lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-        except OSError:  # it has just ended
+        except OSError:  # the child has just ended
             continue
         kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
     return kilobytes / 1024
 
 
-def measure(folder: Path, times: int) -> None:
-    """Train on a part of the corpus; print a row of the table."""
-    import textvae
+def record_step_times() -> list[float]:
+    """Make the trainer record the time of each step, and return the list that it fills."""
     from textvae.training.trainer import VAETrainer
 
-    files = sorted(folder.glob(PATTERNS[times]))
+    step_times: list[float] = []
+    original = VAETrainer.training_step
+
+    def training_step(*arguments: Any, **options: Any) -> Any:
+        step_times.append(time.perf_counter())
+        return original(*arguments, **options)
+
+    VAETrainer.training_step = training_step
+    return step_times
+
+
+def measure(folder: Path, size: int) -> None:
+    """Train on a part of the corpus; print a row of the table."""
+    import textvae
+
+    files = sorted(folder.glob(PATTERNS[size]))
     gigabytes = len(files) * len(gzip.decompress(files[0].read_bytes())) / 1e9
-    at: list[float] = []
-    plain = VAETrainer.training_step
-
-    def timed(*given: Any, **options: Any) -> Any:
-        at.append(time.perf_counter())
-        return plain(*given, **options)
-
-    VAETrainer.training_step = timed
-    peak, is_over = [private_megabytes()], threading.Event()
+    step_times = record_step_times()
+    memory = [read_private_megabytes()]
+    is_over = threading.Event()
 
     def watch() -> None:
         while not is_over.wait(0.5):
-            peak.append(private_megabytes())
+            memory.append(read_private_megabytes())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    run = folder / f"run-{times}"
-    begun = time.perf_counter()
+    run = folder / f"run-{size}"
+    start_time = time.perf_counter()
     textvae.train(
-        str(folder / PATTERNS[times]),
+        str(folder / PATTERNS[size]),
         output=run,
         overwrite=True,
         device="cpu",
@@ -101,14 +110,17 @@ def measure(folder: Path, times: int) -> None:
     is_over.set()
     watcher.join()
     history = json.loads((run / "training.json").read_text())["history"]
-    speed = statistics.median(
-        entry["tokens_per_second"] for entry in history if "tokens_per_second" in entry
+    speeds = [entry["tokens_per_second"] for entry in history if "tokens_per_second" in entry]
+    cells = (
+        f"{len(files) * SENTENCES_PER_FILE:,}",
+        f"{len(files):,}",
+        f"{gigabytes:.2f}",
+        f"{step_times[0] - start_time:.1f}",
+        f"{step_times[-1] - step_times[0]:.1f}",
+        f"{statistics.median(speeds):,.0f}",
+        f"{max(memory):.0f}",
     )
-    print(
-        f"| {len(files) * SHARD:,} | {len(files):,} | {gigabytes:.2f} | {at[0] - begun:.1f} | {at[-1] - at[0]:.1f} | "
-        f"{speed:,.0f} | {max(peak):.0f} |",
-        flush=True,
-    )
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
@@ -118,7 +130,8 @@ if __name__ == "__main__":
     else:
         write_corpus(scratch)
         print(
-            f"| sentences | files | GB of text | s to the first step | s for {STEPS} steps | tokens/s | peak MB |"
+            "| sentences | files | GB of text | s to the first step "
+            f"| s for {STEPS} steps | tokens/s | peak MB |"
         )
         print("|---|---|---|---|---|---|---|", flush=True)
         for size in PATTERNS:

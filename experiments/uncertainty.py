@@ -1,10 +1,11 @@
-"""Whether sentences said to be uncertain are reconstructed worse.
+"""Test whether sentences with a high uncertainty are reconstructed worse.
 
     python experiments/uncertainty.py RUN FILE
 
-FILE holds held-out sentences, one a line. Printed: Spearman's rank correlation
-of the reconstruction's error with each view of the uncertainty, and with the
-length for comparison; and the error of ten groups, from the surest on.
+FILE holds held-out sentences, one per line. Printed are Spearman's rank correlation
+of the reconstruction's error with each measure of uncertainty, and with the length
+for comparison; and the error in ten groups of sentences, from the most certain to
+the least certain.
 """
 
 import argparse
@@ -24,23 +25,23 @@ def main():
     for name in ("run", "file"):
         parser.add_argument(name)
     options = parser.parse_args()
-    texts = [
-        line.strip()
-        for line in Path(options.file).read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    ]
+    lines = Path(options.file).read_text(encoding="utf-8").splitlines()
+    texts = [line.strip() for line in lines if line.strip()]
     records = TextVAE.from_pretrained(options.run).uncertainty(texts)
-    records = [
-        {**record, "length": len(text.split())} for text, record in zip(texts, records, strict=True)
-    ]
     errors = [record["error"] for record in records]
+    measures = {
+        "disagreement": [record["disagreement"] for record in records],
+        "spread": [record["spread"] for record in records],
+        "length": [len(text.split()) for text in texts],
+    }
     print(f"{len(texts)} sentences\n\n| uncertainty | rank correlation with the error |\n|---|---|")
-    for key in ("disagreement", "spread", "length"):
-        print(f"| {key} | {spearmanr([record[key] for record in records], errors).statistic:.2f} |")
+    for name, values in measures.items():
+        print(f"| {name} | {spearmanr(values, errors).statistic:.2f} |")
     curve = calibration_curve(records, "disagreement")
-    print("\n| disagreement | " + " | ".join(f"{doubt:.2f}" for doubt, _ in curve) + " |")
+    disagreements = [f"{disagreement:.2f}" for disagreement, _ in curve]
+    print(f"\n| disagreement | {' | '.join(disagreements)} |")
     print("|---" * (len(curve) + 1) + "|")
-    print("| error | " + " | ".join(f"{error:.2f}" for _, error in curve) + " |")
+    print(f"| error | {' | '.join(f'{error:.2f}' for _, error in curve)} |")
 
 
 if __name__ == "__main__":
