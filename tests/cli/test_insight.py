@@ -81,7 +81,7 @@ def test_what_cannot_be_looked_at_is_refused_with_code_2(tiny_run, table, tmp_pa
             "--column",
             "lacking",
         ],
-        "there are 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
+        "got 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
         "choose 0 to 3": ["traverse", str(tiny_run), "a man", "--dimension", "9"],
         "traverse.unit": ["traverse", str(tiny_run), "a man", "--dimension", "0", "--unit", "mile"],
     }

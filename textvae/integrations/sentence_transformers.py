@@ -85,7 +85,7 @@ class TextVAEModule(InputModule):
 
     def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Add `sentence_embedding`, (batch, width)."""
-        embedding = self.feature.of(self.model, features["input_ids"], features["attention_mask"])
+        embedding = self.feature.compute(self.model, features["input_ids"], features["attention_mask"])
         return {**features, "sentence_embedding": embedding}
 
     def save(

@@ -1,9 +1,9 @@
-"""Traverse: the sentences met when one coordinate of the latent is moved, all others held.
+"""Traverse: decode while one coordinate of the latent moves and all others stay fixed.
 
-How the effect of a dimension is looked at since the beta-VAE (Higgins et al.
-2017). The steps are deviations of the aggregate posterior along that dimension,
-so that they go as far as sentences do; or of the prior. Step 0 is the
-reconstruction.
+Since the beta-VAE (Higgins et al. 2017) this is how the effect of a dimension is
+inspected. Steps are measured in standard deviations of the aggregate posterior along
+that dimension, so that they reach as far as sentences do, or of the prior. Step 0 is
+the reconstruction.
 """
 
 import math
@@ -22,27 +22,26 @@ from textvae.inference.generate import sample_prior
 from textvae.runtime.seeds import derive_seed
 from textvae.schema import StrictSettings
 
-_DEVIATION_SEED_KEY = 6  # sets these draws apart from others of the seed
-
+_DEVIATION_SEED_KEY = 6  # keeps these samples apart from others with the same seed
 
 _PRIOR_DRAWS = 10_000
 
 
 class TraverseSettings(StrictSettings):
-    """Where to step."""
+    """Which steps a traversal takes."""
 
-    steps: int = Field(7, ge=2, description="sentences, evenly from -reach to reach")
-    reach: float = Field(3.0, gt=0, le=100, description="of the outermost steps, in deviations")
+    steps: int = Field(7, ge=2, description="sentences, evenly spaced from -reach to reach")
+    reach: float = Field(3.0, gt=0, le=100, description="outermost steps, in standard deviations")
     values: tuple[float, ...] | None = Field(
-        None, min_length=1, description="the steps, in place of even ones"
+        None, min_length=1, description="steps in standard deviations, instead of even ones"
     )
     unit: Literal["aggregate", "prior"] = Field(
-        "aggregate", description="whose standard deviation is a step of 1"
+        "aggregate", description="distribution whose standard deviation is a step of 1"
     )
 
     @property
-    def moves(self) -> list[float]:
-        """How far each sentence lies from the text, in deviations."""
+    def offsets(self) -> list[float]:
+        """The step of each sentence from the text, in standard deviations."""
         if self.values is not None:
             return list(self.values)
         return [self.reach * (2 * step / (self.steps - 1) - 1) for step in range(self.steps)]
@@ -54,52 +53,65 @@ def traverse(
     dimension: int,
     settings: TraverseSettings,
     options: DecodingSettings,
-    reference: Callable[[], Sequence[str]],
+    read_reference: Callable[[], Sequence[str]],
 ) -> list[dict[str, Any]]:
-    """Return a record a step: its `value` in deviations, the `coordinate` it leads to, and the `text` written there.
+    """Return one record per step.
+
+    Keys: `value` (the step in standard deviations), `coordinate` (of the latent after
+    the step) and `text` (decoded from it).
 
     Args:
         dimension: counted from 0.
-        reference: gives sentences that show how far the data reach; asked where the unit is the aggregate posterior.
+        read_reference: returns sentences like the training data; called only where the
+            unit is the aggregate posterior.
 
     Raises:
-        ConfigError: there is no such dimension, or a value is not finite.
+        ConfigError: the model has no such dimension, or a value is not finite.
         DataError: the text is blank, or there are fewer than two reference sentences.
     """
     require_latent(bundle)
     check_not_blank(text)
-    latent, moves = bundle.model.config.latent_dim, settings.moves
+    latent = bundle.model.config.latent_dim
+    offsets = settings.offsets
     if not 0 <= dimension < latent:
         raise ConfigError(
-            f"dimension = {dimension}: this model has {latent}, counted from 0; choose 0 to {latent - 1}."
+            f"dimension = {dimension}: this model has {latent}, counted from 0; "
+            f"choose 0 to {latent - 1}."
         )
-    if not all(map(math.isfinite, moves)):
+    if not all(map(math.isfinite, offsets)):
         raise ConfigError(
-            f"values = {settings.values}: wanted are finite numbers, such as -2 or 1.5."
+            f"values = {settings.values}: expected finite numbers, such as -2 or 1.5."
         )
-    scale = (
+    deviation = (
         _prior_deviation(bundle)
         if settings.unit == "prior"
-        else _aggregate_deviation(bundle, reference())
+        else _aggregate_deviation(bundle, read_reference())
     )
-    z = posterior(bundle, [text]).mean.repeat(len(moves), 1)
-    z[:, dimension] += torch.tensor(moves) * scale[dimension]
+    z = posterior(bundle, [text]).mean.repeat(len(offsets), 1)
+    z[:, dimension] += torch.tensor(offsets) * deviation[dimension]
     if bundle.model.prior.is_spherical:
+        # The decoder has only seen latents on the sphere of radius sqrt(latent).
         z *= math.sqrt(latent) / z.norm(dim=1, keepdim=True)
     texts = decode_latents(bundle, z, options, samples=False)
-    rows = zip(moves, z[:, dimension].tolist(), texts, strict=True)
+    rows = zip(offsets, z[:, dimension].tolist(), texts, strict=True)
     return [
-        {"value": value, "coordinate": coordinate, "text": written}
-        for value, coordinate, written in rows
+        {"value": offset, "coordinate": coordinate, "text": decoded}
+        for offset, coordinate, decoded in rows
     ]
 
 
 def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
-    """Return the standard deviation of q(z) in each dimension, (latent,), by a draw from each sentence's q(z | x)."""
+    """Return the standard deviation of the aggregate posterior in each dimension, (latent,).
+
+    It is estimated from one sample of q(z | x) per sentence.
+
+    Raises:
+        DataError: there are fewer than two sentences.
+    """
     if len(reference) < 2:
         raise DataError(
-            f"{len(reference)} reference sentences do not show how far the data reach; give some hundred, "
-            "or choose unit = 'prior'."
+            f"got {len(reference)} reference sentences, too few to measure how far latents "
+            "spread; give a few hundred, or choose unit = 'prior'."
         )
     q = posterior(bundle, reference)
     with torch.random.fork_rng([]):
@@ -108,5 +120,5 @@ def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
 
 
 def _prior_deviation(bundle: Bundle) -> Tensor:
-    """Return the standard deviation of p(z) in each dimension, (latent,), by draws."""
+    """Return the standard deviation of the prior in each dimension, (latent,), from samples."""
     return sample_prior(bundle, _PRIOR_DRAWS, derive_seed(0, _DEVIATION_SEED_KEY)).std(0)
