@@ -75,16 +75,7 @@ def score(
         ):
             batch_costs = _score_batch(bundle, batch, settings.samples)
             for index, costs in zip(indices, batch_costs, strict=True):
-                is_cut = len(all_ids[index]) > len(ids[index])
-                scored_text = texts[index]
-                if is_cut:
-                    scored_text = decode_batch(bundle.tokenizer, [ids[index]])[0]
-                records[index] = {
-                    **costs,
-                    "words": len(scored_text.split()) + 1,
-                    "tokens": len(ids[index]) + 1,
-                    "is_cut": is_cut,
-                }
+                records[index] = {**costs, **_count_units(bundle, texts[index], all_ids[index])}
     return records
 
 
@@ -94,6 +85,15 @@ def _build_label_column(bundle: Bundle, labels: Sequence[str] | None) -> dict[st
     if labels is None or known_labels is None:
         return {}
     return {known_labels.column: list(labels)}
+
+
+def _count_units(bundle: Bundle, text: str, ids: list[int]) -> _ScoreRecord:
+    """Return the numbers of words and tokens that were scored, and whether the text was cut."""
+    is_cut = len(ids) > bundle.max_text_tokens
+    if is_cut:
+        ids = ids[: bundle.max_text_tokens]
+        text = decode_batch(bundle.tokenizer, [ids])[0]
+    return {"words": len(text.split()) + 1, "tokens": len(ids) + 1, "is_cut": is_cut}
 
 
 def _score_batch(bundle: Bundle, batch: Batch, samples: int) -> Iterator[_ScoreRecord]:

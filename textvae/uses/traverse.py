@@ -73,15 +73,7 @@ def traverse(
     check_not_blank(text)
     latent = bundle.model.config.latent_dim
     offsets = settings.offsets
-    if not 0 <= dimension < latent:
-        raise ConfigError(
-            f"dimension = {dimension}: this model has {latent}, counted from 0; "
-            f"choose 0 to {latent - 1}."
-        )
-    if not all(map(math.isfinite, offsets)):
-        raise ConfigError(
-            f"values = {settings.values}: expected finite numbers, such as -2 or 1.5."
-        )
+    _check_arguments(dimension, latent, offsets)
     deviation = (
         _prior_deviation(bundle)
         if settings.unit == "prior"
@@ -98,6 +90,21 @@ def traverse(
         {"value": offset, "coordinate": coordinate, "text": decoded}
         for offset, coordinate, decoded in rows
     ]
+
+
+def _check_arguments(dimension: int, latent: int, offsets: Sequence[float]) -> None:
+    """Refuse a dimension that does not exist and steps that are not finite.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if not 0 <= dimension < latent:
+        raise ConfigError(
+            f"dimension = {dimension}: this model has {latent}, counted from 0; "
+            f"choose 0 to {latent - 1}."
+        )
+    if not all(map(math.isfinite, offsets)):
+        raise ConfigError(f"values = {tuple(offsets)}: expected finite numbers, such as -2 or 1.5.")
 
 
 def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:

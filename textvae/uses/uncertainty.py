@@ -104,8 +104,11 @@ def calibration_curve(
     """
     ordered = sorted(records, key=lambda record: record[key])
     bounds = [round(group * len(ordered) / groups) for group in range(groups + 1)]
-    parts = [ordered[start:end] for start, end in pairwise(bounds) if end > start]
-    return [
-        (fmean(record[key] for record in part), fmean(record["error"] for record in part))
-        for part in parts
-    ]
+    curve = []
+    for start, end in pairwise(bounds):
+        group = ordered[start:end]
+        if group:  # with fewer records than groups, some groups are empty
+            mean_key = fmean(record[key] for record in group)
+            mean_error = fmean(record["error"] for record in group)
+            curve.append((mean_key, mean_error))
+    return curve

@@ -35,11 +35,7 @@ def augment(
         ConfigError: the model is a language model.
     """
     names = validate_labels(texts, labels)
-    if len(set(names)) < 2:
-        raise DataError(
-            f"every label is {names[0]!r}, but the filter compares classes; give texts of at "
-            "least two, or use `generate` or `interpolate`."
-        )
+    _require_two_classes(names)
     q = posterior(bundle, texts)
     candidate_filter = CandidateFilter(bundle, texts, names, settings)
     accepted: list[tuple[int, _AugmentedText]] = []
@@ -47,7 +43,9 @@ def augment(
     for round_number in tqdm(
         range(settings.rounds), desc="augmenting", unit="round", disable=not progress
     ):
-        origins = [index for index, count in enumerate(missing) for _ in range(count)]
+        origins: list[int] = []
+        for index, count in enumerate(missing):
+            origins += [index] * count
         if not origins:
             break
         candidates = write_candidates(bundle, q, names, origins, settings, round_number)
@@ -63,3 +61,16 @@ def augment(
     # The sort is stable: texts of one origin stay in the order in which they were written.
     accepted.sort(key=lambda pair: pair[0])
     return [record for _, record in accepted]
+
+
+def _require_two_classes(names: Sequence[str]) -> None:
+    """Refuse texts of a single class.
+
+    Raises:
+        DataError: all names are the same.
+    """
+    if len(set(names)) < 2:
+        raise DataError(
+            f"every label is {names[0]!r}, but the filter compares classes; give texts of at "
+            "least two, or use `generate` or `interpolate`."
+        )

@@ -72,12 +72,11 @@ def write_candidates(
     label_ids = bundle.label_ids_for([names[origin] for origin in origins])
     texts = decode_latents(bundle, z, options, samples=False, label_ids=label_ids)
     candidates = []
-    rows = zip(texts, is_between.tolist(), origins, others, strict=True)
-    for text, is_interpolated, origin, other in rows:
-        if is_interpolated:
-            candidates.append(_Candidate(text, "interpolation", [origin, other]))
-        else:
-            candidates.append(_Candidate(text, "sample", [origin]))
+    rows = zip(texts, origins, others, is_between.tolist(), strict=True)
+    for text, origin, other, is_interpolated in rows:
+        method = "interpolation" if is_interpolated else "sample"
+        sources = [origin, other] if is_interpolated else [origin]
+        candidates.append(_Candidate(text, method, sources))
     return candidates
 
 

@@ -155,7 +155,7 @@ def _check_known_words(bundle: Bundle, texts: Sequence[str]) -> None:
     unknown_id = bundle.tokenizer.unk_token_id
     if unknown_id is None:
         return
-    words = [word for text in texts for word in text.split()]
+    words = " ".join(texts).split()
     unknown_words = []
     for word, ids in zip(words, encode_batch(bundle.tokenizer, words), strict=True):
         # The user may write the unknown token itself.

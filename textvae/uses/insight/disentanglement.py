@@ -59,7 +59,9 @@ def score_factors(z: _Float32Array, columns: Sequence[PropertyColumn]) -> list[d
     results = [score_factor(z, column) for column in columns]
     records = [record for record, _ in results]
     importances = np.array([values for _, values in results]).T
-    means = {key: float(np.mean([record[key] for record in records])) for key in _AVERAGED_SCORES}
+    means = {}
+    for key in _AVERAGED_SCORES:
+        means[key] = float(np.mean([record[key] for record in records]))
     return [*records, {"factor": "all", **means, "disentanglement": disentanglement(importances)}]
 
 
