@@ -99,7 +99,7 @@ def main() -> None:
     ngrams = NGramModel(take_evenly(run.open_split("train")["text"], MAX_NGRAM_SENTENCES))
     vectors = load_word_vectors(vae.bundle, options.word_vectors)
     reference = read_reference_texts(run.folder)
-    density = KernelDensity.of(posterior(vae.bundle, reference).mean)
+    density = KernelDensity.fit(posterior(vae.bundle, reference).mean)
     print(
         f"{len(ends)} pairs, {steps} points, words compared by {vectors.name}, "
         f"kernels {density.width:.2f} wide\n"

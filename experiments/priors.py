@@ -120,7 +120,7 @@ def compute_iw_nll(bundle, dataset, priors):
         for name, prior in priors.items():
             # log p(x, z) - log q(z | x), with another p(z).
             density = prior.log_prob(z.flatten(0, 1)).view_as(own_density)
-            sums[name].place(
+            sums[name].set_rows(
                 indices, ImportanceSums.from_log_weights(log_weights - own_density + density)
             )
     return {name: float(prior_sums.nll.mean()) for name, prior_sums in sums.items()}

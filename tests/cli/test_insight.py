@@ -66,7 +66,7 @@ def test_wrong_input_is_refused_with_code_2(tiny_run, table, tmp_path, capsys):
         "no column 'tense'": [*insight, "--column", "tense"],
         "every text has 'same'": [*insight, "--column", "constant"],
         "row 1 has no label in column 'lacking'": [*insight, "--column", "lacking"],
-        "there are 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
+        "got 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
         "choose 0 to 3": [*traverse, "9"],
         "traverse.unit": [*traverse, "0", "--unit", "mile"],
     }

@@ -18,7 +18,7 @@ def test_every_example_of_a_page_runs(page, tmp_path, tiny_run, labelled_run, mo
     shutil.copytree(labelled_run, tmp_path / "runs" / "labelled")
     monkeypatch.setattr("textvae.uses.fit_prior.base.TRAINING_STEPS", 100)
     for kind in FITTED_PRIORS.values():
-        monkeypatch.setattr(kind, "fewest", 50)
+        monkeypatch.setattr(kind, "min_sentences", 50)
     namespace = {}
     for example in examples(page):
         exec(example, namespace)

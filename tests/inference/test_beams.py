@@ -116,8 +116,8 @@ def test_beams_that_keep_visible_words_are_as_likely_as_greedy_ones(vae):
         vae.model.decoder.output_weight.mul_(1.5)
     template = parse_template(vae.bundle, "a man ___ a ___ horse .")
     z = 2 * draws(MANY, vae.latent_dim)
-    rows = [template.forced((3, 2))] * MANY
-    assert VisibleTokensProcessor(vae.bundle, rows).width > 6
+    rows = [template.build_row((3, 2))] * MANY
+    assert VisibleTokensProcessor(vae.bundle, rows).max_length > 6
     likelihoods = []
     for beams in (1, BEAMS):
         ids = fill_blanks(vae.bundle, z, rows, seed=0, num_beams=beams)

@@ -1,4 +1,4 @@
-"""Attributes, edits and analogies: the arithmetic, what is kept, and what is refused."""
+"""Attributes, edits and analogies: the arithmetic, what is saved, and what is refused."""
 
 import shutil
 
@@ -21,75 +21,71 @@ def vae(request):
 
 
 @pytest.fixture
-def kept(vae, tmp_path):
-    """The model in a folder of its own."""
+def saved(vae, tmp_path):
+    """The model, loaded from a folder of its own."""
     vae.save_pretrained(tmp_path / "run")
     return TextVAE.from_pretrained(tmp_path / "run", device="cpu")
 
 
 def test_the_direction_is_the_difference_of_the_class_means(vae):
-    """From the other class to the one that sorts last; towards the first it is the opposite."""
-    z, is_one = vae.encode(SENTENCES), np.array([label == "one" for label in LABELS])
-    found = vae.fit_attribute(SENTENCES, LABELS)
-    np.testing.assert_allclose(found.direction, z[is_one].mean(0) - z[~is_one].mean(0), atol=1e-5)
-    back = vae.fit_attribute(SENTENCES, LABELS, towards="many")
-    torch.testing.assert_close(back.direction, -found.direction)
-    assert (found.away, found.towards, found.texts_away, found.texts_towards) == (
-        "many",
-        "one",
-        2,
-        4,
-    )
-    assert found.chance == pytest.approx(4 / 6)
+    """By default it points to the label that sorts last; towards the other it is the opposite."""
+    z = vae.encode(SENTENCES)
+    is_one = np.array([label == "one" for label in LABELS])
+    expected = z[is_one].mean(0) - z[~is_one].mean(0)
+    attribute = vae.fit_attribute(SENTENCES, LABELS)
+    np.testing.assert_allclose(attribute.direction, expected, atol=1e-5)
+    opposite = vae.fit_attribute(SENTENCES, LABELS, towards="many")
+    torch.testing.assert_close(opposite.direction, -attribute.direction)
+    assert (attribute.away, attribute.texts_away) == ("many", 2)
+    assert (attribute.towards, attribute.texts_towards) == ("one", 4)
+    assert attribute.chance == pytest.approx(4 / 6)
 
 
-def test_separability_is_one_for_classes_apart_and_half_for_none():
-    """On points of two far balls, and on labels drawn by chance."""
+def test_separability_is_one_for_separate_classes_and_half_for_random_labels():
+    """The classes are two distant balls of points, and then one ball with random labels."""
     random = np.random.default_rng(0)
     truth = random.random(400) < 0.5
     noise = random.normal(size=(400, 3)).astype(np.float32)
-    apart, mixed = (
-        cross_validate(noise + 9 * truth[:, None].astype(np.float32), truth),
-        cross_validate(noise, truth),
-    )
+    separate = cross_validate(noise + 9 * truth[:, None].astype(np.float32), truth)
+    mixed = cross_validate(noise, truth)
     for key in ("accuracy", "auroc", "regression_accuracy", "regression_auroc"):
-        assert apart[key] == 1
+        assert separate[key] == 1
         assert mixed[key] == pytest.approx(0.5, abs=0.1)
 
 
 def test_an_edit_is_decoding_after_the_step(vae):
-    """At strength 0 it is reconstruction; elsewhere the decoded sum; several texts of unequal lengths at once."""
+    """Strength 0 is the reconstruction; texts of unequal lengths are edited together."""
     attribute = vae.fit_attribute(SENTENCES, LABELS)
     assert vae.edit(SENTENCES, attribute, strength=0) == vae.reconstruct(SENTENCES)
     for strength in (-2.0, 1.5):
-        moved = vae.encode(SENTENCES) + strength * attribute.direction.numpy()
-        assert vae.edit(SENTENCES, attribute, strength) == vae.decode(moved)
+        z = vae.encode(SENTENCES) + strength * attribute.direction.numpy()
+        assert vae.edit(SENTENCES, attribute, strength) == vae.decode(z)
     assert vae.edit([], attribute) == []
 
 
-def test_an_analogy_of_a_text_with_itself_is_reconstruction(vae):
-    """z_c + (z_a - z_a); and a + (b - a) is b."""
+def test_an_analogy_of_a_text_with_itself_is_the_reconstruction(vae):
+    """z_c + (z_a - z_a) is z_c, and z_a + (z_b - z_a) is z_b."""
     a, b, c = SENTENCES[:3]
     assert vae.analogy(a, a, c) == vae.reconstruct(c)[0]
     assert vae.analogy(a, b, a) == vae.reconstruct(b)[0]
     assert vae.analogy(a, b, c, strength=0) == vae.reconstruct(c)[0]
 
 
-def test_an_attribute_is_kept_with_its_run_and_moves_with_it(kept, tmp_path):
-    """Saved under its name, used by it, copied by save_pretrained."""
-    found = kept.fit_attribute(SENTENCES, LABELS, name="number")
-    assert kept.edit(SENTENCES, "number", 2.0) == kept.edit(SENTENCES, found, 2.0)
-    kept.save_pretrained(tmp_path / "copy")
+def test_an_attribute_is_saved_and_copied_with_its_run(saved, tmp_path):
+    """It is used by its name, also after save_pretrained to another folder."""
+    attribute = saved.fit_attribute(SENTENCES, LABELS, name="number")
+    assert saved.edit(SENTENCES, "number", 2.0) == saved.edit(SENTENCES, attribute, 2.0)
+    saved.save_pretrained(tmp_path / "copy")
     copy = TextVAE.from_pretrained(tmp_path / "copy", device="cpu")
-    assert copy.edit(SENTENCES, "number", 2.0) == kept.edit(SENTENCES, "number", 2.0)
+    assert copy.edit(SENTENCES, "number", 2.0) == saved.edit(SENTENCES, "number", 2.0)
 
 
-def test_an_unknown_attribute_and_one_of_another_model_are_refused(kept, tmp_path):
-    """The message names those that are there; a fingerprint tells models apart."""
-    kept.fit_attribute(SENTENCES, LABELS, name="number")
-    with pytest.raises(CheckpointError, match=r"no attribute was fitted there\. Available: number"):
-        kept.edit("a man", "tense")
-    other = TextVAE(tiny_model(vocab=len(kept.tokenizer), seed=5), kept.tokenizer)
+def test_an_unknown_attribute_and_one_of_another_model_are_refused(saved, tmp_path):
+    """The message lists the known ones; a fingerprint tells models apart."""
+    saved.fit_attribute(SENTENCES, LABELS, name="number")
+    with pytest.raises(CheckpointError, match=r"no attribute was fitted there\. There is: number"):
+        saved.edit("a man", "tense")
+    other = TextVAE(tiny_model(vocab=len(saved.tokenizer), seed=5), saved.tokenizer)
     other.save_pretrained(tmp_path / "other")
     shutil.copytree(tmp_path / "run" / "fitted", tmp_path / "other" / "fitted")
     with pytest.raises(CheckpointError, match="another model"):
@@ -98,7 +94,7 @@ def test_an_unknown_attribute_and_one_of_another_model_are_refused(kept, tmp_pat
 
 BAD = {
     "no texts": ([], [], None, DataError, "there are no texts"),
-    "too few labels": (SENTENCES, LABELS[:3], None, DataError, "6 texts and 3 labels"),
+    "too few labels": (SENTENCES, LABELS[:3], None, DataError, "got 6 texts and 3 labels"),
     "a missing label": (SENTENCES, [None, *LABELS[1:]], None, DataError, "text 0 .* has no label"),
     "a label that is not a number": (
         SENTENCES,
@@ -115,32 +111,38 @@ BAD = {
         DataError,
         "1 text is labelled other than",
     ),
-    "three classes": (SENTENCES, ["a", "b", "c"] * 2, None, ConfigError, "3 labels: .* say which"),
+    "three classes": (
+        SENTENCES,
+        ["a", "b", "c"] * 2,
+        None,
+        ConfigError,
+        "3 labels: .* choose with `towards`",
+    ),
     "an unknown label": (
         SENTENCES,
         LABELS,
         "few",
         ConfigError,
-        r"towards = 'few' is no label here; .*many \(2\)",
+        r"towards = 'few' is not among the labels; .*many \(2\)",
     ),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_labels_that_tell_nothing_are_refused(case):
-    """Each with what came and what was wanted."""
+def test_labels_without_information_are_refused(case):
+    """The message says what came and what was expected."""
     texts, labels, towards, error, message = BAD[case]
     with pytest.raises(error, match=message):
         fit_attribute(tiny_vae().bundle, texts, labels, towards)
 
 
 def test_a_name_or_a_strength_that_cannot_be_used_is_refused(vae):
-    """A path as a name, a model without a folder, a strength that is no number."""
-    with pytest.raises(ConfigError, match="wanted are letters, digits"):
+    """A path as a name, a model without a folder, and a strength that is NaN."""
+    with pytest.raises(ConfigError, match=r"name = '\.\./mood'"):
         vae.fit_attribute(SENTENCES, LABELS, name="../mood")
     with pytest.raises(ConfigError, match="not loaded from a folder"):
         vae.edit("a man", "mood")
-    with pytest.raises(ConfigError, match="wanted is a finite number"):
+    with pytest.raises(ConfigError, match="expected a finite number"):
         vae.analogy("a man", "two dogs", "a child", strength=float("nan"))
 
 
@@ -149,18 +151,17 @@ def test_a_name_or_a_strength_that_cannot_be_used_is_refused(vae):
     ["ab" * 4, None, 3, {"l": [0, 1] * 4}, {0, 1}, pd.DataFrame({"a": [0] * 8, "b": [1] * 8})],
 )
 def test_labels_are_one_sequence(lstm, labels):
-    """A table of several columns or a mapping is not taken for the names in it."""
+    """A table of several columns or a mapping is not mistaken for the names in it."""
     with pytest.raises(DataError, match="labels is "):
         lstm.fit_attribute(["a man", "two dogs"] * 4, labels)
 
 
 def test_one_number_in_two_spellings_is_not_two_labels(lstm):
-    """As a column with gaps has them next to one without."""
+    """A column with missing values has 1.0 where one without has 1."""
+    texts = ["a man", "two dogs"] * 4
     with pytest.raises(
         DataError, match=r"the labels '1' and '1.0' are one number in two spellings"
     ):
-        lstm.fit_attribute(["a man", "two dogs"] * 4, [1, 1.0] * 4)
-    assert (
-        lstm.fit_attribute(["a man", "two dogs"] * 4, pd.DataFrame({"l": ["0", "00"] * 4})).towards
-        == "00"
-    )
+        lstm.fit_attribute(texts, [1, 1.0] * 4)
+    labels = pd.DataFrame({"l": ["0", "00"] * 4})
+    assert lstm.fit_attribute(texts, labels).towards == "00"

@@ -1,4 +1,4 @@
-"""Augmentation: new texts of the given labels, and nothing that a filter should have refused."""
+"""Augmentation: new texts with the given labels, and filters that drop the wrong ones."""
 
 import json
 import shutil
@@ -15,122 +15,118 @@ from textvae.uses.augment.candidates import write_candidates
 from textvae.uses.augment.filters import CandidateFilter, normalize_text
 
 LABELS = ["out", "home", "out", "home", "home", "out"]
-LOOSE = {
-    "temperature": 2.0,
-    "spread": 3.0,
-}  # a random model writes little else than duplicates without
+
+# With the default settings, an untrained model generates mostly duplicates.
+LOOSE = {"temperature": 2.0, "spread": 3.0}
 
 
 def test_texts_are_new_and_labelled_and_at_most_n_each(vae):
-    """Each has its first source's label as it was given; no two are alike, and none is a given one."""
+    """No two texts are alike and none is an input text; labels keep their type."""
     labels = [7 if label == "out" else "home" for label in LABELS]
-    found = vae.augment(SENTENCES, labels, 3, **LOOSE)
-    assert found
-    texts = [normalize_text(record["text"]) for record in found]
+    records = vae.augment(SENTENCES, labels, 3, **LOOSE)
+    assert records
+    texts = [normalize_text(record["text"]) for record in records]
     assert len(set(texts)) == len(texts)
     assert not set(texts) & {normalize_text(text) for text in SENTENCES}
-    origins = [record["sources"][0] for record in found]
+    origins = [record["sources"][0] for record in records]
     assert origins == sorted(origins)
-    assert max(origins.count(place) for place in origins) <= 3
-    for record in found:
-        assert {labels[place] for place in record["sources"]} == {record["label"]}
+    assert max(origins.count(origin) for origin in origins) <= 3
+    for record in records:
+        assert {labels[source] for source in record["sources"]} == {record["label"]}
         assert len(record["sources"]) == (2 if record["method"] == "interpolation" else 1)
 
 
-def test_the_seed_decides_and_the_global_numbers_are_left_alone(lstm):
-    """The same for the same seed; another gives others."""
+def test_augmentation_depends_on_its_own_seed_alone(lstm):
+    """Global random numbers neither change it nor are changed by it."""
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    found = lstm.augment(SENTENCES, LABELS, 2, **LOOSE)
+    records = lstm.augment(SENTENCES, LABELS, 2, **LOOSE)
     assert torch.equal(torch.rand(1), expected)
-    assert found == lstm.augment(SENTENCES, LABELS, 2, **LOOSE)
-    assert found != lstm.augment(SENTENCES, LABELS, 2, seed=1, **LOOSE)
+    assert records == lstm.augment(SENTENCES, LABELS, 2, **LOOSE)
+    assert records != lstm.augment(SENTENCES, LABELS, 2, seed=1, **LOOSE)
 
 
 def test_without_spread_a_candidate_is_the_reconstruction(lstm):
-    """Draws shrink onto the mean, whichever text they are of."""
+    """With a spread of 0, every sample is the posterior mean of its text."""
     settings = AugmentSettings(spread=0, interpolated=0, temperature=1e-3)
-    given = lstm.posterior(SENTENCES)
-    found = write_candidates(lstm.bundle, given, LABELS, [2, 0, 4], settings, 0)
-    assert [one.text for one in found] == lstm.reconstruct(
-        [SENTENCES[place] for place in (2, 0, 4)]
-    )
+    origins = [2, 0, 4]
+    q = lstm.posterior(SENTENCES)
+    candidates = write_candidates(lstm.bundle, q, LABELS, origins, settings, 0)
+    expected = lstm.reconstruct([SENTENCES[origin] for origin in origins])
+    assert [candidate.text for candidate in candidates] == expected
 
 
-def test_a_conditional_model_is_told_each_text_s_class():
-    """A candidate is the reconstruction under its label, and costs are those given the label; others are refused."""
-    vae, settings = (
-        tiny_vae(labels={"out": 2, "home": 1}),
-        AugmentSettings(spread=0, interpolated=0, temperature=1e-3),
+def test_a_conditional_model_uses_the_class_of_each_text():
+    """Candidates are decoded and scored under their label; unknown labels are refused."""
+    vae = tiny_vae(labels={"out": 2, "home": 1})
+    settings = AugmentSettings(spread=0, interpolated=0, temperature=1e-3)
+    origins = [2, 0, 4]
+    q = vae.posterior(SENTENCES)
+    candidates = write_candidates(vae.bundle, q, LABELS, origins, settings, 0)
+    expected = vae.reconstruct(
+        [SENTENCES[origin] for origin in origins], labels=[LABELS[origin] for origin in origins]
     )
-    found = write_candidates(vae.bundle, vae.posterior(SENTENCES), LABELS, [2, 0, 4], settings, 0)
-    rows = [SENTENCES[place] for place in (2, 0, 4)]
-    assert [one.text for one in found] == vae.reconstruct(
-        rows, labels=[LABELS[place] for place in (2, 0, 4)]
-    )
-    costs = CandidateFilter(vae.bundle, SENTENCES, LABELS, settings).nats_a_token(SENTENCES, LABELS)
-    other = CandidateFilter(vae.bundle, SENTENCES, LABELS, settings).nats_a_token(
-        SENTENCES, LABELS[::-1]
-    )
-    assert [one == two for one, two in zip(costs, other, strict=True)] == [
-        one == two for one, two in zip(LABELS, LABELS[::-1], strict=True)
-    ]
+    assert [candidate.text for candidate in candidates] == expected
+    candidate_filter = CandidateFilter(vae.bundle, SENTENCES, LABELS, settings)
+    other_labels = LABELS[::-1]
+    costs = candidate_filter.nats_per_token(SENTENCES, LABELS)
+    other_costs = candidate_filter.nats_per_token(SENTENCES, other_labels)
+    # The cost of a text changes exactly where its label does.
+    for index, label in enumerate(LABELS):
+        assert (costs[index] == other_costs[index]) == (label == other_labels[index])
     assert vae.with_label("out").augment(SENTENCES, LABELS, 1, **LOOSE)
     with pytest.raises(ConfigError, match="label = 'away' is unknown"):
         vae.augment(SENTENCES, ["away", *LABELS[1:]], 1)
 
 
-def test_what_reads_as_another_class_is_refused(lstm):
-    """By the class mean of most like direction, among the encoder's states."""
-    filters = CandidateFilter(lstm.bundle, SENTENCES, LABELS, AugmentSettings())
-    states, held = lstm.features(SENTENCES), np.array(LABELS)
-    means = {name: states[held == name].mean(0) for name in ("home", "out")}
+def test_a_text_classified_as_another_class_is_dropped(lstm):
+    """The class is that of the class mean with the highest cosine to the encoder's states."""
+    candidate_filter = CandidateFilter(lstm.bundle, SENTENCES, LABELS, AugmentSettings())
+    states = lstm.features(SENTENCES)
+    labels = np.array(LABELS)
+    means = {name: states[labels == name].mean(0) for name in ("home", "out")}
     cosine = {name: states @ mean / np.linalg.norm(mean) for name, mean in means.items()}
     expected = np.where(cosine["home"] > cosine["out"], "home", "out").tolist()
-    assert filters.read(SENTENCES) == expected
-    filters.seen.clear()
-    filters.limits = dict.fromkeys(filters.limits, np.inf)
-    assert filters.kept(SENTENCES, expected) == list(range(len(SENTENCES)))
-    assert filters.kept(SENTENCES, expected) == []  # they were seen
-    filters.seen.clear()
-    assert filters.kept(SENTENCES, ["out" if name == "home" else "home" for name in expected]) == []
+    assert candidate_filter.classify(SENTENCES) == expected
+    candidate_filter.seen.clear()
+    candidate_filter.max_nats_per_token = {"home": np.inf, "out": np.inf}
+    assert candidate_filter.accept(SENTENCES, expected) == list(range(len(SENTENCES)))
+    assert candidate_filter.accept(SENTENCES, expected) == []  # they are no longer new
+    candidate_filter.seen.clear()
+    wrong = ["out" if name == "home" else "home" for name in expected]
+    assert candidate_filter.accept(SENTENCES, wrong) == []
 
 
-def test_the_quantile_says_what_is_plausible(lstm):
-    """At most this share of a class's own texts would pass; all of them at 1."""
-    costs = np.array(
-        CandidateFilter(lstm.bundle, SENTENCES, LABELS, AugmentSettings()).nats_a_token(
-            SENTENCES, LABELS
-        )
-    )
-    for quantile, passing in ((1.0, 3), (0.5, 2), (0.01, 1)):
-        filters = CandidateFilter(
-            lstm.bundle, SENTENCES, LABELS, AugmentSettings(quantile=quantile)
-        )
+def test_the_quantile_decides_which_costs_are_plausible(lstm):
+    """About this share of a class's own texts is plausible, and all of them at 1."""
+    labels = np.array(LABELS)
+    candidate_filter = CandidateFilter(lstm.bundle, SENTENCES, LABELS, AugmentSettings())
+    costs = np.array(candidate_filter.nats_per_token(SENTENCES, LABELS))
+    for quantile, expected in ((1.0, 3), (0.5, 2)):
+        settings = AugmentSettings(quantile=quantile)
+        limits = CandidateFilter(lstm.bundle, SENTENCES, LABELS, settings).max_nats_per_token
         for name in ("home", "out"):
-            own = costs[np.array(LABELS) == name]
-            assert (own <= filters.limits[name] + 1e-6).sum() == passing or quantile == 0.01
+            own_costs = costs[labels == name]
+            assert (own_costs <= limits[name] + 1e-6).sum() == expected
 
 
-def test_a_class_of_one_text_is_given_draws(lstm):
-    """There is nothing to go towards."""
-    found = write_candidates(
-        lstm.bundle,
-        lstm.posterior(SENTENCES),
-        ["lone", *LABELS[1:]],
-        [0] * 5 + [1] * 5,
-        AugmentSettings(interpolated=1),
-        0,
-    )
-    assert [one.method for one in found] == ["sample"] * 5 + ["interpolation"] * 5
+def test_candidates_of_a_class_with_one_text_are_samples(lstm):
+    """Such a class has no second text to interpolate with."""
+    names = ["lone", *LABELS[1:]]
+    origins = [0] * 5 + [1] * 5
+    settings = AugmentSettings(interpolated=1)
+    q = lstm.posterior(SENTENCES)
+    candidates = write_candidates(lstm.bundle, q, names, origins, settings, 0)
+    methods = [candidate.method for candidate in candidates]
+    assert methods == ["sample"] * 5 + ["interpolation"] * 5
 
 
 @pytest.mark.parametrize(
     ("texts", "labels", "message"),
     [
         ([], [], "there are no texts"),
-        (SENTENCES, LABELS[:5], "there are 6 texts and 5 labels"),
+        (SENTENCES, LABELS[:5], "6 texts and 5 labels"),
         (SENTENCES, ["one"] * 6, "every label is 'one'"),
         (SENTENCES, [None, *LABELS[1:]], "has no label"),
         (SENTENCES, [*LABELS[:5], float("nan")], "has no label"),
@@ -138,13 +134,13 @@ def test_a_class_of_one_text_is_given_draws(lstm):
     ],
 )
 def test_wrong_labels_are_refused(lstm, texts, labels, message):
-    """With what came and the mend."""
+    """The message says what came and how to fix it."""
     with pytest.raises(DataError, match=message):
         lstm.augment(texts, labels)
 
 
 def test_wrong_settings_are_refused(lstm):
-    """Under their own names."""
+    """The message names the setting, or the nearest one that exists."""
     with pytest.raises(ConfigError, match=r"augment\.n = 0 does not fit"):
         lstm.augment(SENTENCES, LABELS, 0)
     with pytest.raises(
@@ -154,26 +150,15 @@ def test_wrong_settings_are_refused(lstm):
 
 
 def test_the_command_reads_a_table(tiny_run, tmp_path, capsys):
-    """One JSON object a text; wrong input ends with code 2."""
+    """It prints one JSON object per text; wrong input ends with code 2."""
     shutil.copytree(tiny_run, tmp_path / "run")
     table = tmp_path / "some.csv"
-    table.write_text(
-        "text,kind\na man rides a wave.,sea\ntwo boys like a wave.,sea\nthe dog sees his hat.,land\n"
-    )
-    words = [
-        "augment",
-        str(tmp_path / "run"),
-        str(table),
-        "-n",
-        "2",
-        "--device",
-        "cpu",
-        "--json",
-        "--temperature",
-        "2",
-    ]
-    assert main([*words, "--label-column", "kind"]) == 0
+    rows = ("a man rides a wave.,sea", "two boys like a wave.,sea", "the dog sees his hat.,land")
+    table.write_text("\n".join(("text,kind", *rows)) + "\n")
+    command = ["augment", str(tmp_path / "run"), str(table), "-n", "2", "--temperature", "2"]
+    command += ["--device", "cpu", "--json"]
+    assert main([*command, "--label-column", "kind"]) == 0
     for line in capsys.readouterr().out.splitlines():
         assert json.loads(line)["label"] in ("sea", "land")
-    assert main(words) == 2
+    assert main(command) == 2
     assert "there is no column 'label' of labels; there are text, kind" in capsys.readouterr().err

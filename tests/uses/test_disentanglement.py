@@ -1,4 +1,4 @@
-"""MIG, SAP and DCI: closed forms on codes that match factors, that do not, and that are turned."""
+"""MIG, SAP and DCI: known values for perfect codes, for noise, and for rotated codes."""
 
 import numpy as np
 import pytest
@@ -23,52 +23,51 @@ FACTORS = [
     PropertyColumn("topic", np.array(["news", "sport", "weather"])[TOPIC], False),
     PropertyColumn("size", SIZE, True),
 ]
-PERFECT = np.stack([NOISE[:, 0], TOPIC, NOISE[:, 1], (SIZE - SIZE.mean()) / SIZE.std()], 1).astype(
-    np.float32
-)
+STANDARD_SIZE = (SIZE - SIZE.mean()) / SIZE.std()
+PERFECT = np.stack([NOISE[:, 0], TOPIC, NOISE[:, 1], STANDARD_SIZE], 1).astype(np.float32)
 
 
-def of_all(z, factors=FACTORS):
+def overall(z, factors=FACTORS):
+    """Return the record of the scores of all factors together."""
     return score_factors(z, factors)[-1]
 
 
-def test_a_perfectly_factorised_code_scores_one():
-    """A dimension a factor, classes and numbers, beside dimensions of noise."""
-    topic, size, whole = score_factors(PERFECT, FACTORS)
-    assert (topic["factor"], topic["best_dimension"], size["best_dimension"]) == ("topic", 1, 3)
-    assert topic["best"] == 1  # three classes on a line, each against the others, by margins
-    for key, near in {
-        "mig": 0.05,
-        "sap": 0.08,
-        "completeness": 0.01,
-        "disentanglement": 0.01,
-    }.items():
-        assert whole[key] == pytest.approx(1, abs=near), key
-    assert whole["informativeness"] == pytest.approx(1, abs=0.01)
+def test_a_perfectly_factorized_code_scores_one():
+    """It has one dimension per factor, for classes and for numbers, and dimensions of noise."""
+    topic, size, overall_scores = score_factors(PERFECT, FACTORS)
+    assert topic["factor"] == "topic"
+    assert topic["best_dimension"] == 1
+    assert size["best_dimension"] == 3
+    # Three classes on a line are separated by their margins, each from the others.
+    assert topic["best"] == 1
+    tolerances = {"mig": 0.05, "sap": 0.08, "completeness": 0.01, "disentanglement": 0.01}
+    for key, tolerance in tolerances.items():
+        assert overall_scores[key] == pytest.approx(1, abs=tolerance), key
+    assert overall_scores["informativeness"] == pytest.approx(1, abs=0.01)
 
 
-def test_noise_scores_nearly_nothing():
-    """Dimensions that know nothing of the factors."""
-    whole = of_all(NOISE)
+def test_noise_scores_nearly_zero():
+    """Its dimensions are independent of the factors."""
+    scores = overall(NOISE)
     for key in ("mig", "sap", "completeness", "disentanglement"):
-        assert whole[key] == pytest.approx(0, abs=0.06), key
-    assert whole["informativeness"] < 0.1
+        assert scores[key] == pytest.approx(0, abs=0.06), key
+    assert scores["informativeness"] < 0.1
 
 
-def test_turning_a_perfect_code_lowers_every_gap():
-    """By 45 degrees two dimensions tell as much of a factor as each other; what all tell together stays."""
-    turned = PERFECT[:, [1, 3]].copy()
-    turned[:, 0] -= turned[:, 0].mean()
-    straight = of_all(turned)
-    turned = (turned @ np.array([[1, -1], [1, 1]]) / np.sqrt(2)).astype(np.float32)
-    bent = of_all(turned)
+def test_rotating_a_perfect_code_lowers_every_score_but_informativeness():
+    """After 45 degrees, both dimensions are equally informative about each factor."""
+    code = PERFECT[:, [1, 3]].copy()
+    code[:, 0] -= code[:, 0].mean()
+    rotated_code = (code @ np.array([[1, -1], [1, 1]]) / np.sqrt(2)).astype(np.float32)
+    original = overall(code)
+    rotated = overall(rotated_code)
     for key in ("mig", "sap", "completeness", "disentanglement"):
-        assert bent[key] < straight[key] - 0.3, key
-    assert bent["informativeness"] > 0.8
+        assert rotated[key] < original[key] - 0.3, key
+    assert rotated["informativeness"] > 0.8
 
 
 def test_the_information_of_a_copy_is_the_entropy():
-    """1 of itself, 0 of a constant; it does not change where a coordinate is stretched or turned over."""
+    """The normalized information is 1 for monotone functions of the factor, 0 for a constant."""
     z = np.stack([TOPIC, np.exp(TOPIC), -TOPIC, np.zeros(N)], 1).astype(np.float32)
     np.testing.assert_allclose(normalized_information(z, FACTORS[0]), [1, 1, 1, 0], atol=1e-6)
     np.testing.assert_allclose(normalized_information(SIZE[:, None], FACTORS[1]), [1], atol=1e-6)
@@ -76,50 +75,47 @@ def test_the_information_of_a_copy_is_the_entropy():
     np.testing.assert_allclose(single_dimension_skills(z[:, 3:], FACTORS[1]), [0], atol=1e-6)
 
 
-def test_scores_follow_dimensions_wherever_they_stand():
-    """The same dimensions in another order: the same scores, at other places."""
+def test_scores_do_not_depend_on_the_order_of_the_dimensions():
+    """Importances are reordered with the dimensions."""
     order = [2, 0, 3, 1]
-    (one, weights), (other, moved) = (
-        score_factor(z, FACTORS[0]) for z in (PERFECT, PERFECT[:, order])
-    )
-    assert order[other["best_dimension"]] == one["best_dimension"]
-    assert (one["mig"], one["sap"]) == pytest.approx((other["mig"], other["sap"]))
-    np.testing.assert_allclose(moved, weights[order], atol=0.01)
+    record, importances = score_factor(PERFECT, FACTORS[0])
+    reordered, reordered_importances = score_factor(PERFECT[:, order], FACTORS[0])
+    assert order[reordered["best_dimension"]] == record["best_dimension"]
+    for key in ("mig", "sap"):
+        assert record[key] == pytest.approx(reordered[key])
+    np.testing.assert_allclose(reordered_importances, importances[order], atol=0.01)
 
 
-def test_classes_named_by_digits_and_few_texts_are_scored_too():
-    """Two of each class suffice; where nothing can be told, the scores are there and finite."""
+def test_classes_named_by_digits_and_few_texts_are_scored():
+    """A few texts per class suffice; scores are finite even for a constant latent."""
     column = PropertyColumn("topic", np.array(["10", "9", "8", "7", "6"] * 4), False)
     for z in (NOISE[:20], np.zeros((20, 3), dtype=np.float32)):
-        assert all(
-            np.isfinite(value)
-            for row in score_factors(z, [column, column])
-            for value in list(row.values())[1:]
-        )
+        for record in score_factors(z, [column, column]):
+            numbers = [value for key, value in record.items() if key != "factor"]
+            assert np.isfinite(numbers).all()
 
 
-def test_concentration_and_gap_are_what_their_formulas_say():
-    """Importances of one, of all alike, of half and half among four; and dimensions weighed by importance."""
+def test_concentration_gap_and_disentanglement_follow_their_formulas():
+    """Known values for weights on one entry, on all, and on half of four entries."""
     assert concentration(np.array([0.0, 1, 0])) == pytest.approx(1)
     assert concentration(np.ones(5)) == pytest.approx(0)
     assert concentration(np.array([1.0, 1, 0, 0])) == pytest.approx(0.5)
     assert concentration(np.array([3.0])) == 1
     assert concentration(np.zeros(3)) == 0
-    assert (
-        gap_to_second(np.array([0.2, 0.9, 0.5])),
-        gap_to_second(np.array([0.7])),
-    ) == pytest.approx((0.4, 0.7))
+    assert gap_to_second(np.array([0.2, 0.9, 0.5])) == pytest.approx(0.4)
+    assert gap_to_second(np.array([0.7])) == pytest.approx(0.7)
     assert disentanglement(np.array([[1.0, 0], [0, 1], [0, 0]])) == pytest.approx(1)
     assert disentanglement(np.array([[3.0, 0], [0.5, 0.5]])) == pytest.approx(0.75)
     assert disentanglement(np.ones((4, 1))) is None
 
 
-def test_groups_are_of_like_size_and_equal_values_share_one():
-    """Quantiles bound them."""
-    assert np.bincount(group_by_quantile(np.arange(100), 20)).tolist() == pytest.approx(
-        [5] * 20, abs=1
-    )
-    few = np.array([0] * 97 + [1, 1, 1])
-    assert len(set(zip(few, group_by_quantile(few, 20), strict=True))) == 2
-    assert PropertyColumn("size", np.arange(30.0), True).classes(10).max() == 9
-    assert PropertyColumn("kind", np.array(list("abca")), False).classes(2).tolist() == [0, 1, 2, 0]
+def test_quantile_groups_have_about_equal_size_and_share_equal_values():
+    """Numbers are grouped where they have many values; classes are not."""
+    sizes = np.bincount(group_by_quantile(np.arange(100), 20))
+    assert sizes.tolist() == pytest.approx([5] * 20, abs=1)
+    two_values = np.array([0] * 97 + [1, 1, 1])
+    groups = group_by_quantile(two_values, 20)
+    assert len(set(zip(two_values, groups, strict=True))) == 2
+    assert PropertyColumn("size", np.arange(30.0), True).to_classes(10).max() == 9
+    kinds = PropertyColumn("kind", np.array(list("abca")), False)
+    assert kinds.to_classes(2).tolist() == [0, 1, 2, 0]

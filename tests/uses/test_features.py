@@ -1,4 +1,4 @@
-"""Features: what the encoder offers, a row a text, whatever was batched together."""
+"""Features: one row per text, whatever the batch."""
 
 import numpy as np
 import pytest
@@ -15,18 +15,17 @@ PLAIN = {"techniques": {"target_kl": "off", "unit_floor": "off"}}
 
 @pytest.mark.parametrize("kind", FEATURES)
 def test_features_do_not_depend_on_the_batch(vae, kind):
-    """In the order given, of the width that is said; one text alone gives its row, and none give none."""
-    whole = vae.features(SENTENCES, kind)
-    assert whole.shape == (len(SENTENCES), FEATURES[kind].width(vae.model))
-    np.testing.assert_allclose(vae.features(SENTENCES, kind, batch_size=2), whole, atol=1e-5)
-    np.testing.assert_allclose(
-        np.concatenate([vae.features(text, kind) for text in SENTENCES]), whole, atol=1e-5
-    )
-    assert vae.features([], kind).shape == (0, whole.shape[1])
+    """Rows keep the order of the texts and have the stated width; no texts give no rows."""
+    rows = vae.features(SENTENCES, kind)
+    assert rows.shape == (len(SENTENCES), FEATURES[kind].width(vae.model))
+    np.testing.assert_allclose(vae.features(SENTENCES, kind, batch_size=2), rows, atol=1e-5)
+    one_by_one = np.concatenate([vae.features(text, kind) for text in SENTENCES])
+    np.testing.assert_allclose(one_by_one, rows, atol=1e-5)
+    assert vae.features([], kind).shape == (0, rows.shape[1])
 
 
-def test_the_mean_is_what_encode_gives_and_a_map_of_the_states(lstm):
-    """Each kind holds what the one before it does."""
+def test_the_mean_is_what_encode_returns_and_a_map_of_the_states(lstm):
+    """Each kind contains the information of the kind before it."""
     q = lstm.posterior(SENTENCES)
     np.testing.assert_allclose(lstm.features(SENTENCES, "mean"), lstm.encode(SENTENCES), atol=1e-6)
     np.testing.assert_allclose(
@@ -36,8 +35,8 @@ def test_the_mean_is_what_encode_gives_and_a_map_of_the_states(lstm):
     torch.testing.assert_close(lstm.model.posterior.mean(states), q.mean)
 
 
-def test_features_a_model_has_not_are_refused(lstm, tmp_path):
-    """An unknown kind, a posterior without variance, a language model."""
+def test_features_that_a_model_does_not_have_are_refused(lstm, tmp_path):
+    """An unknown kind, a posterior without variance, or a language model."""
     with pytest.raises(ConfigError, match="features = 'means' is unknown: did you mean 'mean'"):
         lstm.features("a man", "means")
     point = train_tiny(

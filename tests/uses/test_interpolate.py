@@ -1,4 +1,4 @@
-"""Interpolation: its ends, its paths and what it refuses."""
+"""Interpolation: its ends, its paths, and what is refused."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def vae():
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("steps", [2, 7])
 def test_an_interpolation_begins_and_ends_with_the_decoded_ends(vae, path, steps):
-    """As many texts as asked for, the first and last those of the two sentences themselves."""
+    """There is one text per step; the first and last are the reconstructions of the sentences."""
     texts = vae.interpolate(SENTENCES[0], SENTENCES[1], steps=steps, path=path)
     assert len(texts) == steps
     assert [texts[0], texts[-1]] == vae.decode(vae.encode(SENTENCES[:2]))
@@ -26,7 +26,7 @@ def test_an_interpolation_begins_and_ends_with_the_decoded_ends(vae, path, steps
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_path_runs_from_end_to_end(path):
-    """Both points included."""
+    """The first point is the start, and the last is the end."""
     start, end = draws(2, 5)
     points = PATHS[path](start, end, 9)
     assert points.shape == (9, 5)
@@ -35,28 +35,28 @@ def test_every_path_runs_from_end_to_end(path):
 
 
 def test_a_linear_path_has_equal_steps():
-    """Each is an eighth of the way."""
+    """With nine points, each step is an eighth of the way."""
     start, end = draws(2, 5)
-    strides = linear(start, end, 9).diff(dim=0)
-    torch.testing.assert_close(strides, ((end - start) / 8).expand(8, -1))
+    steps = linear(start, end, 9).diff(dim=0)
+    torch.testing.assert_close(steps, ((end - start) / 8).expand(8, -1))
 
 
 @pytest.mark.parametrize("lengths", [(1.0, 1.0), (0.5, 3.0)])
-def test_a_spherical_path_between_equal_lengths_turns_evenly_and_keeps_its_length(lengths):
-    """Each step turns by the same angle; for ends of unequal length, of the path's directions at unit length."""
+def test_a_spherical_path_keeps_its_length_and_turns_by_equal_angles(lengths):
+    """Between ends of unequal length, it is only checked that no point is shorter than both."""
     ends = torch.nn.functional.normalize(draws(2, 5), dim=1) * torch.tensor(lengths).unsqueeze(1)
     points = spherical(*ends, 9)
-    sizes = points.norm(dim=1)
+    norms = points.norm(dim=1)
     if lengths[0] == lengths[1]:
-        torch.testing.assert_close(sizes, torch.full((9,), lengths[0]))
+        torch.testing.assert_close(norms, torch.full((9,), lengths[0]))
         angles = torch.nn.functional.cosine_similarity(points[1:], points[:-1]).arccos()
         torch.testing.assert_close(angles, angles[:1].expand(8), atol=1e-3, rtol=1e-3)
-    assert (sizes >= min(lengths) - 1e-5).all()
+    assert (norms >= min(lengths) - 1e-5).all()
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, -1.0])
-def test_where_no_arc_is_defined_the_spherical_path_is_straight(factor):
-    """The same direction, or the opposite one."""
+def test_a_spherical_path_without_a_defined_arc_is_straight(factor):
+    """The ends have the same direction, or opposite ones."""
     start = draws(5)
     points = spherical(start, factor * start, 5)
     assert points.isfinite().all()
@@ -64,8 +64,8 @@ def test_where_no_arc_is_defined_the_spherical_path_is_straight(factor):
 
 
 def test_a_single_step_and_an_unknown_path_are_refused(vae):
-    """The messages say what would do."""
-    with pytest.raises(ConfigError, match="steps = 1: an interpolation has at least 2"):
+    """The messages say what was expected."""
+    with pytest.raises(ConfigError, match="steps = 1: expected at least 2"):
         vae.interpolate("a man", "two dogs", steps=1)
     with pytest.raises(ConfigError, match="path = 'spheric' is unknown: did you mean 'spherical'"):
         vae.interpolate("a man", "two dogs", path="spheric")
@@ -73,28 +73,28 @@ def test_a_single_step_and_an_unknown_path_are_refused(vae):
 
 @pytest.fixture(scope="module")
 def ring():
-    """Points on a half circle from (-1, 0) over (0, 1) to (1, 0)."""
+    """Points on a half circle from (-1, 0) over (0, 1) to (1, 0), and their density."""
     angle = torch.linspace(0, torch.pi, 200)
     points = torch.stack([-angle.cos(), angle.sin()], dim=1)
-    return points, KernelDensity.of(points + 0.05 * draws(200, 2))
+    return points, KernelDensity.fit(points + 0.05 * draws(200, 2))
 
 
-def test_a_density_path_goes_round_where_there_are_no_points(ring):
-    """Its ends are kept, its points evenly apart, and it is likelier than the straight path all along."""
+def test_a_density_path_goes_around_a_region_without_points(ring):
+    """Its ends are fixed, its points evenly spaced, and its density above the straight path's."""
     points, density = ring
     path = density_path(points[0], points[-1], 9, density)
     torch.testing.assert_close(path[[0, -1]], points[[0, -1]])
-    strides = path.diff(dim=0).norm(dim=1)
-    torch.testing.assert_close(strides, strides.mean().expand(8), rtol=0.1, atol=0)
+    distances = path.diff(dim=0).norm(dim=1)
+    torch.testing.assert_close(distances, distances.mean().expand(8), rtol=0.1, atol=0)
     straight = linear(points[0], points[-1], 9)
     assert density.log_prob(path)[1:-1].mean() > density.log_prob(straight)[1:-1].mean() + 1
     assert path[4, 1] > 0.5
 
 
-def test_a_dear_enough_length_makes_a_density_path_straight(ring):
-    """The price is of length; and between equal ends there is one point."""
+def test_a_large_length_penalty_makes_a_density_path_straight(ring):
+    """Between equal ends, all points of the path are equal."""
     points, density = ring
-    path = density_path(points[0], points[-1], 5, density, price=1e6)
+    path = density_path(points[0], points[-1], 5, density, length_penalty=1e6)
     torch.testing.assert_close(path, linear(points[0], points[-1], 5), atol=0.1, rtol=0)
     torch.testing.assert_close(
         density_path(points[3], points[3], 4, density), points[3].expand(4, 2)
@@ -102,15 +102,17 @@ def test_a_dear_enough_length_makes_a_density_path_straight(ring):
 
 
 def test_kernels_do_not_depend_on_the_scale_of_the_latent():
-    """Twice the latent: the same density, up to a constant; and crowds want narrower kernels than a few."""
-    points, z = draws(300, 3), draws(5, 3, seed=1)
-    once, twice = KernelDensity.of(points).log_prob(z), KernelDensity.of(2 * points).log_prob(2 * z)
-    torch.testing.assert_close(once, twice, atol=1e-3, rtol=1e-3)
+    """The density of a scaled latent is the same; more points give narrower kernels."""
+    points = draws(300, 3)
+    z = draws(5, 3, seed=1)
+    expected = KernelDensity.fit(points).log_prob(z)
+    scaled = KernelDensity.fit(2 * points).log_prob(2 * z)
+    torch.testing.assert_close(expected, scaled, atol=1e-3, rtol=1e-3)
     assert select_kernel_width(draws(2000, 3)) <= select_kernel_width(draws(40, 3))
 
 
-def test_points_along_a_line_are_evenly_apart():
-    """Wherever its knots are; the ends are the line's."""
+def test_points_along_a_line_are_evenly_spaced():
+    """The positions of the knots do not matter, and the ends of the line are included."""
     knots = torch.tensor([[0.0, 0], [1, 0], [1, 3]])
     torch.testing.assert_close(
         space_evenly(knots, 5), torch.tensor([[0.0, 0], [1, 0], [1, 1], [1, 2], [1, 3]])
@@ -119,19 +121,20 @@ def test_points_along_a_line_are_evenly_apart():
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_a_density_path_of_sentences_has_their_ends(writer):
-    """With a reference of sentences of unequal lengths; the same every time."""
+    """Reference sentences have unequal lengths; the result is the same every time."""
     vae = tiny_vae(writer)
-    texts = [
-        vae.interpolate(*SENTENCES[:2], steps=5, path="density", reference=MANY) for _ in range(2)
-    ]
-    assert texts[0] == texts[1]
-    assert [texts[0][0], texts[0][-1]] == vae.decode(vae.encode(SENTENCES[:2]))
+    first, second = SENTENCES[:2]
+    texts = vae.interpolate(first, second, steps=5, path="density", reference=MANY)
+    assert texts == vae.interpolate(first, second, steps=5, path="density", reference=MANY)
+    assert [texts[0], texts[-1]] == vae.decode(vae.encode(SENTENCES[:2]))
 
 
-def test_a_density_path_without_enough_to_bend_it_to_is_refused(vae):
-    """No folder to find sentences in; too few of them; none."""
+def test_a_density_path_without_enough_reference_sentences_is_refused(vae):
+    """A model without a folder has no sentences by default; too few of them are refused."""
     with pytest.raises(ConfigError, match=r"in no folder.* give sentences like those"):
         vae.interpolate("a man", "two dogs", path="density")
     for few in (SENTENCES, []):
-        with pytest.raises(DataError, match=f"{len(few)} reference sentences .* give 8 or more"):
+        with pytest.raises(
+            DataError, match=f"got {len(few)} reference sentences, .* give 8 or more"
+        ):
             vae.interpolate("a man", "two dogs", path="density", reference=few)

@@ -1,4 +1,4 @@
-"""Neighbors: found by direction, kept on disk, and asked by the model that made them."""
+"""Neighbors: found by cosine, saved on disk, and searched by the model that built the index."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
-from textvae.uses import neighbors as neighbors
+from textvae.uses import neighbors
 from textvae.vae import TextVAE
 
 
@@ -22,51 +22,50 @@ def indexed(vae, tmp_path) -> TextVAE:
     return loaded
 
 
-def test_neighbours_are_those_of_highest_cosine(indexed):
-    """As a search through all of them finds, nearest first; each sentence is nearest to itself."""
+def test_neighbors_are_the_sentences_of_highest_cosine(indexed):
+    """They equal those of an exhaustive search; each sentence is its own nearest neighbor."""
     means = indexed.encode(SENTENCES)
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     order = np.argsort(-means @ means.T, axis=1)[:, :3]
-    found = indexed.neighbors(SENTENCES, k=3)
-    assert [[near["text"] for near in row] for row in found] == [
-        [SENTENCES[at] for at in row] for row in order
-    ]
-    for number, (text, row) in enumerate(zip(SENTENCES, found, strict=True), start=1):
+    nearest = indexed.neighbors(SENTENCES, k=3)
+    for indices, row in zip(order, nearest, strict=True):
+        assert [near["text"] for near in row] == [SENTENCES[index] for index in indices]
+    for number, (text, row) in enumerate(zip(SENTENCES, nearest, strict=True), start=1):
         assert row[0] == {"row": number, "text": text, "similarity": pytest.approx(1, abs=1e-5)}
 
 
 def test_a_blank_text_is_not_indexed_and_moves_no_row(vae, tmp_path):
-    """Each text keeps its place among those given, counted from 1."""
+    """Rows are positions in the input, counted from 1, blank texts included."""
     vae.save_pretrained(tmp_path)
     loaded = TextVAE.from_pretrained(tmp_path, device="cpu")
     assert loaded.index(["", SENTENCES[0], "  ", SENTENCES[1]]) == 2
     assert sorted(near["row"] for near in loaded.neighbors(SENTENCES[0], k=2)[0]) == [2, 4]
 
 
-def test_an_index_is_of_one_model(indexed, tmp_path):
-    """Another one's is refused, and so is one that is not there."""
-    stranger = TextVAE(tiny_vae(seed=1).model, indexed.tokenizer, indexed.folder)
+def test_an_index_belongs_to_one_model(indexed, tmp_path):
+    """An index of another model is refused, and so is a missing or a damaged one."""
+    other = TextVAE(tiny_vae(seed=1).model, indexed.tokenizer, indexed.folder)
     with pytest.raises(CheckpointError, match="another model's latents"):
-        stranger.neighbors("a man", k=1)
-    with pytest.raises(CheckpointError, match=r"no index was fitted there. Available: default\."):
+        other.neighbors("a man", k=1)
+    with pytest.raises(CheckpointError, match=r"no index was fitted there. There is: default\."):
         indexed.neighbors("a man", name="other")
     (tmp_path / "fitted" / "index" / "default" / "vectors.faiss").write_bytes(b"cut")
-    with pytest.raises(CheckpointError, match="is damaged"):
+    with pytest.raises(CheckpointError, match="this index is damaged"):
         indexed.neighbors("a man", k=1)
 
 
-def test_what_cannot_be_answered_is_refused(lstm, tmp_path):
-    """No text, more neighbors than sentences, an index FAISS does not know, a model that is in no folder."""
+def test_an_index_that_cannot_be_built_or_searched_is_refused(lstm, tmp_path):
+    """No text, an unknown factory, more neighbors than sentences, or no folder."""
     lstm.save_pretrained(tmp_path)
     vae = TextVAE.from_pretrained(tmp_path, device="cpu")
     with pytest.raises(DataError, match="no text to index"):
         vae.index([])
-    with pytest.raises(ConfigError, match="factory = 'Flatter' is no index that FAISS makes"):
+    with pytest.raises(ConfigError, match="factory = 'Flatter': FAISS cannot build such an index"):
         vae.index(SENTENCES, factory="Flatter")
     assert not (tmp_path / "fitted").exists()
     vae.index(SENTENCES)
     for k in (0, 7):
-        with pytest.raises(ConfigError, match=f"k = {k}: this index holds 6 sentences"):
+        with pytest.raises(ConfigError, match=f"k = {k}: this index contains 6 sentences"):
             vae.neighbors("a man", k=k)
     assert vae.neighbors([]) == []
     with pytest.raises(ConfigError, match="not loaded from a folder"):
@@ -75,45 +74,42 @@ def test_what_cannot_be_answered_is_refused(lstm, tmp_path):
         vae.index(SENTENCES, name="../x")
 
 
-def test_the_commands_index_and_ask(tiny_run, tmp_path, capsys):
-    """One JSON object a neighbour; wrong input ends with code 2."""
+def test_the_commands_index_and_search(tiny_run, tmp_path, capsys):
+    """They print one JSON object per neighbor; wrong input ends with code 2."""
     shutil.copytree(tiny_run, tmp_path / "run")
-    run, file = str(tmp_path / "run"), tmp_path / "some.txt"
+    run = str(tmp_path / "run")
+    file = tmp_path / "some.txt"
     file.write_text("a man rides a wave.\nthe dog likes his hat.\n")
     assert main(["index", run, str(file), "--json", "--device", "cpu"]) == 0
     assert json.loads(capsys.readouterr().out) == {"name": "default", "sentences": 2}
-    assert (
-        main(["neighbors", run, "a man rides a wave.", "-k", "2", "--json", "--device", "cpu"]) == 0
-    )
+    query = ["neighbors", run, "a man rides a wave.", "-k", "2", "--json", "--device", "cpu"]
+    assert main(query) == 0
     near = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert near[0]["text"] == near[0]["of"] == "a man rides a wave."
     assert len(near) == 2
     assert main(["neighbors", run, "a man", "-k", "3"]) == 2
-    assert "wanted is a number from 1" in capsys.readouterr().err
+    assert "expected a number from 1" in capsys.readouterr().err
 
 
-def test_an_index_that_must_be_trained_is(lstm, tmp_path):
-    """On its own vectors; of too few it is refused, and so is a factory that is none."""
+def test_an_index_that_must_be_trained_is_trained_on_its_own_vectors(lstm, tmp_path):
+    """Too few vectors are refused, and so is an unknown factory; neither leaves a folder."""
     texts = [f"{first} {second} ." for first in SENTENCES for second in SENTENCES]
     assert neighbors.index(lstm.bundle, texts, tmp_path / "trained", "IVF4,Flat") == len(texts)
-    assert (
-        neighbors.NeighborIndex(lstm.bundle, tmp_path / "trained").neighbors(texts[:1], 1)[0][0][
-            "text"
-        ]
-        == texts[0]
-    )
-    with pytest.raises(DataError, match="from 2 texts; give more, or take Flat"):
+    trained = neighbors.NeighborIndex(lstm.bundle, tmp_path / "trained")
+    assert trained.neighbors(texts[:1], 1)[0][0]["text"] == texts[0]
+    with pytest.raises(DataError, match="from 2 texts; give more, or use Flat"):
         neighbors.index(lstm.bundle, texts[:2], tmp_path / "few", "IVF4,Flat")
-    with pytest.raises(ConfigError, match="no index that FAISS makes"):
+    with pytest.raises(ConfigError, match="FAISS cannot build such an index"):
         neighbors.index(lstm.bundle, texts, tmp_path / "none", "Bogus")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["trained"]
 
 
 def test_a_blank_text_has_no_neighbors(vae, tmp_path, capsys):
-    """And moves nobody else's."""
+    """The neighbors of the other texts do not change."""
     vae.save_pretrained(tmp_path / "run")
     saved = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
     saved.index(SENTENCES)
-    nothing, found = saved.neighbors(["", SENTENCES[0]], 2)
-    assert (nothing, found) == ([], saved.neighbors(SENTENCES[0], 2)[0])
+    of_blank, of_sentence = saved.neighbors(["", SENTENCES[0]], 2)
+    assert of_blank == []
+    assert of_sentence == saved.neighbors(SENTENCES[0], 2)[0]
     assert "1 of 2 rows is blank (row 1): without neighbors" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Traversals: one coordinate moved, the others held."""
+"""Traversals: one coordinate of the latent moves, the others stay fixed."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def vae(request):
 
 
 def test_a_traversal_is_decoding_with_one_coordinate_moved(vae):
-    """Step 0 is reconstruction; the coordinate told is the one decoded; the same each time."""
+    """Step 0 is the reconstruction, and each text is decoded from the reported coordinate."""
     rows = vae.traverse(SENTENCES[2], 1, steps=5, reach=2, reference=SENTENCES)
     assert [row["value"] for row in rows] == [-2, -1, 0, 1, 2]
     assert rows[2]["text"] == vae.reconstruct(SENTENCES[2])[0]
@@ -25,30 +25,29 @@ def test_a_traversal_is_decoding_with_one_coordinate_moved(vae):
 
 
 def test_a_step_is_a_deviation_of_the_aggregate_posterior_or_of_the_prior(vae):
-    """That of the means and that within, together; of N(0, I) it is 1."""
-    q = posterior(vae.bundle, SENTENCES * 60).map(lambda value: value[:, :3])
+    """The aggregate variance is the variance of the means plus the mean of the variances."""
+    reference = SENTENCES * 60
+    q = posterior(vae.bundle, reference).map(lambda value: value[:, :3])
     expected = (q.mean.var(0) + q.logvar.exp().mean(0)).sqrt()
     for dimension in (0, 2):
-        low, high = vae.traverse(
-            "two dogs run .", dimension, values=(0, 1), reference=SENTENCES * 60
-        )
-        assert high["coordinate"] - low["coordinate"] == pytest.approx(
-            float(expected[dimension]), rel=0.15
-        )
+        low, high = vae.traverse("two dogs run .", dimension, values=(0, 1), reference=reference)
+        step = high["coordinate"] - low["coordinate"]
+        assert step == pytest.approx(float(expected[dimension]), rel=0.15)
         low, high = vae.traverse("two dogs run .", dimension, values=(0, 1), unit="prior")
         assert high["coordinate"] - low["coordinate"] == pytest.approx(1, abs=0.03)
 
 
-def test_a_latent_on_a_sphere_stays_there(monkeypatch):
-    """The moved z has the radius that the decoder knows."""
-    vae, seen = tiny_vae(), []
+def test_a_latent_on_a_sphere_stays_on_it(monkeypatch):
+    """After the step z is scaled back to the radius that the decoder was trained with."""
+    vae = tiny_vae()
+    decoded = []
     monkeypatch.setattr(type(vae.model.prior), "is_spherical", True)
     monkeypatch.setattr(
         "textvae.uses.traverse.decode_latents",
-        lambda bundle, z, options, samples: seen.append(z) or [""] * 3,
+        lambda bundle, z, options, samples: decoded.append(z) or [""] * 3,
     )
     vae.traverse("two dogs run .", 0, steps=3, unit="prior")
-    torch.testing.assert_close(seen[0].norm(dim=1), torch.full((3,), vae.latent_dim**0.5))
+    torch.testing.assert_close(decoded[0].norm(dim=1), torch.full((3,), vae.latent_dim**0.5))
 
 
 BAD = {
@@ -62,21 +61,26 @@ BAD = {
     "one step": ((0, 1), {}, ConfigError, "traverse.steps = 1"),
     "no reach": ((0,), {"reach": 0}, ConfigError, "traverse.reach = 0"),
     "no value": ((0,), {"values": []}, ConfigError, "traverse.values"),
-    "an odd value": ((0,), {"values": [0, float("nan")]}, ConfigError, "wanted are finite numbers"),
+    "a value that is NaN": (
+        (0,),
+        {"values": [0, float("nan")]},
+        ConfigError,
+        "expected finite numbers",
+    ),
     "an unknown unit": ((0,), {"unit": "mile"}, ConfigError, "traverse.unit = 'mile'"),
     "a lone reference": (
         (0,),
         {"reference": ["a man"]},
         DataError,
-        "1 reference sentences do not show",
+        "got 1 reference sentences, too few",
     ),
     "no reference": ((0,), {}, ConfigError, "this model is in no folder"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_traversed_is_refused(case):
-    """Each with what came and what was wanted."""
-    places, options, error, message = BAD[case]
+def test_a_traversal_with_wrong_arguments_is_refused(case):
+    """The message says what came and what was expected."""
+    arguments, options, error, message = BAD[case]
     with pytest.raises(error, match=message):
-        tiny_vae().traverse("a man", *places, **options)
+        tiny_vae().traverse("a man", *arguments, **options)

@@ -92,7 +92,9 @@ class TextVAEModule(InputModule):
 
     def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Return the features with `sentence_embedding`, (batch, width), added."""
-        embedding = self.feature.of(self.model, features["input_ids"], features["attention_mask"])
+        embedding = self.feature.compute(
+            self.model, features["input_ids"], features["attention_mask"]
+        )
         return {**features, "sentence_embedding": embedding}
 
     def save(

@@ -1,7 +1,7 @@
-"""Uses: what a trained model is for, one verb a file.
+"""Uses: what a trained model can do, one verb per file.
 
-`score` is imported where it is used: with it comes `datasets`, which takes
-longer to import than a sentence to write.
+`score` is not imported here because it needs `datasets`, whose import takes longer
+than generating a sentence. It is imported where it is used.
 """
 
 from textvae.inference.decoding import DecodingSettings, build_decoding_settings, decode_latents

@@ -1,10 +1,10 @@
-"""Anomaly: whether a sentence is like those the model knows.
+"""Anomaly: how unlike a set of normal sentences a sentence is.
 
-A score of each sentence, higher the stranger, is held against the scores of
-normal ones that the model was not trained on. The conformal p-value (Vovk et al.
-2005; Laxhammar & Falkman 2010) is the share of the normal ones that are at least
-as strange: below `alpha` for a share `alpha` of normal sentences at most,
-whatever the model.
+Each sentence gets a score (higher is more anomalous), which is compared with the
+scores of normal sentences that the model was not trained on. The conformal
+p-value (Vovk et al. 2005; Laxhammar & Falkman 2010) is the share of normal
+sentences whose score is at least as high. Whatever the model, at most a share
+`alpha` of normal sentences has a p-value of `alpha` or less.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,16 +31,11 @@ from textvae.schema import StrictSettings, choose
 
 ANOMALY_KIND = "anomaly"
 
+FIELDS = ("score", "p_value", "is_cut")  # the keys of a record
 
-FIELDS = ("score", "p_value", "is_cut")  # of a record
-
-
-_MIN_NORMAL_SENTENCES = 19  # normal sentences: with fewer no p-value is as small as 0.05
-
+_MIN_NORMAL_SENTENCES = 19  # with fewer, no p-value can be as small as 0.05
 
 _Float64Array = NDArray[np.float64]
-
-
 _ScoreFunction = Callable[[Bundle, Batch, int], Tensor]
 
 
@@ -48,12 +43,106 @@ class AnomalySettings(StrictSettings):
     """How sentences are scored."""
 
     score: str = "reconstruction"
-    draws: int = Field(4, ge=1, description="of z, a sentence")
+    draws: int = Field(4, ge=1, description="samples of z per sentence")
     seed: int = Field(0, ge=0)
 
 
+def anomaly(bundle: Bundle, texts: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+    """Return a record for each text, with its score and its conformal p-value.
+
+    Keys: `score` in nats per token (higher is more anomalous), `p_value`, and
+    `is_cut`: True if the text is longer than the model can read, so that only its
+    beginning was scored.
+
+    Raises:
+        CheckpointError: nothing was fitted in the folder, or on another model.
+    """
+    record, tensors = load_fitted(folder, bundle, ANOMALY_KIND)
+    settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
+    if not texts:
+        return []
+    token_ids = encode_batch(bundle.tokenizer, texts)
+    scores = _score_token_ids(bundle, token_ids, settings)
+    p_values = conformal_p_values(tensors["normal"].numpy(), scores)
+    rows = zip(token_ids, scores.tolist(), p_values.tolist(), strict=True)
+    return [
+        {"score": score, "p_value": p_value, "is_cut": len(ids) > bundle.max_text_tokens}
+        for ids, score, p_value in rows
+    ]
+
+
+def fit_anomaly(
+    bundle: Bundle,
+    texts: Sequence[str],
+    folder: Path,
+    settings: AnomalySettings,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Save the scores of normal texts in a folder; return the settings and the number of texts.
+
+    Raises:
+        DataError: there are too few texts.
+    """
+    if len(texts) < _MIN_NORMAL_SENTENCES:
+        raise DataError(
+            f"got {len(texts)} normal sentences, need at least {_MIN_NORMAL_SENTENCES}, and "
+            "hundreds for small p-values: with n sentences the smallest is 1 / (n + 1)."
+        )
+    scores = anomaly_scores(bundle, texts, settings, progress)
+    record = {**settings.model_dump(), "texts": len(texts)}
+    tensors = {"normal": torch.from_numpy(np.sort(scores))}
+    save_fitted(folder, bundle, ANOMALY_KIND, record, tensors)
+    return record
+
+
+def anomaly_scores(
+    bundle: Bundle, texts: Sequence[str], settings: AnomalySettings, progress: bool = False
+) -> _Float64Array:
+    """Return the score of each text in nats per token, (n,); the end token counts as one.
+
+    Texts longer than the model can read are cut.
+
+    Raises:
+        ConfigError: the score is unknown, or not defined for this model.
+    """
+    token_ids = encode_batch(bundle.tokenizer, texts)
+    return _score_token_ids(bundle, token_ids, settings, progress)
+
+
+def conformal_p_values(normal: _Float64Array, scores: _Float64Array) -> _Float64Array:
+    """Return the conformal p-value of each score, (n,), given the sorted scores of normal texts.
+
+    It is (1 + number of normal scores at least as high) / (1 + number of normal scores).
+    """
+    # "left" counts normal scores equal to this one as at least as anomalous. Without
+    # ties counted, p-values would be too small.
+    at_least_as_anomalous = len(normal) - np.searchsorted(normal, scores, side="left")
+    p_values: _Float64Array = (1 + at_least_as_anomalous) / (1 + len(normal))
+    return p_values
+
+
+def _score_token_ids(
+    bundle: Bundle, token_ids: list[list[int]], settings: AnomalySettings, progress: bool = False
+) -> _Float64Array:
+    """Return the score of each tokenized text in nats per token, (n,)."""
+    score = choose(SCORE_FUNCTIONS, settings.score, "score")
+    cut_ids = [ids[: bundle.max_text_tokens] for ids in token_ids]
+    lengths = np.array([len(ids) for ids in cut_ids])
+    dataset = Dataset.from_dict({"input_ids": cut_ids, "length": lengths})
+    nats = np.zeros(len(cut_ids))
+    bar = "scoring" if progress else None
+    with torch.inference_mode():
+        # No variable holds the generator: it would outlive an exception and keep gradients off.
+        for indices, batch in iterate_batches(
+            bundle, dataset, settings.seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, bar
+        ):
+            nats[indices] = score(bundle, batch, settings.draws).double().cpu()
+    scores: _Float64Array = nats / (lengths + 1)  # + 1: the end token is scored, too
+    return scores
+
+
 def _reconstruction(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
-    """Return -log p(x | z) in nats, (batch,), averaged over draws of z: what the latent cannot tell of the sentence."""
+    """Return -log p(x | z) in nats, (batch,), averaged over samples of z."""
     costs = [bundle.model(**batch).sentence_reconstruction for _ in range(draws)]
     return torch.stack(costs).mean(0)
 
@@ -73,14 +162,15 @@ def _iw_nll(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
 
 
 def _require_density(kl: Tensor | None) -> None:
-    """Refuse a posterior that has no density, and so neither bound.
+    """Refuse a posterior without a density, for which neither bound is defined.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: `kl` is None.
     """
     if kl is None:
         raise ConfigError(
-            "an autoencoder without noise gives no likelihood; take score = 'reconstruction'."
+            "this model is an autoencoder without noise and defines no likelihood; "
+            "use score = 'reconstruction'."
         )
 
 
@@ -89,83 +179,3 @@ SCORE_FUNCTIONS: dict[str, _ScoreFunction] = {
     "elbo": _negative_elbo,
     "iw_nll": _iw_nll,
 }
-
-
-def anomaly_scores(
-    bundle: Bundle, texts: Sequence[str], settings: AnomalySettings, progress: bool = False
-) -> _Float64Array:
-    """Return each text's score in nats a token, the end counted, (n,); longer texts than the model holds are cut.
-
-    Raises:
-        ConfigError: the score is unknown, or not defined for this model.
-    """
-    return _score_token_ids(bundle, encode_batch(bundle.tokenizer, texts), settings, progress)
-
-
-def _score_token_ids(
-    bundle: Bundle, rows: list[list[int]], settings: AnomalySettings, progress: bool = False
-) -> _Float64Array:
-    """Return the same of tokenised texts."""
-    score = choose(SCORE_FUNCTIONS, settings.score, "score")
-    ids = [row[: bundle.max_text_tokens] for row in rows]
-    lengths = np.array([len(row) for row in ids])
-    dataset = Dataset.from_dict({"input_ids": ids, "length": lengths})
-    nats, bar = np.zeros(len(ids)), "scoring" if progress else None
-    with torch.inference_mode():
-        for places, batch in iterate_batches(
-            bundle, dataset, settings.seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, bar
-        ):
-            nats[places] = score(bundle, batch, settings.draws).double().cpu()
-    scores: _Float64Array = nats / (lengths + 1)
-    return scores
-
-
-def fit_anomaly(
-    bundle: Bundle,
-    texts: Sequence[str],
-    place: Path,
-    settings: AnomalySettings,
-    progress: bool = False,
-) -> dict[str, Any]:
-    """Keep the scores of normal texts in a folder; return the settings and how many texts there were.
-
-    Raises:
-        DataError: there are too few of them.
-    """
-    if len(texts) < _MIN_NORMAL_SENTENCES:
-        raise DataError(
-            f"{len(texts)} normal sentences: wanted are {_MIN_NORMAL_SENTENCES} or more, and hundreds for small p-values; "
-            "with n the smallest is 1 / (n + 1)."
-        )
-    normal = torch.from_numpy(np.sort(anomaly_scores(bundle, texts, settings, progress)))
-    record = {**settings.model_dump(), "texts": len(texts)}
-    save_fitted(place, bundle, ANOMALY_KIND, record, {"normal": normal})
-    return record
-
-
-def conformal_p_values(normal: _Float64Array, scores: _Float64Array) -> _Float64Array:
-    """Return (1 + how many of `normal`, in rising order, are as high or higher) / (1 + how many there are), (n,)."""
-    as_strange = len(normal) - np.searchsorted(normal, scores, side="left")
-    p: _Float64Array = (1 + as_strange) / (1 + len(normal))
-    return p
-
-
-def anomaly(bundle: Bundle, texts: Sequence[str], place: Path) -> list[dict[str, Any]]:
-    """Return `score`, in nats a token, conformal `p_value`, and `is_cut` (longer than the model holds) of each text.
-
-    Raises:
-        CheckpointError: nothing was fitted there, or on another model.
-    """
-    record, tensors = load_fitted(place, bundle, ANOMALY_KIND)
-    settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
-    if not texts:
-        return []
-    ids = encode_batch(bundle.tokenizer, texts)
-    scores = _score_token_ids(bundle, ids, settings)
-    p = conformal_p_values(tensors["normal"].numpy(), scores)
-    rows = zip(
-        scores.tolist(), p.tolist(), (len(row) > bundle.max_text_tokens for row in ids), strict=True
-    )
-    return [
-        {"score": score, "p_value": p_value, "is_cut": is_cut} for score, p_value, is_cut in rows
-    ]

@@ -1,9 +1,9 @@
 """Attributes: directions of the latent along which labelled texts differ.
 
 The direction is the difference of the class means of posterior means, so that a
-step of strength 1 is as far as the classes lie apart (Shen et al. 2020, "Educating
-Text Autoencoders", section 5.3, after Mikolov et al. 2013). How well the latent
-tells the classes apart is cross-validated: along the direction alone, and by a
+step of strength 1 is as long as the distance between the classes (Shen et al. 2020,
+"Educating Text Autoencoders", section 5.3, after Mikolov et al. 2013). Cross-validation
+measures how well the latent separates the classes: along the direction alone, and by a
 logistic regression on all of z.
 """
 
@@ -26,23 +26,24 @@ from textvae.runtime.extras import check_installed
 
 ATTRIBUTE_KIND = "attribute"
 
+# Of the cross-validation. A class with fewer texts than folds lowers their number.
+MAX_FOLDS = 5
+FOLDS_SEED = 0
 
-MAX_FOLDS, FOLDS_SEED = 5, 0  # of the cross-validation; fewer folds where a class has fewer texts
-
+_MAX_LABELS_IN_MESSAGE = 10
 
 _Float32Array = NDArray[np.float32]
-
-
 _BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A direction of one model's latent, and how well it was found there.
+    """A direction of one model's latent, and how well it separates two classes.
 
-    `direction`, (latent,), leads from the mean of the texts labelled `away` to
-    that of those labelled `towards`. The four figures are means over `folds`
-    held-out parts, 0 to 1; `chance` is the accuracy of always naming the larger class.
+    `direction`, (latent,), points from the mean of the texts labelled `away` to
+    the mean of those labelled `towards`. The four scores are means over the `folds`
+    held-out parts, 0 to 1; `chance` is the accuracy of always predicting the larger
+    class.
     """
 
     direction: Tensor
@@ -59,7 +60,7 @@ class Attribute:
 
     @property
     def record(self) -> dict[str, Any]:
-        """All but the direction."""
+        """All fields but the direction."""
         return {name: value for name, value in asdict(self).items() if name != "direction"}
 
 
@@ -70,132 +71,162 @@ def fit_attribute(
     towards: str | None = None,
     progress: bool = False,
 ) -> Attribute:
-    """Find the direction from texts of other labels to those labelled `towards`.
+    """Find the direction from texts with other labels to texts labelled `towards`.
 
     Args:
-        labels: one for each text; numbers are read as text.
-        towards: of two labels, by default the one that sorts last ("positive", "1", "present").
+        labels: one for each text; numbers are compared as strings.
+        towards: by default, of two labels, the one that sorts last ("positive", "1",
+            "present").
 
     Raises:
         DataError: a label is missing, there is one class only, or a class has one text.
-        ConfigError: `towards` is no label, or none is given and there are more than two; scikit-learn is missing.
+        ConfigError: `towards` is not among the labels, or is None with more than two
+            labels; or scikit-learn is not installed.
     """
     check_installed("uses", "attributes", "sklearn")
     names = validate_labels(texts, labels)
     towards = _choose_target_label(names, towards)
-    truth = np.array([name == towards for name in names])
-    for count, what in (
-        (int(truth.sum()), repr(towards)),
-        (int((~truth).sum()), f"other than {towards!r}"),
-    ):
-        if count < 2:
-            raise DataError(
-                f"{count} text is labelled {what}; cross-validation needs 2 of each class at least."
-            )
+    is_towards = np.array([name == towards for name in names])
+    texts_towards = int(is_towards.sum())
+    texts_away = int((~is_towards).sum())
+    _check_class_size(texts_towards, repr(towards))
+    _check_class_size(texts_away, f"other than {towards!r}")
     z = encode(bundle, texts, progress=progress)
     others = sorted(set(names) - {towards})
     return Attribute(
-        torch.from_numpy(_mean_difference(z, truth)),
-        others[0] if len(others) == 1 else f"not {towards}",
-        towards,
-        int((~truth).sum()),
-        int(truth.sum()),
-        **cross_validate(z, truth),
-        chance=float(max(truth.mean(), 1 - truth.mean())),
+        direction=torch.from_numpy(_mean_difference(z, is_towards)),
+        away=others[0] if len(others) == 1 else f"not {towards}",
+        towards=towards,
+        texts_away=texts_away,
+        texts_towards=texts_towards,
+        **cross_validate(z, is_towards),
+        chance=float(max(is_towards.mean(), 1 - is_towards.mean())),
     )
 
 
-def validate_labels(texts: Sequence[str], labels: Sequence[Any]) -> list[str]:
-    """Return the labels as text.
+def save_attribute(folder: str | Path, bundle: Bundle, attribute: Attribute) -> None:
+    """Save an attribute together with the fingerprint of the model it belongs to."""
+    tensors = {"direction": attribute.direction}
+    save_fitted(folder, bundle, ATTRIBUTE_KIND, attribute.record, tensors)
+
+
+def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute:
+    """Load a saved attribute.
 
     Raises:
-        DataError: there are none, not as many as texts, or one is missing.
+        CheckpointError: it is missing or damaged, or was fitted on another model.
+    """
+    record, tensors = load_fitted(folder, bundle, ATTRIBUTE_KIND)
+    fields = {name: record[name] for name in Attribute.__annotations__ if name in record}
+    return Attribute(tensors["direction"], **fields)
+
+
+def validate_labels(texts: Sequence[str], labels: Sequence[Any]) -> list[str]:
+    """Return the labels as strings.
+
+    Raises:
+        DataError: there are no texts, their number differs from that of the labels, or a
+            label is missing.
     """
     if len(texts) == 0:
-        raise DataError("there are no texts; give some of each class.")
+        raise DataError("there are no texts; give at least two for each class.")
     if len(texts) != len(labels):
         raise DataError(
-            f"there are {len(texts)} texts and {len(labels)} labels; wanted is one label for each text."
+            f"got {len(texts)} texts and {len(labels)} labels; expected one label per text."
         )
-    for place, label in enumerate(labels):
+    for index, label in enumerate(labels):
+        # NaN, which pandas writes for a missing value, differs from itself.
         if label is None or label != label or not str(label).strip():
             raise DataError(
-                f"text {place} ({texts[place]!r}) has no label; give it one or leave it out."
+                f"text {index} ({texts[index]!r}) has no label; add one or leave the text out."
             )
     return [str(label).strip() for label in labels]
 
 
-def _choose_target_label(names: Sequence[str], towards: str | None) -> str:
-    """Return the label to lead to."""
-    counts = Counter(names)
-    known = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:10])
-    if len(counts) < 2:
-        raise DataError(f"there is one class only: {known}; an attribute is what tells two apart.")
-    if towards is None and len(counts) > 2:
-        raise ConfigError(
-            f"there are {len(counts)} labels: {known} ...; say which the direction leads to: towards."
-        )
-    if towards is not None and towards not in counts:
-        raise ConfigError(f"towards = {towards!r} is no label here; there are {known}.")
-    return max(counts) if towards is None else towards
+def cross_validate(z: _Float32Array, truth: _BoolArray) -> dict[str, Any]:
+    """Return how well z separates the classes, from 0 to 1, averaged over held-out folds.
+
+    Keys: `folds`, their number; `accuracy` and `auroc` of the direction alone;
+    `regression_accuracy` and `regression_auroc` of a logistic regression on all of z.
+
+    Shapes:
+        z: (n, latent), posterior means; truth: (n,), True for one of the two classes
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    folds = int(min(MAX_FOLDS, truth.sum(), (~truth).sum()))
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=FOLDS_SEED)
+    fold_scores = [
+        _score_fold(z[train], truth[train], z[test], truth[test])
+        for train, test in splitter.split(z, truth)
+    ]
+    keys = ("accuracy", "auroc", "regression_accuracy", "regression_auroc")
+    means = np.mean(fold_scores, axis=0).tolist()
+    return {"folds": folds, **dict(zip(keys, means, strict=True))}
+
+
+def _score_fold(
+    z: _Float32Array, truth: _BoolArray, test_z: _Float32Array, test_truth: _BoolArray
+) -> list[float]:
+    """Return accuracy and AUROC on held-out points: of the direction, then of a regression."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    direction = _mean_difference(z, truth)
+    # A point lies on the side of the class whose mean is nearer along the direction.
+    midpoint = (z[truth].mean(0) + z[~truth].mean(0)) / 2
+    regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    regression.fit(z, truth)
+    return [
+        *_accuracy_and_auroc((test_z - midpoint) @ direction, test_truth),
+        *_accuracy_and_auroc(regression.decision_function(test_z), test_truth),
+    ]
+
+
+def _accuracy_and_auroc(scores: NDArray[Any], truth: _BoolArray) -> tuple[float, float]:
+    """Return accuracy (above 0 means True) and AUROC of scores, (n,)."""
+    from sklearn.metrics import roc_auc_score
+
+    accuracy = ((scores > 0) == truth).mean()
+    return accuracy, roc_auc_score(truth, scores)
 
 
 def _mean_difference(z: _Float32Array, truth: _BoolArray) -> _Float32Array:
-    """Return the mean of z where `truth` holds minus that of the others, (latent,)."""
+    """Return the mean of z where `truth` is True minus the mean of the others, (latent,)."""
     difference: _Float32Array = (z[truth].mean(0) - z[~truth].mean(0)).astype(np.float32)
     return difference
 
 
-def cross_validate(z: _Float32Array, truth: _BoolArray) -> dict[str, Any]:
-    """Return the cross-validated accuracy and AUROC of the direction, and of a logistic regression on all of z."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    folds = int(min(MAX_FOLDS, truth.sum(), (~truth).sum()))
-    figures = []
-    for train, test in StratifiedKFold(folds, shuffle=True, random_state=FOLDS_SEED).split(
-        z, truth
-    ):
-        direction = _mean_difference(z[train], truth[train])
-        middle = (z[train][truth[train]].mean(0) + z[train][~truth[train]].mean(0)) / 2
-        regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
-            z[train], truth[train]
-        )
-        figures.append(
-            [
-                value
-                for scores in (
-                    (z[test] - middle) @ direction,
-                    regression.decision_function(z[test]),
-                )
-                for value in (
-                    ((scores > 0) == truth[test]).mean(),
-                    roc_auc_score(truth[test], scores),
-                )
-            ]
-        )
-    keys = ("accuracy", "auroc", "regression_accuracy", "regression_auroc")
-    return {"folds": folds, **dict(zip(keys, np.mean(figures, axis=0).tolist(), strict=True))}
-
-
-def save_attribute(folder: str | Path, bundle: Bundle, attribute: Attribute) -> None:
-    """Save an attribute with the model it belongs to."""
-    save_fitted(
-        folder, bundle, ATTRIBUTE_KIND, attribute.record, {"direction": attribute.direction}
-    )
-
-
-def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute:
-    """Load an attribute.
+def _choose_target_label(names: Sequence[str], towards: str | None) -> str:
+    """Return the label that the direction points to.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or was fitted on another model.
+        DataError: all labels are the same.
+        ConfigError: `towards` is not among the labels, or is None with more than two.
     """
-    record, tensors = load_fitted(folder, bundle, ATTRIBUTE_KIND)
-    return Attribute(
-        tensors["direction"],
-        **{name: record[name] for name in Attribute.__annotations__ if name in record},
-    )
+    counts = Counter(names)
+    listed = sorted(counts.items())[:_MAX_LABELS_IN_MESSAGE]
+    known = ", ".join(f"{name} ({count})" for name, count in listed)
+    if len(counts) < 2:
+        raise DataError(f"there is one class only: {known}; an attribute needs at least two.")
+    if towards is None and len(counts) > 2:
+        raise ConfigError(
+            f"there are {len(counts)} labels: {known} ...; "
+            "choose with `towards` which one the direction points to."
+        )
+    if towards is not None and towards not in counts:
+        raise ConfigError(f"towards = {towards!r} is not among the labels; choose from {known}.")
+    return max(counts) if towards is None else towards
+
+
+def _check_class_size(count: int, label: str) -> None:
+    """Refuse a class that cannot be in both parts of a fold.
+
+    Raises:
+        DataError: it has fewer than two texts.
+    """
+    if count < 2:
+        raise DataError(
+            f"{count} text is labelled {label}; cross-validation needs at least 2 per class."
+        )

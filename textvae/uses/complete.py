@@ -1,8 +1,8 @@
 """Complete: continue a prefix.
 
-A latent that fits the prefix is found first: many are drawn from the prior and
-from the encoder, weighed by how likely each makes the prefix (importance
-resampling), and each completion continues from one drawn by these weights.
+A latent that fits the prefix is found first: many are sampled from the prior and
+from the encoder and weighted by how likely each makes the prefix (importance
+resampling). Each completion continues from one latent, sampled by these weights.
 """
 
 from textvae.data.tokenization import decode_batch, encode_batch
@@ -14,21 +14,26 @@ from textvae.uses.latent_proposals import propose_latents
 
 
 def complete(bundle: Bundle, prefix: str, count: int, options: DecodingSettings) -> list[str]:
-    """Return `count` sentences that begin with `prefix`; tokens are sampled unless options say otherwise.
+    """Return `count` sentences that begin with `prefix`.
+
+    Tokens are sampled unless the options say otherwise. An empty prefix is allowed.
 
     Raises:
-        DataError: the prefix leaves no room to continue.
+        DataError: the prefix is as long as the longest sentence the model can generate.
     """
     prefix = " ".join(prefix.split())
     ids = encode_batch(bundle.tokenizer, [prefix])[0]
     if len(ids) >= bundle.max_length:
         raise DataError(
-            f"the prefix has {len(ids)} tokens; this model writes at most {bundle.max_length}."
+            f"the prefix has {len(ids)} tokens, but this model generates at most "
+            f"{bundle.max_length}; shorten it."
         )
-    seed = options.seed
-    z = propose_latents(bundle, [prefix], count, seed) if ids else sample_prior(bundle, count, seed)
+    z = (
+        propose_latents(bundle, [prefix], count, options.seed)
+        if ids
+        else sample_prior(bundle, count, options.seed)
+    )
     texts = decode_latents(bundle, z, options, samples_by_default=True, prefixes=[ids] * count)
-    head = decode_batch(bundle.tokenizer, [ids])[
-        0
-    ]  # differs from the prefix where a word is unknown
-    return [prefix + text.removeprefix(head) for text in texts]
+    # The decoded prefix differs from the user's where a word is unknown to the tokenizer.
+    decoded_prefix = decode_batch(bundle.tokenizer, [ids])[0]
+    return [prefix + text.removeprefix(decoded_prefix) for text in texts]

@@ -1,6 +1,6 @@
-"""Edit: write texts again after a step in the latent.
+"""Edit: decode texts after a step in the latent.
 
-A step along an attribute's direction, or by the difference of two texts:
+The step goes along an attribute's direction, or by the difference of two texts:
 z_c + strength * (z_b - z_a), all posterior means (Mikolov et al. 2013,
 arXiv:1301.3781, for words; Shen et al. 2020, arXiv:1905.12777, for sentences).
 """
@@ -25,9 +25,13 @@ def edit(
     batch_size: int = 512,
     progress: bool = False,
 ) -> list[str]:
-    """Return each text as written from its posterior mean plus `strength` times `direction`, (latent,).
+    """Return each text decoded from its posterior mean plus `strength` times `direction`.
 
-    Strength 0 is reconstruction; below 0 the step is the other way. Greedy unless options say otherwise.
+    Strength 0 gives the reconstruction; a negative strength steps the other way.
+    Decoding is greedy unless the options say otherwise.
+
+    Args:
+        direction: (latent,).
 
     Raises:
         ConfigError: the strength is not a finite number.
@@ -46,14 +50,25 @@ def edit(
 def analogy(
     bundle: Bundle, a: str, b: str, c: str, strength: float, options: DecodingSettings
 ) -> str:
-    """Return the text that is to `c` as `b` is to `a`; greedy unless options say otherwise."""
+    """Return the text that is to `c` as `b` is to `a`.
+
+    Decoding is greedy unless the options say otherwise.
+
+    Raises:
+        ConfigError: the strength is not a finite number.
+        DataError: a text is blank.
+    """
     check_not_blank(a, b, c)
     z_a, z_b = posterior(bundle, [a, b]).mean
     return edit(bundle, [c], z_b - z_a, strength, options)[0]
 
 
 def _require_finite(strength: float) -> float:
-    """Return the strength, or refuse it."""
+    """Return the strength.
+
+    Raises:
+        ConfigError: it is infinite or NaN.
+    """
     if not math.isfinite(strength):
-        raise ConfigError(f"strength = {strength}: wanted is a finite number, such as 1 or -2.")
+        raise ConfigError(f"strength = {strength}: expected a finite number, such as 1 or -2.")
     return strength

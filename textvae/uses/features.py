@@ -1,9 +1,9 @@
-"""Features: a text as numbers for other models, such as a linear classifier.
+"""Features: turn each text into a vector for other models, such as a linear classifier.
 
-What the encoder offers, from least to most: the posterior mean; the mean with
-the log-variance, which says how sure the encoder is of each; and the encoder's
-pooled states, which the mean is a linear map of. docs/uses/features.md measures
-them with few labels and with many. The default are the states; the mean is what
+The kinds, from least to most information: the posterior mean; the mean with the
+log-variance, which tells how certain the encoder is of each coordinate; and the
+encoder's pooled states, of which the mean is a linear map. docs/uses/features.md compares
+them with few labels and with many. The states are the default; the mean is what
 `encode` returns.
 """
 
@@ -24,12 +24,48 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.schema import choose
 
+DEFAULT_FEATURES = "states"  # the best on validation data, with few labels and with many
+
+
+def features(
+    bundle: Bundle,
+    texts: Sequence[str],
+    kind: str = DEFAULT_FEATURES,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> NDArray[np.float32]:
+    """Return the features of each text, (n, width), in the order of the texts.
+
+    Texts longer than the model can read are cut.
+
+    Raises:
+        ConfigError: the kind is unknown, or this model does not have it.
+    """
+    feature = choose(FEATURES, kind, "features")
+    require_latent(bundle)
+    rows = np.empty((len(texts), feature.width(bundle.model)), dtype=np.float32)
+    ids = tokenize_and_truncate(bundle, texts)
+    batches = list(batch_by_length([len(row) for row in ids], batch_size))
+    with torch.inference_mode():
+        for indices in tqdm(batches, desc="encoding", unit="batch", disable=not progress):
+            batch = bundle.make_batch([ids[index] for index in indices])
+            values = feature.compute(
+                bundle.model, batch["encoder_input_ids"], batch["encoder_attention_mask"]
+            )
+            rows[indices] = values.cpu().numpy()
+    return rows
+
 
 @dataclass(frozen=True)
 class _Feature:
-    """A kind of feature: its numbers for ids and mask, each (batch, length), and how many they are a text."""
+    """One kind of feature.
 
-    of: Callable[[TextVAEModel, Tensor, Tensor], Tensor]
+    Attributes:
+        compute: (model, ids, mask) -> (batch, width), with ids and mask of (batch, length).
+        width: numbers per text.
+    """
+
+    compute: Callable[[TextVAEModel, Tensor, Tensor], Tensor]
     width: Callable[[TextVAEModel], int]
 
 
@@ -42,12 +78,13 @@ def _gaussian_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor
     """Return the posterior's mean and log-variance, (batch, 2 latent).
 
     Raises:
-        ConfigError: the posterior is no Gaussian.
+        ConfigError: the posterior is not a diagonal Gaussian.
     """
     q = model.encode(ids, mask)
     if not isinstance(q, DiagonalGaussian):
         raise ConfigError(
-            "features = 'gaussian': this model's posterior has no log-variance; choose mean or states."
+            "features = 'gaussian': this model's posterior has no log-variance; "
+            "choose mean or states."
         )
     return torch.cat([q.mean, q.logvar], dim=1)
 
@@ -58,38 +95,8 @@ def _state_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
     return pooled
 
 
-DEFAULT_FEATURES = "states"  # on validation the best with few labels and with many
-
-
 FEATURES = {
     "mean": _Feature(_mean_features, lambda model: int(model.config.latent_dim)),
     "gaussian": _Feature(_gaussian_features, lambda model: 2 * int(model.config.latent_dim)),
     "states": _Feature(_state_features, lambda model: int(model.posterior.width)),
 }
-
-
-def features(
-    bundle: Bundle,
-    texts: Sequence[str],
-    kind: str = DEFAULT_FEATURES,
-    batch_size: int = 256,
-    progress: bool = False,
-) -> NDArray[np.float32]:
-    """Return the features of each text, (n, width), in the order given; longer texts than the model takes are cut.
-
-    Raises:
-        ConfigError: the kind is unknown, or not this model's to give.
-    """
-    feature = choose(FEATURES, kind, "features")
-    require_latent(bundle)
-    rows = np.empty((len(texts), feature.width(bundle.model)), dtype=np.float32)
-    ids = tokenize_and_truncate(bundle, texts)
-    batches = list(batch_by_length([len(row) for row in ids], batch_size))
-    with torch.inference_mode():
-        for places in tqdm(batches, desc="encoding", unit="batch", disable=not progress):
-            batch = bundle.make_batch([ids[place] for place in places])
-            found = feature.of(
-                bundle.model, batch["encoder_input_ids"], batch["encoder_attention_mask"]
-            )
-            rows[places] = found.cpu().numpy()
-    return rows

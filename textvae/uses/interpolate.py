@@ -1,9 +1,9 @@
-"""Interpolate: the sentences on the way from one to another.
+"""Interpolate: sentences along a path between two sentences.
 
-The path runs between the posterior means: straight (Bowman et al. 2016,
-arXiv:1511.06349), or spherical, which keeps the length of z near that of draws
-from the prior (White 2016, arXiv:1609.04468), or bent to where reference
-sentences lie (`density_path`).
+The path runs between the posterior means. It is straight (Bowman et al. 2016,
+arXiv:1511.06349), or spherical, which keeps the norm of z near that of samples
+from the prior (White 2016, arXiv:1609.04468), or bent towards regions where reference
+sentences are dense (`density_path`).
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from textvae.inference.paths import PATHS, LatentPath, linear
 from textvae.schema import choose
 from textvae.uses.density_path import KernelDensity, density_path
 
-DENSITY_PATH_NAME = "density"  # the path that is bent to a reference
+DENSITY_PATH_NAME = "density"  # the path that needs reference sentences
 
 
 def interpolate(
@@ -29,32 +29,46 @@ def interpolate(
     options: DecodingSettings,
     reference: Sequence[str] | None = None,
 ) -> list[str]:
-    """Return `steps` sentences from `first` to `second`; greedy unless options say otherwise.
+    """Return `steps` sentences from `first` to `second`.
+
+    Decoding is greedy unless the options say otherwise.
 
     Args:
-        reference: sentences that show where the data are, for the path `density`.
+        reference: sentences like the training data, needed by the path `density`.
 
     Raises:
-        ConfigError: fewer than two steps, an unknown path, or none to bend it to.
+        ConfigError: there are fewer than two steps, the path is unknown, or the path
+            `density` has no reference.
         DataError: a text is blank, or there are too few reference sentences.
     """
     check_not_blank(first, second)
     if steps < 2:
-        raise ConfigError(f"steps = {steps}: an interpolation has at least 2, its ends.")
-    course = build_path(bundle, path, reference)
+        raise ConfigError(
+            f"steps = {steps}: expected at least 2, for the two ends of the interpolation."
+        )
+    latent_path = build_path(bundle, path, reference)
     ends = posterior(bundle, [first, second]).mean
     return decode_latents(
-        bundle, course(ends[0], ends[1], steps), options, samples_by_default=False
+        bundle, latent_path(ends[0], ends[1], steps), options, samples_by_default=False
     )
 
 
 def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> LatentPath:
-    """Return the function that makes a path's points."""
-    plain = choose({**PATHS, DENSITY_PATH_NAME: linear}, path, "path")
+    """Return the function that computes the points of a path.
+
+    Raises:
+        ConfigError: the path is unknown, or `density` without a reference.
+        DataError: there are too few reference sentences.
+    """
+    # `linear` stands in for the density path, which can only be built with a reference.
+    # It lets `choose` know all names that are allowed.
+    latent_path = choose({**PATHS, DENSITY_PATH_NAME: linear}, path, "path")
     if path != DENSITY_PATH_NAME:
-        return plain
+        return latent_path
     if reference is None:
         raise ConfigError(
-            f"path = {DENSITY_PATH_NAME!r} needs sentences that show where the data are; give a reference."
+            f"path = {DENSITY_PATH_NAME!r} needs reference sentences; pass sentences like "
+            "the training data as `reference`."
         )
-    return partial(density_path, density=KernelDensity.of(posterior(bundle, reference).mean))
+    density = KernelDensity.fit(posterior(bundle, reference).mean)
+    return partial(density_path, density=density)

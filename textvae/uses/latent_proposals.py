@@ -1,4 +1,8 @@
-"""Latents that may have given what is visible: drawn from the encoder and the prior, resampled by what they explain."""
+"""Sample latents that explain the visible words of a sentence.
+
+Latents are proposed by the encoder and by the prior, and resampled by how likely they
+make the visible words (importance resampling).
+"""
 
 import math
 from collections.abc import Sequence
@@ -16,22 +20,25 @@ from textvae.runtime.seeds import Stream, seeded
 _DRAWS_PER_SOURCE = 256  # from the encoder, and as many from the prior
 
 
-def propose_latents(bundle: Bundle, visible: Sequence[str], count: int, seed: int) -> Tensor:
-    """Draw `count` latents, (count, latent), from an estimate of p(z | visible words).
+def propose_latents(bundle: Bundle, visible_texts: Sequence[str], count: int, seed: int) -> Tensor:
+    """Sample `count` latents, (count, latent), from an estimate of p(z | visible words).
 
-    The visible words are read as one sentence. A language model has no latent: its are empty.
+    The visible texts are read as one sentence. A language model has no latent: its
+    latents have width 0.
     """
     if not bundle.model.config.latent_dim:
         return torch.zeros(count, 0)
-    z, log_weights = sample_weighted_latents(
-        bundle, " ".join(" ".join(visible).split()), _DRAWS_PER_SOURCE, seed
-    )
+    sentence = " ".join(" ".join(visible_texts).split())
+    z, log_weights = sample_weighted_latents(bundle, sentence, _DRAWS_PER_SOURCE, seed)
     with seeded(seed, Stream.RESAMPLING):
         return z[torch.multinomial(log_weights.softmax(0), count, replacement=True)]
 
 
 def log_evidence(bundle: Bundle, text: str, draws: int, seed: int) -> float:
-    """Return log p(sentences that begin with `text`) in nats, importance-weighted; exact for a language model."""
+    """Return the log probability in nats that a sentence begins with `text`.
+
+    It is estimated by importance sampling, and exact for a language model.
+    """
     if not bundle.model.config.latent_dim:
         with torch.inference_mode():
             return float(_log_likelihood_of_prefix(bundle, text, torch.zeros(1, 0)))
@@ -42,28 +49,35 @@ def log_evidence(bundle: Bundle, text: str, draws: int, seed: int) -> float:
 def sample_weighted_latents(
     bundle: Bundle, text: str, draws: int, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Return latents, (2 draws, latent), from the encoder and the prior, and their log weights, (2 draws,).
+    """Return latents sampled from the encoder and the prior, and their log weights.
 
-    The proposal is the even mixture of q(z | text) and p(z), half of the draws
-    from each; a weight is p(z) p(text | z) over the mixture.
+    Shapes:
+        latents: (2 draws, latent); log weights: (2 draws,)
+
+    The proposal is the even mixture of q(z | text) and p(z), and half of the samples
+    come from each. A weight is p(z) p(text | z) divided by the density of the mixture.
     """
     with seeded(seed, Stream.PROPOSALS), torch.inference_mode():
         q = block_posterior(bundle, [text], 1)
-        z = torch.cat([*(q.sample() for _ in range(draws)), sample_prior(bundle, draws, seed)])
+        encoder_draws = [q.sample() for _ in range(draws)]
+        z = torch.cat([*encoder_draws, sample_prior(bundle, draws, seed)])
         log_weights = _log_likelihood_of_prefix(bundle, text, z).double()
+        # Without a density, as in an autoencoder, only the likelihood can be used.
         if q.has_density:
             prior = bundle.prior.log_prob(z.to(bundle.device)).cpu()
+            # log p(z) - log((p(z) + q(z)) / 2)
             log_weights += prior - torch.logaddexp(prior, q.log_prob(z)) + math.log(2)
     return z, log_weights
 
 
 def _log_likelihood_of_prefix(bundle: Bundle, text: str, z: Tensor) -> Tensor:
-    """Return log p(text | z) in nats without the end, (draws,), for z of (draws, latent)."""
-    batch = bundle.make_batch([encode_batch(bundle.tokenizer, [text])[0][: bundle.max_text_tokens]])
+    """Return log p(text | z) in nats without the end token, (draws,), for z of (draws, latent)."""
+    ids = encode_batch(bundle.tokenizer, [text])[0][: bundle.max_text_tokens]
+    batch = bundle.make_batch([ids])
     repeated = {
         name: part.expand(len(z), *part.shape[1:])
         for name, part in select_decoder_inputs(batch).items()
     }
     output = bundle.model(**repeated, latent=z.to(bundle.device, bundle.model.dtype))
-    tokens: Tensor = output.token_reconstruction
-    return -tokens[:, :-1].sum(1).cpu()  # the last is the end's
+    nll: Tensor = output.token_reconstruction
+    return -nll[:, :-1].sum(1).cpu()  # the last token is the end token

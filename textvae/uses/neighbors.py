@@ -1,8 +1,9 @@
-"""Neighbors: the sentences of a corpus whose latents are nearest to a text's.
+"""Neighbors: find the sentences of a corpus whose latents are nearest to a text's.
 
-An index is a folder: the sentences with their posterior means in an Arrow file,
-mapped and not loaded, and FAISS's index over them (Johnson et al. 2017,
-arXiv:1702.08734), both by way of `datasets`. It belongs to the model that made it.
+An index is a folder with two files: the sentences with their posterior means in an
+Arrow file, which is memory-mapped and not loaded, and a FAISS index over the means
+(Johnson et al. 2017, arXiv:1702.08734). `datasets` reads and writes both. An index
+belongs to the model that built it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,17 +23,12 @@ from textvae.runtime.extras import check_installed
 
 _INDEX_KIND = "index"
 
+ROWS_FILE = "rows.arrow"
+FAISS_FILE = "vectors.faiss"
 
-ROWS_FILE, FAISS_FILE = "rows.arrow", "vectors.faiss"
-
-
-_INNER_PRODUCT_METRIC = 0  # faiss.METRIC_INNER_PRODUCT: of unit vectors, the cosine
-
-
-_EXACT_FACTORY = "Flat"  # every vector is compared; for the others see FAISS's index factory
-
-
-_MAX_TRAINING_VECTORS = 2**18  # the most vectors that an index which must be trained is trained on
+_INNER_PRODUCT_METRIC = 0  # faiss.METRIC_INNER_PRODUCT; for unit vectors it is the cosine
+_EXACT_FACTORY = "Flat"  # compares with every vector; FAISS's index factory lists the others
+_MAX_TRAINING_VECTORS = 2**18  # for the kinds of index that must be trained
 
 
 def index(
@@ -42,55 +38,99 @@ def index(
     factory: str = _EXACT_FACTORY,
     progress: bool = False,
 ) -> int:
-    """Index texts as they come, by the direction of their posterior means; return how many there are.
+    """Index texts by the direction of their posterior means; return how many were indexed.
 
-    Each keeps its row, the place among `texts` counted from 1. Blank texts have no meaning to be near to, and are
-    left out.
+    Texts are read as a stream. Each keeps its row, which is its position among `texts`
+    counted from 1. Blank texts are left out because they have no meaning to compare.
 
     Args:
-        factory: the kind of index in FAISS's own words: exact, or `HNSW32` for many millions.
+        factory: the kind of index in FAISS's notation: `Flat` is exact; `HNSW32` suits
+            many millions of texts.
 
     Raises:
         ConfigError: FAISS is not installed, or does not know the factory.
-        DataError: there is no text, or too few for the factory.
-        OutputError: something else stands in the folder's place.
+        DataError: there is no text, or there are too few for the factory.
+        OutputError: the folder exists and is not an index.
     """
     check_installed("uses", "indices", "faiss")
-    record: dict[str, Any] = {"factory": factory, "latent_dim": int(bundle.model.config.latent_dim)}
-    _check_factory(factory, record["latent_dim"])
+    latent = int(bundle.model.config.latent_dim)
+    record: dict[str, Any] = {"factory": factory, "latent_dim": latent}
+    _check_factory(factory, latent)
     with stage_fitted_folder(folder, bundle, _INDEX_KIND, record) as staging:
-        write_record_batches(
-            _iterate_index_rows(bundle, texts, progress),
-            staging / ROWS_FILE,
-            _build_index_schema(record["latent_dim"]),
-        )
+        rows = _iterate_index_rows(bundle, texts, progress)
+        write_record_batches(rows, staging / ROWS_FILE, _build_index_schema(latent))
         dataset = Dataset.from_file(str(staging / ROWS_FILE))
         if not len(dataset):
-            raise DataError("there is no text to index; give at least one.")
-        disable_progress_bars()  # there is one of ours already
-        dataset = dataset.with_format("numpy")
-        try:
-            learners = min(len(dataset), _MAX_TRAINING_VECTORS)
-            dataset.add_faiss_index(
-                "vector",
-                string_factory=factory,
-                metric_type=_INNER_PRODUCT_METRIC,
-                train_size=learners,
-            )
-        except RuntimeError:
-            raise DataError(
-                f"factory = {factory!r}: FAISS cannot build it from {len(dataset)} texts; give more, or take {_EXACT_FACTORY}."
-            ) from None
-        dataset.save_faiss_index("vector", str(staging / FAISS_FILE))
+            raise DataError("there is no text to index; give at least one that is not blank.")
+        _write_faiss_index(dataset, factory, staging / FAISS_FILE)
+        # The record is written when the block ends, so it may still change here.
         record["sentences"] = len(dataset)
     return int(record["sentences"])
 
 
-def _check_factory(factory: str, latent: int) -> None:
-    """Refuse a kind of index before anything is read.
+class NeighborIndex:
+    """An index on disk, opened for searching.
+
+    Attributes:
+        sentence_count: how many sentences it contains.
 
     Raises:
-        ConfigError: FAISS knows none such.
+        CheckpointError: it is missing, damaged, or was built by another model.
+    """
+
+    def __init__(self, bundle: Bundle, folder: str | Path) -> None:
+        check_installed("uses", "indices", "faiss")
+        self.bundle = bundle
+        path = Path(folder)
+        self.sentence_count = int(read_fitted_record(path, bundle, _INDEX_KIND)["sentences"])
+        try:
+            self.dataset = Dataset.from_file(str(path / ROWS_FILE)).with_format("numpy")
+            self.dataset.load_faiss_index("vector", str(path / FAISS_FILE))
+        except (OSError, RuntimeError, pa.ArrowInvalid) as error:
+            raise CheckpointError(
+                f"{path}: this index is damaged ({str(error).splitlines()[0]}); build it again."
+            ) from error
+        if "row" not in self.dataset.column_names:
+            raise CheckpointError(
+                f"{path}: this index was built by an earlier version and has no row numbers; "
+                "build it again."
+            )
+
+    def neighbors(self, texts: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:
+        """Return the `k` nearest sentences of each text, nearest first.
+
+        Keys: `row` (counted from 1), `text` and `similarity` (the cosine of the latents).
+
+        Raises:
+            ConfigError: `k` is not from 1 to the number of sentences.
+            DataError: a text is blank.
+        """
+        if not 1 <= k <= self.sentence_count:
+            raise ConfigError(
+                f"k = {k}: this index contains {self.sentence_count} sentences; "
+                "expected a number from 1 to that."
+            )
+        if not texts:
+            return []
+        check_not_blank(*texts)
+        queries = normalize_vectors(encode(self.bundle, texts))
+        similarities, nearest = self.dataset.get_nearest_examples_batch("vector", queries, k=k)
+        return [
+            _build_neighbor_records(examples, scores)
+            for examples, scores in zip(nearest, similarities, strict=True)
+        ]
+
+
+def normalize_vectors(vectors: Any) -> Any:
+    """Return vectors, (n, latent), scaled to length one."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
+
+
+def _check_factory(factory: str, latent: int) -> None:
+    """Refuse an unknown kind of index before any text is read.
+
+    Raises:
+        ConfigError: FAISS does not know it.
     """
     import faiss
 
@@ -98,13 +138,36 @@ def _check_factory(factory: str, latent: int) -> None:
         faiss.index_factory(latent, factory, _INNER_PRODUCT_METRIC)
     except RuntimeError:
         raise ConfigError(
-            f"factory = {factory!r} is no index that FAISS makes of {latent} numbers: Flat is exact, HNSW32 or "
-            "IVF1024,Flat are for many millions."
+            f"factory = {factory!r}: FAISS cannot build such an index for vectors of {latent} "
+            "numbers; use Flat (exact), or HNSW32 or IVF1024,Flat for many millions of texts."
         ) from None
 
 
+def _write_faiss_index(dataset: Dataset, factory: str, file: Path) -> None:
+    """Build a FAISS index over the vectors of a data set and write it to a file.
+
+    Raises:
+        DataError: there are too few vectors to train this kind of index.
+    """
+    disable_progress_bars()  # `index` shows a progress bar of its own
+    dataset = dataset.with_format("numpy")
+    try:
+        dataset.add_faiss_index(
+            "vector",
+            string_factory=factory,
+            metric_type=_INNER_PRODUCT_METRIC,
+            train_size=min(len(dataset), _MAX_TRAINING_VECTORS),
+        )
+    except RuntimeError:
+        raise DataError(
+            f"factory = {factory!r}: FAISS cannot build it from {len(dataset)} texts; "
+            f"give more, or use {_EXACT_FACTORY}."
+        ) from None
+    dataset.save_faiss_index("vector", str(file))
+
+
 def _build_index_schema(latent: int) -> pa.Schema:
-    """Return the columns of an index: a text, its row and its unit vector."""
+    """Return the columns of an index: row number, text and unit vector."""
     return pa.schema(
         {"row": pa.int64(), "text": pa.string(), "vector": pa.list_(pa.float32(), latent)}
     )
@@ -113,68 +176,24 @@ def _build_index_schema(latent: int) -> pa.Schema:
 def _iterate_index_rows(
     bundle: Bundle, texts: Iterable[str], progress: bool
 ) -> Iterator[pa.RecordBatch]:
-    """Yield blocks of texts with their unit vectors."""
-    latent, count = int(bundle.model.config.latent_dim), 0
+    """Yield blocks of texts that are not blank, with their rows and unit vectors."""
+    latent = int(bundle.model.config.latent_dim)
+    schema = _build_index_schema(latent)
+    texts_before = 0
     for block, q in iterate_posteriors(bundle, texts, progress=progress):
-        places = [place for place, text in enumerate(block) if text.strip()]
-        numbers = pa.array([count + place + 1 for place in places], pa.int64())
-        flat = pa.array(normalize_vectors(q.mean.numpy()[places]).reshape(-1))
+        indices = [index for index, text in enumerate(block) if text.strip()]
+        rows = pa.array([texts_before + index + 1 for index in indices], pa.int64())
+        nonblank_texts = pa.array([block[index] for index in indices])
+        flat = pa.array(normalize_vectors(q.mean.numpy()[indices]).reshape(-1))
         vectors = pa.FixedSizeListArray.from_arrays(flat, latent)
-        yield pa.record_batch(
-            [numbers, pa.array([block[place] for place in places]), vectors],
-            _build_index_schema(latent),
-        )
-        count += len(block)
+        yield pa.record_batch([rows, nonblank_texts, vectors], schema)
+        texts_before += len(block)
 
 
-def normalize_vectors(vectors: Any) -> Any:
-    """Return vectors, (n, latent), of length one: neighbors are those of like direction."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
-
-
-class NeighborIndex:
-    """An index that stands on disk, ready to be asked.
-
-    Raises:
-        CheckpointError: it is missing, damaged, or was built by another model.
-    """
-
-    def __init__(self, bundle: Bundle, folder: str | Path) -> None:
-        check_installed("uses", "indices", "faiss")
-        self.bundle, path = bundle, Path(folder)
-        self.count = int(read_fitted_record(path, bundle, _INDEX_KIND)["sentences"])
-        try:
-            self.dataset = Dataset.from_file(str(path / ROWS_FILE)).with_format("numpy")
-            self.dataset.load_faiss_index("vector", str(path / FAISS_FILE))
-        except (OSError, RuntimeError, pa.ArrowInvalid) as error:
-            raise CheckpointError(
-                f"{path}: is damaged ({str(error).splitlines()[0]}); build it again."
-            ) from error
-        if "row" not in self.dataset.column_names:
-            raise CheckpointError(
-                f"{path}: was built by an earlier version, without rows; build it again."
-            )
-
-    def neighbors(self, texts: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:
-        """Return the `k` nearest sentences of each text, nearest first: `row`, `text` and cosine `similarity`.
-
-        Raises:
-            ConfigError: `k` is not from 1 to the number of sentences.
-            DataError: a text is blank.
-        """
-        if not 1 <= k <= self.count:
-            raise ConfigError(
-                f"k = {k}: this index holds {self.count} sentences; wanted is a number from 1 to that."
-            )
-        if not texts:
-            return []
-        check_not_blank(*texts)
-        asked = normalize_vectors(encode(self.bundle, texts))
-        scores, found = self.dataset.get_nearest_examples_batch("vector", asked, k=k)
-        return [
-            [
-                {"row": int(row), "text": str(text), "similarity": float(score)}
-                for row, text, score in zip(near["row"], near["text"], close, strict=True)
-            ]
-            for near, close in zip(found, scores, strict=True)
-        ]
+def _build_neighbor_records(examples: Any, similarities: Any) -> list[dict[str, Any]]:
+    """Return the neighbors of one text as records, from columns of equal length."""
+    rows = zip(examples["row"], examples["text"], similarities, strict=True)
+    return [
+        {"row": int(row), "text": str(text), "similarity": float(similarity)}
+        for row, text, similarity in rows
+    ]

@@ -1,8 +1,8 @@
-"""Reconstruct: encode sentences and write them again from their posterior means.
+"""Reconstruct: encode sentences and decode them from their posterior means.
 
-A conditional model can write them as of another label: what the prior knows of
-the labels is undone for the one and done for the other, and the decoder is told
-the other.
+A conditional model can decode a sentence under another label. The latent is then
+mapped from the prior of its own label to the prior of the other, and the decoder is
+given the other label.
 """
 
 from collections.abc import Sequence
@@ -23,20 +23,25 @@ def reconstruct(
     labels: Sequence[str] | None = None,
     write_as: str | None = None,
 ) -> list[str]:
-    """Return what the model makes of each text, in the order given; greedy unless options say otherwise.
+    """Return the reconstruction of each text, in the order of the texts.
+
+    Decoding is greedy unless the options say otherwise.
 
     Args:
-        labels: of a conditional model, the label of each text; without them, all have the bundle's.
-        write_as: the label to write them as; without it, their own.
+        labels: of a conditional model, the label of each text; by default all have the
+            bundle's label.
+        write_as: the label to decode the texts under; by default each text's own.
     """
-    known, z = bundle.labels, posterior(bundle, texts, progress=progress).mean
-    label_ids = (
-        bundle.fixed_label_ids(len(texts)) if labels is None or known is None else known.ids(labels)
-    )
-    if write_as is not None and known is not None and label_ids is not None:
-        other = torch.full((len(texts),), known.number(write_as))
+    known_labels = bundle.labels
+    z = posterior(bundle, texts, progress=progress).mean
+    label_ids = bundle.fixed_label_ids(len(texts))
+    if labels is not None and known_labels is not None:
+        label_ids = known_labels.ids(labels)
+    if write_as is not None and known_labels is not None and label_ids is not None:
+        new_label_ids = torch.full((len(texts),), known_labels.number(write_as))
         with torch.no_grad():
-            z, label_ids = bundle.model.prior.relabel(z, label_ids.cpu(), other), other
+            z = bundle.model.prior.relabel(z, label_ids.cpu(), new_label_ids)
+        label_ids = new_label_ids
     return decode_latents(
         bundle,
         z,

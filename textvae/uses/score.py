@@ -1,8 +1,9 @@
-"""Score: what a model makes of each sentence, in nats.
+"""Score: compute the log-likelihood bounds of each sentence, in nats.
 
-The terms of the ELBO with one posterior sample, the surprisal of each token
+They are the terms of the ELBO with one sample of z, the surprisal of each token
 under that sample, and the importance-weighted NLL (Burda et al. 2016,
-arXiv:1509.00519) with its own error. Dropout is off and no technique has a say.
+arXiv:1509.00519) with its standard error. Dropout is off, and no training technique
+changes the terms.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,17 +25,18 @@ from textvae.schema import StrictSettings
 
 _ScoreRecord = dict[str, Any]
 
-
 FIELDS = (
     *("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr"),
     *("surprisal", "words", "tokens", "is_cut"),
-)  # of a record
+)  # the keys of a record
+
+_FIELDS_OF_A_DENSITY = ("kl", "iw_nll", "iw_nll_stderr")
 
 
 class ScoreSettings(StrictSettings):
-    """How thoroughly sentences are scored."""
+    """How many samples the scores are computed with."""
 
-    samples: int = Field(50, ge=2, description="importance samples a sentence")
+    samples: int = Field(50, ge=2, description="importance samples per sentence")
     seed: int = Field(0, ge=0)
 
 
@@ -45,78 +47,74 @@ def score(
     progress: bool = False,
     labels: Sequence[str] | None = None,
 ) -> list[_ScoreRecord]:
-    """Return a record for each text, in the order given.
+    """Return a record for each text, in the order of the texts.
 
-    Keys, in nats unless they count: `elbo` (negative), `reconstruction`, `kl`,
-    `iw_nll` and its standard error `iw_nll_stderr`, `surprisal` (one number a
-    token, the end included; they sum to `reconstruction`), `words` and `tokens`
-    (the end counted), `is_cut` (longer than the model was made for: what was
-    scored, and its words counted, is the beginning). Where the posterior has no
-    density, `elbo`, `kl` and the IW-NLL are None. Under a conditional model all
-    are of p(x | y): its `labels`, one a text, are wanted.
+    Keys, in nats: `elbo` (negative), `reconstruction`, `kl`, `iw_nll` and its standard
+    error `iw_nll_stderr`, and `surprisal`, one number per token, which sum to
+    `reconstruction`. Counts: `words` and `tokens`. The end of the sentence counts as a
+    token and as a word. `is_cut` is True if the text is longer than the model can read;
+    then only its beginning is scored and counted. Where the posterior has no density,
+    `elbo`, `kl` and the IW-NLL are None. Under a conditional model all terms are those of
+    p(x | y).
+
+    Args:
+        labels: one per text; required by a conditional model without a fixed label.
     """
     if not texts:
         return []
-    whole = encode_batch(bundle.tokenizer, texts)
-    ids = [row[: bundle.max_text_tokens] for row in whole]
-    dataset = Dataset.from_dict(
-        {
-            "input_ids": ids,
-            "length": [len(row) for row in ids],
-            **_build_label_column(bundle, labels),
-        }
-    )
+    all_ids = encode_batch(bundle.tokenizer, texts)
+    ids = [row[: bundle.max_text_tokens] for row in all_ids]
+    columns = {"input_ids": ids, "length": [len(row) for row in ids]}
+    dataset = Dataset.from_dict({**columns, **_build_label_column(bundle, labels)})
     records: list[_ScoreRecord] = [{} for _ in texts]
     bar = "scoring" if progress else None
     with torch.inference_mode():
-        for places, batch in iterate_batches(
+        # No variable holds the generator: it would outlive an exception and keep gradients off.
+        for indices, batch in iterate_batches(
             bundle, dataset, settings.seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, bar
         ):
-            for place, costs in zip(
-                places, _score_batch(bundle, batch, settings.samples), strict=True
-            ):
-                is_cut = len(whole[place]) > len(ids[place])
-                read = decode_batch(bundle.tokenizer, [ids[place]])[0] if is_cut else texts[place]
-                words = len(read.split()) + 1
-                records[place] = {
-                    **costs,
-                    "words": words,
-                    "tokens": len(ids[place]) + 1,
-                    "is_cut": is_cut,
-                }
+            batch_costs = _score_batch(bundle, batch, settings.samples)
+            for index, costs in zip(indices, batch_costs, strict=True):
+                records[index] = {**costs, **_count_units(bundle, texts[index], all_ids[index])}
     return records
 
 
 def _build_label_column(bundle: Bundle, labels: Sequence[str] | None) -> dict[str, list[str]]:
-    """Return the column in which a conditional model's data sets have their labels; none without them."""
-    known = bundle.labels
-    return {} if labels is None or known is None else {known.column: list(labels)}
+    """Return the label column of a conditional model's data sets; an empty dict without labels."""
+    known_labels = bundle.labels
+    if labels is None or known_labels is None:
+        return {}
+    return {known_labels.column: list(labels)}
+
+
+def _count_units(bundle: Bundle, text: str, ids: list[int]) -> _ScoreRecord:
+    """Return the numbers of words and tokens that were scored, and whether the text was cut."""
+    is_cut = len(ids) > bundle.max_text_tokens
+    if is_cut:
+        ids = ids[: bundle.max_text_tokens]
+        text = decode_batch(bundle.tokenizer, [ids])[0]
+    return {"words": len(text.split()) + 1, "tokens": len(ids) + 1, "is_cut": is_cut}
 
 
 def _score_batch(bundle: Bundle, batch: Batch, samples: int) -> Iterator[_ScoreRecord]:
-    """Yield the costs of a batch's sentences."""
+    """Yield the terms in nats of each sentence of a batch."""
     output = bundle.model(**batch)
-    table = {
-        "reconstruction": output.sentence_reconstruction,
-        **_compute_bounds(bundle, batch, samples, output.kl),
-    }
-    columns = {name: values.tolist() for name, values in table.items()}
-    surprisals, lengths = (
-        output.token_reconstruction.tolist(),
-        batch["attention_mask"].sum(1).tolist(),
-    )
-    for place, length in enumerate(lengths):
-        costs = {name: values[place] for name, values in columns.items()}
-        elbo = -(costs["reconstruction"] + costs["kl"]) if "kl" in costs else None
-        undefined = dict.fromkeys(("kl", "iw_nll", "iw_nll_stderr")) if elbo is None else {}
-        yield {"elbo": elbo, **costs, **undefined, "surprisal": surprisals[place][:length]}
+    tensors = {"reconstruction": output.sentence_reconstruction}
+    if output.kl is not None:
+        tensors |= _compute_bounds(bundle, batch, samples, output.kl)
+    columns = {name: values.tolist() for name, values in tensors.items()}
+    surprisals = output.token_reconstruction.tolist()
+    lengths = batch["attention_mask"].sum(1).tolist()
+    for row, length in enumerate(lengths):
+        costs = {name: values[row] for name, values in columns.items()}
+        if output.kl is None:
+            terms = {"elbo": None, **costs, **dict.fromkeys(_FIELDS_OF_A_DENSITY)}
+        else:
+            terms = {"elbo": -(costs["reconstruction"] + costs["kl"]), **costs}
+        yield {**terms, "surprisal": surprisals[row][:length]}
 
 
-def _compute_bounds(
-    bundle: Bundle, batch: Batch, samples: int, kl: Tensor | None
-) -> dict[str, Tensor]:
-    """Return what asks for a density, each (batch,); nothing where there is none."""
-    if kl is None:
-        return {}
+def _compute_bounds(bundle: Bundle, batch: Batch, samples: int, kl: Tensor) -> dict[str, Tensor]:
+    """Return the terms that need a posterior density, each (batch,)."""
     sums = ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, samples))
     return {"kl": kl.sum(1), "iw_nll": sums.nll, "iw_nll_stderr": sums.variance.sqrt()}

@@ -1,9 +1,9 @@
-"""Traverse: the sentences met when one coordinate of the latent is moved, all others held.
+"""Traverse: decode while one coordinate of the latent moves and all others stay fixed.
 
-How the effect of a dimension is looked at since the beta-VAE (Higgins et al.
-2017). The steps are deviations of the aggregate posterior along that dimension,
-so that they go as far as sentences do; or of the prior. Step 0 is the
-reconstruction.
+Since the beta-VAE (Higgins et al. 2017) this is how the effect of a dimension is
+inspected. Steps are measured in standard deviations of the aggregate posterior along
+that dimension, so that they reach as far as sentences do, or of the prior. Step 0 is
+the reconstruction.
 """
 
 import math
@@ -26,20 +26,20 @@ _PRIOR_DRAWS = 10_000
 
 
 class TraverseSettings(StrictSettings):
-    """Where to step."""
+    """Which steps a traversal takes."""
 
-    steps: int = Field(7, ge=2, description="sentences, evenly from -reach to reach")
-    reach: float = Field(3.0, gt=0, le=100, description="of the outermost steps, in deviations")
+    steps: int = Field(7, ge=2, description="sentences, evenly spaced from -reach to reach")
+    reach: float = Field(3.0, gt=0, le=100, description="outermost steps, in standard deviations")
     values: tuple[float, ...] | None = Field(
-        None, min_length=1, description="the steps, in place of even ones"
+        None, min_length=1, description="steps in standard deviations, instead of even ones"
     )
     unit: Literal["aggregate", "prior"] = Field(
-        "aggregate", description="whose standard deviation is a step of 1"
+        "aggregate", description="distribution whose standard deviation is a step of 1"
     )
 
     @property
-    def moves(self) -> list[float]:
-        """How far each sentence lies from the text, in deviations."""
+    def offsets(self) -> list[float]:
+        """The step of each sentence from the text, in standard deviations."""
         if self.values is not None:
             return list(self.values)
         return [self.reach * (2 * step / (self.steps - 1) - 1) for step in range(self.steps)]
@@ -51,52 +51,72 @@ def traverse(
     dimension: int,
     settings: TraverseSettings,
     options: DecodingSettings,
-    reference: Callable[[], Sequence[str]],
+    read_reference: Callable[[], Sequence[str]],
 ) -> list[dict[str, Any]]:
-    """Return a record a step: its `value` in deviations, the `coordinate` it leads to, and the `text` written there.
+    """Return one record per step.
+
+    Keys: `value` (the step in standard deviations), `coordinate` (of the latent after
+    the step) and `text` (decoded from it).
 
     Args:
         dimension: counted from 0.
-        reference: gives sentences that show how far the data reach; asked where the unit is the aggregate posterior.
+        read_reference: returns sentences like the training data; called only where the
+            unit is the aggregate posterior.
 
     Raises:
-        ConfigError: there is no such dimension, or a value is not finite.
+        ConfigError: the model has no such dimension, or a value is not finite.
         DataError: the text is blank, or there are fewer than two reference sentences.
     """
     require_latent(bundle)
     check_not_blank(text)
-    latent, moves = bundle.model.config.latent_dim, settings.moves
-    if not 0 <= dimension < latent:
-        raise ConfigError(
-            f"dimension = {dimension}: this model has {latent}, counted from 0; choose 0 to {latent - 1}."
-        )
-    if not all(map(math.isfinite, moves)):
-        raise ConfigError(
-            f"values = {settings.values}: wanted are finite numbers, such as -2 or 1.5."
-        )
-    scale = (
+    latent = bundle.model.config.latent_dim
+    offsets = settings.offsets
+    _check_arguments(dimension, latent, offsets)
+    deviation = (
         _prior_deviation(bundle)
         if settings.unit == "prior"
-        else _aggregate_deviation(bundle, reference())
+        else _aggregate_deviation(bundle, read_reference())
     )
-    z = posterior(bundle, [text]).mean.repeat(len(moves), 1)
-    z[:, dimension] += torch.tensor(moves) * scale[dimension]
+    z = posterior(bundle, [text]).mean.repeat(len(offsets), 1)
+    z[:, dimension] += torch.tensor(offsets) * deviation[dimension]
     if bundle.model.prior.is_spherical:
+        # The decoder has only seen latents on the sphere of radius sqrt(latent).
         z *= math.sqrt(latent) / z.norm(dim=1, keepdim=True)
     texts = decode_latents(bundle, z, options, samples_by_default=False)
-    rows = zip(moves, z[:, dimension].tolist(), texts, strict=True)
+    rows = zip(offsets, z[:, dimension].tolist(), texts, strict=True)
     return [
-        {"value": value, "coordinate": coordinate, "text": written}
-        for value, coordinate, written in rows
+        {"value": offset, "coordinate": coordinate, "text": decoded}
+        for offset, coordinate, decoded in rows
     ]
 
 
+def _check_arguments(dimension: int, latent: int, offsets: Sequence[float]) -> None:
+    """Refuse a dimension that does not exist and steps that are not finite.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if not 0 <= dimension < latent:
+        raise ConfigError(
+            f"dimension = {dimension}: this model has {latent}, counted from 0; "
+            f"choose 0 to {latent - 1}."
+        )
+    if not all(map(math.isfinite, offsets)):
+        raise ConfigError(f"values = {tuple(offsets)}: expected finite numbers, such as -2 or 1.5.")
+
+
 def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
-    """Return the standard deviation of q(z) in each dimension, (latent,), by a draw from each sentence's q(z | x)."""
+    """Return the standard deviation of the aggregate posterior in each dimension, (latent,).
+
+    It is estimated from one sample of q(z | x) per sentence.
+
+    Raises:
+        DataError: there are fewer than two sentences.
+    """
     if len(reference) < 2:
         raise DataError(
-            f"{len(reference)} reference sentences do not show how far the data reach; give some hundred, "
-            "or choose unit = 'prior'."
+            f"got {len(reference)} reference sentences, too few to measure how far latents "
+            "spread; give a few hundred, or choose unit = 'prior'."
         )
     q = posterior(bundle, reference)
     with seeded(0, Stream.LATENT_DEVIATION):
@@ -104,5 +124,5 @@ def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
 
 
 def _prior_deviation(bundle: Bundle) -> Tensor:
-    """Return the standard deviation of p(z) in each dimension, (latent,), by draws."""
+    """Return the standard deviation of the prior in each dimension, (latent,), from samples."""
     return sample_prior(bundle, _PRIOR_DRAWS, derive_seed(0, Stream.LATENT_DEVIATION)).std(0)

@@ -1,8 +1,9 @@
-"""Uncertainty: how sure the model is of what a sentence means to it.
+"""Uncertainty: estimate how certain the model is of a sentence's latent.
 
-Two views of q(z | x): its spread, and how much the sentences that draws from it
-decode to differ from one another. Both are there before the answer is known;
-`error`, how much of the sentence the reconstruction loses, is what they foretell.
+There are two estimates: the spread of q(z | x), and how much the sentences decoded
+from its samples differ from one another. Both need nothing but the text itself. `error`,
+the share of the sentence that the reconstruction loses, is the quantity they should
+predict.
 """
 
 from collections.abc import Sequence
@@ -22,25 +23,26 @@ from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import StrictSettings
 
-FIELDS = ("spread", "disagreement", "reconstruction", "error")  # of a record
+FIELDS = ("spread", "disagreement", "reconstruction", "error")  # the keys of a record
 
 
 class UncertaintySettings(StrictSettings):
-    """How thoroughly."""
+    """How many samples uncertainty is estimated with."""
 
-    draws: int = Field(8, ge=2, description="of z, a sentence, each decoded")
+    draws: int = Field(8, ge=2, description="samples of z per sentence, each of them decoded")
     seed: int = Field(0, ge=0)
 
 
 def uncertainty(
     bundle: Bundle, texts: Sequence[str], settings: UncertaintySettings, progress: bool = False
 ) -> list[dict[str, Any]]:
-    """Return, of each text: `spread`, `disagreement`, and for their check `reconstruction` and `error`.
+    """Return a record for each text, in the order of the texts.
 
-    `spread` is the entropy of q(z | x) in nats a dimension, estimated by the draws
-    (None where q has no density); `disagreement` the mean difference between any
-    two of the sentences the draws decode to, `error` that between the text and its
-    reconstruction: one less the share of words in common and in order, 0 to 1.
+    Keys: `spread`, the entropy of q(z | x) in nats per dimension, estimated from
+    samples (None where q has no density); `disagreement`, the mean `word_difference`
+    between the sentences decoded from two samples; `reconstruction`, the text decoded
+    from the posterior mean; and `error`, the `word_difference` between the text and its
+    reconstruction.
     """
     if not texts:
         return []
@@ -51,19 +53,32 @@ def uncertainty(
     decoded = decode_latents(
         bundle, z.flatten(0, 1), options, samples_by_default=False, progress=progress
     )
-    rewritten = decode_latents(bundle, q.mean, options, samples_by_default=False, progress=progress)
+    reconstructions = decode_latents(
+        bundle, q.mean, options, samples_by_default=False, progress=progress
+    )
+    rows = zip(texts, reconstructions, entropies(q, z), strict=True)
     records = []
-    for place, (text, again, spread) in enumerate(
-        zip(texts, rewritten, entropies(q, z), strict=True)
-    ):
-        pairs = combinations(decoded[place * settings.draws : (place + 1) * settings.draws], 2)
-        mine = {"spread": spread, "disagreement": fmean(word_difference(*pair) for pair in pairs)}
-        records.append({**mine, "reconstruction": again, "error": word_difference(text, again)})
+    for index, (text, reconstruction, spread) in enumerate(rows):
+        first = index * settings.draws
+        pairs = combinations(decoded[first : first + settings.draws], 2)
+        record = {
+            "spread": spread,
+            "disagreement": fmean(word_difference(*pair) for pair in pairs),
+            "reconstruction": reconstruction,
+            "error": word_difference(text, reconstruction),
+        }
+        records.append(record)
     return records
 
 
 def entropies(q: Distribution, z: Tensor) -> list[float | None]:
-    """Return -log q(z | x) of each text's draws, (n, draws, latent), averaged, in nats a dimension."""
+    """Return the entropy of each text's q(z | x) in nats per dimension, estimated from samples.
+
+    It is None where q has no density.
+
+    Shapes:
+        z: (n, draws, latent)
+    """
     if not q.has_density:
         return [None] * len(z)
     log_densities = torch.stack([q.log_prob(z[:, draw]) for draw in range(z.shape[1])])
@@ -72,18 +87,29 @@ def entropies(q: Distribution, z: Tensor) -> list[float | None]:
 
 
 def word_difference(one: str, other: str) -> float:
-    """Return one less the share of words two texts have in common and in order: 0 for the same, 1 for nothing."""
+    """Return 1 minus the share of words that two texts have in common in the same order.
+
+    It is 0 for equal texts and 1 for texts that share no word.
+    """
+    # Without autojunk=False, difflib ignores words that are frequent in long texts.
     return 1 - SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio()
 
 
 def calibration_curve(
     records: Sequence[dict[str, Any]], key: str, groups: int = 10
 ) -> list[tuple[float, float]]:
-    """Return mean `key` and mean `error` of groups of equal size, from the surest to the least sure."""
-    rising = sorted(records, key=lambda record: record[key])
-    cuts = [round(group * len(rising) / groups) for group in range(groups + 1)]
-    parts = [rising[start:end] for start, end in pairwise(cuts) if end > start]
-    return [
-        (fmean(record[key] for record in part), fmean(record["error"] for record in part))
-        for part in parts
-    ]
+    """Return the mean of `key` and the mean `error` of each group of records.
+
+    Groups have equal size and go from the most to the least certain records. With fewer
+    records than groups, there are as many groups as records.
+    """
+    ordered = sorted(records, key=lambda record: record[key])
+    bounds = [round(group * len(ordered) / groups) for group in range(groups + 1)]
+    curve = []
+    for start, end in pairwise(bounds):
+        group = ordered[start:end]
+        if group:  # with fewer records than groups, some groups are empty
+            mean_key = fmean(record[key] for record in group)
+            mean_error = fmean(record["error"] for record in group)
+            curve.append((mean_key, mean_error))
+    return curve

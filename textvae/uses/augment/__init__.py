@@ -1,9 +1,9 @@
-"""Augmentation: more texts of the same labels, written by the model.
+"""Augmentation: generate new texts with the labels of given texts.
 
-Candidates are written from draws of a text's posterior and from points between
-two texts of one class (as Malandrakis et al. 2019, arXiv:1910.03487, and
-Chawla et al. 2002 on vectors); what is a duplicate, reads as another label, or
-is implausible to the model is left out.
+Candidates are decoded from samples of a text's posterior and from points between two
+texts of one class (as in Malandrakis et al. 2019, arXiv:1910.03487, and, on vectors,
+Chawla et al. 2002). Candidates that are duplicates, that are classified as another
+label, or that the model finds implausible are dropped.
 """
 
 from textvae.uses.augment.augment import augment

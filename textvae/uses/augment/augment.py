@@ -1,4 +1,4 @@
-"""The loop: propose, filter, and propose again what was refused."""
+"""The loop of `augment`: write candidates, filter them, and try again where too few passed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,40 +23,54 @@ def augment(
     settings: AugmentSettings,
     progress: bool = False,
 ) -> list[_AugmentedText]:
-    """Return new texts with labels, those of the first given text first: fewer than `n` each where filters refuse.
+    """Return up to `n` new texts per input text, ordered by the input text they belong to.
 
-    Keys: `text`, `label` as it was given, `method` (`sample` or `interpolation`)
-    and `sources`, the places of the texts it was made from, whose class it has.
+    Keys: `text`; `label`, unchanged from `labels`; `method` (`sample` or
+    `interpolation`); and `sources`, the indices of the input texts it was made from, all
+    of the same class.
 
     Raises:
-        DataError: a label is missing, there is one class only, or not one label a text.
+        DataError: a label is missing, there is one class only, or the numbers of texts
+            and labels differ.
         ConfigError: the model is a language model.
     """
     names = validate_labels(texts, labels)
-    if len(set(names)) < 2:
-        raise DataError(
-            f"every label is {names[0]!r}: with one class nothing tells a text of it from others. Give two classes, "
-            "or use `generate` and `interpolate`."
-        )
-    given = posterior(bundle, texts)
-    filters = CandidateFilter(bundle, texts, names, settings)
-    found: list[tuple[int, _AugmentedText]] = []
-    lacking = [settings.n] * len(texts)
-    for turn in tqdm(range(settings.rounds), desc="augmenting", unit="round", disable=not progress):
-        origins = [place for place, count in enumerate(lacking) for _ in range(count)]
+    _require_two_classes(names)
+    q = posterior(bundle, texts)
+    candidate_filter = CandidateFilter(bundle, texts, names, settings)
+    accepted: list[tuple[int, _AugmentedText]] = []
+    missing = [settings.n] * len(texts)
+    for round_number in tqdm(
+        range(settings.rounds), desc="augmenting", unit="round", disable=not progress
+    ):
+        origins: list[int] = []
+        for index, count in enumerate(missing):
+            origins += [index] * count
         if not origins:
             break
-        proposals = write_candidates(bundle, given, names, origins, settings, turn)
-        for place in filters.kept(
-            [one.text for one in proposals], [names[one.sources[0]] for one in proposals]
-        ):
-            text, method, sources = proposals[place]
-            lacking[sources[0]] -= 1
-            record = {
-                "text": text,
-                "label": labels[sources[0]],
-                "method": method,
-                "sources": sources,
-            }
-            found.append((sources[0], record))
-    return [record for _, record in sorted(found, key=lambda pair: pair[0])]
+        candidates = write_candidates(bundle, q, names, origins, settings, round_number)
+        candidate_texts = [candidate.text for candidate in candidates]
+        candidate_names = [names[candidate.sources[0]] for candidate in candidates]
+        for index in candidate_filter.accept(candidate_texts, candidate_names):
+            text, method, sources = candidates[index]
+            origin = sources[0]
+            missing[origin] -= 1
+            label = labels[origin]
+            record = {"text": text, "label": label, "method": method, "sources": sources}
+            accepted.append((origin, record))
+    # The sort is stable: texts of one origin stay in the order in which they were written.
+    accepted.sort(key=lambda pair: pair[0])
+    return [record for _, record in accepted]
+
+
+def _require_two_classes(names: Sequence[str]) -> None:
+    """Refuse texts of a single class.
+
+    Raises:
+        DataError: all names are the same.
+    """
+    if len(set(names)) < 2:
+        raise DataError(
+            f"every label is {names[0]!r}, but the filter compares classes; give texts of at "
+            "least two, or use `generate` or `interpolate`."
+        )

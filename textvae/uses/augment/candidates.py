@@ -1,4 +1,4 @@
-"""Candidates: from draws of a text's posterior, and from points between two texts of a class."""
+"""Write candidates: from samples of a text's posterior and from points between two texts."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,14 +14,19 @@ from textvae.runtime.seeds import derive_seed, seeded
 if TYPE_CHECKING:
     from textvae.uses.augment.settings import AugmentSettings
 
-MIN_INTERPOLATION, MAX_INTERPOLATION = (
-    0.2,
-    0.5,
-)  # of the way to the other text: beyond, it would be the other's
+# Fractions of the way to the other text. Beyond the middle, the candidate would be the
+# other text's.
+MIN_INTERPOLATION = 0.2
+MAX_INTERPOLATION = 0.5
+
+# Keys that keep the three random streams of one round apart.
+_INTERPOLATION_SEED_KEY = 0
+_DECODING_SEED_KEY = 1
+_SAMPLING_SEED_KEY = 2
 
 
 class _Candidate(NamedTuple):
-    """A candidate, and where it comes from."""
+    """A text, how it was made, and the indices of the texts it was made from."""
 
     text: str
     method: str
@@ -30,63 +35,74 @@ class _Candidate(NamedTuple):
 
 def write_candidates(
     bundle: Bundle,
-    given: Distribution,
+    q: Distribution,
     names: Sequence[str],
     origins: Sequence[int],
     settings: "AugmentSettings",
-    turn: int,
+    round_number: int,
 ) -> list[_Candidate]:
-    """Write one candidate for each origin, a place among the given texts.
+    """Write one candidate for each origin, which is an index of an input text.
 
-    A class of one text has no other to go towards: its candidates are all draws.
-    A conditional model is told the class of each.
+    The candidates of a class with a single text are all samples because it has no other
+    text to interpolate with. A conditional model decodes each candidate under its class.
+
+    Args:
+        q: the posteriors of the input texts.
+        names: their classes.
     """
-    random = torch.Generator().manual_seed(derive_seed(settings.seed, turn, 0))
-    partners = [_pick_partner(names, place, random) for place in origins]
+    seed = derive_seed(settings.seed, round_number, _INTERPOLATION_SEED_KEY)
+    random = torch.Generator().manual_seed(seed)
+    partners = [_pick_partner(names, origin, random) for origin in origins]
     is_between = torch.rand(len(origins), generator=random) < settings.interpolated
-    is_between &= torch.tensor([other is not None for other in partners])
+    is_between &= torch.tensor([partner is not None for partner in partners])
+    # Without a partner the text itself stands in; its interpolation is not used.
     others = [
-        place if other is None else other for place, other in zip(origins, partners, strict=True)
+        origin if partner is None else partner
+        for origin, partner in zip(origins, partners, strict=True)
     ]
-    share = MIN_INTERPOLATION + (MAX_INTERPOLATION - MIN_INTERPOLATION) * torch.rand(
-        len(origins), 1, generator=random
-    )
-    start, end = given.mean[list(origins)], given.mean[others]
     z = torch.where(
         is_between.unsqueeze(1),
-        torch.lerp(start, end, share),
-        _sample_posteriors(given, origins, settings, turn),
+        _interpolate_means(q.mean, origins, others, random),
+        _sample_posteriors(q, origins, settings, round_number),
     )
     options = DecodingSettings(
-        temperature=settings.temperature, seed=derive_seed(settings.seed, turn, 1)
+        temperature=settings.temperature,
+        seed=derive_seed(settings.seed, round_number, _DECODING_SEED_KEY),
     )
-    texts = decode_latents(
-        bundle,
-        z,
-        options,
-        samples_by_default=False,
-        label_ids=bundle.label_ids_for([names[place] for place in origins]),
-    )
-    return [
-        _Candidate(
-            text, "interpolation" if between else "sample", [place, other] if between else [place]
-        )
-        for text, between, place, other in zip(
-            texts, is_between.tolist(), origins, others, strict=True
-        )
+    label_ids = bundle.label_ids_for([names[origin] for origin in origins])
+    texts = decode_latents(bundle, z, options, samples_by_default=False, label_ids=label_ids)
+    candidates = []
+    rows = zip(texts, origins, others, is_between.tolist(), strict=True)
+    for text, origin, other, is_interpolated in rows:
+        method = "interpolation" if is_interpolated else "sample"
+        sources = [origin, other] if is_interpolated else [origin]
+        candidates.append(_Candidate(text, method, sources))
+    return candidates
+
+
+def _pick_partner(names: Sequence[str], origin: int, random: torch.Generator) -> int | None:
+    """Return the index of a random other text of the same class; None if it has no other."""
+    others = [
+        index for index, name in enumerate(names) if name == names[origin] and index != origin
     ]
+    if not others:
+        return None
+    return others[int(torch.randint(len(others), (), generator=random))]
 
 
-def _pick_partner(names: Sequence[str], place: int, random: torch.Generator) -> int | None:
-    """Return the place of another text of the same class, by chance; None where there is none."""
-    others = [other for other, name in enumerate(names) if name == names[place] and other != place]
-    return others[int(torch.randint(len(others), (), generator=random))] if others else None
+def _interpolate_means(
+    means: Tensor, origins: Sequence[int], others: Sequence[int], random: torch.Generator
+) -> Tensor:
+    """Return a random point between the means of each origin and its partner, (n, latent)."""
+    uniform = torch.rand(len(origins), 1, generator=random)
+    fraction = MIN_INTERPOLATION + (MAX_INTERPOLATION - MIN_INTERPOLATION) * uniform
+    return torch.lerp(means[list(origins)], means[list(others)], fraction)
 
 
 def _sample_posteriors(
-    given: Distribution, origins: Sequence[int], settings: "AugmentSettings", turn: int
+    q: Distribution, origins: Sequence[int], settings: "AugmentSettings", round_number: int
 ) -> Tensor:
-    """Return a draw from each origin's posterior, (n, latent), spread about its mean."""
-    chosen = given.map(lambda tensor: tensor[list(origins)])
-    with seeded(derive_seed(settings.seed, turn, 2)):
+    """Return one sample per origin's posterior, (n, latent), its distance from the mean scaled."""
+    chosen = q.map(lambda tensor: tensor[list(origins)])
+    with seeded(derive_seed(settings.seed, round_number, _SAMPLING_SEED_KEY)):
         return chosen.mean + settings.spread * (chosen.sample() - chosen.mean)

@@ -1,4 +1,4 @@
-"""Which candidates are kept: new texts, of the label they are meant to have, that the model finds plausible."""
+"""Filter candidates: accept new texts of the intended class that the model finds plausible."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,15 +14,21 @@ from textvae.uses.score import ScoreSettings, score
 if TYPE_CHECKING:
     from textvae.uses.augment.settings import AugmentSettings
 
-_LIKELIHOOD_SAMPLES = 2  # of the posterior, for a text's likelihood
+_LIKELIHOOD_SAMPLES = 2  # importance samples per text
 
 
 class CandidateFilter:
-    """Knows the given texts, and what was kept so far.
+    """Accepts candidates, and remembers the texts that are no longer new.
 
-    A text reads as the class whose mean its features have most nearly the
-    direction of. The encoder's states tell classes apart better than the latent
-    does, and directions better than distances (docs/uses/augment.md).
+    A text is classified by the class mean with the highest cosine similarity to its
+    features. The encoder's states separate classes better than the latent does, and
+    the cosine better than the distance (docs/uses/augment.md).
+
+    Attributes:
+        seen: the input texts and all texts accepted so far, normalized.
+        classes: the names of the classes, sorted.
+        class_centers: (classes, width), of length one.
+        max_nats_per_token: by class, the cost above which a text is implausible.
     """
 
     def __init__(
@@ -32,64 +38,73 @@ class CandidateFilter:
         names: Sequence[str],
         settings: "AugmentSettings",
     ) -> None:
-        self.bundle, self.seed = bundle, settings.seed
+        self.bundle = bundle
+        self.seed = settings.seed
         self.seen = {normalize_text(text) for text in texts}
-        self.classes, held = sorted(set(names)), np.array(names)
+        self.classes = sorted(set(names))
+        names_array = np.array(names)
         states = features(bundle, texts)
-        self.centres = normalize_vectors(
-            np.stack([states[held == name].mean(0) for name in self.classes])
-        )
-        costs = defaultdict(list)
-        for name, cost in zip(names, self.nats_a_token(texts, names), strict=True):
-            costs[name].append(cost)
-        self.limits = {
-            name: float(np.quantile(found, settings.quantile)) for name, found in costs.items()
+        means = [states[names_array == name].mean(0) for name in self.classes]
+        self.class_centers = normalize_vectors(np.stack(means))
+        costs_by_class = defaultdict(list)
+        for name, cost in zip(names, self.nats_per_token(texts, names), strict=True):
+            costs_by_class[name].append(cost)
+        self.max_nats_per_token = {
+            name: float(np.quantile(costs, settings.quantile))
+            for name, costs in costs_by_class.items()
         }
 
-    def kept(self, texts: Sequence[str], names: Sequence[str]) -> list[int]:
-        """Return the places of the texts to keep; they count as seen from then on."""
-        places = self.new(texts)
-        read = self.read([texts[place] for place in places])
-        places = [place for place, name in zip(places, read, strict=True) if name == names[place]]
-        costs = self.nats_a_token(
-            *([column[place] for place in places] for column in (texts, names))
-        )
-        places = [
-            place
-            for place, cost in zip(places, costs, strict=True)
-            if cost <= self.limits[names[place]]
-        ]
-        self.seen |= {normalize_text(texts[place]) for place in places}
-        return places
+    def accept(self, texts: Sequence[str], names: Sequence[str]) -> list[int]:
+        """Return the indices of the accepted texts, which are not new from then on.
 
-    def new(self, texts: Sequence[str]) -> list[int]:
-        """Return the first place of each text that is not blank and was not seen."""
+        Args:
+            names: the class each text should have.
+        """
+        # The cheap checks come first: likelihoods are computed for what they leave.
+        indices = self.find_new(texts)
+        predicted = self.classify([texts[index] for index in indices])
+        indices = [
+            index for index, name in zip(indices, predicted, strict=True) if name == names[index]
+        ]
+        costs = self.nats_per_token(
+            [texts[index] for index in indices], [names[index] for index in indices]
+        )
+        indices = [
+            index
+            for index, cost in zip(indices, costs, strict=True)
+            if cost <= self.max_nats_per_token[names[index]]
+        ]
+        self.seen |= {normalize_text(texts[index]) for index in indices}
+        return indices
+
+    def find_new(self, texts: Sequence[str]) -> list[int]:
+        """Return the index of the first copy of each text that is neither blank nor seen before."""
         first: dict[str, int] = {}
-        for place, text in enumerate(texts):
-            first.setdefault(normalize_text(text), place)
-        return [place for text, place in first.items() if text and text not in self.seen]
+        for index, text in enumerate(texts):
+            first.setdefault(normalize_text(text), index)
+        return [index for text, index in first.items() if text and text not in self.seen]
 
-    def read(self, texts: Sequence[str]) -> list[str]:
-        """Return the class each text reads as."""
-        nearest = (features(self.bundle, texts) @ self.centres.T).argmax(1)
-        return [self.classes[place] for place in nearest]
+    def classify(self, texts: Sequence[str]) -> list[str]:
+        """Return the class of each text."""
+        nearest = (features(self.bundle, texts) @ self.class_centers.T).argmax(1)
+        return [self.classes[index] for index in nearest]
 
-    def nats_a_token(self, texts: Sequence[str], names: Sequence[str]) -> list[float]:
-        """Return the IW-NLL of each text by its tokens; where there is no density, the reconstruction."""
+    def nats_per_token(self, texts: Sequence[str], names: Sequence[str]) -> list[float]:
+        """Return the IW-NLL of each text in nats per token; a conditional model uses its class.
+
+        Where the posterior has no density, it is the reconstruction cost.
+        """
         labels = names if self.bundle.label_column else None
-        records = score(
-            self.bundle,
-            texts,
-            ScoreSettings(samples=_LIKELIHOOD_SAMPLES, seed=self.seed),
-            labels=labels,
-        )
-        costs = [
-            record["reconstruction"] if record["iw_nll"] is None else record["iw_nll"]
-            for record in records
-        ]
-        return [cost / record["tokens"] for cost, record in zip(costs, records, strict=True)]
+        settings = ScoreSettings(samples=_LIKELIHOOD_SAMPLES, seed=self.seed)
+        costs = []
+        for record in score(self.bundle, texts, settings, labels=labels):
+            nats = record["iw_nll"]
+            if nats is None:
+                nats = record["reconstruction"]
+            costs.append(nats / record["tokens"])
+        return costs
 
 
 def normalize_text(text: str) -> str:
-    """Return a text as it is compared: case and spaces do not make it new."""
+    """Return a text in lower case with single spaces, the form in which texts are compared."""
     return " ".join(text.lower().split())

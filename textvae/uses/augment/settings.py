@@ -6,20 +6,28 @@ from textvae.schema import StrictSettings
 
 
 class AugmentSettings(StrictSettings):
-    """How many texts are written, from where, and which are kept; the defaults were chosen on validation draws."""
+    """How many texts are generated, from which latents, and which are accepted.
 
-    n: int = Field(5, ge=1, description="texts for each given one")
+    The defaults were chosen on validation data.
+    """
+
+    n: int = Field(5, ge=1, description="new texts per input text")
     spread: float = Field(
-        1.0, ge=0, description="draws lie this many times as far from the mean as the posterior's"
+        1.0,
+        ge=0,
+        description="factor on a posterior sample's distance from the mean; 1 is plain sampling",
     )
     interpolated: float = Field(
-        0.5, ge=0, le=1, description="share that lies between two texts of a class"
+        0.5, ge=0, le=1, description="share of candidates between two texts of a class"
     )
     temperature: float = Field(
-        0.7, gt=0, description="of the words; near 0 the likeliest are taken"
+        0.7, gt=0, description="of sampling tokens; near 0, the most likely tokens are taken"
     )
     quantile: float = Field(
-        1.0, gt=0, le=1, description="of the given texts' nats a token, for what is plausible"
+        1.0,
+        gt=0,
+        le=1,
+        description="quantile of a class's nats per token up to which a candidate is plausible",
     )
-    rounds: int = Field(4, ge=1, description="most tries for each text")
+    rounds: int = Field(4, ge=1, description="maximum number of tries per text")
     seed: int = Field(0, ge=0, lt=2**63)

@@ -1,1 +1,1 @@
-"""Priors fitted to the latents of a trained model."""
+"""Fit a prior to the latents of a trained model."""

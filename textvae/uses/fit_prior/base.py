@@ -1,4 +1,4 @@
-"""What every fitted prior is, and how those that are networks learn."""
+"""The interface of fitted priors, and the training loop and whitening they share."""
 
 import math
 from abc import ABC, abstractmethod
@@ -11,36 +11,40 @@ from torch import Tensor, nn
 
 from textvae.model.posteriors import Distribution
 
-TRAINING_STEPS, STEPS_PER_EVALUATION, LEARNING_RATE = 2000, 100, 2e-3
+TRAINING_STEPS = 2000
+STEPS_PER_EVALUATION = 100
+LEARNING_RATE = 2e-3
 
-
-_COVARIANCE_RIDGE = (
-    1e-6  # of the mean variance, so that a dimension that never varies can be whitened
-)
-
+# Share of the mean variance that is added to each variance, so that a dimension that
+# never varies can be whitened.
+_COVARIANCE_RIDGE = 1e-6
 
 M = TypeVar("M", bound=nn.Module)
 
 
 class FittedPrior(nn.Module, ABC):
-    """A density fitted on draws from the aggregate posterior, to draw z from in the prior's place.
+    """A density fitted to the aggregate posterior; z is sampled from it instead of the prior.
 
     Attributes:
-        fewest: sentences it can be fitted on.
-        sizes: what it is built from again, before its tensors are loaded.
+        min_sentences: the smallest number of sentences it can be fitted on.
+        sizes: the arguments to build it again before its tensors are loaded.
     """
 
-    fewest: ClassVar[int]
+    min_sentences: ClassVar[int]
     sizes: dict[str, Any]
 
     @classmethod
     @abstractmethod
-    def fit(cls, q: Distribution, held: Tensor) -> Self:
-        """Fit on draws from q(z | x); `held`, (n, latent), of other sentences, are to choose by. The caller seeds."""
+    def fit(cls, q: Distribution, validation: Tensor) -> Self:
+        """Fit a density on samples from q(z | x). The caller sets the seed.
+
+        Args:
+            validation: (n, latent), latents of other sentences, for model selection.
+        """
 
     @abstractmethod
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), from torch's random numbers."""
+        """Return samples of z, (count, latent), from torch's global random numbers."""
 
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
@@ -48,38 +52,48 @@ class FittedPrior(nn.Module, ABC):
 
 
 def train_density(
-    module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, held: Tensor, batch: int
+    module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, validation: Tensor, batch: int
 ) -> M:
-    """Minimise the mean cost of draws from q(z | x), new ones each step; return the module that was best on `held`."""
+    """Minimise the mean cost of samples from q(z | x); return the best module on `validation`.
+
+    Each step uses new samples, so that the module fits the aggregate posterior and not
+    a fixed set of points.
+
+    Args:
+        cost: (module, z) -> (n,), such as the negative log-likelihood in nats.
+        batch: samples per step.
+    """
     optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / TRAINING_STEPS)
     )
-    best, least = deepcopy(module), math.inf
+    best_module = deepcopy(module)
+    best_cost = math.inf
     for step in range(1, TRAINING_STEPS + 1):
-        some = q.select_rows(torch.randint(len(q.mean), (batch,)))
-        loss = cost(module, some.sample()).mean()
+        posteriors = q.select_rows(torch.randint(len(q.mean), (batch,)))
+        loss = cost(module, posteriors.sample()).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         if step % STEPS_PER_EVALUATION == 0:
             with torch.no_grad():
-                now = float(cost(module, held).mean())
-            if now < least:
-                best, least = deepcopy(module), now
-    return best
+                validation_cost = float(cost(module, validation).mean())
+            if validation_cost < best_cost:
+                best_module = deepcopy(module)
+                best_cost = validation_cost
+    return best_module
 
 
 class Whitener(nn.Module):
-    """An affine map under which some draws have mean 0 and covariance I.
+    """An affine map that gives samples mean 0 and covariance I.
 
     Shapes:
-        z, and what is whitened: (n, latent)
+        z and whitened z: (n, latent)
     """
 
     mean: Tensor
-    factor: Tensor  # of the covariance, lower triangular
+    factor: Tensor  # Cholesky factor of the covariance, lower triangular
 
     def __init__(self, latent: int) -> None:
         super().__init__()
@@ -87,22 +101,22 @@ class Whitener(nn.Module):
         self.register_buffer("factor", torch.eye(latent))
 
     def fit(self, z: Tensor) -> None:
-        """Take the moments of z."""
-        covariance = torch.cov(z.T.double())
+        """Set the map from the mean and covariance of z."""
+        covariance = torch.cov(z.T.double())  # Cholesky needs the precision
         ridge = _COVARIANCE_RIDGE * covariance.diagonal().mean() * torch.eye(z.shape[1])
         self.mean.copy_(z.mean(0))
         self.factor.copy_(torch.linalg.cholesky(covariance + ridge))
 
     @property
-    def log_slope(self) -> Tensor:
-        """The log-determinant of `inverse`."""
+    def log_determinant(self) -> Tensor:
+        """The log-determinant of `inverse`, a scalar."""
         return self.factor.diagonal().log().sum()
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return z whitened."""
+        """Return whitened z."""
         white: Tensor = torch.linalg.solve_triangular(self.factor, (z - self.mean).T, upper=False).T
         return white
 
     def inverse(self, white: Tensor) -> Tensor:
-        """Return what was whitened."""
+        """Return z from whitened z."""
         return white @ self.factor.T + self.mean

@@ -1,11 +1,11 @@
-"""Latent diffusion: a network that turns noise into latents, a little at a time.
+"""Latent diffusion: a network that turns noise into latents in small steps.
 
 Denoising diffusion (Ho et al. 2020, arXiv:2006.11239) on latents (Vahdat et al.
-2021, arXiv:2106.05931; of text, Lovelace et al. 2023, arXiv:2212.09462). At the
+2021, arXiv:2106.05931; for text, Lovelace et al. 2023, arXiv:2212.09462). At the
 angle a, 0 to pi/2 (the cosine schedule of Nichol & Dhariwal 2021,
-arXiv:2102.09672), a latent is cos(a) z + sin(a) noise; the network is asked for
-its velocity cos(a) noise - sin(a) z (Salimans & Ho 2022, arXiv:2202.00512), and
-the path of that velocity from noise to latent has a density (Song et al. 2021,
+arXiv:2102.09672), a noisy latent is cos(a) z + sin(a) noise. The network predicts
+its velocity cos(a) noise - sin(a) z (Salimans & Ho 2022, arXiv:2202.00512). The
+path along that velocity from noise to latent has a density (Song et al. 2021,
 arXiv:2011.13456).
 """
 
@@ -19,16 +19,16 @@ from torch import Tensor, nn
 from textvae.model.posteriors import Distribution
 from textvae.uses.fit_prior.base import FittedPrior, Whitener, train_density
 
-HIDDEN_WIDTH, ANGLE_FREQUENCIES, INTEGRATION_STEPS = 256, 16, 40
-
-
-BATCH_SIZE = 1024  # of the cost's many draws of noise and angle, too
+HIDDEN_WIDTH = 256
+ANGLE_FREQUENCIES = 16
+INTEGRATION_STEPS = 40
+BATCH_SIZE = 1024  # large, because the cost also averages over random noise and angles
 
 
 class DiffusionPrior(FittedPrior):
-    """White noise, led to where the latents are in `INTEGRATION_STEPS` steps."""
+    """White noise that is moved to the latents in `INTEGRATION_STEPS` steps."""
 
-    fewest: ClassVar[int] = 500
+    min_sentences: ClassVar[int] = 500
 
     def __init__(self, latent: int) -> None:
         super().__init__()
@@ -45,51 +45,56 @@ class DiffusionPrior(FittedPrior):
         )
 
     @classmethod
-    def fit(cls, q: Distribution, held: Tensor) -> Self:
-        """Learn the velocity of draws."""
-        prior = cls(held.shape[1])
+    def fit(cls, q: Distribution, validation: Tensor) -> Self:
+        """Train the network to predict the velocity of samples from q(z | x)."""
+        prior = cls(validation.shape[1])
         prior.whitener.fit(q.sample())
-        return train_density(prior, DiffusionPrior.cost, q, held, BATCH_SIZE)
-
-    def velocity(self, mixed: Tensor, angle: Tensor) -> Tensor:
-        """Return the guessed velocity, (n, latent), at these angles, (n, 1)."""
-        waves = 2 * angle * torch.arange(1, ANGLE_FREQUENCIES + 1)
-        velocity: Tensor = self.layers(torch.cat([mixed, waves.sin(), waves.cos()], dim=1))
-        return velocity
-
-    def cost(self, z: Tensor) -> Tensor:
-        """Return the squared error of the guess at a random angle, (n,)."""
-        angle, noise, white = (
-            torch.rand(len(z), 1) * math.pi / 2,
-            torch.randn_like(z),
-            self.whitener(z),
-        )
-        guess = self.velocity(angle.cos() * white + angle.sin() * noise, angle)
-        error: Tensor = (guess - angle.cos() * noise + angle.sin() * white).square().sum(1)
-        return error
+        return train_density(prior, DiffusionPrior.cost, q, validation, BATCH_SIZE)
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent), by the midpoint rule from noise."""
-        z, stride = torch.randn(count, self.sizes["latent"]), math.pi / 2 / INTEGRATION_STEPS
+        """Return samples of z, (count, latent), integrated from noise with the midpoint rule."""
+        z = torch.randn(count, self.sizes["latent"])
+        stride = math.pi / 2 / INTEGRATION_STEPS
         for step in range(INTEGRATION_STEPS, 0, -1):
             angle = torch.full((count, 1), step * stride)
-            half = z - self.velocity(z, angle) * stride / 2
-            z = z - self.velocity(half, angle - stride / 2) * stride
+            midpoint = z - self.velocity(z, angle) * stride / 2
+            z = z - self.velocity(midpoint, angle - stride / 2) * stride
         return self.whitener.inverse(z)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Return log p(z) in nats, (n,); an estimate, for the trace is one of random probes (Hutchinson)."""
-        z, stride = self.whitener(z), math.pi / 2 / INTEGRATION_STEPS
-        total = -self.whitener.log_slope.expand(len(z))
+        """Return an estimate of log p(z) in nats, (n,), for z of (n, latent).
+
+        z is integrated to noise, whose density is known. The change of volume on the way
+        is the integral of the velocity's divergence, whose trace is estimated with random
+        probes (Hutchinson).
+        """
+        z = self.whitener(z)
+        stride = math.pi / 2 / INTEGRATION_STEPS
+        log_volume = -self.whitener.log_determinant.expand(len(z))
         for step in range(INTEGRATION_STEPS):
             angle = torch.full((len(z), 1), step * stride)
-            half = z + self.velocity(z, angle) * stride / 2
+            midpoint = z + self.velocity(z, angle) * stride / 2
             probe = torch.randint_like(z, 2) * 2 - 1
-            both = torch.func.jvp(
-                partial(self.velocity, angle=angle + stride / 2), (half,), (probe,)
-            )
-            z, total = z + both[0] * stride, total + (both[1] * probe).sum(1) * stride
+            velocity_at = partial(self.velocity, angle=angle + stride / 2)
+            velocity_and_slope = torch.func.jvp(velocity_at, (midpoint,), (probe,))
+            z = z + velocity_and_slope[0] * stride
+            log_volume = log_volume + (velocity_and_slope[1] * probe).sum(1) * stride
         normal = torch.distributions.Normal(0.0, 1.0)
-        density: Tensor = normal.log_prob(z).sum(1) + total
+        density: Tensor = normal.log_prob(z).sum(1) + log_volume
         return density
+
+    def velocity(self, noisy: Tensor, angle: Tensor) -> Tensor:
+        """Return the predicted velocity, (n, latent), at these angles, (n, 1)."""
+        waves = 2 * angle * torch.arange(1, ANGLE_FREQUENCIES + 1)
+        velocity: Tensor = self.layers(torch.cat([noisy, waves.sin(), waves.cos()], dim=1))
+        return velocity
+
+    def cost(self, z: Tensor) -> Tensor:
+        """Return the squared error of the predicted velocity at random angles, (n,)."""
+        angle = torch.rand(len(z), 1) * math.pi / 2
+        noise = torch.randn_like(z)
+        white = self.whitener(z)
+        predicted = self.velocity(angle.cos() * white + angle.sin() * noise, angle)
+        error: Tensor = predicted - angle.cos() * noise + angle.sin() * white
+        return error.square().sum(1)

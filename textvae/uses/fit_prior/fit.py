@@ -1,11 +1,11 @@
-"""Fit a prior: better samples from a trained model, by drawing z from where its sentences are.
+"""Fit a prior: better samples from a trained model, by sampling z where its sentences are.
 
-The aggregate posterior, the mixture of all q(z | x), is never quite the prior the
-model was trained with; draws from the gaps between decode badly (Dai & Wipf 2019,
-arXiv:1903.05789; Ghosh et al. 2020, arXiv:1903.12436). A density fitted on draws
-from it stands in.
+The aggregate posterior, the mixture of all q(z | x), never equals the prior that the
+model was trained with. Latents from regions without sentences decode badly (Dai & Wipf
+2019, arXiv:1903.05789; Ghosh et al. 2020, arXiv:1903.12436). A density fitted to the
+aggregate posterior takes the prior's place.
 
-gaussian_mixture.py flow.py diffusion.py   the kinds
+gaussian_mixture.py, flow.py, diffusion.py: the kinds of density
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,7 @@ from textvae.uses.fit_prior.gaussian_mixture import GaussianMixturePrior
 
 PRIOR_KIND = "prior"
 
-
-_HELD_OUT_ONE_IN = 10  # of so many sentences one is kept aside
-
+_HELD_OUT_ONE_IN = 10  # one sentence in so many is held out for validation
 
 FITTED_PRIORS: dict[str, type[FittedPrior]] = {
     "gaussian_mixture": GaussianMixturePrior,
@@ -44,43 +42,43 @@ def fit_prior(
     bundle: Bundle,
     texts: Sequence[str],
     kind: str,
-    place: Path,
+    folder: Path,
     seed: int = 0,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Fit a prior on draws from q(z | x) of each text, and keep it in a folder; return what it is.
+    """Fit a prior on samples from q(z | x) of each text and save it in a folder; return its record.
 
     Raises:
         ConfigError: the kind is unknown.
         DataError: there are too few texts.
     """
-    part = choose(FITTED_PRIORS, kind, "kind")
-    if len(texts) < part.fewest:
+    prior_class = choose(FITTED_PRIORS, kind, "kind")
+    if len(texts) < prior_class.min_sentences:
         raise DataError(
-            f"{len(texts)} sentences to fit a prior on: wanted are {part.fewest} or more for {kind}."
+            f"got {len(texts)} sentences to fit a prior on; {kind} needs at least "
+            f"{prior_class.min_sentences}."
         )
-    prior = fit_on_posterior(posterior(bundle, texts, progress=progress), part, seed)
+    q = posterior(bundle, texts, progress=progress)
+    prior = fit_on_posterior(q, prior_class, seed)
     record = {"prior": kind, "texts": len(texts), "sizes": prior.sizes}
-    save_fitted(place, bundle, PRIOR_KIND, record, prior.state_dict())
+    save_fitted(folder, bundle, PRIOR_KIND, record, prior.state_dict())
     return record
 
 
-def fit_on_posterior(q: Distribution, part: type[FittedPrior], seed: int = 0) -> FittedPrior:
-    """Return a prior fitted on q(z | x) of the sentences that are not kept aside."""
+def fit_on_posterior(q: Distribution, prior_class: type[FittedPrior], seed: int = 0) -> FittedPrior:
+    """Return a prior fitted on q(z | x) of most sentences and validated on the others."""
     with seeded(seed):
         order = torch.randperm(len(q.mean))
-        held, rest = (
-            order[: len(order) // _HELD_OUT_ONE_IN],
-            order[len(order) // _HELD_OUT_ONE_IN :],
-        )
-        return part.fit(q.select_rows(rest), q.select_rows(held).sample())
+        validation_count = len(order) // _HELD_OUT_ONE_IN
+        validation = q.select_rows(order[:validation_count]).sample()
+        return prior_class.fit(q.select_rows(order[validation_count:]), validation)
 
 
 def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:
-    """Return a prior that was kept.
+    """Load a saved prior.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or was fitted on another model.
+        CheckpointError: it is missing or damaged, or was fitted on another model.
     """
     record, tensors = load_fitted(folder, bundle, PRIOR_KIND)
     prior = FITTED_PRIORS[record["prior"]](**record["sizes"])
@@ -89,6 +87,6 @@ def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:
 
 
 def sample_fitted_prior(prior: FittedPrior, count: int, seed: int) -> Tensor:
-    """Return z, (count, latent), the same for the same seed."""
+    """Return samples of z, (count, latent); the same seed gives the same samples."""
     with seeded(seed), torch.no_grad():
         return prior.sample(count)

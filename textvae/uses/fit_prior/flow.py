@@ -1,4 +1,7 @@
-"""A normalising flow: affine couplings (Dinh et al. 2017, arXiv:1605.08803) that turn draws into white noise."""
+"""A normalising flow: affine couplings that turn latents into white noise.
+
+Dinh et al. 2017, arXiv:1605.08803.
+"""
 
 from typing import ClassVar, Self
 
@@ -9,40 +12,44 @@ from textvae.model.posteriors import Distribution
 from textvae.model.posteriors.flow import CouplingFlow
 from textvae.uses.fit_prior.base import FittedPrior, Whitener, train_density
 
-COUPLING_LAYERS, HIDDEN_WIDTH, BATCH_SIZE = 8, 128, 256
+COUPLING_LAYERS = 8
+HIDDEN_WIDTH = 128
+BATCH_SIZE = 256
+
+_CONTEXT_WIDTH = 1  # the couplings expect a context; here it is always zero
 
 
 class FlowPrior(FittedPrior):
-    """The image of N(0, I) under couplings that need no context."""
+    """White noise mapped through coupling layers."""
 
-    fewest: ClassVar[int] = 500
+    min_sentences: ClassVar[int] = 500
 
     def __init__(self, latent: int) -> None:
         super().__init__()
         self.sizes = {"latent": latent}
-        self.whitener, self.flow = (
-            Whitener(latent),
-            CouplingFlow(COUPLING_LAYERS, latent, 1, HIDDEN_WIDTH),
-        )
+        self.whitener = Whitener(latent)
+        self.flow = CouplingFlow(COUPLING_LAYERS, latent, _CONTEXT_WIDTH, HIDDEN_WIDTH)
 
     @classmethod
-    def fit(cls, q: Distribution, held: Tensor) -> Self:
-        """Maximise the likelihood of draws."""
-        prior = cls(held.shape[1])
+    def fit(cls, q: Distribution, validation: Tensor) -> Self:
+        """Maximise the likelihood of samples from q(z | x)."""
+        prior = cls(validation.shape[1])
         prior.whitener.fit(q.sample())
         return train_density(
-            prior, lambda module, some: -module.log_prob(some), q, held, BATCH_SIZE
+            prior, lambda module, z: -module.log_prob(z), q, validation, BATCH_SIZE
         )
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """Return log p(z) in nats, (n,), for z of (n, latent)."""
-        noise, log_slope = self.flow.inverse(self.whitener(z), z.new_zeros(len(z), 1))
-        normal = torch.distributions.Normal(0.0, 1.0)
-        density: Tensor = normal.log_prob(noise).sum(-1) - log_slope - self.whitener.log_slope
-        return density
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
-        """Draw z, (count, latent)."""
+        """Return samples of z, (count, latent)."""
         noise = torch.randn(count, self.sizes["latent"])
-        return self.whitener.inverse(self.flow(noise, noise.new_zeros(count, 1)))
+        return self.whitener.inverse(self.flow(noise, noise.new_zeros(count, _CONTEXT_WIDTH)))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats, (n,), for z of (n, latent)."""
+        context = z.new_zeros(len(z), _CONTEXT_WIDTH)
+        noise, log_slope = self.flow.inverse(self.whitener(z), context)
+        normal = torch.distributions.Normal(0.0, 1.0)
+        noise_density = normal.log_prob(noise).sum(-1)
+        density: Tensor = noise_density - log_slope - self.whitener.log_determinant
+        return density

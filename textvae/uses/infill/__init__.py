@@ -1,1 +1,1 @@
-"""Infill: fill the blanks of a text with the help of the latent."""
+"""Infill: fill the blanks of a sentence with the help of the latent."""

@@ -1,7 +1,8 @@
 """Iterated conditional modes (Bowman et al. 2016, arXiv:1511.06349, section 4).
 
-In turn: the likeliest words under the latent, by beam search, and the latent's
-mean given the whole sentence. The first latent is that of the visible words.
+It alternates between the most likely words under the latent, found by beam search, and
+the posterior mean given the whole sentence. The first latent is the posterior mean of the
+visible words.
 """
 
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ _MODE_ITERATIONS = 3
 def conditional_modes(
     bundle: Bundle, template: Template, rows: Sequence[TemplateTokens], beams: int, seed: int
 ) -> list[list[str]]:
-    """Return the fills of each row after the last step, those of the best beam."""
-    texts = [template.shown] * len(rows)
+    """Return the fills of each row after the last iteration, from its best beam."""
+    texts = [template.visible_sentence] * len(rows)
     for _ in range(_MODE_ITERATIONS):
         z = block_posterior(bundle, texts, len(texts)).mean
-        ids = fill_blanks(bundle, z, rows, seed, num_beams=beams)
-        fills = [decode_fills(bundle, row, found) for row, found in zip(rows, ids, strict=True)]
-        texts = [template.filled(each) for each in fills]
+        sequences = fill_blanks(bundle, z, rows, seed, num_beams=beams)
+        fills = [decode_fills(bundle, row, ids) for row, ids in zip(rows, sequences, strict=True)]
+        texts = [template.fill(row_fills) for row_fills in fills]
     return fills

@@ -1,19 +1,18 @@
-"""Infill: words for the blanks of a sentence, in any places.
+"""Infill: find words for the blanks of a sentence, at any positions.
 
-Latents that explain the visible words are found; under each of them the
-likeliest sentences are searched for whose visible tokens stand at their places,
-the blanks being of every length that fits. All that are found stand side by
-side, ranked by their likelihood.
+First, latents are sampled that explain the visible words. Under each of them, a beam
+search finds the most likely sentences in which the visible tokens are at their
+positions, for all lengths of the blanks that fit. The sentences found under all latents
+are pooled and ranked by their likelihood.
 
-template.py           a sentence with blanks, as tokens
-proposals.py          latents that explain what is visible
-keeping.py            writing into blanks
-search.py             beam searches under several latents
-ranking.py            candidates of all lengths side by side
-conditional_modes.py  Bowman's way, for comparison
+template.py              a sentence with blanks, as tokens
+latent_proposals.py      latents that explain the visible words (one folder up)
+constrained_decoding.py  generation with forced visible tokens
+search.py                beam search under several latents, and ranking
+conditional_modes.py     the method of Bowman et al., for comparison
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -37,94 +36,107 @@ _MAX_LENGTH_CHOICES = 16  # choices of the blanks' lengths that are tried
 
 
 class InfillSettings(StrictSettings):
-    """How thoroughly blanks are filled."""
+    """How thoroughly fills are searched for."""
 
-    n: int = Field(5, ge=1, description="sentences to return")
+    n: int = Field(5, ge=1, description="maximum number of sentences to return")
     method: str = "resampling"
-    most_tokens: int = Field(4, ge=1, description="in a blank")
-    latents: int = Field(
-        8, ge=1, description="under each of which is searched, or a sentence written"
-    )
-    temperature: float = Field(0.7, gt=0, description="of sampling")
-    beams: int = Field(6, ge=2, description="of the searches")
+    most_tokens: int = Field(4, ge=1, description="maximum number of tokens per blank")
+    latents: int = Field(8, ge=1, description="latents to search under, or to sample under")
+    temperature: float = Field(0.7, gt=0, description="of sampling tokens, for method = 'sampling'")
+    beams: int = Field(6, ge=2, description="beams per search")
     seed: int = Field(0, ge=0)
 
 
 def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[dict[str, Any]]:
-    """Return up to `n` different sentences, likeliest first: `text`, `fills`, and `score`, the log p(x) in nats.
+    """Return up to `n` different sentences, most likely first.
+
+    Keys: `text`, `fills` (one per blank), and `score`, log p(x) in nats.
 
     Raises:
-        DataError: the text has no blank, or nothing else, or words the model does not know, or is too long.
+        ConfigError: the method is unknown.
+        DataError: the text has no blank or nothing but blanks, a blank within a word, or
+            words that the tokenizer does not know; or it is too long.
     """
-    write = choose(METHODS, settings.method, "method")
+    method = choose(METHODS, settings.method, "method")
     template = parse_template(bundle, text)
-    lengths = template.lengths(
+    lengths = template.choose_lengths(
         settings.most_tokens, bundle.max_text_tokens, _MAX_LENGTH_CHOICES, settings.seed
     )
-    filled = write(bundle, template, lengths, settings)
-    scored = rank_by_likelihood(
-        bundle, list(filled), settings.seed, max(MAX_CANDIDATES, 2 * settings.n)
+    fills_by_sentence = method(bundle, template, lengths, settings)
+    ranked = rank_by_likelihood(
+        bundle, list(fills_by_sentence), settings.seed, max(MAX_CANDIDATES, 2 * settings.n)
     )
     return [
-        {"text": sentence, "fills": filled[sentence], "score": score} for score, sentence in scored
-    ][: settings.n]
+        {"text": sentence, "fills": fills_by_sentence[sentence], "score": score}
+        for score, sentence in ranked[: settings.n]
+    ]
 
 
-_FillsBySentence = dict[str, list[str]]  # a sentence, and what its blanks were filled with
+_FillsBySentence = dict[str, list[str]]  # a sentence, and the fill of each of its blanks
+_Lengths = list[tuple[int, ...]]  # choices of the number of tokens in each blank
 
 
 def _resampling(
-    bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings
+    bundle: Bundle, template: Template, lengths: _Lengths, settings: InfillSettings
 ) -> _FillsBySentence:
-    """Search under latents that the visible words may have come from, the encoder's mean of them among these."""
+    """Search under samples of p(z | visible words), and under the encoder's mean of the words."""
     if not bundle.model.config.latent_dim:
         return _beam_search(bundle, template, lengths, settings)
-    z = propose_latents(bundle, template.texts, settings.latents, settings.seed)
-    z = torch.cat([block_posterior(bundle, [template.shown], 1).mean, z]).unique(dim=0)
+    z = propose_latents(bundle, template.visible_texts, settings.latents, settings.seed)
+    encoder_mean = block_posterior(bundle, [template.visible_sentence], 1).mean
+    # Resampling often repeats a latent; one search is enough for each.
+    z = torch.cat([encoder_mean, z]).unique(dim=0)
     return search_latents(
         bundle, template, lengths, z, settings.beams, max(settings.beams, settings.n)
     )
 
 
 def _sampling(
-    bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings
+    bundle: Bundle, template: Template, lengths: _Lengths, settings: InfillSettings
 ) -> _FillsBySentence:
-    """Write a sentence from each of the latents that explain the visible words, each with the next lengths."""
-    z = propose_latents(bundle, template.texts, settings.latents, settings.seed)
-    rows = [template.forced(lengths[at % len(lengths)]) for at in range(len(z))]
-    ids = fill_blanks(
+    """Sample one sentence under each latent that explains the visible words.
+
+    The latents take turns with the choices of lengths.
+    """
+    z = propose_latents(bundle, template.visible_texts, settings.latents, settings.seed)
+    rows = [template.build_row(lengths[index % len(lengths)]) for index in range(len(z))]
+    sequences = fill_blanks(
         bundle, z, rows, settings.seed, do_sample=True, temperature=settings.temperature
     )
-    return _drop_wordless(
-        template, (decode_fills(bundle, row, found) for row, found in zip(rows, ids, strict=True))
-    )
-
-
-def _drop_wordless(template: Template, fills: Iterable[list[str]]) -> _FillsBySentence:
-    """Return the sentences whose fills all have a letter or a digit."""
-    return {template.filled(each): each for each in fills if have_words(each)}
+    fills = [decode_fills(bundle, row, ids) for row, ids in zip(rows, sequences, strict=True)]
+    return _drop_wordless(template, fills)
 
 
 def _beam_search(
-    bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings
+    bundle: Bundle, template: Template, lengths: _Lengths, settings: InfillSettings
 ) -> _FillsBySentence:
-    """Search under a single latent, the likeliest to explain the visible words; what a language model can do."""
-    z = propose_latents(bundle, template.texts, 1, settings.seed)
+    """Search under a single latent, sampled from p(z | visible words).
+
+    A language model, which has no latent, can do this, too.
+    """
+    z = propose_latents(bundle, template.visible_texts, 1, settings.seed)
     return search_latents(
         bundle, template, lengths, z, settings.beams, max(settings.beams, settings.n)
     )
 
 
 def _infill_by_conditional_modes(
-    bundle: Bundle, template: Template, lengths: list[tuple[int, ...]], settings: InfillSettings
+    bundle: Bundle, template: Template, lengths: _Lengths, settings: InfillSettings
 ) -> _FillsBySentence:
-    """Iterate conditional modes."""
-    rows = [template.forced(choice) for choice in lengths]
-    found = conditional_modes(bundle, template, rows, settings.beams, settings.seed)
-    return _drop_wordless(template, found)
+    """Iterate conditional modes for each choice of lengths."""
+    rows = [template.build_row(choice) for choice in lengths]
+    fills = conditional_modes(bundle, template, rows, settings.beams, settings.seed)
+    return _drop_wordless(template, fills)
 
 
-METHODS = {
+def _drop_wordless(template: Template, fills: Iterable[list[str]]) -> _FillsBySentence:
+    """Return the sentences in which each fill has a letter or a digit."""
+    return {template.fill(row_fills): row_fills for row_fills in fills if have_words(row_fills)}
+
+
+_Method = Callable[[Bundle, Template, _Lengths, InfillSettings], _FillsBySentence]
+
+METHODS: dict[str, _Method] = {
     "resampling": _resampling,
     "sampling": _sampling,
     "beam_search": _beam_search,

@@ -1,7 +1,8 @@
-"""A beam search under each of several latents: every one has sentences of its own to offer.
+"""Beam search under several latents, pooled and ranked.
 
-Under one latent a beam's score is log p(x | z), which says little of a sentence
-found under another: what they find is pooled, and ranked by log p(x) afterwards.
+Under one latent a beam's score is log p(x | z), which cannot be compared with the score
+of a sentence found under another latent. Therefore the sentences of all latents are
+pooled and ranked by log p(x) afterwards.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,12 +23,25 @@ from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.uses.infill.constrained_decoding import VisibleTokensProcessor, decode_fills
 from textvae.uses.infill.template import Template
 
-_MAX_SCORES_IN_MEMORY = 2**25  # of tokens, in memory at once
+_MAX_SCORES_IN_MEMORY = 2**25  # token scores of all beams that are searched at once
+
+# Importance samples: few to choose among many candidates, more to rank the best ones.
+FIRST_SAMPLES = 6
+FINAL_SAMPLES = 128
+
+MAX_CANDIDATES = 16
 
 
 @dataclass(frozen=True)
 class _InfillCandidate:
-    """A sentence that was found: log p(x | z) in nats but for what all begin with, and what its blanks hold."""
+    """A sentence found by beam search.
+
+    Attributes:
+        score: log p(x | z) in nats, without the tokens before the first blank, which are
+            the same for all candidates.
+        text: the sentence.
+        fills: the text of each blank.
+    """
 
     score: float
     text: str
@@ -40,16 +54,22 @@ def search_latents(
     lengths: Sequence[tuple[int, ...]],
     z: Tensor,
     beams: int,
-    kept: int,
+    max_candidates: int,
 ) -> dict[str, list[str]]:
-    """Return the `kept` best sentences under each z of (latents, latent), over all lengths, with their fills."""
-    at_once = max(
-        1, _MAX_SCORES_IN_MEMORY // (len(lengths) * beams * bundle.model.config.vocab_size)
-    )
+    """Return the best sentences under each latent, over all lengths, with their fills.
+
+    Args:
+        lengths: choices of the number of tokens in each blank.
+        z: (latents, latent).
+        max_candidates: the most sentences to keep of each latent.
+    """
+    scores_per_latent = len(lengths) * beams * bundle.model.config.vocab_size
+    latents_at_once = max(1, _MAX_SCORES_IN_MEMORY // scores_per_latent)
     best: dict[str, list[str]] = {}
-    for some in z.split(at_once):
-        for found in beam_search_latents(bundle, template, lengths, some, beams):
-            best |= {each.text: each.fills for each in _rank_distinct(found)[:kept]}
+    for part in z.split(latents_at_once):
+        for candidates in beam_search_latents(bundle, template, lengths, part, beams):
+            ranked = _rank_distinct(candidates)
+            best |= {each.text: each.fills for each in ranked[:max_candidates]}
     return best
 
 
@@ -57,40 +77,67 @@ def search_latents(
 def beam_search_latents(
     bundle: Bundle, template: Template, lengths: Sequence[tuple[int, ...]], z: Tensor, beams: int
 ) -> Iterator[list[_InfillCandidate]]:
-    """Yield what is found under each z: of every choice of lengths, `beams` sentences."""
-    rows, prefix = [template.forced(choice) for choice in lengths] * len(z), template.tokens[0]
-    keeping = VisibleTokensProcessor(bundle, rows)
-    written = bundle.model.generate(
+    """Yield the candidates of each latent: `beams` sentences for each choice of lengths."""
+    rows = [template.build_row(choice) for choice in lengths] * len(z)
+    prefix = template.visible_tokens[0]
+    processor = VisibleTokensProcessor(bundle, rows)
+    generated = bundle.model.generate(
         **build_start_inputs(bundle, len(rows), [prefix] * len(rows)),
         latent=z.to(bundle.device, bundle.model.dtype).repeat_interleave(len(lengths), 0),
         label_ids=bundle.fixed_label_ids(len(rows)),
-        logits_processor=LogitsProcessorList([keeping]),
-        max_new_tokens=keeping.width - len(prefix),
+        logits_processor=LogitsProcessorList([processor]),
+        max_new_tokens=processor.max_length - len(prefix),
         num_beams=beams,
         num_return_sequences=beams,
         do_sample=False,
+        # Scores stay sums of log-probabilities. By default they are divided by the length.
         length_penalty=0.0,
         return_dict_in_generate=True,
         output_scores=True,
     )
-    found = []
-    for at, (ids, score) in enumerate(
-        zip(written.sequences.tolist(), written.sequences_scores.tolist(), strict=True)
-    ):
-        row = rows[at // beams]
+    sequences = generated.sequences.tolist()
+    scores = generated.sequences_scores.tolist()
+    candidates = []
+    for index, (ids, score) in enumerate(zip(sequences, scores, strict=True)):
+        row = rows[index // beams]
         fills = decode_fills(bundle, row, ids[1 : len(row) + 1])
-        found.append(_InfillCandidate(score, template.filled(fills), fills))
-    each = len(lengths) * beams
-    yield from (found[start : start + each] for start in range(0, len(found), each))
+        candidates.append(_InfillCandidate(score, template.fill(fills), fills))
+    per_latent = len(lengths) * beams
+    for start in range(0, len(candidates), per_latent):
+        yield candidates[start : start + per_latent]
 
 
-def _rank_distinct(found: Iterable[_InfillCandidate]) -> list[_InfillCandidate]:
-    """Return the different sentences whose fills all have a letter or a digit, the best first."""
-    different: dict[str, _InfillCandidate] = {}
-    for each in sorted(found, key=lambda each: (-each.score, each.text)):
-        if have_words(each.fills):
-            different.setdefault(each.text, each)
-    return list(different.values())
+def rank_by_likelihood(
+    bundle: Bundle, texts: Sequence[str], seed: int, max_candidates: int = MAX_CANDIDATES
+) -> list[tuple[float, str]]:
+    """Return the most likely of the distinct texts with their log p(x) in nats, best first.
+
+    With more than `max_candidates` texts, a rough estimate selects those that are
+    estimated well.
+    """
+    distinct = list(dict.fromkeys(texts))
+    if not distinct:
+        return []
+    if len(distinct) > max_candidates:
+        ranked = _rank_once(bundle, distinct, FIRST_SAMPLES, seed)
+        distinct = [text for _, text in ranked[:max_candidates]]
+    return _rank_once(bundle, distinct, FINAL_SAMPLES, seed)
+
+
+def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int) -> list[float]:
+    """Return log p(x) of each text in nats: importance-weighted, or exact for a language model."""
+    ids = tokenize_and_truncate(bundle, texts)
+    dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids]})
+    result = [0.0] * len(texts)
+    with torch.inference_mode():
+        # No variable holds the generator: it would outlive an exception and keep gradients off.
+        for indices, batch in iterate_batches(
+            bundle, dataset, seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, None
+        ):
+            nll = ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, draws)).nll
+            for index, value in zip(indices, nll.tolist(), strict=True):
+                result[index] = -value
+    return result
 
 
 def have_words(fills: Iterable[str]) -> bool:
@@ -98,38 +145,19 @@ def have_words(fills: Iterable[str]) -> bool:
     return all(any(map(str.isalnum, fill)) for fill in fills)
 
 
-FIRST_SAMPLES, FINAL_SAMPLES = 6, 128  # importance samples: of all candidates, and of the best
-
-
-MAX_CANDIDATES = 16
-
-
-def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int) -> list[float]:
-    """Return log p(x) of each text in nats: importance-weighted, or exact for a language model."""
-    ids = tokenize_and_truncate(bundle, texts)
-    dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids]})
-    found = [0.0] * len(texts)
-    with torch.inference_mode():
-        for places, batch in iterate_batches(
-            bundle, dataset, seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, None
-        ):
-            nll = ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, draws)).nll
-            for place, value in zip(places, nll.tolist(), strict=True):
-                found[place] = -value
-    return found
-
-
-def rank_by_likelihood(
-    bundle: Bundle, texts: Sequence[str], seed: int, kept: int = MAX_CANDIDATES
+def _rank_once(
+    bundle: Bundle, texts: Sequence[str], draws: int, seed: int
 ) -> list[tuple[float, str]]:
-    """Return the best of the different texts with their log p(x), best first: many are looked at, a few well."""
-    different = list(dict.fromkeys(texts))
-    if not different:
-        return []
-    for draws in (FIRST_SAMPLES, FINAL_SAMPLES) if len(different) > kept else (FINAL_SAMPLES,):
-        scores = log_likelihoods(bundle, different, draws, seed)
-        pairs = sorted(zip(scores, different, strict=True), key=lambda pair: (-pair[0], pair[1]))[
-            :kept
-        ]
-        different = [text for _, text in pairs]
-    return pairs
+    """Return the texts with their log p(x), best first; texts with equal scores are sorted."""
+    scores = log_likelihoods(bundle, texts, draws, seed)
+    pairs = zip(scores, texts, strict=True)
+    return sorted(pairs, key=lambda pair: (-pair[0], pair[1]))
+
+
+def _rank_distinct(candidates: Iterable[_InfillCandidate]) -> list[_InfillCandidate]:
+    """Return the distinct sentences in which each fill has a letter or a digit, best first."""
+    best: dict[str, _InfillCandidate] = {}
+    for candidate in sorted(candidates, key=lambda each: (-each.score, each.text)):
+        if have_words(candidate.fills):
+            best.setdefault(candidate.text, candidate)
+    return list(best.values())

@@ -1,4 +1,7 @@
-"""A sentence with blanks, as tokens: what is visible stands fast, each blank may be filled by several."""
+"""A sentence with blanks, as tokens.
+
+The visible tokens are fixed, and each blank may be filled with one token or several.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,10 +13,11 @@ from textvae.data.tokenization import encode_batch, without_marks
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 
-_BLANK_PATTERN = re.compile(r"_{2,}(?: _{2,})*")  # of one word or more: two side by side are one
+_BLANK_PATTERN = re.compile(r"_{2,}(?: _{2,})*")  # blanks next to each other count as one
 
-
-_STAND_IN_WORD = "a"  # a word, so that what is beside it is cut into tokens as beside a word
+# Stands for a blank while the sentence is tokenized, so that the words around it get
+# the tokens that they have next to a word.
+_STAND_IN_WORD = "a"
 
 
 @dataclass(frozen=True)
@@ -21,162 +25,191 @@ class Template:
     """A sentence with blanks.
 
     Attributes:
-        texts: what is visible, before, between and after the blanks: one more than there are blanks.
-        tokens: the same as token ids.
+        visible_texts: the parts before, between and after the blanks: one more than there
+            are blanks.
+        visible_tokens: the same parts as token ids.
     """
 
-    texts: list[str]
-    tokens: list[list[int]]
+    visible_texts: list[str]
+    visible_tokens: list[list[int]]
 
     @property
-    def blanks(self) -> int:
-        """How many there are."""
-        return len(self.texts) - 1
+    def blank_count(self) -> int:
+        """The number of blanks."""
+        return len(self.visible_texts) - 1
 
     @property
-    def visible(self) -> int:
-        """How many tokens are visible."""
-        return sum(map(len, self.tokens))
+    def visible_token_count(self) -> int:
+        """The number of visible tokens."""
+        return sum(map(len, self.visible_tokens))
 
     @property
-    def shown(self) -> str:
-        """What is visible, read as one sentence."""
-        return " ".join(" ".join(self.texts).split())
+    def visible_sentence(self) -> str:
+        """The visible parts, joined to one sentence."""
+        return " ".join(" ".join(self.visible_texts).split())
 
-    def filled(self, fills: Sequence[str]) -> str:
-        """Return the sentence with its blanks filled; what was visible stands as it was written."""
-        return "".join(part for pair in zip(self.texts, [*fills, ""], strict=True) for part in pair)
+    def fill(self, fills: Sequence[str]) -> str:
+        """Return the sentence with its blanks filled; the visible parts do not change."""
+        pairs = zip(self.visible_texts, [*fills, ""], strict=True)
+        return "".join(visible + fill for visible, fill in pairs)
 
-    def forced(self, lengths: Sequence[int]) -> list[int | None]:
-        """Return the token at each place, None within a blank, where each blank has its number of tokens."""
-        row: list[int | None] = list(self.tokens[0])
-        for length, after in zip(lengths, self.tokens[1:], strict=True):
-            row += [None for _ in range(length)]
-            row += after
+    def build_row(self, lengths: Sequence[int]) -> list[int | None]:
+        """Return the token at each position, None within a blank.
+
+        Args:
+            lengths: the number of tokens in each blank.
+        """
+        row: list[int | None] = list(self.visible_tokens[0])
+        for length, tokens_after in zip(lengths, self.visible_tokens[1:], strict=True):
+            row += [None] * length
+            row += tokens_after
         return row
 
-    def lengths(self, most: int, room: int, count: int, seed: int) -> list[tuple[int, ...]]:
-        """Return up to `count` choices of the blanks' lengths, 1 to `most` tokens each, that fit into `max_text_tokens`.
+    def choose_lengths(
+        self, max_blank_tokens: int, max_tokens: int, count: int, seed: int
+    ) -> list[tuple[int, ...]]:
+        """Return up to `count` different choices of the number of tokens in each blank.
+
+        Each blank has 1 to `max_blank_tokens` tokens, and the sentence at most `max_tokens`.
 
         Raises:
-            DataError: none fits.
+            DataError: the sentence is too long even with one token per blank.
         """
-        spare = room - self.visible
-        if spare < self.blanks:
+        blanks = self.blank_count
+        spare = max_tokens - self.visible_token_count
+        if spare < blanks:
             raise DataError(
-                f"{self.visible} visible tokens and {self.blanks} blanks: this model writes at most {room} tokens; "
-                "shorten the text."
+                f"got {self.visible_token_count} visible tokens and {blanks} blanks, but this "
+                f"model generates at most {max_tokens} tokens; shorten the text."
             )
-        one_long = min(most, spare - self.blanks + 1)
-        if one_long**self.blanks <= 4 * count:
-            every = [
-                choice
-                for choice in product(range(1, one_long + 1), repeat=self.blanks)
-                if sum(choice) <= spare
-            ]
-            return every if len(every) <= count else sorted(Random(seed).sample(every, count))
-        return sorted(self.some_lengths(one_long, spare, count, Random(seed)))
+        # One blank can have the tokens that the others, with one token each, leave.
+        max_length = min(max_blank_tokens, spare - blanks + 1)
+        random = Random(seed)
+        # List all choices where they are few. Otherwise there may be millions.
+        if max_length**blanks > 4 * count:
+            return sorted(self.sample_lengths(max_length, spare, count, random))
+        choices = product(range(1, max_length + 1), repeat=blanks)
+        fitting = [choice for choice in choices if sum(choice) <= spare]
+        if len(fitting) <= count:
+            return fitting
+        return sorted(random.sample(fitting, count))
 
-    def some_lengths(
-        self, most: int, spare: int, count: int, random: Random
+    def sample_lengths(
+        self, max_length: int, spare: int, count: int, random: Random
     ) -> set[tuple[int, ...]]:
-        """Return choices drawn at random, all blanks of one token among them."""
-        found = {(1,) * self.blanks}
-        for _ in range(8 * count):
-            choice = tuple(random.randint(1, most) for _ in range(self.blanks))
-            if sum(choice) <= spare and len(found) < count:
-                found.add(choice)
-        return found
+        """Return up to `count` random choices of lengths, among them one token for each blank."""
+        choices = {(1,) * self.blank_count}
+        for _ in range(8 * count):  # some choices are too long, or repeat others
+            choice = tuple(random.randint(1, max_length) for _ in range(self.blank_count))
+            if sum(choice) <= spare and len(choices) < count:
+                choices.add(choice)
+        return choices
 
 
 def parse_template(bundle: Bundle, text: str) -> Template:
-    """Read a sentence whose blanks are written `___`.
+    """Parse a sentence whose blanks are written `___`.
 
     Raises:
-        DataError: it has no blank, nothing but blanks, a blank within a word, or words the tokenizer does not know.
+        DataError: it has no blank, nothing but blanks, a blank within a word, or words
+            that the tokenizer does not know.
     """
     texts = _BLANK_PATTERN.split(" ".join(text.split()))
     if len(texts) == 1:
         raise DataError(
-            f"{texts[0]!r} has no blank; write ___ for one, or call complete to go on from its end."
+            f"{texts[0]!r} has no blank; write ___ for one, or use `complete` to continue it."
         )
     if not any(part.strip() for part in texts):
         raise DataError(
-            "a text is wanted, and this is nothing but blanks; write a word at least, or call generate."
+            "the text is nothing but blanks; write at least one word, or use `generate`."
         )
-    if any(_is_word_character(part[-1:]) for part in texts[:-1]) or any(
-        _is_word_character(part[:1]) for part in texts[1:]
-    ):
+    touches_word_before = any(_is_word_character(part[-1:]) for part in texts[:-1])
+    touches_word_after = any(_is_word_character(part[:1]) for part in texts[1:])
+    if touches_word_before or touches_word_after:
         raise DataError(_describe_blank_in_word(texts))
     _check_known_words(bundle, texts)
     return Template(texts, _tokenize_visible_parts(bundle, texts))
 
 
 def _is_word_character(mark: str) -> bool:
-    """Tell whether a blank beside this character is within a word: letters of scripts without case stand alone too."""
+    """Tell whether a blank next to this character would be part of a word.
+
+    Letters without case do not count: Chinese, for example, has no spaces between words.
+    """
     return mark.isdigit() or mark.lower() != mark.upper()
 
 
 def _describe_blank_in_word(texts: Sequence[str]) -> str:
-    """Return what is said of a blank that is not of whole words."""
+    """Return the error message about a blank within a word."""
     return (
-        f"{'___'.join(texts)!r}: a blank stands for whole words; leave a space between it and the letters "
-        "or marks beside it."
+        f"{'___'.join(texts)!r}: a blank stands for whole words; put a space between it and "
+        "the letters or marks next to it."
     )
 
 
 def _check_known_words(bundle: Bundle, texts: Sequence[str]) -> None:
-    """Refuse words that a word-level vocabulary lacks.
+    """Refuse words that a word-level vocabulary does not have.
 
     Raises:
-        DataError: with the words.
+        DataError: there are such words; the message lists them.
     """
-    unknown = bundle.tokenizer.unk_token_id
-    words = [word for text in texts for word in text.split()]
-    rows = encode_batch(bundle.tokenizer, words) if unknown is not None else []
-    strange = [
-        word
-        for word, row in zip(words, rows, strict=False)
-        if unknown in row and word != bundle.tokenizer.unk_token
-    ]
-    if strange:
-        raise DataError(
-            f"the model does not know: {', '.join(dict.fromkeys(strange))}. Write other words, or blanks."
-        )
+    unknown_id = bundle.tokenizer.unk_token_id
+    if unknown_id is None:
+        return
+    words = " ".join(texts).split()
+    unknown_words = []
+    for word, ids in zip(words, encode_batch(bundle.tokenizer, words), strict=True):
+        # The user may write the unknown token itself.
+        if unknown_id in ids and word != bundle.tokenizer.unk_token:
+            unknown_words.append(word)
+    if unknown_words:
+        listed = ", ".join(dict.fromkeys(unknown_words))
+        raise DataError(f"the model does not know: {listed}. Use other words, or blanks.")
 
 
 def _tokenize_visible_parts(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
-    """Return the tokens of the visible parts, cut as beside words.
+    """Return the tokens of each visible part, split as they would be next to words.
+
+    The sentence is tokenized once, with a stand-in word for each blank. Then each token
+    goes to the part that its characters belong to.
 
     Raises:
-        DataError: a token reaches from a blank into what is visible.
+        DataError: a token covers both a part of a blank and visible characters.
     """
-    whole, spans = _STAND_IN_WORD.join(texts), list(_find_stand_ins(texts))
-    are_spaces_tokens = (
-        len(encode_batch(bundle.tokenizer, [f"{_STAND_IN_WORD} {_STAND_IN_WORD}"])[0]) == 3
-    )  # of characters, bytes
-    found = bundle.tokenizer(
-        whole, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True
+    sentence = _STAND_IN_WORD.join(texts)
+    stand_ins = list(_find_stand_ins(texts))
+    spaces_are_tokens = _are_spaces_tokens(bundle)
+    encoded = bundle.tokenizer(
+        sentence, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True
     )
     parts: list[list[int]] = [[]]
-    for token, (start, end) in zip(found["input_ids"], found["offset_mapping"], strict=True):
-        place = len(parts) - 1
-        while place < len(spans) and start >= spans[place]:
-            place += 1
+    spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+    for token, (start, end) in spans:
+        # Go on to the part in which this token begins.
+        while len(parts) <= len(stand_ins) and start >= stand_ins[len(parts) - 1]:
             parts.append([])
-        if any(start <= span < end for span in spans):
-            if whole[start:end].strip() != _STAND_IN_WORD:
-                raise DataError(_describe_blank_in_word(texts))
-        elif are_spaces_tokens or not (
-            end in spans and whole[start:end].isspace()
-        ):  # else the fill brings its space
+        covers_stand_in = any(start <= stand_in < end for stand_in in stand_ins)
+        covered = sentence[start:end]
+        if covers_stand_in and covered.strip() != _STAND_IN_WORD:
+            raise DataError(_describe_blank_in_word(texts))
+        # The space before a blank is part of the fill's first token, unless every space
+        # is a token of its own.
+        is_space_before_blank = covered.isspace() and end in stand_ins and not spaces_are_tokens
+        if not covers_stand_in and not is_space_before_blank:
             parts[-1] += without_marks(bundle.tokenizer, [token])
-    return parts + [[] for _ in range(len(texts) - len(parts))]
+    # Empty parts at the end have no token that would have opened them.
+    missing = len(texts) - len(parts)
+    return parts + [[] for _ in range(missing)]
+
+
+def _are_spaces_tokens(bundle: Bundle) -> bool:
+    """Tell whether each space is a token of its own, as with tokenizers of characters or bytes."""
+    two_words = f"{_STAND_IN_WORD} {_STAND_IN_WORD}"
+    return len(encode_batch(bundle.tokenizer, [two_words])[0]) == 3
 
 
 def _find_stand_ins(texts: Sequence[str]) -> Iterator[int]:
-    """Yield where the stand-in of each blank is."""
-    place = 0
+    """Yield the index of the character where each blank's stand-in begins."""
+    position = 0
     for text in texts[:-1]:
-        yield place + len(text)
-        place += len(text) + len(_STAND_IN_WORD)
+        yield position + len(text)
+        position += len(text) + len(_STAND_IN_WORD)

@@ -1,9 +1,10 @@
-"""Insight: what each dimension of the latent does, and whether dimensions and properties match one to one.
+"""Insight: describe what each dimension of the latent encodes.
 
-columns.py         properties of the texts, given as columns; their length among them
-associations.py    how strongly each coordinate goes with each column
-words.py           the words at either end of a coordinate
-disentanglement.py MIG, SAP and DCI
+It also scores whether dimensions and properties of the texts correspond one to one.
+
+columns.py          properties of the texts, such as their length
+associations.py     how strongly a coordinate is associated with a column or with words
+disentanglement.py  MIG, SAP and DCI
 """
 
 from textvae.uses.insight.columns import PropertyColumn, build_column

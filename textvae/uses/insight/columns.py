@@ -1,7 +1,7 @@
-"""Columns: properties of the texts, a value for each text.
+"""Columns: properties of the texts, with one value for each text.
 
-A column is numeric if all its values are numbers and more than two differ;
-otherwise its values are names of classes.
+A column is numeric if all its values are numbers and more than two of them differ.
+Otherwise its values are names of classes.
 """
 
 import math
@@ -18,7 +18,7 @@ from textvae.data.labels import check_spelling
 from textvae.errors import DataError
 from textvae.uses.attribute import validate_labels
 
-LENGTH_COLUMN = "length"  # in words; every text has it
+LENGTH_COLUMN = "length"  # in words; computed for every text
 
 
 @dataclass(frozen=True)
@@ -34,63 +34,82 @@ class PropertyColumn:
     is_numeric: bool
 
     @property
-    def target(self) -> NDArray[Any]:
-        """What to predict, (n,): the numbers, or the number of each text's class."""
-        return self.values if self.is_numeric else np.unique(self.values, return_inverse=True)[1]
+    def targets(self) -> NDArray[Any]:
+        """What to predict, (n,): the numbers, or the index of each text's class."""
+        if self.is_numeric:
+            return self.values
+        return np.unique(self.values, return_inverse=True)[1]
 
-    def classes(self, most: int) -> NDArray[np.int_]:
-        """Return the number of each text's class, (n,); more than `most` different numbers become groups of like size.
+    def to_classes(self, max_classes: int) -> NDArray[np.int_]:
+        """Return the index of each text's class, (n,).
 
-        The groups' bounds are quantiles.
+        A numeric column with more than `max_classes` different values is cut at its
+        quantiles into groups of about equal size.
         """
         different, classes = np.unique(self.values, return_inverse=True)
-        return (
-            group_by_quantile(self.values, most)
-            if self.is_numeric and len(different) > most
-            else classes
-        )
-
-
-def group_by_quantile(values: NDArray[Any], groups: int) -> NDArray[np.int_]:
-    """Return the number of each value's group between quantiles, (n,); equal values share one."""
-    bounds = np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1]))
-    return np.searchsorted(bounds, values)
-
-
-def count_words(texts: Sequence[str]) -> list[int]:
-    """Return the words of each text."""
-    return [len(text.split()) for text in texts]
+        if self.is_numeric and len(different) > max_classes:
+            return group_by_quantile(self.values, max_classes)
+        return classes
 
 
 def build_column(name: str, texts: Sequence[str], values: Sequence[Any]) -> PropertyColumn:
-    """Return a column that can be associated with something.
+    """Return a column whose association with the latent can be measured.
 
     Raises:
-        DataError: a value is missing or not finite, all are the same, there are not as many as texts, or a class
-            has a single text.
+        DataError: the numbers of texts and values differ, a value is missing or not
+            finite, all values are the same, or a class has a single text.
     """
     try:
         names = validate_labels(texts, values)
     except DataError as error:
         raise DataError(f"column {name!r}: {error}") from None
-    are_numbers = all(
-        isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in values
-    )
-    odd = [place for place, value in enumerate(values) if are_numbers and not math.isfinite(value)]
-    if odd:
-        raise DataError(
-            f"column {name!r}: text {odd[0]} has {values[odd[0]]}; wanted are finite numbers."
-        )
+    are_numbers = all(_is_number(value) for value in values)
+    if are_numbers:
+        _check_finite(name, values)
     counts = Counter(names)
     if len(counts) < 2:
         raise DataError(
-            f"column {name!r}: every text has {names[0]!r}; what is the same for all goes with nothing."
+            f"column {name!r}: every text has {names[0]!r}; a column needs at least two "
+            "different values."
         )
+    # Two numbers, such as 0 and 1, are more often the names of classes than quantities.
     if are_numbers and len(counts) > 2:
         return PropertyColumn(name, np.asarray(values, dtype=np.float64), True)
     check_spelling(counts)
-    if single := next((label for label, count in sorted(counts.items()) if count < 2), None):
-        raise DataError(
-            f"column {name!r}: one text only is {single!r}; give another of that class, or leave it out."
-        )
+    for label, count in sorted(counts.items()):
+        if count < 2:
+            raise DataError(
+                f"column {name!r}: only one text is {label!r}; add another of that class, "
+                "or leave it out."
+            )
     return PropertyColumn(name, np.array(names), False)
+
+
+def group_by_quantile(values: NDArray[Any], groups: int) -> NDArray[np.int_]:
+    """Return the index of each value's group between quantiles, (n,).
+
+    Equal values are in the same group, so there may be fewer groups than asked for.
+    """
+    bounds = np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1]))
+    return np.searchsorted(bounds, values)
+
+
+def count_words(texts: Sequence[str]) -> list[int]:
+    """Return the number of words of each text."""
+    return [len(text.split()) for text in texts]
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value is a number; truth values are not, though Python counts them as ints."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def _check_finite(name: str, values: Sequence[Any]) -> None:
+    """Refuse infinite numbers.
+
+    Raises:
+        DataError: there is one; the message names the first.
+    """
+    for index, value in enumerate(values):
+        if not math.isfinite(value):
+            raise DataError(f"column {name!r}: text {index} has {value}; expected finite numbers.")

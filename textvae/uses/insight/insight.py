@@ -1,4 +1,4 @@
-"""One row a dimension, and the scores of the whole."""
+"""Describe each dimension of the latent, and score the latent as a whole."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,6 @@ from textvae.uses.insight.disentanglement import score_factors
 
 _MIN_TEXTS = 20
 
-
 _InsightRecord = dict[str, Any]
 
 
@@ -28,79 +27,89 @@ def insight(
     columns: Mapping[str, Sequence[Any]] | None = None,
     progress: bool = False,
 ) -> dict[str, list[_InsightRecord]]:
-    """Return what each dimension does on these texts.
+    """Return what each dimension encodes in these texts.
 
-    `dimensions`, in their order: `dimension` (from 0), `kl` in nats a text and `kl_share` of the whole (None where
-    the KL is no sum over dimensions), `variance` of the posterior mean, `is_active` (at least 0.01), `associations`
-    with the length and each column, strongest first, and the words at its ends, `low` and `high`. An association's
-    `p_value` is corrected for the number of them all (Bonferroni).
+    `dimensions` has one record per dimension, in order. Keys: `dimension` (from 0);
+    `kl` in nats per text and `kl_share` of the sum (None where the KL is not a sum over
+    dimensions); `variance` of the posterior mean; `is_active` (variance at least 0.01);
+    `associations` with the length and each column, strongest first; and `low` and
+    `high`, the words at its ends. The `p_value` of an association is corrected for the
+    number of all associations (Bonferroni).
 
-    `scores`, where columns are given: see `textvae.uses.insight.disentanglement`.
+    `scores` has one record per column, and one for all of them; see
+    `textvae.uses.insight.disentanglement`. It is empty without columns.
 
     Args:
-        columns: by name, a value for each text: numbers, or names of classes.
+        columns: by name, one value per text: numbers, or names of classes.
 
     Raises:
-        DataError: too few texts, a blank one, or a column that is of no use.
-        ConfigError: the model is a language model, or scikit-learn is missing.
+        DataError: there are too few texts, a text is blank, or a column cannot be used.
+        ConfigError: the model is a language model, or scikit-learn is not installed.
     """
     require_latent(bundle)
     check_installed("uses", "insights", "sklearn")
     if len(texts) < _MIN_TEXTS:
         raise DataError(
-            f"there are {len(texts)} texts; wanted are {_MIN_TEXTS} at least, better some thousand."
+            f"got {len(texts)} texts, need at least {_MIN_TEXTS} (a few thousand recommended)."
         )
-    chosen = _build_columns(texts, columns or {})
+    properties = _build_columns(texts, columns or {})
     q = posterior(bundle, texts, progress=progress)
     z = q.mean.numpy()
-    tables = [compute_associations(z, column) for column in chosen]
-    tests, words = z.shape[1] * len(chosen), find_words_at_ends(z, texts)
-    dimensions = [
-        {
-            **row,
-            "associations": _rank_associations([table[at] for table in tables], tests),
-            **words[at],
-        }
-        for at, row in enumerate(_describe_dimensions(bundle, q))
-    ]
-    return {"dimensions": dimensions, "scores": score_factors(z, chosen) if columns else []}
+    by_column = [compute_associations(z, column) for column in properties]
+    words = find_words_at_ends(z, texts)
+    test_count = z.shape[1] * len(properties)
+    dimensions = []
+    for record in _describe_dimensions(bundle, q):
+        dimension = record["dimension"]
+        associations = [of_dimensions[dimension] for of_dimensions in by_column]
+        ranked = _rank_associations(associations, test_count)
+        dimensions.append({**record, "associations": ranked, **words[dimension]})
+    return {"dimensions": dimensions, "scores": score_factors(z, properties) if columns else []}
 
 
 def _build_columns(
     texts: Sequence[str], columns: Mapping[str, Sequence[Any]]
 ) -> list[PropertyColumn]:
-    """Return the columns, and before them the length, unless one has its name."""
+    """Return the columns, and before them the length of the texts.
+
+    The length is left out if a column has its name, or if all texts are equally long.
+    """
+    built = [build_column(name, texts, values) for name, values in columns.items()]
     lengths = count_words(texts)
-    given = [build_column(name, texts, values) for name, values in columns.items()]
     if LENGTH_COLUMN in columns or len(set(lengths)) < 2:
-        return given
-    return [PropertyColumn(LENGTH_COLUMN, np.array(lengths, dtype=np.float64), True), *given]
+        return built
+    return [PropertyColumn(LENGTH_COLUMN, np.array(lengths, dtype=np.float64), True), *built]
 
 
 def _describe_dimensions(bundle: Bundle, q: Distribution) -> list[_InsightRecord]:
-    """Return of each dimension what it carries."""
-    latent, shares, kl = q.mean.shape[1], [None] * q.mean.shape[1], [None] * q.mean.shape[1]
+    """Return a record of each dimension's KL and variance."""
+    latent = q.mean.shape[1]
+    kl: list[float | None] = [None] * latent
+    kl_shares: list[float | None] = [None] * latent
     if bundle.model.prior.is_factorized and q.has_density:
         with torch.inference_mode():
-            nats = bundle.prior.kl(
-                q.map(lambda value: value.to(bundle.device)), q.mean.to(bundle.device)
-            ).mean(0)
+            q_on_device = q.map(lambda value: value.to(bundle.device))
+            nats = bundle.prior.kl(q_on_device, q.mean.to(bundle.device)).mean(0)
+        # Some posteriors have a KL that is one number per text, not one per dimension.
         if len(nats) == latent:
-            kl, shares = nats.tolist(), (nats / nats.sum().clamp_min(1e-12)).tolist()
-    variance = q.mean.var(0).tolist()
+            kl = nats.tolist()
+            kl_shares = (nats / nats.sum().clamp_min(1e-12)).tolist()
+    variances = q.mean.var(0).tolist()
     return [
         {
-            "dimension": at,
-            "kl": kl[at],
-            "kl_share": shares[at],
-            "variance": variance[at],
-            "is_active": is_active,
+            "dimension": dimension,
+            "kl": kl[dimension],
+            "kl_share": kl_shares[dimension],
+            "variance": variance,
+            "is_active": variance >= ACTIVE_UNIT_VARIANCE,
         }
-        for at, is_active in enumerate(value >= ACTIVE_UNIT_VARIANCE for value in variance)
+        for dimension, variance in enumerate(variances)
     ]
 
 
-def _rank_associations(found: Sequence[_InsightRecord], tests: int) -> list[_InsightRecord]:
-    """Return a dimension's associations, strongest first, their p-values corrected for the number of tests."""
-    corrected = [{**one, "p_value": min(1.0, one["p_value"] * tests)} for one in found]
+def _rank_associations(
+    associations: Sequence[_InsightRecord], test_count: int
+) -> list[_InsightRecord]:
+    """Return a dimension's associations, strongest first, with p-values corrected for the tests."""
+    corrected = [{**one, "p_value": min(1.0, one["p_value"] * test_count)} for one in associations]
     return sorted(corrected, key=lambda one: -abs(one["value"]))
