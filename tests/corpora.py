@@ -10,6 +10,7 @@ import pyarrow.parquet
 from textvae.data.corpus import DataSettings, open_split, prepare_splits
 from textvae.data.sources import find_splits
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
+from textvae.schema import validate_settings
 
 ANIMALS = ["cat", "dog", "bird", "old horse", "small grey mouse"]
 SENTENCES = [f"the {animal} number {n} sleeps" for n in range(4) for animal in ANIMALS]
@@ -62,7 +63,7 @@ def prepared(
     folder: Path, corpus: str | None, kind: str = "byte", seed: int = 1, splits=None, **settings
 ):
     """Prepare a corpus in `folder`; return its counts and splits."""
-    data = DataSettings(corpus=corpus, **settings)
+    data = validate_settings(DataSettings, {"corpus": corpus, **settings}, "data")
     tokenizer_settings = TokenizerSettings(kind=kind, min_frequency=1)
     _, counts = prepare_splits(
         data, seed, folder, lambda sentences: build_tokenizer(tokenizer_settings, sentences), splits

@@ -1,16 +1,15 @@
-"""The facade: a trained text VAE with the verbs users want."""
+"""The facade: a trained text VAE with every verb that users want."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from textvae import uses
 from textvae.data.labels import check_label_count, check_spelling, require_model_labels
 from textvae.data.row_report import answer_non_blank, find_texts
 from textvae.data.texts import (
@@ -24,221 +23,57 @@ from textvae.data.texts import (
 from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle
-from textvae.inference.encode import set_blanks_to_nan
+from textvae.inference.decoding import build_decoding_settings, decode_latents
+from textvae.inference.encode import encode, posterior, set_blanks_to_nan
+from textvae.inference.generate import generate
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
 from textvae.runs.publishing import push_to_hub, save_with_records
 from textvae.schema import validate_settings
+from textvae.uses.complete import complete
+from textvae.uses.edit import analogy, edit
+from textvae.uses.interpolate import interpolate
+from textvae.uses.options import (
+    AnomalyOptions,
+    AugmentOptions,
+    DecodingOptions,
+    InfillOptions,
+    ScoreOptions,
+    TraverseAndDecodingOptions,
+    UncertaintyOptions,
+)
+from textvae.uses.reconstruct import reconstruct
+from textvae.uses.records import (
+    Anomaly,
+    AnomalyCalibration,
+    AugmentedText,
+    FittedPriorRecord,
+    Infill,
+    Insight,
+    Neighbor,
+    Score,
+    TraversalStep,
+    Uncertainty,
+)
 
 if TYPE_CHECKING:
     from textvae.uses.attribute import Attribute
 
-
-class _LearnedUses:
-    """Uses of a trained model that need example texts. Blank ones are left out, and a note says how many."""
-
-    bundle: Bundle
-    folder: Path | None
-
-    def fit_prior(
-        self,
-        kind: str = "gaussian_mixture",
-        texts: Sequence[str] | None = None,
-        seed: int = 0,
-        progress: bool = False,
-    ) -> dict[str, Any]:
-        """Fit a gaussian_mixture, flow or diffusion to latents of `texts` (default: the run's training sentences)."""
-        from textvae.runs.reference_texts import read_training_texts
-        from textvae.uses.fit_prior.fit import PRIOR_KIND, fit_prior
-
-        chosen = read_training_texts(self.folder) if texts is None else _drop_blanks(texts)
-        return fit_prior(
-            self.bundle, chosen, kind, fitted_path(self.folder, PRIOR_KIND, kind), seed, progress
-        )
-
-    def fit_attribute(
-        self,
-        texts: Sequence[str],
-        labels: Sequence[Any],
-        name: str | None = None,
-        towards: str | None = None,
-    ) -> "Attribute":
-        """Find the direction along which labelled texts differ; under a `name` it is kept with the run, for `edit`."""
-        from textvae.uses.attribute import ATTRIBUTE_KIND, fit_attribute, save_attribute
-
-        folder = None if name is None else fitted_path(self.folder, ATTRIBUTE_KIND, name)
-        _, filled, classes = _filled_with_labels(texts, labels)
-        found = fit_attribute(self.bundle, filled, classes, towards)
-        if folder is not None:
-            save_attribute(folder, self.bundle, found)
-        return found
-
-    def edit(
-        self,
-        texts: str | Sequence[str],
-        attribute: "str | Attribute",
-        strength: float = 1.0,
-        **options: Any,
-    ) -> list[str | None]:
-        """Write each text again after a step along an attribute, 1 being as far as its classes lie apart.
-
-        A blank text gives None, and a note says so.
-        """
-        from textvae.uses.attribute import ATTRIBUTE_KIND, load_attribute
-
-        if isinstance(attribute, str):
-            attribute = load_attribute(
-                fitted_path(self.folder, ATTRIBUTE_KIND, attribute), self.bundle
-            )
-        listed, direction, decoding = (
-            require_texts(texts),
-            attribute.direction,
-            uses.build_decoding_settings(**options),
-        )
-
-        def answer(places: list[int]) -> list[str]:
-            return uses.edit(
-                self.bundle, [listed[place] for place in places], direction, strength, decoding
-            )
-
-        return answer_non_blank(listed, answer, lambda: None)
-
-    def index(
-        self, texts: Iterable[str], name: str = "default", progress: bool = False, **options: Any
-    ) -> int:
-        """Index texts, as many as there are, for `neighbors`; return how many. `factory`: FAISS's name of an index.
-
-        Each text keeps its row, counted from 1; blank texts are left out.
-        """
-        from textvae.uses import neighbors
-
-        folder = fitted_path(self.folder, "index", name)
-        return neighbors.index(
-            self.bundle, iterate_texts(texts), folder, progress=progress, **options
-        )
-
-    def neighbors(
-        self, texts: str | Sequence[str], k: int = 5, name: str = "default"
-    ) -> list[list[dict[str, Any]]]:
-        """Return the `k` nearest indexed sentences of each text, nearest first: `row`, `text`, cosine `similarity`.
-
-        A blank text has none, and a note says so.
-        """
-        from textvae.uses.neighbors import NeighborIndex
-
-        listed, known = (
-            require_texts(texts),
-            NeighborIndex(self.bundle, fitted_path(self.folder, "index", name)),
-        )
-        return answer_non_blank(
-            listed,
-            lambda places: known.neighbors([listed[place] for place in places], k),
-            list,
-            "without neighbors",
-        )
-
-    def fit_anomaly(
-        self, texts: Sequence[str], name: str = "default", progress: bool = False, **options: Any
-    ) -> dict[str, Any]:
-        """Calibrate `anomaly` on normal texts the model was not trained on. Options: `score`, `draws`, `seed`."""
-        from textvae.uses.anomaly import ANOMALY_KIND, AnomalySettings, fit_anomaly
-
-        settings = validate_settings(AnomalySettings, options, "anomaly")
-        return fit_anomaly(
-            self.bundle,
-            _drop_blanks(texts),
-            fitted_path(self.folder, ANOMALY_KIND, name),
-            settings,
-            progress,
-        )
-
-    def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[dict[str, Any]]:
-        """Return each text's `score`, higher the stranger, `p_value`: the share of normal ones as strange, `is_cut`.
-
-        A blank text has None for each, and a note says so.
-        """
-        from textvae.uses.anomaly import ANOMALY_KIND, FIELDS, anomaly
-
-        listed, place = require_texts(texts), fitted_path(self.folder, ANOMALY_KIND, name)
-        return answer_non_blank(
-            listed,
-            lambda places: anomaly(self.bundle, [listed[place] for place in places], place),
-            lambda: dict.fromkeys(FIELDS),
-        )
-
-    def insight(
-        self,
-        texts: Sequence[str],
-        columns: Mapping[str, Sequence[Any]] | None = None,
-        progress: bool = False,
-    ) -> dict[str, list[dict[str, Any]]]:
-        """Return what each dimension does, `dimensions`, and `scores` of disentanglement where columns are given."""
-        from textvae.uses.insight import insight
-
-        listed, given = require_texts(texts), {} if columns is None else require_columns(columns)
-        for name, values in given.items():
-            if len(values) != len(listed):
-                raise DataError(
-                    f"column {name!r} has {len(values)} values for {len(listed)} texts; give one for each."
-                )
-        places = find_texts(listed)
-        kept = {name: [values[place] for place in places] for name, values in given.items()}
-        return insight(self.bundle, [listed[place] for place in places], kept, progress)
-
-    def augment(
-        self,
-        texts: Sequence[str],
-        labels: Sequence[Any],
-        n: int = 5,
-        progress: bool = False,
-        **options: Any,
-    ) -> list[dict[str, Any]]:
-        """Write up to `n` texts of each text's label; options: `textvae.uses.augment.AugmentSettings`."""
-        from textvae.uses.augment import AugmentSettings, augment
-
-        settings = validate_settings(AugmentSettings, {"n": n, **options}, "augment")
-        places, filled, classes = _filled_with_labels(texts, labels)
-        records = augment(self.bundle, filled, classes, settings, progress)
-        return [
-            {**record, "sources": [places[source] for source in record["sources"]]}
-            for record in records
-        ]
+Array = NDArray[np.float32]
 
 
-def _drop_blanks(texts: Sequence[str], name: str = "texts") -> list[str]:
-    """Return the texts but blank ones, of which a note tells."""
-    listed = require_texts(texts, name)
-    return [listed[place] for place in find_texts(listed, name=name)]
+class TextVAE:
+    """A text VAE: a model, its tokenizer, and the verbs that work on them.
 
+    Verbs that write text take the decoding options of transformers'
+    `GenerationConfig` under their own names (`DecodingOptions`). Results are in
+    the order of the texts. A blank text gets NaN, None or a record of None, and a
+    note on standard error says which texts were blank.
 
-def _filled_with_labels(
-    texts: Sequence[str], labels: Sequence[Any]
-) -> tuple[list[int], list[str], list[Any]]:
-    """Return the places of the texts that are not blank, these texts, and their labels.
-
-    Raises:
-        DataError: there are not as many labels as texts, or one number is written in two ways.
-    """
-    listed, classes = require_texts(texts), require_labels(labels)
-    check_spelling(str(label).strip() for label in classes)
-    if len(listed) != len(classes):
-        raise DataError(
-            f"there are {len(listed)} texts and {len(classes)} labels; expected one label for each text."
-        )
-    places = find_texts(listed)
-    return places, [listed[place] for place in places], [classes[place] for place in places]
-
-
-_Float32Array = NDArray[np.float32]
-
-
-class TextVAE(_LearnedUses):
-    """A text VAE: a model and its tokenizer. The verbs that learn from texts stand in `_LearnedUses`.
-
-    Decoding options of every verb that writes text (`do_sample, temperature,
-    top_p, top_k, num_beams, max_new_tokens, seed`) are those of transformers'
-    `GenerationConfig`.
+    Attributes:
+        bundle: the model and its tokenizer.
+        folder: the run it was loaded from, where fitted parts are kept.
     """
 
     def __init__(
@@ -277,113 +112,84 @@ class TextVAE(_LearnedUses):
 
     @property
     def labels(self) -> list[str]:
-        """The labels a conditional model knows, most frequent first; none of another."""
+        """The labels of a conditional model, most frequent first; empty for any other model."""
         return list(self.model.config.labels or [])
 
     def with_label(self, label: str) -> "TextVAE":
-        """Return this conditional model with all texts, read and written, taken for one label.
+        """Return a view of this conditional model that treats every text as having this label.
 
         Raises:
-            ConfigError: the model has no labels, or not this one.
+            ConfigError: the model has no labels, or does not know this one.
         """
-        same = TextVAE(self.model, self.tokenizer, self.folder)
-        same.bundle = replace(
-            self.bundle,
-            fixed_label_id=require_model_labels(self.bundle.labels, "label").number(label),
-        )
-        return same
+        number = require_model_labels(self.bundle.labels, "label").number(label)
+        view = TextVAE(self.model, self.tokenizer, self.folder)
+        view.bundle = replace(self.bundle, fixed_label_id=number)
+        return view
+
+    # From text to z
 
     def posterior(
-        self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False
+        self, texts: str | Sequence[str], *, batch_size: int = 256, progress: bool = False
     ) -> Distribution:
-        """Return q(z | x), in the order given: `mean`, (n, latent), `sample()`, `log_prob(z)`.
-
-        Blank texts have NaN in all of these, and a note says which they are.
-        """
+        """Return q(z | x): `mean`, (n, latent), `sample()`, `log_prob(z)`; NaN for blank texts."""
         listed = require_texts(texts)
-        q = uses.posterior(self.bundle, listed, batch_size, progress)
-        filled = find_texts(listed, "NaN in the result")
-        if len(filled) == len(listed):
+        q = posterior(self.bundle, listed, batch_size, progress)
+        rows = find_texts(listed, "NaN in the result")
+        if len(rows) == len(listed):
             return q
-        nothing = q.map(lambda tensor: torch.full_like(tensor, torch.nan))
-        nothing.set_rows(filled, q.select_rows(torch.tensor(filled, dtype=torch.long)))
-        return nothing
+        result = q.map(lambda tensor: torch.full_like(tensor, torch.nan))
+        result.set_rows(rows, q.select_rows(torch.tensor(rows, dtype=torch.long)))
+        return result
 
     def encode(
-        self, texts: str | Sequence[str], batch_size: int = 256, progress: bool = False
-    ) -> _Float32Array:
-        """Return the posterior means, (n, latent), in the order given; NaN for a blank text, and a note says so."""
+        self, texts: str | Sequence[str], *, batch_size: int = 256, progress: bool = False
+    ) -> Array:
+        """Return the posterior means, (n, latent); NaN for blank texts."""
         listed = require_texts(texts)
-        return _note_blanks(uses.encode(self.bundle, listed, batch_size, progress), listed)
+        return _report_blanks(encode(self.bundle, listed, batch_size, progress), listed)
 
     def features(
-        self, texts: str | Sequence[str], kind: str = "states", batch_size: int = 256
-    ) -> _Float32Array:
-        """Return numbers for other models, (n, width); NaN for a blank text, and a note says so.
+        self, texts: str | Sequence[str], kind: str = "states", *, batch_size: int = 256
+    ) -> Array:
+        """Return numbers for other models, (n, width); NaN for blank texts.
 
-        `kind`: states, mean, or gaussian (with log-variance).
+        Args:
+            kind: `states`, the encoder's pooled states; `mean`, the posterior mean; `gaussian`, the
+                posterior's mean and log-variance.
         """
         from textvae.uses.features import features
 
         listed = require_texts(texts)
-        return _note_blanks(features(self.bundle, listed, kind, batch_size), listed)
+        return _report_blanks(features(self.bundle, listed, kind, batch_size), listed)
 
-    def score(
-        self,
-        texts: str | Sequence[str],
-        samples: int = 50,
-        seed: int = 0,
-        progress: bool = False,
-        labels: Sequence[str] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return what the model makes of each text, in nats: ELBO, KL, IW-NLL, the surprisal of each token ...
-
-        The keys stand in `textvae.uses.score`, their definitions in docs/measures.md. A conditional model wants
-        the `labels` of the texts, or `with_label(...).score(texts)`. A blank text has None for each; a note says so.
-        """
-        from textvae.uses.score import FIELDS, ScoreSettings, score
-
-        settings, listed = (
-            validate_settings(ScoreSettings, {"samples": samples, "seed": seed}, "score"),
-            require_texts(texts),
-        )
-        classes = check_label_count(self.bundle.labels, labels, len(listed))
-
-        def answer(places: list[int]) -> list[dict[str, Any]]:
-            return score(
-                self.bundle,
-                _select(listed, places),
-                settings,
-                progress,
-                classes and _select(classes, places),
-            )
-
-        return answer_non_blank(listed, answer, lambda: dict.fromkeys(FIELDS))
+    # From z to text
 
     def decode(
         self,
-        z: _Float32Array | Sequence[Sequence[float]],
+        z: Array | Sequence[Sequence[float]],
+        *,
         batch_size: int = 512,
         progress: bool = False,
-        **options: Any,
+        **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
         """Write a sentence from each z, (n, latent) or (latent,); greedy by default.
 
         Raises:
-            ShapeError: z is not of this model's latent size.
+            ShapeError: z does not have this model's latent size.
             DataError: a number in z is not finite.
         """
-        latents = _as_latents(z)
+        latents = _convert_latents(z)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ShapeError(
-                f"z is {tuple(np.shape(z))}; wanted is (n, {self.latent_dim}), this model's latent size."
+                f"z has the shape {tuple(np.shape(z))}; expected (n, {self.latent_dim}), "
+                "the latent size of this model."
             )
         if not torch.isfinite(latents).all():
-            raise DataError("z holds numbers that are not finite; leave them out.")
-        return uses.decode_latents(
+            raise DataError("z holds numbers that are not finite; leave these rows out.")
+        return decode_latents(
             self.bundle,
             latents,
-            uses.build_decoding_settings(**options),
+            build_decoding_settings(**decoding),
             False,
             batch_size=batch_size,
             progress=progress,
@@ -392,29 +198,29 @@ class TextVAE(_LearnedUses):
     def reconstruct(
         self,
         texts: str | Sequence[str],
-        batch_size: int = 512,
-        progress: bool = False,
+        *,
         labels: Sequence[str] | None = None,
         write_as: str | None = None,
-        **options: Any,
+        batch_size: int = 512,
+        progress: bool = False,
+        **decoding: Unpack[DecodingOptions],
     ) -> list[str | None]:
-        """Encode each text and write it again from its posterior mean; greedy by default.
+        """Encode each text and decode it from its posterior mean; greedy by default.
 
-        A conditional model wants the `labels` of the texts, and can `write_as` another label. A blank text gives
-        None, and a note says so.
+        Args:
+            labels: of a conditional model, the label of each text.
+            write_as: of a conditional model, the label to decode with instead.
         """
         listed = require_texts(texts)
         if write_as is not None:
             require_model_labels(self.bundle.labels, "write_as")
-        classes, decoding = (
-            check_label_count(self.bundle.labels, labels, len(listed)),
-            uses.build_decoding_settings(**options),
-        )
+        classes = check_label_count(self.bundle.labels, labels, len(listed))
+        settings = build_decoding_settings(**decoding)
 
-        def answer(places: list[int]) -> list[str]:
-            mine = classes and _select(classes, places)
-            return uses.reconstruct(
-                self.bundle, _select(listed, places), decoding, batch_size, progress, mine, write_as
+        def answer(rows: list[int]) -> list[str]:
+            chosen = classes and _select(classes, rows)
+            return reconstruct(
+                self.bundle, _select(listed, rows), settings, batch_size, progress, chosen, write_as
             )
 
         return answer_non_blank(listed, answer, lambda: None)
@@ -422,154 +228,395 @@ class TextVAE(_LearnedUses):
     def generate(
         self,
         n: int = 1,
-        batch_size: int = 512,
-        progress: bool = False,
+        *,
         prior: str | None = None,
         label: str | None = None,
-        **options: Any,
+        batch_size: int = 512,
+        progress: bool = False,
+        **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
-        """Write `n` sentences from the prior, or from one that `fit_prior` fitted; tokens are sampled by default.
+        """Write `n` sentences from draws from the prior; tokens are sampled by default.
 
-        `label`: of a conditional model, what they shall be; without it, each label as often as in training.
+        Args:
+            prior: the kind of a prior that `fit_prior` fitted, to draw from instead of the model's own.
+            label: of a conditional model, the label of every sentence; by default each label is drawn
+                as often as it occurs in training.
         """
         if label is not None:
-            return self.with_label(label).generate(n, batch_size, progress, prior, **options)
-        if prior is None:
-            return uses.generate(
-                self.bundle, n, uses.build_decoding_settings(**options), batch_size, progress
+            view = self.with_label(label)
+            return view.generate(
+                n, prior=prior, batch_size=batch_size, progress=progress, **decoding
             )
+        settings = build_decoding_settings(**decoding)
+        if prior is None:
+            return generate(self.bundle, n, settings, batch_size, progress)
         from textvae.uses.fit_prior.fit import PRIOR_KIND, load_prior, sample_fitted_prior
 
         if self.labels:
             raise ConfigError(
-                "prior: what `fit_prior` fits knows no labels, and this model does: leave it out."
+                f"prior = {prior!r}: a fitted prior knows no labels, and this model is conditional; "
+                "leave prior out."
             )
-        decoding = uses.build_decoding_settings(**options)
-        z = sample_fitted_prior(
-            load_prior(fitted_path(self.folder, PRIOR_KIND, prior), self.bundle), n, decoding.seed
-        )
-        return uses.decode_latents(
-            self.bundle, z, decoding, True, batch_size=batch_size, progress=progress
+        fitted = load_prior(fitted_path(self.folder, PRIOR_KIND, prior), self.bundle)
+        z = sample_fitted_prior(fitted, n, settings.seed)
+        return decode_latents(
+            self.bundle, z, settings, True, batch_size=batch_size, progress=progress
         )
 
-    def complete(self, prefix: str, n: int = 5, **options: Any) -> list[str]:
+    def complete(self, prefix: str, n: int = 5, **decoding: Unpack[DecodingOptions]) -> list[str]:
         """Write `n` sentences that begin with `prefix`; tokens are sampled by default."""
-        return uses.complete(
-            self.bundle, require_text(prefix, "prefix"), n, uses.build_decoding_settings(**options)
-        )
+        settings = build_decoding_settings(**decoding)
+        return complete(self.bundle, require_text(prefix, "prefix"), n, settings)
 
-    def infill(self, text: str, n: int = 5, **options: Any) -> list[dict[str, Any]]:
-        """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first.
-
-        Each has its `text`, `fills` and `score`, log p(x) in nats; options: `InfillSettings`.
-        """
+    def infill(self, text: str, **options: Unpack[InfillOptions]) -> list[Infill]:
+        """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first."""
         from textvae.uses.infill.infill import InfillSettings, infill
 
-        return infill(
-            self.bundle,
-            require_text(text, "text"),
-            validate_settings(InfillSettings, {"n": n, **options}, "infill"),
-        )
+        settings = validate_settings(InfillSettings, dict(options), "infill")
+        return infill(self.bundle, require_text(text, "text"), settings)
 
     def interpolate(
         self,
         first: str,
         second: str,
+        *,
         steps: int = 7,
         path: str = "linear",
         reference: Sequence[str] | None = None,
-        **options: Any,
+        **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
         """Write the sentences on the way from `first` to `second`; greedy by default.
 
-        `path`: linear, spherical, or density: near the `reference` sentences (default: the run's validation split).
+        Args:
+            steps: sentences, both ends included.
+            path: `linear`, `spherical`, or `density`, which stays near the `reference` sentences.
+            reference: by default the run's validation split.
         """
         from textvae.runs.reference_texts import read_reference_texts
 
+        settings = build_decoding_settings(**decoding)
         if path == "density" and reference is None:
             reference = read_reference_texts(self.folder)
-        first, second = require_text(first, "first"), require_text(second, "second")
         if reference is not None:
             reference = _drop_blanks(reference, "reference")
-        return uses.interpolate(
-            self.bundle,
-            first,
-            second,
-            steps,
-            path,
-            uses.build_decoding_settings(**options),
-            reference,
-        )
+        start = require_text(first, "first")
+        end = require_text(second, "second")
+        return interpolate(self.bundle, start, end, steps, path, settings, reference)
 
     def traverse(
         self,
         text: str,
         dimension: int,
-        steps: int = 7,
+        *,
         reference: Sequence[str] | None = None,
-        **options: Any,
-    ) -> list[dict[str, Any]]:
-        """Write `text` with one coordinate of its latent moved: each step's `value`, `coordinate` and `text`.
+        **options: Unpack[TraverseAndDecodingOptions],
+    ) -> list[TraversalStep]:
+        """Write `text` with one coordinate of its latent moved, a record per step.
 
-        Options: decoding's, and `reach`, `values` and `unit` of `textvae.uses.traverse.TraverseSettings`.
-        `reference`: sentences that show how far data reach (default: the run's validation split).
+        Args:
+            dimension: counted from 0.
+            reference: sentences whose latents give the standard deviation that is the unit of a
+                step; by default the run's validation split.
         """
         from textvae.runs.reference_texts import read_reference_texts
         from textvae.uses.traverse import TraverseSettings, traverse
 
-        given: dict[str, Any] = {
-            name: options.pop(name) for name in ("reach", "values", "unit") if name in options
+        where = {
+            name: value for name, value in options.items() if name in TraverseSettings.model_fields
         }
-        settings = validate_settings(TraverseSettings, {"steps": steps, **given}, "traverse")
-        text, decoding = require_text(text, "text"), uses.build_decoding_settings(**options)
-        given_texts = None if reference is None else _drop_blanks(reference, "reference")
-        known = (
-            (lambda: read_reference_texts(self.folder))
-            if given_texts is None
-            else (lambda: given_texts)
-        )
-        return traverse(self.bundle, text, dimension, settings, decoding, known)
+        how = {name: value for name, value in options.items() if name not in where}
+        settings = validate_settings(TraverseSettings, where, "traverse")
+        decoding = build_decoding_settings(**cast(DecodingOptions, how))
+        given = None if reference is None else _drop_blanks(reference, "reference")
 
-    def analogy(self, a: str, b: str, c: str, strength: float = 1.0, **options: Any) -> str:
+        def read_reference() -> list[str]:
+            return read_reference_texts(self.folder) if given is None else given
+
+        checked = require_text(text, "text")
+        return traverse(self.bundle, checked, dimension, settings, decoding, read_reference)
+
+    def edit(
+        self,
+        texts: str | Sequence[str],
+        attribute: "str | Attribute",
+        strength: float = 1.0,
+        **decoding: Unpack[DecodingOptions],
+    ) -> list[str | None]:
+        """Write each text after a step along an attribute; greedy by default.
+
+        Args:
+            attribute: the name under which `fit_attribute` kept it, or what that returned.
+            strength: 1 is the distance between the means of the attribute's two classes.
+        """
+        from textvae.uses.attribute import ATTRIBUTE_KIND, load_attribute
+
+        if isinstance(attribute, str):
+            folder = fitted_path(self.folder, ATTRIBUTE_KIND, attribute)
+            attribute = load_attribute(folder, self.bundle)
+        direction = attribute.direction
+        listed = require_texts(texts)
+        settings = build_decoding_settings(**decoding)
+
+        def answer(rows: list[int]) -> list[str]:
+            return edit(self.bundle, _select(listed, rows), direction, strength, settings)
+
+        return answer_non_blank(listed, answer, lambda: None)
+
+    def analogy(
+        self, a: str, b: str, c: str, strength: float = 1.0, **decoding: Unpack[DecodingOptions]
+    ) -> str:
         """Write what is to `c` as `b` is to `a`, from z_c + strength * (z_b - z_a); greedy by default."""
+        settings = build_decoding_settings(**decoding)
         a, b, c = require_text(a, "a"), require_text(b, "b"), require_text(c, "c")
-        return uses.analogy(self.bundle, a, b, c, strength, uses.build_decoding_settings(**options))
+        return analogy(self.bundle, a, b, c, strength, settings)
+
+    # How likely, how sure, how unusual
+
+    def score(
+        self,
+        texts: str | Sequence[str],
+        *,
+        labels: Sequence[str] | None = None,
+        progress: bool = False,
+        **options: Unpack[ScoreOptions],
+    ) -> list[Score]:
+        """Return the ELBO, the KL, the IW-NLL and the surprisal of each token, for each text.
+
+        Args:
+            labels: of a conditional model, the label of each text; `with_label(...)` sets one for all.
+        """
+        from textvae.uses.score import ScoreSettings, score
+
+        settings = validate_settings(ScoreSettings, dict(options), "score")
+        listed = require_texts(texts)
+        classes = check_label_count(self.bundle.labels, labels, len(listed))
+
+        def answer(rows: list[int]) -> list[Score]:
+            chosen = classes and _select(classes, rows)
+            return score(self.bundle, _select(listed, rows), settings, progress, chosen)
+
+        return answer_non_blank(
+            listed, answer, lambda: cast(Score, dict.fromkeys(Score.__annotations__))
+        )
 
     def uncertainty(
-        self, texts: str | Sequence[str], draws: int = 8, seed: int = 0, progress: bool = False
-    ) -> list[dict[str, Any]]:
-        """Return each text's `spread` of q(z | x), `disagreement` among decodes, `reconstruction` and its `error`.
+        self,
+        texts: str | Sequence[str],
+        *,
+        progress: bool = False,
+        **options: Unpack[UncertaintyOptions],
+    ) -> list[Uncertainty]:
+        """Return the spread of q(z | x) and the disagreement among decodes, for each text."""
+        from textvae.uses.uncertainty import UncertaintySettings, uncertainty
 
-        A blank text has None for each, and a note says so.
+        settings = validate_settings(UncertaintySettings, dict(options), "uncertainty")
+        listed = require_texts(texts)
+        return answer_non_blank(
+            listed,
+            lambda rows: uncertainty(self.bundle, _select(listed, rows), settings, progress),
+            lambda: cast(Uncertainty, dict.fromkeys(Uncertainty.__annotations__)),
+        )
+
+    def fit_anomaly(
+        self,
+        texts: Sequence[str],
+        name: str = "default",
+        *,
+        progress: bool = False,
+        **options: Unpack[AnomalyOptions],
+    ) -> AnomalyCalibration:
+        """Calibrate `anomaly` on normal texts that the model was not trained on; blank ones are left out."""
+        from textvae.uses.anomaly import ANOMALY_KIND, AnomalySettings, fit_anomaly
+
+        settings = validate_settings(AnomalySettings, dict(options), "anomaly")
+        folder = fitted_path(self.folder, ANOMALY_KIND, name)
+        return fit_anomaly(self.bundle, _drop_blanks(texts), folder, settings, progress)
+
+    def anomaly(self, texts: str | Sequence[str], name: str = "default") -> list[Anomaly]:
+        """Return how unusual each text is, compared with the normal texts of `fit_anomaly`."""
+        from textvae.uses.anomaly import ANOMALY_KIND, anomaly
+
+        listed = require_texts(texts)
+        folder = fitted_path(self.folder, ANOMALY_KIND, name)
+        return answer_non_blank(
+            listed,
+            lambda rows: anomaly(self.bundle, _select(listed, rows), folder),
+            lambda: cast(Anomaly, dict.fromkeys(Anomaly.__annotations__)),
+        )
+
+    # What is fitted on example texts
+
+    def fit_prior(
+        self,
+        kind: str = "gaussian_mixture",
+        texts: Sequence[str] | None = None,
+        *,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> FittedPriorRecord:
+        """Fit a prior to the latents of texts and keep it with the run, for `generate(prior=kind)`.
+
+        Args:
+            kind: `gaussian_mixture`, `flow` or `diffusion`.
+            texts: by default the run's training sentences; blank ones are left out.
         """
-        from textvae.uses.uncertainty import FIELDS, UncertaintySettings, uncertainty
+        from textvae.runs.reference_texts import read_training_texts
+        from textvae.uses.fit_prior.fit import PRIOR_KIND, fit_prior
 
-        settings, listed = (
-            validate_settings(UncertaintySettings, {"draws": draws, "seed": seed}, "uncertainty"),
-            require_texts(texts),
+        chosen = read_training_texts(self.folder) if texts is None else _drop_blanks(texts)
+        folder = fitted_path(self.folder, PRIOR_KIND, kind)
+        return fit_prior(self.bundle, chosen, kind, folder, seed, progress)
+
+    def fit_attribute(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[Any],
+        name: str | None = None,
+        *,
+        towards: str | None = None,
+    ) -> "Attribute":
+        """Find the direction along which labelled texts differ; blank texts are left out.
+
+        Args:
+            name: keeps the attribute with the run, for `edit`.
+            towards: the label that the direction leads to; by default the more frequent one.
+        """
+        from textvae.uses.attribute import ATTRIBUTE_KIND, fit_attribute, save_attribute
+
+        folder = None if name is None else fitted_path(self.folder, ATTRIBUTE_KIND, name)
+        _, kept, classes = _drop_blanks_with_labels(texts, labels)
+        attribute = fit_attribute(self.bundle, kept, classes, towards)
+        if folder is not None:
+            save_attribute(folder, self.bundle, attribute)
+        return attribute
+
+    def index(
+        self,
+        texts: Iterable[str],
+        name: str = "default",
+        *,
+        factory: str | None = None,
+        progress: bool = False,
+    ) -> int:
+        """Index texts for `neighbors`, however many there are; return how many were indexed.
+
+        Each text keeps its row, counted from 1; blank texts are left out.
+
+        Args:
+            factory: FAISS's name of a kind of index; by default an exact one.
+        """
+        from textvae.uses import neighbors
+
+        folder = fitted_path(self.folder, neighbors.INDEX_KIND, name)
+        flow = iterate_texts(texts)
+        if factory is None:
+            return neighbors.index(self.bundle, flow, folder, progress=progress)
+        return neighbors.index(self.bundle, flow, folder, factory=factory, progress=progress)
+
+    def neighbors(
+        self, texts: str | Sequence[str], k: int = 5, name: str = "default"
+    ) -> list[list[Neighbor]]:
+        """Return the `k` nearest indexed sentences of each text, nearest first; a blank text has none."""
+        from textvae.uses import neighbors
+
+        listed = require_texts(texts)
+        index = neighbors.NeighborIndex(
+            self.bundle, fitted_path(self.folder, neighbors.INDEX_KIND, name)
         )
         return answer_non_blank(
             listed,
-            lambda places: uncertainty(self.bundle, _select(listed, places), settings, progress),
-            lambda: dict.fromkeys(FIELDS),
+            lambda rows: index.neighbors(_select(listed, rows), k),
+            list,
+            "without neighbors",
         )
 
+    def insight(
+        self,
+        texts: Sequence[str],
+        columns: Mapping[str, Sequence[Any]] | None = None,
+        *,
+        progress: bool = False,
+    ) -> Insight:
+        """Return what each dimension of the latent does on these texts.
+
+        Args:
+            columns: properties of the texts by name, one value per text: numbers, or names of classes.
+        """
+        from textvae.uses.insight import insight
+
+        listed = require_texts(texts)
+        properties = {} if columns is None else require_columns(columns)
+        for name, values in properties.items():
+            if len(values) != len(listed):
+                raise DataError(
+                    f"column {name!r} has {len(values)} values for {len(listed)} texts; "
+                    "give one value per text."
+                )
+        rows = find_texts(listed)
+        kept = {name: [values[row] for row in rows] for name, values in properties.items()}
+        return insight(self.bundle, _select(listed, rows), kept, progress)
+
+    def augment(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[Any],
+        *,
+        progress: bool = False,
+        **options: Unpack[AugmentOptions],
+    ) -> list[AugmentedText]:
+        """Write up to `n` new texts with the label of each text; blank ones are left out."""
+        from textvae.uses.augment import AugmentSettings, augment
+
+        settings = validate_settings(AugmentSettings, dict(options), "augment")
+        rows, kept, classes = _drop_blanks_with_labels(texts, labels)
+        records = augment(self.bundle, kept, classes, settings, progress)
+        for record in records:
+            record["sources"] = [rows[source] for source in record["sources"]]
+        return records
+
+    # Saving
+
     def save_pretrained(self, folder: str | Path) -> None:
-        """Save model and tokenizer as safetensors and JSON, with the run's records and what was fitted on it."""
+        """Save model and tokenizer as safetensors and JSON, with the run's records and fitted parts."""
         save_with_records(self.bundle, self.folder, Path(folder))
 
-    def push_to_hub(self, repository: str, private: bool = False) -> str:
-        """Upload what `save_pretrained` saves to the Hugging Face hub; return its address."""
+    def push_to_hub(self, repository: str, *, private: bool = False) -> str:
+        """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address."""
         return push_to_hub(self.bundle, self.folder, repository, private)
 
 
-def _select(values: Sequence[str], places: list[int]) -> list[str]:
-    """Return the values at some places."""
-    return [values[place] for place in places]
+def _select(values: Sequence[str], rows: list[int]) -> list[str]:
+    """Return the values at these positions."""
+    return [values[row] for row in rows]
 
 
-def _as_latents(z: object) -> torch.Tensor:
-    """Return vectors as a tensor, (n, latent) if they are as they should be.
+def _drop_blanks(texts: Sequence[str], name: str = "texts") -> list[str]:
+    """Return the texts that are not blank; a note says how many were."""
+    listed = require_texts(texts, name)
+    return _select(listed, find_texts(listed, name=name))
+
+
+def _drop_blanks_with_labels(
+    texts: Sequence[str], labels: Sequence[Any]
+) -> tuple[list[int], list[str], list[Any]]:
+    """Return the positions of the texts that are not blank, these texts, and their labels.
+
+    Raises:
+        DataError: there are not as many labels as texts, or one number is spelled in two ways.
+    """
+    listed = require_texts(texts)
+    classes = require_labels(labels)
+    check_spelling(str(label).strip() for label in classes)
+    if len(listed) != len(classes):
+        raise DataError(
+            f"got {len(listed)} texts and {len(classes)} labels; expected one label for each text."
+        )
+    rows = find_texts(listed)
+    return rows, _select(listed, rows), [classes[row] for row in rows]
+
+
+def _convert_latents(z: object) -> torch.Tensor:
+    """Return vectors as a tensor, (n, latent) if they have the right shape.
 
     Raises:
         DataError: they are no numbers.
@@ -579,11 +626,11 @@ def _as_latents(z: object) -> torch.Tensor:
         return torch.as_tensor(np.atleast_2d(np.asarray(rows, dtype=np.float32)))
     except (TypeError, ValueError):
         raise DataError(
-            f"z is {describe(z)}; expected an array of numbers, one row of them for each text."
+            f"z is {describe(z)}; expected an array of numbers, one row for each text."
         ) from None
 
 
-def _note_blanks(vectors: _Float32Array, texts: Sequence[str]) -> _Float32Array:
-    """Return the vectors of texts, NaN for blank ones; say so where there are some."""
+def _report_blanks(vectors: Array, texts: Sequence[str]) -> Array:
+    """Return the vectors of texts, NaN for blank ones; a note says which."""
     find_texts(texts, "NaN in the result")
     return set_blanks_to_nan(vectors, texts)

@@ -292,7 +292,7 @@ def test_decode_refuses_vectors_of_another_size(tiny_run, tmp_path, capsys):
     """The message says which size is expected."""
     np.save(tmp_path / "z.npy", np.zeros((2, 7), dtype=np.float32))
     assert run("decode", str(tiny_run), str(tmp_path / "z.npy")) == 2
-    assert "wanted is (n, 4)" in capsys.readouterr().err
+    assert "expected (n, 4)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

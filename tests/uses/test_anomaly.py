@@ -92,7 +92,7 @@ def test_a_calibration_that_cannot_give_p_values_is_refused(lstm, tmp_path):
     with pytest.raises(CheckpointError, match="no anomaly was fitted"):
         vae.anomaly(SENTENCES)
     with torch.no_grad(), pytest.raises(ConfigError, match="defines no likelihood"):
-        SCORE_FUNCTIONS["elbo"](without_density(vae).bundle, vae.bundle.batch([[4, 5]]), 1)
+        SCORE_FUNCTIONS["elbo"](without_density(vae).bundle, vae.bundle.make_batch([[4, 5]]), 1)
 
 
 def without_density(vae: TextVAE) -> TextVAE:

@@ -83,7 +83,7 @@ def test_an_attribute_is_saved_and_copied_with_its_run(saved, tmp_path):
 def test_an_unknown_attribute_and_one_of_another_model_are_refused(saved, tmp_path):
     """The message lists the known ones; a fingerprint tells models apart."""
     saved.fit_attribute(SENTENCES, LABELS, name="number")
-    with pytest.raises(CheckpointError, match=r"no attribute was fitted there\. There is: number"):
+    with pytest.raises(CheckpointError, match=r"no attribute was fitted there\. Available: number"):
         saved.edit("a man", "tense")
     other = TextVAE(tiny_model(vocab=len(saved.tokenizer), seed=5), saved.tokenizer)
     other.save_pretrained(tmp_path / "other")

@@ -23,7 +23,7 @@ LOOSE = {"temperature": 2.0, "spread": 3.0}
 def test_texts_are_new_and_labelled_and_at_most_n_each(vae):
     """No two texts are alike and none is an input text; labels keep their type."""
     labels = [7 if label == "out" else "home" for label in LABELS]
-    records = vae.augment(SENTENCES, labels, 3, **LOOSE)
+    records = vae.augment(SENTENCES, labels, n=3, **LOOSE)
     assert records
     texts = [normalize_text(record["text"]) for record in records]
     assert len(set(texts)) == len(texts)
@@ -41,10 +41,10 @@ def test_augmentation_depends_on_its_own_seed_alone(lstm):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    records = lstm.augment(SENTENCES, LABELS, 2, **LOOSE)
+    records = lstm.augment(SENTENCES, LABELS, n=2, **LOOSE)
     assert torch.equal(torch.rand(1), expected)
-    assert records == lstm.augment(SENTENCES, LABELS, 2, **LOOSE)
-    assert records != lstm.augment(SENTENCES, LABELS, 2, seed=1, **LOOSE)
+    assert records == lstm.augment(SENTENCES, LABELS, n=2, **LOOSE)
+    assert records != lstm.augment(SENTENCES, LABELS, n=2, seed=1, **LOOSE)
 
 
 def test_without_spread_a_candidate_is_the_reconstruction(lstm):
@@ -75,9 +75,9 @@ def test_a_conditional_model_uses_the_class_of_each_text():
     # The cost of a text changes exactly where its label does.
     for index, label in enumerate(LABELS):
         assert (costs[index] == other_costs[index]) == (label == other_labels[index])
-    assert vae.with_label("out").augment(SENTENCES, LABELS, 1, **LOOSE)
+    assert vae.with_label("out").augment(SENTENCES, LABELS, n=1, **LOOSE)
     with pytest.raises(ConfigError, match="label = 'away' is unknown"):
-        vae.augment(SENTENCES, ["away", *LABELS[1:]], 1)
+        vae.augment(SENTENCES, ["away", *LABELS[1:]], n=1)
 
 
 def test_a_text_classified_as_another_class_is_dropped(lstm):
@@ -142,7 +142,7 @@ def test_wrong_labels_are_refused(lstm, texts, labels, message):
 def test_wrong_settings_are_refused(lstm):
     """The message names the setting, or the nearest one that exists."""
     with pytest.raises(ConfigError, match=r"augment\.n = 0 does not fit"):
-        lstm.augment(SENTENCES, LABELS, 0)
+        lstm.augment(SENTENCES, LABELS, n=0)
     with pytest.raises(
         ConfigError, match=r"augment\.spred is not a setting: did you mean 'spread'"
     ):

@@ -73,7 +73,7 @@ def test_the_score_of_a_beam_is_the_likelihood_of_its_sentence(vae):
         assert len({(each.text, *each.fills) for each in candidates}) == 9
         constants = []
         for each in candidates:
-            batch = bundle.batch(encode_batch(vae.tokenizer, [each.text]))
+            batch = bundle.make_batch(encode_batch(vae.tokenizer, [each.text]))
             rows = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
             output = vae.model(**rows, latent=z[index : index + 1])
             constants.append(each.score + float(output.sentence_reconstruction))
@@ -117,7 +117,7 @@ def test_the_evidence_of_a_beginning_equals_its_mean_likelihood_under_the_prior(
 
 def beginning(vae, rows):
     """Return a decoder batch of `rows` copies of the beginning "two old"."""
-    batch = vae.bundle.batch([vae.tokenizer("two old", add_special_tokens=False)["input_ids"]])
+    batch = vae.bundle.make_batch([vae.tokenizer("two old", add_special_tokens=False)["input_ids"]])
     names = ("input_ids", "attention_mask", "labels")
     return {name: batch[name].expand(rows, -1) for name in names}
 

@@ -47,7 +47,7 @@ def test_an_index_belongs_to_one_model(indexed, tmp_path):
     other = TextVAE(tiny_vae(seed=1).model, indexed.tokenizer, indexed.folder)
     with pytest.raises(CheckpointError, match="another model's latents"):
         other.neighbors("a man", k=1)
-    with pytest.raises(CheckpointError, match=r"no index was fitted there. There is: default\."):
+    with pytest.raises(CheckpointError, match=r"no index was fitted there. Available: default\."):
         indexed.neighbors("a man", name="other")
     (tmp_path / "fitted" / "index" / "default" / "vectors.faiss").write_bytes(b"cut")
     with pytest.raises(CheckpointError, match="this index is damaged"):

@@ -58,7 +58,7 @@ def test_the_importance_weighted_nll_is_at_most_the_negative_elbo(lstm):
 def test_the_standard_error_matches_repeated_estimates():
     """It is checked on a linear-Gaussian model; with its exact posterior the error is 0."""
     inexact = subject(LinearGaussian(n=5, shift=0.4, spread=1.3))
-    batch = inexact.bundle.batch(inexact.dataset["input_ids"])
+    batch = inexact.bundle.make_batch(inexact.dataset["input_ids"])
     torch.manual_seed(0)
     draws = [sample_log_weights(inexact.bundle, batch, 200) for _ in range(300)]
     estimated = torch.stack([stderr(weights) for weights in draws]).mean(0)

@@ -44,7 +44,7 @@ def test_a_latent_on_a_sphere_stays_on_it(monkeypatch):
     monkeypatch.setattr(type(vae.model.prior), "is_spherical", True)
     monkeypatch.setattr(
         "textvae.uses.traverse.decode_latents",
-        lambda bundle, z, options, samples: decoded.append(z) or [""] * 3,
+        lambda bundle, z, options, samples_by_default: decoded.append(z) or [""] * 3,
     )
     vae.traverse("two dogs run .", 0, steps=3, unit="prior")
     torch.testing.assert_close(decoded[0].norm(dim=1), torch.full((3,), vae.latent_dim**0.5))
@@ -58,7 +58,7 @@ BAD = {
         "dimension = 4: this model has 4, counted from 0; choose 0 to 3",
     ),
     "below 0": ((-1,), {}, ConfigError, "choose 0 to 3"),
-    "one step": ((0, 1), {}, ConfigError, "traverse.steps = 1"),
+    "one step": ((0,), {"steps": 1}, ConfigError, "traverse.steps = 1"),
     "no reach": ((0,), {"reach": 0}, ConfigError, "traverse.reach = 0"),
     "no value": ((0,), {"values": []}, ConfigError, "traverse.values"),
     "a value that is NaN": (

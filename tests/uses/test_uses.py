@@ -153,7 +153,7 @@ def test_unknown_options_and_latents_of_another_size_are_refused(lstm):
         ConfigError, match=r"decoding\.temperatur is not a setting: did you mean 'temperature'"
     ):
         lstm.generate(1, temperatur=2.0)
-    with pytest.raises(ShapeError, match=r"z is \(2, 3\); wanted is \(n, 4\)"):
+    with pytest.raises(ShapeError, match=r"z has the shape \(2, 3\); expected \(n, 4\)"):
         lstm.decode([[0.0] * 3] * 2)
     with pytest.raises(DataError, match=r"text 1 is None \(missing\); expected a string"):
         lstm.encode(["a man", None])

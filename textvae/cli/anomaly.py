@@ -1,6 +1,8 @@
 """The verbs `anomaly fit` and `anomaly score`."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from typing import Any
 
 from textvae.cli.arguments import (
     Command,
@@ -15,6 +17,7 @@ from textvae.cli.arguments import (
     open_input,
 )
 from textvae.cli.output import print_records, print_rows
+from textvae.uses.records import Anomaly
 
 
 def add(verbs: Subparsers) -> None:
@@ -84,19 +87,17 @@ def _fit(options: Namespace) -> None:
 
 def _score(options: Namespace) -> None:
     """Print the p-value and the score of each sentence of a file."""
-    from textvae.uses.anomaly import FIELDS
-
     vae = load_vae(options)
     print_rows(
         open_input(options, vae, fate=describe_blank_fate(options)),
         lambda texts, _: vae.anomaly(texts, options.name),
         options.json,
         _format_anomaly,
-        FIELDS,
+        list(Anomaly.__annotations__),
     )
 
 
-def _format_anomaly(record: dict[str, object]) -> str:
+def _format_anomaly(record: Mapping[str, Any]) -> str:
     """Return a sentence's p-value and score, and whether only its beginning was scored."""
     cut = "  (too long: only the beginning was scored)" if record["is_cut"] else ""
     return f"{record['p_value']:.4f}  {record['score']:6.2f}  {record['text']}{cut}"

@@ -77,7 +77,7 @@ def _augment(options: Namespace) -> None:
     found = vae.augment(
         texts,
         labels,
-        options.n,
+        n=options.n,
         progress=not options.json,
         **collect_options(options, _OPTIONS),
     )
@@ -85,8 +85,9 @@ def _augment(options: Namespace) -> None:
     def number_rows() -> Iterator[dict[str, Any]]:
         # The library counts the texts from 0 and knows no blank rows; users count rows of the file.
         for record in found:
-            sources = record.pop("sources")
-            yield {**record, "rows": [rows[source].number for source in sources]}
+            sources = record["sources"]
+            others = {name: value for name, value in record.items() if name != "sources"}
+            yield {**others, "rows": [rows[source].number for source in sources]}
 
     print_records(
         number_rows(), options.json, lambda record: f"{record['label']}\t{record['text']}"

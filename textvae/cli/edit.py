@@ -108,7 +108,7 @@ def _attribute(options: Namespace) -> None:
     rows = open_input(options, vae, columns=[options.label_column]).filled()
     texts = [str(row.text) for row in rows]
     labels = [row.values[0] for row in rows]
-    attribute = vae.fit_attribute(texts, labels, options.name, options.towards)
+    attribute = vae.fit_attribute(texts, labels, options.name, towards=options.towards)
     record = {"name": options.name, **attribute.record}
     print_records([record], options.json, lambda record: _ATTRIBUTE_TEMPLATE.format(**record))
 

@@ -1,7 +1,7 @@
 """The verbs that write text: `generate`, `reconstruct`, `complete`, `interpolate`, `decode`."""
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from textvae.cli.arguments import (
@@ -170,7 +170,7 @@ def _reconstruct(options: Namespace) -> None:
     print_records(records, options.json, _format_reconstruction)
 
 
-def _format_reconstruction(record: dict[str, Any]) -> str:
+def _format_reconstruction(record: Mapping[str, Any]) -> str:
     """Return the text and, on a second line, its reconstruction."""
     return f"{record['original']}\n  → {record['text']}"
 
@@ -192,9 +192,9 @@ def _interpolate(options: Namespace) -> None:
     texts = vae.interpolate(
         options.first,
         options.second,
-        options.steps,
-        options.path,
-        reference,
+        steps=options.steps,
+        path=options.path,
+        reference=reference,
         **collect_decoding_options(options),
     )
     records = ({"step": step, "text": text} for step, text in enumerate(texts))

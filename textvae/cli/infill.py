@@ -63,7 +63,7 @@ def add(verbs: Subparsers) -> None:
 def _infill(options: Namespace) -> None:
     """Fill the blanks of a sentence."""
     records = load_vae(options).infill(
-        options.text, require_positive(options.n, "n"), **collect_options(options, _OPTIONS)
+        options.text, n=require_positive(options.n, "n"), **collect_options(options, _OPTIONS)
     )
     print_records(records, options.json, lambda record: f"{record['score']:8.2f}  {record['text']}")
 

@@ -1,6 +1,7 @@
 """The verbs that explain the latent's dimensions: `traverse`, `insight`."""
 
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import Any
 
 from textvae.cli.arguments import (
@@ -155,7 +156,7 @@ def _insight(options: Namespace) -> None:
     print_records(found["scores"], options.json, _format_scores)
 
 
-def _format_dimension(record: dict[str, Any]) -> str:
+def _format_dimension(record: Mapping[str, Any]) -> str:
     """Return what a dimension encodes, without associations that chance explains."""
     kl = "    —      —"
     if record["kl"] is not None:
@@ -173,14 +174,14 @@ def _format_dimension(record: dict[str, Any]) -> str:
     )
 
 
-def _format_association(record: dict[str, Any]) -> str:
+def _format_association(record: Mapping[str, Any]) -> str:
     """Return an association: numbers with a sign, classes with those at the low and high end."""
     if record["measure"] == "spearman":
         return f"{record['column']} {record['value']:+.2f}"
     return f"{record['column']} {record['value']:.2f} ({record['low']} | {record['high']})"
 
 
-def _format_scores(record: dict[str, Any]) -> str:
+def _format_scores(record: Mapping[str, Any]) -> str:
     """Return the scores of one factor, or their means, as a row of the table."""
     row = f"{record['factor'][:15]:16}"
     for key, width, form in _SCORE_COLUMNS:

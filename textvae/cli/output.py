@@ -1,7 +1,7 @@
 """Print records as JSON lines or as text."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def print_records(
-    records: Iterable[dict[str, Any]],
+    records: Iterable[Mapping[str, Any]],
     as_json: bool,
-    format_record: Callable[[dict[str, Any]], str],
+    format_record: Callable[[Mapping[str, Any]], str],
 ) -> None:
     """Print each record as a line of JSON, or as `format_record` formats it."""
     for record in records:
@@ -22,9 +22,9 @@ def print_records(
 
 def print_rows(
     rows: "InputRows",
-    answer: Callable[[list[str], list[str]], list[dict[str, Any]]],
+    answer: Callable[[list[str], list[str]], Sequence[Mapping[str, Any]]],
     as_json: bool,
-    format_record: Callable[[dict[str, Any]], str],
+    format_record: Callable[[Mapping[str, Any]], str],
     fields: Sequence[str],
     text_field: str = "text",
     lines: int = 1,
@@ -49,6 +49,6 @@ def print_rows(
         print_records([whole], as_json, format_record if record else lambda _: blank_lines)
 
 
-def format_text(record: dict[str, Any]) -> str:
+def format_text(record: Mapping[str, Any]) -> str:
     """Return the text of a record that has one."""
     return str(record["text"])

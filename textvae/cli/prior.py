@@ -44,7 +44,7 @@ def _prior(options: Namespace) -> None:
     texts = None
     if options.file:
         texts = list(open_input(options, vae).texts())
-    record = vae.fit_prior(options.kind, texts, options.seed, progress=not options.json)
+    record = vae.fit_prior(options.kind, texts, seed=options.seed, progress=not options.json)
     summary = (
         f"fitted on {record['texts']} sentences; "
         f"next: textvae generate {options.run} --prior {options.kind}"

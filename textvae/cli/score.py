@@ -2,6 +2,7 @@
 
 import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from textvae.cli.arguments import (
 )
 from textvae.cli.output import print_records, print_rows
 from textvae.errors import OutputError
+from textvae.uses.records import Score
 
 
 def add(verbs: Subparsers) -> None:
@@ -96,23 +98,22 @@ def _check_output(output: Path, file: str) -> None:
 def _score(options: Namespace) -> None:
     """Print the likelihood of each sentence of a file, in nats."""
     from textvae.training.model_card import format_measure
-    from textvae.uses.score import FIELDS
 
     vae = load_vae(options)
     label_column = vae.bundle.label_column
     fate = describe_blank_fate(options)
     rows = open_input(options, vae, label_column=label_column, fate=fate)
 
-    def answer(texts: list[str], labels: list[str]) -> list[dict[str, Any]]:
+    def answer(texts: list[str], labels: list[str]) -> Sequence[Mapping[str, Any]]:
         labels_or_none = labels if label_column else None
-        return vae.score(texts, options.samples, options.seed, labels=labels_or_none)
+        return vae.score(texts, samples=options.samples, seed=options.seed, labels=labels_or_none)
 
     print_rows(
         rows,
         answer,
         options.json,
         lambda record: f"{format_measure(record['iw_nll']):>8}  {record['text']}",
-        FIELDS,
+        list(Score.__annotations__),
     )
 
 

@@ -1,6 +1,7 @@
 """Bulk work on the command line: when the options ask for it, and what they pass on."""
 
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def run_in_shards(options: Namespace, decoding: dict[str, Any]) -> dict[str, Any
     )
 
 
-def format_shard_summary(record: dict[str, Any]) -> str:
+def format_shard_summary(record: Mapping[str, Any]) -> str:
     """Return a line on what the folder holds now."""
     return (
         f"{record['output']}: {record['rows']:,} rows in {record['shards']:,} shards, "

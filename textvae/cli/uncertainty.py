@@ -1,6 +1,7 @@
 """The verb `uncertainty`."""
 
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textvae.cli.arguments import (
@@ -15,6 +16,7 @@ from textvae.cli.arguments import (
     open_input,
 )
 from textvae.cli.output import print_records, print_rows
+from textvae.uses.records import Uncertainty
 
 
 def add(verbs: Subparsers) -> None:
@@ -48,17 +50,24 @@ def _uncertainty(options: Namespace) -> None:
     """Print each sentence's uncertainty, or the error as a function of uncertainty."""
     from textvae.cli.input import pair_rows_with_answers
     from textvae.data.row_report import LEFT_OUT
-    from textvae.uses.uncertainty import FIELDS, calibration_curve
+    from textvae.uses.uncertainty import calibration_curve
 
     vae = load_vae(options)
     fate = LEFT_OUT if options.curve else describe_blank_fate(options)
     rows = open_input(options, vae, fate=fate)
 
-    def answer(texts: list[str], _: list[str]) -> list[dict[str, Any]]:
+    def answer(texts: list[str], _: list[str]) -> Sequence[Mapping[str, Any]]:
         return vae.uncertainty(texts, draws=options.draws, seed=options.seed)
 
     if not options.curve:
-        print_rows(rows, answer, options.json, _format_uncertainty, FIELDS, lines=2)
+        print_rows(
+            rows,
+            answer,
+            options.json,
+            _format_uncertainty,
+            list(Uncertainty.__annotations__),
+            lines=2,
+        )
         return
     records = [record for _, record in pair_rows_with_answers(rows, answer) if record]
     curve = calibration_curve(records, "disagreement")
@@ -68,7 +77,7 @@ def _uncertainty(options: Namespace) -> None:
     )
 
 
-def _format_uncertainty(record: dict[str, Any]) -> str:
+def _format_uncertainty(record: Mapping[str, Any]) -> str:
     """Return a sentence with its uncertainty and, on a second line, its reconstruction."""
     return f"{record['disagreement']:.3f}  {record['text']}\n     → {record['reconstruction']}"
 

@@ -9,7 +9,7 @@ sentences whose score is at least as high. Whatever the model, at most a share
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -28,10 +28,10 @@ from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_wei
 from textvae.runs.fitted import load_fitted, save_fitted
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import StrictSettings, choose
+from textvae.uses.records import Anomaly, AnomalyCalibration
 
 ANOMALY_KIND = "anomaly"
 
-FIELDS = ("score", "p_value", "is_cut")  # the keys of a record
 
 _MIN_NORMAL_SENTENCES = 19  # with fewer, no p-value can be as small as 0.05
 
@@ -47,7 +47,7 @@ class AnomalySettings(StrictSettings):
     seed: int = Field(0, ge=0)
 
 
-def anomaly(bundle: Bundle, texts: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+def anomaly(bundle: Bundle, texts: Sequence[str], folder: Path) -> list[Anomaly]:
     """Return a record for each text, with its score and its conformal p-value.
 
     Keys: `score` in nats per token (higher is more anomalous), `p_value`, and
@@ -77,7 +77,7 @@ def fit_anomaly(
     folder: Path,
     settings: AnomalySettings,
     progress: bool = False,
-) -> dict[str, Any]:
+) -> AnomalyCalibration:
     """Save the scores of normal texts in a folder; return the settings and the number of texts.
 
     Raises:
@@ -92,7 +92,7 @@ def fit_anomaly(
     record = {**settings.model_dump(), "texts": len(texts)}
     tensors = {"normal": torch.from_numpy(np.sort(scores))}
     save_fitted(folder, bundle, ANOMALY_KIND, record, tensors)
-    return record
+    return cast(AnomalyCalibration, record)
 
 
 def anomaly_scores(

@@ -20,8 +20,9 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.encode import check_not_blank, encode, iterate_posteriors
 from textvae.runs.fitted import read_fitted_record, stage_fitted_folder
 from textvae.runtime.extras import check_installed
+from textvae.uses.records import Neighbor
 
-_INDEX_KIND = "index"
+INDEX_KIND = "index"
 
 ROWS_FILE = "rows.arrow"
 FAISS_FILE = "vectors.faiss"
@@ -56,7 +57,7 @@ def index(
     latent = int(bundle.model.config.latent_dim)
     record: dict[str, Any] = {"factory": factory, "latent_dim": latent}
     _check_factory(factory, latent)
-    with stage_fitted_folder(folder, bundle, _INDEX_KIND, record) as staging:
+    with stage_fitted_folder(folder, bundle, INDEX_KIND, record) as staging:
         rows = _iterate_index_rows(bundle, texts, progress)
         write_record_batches(rows, staging / ROWS_FILE, _build_index_schema(latent))
         dataset = Dataset.from_file(str(staging / ROWS_FILE))
@@ -82,7 +83,7 @@ class NeighborIndex:
         check_installed("uses", "indices", "faiss")
         self.bundle = bundle
         path = Path(folder)
-        self.sentence_count = int(read_fitted_record(path, bundle, _INDEX_KIND)["sentences"])
+        self.sentence_count = int(read_fitted_record(path, bundle, INDEX_KIND)["sentences"])
         try:
             self.dataset = Dataset.from_file(str(path / ROWS_FILE)).with_format("numpy")
             self.dataset.load_faiss_index("vector", str(path / FAISS_FILE))
@@ -96,7 +97,7 @@ class NeighborIndex:
                 "build it again."
             )
 
-    def neighbors(self, texts: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:
+    def neighbors(self, texts: Sequence[str], k: int = 5) -> list[list[Neighbor]]:
         """Return the `k` nearest sentences of each text, nearest first.
 
         Keys: `row` (counted from 1), `text` and `similarity` (the cosine of the latents).
@@ -190,7 +191,7 @@ def _iterate_index_rows(
         texts_before += len(block)
 
 
-def _build_neighbor_records(examples: Any, similarities: Any) -> list[dict[str, Any]]:
+def _build_neighbor_records(examples: Any, similarities: Any) -> list[Neighbor]:
     """Return the neighbors of one text as records, from columns of equal length."""
     rows = zip(examples["row"], examples["text"], similarities, strict=True)
     return [

@@ -151,7 +151,7 @@ class DimensionInsight(TypedDict):
         variance: of the posterior mean over the texts.
         is_active: whether that variance is at least 0.01.
         associations: with the length and each column, strongest first.
-        low, high: the words that go with its two ends, strongest first.
+        low, high: the words that go with its two ends, with their correlations, strongest first.
     """
 
     dimension: int
@@ -160,8 +160,8 @@ class DimensionInsight(TypedDict):
     variance: float
     is_active: bool
     associations: list[Association]
-    low: list[str]
-    high: list[str]
+    low: dict[str, float]
+    high: dict[str, float]
 
 
 class Insight(TypedDict):
@@ -188,7 +188,7 @@ class FittedPriorRecord(TypedDict):
 
     prior: str
     texts: int
-    sizes: dict[str, int]
+    sizes: dict[str, Any]
 
 
 class AnomalyCalibration(TypedDict):

@@ -7,7 +7,7 @@ changes the terms.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
@@ -22,13 +22,7 @@ from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import StrictSettings
-
-_ScoreRecord = dict[str, Any]
-
-FIELDS = (
-    *("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr"),
-    *("surprisal", "words", "tokens", "is_cut"),
-)  # the keys of a record
+from textvae.uses.records import Score
 
 _FIELDS_OF_A_DENSITY = ("kl", "iw_nll", "iw_nll_stderr")
 
@@ -46,7 +40,7 @@ def score(
     settings: ScoreSettings,
     progress: bool = False,
     labels: Sequence[str] | None = None,
-) -> list[_ScoreRecord]:
+) -> list[Score]:
     """Return a record for each text, in the order of the texts.
 
     Keys, in nats: `elbo` (negative), `reconstruction`, `kl`, `iw_nll` and its standard
@@ -66,7 +60,7 @@ def score(
     ids = [row[: bundle.max_text_tokens] for row in all_ids]
     columns = {"input_ids": ids, "length": [len(row) for row in ids]}
     dataset = Dataset.from_dict({**columns, **_build_label_column(bundle, labels)})
-    records: list[_ScoreRecord] = [{} for _ in texts]
+    records: list[dict[str, Any]] = [{} for _ in texts]
     bar = "scoring" if progress else None
     with torch.inference_mode():
         # No variable holds the generator: it would outlive an exception and keep gradients off.
@@ -76,7 +70,7 @@ def score(
             batch_costs = _score_batch(bundle, batch, settings.samples)
             for index, costs in zip(indices, batch_costs, strict=True):
                 records[index] = {**costs, **_count_units(bundle, texts[index], all_ids[index])}
-    return records
+    return cast(list[Score], records)
 
 
 def _build_label_column(bundle: Bundle, labels: Sequence[str] | None) -> dict[str, list[str]]:
@@ -87,7 +81,7 @@ def _build_label_column(bundle: Bundle, labels: Sequence[str] | None) -> dict[st
     return {known_labels.column: list(labels)}
 
 
-def _count_units(bundle: Bundle, text: str, ids: list[int]) -> _ScoreRecord:
+def _count_units(bundle: Bundle, text: str, ids: list[int]) -> dict[str, Any]:
     """Return the numbers of words and tokens that were scored, and whether the text was cut."""
     is_cut = len(ids) > bundle.max_text_tokens
     if is_cut:
@@ -96,7 +90,7 @@ def _count_units(bundle: Bundle, text: str, ids: list[int]) -> _ScoreRecord:
     return {"words": len(text.split()) + 1, "tokens": len(ids) + 1, "is_cut": is_cut}
 
 
-def _score_batch(bundle: Bundle, batch: Batch, samples: int) -> Iterator[_ScoreRecord]:
+def _score_batch(bundle: Bundle, batch: Batch, samples: int) -> Iterator[dict[str, Any]]:
     """Yield the terms in nats of each sentence of a batch."""
     output = bundle.model(**batch)
     tensors = {"reconstruction": output.sentence_reconstruction}

@@ -8,7 +8,7 @@ the reconstruction.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -21,6 +21,7 @@ from textvae.inference.encode import check_not_blank, posterior, require_latent
 from textvae.inference.generate import sample_prior
 from textvae.runtime.seeds import Stream, derive_seed, seeded
 from textvae.schema import StrictSettings
+from textvae.uses.records import TraversalStep
 
 _PRIOR_DRAWS = 10_000
 
@@ -52,7 +53,7 @@ def traverse(
     settings: TraverseSettings,
     options: DecodingSettings,
     read_reference: Callable[[], Sequence[str]],
-) -> list[dict[str, Any]]:
+) -> list[TraversalStep]:
     """Return one record per step.
 
     Keys: `value` (the step in standard deviations), `coordinate` (of the latent after

@@ -6,7 +6,7 @@ the share of the sentence that the reconstruction loses, is the quantity they sh
 predict.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import combinations, pairwise
 from statistics import fmean
@@ -22,8 +22,7 @@ from textvae.inference.encode import posterior
 from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import StrictSettings
-
-FIELDS = ("spread", "disagreement", "reconstruction", "error")  # the keys of a record
+from textvae.uses.records import Uncertainty
 
 
 class UncertaintySettings(StrictSettings):
@@ -35,7 +34,7 @@ class UncertaintySettings(StrictSettings):
 
 def uncertainty(
     bundle: Bundle, texts: Sequence[str], settings: UncertaintySettings, progress: bool = False
-) -> list[dict[str, Any]]:
+) -> list[Uncertainty]:
     """Return a record for each text, in the order of the texts.
 
     Keys: `spread`, the entropy of q(z | x) in nats per dimension, estimated from
@@ -61,7 +60,7 @@ def uncertainty(
     for index, (text, reconstruction, spread) in enumerate(rows):
         first = index * settings.draws
         pairs = combinations(decoded[first : first + settings.draws], 2)
-        record = {
+        record: Uncertainty = {
             "spread": spread,
             "disagreement": fmean(word_difference(*pair) for pair in pairs),
             "reconstruction": reconstruction,
@@ -96,7 +95,7 @@ def word_difference(one: str, other: str) -> float:
 
 
 def calibration_curve(
-    records: Sequence[dict[str, Any]], key: str, groups: int = 10
+    records: Sequence[Mapping[str, Any]], key: str, groups: int = 10
 ) -> list[tuple[float, float]]:
     """Return the mean of `key` and the mean `error` of each group of records.
 

@@ -12,8 +12,7 @@ from textvae.uses.attribute import validate_labels
 from textvae.uses.augment.candidates import write_candidates
 from textvae.uses.augment.filters import CandidateFilter
 from textvae.uses.augment.settings import AugmentSettings
-
-_AugmentedText = dict[str, Any]
+from textvae.uses.records import AugmentedText
 
 
 def augment(
@@ -22,7 +21,7 @@ def augment(
     labels: Sequence[Any],
     settings: AugmentSettings,
     progress: bool = False,
-) -> list[_AugmentedText]:
+) -> list[AugmentedText]:
     """Return up to `n` new texts per input text, ordered by the input text they belong to.
 
     Keys: `text`; `label`, unchanged from `labels`; `method` (`sample` or
@@ -38,7 +37,7 @@ def augment(
     _require_two_classes(names)
     q = posterior(bundle, texts)
     candidate_filter = CandidateFilter(bundle, texts, names, settings)
-    accepted: list[tuple[int, _AugmentedText]] = []
+    accepted: list[tuple[int, AugmentedText]] = []
     missing = [settings.n] * len(texts)
     for round_number in tqdm(
         range(settings.rounds), desc="augmenting", unit="round", disable=not progress
@@ -56,7 +55,7 @@ def augment(
             origin = sources[0]
             missing[origin] -= 1
             label = labels[origin]
-            record = {"text": text, "label": label, "method": method, "sources": sources}
+            record = AugmentedText(text=text, label=label, method=method, sources=list(sources))
             accepted.append((origin, record))
     # The sort is stable: texts of one origin stay in the order in which they were written.
     accepted.sort(key=lambda pair: pair[0])

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -98,10 +98,9 @@ class CandidateFilter:
         settings = ScoreSettings(samples=_LIKELIHOOD_SAMPLES, seed=self.seed)
         costs = []
         for record in score(self.bundle, texts, settings, labels=labels):
-            nats = record["iw_nll"]
-            if nats is None:
-                nats = record["reconstruction"]
-            costs.append(nats / record["tokens"])
+            nats = record["reconstruction"] if record["iw_nll"] is None else record["iw_nll"]
+            # Only the record of a blank text has None here, and blank texts were left out.
+            costs.append(cast(float, nats) / cast(int, record["tokens"]))
         return costs
 
 

@@ -10,7 +10,6 @@ gaussian_mixture.py, flow.py, diffusion.py: the kinds of density
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +25,7 @@ from textvae.uses.fit_prior.base import FittedPrior
 from textvae.uses.fit_prior.diffusion import DiffusionPrior
 from textvae.uses.fit_prior.flow import FlowPrior
 from textvae.uses.fit_prior.gaussian_mixture import GaussianMixturePrior
+from textvae.uses.records import FittedPriorRecord
 
 PRIOR_KIND = "prior"
 
@@ -45,7 +45,7 @@ def fit_prior(
     folder: Path,
     seed: int = 0,
     progress: bool = False,
-) -> dict[str, Any]:
+) -> FittedPriorRecord:
     """Fit a prior on samples from q(z | x) of each text and save it in a folder; return its record.
 
     Raises:
@@ -60,8 +60,8 @@ def fit_prior(
         )
     q = posterior(bundle, texts, progress=progress)
     prior = fit_on_posterior(q, prior_class, seed)
-    record = {"prior": kind, "texts": len(texts), "sizes": prior.sizes}
-    save_fitted(folder, bundle, PRIOR_KIND, record, prior.state_dict())
+    record = FittedPriorRecord(prior=kind, texts=len(texts), sizes=prior.sizes)
+    save_fitted(folder, bundle, PRIOR_KIND, dict(record), prior.state_dict())
     return record
 
 

@@ -13,7 +13,6 @@ conditional_modes.py     the method of Bowman et al., for comparison
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from pydantic import Field
@@ -31,6 +30,7 @@ from textvae.uses.infill.search import (
 )
 from textvae.uses.infill.template import Template, parse_template
 from textvae.uses.latent_proposals import propose_latents
+from textvae.uses.records import Infill
 
 _MAX_LENGTH_CHOICES = 16  # choices of the blanks' lengths that are tried
 
@@ -47,7 +47,7 @@ class InfillSettings(StrictSettings):
     seed: int = Field(0, ge=0)
 
 
-def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[dict[str, Any]]:
+def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
     """Return up to `n` different sentences, most likely first.
 
     Keys: `text`, `fills` (one per blank), and `score`, log p(x) in nats.

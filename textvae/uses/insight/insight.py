@@ -1,7 +1,7 @@
 """Describe each dimension of the latent, and score the latent as a whole."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,10 +15,11 @@ from textvae.runtime.extras import check_installed
 from textvae.uses.insight.associations import compute_associations, find_words_at_ends
 from textvae.uses.insight.columns import LENGTH_COLUMN, PropertyColumn, build_column, count_words
 from textvae.uses.insight.disentanglement import score_factors
+from textvae.uses.records import DimensionInsight, Insight
 
 _MIN_TEXTS = 20
 
-_InsightRecord = dict[str, Any]
+_InsightRecord = Mapping[str, Any]
 
 
 def insight(
@@ -26,7 +27,7 @@ def insight(
     texts: Sequence[str],
     columns: Mapping[str, Sequence[Any]] | None = None,
     progress: bool = False,
-) -> dict[str, list[_InsightRecord]]:
+) -> Insight:
     """Return what each dimension encodes in these texts.
 
     `dimensions` has one record per dimension, in order. Keys: `dimension` (from 0);
@@ -64,7 +65,8 @@ def insight(
         associations = [of_dimensions[dimension] for of_dimensions in by_column]
         ranked = _rank_associations(associations, test_count)
         dimensions.append({**record, "associations": ranked, **words[dimension]})
-    return {"dimensions": dimensions, "scores": score_factors(z, properties) if columns else []}
+    scores = score_factors(z, properties) if columns else []
+    return Insight(dimensions=cast(list[DimensionInsight], dimensions), scores=scores)
 
 
 def _build_columns(

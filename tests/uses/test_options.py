@@ -1,0 +1,48 @@
+"""The typed options and records of the verbs agree with the settings classes and with what the verbs return."""
+
+from typing import get_type_hints
+
+import pytest
+
+from textvae.inference.decoding import DecodingSettings
+from textvae.uses import options, records
+from textvae.uses.anomaly import AnomalySettings
+from textvae.uses.augment import AugmentSettings
+from textvae.uses.infill.infill import InfillSettings
+from textvae.uses.score import ScoreSettings
+from textvae.uses.traverse import TraverseSettings
+from textvae.uses.uncertainty import UncertaintySettings
+
+PAIRS = {
+    options.DecodingOptions: DecodingSettings,
+    options.InfillOptions: InfillSettings,
+    options.TraverseOptions: TraverseSettings,
+    options.AugmentOptions: AugmentSettings,
+    options.AnomalyOptions: AnomalySettings,
+    options.ScoreOptions: ScoreSettings,
+    options.UncertaintyOptions: UncertaintySettings,
+}
+
+
+@pytest.mark.parametrize("typed", PAIRS, ids=lambda typed: typed.__name__)
+def test_the_typed_options_are_the_fields_of_the_settings(typed):
+    """A field that only one of the two has would be an option that cannot be used, or is not typed."""
+    assert set(get_type_hints(typed)) == set(PAIRS[typed].model_fields)
+    assert not typed.__required_keys__
+
+
+def test_the_verbs_return_the_fields_of_their_records(vae):
+    """A blank text has the same fields as any other, all of them None."""
+    verbs = {records.Score: vae.score, records.Uncertainty: vae.uncertainty}
+    for record, verb in verbs.items():
+        full, blank = verb(["a man rides a wave.", " "])
+        assert set(full) == set(blank) == set(record.__annotations__)
+        assert set(blank.values()) == {None}
+
+
+def test_traversals_and_infills_return_the_fields_of_their_records(vae):
+    """These verbs return a list of records for one text."""
+    (step, *_) = vae.traverse("a man", 0, steps=2, unit="prior")
+    assert set(step) == set(records.TraversalStep.__annotations__)
+    for filled in vae.infill("a ___ man", n=1, latents=2, beams=2):
+        assert set(filled) == set(records.Infill.__annotations__)
