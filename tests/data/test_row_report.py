@@ -275,7 +275,7 @@ def test_python_fits_without_blank_texts(tiny_run, capsys):
 
 def test_sources_in_python_are_positions_among_all_texts(lstm):
     """Positions count from 0 and include blank texts."""
-    found = lstm.augment(*zip(*TWO_CLASSES, strict=True), 3, temperature=2.0, spread=3.0)
+    found = lstm.augment(*zip(*TWO_CLASSES, strict=True), n=3, temperature=2.0, spread=3.0)
     assert found
     for record in found:
         assert all(TWO_CLASSES[place][0] for place in record["sources"])
