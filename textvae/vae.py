@@ -44,14 +44,6 @@ from textvae.uses.options import (
     UncertaintyOptions,
 )
 from textvae.uses.reconstruct import reconstruct
-from textvae.uses.settings import (
-    AnomalySettings,
-    AugmentSettings,
-    InfillSettings,
-    ScoreSettings,
-    TraverseSettings,
-    UncertaintySettings,
-)
 from textvae.uses.records import (
     Anomaly,
     AnomalyCalibration,
@@ -278,7 +270,7 @@ class TextVAE:
 
     def infill(self, text: str, **options: Unpack[InfillOptions]) -> list[Infill]:
         """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first."""
-        from textvae.uses.infill.infill import infill
+        from textvae.uses.infill.infill import InfillSettings, infill
 
         settings = validate_settings(InfillSettings, dict(options), "infill")
         return infill(self.bundle, require_text(text, "text"), settings)
@@ -327,7 +319,7 @@ class TextVAE:
                 step; by default the run's validation split.
         """
         from textvae.runs.reference_texts import read_reference_texts
-        from textvae.uses.traverse import traverse
+        from textvae.uses.traverse import TraverseSettings, traverse
 
         where = {
             name: value for name, value in options.items() if name in TraverseSettings.model_fields
@@ -393,7 +385,7 @@ class TextVAE:
         Args:
             labels: of a conditional model, the label of each text; `with_label(...)` sets one for all.
         """
-        from textvae.uses.score import score
+        from textvae.uses.score import ScoreSettings, score
 
         settings = validate_settings(ScoreSettings, dict(options), "score")
         listed = require_texts(texts)
@@ -415,7 +407,7 @@ class TextVAE:
         **options: Unpack[UncertaintyOptions],
     ) -> list[Uncertainty]:
         """Return the spread of q(z | x) and the disagreement among decodes, for each text."""
-        from textvae.uses.uncertainty import uncertainty
+        from textvae.uses.uncertainty import UncertaintySettings, uncertainty
 
         settings = validate_settings(UncertaintySettings, dict(options), "uncertainty")
         listed = require_texts(texts)
@@ -434,7 +426,7 @@ class TextVAE:
         **options: Unpack[AnomalyOptions],
     ) -> AnomalyCalibration:
         """Calibrate `anomaly` on normal texts that the model was not trained on; blank ones are left out."""
-        from textvae.uses.anomaly import ANOMALY_KIND, fit_anomaly
+        from textvae.uses.anomaly import ANOMALY_KIND, AnomalySettings, fit_anomaly
 
         settings = validate_settings(AnomalySettings, dict(options), "anomaly")
         folder = fitted_path(self.folder, ANOMALY_KIND, name)
@@ -573,7 +565,7 @@ class TextVAE:
         **options: Unpack[AugmentOptions],
     ) -> list[AugmentedText]:
         """Write up to `n` new texts with the label of each text; blank ones are left out."""
-        from textvae.uses.augment import augment
+        from textvae.uses.augment import AugmentSettings, augment
 
         settings = validate_settings(AugmentSettings, dict(options), "augment")
         rows, kept, classes = _drop_blanks_with_labels(texts, labels)
