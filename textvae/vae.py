@@ -30,6 +30,7 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
 from textvae.runs.publishing import push_to_hub, save_with_records
+from textvae.runs.run import Run
 from textvae.schema import validate_settings
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
@@ -58,6 +59,7 @@ from textvae.uses.records import (
 )
 
 if TYPE_CHECKING:
+    from textvae.evaluation.measures.settings import MeasureSettings
     from textvae.uses.attribute import Attribute
 
 Array = NDArray[np.float32]
@@ -443,6 +445,57 @@ class TextVAE:
             lambda rows: anomaly(self.bundle, _select(listed, rows), folder),
             lambda: cast(Anomaly, dict.fromkeys(Anomaly.__annotations__)),
         )
+
+    # How good the model is
+
+    def evaluate(
+        self,
+        file: str | None = None,
+        *,
+        samples: int = 500,
+        limit: int | None = None,
+        measures: Sequence[str] = ("standard",),
+        settings: "MeasureSettings | None" = None,
+    ) -> dict[str, Any]:
+        """Evaluate the run on its test split, or on a file; the keys are defined in docs/measures.md.
+
+        Args:
+            samples: importance samples per sentence, for the likelihood.
+            limit: evaluate on the first `limit` sentences only.
+            measures: names of measures, or of groups: `standard`, `samples`, `interpolation`, `quick`.
+
+        Raises:
+            ConfigError: the model was not loaded from a run, or a measure is unknown.
+        """
+        from textvae.evaluation.evaluate import evaluate_run
+        from textvae.evaluation.measures.settings import DEFAULT_MEASURE_SETTINGS
+
+        run = self._require_run("evaluate")
+        chosen = DEFAULT_MEASURE_SETTINGS if settings is None else settings
+        return evaluate_run(run, self.bundle, file, samples, limit, measures, chosen)
+
+    def doctor(self) -> dict[str, Any]:
+        """Judge the run on its validation split: `verdict`, `findings` and `advice`, with the measures.
+
+        Raises:
+            ConfigError: the model was not loaded from a run.
+        """
+        from textvae.evaluation.evaluate import evaluate_quick
+
+        return evaluate_quick(self._require_run("doctor"), self.bundle)
+
+    def _require_run(self, verb: str) -> Run:
+        """Return the run that the model was loaded from.
+
+        Raises:
+            ConfigError: it was not loaded from one.
+        """
+        if self.folder is None:
+            raise ConfigError(
+                f"{verb} needs the corpus of a run, and this model was not loaded from one: "
+                "load it with TextVAE.from_pretrained(RUN)."
+            )
+        return Run(self.folder)
 
     # What is fitted on example texts
 
