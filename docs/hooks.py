@@ -1,25 +1,35 @@
-"""Pages of the site that are generated from the code: all settings, and the command line.
+"""What the site generates from the code: all settings, the command line, and the options of Python methods.
 
-mkdocs calls `on_files` before it reads the pages (https://www.mkdocs.org/user-guide/configuration/#hooks).
+mkdocs calls `on_files` before it reads the pages, and `on_page_markdown` for each page
+(https://www.mkdocs.org/user-guide/configuration/#hooks).
 """
 
 import argparse
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from textvae.cli.main import build_parser
+from textvae.evaluation.measures.settings import MeasureSettings
+from textvae.inference.decoding import DecodingSettings
 from textvae.model.decoders import DECODERS
 from textvae.model.encoders import ENCODERS
 from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
 from textvae.objective.techniques import TECHNIQUES
 from textvae.settings.run import Settings
+from textvae.uses.anomaly import AnomalySettings
+from textvae.uses.augment import AugmentSettings
+from textvae.uses.infill.infill import InfillSettings
+from textvae.uses.score import ScoreSettings
+from textvae.uses.traverse import TraverseSettings
+from textvae.uses.uncertainty import UncertaintySettings
 
 # Interchangeable parts: each kind has settings of its own.
 PARTS: dict[str, Mapping[str, Any]] = {
@@ -30,6 +40,18 @@ PARTS: dict[str, Mapping[str, Any]] = {
     "objective.techniques": TECHNIQUES,
 }
 
+# Typed options of textvae/uses/options.py, with the classes that have their defaults.
+OPTIONS: dict[str, type[BaseModel]] = {
+    "DecodingOptions": DecodingSettings,
+    "InfillOptions": InfillSettings,
+    "TraverseOptions": TraverseSettings,
+    "AugmentOptions": AugmentSettings,
+    "AnomalyOptions": AnomalySettings,
+    "ScoreOptions": ScoreSettings,
+    "UncertaintyOptions": UncertaintySettings,
+    "MeasureSettings": MeasureSettings,
+}
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages to those of the folder."""
@@ -37,6 +59,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put a table of options in place of every line `{{ NAME }}`, where NAME is a key of OPTIONS."""
+    for name, settings in OPTIONS.items():
+        markdown = markdown.replace(f"{{{{ {name} }}}}", _rows_table("option", settings))
+    return markdown
 
 
 def settings_page() -> str:
@@ -80,38 +109,69 @@ def _classes(annotation: Any) -> Iterator[type]:
 
 
 def _table(title: str, model: type[BaseModel]) -> str:
-    """Return one section as a heading and a table; sections without keys of their own are left out."""
-    plain = {
+    """Return one section as a heading, the first line of its description, and a table of its keys."""
+    if not _plain_fields(model):
+        return f"\n## {title}\n\nNo settings.\n"
+    summary = (model.__doc__ or "").strip().splitlines()
+    extra = list(_part_rows(title))
+    return "\n".join([f"\n## {title}\n", *summary[:1], "", _rows_table("key", model, extra), ""])
+
+
+def _rows_table(first: str, model: type[BaseModel], extra: list[str] | None = None) -> str:
+    """Return a table with one row per field, and the extra rows; `first` is the title of the names."""
+    rows = [
+        f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_escaped(field.description or '')} |"
+        for name, field in _plain_fields(model).items()
+    ]
+    head = [f"| {first} | type | default | meaning |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows, *(extra or [])])
+
+
+def _plain_fields(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the fields that are values; sections and the kinds of parts have headings of their own."""
+    is_part = any(part.Settings is model for parts in PARTS.values() for part in parts.values())
+    return {
         name: field
         for name, field in model.model_fields.items()
         if not any(issubclass(kind, BaseModel) for kind in _classes(field.annotation))
-        and not ("kind" in title and name == "kind")
-        and not (title.startswith("objective.techniques") and name == "kind")
+        and not (is_part and name == "kind")
+        and name != "techniques"
     }
-    summary = (model.__doc__ or "").strip().splitlines()
-    rows = [
-        f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_escaped(field.description or '')} |"
-        for name, field in plain.items()
-    ]
-    head = [f"\n## {title}\n", summary[0] if summary else "", ""]
-    if not plain:
-        return "\n".join([*head, "No settings of its own.", ""])
-    return "\n".join([*head, "| key | type | default | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _part_rows(section: str) -> Iterator[str]:
+    """Yield the rows of the parts of a section, whose kinds have headings of their own."""
+    defaults = Settings().model_dump(mode="json")
+    for path, kinds in PARTS.items():
+        above, _, name = path.rpartition(".")
+        if above != section:
+            continue
+        default = defaults[section][name]
+        if path == "objective.techniques":
+            shown, kind = (
+                ", ".join(f"`{technique}`" for technique in default),
+                "names with settings",
+            )
+        else:
+            shown, kind = f"`{default['kind']}`", ", ".join(f"`{name}`" for name in kinds)
+        yield f"| `{name}` | {kind} | {shown} | has settings of its own, see below |"
 
 
 def _type(annotation: Any) -> str:
     """Return a type as a reader of YAML thinks of it."""
     if annotation is type(None):
         return "none"
+    if get_origin(annotation) is Annotated:  # bounds are not shown
+        return _type(get_args(annotation)[0])
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(annotation))
     if get_origin(annotation) in (Union, types.UnionType):
         return " or ".join(_type(choice) for choice in get_args(annotation))
-    if get_origin(annotation) is not None:
-        inner = ", ".join(
-            _type(argument) for argument in get_args(annotation) if argument is not ...
-        )
-        return f"{get_origin(annotation).__name__} of {inner}"
+    if get_origin(annotation) is dict:
+        return "mapping"
+    if get_origin(annotation) in (list, tuple):
+        inner = dict.fromkeys(_type(item) for item in get_args(annotation) if item is not ...)
+        return f"list of {', '.join(inner)}"
     names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
     name = getattr(annotation, "__name__", str(annotation))
     return names.get(name, _escaped(name))
@@ -120,15 +180,13 @@ def _type(annotation: Any) -> str:
 def _default(field: Any) -> str:
     """Return a default as it is written in YAML."""
     if field.default is PydanticUndefined:
-        if field.default_factory is None:
-            return "required"
-        value = field.default_factory()
-        return f"`{value}`" if isinstance(value, list | dict | tuple) and not value else "see below"
+        return "required"
     if field.default is None:
         return "none"
-    if isinstance(field.default, bool):
-        return f"`{str(field.default).lower()}`"
-    return f"`{field.default}`"
+    value = list(field.default) if isinstance(field.default, tuple) else field.default
+    # For a plain value, YAML adds a line that ends the document.
+    written = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+    return f"`{written}`"
 
 
 def _escaped(text: str) -> str:
@@ -137,9 +195,9 @@ def _escaped(text: str) -> str:
 
 
 def command_line_page() -> str:
-    """Return the page of the command line: the help of every verb."""
+    """Return the page of the command line: the help of every command."""
     parser = build_parser()
-    head = "# Command line\n\nThe help of every verb, generated from the code.\n"
+    head = "# Command line\n\nThe help of every command, generated from the code.\n"
     return head + "".join(_help(name, verb) for name, verb in _verbs(parser))
 
 

@@ -347,7 +347,7 @@ class TextVAE:
         """Write each text after a step along an attribute; greedy by default.
 
         Args:
-            attribute: the name under which `fit_attribute` kept it, or what that returned.
+            attribute: the name under which `fit_attribute` saved it, or the `Attribute` itself.
             strength: 1 is the distance between the means of the attribute's two classes.
         """
         from textvae.uses.attribute import ATTRIBUTE_KIND, load_attribute
@@ -531,8 +531,9 @@ class TextVAE:
         """Find the direction along which labelled texts differ; blank texts are left out.
 
         Args:
-            name: keeps the attribute with the run, for `edit`.
-            towards: the label that the direction leads to; by default the more frequent one.
+            name: saves the attribute with the run under this name, for `edit`.
+            towards: the label that the direction leads to; by default, of two labels, the one that
+                comes last in alphabetical order. With more than two labels it is required.
         """
         from textvae.uses.attribute import ATTRIBUTE_KIND, fit_attribute, save_attribute
 

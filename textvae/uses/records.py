@@ -1,15 +1,15 @@
 """What the verbs return: one typed record per text, ready for JSON.
 
 Every record is a plain dictionary. Numbers are in nats unless a field says
-otherwise. Where a text is blank, the verbs return the record with None in every
-field, so that results line up with the texts.
+otherwise. For a blank text, `score`, `anomaly` and `uncertainty` return a record
+with None in every field, so that results line up with the texts.
 """
 
 from typing import Any, NotRequired, TypedDict
 
 
 class Score(TypedDict):
-    """What a model makes of one text, in nats per sentence.
+    """How well a model predicts one text, in nats per sentence.
 
     Attributes:
         elbo: the evidence lower bound, negative; None if the posterior has no density.
@@ -49,10 +49,10 @@ class Anomaly(TypedDict):
 
 
 class Uncertainty(TypedDict):
-    """How sure a model is of one text.
+    """How certain a model is of one text.
 
     Attributes:
-        spread: the entropy of q(z | x), in nats per dimension.
+        spread: the entropy of q(z | x), in nats per dimension; None if the posterior has no density.
         disagreement: one minus the share of words that decodes of several z have in common, 0 to 1.
         reconstruction: the text decoded from the posterior mean.
         error: one minus the share of words that text and reconstruction have in common, 0 to 1.
@@ -97,8 +97,8 @@ class TraversalStep(TypedDict):
 
     Attributes:
         value: how far the coordinate was moved, in standard deviations.
-        coordinate: where it is then.
-        text: what the decoder writes there.
+        coordinate: its value after the move.
+        text: the text that is decoded there.
     """
 
     value: float
@@ -130,7 +130,8 @@ class Association(TypedDict):
         measure: `spearman` for numbers, `eta` (of ranks) for classes.
         value: the strength, -1 to 1 or 0 to 1.
         p_value: corrected for the number of associations (Bonferroni).
-        low, high: the classes with the lowest and the highest mean rank; only with classes.
+        low: the class with the lowest mean rank; only with classes.
+        high: the class with the highest mean rank; only with classes.
     """
 
     column: str
@@ -151,7 +152,8 @@ class DimensionInsight(TypedDict):
         variance: of the posterior mean over the texts.
         is_active: whether that variance is at least 0.01.
         associations: with the length and each column, strongest first.
-        low, high: the words that go with its two ends, with their correlations, strongest first.
+        low: the words that go with its low end, with their correlations, strongest first.
+        high: the words that go with its high end, with their correlations, strongest first.
     """
 
     dimension: int
@@ -183,7 +185,7 @@ class FittedPriorRecord(TypedDict):
     Attributes:
         prior: its kind.
         texts: how many texts it was fitted on.
-        sizes: the numbers it is built from.
+        sizes: its own sizes, for example the number of Gaussians.
     """
 
     prior: str
@@ -197,7 +199,7 @@ class AnomalyCalibration(TypedDict):
     Attributes:
         score: the name of the score.
         draws: samples of z per sentence.
-        seed: of these draws.
+        seed: the seed of these samples.
         texts: how many normal texts were scored.
     """
 
