@@ -44,14 +44,6 @@ from textvae.uses.options import (
     UncertaintyOptions,
 )
 from textvae.uses.reconstruct import reconstruct
-from textvae.uses.settings import (
-    AnomalySettings,
-    AugmentSettings,
-    InfillSettings,
-    ScoreSettings,
-    TraverseSettings,
-    UncertaintySettings,
-)
 from textvae.uses.records import (
     Anomaly,
     AnomalyCalibration,
@@ -63,6 +55,14 @@ from textvae.uses.records import (
     Score,
     TraversalStep,
     Uncertainty,
+)
+from textvae.uses.settings import (
+    AnomalySettings,
+    AugmentSettings,
+    InfillSettings,
+    ScoreSettings,
+    TraverseSettings,
+    UncertaintySettings,
 )
 
 if TYPE_CHECKING:
