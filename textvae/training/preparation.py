@@ -63,6 +63,7 @@ def prepare_run(
     labels = _find_run_labels(run, settings.data, initial)
     train_counts = counts["tokenized"]["train"]
     settings = resolve_auto(settings, train_counts["tokens"] / train_counts["sentences"])
+    torch.manual_seed(settings.training.seed)
     model = initial.model if initial else _build_first_model(settings, tokenizer, labels)
     longest = max(read_number_column(run.open_split(split), "length").max() for split in _SPLITS)
     # top_k=0, since transformers would otherwise sample among the 50 likeliest tokens only.
@@ -75,8 +76,7 @@ def prepare_run(
 def _build_first_model(
     settings: Settings, tokenizer: PreTrainedTokenizerBase, labels: Labels | None
 ) -> TextVAEModel:
-    """Return the model that the settings describe, with the random weights of their seed."""
-    torch.manual_seed(settings.training.seed)
+    """Return the model that the settings describe, with the random weights."""
     return build_model(
         settings.model,
         tokenizer,
