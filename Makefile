@@ -1,8 +1,10 @@
-# make demo         train the quick start, measure it, use it (about six minutes after the installation)
-# make test         format, lint, types, the order of imports, and tests
-# make docs         the documentation, into site/
-# make test-lowest  the tests with the lowest allowed versions; make test-newest with the newest
+# make demo         train the quick start, measure it and use it: about six minutes after the installation
+# make test         check format, lint rules, types and the direction of imports, and run the tests
+# make docs         build the documentation into site/
+# make test-lowest  run the tests with the lowest versions that pyproject.toml allows
+# make test-newest  run the tests with the newest versions that pyproject.toml allows
 # make test-wheel   build the package, install it without extras, and try it
+# make clean        remove the environments, the runs and everything that was built
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,7 +35,7 @@ test: .venv/ready
 	$(BIN)/lint-imports --no-cache
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# torch stays as it is pinned: another release would bring a CUDA build of several gigabytes.
+# torch keeps its pinned version: another release could bring a CUDA build of several gigabytes.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet --only-binary :all: --constraint constraints-lowest.txt --editable '.[dev]'
@@ -45,11 +47,11 @@ test-newest:
 	.venv-newest/bin/pip install --quiet --upgrade --upgrade-strategy eager --constraint .venv-newest/torch.txt --editable '.[dev]'
 	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# Strict: a broken link, a page outside the navigation or an unknown name fails.
+# mkdocs.yml is strict: a broken link, a page outside the navigation or an unknown name is an error.
 docs: .venv/docs-ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
-# The package as its users get it: a wheel in an empty environment, without extras.
+# Try the package as users get it: a wheel in an empty environment, without extras.
 test-wheel:
 	rm -rf dist .venv-wheel
 	$(PYTHON) -m venv .venv-wheel
@@ -61,9 +63,9 @@ test-wheel:
 	cd dist && ../.venv-wheel/bin/textvae generate run -n 2
 	rm -rf dist/run
 
-# The installation: once, and again only when what is to be installed has changed.
+# Install once, and again only when pyproject.toml or constraints.txt has changed.
 .venv/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "textvae needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say make PYTHON=python3.12, for instance.")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "textvae needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one, for example: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@

@@ -11,25 +11,42 @@ from textvae.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from textvae.comparison.compare import compare as compare
+    from textvae.errors import CheckpointError as CheckpointError
+    from textvae.errors import ConfigError as ConfigError
+    from textvae.errors import DataError as DataError
+    from textvae.errors import OutputError as OutputError
+    from textvae.errors import ShapeError as ShapeError
     from textvae.errors import TextVAEError as TextVAEError
+    from textvae.errors import TrainingError as TrainingError
+    from textvae.evaluation.measures.settings import MeasureSettings as MeasureSettings
     from textvae.model.configuration import TextVAEConfig as TextVAEConfig
     from textvae.model.modeling import TextVAEModel as TextVAEModel
+    from textvae.model.posteriors import Distribution as Distribution
     from textvae.settings.reading import read_settings as read_settings
     from textvae.settings.run import Settings as Settings
     from textvae.training.train import train as train
+    from textvae.uses.attribute import Attribute as Attribute
     from textvae.vae import TextVAE as TextVAE
 
 PUBLIC = {
-    "TextVAE": "textvae.vae",
-    "TextVAEModel": "textvae.model.modeling",
-    "TextVAEConfig": "textvae.model.configuration",
+    "Attribute": "textvae.uses.attribute",
+    "CheckpointError": "textvae.errors",
+    "ConfigError": "textvae.errors",
+    "DataError": "textvae.errors",
+    "Distribution": "textvae.model.posteriors",
+    "MeasureSettings": "textvae.evaluation.measures.settings",
+    "OutputError": "textvae.errors",
     "Settings": "textvae.settings.run",
+    "ShapeError": "textvae.errors",
+    "TextVAE": "textvae.vae",
+    "TextVAEConfig": "textvae.model.configuration",
+    "TextVAEError": "textvae.errors",
+    "TextVAEModel": "textvae.model.modeling",
+    "TrainingError": "textvae.errors",
+    "compare": "textvae.comparison.compare",
     "read_settings": "textvae.settings.reading",
     "train": "textvae.training.train",
-    "compare": "textvae.comparison.compare",
-    "TextVAEError": "textvae.errors",
 }
-
 
 __all__ = list(PUBLIC)
 

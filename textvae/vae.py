@@ -30,6 +30,7 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
 from textvae.runs.publishing import push_to_hub, save_with_records
+from textvae.runs.run import Run
 from textvae.schema import validate_settings
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
@@ -66,6 +67,7 @@ from textvae.uses.settings import (
 )
 
 if TYPE_CHECKING:
+    from textvae.evaluation.measures.settings import MeasureSettings
     from textvae.uses.attribute import Attribute
 
 Array = NDArray[np.float32]
@@ -278,7 +280,7 @@ class TextVAE:
 
     def infill(self, text: str, **options: Unpack[InfillOptions]) -> list[Infill]:
         """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first."""
-        from textvae.uses.infill.infill import infill
+        from textvae.uses.infill.infill import InfillSettings, infill
 
         settings = validate_settings(InfillSettings, dict(options), "infill")
         return infill(self.bundle, require_text(text, "text"), settings)
@@ -327,7 +329,7 @@ class TextVAE:
                 step; by default the run's validation split.
         """
         from textvae.runs.reference_texts import read_reference_texts
-        from textvae.uses.traverse import traverse
+        from textvae.uses.traverse import TraverseSettings, traverse
 
         where = {
             name: value for name, value in options.items() if name in TraverseSettings.model_fields
@@ -393,7 +395,7 @@ class TextVAE:
         Args:
             labels: of a conditional model, the label of each text; `with_label(...)` sets one for all.
         """
-        from textvae.uses.score import score
+        from textvae.uses.score import ScoreSettings, score
 
         settings = validate_settings(ScoreSettings, dict(options), "score")
         listed = require_texts(texts)
@@ -415,7 +417,7 @@ class TextVAE:
         **options: Unpack[UncertaintyOptions],
     ) -> list[Uncertainty]:
         """Return the spread of q(z | x) and the disagreement among decodes, for each text."""
-        from textvae.uses.uncertainty import uncertainty
+        from textvae.uses.uncertainty import UncertaintySettings, uncertainty
 
         settings = validate_settings(UncertaintySettings, dict(options), "uncertainty")
         listed = require_texts(texts)
@@ -434,7 +436,7 @@ class TextVAE:
         **options: Unpack[AnomalyOptions],
     ) -> AnomalyCalibration:
         """Calibrate `anomaly` on normal texts that the model was not trained on; blank ones are left out."""
-        from textvae.uses.anomaly import ANOMALY_KIND, fit_anomaly
+        from textvae.uses.anomaly import ANOMALY_KIND, AnomalySettings, fit_anomaly
 
         settings = validate_settings(AnomalySettings, dict(options), "anomaly")
         folder = fitted_path(self.folder, ANOMALY_KIND, name)
@@ -451,6 +453,57 @@ class TextVAE:
             lambda rows: anomaly(self.bundle, _select(listed, rows), folder),
             lambda: cast(Anomaly, dict.fromkeys(Anomaly.__annotations__)),
         )
+
+    # How good the model is
+
+    def evaluate(
+        self,
+        file: str | None = None,
+        *,
+        samples: int = 500,
+        limit: int | None = None,
+        measures: Sequence[str] = ("standard",),
+        settings: "MeasureSettings | None" = None,
+    ) -> dict[str, Any]:
+        """Evaluate the run on its test split, or on a file; the keys are defined in docs/measures.md.
+
+        Args:
+            samples: importance samples per sentence, for the likelihood.
+            limit: evaluate on the first `limit` sentences only.
+            measures: names of measures, or of groups: `standard`, `samples`, `interpolation`, `quick`.
+
+        Raises:
+            ConfigError: the model was not loaded from a run, or a measure is unknown.
+        """
+        from textvae.evaluation.evaluate import evaluate_run
+        from textvae.evaluation.measures.settings import DEFAULT_MEASURE_SETTINGS
+
+        run = self._require_run("evaluate")
+        chosen = DEFAULT_MEASURE_SETTINGS if settings is None else settings
+        return evaluate_run(run, self.bundle, file, samples, limit, measures, chosen)
+
+    def doctor(self) -> dict[str, Any]:
+        """Judge the run on its validation split: `verdict`, `findings` and `advice`, with the measures.
+
+        Raises:
+            ConfigError: the model was not loaded from a run.
+        """
+        from textvae.evaluation.evaluate import evaluate_quick
+
+        return evaluate_quick(self._require_run("doctor"), self.bundle)
+
+    def _require_run(self, verb: str) -> Run:
+        """Return the run that the model was loaded from.
+
+        Raises:
+            ConfigError: it was not loaded from one.
+        """
+        if self.folder is None:
+            raise ConfigError(
+                f"{verb} needs the corpus of a run, and this model was not loaded from one: "
+                "load it with TextVAE.from_pretrained(RUN)."
+            )
+        return Run(self.folder)
 
     # What is fitted on example texts
 
@@ -573,7 +626,7 @@ class TextVAE:
         **options: Unpack[AugmentOptions],
     ) -> list[AugmentedText]:
         """Write up to `n` new texts with the label of each text; blank ones are left out."""
-        from textvae.uses.augment import augment
+        from textvae.uses.augment import AugmentSettings, augment
 
         settings = validate_settings(AugmentSettings, dict(options), "augment")
         rows, kept, classes = _drop_blanks_with_labels(texts, labels)

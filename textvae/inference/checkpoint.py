@@ -10,9 +10,11 @@ from transformers.utils import logging as transformers_logging
 from textvae.data.tokenization import read_tokenizer
 from textvae.errors import CheckpointError, TextVAEError
 from textvae.inference.bundle import ADAPTER, CONFIGS, Bundle
+from textvae.model.configuration import RUN_FORMAT
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import choose_device
 from textvae.runtime.foreign_code import refuse_foreign_code_in
+from textvae.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -79,6 +81,7 @@ def check_model_folder(path: Path) -> None:
         raise CheckpointError(
             f"{path}: holds a {config.get('model_type')!r} model, not a text VAE."
         )
+    _check_run_format(path, config.get("run_format", 0))
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
         raise CheckpointError(f"{path}: has no tokenizer.json. Copy the whole run again.")
     # Where peft is installed, transformers would apply the adapter to the model unasked.
@@ -98,6 +101,25 @@ def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | No
     transformers_logging.disable_progress_bar()
     bundle.model.save_pretrained(str(folder), state_dict=weights)
     bundle.tokenizer.save_pretrained(str(folder))
+
+
+def _check_run_format(path: Path, found: object) -> None:
+    """Refuse a folder in a format of an earlier or a later release.
+
+    Raises:
+        CheckpointError: with the release to use instead.
+    """
+    if found == RUN_FORMAT:
+        return
+    if isinstance(found, int) and found < RUN_FORMAT:
+        advice = (
+            f"an earlier version of textvae wrote it. Train it again with textvae {__version__}"
+        )
+    else:
+        advice = "a newer version of textvae wrote it. Install that version (pip install --upgrade textvae)"
+    raise CheckpointError(
+        f"{path}: has the run format {found!r}, and this version reads {RUN_FORMAT}: {advice}."
+    )
 
 
 def _check_weights(path: Path, report: dict[str, Any]) -> None:

@@ -4,6 +4,10 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
+# The format of a run folder. It grows by one whenever a release writes something that an
+# earlier release would misread, or can no longer read what an earlier release wrote.
+RUN_FORMAT = 1
+
 
 class TextVAEConfig(PreTrainedConfig):
     """The config of a text VAE: latent size, vocabularies, and the settings of its parts.
@@ -18,6 +22,7 @@ class TextVAEConfig(PreTrainedConfig):
         labels, label_counts, label_column: in a conditional model, the labels, the number of
             training sentences of each, and the column of a table that contains them.
         label_dim: size of a label's embedding.
+        run_format: the format of the folder that the model is saved in.
     """
 
     model_type = "textvae"
@@ -38,6 +43,7 @@ class TextVAEConfig(PreTrainedConfig):
     label_counts: list[int] | None = None
     label_column: str | None = None
     label_dim: int = 0
+    run_format: int = RUN_FORMAT
 
 
 AutoConfig.register("textvae", TextVAEConfig)
