@@ -16,7 +16,6 @@ from textvae.bulk.verbs import VERBS as BULK_VERBS
 from textvae.cli.main import build_parser, main
 from textvae.cli.settings import collect_settings
 from textvae.comparison.compare import compare
-from textvae.evaluation.evaluate import evaluate_run
 from textvae.evaluation.settings import MeasureSettings
 from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
@@ -56,7 +55,7 @@ BULK_OPTIONS = ("engine", "shard_rows")
 FUNCTIONS = {
     "train": train,
     "compare": compare,
-    "evaluate": evaluate_run,
+    "evaluate": TextVAE.evaluate,
     "generate": TextVAE.generate,
     "reconstruct": TextVAE.reconstruct,
     "complete": TextVAE.complete,
