@@ -50,6 +50,14 @@ from textvae.uses.options import (
     UncertaintyOptions,
 )
 from textvae.uses.reconstruct import reconstruct
+from textvae.uses.settings import (
+    AnomalySettings,
+    AugmentSettings,
+    InfillSettings,
+    ScoreSettings,
+    TraverseSettings,
+    UncertaintySettings,
+)
 from textvae.uses.records import (
     Anomaly,
     AnomalyCalibration,
