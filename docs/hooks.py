@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from textvae.cli.main import build_parser
-from textvae.evaluation.measures.settings import MeasureSettings
+from textvae.evaluation.settings import MeasureSettings
 from textvae.inference.decoding import DecodingSettings
 from textvae.model.decoders import DECODERS
 from textvae.model.encoders import ENCODERS
@@ -24,12 +24,14 @@ from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
 from textvae.objective.techniques import TECHNIQUES
 from textvae.settings.run import Settings
-from textvae.uses.anomaly import AnomalySettings
-from textvae.uses.augment import AugmentSettings
-from textvae.uses.infill.infill import InfillSettings
-from textvae.uses.score import ScoreSettings
-from textvae.uses.traverse import TraverseSettings
-from textvae.uses.uncertainty import UncertaintySettings
+from textvae.uses.settings import (
+    AnomalySettings,
+    AugmentSettings,
+    InfillSettings,
+    ScoreSettings,
+    TraverseSettings,
+    UncertaintySettings,
+)
 
 # Interchangeable parts: each kind has settings of its own.
 PARTS: dict[str, Mapping[str, Any]] = {
@@ -172,7 +174,13 @@ def _type(annotation: Any) -> str:
     if get_origin(annotation) in (list, tuple):
         inner = dict.fromkeys(_type(item) for item in get_args(annotation) if item is not ...)
         return f"list of {', '.join(inner)}"
-    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+    names = {
+        "str": "text",
+        "int": "whole number",
+        "float": "number",
+        "bool": "true or false",
+        "Callable": "function",
+    }
     name = getattr(annotation, "__name__", str(annotation))
     return names.get(name, _escaped(name))
 

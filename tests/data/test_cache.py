@@ -13,9 +13,9 @@ from tests.corpora import write
 from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
 from textvae.data import cache
 from textvae.data.corpus import DataSettings, prepare_splits
+from textvae.data.run_corpus import prepared
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.settings.reading import read_settings
-from textvae.training import preparation
 
 
 def train(corpus, output, cached, **changes):
@@ -30,7 +30,7 @@ def test_a_second_run_takes_the_corpus_from_the_cache_and_ends_the_same(tmp_path
     corpus = write_corpus(tmp_path)
     train(corpus, tmp_path / "off", "off")
     train(corpus, tmp_path / "miss", tmp_path / "cached")
-    monkeypatch.setattr(preparation, "prepare_splits", None)  # would fail if it were called
+    monkeypatch.setattr(prepared, "prepare_splits", None)  # would fail if it were called
     train(corpus, tmp_path / "hit", tmp_path / "cached")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("off", "miss", "hit")]
     assert all(

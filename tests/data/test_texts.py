@@ -10,9 +10,9 @@ import pytest
 
 import textvae
 from tests.tiny_run import SENTENCES, SETTINGS
+from textvae.data.object_rows import read_object_rows
 from textvae.data.texts import iterate_texts, require_text, require_texts
 from textvae.errors import DataError
-from textvae.training.preparation import read_object_rows
 
 TWO = ["a man", "a dog"]
 FRAME = pd.DataFrame({"text": TWO, "label": [1, 2]})

@@ -270,6 +270,7 @@ ALLOWED_TO_WRITE = {
     "bulk/shards.py",
     "data/cache.py",
     "data/corpus.py",
+    "data/run_corpus/streamed.py",
     "data/streaming/sample.py",
     "data/vector_files.py",
     "runs/fitted.py",
@@ -278,7 +279,6 @@ ALLOWED_TO_WRITE = {
     "runtime/locks.py",
     "settings/run.py",
     "training/checkpoints.py",
-    "training/preparation.py",
 }
 
 

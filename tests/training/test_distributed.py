@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 import textvae
 from tests import two_processes
 from tests.two_processes import LAST_BEFORE_STOP, MODELS, Recorder
+from textvae.data.batch_shares import share_buckets
 from textvae.data.batching import LengthBuckets
 from textvae.errors import ConfigError
 from textvae.model.posteriors import DiagonalGaussian
@@ -27,7 +28,6 @@ from textvae.runtime.processes import Processes
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training import fit as fitting
-from textvae.training.batch_shares import share_buckets
 
 pytestmark = pytest.mark.xdist_group("distributed")  # so that one worker makes the launch
 

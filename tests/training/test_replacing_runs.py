@@ -18,14 +18,13 @@ from textvae.runtime import files
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.settings.run import Settings
-from textvae.training import preparation
 from textvae.training.checkpoints import (
     STAGING_FOLDER,
     STATE_FILE,
     list_checkpoints,
     remove_partial_checkpoints,
 )
-from textvae.training.preparation import create_run_folder, tidy_up_after_a_kill
+from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
 from textvae.training.train import lock_of
 
 
@@ -46,22 +45,14 @@ def content_of(folder):
     return json.loads((folder / "corpus" / "counts.json").read_text())
 
 
-@pytest.fixture
-def prepare(monkeypatch):
-    """Replace the preparation of runs by a fast one that first calls what is in the list."""
-    calls = []
+def replace(folder, overwrite=True, before=lambda: None):
+    """Create a run fast, and call `before` while it is being prepared."""
 
-    def prepare_run(run, *_):
-        for call in calls:
-            call()
+    def fill(run):
+        before()
         make_run(run.folder, "new")
 
-    monkeypatch.setattr(preparation, "_prepare_run", prepare_run)
-    return calls
-
-
-def replace(folder, overwrite=True):
-    create_run_folder(Run(folder), Settings(), None, None, overwrite, SINGLE_PROCESS)
+    create_run_folder(Run(folder), fill, overwrite=overwrite, processes=SINGLE_PROCESS)
 
 
 def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
@@ -90,7 +81,7 @@ def test_a_finished_run_holds_nothing_foreign(tiny_run, tmp_path):
 @pytest.mark.parametrize(
     "settings", ["django: true\n", "[1, 2]", "a: b: c", yaml.safe_dump(SETTINGS), "\x00\xff"]
 )
-def test_settings_alone_do_not_make_a_run(tmp_path, settings, prepare):
+def test_settings_alone_do_not_make_a_run(tmp_path, settings):
     """Other programs have a settings.yaml, too; their folders stay unchanged."""
     (tmp_path / "project" / "src").mkdir(parents=True)
     (tmp_path / "project" / "settings.yaml").write_text(settings)
@@ -121,7 +112,7 @@ PRECIOUS += [
 
 
 @pytest.mark.parametrize("name", PRECIOUS)
-def test_a_run_with_a_file_of_the_users_is_not_replaced(tmp_path, name, prepare):
+def test_a_run_with_a_file_of_the_users_is_not_replaced(tmp_path, name):
     """The message names the file, and the file stays."""
     file = make_run(tmp_path / "run") / name
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +122,7 @@ def test_a_run_with_a_file_of_the_users_is_not_replaced(tmp_path, name, prepare)
     assert file.read_text() == "precious"
 
 
-def test_an_interrupted_run_is_replaced(tmp_path, prepare):
+def test_an_interrupted_run_is_replaced(tmp_path):
     """It has no weights yet. Nothing is left next to the new run; a foreign folder stays."""
     (tmp_path / ".run.preparing").mkdir()
     replace(make_run(tmp_path / "run"))
@@ -139,22 +130,20 @@ def test_an_interrupted_run_is_replaced(tmp_path, prepare):
     assert names(tmp_path) == [".run.preparing", "run"]
 
 
-def test_files_that_appear_during_preparation_are_not_lost(tmp_path, prepare):
+def test_files_that_appear_during_preparation_are_not_lost(tmp_path):
     """They may be in the run that is to be replaced, or be another run in its place."""
-    prepare.append(lambda: (run / "notes.txt").write_text("precious"))
     run = make_run(tmp_path / "run")
     with pytest.raises(OutputError, match=r"notes\.txt"):
-        replace(run)
+        replace(run, before=lambda: (run / "notes.txt").write_text("precious"))
     assert content_of(run) == "old"
-    prepare[:] = [lambda: make_run(tmp_path / "other")]
     with pytest.raises(OutputError, match="holds a run already"):
-        replace(tmp_path / "other", overwrite=False)
+        replace(tmp_path / "other", overwrite=False, before=lambda: make_run(tmp_path / "other"))
     assert content_of(tmp_path / "other") == "old"
     assert names(tmp_path) == ["other", "run"]
 
 
 @pytest.mark.parametrize("kind", [".new.", "/run'"])
-def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, prepare, kind):
+def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, kind):
     """It is the rename of the new run, or that of the old one."""
     run = make_run(tmp_path / "run")
     rename = Path.rename
@@ -172,7 +161,7 @@ def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, prepare, 
 
 @pytest.mark.parametrize("call", range(1, 5))
 def test_after_a_kill_at_any_rename_the_next_start_restores_a_complete_run(
-    tmp_path, monkeypatch, prepare, call
+    tmp_path, monkeypatch, call
 ):
     """It is the old run or the new one, and nothing is next to it."""
     run = make_run(tmp_path / "run")
@@ -206,7 +195,7 @@ def test_a_run_moved_aside_by_a_killed_process_is_restored(tmp_path):
     assert (names(tmp_path), content_of(tmp_path / "run")) == (["run"], "old")
 
 
-def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch, prepare):
+def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch):
     """A shell may be in it (`--output .`); a run cannot be replaced from inside."""
     folder = tmp_path / "here"
     folder.mkdir()
@@ -267,7 +256,7 @@ def test_resuming_a_missing_run_makes_no_folders(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_the_staging_folder_of_an_earlier_release_is_named_and_stays(tmp_path, prepare, capsys):
+def test_the_staging_folder_of_an_earlier_release_is_named_and_stays(tmp_path, capsys):
     """It takes space, but it may be the user's own folder."""
     (tmp_path / ".run.preparing" / "corpus").mkdir(parents=True)
     replace(tmp_path / "run")

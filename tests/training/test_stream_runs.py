@@ -173,7 +173,7 @@ def test_a_stream_of_sentences_from_python_is_refused(tmp_path):
 
 def test_streaming_is_recommended_for_a_large_corpus(tmp_path, monkeypatch, capsys):
     """It is a note and not an error."""
-    monkeypatch.setattr("textvae.training.preparation.LARGE_CORPUS_BYTES", 100)
+    monkeypatch.setattr("textvae.data.run_corpus.prepared.LARGE_CORPUS_BYTES", 100)
     file = write(tmp_path / "a.txt", "\n".join(SENTENCES))
     textvae.train(
         file, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"held_out": 0.1}}

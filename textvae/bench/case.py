@@ -23,6 +23,7 @@ from textvae.data.batching import Batch, Collator, LengthBuckets
 from textvae.data.corpus import open_split, prepare_splits
 from textvae.data.tokenization import build_tokenizer
 from textvae.inference.bundle import Bundle
+from textvae.model.building import build_model
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts, Progress
 from textvae.runtime.allocator import keep_freed_memory
@@ -32,7 +33,6 @@ from textvae.settings.auto import resolve_auto
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 from textvae.training.optimizer import clip_gradients
-from textvae.training.preparation import build_model
 
 MODEL_SIZES = {"B": (256, 256), "A": (512, 1024)}  # (embedding, hidden)
 
@@ -94,7 +94,7 @@ def prepare_case(
             settings.data, 1, folder, lambda text: build_tokenizer(settings.tokenizer, text)
         )
         torch.manual_seed(0)
-        model = build_model(settings, tokenizer).to(target)
+        model = build_model(settings.model, tokenizer).to(target)
         model.generation_config.update(
             max_new_tokens=settings.data.max_tokens + 1, do_sample=True, top_k=0
         )

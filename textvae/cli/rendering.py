@@ -104,7 +104,7 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
             f"{run.folder}: has no corpus/counts.json; "
             "expected the folder that training wrote, not a copy of its model."
         )
-    record = {
+    return {
         "run": str(run.folder),
         "parameters": sum(parameter.numel() for parameter in vae.model.parameters()),
         "encoder": settings.model.encoder.kind,
@@ -114,7 +114,7 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         "tokenizer": settings.tokenizer.kind,
         "vocab_size": len(vae.tokenizer),
         "corpus": settings.data.corpus or "sentences given from Python",
-        "train": counts["train"]["sentences"],
+        "train": run.open_corpus().count_training_sentences(counts, history),
         "validation": counts["validation"]["sentences"],
         "test": counts["test"]["sentences"],
         "words": counts["train"]["words"] / counts["train"]["sentences"],
@@ -123,11 +123,6 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         "kl_target": run.read_kl_target(),
         "version": __version__,
     }
-    if run.is_streamed():
-        # The counts on disk are those of the sample that tokenizer and lengths are taken from.
-        read = history.get("stream", {}).get("counts", {})
-        record["train"] = read.get("kept", 0) - read.get("also_held_out", 0)
-    return record
 
 
 def format_info(record: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Literal
 
 from pydantic import Field
+from tokenizers import normalizers
 
 from textvae.schema import StrictSettings
 
@@ -87,6 +88,19 @@ class Cleaner:
                 return "duplicate"
             self._hashes.add(digest)
         return None
+
+
+def build_normalizer(settings: CleaningSettings) -> normalizers.Normalizer:
+    """Return the corpus's Unicode form and case as a part of the tokenizer.
+
+    Texts that the model encodes later are then normalized as the corpus was.
+    """
+    steps = []
+    if settings.normalize != "none":
+        steps.append(getattr(normalizers, settings.normalize)())
+    if settings.lowercase:
+        steps.append(normalizers.Lowercase())
+    return normalizers.Sequence(steps)
 
 
 def fingerprint_sentence(sentence: str, seed: int = 0) -> int:

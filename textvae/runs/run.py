@@ -27,6 +27,8 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from textvae.data.corpus import open_split
+from textvae.data.run_corpus import is_stream_folder, open_corpus
+from textvae.data.run_corpus.base import Corpus
 from textvae.errors import CheckpointError, OutputError
 from textvae.model.posteriors import POSTERIORS
 from textvae.runtime.files import is_temporary, write_json
@@ -39,6 +41,9 @@ LOCK = ".textvae.lock"
 
 _RECORDS_LOCK = ".records.lock"  # locked while a record is changed
 _RECORDS_TIMEOUT = 20.0  # seconds to wait for that lock
+
+INIT_FOLDER = "init"  # inside a run: the model that training starts from
+SETTINGS_FILE = "settings.yaml"
 
 SECTIONS = {"data", "model", "training"}  # settings.yaml has them in every release
 
@@ -82,7 +87,7 @@ def is_run(folder: Path) -> bool:
     and the folder must hold a corpus or a model of ours.
     """
     try:
-        settings = yaml.safe_load((folder / "settings.yaml").read_text(encoding="utf-8"))
+        settings = yaml.safe_load((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return False
     if not isinstance(settings, dict) or not settings.keys() >= SECTIONS:
@@ -138,7 +143,7 @@ class Run:
         Raises:
             CheckpointError: the folder has no settings.yaml.
         """
-        file = self.folder / "settings.yaml"
+        file = self.folder / SETTINGS_FILE
         if not file.is_file():
             raise CheckpointError(
                 f"{self.folder}: has no settings.yaml; expected a folder that `textvae train` wrote."
@@ -157,13 +162,17 @@ class Run:
             )
         return open_split(self.folder / "corpus", name)
 
+    def open_corpus(self) -> Corpus:
+        """Return the run's corpus."""
+        return open_corpus(self.folder / "corpus", self.read_settings().data)
+
     def read_counts(self) -> dict[str, Any]:
         """Return what was counted while the corpus was cleaned and tokenized."""
         return self.read_json("corpus/counts.json")
 
     def is_streamed(self) -> bool:
         """Return whether the corpus is read as a stream during training."""
-        return (self.folder / "corpus" / "stream.json").is_file()
+        return is_stream_folder(self.folder / "corpus")
 
     def is_finished(self) -> bool:
         """Return whether the training has finished: the weights are written last."""
@@ -176,7 +185,7 @@ class Run:
 
     def is_prior_matched(self) -> bool:
         """Return whether training matched the latents to the prior; True without settings."""
-        if not (self.folder / "settings.yaml").is_file():
+        if not (self.folder / SETTINGS_FILE).is_file():
             return True
         settings = self.read_settings()
         if any(technique.matches_prior for technique in settings.objective.techniques.values()):

@@ -7,7 +7,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from textvae.data.batching import LengthBuckets
+from textvae.data.training_batches import TrainingBatches
 from textvae.evaluation.doctor import diagnose
 from textvae.runtime.processes import Processes
 from textvae.training.decoder_restart import restart_decoder
@@ -20,12 +20,12 @@ class ScheduleCallback(TrainerCallback):
     def __init__(
         self,
         schedule: TrainingSchedule,
-        buckets: LengthBuckets | None,
+        batches: TrainingBatches,
         patience: int,
         processes: Processes,
     ) -> None:
         self.schedule = schedule
-        self.buckets = buckets
+        self.batches = batches
         self.patience = patience
         self.processes = processes
         self.is_evaluation_due = False
@@ -44,8 +44,7 @@ class ScheduleCallback(TrainerCallback):
         The library sets it on the sampler, too, but in a resumed run it wraps the sampler and
         the call does not arrive.
         """
-        if self.buckets is not None:  # a stream counts its epochs itself
-            self.buckets.set_epoch(state.global_step // self.schedule.steps_per_epoch)
+        self.batches.set_epoch(state.global_step // self.schedule.steps_per_epoch)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **training: Any
@@ -69,7 +68,7 @@ class ScheduleCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Request an evaluation and a checkpoint when they are due; stop at the end."""
-        if self.buckets is None:
+        if self.batches.batches_per_epoch is None:
             # For a resumed stream the library would count only the steps since the interruption.
             state.epoch = state.global_step / state.max_steps
         is_over = self.schedule.is_over

@@ -7,15 +7,12 @@ and its state as well, and the hooks of DDP need not be changed.
 """
 
 from collections.abc import Iterator
-from copy import copy
-from itertools import count, islice
 from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.data.batching import Batch
-from textvae.runtime.seeds import Stream, derive_seed
 from textvae.training.optimizer import group_parameters
 from textvae.training.trainer import VAETrainer
 
@@ -45,7 +42,7 @@ class EncoderTrainingCallback(TrainerCallback):
         trainer = self.trainer
         if self.batches is None:
             # Not in __init__: only now does the schedule of a resumed run know its position.
-            self.batches = iterate_encoder_batches(trainer)
+            self.batches = trainer.batches.iterate_additional(trainer.schedule.encoder_steps)
         # accelerate's optimizer skips its step while this is False, as it is before the last
         # batch of an accumulated step. Here each step has one batch.
         accelerator = trainer.accelerator
@@ -89,21 +86,3 @@ class EncoderTrainingCallback(TrainerCallback):
         for name in names:
             for parameter in parts[name]:
                 parameter.grad = None
-
-
-def iterate_encoder_batches(trainer: VAETrainer) -> Iterator[Batch]:
-    """Yield batches without end; each epoch has its own order.
-
-    The first batch is that after the last encoder step which the schedule has counted.
-    """
-    assert trainer.buckets is not None, "preparation refuses encoder training on a stream"
-    rows = trainer.train_dataset
-    collator = trainer.bundle.collator
-    buckets = copy(trainer.buckets)
-    buckets.seed = derive_seed(trainer.settings.seed, Stream.ENCODER_BATCHES)
-    first_epoch, skipped = divmod(trainer.schedule.encoder_steps, len(buckets))
-    for epoch in count(first_epoch):
-        buckets.set_epoch(epoch)
-        for indices in islice(buckets, skipped, None):
-            yield collator(rows.__getitems__(indices))
-        skipped = 0  # only the first epoch may begin in its middle

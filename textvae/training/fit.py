@@ -8,15 +8,13 @@ from typing import Any
 import torch
 from tqdm import tqdm
 from transformers import PrinterCallback, TrainingArguments
-from transformers.integrations import TensorBoardCallback
 
-from textvae.data.arrow import read_number_column
-from textvae.data.streaming.loading import StreamLoader, open_stream
+from textvae.data.run_corpus import open_corpus
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts
-from textvae.runs.run import Run
+from textvae.runs.run import INIT_FOLDER, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.files import flush_to_disk
@@ -24,12 +22,15 @@ from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.settings.run import Settings
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
-from textvae.training.batch_shares import share_buckets
 from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.model_card import write_model_card
-from textvae.training.preparation import INIT_FOLDER
 from textvae.training.schedule import TrainingSchedule
+from textvae.training.trackers import (
+    TENSORBOARD,
+    build_tensorboard_callback,
+    list_library_trackers,
+)
 from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
@@ -64,8 +65,8 @@ def fit(run: Run, device: torch.device, processes: Processes) -> None:
     if processes.is_first:
         _warn_if_older(run.folder, newest)
         trainer.add_callback(console)
-        if "tensorboard" in settings.training.trackers:
-            trainer.add_callback(_build_tensorboard_callback(run.folder / "logs", newest))
+        if TENSORBOARD in settings.training.trackers:
+            trainer.add_callback(build_tensorboard_callback(run.folder / "logs", newest))
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
@@ -83,53 +84,28 @@ def build_trainer(
 ) -> VAETrainer:
     """Connect the run's data, objective, schedule and loop."""
     training = settings.training
-    arguments = _build_training_arguments(run, training, device)
-    splits = {"validation": run.open_split("validation")}
-    stream = None
-    buckets = None
+    corpus = open_corpus(run.folder / "corpus", settings.data)
+    batches = corpus.open_batches(training, bundle.tokenizer, bundle.labels, processes)
     steps_per_epoch = _NEVER_STEPS  # a stream has no epochs
-    if run.is_streamed():
-        stream = _open_stream(run, settings, bundle, processes)
-    else:
-        splits["train"] = run.open_split("train")
-        buckets = share_buckets(read_number_column(splits["train"], "length"), training, processes)
-        steps_per_epoch = math.ceil(len(buckets) / training.accumulate)
+    if batches.batches_per_epoch is not None:
+        steps_per_epoch = math.ceil(batches.batches_per_epoch / training.accumulate)
     objective = _build_objective(settings, bundle, device)
     schedule = TrainingSchedule(training, steps_per_epoch, objective.pretraining_share)
-    callbacks: list[Any] = [ScheduleCallback(schedule, buckets, training.patience, processes)]
+    callbacks: list[Any] = [ScheduleCallback(schedule, batches, training.patience, processes)]
     trainer = VAETrainer(
         bundle,
         objective,
         schedule,
-        buckets,
-        splits,
+        batches,
+        run.open_split("validation"),
         training,
-        arguments,
+        _build_training_arguments(run, training, device, batches.batches_per_epoch is None),
         callbacks,
         processes,
-        stream,
     )
     trainer.add_callback(EncoderTrainingCallback(trainer))
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def _open_stream(
-    run: Run, settings: Settings, bundle: Bundle, processes: Processes
-) -> StreamLoader:
-    """Return the loader of a streamed run: this process's part of each batch."""
-    training = settings.training
-    return open_stream(
-        run.folder / "corpus",
-        settings.data,
-        bundle.tokenizer,
-        seed=training.seed,
-        batch_tokens=training.batch_tokens,
-        batch_sentences=training.batch_sentences,
-        workers=training.workers,
-        rank=processes.rank,
-        processes=processes.count,
-    )
 
 
 def _build_objective(settings: Settings, bundle: Bundle, device: torch.device) -> Objective:
@@ -158,20 +134,22 @@ def _build_objective(settings: Settings, bundle: Bundle, device: torch.device) -
 
 
 def _build_training_arguments(
-    run: Run, training: TrainingSettings, device: torch.device
+    run: Run, training: TrainingSettings, device: torch.device, is_endless: bool
 ) -> TrainingArguments:
-    """Return the library's training arguments."""
+    """Return the library's training arguments.
+
+    Args:
+        is_endless: whether the batches never end, as those of a stream.
+    """
     max_steps = training.steps or -1  # -1: bounded by epochs
-    if run.is_streamed() and training.steps is None:
+    if is_endless and training.steps is None:
         max_steps = _NEVER_STEPS  # the library requires a bound, since a stream has no length
     use_bf16 = is_bf16_fast(device) if training.bf16 == "auto" else training.bf16
-    # TensorBoard has a callback of ours, which knows of interruptions.
-    trackers = [name for name in training.trackers if name != "tensorboard"]
     arguments = TrainingArguments(
         output_dir=str(run.folder.resolve()),
         num_train_epochs=_find_max_epochs(training),
         max_steps=max_steps,
-        ignore_data_skip=run.is_streamed(),  # a stream restores its own position
+        ignore_data_skip=is_endless,  # a stream restores its own position
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
         bf16=use_bf16,
@@ -189,7 +167,7 @@ def _build_training_arguments(
         greater_is_better=False,
         load_best_model_at_end=True,
         remove_unused_columns=False,
-        report_to=trackers or "none",
+        report_to=list_library_trackers(training.trackers) or "none",
         disable_tqdm=True,
     )
     # One GPU per process: the library would split each batch over all GPUs that it sees.
@@ -217,18 +195,6 @@ def _warn_if_older(run: Path, resumed: Path | None) -> None:
             f"warning: {damaged} is missing or damaged; the run continues from {resumed.name}.",
             file=sys.stderr,
         )
-
-
-def _build_tensorboard_callback(folder: Path, resumed: Path | None) -> TensorBoardCallback:
-    """Return the library's TensorBoard callback, which writes to `folder`.
-
-    A resumed run repeats the steps between its checkpoint and the interruption. Without
-    `purge_step` TensorBoard would show these steps twice.
-    """
-    from torch.utils.tensorboard import SummaryWriter
-
-    step = 0 if resumed is None else checkpoints.step_of(resumed)
-    return TensorBoardCallback(SummaryWriter(str(folder), purge_step=step + 1))
 
 
 def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> None:
@@ -269,8 +235,7 @@ def _write_training_log(run: Run, trainer: VAETrainer) -> None:
         if entry.keys() - {"step", "epoch"}:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
-    if trainer.stream is not None:
-        log["stream"] = trainer.stream.record
+    log |= trainer.batches.describe_reading()
     log["history"] = history
     run.write_json("training.json", log)
 

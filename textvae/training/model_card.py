@@ -121,8 +121,8 @@ def _format_reconstructions(run: Run, vae: TextVAE, split: str) -> str:
 
 def _describe_overlap(run: Run) -> str:
     """Return a sentence about training sentences that are also held out, or an empty string."""
-    shared = run.read_counts()["tokenized"]["train"].get("also_held_out", 0)
-    if not shared or run.read_settings().data.drop_duplicates or run.is_streamed():
+    shared = run.open_corpus().count_overlap(run.read_counts()["tokenized"])
+    if not shared:
         return ""
     verb = "are" if shared > 1 else "is"
     return f"\n{shared:,} of them {verb} also in the validation or test split."

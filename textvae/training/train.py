@@ -13,6 +13,7 @@ from typing import Any
 import datasets
 from transformers.utils import logging as transformers_logging
 
+from textvae.data.object_rows import read_object_rows
 from textvae.errors import CheckpointError, ConfigError
 from textvae.runs.run import LOCK, Run, is_run
 from textvae.runtime.device import choose_device
@@ -22,12 +23,8 @@ from textvae.settings.reading import merge_settings, read_settings
 from textvae.settings.run import Settings
 from textvae.training.failures import explain_full_disk, explain_lost_process
 from textvae.training.fit import fit, tidy
-from textvae.training.preparation import (
-    create_run_folder,
-    read_inherited_settings,
-    read_object_rows,
-    tidy_up_after_a_kill,
-)
+from textvae.training.preparation import prepare_run, read_inherited_settings
+from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
 from textvae.vae import TextVAE
 
 
@@ -104,11 +101,15 @@ def _start_run(
     inherited = read_inherited_settings(Run(Path(init))) if init else {}
     settings = read_settings(config, list(overrides), inherited, **merge_settings(sections, named))
     _refuse_model_settings(settings, inherited, init)
-    corpus_rows = None
+    rows = None
     if corpus is not None and not is_named:
-        corpus_rows = read_object_rows(corpus, settings.data.text_column)
+        rows = read_object_rows(corpus, settings.data.text_column)
+
+    def fill(staged: Run) -> None:
+        prepare_run(staged, settings, rows, init, processes)
+
     processes.run_on_first(
-        lambda: create_run_folder(run, settings, corpus_rows, init, overwrite, processes)
+        lambda: create_run_folder(run, fill, overwrite=overwrite, processes=processes)
     )
 
 

@@ -20,8 +20,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerControl, TrainingArguments
 
-from textvae.data.batching import Batch, LengthBuckets
-from textvae.data.streaming.loading import StreamLoader
+from textvae.data.batching import Batch
+from textvae.data.training_batches import TrainingBatches
 from textvae.errors import CheckpointError, TrainingError
 from textvae.evaluation.doctor import KL_TARGET_TOLERANCE
 from textvae.evaluation.evaluate import evaluate
@@ -43,10 +43,9 @@ class VAETrainer(Trainer):
 
     Args:
         bundle: the model and its tokenizer.
-        buckets: the batches; None for a stream.
-        splits: `validation`, and `train` unless the corpus is streamed.
+        batches: the training batches of this process.
+        validation: the validation split.
         callbacks: the library's callbacks.
-        stream: the loader of a streamed corpus.
     """
 
     optimizer: Optimizer | None
@@ -58,21 +57,18 @@ class VAETrainer(Trainer):
         bundle: Bundle,
         objective: Objective,
         schedule: TrainingSchedule,
-        buckets: LengthBuckets | None,
-        splits: dict[str, Dataset],
+        batches: TrainingBatches,
+        validation: Dataset,
         settings: TrainingSettings,
         arguments: TrainingArguments,
         callbacks: list[Any],
         processes: Processes,
-        stream: StreamLoader | None = None,
     ) -> None:
-        validation = splits["validation"]
         count = min(settings.validation_sentences, len(validation))
         self.validation = validation.select(range(count))
         super().__init__(
             model=bundle.model,
             args=arguments,
-            train_dataset=splits.get("train"),
             eval_dataset=self.validation,
             callbacks=callbacks,
         )
@@ -80,10 +76,9 @@ class VAETrainer(Trainer):
         self.bundle = bundle
         self.objective = objective
         self.schedule = schedule
-        self.buckets = buckets
+        self.batches = batches
         self.settings = settings
         self.processes = processes
-        self.stream = stream
         self.meter = Meter(processes)
         if self.is_fsdp_enabled:
             configure_fsdp(self.accelerator.state.fsdp_plugin, objective.pretraining_share)
@@ -100,19 +95,9 @@ class VAETrainer(Trainer):
         """Return the batches of this process.
 
         The library would prepare the loader with accelerate, which shares batches out among
-        the processes. Buckets and streams have done so already.
+        the processes. The corpus has done so already.
         """
-        if self.stream is not None:
-            return cast(DataLoader[Any], self.stream)  # the loop only iterates over it
-        return DataLoader(
-            self.train_dataset,
-            batch_sampler=self.buckets,
-            collate_fn=self.bundle.collator,
-            num_workers=self.settings.workers,
-            # Its own, since each start of the workers would otherwise use up a random number.
-            generator=torch.Generator(),
-            persistent_workers=self.settings.workers > 0,
-        )
+        return cast(DataLoader[Any], self.batches.build_loader())  # the loop only iterates over it
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
         """Return the number of sentences in a step, over all processes.
@@ -321,14 +306,14 @@ class VAETrainer(Trainer):
         """Save our state in addition to the library's."""
         super()._save_optimizer_and_scheduler(output_dir)
         # These two gather from all processes, so every process must call them.
-        stream = self.stream.state_dict() if self.stream else None
+        batches = self.batches.state_dict()
         meter = self.meter.state_dict()
         self.schedule.note_time()
         if self.args.should_save:
             state = {
                 "plan": self.schedule.state_dict(),
                 "techniques": self.objective.state_dict(),
-                "stream": stream,
+                "stream": batches,  # the key in existing checkpoints
                 "meter": meter,
             }
             checkpoints.write_state(Path(output_dir), state)
@@ -381,8 +366,7 @@ class VAETrainer(Trainer):
         self.schedule.load_state_dict(state["plan"])
         self.objective.load_state_dict(state["techniques"])
         self.meter.load_state_dict(state["meter"])
-        if self.stream is not None:
-            self.stream.load_state_dict(state["stream"])
+        self.batches.load_state_dict(state["stream"])
         self.locate_best()
 
     def locate_best(self) -> None:

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from tests.objective.techniques.test_techniques import technique
+from textvae.data.run_corpus import choose_corpus
 from textvae.errors import ConfigError
 from textvae.inference.checkpoint import load_bundle
 from textvae.objective.elbo import ObjectiveSettings
 from textvae.runs.run import Run
 from textvae.settings.reading import read_settings
-from textvae.training.encoder_training import EncoderTrainingCallback, iterate_encoder_batches
+from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.fit import build_trainer
 from textvae.training.optimizer import group_parameters
-from textvae.training.preparation import refuse_second_reading
 
 FALLING = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0]
 
@@ -111,7 +111,7 @@ def test_its_loss_is_that_of_the_objective_in_nats_per_token(trainer):
     torch.manual_seed(0)
     nats = 0.0
     tokens = 0
-    for batch in list(islice(iterate_encoder_batches(trainer), 4)):
+    for batch in islice(trainer.batches.iterate_additional(0), 4):
         terms = trainer.objective(model, batch, trainer.schedule.progress, observes_kl=False)
         nats += terms.loss.item() * len(batch["labels"])
         tokens += int(batch["attention_mask"].sum())
@@ -125,22 +125,28 @@ def test_its_loss_is_that_of_the_objective_in_nats_per_token(trainer):
 def test_its_batches_go_on_from_the_steps_already_taken(trainer, taken):
     """They continue into the next epoch, in another order than those of the training loop."""
     whole = first_labels(trainer, 60)
-    trainer.schedule.encoder_steps = taken
-    rest = first_labels(trainer, 60 - taken)
+    rest = first_labels(trainer, 60 - taken, taken)
     assert all(torch.equal(*pair) for pair in zip(whole[taken:], rest, strict=True))
-    assert len(trainer.buckets) < 30
-    sizes = [len(labels) for labels in whole[: len(trainer.buckets)]]
-    assert sizes != [len(batch) for batch in trainer.buckets]
+    buckets = trainer.batches.buckets
+    assert len(buckets) < 30
+    sizes = [len(labels) for labels in whole[: len(buckets)]]
+    assert sizes != [len(batch) for batch in buckets]
 
 
-def first_labels(trainer, count):
-    """Return the labels of the first batches that train the encoder."""
-    return [batch["labels"] for batch in islice(iterate_encoder_batches(trainer), count)]
+def first_labels(trainer, count, taken=0):
+    """Return the labels of the next batches that train the encoder, after those taken."""
+    batches = trainer.batches.iterate_additional(taken)
+    return [batch["labels"] for batch in islice(batches, count)]
 
 
-def test_a_stream_is_refused_with_the_reason():
+def test_a_stream_is_refused_with_the_reason(tmp_path):
     """A stream is read once, and the encoder's steps need batches of their own."""
-    settings = read_settings(objective={"techniques": {"aggressive": {}}})
+    settings = read_settings(
+        data={"corpus": "a.txt", "streaming": True},
+        training={"steps": 1},
+        objective={"techniques": {"aggressive": {}}},
+    )
+    corpus = choose_corpus(tmp_path, settings.data)
     message = r"aggressive.*a stream can be read only once.*data\.streaming=false"
     with pytest.raises(ConfigError, match=message):
-        refuse_second_reading(settings)
+        corpus.refuse_settings(settings.training, settings.objective.techniques)

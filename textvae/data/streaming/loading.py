@@ -23,10 +23,11 @@ from textvae.data.corpus import DataSettings
 from textvae.data.parallel_tokenization import disable_tokenizer_threads, return_unchanged
 from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
 from textvae.data.streaming.sample import STREAM_FILE
-from textvae.errors import CheckpointError, TextVAEError
+from textvae.data.training_batches import TrainingBatches
+from textvae.errors import CheckpointError, ConfigError, TextVAEError
 
 
-class StreamLoader:
+class StreamLoader(TrainingBatches):
     """Batches without end, for one process of a run.
 
     Args:
@@ -78,6 +79,22 @@ class StreamLoader:
                 raise batch
             yield batch
 
+    @property
+    def batches_per_epoch(self) -> None:
+        """None: readers go from epoch to epoch without end."""
+        return None
+
+    def build_loader(self) -> "StreamLoader":
+        """Return the loader itself."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Do nothing: the readers count their epochs themselves."""
+
+    def iterate_additional(self, taken: int) -> Iterator[Batch]:
+        """Refuse: a stream can be read only once."""
+        raise second_reading_error()
+
     def state_dict(self) -> dict[str, Any]:
         """Return the positions of all readers of the run, as JSON; every process must call this."""
         states = gather_object([(self.positions, self.counts, self.damaged_files)])
@@ -99,7 +116,7 @@ class StreamLoader:
         }
         return self.record
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Any) -> None:
         """Continue from a state that `state_dict` returned.
 
         Raises:
@@ -118,6 +135,10 @@ class StreamLoader:
         self.damaged_files = dict(state["damaged"])
         # The counts are sums over all processes, so only one of them may continue them.
         self.counts = Counter(state["counts"] if self.is_first else {})
+
+    def describe_reading(self) -> dict[str, Any]:
+        """Return what the whole run had read at its last checkpoint."""
+        return {"stream": self.record}
 
     def _track(self, batch: StreamBatch) -> None:
         """Record a batch's position and report; warn once about each damaged file."""
@@ -151,6 +172,14 @@ class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
             yield from StreamReader(self.plan, reader).read_batches(position)
         except TextVAEError as error:
             yield error
+
+
+def second_reading_error() -> ConfigError:
+    """Return the error of a technique that needs additional batches from a stream."""
+    return ConfigError(
+        "objective.techniques.aggressive trains the encoder on additional batches, but a stream "
+        "can be read only once: leave it out, or set data.streaming=false."
+    )
 
 
 def open_stream(

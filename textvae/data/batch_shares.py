@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textvae.data.batching import LengthBuckets
+from textvae.data.training_batches import CorpusTraining
 from textvae.errors import ConfigError
 from textvae.runtime.processes import Processes
-from textvae.settings.training import TrainingSettings
 
 _BUDGET_GROWTH = 1.25  # factor from one token budget to the next that is tried
 
 
 def share_buckets(
-    lengths: NDArray[Any], training: TrainingSettings, processes: Processes
+    lengths: NDArray[Any], training: CorpusTraining, processes: Processes
 ) -> LengthBuckets:
     """Return the batches of an epoch, of each the sentences of this process.
 
@@ -52,7 +52,7 @@ def share_buckets(
     )
 
 
-def _find_token_budget(lengths: NDArray[Any], training: TrainingSettings, count: int) -> int | None:
+def _find_token_budget(lengths: NDArray[Any], training: CorpusTraining, count: int) -> int | None:
     """Return a token budget that gives every batch at least `count` sentences, or None."""
     longest = int(np.max(lengths)) + 1  # with the start or end token
     budget = max(training.batch_tokens, count * longest)
