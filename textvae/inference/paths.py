@@ -28,7 +28,6 @@ def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return weighted / torch.sin(angle)
 
 
-LatentPath = Callable[[Tensor, Tensor, int], Tensor]
-
+LatentPath = Callable[[Tensor, Tensor, int], Tensor]  # from start, end and number of steps
 
 PATHS: dict[str, LatentPath] = {"linear": linear, "spherical": spherical}
