@@ -52,7 +52,7 @@ class Bundle:
 
     @property
     def label_column(self) -> str | None:
-        """The data set's column of labels; None if the model reads no label from it."""
+        """The data set's column of labels; None if labels are not taken from the data set."""
         return self.model.config.label_column if self.fixed_label_id is None else None
 
     @property
