@@ -25,6 +25,13 @@ def test_a_latent_that_is_used_is_healthy():
         assert (diagnosis.verdict, diagnosis.findings, diagnosis.advice) == ("healthy", [], [])
 
 
+@pytest.mark.parametrize("kl", [{"kl": None}, {}])
+def test_a_target_is_not_compared_with_a_kl_that_does_not_exist(kl):
+    """An autoencoder without noise has no KL; its other measures decide."""
+    others = {name: value for name, value in HEALTHY.items() if name != "kl"}
+    assert diagnose({**others, **kl}, kl_target=12.0).verdict == "healthy"
+
+
 COLLAPSES = [
     ({"kl": 0.03}, "the KL is 0.03 nats: the posterior is close to the prior", "target_kl"),
     ({"active_units": 0}, "no unit is active", "target_kl"),

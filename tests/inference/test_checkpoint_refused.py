@@ -79,6 +79,12 @@ def test_a_config_that_is_not_json_is_refused(copy):
     refused(copy, r"config\.json: is missing or is not JSON")
 
 
+def test_a_config_that_is_no_mapping_is_refused(copy):
+    """It is JSON, but a list."""
+    (copy / "config.json").write_text("[]")
+    refused(copy, r"config\.json: is not the config of a model")
+
+
 def test_an_unfinished_run_says_how_to_go_on(copy):
     """It has a checkpoint of the trainer, but no final model yet."""
     (copy / "model.safetensors").rename(copy / "model.away")

@@ -83,6 +83,17 @@ def test_the_same_seed_gives_the_same_texts():
     assert texts[0] == texts[1]
 
 
+def test_greedy_choice_stays_within_the_vocabulary_where_logits_are_nan():
+    """The rows of a diverged model get some token; other rows get their most likely one."""
+    weight = draws(50, 16, seed=1)
+    states = draws(3, 16)
+    states[1] = torch.nan
+    choice = TokenChoice(weight, torch.zeros(50), is_bf16_fast=True)
+    tokens = choice.choose_greedily(states)
+    assert 0 <= int(tokens[1]) < 50
+    assert torch.equal(tokens[[0, 2]], choice.logits(states).argmax(-1)[[0, 2]])
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
 def test_the_shortlist_never_misses_the_most_likely_token(scale):
     """It holds for close and for distant logits; the vocabulary is not a multiple of the parts."""

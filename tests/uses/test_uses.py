@@ -142,6 +142,15 @@ def test_a_temperature_turns_sampling_on_and_beams_turn_it_off(lstm):
     assert lstm.generate(4, num_beams=2) == lstm.generate(4, num_beams=2, do_sample=False)
 
 
+def test_the_number_of_beams_may_come_from_the_generation_config(lstm):
+    """There is one text per latent, and an option has priority."""
+    vae = tiny_vae()
+    vae.model.generation_config.update(num_beams=3)
+    z = lstm.encode(SENTENCES)
+    assert vae.decode(z) == lstm.decode(z, num_beams=3)
+    assert vae.decode(z, num_beams=1) == lstm.decode(z)
+
+
 def test_empty_input_gives_empty_output(lstm):
     """It is so for texts, for latents, and for a count of 0."""
     assert lstm.decode(lstm.encode([])) == lstm.reconstruct([]) == lstm.generate(0) == []

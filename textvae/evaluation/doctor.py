@@ -12,24 +12,12 @@ from math import isnan
 from typing import Any
 
 _MIN_KL_NATS = 0.5
-
-
 _MIN_SHUFFLED_INCREASE_NATS = 0.5  # of the reconstruction, when latents are shuffled
-
-
-_MIN_ACTIVE_SHARE = 0.5
-
-
+_MIN_ACTIVE_SHARE = 0.5  # of the dimensions of z
 _MIN_MUTUAL_INFORMATION_NATS = 1.0
-
-
 KL_TARGET_TOLERANCE = 0.2  # relative distance of the KL from its target
-
-
 _MAX_EMPTY_SHARE = 0.5  # of the texts that the model writes
-
-
-_MIN_BLEU = 0.005  # of 100; a lower BLEU is printed as 0.00
+_MIN_BLEU = 0.005  # on a scale of 0 to 100; a lower BLEU is printed as 0.00
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,7 @@ def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> _Di
     """
     if not measures["latent_dim"]:
         empty = list(_find_empty_texts(measures))
-        findings = ["it has no latent, as configured", *(text for text, _ in empty)]
+        findings = ["the model has no latent, as configured", *(text for text, _ in empty)]
         return _Diagnosis("language model", findings, _list_advice(empty))
     collapse = list(_find_collapse(measures, kl_target))
     weakness = [*_find_weakness(measures, kl_target), *_find_useless_texts(measures)]
@@ -119,9 +107,10 @@ def _find_weakness(
             f"z and x share {information:.2f} nats of at most {cap:.2f}",
             "Raise the KL target (objective.techniques.target_kl.nats).",
         )
-    if kl_target and abs(measures["kl"] / kl_target - 1) > KL_TARGET_TOLERANCE:
+    kl = measures.get("kl")
+    if kl_target and kl is not None and abs(kl / kl_target - 1) > KL_TARGET_TOLERANCE:
         yield (
-            f"the KL is {measures['kl']:.2f} nats, its target {kl_target:.2f}",
+            f"the KL is {kl:.2f} nats, its target {kl_target:.2f}",
             "Train longer: the controller has not settled. If the KL stays there, "
             "set a target that is closer to it.",
         )

@@ -1,4 +1,4 @@
-"""Batches of a data set for inference: sentences of similar length, at most so many tokens each."""
+"""Batches of a data set for inference: sentences of similar length, with a limit on the tokens."""
 
 from collections.abc import Iterator
 

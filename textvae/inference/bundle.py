@@ -13,13 +13,8 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.priors import Prior
 
 ADAPTER = "adapter_config.json"  # the file in which peft describes an adapter
-
-
-CONFIGS = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer_config.json",
-)  # files that could name foreign code
+# The files that could name code for transformers to download and run.
+CONFIGS = ("config.json", "generation_config.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ class Bundle:
 
     @property
     def label_column(self) -> str | None:
-        """The data set's column of labels; None if the model reads no label from it."""
+        """The data set's column of labels; None if labels are not taken from the data set."""
         return self.model.config.label_column if self.fixed_label_id is None else None
 
     @property

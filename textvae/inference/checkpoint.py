@@ -17,8 +17,6 @@ from textvae.runtime.foreign_code import refuse_foreign_code_in
 from textvae.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
-
-
 _PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -72,11 +70,13 @@ def check_model_folder(path: Path) -> None:
     if not (path / WEIGHTS_FILE).is_file():
         raise CheckpointError(_explain_missing_weights(path))
     try:
-        config: dict[str, Any] = json.loads((path / "config.json").read_text())
+        config: Any = json.loads((path / "config.json").read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path / 'config.json'}: is missing or is not JSON ({error})."
         ) from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path / 'config.json'}: is not the config of a model.")
     if config.get("model_type") != TextVAEModel.config_class.model_type:
         raise CheckpointError(
             f"{path}: holds a {config.get('model_type')!r} model, not a text VAE."
@@ -107,7 +107,7 @@ def _check_run_format(path: Path, found: object) -> None:
     """Refuse a folder in a format of an earlier or a later release.
 
     Raises:
-        CheckpointError: with the release to use instead.
+        CheckpointError: the formats differ; the message says which release to use.
     """
     if found == RUN_FORMAT:
         return
@@ -116,7 +116,10 @@ def _check_run_format(path: Path, found: object) -> None:
             f"an earlier version of textvae wrote it. Train it again with textvae {__version__}"
         )
     else:
-        advice = "a newer version of textvae wrote it. Install that version (pip install --upgrade textvae)"
+        advice = (
+            "a newer version of textvae wrote it. Install that version "
+            "(pip install --upgrade textvae)"
+        )
     raise CheckpointError(
         f"{path}: has the run format {found!r}, and this version reads {RUN_FORMAT}: {advice}."
     )

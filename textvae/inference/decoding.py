@@ -45,7 +45,8 @@ def decode_latents(
     Returns:
         n texts, their prefixes included, in the order of z.
     """
-    arguments = _build_generate_arguments(options, samples_by_default)
+    default_beams = bundle.model.generation_config.num_beams
+    arguments = _build_generate_arguments(options, samples_by_default, default_beams)
     if label_ids is None:
         label_ids = bundle.fixed_label_ids(len(z))
     texts: list[str] = []
@@ -63,14 +64,21 @@ def decode_latents(
 
 
 def _build_generate_arguments(
-    options: DecodingSettings, samples_by_default: bool
+    options: DecodingSettings, samples_by_default: bool, default_beams: int | None
 ) -> dict[str, Any]:
-    """Return the keyword arguments for transformers' `generate`."""
+    """Return the keyword arguments for transformers' `generate`.
+
+    Args:
+        samples_by_default: whether to sample if nothing asks for sampling or for beams.
+        default_beams: number of beams if the options do not say; None means 1.
+    """
     arguments = options.model_dump(exclude_none=True, exclude={"seed"})
+    if default_beams is not None and default_beams > 1:
+        arguments.setdefault("num_beams", default_beams)
     asks_to_sample = any(name in arguments for name in ("temperature", "top_p", "top_k"))
     uses_default = samples_by_default and "num_beams" not in arguments
     arguments.setdefault("do_sample", asks_to_sample or uses_default)
-    # Our loop has no beam search; the library's own loop has.
+    # Our loop has no beam search, but that of transformers does.
     if arguments.get("num_beams", 1) == 1:
         arguments["custom_generate"] = generate_with_shrinking_batch
     return arguments

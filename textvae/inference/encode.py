@@ -84,7 +84,7 @@ def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Di
     for indices in batch_by_length([len(row) for row in ids], batch_size):
         batch = bundle.make_batch([ids[index] for index in indices])
         q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
-        if combined is None:  # only a first posterior shows the tensors to allocate
+        if combined is None:  # the first posterior shows which tensors to allocate
             combined = q.make_zeros(len(block))
         combined.set_rows(indices, q)
     assert combined is not None, "a block has at least one text"
@@ -94,8 +94,8 @@ def block_posterior(bundle: Bundle, block: Sequence[str], batch_size: int) -> Di
 def set_blanks_to_nan(vectors: NDArray[np.float32], texts: Sequence[str]) -> NDArray[np.float32]:
     """Return vectors, (n, width), with NaN in the rows of blank texts.
 
-    Rows are not dropped, so that row i still belongs to text i; NaN keeps anyone
-    from using the row of a blank text as a vector.
+    Rows are not dropped, so that row i still belongs to text i; NaN shows
+    that a blank text has no vector.
     """
     is_blank = np.array([not text.strip() for text in texts], dtype=bool)
     if not is_blank.any():

@@ -19,7 +19,7 @@ def generate(
     """Decode `count` sentences from latents of the prior; tokens are sampled by default.
 
     A conditional model uses the bundle's fixed label. Without one, it samples a
-    label for each sentence, as often as the training sentences have it.
+    label for each sentence, with the frequencies of the training sentences.
     """
     label_ids = sample_labels(bundle, count, options.seed)
     z = sample_prior(bundle, count, options.seed, label_ids)
@@ -35,9 +35,9 @@ def generate(
 
 
 def sample_prior(bundle: Bundle, count: int, seed: int, label_ids: Tensor | None = None) -> Tensor:
-    """Return latents from p(z), or from p(z | label), (count, latent); a seed fixes them."""
+    """Return latents from p(z), or from p(z | label), (count, latent); the seed determines them."""
     prior = bundle.prior if label_ids is None else bundle.model.prior.conditional_on(label_ids)
-    # No device is forked: the prior samples on the CPU, whatever device the model is on.
+    # No GPU needs the seed: the prior samples on the CPU, whatever device the model is on.
     with seeded(seed), torch.no_grad():
         latents: Tensor = prior.sample(count)
     return latents

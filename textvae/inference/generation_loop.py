@@ -1,7 +1,7 @@
 """Greedy and sampled decoding in which finished sentences leave the batch.
 
 transformers keeps every row in the batch until the last one has ended. This is
-a loop for its `generate(custom_generate=...)`. It uses the library's options,
+a loop for its `generate(custom_generate=...)`. It uses transformers' own options,
 processors, stopping criteria and caches. Greedy texts are the same, and sampled
 ones have the same distribution.
 """
@@ -49,7 +49,7 @@ def generate_with_shrinking_batch(
 ) -> Tensor:
     """Continue each row of `input_ids` until a stopping criterion holds for it.
 
-    With processors other than `_ROWWISE_PROCESSORS`, the library's own loop runs instead.
+    With processors other than `_ROWWISE_PROCESSORS`, transformers' own loop runs instead.
 
     Args:
         model_inputs: what `generate` has prepared: `attention_mask`, `latent`, an empty
@@ -76,7 +76,7 @@ def generate_with_shrinking_batch(
         if generation_config.do_sample:
             tokens = sample_tokens(logits_processor(active.sequences, choice.logits(states)))
         else:
-            # Row-wise processors may scale or remove logits, but never the highest one.
+            # No processors are needed: row-wise ones never change which logit is the highest.
             tokens = choice.choose_greedily(states)
         active.append(tokens)
         has_ended = stopping_criteria(active.sequences, None)

@@ -1,10 +1,11 @@
 """Sums of each sentence's importance weights, and the estimates they give.
 
-With n draws of weights w, the estimate of p(x) is mean w. Its relative variance
-is (n / ESS - 1) / (n - 1), where ESS = (sum w)^2 / sum w^2 is the effective
+With K draws of weights w, the estimate of p(x) is mean w. Its relative variance
+is (K / ESS - 1) / (K - 1), where ESS = (sum w)^2 / sum w^2 is the effective
 sample size (Kong 1992). By the delta method, this is the variance of log mean w,
-and half of it is the bias of IW-NLL, which is too high. Both rest on the draws
-alone: a few draws of very unequal weight give values that are too small.
+and half of it is the bias of IW-NLL, by which it is too high. Both are estimated
+from the draws themselves: if the weights are very unequal and the draws few, the
+estimates are too small.
 """
 
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class ImportanceSums:
     def variance(self) -> Tensor:
         """The Monte Carlo variance of each `nll`, (n,), in nats squared.
 
-        One draw does not show it; it is then 0.
+        It is 0 for a single draw, from which it cannot be estimated.
         """
         excess = self.draws / self.effective_sample_size - 1
         variance = (excess / (self.draws - 1).clamp(min=1)).clamp(min=0)

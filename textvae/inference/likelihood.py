@@ -9,8 +9,6 @@ from textvae.model.importance import log_importance_weights
 
 # Tokens in a batch of distinct sentences; the decoder then gets each sentence many times.
 LIKELIHOOD_BATCH_TOKENS = 1024
-
-
 # Tokens that go through the decoder at once, on a CPU and on a GPU.
 _MAX_DECODER_TOKENS = 16_384
 _MAX_DECODER_TOKENS_GPU = 131_072

@@ -1,4 +1,4 @@
-"""Paths between two latents: linear, and spherical (Shoemake 1985)."""
+"""Paths between two latents, (latent,) each: linear, and spherical (Shoemake 1985)."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ _MIN_SINE = 1e-4  # below it, two directions are the same or opposite, and no ar
 
 
 def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Return `steps` points on the straight line, ends included, (steps, latent)."""
+    """Return `steps` evenly spaced points on the straight line, ends included, (steps, latent)."""
     fraction = torch.linspace(0, 1, steps).unsqueeze(1)
     return (1 - fraction) * start + fraction * end
 
@@ -28,7 +28,6 @@ def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return weighted / torch.sin(angle)
 
 
-LatentPath = Callable[[Tensor, Tensor, int], Tensor]
-
+LatentPath = Callable[[Tensor, Tensor, int], Tensor]  # from start, end and number of steps
 
 PATHS: dict[str, LatentPath] = {"linear": linear, "spherical": spherical}

@@ -10,7 +10,10 @@ from textvae.schema import Seed, StrictSettings
 
 
 class DecodingSettings(StrictSettings):
-    """Decoding options; for an option that is None, `generation_config.json` has the value."""
+    """Decoding options; for an option that is None, `generation_config.json` has the value.
+
+    An exception is `do_sample`, whose default is that of the function that decodes.
+    """
 
     do_sample: bool | None = Field(
         None,

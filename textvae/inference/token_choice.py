@@ -4,8 +4,6 @@ import torch
 from torch import Tensor, nn
 
 _BF16_RELATIVE_ERROR = 2.0**-8  # relative error of a number rounded to bf16
-
-
 # The vocabulary is cut into this many parts. Tokens at the same position in each part form
 # a group, which is searched only if its highest logit could be the highest of all.
 _VOCABULARY_PARTS = 16
@@ -50,7 +48,9 @@ class TokenChoice:
         best = full.new_full((len(states),), -torch.inf).scatter_reduce_(0, row, full, "amax")
         is_best = full == best[row]
         # Of several tokens with the same logit, take the first one, as argmax does.
-        first = token.new_full((len(states),), len(self.bias))
+        # A row whose logits are NaN has no candidate; it gets the last token, so that a
+        # diverged model can still be evaluated.
+        first = token.new_full((len(states),), len(self.bias) - 1)
         return first.scatter_reduce_(0, row[is_best], token[is_best], "amin")
 
     def find_candidates(self, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,7 +76,7 @@ def sample_tokens(logits: Tensor) -> Tensor:
     """Return one token per row, (rows,), sampled from the softmax of logits, (rows, vocab).
 
     It takes one random number per row and finds it in the cumulative distribution;
-    the library draws one random number for every token of the vocabulary.
+    `torch.multinomial` draws one random number for every token of the vocabulary.
     """
     cumulative = logits.softmax(-1).cumsum(-1)
     uniform = torch.rand(len(logits), 1, device=logits.device)

@@ -54,7 +54,7 @@ def build_model(
 
     Args:
         labels: the labels that condition the model.
-        is_language_model: leave z out.
+        is_language_model: whether to build the decoder alone, with a z of no dimensions.
     """
     latent_dim = parts.latent_dim
     conditioning = list(parts.conditioning)

@@ -1,7 +1,7 @@
 """The language model: the decoder alone, the baseline that a VAE has to beat.
 
-It is the same model with a latent of no dimensions. Nothing is encoded, and the
-decoder is not conditioned on anything. KL and mutual information are then 0 and
+It is the same model with a latent of no dimensions. Nothing is encoded, and only
+a label, if there are labels, conditions the decoder. KL and mutual information are then 0 and
 every importance weight is p(x) itself, so all measures, and all uses that need
 no latent, work without a special case.
 """

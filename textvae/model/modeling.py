@@ -45,6 +45,7 @@ class TextVAEOutput(ModelOutput):
         latent, mean, logvar: (batch, latent); logvar is None unless the posterior is a Gaussian
         posterior, prior: q(z | x) and p(z), if z was sampled in this pass
         logits: (batch, length, vocab), only in a pass without labels
+        cache: the decoder's state after these tokens, if the caller asked for one
     """
 
     loss: Tensor | None = None
@@ -73,7 +74,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
     config_class = TextVAEConfig
     base_model_prefix = "textvae"
     main_input_name = "input_ids"
-    # transformers asks this of the outer model too, not only of encoder and decoder.
+    # transformers checks this flag on the outer model too, not only on encoder and decoder.
     _supports_sdpa = True
 
     def __init__(self, config: TextVAEConfig) -> None:
@@ -303,7 +304,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         latent: Tensor,
         label_ids: Tensor | None = None,
     ) -> Tensor:
-        """Return -log p(x | z) of each sentence in nats, (batch,), by the fastest path there is.
+        """Return -log p(x | z) of each sentence in nats, (batch,), without gradient.
 
         Where the hardware multiplies bf16 fast, the normalizer of each token is computed in bf16
         and everything else in single precision. It calls the decoder directly, not through

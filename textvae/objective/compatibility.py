@@ -39,14 +39,15 @@ class _PairRule:
     Attributes:
         term: the term of the objective.
         requirement: what the other technique requires if it needs this term unchanged.
-        reason_to_require: why they clash if the other one requires it.
-        reason_to_replace: why they clash if the other one replaces it, too.
+        reason_if_required: why they clash if the other one requires it; a template in which
+            {owner} replaces the term and {other} requires it.
+        reason_if_replaced: why they clash if the other one replaces it, too.
     """
 
     term: ObjectiveTerm
     requirement: Requirement
-    reason_to_require: str
-    reason_to_replace: str
+    reason_if_required: str
+    reason_if_replaced: str
 
 
 def _requires(requirement: Requirement) -> Callable[[TechniqueSettings], bool]:
@@ -56,7 +57,7 @@ def _requires(requirement: Requirement) -> Callable[[TechniqueSettings], bool]:
 
 def _trains_no_prior(technique: TechniqueSettings) -> bool:
     """Return whether a technique leaves no term of the loss that depends on the prior's density."""
-    # A technique that needs the density of z puts log q(z|x) and log p(z) in the KL's place,
+    # A technique that needs the density of z puts log q(z | x) and log p(z) in the KL's place,
     # and log p(z) trains the prior as well as the KL does.
     replaces_kl = ObjectiveTerm.KL in technique.replaces
     return replaces_kl and Requirement.DENSITY not in technique.requires
@@ -185,9 +186,9 @@ def _refuse_clash(owner: str, other: str, techniques: Mapping[str, TechniqueSett
         if rule.term not in techniques[owner].replaces:
             continue
         if rule.term in techniques[other].replaces:
-            reason = rule.reason_to_replace
+            reason = rule.reason_if_replaced
         elif rule.requirement in techniques[other].requires:
-            reason = rule.reason_to_require.format(owner=owner, other=other)
+            reason = rule.reason_if_required.format(owner=owner, other=other)
         else:
             continue
         raise ConfigError(

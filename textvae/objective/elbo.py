@@ -130,8 +130,8 @@ class LossTerms:
     Attributes:
         loss: what training minimizes; a scalar with gradient.
         reconstruction: -log p(x | z); a scalar without gradient.
-        kl: the KL as it is; a scalar without gradient.
-        shaped_kl: the KL as the techniques shape it; a scalar without gradient.
+        kl: the KL before techniques shape it; a scalar without gradient.
+        shaped_kl: the KL after that, which is part of the loss; a scalar without gradient.
     """
 
     loss: Tensor
@@ -173,9 +173,10 @@ class Objective:
             batch = technique.corrupt(batch, progress)
         output = model(**batch, sample_latent=partial(self.sample_latent, batch, progress))
         kl = output.kl
-        if kl is None:  # a plain autoencoder or a language model
+        if kl is None:  # the posterior has no density: a plain autoencoder
             kl = output.mean.new_zeros(len(output.mean), 1)
-        # The KL of an autoencoder is large; a controller that saw it would be far off afterwards.
+        # During pretraining the KL is free and large. A controller that adapted to it would
+        # start the main phase with a weight that is far off.
         if observes_kl and not progress.is_pretraining:
             for technique in techniques:
                 technique.observe_kl(kl.detach(), progress)

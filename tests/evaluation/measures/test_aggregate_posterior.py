@@ -7,7 +7,8 @@ import torch
 from torch.distributions import Independent, Normal
 
 from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, subject
-from textvae.evaluation.measures import MEASURES
+from tests.tiny import tiny_dataset, tiny_vae
+from textvae.evaluation.measures import MEASURES, EvaluationInput, run_model
 
 
 def evaluate(model):
@@ -72,3 +73,15 @@ def test_the_kl_of_each_dimension_is_its_closed_form_and_they_add_up():
     assert len(kl) == LATENT
     assert kl == pytest.approx(exact.tolist(), rel=1e-5)
     assert sum(kl) == pytest.approx(MEASURES["elbo"](inputs)["kl"])
+
+
+def test_the_prior_is_that_of_the_label_if_all_sentences_share_one():
+    """The KL on the draws is then close to the closed form, which uses that prior as well."""
+    bundle = tiny_vae(labels={"calm": 3, "wild": 1}).with_label("wild").bundle
+    dataset = tiny_dataset(bundle)
+    outputs = run_model(bundle, dataset)
+    inputs = EvaluationInput(bundle, dataset, outputs, 1, 0, progress=False)
+    prior = bundle.model.prior.conditional_on(torch.tensor([1]))
+    log_ratio = outputs.posterior.log_prob(outputs.latent) - prior.log_prob(outputs.latent)
+    record = MEASURES["aggregate"](inputs)
+    assert record["kl_sampled"] == pytest.approx(float(log_ratio.detach().mean()), rel=1e-4)

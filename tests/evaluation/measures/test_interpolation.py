@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.tiny import tiny_dataset, tiny_vae
+from tests.tiny import SENTENCES, tiny_dataset, tiny_vae
 from textvae.errors import DataError
 from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
 from textvae.evaluation.measures.interpolation import path_smoothness
@@ -122,3 +122,25 @@ def test_paths_run_between_different_sentences_and_their_ends_are_reconstruction
     for path in many.texts.paths:
         ends += [path[0], path[-1]]
     assert sorted(ends) == sorted(many.texts.reconstructions)
+
+
+def test_paths_of_a_conditional_model_begin_and_end_with_the_labels_of_their_sentences():
+    """Their ends are the reconstructions, each under its own label."""
+    bundle = tiny_vae(labels={"calm": 3, "wild": 1}).bundle
+    names = ["calm" if index % 2 else "wild" for index in range(len(SENTENCES))]
+    dataset = tiny_dataset(bundle).add_column("kind", names)
+    inputs = EvaluationInput(
+        bundle,
+        dataset,
+        run_model(bundle, dataset),
+        1,
+        0,
+        progress=False,
+        settings=MeasureSettings(steps=4),
+    )
+    ends = []
+    for path in inputs.texts.paths:
+        ends += [path[0], path[-1]]
+    assert sorted(ends) == sorted(inputs.texts.reconstructions)
+    few = replace(inputs, settings=MeasureSettings(pairs=2, steps=4))
+    assert MEASURES["smoothness"](few)["path_pairs"] == 2

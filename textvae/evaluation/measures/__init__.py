@@ -30,14 +30,12 @@ from textvae.schema import choose
 
 Measure = Callable[[EvaluationInput], dict[str, Any]]
 
-
 QUICK_MEASURES: dict[str, Measure] = {
     "elbo": elbo,
     "information": information,
     "active_units": active_units,
     "shuffled_latent": shuffled_latent,
 }
-
 
 STANDARD_MEASURES: dict[str, Measure] = {
     **QUICK_MEASURES,
@@ -48,7 +46,6 @@ STANDARD_MEASURES: dict[str, Measure] = {
     "empty_texts": empty_texts,
 }
 
-
 SAMPLE_MEASURES: dict[str, Measure] = {
     "diversity": diversity,
     "self_bleu": self_bleu,
@@ -56,9 +53,7 @@ SAMPLE_MEASURES: dict[str, Measure] = {
     "novelty": novelty,
 }
 
-
 INTERPOLATION_MEASURES: dict[str, Measure] = {"smoothness": smoothness, "fluency": fluency}
-
 
 MEASURE_GROUPS = {
     "quick": QUICK_MEASURES,
@@ -67,14 +62,12 @@ MEASURE_GROUPS = {
     "interpolation": INTERPOLATION_MEASURES,
 }
 
-
 MEASURES: dict[str, Measure] = {
     **STANDARD_MEASURES,
     **SAMPLE_MEASURES,
     **INTERPOLATION_MEASURES,
     "mauve": mauve,
 }
-
 
 # Measures that need the training text; a streamed run does not keep it.
 TRAINING_TEXT_MEASURES = {"forward_reverse", "novelty", "fluency"}

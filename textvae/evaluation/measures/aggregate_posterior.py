@@ -6,10 +6,11 @@ KL(q(z | x) || p(z)) is the mutual information plus this KL (Hoffman & Johnson 2
 no sentence lies.
 
 The estimate uses the same draws as the mutual information. `kl_sampled` is the mean
-KL on these draws, so that mi_full + aggregate_kl = kl_sampled up to rounding. Each
-draw's own sentence is part of the average q(z), so the information is estimated too
-low and the aggregate KL too high, most where posteriors are far apart (there the
-information reaches its cap, ln N).
+KL on these draws, so that mi_full + aggregate_kl = kl_sampled up to rounding. In a
+conditional model, p(z) is the mixture over labels, unless all sentences share one
+label. Each draw's own sentence is part of the average q(z), so the information is
+estimated too low and the aggregate KL too high, most where posteriors are far apart
+(there the information reaches its cap, ln N).
 """
 
 import math
@@ -35,12 +36,12 @@ def aggregate(inputs: EvaluationInput) -> dict[str, Any]:
     own, average = log_densities_at_draws(outputs, slice(0, n))
     with torch.no_grad():
         latent = outputs.latent.to(inputs.bundle.device)
-        prior = inputs.bundle.model.prior.log_prob(latent).double().cpu()
-    mismatch = average - prior
+        log_prior = inputs.bundle.prior.log_prob(latent).double().cpu()
+    mismatch = average - log_prior
     record: dict[str, Any] = {
         "aggregate_kl": float(mismatch.mean()),
         "aggregate_kl_stderr": float(mismatch.std()) / math.sqrt(n) if n > 1 else 0.0,
-        "kl_sampled": float((own - prior).mean()),
+        "kl_sampled": float((own - log_prior).mean()),
     }
     by_dimension = kl_by_dimension(outputs)
     if by_dimension is not None:

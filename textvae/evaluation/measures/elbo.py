@@ -4,9 +4,9 @@ from textvae.evaluation.measures.subject import EvaluationInput
 
 
 def elbo(inputs: EvaluationInput) -> dict[str, float | None]:
-    """Return `elbo` (negative), `reconstruction` and `kl` (positive), and counts per sentence.
+    """Return `elbo` (negative), `reconstruction` and `kl` (positive), and mean lengths.
 
-    `elbo` and `kl` are None where the posterior has no density.
+    `sentences` is their number. `elbo` and `kl` are None where the posterior has no density.
     """
     outputs = inputs.outputs
     reconstruction = float(outputs.reconstruction.double().mean())

@@ -26,16 +26,9 @@ from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_wei
 from textvae.runtime.seeds import derive_seed
 
 _PILOT_DRAWS = 20  # per sentence; they only show how uneven its weights are
-
-
 DRAWS_STEP = 50  # in adaptive mode, the number of draws is a multiple of it
-
-
 _MAX_DRAWS_FACTOR = 10  # no sentence gets more than this many times K draws
-
-
-_MAX_EXPONENT = 700  # exp of more overflows
-
+_MAX_EXPONENT = 700  # the exponential of a larger number overflows
 
 _LIKELIHOOD_KEYS = (
     "iw_nll",
@@ -51,7 +44,7 @@ _LIKELIHOOD_KEYS = (
 
 
 def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
-    """Return `iw_nll` in nats per sentence, its errors, and it as perplexities and bits per byte.
+    """Return `iw_nll` in nats per sentence, its errors, and the perplexities that follow from it.
 
     `iw_samples` is the mean number of draws per sentence, and `iw_ess` the mean
     effective sample size. `iw_nll_stderr` is the standard error over sentences,

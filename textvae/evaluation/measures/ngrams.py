@@ -19,28 +19,26 @@ from textvae.errors import DataError
 
 NGRAM_ORDER = 5
 
-
 UNKNOWN_ID = 0
 END_ID = 1
 START_ID = 2
 FIRST_WORD_ID = 3  # the ids of the words start here
 
-
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
 
-
 _IntArray = NDArray[np.int64]
-
-
 _Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _NGramOrder:
-    """The n-grams of one length. A context is the number of the n-gram that is one shorter.
+    """The n-grams of one length n, numbered in the order of their keys.
+
+    The context of an n-gram is its first n - 1 words, and stands for the number of these words
+    among the n-grams of length n - 1; the single context of length 0 has the number 0.
 
     Shapes:
-        keys: (n-grams,), sorted; a key is the context times the base, plus the word
+        keys: (n-grams,), sorted; a key is the context times the base, plus the id of the last word
         retained_mass: (n-grams,), the probability in its context that remains after discounting
         backoff_mass: (contexts,), the probability that goes to the shorter context; 1 for a
             context that nothing follows
@@ -187,7 +185,7 @@ def compute_discounts(counts: _IntArray) -> _Float64Array:
     one, two, three, four = (int((counts == times).sum()) for times in (1, 2, 3, 4))
     if not (one and two and three and four):
         return np.array(FALLBACK_DISCOUNTS)
-    share = one / (one + 2 * two)
+    share = one / (one + 2 * two)  # Y in the paper
     discounts = np.array(
         [1 - 2 * share * two / one, 2 - 3 * share * three / two, 3 - 4 * share * four / three]
     )

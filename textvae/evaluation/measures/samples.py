@@ -14,9 +14,7 @@ from textvae.inference.encode import encode
 
 __all__ = ["diversity", "forward_reverse", "mauve", "novelty", "self_bleu"]
 
-_MAX_DISTINCT_ORDER = 4
-
-
+_MAX_DISTINCT_ORDER = 4  # the largest n of distinct-n
 _SEEN_NGRAM_ORDER = 4
 
 
@@ -38,7 +36,7 @@ def diversity(inputs: EvaluationInput) -> dict[str, Any]:
 
 
 def distinct_share(texts: Sequence[str], n: int) -> float:
-    """Return the number of different n-grams divided by that of all n-grams; 0 without any."""
+    """Return the number of different n-grams divided by that of all; 0 if there are no n-grams."""
     ngrams = list(_extract_all_ngrams(texts, n))
     return len(set(ngrams)) / max(1, len(ngrams))
 

@@ -105,7 +105,8 @@ class EvaluationTexts:
         """Interpolations between random pairs of sentences, decoded greedily.
 
         The latents are evenly spaced between the two posterior means. The seed
-        determines the pairs, and no sentence is in two of them.
+        determines the pairs, and no sentence is in two of them. In a conditional
+        model, each latent has the label of the nearer sentence.
 
         Raises:
             DataError: there are fewer than two sentences, or the model is a language model.
@@ -126,7 +127,7 @@ class EvaluationTexts:
         z = torch.cat([linear(mean[first], mean[second], steps) for first, second in pairs])
         label_ids = source.label_ids
         if label_ids is not None:
-            label_ids = torch.cat([_nearest_end_labels(label_ids[pair], steps) for pair in order])
+            label_ids = torch.cat([_nearest_end_labels(label_ids[pair], steps) for pair in pairs])
         texts = decode_latents(
             source.bundle,
             z,
@@ -185,7 +186,7 @@ def _empty_share(texts: Sequence[str]) -> float:
 
 
 def _nearest_end_labels(ends: Tensor, steps: int) -> Tensor:
-    """Return the label of the nearer of two ends for each step of a path, (steps,)."""
+    """Return the label of the nearer end for each step of a path, (steps,); `ends` is (2,)."""
     return ends[(torch.arange(steps) * 2 >= steps).long()]
 
 

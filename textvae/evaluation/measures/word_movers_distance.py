@@ -17,7 +17,6 @@ from textvae.evaluation.measures.word_vectors import WordBag
 # A path must be shorter by more than rounding, or the search could go around in circles.
 _MIN_IMPROVEMENT = 1e-12
 
-
 _Float64Array = NDArray[np.float64]
 
 

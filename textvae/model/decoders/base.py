@@ -12,8 +12,9 @@ from textvae.schema import PartSettings
 
 # The name under which the installed transformers passes a cache to and from models. A cache with
 # the other name works token by token, but beam search then fails to reorder it.
-_IS_CACHE = "cache" in {field.name for field in fields(GenerateDecoderOnlyOutput)}  # since 5.24
-CACHE_NAME = "cache" if _IS_CACHE else "past_key_values"
+# transformers renamed it in 5.24.
+_OUTPUT_FIELDS = {field.name for field in fields(GenerateDecoderOnlyOutput)}
+CACHE_NAME = "cache" if "cache" in _OUTPUT_FIELDS else "past_key_values"
 
 
 class Decoder(nn.Module, ABC):
@@ -22,6 +23,13 @@ class Decoder(nn.Module, ABC):
     The model projects the returned states to the vocabulary with `output_weight`
     and `output_bias`. The decoder does not do it itself, so that the model can
     fuse the projection with the loss.
+
+    The constructor of every decoder takes
+
+        settings: its own settings.
+        vocab: number of tokens.
+        latent: size of z, including the label's embedding in a conditional model.
+        channels: names of the conditionings in use, which are keys of `signal_shapes`.
 
     Attributes:
         signal_shapes: the signals of z it supports and their shapes, without the batch dimension.

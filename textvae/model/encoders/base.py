@@ -10,6 +10,8 @@ from textvae.schema import PartSettings
 class Encoder(nn.Module, ABC):
     """Maps a sentence to one state per token.
 
+    The constructor of every encoder takes its own settings and the number of tokens.
+
     Attributes:
         hidden: size of a state.
         is_bidirectional: whether the first half of a state comes from a forward recurrence and

@@ -1,9 +1,9 @@
 """Dropout of elements, of features for a whole sentence, of words, and of recurrent weights.
 
-On a CPU the library draws one random number per element, on one thread; at the
+On a CPU torch draws one random number per element, on one thread; at the
 sizes of a sentence model this takes as long as the whole optimizer step. Here
 one draw of 64 bits decides four elements, with probabilities that are multiples
-of 1/65,536. On a GPU the library's own dropout is used.
+of 1/65,536. On a GPU torch's own dropout is used.
 """
 
 from typing import Any, TypeVar
@@ -20,14 +20,14 @@ _PROBABILITY_LEVELS = 2**16  # values of the 16 random bits that decide one elem
 class Dropout(nn.Dropout):
     """`nn.Dropout`, with its probability rounded to 1/65,536 (Srivastava et al. 2014)."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the library's own name
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
         """Zero elements with probability `p` and scale the others, so that the mean stays the same.
 
         The input may have any shape.
         """
         if not self.training or self.p == 0 or input.device.type != "cpu":
             return super().forward(input)
-        # At least one of the levels is left for keeping, else the scale is infinite.
+        # At least one level must mean `keep`, or the scale would be infinite.
         dropped_levels = min(round(self.p * _PROBABILITY_LEVELS), _PROBABILITY_LEVELS - 1)
         draws = torch.empty(-(-input.numel() // 4), dtype=torch.int64)  # rounded up
         draws.random_(-(2**63), None)  # all 64 bits, the sign included
@@ -89,7 +89,7 @@ class RecurrentDropout(nn.Module):
         if not self.training or self.dropout.p == 0:
             return cells(inputs, start)
         # `functional_call` runs the cells with other weights. Replacing the parameters
-        # themselves would break the optimizer and the library's flattened weights.
+        # themselves would break the optimizer and cuDNN's flattened weights.
         dropped = {
             name: self.dropout(weight)
             for name, weight in cells.named_parameters()

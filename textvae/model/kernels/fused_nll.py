@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from textvae.runtime.device import compute_dtype
 
-_MIN_PROBABILITY = 1e-30  # smaller ones are close to the smallest number of the type
+_MIN_PROBABILITY = 1e-30  # not far above the smallest normal number of bf16, 1e-38
 
 # Rows times vocabulary in one chunk. On a CPU the chunk should stay in the
 # cache; the smaller one is for evaluation, which has no gradients to form. A GPU
@@ -92,7 +92,7 @@ class _FusedNLL(torch.autograd.Function):
         nll = torch.empty(len(states), device=states.device)
         d_states = torch.empty_like(states)
         # The first chunk's product becomes d_weight, which saves filling a tensor of
-        # that size with zeros. Only without any chunk, zeros are the result.
+        # that size with zeros. Without rows there is no chunk, and the gradient is 0.
         d_weight = torch.zeros_like(weight) if len(states) == 0 else None
         d_bias = torch.zeros_like(bias)
         size = rows_per_chunk(weight, TRAINING_CHUNK_SCORES)
@@ -126,8 +126,8 @@ class _FusedNLL(torch.autograd.Function):
         """Multiply the gradients of the forward pass by the gradient of the sum."""
         d_states, d_weight, d_bias = ctx.saved_tensors
         upstream = grads[0]
-        # In training it is nearly always 1, and a pass over the weights is saved. On a
-        # GPU, looking at the value would make the CPU wait for it.
+        # In training it is nearly always 1, and skipping the product saves a pass over
+        # the weights. On a GPU, the CPU would have to wait for the value.
         if upstream.device.type == "cpu" and float(upstream) == 1.0:
             return d_states, d_weight, d_bias, None, None
         d_states = d_states * upstream.to(d_states.dtype)
@@ -172,7 +172,7 @@ def nll_on_gpu(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def rows_per_chunk(weight: Tensor, scores: int) -> int:
-    """Return how many rows make a chunk of `scores` scores; on a GPU, of a larger fixed number."""
+    """Return how many rows have `scores` scores in total; on a GPU, `_GPU_CHUNK_SCORES` instead."""
     if weight.is_cuda:
         scores = _GPU_CHUNK_SCORES
     return max(1, scores // len(weight))

@@ -1,10 +1,10 @@
 """An LSTM layer that trains fast when it is wide, on a CPU in bf16.
 
-The library's kernel computes the gradient of the weights step by step. Here the
+torch's kernel computes the gradient of the weights step by step. Here the
 forward pass saves the gates, so that only the recurrence itself goes back step by
 step; the gradients of weights and inputs are one matrix product each, over all
 steps at once. From a few hundred units on this is about twice as fast. In
-narrower layers the library's kernel has less overhead and is used.
+narrower layers torch's kernel has less overhead and is used.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ _MIN_WIDE_UNITS = 512  # hidden units of the narrowest layer that uses `LSTMStep
 class WideLSTM(nn.LSTM):
     """`nn.LSTM` with the same parameters and results, whose wide layers train with `LSTMSteps`."""
 
-    def forward(self, input: Any, hx: Any = None) -> Any:  # noqa: A002 - the library's own names
+    def forward(self, input: Any, hx: Any = None) -> Any:  # noqa: A002 - torch's own names
         """Return the states, (batch, length, hidden), and the last h and c, (1, batch, hidden)."""
         if not self.is_fast_for(input):
             return super().forward(input, hx)
@@ -37,9 +37,9 @@ class WideLSTM(nn.LSTM):
         return states.transpose(0, 1), (states[-1:], cell.unsqueeze(0))
 
     def is_fast_for(self, inputs: Any) -> bool:
-        """Whether `LSTMSteps` supports this input and layer, and is faster than the library.
+        """Whether `LSTMSteps` supports this input and layer, and is faster than torch's kernel.
 
-        It is for padded batches, on a CPU, in bf16, and for layers that are single and wide.
+        It needs a padded batch, a CPU that computes in bf16, and a single wide layer in training.
         """
         # `nn.LSTM` also accepts packed sequences, which are not tensors.
         if (
@@ -131,8 +131,8 @@ class LSTMSteps(torch.autograd.Function):
         d_flat = d_gates.view(length * batch, 4 * hidden)
         d_inputs = (d_flat @ weight_ih).view(length, batch, -1).to(ctx.input_type)
         previous = states[:-1].reshape(length * batch, hidden)
-        # The gradients of weights in the weights' own type, which is single precision
-        # unless the numerical gradient check asks for double precision.
+        # Gradients of weights have the type of the weights: single precision, except in
+        # the tests, whose numerical gradient check needs double precision.
         weight_type = torch.float64 if ctx.input_type == torch.float64 else torch.float32
         d_weight_ih = (d_flat.t() @ flat).to(weight_type)
         d_weight_hh = (d_flat.t() @ previous).to(weight_type)

@@ -1,11 +1,14 @@
 """BN-VAE: batch normalization of the posterior means, so that their KL cannot vanish.
 
-Zhu et al. 2020 (arXiv:2004.12585): mean = gamma * (raw - batch mean) / batch
-deviation + beta, with gamma fixed and beta learned. Over a batch each mean then
-has variance gamma^2, so the KL to N(0, I) is on average at least gamma^2 / 2 nats
-per dimension. The normalization is part of q, not only of training: measures use
-it too, with the running statistics. With several processes, the batch is that of
-all processes together.
+Zhu et al. 2020 (arXiv:2004.12585):
+
+    mean = gamma * (raw - batch mean) / batch standard deviation + beta
+
+with gamma fixed and beta learned. Over a batch each mean then has variance
+gamma^2, so the KL to N(0, I) is on average at least gamma^2 / 2 nats per
+dimension. The normalization is part of q, not only of training: measures use it
+too, with the running statistics. With several processes, the batch is that of all
+processes together.
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
 """Delta-VAE: a Gaussian whose KL to N(0, I) is at least delta in every dimension, by construction.
 
 Razavi et al. 2019 (arXiv:1901.03416), the variant for one latent vector: the
-deviation is restricted to [sigma_l, sigma_u], the roots of
+standard deviation sigma is restricted to [sigma_l, sigma_u], the roots of
 2 delta + 1 + ln sigma^2 - sigma^2 = 0, and
 
     mean = sqrt(2 delta + 1 + ln sigma^2 - sigma^2 + max(0, raw mean)^2)
@@ -41,23 +41,23 @@ class DeltaGaussianPosterior(Posterior):
     ) -> None:
         super().__init__(settings, hidden, latent, is_bidirectional)
         self.delta = settings.delta
-        self.min_deviation, self.max_deviation = _deviation_bounds(settings.delta)
+        self.min_sigma, self.max_sigma = _sigma_bounds(settings.delta)
         self.mean = nn.Linear(self.width, latent)
         self.deviation = make_logvar_layer(self.width, latent)
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:
-        """Return the Gaussian of the module's docstring."""
-        width = self.max_deviation - self.min_deviation
-        sigma = self.min_deviation + width * torch.sigmoid(self.deviation(pooled))
+        """Return N(mean, sigma^2), computed as in the docstring of this module."""
+        width = self.max_sigma - self.min_sigma
+        sigma = self.min_sigma + width * torch.sigmoid(self.deviation(pooled))
         # The squared mean for which the KL is delta: KL = (mean^2 + sigma^2 - ln sigma^2 - 1) / 2.
-        # At the bounds of sigma it is 0, where rounding can make it slightly negative.
+        # It is 0 at the bounds of sigma, where rounding can make it slightly negative.
         squared = 2 * self.delta + 1 + 2 * sigma.log() - sigma.square()
         squared = squared + self.mean(pooled).relu().square()
         mean = torch.sqrt(squared.clamp(min=_MIN_SQUARED_MEAN))
         return DiagonalGaussian(mean, 2 * sigma.log())
 
 
-def _deviation_bounds(delta: float) -> tuple[float, float]:
+def _sigma_bounds(delta: float) -> tuple[float, float]:
     """Return sigma_l and sigma_u, the roots of 2 delta + 1 + ln v - v = 0 with v = sigma^2.
 
     Both are fixed points: v = exp(v - 2 delta - 1) attracts below 1, and

@@ -38,7 +38,7 @@ class Point(Distribution):
 
 
 class DeterministicSettings(PosteriorSettings):
-    """The settings of the pooling, which are all there are."""
+    """The pooling; there are no further settings."""
 
     kind: Literal["deterministic"] = "deterministic"
 

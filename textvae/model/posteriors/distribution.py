@@ -84,7 +84,7 @@ class DiagonalGaussian(Distribution):
     def sample(self) -> Tensor:
         """Sample one z per sentence, (batch, latent), differentiable in mean and logvar."""
         # The reparametrization of Kingma & Welling 2014: the noise does not depend
-        # on the parameters, so the gradient passes through mean and deviation.
+        # on the parameters, so the gradient passes through mean and standard deviation.
         return self.mean + torch.exp(0.5 * self.logvar) * torch.randn_like(self.mean)
 
     def log_prob(self, z: Tensor) -> Tensor:

@@ -168,24 +168,29 @@ class _AffineCoupling(nn.Module):
         """Return the image of z and the log-determinant."""
         kept = z[..., : self.kept_size]
         changed = z[..., self.kept_size :]
-        shift, scale = self.compute_shift_and_scale(kept, context)
-        image = torch.cat([changed * scale.exp() + shift, kept], dim=-1)
-        # The derivative is triangular, with exp(scale) on its diagonal.
-        return image, scale.sum(-1)
+        shift, log_scale = self.compute_shift_and_scale(kept, context)
+        image = torch.cat([changed * log_scale.exp() + shift, kept], dim=-1)
+        # Up to the order of the halves, the derivative is triangular, with exp(log_scale)
+        # and ones on its diagonal.
+        return image, log_scale.sum(-1)
 
     def inverse(self, image: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return the z with this image, and the log-determinant of `forward` at that z."""
         size = image.shape[-1] - self.kept_size
         changed = image[..., :size]
         kept = image[..., size:]
-        shift, scale = self.compute_shift_and_scale(kept, context)
+        shift, log_scale = self.compute_shift_and_scale(kept, context)
         # For all pairs, z is (rows, 1, latent), and only the context brings the batch
         # dimension. `cat` does not broadcast, unlike the arithmetic.
         kept = kept.expand(*shift.shape[:-1], -1)
-        return torch.cat([kept, (changed - shift) * (-scale).exp()], dim=-1), scale.sum(-1)
+        z = torch.cat([kept, (changed - shift) * (-log_scale).exp()], dim=-1)
+        return z, log_scale.sum(-1)
 
     def compute_shift_and_scale(self, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Return shift and log-scale, the latter within (-2, 2) so that no layer can explode."""
+        """Return shift and log-scale, each (..., batch, latent - kept size).
+
+        The log-scale is within (-2, 2), so that no layer can explode.
+        """
         hidden = torch.relu(self.from_z(kept) + self.from_context(context))
-        shift, scale = self.out(hidden).chunk(2, dim=-1)
-        return shift, 2 * torch.tanh(scale / 2)
+        shift, log_scale = self.out(hidden).chunk(2, dim=-1)
+        return shift, 2 * torch.tanh(log_scale / 2)

@@ -27,7 +27,7 @@ def _pool_max(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
 
 
 def _pool_last(states: Tensor, mask: Tensor, is_bidirectional: bool) -> Tensor:
-    """Return the last state of each direction: at the last token, and backwards at the first."""
+    """Return the forward state at the last token, and the backward state at the first."""
     rows = torch.arange(len(states), device=states.device)
     last = (mask.sum(1) - 1).clamp(min=0)
     ends = states[rows, last]

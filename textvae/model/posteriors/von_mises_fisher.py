@@ -4,8 +4,8 @@ Xu & Durrett 2018 (arXiv:1808.10805): kappa is a setting, so the KL to the unifo
 prior on the sphere is a constant. It cannot collapse, and no technique can shape
 it. We depart from the paper in one point: the sphere has radius sqrt(latent)
 instead of 1, so that a coordinate of z has variance 1 as under N(0, I), the scale
-for which the decoder's maps and the threshold of active units are made. Neither
-KL nor likelihood changes by it, since densities are those of the direction.
+for which the decoder's maps and the threshold of active units are made. This
+changes neither KL nor likelihood, since densities are those of the direction.
 """
 
 import math
@@ -135,7 +135,7 @@ def kl_to_uniform(kappa: float, latent: int) -> float:
 
 
 def _sample_directions(mean: Tensor, kappa: float) -> Tensor:
-    """Sample unit vectors about unit vectors, (batch, latent), differentiable in the latter.
+    """Sample unit vectors about unit vectors, (batch, latent), differentiable in the mean.
 
     The component along the mean is sampled by rejection (Wood 1994, Simulation of
     the von Mises Fisher distribution); its distribution does not depend on the
@@ -165,13 +165,13 @@ def _sample_cosines(mean: Tensor, kappa: float) -> Tensor:
     c = kappa * x + (latent - 1) * math.log1p(-(x**2))
     shape = mean.new_tensor((latent - 1) / 2, dtype=torch.float64)
     cosines = mean.new_zeros(batch, dtype=torch.float64)
-    is_open = torch.ones(batch, dtype=torch.bool, device=mean.device)
+    is_pending = torch.ones(batch, dtype=torch.bool, device=mean.device)
     # All rows propose in every round; each keeps the first value that it accepts.
-    while is_open.any():
+    while is_pending.any():
         beta = Beta(shape, shape).sample((batch,))
         proposed = (1 - (1 + b) * beta) / (1 - (1 - b) * beta)
         log_ratio = kappa * proposed + (latent - 1) * torch.log1p(-x * proposed) - c
-        is_accepted = is_open & (log_ratio >= torch.rand_like(proposed).log())
+        is_accepted = is_pending & (log_ratio >= torch.rand_like(proposed).log())
         cosines = torch.where(is_accepted, proposed, cosines)
-        is_open &= ~is_accepted
+        is_pending &= ~is_accepted
     return cosines

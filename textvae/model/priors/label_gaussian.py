@@ -17,7 +17,7 @@ from textvae.model.posteriors.distribution import bound_logvar
 from textvae.model.priors.base import Prior
 from textvae.schema import PartSettings
 
-LOGVAR_BOUND = 6.0  # nats, the default of the posterior's
+LOGVAR_BOUND = 6.0  # of |log variance|; the posterior has the same default
 
 
 class LabelGaussianSettings(PartSettings):
@@ -27,7 +27,7 @@ class LabelGaussianSettings(PartSettings):
 
 
 class LabelGaussian(Prior):
-    """Sum over y of p(y) N(mean_y, exp(logvar_y)); conditional on labels, each row's own Gaussian.
+    """Sum over y of p(y) N(mean_y, exp(logvar_y)); for given labels, the Gaussian of each.
 
     All Gaussians start as N(0, I).
     """
@@ -66,8 +66,8 @@ class LabelGaussian(Prior):
         )
 
     def relabel(self, z: Tensor, label_ids: Tensor, new_label_ids: Tensor) -> Tensor:
-        """Map z to another label's Gaussian, as many deviations from the mean as before."""
-        # The verbs keep z on the CPU, while the model may be on a GPU.
+        """Map z to another label's Gaussian, at the same number of standard deviations."""
+        # The callers keep z on the CPU, while the model may be on a GPU.
         components = self.components.map(lambda tensor: tensor.to(z))
         old = components.map(itemgetter(label_ids))
         new = components.map(itemgetter(new_label_ids))

@@ -40,7 +40,7 @@ class VampPrior(Prior):
         self.head: Callable[[Tensor], Distribution]
 
     def bind_posterior(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
-        """Take over the posterior's head, and make the pseudo-inputs at its width."""
+        """Keep a reference to the posterior's head, and create pseudo-inputs of its width."""
         # A bound method, not the module: as a submodule, the posterior's weights
         # would be saved and optimized twice.
         self.head = posterior.head

@@ -1,4 +1,4 @@
-"""Adversarial autoencoder: a discriminator learns to tell q(z) from p(z), the encoder to fool it.
+"""Adversarial autoencoder: the encoder learns to fool a discriminator between q(z) and p(z).
 
 The KL is replaced by a game (Makhzani et al. 2016, arXiv:1511.05644; for text, Shen et
 al. 2020, arXiv:1905.12777). The discriminator D learns to tell the latents of sentences
@@ -90,5 +90,5 @@ class Adversarial(Technique):
         if self.settings.log_variance_penalty == 0:
             return loss
         assert output.logvar is not None
-        price: Tensor = self.settings.log_variance_penalty * output.logvar.abs().sum(1).mean()
-        return loss + price
+        penalty: Tensor = self.settings.log_variance_penalty * output.logvar.abs().sum(1).mean()
+        return loss + penalty

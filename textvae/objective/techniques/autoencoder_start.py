@@ -25,7 +25,10 @@ class AutoencoderStartSettings(TechniqueSettings):
 
     kind: Literal["autoencoder_start"] = "autoencoder_start"
     share: float = Field(
-        0.25, gt=0, le=0.75, description="share of the run; 0.25 of an open-ended one is 10 epochs"
+        0.25,
+        gt=0,
+        le=0.75,
+        description="share of the run; in an open-ended run, 0.25 means 10 epochs",
     )
 
     requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.ELBO_KL})

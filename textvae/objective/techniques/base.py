@@ -34,7 +34,9 @@ class ObjectiveTerm(Enum):
     """What a technique may replace in the objective."""
 
     KL = "the KL of the ELBO"
-    INFORMATION_COST = "any cost of information in z; the best model then has not the best ELBO"
+    INFORMATION_COST = (
+        "any cost of information in z; the ELBO then does not show which model is best"
+    )
     LATENT = "the z to decode, a plain sample of the posterior"
 
 

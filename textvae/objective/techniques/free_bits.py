@@ -24,7 +24,8 @@ class FreeBitsSettings(TechniqueSettings):
     kind: Literal["free_bits"] = "free_bits"
     floor: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
         "auto",
-        description="nats per dimension, or in total with scope = total; auto: the whole KL target",
+        description="nats per dimension, or in total with scope = total; "
+        "auto: the KL target, in equal shares or in total",
     )
     scope: Literal["dimension", "total"] = "dimension"
 

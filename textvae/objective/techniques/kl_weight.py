@@ -61,7 +61,7 @@ def _cyclical(settings: KLWeightSettings, fraction: float) -> float:
     """Return a line from 0 to 1 over the warm-up of each cycle, and 1 for its rest."""
     if fraction == 0:
         return 0.0
-    # The end of a cycle must give 1, not 0: with this form of the modulo, whole numbers do.
+    # At the end of a cycle the fraction must be 1. The usual `x % 1` would give 0 there.
     cycle_fraction = 1 - -fraction * settings.cycles % 1
     return min(1.0, cycle_fraction / settings.warmup)
 

@@ -30,7 +30,7 @@ class SemiAmortizedSettings(TechniqueSettings):
     steps: int = Field(3, ge=1, description="each costs a forward and a backward decoder pass")
     rate: float = Field(0.1, gt=0, description="step size, on each sentence's own ELBO in nats")
 
-    # It updates mean and log-variance, and what it refines is the ELBO.
+    # It shifts mean and log-variance, and its steps descend the ELBO with the plain KL.
     requires: ClassVar[frozenset[Requirement]] = frozenset(
         {Requirement.LOGVAR, Requirement.ELBO_KL}
     )
@@ -76,8 +76,8 @@ def elbo_gradients(
         logvar = logvar.requires_grad_()
         posterior = DiagonalGaussian(mean, logvar)
         z = posterior.sample()
-        # Not `model(...)`: during a training step that is wrapped in an autocast, which cannot be
-        # entered twice.
+        # Not `model(...)`: the trainer has wrapped `model.forward` in an autocast context, which
+        # is active here already and cannot be entered a second time.
         output = TextVAEModel.forward(model, **decoder_inputs, latent=z)
         assert output.reconstruction is not None
         # A sum over sentences: a mean would scale each sentence's gradient by the batch size.

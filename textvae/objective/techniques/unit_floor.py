@@ -3,7 +3,7 @@
 Noise can fill a free-bits floor: a dimension whose variance differs from the prior's has
 a KL but carries no information. Here the floor is on the information itself. If the
 means have variance V over the batch and the noise has mean variance N, a Gaussian
-channel carries log(1 + V / N) / 2 nats (Shannon 1948). Each nat missing to `floor` costs
+channel carries log(1 + V / N) / 2 nats (Shannon 1948). Each nat below `floor` costs
 `price`. Related: BN-VAE, which fixes V itself (Zhu et al. 2020, arXiv:2004.12585).
 """
 
