@@ -1,1 +1,1 @@
-"""Uses: what a trained model can do, one verb per file."""
+"""Uses: what a trained model can do, one use per file or folder."""
