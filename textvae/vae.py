@@ -1,4 +1,4 @@
-"""The facade: a trained text VAE with every verb that users want."""
+"""`TextVAE`, the main class of the library: a trained model and everything it can do."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -78,16 +78,17 @@ Array = NDArray[np.float32]
 
 
 class TextVAE:
-    """A text VAE: a model, its tokenizer, and the verbs that work on them.
+    """A trained text VAE: a model, its tokenizer, and methods that use them.
 
-    Verbs that write text take the decoding options of transformers'
-    `GenerationConfig` under their own names (`DecodingOptions`). Results are in
-    the order of the texts. A blank text gets NaN, None or a record of None, and a
-    note on standard error says which texts were blank.
+    Methods that generate text accept the decoding options of transformers'
+    `GenerationConfig` as keyword arguments of the same names (`DecodingOptions`).
+    Results are in the order of the texts. The result of a blank text is NaN, None, or
+    a record in which every value is None, and a note on standard error lists the blank texts.
 
     Attributes:
         bundle: the model and its tokenizer.
-        folder: the run it was loaded from, where fitted parts are kept.
+        folder: the run folder that the model was loaded from, in which fitted priors, attributes
+            and indices are saved; None for a model that was not loaded from a folder.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class TextVAE:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str | None = None) -> "TextVAE":
-        """Load a run.
+        """Load a model and its tokenizer from a run folder.
 
         Raises:
             CheckpointError: the folder is missing, damaged, or holds something else.
@@ -165,7 +166,7 @@ class TextVAE:
     def features(
         self, texts: str | Sequence[str], kind: str = "states", *, batch_size: int = 256
     ) -> Array:
-        """Return numbers for other models, (n, width); NaN for blank texts.
+        """Return features of the texts for other models, (n, width); NaN for blank texts.
 
         Args:
             kind: `states`, the encoder's pooled states; `mean`, the posterior mean; `gaussian`, the
@@ -186,7 +187,7 @@ class TextVAE:
         progress: bool = False,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
-        """Write a sentence from each z, (n, latent) or (latent,); greedy by default.
+        """Decode a sentence from each z, (n, latent) or (latent,); greedy by default.
 
         Raises:
             ShapeError: z does not have this model's latent size.
@@ -204,7 +205,7 @@ class TextVAE:
             self.bundle,
             latents,
             build_decoding_settings(**decoding),
-            False,
+            samples_by_default=False,
             batch_size=batch_size,
             progress=progress,
         )
@@ -222,8 +223,8 @@ class TextVAE:
         """Encode each text and decode it from its posterior mean; greedy by default.
 
         Args:
-            labels: of a conditional model, the label of each text.
-            write_as: of a conditional model, the label to decode with instead.
+            labels: the label of each text; only for a conditional model.
+            write_as: the label to decode with instead; only for a conditional model.
         """
         listed = require_texts(texts)
         if write_as is not None:
@@ -249,12 +250,13 @@ class TextVAE:
         progress: bool = False,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
-        """Write `n` sentences from draws from the prior; tokens are sampled by default.
+        """Generate `n` sentences from samples of the prior; tokens are sampled by default.
 
         Args:
-            prior: the kind of a prior that `fit_prior` fitted, to draw from instead of the model's own.
-            label: of a conditional model, the label of every sentence; by default each label is drawn
-                as often as it occurs in training.
+            prior: the kind of a prior fitted by `fit_prior`, to sample z from instead of the model's
+                own prior.
+            label: the label of every sentence, only for a conditional model; by default, labels are
+                sampled with their frequencies in the training data.
         """
         if label is not None:
             view = self.with_label(label)
@@ -268,17 +270,22 @@ class TextVAE:
 
         if self.labels:
             raise ConfigError(
-                f"prior = {prior!r}: a fitted prior knows no labels, and this model is conditional; "
+                f"prior = {prior!r}: a fitted prior does not depend on labels, but this model does; "
                 "leave prior out."
             )
         fitted = load_prior(fitted_path(self.folder, PRIOR_KIND, prior), self.bundle)
         z = sample_fitted_prior(fitted, n, settings.seed)
         return decode_latents(
-            self.bundle, z, settings, True, batch_size=batch_size, progress=progress
+            self.bundle,
+            z,
+            settings,
+            samples_by_default=True,
+            batch_size=batch_size,
+            progress=progress,
         )
 
     def complete(self, prefix: str, n: int = 5, **decoding: Unpack[DecodingOptions]) -> list[str]:
-        """Write `n` sentences that begin with `prefix`; tokens are sampled by default."""
+        """Generate `n` sentences that begin with `prefix`; tokens are sampled by default."""
         settings = build_decoding_settings(**decoding)
         return complete(self.bundle, require_text(prefix, "prefix"), n, settings)
 
@@ -299,12 +306,12 @@ class TextVAE:
         reference: Sequence[str] | None = None,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
-        """Write the sentences on the way from `first` to `second`; greedy by default.
+        """Decode sentences along a path from `first` to `second`; greedy by default.
 
         Args:
-            steps: sentences, both ends included.
-            path: `linear`, `spherical`, or `density`, which stays near the `reference` sentences.
-            reference: by default the run's validation split.
+            steps: number of sentences, both ends included.
+            path: `linear`, `spherical`, or `density`, which bends towards the `reference` sentences.
+            reference: sentences like the training data; by default the run's validation split.
         """
         from textvae.runs.reference_texts import read_reference_texts
 
@@ -325,26 +332,29 @@ class TextVAE:
         reference: Sequence[str] | None = None,
         **options: Unpack[TraverseAndDecodingOptions],
     ) -> list[TraversalStep]:
-        """Write `text` with one coordinate of its latent moved, a record per step.
+        """Decode `text` with one coordinate of its latent moved; return one record per step.
 
         Args:
-            dimension: counted from 0.
+            dimension: index of the coordinate, counted from 0.
             reference: sentences whose latents give the standard deviation that is the unit of a
                 step; by default the run's validation split.
         """
         from textvae.runs.reference_texts import read_reference_texts
         from textvae.uses.traverse import traverse
 
-        where = {
+        traverse_options = {
             name: value for name, value in options.items() if name in TraverseSettings.model_fields
         }
-        how = {name: value for name, value in options.items() if name not in where}
-        settings = validate_settings(TraverseSettings, where, "traverse")
-        decoding = build_decoding_settings(**cast(DecodingOptions, how))
-        given = None if reference is None else _drop_blanks(reference, "reference")
+        decoding_options = {
+            name: value for name, value in options.items() if name not in traverse_options
+        }
+        settings = validate_settings(TraverseSettings, traverse_options, "traverse")
+        decoding = build_decoding_settings(**cast(DecodingOptions, decoding_options))
+        sentences = None if reference is None else _drop_blanks(reference, "reference")
 
+        # A function, because the validation split is read only if the unit of a step needs it.
         def read_reference() -> list[str]:
-            return read_reference_texts(self.folder) if given is None else given
+            return read_reference_texts(self.folder) if sentences is None else sentences
 
         checked = require_text(text, "text")
         return traverse(self.bundle, checked, dimension, settings, decoding, read_reference)
@@ -356,7 +366,7 @@ class TextVAE:
         strength: float = 1.0,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str | None]:
-        """Write each text after a step along an attribute; greedy by default.
+        """Decode each text after a step along an attribute's direction; greedy by default.
 
         Args:
             attribute: the name under which `fit_attribute` saved it, or the `Attribute` itself.
@@ -379,7 +389,7 @@ class TextVAE:
     def analogy(
         self, a: str, b: str, c: str, strength: float = 1.0, **decoding: Unpack[DecodingOptions]
     ) -> str:
-        """Write what is to `c` as `b` is to `a`, from z_c + strength * (z_b - z_a); greedy by default."""
+        """Decode z_c + strength * (z_b - z_a): what is to `c` as `b` is to `a`; greedy by default."""
         settings = build_decoding_settings(**decoding)
         a, b, c = require_text(a, "a"), require_text(b, "b"), require_text(c, "c")
         return analogy(self.bundle, a, b, c, strength, settings)
@@ -397,7 +407,8 @@ class TextVAE:
         """Return the ELBO, the KL, the IW-NLL and the surprisal of each token, for each text.
 
         Args:
-            labels: of a conditional model, the label of each text; `with_label(...)` sets one for all.
+            labels: the label of each text, only for a conditional model; `with_label` sets one label
+                for all texts.
         """
         from textvae.uses.score import score
 
@@ -517,7 +528,7 @@ class TextVAE:
         seed: int = 0,
         progress: bool = False,
     ) -> FittedPriorRecord:
-        """Fit a prior to the latents of texts and keep it with the run, for `generate(prior=kind)`.
+        """Fit a prior to the latents of texts and save it in the run, for `generate(prior=kind)`.
 
         Args:
             kind: `gaussian_mixture`, `flow` or `diffusion`.
@@ -567,15 +578,15 @@ class TextVAE:
         Each text keeps its row, counted from 1; blank texts are left out.
 
         Args:
-            factory: FAISS's name of a kind of index; by default an exact one.
+            factory: the kind of index in FAISS's notation, such as `HNSW32`; by default an exact one.
         """
         from textvae.uses import neighbors
 
         folder = fitted_path(self.folder, neighbors.INDEX_KIND, name)
-        flow = iterate_texts(texts)
+        stream = iterate_texts(texts)
         if factory is None:
-            return neighbors.index(self.bundle, flow, folder, progress=progress)
-        return neighbors.index(self.bundle, flow, folder, factory=factory, progress=progress)
+            return neighbors.index(self.bundle, stream, folder, progress=progress)
+        return neighbors.index(self.bundle, stream, folder, factory=factory, progress=progress)
 
     def neighbors(
         self, texts: str | Sequence[str], k: int = 5, name: str = "default"
@@ -601,7 +612,7 @@ class TextVAE:
         *,
         progress: bool = False,
     ) -> Insight:
-        """Return what each dimension of the latent does on these texts.
+        """Describe what each dimension of the latent encodes in these texts.
 
         Args:
             columns: properties of the texts by name, one value per text: numbers, or names of classes.
@@ -655,7 +666,7 @@ def _select(values: Sequence[str], rows: list[int]) -> list[str]:
 
 
 def _drop_blanks(texts: Sequence[str], name: str = "texts") -> list[str]:
-    """Return the texts that are not blank; a note says how many were."""
+    """Return the texts that are not blank, and print a note about the others."""
     listed = require_texts(texts, name)
     return _select(listed, find_texts(listed, name=name))
 
@@ -683,7 +694,7 @@ def _convert_latents(z: object) -> torch.Tensor:
     """Return vectors as a tensor, (n, latent) if they have the right shape.
 
     Raises:
-        DataError: they are no numbers.
+        DataError: they are not numbers.
     """
     rows = list(z) if isinstance(z, Iterator) else z
     try:
@@ -695,6 +706,6 @@ def _convert_latents(z: object) -> torch.Tensor:
 
 
 def _report_blanks(vectors: Array, texts: Sequence[str]) -> Array:
-    """Return the vectors of texts, NaN for blank ones; a note says which."""
+    """Return vectors with NaN in the rows of blank texts, and print a note about these texts."""
     find_texts(texts, "NaN in the result")
     return set_blanks_to_nan(vectors, texts)

@@ -74,7 +74,7 @@ BAD = {
         DataError,
         "got 1 reference sentences, too few",
     ),
-    "no reference": ((0,), {}, ConfigError, "this model is in no folder"),
+    "no reference": ((0,), {}, ConfigError, "this model was not loaded from a folder"),
 }
 
 

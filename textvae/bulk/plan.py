@@ -147,7 +147,7 @@ def read_plan(folder: Path) -> BulkPlan | None:
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a file cannot come from a job that was killed before it had written its plan."""
+    """Whether a file is neither a lock nor a temporary file, which a killed job may leave."""
     return not (name == ".lock" or name.startswith(f".{_PLAN_FILE}") or is_temporary(name))
 
 

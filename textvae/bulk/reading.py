@@ -90,10 +90,10 @@ def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
 
 
 class UnitReader:
-    """Read the rows of units.
+    """Reads the rows of one unit after another.
 
-    Within a file it reads forwards only, so that units in their order cost one
-    pass over the file. An earlier unit makes it start the file again.
+    A file is read forwards only: units in order need a single pass over it, and for an
+    earlier unit the file is read again from its beginning.
     """
 
     def __init__(self, root: Path, column: str, quoting: Quoting = "auto") -> None:

@@ -37,8 +37,8 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
         OutputError: the disk is full, or the folder cannot be written; no partial file remains.
     """
     try:
-        # Looking for leftovers of every shard would list the folder once per file;
-        # `remove_partial_shards` does it once per job.
+        # sweeps=False, because sweeping would list the folder once per shard.
+        # `remove_partial_shards` removes what a killed job left, once per job.
         with write_atomically(file, sweeps=False) as partial:
             write(partial)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Units: the pieces that a bulk job is cut into, whichever process does them."""
+"""Units: the pieces of work that a bulk job is cut into, the same for any number of processes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

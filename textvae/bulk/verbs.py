@@ -1,4 +1,4 @@
-"""The verbs of bulk jobs: each turns the rows of a unit into a table."""
+"""The verbs of bulk jobs (encode, score, generate): each turns a unit into a table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def _score_unit(vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSe
 def _generate_unit(
     vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSettings
 ) -> pa.Table:
-    """Return row, seed and text: what `TextVAE.generate` writes with the unit's seed."""
+    """Return row, seed and text of each sentence generated with the unit's seed."""
     assert isinstance(settings, DecodingSettings)
     seed = derive_unit_seed(unit, settings.seed)
     texts = vae.generate(unit.rows, **{**settings.model_dump(), "seed": seed})

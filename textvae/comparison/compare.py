@@ -43,13 +43,13 @@ def compare(
     Args:
         configs: YAML files.
         output: the folder; runs are in `runs/CONFIG/seed-N`, or `runs/CONFIG-CORPUS/seed-N`.
-        seeds: runs of each config, with the seeds 1, 2, ...
+        seeds: number of runs of each config, with the seeds 1, 2, ...
         corpora: corpora to train each config on; by default its own.
         overrides: `section.key=value`, for all configs.
         samples: importance samples per sentence of the test split.
-        limit: evaluate on the first so many sentences of the test split.
-        columns: keys of further measures for the table.
-        jobs: runs that are trained at a time, each on its share of the cores.
+        limit: evaluate on the first `limit` sentences of the test split only.
+        columns: keys of measures to show in the table in addition to the usual ones.
+        jobs: number of runs trained at the same time, each on its share of the cores.
 
     Returns:
         One record per run.

@@ -29,7 +29,7 @@ def lock_comparison_folder(folder: Path, trials: Sequence[Trial]) -> Iterator[No
         OutputError: the folder holds other files, another comparison is running there, or a run
             was started with other settings.
     """
-    # Check once before the lock: it would leave its file in a folder of somebody else.
+    # Check before locking, too: a lock file must not be created in a folder with other files.
     _read_comparison(folder)
     with hold_lock(folder / ".lock", f"{folder}: another comparison is running there"):
         existing = _read_comparison(folder)

@@ -114,7 +114,7 @@ def _check_unique(names: list[str], what: str) -> list[str]:
     """Return the names; raise a ConfigError if one comes twice, as their runs would share a folder.
 
     Args:
-        what: what the names are of, in the plural.
+        what: what the names belong to, in the plural, for the message.
     """
     for name in names:
         if names.count(name) > 1:

@@ -149,7 +149,7 @@ def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[st
     path = Path(folder)
     if not (path / RECORD_FILE).is_file():
         verb = f"{kind} fit"
-        if kind == "index":  # its verb builds an index directly
+        if kind == "index":  # `textvae index` has no subcommand `fit`
             verb = "index"
         raise CheckpointError(
             f"{path}: no {kind} was fitted there.{_list_siblings(path)} "

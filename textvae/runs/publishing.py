@@ -39,6 +39,7 @@ def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
     exists = folder.is_dir()
     target = folder / "model" if exists else folder
     clean_up_after_kill(target)
+    # A run that is saved into its own folder already has its records and fits there.
     is_elsewhere = run is None or not (exists and folder.samefile(run))
     with new_folder(target) as staging:
         save_bundle(bundle, staging)
@@ -64,7 +65,12 @@ def _copy_records(run: Path, staging: Path) -> None:
 
 
 def _refuse_other_files(folder: Path, names: list[str], is_elsewhere: bool) -> None:
-    """Refuse to overwrite files that do not belong to a finished text VAE."""
+    """Refuse to overwrite files that do not belong to a finished text VAE.
+
+    Raises:
+        OutputError: the folder is a file, or holds an unfinished run, another run with its
+            corpus, or files of the same names that belong to something else.
+    """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; name a folder.")
     if is_unfinished(folder):

@@ -33,7 +33,7 @@ def read_training_texts(run: Path | None) -> list[str]:
 
 
 def _read_first_sentences(run: Path | None, split: str, max_sentences: int) -> list[str]:
-    """Return the first sentences of a split.
+    """Return the first `max_sentences` sentences of a split.
 
     Raises:
         ConfigError: the model is not in a folder, or the folder has no such split.
@@ -41,8 +41,8 @@ def _read_first_sentences(run: Path | None, split: str, max_sentences: int) -> l
     advice = "give sentences like those it was trained on"
     if run is None:
         raise ConfigError(
-            f"this model is in no folder, so it has no {split} split to take sentences from; "
-            f"{advice}."
+            f"this model was not loaded from a folder, so it has no {split} split to take sentences "
+            f"from; {advice}."
         )
     try:
         return list(Run(run).open_split(split)[:max_sentences]["text"])

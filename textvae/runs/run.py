@@ -7,7 +7,7 @@ measures.json      the measures, as last evaluated on the run's own test split
 training.json      the log of the training
 corpus/            the tokenized splits (Arrow), counts.json; stream.json if it is a stream
 checkpoint-N/      during training: the newest and the best
-init/ .saving/     during training: the first model, and a checkpoint that is being written
+init/ .saving/     during training: the model it started from, and an unfinished checkpoint
 fitted/            what was fitted on the model: directions, calibrations, priors, indices
 model_summary.json what a report shows of the model; report.html is the report
 logs/              TensorBoard
@@ -36,7 +36,8 @@ from textvae.runtime.locks import hold_lock
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 
-# The lock file of a process that trains: inside the run where it cannot be next to it.
+# The lock file of a training process. It is next to the run folder, or inside it if the run
+# folder is a mount point or its parent is not writable.
 LOCK = ".textvae.lock"
 
 _RECORDS_LOCK = ".records.lock"  # locked while a record is changed
@@ -203,8 +204,8 @@ class Run:
     def update(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Change a JSON file of the run while no other process changes it.
 
-        A failure only prints a note: the caller shows the measures all the same, and
-        they may have taken hours.
+        A failure only prints a note, so that the caller can still show the new values:
+        they may have taken hours to compute.
         """
         try:
             with hold_lock(

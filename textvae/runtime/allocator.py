@@ -25,6 +25,7 @@ def keep_freed_memory() -> None:
     is_accepted = library.mallopt(_M_MMAP_THRESHOLD, 2**30)
     if not is_accepted:
         is_accepted = library.mallopt(_M_MMAP_THRESHOLD, 2**25)
-    # Larger blocks bypass the heap, which is all that trimming concerns: one needs the other.
+    # Only the heap is trimmed. Blocks above the first threshold are outside the heap, so the
+    # second threshold has no effect on them unless the first was raised.
     if is_accepted:
         library.mallopt(_M_TRIM_THRESHOLD, _MAX_THRESHOLD_BYTES)

@@ -24,7 +24,7 @@ def choose_device(name: str | None) -> torch.device:
     """Return the named device; without a name, the GPU if there is one, otherwise the CPU.
 
     Raises:
-        ConfigError: the name is unknown, or this machine has no such device.
+        ConfigError: the name is unknown, or names a GPU and torch finds none.
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,7 +1,7 @@
 """Write files and folders so that they appear whole or not at all.
 
 A file is written under a temporary name next to its place, flushed to the disk,
-and renamed at the end, so a full disk or a killed process never costs the file
+and renamed at the end, so a full disk or a killed process never destroys the file
 that was there before. A temporary name says which process made it. What a killed
 process left behind is removed the next time the same file or folder is written.
 No other name is ever removed, so the user's own files are safe whatever they are

@@ -18,7 +18,7 @@ _MAX_NATS_PER_DIMENSION = 0.5
 def default_kl_target(tokens_per_sentence: float, latent: int) -> float:
     """Return the KL target in nats per sentence for a corpus and a latent size."""
     target = max(_MIN_KL_TARGET_NATS, _NATS_TIMES_TOKENS / tokens_per_sentence)
-    # A small latent cannot hold more, so this bound has the last word.
+    # A small latent cannot hold more, so the upper bound takes precedence over the lower one.
     return min(_MAX_NATS_PER_DIMENSION * latent, target)
 
 
@@ -26,7 +26,7 @@ def resolve_auto(settings: Settings, tokens_per_sentence: float) -> Settings:
     """Return the settings with a number in place of every `auto` that depends on the corpus."""
     latent = settings.model.latent_dim
     techniques = settings.objective.techniques
-    # Floors are shares of the target, so a target that the user has set counts for them, too.
+    # Automatic floors are shares of the target, so they follow a target that the user has set.
     target = techniques["target_kl"].nats if "target_kl" in techniques else "auto"
     if target == "auto":
         target = default_kl_target(tokens_per_sentence, latent)

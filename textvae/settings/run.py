@@ -75,7 +75,7 @@ class Settings(StrictSettings):
     @model_validator(mode="before")
     @classmethod
     def choose_prior(cls, sections: Any) -> Any:
-        """Choose the prior that is conditioned on the label, if there is a label and no prior."""
+        """Choose the prior that is conditioned on the label, if no prior is set but a label is."""
         data = sections.get("data") or {}
         model = sections.get("model") or {}
         # Sections of another type are left alone: field validation reports them.
@@ -112,12 +112,12 @@ class Settings(StrictSettings):
         """Refuse a transformer with fewer positions than the longest sentence needs.
 
         Raises:
-            ConfigError: the message has both numbers.
+            ConfigError: there are too few positions; the message says how many are needed.
         """
         for name, part in (("encoder", self.model.encoder), ("decoder", self.model.decoder)):
             options = part.model_dump()
             positions = options.get("positions")
-            # The start and end tokens, and the positions that hold z, come on top of the words.
+            # In addition to the words: the start and end tokens, and the positions that hold z.
             needed = self.data.max_tokens + 2 + options.get("prefix", 0)
             if positions is not None and positions < needed:
                 raise ConfigError(

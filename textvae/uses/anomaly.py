@@ -32,7 +32,6 @@ from textvae.uses.settings import AnomalyScore, AnomalySettings
 
 ANOMALY_KIND = "anomaly"
 
-
 _MIN_NORMAL_SENTENCES = 19  # with fewer, no p-value can be as small as 0.05
 
 _Float64Array = NDArray[np.float64]
@@ -155,7 +154,7 @@ def _iw_nll(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
 
 
 def _require_density(kl: Tensor | None) -> None:
-    """Refuse a posterior without a density, for which neither bound is defined.
+    """Refuse a posterior without a density, for which the ELBO and the IW-NLL are not defined.
 
     Raises:
         ConfigError: `kl` is None.

@@ -26,7 +26,7 @@ from textvae.runtime.extras import check_installed
 
 ATTRIBUTE_KIND = "attribute"
 
-# Of the cross-validation. A class with fewer texts than folds lowers their number.
+# Of the cross-validation. There are never more folds than texts in the smaller class.
 MAX_FOLDS = 5
 FOLDS_SEED = 0
 
@@ -105,7 +105,7 @@ def fit_attribute(
 
 
 def save_attribute(folder: str | Path, bundle: Bundle, attribute: Attribute) -> None:
-    """Save an attribute together with the fingerprint of the model it belongs to."""
+    """Save an attribute together with a hash of the model it belongs to."""
     tensors = {"direction": attribute.direction}
     save_fitted(folder, bundle, ATTRIBUTE_KIND, attribute.record, tensors)
 

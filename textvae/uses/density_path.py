@@ -2,8 +2,8 @@
 
 The density is that of the aggregate posterior, estimated with kernels on the
 posterior means of reference sentences: Gaussians with the means' own covariance,
-scaled by the width under which left-out sentences are most likely. The path
-minimises the mean of -log density along it plus a penalty on its length. Its ends are
+scaled by the width with the highest leave-one-out likelihood. The path
+minimizes the mean of -log density along it plus a penalty on its length. Its ends are
 fixed and its points evenly spaced: the string method of E, Ren & Vanden-Eijnden 2007
 (J. Chem. Phys. 126, 164103). Without the penalty the path would visit every mode
 near it.

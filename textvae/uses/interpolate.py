@@ -61,8 +61,8 @@ def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> La
         ConfigError: the path is unknown, or `density` without a reference.
         DataError: there are too few reference sentences.
     """
-    # `linear` stands in for the density path, which can only be built with a reference.
-    # It lets `choose` know all names that are allowed.
+    # `choose` must know all allowed names. `linear` is only a placeholder for the density
+    # path, which cannot be built without a reference.
     latent_path = choose({**PATHS, DENSITY_PATH_NAME: linear}, path, "path")
     if path != DENSITY_PATH_NAME:
         return latent_path

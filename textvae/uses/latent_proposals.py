@@ -23,7 +23,7 @@ _DRAWS_PER_SOURCE = 256  # from the encoder, and as many from the prior
 def propose_latents(bundle: Bundle, visible_texts: Sequence[str], count: int, seed: int) -> Tensor:
     """Sample `count` latents, (count, latent), from an estimate of p(z | visible words).
 
-    The visible texts are read as one sentence. A language model has no latent: its
+    The visible texts are joined into one sentence. A language model has no latent: its
     latents have width 0.
     """
     if not bundle.model.config.latent_dim:
@@ -38,6 +38,9 @@ def log_evidence(bundle: Bundle, text: str, draws: int, seed: int) -> float:
     """Return the log probability in nats that a sentence begins with `text`.
 
     It is estimated by importance sampling, and exact for a language model.
+
+    Args:
+        draws: importance samples, half of them from the encoder and half from the prior.
     """
     if not bundle.model.config.latent_dim:
         with torch.inference_mode():
@@ -50,6 +53,9 @@ def sample_weighted_latents(
     bundle: Bundle, text: str, draws: int, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return latents sampled from the encoder and the prior, and their log weights.
+
+    Args:
+        draws: samples from each of the two.
 
     Shapes:
         latents: (2 draws, latent); log weights: (2 draws,)

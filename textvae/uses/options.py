@@ -1,7 +1,8 @@
-"""The options of the verbs, typed for `Unpack`: each is a field of the verb's settings class.
+"""The keyword arguments of `TextVAE`'s methods, typed for `Unpack`.
 
-Defaults, bounds and descriptions are in those classes, and a test holds the two
-together. An option that is left out has the default of its settings class.
+Each class here has the fields of one settings class, which defines their defaults,
+bounds and descriptions; a test compares the two. An option that is left out has the
+default of its settings class.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Literal, TypedDict
 
 
 class DecodingOptions(TypedDict, total=False):
-    """How text is written from z: fields of `DecodingSettings`, named as in transformers' `GenerationConfig`."""
+    """How text is decoded from z: fields of `DecodingSettings`, named as in `GenerationConfig`."""
 
     do_sample: bool | None
     temperature: float | None
@@ -21,7 +22,7 @@ class DecodingOptions(TypedDict, total=False):
 
 
 class InfillOptions(TypedDict, total=False):
-    """How thoroughly blanks are filled: fields of `InfillSettings`."""
+    """How fills are searched for: fields of `InfillSettings`."""
 
     n: int
     method: str
@@ -42,11 +43,11 @@ class TraverseOptions(TypedDict, total=False):
 
 
 class TraverseAndDecodingOptions(TraverseOptions, DecodingOptions, total=False):
-    """The options of `traverse`: where to step, and how to write what is there."""
+    """The options of `traverse`: where to step, and how to decode each step."""
 
 
 class AugmentOptions(TypedDict, total=False):
-    """How many texts are written, from where, and which are kept: fields of `AugmentSettings`."""
+    """How many texts are generated, and which are accepted: fields of `AugmentSettings`."""
 
     n: int
     spread: float
@@ -66,14 +67,14 @@ class AnomalyOptions(TypedDict, total=False):
 
 
 class ScoreOptions(TypedDict, total=False):
-    """How thoroughly sentences are scored: fields of `ScoreSettings`."""
+    """How many samples sentences are scored with: fields of `ScoreSettings`."""
 
     samples: int
     seed: int
 
 
 class UncertaintyOptions(TypedDict, total=False):
-    """How thoroughly uncertainty is measured: fields of `UncertaintySettings`."""
+    """How many samples uncertainty is estimated with: fields of `UncertaintySettings`."""
 
     draws: int
     seed: int

@@ -1,8 +1,8 @@
 """Reconstruct: encode sentences and decode them from their posterior means.
 
 A conditional model can decode a sentence under another label. The latent is then
-mapped from the prior of its own label to the prior of the other, and the decoder is
-given the other label.
+mapped from the prior of its own label to the prior of the other, and the decoder
+receives the other label.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ def reconstruct(
     Decoding is greedy unless the options say otherwise.
 
     Args:
-        labels: of a conditional model, the label of each text; by default all have the
-            bundle's label.
+        labels: the label of each text, only for a conditional model; by default all texts
+            have the bundle's fixed label.
         write_as: the label to decode the texts under; by default each text's own.
     """
     known_labels = bundle.labels

@@ -1,26 +1,29 @@
-"""What the verbs return: one typed record per text, ready for JSON.
+"""The records that the methods of `TextVAE` return: typed dictionaries, ready for JSON.
 
-Every record is a plain dictionary. Numbers are in nats unless a field says
-otherwise. For a blank text, `score`, `anomaly` and `uncertainty` return a record
-with None in every field, so that results line up with the texts.
+A method that returns one record per text returns, for a blank text, a record with
+None in every field, so that record i always belongs to text i.
 """
 
 from typing import Any, NotRequired, TypedDict
 
 
 class Score(TypedDict):
-    """How well a model predicts one text, in nats per sentence.
+    """The bounds on the log-likelihood of one text, and their terms, in nats per sentence.
+
+    Without a posterior density, `elbo`, `kl`, `iw_nll` and `iw_nll_stderr` are None.
 
     Attributes:
-        elbo: the evidence lower bound, negative; None if the posterior has no density.
+        elbo: the evidence lower bound, a negative number.
         reconstruction: -log p(x | z) with one posterior sample.
-        kl: the divergence of q(z | x) from the prior; None if the posterior has no density.
-        iw_nll: the importance-weighted negative log-likelihood, an upper bound of -log p(x).
+        kl: KL(q(z | x) || p(z)).
+        iw_nll: the importance-weighted negative log-likelihood, in expectation an upper bound of
+            -log p(x).
         iw_nll_stderr: the Monte Carlo standard error of `iw_nll`.
-        surprisal: one number per token, the end included; they sum to `reconstruction`.
-        words: the words of the text, the end counted.
-        tokens: its tokens, the end counted.
-        is_cut: whether the text was longer than the model reads, so that only its beginning was scored.
+        surprisal: one number per token, the end token included; they sum to `reconstruction`.
+        words: how many words were scored; the end of the sentence counts as one.
+        tokens: how many tokens were scored; the end token counts as one.
+        is_cut: whether the text is longer than the model can read, so that only its beginning was
+            scored.
     """
 
     elbo: float | None
@@ -38,9 +41,10 @@ class Anomaly(TypedDict):
     """How unusual one text is.
 
     Attributes:
-        score: nats per token, the end counted; higher is more anomalous.
+        score: nats per token, the end token included; higher is more anomalous.
         p_value: the conformal p-value, the share of normal texts that are at least as anomalous.
-        is_cut: whether only the beginning of the text was read.
+        is_cut: whether the text is longer than the model can read, so that only its beginning was
+            scored.
     """
 
     score: float | None
@@ -49,13 +53,14 @@ class Anomaly(TypedDict):
 
 
 class Uncertainty(TypedDict):
-    """How certain a model is of one text.
+    """How certain the model is of the latent of one text.
 
     Attributes:
-        spread: the entropy of q(z | x), in nats per dimension; None if the posterior has no density.
-        disagreement: one minus the share of words that decodes of several z have in common, 0 to 1.
+        spread: the entropy of q(z | x) in nats per dimension; None if it has no density.
+        disagreement: the share of words in which texts decoded from two samples of z differ, 0 to 1,
+            averaged over pairs of samples.
         reconstruction: the text decoded from the posterior mean.
-        error: one minus the share of words that text and reconstruction have in common, 0 to 1.
+        error: the share of words in which the text and its reconstruction differ, 0 to 1.
     """
 
     spread: float | None
@@ -68,7 +73,7 @@ class Neighbor(TypedDict):
     """An indexed sentence that is near to a text.
 
     Attributes:
-        row: its row in what was indexed, counted from 1.
+        row: its position among the indexed texts, counted from 1.
         text: the sentence.
         similarity: the cosine between the two posterior means, -1 to 1.
     """
@@ -83,7 +88,7 @@ class Infill(TypedDict):
 
     Attributes:
         text: the whole sentence.
-        fills: what was written into each blank, in order.
+        fills: the text of each blank, in order.
         score: log p(x) of the sentence, in nats.
     """
 
@@ -98,7 +103,7 @@ class TraversalStep(TypedDict):
     Attributes:
         value: how far the coordinate was moved, in standard deviations.
         coordinate: its value after the move.
-        text: the text that is decoded there.
+        text: the text decoded after the move.
     """
 
     value: float
@@ -107,7 +112,7 @@ class TraversalStep(TypedDict):
 
 
 class AugmentedText(TypedDict):
-    """A new text with the label of those it was made from.
+    """A new text with the label of the texts it was made from.
 
     Attributes:
         text: the new text.
@@ -123,12 +128,12 @@ class AugmentedText(TypedDict):
 
 
 class Association(TypedDict):
-    """How one dimension of the latent goes with one property of the texts.
+    """How one dimension of the latent is associated with one property of the texts.
 
     Attributes:
-        column: the property.
+        column: the name of the property.
         measure: `spearman` for numbers, `eta` (of ranks) for classes.
-        value: the strength, -1 to 1 or 0 to 1.
+        value: the strength: -1 to 1 for `spearman`, 0 to 1 for `eta`.
         p_value: corrected for the number of associations (Bonferroni).
         low: the class with the lowest mean rank; only with classes.
         high: the class with the highest mean rank; only with classes.
@@ -143,17 +148,17 @@ class Association(TypedDict):
 
 
 class DimensionInsight(TypedDict):
-    """What one dimension of the latent does.
+    """What one dimension of the latent encodes.
 
     Attributes:
         dimension: its number, counted from 0.
-        kl: nats per text; None if the KL is no sum over dimensions.
-        kl_share: its share of the whole KL.
-        variance: of the posterior mean over the texts.
-        is_active: whether that variance is at least 0.01.
+        kl: nats per text; None if the KL is not a sum over dimensions.
+        kl_share: the dimension's share of the KL; None where `kl` is None.
+        variance: the variance of the posterior mean over the texts.
+        is_active: whether this variance is at least 0.01.
         associations: with the length and each column, strongest first.
-        low: the words that go with its low end, with their correlations, strongest first.
-        high: the words that go with its high end, with their correlations, strongest first.
+        low, high: the words most correlated with its low and its high end, each with its
+            correlation, strongest first.
     """
 
     dimension: int
@@ -167,12 +172,12 @@ class DimensionInsight(TypedDict):
 
 
 class Insight(TypedDict):
-    """What the dimensions of a latent do.
+    """What each dimension of the latent encodes.
 
     Attributes:
         dimensions: one record per dimension, in order.
-        scores: measures of disentanglement, one record per column and one for `all`; empty without columns.
-            The keys are defined in `textvae.uses.insight.disentanglement`.
+        scores: measures of disentanglement, one record per column and one named `all` for their
+            means; empty without columns. The keys are defined in `textvae.uses.insight.disentanglement`.
     """
 
     dimensions: list[DimensionInsight]
@@ -183,9 +188,9 @@ class FittedPriorRecord(TypedDict):
     """A prior that was fitted to a model's latents.
 
     Attributes:
-        prior: its kind.
+        prior: `gaussian_mixture`, `flow` or `diffusion`.
         texts: how many texts it was fitted on.
-        sizes: its own sizes, for example the number of Gaussians.
+        sizes: the arguments to build it again before its tensors are loaded.
     """
 
     prior: str
@@ -194,7 +199,7 @@ class FittedPriorRecord(TypedDict):
 
 
 class AnomalyCalibration(TypedDict):
-    """What `fit_anomaly` keeps.
+    """The settings of a calibration by `fit_anomaly`, and the number of its texts.
 
     Attributes:
         score: the name of the score.

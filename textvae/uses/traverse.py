@@ -74,7 +74,7 @@ def _check_arguments(dimension: int, latent: int, offsets: Sequence[float]) -> N
     """Refuse a dimension that does not exist and steps that are not finite.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: the dimension or a step is refused.
     """
     if not 0 <= dimension < latent:
         raise ConfigError(

@@ -94,6 +94,9 @@ def calibration_curve(
 
     Groups have equal size and go from the most to the least certain records. With fewer
     records than groups, there are as many groups as records.
+
+    Args:
+        key: the estimate to group by, `spread` or `disagreement`.
     """
     ordered = sorted(records, key=lambda record: record[key])
     bounds = [round(group * len(ordered) / groups) for group in range(groups + 1)]

@@ -1,4 +1,4 @@
-"""Engines: which process works on which unit. All share the plan, worker and shards."""
+"""Engines: they distribute the units of a job over processes."""
 
 from collections.abc import Callable
 

@@ -1,8 +1,8 @@
 """Ray Data: a pool of actors, each with the model loaded once, maps over the units.
 
 A cluster that is running is used; otherwise one is started on this machine. On
-several machines the run, the corpus and the output must be in folders that all
-of them can read.
+several machines, the run, the corpus and the output must be in folders that all
+of them share.
 """
 
 import logging

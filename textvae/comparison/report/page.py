@@ -77,11 +77,11 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
 
     check_installed(*REPORT_REQUIREMENTS)
     file = Path(output) if output else run.folder / "report.html"
-    # A typing error must not overwrite a file of another kind.
+    # A mistyped name must not overwrite a file of another kind.
     if file.suffix not in (".html", ".htm"):
         raise OutputError(f"{file}: a report is an HTML page; name a file that ends in .html.")
     if not file.parent.is_dir():
-        raise OutputError(f"{file}: there is no folder {file.parent}; make it first.")
+        raise OutputError(f"{file}: there is no folder {file.parent}; create it first.")
     record = {"run": str(run.folder), **read_measures(run.folder)}
     note = ""
     if "elbo" not in record:

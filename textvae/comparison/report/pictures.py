@@ -59,7 +59,7 @@ def _draw_training_curve(rows: Sequence[TableRow], key: str, title: str) -> str:
                     steps, values, marker=pick_marker(index), color=pick_color(index), **style
                 )
     axes.set_xlim(left=0)
-    # All but the reconstruction start at 0, so that the heights can be compared.
+    # The vertical axis starts at 0, except for the reconstruction, which is far from 0.
     if key != "reconstruction":
         axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     return render_svg(axes, f"{title} over training")

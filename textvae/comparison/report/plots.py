@@ -94,7 +94,7 @@ def create_axes(x: str, y: str, width: float = 4.4, height: float = 3.1) -> "Axe
 
 
 def render_svg(axes: "Axes", alt_text: str) -> str:
-    """Return the figure of axes as an SVG element; screen readers speak `alt_text`."""
+    """Return the figure of axes as an SVG element; screen readers read `alt_text` out."""
     from matplotlib import rc_context
 
     text = StringIO()

@@ -3,8 +3,8 @@
 A model is a point: its KL (the rate) and its reconstruction (the distortion), as
 in Alemi et al. 2018 (arXiv:1711.00464). -ELBO is their sum, so it is the same on
 every line from upper left to lower right: models on one line predict equally
-well, but use the latent more or less. A language model is a whole such line;
-below it, the latent pays off.
+well, but use the latent more or less. A language model has no latent and is drawn as
+the whole line of its -ELBO; a model below this line predicts better than it.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The loop of `augment`: write candidates, filter them, and try again where too few passed."""
+"""The loop of `augment`: write candidates, filter them, and repeat for texts with too few."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -71,5 +71,5 @@ def _require_two_classes(names: Sequence[str]) -> None:
     if len(set(names)) < 2:
         raise DataError(
             f"every label is {names[0]!r}, but the filter compares classes; give texts of at "
-            "least two, or use `generate` or `interpolate`."
+            "least two classes, or use `generate` or `interpolate`."
         )

@@ -13,8 +13,8 @@ from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import derive_seed, seeded
 from textvae.uses.settings import AugmentSettings
 
-# Fractions of the way to the other text. Beyond the middle, the candidate would be the
-# other text's.
+# Fractions of the way to the other text. Beyond the middle, the candidate would be
+# nearer to the other text than to its own.
 MIN_INTERPOLATION = 0.2
 MAX_INTERPOLATION = 0.5
 

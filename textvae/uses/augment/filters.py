@@ -16,7 +16,7 @@ _LIKELIHOOD_SAMPLES = 2  # importance samples per text
 
 
 class CandidateFilter:
-    """Accepts candidates, and remembers the texts that are no longer new.
+    """Accepts candidates, and remembers which texts it has seen.
 
     A text is classified by the class mean with the highest cosine similarity to its
     features. The encoder's states separate classes better than the latent does, and
@@ -53,7 +53,7 @@ class CandidateFilter:
         }
 
     def accept(self, texts: Sequence[str], names: Sequence[str]) -> list[int]:
-        """Return the indices of the accepted texts, which are not new from then on.
+        """Return the indices of the accepted texts, and remember these texts as seen.
 
         Args:
             names: the class each text should have.

@@ -54,7 +54,7 @@ class FittedPrior(nn.Module, ABC):
 def train_density(
     module: M, cost: Callable[[M, Tensor], Tensor], q: Distribution, validation: Tensor, batch: int
 ) -> M:
-    """Minimise the mean cost of samples from q(z | x); return the best module on `validation`.
+    """Minimize the mean cost of samples from q(z | x); return the best module on `validation`.
 
     Each step uses new samples, so that the module fits the aggregate posterior and not
     a fixed set of points.

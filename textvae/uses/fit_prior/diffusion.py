@@ -26,7 +26,7 @@ BATCH_SIZE = 1024  # large, because the cost also averages over random noise and
 
 
 class DiffusionPrior(FittedPrior):
-    """White noise that is moved to the latents in `INTEGRATION_STEPS` steps."""
+    """A diffusion model that turns noise into latents in `INTEGRATION_STEPS` steps."""
 
     min_sentences: ClassVar[int] = 500
 

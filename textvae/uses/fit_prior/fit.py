@@ -1,4 +1,4 @@
-"""Fit a prior: better samples from a trained model, by sampling z where its sentences are.
+"""Fit a prior to the latents of a trained model, so that it generates better sentences.
 
 The aggregate posterior, the mixture of all q(z | x), never equals the prior that the
 model was trained with. Latents from regions without sentences decode badly (Dai & Wipf
@@ -29,7 +29,7 @@ from textvae.uses.records import FittedPriorRecord
 
 PRIOR_KIND = "prior"
 
-_HELD_OUT_ONE_IN = 10  # one sentence in so many is held out for validation
+_HELD_OUT_ONE_IN = 10  # one sentence in ten is held out for validation
 
 FITTED_PRIORS: dict[str, type[FittedPrior]] = {
     "gaussian_mixture": GaussianMixturePrior,

@@ -1,4 +1,4 @@
-"""A normalising flow: affine couplings that turn latents into white noise.
+"""A normalizing flow: affine couplings that turn latents into white noise.
 
 Dinh et al. 2017, arXiv:1605.08803.
 """
@@ -20,7 +20,7 @@ _CONTEXT_WIDTH = 1  # the couplings expect a context; here it is always zero
 
 
 class FlowPrior(FittedPrior):
-    """White noise mapped through coupling layers."""
+    """A density: white noise mapped through coupling layers."""
 
     min_sentences: ClassVar[int] = 500
 
@@ -32,7 +32,7 @@ class FlowPrior(FittedPrior):
 
     @classmethod
     def fit(cls, q: Distribution, validation: Tensor) -> Self:
-        """Maximise the likelihood of samples from q(z | x)."""
+        """Maximize the likelihood of samples from q(z | x)."""
         prior = cls(validation.shape[1])
         prior.whitener.fit(q.sample())
         return train_density(

@@ -1,4 +1,4 @@
-"""A mixture of Gaussians, fitted by scikit-learn with expectation-maximisation.
+"""A mixture of Gaussians, fitted by scikit-learn with expectation-maximization.
 
 The number of components and the kind of covariance are those with the highest
 likelihood of held-out latents.

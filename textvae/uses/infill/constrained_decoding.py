@@ -24,7 +24,7 @@ TemplateTokens = Sequence[int | None]  # the token ids of a sentence, None withi
 
 
 class VisibleTokensProcessor(LogitsProcessor):
-    """Allow only the visible token at its position, words in a blank, and the end after the end.
+    """Force visible tokens at their positions, word tokens in blanks, and end tokens after them.
 
     Args:
         rows: the sentences to generate, one per latent; their lengths may differ.

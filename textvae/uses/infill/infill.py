@@ -82,7 +82,7 @@ def _sampling(
 ) -> _FillsBySentence:
     """Sample one sentence under each latent that explains the visible words.
 
-    The latents take turns with the choices of lengths.
+    The choices of lengths are assigned to the latents in turn.
     """
     z = propose_latents(bundle, template.visible_texts, settings.latents, settings.seed)
     rows = [template.build_row(lengths[index % len(lengths)]) for index in range(len(z))]
@@ -98,7 +98,7 @@ def _beam_search(
 ) -> _FillsBySentence:
     """Search under a single latent, sampled from p(z | visible words).
 
-    A language model, which has no latent, can do this, too.
+    This also works for a language model, which has no latent.
     """
     z = propose_latents(bundle, template.visible_texts, 1, settings.seed)
     return search_latents(

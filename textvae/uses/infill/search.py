@@ -61,7 +61,7 @@ def search_latents(
     Args:
         lengths: choices of the number of tokens in each blank.
         z: (latents, latent).
-        max_candidates: the most sentences to keep of each latent.
+        max_candidates: the largest number of sentences to keep for each latent.
     """
     scores_per_latent = len(lengths) * beams * bundle.model.config.vocab_size
     latents_at_once = max(1, _MAX_SCORES_IN_MEMORY // scores_per_latent)
@@ -112,8 +112,8 @@ def rank_by_likelihood(
 ) -> list[tuple[float, str]]:
     """Return the most likely of the distinct texts with their log p(x) in nats, best first.
 
-    With more than `max_candidates` texts, a rough estimate selects those that are
-    estimated well.
+    With more than `max_candidates` texts, an estimate from few samples first selects the
+    best of them.
     """
     distinct = list(dict.fromkeys(texts))
     if not distinct:

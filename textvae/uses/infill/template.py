@@ -45,7 +45,7 @@ class Template:
 
     @property
     def visible_sentence(self) -> str:
-        """The visible parts, joined to one sentence."""
+        """The visible parts, joined into one sentence."""
         return " ".join(" ".join(self.visible_texts).split())
 
     def fill(self, fills: Sequence[str]) -> str:
@@ -82,7 +82,7 @@ class Template:
                 f"got {self.visible_token_count} visible tokens and {blanks} blanks, but this "
                 f"model generates at most {max_tokens} tokens; shorten the text."
             )
-        # One blank can have the tokens that the others, with one token each, leave.
+        # The longest blank: all other blanks have one token each.
         max_length = min(max_blank_tokens, spare - blanks + 1)
         random = Random(seed)
         # List all choices where they are few. Otherwise there may be millions.

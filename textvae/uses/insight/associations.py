@@ -1,4 +1,4 @@
-"""Associations: how strongly each coordinate of the latent goes with a column or a word.
+"""Associations: how strongly each coordinate of the latent is associated with a column or word.
 
 For numbers the measure is Spearman's rank correlation, -1 to 1. For classes it is eta,
 the correlation ratio on ranks, 0 to 1: the root of the share of the ranks' variance
@@ -23,8 +23,8 @@ _Float64Array = NDArray[np.float64]
 
 _NO_ASSOCIATION = (0.0, 1.0)  # value and p-value of a coordinate that never varies
 
-# A word must be found in this many texts, and missing from as many. The larger of the
-# number and the share counts.
+# A word is tested only if at least this many texts contain it, and as many do not. The
+# larger of the number and the share of texts applies.
 MIN_TEXTS_PER_WORD = 5
 MIN_WORD_SHARE = 0.005
 

@@ -100,7 +100,7 @@ def count_words(texts: Sequence[str]) -> list[int]:
 
 
 def _is_number(value: Any) -> bool:
-    """Tell whether a value is a number; truth values are not, though Python counts them as ints."""
+    """Tell whether a value is a number; booleans, which Python treats as integers, are not."""
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
@@ -108,7 +108,7 @@ def _check_finite(name: str, values: Sequence[Any]) -> None:
     """Refuse infinite numbers.
 
     Raises:
-        DataError: there is one; the message names the first.
+        DataError: a number is infinite; the message names the first text with one.
     """
     for index, value in enumerate(values):
         if not math.isfinite(value):

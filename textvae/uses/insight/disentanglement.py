@@ -140,8 +140,8 @@ def _fit_forest(z: _Float32Array, column: PropertyColumn) -> tuple[_Float64Array
     train, test = _split_halves(column)
     truth = column.targets
     options = {
-        # Every split chooses among all dimensions. With a random subset of them, other
-        # dimensions would get some of the importance of one that tells everything.
+        # Every split chooses among all dimensions. With random subsets, splits without the
+        # best dimension would give its importance to others.
         "max_features": None,
         "min_samples_leaf": max(1, min(MIN_TEXTS_PER_LEAF, len(train) // 20)),
         "max_samples": min(len(train), _MAX_TEXTS_PER_TREE),
