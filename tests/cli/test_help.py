@@ -1,6 +1,6 @@
 """The help texts: every argument of every verb has one, and it states the default."""
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import SUPPRESS, Action, ArgumentParser
 
 import pytest
 
@@ -9,7 +9,7 @@ from textvae.bulk.verbs import VERBS as BULK_VERBS
 from textvae.cli.arguments import _SHARD_ROWS
 
 
-def actions_of(command: ArgumentParser) -> list:
+def actions_of(command: ArgumentParser) -> list[Action]:
     return [action for action in command._actions if action.dest != "help"]
 
 
@@ -30,6 +30,7 @@ def test_the_help_text_states_the_default(verb):
     for action in actions_of(VERBS[verb]):
         if action.default in (None, False, []):
             continue
+        assert action.help is not None, action.dest
         assert f"(default: {format_default(action.default)})" in action.help, action.dest
 
 

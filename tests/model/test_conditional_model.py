@@ -158,6 +158,7 @@ def test_every_verb_works_with_one_label_for_all_texts(conditional):
 def test_without_a_label_each_is_as_frequent_as_in_training(conditional):
     """The labels come from the seed, not from the global random state."""
     ids = sample_labels(conditional.bundle, 4000, 0)
+    assert ids is not None
     assert ids.float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert conditional.generate(3) == conditional.generate(3)
     assert sample_labels(tiny_vae().bundle, 3, 0) is None

@@ -1,10 +1,11 @@
 """The typed options and records of the verbs agree with the settings classes and with what the verbs return."""
 
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
 from textvae.inference.decoding import DecodingSettings
+from textvae.schema import StrictSettings
 from textvae.uses import options, records
 from textvae.uses.anomaly import AnomalySettings
 from textvae.uses.augment import AugmentSettings
@@ -13,7 +14,7 @@ from textvae.uses.score import ScoreSettings
 from textvae.uses.traverse import TraverseSettings
 from textvae.uses.uncertainty import UncertaintySettings
 
-PAIRS = {
+PAIRS: dict[Any, type[StrictSettings]] = {
     options.DecodingOptions: DecodingSettings,
     options.InfillOptions: InfillSettings,
     options.TraverseOptions: TraverseSettings,
