@@ -27,8 +27,9 @@ def meta_device(monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)
     # It has no values either, so all tokens count as real ones.
-    monkeypatch.setattr(_config, "meta_nonzero_assume_all_nonzero", True)
-    return torch.device("meta")
+    # The type checker cannot see `patch`: torch installs it while it is imported.
+    with _config.patch(meta_nonzero_assume_all_nonzero=True):  # type: ignore[attr-defined]
+        yield torch.device("meta")
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
