@@ -18,7 +18,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
-from textvae.uses.anomaly import SCORE_FUNCTIONS, AnomalySettings, anomaly_scores
+from textvae.uses.anomaly import SCORE_FUNCTIONS, anomaly_scores
+from textvae.uses.settings import AnomalySettings
 from textvae.vae import TextVAE
 
 CENTERS = 150

@@ -29,7 +29,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 
 from textvae.evaluation.measures.ngrams import NGramModel
-from textvae.inference.decoding import DecodingSettings
+from textvae.inference.settings import DecodingSettings
 from textvae.uses.attribute import fit_attribute
 from textvae.uses.edit import edit
 from textvae.vae import TextVAE

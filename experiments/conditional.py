@@ -29,8 +29,9 @@ from torch import Tensor
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.samples import compute_self_bleu, distinct_share
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import posterior
+from textvae.inference.settings import DecodingSettings
 from textvae.runs.run import Run
 from textvae.vae import TextVAE
 

@@ -21,9 +21,10 @@ from textvae.evaluation.measures.interpolation import path_smoothness
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.subject import take_evenly
 from textvae.evaluation.measures.word_vectors import WordVectors, load_word_vectors
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import posterior
 from textvae.inference.paths import PATHS
+from textvae.inference.settings import DecodingSettings
 from textvae.runs.reference_texts import read_reference_texts
 from textvae.runs.run import Run
 from textvae.uses.density_path import KernelDensity

@@ -30,9 +30,10 @@ from textvae.evaluation.measures.samples import distinct_share, find_seen, novel
 from textvae.evaluation.measures.subject import take_evenly
 from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import posterior
 from textvae.inference.importance_sums import ImportanceSums
+from textvae.inference.settings import DecodingSettings
 from textvae.model.importance import log_importance_weights
 from textvae.model.posteriors import Distribution
 from textvae.model.priors import Prior
@@ -40,7 +41,8 @@ from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.uses.fit_prior.base import FittedPrior
 from textvae.uses.fit_prior.fit import FITTED_PRIORS, fit_on_posterior, sample_fitted_prior
-from textvae.uses.score import ScoreSettings, score
+from textvae.uses.score import score
+from textvae.uses.settings import ScoreSettings
 from textvae.vae import TextVAE
 
 MAX_TRAINING_SENTENCES = 50_000

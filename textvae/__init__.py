@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from textvae.errors import ShapeError as ShapeError
     from textvae.errors import TextVAEError as TextVAEError
     from textvae.errors import TrainingError as TrainingError
-    from textvae.evaluation.measures.settings import MeasureSettings as MeasureSettings
+    from textvae.evaluation.settings import MeasureSettings as MeasureSettings
     from textvae.model.configuration import TextVAEConfig as TextVAEConfig
     from textvae.model.modeling import TextVAEModel as TextVAEModel
     from textvae.model.posteriors import Distribution as Distribution
@@ -34,7 +34,7 @@ PUBLIC = {
     "ConfigError": "textvae.errors",
     "DataError": "textvae.errors",
     "Distribution": "textvae.model.posteriors",
-    "MeasureSettings": "textvae.evaluation.measures.settings",
+    "MeasureSettings": "textvae.evaluation.settings",
     "OutputError": "textvae.errors",
     "Settings": "textvae.settings.run",
     "ShapeError": "textvae.errors",

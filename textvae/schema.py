@@ -7,10 +7,11 @@ that lists every error.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from textvae.errors import ConfigError
@@ -19,6 +20,16 @@ T = TypeVar("T")
 
 
 S = TypeVar("S", bound=BaseModel)
+
+
+Seed = Annotated[
+    int,
+    Field(
+        ge=0,
+        lt=2**63,
+        description="seed of the random numbers; the same seed gives the same result",
+    ),
+]
 
 
 class StrictSettings(BaseModel):
@@ -148,7 +159,10 @@ def _describe_problem(
         known = _list_fields(settings, keys[:-1])
         hint = did_you_mean(keys[-1], known)
         return name, f"{name} is not a setting: {hint}Known keys: {', '.join(known)}."
-    return name, f"{name} = {detail['input']!r} does not fit: {detail['msg']}."
+    hint = ""
+    if detail["type"] == "literal_error":
+        hint = did_you_mean(str(detail["input"]), re.findall("'([^']*)'", detail["msg"]))
+    return name, f"{name} = {detail['input']!r} does not fit: {hint}{detail['msg']}."
 
 
 def _drop_union_keys(settings: type[BaseModel], keys: list[str]) -> list[str]:

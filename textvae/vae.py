@@ -21,6 +21,11 @@ from textvae.data.texts import (
     require_texts,
 )
 from textvae.errors import ConfigError, DataError, ShapeError
+from textvae.evaluation.settings import (
+    DEFAULT_IMPORTANCE_SAMPLES,
+    DEFAULT_MEASURE_SETTINGS,
+    MeasureSettings,
+)
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle
 from textvae.inference.decoding import build_decoding_settings, decode_latents
@@ -57,9 +62,16 @@ from textvae.uses.records import (
     TraversalStep,
     Uncertainty,
 )
+from textvae.uses.settings import (
+    AnomalySettings,
+    AugmentSettings,
+    InfillSettings,
+    ScoreSettings,
+    TraverseSettings,
+    UncertaintySettings,
+)
 
 if TYPE_CHECKING:
-    from textvae.evaluation.measures.settings import MeasureSettings
     from textvae.uses.attribute import Attribute
 
 Array = NDArray[np.float32]
@@ -272,7 +284,7 @@ class TextVAE:
 
     def infill(self, text: str, **options: Unpack[InfillOptions]) -> list[Infill]:
         """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first."""
-        from textvae.uses.infill.infill import InfillSettings, infill
+        from textvae.uses.infill.infill import infill
 
         settings = validate_settings(InfillSettings, dict(options), "infill")
         return infill(self.bundle, require_text(text, "text"), settings)
@@ -321,7 +333,7 @@ class TextVAE:
                 step; by default the run's validation split.
         """
         from textvae.runs.reference_texts import read_reference_texts
-        from textvae.uses.traverse import TraverseSettings, traverse
+        from textvae.uses.traverse import traverse
 
         where = {
             name: value for name, value in options.items() if name in TraverseSettings.model_fields
@@ -387,7 +399,7 @@ class TextVAE:
         Args:
             labels: of a conditional model, the label of each text; `with_label(...)` sets one for all.
         """
-        from textvae.uses.score import ScoreSettings, score
+        from textvae.uses.score import score
 
         settings = validate_settings(ScoreSettings, dict(options), "score")
         listed = require_texts(texts)
@@ -409,7 +421,7 @@ class TextVAE:
         **options: Unpack[UncertaintyOptions],
     ) -> list[Uncertainty]:
         """Return the spread of q(z | x) and the disagreement among decodes, for each text."""
-        from textvae.uses.uncertainty import UncertaintySettings, uncertainty
+        from textvae.uses.uncertainty import uncertainty
 
         settings = validate_settings(UncertaintySettings, dict(options), "uncertainty")
         listed = require_texts(texts)
@@ -428,7 +440,7 @@ class TextVAE:
         **options: Unpack[AnomalyOptions],
     ) -> AnomalyCalibration:
         """Calibrate `anomaly` on normal texts that the model was not trained on; blank ones are left out."""
-        from textvae.uses.anomaly import ANOMALY_KIND, AnomalySettings, fit_anomaly
+        from textvae.uses.anomaly import ANOMALY_KIND, fit_anomaly
 
         settings = validate_settings(AnomalySettings, dict(options), "anomaly")
         folder = fitted_path(self.folder, ANOMALY_KIND, name)
@@ -452,10 +464,10 @@ class TextVAE:
         self,
         file: str | None = None,
         *,
-        samples: int = 500,
+        samples: int = DEFAULT_IMPORTANCE_SAMPLES,
         limit: int | None = None,
         measures: Sequence[str] = ("standard",),
-        settings: "MeasureSettings | None" = None,
+        settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
     ) -> dict[str, Any]:
         """Evaluate the run on its test split, or on a file; the keys are defined in docs/measures.md.
 
@@ -468,11 +480,9 @@ class TextVAE:
             ConfigError: the model was not loaded from a run, or a measure is unknown.
         """
         from textvae.evaluation.evaluate import evaluate_run
-        from textvae.evaluation.measures.settings import DEFAULT_MEASURE_SETTINGS
 
         run = self._require_run("evaluate")
-        chosen = DEFAULT_MEASURE_SETTINGS if settings is None else settings
-        return evaluate_run(run, self.bundle, file, samples, limit, measures, chosen)
+        return evaluate_run(run, self.bundle, file, samples, limit, measures, settings)
 
     def doctor(self) -> dict[str, Any]:
         """Judge the run on its validation split: `verdict`, `findings` and `advice`, with the measures.
@@ -618,7 +628,7 @@ class TextVAE:
         **options: Unpack[AugmentOptions],
     ) -> list[AugmentedText]:
         """Write up to `n` new texts with the label of each text; blank ones are left out."""
-        from textvae.uses.augment import AugmentSettings, augment
+        from textvae.uses.augment import augment
 
         settings = validate_settings(AugmentSettings, dict(options), "augment")
         rows, kept, classes = _drop_blanks_with_labels(texts, labels)

@@ -78,8 +78,8 @@ def test_killed_from_outside_at_any_moment(tiny_run, tmp_path, environment):
     running.kill()
     running.wait()
     assert 5 <= len(list(out.glob("part-*"))) < 150
-    rows = work("generate", tiny_run, out, count=150, shard_rows=1)
-    assert rows == work("generate", tiny_run, tmp_path / "unbroken", count=150, shard_rows=1)
+    rows = work("generate", tiny_run, out, n=150, shard_rows=1)
+    assert rows == work("generate", tiny_run, tmp_path / "unbroken", n=150, shard_rows=1)
     assert [row["row"] for row in rows] == list(range(1, 151))
 
 
@@ -144,7 +144,7 @@ def test_a_missing_ray_is_refused_with_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, "ray", None)
     message = "engine = 'ray' needs Ray Data: pip install 'textvae[ray]'"
     with pytest.raises(ConfigError, match=re.escape(message)):
-        bulk.run("generate", tiny_run, tmp_path / "out", count=3, engine="ray")
+        bulk.run("generate", tiny_run, tmp_path / "out", n=3, engine="ray")
     assert not (tmp_path / "out").exists()
 
 

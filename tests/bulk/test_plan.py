@@ -82,7 +82,7 @@ def test_a_folder_with_other_files_is_refused(tiny_run, corpus, tmp_path):
     (tmp_path / "file").write_text("mine")
     check_refused("contains other files", "encode", tiny_run, corpus, corpus)
     check_refused("is a file; expected a folder", "encode", tiny_run, tmp_path / "file", corpus)
-    check_refused("contains other files", "generate", tiny_run, corpus, count=3)
+    check_refused("contains other files", "generate", tiny_run, corpus, n=3)
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -54,7 +54,7 @@ def test_bulk_scores_are_those_of_their_units_seed(vae, tiny_run, corpus, tmp_pa
 
 def test_bulk_generation_is_that_of_each_units_seed(vae, tiny_run, tmp_path):
     """Rows are numbered across shards, and every row tells its seed."""
-    rows = work("generate", tiny_run, tmp_path / "out", count=10, temperature=0.9)
+    rows = work("generate", tiny_run, tmp_path / "out", n=10, temperature=0.9)
     assert [row["row"] for row in rows] == list(range(1, 11))
     expected = vae.generate(3, temperature=0.9, seed=rows[ROWS]["seed"])
     assert [row["text"] for row in rows[ROWS:]] == expected
@@ -125,7 +125,7 @@ def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
         ({"shard_rows": 0}, "shard_rows = 0"),
         ({"samples": 3}, "encode.samples is not a setting"),
         ({"verb": "score", "samples": 1}, "score.samples = 1 does not fit"),
-        ({"verb": "generate"}, "count = 0"),
+        ({"verb": "generate"}, "n = 0"),
         ({"corpus": None}, "corpus = None: encode reads sentences"),
     ],
 )

@@ -1,16 +1,97 @@
-"""The help texts: every argument of every verb has one, and it states the default."""
+"""The help texts: every argument has one, and defaults are those of the Python interface."""
 
+import inspect
+import subprocess
+import sys
 from argparse import SUPPRESS, Action, ArgumentParser
+from collections.abc import Callable
+from typing import Any, get_args
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from tests.cli.test_no_foreign_code import VERBS
+from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
+from textvae.bulk.engines import ENGINES
 from textvae.bulk.verbs import VERBS as BULK_VERBS
-from textvae.cli.arguments import _SHARD_ROWS
+from textvae.cli.main import build_parser, main
+from textvae.cli.settings import collect_settings
+from textvae.comparison.compare import compare
+from textvae.evaluation.settings import MeasureSettings
+from textvae.inference.settings import DecodingSettings
+from textvae.schema import StrictSettings
+from textvae.training.train import train
+from textvae.uses import neighbors
+from textvae.uses.anomaly import SCORE_FUNCTIONS
+from textvae.uses.infill.infill import METHODS
+from textvae.uses.settings import (
+    AnomalyScore,
+    AnomalySettings,
+    AugmentSettings,
+    InfillMethod,
+    InfillSettings,
+    ScoreSettings,
+    TraverseSettings,
+    UncertaintySettings,
+)
+from textvae.vae import TextVAE
+
+# The classes whose fields are options of a verb.
+SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
+    "infill": (InfillSettings,),
+    "traverse": (TraverseSettings, DecodingSettings),
+    "augment": (AugmentSettings,),
+    "anomaly fit": (AnomalySettings,),
+    "score": (ScoreSettings,),
+    "uncertainty": (UncertaintySettings,),
+    "evaluate": (MeasureSettings,),
+    **dict.fromkeys(
+        ["generate", "reconstruct", "complete", "interpolate", "decode", "edit", "analogy"],
+        (DecodingSettings,),
+    ),
+}
+
+BULK_OPTIONS = ("engine", "shard_rows")
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "train": train,
+    "compare": compare,
+    "evaluate": TextVAE.evaluate,
+    "generate": TextVAE.generate,
+    "reconstruct": TextVAE.reconstruct,
+    "complete": TextVAE.complete,
+    "interpolate": TextVAE.interpolate,
+    "decode": TextVAE.decode,
+    "infill": TextVAE.infill,
+    "attribute fit": TextVAE.fit_attribute,
+    "edit": TextVAE.edit,
+    "analogy": TextVAE.analogy,
+    "traverse": TextVAE.traverse,
+    "prior fit": TextVAE.fit_prior,
+    "score": TextVAE.score,
+    "anomaly fit": TextVAE.fit_anomaly,
+    "anomaly score": TextVAE.anomaly,
+    "uncertainty": TextVAE.uncertainty,
+    "index": neighbors.index,
+    "neighbors": TextVAE.neighbors,
+    "augment": TextVAE.augment,
+}
+
+# The command line shows a few sentences where the function returns one.
+FEWER_IN_PYTHON = {"generate": {"n"}}
 
 
 def actions_of(command: ArgumentParser) -> list[Action]:
+    """Return the arguments of a verb but --help."""
     return [action for action in command._actions if action.dest != "help"]
+
+
+def fields_of(verb: str) -> dict[str, FieldInfo]:
+    """Return the fields that may be options of a verb, by name."""
+    fields: dict[str, FieldInfo] = {}
+    for settings in SETTINGS.get(verb, ()):
+        fields |= settings.model_fields
+    return fields
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -28,16 +109,117 @@ def test_every_argument_has_a_help_text(verb):
 def test_the_help_text_states_the_default(verb):
     """Its value is that of the parser."""
     for action in actions_of(VERBS[verb]):
-        if action.default in (None, False, []):
+        if action.default in (None, False, [], SUPPRESS):
             continue
         assert action.help is not None, action.dest
-        assert f"(default: {format_default(action.default)})" in action.help, action.dest
+        shown = action.help % vars(action)
+        assert f"(default: {format_default(action.default)})" in shown, action.dest
 
 
 def format_default(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def test_the_help_text_states_the_rows_per_shard_of_each_verb():
-    """The help cannot import the table of bulk verbs, which imports torch."""
-    assert {verb: entry.shard_rows for verb, entry in BULK_VERBS.items()} == _SHARD_ROWS
+@pytest.mark.parametrize("verb", SETTINGS)
+def test_an_option_that_is_a_field_has_its_help_and_default(verb):
+    """The help text has the description and the default; the parser has neither of its own."""
+    fields = fields_of(verb)
+    options = [action for action in actions_of(VERBS[verb]) if action.dest in fields]
+    assert options
+    for action in options:
+        field = fields[action.dest]
+        assert action.default == SUPPRESS, action.dest
+        assert action.help is not None, action.dest
+        assert field.description is not None, action.dest
+        assert action.help.startswith(field.description), action.dest
+        if field.default is None:
+            assert "by default" in field.description, action.dest
+        elif field.default is not False:
+            assert action.help.endswith(f" (default: {format_default(field.default)})")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_option_without_a_default_in_the_parser_is_a_field(verb):
+    """The other ones are those of bulk work."""
+    known = {*fields_of(verb), *BULK_OPTIONS}
+    options = [action.dest for action in actions_of(VERBS[verb]) if action.default == SUPPRESS]
+    assert known.issuperset(options)
+
+
+@pytest.mark.parametrize("settings", sorted(set(sum(SETTINGS.values(), ())), key=str))
+def test_each_field_has_a_description_that_is_a_phrase(settings):
+    """It begins in lower case and has no full stop, since a default may follow."""
+    for name, field in settings.model_fields.items():
+        assert field.description, name
+        assert not field.description.endswith("."), name
+        assert field.description[0].islower(), name
+
+
+@pytest.mark.parametrize("verb", FUNCTIONS)
+def test_counts_and_amounts_are_named_as_in_python(verb):
+    """Each is a parameter of the function, or a field of its settings."""
+    known = {*fields_of(verb), *BULK_OPTIONS, *inspect.signature(FUNCTIONS[verb]).parameters}
+    counts = [action.dest for action in actions_of(VERBS[verb]) if action.type in (int, float)]
+    assert known.issuperset(counts)
+
+
+@pytest.mark.parametrize("verb", FUNCTIONS)
+def test_defaults_are_those_of_the_function(verb):
+    """A default of the parser or of a field equals that of the parameter with the same name."""
+    parameters = inspect.signature(FUNCTIONS[verb]).parameters
+    defaults = {action.dest: action.default for action in actions_of(VERBS[verb])}
+    defaults |= {name: field.default for name, field in fields_of(verb).items()}
+    for name in defaults.keys() & parameters.keys() - FEWER_IN_PYTHON.get(verb, set()):
+        default = parameters[name].default
+        if defaults[name] not in (None, []) and default is not inspect.Parameter.empty:
+            # The names of measures are a tuple in Python, and separated by commas in a command.
+            expected = ",".join(default) if isinstance(default, tuple) else default
+            assert defaults[name] == expected, name
+
+
+@pytest.mark.parametrize("verb", BULK_VERBS)
+def test_the_help_text_states_the_rows_per_shard_and_the_engine(verb):
+    """A verb has an entry in both tables, and the engine is one of the known ones."""
+    helps = {action.dest: action.help or "" for action in actions_of(VERBS[verb])}
+    assert f"(default: {DEFAULT_SHARD_ROWS[verb]})" in helps["shard_rows"]
+    assert f"(default: {DEFAULT_ENGINE})" in helps["engine"]
+    assert DEFAULT_ENGINE in ENGINES
+
+
+def test_choices_of_a_setting_are_the_keys_of_its_table():
+    """The settings cannot import the tables, which import torch."""
+    assert list(METHODS) == list(get_args(InfillMethod))
+    assert list(SCORE_FUNCTIONS) == list(get_args(AnomalyScore))
+
+
+def test_collected_settings_are_only_those_the_user_wrote():
+    """The settings class fills in all others."""
+    options = build_parser().parse_args(["infill", "run", "a ___", "-n", "3", "--most-tokens", "2"])
+    assert collect_settings(options, InfillSettings) == {"n": 3, "most_tokens": 2}
+
+
+def test_a_choice_that_is_unknown_is_refused_with_all_choices(capsys):
+    """The message is one line, and the exit code that of wrong input."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["traverse", "run", "a man", "--dimension", "0", "--unit", "posterior"])
+    message = capsys.readouterr().err
+    assert "--unit: invalid choice: 'posterior'" in message
+    assert "aggregate" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_the_help_of_every_verb_answers_without_torch():
+    """The settings classes are imported for the help texts, but nothing slow is."""
+    code = (
+        "import contextlib, sys\n"
+        "from textvae.cli.main import main\n"
+        "for verb in sys.argv[1:]:\n"
+        "    with contextlib.suppress(SystemExit):\n"
+        "        main([*verb.split(), '--help'])\n"
+        "print('imported:', {'torch', 'transformers', 'datasets'} & sys.modules.keys())\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, *VERBS], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.endswith("imported: set()\n")
+    assert all(f"usage: textvae {verb} " in shown.stdout for verb in VERBS)

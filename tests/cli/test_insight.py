@@ -23,7 +23,7 @@ def table(tmp_path):
 
 def test_traverse_prints_one_sentence_per_step(tiny_run, capsys):
     """A line of text begins with the step; the keys of a JSON object include `text`."""
-    words = ["traverse", str(tiny_run), SENTENCES[0], "--dimension", "3", "-n", "3"]
+    words = ["traverse", str(tiny_run), SENTENCES[0], "--dimension", "3", "--steps", "3"]
     assert main(words) == 0
     steps = [line[:5] for line in capsys.readouterr().out.splitlines()]
     assert steps == ["-3.00", "+0.00", "+3.00"]
@@ -68,7 +68,7 @@ def test_wrong_input_is_refused_with_code_2(tiny_run, table, tmp_path, capsys):
         "row 1 has no label in column 'lacking'": [*insight, "--column", "lacking"],
         "got 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
         "choose 0 to 3": [*traverse, "9"],
-        "traverse.unit": [*traverse, "0", "--unit", "mile"],
+        "traverse.steps": [*traverse, "0", "--steps", "1"],
     }
     for message, words in cases.items():
         assert main(words) == 2, words

@@ -39,9 +39,7 @@ def test_help_answers_without_torch():
         check=True,
     )
     assert "generate" in shown.stdout
-    assert not any(
-        name in shown.stderr for name in ("torch", "transformers", "datasets", "pydantic")
-    )
+    assert not any(name in shown.stderr for name in ("torch", "transformers", "datasets"))
     assert time.perf_counter() - start < 5  # generous: the machine may be busy
 
 

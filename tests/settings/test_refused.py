@@ -59,9 +59,12 @@ def test_a_misspelled_key_is_refused_with_the_nearest_known_one(override, words)
         ),
         (
             "tokenizer.kind=bpee",
-            "tokenizer.kind = 'bpee' does not fit: Input should be 'bpe', 'word'",
+            "tokenizer.kind = 'bpee' does not fit: did you mean 'bpe'? Input should be 'bpe', 'word'",
         ),
-        ("data.normalize=NFX", "data.normalize = 'NFX' does not fit: Input should be 'NFC'"),
+        (
+            "data.normalize=NFX",
+            "data.normalize = 'NFX' does not fit: did you mean 'NFD'? Input should be 'NFC'",
+        ),
     ],
 )
 def test_a_misspelled_choice_is_refused_with_the_valid_ones(override, words):

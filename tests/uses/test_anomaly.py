@@ -12,10 +12,10 @@ from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.uses.anomaly import (
     SCORE_FUNCTIONS,
-    AnomalySettings,
     anomaly_scores,
     conformal_p_values,
 )
+from textvae.uses.settings import AnomalySettings
 from textvae.vae import TextVAE
 
 NORMAL = [f"{first} {second}" for first in SENTENCES[:5] for second in SENTENCES[:5]]

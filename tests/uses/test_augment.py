@@ -11,9 +11,9 @@ import torch
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import ConfigError, DataError
-from textvae.uses.augment import AugmentSettings
 from textvae.uses.augment.candidates import write_candidates
 from textvae.uses.augment.filters import CandidateFilter, normalize_text
+from textvae.uses.settings import AugmentSettings
 
 LABELS = ["out", "home", "out", "home", "home", "out"]
 

@@ -4,15 +4,17 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from textvae.inference.decoding import DecodingSettings
+from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
 from textvae.uses import options, records
-from textvae.uses.anomaly import AnomalySettings
-from textvae.uses.augment import AugmentSettings
-from textvae.uses.infill.infill import InfillSettings
-from textvae.uses.score import ScoreSettings
-from textvae.uses.traverse import TraverseSettings
-from textvae.uses.uncertainty import UncertaintySettings
+from textvae.uses.settings import (
+    AnomalySettings,
+    AugmentSettings,
+    InfillSettings,
+    ScoreSettings,
+    TraverseSettings,
+    UncertaintySettings,
+)
 
 PAIRS: dict[Any, type[StrictSettings]] = {
     options.DecodingOptions: DecodingSettings,

@@ -9,9 +9,9 @@ from textvae.bulk.reading import UnitReader
 from textvae.bulk.units import Unit, derive_unit_seed
 from textvae.data.tokenization import encode_batch
 from textvae.data.vector_files import build_vector_column
-from textvae.inference.decoding import DecodingSettings
+from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
-from textvae.uses.score import ScoreSettings
+from textvae.uses.settings import ScoreSettings
 from textvae.vae import TextVAE
 
 _UnitFunction = Callable[[TextVAE, Unit, UnitReader, StrictSettings], pa.Table]
@@ -100,18 +100,16 @@ class _BulkVerb:
 
     Attributes:
         function: makes the table of a unit.
-        shard_rows: rows per shard by default; a shard takes some seconds to some minutes.
         reads_files: whether the verb needs a corpus.
     """
 
     function: _UnitFunction
     Settings: type[StrictSettings]
-    shard_rows: int
     reads_files: bool = True
 
 
 VERBS: dict[str, _BulkVerb] = {
-    "encode": _BulkVerb(_encode_unit, EncodeSettings, 32_768),
-    "score": _BulkVerb(_score_unit, ScoreSettings, 1024),
-    "generate": _BulkVerb(_generate_unit, DecodingSettings, 8192, reads_files=False),
+    "encode": _BulkVerb(_encode_unit, EncodeSettings),
+    "score": _BulkVerb(_score_unit, ScoreSettings),
+    "generate": _BulkVerb(_generate_unit, DecodingSettings, reads_files=False),
 }

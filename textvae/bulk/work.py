@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pyarrow.parquet as pq
 
+from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.bulk.engines import ENGINES
 from textvae.bulk.plan import FORMAT, BulkPlan, describe_files, hash_model_files, read_plan
 from textvae.bulk.reading import find_corpus_files
@@ -27,8 +28,8 @@ def run(
     model: str | Path,
     output: str | Path,
     corpus: str | None = None,
-    count: int = 0,
-    engine: str = "accelerate",
+    n: int = 0,
+    engine: str = DEFAULT_ENGINE,
     shard_rows: int | None = None,
     text_column: str | None = None,
     quoting: Quoting | None = None,
@@ -43,7 +44,7 @@ def run(
         model: a run folder.
         output: the folder for the shards; finished shards of the same job are kept.
         corpus: (encode, score) a file, a folder, a pattern or a bundled corpus.
-        count: (generate) how many sentences.
+        n: (generate) number of sentences.
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
         shard_rows: rows per shard; by default the verb's own number.
         text_column, quoting: of tables; by default those the run was trained with.
@@ -54,8 +55,8 @@ def run(
     """
     bulk_verb = choose(VERBS, verb, "verb")
     run_engine = choose(ENGINES, engine, "engine")
-    size = bulk_verb.shard_rows if shard_rows is None else shard_rows
-    _check_numbers(size, count, min_count=0 if bulk_verb.reads_files else 1)
+    size = DEFAULT_SHARD_ROWS[verb] if shard_rows is None else shard_rows
+    _check_numbers(size, n, min_n=0 if bulk_verb.reads_files else 1)
     if bulk_verb.reads_files and corpus is None:
         raise ConfigError(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
@@ -63,7 +64,7 @@ def run(
     _check_names(corpus, quoting)
     options = validate_settings(bulk_verb.Settings, settings, verb).model_dump()
     source = corpus if bulk_verb.reads_files else None
-    requested = BulkPlan(verb, "", options, text_column or "", [], size, count, format=FORMAT)
+    requested = BulkPlan(verb, "", options, text_column or "", [], size, n, format=FORMAT)
     start = time.perf_counter()
     # With several processes only the first one makes the job; the engine decides which that is.
     written = run_engine(
@@ -76,12 +77,12 @@ def run(
     return _summarize_shards(Path(output), written, time.perf_counter() - start)
 
 
-def _check_numbers(shard_rows: int, count: int, min_count: int) -> None:
+def _check_numbers(shard_rows: int, n: int, min_n: int) -> None:
     """Raise a ConfigError if there would be no row in a shard, or no sentence to generate."""
     if shard_rows < 1:
         raise ConfigError(f"shard_rows = {shard_rows}: expected 1 or more.")
-    if count < min_count:
-        raise ConfigError(f"count = {count}: expected {min_count} or more.")
+    if n < min_n:
+        raise ConfigError(f"n = {n}: expected {min_n} or more.")
 
 
 def _check_names(corpus: object, quoting: str | None) -> None:

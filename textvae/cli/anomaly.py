@@ -9,15 +9,15 @@ from textvae.cli.arguments import (
     Subparsers,
     add_label,
     add_run,
-    add_seed,
     add_table,
-    collect_options,
     describe_blank_fate,
     load_vae,
     open_input,
 )
 from textvae.cli.output import print_records, print_rows
+from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.records import Anomaly
+from textvae.uses.settings import AnomalySettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -32,21 +32,7 @@ def add(verbs: Subparsers) -> None:
     score = steps.add_parser("score", help="print the p-value of each sentence")
     _add_input(fit)
     _add_input(score)
-    fit.add_argument(
-        "--score",
-        default="reconstruction",
-        metavar="reconstruction|elbo|iw_nll",
-        help="what measures how anomalous a sentence is, in nats per token; see docs/uses/anomaly.md "
-        "(default: reconstruction)",
-    )
-    fit.add_argument(
-        "--draws",
-        type=int,
-        default=4,
-        metavar="N",
-        help="samples of z per sentence (default: 4)",
-    )
-    add_seed(fit)
+    add_settings(fit, AnomalySettings)
 
 
 def _add_input(command: ArgumentParser) -> None:
@@ -59,7 +45,7 @@ def _add_input(command: ArgumentParser) -> None:
         "--name",
         default="default",
         metavar="NAME",
-        help="name of the calibration, for a run that has several (default: default)",
+        help="name of the calibration, for a run that has several (default: %(default)s)",
     )
 
 
@@ -78,7 +64,7 @@ def _fit(options: Namespace) -> None:
         list(open_input(options, vae).texts()),
         options.name,
         progress=not options.json,
-        **collect_options(options, ("score", "draws", "seed")),
+        **collect_settings(options, AnomalySettings),
     )
     print_records(
         [record], options.json, lambda record: f"calibrated on {record['texts']} sentences"

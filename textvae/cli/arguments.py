@@ -5,15 +5,18 @@ each line of standard output is one JSON object.
 """
 
 import sys
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
+from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.cli.output import print_records
+from textvae.cli.settings import add_settings, collect_settings
 from textvae.data.row_report import LEFT_OUT
 from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
+from textvae.inference.settings import DecodingSettings
 
 if TYPE_CHECKING:
     from textvae.cli.input import InputRows
@@ -31,10 +34,6 @@ _UNMATCHED_PRIOR_WARNING = (
     "so samples from the prior do not lie where its sentences do.\n"
     "Fit a prior to the latents: textvae prior fit {run}; then add --prior KIND to generate"
 )
-
-
-# For the help text: the defaults are in `textvae.bulk.verbs`, which imports torch.
-_SHARD_ROWS = {"encode": 32_768, "score": 1024, "generate": 8192}
 
 
 _DECODING_OPTIONS = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens", "seed")
@@ -74,15 +73,9 @@ def add_json(command: ArgumentParser) -> None:
     )
 
 
-def add_seed(command: ArgumentParser) -> None:
-    """Add the seed of a verb that samples."""
-    command.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed of the random numbers; the same seed gives the same result (default: 0)",
-    )
+def collect_decoding_options(options: Namespace) -> dict[str, Any]:
+    """Return the decoding options that the user wrote."""
+    return collect_settings(options, DecodingSettings)
 
 
 def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
@@ -96,34 +89,7 @@ def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
     else:
         habit = "greedy by default; --temperature, --top-p and --top-k each turn on sampling"
     group = command.add_argument_group("decoding", habit)
-    group.add_argument(
-        "--temperature",
-        type=float,
-        metavar="X",
-        help="sampling temperature, above 0; lower is closer to greedy (default: 1)",
-    )
-    group.add_argument(
-        "--top-p",
-        type=float,
-        metavar="P",
-        help="sample from the likeliest tokens whose probabilities sum to P (default: all tokens)",
-    )
-    group.add_argument(
-        "--top-k",
-        type=int,
-        metavar="K",
-        help="sample from the K likeliest tokens (default: all tokens)",
-    )
-    group.add_argument(
-        "--num-beams", type=int, metavar="N", help="beams of a beam search (default: 1, no search)"
-    )
-    group.add_argument(
-        "--max-new-tokens",
-        type=int,
-        metavar="N",
-        help="maximum length of a text in tokens (default: enough for the longest sentence)",
-    )
-    add_seed(command)
+    add_settings(group, DecodingSettings, *_DECODING_OPTIONS)
 
 
 def add_table(command: ArgumentParser) -> None:
@@ -155,7 +121,7 @@ def add_label_column(command: ArgumentParser) -> None:
         "--label-column",
         default="label",
         metavar="NAME",
-        help="column of the table that holds the labels (default: label)",
+        help="column of the table that holds the labels (default: %(default)s)",
     )
 
 
@@ -175,14 +141,16 @@ def add_shards(command: ArgumentParser) -> None:
     group.add_argument("--output", metavar=metavar, required=is_encode, help=what)
     group.add_argument(
         "--engine",
+        default=SUPPRESS,
         metavar="accelerate|ray",
-        help="library that distributes the work (default: accelerate)",
+        help=f"library that distributes the work (default: {DEFAULT_ENGINE})",
     )
     group.add_argument(
         "--shard-rows",
         type=int,
+        default=SUPPRESS,
         metavar="N",
-        help=f"rows per file (default: {_SHARD_ROWS[verb]})",
+        help=f"rows per file (default: {DEFAULT_SHARD_ROWS[verb]})",
     )
 
 
@@ -240,17 +208,6 @@ def open_input(
     )
 
 
-def collect_options(options: Namespace, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the named options that the user wrote; settings have the defaults of the others."""
-    values = {name: getattr(options, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def collect_decoding_options(options: Namespace) -> dict[str, Any]:
-    """Return the decoding options that the user wrote."""
-    return collect_options(options, _DECODING_OPTIONS)
-
-
 def require_positive(value: int, name: str) -> int:
     """Return a count.
 
@@ -274,9 +231,7 @@ def allow_shards(verb: Command) -> Command:
             print(_UNMATCHED_PRIOR_WARNING.format(run=options.run), file=sys.stderr)
         if not shards.asks_for_shards(options):
             return verb(options)
-        # Only `generate` has decoding options; `score` has a seed of its own.
-        decoding = collect_decoding_options(options) if is_generate else {}
-        record = shards.run_in_shards(options, decoding)
+        record = shards.run_in_shards(options)
         # Of the processes of one launch, only the first has a record.
         print_records([record] if record else [], options.json, shards.format_shard_summary)
         return None

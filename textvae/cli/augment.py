@@ -9,15 +9,13 @@ from textvae.cli.arguments import (
     Subparsers,
     add_label_column,
     add_run,
-    add_seed,
     add_table,
-    collect_options,
     load_vae,
     open_input,
 )
 from textvae.cli.output import print_records
-
-_OPTIONS = ("spread", "interpolated", "temperature", "quantile", "seed")
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.uses.settings import AugmentSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -31,41 +29,9 @@ def add(verbs: Subparsers) -> None:
         metavar="TABLE",
         help=".csv, .tsv, .jsonl or .parquet file with a column of texts and one of labels",
     )
-    augment.add_argument(
-        "-n",
-        type=int,
-        default=5,
-        metavar="N",
-        help="maximum number of new texts per text of the table (default: 5)",
-    )
     add_table(augment)
     add_label_column(augment)
-    augment.add_argument(
-        "--spread",
-        type=float,
-        metavar="X",
-        help="standard deviation of the sampled latents, relative to the posterior's (default: 1)",
-    )
-    augment.add_argument(
-        "--interpolated",
-        type=float,
-        metavar="SHARE",
-        help="share of the new texts that lie between two texts of a label, 0 to 1 (default: 0.5)",
-    )
-    augment.add_argument(
-        "--temperature",
-        type=float,
-        metavar="X",
-        help="sampling temperature of the tokens, above 0 (default: 0.7)",
-    )
-    augment.add_argument(
-        "--quantile",
-        type=float,
-        metavar="Q",
-        help="leave out texts that cost more nats per token than this quantile of their label's "
-        "texts, above 0 and up to 1 (default: 1)",
-    )
-    add_seed(augment)
+    add_settings(augment, AugmentSettings)
 
 
 def _augment(options: Namespace) -> None:
@@ -77,9 +43,8 @@ def _augment(options: Namespace) -> None:
     found = vae.augment(
         texts,
         labels,
-        n=options.n,
         progress=not options.json,
-        **collect_options(options, _OPTIONS),
+        **collect_settings(options, AugmentSettings),
     )
 
     def number_rows() -> Iterator[dict[str, Any]]:

@@ -17,20 +17,20 @@ def add(verbs: Subparsers) -> None:
         "--size",
         default="B",
         metavar="A|B",
-        help="model size: A has embedding 512 and hidden 1024, B has 256 and 256 (default: B)",
+        help="model size: A has embedding 512 and hidden 1024, B has 256 and 256 (default: %(default)s)",
     )
     bench.add_argument(
         "--corpus",
         default="captions",
         metavar="CORPUS",
-        help="corpus, tokenized into words: as for `textvae train` (default: captions)",
+        help="corpus, tokenized into words: as for `textvae train` (default: %(default)s)",
     )
     bench.add_argument(
         "--seconds",
         type=float,
         default=30,
         metavar="X",
-        help="seconds to train, and seconds to measure (default: 30)",
+        help="seconds to train, and seconds to measure (default: %(default)s)",
     )
     add_device(bench)
     add_json(bench)

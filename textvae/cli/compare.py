@@ -17,6 +17,7 @@ from textvae.cli.arguments import (
     open_run,
 )
 from textvae.cli.output import print_records
+from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES
 
 _SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")
 
@@ -56,7 +57,7 @@ def _add_compare(command: ArgumentParser) -> None:
         type=int,
         default=3,
         metavar="N",
-        help="number of runs of each config, each with its own seed (default: 3)",
+        help="number of runs of each config, each with its own seed (default: %(default)s)",
     )
     command.add_argument(
         "--corpora",
@@ -68,9 +69,9 @@ def _add_compare(command: ArgumentParser) -> None:
     command.add_argument(
         "--samples",
         type=int,
-        default=500,
+        default=DEFAULT_IMPORTANCE_SAMPLES,
         metavar="N",
-        help="importance samples per sentence (default: 500)",
+        help="importance samples per sentence (default: %(default)s)",
     )
     command.add_argument(
         "--limit",
@@ -90,7 +91,7 @@ def _add_compare(command: ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="number of runs to train at the same time (default: 1)",
+        help="number of runs to train at the same time (default: %(default)s)",
     )
     add_device(command)
     add_json(command)

@@ -97,7 +97,7 @@ def _add_step(command: ArgumentParser, unit: str) -> None:
         default=1.0,
         metavar="X",
         help=f"length of the step, in units of {unit}; negative values go the other way "
-        "(default: 1)",
+        "(default: %(default)g)",
     )
     add_decoding(command)
 

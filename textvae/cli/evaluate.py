@@ -7,14 +7,13 @@ from textvae.cli.arguments import (
     Subparsers,
     add_run,
     add_table,
-    collect_options,
     load_vae,
     open_run,
     require_positive,
 )
 from textvae.cli.output import print_records
-
-_MEASURE_OPTIONS = ("adaptive", "prior_samples", "word_vectors")
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, MeasureSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -47,15 +46,9 @@ def _add_evaluate(command: ArgumentParser) -> None:
     command.add_argument(
         "--samples",
         type=int,
-        default=500,
+        default=DEFAULT_IMPORTANCE_SAMPLES,
         metavar="N",
-        help="importance samples per sentence (default: 500)",
-    )
-    command.add_argument(
-        "--adaptive",
-        action="store_true",
-        help="give more importance samples to sentences with uneven weights; "
-        "--samples is then the average",
+        help="importance samples per sentence (default: %(default)s)",
     )
     command.add_argument(
         "--limit", type=int, metavar="N", help="measure on the first N sentences (default: all)"
@@ -65,27 +58,17 @@ def _add_evaluate(command: ArgumentParser) -> None:
         metavar="NAMES",
         default="standard",
         help="measures or groups of measures, separated by commas: standard, quick, samples, "
-        "interpolation, or names from docs/measures.md (default: standard)",
+        "interpolation, or names from docs/measures.md (default: %(default)s)",
     )
-    command.add_argument(
-        "--prior-samples",
-        type=int,
-        metavar="N",
-        help="sentences to sample from the prior, for the measures of samples (default: 1000)",
-    )
-    command.add_argument(
-        "--word-vectors",
-        metavar="FILE",
-        help="word vectors in word2vec's text format, for the measures of interpolations "
-        "(default: the decoder's embedding)",
-    )
+    add_settings(command, MeasureSettings, "adaptive", "prior_samples")
+    add_settings(command, MeasureSettings, "word_vectors", metavar="FILE")
 
 
 def _evaluate(options: Namespace) -> None:
     """Measure a run on its own test split, or on a file."""
     from textvae.cli.rendering import format_evaluation
     from textvae.evaluation.evaluate import evaluate_run
-    from textvae.evaluation.measures import MeasureSettings, select_measures
+    from textvae.evaluation.measures import select_measures
     from textvae.schema import validate_settings
 
     limit = None
@@ -93,7 +76,7 @@ def _evaluate(options: Namespace) -> None:
         limit = require_positive(options.limit, "limit")
     samples = require_positive(options.samples, "samples")
     names = options.measures.split(",")
-    settings = validate_settings(MeasureSettings, collect_options(options, _MEASURE_OPTIONS))
+    settings = validate_settings(MeasureSettings, collect_settings(options, MeasureSettings))
     select_measures(names)  # refuses unknown names before the model is loaded
     record = evaluate_run(
         open_run(options),

@@ -40,7 +40,7 @@ def _add_generate(verbs: Subparsers) -> None:
     generate = verbs.add_parser("generate", help="sample sentences from the prior")
     add_run(generate)
     generate.add_argument(
-        "-n", type=int, default=10, metavar="N", help="number of sentences (default: 10)"
+        "-n", type=int, default=10, metavar="N", help="number of sentences (default: %(default)s)"
     )
     generate.add_argument(
         "--prior",
@@ -81,7 +81,7 @@ def _add_complete(verbs: Subparsers) -> None:
     add_run(complete)
     complete.add_argument("prefix", metavar="PREFIX", help="beginning of the sentences")
     complete.add_argument(
-        "-n", type=int, default=5, metavar="N", help="number of sentences (default: 5)"
+        "-n", type=int, default=5, metavar="N", help="number of sentences (default: %(default)s)"
     )
     add_label(complete)
     add_decoding(complete, samples=True)
@@ -100,13 +100,13 @@ def _add_interpolate(verbs: Subparsers) -> None:
         type=int,
         default=7,
         metavar="N",
-        help="number of sentences on the path, both ends included (default: 7)",
+        help="number of sentences on the path, both ends included (default: %(default)s)",
     )
     interpolate.add_argument(
         "--path",
         default="linear",
         metavar="linear|spherical|density",
-        help="shape of the path; density bends it to where sentences lie (default: linear)",
+        help="shape of the path; density bends it to where sentences lie (default: %(default)s)",
     )
     interpolate.add_argument(
         "--reference",

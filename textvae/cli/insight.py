@@ -15,6 +15,8 @@ from textvae.cli.arguments import (
     open_input,
 )
 from textvae.cli.output import print_records
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.uses.settings import TraverseSettings
 
 _MAX_P_VALUE = 0.01  # of an association that is printed
 
@@ -60,23 +62,7 @@ def _add_traverse(verbs: Subparsers) -> None:
         metavar="D",
         help="dimension of the latent to change, counted from 0",
     )
-    traverse.add_argument(
-        "-n", type=int, default=7, metavar="N", help="number of sentences (default: 7)"
-    )
-    traverse.add_argument(
-        "--reach",
-        type=float,
-        default=3.0,
-        metavar="X",
-        help="change of the outermost sentences, in standard deviations (default: 3)",
-    )
-    traverse.add_argument(
-        "--unit",
-        default="aggregate",
-        metavar="aggregate|prior",
-        help="distribution whose standard deviation is used: the aggregate posterior or the prior "
-        "(default: aggregate)",
-    )
+    add_settings(traverse, TraverseSettings, "steps", "reach", "unit")
     traverse.add_argument(
         "--reference",
         metavar="FILE",
@@ -122,10 +108,8 @@ def _traverse(options: Namespace) -> None:
     records = vae.traverse(
         options.text,
         options.dimension,
-        steps=options.n,
-        reach=options.reach,
-        unit=options.unit,
         reference=reference,
+        **collect_settings(options, TraverseSettings),
         **collect_decoding_options(options),
     )
     print_records(records, options.json, lambda record: f"{record['value']:+.2f}  {record['text']}")

@@ -30,7 +30,7 @@ def add(verbs: Subparsers) -> None:
         default="Flat",
         metavar="NAME",
         help="kind of index, in the words of FAISS's index factory; Flat is exact, HNSW32 is fast "
-        "for millions of sentences (default: Flat)",
+        "for millions of sentences (default: %(default)s)",
     )
     _add_name(index)
     neighbors = verbs.add_parser(
@@ -39,7 +39,11 @@ def add(verbs: Subparsers) -> None:
     add_run(neighbors)
     neighbors.add_argument("texts", nargs="+", metavar="TEXT", help="texts to find neighbors of")
     neighbors.add_argument(
-        "-k", type=int, default=5, metavar="K", help="number of neighbors per text (default: 5)"
+        "-k",
+        type=int,
+        default=5,
+        metavar="K",
+        help="number of neighbors per text (default: %(default)s)",
     )
     _add_name(neighbors)
 
@@ -50,7 +54,7 @@ def _add_name(command: ArgumentParser) -> None:
         "--name",
         default="default",
         metavar="NAME",
-        help="name of the index, for a run that has several (default: default)",
+        help="name of the index, for a run that has several (default: %(default)s)",
     )
 
 

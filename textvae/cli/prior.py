@@ -6,7 +6,6 @@ from textvae.cli.arguments import (
     Command,
     Subparsers,
     add_run,
-    add_seed,
     add_table,
     load_vae,
     open_input,
@@ -33,9 +32,15 @@ def add(verbs: Subparsers) -> None:
         "--kind",
         default="gaussian_mixture",
         metavar="gaussian_mixture|flow|diffusion",
-        help="kind of the prior (default: gaussian_mixture)",
+        help="kind of the prior (default: %(default)s)",
     )
-    add_seed(fit)
+    fit.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the random numbers; the same seed gives the same result (default: %(default)s)",
+    )
 
 
 def _prior(options: Namespace) -> None:

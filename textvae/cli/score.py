@@ -11,7 +11,6 @@ from textvae.cli.arguments import (
     Subparsers,
     add_label,
     add_run,
-    add_seed,
     add_shards,
     add_table,
     allow_shards,
@@ -20,8 +19,10 @@ from textvae.cli.arguments import (
     open_input,
 )
 from textvae.cli.output import print_records, print_rows
+from textvae.cli.settings import add_settings, collect_settings
 from textvae.errors import OutputError
 from textvae.uses.records import Score
+from textvae.uses.settings import ScoreSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -32,14 +33,7 @@ def add(verbs: Subparsers) -> None:
     )
     _add_input(encode)
     _add_input(score)
-    score.add_argument(
-        "--samples",
-        type=int,
-        default=50,
-        metavar="N",
-        help="importance samples per sentence (default: 50)",
-    )
-    add_seed(score)
+    add_settings(score, ScoreSettings)
     add_label(score)
 
 
@@ -106,7 +100,7 @@ def _score(options: Namespace) -> None:
 
     def answer(texts: list[str], labels: list[str]) -> Sequence[Mapping[str, Any]]:
         labels_or_none = labels if label_column else None
-        return vae.score(texts, samples=options.samples, seed=options.seed, labels=labels_or_none)
+        return vae.score(texts, labels=labels_or_none, **collect_settings(options, ScoreSettings))
 
     print_rows(
         rows,

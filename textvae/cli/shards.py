@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from textvae.bulk.reading import names_many_files
+from textvae.bulk.verbs import VERBS
 from textvae.bulk.work import run
+from textvae.cli.settings import collect_settings
 from textvae.errors import ConfigError
 
 _TABLE = ("file", "text_column", "quoting")
 
 
-_OPTIONS = {"generate": ("n",), "encode": _TABLE, "score": (*_TABLE, "samples", "seed")}
+_OPTIONS = {"generate": ("n",), "encode": _TABLE, "score": _TABLE}
 
 
-_PARAMETERS = {
-    "n": "count",
-    "file": "corpus",
-}  # options that `textvae.bulk.work.run` calls otherwise
+_PARAMETERS = {"file": "corpus"}  # options that `textvae.bulk.work.run` calls otherwise
 
 
 def asks_for_shards(options: Namespace) -> bool:
@@ -31,7 +30,7 @@ def asks_for_shards(options: Namespace) -> bool:
     if output and (Path(output).is_dir() or output.endswith("/") or not Path(output).suffix):
         return True
     reads_many_files = options.verb != "generate" and names_many_files(options.file)
-    is_bulk = options.engine or options.shard_rows or reads_many_files
+    is_bulk = "engine" in options or "shard_rows" in options or reads_many_files
     # `encode` may write one file of vectors; the others print, so a file is a mistake there.
     if is_bulk or (output and options.verb != "encode"):
         problem = f"--output {output} is a file" if output else "--output is missing"
@@ -39,24 +38,21 @@ def asks_for_shards(options: Namespace) -> bool:
     return False
 
 
-def run_in_shards(options: Namespace, decoding: dict[str, Any]) -> dict[str, Any] | None:
-    """Do the bulk work of a verb; return its record, or None in all processes but the first.
-
-    Args:
-        decoding: the decoding options of `generate`.
-    """
+def run_in_shards(options: Namespace) -> dict[str, Any] | None:
+    """Do the bulk work of a verb; return its record, or None in all processes but the first."""
     names = _OPTIONS[options.verb]
     arguments = {_PARAMETERS.get(name, name): getattr(options, name) for name in names}
+    for name in ("engine", "shard_rows"):
+        if name in options:
+            arguments[name] = getattr(options, name)
     return run(
         options.verb,
         options.run,
         options.output,
-        engine=options.engine or "accelerate",
-        shard_rows=options.shard_rows,
         device=options.device,
         progress=not options.json,
         **arguments,
-        **decoding,
+        **collect_settings(options, VERBS[options.verb].Settings),
     )
 
 

@@ -30,7 +30,7 @@ def add(verbs: Subparsers) -> None:
         "--config", metavar="FILE.yaml", help="file of settings (default: the default recipe)"
     )
     train.add_argument(
-        "--output", metavar="RUN", default="runs/vae", help="run folder (default: runs/vae)"
+        "--output", metavar="RUN", default="runs/vae", help="run folder (default: %(default)s)"
     )
     train.add_argument(
         "--resume", action="store_true", help="continue the interrupted run in --output"

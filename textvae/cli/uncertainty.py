@@ -9,14 +9,15 @@ from textvae.cli.arguments import (
     Subparsers,
     add_label,
     add_run,
-    add_seed,
     add_table,
     describe_blank_fate,
     load_vae,
     open_input,
 )
 from textvae.cli.output import print_records, print_rows
+from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.records import Uncertainty
+from textvae.uses.settings import UncertaintySettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -29,14 +30,7 @@ def add(verbs: Subparsers) -> None:
         "file", metavar="FILE|-", help="file of sentences; - is standard input"
     )
     add_table(uncertainty)
-    uncertainty.add_argument(
-        "--draws",
-        type=int,
-        default=8,
-        metavar="N",
-        help="samples of z per sentence, each of which is decoded (default: 8)",
-    )
-    add_seed(uncertainty)
+    add_settings(uncertainty, UncertaintySettings)
     add_label(uncertainty)
     uncertainty.add_argument(
         "--curve",
@@ -57,7 +51,7 @@ def _uncertainty(options: Namespace) -> None:
     rows = open_input(options, vae, fate=fate)
 
     def answer(texts: list[str], _: list[str]) -> Sequence[Mapping[str, Any]]:
-        return vae.uncertainty(texts, draws=options.draws, seed=options.seed)
+        return vae.uncertainty(texts, **collect_settings(options, UncertaintySettings))
 
     if not options.curve:
         print_rows(

@@ -15,6 +15,7 @@ from textvae.comparison.report.plots import REPORT_REQUIREMENTS
 from textvae.comparison.report.table import group_rows, select_columns
 from textvae.comparison.runner import build_run_record, list_commands, run_all
 from textvae.errors import ConfigError
+from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES
 from textvae.runtime.device import choose_device
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import write_json, write_text
@@ -27,7 +28,7 @@ def compare(
     seeds: int = 3,
     corpora: Sequence[str] = (),
     overrides: Sequence[str] = (),
-    samples: int = 500,
+    samples: int = DEFAULT_IMPORTANCE_SAMPLES,
     limit: int | None = None,
     columns: Sequence[str] = (),
     jobs: int = 1,

@@ -22,8 +22,8 @@ from textvae.evaluation.measures import (
     run_model,
     select_measures,
 )
-from textvae.evaluation.measures.settings import DEFAULT_MEASURE_SETTINGS
 from textvae.evaluation.measures.subject import empty_texts, require_training_text
+from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, DEFAULT_MEASURE_SETTINGS
 from textvae.inference.bundle import Bundle
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
@@ -32,7 +32,7 @@ from textvae.runtime.processes import SINGLE_PROCESS, Processes
 def evaluate(
     bundle: Bundle,
     dataset: Dataset,
-    samples: int = 500,
+    samples: int = DEFAULT_IMPORTANCE_SAMPLES,
     measures: Mapping[str, Measure] | Sequence[str] = STANDARD_MEASURES,
     kl_target: float | None = None,
     seed: int = 0,
@@ -82,7 +82,7 @@ def evaluate_run(
     run: Run,
     bundle: Bundle,
     file: str | None = None,
-    samples: int = 500,
+    samples: int = DEFAULT_IMPORTANCE_SAMPLES,
     limit: int | None = None,
     measures: Sequence[str] = ("standard",),
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,

@@ -4,44 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
 from textvae.data.tokenization import decode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.generation_loop import generate_with_shrinking_batch
+from textvae.inference.settings import DecodingSettings
 from textvae.runtime.seeds import Stream, seeded
-from textvae.schema import StrictSettings, validate_settings
-
-
-class DecodingSettings(StrictSettings):
-    """Decoding options; for an option that is None, `generation_config.json` has the value."""
-
-    do_sample: bool | None = Field(
-        None, description="sample each token instead of taking the most likely one"
-    )
-    temperature: float | None = Field(None, gt=0)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=0)
-    num_beams: int | None = Field(None, ge=1)
-    max_new_tokens: int | None = Field(None, ge=1)
-    seed: int = Field(0, ge=0, lt=2**63)
-
-    def generate_arguments(self, samples_by_default: bool) -> dict[str, Any]:
-        """Return the keyword arguments for transformers' `generate`.
-
-        Args:
-            samples_by_default: whether to sample if no option asks for sampling or for beams.
-        """
-        arguments = self.model_dump(exclude_none=True, exclude={"seed"})
-        asks_to_sample = any(name in arguments for name in ("temperature", "top_p", "top_k"))
-        uses_default = samples_by_default and "num_beams" not in arguments
-        arguments.setdefault("do_sample", asks_to_sample or uses_default)
-        # Our loop has no beam search; the library's own loop has.
-        if arguments.get("num_beams", 1) == 1:
-            arguments["custom_generate"] = generate_with_shrinking_batch
-        return arguments
+from textvae.schema import validate_settings
 
 
 def build_decoding_settings(**options: Any) -> DecodingSettings:
@@ -74,7 +45,7 @@ def decode_latents(
     Returns:
         n texts, their prefixes included, in the order of z.
     """
-    arguments = options.generate_arguments(samples_by_default)
+    arguments = _build_generate_arguments(options, samples_by_default)
     if label_ids is None:
         label_ids = bundle.fixed_label_ids(len(z))
     texts: list[str] = []
@@ -89,6 +60,20 @@ def decode_latents(
             ids = bundle.model.generate(**inputs, latent=latent, **arguments)
             texts += decode_batch(bundle.tokenizer, ids.tolist())
     return texts
+
+
+def _build_generate_arguments(
+    options: DecodingSettings, samples_by_default: bool
+) -> dict[str, Any]:
+    """Return the keyword arguments for transformers' `generate`."""
+    arguments = options.model_dump(exclude_none=True, exclude={"seed"})
+    asks_to_sample = any(name in arguments for name in ("temperature", "top_p", "top_k"))
+    uses_default = samples_by_default and "num_beams" not in arguments
+    arguments.setdefault("do_sample", asks_to_sample or uses_default)
+    # Our loop has no beam search; the library's own loop has.
+    if arguments.get("num_beams", 1) == 1:
+        arguments["custom_generate"] = generate_with_shrinking_batch
+    return arguments
 
 
 def build_start_inputs(

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
+from textvae.inference.settings import DecodingSettings
 from textvae.runtime.seeds import Stream, derive_seed, seeded
 
 

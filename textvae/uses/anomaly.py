@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from datasets import Dataset
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
 from textvae.data.batching import Batch
@@ -27,8 +26,9 @@ from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runs.fitted import load_fitted, save_fitted
 from textvae.runtime.processes import SINGLE_PROCESS
-from textvae.schema import StrictSettings, choose
+from textvae.schema import validate_settings
 from textvae.uses.records import Anomaly, AnomalyCalibration
+from textvae.uses.settings import AnomalyScore, AnomalySettings
 
 ANOMALY_KIND = "anomaly"
 
@@ -37,14 +37,6 @@ _MIN_NORMAL_SENTENCES = 19  # with fewer, no p-value can be as small as 0.05
 
 _Float64Array = NDArray[np.float64]
 _ScoreFunction = Callable[[Bundle, Batch, int], Tensor]
-
-
-class AnomalySettings(StrictSettings):
-    """How sentences are scored."""
-
-    score: str = "reconstruction"
-    draws: int = Field(4, ge=1, description="samples of z per sentence")
-    seed: int = Field(0, ge=0)
 
 
 def anomaly(bundle: Bundle, texts: Sequence[str], folder: Path) -> list[Anomaly]:
@@ -58,7 +50,8 @@ def anomaly(bundle: Bundle, texts: Sequence[str], folder: Path) -> list[Anomaly]
         CheckpointError: nothing was fitted in the folder, or on another model.
     """
     record, tensors = load_fitted(folder, bundle, ANOMALY_KIND)
-    settings = AnomalySettings(**{key: record[key] for key in AnomalySettings.model_fields})
+    saved = {key: record[key] for key in AnomalySettings.model_fields}
+    settings = validate_settings(AnomalySettings, saved, "anomaly")
     if not texts:
         return []
     token_ids = encode_batch(bundle.tokenizer, texts)
@@ -125,7 +118,7 @@ def _score_token_ids(
     bundle: Bundle, token_ids: list[list[int]], settings: AnomalySettings, progress: bool = False
 ) -> _Float64Array:
     """Return the score of each tokenized text in nats per token, (n,)."""
-    score = choose(SCORE_FUNCTIONS, settings.score, "score")
+    score = SCORE_FUNCTIONS[settings.score]
     cut_ids = [ids[: bundle.max_text_tokens] for ids in token_ids]
     lengths = np.array([len(ids) for ids in cut_ids])
     dataset = Dataset.from_dict({"input_ids": cut_ids, "length": lengths})
@@ -174,7 +167,7 @@ def _require_density(kl: Tensor | None) -> None:
         )
 
 
-SCORE_FUNCTIONS: dict[str, _ScoreFunction] = {
+SCORE_FUNCTIONS: dict[AnomalyScore, _ScoreFunction] = {
     "reconstruction": _reconstruction,
     "elbo": _negative_elbo,
     "iw_nll": _iw_nll,

@@ -8,8 +8,9 @@ resampling). Each completion continues from one latent, sampled by these weights
 from textvae.data.tokenization import decode_batch, encode_batch
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.generate import sample_prior
+from textvae.inference.settings import DecodingSettings
 from textvae.uses.latent_proposals import propose_latents
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
+from textvae.inference.settings import DecodingSettings
 
 
 def edit(

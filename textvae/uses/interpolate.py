@@ -11,9 +11,10 @@ from functools import partial
 
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
 from textvae.inference.paths import PATHS, LatentPath, linear
+from textvae.inference.settings import DecodingSettings
 from textvae.schema import choose
 from textvae.uses.density_path import KernelDensity, density_path
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import torch
 
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import posterior
+from textvae.inference.settings import DecodingSettings
 
 
 def reconstruct(

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import torch
 from datasets import Dataset
-from pydantic import Field
 from torch import Tensor
 
 from textvae.data.batching import Batch
@@ -21,17 +20,10 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runtime.processes import SINGLE_PROCESS
-from textvae.schema import StrictSettings
 from textvae.uses.records import Score
+from textvae.uses.settings import ScoreSettings
 
 _FIELDS_OF_A_DENSITY = ("kl", "iw_nll", "iw_nll_stderr")
-
-
-class ScoreSettings(StrictSettings):
-    """How many samples the scores are computed with."""
-
-    samples: int = Field(50, ge=2, description="importance samples per sentence")
-    seed: int = Field(0, ge=0)
 
 
 def score(

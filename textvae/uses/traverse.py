@@ -8,42 +8,21 @@ the reconstruction.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior, require_latent
 from textvae.inference.generate import sample_prior
+from textvae.inference.settings import DecodingSettings
 from textvae.runtime.seeds import Stream, derive_seed, seeded
-from textvae.schema import StrictSettings
 from textvae.uses.records import TraversalStep
+from textvae.uses.settings import TraverseSettings
 
 _PRIOR_DRAWS = 10_000
-
-
-class TraverseSettings(StrictSettings):
-    """Which steps a traversal takes."""
-
-    steps: int = Field(7, ge=2, description="sentences, evenly spaced from -reach to reach")
-    reach: float = Field(3.0, gt=0, le=100, description="outermost steps, in standard deviations")
-    values: tuple[float, ...] | None = Field(
-        None, min_length=1, description="steps in standard deviations, instead of even ones"
-    )
-    unit: Literal["aggregate", "prior"] = Field(
-        "aggregate", description="distribution whose standard deviation is a step of 1"
-    )
-
-    @property
-    def offsets(self) -> list[float]:
-        """The step of each sentence from the text, in standard deviations."""
-        if self.values is not None:
-            return list(self.values)
-        return [self.reach * (2 * step / (self.steps - 1) - 1) for step in range(self.steps)]
 
 
 def traverse(

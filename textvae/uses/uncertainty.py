@@ -13,23 +13,16 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import posterior
+from textvae.inference.settings import DecodingSettings
 from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import Stream, seeded
-from textvae.schema import StrictSettings
 from textvae.uses.records import Uncertainty
-
-
-class UncertaintySettings(StrictSettings):
-    """How many samples uncertainty is estimated with."""
-
-    draws: int = Field(8, ge=2, description="samples of z per sentence, each of them decoded")
-    seed: int = Field(0, ge=0)
+from textvae.uses.settings import UncertaintySettings
 
 
 def uncertainty(

@@ -14,8 +14,9 @@ from torch import Tensor
 from textvae.evaluation.measures import run_model
 from textvae.evaluation.measures.aggregate_posterior import kl_by_dimension
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.generate import generate
+from textvae.inference.settings import DecodingSettings
 from textvae.runs.run import Run
 from textvae.uses.interpolate import interpolate
 

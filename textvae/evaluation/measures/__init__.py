@@ -22,10 +22,10 @@ from textvae.evaluation.measures.samples import (
     novelty,
     self_bleu,
 )
-from textvae.evaluation.measures.settings import MeasureSettings
 from textvae.evaluation.measures.shuffled_latent import shuffled_latent
 from textvae.evaluation.measures.subject import EvaluationInput, empty_texts
 from textvae.evaluation.measures.token_accuracy import token_accuracy
+from textvae.evaluation.settings import MeasureSettings
 from textvae.schema import choose
 
 Measure = Callable[[EvaluationInput], dict[str, Any]]

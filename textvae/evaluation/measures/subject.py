@@ -16,11 +16,12 @@ from textvae.data.tokenization import decode_batch
 from textvae.errors import DataError
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.outputs import ModelOutputs
-from textvae.evaluation.measures.settings import DEFAULT_MEASURE_SETTINGS, MeasureSettings
+from textvae.evaluation.settings import DEFAULT_MEASURE_SETTINGS, MeasureSettings
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
 from textvae.inference.generate import generate
 from textvae.inference.paths import linear
+from textvae.inference.settings import DecodingSettings
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 
 _EMPTY_CHECK_COUNT = 64  # texts that show whether the decoder writes anything at all

@@ -7,6 +7,5 @@ label, or that the model finds implausible are dropped.
 """
 
 from textvae.uses.augment.augment import augment
-from textvae.uses.augment.settings import AugmentSettings
 
-__all__ = ["AugmentSettings", "augment"]
+__all__ = ["augment"]

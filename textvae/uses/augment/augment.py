@@ -11,8 +11,8 @@ from textvae.inference.encode import posterior
 from textvae.uses.attribute import validate_labels
 from textvae.uses.augment.candidates import write_candidates
 from textvae.uses.augment.filters import CandidateFilter
-from textvae.uses.augment.settings import AugmentSettings
 from textvae.uses.records import AugmentedText
+from textvae.uses.settings import AugmentSettings
 
 
 def augment(

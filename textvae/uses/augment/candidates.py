@@ -1,18 +1,17 @@
 """Write candidates: from samples of a text's posterior and from points between two texts."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import DecodingSettings, decode_latents
+from textvae.inference.decoding import decode_latents
+from textvae.inference.settings import DecodingSettings
 from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import derive_seed, seeded
-
-if TYPE_CHECKING:
-    from textvae.uses.augment.settings import AugmentSettings
+from textvae.uses.settings import AugmentSettings
 
 # Fractions of the way to the other text. Beyond the middle, the candidate would be the
 # other text's.
@@ -38,7 +37,7 @@ def write_candidates(
     q: Distribution,
     names: Sequence[str],
     origins: Sequence[int],
-    settings: "AugmentSettings",
+    settings: AugmentSettings,
     round_number: int,
 ) -> list[_Candidate]:
     """Write one candidate for each origin, which is an index of an input text.
@@ -100,7 +99,7 @@ def _interpolate_means(
 
 
 def _sample_posteriors(
-    q: Distribution, origins: Sequence[int], settings: "AugmentSettings", round_number: int
+    q: Distribution, origins: Sequence[int], settings: AugmentSettings, round_number: int
 ) -> Tensor:
     """Return one sample per origin's posterior, (n, latent), its distance from the mean scaled."""
     chosen = q.map(lambda tensor: tensor[list(origins)])

@@ -2,17 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 
 from textvae.inference.bundle import Bundle
 from textvae.uses.features import features
 from textvae.uses.neighbors import normalize_vectors
-from textvae.uses.score import ScoreSettings, score
-
-if TYPE_CHECKING:
-    from textvae.uses.augment.settings import AugmentSettings
+from textvae.uses.score import score
+from textvae.uses.settings import AugmentSettings, ScoreSettings
 
 _LIKELIHOOD_SAMPLES = 2  # importance samples per text
 
@@ -36,7 +34,7 @@ class CandidateFilter:
         bundle: Bundle,
         texts: Sequence[str],
         names: Sequence[str],
-        settings: "AugmentSettings",
+        settings: AugmentSettings,
     ) -> None:
         self.bundle = bundle
         self.seed = settings.seed

@@ -15,11 +15,9 @@ conditional_modes.py     the method of Bowman et al., for comparison
 from collections.abc import Callable, Iterable
 
 import torch
-from pydantic import Field
 
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import block_posterior
-from textvae.schema import StrictSettings, choose
 from textvae.uses.infill.conditional_modes import conditional_modes
 from textvae.uses.infill.constrained_decoding import decode_fills, fill_blanks
 from textvae.uses.infill.search import (
@@ -31,20 +29,9 @@ from textvae.uses.infill.search import (
 from textvae.uses.infill.template import Template, parse_template
 from textvae.uses.latent_proposals import propose_latents
 from textvae.uses.records import Infill
+from textvae.uses.settings import InfillMethod, InfillSettings
 
 _MAX_LENGTH_CHOICES = 16  # choices of the blanks' lengths that are tried
-
-
-class InfillSettings(StrictSettings):
-    """How thoroughly fills are searched for."""
-
-    n: int = Field(5, ge=1, description="maximum number of sentences to return")
-    method: str = "resampling"
-    most_tokens: int = Field(4, ge=1, description="maximum number of tokens per blank")
-    latents: int = Field(8, ge=1, description="latents to search under, or to sample under")
-    temperature: float = Field(0.7, gt=0, description="of sampling tokens, for method = 'sampling'")
-    beams: int = Field(6, ge=2, description="beams per search")
-    seed: int = Field(0, ge=0)
 
 
 def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
@@ -53,11 +40,10 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
     Keys: `text`, `fills` (one per blank), and `score`, log p(x) in nats.
 
     Raises:
-        ConfigError: the method is unknown.
         DataError: the text has no blank or nothing but blanks, a blank within a word, or
             words that the tokenizer does not know; or it is too long.
     """
-    method = choose(METHODS, settings.method, "method")
+    method = METHODS[settings.method]
     template = parse_template(bundle, text)
     lengths = template.choose_lengths(
         settings.most_tokens, bundle.max_text_tokens, _MAX_LENGTH_CHOICES, settings.seed
@@ -136,7 +122,7 @@ def _drop_wordless(template: Template, fills: Iterable[list[str]]) -> _FillsBySe
 
 _Method = Callable[[Bundle, Template, _Lengths, InfillSettings], _FillsBySentence]
 
-METHODS: dict[str, _Method] = {
+METHODS: dict[InfillMethod, _Method] = {
     "resampling": _resampling,
     "sampling": _sampling,
     "beam_search": _beam_search,

@@ -14,9 +14,13 @@ class MeasureSettings(StrictSettings):
     """Settings of the measures; `features` and `word_vectors` replace the model's own."""
 
     adaptive: bool = Field(
-        False, description="give sentences with uneven weights more of the importance samples"
+        False,
+        description="give more importance samples to sentences with uneven weights; the number "
+        "of samples is then the average",
     )
-    prior_samples: int = Field(1000, ge=2, description="sentences to decode from the prior")
+    prior_samples: int = Field(
+        1000, ge=2, description="sentences to sample from the prior, for the measures of samples"
+    )
     greedy: bool = Field(
         False,
         description="decode samples from the prior greedily instead of sampling at temperature 1",
@@ -32,7 +36,9 @@ class MeasureSettings(StrictSettings):
     pairs: int = Field(50, ge=1, description="pairs of sentences to interpolate between")
     steps: int = Field(11, ge=3, description="sentences on each interpolation, ends included")
     word_vectors: str | None = Field(
-        None, description="a word2vec text file; by default, the decoder's embedding"
+        None,
+        description="file of word vectors in word2vec's text format, for the measures of "
+        "interpolations; by default, the decoder's embedding",
     )
     features: Callable[[Sequence[str]], Any] | None = Field(
         None,
@@ -52,3 +58,5 @@ class MeasureSettings(StrictSettings):
 
 
 DEFAULT_MEASURE_SETTINGS = MeasureSettings()
+
+DEFAULT_IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers

@@ -1,0 +1,6 @@
+"""Defaults of bulk jobs. The command line reads them, so nothing slow is imported here."""
+
+DEFAULT_ENGINE = "accelerate"
+
+# Rows per shard, of each verb; a shard then takes some seconds to some minutes.
+DEFAULT_SHARD_ROWS = {"encode": 32_768, "score": 1024, "generate": 8192}

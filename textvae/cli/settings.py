@@ -1,0 +1,69 @@
+"""Options that are fields of a settings class: the class has their types, defaults and help.
+
+The settings classes are in modules that import neither torch nor anything else that is
+slow to import, so that `--help` stays fast.
+"""
+
+from argparse import SUPPRESS, Namespace, _ActionsContainer
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from textvae.schema import StrictSettings
+
+# What the help text shows for the value of an option, by its type.
+_METAVARS: dict[Any, str] = {int: "N", float: "X", str: "NAME"}
+
+
+def add_settings(
+    command: _ActionsContainer, settings: type[StrictSettings], *names: str, metavar: str = ""
+) -> None:
+    """Add an option for each of the named fields of a settings class, or for all its fields.
+
+    The option has the type, the choices and the description of the field. It has no
+    default: what the user does not write is absent from the parsed options, so that
+    only the settings class knows the default.
+
+    Args:
+        metavar: what the help text shows for the value; by default, it depends on the type.
+    """
+    for name in names or settings.model_fields:
+        flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+        field = settings.model_fields[name]
+        values = _describe_values(field)
+        if metavar:
+            values["metavar"] = metavar
+        command.add_argument(
+            flag, dest=name, default=SUPPRESS, help=_describe_field(field), **values
+        )
+
+
+def _describe_field(field: FieldInfo) -> str:
+    """Return a help text: the description of a field and its default.
+
+    Where the default is None, the description itself says what happens by default.
+    """
+    text = str(field.description)
+    if field.default is not None and field.default is not False:
+        default = field.default
+        text += f" (default: {f'{default:g}' if isinstance(default, float) else default})"
+    return text.replace("%", "%%")  # argparse formats help texts with the operator %
+
+
+def _describe_values(field: FieldInfo) -> dict[str, Any]:
+    """Return the arguments of `add_argument` that say which values an option takes."""
+    annotation = field.annotation
+    branches = [branch for branch in get_args(annotation) if branch is not NoneType]
+    if get_origin(annotation) is Literal:
+        return {"choices": branches, "metavar": "|".join(branches)}
+    kind = branches[0] if branches else annotation
+    if kind is bool:
+        return {"action": "store_true"}
+    return {"type": kind, "metavar": _METAVARS[kind]}
+
+
+def collect_settings(options: Namespace, settings: type[StrictSettings]) -> dict[str, Any]:
+    """Return the fields of a settings class that the user wrote as options."""
+    values = vars(options)
+    return {name: values[name] for name in settings.model_fields if name in values}

@@ -1,0 +1,47 @@
+"""The decoding options, named as in transformers' `GenerationConfig`.
+
+The command line takes its options and help texts from this class, so this module
+imports neither torch nor anything else that is slow to import.
+"""
+
+from pydantic import Field
+
+from textvae.schema import Seed, StrictSettings
+
+
+class DecodingSettings(StrictSettings):
+    """Decoding options; for an option that is None, `generation_config.json` has the value."""
+
+    do_sample: bool | None = Field(
+        None,
+        description="sample each token instead of taking the most likely one; "
+        "by default, as the verb and the other options ask",
+    )
+    temperature: float | None = Field(
+        None,
+        gt=0,
+        description="sampling temperature of the tokens, above 0; lower is closer to greedy; "
+        "by default 1",
+    )
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="sample from the most likely tokens whose probabilities sum to this, "
+        "above 0 and up to 1; by default, from all tokens",
+    )
+    top_k: int | None = Field(
+        None,
+        ge=0,
+        description="sample from this many of the most likely tokens; by default, from all tokens",
+    )
+    num_beams: int | None = Field(
+        None, ge=1, description="beams of a beam search; by default 1, which is no search"
+    )
+    max_new_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="maximum length of a text in tokens; "
+        "by default, enough for the longest sentence of the training data",
+    )
+    seed: Seed = 0

@@ -1,0 +1,131 @@
+"""The settings of the verbs: their types, bounds, defaults and descriptions.
+
+The command line takes its options and help texts from these classes, so this module
+imports neither torch nor anything else that is slow to import.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from textvae.schema import Seed, StrictSettings
+
+AnomalyScore = Literal["reconstruction", "elbo", "iw_nll"]
+InfillMethod = Literal["resampling", "sampling", "beam_search", "conditional_modes"]
+
+
+class AnomalySettings(StrictSettings):
+    """How sentences are scored."""
+
+    score: AnomalyScore = Field(
+        "reconstruction",
+        description="measure of how anomalous a sentence is, in nats per token; "
+        "see docs/uses/anomaly.md",
+    )
+    draws: int = Field(4, ge=1, description="samples of z per sentence")
+    seed: Seed = 0
+
+
+class AugmentSettings(StrictSettings):
+    """How many texts are generated, from which latents, and which are accepted.
+
+    The defaults were chosen on validation data.
+    """
+
+    n: int = Field(5, ge=1, description="maximum number of new texts per input text")
+    spread: float = Field(
+        1.0,
+        ge=0,
+        description="standard deviation of the sampled latents, relative to the posterior's",
+    )
+    interpolated: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of the candidates that lie between two texts of a label, 0 to 1",
+    )
+    temperature: float = Field(
+        0.7,
+        gt=0,
+        description="sampling temperature of the tokens, above 0; "
+        "near 0, the most likely tokens are taken",
+    )
+    quantile: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="drop candidates that cost more nats per token than this quantile of the "
+        "texts of their label, above 0 and up to 1",
+    )
+    rounds: int = Field(4, ge=1, description="maximum number of tries per text")
+    seed: Seed = 0
+
+
+class InfillSettings(StrictSettings):
+    """How thoroughly fills are searched for."""
+
+    n: int = Field(5, ge=1, description="maximum number of sentences to return")
+    method: InfillMethod = Field(
+        "resampling", description="how fills are found; see docs/uses/infill.md"
+    )
+    most_tokens: int = Field(4, ge=1, description="maximum number of tokens per blank")
+    latents: int = Field(
+        8, ge=1, description="number of latents under which fills are searched or sampled"
+    )
+    temperature: float = Field(
+        0.7,
+        gt=0,
+        description="sampling temperature of the tokens, above 0, for the method `sampling`",
+    )
+    beams: int = Field(
+        6, ge=2, description="beams per search, 2 or more, for the methods that search"
+    )
+    seed: Seed = 0
+
+
+class ScoreSettings(StrictSettings):
+    """How many samples the scores are computed with."""
+
+    samples: int = Field(50, ge=2, description="importance samples per sentence, 2 or more")
+    seed: Seed = 0
+
+
+class TraverseSettings(StrictSettings):
+    """Which steps a traversal takes."""
+
+    steps: int = Field(
+        7, ge=2, description="number of sentences, evenly spaced from -reach to reach"
+    )
+    reach: float = Field(
+        3.0,
+        gt=0,
+        le=100,
+        description="change of the outermost sentences, in standard deviations",
+    )
+    values: tuple[float, ...] | None = Field(
+        None,
+        min_length=1,
+        description="changes of the sentences, in standard deviations; "
+        "by default, `steps` evenly spaced ones",
+    )
+    unit: Literal["aggregate", "prior"] = Field(
+        "aggregate",
+        description="distribution whose standard deviation is used: "
+        "the aggregate posterior or the prior",
+    )
+
+    @property
+    def offsets(self) -> list[float]:
+        """The step of each sentence from the text, in standard deviations."""
+        if self.values is not None:
+            return list(self.values)
+        return [self.reach * (2 * step / (self.steps - 1) - 1) for step in range(self.steps)]
+
+
+class UncertaintySettings(StrictSettings):
+    """How many samples uncertainty is estimated with."""
+
+    draws: int = Field(
+        8, ge=2, description="samples of z per sentence, 2 or more, each of which is decoded"
+    )
+    seed: Seed = 0
