@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
@@ -22,16 +23,17 @@ from textvae.uses.settings import AnomalySettings
 from textvae.vae import TextVAE
 
 CENTERS = 150
+Scores = dict[str, NDArray[np.floating]]  # by name; each is (n,)
 
 
-def read_lines(file):
+def read_lines(file: str) -> list[str]:
     """Return a file's lines that are not blank."""
     return [line for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def score_by_models(vae, model, texts):
+def score_by_models(vae: TextVAE, model: TextVAE, texts: list[str]) -> Scores:
     """Return the scores of the VAE and of the language model, by name; each is (n,)."""
-    scores = {}
+    scores: Scores = {}
     for name in SCORE_FUNCTIONS:
         settings = AnomalySettings(score=name)
         scores[f"`{name}`, nats per token"] = anomaly_scores(vae.bundle, texts, settings)
@@ -44,9 +46,9 @@ def score_by_models(vae, model, texts):
     return scores
 
 
-def score_by_distance(train_z, z):
+def score_by_distance(train_z: NDArray[np.float32], z: NDArray[np.float32]) -> Scores:
     """Return the scores of the baselines on the latents, by name; each is (n,)."""
-    scores = {}
+    scores: Scores = {}
     for metric in ("euclidean", "cosine"):
         nearest = NearestNeighbors(n_neighbors=1, metric=metric).fit(train_z)
         scores[f"nearest latent, {metric}"] = nearest.kneighbors(z)[0][:, 0]
@@ -55,7 +57,7 @@ def score_by_distance(train_z, z):
     return scores
 
 
-def main():
+def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

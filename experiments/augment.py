@@ -16,7 +16,7 @@ were chosen.
 import argparse
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 from labelled import Split, draw_indices, read_corpus
@@ -24,6 +24,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from textvae.uses.options import AugmentOptions
+from textvae.uses.records import AugmentedText
 from textvae.vae import TextVAE
 
 PENALTY = 10.0  # C of scikit-learn
@@ -32,7 +34,7 @@ TEST_SEED = 100  # so that the test table has other draws than the validation ta
 
 
 def measure_accuracy(
-    examples: Split, written: list[dict[str, Any]], held_out: Split, weight: float
+    examples: Split, written: list[AugmentedText], held_out: Split, weight: float
 ) -> float:
     """Return the held-out accuracy, in percent, of a classifier.
 
@@ -77,7 +79,8 @@ def main() -> None:
     held_out = validation if options.validation else test
     first_seed = VALIDATION_SEED if options.validation else TEST_SEED
     pairs = [option.split("=") for option in options.option]
-    augment_options = {name: float(value) for name, value in pairs}
+    # `augment` checks the names and the values.
+    augment_options = cast("AugmentOptions", {name: float(value) for name, value in pairs})
     vae = TextVAE.from_pretrained(options.run, device="cpu")
     print("| examples per class | written per text | without | with | gain | seconds |")
     print("|---|---|---|---|---|---|")
@@ -90,9 +93,7 @@ def main() -> None:
             written = vae.augment(
                 examples.texts,
                 examples.labels.tolist(),
-                n=options.n,
-                seed=number,
-                **augment_options,
+                **{"n": options.n, "seed": number, **augment_options},
             )
             written_per_text.append(len(written) / len(examples.texts))
             accuracies[number] = (

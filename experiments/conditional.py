@@ -119,14 +119,17 @@ def write_as_next_label(vae: TextVAE, test: Texts) -> Texts:
     written = {}
     for label, texts in test.items():
         target = next_labels[label]
-        written[target] = vae.reconstruct(texts, labels=[label] * len(texts), write_as=target)
+        rows = vae.reconstruct(texts, labels=[label] * len(texts), write_as=target)
+        written[target] = [text for text in rows if text is not None]  # None: of a blank text
     return written
 
 
 def build_writers(vae: TextVAE, train: Texts, seed: int) -> dict[str, Writer]:
     """Return the writers of a model, by name."""
     if vae.labels:
-        kind = vae.model.config.prior_settings["kind"] if vae.latent_dim else "language model"
+        prior = vae.model.config.prior_settings
+        assert prior is not None  # a run always has them
+        kind = prior["kind"] if vae.latent_dim else "language model"
         return {f"conditional, {kind}": write_from_prior(vae, seed)}
     return {
         f"unconditional, {shape} Gaussian per class": write_from_gaussians(

@@ -13,8 +13,11 @@ classifier on bags of words tells true sentences from filled ones, over five fol
 
 import argparse
 import json
+from collections.abc import Callable, Container, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Unpack
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
@@ -24,6 +27,8 @@ from sklearn.pipeline import make_pipeline
 
 from textvae.uses.infill.search import log_likelihoods
 from textvae.uses.latent_proposals import log_evidence
+from textvae.uses.options import InfillOptions
+from textvae.uses.records import Infill
 from textvae.vae import TextVAE
 
 HIDDEN_SHARE = 0.2  # of a sentence's words
@@ -32,25 +37,25 @@ SAMPLES = 512  # importance samples of a log-likelihood
 HEAD = "| | end: words | exact | adversarial | anywhere: words | exact | adversarial |"
 
 
-def count_hidden(words):
+def count_hidden(words: Sequence[str]) -> int:
     """Return how many words of a sentence to hide: at least one."""
     return max(1, round(HIDDEN_SHARE * len(words)))
 
 
-def hide_end(words, random):
+def hide_end(words: Sequence[str], random: Random | None) -> list[int]:
     """Return the indices of the last words."""
     return list(range(len(words) - count_hidden(words), len(words)))
 
 
-def hide_anywhere(words, random):
+def hide_anywhere(words: Sequence[str], random: Random) -> list[int]:
     """Return the indices of randomly chosen words."""
     return sorted(random.sample(range(len(words)), count_hidden(words)))
 
 
-def insert_blanks(words, hidden):
+def insert_blanks(words: Sequence[str], hidden: Container[int]) -> tuple[str, list[list[str]]]:
     """Return the sentence with a blank for each run of hidden words, and the words of each run."""
     visible = []
-    truths = []
+    truths: list[list[str]] = []
     for index, word in enumerate(words):
         if index not in hidden:
             visible.append(word)
@@ -62,7 +67,7 @@ def insert_blanks(words, hidden):
     return " ".join(visible), truths
 
 
-def compare_fills(fills, truths):
+def compare_fills(fills: Sequence[str], truths: Sequence[list[str]]) -> tuple[float, float]:
     """Return the shares of hidden words found at their places, and of blanks filled exactly."""
     are_found = []
     are_exact = []
@@ -72,10 +77,10 @@ def compare_fills(fills, truths):
             index < len(words) and words[index] == word for index, word in enumerate(truth)
         ]
         are_exact.append(words == truth)
-    return np.mean(are_found), np.mean(are_exact)
+    return float(np.mean(are_found)), float(np.mean(are_exact))
 
 
-def compute_adversarial_error(true, filled):
+def compute_adversarial_error(true: list[str], filled: list[str]) -> float:
     """Return the held-out accuracy of a classifier on bags of words, minus one half.
 
     A true sentence and its filled version are always in the same fold.
@@ -86,10 +91,11 @@ def compute_adversarial_error(true, filled):
     model = make_pipeline(
         CountVectorizer(token_pattern=r"\S+", binary=True), LogisticRegression(max_iter=1000)
     )
-    return cross_val_score(model, texts, labels, groups=groups, cv=GroupKFold(5)).mean() - 0.5
+    scores = cross_val_score(model, texts, labels, groups=groups, cv=GroupKFold(5))
+    return float(scores.mean()) - 0.5
 
 
-def score_endings(vae, sentences):
+def score_endings(vae: TextVAE, sentences: Sequence[str]) -> float:
     """Return the mean of log p(end | beginning) over the sentences, in nats."""
     scores = []
     for text in sentences:
@@ -97,21 +103,21 @@ def score_endings(vae, sentences):
         prefix = " ".join(words[: hide_end(words, None)[0]])
         whole = log_likelihoods(vae.bundle, [text], SAMPLES, 0)[0]
         scores.append(whole - log_evidence(vae.bundle, prefix, SAMPLES, 0))
-    return np.mean(scores)
+    return float(np.mean(scores))
 
 
 class Records:
     """Results by key, kept in a file with one JSON object per line, or only in memory."""
 
-    def __init__(self, file):
+    def __init__(self, file: str | None) -> None:
         self.file = Path(file) if file else None
-        self.results = {}
+        self.results: dict[tuple[str, ...], list[Infill]] = {}
         if self.file and self.file.exists():
             for line in self.file.read_text(encoding="utf-8").splitlines():
                 key, result = json.loads(line)
                 self.results[tuple(key)] = result
 
-    def get(self, key, compute):
+    def get(self, key: tuple[str, ...], compute: Callable[[], list[Infill]]) -> list[Infill]:
         """Return the result of a key; compute and keep it if it is new."""
         if key not in self.results:
             self.results[key] = compute()
@@ -121,8 +127,16 @@ class Records:
         return self.results[key]
 
 
-def fill_sentences(name, vae, sentences, hide, records, options):
+def fill_sentences(
+    name: str,
+    vae: TextVAE,
+    sentences: Sequence[str],
+    hide: Callable[[Sequence[str], Random], list[int]],
+    records: Records,
+    options: InfillOptions,
+) -> tuple[list[str], list[str], list[tuple[float, float]]]:
     """Return the sentences that could be filled, the filled ones, and the scores of all, (n, 2)."""
+    one: InfillOptions = {**options, "n": 1}
     random = Random(0)
     true = []
     filled = []
@@ -130,9 +144,7 @@ def fill_sentences(name, vae, sentences, hide, records, options):
     for text in sentences:
         words = text.split()
         visible, truths = insert_blanks(words, hide(words, random))
-        best = records.get(
-            (name, visible, text), lambda visible=visible: vae.infill(visible, n=1, **options)
-        )
+        best = records.get((name, visible, text), partial(vae.infill, visible, **one))
         if best:
             true.append(text)
             filled.append(best[0]["text"])
@@ -142,7 +154,13 @@ def fill_sentences(name, vae, sentences, hide, records, options):
     return true, filled, scores
 
 
-def print_row(name, vae, sentences, records, **options):
+def print_row(
+    name: str,
+    vae: TextVAE,
+    sentences: Sequence[str],
+    records: Records,
+    **options: Unpack[InfillOptions],
+) -> None:
     """Print a row of the table; `options` are those of `TextVAE.infill`."""
     cells = []
     for hide in (hide_end, hide_anywhere):
@@ -153,7 +171,7 @@ def print_row(name, vae, sentences, records, **options):
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def main():
+def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -52,7 +52,8 @@ def compute_components(texts: Sequence[str], count: int) -> NDArray[np.float32]:
     """Return the first principal components of TF-IDF, (n, count)."""
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"\S+")
     pca = PCA(count, svd_solver="arpack", random_state=0)
-    return pca.fit_transform(words.fit_transform(texts)).astype(np.float32)
+    components: NDArray[np.float32] = pca.fit_transform(words.fit_transform(texts))
+    return components.astype(np.float32)
 
 
 def score_axes(

@@ -10,15 +10,17 @@ line, and the mean log density along it.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from textvae.evaluation.measures.interpolation import path_smoothness
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.subject import take_evenly
-from textvae.evaluation.measures.word_vectors import load_word_vectors
+from textvae.evaluation.measures.word_vectors import WordVectors, load_word_vectors
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import posterior
 from textvae.inference.paths import PATHS
@@ -41,22 +43,29 @@ COLUMNS = (
 )
 
 
-def count_words(texts):
+def count_words(texts: Sequence[str]) -> float:
     """Return the mean number of words."""
-    return np.mean([len(text.split()) for text in texts])
+    return float(np.mean([len(text.split()) for text in texts]))
 
 
-def measure_density(density, z):
+def measure_density(density: KernelDensity, z: Tensor) -> float:
     """Return the mean log density of latents, (n, latent)."""
     return float(density.log_prob(z).mean())
 
 
-def measure_relative_length(points):
+def measure_relative_length(points: Tensor) -> float:
     """Return the length of a path, (steps, latent), relative to the straight line."""
     return float(points.diff(dim=0).norm(dim=1).sum() / (points[-1] - points[0]).norm())
 
 
-def print_row(name, paths, points, ngrams, vectors, density):
+def print_row(
+    name: str,
+    paths: Sequence[Sequence[str]],
+    points: Sequence[Tensor],
+    ngrams: NGramModel,
+    vectors: WordVectors,
+    density: KernelDensity,
+) -> None:
     """Print a row of the table.
 
     Args:

@@ -13,9 +13,11 @@ import resource
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
@@ -27,23 +29,25 @@ MILLION = 10**6
 QUESTIONS = 1000
 
 
-def read_lines(file):
+def read_lines(file: str) -> list[str]:
     """Return a file's lines."""
     return Path(file).read_text(encoding="utf-8").splitlines()
 
 
-def measure_precision(vectors, queries, labels, query_labels, metric):
+def measure_precision(
+    vectors: Any, queries: Any, labels: list[str], query_labels: list[str], metric: str
+) -> float:
     """Return the share of the K nearest vectors that have the label of the query.
 
     Args:
-        vectors, queries: (n, width) and (queries, width).
+        vectors, queries: (n, width) and (queries, width), arrays or sparse matrices.
     """
     nearest = NearestNeighbors(n_neighbors=K, metric=metric).fit(vectors)
     indices = nearest.kneighbors(queries, return_distance=False)
     return float((np.asarray(labels)[indices] == np.asarray(query_labels)[:, None]).mean())
 
 
-def measure_index(means, factory):
+def measure_index(means: NDArray[np.float32], factory: str) -> tuple[float, float, float]:
     """Return the seconds to build an index and to answer all questions, and its MB on disk."""
     random = np.random.default_rng(0)
     copies = means[random.integers(len(means), size=MILLION)]
@@ -63,7 +67,7 @@ def measure_index(means, factory):
         return build_seconds, answer_seconds, Path(folder, "index").stat().st_size / 2**20
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -14,24 +14,32 @@ log density, in nats, of a draw from q(z | x) of each test sentence; what it gai
 
 import argparse
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.samples import distinct_share, find_seen, novel_share
 from textvae.evaluation.measures.subject import take_evenly
 from textvae.inference.batches import iterate_batches
+from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import posterior
 from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.settings import DecodingSettings
 from textvae.model.importance import log_importance_weights
+from textvae.model.posteriors import Distribution
+from textvae.model.priors import Prior
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS
+from textvae.uses.fit_prior.base import FittedPrior
 from textvae.uses.fit_prior.fit import FITTED_PRIORS, fit_on_posterior, sample_fitted_prior
 from textvae.uses.score import score
 from textvae.uses.settings import ScoreSettings
@@ -60,19 +68,32 @@ HEAD = "| z from | reverse ppl | forward ppl | self-BLEU | distinct-2 | novel | 
 class SampleTable:
     """Scores texts against training text, test text and a language model."""
 
-    def __init__(self, train, validation, test, language_model):
+    def __init__(
+        self,
+        train: Sequence[str],
+        validation: Sequence[str],
+        test: Sequence[str],
+        language_model: TextVAE,
+    ) -> None:
         self.train = train
         self.test = test
         self.language_model = language_model
         self.ngrams = NGramModel(train)
         self.floor = np.quantile(self.compute_log_likelihoods(validation), ACCEPTANCE_QUANTILE)
 
-    def compute_log_likelihoods(self, texts):
+    def compute_log_likelihoods(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the mean log-likelihood per token of each text, its end included, (n,)."""
         records = score(self.language_model.bundle, texts, ScoreSettings(samples=2))
-        return np.array([-record["reconstruction"] / record["tokens"] for record in records])
+        means = []
+        for record in records:
+            assert record["reconstruction"] is not None  # only blank texts have none
+            assert record["tokens"] is not None
+            means.append(-record["reconstruction"] / record["tokens"])
+        return np.array(means)
 
-    def format_row(self, name, texts, reverse=None):
+    def format_row(
+        self, name: str, texts: Sequence[str], reverse: Sequence[str] | None = None
+    ) -> str:
         """Return a row of the table.
 
         Args:
@@ -92,7 +113,7 @@ class SampleTable:
         return f"| {name} | {' | '.join(cells)} |"
 
 
-def compute_self_bleu(texts):
+def compute_self_bleu(texts: Sequence[str]) -> float:
     """Return the mean BLEU-4 (0 to 100) of the first texts, each against the others of them."""
     from sacrebleu.metrics import BLEU
 
@@ -100,20 +121,22 @@ def compute_self_bleu(texts):
     first = texts[:BLEU_SAMPLES]
     scores = []
     for index, text in enumerate(first):
-        others = first[:index] + first[index + 1 :]
+        others = [*first[:index], *first[index + 1 :]]
         scores.append(metric.sentence_score(text, others).score)
-    return np.mean(scores)
+    return float(np.mean(scores))
 
 
-def compute_corpus_bleu(texts, references):
+def compute_corpus_bleu(texts: Sequence[str | None], references: Sequence[str]) -> float:
     """Return BLEU-4 of all texts together."""
     from sacrebleu.metrics import BLEU
 
-    return BLEU(tokenize="13a", lowercase=True).corpus_score(texts, [references]).score
+    return float(BLEU(tokenize="13a", lowercase=True).corpus_score(texts, [references]).score)
 
 
 @torch.no_grad()
-def compute_iw_nll(bundle, dataset, priors):
+def compute_iw_nll(
+    bundle: Bundle, dataset: Dataset, priors: Mapping[str, Prior | FittedPrior]
+) -> dict[str, float]:
     """Return the mean importance-weighted NLL under each prior, in nats, from the same draws."""
     sums = {name: ImportanceSums.make_zeros(len(dataset)) for name in priors}
     for indices, batch in iterate_batches(bundle, dataset, 0, SINGLE_PROCESS, BATCH_TOKENS):
@@ -128,7 +151,7 @@ def compute_iw_nll(bundle, dataset, priors):
     return {name: float(prior_sums.nll.mean()) for name, prior_sums in sums.items()}
 
 
-def sample_importance_weights(bundle, batch: Batch):
+def sample_importance_weights(bundle: Bundle, batch: Batch) -> tuple[Tensor, Tensor]:
     """Sample z from q(z | x), and return it with the logarithms of its importance weights.
 
     Shapes:
@@ -153,7 +176,9 @@ class PriorRow:
     sample_seconds: float
 
 
-def measure_prior(name, q, latents, bundle, table, count):
+def measure_prior(
+    name: str, q: Distribution, latents: Tensor, bundle: Bundle, table: SampleTable, count: int
+) -> tuple[Prior | FittedPrior, PriorRow]:
     """Fit a prior, print its row of the sample table, and return it with its other measures.
 
     Args:
@@ -162,7 +187,7 @@ def measure_prior(name, q, latents, bundle, table, count):
         count: sentences to sample.
     """
     start = time.perf_counter()
-    prior = bundle.model.prior
+    prior: Prior | FittedPrior = bundle.model.prior
     if name != OWN_PRIOR:
         prior = fit_on_posterior(q, FITTED_PRIORS[name])
     fit_seconds = time.perf_counter() - start
@@ -176,7 +201,7 @@ def measure_prior(name, q, latents, bundle, table, count):
     return prior, PriorRow(name, density, fit_seconds, sample_seconds)
 
 
-def parse_options():
+def parse_options() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -189,7 +214,7 @@ def parse_options():
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     options = parse_options()
     run = Run(Path(options.run))

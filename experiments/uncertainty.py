@@ -17,7 +17,7 @@ from textvae.uses.uncertainty import calibration_curve
 from textvae.vae import TextVAE
 
 
-def main():
+def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

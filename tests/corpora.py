@@ -2,13 +2,16 @@
 
 import gzip
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
+from datasets import Dataset
 
 from textvae.data.corpus import DataSettings, open_split, prepare_splits
-from textvae.data.sources import find_splits
+from textvae.data.sources import RowSource, find_splits
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.schema import validate_settings
 
@@ -32,7 +35,7 @@ def write(file: Path, content: str | bytes) -> str:
     return str(file)
 
 
-def write_table(file: Path, sentences: list[str], **columns: list) -> str:
+def write_table(file: Path, sentences: list[str], **columns: list[Any]) -> str:
     """Write sentences and further columns as a table, in the format of the file's name."""
     rows = [
         dict(zip(["text", *columns], row, strict=True))
@@ -60,8 +63,13 @@ def texts(corpus: str, split: str = "train") -> list[str]:
 
 
 def prepared(
-    folder: Path, corpus: str | None, kind: str = "byte", seed: int = 1, splits=None, **settings
-):
+    folder: Path,
+    corpus: str | None,
+    kind: str = "byte",
+    seed: int = 1,
+    splits: Mapping[str, RowSource] | None = None,
+    **settings: Any,
+) -> tuple[dict[str, Any], dict[str, Dataset]]:
     """Prepare a corpus in `folder`; return its counts and splits."""
     data = validate_settings(DataSettings, {"corpus": corpus, **settings}, "data")
     tokenizer_settings = TokenizerSettings(kind=kind, min_frequency=1)

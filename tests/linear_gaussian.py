@@ -6,6 +6,7 @@ and evidence all have closed forms.
 """
 
 from types import SimpleNamespace
+from typing import cast
 
 import torch
 from datasets import Dataset
@@ -15,7 +16,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 from tests.tiny import SpecialTokens, draws
 from textvae.evaluation.measures import EvaluationInput, run_model
 from textvae.inference.bundle import Bundle
-from textvae.model.modeling import TextVAEOutput
+from textvae.model.modeling import TextVAEModel, TextVAEOutput
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.model.priors import PRIORS
 
@@ -34,7 +35,14 @@ class LinearGaussian(nn.Module):
         shift, spread: error of the encoder's mean, and factor of its standard deviation.
     """
 
-    def __init__(self, n=200, scale=(1.5, 0.7), shift=0.0, spread=1.0, seed=0):
+    def __init__(
+        self,
+        n: int = 200,
+        scale: tuple[float, ...] = (1.5, 0.7),
+        shift: float = 0.0,
+        spread: float = 1.0,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         rotation, _ = torch.linalg.qr(draws(SPACE, SPACE, seed=99))
         self.weight = rotation[:, :LATENT] * torch.tensor(scale)
@@ -43,13 +51,17 @@ class LinearGaussian(nn.Module):
         self.shift = shift
         self.spread = spread
         self.config = SimpleNamespace(latent_dim=LATENT, labels=None, label_column=None)
-        self.prior = PRIORS["standard_normal"](PRIORS["standard_normal"].Settings(), LATENT)
+        self.prior = PRIORS["standard_normal"](
+            PRIORS["standard_normal"].Settings(kind="standard_normal"), LATENT
+        )
         self.device = torch.device("cpu")
 
     def log_evidence(self) -> Tensor:
         """Return the exact log p(x) of every point, (n,)."""
         covariance = self.weight @ self.weight.t() + NOISE**2 * torch.eye(SPACE)
-        return MultivariateNormal(torch.zeros(SPACE), covariance).log_prob(self.points)
+        evidence = MultivariateNormal(torch.zeros(SPACE), covariance)
+        log_prob: Tensor = evidence.log_prob(self.points)
+        return log_prob
 
     def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> DiagonalGaussian:
         """Return the exact posterior, shifted by `shift` and widened by `spread`."""
@@ -72,6 +84,8 @@ class LinearGaussian(nn.Module):
         """Return the output of the model, with -log p(x | z) as the reconstruction."""
         output = TextVAEOutput()
         if latent is None:
+            assert encoder_input_ids is not None
+            assert encoder_attention_mask is not None
             q = self.encode(encoder_input_ids, encoder_attention_mask)
             latent = q.sample()
             output.kl = self.prior.kl(q, latent)
@@ -87,7 +101,8 @@ class LinearGaussian(nn.Module):
     ) -> Tensor:
         """Return -log p(x | z), (batch,)."""
         likelihood = Independent(Normal(latent @ self.weight.t(), NOISE), 1)
-        return -likelihood.log_prob(self.points[labels[:, 0] - FIRST])
+        log_prob: Tensor = likelihood.log_prob(self.points[labels[:, 0] - FIRST])
+        return -log_prob
 
 
 def subject(model: LinearGaussian, samples: int = 10, seed: int = 0) -> EvaluationInput:
@@ -100,7 +115,7 @@ def subject(model: LinearGaussian, samples: int = 10, seed: int = 0) -> Evaluati
         "words": [1 + row % 3 for row in rows],
         "bytes": [5 + row % 4 for row in rows],
     }
-    bundle = Bundle(model, SpecialTokens())
+    bundle = Bundle(cast("TextVAEModel", model), SpecialTokens())
     dataset = Dataset.from_dict(columns)
     outputs = run_model(bundle, dataset, seed)
     return EvaluationInput(bundle, dataset, outputs, samples, seed, progress=False)

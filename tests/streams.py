@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from tests.corpora import write
 from textvae.data.cleaning import fingerprint_sentence
@@ -30,7 +31,7 @@ def write_shards(
 
 
 def build_plan(
-    files: list[str], readers: int = 1, seed: int = 1, held_out: Iterable[str] = (), **data
+    files: list[str], readers: int = 1, seed: int = 1, held_out: Iterable[str] = (), **data: Any
 ) -> StreamPlan:
     """Return the plan of a stream of these files, with small pools and batches."""
     return StreamPlan(

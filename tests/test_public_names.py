@@ -17,7 +17,9 @@ def test_type_checkers_see_the_same_names():
     """They read the imports under TYPE_CHECKING, everyone else the table."""
     tree = ast.parse(Path(textvae.__file__).read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
-    imported = {alias.name: node.module for node in block.body for alias in node.names}
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert imports == block.body
+    imported = {alias.name: node.module for node in imports for alias in node.names}
     assert imported == textvae.PUBLIC
 
 

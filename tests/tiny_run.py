@@ -52,5 +52,7 @@ def train_tiny(
     **changes: Any,
 ) -> textvae.TextVAE:
     """Train for twelve steps on the CPU; `changes` override the settings, section by section."""
-    settings = {name: {**section, **changes.pop(name, {})} for name, section in SETTINGS.items()}
+    settings: dict[str, Any] = {
+        name: {**section, **changes.pop(name, {})} for name, section in SETTINGS.items()
+    }
     return textvae.train(corpus, output=folder, device="cpu", **settings, **changes)

@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import yaml
@@ -99,7 +100,7 @@ class Recorder(VAETrainer):
         self, model: Any, inputs: Any, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Train a step, and write and flush its record, since this process may be killed."""
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         prefix = f"{self.run_folder}.{self.processes.rank}of{self.processes.count}"
         with open(f"{prefix}.jsonl", "a") as file:
             line = {
@@ -147,20 +148,20 @@ def measure(run: Run) -> dict[str, Any]:
 
 def main(folder: Path) -> None:
     """Train all models, evaluate, resume a run of one process, then be killed during another run."""
-    fitting.VAETrainer = Recorder
-    sample = DiagonalGaussian.sample
-    DiagonalGaussian.sample = lambda self: self.mean
+    mock.patch.object(fitting, "VAETrainer", Recorder).start()
+    without_noise = mock.patch.object(DiagonalGaussian, "sample", lambda self: self.mean)
+    without_noise.start()
     for name in MODELS:
         textvae.train(
             folder / "corpus.txt", folder / f"{name}2", folder / f"{name}.yaml", device="cpu"
         )
     textvae.train(output=folder / "begun1", resume=True, device="cpu")
     processes, _ = join_processes(torch.device("cpu"))
-    DiagonalGaussian.sample = sample
+    without_noise.stop()
     (folder / f"measures{processes.rank}.json").write_text(
         json.dumps(measure(Run(folder / "lstm2")))
     )
-    DiagonalGaussian.sample = lambda self: self.mean
+    without_noise.start()
     Recorder.last_step = LAST_BEFORE_STOP
     sys.exit(train(folder, "lstm", "begun2"))
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -23,13 +24,17 @@ def write_files(folder: Path) -> Path:
     return folder
 
 
-def rows_in(folder: Path) -> list[dict]:
+def rows_in(folder: Path) -> list[dict[str, Any]]:
     """Return the rows of all shards; a folder of them can be read as one table."""
-    return pq.read_table(folder).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(folder).to_pylist()
+    return rows
 
 
-def work(verb: str, model: Path, output: Path, corpus: Path | None = None, **options) -> list[dict]:
+def work(
+    verb: str, model: Path, output: Path, corpus: Path | None = None, **options: Any
+) -> list[dict[str, Any]]:
     """Run a bulk job on the CPU with small shards and return all rows."""
     source = {} if corpus is None else {"corpus": str(corpus)}
-    bulk.run(verb, model, output, device="cpu", **{"shard_rows": ROWS, **source, **options})
+    settings: dict[str, Any] = {"shard_rows": ROWS, **source, **options}
+    bulk.run(verb, model, output, device="cpu", **settings)
     return rows_in(output)

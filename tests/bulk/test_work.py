@@ -69,6 +69,7 @@ def test_blank_and_cut_rows_are_reported_each_time(tiny_run, corpus, tmp_path, c
     out = tmp_path / "out"
     for _ in range(2):
         record = bulk.run(verb, tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu")
+        assert record is not None
         assert (record["blank"], record["cut"]) == (1, 1)
         notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note")]
         assert "1 of 62 rows is blank (row 3 of a.txt): left out." in notes[0]
@@ -100,6 +101,7 @@ def test_a_finished_job_writes_nothing_when_it_is_repeated(tiny_run, corpus, tmp
     work("encode", tiny_run, out, corpus)
     before = {file: file.stat().st_mtime_ns for file in out.glob("part-*")}
     record = bulk.run("encode", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu")
+    assert record is not None
     assert (record["written_now"], record["shards"], record["rows"]) == (0, 10, 61)
     assert {file: file.stat().st_mtime_ns for file in out.glob("part-*")} == before
 
@@ -110,6 +112,7 @@ def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
     before = work("score", tiny_run, out, corpus, samples=2)
     (out / "part-00004.parquet").unlink()
     record = bulk.run("score", tiny_run, out, str(corpus), shard_rows=ROWS, device="cpu", samples=2)
+    assert record is not None
     assert record["written_now"] == 1
     assert rows_in(out) == before
 

@@ -4,7 +4,8 @@ import inspect
 import subprocess
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 import pytest
 from pydantic.fields import FieldInfo
@@ -52,7 +53,7 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
 
 BULK_OPTIONS = ("engine", "shard_rows")
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "train": train,
     "compare": compare,
     "evaluate": TextVAE.evaluate,
@@ -110,6 +111,7 @@ def test_the_help_text_states_the_default(verb):
     for action in actions_of(VERBS[verb]):
         if action.default in (None, False, [], SUPPRESS):
             continue
+        assert action.help is not None, action.dest
         shown = action.help % vars(action)
         assert f"(default: {format_default(action.default)})" in shown, action.dest
 
@@ -127,6 +129,8 @@ def test_an_option_that_is_a_field_has_its_help_and_default(verb):
     for action in options:
         field = fields[action.dest]
         assert action.default == SUPPRESS, action.dest
+        assert action.help is not None, action.dest
+        assert field.description is not None, action.dest
         assert action.help.startswith(field.description), action.dest
         if field.default is None:
             assert "by default" in field.description, action.dest
@@ -176,7 +180,7 @@ def test_defaults_are_those_of_the_function(verb):
 @pytest.mark.parametrize("verb", BULK_VERBS)
 def test_the_help_text_states_the_rows_per_shard_and_the_engine(verb):
     """A verb has an entry in both tables, and the engine is one of the known ones."""
-    helps = {action.dest: action.help for action in actions_of(VERBS[verb])}
+    helps = {action.dest: action.help or "" for action in actions_of(VERBS[verb])}
     assert f"(default: {DEFAULT_SHARD_ROWS[verb]})" in helps["shard_rows"]
     assert f"(default: {DEFAULT_ENGINE})" in helps["engine"]
     assert DEFAULT_ENGINE in ENGINES

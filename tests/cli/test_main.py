@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ def run(*arguments: str) -> int:
     return main([*arguments, "--device", "cpu"])
 
 
-def lines_of(capsys) -> list[dict]:
+def lines_of(capsys) -> list[dict[str, Any]]:
     """Return the JSON objects on standard output."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 

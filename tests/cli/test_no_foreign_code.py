@@ -19,7 +19,7 @@ from textvae.cli.main import build_parser, main
 from textvae.data.tokenization import load_tokenizer
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
 from textvae.model.architectures import build_architecture_config
-from textvae.model.decoders import DECODERS
+from textvae.model.decoders.transformer import TransformerDecoder
 from textvae.runtime.foreign_code import refuse_foreign_code
 from textvae.vae import TextVAE
 
@@ -221,7 +221,7 @@ def test_entries_that_request_no_foreign_code_are_accepted():
 )
 def test_options_of_an_architecture_cannot_ask_for_code(entry):
     """The message names the setting."""
-    sizes = DECODERS["transformer"].Settings(options={"inner": {entry: "someone/kernel"}})
+    sizes = TransformerDecoder.Settings(options={"inner": {entry: "someone/kernel"}})
     with pytest.raises(
         ConfigError, match=rf"model.decoder.options: {entry} = 'someone/kernel' asks for code"
     ):

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_a_report_of_a_comparison_is_self_contained(reported):
         "reconstruction": 30.0,
         "kl": 2.0,
     }
-    records = [
+    records: list[dict[str, Any]] = [
         {**full, "config": "<script>", "seed": 1, "latent_dim": 4},
         {**full, "config": "<script>", "seed": 2, "latent_dim": 4, "kl": 3.0},
         {**full, "config": "lm", "seed": 1, "latent_dim": 0, "kl": 0.0},

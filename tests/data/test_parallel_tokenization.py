@@ -1,5 +1,7 @@
 """Tokenizing in parallel processes: files and counts are the same as with one process."""
 
+from typing import Any
+
 import pytest
 
 from tests.corpora import SENTENCES, TRICKY, prepared, write
@@ -12,7 +14,7 @@ def test_any_number_of_processes_makes_the_same_corpus(tmp_path, monkeypatch, ki
     write(tmp_path / "in" / "train.txt", "\n".join([*SENTENCES, *TRICKY] * 4))
     write(tmp_path / "in" / "test.txt", "\n".join(SENTENCES[:3]))
     corpus = str(tmp_path / "in")
-    settings = {"max_tokens": 6, "drop_duplicates": False}
+    settings: dict[str, Any] = {"max_tokens": 6, "drop_duplicates": False}
     alone = prepared(tmp_path / "alone", corpus, kind, processes=1, **settings)
     together = prepared(tmp_path / "together", corpus, kind, processes=2, **settings)
     assert alone[0] == together[0]

@@ -43,7 +43,8 @@ def fitted_run(tiny_run, tmp_path_factory):
     run = tmp_path_factory.mktemp("fitted") / "run"
     shutil.copytree(tiny_run, run)
     vae = TextVAE.from_pretrained(run, "cpu")
-    vae.fit_attribute(*zip(*LABELLED, strict=True), name="count")
+    texts, labels = zip(*LABELLED, strict=True)
+    vae.fit_attribute(texts, labels, name="count")
     vae.fit_anomaly(SENTENCES[:30])
     return run
 

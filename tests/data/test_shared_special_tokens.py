@@ -151,6 +151,7 @@ def test_a_run_trained_with_such_a_tokenizer_scores_the_end(trained):
     again = TextVAE.from_pretrained(trained.folder, "cpu")
     for vae in (trained, again):
         (record,) = vae.score(SENTENCES[0], samples=2)
+        assert record["surprisal"] is not None
         assert (
             len(record["surprisal"])
             == record["tokens"]
@@ -174,7 +175,8 @@ def widened(model: TextVAEModel, like: int) -> TextVAEModel:
     vocab = model.config.vocab_size
     config = model.config.__class__.from_dict(model.config.to_dict())
     config.vocab_size = config.encoder_vocab_size = vocab + 1
-    wide = TextVAEModel(config).eval()
+    wide = TextVAEModel(config)
+    wide.eval()
     rows = {}
     for name, weight in model.state_dict().items():
         is_by_token = weight.dim() and len(weight) == vocab

@@ -168,5 +168,5 @@ def test_a_row_with_more_fields_than_columns_is_refused(tmp_path, name, separato
     with pytest.raises(DataError, match="line 3: has 3 fields, and the first line names 2"):
         list(find_splits(str(file), "text")["train"]())
     file.write_text(f'text{separator}label\n"a cat{separator} sits"{separator}y\n')
-    rows = find_splits(str(file), "text", "quoted")["train"]()
-    assert list(rows) == [{"text": f"a cat{separator} sits", "label": "y"}]
+    read = find_splits(str(file), "text", "quoted")["train"]()
+    assert list(read) == [{"text": f"a cat{separator} sits", "label": "y"}]

@@ -1,6 +1,7 @@
 """The pages under docs/uses: every command and every Python example works, with a tiny run."""
 
 import shutil
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_every_example_of_a_page_runs(page, tmp_path, tiny_run, labelled_run, mo
     monkeypatch.setattr("textvae.uses.fit_prior.base.TRAINING_STEPS", 100)
     for kind in FITTED_PRIORS.values():
         monkeypatch.setattr(kind, "min_sentences", 50)
-    namespace = {}
+    namespace: dict[str, Any] = {}
     for example in examples(page):
         exec(example, namespace)
     for command in commands(page):

@@ -114,7 +114,7 @@ def test_a_measure_is_repeatable(name, inputs):
 
 def test_no_two_measures_use_the_same_name(inputs):
     """Their records are merged into one."""
-    names = []
+    names: list[str] = []
     for measure in MEASURES.values():
         names.extend(measure(inputs))
     assert len(names) == len(set(names))

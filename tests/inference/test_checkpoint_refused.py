@@ -15,7 +15,7 @@ from textvae.vae import TextVAE
 
 
 @pytest.fixture
-def copy(tiny_run, tmp_path) -> Path:
+def copy(tiny_run: Path, tmp_path: Path) -> Path:
     """A copy of the run that a test may damage."""
     return shutil.copytree(tiny_run, tmp_path / "run")
 

@@ -5,6 +5,7 @@ aggregate KL and the cost of shuffled latents are in the tests of their own file
 """
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from tests.linear_gaussian import LATENT, NOISE, SPACE, LinearGaussian, subject
 from textvae.evaluation.measures import MEASURES, QUICK_MEASURES
 from textvae.evaluation.measures.likelihood import compute_sums
 
-INEXACT = {"shift": 0.4, "spread": 1.3}
+INEXACT: dict[str, Any] = {"shift": 0.4, "spread": 1.3}
 
 
 def exact_terms(model):

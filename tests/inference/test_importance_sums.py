@@ -1,6 +1,7 @@
 """The sums of importance weights, and how the adaptive likelihood allocates its draws."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from textvae.evaluation.measures.likelihood import (
 )
 from textvae.inference.importance_sums import ImportanceSums
 
-UNEVEN = {"shift": 0.6, "spread": 1.3}
+UNEVEN: dict[str, Any] = {"shift": 0.6, "spread": 1.3}
 
 
 def adaptively(inputs):

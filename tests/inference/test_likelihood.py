@@ -2,6 +2,7 @@
 
 import math
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from tests.linear_gaussian import LinearGaussian, subject
 from textvae.evaluation.measures import MEASURES
 from textvae.evaluation.measures.likelihood import compute_sums, safe_exp
 
-INEXACT = {"shift": 0.4, "spread": 1.3}
+INEXACT: dict[str, Any] = {"shift": 0.4, "spread": 1.3}
 
 
 def nll(inputs, samples):

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
 
 from textvae.errors import OutputError
-from textvae.runs.publishing import HfApi
 from textvae.vae import TextVAE
 
 

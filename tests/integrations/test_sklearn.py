@@ -80,7 +80,7 @@ def test_wrong_input_is_refused(tiny_run):
         ([3], "expected a string"),
     ):
         with pytest.raises(DataError, match=message):
-            transformer.fit(texts)
+            transformer.fit(texts)  # type: ignore[arg-type]  # a wrong type, on purpose
     with pytest.raises(ConfigError, match="leave out settings and output, or the run"):
         TextVAETransformer(tiny_run, settings={}).fit(SENTENCES)
     with pytest.raises(ConfigError, match="features = 'z' is unknown"):

@@ -91,9 +91,9 @@ def test_every_conditioning_passes_the_label_to_the_decoder(writer):
 
 def test_a_batch_of_many_labels_equals_each_alone(conditional):
     """The scores of a text with its label do not depend on the other texts and labels."""
-    together = conditional.score(SENTENCES, 2, labels=LABELS)
+    together = conditional.score(SENTENCES, samples=2, labels=LABELS)
     records = [
-        conditional.with_label(label).score(text, 2)
+        conditional.with_label(label).score(text, samples=2)
         for text, label in zip(SENTENCES, LABELS, strict=True)
     ]
     assert {"elbo", "iw_nll"} <= together[0].keys()
@@ -145,7 +145,7 @@ def test_every_verb_works_with_one_label_for_all_texts(conditional):
     )
     assert len(vae.complete("a man", 2)) == 2
     assert vae.complete("two", 2)[0].startswith("two")
-    assert vae.infill("two ___ run .", 2, latents=4)
+    assert vae.infill("two ___ run .", n=2, latents=4)
     assert len(vae.interpolate(*SENTENCES[:2], steps=3)) == 3
     assert vae.decode([[0.0] * LATENT]) == vae.decode([[0.0] * LATENT], num_beams=1)
     assert len(vae.decode([[0.0] * LATENT], num_beams=2)) == 1
@@ -158,6 +158,7 @@ def test_every_verb_works_with_one_label_for_all_texts(conditional):
 def test_without_a_label_each_is_as_frequent_as_in_training(conditional):
     """The labels come from the seed, not from the global random state."""
     ids = sample_labels(conditional.bundle, 4000, 0)
+    assert ids is not None
     assert ids.float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert conditional.generate(3) == conditional.generate(3)
     assert sample_labels(tiny_vae().bundle, 3, 0) is None
@@ -189,7 +190,7 @@ def test_a_model_with_labels_refuses_wrong_ones_and_names_the_right_ones(conditi
         lambda: conditional.complete("a man"),
         lambda: conditional.infill("a ___ .", latents=4),
         lambda: conditional.reconstruct(SENTENCES),
-        lambda: conditional.score(SENTENCES, 2),
+        lambda: conditional.score(SENTENCES, samples=2),
         lambda: conditional.decode([[0.0] * LATENT]),
         lambda: conditional.interpolate(*SENTENCES[:2]),
     ):
@@ -202,10 +203,10 @@ def test_a_model_with_labels_refuses_wrong_ones_and_names_the_right_ones(conditi
     ):
         conditional.generate(label="wlid")
     with pytest.raises(DataError, match="text 1 has no label"):
-        conditional.score(SENTENCES[:2], 2, labels=["calm", None])
+        conditional.score(SENTENCES[:2], samples=2, labels=["calm", None])
     with pytest.raises(DataError, match="got 1 labels for 6 texts; expected one label per text"):
-        conditional.score(SENTENCES, 2, labels=["calm"])
-    with pytest.raises(ConfigError, match="does not depend on labels"):
+        conditional.score(SENTENCES, samples=2, labels=["calm"])
+    with pytest.raises(ConfigError, match="knows no labels"):
         conditional.generate(prior="flow")
 
 
@@ -214,7 +215,7 @@ def test_a_model_without_labels_refuses_a_label(lstm):
     for verb in (
         lambda: lstm.generate(label="wild"),
         lambda: lstm.with_label("wild"),
-        lambda: lstm.score(SENTENCES[:1], 2, labels=["wild"]),
+        lambda: lstm.score(SENTENCES[:1], samples=2, labels=["wild"]),
         lambda: lstm.reconstruct(SENTENCES[:1], write_as="wild"),
     ):
         with pytest.raises(ConfigError, match="this one was trained without: leave it out"):

@@ -5,6 +5,7 @@ the CPU, but it needs no hardware.
 """
 
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,8 @@ def meta_device(monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)
     # It has no values either, so all tokens count as real ones.
-    with _config.patch(meta_nonzero_assume_all_nonzero=True):
+    # The type checker cannot see `patch`: torch installs it while it is imported.
+    with _config.patch(meta_nonzero_assume_all_nonzero=True):  # type: ignore[attr-defined]
         yield torch.device("meta")
 
 
@@ -35,7 +37,11 @@ def meta_device(monkeypatch):
 def test_a_step_stays_on_its_device(meta_device, writer, name):
     """Each technique is tested next to the default ones, with its own weights and the meter."""
     settings = resolve_auto(read_settings(overrides=[f"objective.techniques.{name}={{}}"]), 10)
-    dropped = {"locked_dropout": True, "embedding_dropout": 0.1, "recurrent_dropout": 0.1}
+    dropped: dict[str, Any] = {
+        "locked_dropout": True,
+        "embedding_dropout": 0.1,
+        "recurrent_dropout": 0.1,
+    }
     model = tiny_model(writer, **dropped).to(meta_device).train()
     batch = {key: part.to(meta_device) for key, part in tiny_batch().items()}
     objective = Objective(settings.objective, ModelFacts(LATENT, VOCAB, BOS, UNKNOWN, EOS, PAD))

@@ -7,7 +7,7 @@ from textvae.objective.techniques import TECHNIQUES
 from textvae.settings.auto import resolve_auto
 from textvae.settings.reading import read_settings
 
-REPLACING = [name for name in TECHNIQUES if TECHNIQUES[name].Settings().replaces]
+REPLACING = [name for name in TECHNIQUES if TECHNIQUES[name].Settings(kind=name).replaces]
 SHAPING_THE_KL = ["target_kl", "free_bits", "kl_weight", "semi_amortized", "latent_dropout"]
 
 

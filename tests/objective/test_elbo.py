@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -137,14 +138,14 @@ def test_the_controller_observes_the_kl_before_it_is_shaped():
     assert alone.state_dict()["target_kl"] == floored.state_dict()["target_kl"]
 
 
-REPLACING = [[name] for name in TECHNIQUES if TECHNIQUES[name].Settings().replaces]
-COMPATIBLE = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaces]
+REPLACING = [[name] for name in TECHNIQUES if TECHNIQUES[name].Settings(kind=name).replaces]
+COMPATIBLE = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings(kind=name).replaces]
 
 
 @pytest.mark.parametrize("names", [COMPATIBLE, *REPLACING])
 def test_the_state_of_all_techniques_survives_json(names):
     """A resumed objective has the same loss as one that went on."""
-    entries = {name: {} for name in names}
+    entries: dict[str, Any] = {name: {} for name in names}
     whole = objective(**entries)
     resumed = objective(**entries)
     terms(whole)

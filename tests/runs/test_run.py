@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -100,15 +101,13 @@ def test_concurrent_updates_of_a_record_lose_nothing(tmp_path):
     """Each update reads, changes and writes the record while it holds the lock."""
     run = Run(tmp_path)
 
-    def add_slowly(record, name):
+    def add_slowly(name, record):
         time.sleep(0.05)
         return {**record, name: 1}
 
     with ThreadPoolExecutor() as pool:
         for name in ("a", "b", "c"):
-            pool.submit(
-                run.update, "measures.json", lambda record, name=name: add_slowly(record, name)
-            )
+            pool.submit(run.update, "measures.json", partial(add_slowly, name))
     assert run.read_json("measures.json") == {"a": 1, "b": 1, "c": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["measures.json"]
 

@@ -214,6 +214,7 @@ def test_an_internal_function_has_the_parameters_we_rely_on(entry):
 def test_the_library_still_calls_what_we_override(entry):
     """An override that nothing calls would have no effect, without an error."""
     module = generation if entry.owner is GenerationMixin else inspect.getmodule(entry.owner)
+    assert module is not None
     assert f".{entry.name}(" in inspect.getsource(module), needed(entry)
     ours = VAETrainer if entry.owner is Trainer else TextVAEModel
     assert entry.name in vars(ours), (
@@ -245,7 +246,7 @@ def test_every_private_name_of_a_library_is_in_this_list():
     known = {entry.name for entry in (*OVERRIDES, *CALLED)} | ATTRIBUTES.keys() | ELSEWHERE.keys()
     paths = list(Path(textvae.__file__).parent.rglob("*.py"))
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
-    used = {}
+    used: dict[str, str] = {}
     for path, tree in trees.items():
         known |= defined_names(tree)
         used |= dict.fromkeys(private_names(tree), path.name)

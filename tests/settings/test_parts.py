@@ -1,5 +1,7 @@
 """Settings of interchangeable parts: which kind is chosen, and which settings it gets."""
 
+from typing import Any
+
 import pytest
 
 from textvae.model.decoders import DECODERS
@@ -87,8 +89,8 @@ def test_a_setting_of_a_default_technique_keeps_the_others():
 
 def test_techniques_come_in_the_order_of_their_table():
     """Corruption, floors, weights: the order in which the settings are written does not matter."""
-    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings().replaces]
-    entries = {name: {} for name in reversed(together)}
+    together = [name for name in TECHNIQUES if not TECHNIQUES[name].Settings(kind=name).replaces]
+    entries: dict[str, Any] = {name: {} for name in reversed(together)}
     assert list(techniques(base={"objective": {"techniques": entries}})) == together
 
 
@@ -96,7 +98,7 @@ def test_techniques_come_in_the_order_of_their_table():
 def test_a_technique_without_settings_has_its_defaults(nothing):
     """An empty mapping, an empty value, and `on` mean the same."""
     chosen = techniques(f"objective.techniques.word_dropout={nothing}")
-    assert chosen["word_dropout"] == TECHNIQUES["word_dropout"].Settings()
+    assert chosen["word_dropout"] == TECHNIQUES["word_dropout"].Settings(kind="word_dropout")
 
 
 def test_a_technique_switched_off_in_a_file_can_be_switched_on_again():

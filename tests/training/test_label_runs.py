@@ -158,7 +158,7 @@ def test_a_language_model_and_a_plain_prior_can_be_conditioned_too(changes, tmp_
     """The label then conditions the decoder alone."""
     vae = train_tiny(tmp_path / "run", table(LABELLED), data=LABEL, **changes)
     assert len(vae.generate(2, label="two")) == 2
-    scores = [vae.score(SENTENCES[:2], 2, labels=[label] * 2) for label in vae.labels]
+    scores = [vae.score(SENTENCES[:2], samples=2, labels=[label] * 2) for label in vae.labels]
     assert scores[0][0]["iw_nll"] != scores[1][0]["iw_nll"]
 
 

@@ -30,6 +30,7 @@ from textvae.errors import CheckpointError
 from textvae.training import checkpoints
 from textvae.training import fit as fitting
 from textvae.training import schedule as schedule_module
+from textvae.training.model_card import write_model_card
 from textvae.training.trainer import VAETrainer
 
 STREAM: dict[str, Any] = {"streaming": True, "buffer": 20, "sample": 100, "held_out_most": 8}
@@ -91,7 +92,8 @@ class WatchedRun:
     @property
     def weights(self) -> dict[str, torch.Tensor]:
         """The weights of the finished model."""
-        return load_file(self.folder / "model.safetensors")
+        tensors: dict[str, torch.Tensor] = load_file(self.folder / "model.safetensors")
+        return tensors
 
 
 @contextmanager
@@ -281,11 +283,10 @@ def test_the_best_model_is_kept_through_an_interruption(overtaken, step):
 
 def test_a_run_killed_while_it_is_being_finished_is_finished_later(straight, tmp_path, monkeypatch):
     """The final model was still in the staging folder."""
-    write_card = fitting.write_model_card
 
     def copy_first(run: Any, *rest: Any) -> None:
         shutil.copytree(run.folder, tmp_path / "killed")
-        write_card(run, *rest)
+        write_model_card(run, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "write_model_card", copy_first)

@@ -1,11 +1,11 @@
 """The schedule: warm-up, cosine, clock, cool-down, and the fraction of the run that is over."""
 
 import math
+import time
 
 import pytest
 
 from textvae.settings.training import TrainingSettings
-from textvae.training import schedule as schedule_module
 from textvae.training.schedule import TrainingSchedule
 
 
@@ -27,7 +27,7 @@ def run_to_end(schedule, max_steps=10_000):
 def clock(monkeypatch):
     """Return a clock that only the test advances."""
     now = [1000.0]
-    monkeypatch.setattr(schedule_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 

@@ -1,5 +1,7 @@
 """Techniques with weights: they are trained and resumed, and left out of the finished model."""
 
+from typing import Any
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -37,7 +39,9 @@ def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(name, tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         train_tiny(tmp_path / "broken", objective=objective)
     monkeypatch.setattr(fitting, "VAETrainer", VAETrainer)
-    saved = load_file(checkpoints.find_newest_complete(tmp_path / "broken") / "model.safetensors")
+    newest = checkpoints.find_newest_complete(tmp_path / "broken")
+    assert newest is not None
+    saved = load_file(newest / "model.safetensors")
     assert any(key.startswith("auxiliary.") for key in saved) == (name == "adversary")
     textvae.train(output=tmp_path / "broken", resume=True, device="cpu")
     unbroken, resumed = (
@@ -50,7 +54,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(name, tmp_path, 
 
 def test_without_a_kl_term_the_best_checkpoint_has_the_best_reconstruction(tmp_path):
     """If the loss does not penalize the KL, the ELBO falls while the model learns."""
-    cases = [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"mutual_information_machine": {}}, "eval_reconstruction"),
         ({"iwae": {}}, "eval_elbo"),
     ]

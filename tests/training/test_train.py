@@ -9,6 +9,7 @@ import sys
 import time
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,7 +41,8 @@ ARGUMENTS = [
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "model.safetensors")
+    tensors: dict[str, torch.Tensor] = load_file(run / "model.safetensors")
+    return tensors
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
@@ -95,7 +97,7 @@ def test_a_killed_and_resumed_run_ends_with_exactly_the_same_weights(
         "--device",
         "cpu",
     ]
-    quiet = {
+    quiet: dict[str, Any] = {
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.DEVNULL,
         "env": {**os.environ, "OMP_NUM_THREADS": "1"},

@@ -1,6 +1,7 @@
 """Attributes, edits and analogies: the arithmetic, what is saved, and what is refused."""
 
 import shutil
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,7 +93,7 @@ def test_an_unknown_attribute_and_one_of_another_model_are_refused(saved, tmp_pa
         TextVAE.from_pretrained(tmp_path / "other", device="cpu").edit("a man", "number")
 
 
-BAD = {
+BAD: dict[str, tuple[list[str], list[Any], str | None, type[Exception], str]] = {
     "no texts": ([], [], None, DataError, "there are no texts"),
     "too few labels": (SENTENCES, LABELS[:3], None, DataError, "got 6 texts and 3 labels"),
     "a missing label": (SENTENCES, [None, *LABELS[1:]], None, DataError, "text 0 .* has no label"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from textvae.uses.settings import AugmentSettings
 LABELS = ["out", "home", "out", "home", "home", "out"]
 
 # With the default settings, an untrained model generates mostly duplicates.
-LOOSE = {"temperature": 2.0, "spread": 3.0}
+LOOSE: dict[str, Any] = {"temperature": 2.0, "spread": 3.0}
 
 
 def test_texts_are_new_and_labelled_and_at_most_n_each(vae):

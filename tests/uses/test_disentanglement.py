@@ -70,7 +70,9 @@ def test_the_information_of_a_copy_is_the_entropy():
     """The normalized information is 1 for monotone functions of the factor, 0 for a constant."""
     z = np.stack([TOPIC, np.exp(TOPIC), -TOPIC, np.zeros(N)], 1).astype(np.float32)
     np.testing.assert_allclose(normalized_information(z, FACTORS[0]), [1, 1, 1, 0], atol=1e-6)
-    np.testing.assert_allclose(normalized_information(SIZE[:, None], FACTORS[1]), [1], atol=1e-6)
+    np.testing.assert_allclose(
+        normalized_information(SIZE[:, None].astype(np.float32), FACTORS[1]), [1], atol=1e-6
+    )
     np.testing.assert_allclose(single_dimension_skills(z[:, 3:], FACTORS[0]), [0], atol=1e-6)
     np.testing.assert_allclose(single_dimension_skills(z[:, 3:], FACTORS[1]), [0], atol=1e-6)
 

@@ -1,6 +1,7 @@
 """Infilling: visible words stay, blanks get words, and the most likely sentence comes first."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from textvae.uses.infill.search import beam_search_latents, log_likelihoods, sea
 from textvae.uses.infill.template import parse_template
 from textvae.uses.latent_proposals import log_evidence, sample_weighted_latents
 
-FEW = {"latents": 16, "beams": 3}
+FEW: dict[str, Any] = {"latents": 16, "beams": 3}
 TEXT = "a man ___ a ___ horse ."
 
 
@@ -130,7 +131,9 @@ def test_a_language_model_fills_blanks_by_beam_search():
     model.model.generation_config.update(max_new_tokens=12)
     for method in ("beam_search", "resampling"):
         for row in model.infill(TEXT, method=method, **FEW):
-            exact = -model.score(row["text"], samples=2)[0]["elbo"]
+            elbo = model.score(row["text"], samples=2)[0]["elbo"]
+            assert elbo is not None
+            exact = -elbo
             assert row["score"] == pytest.approx(exact if exact < 0 else -exact, abs=1e-3)
 
 

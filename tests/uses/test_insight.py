@@ -9,6 +9,7 @@ import pytest
 from tests.tiny import tiny_model, tiny_tokenizer, tiny_vae
 from textvae.errors import ConfigError, DataError
 from textvae.inference.encode import posterior
+from textvae.model.posteriors import DiagonalGaussian
 from textvae.uses.insight import build_column
 from textvae.uses.insight.associations import compute_associations, find_words_at_ends
 from textvae.vae import TextVAE
@@ -31,6 +32,7 @@ def test_a_record_describes_what_a_dimension_encodes(vae):
     result = vae.insight(TEXTS, {"count": COUNT, "number": NUMBER})
     rows = result["dimensions"]
     q = posterior(vae.bundle, TEXTS)
+    assert isinstance(q, DiagonalGaussian)
     assert [row["dimension"] for row in rows] == list(range(vae.latent_dim))
     kl = 0.5 * (q.mean.square() + q.logvar.exp() - q.logvar - 1).mean(0)
     np.testing.assert_allclose([row["kl"] for row in rows], kl, rtol=1e-4)

@@ -45,7 +45,7 @@ def test_a_linear_path_has_equal_steps():
 def test_a_spherical_path_keeps_its_length_and_turns_by_equal_angles(lengths):
     """Between ends of unequal length, it is only checked that no point is shorter than both."""
     ends = torch.nn.functional.normalize(draws(2, 5), dim=1) * torch.tensor(lengths).unsqueeze(1)
-    points = spherical(*ends, 9)
+    points = spherical(ends[0], ends[1], 9)
     norms = points.norm(dim=1)
     if lengths[0] == lengths[1]:
         torch.testing.assert_close(norms, torch.full((9,), lengths[0]))

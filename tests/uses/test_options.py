@@ -1,10 +1,11 @@
 """The typed options and records of the verbs agree with the settings classes and with what the verbs return."""
 
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
 from textvae.inference.settings import DecodingSettings
+from textvae.schema import StrictSettings
 from textvae.uses import options, records
 from textvae.uses.settings import (
     AnomalySettings,
@@ -15,7 +16,7 @@ from textvae.uses.settings import (
     UncertaintySettings,
 )
 
-PAIRS = {
+PAIRS: dict[Any, type[StrictSettings]] = {
     options.DecodingOptions: DecodingSettings,
     options.InfillOptions: InfillSettings,
     options.TraverseOptions: TraverseSettings,

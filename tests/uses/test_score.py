@@ -40,6 +40,7 @@ def test_scores_of_sentences_average_to_the_measures(lstm):
     inputs = EvaluationInput(bundle, dataset, run_model(bundle, dataset), 400, 0, False)
     records = lstm.score(UNCUT, samples=400)
     kl = torch.tensor([record["kl"] for record in records])
+    assert inputs.outputs.kl is not None
     torch.testing.assert_close(kl, inputs.outputs.kl.sum(1))
     iw_nll = sum(record["iw_nll"] for record in records) / len(records)
     error = math.sqrt(sum(record["iw_nll_stderr"] ** 2 for record in records)) / len(records)

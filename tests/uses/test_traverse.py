@@ -1,11 +1,14 @@
 """Traversals: one coordinate of the latent moves, the others stay fixed."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from tests.tiny import DECODER_SETTINGS, SENTENCES, tiny_vae
 from textvae.errors import ConfigError, DataError
 from textvae.inference.encode import posterior
+from textvae.model.posteriors import DiagonalGaussian
 
 
 @pytest.fixture(scope="module", params=DECODER_SETTINGS)
@@ -28,6 +31,7 @@ def test_a_step_is_a_deviation_of_the_aggregate_posterior_or_of_the_prior(vae):
     """The aggregate variance is the variance of the means plus the mean of the variances."""
     reference = SENTENCES * 60
     q = posterior(vae.bundle, reference).map(lambda value: value[:, :3])
+    assert isinstance(q, DiagonalGaussian)
     expected = (q.mean.var(0) + q.logvar.exp().mean(0)).sqrt()
     for dimension in (0, 2):
         low, high = vae.traverse("two dogs run .", dimension, values=(0, 1), reference=reference)
@@ -42,15 +46,17 @@ def test_a_latent_on_a_sphere_stays_on_it(monkeypatch):
     vae = tiny_vae()
     decoded = []
     monkeypatch.setattr(type(vae.model.prior), "is_spherical", True)
-    monkeypatch.setattr(
-        "textvae.uses.traverse.decode_latents",
-        lambda bundle, z, options, samples_by_default: decoded.append(z) or [""] * 3,
-    )
+
+    def record(bundle, z, options, samples_by_default):
+        decoded.append(z)
+        return [""] * 3
+
+    monkeypatch.setattr("textvae.uses.traverse.decode_latents", record)
     vae.traverse("two dogs run .", 0, steps=3, unit="prior")
     torch.testing.assert_close(decoded[0].norm(dim=1), torch.full((3,), vae.latent_dim**0.5))
 
 
-BAD = {
+BAD: dict[str, tuple[tuple[int, ...], dict[str, Any], type[Exception], str]] = {
     "no such dimension": (
         (4,),
         {},

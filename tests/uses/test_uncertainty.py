@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -58,7 +59,7 @@ def test_a_posterior_without_noise_has_no_disagreement_and_no_spread():
 def test_the_calibration_curve_goes_from_most_to_least_certain():
     """Groups have equal size; with fewer texts than groups, each text is a group."""
     records = [{"spread": float(at % 7), "error": at % 7 / 10} for at in range(70)]
-    expected = [(float(group), pytest.approx(group / 10)) for group in range(7)]
+    expected: list[Any] = [(float(group), pytest.approx(group / 10)) for group in range(7)]
     assert calibration_curve(records, "spread", 7) == expected
     assert len(calibration_curve(records[:3], "spread")) == 3
 

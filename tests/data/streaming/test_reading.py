@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import random
+from collections.abc import Callable
 
 import fsspec
 import pytest
@@ -19,7 +20,11 @@ from textvae.errors import ConfigError, DataError
 
 LINES = [*TRICKY, *SENTENCES]
 MANY = [f"a line, and it is number {number}" for number in range(2 * BLOCK + 500)]
-COMPRESSORS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
 
 
 def reader(**settings) -> StreamFileReader:

@@ -9,6 +9,7 @@ from torch.distributions import Independent, Normal
 from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, subject
 from tests.tiny import tiny_dataset, tiny_vae
 from textvae.evaluation.measures import MEASURES, EvaluationInput, run_model
+from textvae.model.posteriors import DiagonalGaussian
 
 
 def evaluate(model):
@@ -52,6 +53,7 @@ def test_the_aggregate_kl_equals_a_slow_loop():
     """The loop takes each density from torch.distributions, one pair at a time."""
     inputs = subject(LinearGaussian(n=40, shift=0.4, spread=1.3))
     outputs = inputs.outputs
+    assert isinstance(outputs.posterior, DiagonalGaussian)
     q = Normal(outputs.mean.double(), torch.exp(0.5 * outputs.posterior.logvar.double()))
     differences = []
     for z in outputs.latent.double():
@@ -67,6 +69,7 @@ def test_the_kl_of_each_dimension_is_its_closed_form_and_they_add_up():
     """They add up to the KL of the ELBO."""
     inputs = subject(LinearGaussian(n=300, shift=0.4, spread=1.3))
     kl = MEASURES["aggregate"](inputs)["kl_by_dimension"]
+    assert isinstance(inputs.outputs.posterior, DiagonalGaussian)
     variance = inputs.outputs.posterior.logvar.double().exp()
     mean = inputs.outputs.mean.double()
     exact = 0.5 * (mean.square() + variance - 1 - variance.log()).mean(0)

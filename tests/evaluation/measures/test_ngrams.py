@@ -36,7 +36,9 @@ class SlowNGrams:
         self.order = order
         rows = [add_ends(sentence) for sentence in sentences]
         self.words = set().union(*rows) - {"<s>"} | {"<unk>"}
-        occurrences = {n: Counter() for n in range(1, order + 1)}
+        occurrences: dict[int, Counter[tuple[str, ...]]] = {
+            n: Counter() for n in range(1, order + 1)
+        }
         for n in occurrences:
             for row in rows:
                 occurrences[n].update(list_ngrams(row, n))

@@ -59,6 +59,7 @@ def test_the_reconstruction_depends_on_the_latent_in_every_supported_pair(writer
     batch = tiny_batch()
     latent = draws(3, LATENT).requires_grad_()
     model(batch["input_ids"], batch["attention_mask"], batch["labels"], latent).loss.backward()
+    assert latent.grad is not None
     assert latent.grad.isfinite().all()
     assert (latent.grad.abs().amax(1) > 0).all()
 

@@ -40,6 +40,7 @@ def test_the_gradient_passes_where_the_value_did():
     inputs = draws(3, 5, 7).requires_grad_()
     out = Dropout(0.4)(inputs)
     out.sum().backward()
+    assert inputs.grad is not None
     torch.testing.assert_close(inputs.grad * inputs, out)
 
 
@@ -98,9 +99,8 @@ def test_recurrent_dropout_runs_the_layer_with_masked_weights(cells):
     torch.manual_seed(6)
     layer = cells(5, 8, batch_first=True)
     inputs = draws(3, 4, 5)
-    start = torch.zeros(1, 3, 8)
-    if isinstance(layer, torch.nn.LSTM):
-        start = (start, start)
+    zeros = torch.zeros(1, 3, 8)
+    start = (zeros, zeros) if isinstance(layer, torch.nn.LSTM) else zeros
     before = layer.weight_hh_l0.detach().clone()
     torch.manual_seed(7)
     states, _ = RecurrentDropout(0.5)(layer, inputs, start)

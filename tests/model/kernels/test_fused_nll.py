@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
 from tests.tiny import draws
@@ -11,6 +12,7 @@ from textvae.model.kernels.fused_nll import token_nll
 SIZE = 6
 VOCAB = 11
 CHUNK = 8  # rows
+Problem = tuple[Tensor, Tensor, Tensor, Tensor, float]
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +21,10 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(fused_nll, "TRAINING_CHUNK_SCORES", CHUNK * VOCAB)
 
 
-def problem(rows: int, dtype: torch.dtype = torch.float32):
+def problem(rows: int, dtype: torch.dtype = torch.float32) -> Problem:
     """Return states, weight and bias that require gradients, targets, and a scale."""
     tensors = [draws(rows, SIZE), draws(VOCAB, SIZE, seed=1), draws(VOCAB, seed=2)]
-    states, weight, bias = (tensor.to(dtype).requires_grad_() for tensor in tensors)
+    states, weight, bias = [tensor.to(dtype).requires_grad_() for tensor in tensors]
     targets = torch.randint(VOCAB, (rows,), generator=torch.Generator().manual_seed(3))
     return states, weight, bias, targets, 0.37
 
@@ -53,8 +55,8 @@ def test_the_fused_loss_equals_cross_entropy_at_every_chunk_boundary(rows):
 def test_all_gradients_equal_those_of_cross_entropy(rows):
     """The gradients are those of states, weight and bias, with an upstream gradient of 0.3."""
     inputs = problem(rows)
-    fused_gradients = gradients(token_nll, *inputs, 0.3)
-    plain_gradients = gradients(reference, *inputs, 0.3)
+    fused_gradients = gradients(token_nll, *inputs, upstream=0.3)
+    plain_gradients = gradients(reference, *inputs, upstream=0.3)
     for fused, plain in zip(fused_gradients, plain_gradients, strict=True):
         torch.testing.assert_close(fused, plain)
 
@@ -78,20 +80,20 @@ def test_only_the_sum_carries_a_gradient():
 
 def test_the_gradients_agree_with_finite_differences():
     """In double precision, the derivative along a random direction of all inputs is equal."""
-    *tensors, targets, scale = problem(CHUNK + 3, torch.float64)
+    states, weight, bias, targets, scale = problem(CHUNK + 3, torch.float64)
+    tensors = (states, weight, bias)
     directions = [
         draws(*tensor.shape, seed=9 + number).double() for number, tensor in enumerate(tensors)
     ]
     slope = 0.0
-    for gradient, direction in zip(
-        gradients(token_nll, *tensors, targets, scale), directions, strict=True
-    ):
+    found = gradients(token_nll, states, weight, bias, targets, scale)
+    for gradient, direction in zip(found, directions, strict=True):
         slope += float((gradient * direction).sum())
 
     def value_at(step: float) -> float:
         pairs = zip(tensors, directions, strict=True)
-        moved = [tensor + step * direction for tensor, direction in pairs]
-        return float(reference(*moved, targets, scale)[0])
+        states, weight, bias = [tensor + step * direction for tensor, direction in pairs]
+        return float(reference(states, weight, bias, targets, scale)[0])
 
     width = 1e-3
     with torch.no_grad():
@@ -118,8 +120,8 @@ def test_under_bf16_autocast_values_and_gradients_stay_near_single_precision(row
 
 def test_a_word_of_probability_near_0_has_the_nll_of_cross_entropy():
     """An NLL of a hundred nats, whose probability underflows, is exact in training."""
-    states, *others = problem(4)
-    inputs = (30 * states.detach(), *others)
+    states, weight, bias, targets, scale = problem(4)
+    inputs = (30 * states.detach(), weight, bias, targets, scale)
     _, expected = reference(*inputs)
     assert expected.max() > 80
     torch.testing.assert_close(token_nll(*inputs)[1], expected)

@@ -37,7 +37,9 @@ def repeated(q, times):
 def reference(q, z):
     """Return log r(z), (n,), for an r that q covers: a uniform sphere, or a narrower Gaussian."""
     if q.is_spherical:
-        return PRIORS["uniform_sphere"](PRIORS["uniform_sphere"].Settings(), z.shape[1]).log_prob(z)
+        return PRIORS["uniform_sphere"](
+            PRIORS["uniform_sphere"].Settings(kind="uniform_sphere"), z.shape[1]
+        ).log_prob(z)
     return Independent(Normal(z.mean(0), 0.6 * z.std(0)), 1).log_prob(z)
 
 
@@ -129,7 +131,9 @@ def test_a_point_has_no_density():
 def test_every_dimension_of_a_delta_posterior_has_at_least_the_kl_delta(delta):
     """The KL is delta + max(0, raw mean)^2 / 2, so some dimensions have exactly delta."""
     q = stirred("delta_gaussian", delta=delta)(20 * draws(3, 5, HIDDEN), MASK)
-    kl = PRIORS["standard_normal"](PRIORS["standard_normal"].Settings(), LATENT).kl(q, q.mean)
+    kl = PRIORS["standard_normal"](
+        PRIORS["standard_normal"].Settings(kind="standard_normal"), LATENT
+    ).kl(q, q.mean)
     assert (kl >= delta * (1 - 1e-4)).all()
     assert kl.min().item() == pytest.approx(delta, rel=1e-3)
 

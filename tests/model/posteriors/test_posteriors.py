@@ -122,4 +122,5 @@ def test_samples_have_the_mean_and_the_variance_of_the_posterior():
     torch.testing.assert_close(z.mean(0), mean[0], atol=0.03, rtol=0)
     torch.testing.assert_close(z.var(0), logvar[0].exp(), atol=0.04, rtol=0)
     z.square().mean().backward()
+    assert logvar.grad is not None
     assert (logvar.grad > 0).all()

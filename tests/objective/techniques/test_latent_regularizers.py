@@ -75,6 +75,7 @@ def test_the_weight_scales_only_the_gradient_of_the_encoder():
         logvar = torch.full((6, LATENT), -1.0)
         torch.manual_seed(1)
         part.penalty(output_of(mean, logvar), tiny_batch(), MIDDLE).backward()
+        assert mean.grad is not None
         grads[weight] = mean.grad, [parameter.grad for parameter in part.module.parameters()]
     torch.testing.assert_close(grads[10.0][0], 10 * grads[1.0][0])
     torch.testing.assert_close(grads[10.0][1], grads[0.0][1])

@@ -40,7 +40,7 @@ def weight_of(part, progress):
 
 def drive(part, plant, steps, start=0, total=4000):
     """Run controller and simulated model together; return the weights."""
-    weights = []
+    weights: list[float] = []
     for number in range(start, start + steps):
         progress = Progress(number, number / total)
         weight = weights[-1] if weights else weight_of(part, progress)

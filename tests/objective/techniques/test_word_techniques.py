@@ -45,6 +45,7 @@ def test_a_bag_of_words_has_a_gradient_for_z():
     """Through z it reaches the encoder."""
     latent = draws(3, LATENT).requires_grad_()
     words_nll(technique("bag_of_words"), tiny_ids(), latent).backward()
+    assert latent.grad is not None
     assert (latent.grad.abs().sum(1) > 0).all()
 
 

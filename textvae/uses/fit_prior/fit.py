@@ -18,6 +18,7 @@ from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import posterior
 from textvae.model.posteriors import Distribution
+from textvae.model.priors import Prior
 from textvae.runs.fitted import load_fitted, save_fitted
 from textvae.runtime.seeds import seeded
 from textvae.schema import choose
@@ -86,7 +87,7 @@ def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:
     return prior
 
 
-def sample_fitted_prior(prior: FittedPrior, count: int, seed: int) -> Tensor:
+def sample_fitted_prior(prior: Prior | FittedPrior, count: int, seed: int) -> Tensor:
     """Return samples of z, (count, latent); the same seed gives the same samples."""
     with seeded(seed), torch.no_grad():
         return prior.sample(count)
