@@ -206,7 +206,7 @@ def test_a_model_with_labels_refuses_wrong_ones_and_names_the_right_ones(conditi
         conditional.score(SENTENCES[:2], samples=2, labels=["calm", None])
     with pytest.raises(DataError, match="got 1 labels for 6 texts; expected one label per text"):
         conditional.score(SENTENCES, samples=2, labels=["calm"])
-    with pytest.raises(ConfigError, match="knows no labels"):
+    with pytest.raises(ConfigError, match="does not depend on labels"):
         conditional.generate(prior="flow")
 
 
