@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 import textvae
-from tests.tiny_run import SETTINGS, write_corpus
+from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
 from textvae.cli.main import main
 from textvae.comparison.folder import lock_comparison_folder
 from textvae.comparison.matrix import Trial, build_trials
 from textvae.comparison.runner import find_failure_reason, list_commands
-from textvae.errors import OutputError
+from textvae.errors import ConfigError, OutputError
 from textvae.training.trainer import VAETrainer
 
 EVALUATION_OPTIONS = ["--samples", "3", "--limit", "4"]
@@ -178,6 +178,18 @@ def test_the_reason_of_a_crash_is_its_last_line(tmp_path):
     assert find_failure_reason(2, log, 0) == "train: an old reason"
     killed = "its process was ended by SIGKILL (was there not enough memory?)"
     assert find_failure_reason(-9, log, 0) == killed
+
+
+def test_two_pairs_that_give_one_name_are_refused(tmp_path):
+    """Config a with corpus b-c and config a-b with corpus c would share the folder a-b-c."""
+    for name in ("b-c.txt", "c.txt"):
+        (tmp_path / name).write_text("\n".join(SENTENCES) + "\n")
+    configs = [tmp_path / "a.yaml", tmp_path / "a-b.yaml"]
+    for config in configs:
+        config.write_text("model: {latent_dim: 4}\n")
+    corpora = [str(tmp_path / "b-c.txt"), str(tmp_path / "c.txt")]
+    with pytest.raises(ConfigError, match="two of the rows are called 'a-b-c'"):
+        build_trials(configs, corpora, 1, [], tmp_path / "out")
 
 
 REFUSED = {

@@ -16,6 +16,7 @@ from textvae.comparison.report.model_summary import (
 )
 from textvae.comparison.report.page import render_comparison
 from textvae.comparison.report.pictures import draw_latent_maps
+from textvae.comparison.report.plots import create_axes, render_svg
 from textvae.comparison.report.table import TABLE_COLUMNS, group_rows
 from textvae.inference.checkpoint import load_bundle
 from textvae.runs.run import Run
@@ -147,3 +148,11 @@ def test_the_map_of_umap_is_shown_if_there_is_one():
         "map of the latent's neighborhoods",
     ]
     assert "UMAP 1" in both[1].svg
+
+
+def test_the_description_of_a_picture_cannot_break_the_page():
+    """Names of corpora may hold quotes and markup."""
+    axes = create_axes("x", "y")
+    axes.plot([0, 1], [0, 1])
+    svg = render_svg(axes, 'a" onload="alert(1)<script>')
+    assert 'aria-label="a&quot; onload=&quot;alert(1)&lt;script&gt;"' in svg

@@ -65,6 +65,8 @@ def build_trials(
         raise ConfigError(f"seeds = {seeds}: expected 1 or more.")
     config_names = _check_unique([Path(config).stem for config in configs], "configs")
     corpus_names = _check_unique([_make_corpus_label(corpus) for corpus in corpora], "corpora")
+    # Two pairs can still give one name: config a with corpus b-c, and config a-b with corpus c.
+    _check_unique([f"{a}-{b}" for a in config_names for b in corpus_names], "rows")
     trials: list[Trial] = []
     for config_name, config in zip(config_names, configs, strict=True):
         rows: list[tuple[str, str | None]] = [

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sentence_transformers.base.modules import InputModule
 from torch import Tensor
 
 from textvae.data.row_report import LEAVE_OUT
@@ -22,7 +21,12 @@ from textvae.runtime.extras import check_installed
 from textvae.schema import choose
 from textvae.uses.features import DEFAULT_FEATURES, FEATURES
 
-check_installed("sentence-transformers", "its modules", "sentence_transformers")
+try:
+    from sentence_transformers.base.modules import InputModule
+except ImportError:
+    # Says what to install.
+    check_installed("sentence-transformers", "its modules", "sentence_transformers")
+    raise
 
 
 _LOADING_OPTIONS = ("token", "cache_folder", "revision", "local_files_only")

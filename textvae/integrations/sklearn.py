@@ -12,15 +12,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from textvae.data.row_report import LEAVE_OUT, RowNumbers
 from textvae.data.texts import require_texts
 from textvae.errors import ConfigError, DataError
 from textvae.runtime.extras import check_installed
 
-check_installed("uses", "scikit-learn's transformers", "sklearn")
+try:
+    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.utils.validation import check_is_fitted
+except ImportError:
+    check_installed("uses", "scikit-learn's transformers", "sklearn")  # says what to install
+    raise
 
 
 class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

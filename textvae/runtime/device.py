@@ -20,6 +20,9 @@ def is_bf16_fast(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+_DEVICES = ("cpu", "cuda", "mps")
+
+
 def choose_device(name: str | None) -> torch.device:
     """Return the named device; without a name, the GPU if there is one, otherwise the CPU.
 
@@ -34,6 +37,10 @@ def choose_device(name: str | None) -> torch.device:
             "leave the device out, or choose cpu."
         )
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError:
         raise ConfigError(f"device = {name!r} is unknown; choose cpu or cuda.") from None
+    # torch knows devices, such as meta, on which no model of ours can compute.
+    if device.type not in _DEVICES:
+        raise ConfigError(f"device = {name!r} is not supported; choose cpu or cuda.")
+    return device

@@ -5,6 +5,7 @@ light and on dark pages. Legends are part of the page: inside a picture they wou
 cover it, or be too small on a phone.
 """
 
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,4 +105,6 @@ def render_svg(axes: "Axes", alt_text: str) -> str:
     # The metadata hold the date, which would make every file different.
     document = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
     element = document[document.index("<svg") :].replace(PLACEHOLDER_COLOR, "currentColor")
-    return element.replace("<svg", f'<svg role="img" aria-label="{alt_text}"', 1)
+    # The text has names of configs and corpora, which may hold quotes and markup.
+    label = html.escape(alt_text, quote=True)
+    return element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
