@@ -185,6 +185,7 @@ ATTRIBUTES = {
 }
 # Private names of the standard library, of scikit-learn, and of textvae itself.
 ELSEWHERE = {
+    "_ActionsContainer": "argparse has no public name for a parser or a group",
     "_SubParsersAction": "argparse has no public name for it",
     "_exit": "os._exit is documented",
     "_n_features_out": "scikit-learn's documented protocol",

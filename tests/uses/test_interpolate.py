@@ -131,7 +131,7 @@ def test_a_density_path_of_sentences_has_their_ends(writer):
 
 def test_a_density_path_without_enough_reference_sentences_is_refused(vae):
     """A model without a folder has no sentences by default; too few of them are refused."""
-    with pytest.raises(ConfigError, match=r"in no folder.* give sentences like those"):
+    with pytest.raises(ConfigError, match=r"not loaded from a folder.* give sentences like those"):
         vae.interpolate("a man", "two dogs", path="density")
     for few in (SENTENCES, []):
         with pytest.raises(
