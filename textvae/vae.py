@@ -54,6 +54,7 @@ from textvae.uses.records import (
     Anomaly,
     AnomalyCalibration,
     AugmentedText,
+    Evaluation,
     FittedPriorRecord,
     Infill,
     Insight,
@@ -479,7 +480,7 @@ class TextVAE:
         limit: int | None = None,
         measures: Sequence[str] = ("standard",),
         settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
-    ) -> dict[str, Any]:
+    ) -> Evaluation:
         """Evaluate the run on its test split, or on a file; the keys are defined in docs/measures.md.
 
         Args:
@@ -493,9 +494,11 @@ class TextVAE:
         from textvae.evaluation.evaluate import evaluate_run
 
         run = self._require_run("evaluate")
-        return evaluate_run(run, self.bundle, file, samples, limit, measures, settings)
+        return cast(
+            Evaluation, evaluate_run(run, self.bundle, file, samples, limit, measures, settings)
+        )
 
-    def doctor(self) -> dict[str, Any]:
+    def doctor(self) -> Evaluation:
         """Judge the run on its validation split: `verdict`, `findings` and `advice`, with the measures.
 
         Raises:
@@ -503,7 +506,7 @@ class TextVAE:
         """
         from textvae.evaluation.evaluate import evaluate_quick
 
-        return evaluate_quick(self._require_run("doctor"), self.bundle)
+        return cast(Evaluation, evaluate_quick(self._require_run("doctor"), self.bundle))
 
     def _require_run(self, verb: str) -> Run:
         """Return the run that the model was loaded from.

@@ -4,7 +4,13 @@ A method that returns one record per text returns, for a blank text, a record wi
 None in every field, so that record i always belongs to text i.
 """
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypeAlias, TypedDict
+
+# A measure is a number, a text or a list of these; None if it is not defined for the model.
+MeasureValue: TypeAlias = float | int | str | bool | list[float] | list[str] | None
+
+# What `evaluate` and `doctor` return; docs/measures.md defines the keys.
+Evaluation: TypeAlias = dict[str, MeasureValue]
 
 
 class Score(TypedDict):
@@ -171,6 +177,32 @@ class DimensionInsight(TypedDict):
     high: dict[str, float]
 
 
+class FactorScore(TypedDict, total=False):
+    """How disentangled the latent is with respect to one column, or the means over all columns.
+
+    The definitions are in `textvae.uses.insight.disentanglement`.
+
+    Attributes:
+        factor: the name of the column; `all` for the means.
+        best_dimension: the dimension that predicts the column best; not in `all`.
+        best: how well it does, 0 to 1; not in `all`.
+        mig: the mutual information gap.
+        sap: the separated attribute predictability.
+        completeness: whether few dimensions encode the column, 0 to 1.
+        informativeness: how well all dimensions together predict the column, 0 to 1.
+        disentanglement: whether each dimension encodes one column, 0 to 1; only in `all`.
+    """
+
+    factor: str
+    best_dimension: int
+    best: float
+    mig: float
+    sap: float
+    completeness: float
+    informativeness: float
+    disentanglement: float
+
+
 class Insight(TypedDict):
     """What each dimension of the latent encodes.
 
@@ -181,7 +213,7 @@ class Insight(TypedDict):
     """
 
     dimensions: list[DimensionInsight]
-    scores: list[dict[str, Any]]
+    scores: list[FactorScore]
 
 
 class FittedPriorRecord(TypedDict):

@@ -15,7 +15,7 @@ from textvae.runtime.extras import check_installed
 from textvae.uses.insight.associations import compute_associations, find_words_at_ends
 from textvae.uses.insight.columns import LENGTH_COLUMN, PropertyColumn, build_column, count_words
 from textvae.uses.insight.disentanglement import score_factors
-from textvae.uses.records import DimensionInsight, Insight
+from textvae.uses.records import DimensionInsight, FactorScore, Insight
 
 _MIN_TEXTS = 20
 
@@ -66,7 +66,10 @@ def insight(
         ranked = _rank_associations(associations, test_count)
         dimensions.append({**record, "associations": ranked, **words[dimension]})
     scores = score_factors(z, properties) if columns else []
-    return Insight(dimensions=cast(list[DimensionInsight], dimensions), scores=scores)
+    return Insight(
+        dimensions=cast(list[DimensionInsight], dimensions),
+        scores=cast(list[FactorScore], scores),
+    )
 
 
 def _build_columns(
