@@ -84,9 +84,7 @@ def _write_npy_header(stream: IO[bytes], shape: tuple[int, int]) -> None:
 def _write_parquet(file: Path, blocks: _VectorBlocks, latent: int) -> int:
     """Write texts and vectors next to each other, with the number of the row, from 1."""
     count = 0
-    schema = pa.schema(
-        [("row", pa.int64()), ("text", pa.string()), ("z", pa.list_(pa.float32(), latent))]
-    )
+    schema = pa.schema([("row", pa.int64()), ("text", pa.string()), ("z", pa.list_(pa.float32()))])
     with pq.ParquetWriter(file, schema) as writer:
         for texts, vectors in blocks:
             columns = {
@@ -99,11 +97,17 @@ def _write_parquet(file: Path, blocks: _VectorBlocks, latent: int) -> int:
     return count
 
 
-def build_vector_column(vectors: _Float32Array) -> pa.FixedSizeListArray:
-    """Return vectors, (n, latent), as an Arrow column; missing ones are null."""
-    values = pa.array(vectors.ravel())
-    missing = pa.array(is_missing(vectors))
-    return pa.FixedSizeListArray.from_arrays(values, vectors.shape[1], mask=missing)
+def build_vector_column(vectors: _Float32Array) -> pa.ListArray:
+    """Return vectors, (n, latent), as an Arrow column; missing ones are null.
+
+    The lists have no fixed size: Parquet cannot hold null among fixed-size lists before pyarrow 26.
+    """
+    missing = is_missing(vectors)
+    lengths = np.where(missing, 0, vectors.shape[1])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    is_null = np.append(missing, False)  # the last offset ends the last list
+    values = pa.array(vectors[~missing].ravel())
+    return pa.ListArray.from_arrays(pa.array(offsets, mask=is_null), values)
 
 
 def is_missing(vectors: _Float32Array) -> NDArray[np.bool_]:
