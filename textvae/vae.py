@@ -137,7 +137,7 @@ class TextVAE:
         Raises:
             ConfigError: the model has no labels, or does not know this one.
         """
-        number = require_model_labels(self.bundle.labels, "label").number(label)
+        number = require_model_labels(self.bundle.labels, "label").to_id(label)
         view = TextVAE(self.model, self.tokenizer, self.folder)
         view.bundle = replace(self.bundle, fixed_label_id=number)
         return view

@@ -242,7 +242,7 @@ def test_too_small_batches_are_refused_with_a_sufficient_budget(processes):
     assert (
         share_buckets(
             LENGTHS, TrainingSettings(batch_tokens=budget), Processes(0, processes)
-        ).smallest
+        ).smallest_batch
         >= processes
     )
 

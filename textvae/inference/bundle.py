@@ -82,7 +82,7 @@ class Bundle:
         labels = self.labels
         if labels is None or self.fixed_label_id is not None:
             return None
-        return labels.ids(names)
+        return labels.to_ids(names)
 
     def fixed_label_ids(self, count: int) -> Tensor | None:
         """Return the fixed label for each text, (count,), on the model's device, or None."""
@@ -101,7 +101,7 @@ class Bundle:
         known = self.labels
         label_ids = self.fixed_label_ids(len(sentences))
         if labels is not None and known is not None:
-            label_ids = known.ids(labels)
+            label_ids = known.to_ids(labels)
         if label_ids is not None:
             batch["label_ids"] = label_ids.to(self.device)
         return batch

@@ -99,7 +99,7 @@ def _find_run_labels(run: Run, data: DataSettings, initial: Bundle | None) -> La
         return None
     labels = collect_labels(data.label, {split: run.open_split(split) for split in _SPLITS})
     if initial is not None and initial.labels is not None:
-        initial.labels.ids(labels.names)  # raises ConfigError for an unknown label
+        initial.labels.to_ids(labels.names)  # raises ConfigError for an unknown label
         initial.model.config.label_column = labels.column
     return labels
 

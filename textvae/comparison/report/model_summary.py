@@ -72,7 +72,7 @@ def _decode_examples(bundle: Bundle, rows: dict[str, Any], means: Tensor) -> dic
     label_ids = None
     one_label = bundle
     if bundle.labels is not None:
-        label_ids = bundle.labels.ids(rows[bundle.labels.column])
+        label_ids = bundle.labels.to_ids(rows[bundle.labels.column])
         # All sentences of an interpolation need the same label: that of its first one.
         one_label = replace(bundle, fixed_label_id=int(label_ids[0]))
     decoded = decode_latents(
