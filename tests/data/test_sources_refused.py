@@ -149,7 +149,7 @@ def test_an_unknown_name_is_refused_with_the_bundled_ones(monkeypatch, message):
     monkeypatch.setattr(datasets, "load_dataset", fail)
     refused(
         "captoins",
-        "captoins: is no file or folder here, no bundled corpus (captions), and `datasets` cannot",
+        "captoins: is not a file, a folder or a bundled corpus (captions), and `datasets` cannot",
     )
 
 

@@ -42,17 +42,17 @@ TABLES = {
 REFUSED = {
     "a DataFrame": (
         FRAME,
-        'texts is a DataFrame of 2 columns; pass the column of texts: texts["text"].',
+        'texts is a DataFrame with 2 columns; pass the column of texts: texts["text"].',
     ),
-    "an Arrow table": (pa.Table.from_pandas(FRAME), "texts is a Table of 2 columns"),
-    "a data set": (datasets.Dataset.from_pandas(FRAME), "texts is a Dataset of 2 columns"),
+    "an Arrow table": (pa.Table.from_pandas(FRAME), "texts is a Table with 2 columns"),
+    "a data set": (datasets.Dataset.from_pandas(FRAME), "texts is a Dataset with 2 columns"),
     "a mapping": (
         {"body": TWO},
         'texts is a dict; pass the texts in it, for instance texts["body"].',
     ),
     "bytes": (b"a man", "texts is b'a man' (bytes); decode it"),
     "a set": (set(TWO), "texts is a set, which has no order; pass a list"),
-    "an array of two dimensions": (np.array([TWO]), "texts is a ndarray of 2 dimensions"),
+    "an array of two dimensions": (np.array([TWO]), "texts is a ndarray with 2 dimensions"),
     "a number": (7, "texts is 7 (int); expected a string or a list of strings."),
     "None": (None, "texts is None (missing); expected a string or a list of strings."),
     "a missing text": (["a man", None], "text 1 is None (missing); expected a string"),
