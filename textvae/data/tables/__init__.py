@@ -6,8 +6,8 @@ empty cell is an empty string. A JSON number keeps its spelling when it becomes
 text. Parquet keeps its types.
 
 The readers of other libraries are not used for text formats, because they infer
-the type of a column separately for each block of rows: the same label could be `1` in
-one block and `1.0` in another.
+the type of a column separately for each block of rows: the same label could be
+`1` in one block and `1.0` in another.
 """
 
 from typing import IO

@@ -21,13 +21,12 @@ _PROBED_ROWS = 100
 
 _QUOTED_CELL = re.compile('"(?:[^"]|"")*"')  # as programs write it, with inner quotes doubled
 
+# How to fix a file, for messages.
 _SET_NONE = "If quotes are characters of the texts, set data.quoting=none (--quoting none)"
-
 _SET_EITHER = (
     "If quotes delimit the cells of this file, set data.quoting=quoted (--quoting quoted); "
     "if they are characters of the texts, set data.quoting=none (--quoting none)."
 )
-
 _DOUBLE_THE_QUOTES = "otherwise put the text into double quotes and double each quote inside it."
 
 
@@ -89,6 +88,7 @@ class DelimitedReader:
         if self._are_quotes_unexpected(self._columns):
             raise FormatError(f"names its columns in quotes. {_SET_EITHER}")
         for name in self._columns:
+            # Several columns may be without a name: nobody can ask for one of them.
             if name and self._columns.count(name) > 1:
                 raise FormatError(
                     f"names the column {format_value(name)} twice; rename one of the two."

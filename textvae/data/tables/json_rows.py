@@ -21,7 +21,7 @@ from textvae.data.tables.lines import (
 )
 from textvae.data.tables.values import SpelledNumber
 
-_BLANKS = re.compile(r"[ \t\r\n]*")
+_WHITE_SPACE = re.compile(r"[ \t\r\n]*")
 
 # JSON's escape for the first or the second half of a surrogate pair.
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
@@ -125,11 +125,11 @@ class _ListParser:
             raise FormatError(f"is not JSON: {rest!r} follows the end of the list.")
 
     def _peek(self) -> str:
-        """Skip blanks and return the character after them, or an empty string at the end."""
+        """Skip white space; return the next character, or an empty string at the end."""
         while True:
-            blanks = _BLANKS.match(self._text, self._position)
-            assert blanks is not None
-            self._position = blanks.end()
+            white_space = _WHITE_SPACE.match(self._text, self._position)
+            assert white_space is not None  # it may be empty
+            self._position = white_space.end()
             if self._position < len(self._text):
                 return self._text[self._position]
             if not self._read_more():

@@ -10,7 +10,7 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
 def as_label(value: object) -> str:
-    """Return a label as text without surrounding blanks; a missing one is an empty string."""
+    """Return a label as text without white space around it; a missing one is an empty string."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return str(value).strip()
