@@ -13,10 +13,7 @@ from textvae.data.corpus import TokenizerAndCounts, open_split, prepare_splits
 from textvae.data.corpus_report import report_left_out_rows, report_overlap
 from textvae.data.labels import Labels
 from textvae.data.row_report import print_note
-from textvae.data.run_corpus.base import (
-    Corpus,
-    choose_builder,
-)
+from textvae.data.run_corpus.base import Corpus, choose_builder
 from textvae.data.sources import list_corpus_files
 from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings
 from textvae.data.training_batches import BucketBatches, CorpusTraining
@@ -49,7 +46,7 @@ class PreparedCorpus(Corpus):
         return prepared
 
     def finish_preparation(self, training: CorpusTraining, processes: Processes) -> None:
-        """Refuse batches that are too small, before the run's folder is moved to its place."""
+        """Refuse batches that are too small, before the run's folder gets its final name."""
         lengths = read_number_column(open_split(self.folder, "train"), "length")
         share_buckets(lengths, training, processes)  # raises ConfigError
 

@@ -38,7 +38,7 @@ def find_stream_files(corpus: str) -> dict[str, list[str]]:
     """Return the files of each split, sorted; a single file is `train`, whatever its name.
 
     Args:
-        corpus: a file, folder, pattern or bundled corpus, or several URLs separated by blanks.
+        corpus: a file, folder, pattern or bundled corpus, or several URLs separated by spaces.
 
     Raises:
         DataError: no file is found, none can be read, or none belongs to the training split.

@@ -26,7 +26,6 @@ from textvae.errors import DataError
 # divided again in each epoch, so a reader may happen to get only empty ones.
 _MAX_EMPTY_EPOCHS = 10
 
-
 _FilePart = tuple[str, int, int]  # a file, the part of its rows from 0, the number of parts
 
 
@@ -131,7 +130,7 @@ class StreamReader:
                 yield from self._make_batches([text for _, _, text in pool], position)
                 file_part, row, _ = pool[-1]
                 position = StreamPosition(position.epoch, file_part, row, position.pool + 1)
-            if position == start:
+            if position == start:  # nothing was found in this epoch
                 empty_epochs += 1
             else:
                 empty_epochs = 0

@@ -27,17 +27,18 @@ _DAMAGE_HINT = "Repair it and continue with --resume, or skip damage with data.o
 class StreamFileReader:
     """Reads the rows of files, and stops at damage or skips it.
 
-    Of a damaged row (not UTF-8, not a JSON object, too many cells), only that row is
-    skipped. Of a broken file (its compression, a page, its quotes), the rest is skipped.
+    Damage in a single row (not UTF-8, not a JSON object, too many cells) skips only that
+    row. Damage to the file itself (its compression, a page, its quotes) skips the rest of
+    the file.
+
+    Args:
+        settings: how files are read, and what happens at damage.
+        columns: the columns needed; others may be missing from the rows.
 
     Attributes:
         counts: the numbers of `corrupt rows` and `broken files` that were skipped.
         notices: (file, message) of each broken file, and of the first corrupt row each
             time a file was read.
-
-    Args:
-        settings: how files are read, and what happens at damage.
-        columns: the columns needed; others may be missing from the rows.
     """
 
     def __init__(self, settings: DataSettings, columns: list[str]) -> None:

@@ -69,7 +69,7 @@ def prepare_stream(
     assert settings.corpus is not None
     files = find_stream_files(settings.corpus)
     splits = _split_held_out(settings, seed, _read_sample(settings, files))
-    # Fingerprints of the clean sentences, because readers compare those of clean sentences.
+    # Clean sentences, because the readers of the stream clean theirs before they compare.
     fingerprints: set[int] = set()
     for split in HELD_OUT_SPLITS:
         fingerprints.update(map(fingerprint_sentence, _clean_sentences(splits[split])))
@@ -102,7 +102,7 @@ def _read_sample(
 def _read_first_rows(
     reader: StreamFileReader, files: Sequence[str], count: int
 ) -> Iterator[tuple[int, Row]]:
-    """Yield the first `count` rows of a few files, each with its number in its file from 1.
+    """Yield `count` rows in all: the first ones of a few files, each with its number from 1.
 
     More files are read only if these have too few rows.
     """
