@@ -99,7 +99,7 @@ def test_a_label_of_a_single_sentence_is_refused_only_if_that_is_held_out(tmp_pa
     held_out = {"validation": table(LABELLED[:9]), "test": table(LABELLED[:9])}
     vae = train_tiny(tmp_path / "in", {"train": table([*LABELLED, rare]), **held_out}, data=LABEL)
     assert vae.labels == ["one", "two", "single"]
-    with pytest.raises(DataError, match=r"no training sentence is 'single', but one of test is"):
+    with pytest.raises(DataError, match=r"has the label 'single', but one of the test split does"):
         train_tiny(
             tmp_path / "out",
             {**held_out, "train": table(LABELLED), "test": table([rare])},

@@ -110,8 +110,8 @@ def _find_cuts(lengths: NDArray[Any], max_batch_tokens: int, max_batch_sentences
 def _even_out_cuts(cuts: list[int], lengths: NDArray[Any], max_batch_tokens: int) -> list[int]:
     """Move sentences into a batch that has less than half as many as the batch before it.
 
-    It gets as many as the budget allows, but no more than make the two batches equally
-    large. Tiny batches would have noisy gradients.
+    It gets as many as the budget allows, at most until both batches are equally large.
+    Otherwise a tiny batch could have noisy gradients.
     """
     for number in range(len(cuts) - 2, 0, -1):
         start, cut, end = cuts[number - 1 : number + 2]

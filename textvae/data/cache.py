@@ -110,7 +110,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except FileNotFoundError:
-        raise
+        raise  # the source is missing, so it cannot be copied either
     except OSError:
         shutil.copyfile(source, target)
 

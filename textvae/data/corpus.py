@@ -65,7 +65,7 @@ class DataSettings(CleaningSettings, StreamSettings):
         1,
         ge=0,
         lt=2**63,
-        description="seed that chooses these sentences, whatever the training seed is",
+        description="seed that chooses the held-out sentences, whatever the training seed is",
     )
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
     processes: int | None = Field(

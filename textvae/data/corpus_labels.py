@@ -39,8 +39,9 @@ def collect_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
         unseen = sorted(split_counts.keys() - train.keys())
         if unseen:
             raise DataError(
-                f"data.label = {column!r}: no training sentence is {unseen[0]!r}, "
-                f"but one of {split} is; add training sentences with that label, or leave it out."
+                f"data.label = {column!r}: no training sentence has the label {unseen[0]!r}, "
+                f"but one of the {split} split does; add training sentences with that label, or "
+                "leave it out."
             )
     # Ties are broken by name, so that ids do not depend on the order of the sentences.
     ranked = sorted(train.items(), key=lambda entry: (-entry[1], entry[0]))

@@ -19,12 +19,12 @@ _Answer = TypeVar("_Answer")
 class RowNumbers:
     """Counts rows or lines, and remembers the numbers of the first ones.
 
+    Args:
+        what: what is counted, as a singular noun.
+
     Attributes:
         count: how many rows were added.
         first: the first of them, each a number counted from 1, or a file and a number.
-
-    Args:
-        what: what is counted, as a singular noun.
     """
 
     def __init__(self, what: str = "row") -> None:

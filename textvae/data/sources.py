@@ -16,8 +16,7 @@ from typing import IO, Any, cast
 
 from textvae.data import BUNDLED_CORPORA
 from textvae.data.row_report import RowNumbers, print_note
-from textvae.data.tables import NUL_MESSAGE, Quoting, RowReader, open_rows
-from textvae.data.tables import Row as Row
+from textvae.data.tables import NUL_MESSAGE, Quoting, Row, RowReader, open_rows
 from textvae.errors import DataError
 from textvae.schema import did_you_mean
 
@@ -88,7 +87,7 @@ def resolve_path(corpus: str) -> Path:
 
 
 def infer_split(name: str) -> str:
-    """Return the split named by the first word for a split in a file's name; `train` by default."""
+    """Return the split that a file's name mentions first; `train` if it mentions none."""
     for word in re.split(r"[^a-z]+", name.lower()):
         if word in SPLIT_NAMES:
             return SPLIT_NAMES[word]

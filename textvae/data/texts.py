@@ -177,28 +177,28 @@ def describe(value: object) -> str:
     return f"{article} {kind}"
 
 
-def _iterate_values(texts: Any, name: str) -> Iterable[Any]:
+def _iterate_values(values: Any, name: str) -> Iterable[Any]:
     """Return the values of a column, of a table with one column, or of any other iterable.
 
     Raises:
         DataError: the value is not iterable, or iterating over it would yield something else
             than texts, or texts in no defined order.
     """
-    if is_table(texts):
-        return _iterate_only_column(texts, name)
-    _refuse_other_collections(texts, name)
-    if getattr(texts, "ndim", 1) != 1:
+    if is_table(values):
+        return _iterate_only_column(values, name)
+    _refuse_other_collections(values, name)
+    if getattr(values, "ndim", 1) != 1:
         # An array without dimensions holds a single value.
-        column = f"{name}[:, 0]" if texts.ndim else f"{name}.item()"
+        column = f"{name}[:, 0]" if values.ndim else f"[{name}.item()]"
         raise DataError(
-            f"{name} is {describe(texts)} with {texts.ndim} dimensions; "
+            f"{name} is {describe(values)} with {values.ndim} dimensions; "
             f"expected one dimension, for instance {column}."
         )
-    if not isinstance(texts, Iterable):
-        raise DataError(f"{name} is {describe(texts)}; expected a string or a list of strings.")
-    if _is_one_of(texts, _COLUMNS):
-        return _convert_to_list(texts)
-    return texts
+    if not isinstance(values, Iterable):
+        raise DataError(f"{name} is {describe(values)}; expected a string or a list of strings.")
+    if _is_one_of(values, _COLUMNS):
+        return _convert_to_list(values)
+    return values
 
 
 def _iterate_only_column(table: Any, name: str) -> Iterator[Any]:
@@ -282,7 +282,7 @@ def _is_one_of(value: object, classes: _Classes) -> bool:
 
 
 def _check_encodable(text: str, name: str) -> str:
-    """Return the text as a plain `str`: numpy has a subclass of its own.
+    """Return the text as a plain `str`, since strings of numpy are of a subclass.
 
     Raises:
         DataError: the text cannot be encoded as UTF-8.

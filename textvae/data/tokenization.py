@@ -70,8 +70,8 @@ def _train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokeniz
     No text is ever unknown, because all 256 bytes are tokens.
     """
     tokenizer = Tokenizer(models.BPE())
-    # A word at the start of a sentence gets the blank that the same word has elsewhere, so
-    # both are one token. The decoder removes that blank again.
+    # A word at the start of a sentence gets the space that the same word has before it
+    # elsewhere, so that both become the same token. The decoder removes that space again.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -88,7 +88,7 @@ def _train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokeniz
 
 
 def _train_bytes(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
-    """Build a tokenizer of single bytes: the byte-level encoding without merges."""
+    """Build a tokenizer of single bytes, which has nothing to learn from the sentences."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -305,7 +305,10 @@ def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[in
 
 
 def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> list[str]:
-    """Return the text between start and end of each row of ids; only `<unk>` appears in it."""
+    """Return the text between start and end of each row of ids.
+
+    Of the special tokens, only the unknown one appears in the text.
+    """
     skipped_ids = {tokenizer.pad_token_id, tokenizer.bos_token_id}
     texts = []
     for row in rows:

@@ -113,7 +113,7 @@ def build_vector_column(vectors: _Float32Array) -> pa.ListArray:
 
 
 def is_missing(vectors: _Float32Array) -> NDArray[np.bool_]:
-    """Return which of the vectors, (n, latent), are all NaN, as those of blank rows are, (n,)."""
+    """Return a mask, (n,), of the vectors, (n, latent), that are all NaN: those of blank rows."""
     missing: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(vectors), axis=1)
     return missing
 
