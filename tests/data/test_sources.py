@@ -136,10 +136,10 @@ def test_a_bundled_corpus_has_its_three_splits(name):
 
 def test_the_splits_of_a_data_set_get_our_names(monkeypatch):
     """`dev` is validation, `unsupervised` is ignored; a colon precedes the configuration."""
-    asked = []
+    requests = []
 
     def load(path, config, streaming):
-        asked.append((path, config))
+        requests.append((path, config))
         return {name: [{"text": name}] for name in ("train", "dev", "unsupervised")}
 
     monkeypatch.setattr(datasets, "load_dataset", load)
@@ -148,7 +148,7 @@ def test_the_splits_of_a_data_set_get_our_names(monkeypatch):
         "train": [{"text": "train"}],
         "validation": [{"text": "dev"}],
     }
-    assert asked == [("owner/name", "small")]
+    assert requests == [("owner/name", "small")]
 
 
 def test_a_file_whose_name_begins_with_a_tilde_is_read(tmp_path, monkeypatch):
