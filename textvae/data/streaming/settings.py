@@ -8,7 +8,7 @@ from textvae.schema import StrictSettings
 
 
 class StreamSettings(StrictSettings):
-    """Whether the corpus is read during training, and how."""
+    """The settings of a corpus that may be read during training."""
 
     streaming: bool | Literal["auto"] = Field(
         "auto",

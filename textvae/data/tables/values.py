@@ -1,7 +1,4 @@
-"""Values of cells: labels as text, and numbers that keep their spelling.
-
-No cell of a text format becomes a number unless a caller asks for one.
-"""
+"""Values of cells: labels as text, and numbers that keep their spelling."""
 
 import math
 import re
