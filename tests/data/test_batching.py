@@ -50,7 +50,7 @@ def test_the_budget_is_used():
 
 
 def test_the_last_batch_is_not_tiny():
-    """It takes sentences from the batch before it: at most half, and within the budget."""
+    """A tiny batch takes sentences from the batch before it: at most half, and within the budget."""
     assert np.diff(LengthBuckets([3] * 9, 16, None, seed=1).cuts).tolist() == [4, 3, 2]
     assert np.diff(LengthBuckets([3] * 8 + [7], 32, None, seed=1).cuts).tolist() == [5, 4]
     assert np.diff(LengthBuckets([3] * 8 + [15], 32, None, seed=1).cuts).tolist() == [7, 2]

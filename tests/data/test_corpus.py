@@ -45,7 +45,7 @@ def test_no_sentence_is_lost_or_repeated_by_splitting(tmp_path):
     ],
 )
 def test_held_out_splits_have_the_size_of_the_settings(tmp_path, count, share, most, size):
-    """It is a share of the corpus within limits, also for a corpus of several blocks."""
+    """The size is a share of the corpus within limits, also for a corpus of several blocks."""
     corpus = write(tmp_path / "a.txt", join_lines(number_sentences(count)))
     _, splits = prepared(tmp_path / "out", corpus, held_out=share, held_out_most=most)
     assert {name: len(split) for name, split in splits.items()} == {
@@ -173,7 +173,7 @@ def test_a_split_of_another_name_leaves_nothing_behind(tmp_path):
 
 
 def test_the_training_sentences_are_what_a_tokenizer_learns_from(tmp_path):
-    """It never sees a held-out sentence."""
+    """A tokenizer never sees a held-out sentence."""
     seen = []
 
     def build(sentences):

@@ -147,7 +147,7 @@ def test_eight_different_sentences_are_enough(tmp_path):
 
 
 def test_a_stream_of_too_few_different_sentences_is_refused_too(tmp_path):
-    """Its held-out sentences are chosen from the sample in the same way."""
+    """The held-out sentences of a stream are chosen from the sample in the same way."""
     settings = DataSettings(corpus=write_tenfold(tmp_path, SENTENCES[:2]), streaming=True)
     tokenizer_settings = TokenizerSettings(kind="byte")
     with pytest.raises(DataError, match="only 2 different sentences among 20"):
@@ -205,7 +205,7 @@ def test_sentences_in_validation_and_test_are_reported(tmp_path, capsys):
 
 
 def test_sentences_that_are_equal_after_the_cut_are_reported(tmp_path, capsys):
-    """They differ only at the end, which the model does not read."""
+    """Some sentences differ only at the end, which the model does not read."""
     corpus = [
         *(f"a man rides a wave near the red house {number}." for number in range(20)),
         *CORPUS,

@@ -115,7 +115,7 @@ def test_a_label_named_like_a_column_that_textvae_adds_is_refused(tmp_path, colu
 
 
 def test_a_text_file_has_no_column_of_labels(tmp_path):
-    """Its lines become a single column."""
+    """The lines of a text file become a single column."""
     check_refused(
         tmp_path,
         write(tmp_path / "a.txt", LINES),

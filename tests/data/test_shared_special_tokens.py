@@ -259,7 +259,7 @@ def test_only_tokens_before_the_end_are_text():
 
 
 def test_the_tokenizer_of_a_run_is_loaded_unchanged(trained, tmp_path):
-    """Its vocabulary does not grow: the model has no weights for more tokens."""
+    """The vocabulary does not grow: the model has no weights for more tokens."""
     folder = shutil.copytree(trained.folder, tmp_path / "run")
     file = folder / "tokenizer_config.json"
     file.write_text(

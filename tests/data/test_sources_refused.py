@@ -34,7 +34,7 @@ def test_a_file_in_a_missing_folder_is_refused(tmp_path):
 
 
 def test_an_empty_file_is_refused(tmp_path):
-    """It may be plain or gzipped text, or a table."""
+    """An empty file may be plain or gzipped text, or a table."""
     for name in ("a.txt", "a.txt.gz", "a.csv", "a.jsonl"):
         check_refused(
             write(tmp_path / name, ""), f"{name}: is empty; expected one sentence per line."

@@ -57,7 +57,7 @@ def test_a_stray_quote_in_a_csv_is_refused_where_it_begins(tmp_path, lines, line
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_text_with_line_breaks_in_quotes_is_one_cell(tmp_path, end):
-    """Commas followed by a blank are those of prose, not of rows."""
+    """Commas followed by a space are those of prose, not of rows."""
     text = f"first, a line{end}then, another{end}{end}and the last"
     file = write(tmp_path / "a.csv", f'id,text,n{end}7,"{text}",1{end}8,short,2{end}')
     assert read_rows(file) == [
@@ -78,7 +78,7 @@ def test_a_cell_that_looks_like_rows_is_read_if_the_settings_say_so(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_cell_is_exactly_its_characters(tmp_path, name):
-    """It never becomes a number, truth value, date or missing value, in any block of rows."""
+    """A cell never becomes a number, truth value, date or missing value, in any block of rows."""
     cells = [
         "00",
         "1",
@@ -97,7 +97,7 @@ def test_a_cell_is_exactly_its_characters(tmp_path, name):
     assert [row["n"] for row in read] == cells
 
 
-def test_labels_of_a_table_are_its_cells_without_blanks_around(tmp_path):
+def test_labels_of_a_table_are_its_cells_without_spaces_around(tmp_path):
     """A `2.5` in a later block does not turn an earlier `1` into `1.0`."""
     labels = [" 01", "1 ", "true"] * 4000 + ["2.5"] * 8
     lines = [f"the sentence {number},{label}" for number, label in enumerate(labels)]
@@ -147,7 +147,7 @@ def test_a_column_of_numbers_is_not_a_column_of_text(tmp_path):
 
 @pytest.mark.parametrize("value", ["7", "-2.5", "1e3", ".5"])
 def test_a_spelled_number_equals_the_number_and_keeps_its_spelling(value):
-    """It can be used in calculations and shown as it was written."""
+    """A spelled number can be used in calculations and shown as it was written."""
     assert as_number(value) == float(value)
     assert str(as_number(value)) == value
 
@@ -159,13 +159,13 @@ def test_what_spells_no_number_stays_text(value):
 
 
 def test_a_long_cell_is_read(tmp_path):
-    """It is longer than the default limit of Python's csv module."""
+    """The cell is longer than the default limit of Python's csv module."""
     text = "word " * 40_000
     assert read_rows(write(tmp_path / "a.csv", f'text,n\n"{text}",1\n'))[0]["text"] == text
 
 
-def test_names_of_columns_lose_the_blanks_around_them(tmp_path):
-    """They lose the byte order mark too, whether they are quoted or not."""
+def test_names_of_columns_lose_the_spaces_around_them(tmp_path):
+    """The byte order mark is removed too, whether the names are quoted or not."""
     file = write(tmp_path / "a.csv", b'\xef\xbb\xbf"text", label \na,1\n')
     assert read_rows(file) == [{"text": "a", "label": "1"}]
 
@@ -183,7 +183,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
 
 
 def test_a_row_with_too_few_cells_is_refused(tmp_path):
-    """It may be half of a text with a line break."""
+    """Such a row may be half of a text with a line break."""
     file = write(tmp_path / "a.csv", "text,n\n\none,1\nhalf of\na text,2\n")
     check_refused(file, "a.csv, line 4: has 1 field, and the first line names 2 columns.")
 
@@ -196,7 +196,7 @@ def test_line_ends_that_are_carriage_returns_alone_are_refused(tmp_path, name):
 
 
 def test_a_carriage_return_in_an_unquoted_cell_is_refused(tmp_path):
-    """It may be the end of a line."""
+    """The carriage return may be the end of a line."""
     check_refused(
         write(tmp_path / "a.csv", "text,n\none\rtwo,1\n"),
         "a.csv, line 2: a cell holds a carriage return",
@@ -205,7 +205,7 @@ def test_a_carriage_return_in_an_unquoted_cell_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_a_nul_byte_in_a_table_is_refused_with_its_line(tmp_path, name):
-    """It may be in any column."""
+    """The NUL byte may be in any column."""
     content = (
         b'{"text": "a", "n": 1}\n{"text": "a", "n": "\\u0000"}\n'
         if name == "a.jsonl"
@@ -253,7 +253,7 @@ def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
     ],
 )
 def test_broken_json_is_refused_with_its_line(tmp_path, text, words):
-    """It may be in a list or in a file of lines."""
+    """Broken JSON may be in a list or in a file of lines."""
     check_refused(write(tmp_path / "a.json", text), f"a.json, {words}")
 
 
@@ -285,7 +285,7 @@ def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_blank_line_of_a_table_with_one_column_is_a_row(tmp_path, name):
-    """Its text is blank, as in a text file, and later rows keep their numbers."""
+    """The row's text is blank, as in a text file, and later rows keep their numbers."""
     file = write(tmp_path / name, "\ntext\none\n\n  \ntwo\n")
     assert [row["text"].strip() for row in read_rows(file)] == ["one", "", "", "two"]
 

@@ -127,7 +127,7 @@ def test_methods_take_a_column_of_a_table(tiny_run):
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_for_train_is_read_by_its_columns(kind):
-    """Its rows can be read several times."""
+    """The rows of a table can be read several times."""
     rows = read_object_rows(TABLES[kind], "text")["train"]
     expected = [{"text": "a man", "label": 1}, {"text": "a dog", "label": 2}]
     assert list(rows()) == list(rows()) == expected

@@ -143,7 +143,7 @@ def test_a_special_tokens_text_is_text_in_a_sentence(kind, text):
 @pytest.mark.parametrize("kind", ["bpe", "byte"])
 @pytest.mark.parametrize("text", SPECIAL_WORDS)
 def test_a_special_tokens_text_comes_back_where_nothing_is_unknown(kind, text):
-    """It consists of bytes like any other text."""
+    """Such a text consists of bytes like any other."""
     assert round_trip(build(kind, [*SENTENCES, *SPECIAL_WORDS]), [text]) == [text]
 
 

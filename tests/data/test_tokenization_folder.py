@@ -40,7 +40,7 @@ def load_as_training(folder):
     "has", [{}, {"pad_token": "[PAD]"}, {"eos_token": "</s>", "bos_token": "<s>"}]
 )
 def test_a_users_tokenizer_gets_the_special_tokens_it_lacks(tmp_path, has):
-    """Its own special tokens stay, and its words keep their ids."""
+    """The tokenizer's own special tokens stay, and its words keep their ids."""
     size = save_tokenizer(tmp_path, **has)
     tokenizer = load_as_training(tmp_path)
     assert {name: getattr(tokenizer, name) for name in OUR_TOKENS} == {**OUR_TOKENS, **has}
@@ -104,7 +104,7 @@ def test_a_tokenizer_that_panics_is_refused(tmp_path):
 
 
 def test_a_tokenizer_that_cannot_encode_a_word_says_so(tmp_path):
-    """It looks words up and has no token for unknown ones."""
+    """A tokenizer that looks up words may have no token for unknown ones."""
     looked_up = Tokenizer(models.WordLevel({"a": 0, "b": 1}))
     PreTrainedTokenizerFast(tokenizer_object=looked_up).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=r"cannot encode a text: .*Missing \[UNK\] token"):
