@@ -111,7 +111,7 @@ def _even_out_cuts(cuts: list[int], lengths: NDArray[Any], max_batch_tokens: int
     """Move sentences into a batch that has less than half as many as the batch before it.
 
     It gets as many as the budget allows, at most until both batches are equally large.
-    Otherwise a tiny batch could have noisy gradients.
+    Otherwise the gradients of a tiny batch would be noisy.
     """
     for number in range(len(cuts) - 2, 0, -1):
         start, cut, end = cuts[number - 1 : number + 2]
