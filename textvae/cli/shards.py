@@ -22,7 +22,7 @@ _UNMATCHED_PRIOR_WARNING = (
 _SENTENCE_OPTIONS = ("file", "text_column", "quoting")
 _OPTIONS = {"generate": ("n",), "encode": _SENTENCE_OPTIONS, "score": _SENTENCE_OPTIONS}
 
-# Its name for an option, where this is another one.
+# Options that this function calls by another name.
 _PARAMETERS = {"file": "corpus"}
 
 
@@ -56,7 +56,7 @@ def _check_shard_options(options: Namespace) -> None:
     if options.label and options.output:
         raise ConfigError(
             "--label and --output cannot be combined: "
-            "shards have each label as often as the training data. Leave one of them out."
+            "bulk work has no one label for all texts. Leave one of them out."
         )
 
 
