@@ -242,7 +242,7 @@ def test_a_missing_label_is_named_by_its_row(fitted_run, tmp_path, capsys):
     table = tmp_path / "some.csv"
     table.write_text('text,label\n"",\na man rides a wave.,sea\nthe dog sees his hat.,\n')
     assert run_command("attribute", "fit", fitted_run, table, "--name", "it") == 2
-    assert "row 3 has no label in column 'label'" in capsys.readouterr().err
+    assert "row 3 has no value in column 'label'" in capsys.readouterr().err
 
 
 def test_evaluate_says_why_rows_are_left_out_and_how_many_are_cut(tiny_run, file, capsys):

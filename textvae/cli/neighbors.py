@@ -1,23 +1,19 @@
 """The verbs `index` and `neighbors`."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from textvae.cli.arguments import (
-    Command,
-    Subparsers,
-    add_run,
-    add_table,
-    load_vae,
-    open_input,
-)
+from textvae.cli.arguments import Command, Subparsers, add_name, add_run, add_table, add_verb
+from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    index = verbs.add_parser("index", help="index the sentences of a corpus by their latents")
+    index = add_verb(
+        verbs, "index", "index the sentences of a corpus by their latents, for `textvae neighbors`"
+    )
     add_run(index)
     index.add_argument(
         "file",
@@ -29,12 +25,12 @@ def add(verbs: Subparsers) -> None:
         "--factory",
         default="Flat",
         metavar="NAME",
-        help="kind of index, in the words of FAISS's index factory; Flat is exact, HNSW32 is fast "
+        help="kind of index, as FAISS's index_factory names it; Flat is exact, HNSW32 is fast "
         "for millions of sentences (default: %(default)s)",
     )
-    _add_name(index)
-    neighbors = verbs.add_parser(
-        "neighbors", help="find the indexed sentences that are most similar to a text"
+    add_name(index, "index")
+    neighbors = add_verb(
+        verbs, "neighbors", "find the indexed sentences that are most similar to a text"
     )
     add_run(neighbors)
     neighbors.add_argument("texts", nargs="+", metavar="TEXT", help="texts to find neighbors of")
@@ -45,23 +41,13 @@ def add(verbs: Subparsers) -> None:
         metavar="K",
         help="number of neighbors per text (default: %(default)s)",
     )
-    _add_name(neighbors)
-
-
-def _add_name(command: ArgumentParser) -> None:
-    """Add the name of the index."""
-    command.add_argument(
-        "--name",
-        default="default",
-        metavar="NAME",
-        help="name of the index, for a run that has several (default: %(default)s)",
-    )
+    add_name(neighbors, "index")
 
 
 def _index(options: Namespace) -> None:
     """Index the sentences of a corpus."""
     vae = load_vae(options)
-    # Blank rows too: the index saves the row number of each text.
+    # Pass blank rows on as well: the index saves the row number of each text.
     texts = (row.text or "" for row in open_input(options, vae))
     count = vae.index(texts, options.name, factory=options.factory, progress=not options.json)
     print_records(
@@ -73,15 +59,17 @@ def _index(options: Namespace) -> None:
 
 def _neighbors(options: Namespace) -> None:
     """Print the nearest indexed sentences of each text."""
-    neighbors = load_vae(options).neighbors(options.texts, options.k, options.name)
+    nearest_of_each = load_vae(options).neighbors(options.texts, options.k, options.name)
 
-    def join() -> Iterator[dict[str, Any]]:
-        for text, nearest in zip(options.texts, neighbors, strict=True):
+    def list_neighbors() -> Iterator[dict[str, Any]]:
+        for text, nearest in zip(options.texts, nearest_of_each, strict=True):
             for neighbor in nearest:
                 yield {"of": text, **neighbor}
 
     print_records(
-        join(), options.json, lambda record: f"{record['similarity']:6.3f}  {record['text']}"
+        list_neighbors(),
+        options.json,
+        lambda record: f"{record['similarity']:6.3f}  {record['text']}",
     )
 
 

@@ -2,32 +2,20 @@
 
 from argparse import Namespace
 
-from textvae.cli.arguments import (
-    Command,
-    Subparsers,
-    add_run,
-    add_table,
-    load_vae,
-    open_input,
-)
+from textvae.cli.arguments import Command, Subparsers, add_run, add_sentences, add_verb
+from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    prior = verbs.add_parser(
-        "prior", help="fit a prior to the latents of a corpus, for better samples"
-    )
+    prior = add_verb(verbs, "prior", "fit a prior to the latents of a corpus, for better samples")
     steps = prior.add_subparsers(dest="step", required=True, metavar="fit")
-    fit = steps.add_parser("fit", help="fit a prior and save it with the run")
-    add_run(fit)
-    fit.add_argument(
-        "file",
-        nargs="?",
-        metavar="FILE|-",
-        help="file of sentences; - is standard input (default: the training split of the run)",
+    fit = add_verb(
+        steps, "fit", "fit a prior and save it with the run, for `textvae generate --prior`"
     )
-    add_table(fit)
+    add_run(fit)
+    add_sentences(fit, default="the run's training split")
     fit.add_argument(
         "--kind",
         default="gaussian_mixture",
@@ -48,7 +36,7 @@ def _prior(options: Namespace) -> None:
     vae = load_vae(options)
     texts = None
     if options.file:
-        texts = list(open_input(options, vae).texts())
+        texts = list(open_input(options, vae).iterate_texts())
     record = vae.fit_prior(options.kind, texts, seed=options.seed, progress=not options.json)
     summary = (
         f"fitted on {record['texts']} sentences; "

@@ -15,18 +15,20 @@ class MeasureSettings(StrictSettings):
 
     adaptive: bool = Field(
         False,
-        description="give more importance samples to sentences with uneven weights; the number "
-        "of samples is then the average",
+        description="give more importance samples to sentences with uneven weights; `samples` is "
+        "then their average number per sentence",
     )
     prior_samples: int = Field(
-        1000, ge=2, description="sentences to sample from the prior, for the measures of samples"
+        1000,
+        ge=2,
+        description="number of sentences to sample from the prior, for the group `samples`",
     )
     greedy: bool = Field(
         False,
         description="decode samples from the prior greedily instead of sampling at temperature 1",
     )
     self_bleu_samples: int = Field(
-        200, ge=2, description="of these sentences, how many self-BLEU compares with each other"
+        200, ge=2, description="number of these sentences that self-BLEU compares with each other"
     )
     training_sentences: int = Field(
         200_000,
@@ -37,8 +39,8 @@ class MeasureSettings(StrictSettings):
     steps: int = Field(11, ge=3, description="sentences on each interpolation, ends included")
     word_vectors: str | None = Field(
         None,
-        description="file of word vectors in word2vec's text format, for the measures of "
-        "interpolations; by default, the decoder's embedding",
+        description="file of word vectors in word2vec's text format, for the group "
+        "`interpolation`; by default, the decoder's embedding",
     )
     features: Callable[[Sequence[str]], Any] | None = Field(
         None,

@@ -82,7 +82,7 @@ def write_model_card(
     if run.is_streamed():
         amount = "a stream of sentences"  # the counts are those of its sample
     text = _CARD_TEMPLATE.format(
-        corpus=settings.data.corpus or "sentences given from Python",
+        corpus=settings.data.corpus or "sentences passed from Python",
         amount=amount,
         words=counts["words"] / counts["sentences"],
         overlap=_describe_overlap(run),

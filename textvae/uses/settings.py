@@ -22,7 +22,7 @@ class AnomalySettings(StrictSettings):
         description="measure of how anomalous a sentence is, in nats per token; "
         "see docs/uses/anomaly.md",
     )
-    draws: int = Field(4, ge=1, description="samples of z per sentence")
+    draws: int = Field(4, ge=1, description="number of samples of z per sentence")
     seed: Seed = 0
 
 
@@ -36,13 +36,14 @@ class AugmentSettings(StrictSettings):
     spread: float = Field(
         1.0,
         ge=0,
-        description="standard deviation of the sampled latents, relative to the posterior's",
+        description="standard deviation of the samples of z, relative to the posterior's",
     )
     interpolated: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="share of the candidates that lie between two texts of a label, 0 to 1",
+        description="share of the candidates, 0 to 1, that are decoded from points between two "
+        "texts of a label; the others are decoded from samples close to one text",
     )
     temperature: float = Field(
         0.7,
@@ -54,15 +55,17 @@ class AugmentSettings(StrictSettings):
         1.0,
         gt=0,
         le=1,
-        description="drop candidates that cost more nats per token than this quantile of the "
-        "texts of their label, above 0 and up to 1",
+        description="reject candidates that cost more nats per token than this quantile of the "
+        "input texts with their label, above 0 and up to 1",
     )
-    rounds: int = Field(4, ge=1, description="maximum number of tries per text")
+    rounds: int = Field(
+        4, ge=1, description="maximum number of rounds, each of which replaces rejected candidates"
+    )
     seed: Seed = 0
 
 
 class InfillSettings(StrictSettings):
-    """How thoroughly fills are searched for."""
+    """How fills are found, and how thoroughly."""
 
     n: int = Field(5, ge=1, description="maximum number of sentences to return")
     method: InfillMethod = Field(
@@ -70,7 +73,7 @@ class InfillSettings(StrictSettings):
     )
     most_tokens: int = Field(4, ge=1, description="maximum number of tokens per blank")
     latents: int = Field(
-        8, ge=1, description="number of latents under which fills are searched or sampled"
+        8, ge=1, description="number of samples of z with which fills are searched or sampled"
     )
     temperature: float = Field(
         0.7,
@@ -78,7 +81,7 @@ class InfillSettings(StrictSettings):
         description="sampling temperature of the tokens, above 0, for the method `sampling`",
     )
     beams: int = Field(
-        6, ge=2, description="beams per search, 2 or more, for the methods that search"
+        6, ge=2, description="number of beams, 2 or more, for the methods that search"
     )
     seed: Seed = 0
 
@@ -94,18 +97,18 @@ class TraverseSettings(StrictSettings):
     """Which steps a traversal takes."""
 
     steps: int = Field(
-        7, ge=2, description="number of sentences, evenly spaced from -reach to reach"
+        7, ge=2, description="number of texts, at evenly spaced changes from -reach to reach"
     )
     reach: float = Field(
         3.0,
         gt=0,
         le=100,
-        description="change of the outermost sentences, in standard deviations",
+        description="largest change of the dimension, in standard deviations",
     )
     values: tuple[float, ...] | None = Field(
         None,
         min_length=1,
-        description="changes of the sentences, in standard deviations; "
+        description="the changes of the dimension, in standard deviations; "
         "by default, `steps` evenly spaced ones",
     )
     unit: Literal["aggregate", "prior"] = Field(
@@ -116,7 +119,7 @@ class TraverseSettings(StrictSettings):
 
     @property
     def offsets(self) -> list[float]:
-        """The step of each sentence from the text, in standard deviations."""
+        """The change of the dimension at each step, in standard deviations."""
         if self.values is not None:
             return list(self.values)
         return [self.reach * (2 * step / (self.steps - 1) - 1) for step in range(self.steps)]
@@ -126,6 +129,8 @@ class UncertaintySettings(StrictSettings):
     """How many samples uncertainty is estimated with."""
 
     draws: int = Field(
-        8, ge=2, description="samples of z per sentence, 2 or more, each of which is decoded"
+        8,
+        ge=2,
+        description="number of samples of z per sentence, 2 or more, each of which is decoded",
     )
     seed: Seed = 0
