@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import check_label_count, check_spelling, require_model_labels
 from textvae.data.row_report import answer_non_blank, find_texts
 from textvae.data.texts import (
@@ -97,8 +98,10 @@ class TextVAE:
         model: TextVAEModel,
         tokenizer: PreTrainedTokenizerBase,
         folder: str | Path | None = None,
+        *,
+        encoder_tokenizer: EncoderTokenizer | None = None,
     ) -> None:
-        self.bundle = Bundle(model.eval(), tokenizer)
+        self.bundle = Bundle(model.eval(), tokenizer, encoder_tokenizer)
         self.folder = None if folder is None else Path(folder)
 
     @classmethod
@@ -109,7 +112,9 @@ class TextVAE:
             CheckpointError: the folder is missing, damaged, or holds something else.
         """
         bundle = load_bundle(folder, device)
-        return cls(bundle.model, bundle.tokenizer, folder)
+        return cls(
+            bundle.model, bundle.tokenizer, folder, encoder_tokenizer=bundle.encoder_tokenizer
+        )
 
     @property
     def model(self) -> TextVAEModel:

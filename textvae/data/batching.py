@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase
 
+from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
+from textvae.data.tokenization import decode_batch
 
 Batch = dict[str, Tensor]  # the keys and shapes are those of `Collator`
 
@@ -136,9 +138,19 @@ class Collator:
     Args:
         tokenizer: names the start, end and padding tokens.
         labels: the labels of a conditional model; None for an unconditional one.
+        encoder_tokenizer: the tokenizer of an encoder with other tokens than the decoder's. It
+            reads the text that the decoder's tokens spell, and the encoder's tensors have their
+            own length.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, labels: Labels | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        labels: Labels | None = None,
+        encoder_tokenizer: EncoderTokenizer | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.encoder_tokenizer = encoder_tokenizer
         self.labels = labels
         self.pad = tokenizer.pad_token_id
         self.bos = tokenizer.bos_token_id
@@ -167,9 +179,14 @@ class Collator:
         mask = (torch.arange(length) < lengths.unsqueeze(1)).long()
         inputs = torch.from_numpy(ids[:, :-1].copy())
         targets = torch.from_numpy(ids[:, 1:].copy())
+        encoder_ids = targets
+        encoder_mask = mask
+        if self.encoder_tokenizer is not None:
+            texts = decode_batch(self.tokenizer, sentences)
+            encoder_ids, encoder_mask = self.encoder_tokenizer.encode(texts)
         return {
-            "encoder_input_ids": targets,
-            "encoder_attention_mask": mask,
+            "encoder_input_ids": encoder_ids,
+            "encoder_attention_mask": encoder_mask,
             "input_ids": inputs.masked_fill(mask == 0, self.pad),
             "attention_mask": mask,
             "labels": targets.masked_fill(mask == 0, -100),

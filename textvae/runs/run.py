@@ -53,7 +53,7 @@ SECTIONS = {"data", "model", "training"}  # settings.yaml has them in every rele
 _MODEL = (
     r"(generation_|tokenizer_)?config\.json"
     r"|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
-    r"|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt"
+    r"|(encoder_)?tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt"
     r"|tokenizer\.model|spiece\.model|sentencepiece\.bpe\.model"
     r"|chat_template\.(jinja|json)|additional_chat_templates/[^/]+\.jinja"
 )

@@ -85,7 +85,7 @@ def build_trainer(
     """Connect the run's data, objective, schedule and loop."""
     training = settings.training
     corpus = open_corpus(run.folder / "corpus", settings.data)
-    batches = corpus.open_batches(training, bundle.tokenizer, bundle.labels, processes)
+    batches = corpus.open_batches(training, bundle.collator, processes)
     steps_per_epoch = _NEVER_STEPS  # a stream has no epochs
     if batches.batches_per_epoch is not None:
         steps_per_epoch = math.ceil(batches.batches_per_epoch / training.accumulate)

@@ -22,6 +22,10 @@ def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
         rate = settings.learning_rate
         if name == "encoder" and settings.encoder_learning_rate:
             rate = settings.encoder_learning_rate
+        if name == "pretrained encoder":
+            rate = model.encoder.learning_rate
+        if name == "pretrained decoder":
+            rate = model.decoder.learning_rate
         decay = 0.0 if name == "prior" else settings.weight_decay
         matrices = [parameter for parameter in parameters if parameter.ndim > 1]
         others = [parameter for parameter in parameters if parameter.ndim <= 1]
@@ -35,14 +39,27 @@ def group_parameters(model: Any) -> dict[str, list[Tensor]]:
 
     Returns:
         `encoder` (with the posterior), `decoder` (with the conditioning, and all that is in no
-        other group), `prior` and `techniques` (the weights of techniques).
+        other group), `prior`, `techniques` (the weights of techniques), and the weights of
+        `pretrained encoder` and `pretrained decoder`. What is frozen is in no group.
     """
-    encoder = [*model.encoder.parameters(), *model.posterior.parameters()]
-    prior = [*model.prior.parameters()]
-    techniques = [*model.auxiliary.parameters()]
-    grouped = {id(parameter) for parameter in (*encoder, *prior, *techniques)}
-    decoder = [parameter for parameter in model.parameters() if id(parameter) not in grouped]
-    return {"encoder": encoder, "decoder": decoder, "prior": prior, "techniques": techniques}
+    parts = {
+        "encoder": [*model.encoder.parameters(), *model.posterior.parameters()],
+        "prior": [*model.prior.parameters()],
+        "techniques": [*model.auxiliary.parameters()],
+    }
+    # Pretrained weights need a rate of their own, far below that of new ones.
+    if model.encoder.learning_rate is not None:
+        parts["pretrained encoder"] = [*model.encoder.parameters()]
+        parts["encoder"] = [*model.posterior.parameters()]
+    if model.decoder.learning_rate is not None:
+        parts["pretrained decoder"] = [*model.decoder.parameters()]
+    grouped = {id(parameter) for part in parts.values() for parameter in part}
+    parts["decoder"] = [value for value in model.parameters() if id(value) not in grouped]
+    # A part that is frozen as a whole has no group: some optimizers refuse an empty one.
+    trained = {
+        name: [value for value in part if value.requires_grad] for name, part in parts.items()
+    }
+    return {name: part for name, part in trained.items() if part}
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:

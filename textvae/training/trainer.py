@@ -333,9 +333,14 @@ class VAETrainer(Trainer):
         """
         # Tied weights share their memory and are saved once, under one of their names.
         addresses = {name: value.data_ptr() for name, value in self.model.state_dict().items()}
+        in_bases = set(self.bundle.model.list_base_weights())
         loaded_names = addresses.keys() - set(load_result.missing_keys)
         loaded = {addresses[name] for name in loaded_names}
-        missing = [name for name in load_result.missing_keys if addresses[name] not in loaded]
+        missing = [
+            name
+            for name in load_result.missing_keys
+            if addresses[name] not in loaded and name not in in_bases
+        ]
         if missing:
             raise self._weights_error("lacks", missing[0])
         if load_result.unexpected_keys:

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.corpus import DataSettings, TokenizerAndCounts
-from textvae.data.labels import Labels
+from textvae.data.batching import Collator
 from textvae.data.sources import RowSource
 from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings, build_tokenizer
 from textvae.data.training_batches import CorpusTraining, TrainingBatches
@@ -79,8 +79,7 @@ class Corpus(ABC):
     def open_batches(
         self,
         training: CorpusTraining,
-        tokenizer: PreTrainedTokenizerBase,
-        labels: Labels | None,
+        collator: Collator,
         processes: Processes,
     ) -> TrainingBatches:
         """Return the training batches of this process.

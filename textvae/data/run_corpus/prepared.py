@@ -11,7 +11,6 @@ from textvae.data.batch_shares import share_buckets
 from textvae.data.batching import Collator
 from textvae.data.corpus import TokenizerAndCounts, open_split, prepare_splits
 from textvae.data.corpus_report import report_left_out_rows, report_overlap
-from textvae.data.labels import Labels
 from textvae.data.row_report import print_note
 from textvae.data.run_corpus.base import Corpus, choose_builder
 from textvae.data.sources import list_corpus_files
@@ -53,14 +52,13 @@ class PreparedCorpus(Corpus):
     def open_batches(
         self,
         training: CorpusTraining,
-        tokenizer: PreTrainedTokenizerBase,
-        labels: Labels | None,
+        collator: Collator,
         processes: Processes,
     ) -> BucketBatches:
         """Return this process's share of each batch."""
         train = open_split(self.folder, "train")
         buckets = share_buckets(read_number_column(train, "length"), training, processes)
-        return BucketBatches(train, buckets, Collator(tokenizer, labels), training.workers)
+        return BucketBatches(train, buckets, collator, training.workers)
 
     def count_training_sentences(self, counts: Mapping[str, Any], log: Mapping[str, Any]) -> int:
         """Return the size of the training split."""

@@ -6,8 +6,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.corpus import TokenizerAndCounts
+from textvae.data.batching import Collator
 from textvae.data.corpus_report import report_overlap
-from textvae.data.labels import Labels
 from textvae.data.run_corpus.base import Corpus, choose_builder
 from textvae.data.streaming.loading import StreamLoader, build_second_reading_error, open_stream
 from textvae.data.streaming.sample import prepare_stream
@@ -65,15 +65,14 @@ class StreamedCorpus(Corpus):
     def open_batches(
         self,
         training: CorpusTraining,
-        tokenizer: PreTrainedTokenizerBase,
-        labels: Labels | None,
+        collator: Collator,
         processes: Processes,
     ) -> StreamLoader:
         """Return the loader of the stream: the batches of this process's readers."""
         return open_stream(
             self.folder,
             self.settings,
-            tokenizer,
+            collator,
             seed=training.seed,
             batch_tokens=training.batch_tokens,
             batch_sentences=training.batch_sentences,

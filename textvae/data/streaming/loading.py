@@ -16,9 +16,8 @@ import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
 
-from textvae.data.batching import Batch
+from textvae.data.batching import Batch, Collator
 from textvae.data.corpus import DataSettings
 from textvae.data.parallel_tokenization import disable_tokenizer_threads, return_unchanged
 from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
@@ -202,7 +201,7 @@ def build_second_reading_error() -> ConfigError:
 def open_stream(
     folder: Path,
     data: DataSettings,
-    tokenizer: PreTrainedTokenizerBase,
+    collator: Collator,
     *,
     seed: int,
     batch_tokens: int,
@@ -216,7 +215,7 @@ def open_stream(
     Args:
         folder: the run's corpus folder.
         data: the settings of the corpus.
-        tokenizer: the tokenizer of the run.
+        collator: makes the batches; it has the tokenizer of the run.
         seed: shuffles the files and sentences.
         batch_tokens: most tokens of a whole batch; each process takes its share of them.
         batch_sentences: most sentences of a whole batch; None for no limit.
@@ -232,7 +231,7 @@ def open_stream(
         files=record["files"],
         held_out_fingerprints=frozenset(record["held_out"]),
         data=data,
-        tokenizer=tokenizer,
+        collator=collator,
         seed=seed,
         max_batch_tokens=max(1, batch_tokens // processes),
         max_batch_sentences=max_batch_sentences,

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from textvae.data.batching import Batch, Collator, LengthBuckets
 from textvae.data.cleaning import Cleaner, fingerprint_sentence
@@ -75,7 +74,7 @@ class StreamPlan:
         files: paths or URLs of the training files.
         held_out_fingerprints: of the sentences that are never yielded.
         data: how rows are read and cleaned, and the size of a pool.
-        tokenizer: the tokenizer of the run.
+        collator: makes the batches; it has the tokenizer of the run.
         seed: shuffles the files, sentences and batches.
         max_batch_tokens: most tokens in a batch of a reader, padding included.
         max_batch_sentences: most sentences in a batch of a reader; None for no limit.
@@ -85,7 +84,7 @@ class StreamPlan:
     files: list[str]
     held_out_fingerprints: frozenset[int]
     data: DataSettings
-    tokenizer: PreTrainedTokenizerBase
+    collator: Collator
     seed: int
     max_batch_tokens: int
     max_batch_sentences: int | None
@@ -114,7 +113,7 @@ class StreamReader:
         self.number = number
         self.row_reader = StreamFileReader(plan.data, [plan.data.text_column])
         self.cleaner = Cleaner(plan.data)
-        self.collate = Collator(plan.tokenizer).collate
+        self.collate = plan.collator.collate
 
     def read_batches(self, position: StreamPosition) -> Iterator[StreamBatch]:
         """Yield batches from a position on, without end.
@@ -170,7 +169,7 @@ class StreamReader:
         """Yield the batches of a pool that were not used before `start`."""
         plan = self.plan
         report = self._take_report()
-        ids = [row[: plan.data.max_tokens] for row in encode_batch(plan.tokenizer, texts)]
+        ids = [row[: plan.data.max_tokens] for row in encode_batch(plan.collator.tokenizer, texts)]
         # The seed depends on the position alone, so a resumed run makes the same batches.
         seeds = np.random.SeedSequence((plan.seed, self.number, start.epoch, start.pool))
         buckets = LengthBuckets(

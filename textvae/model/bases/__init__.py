@@ -1,0 +1,1 @@
+"""Bases: the published models that pretrained encoders and decoders start from."""
