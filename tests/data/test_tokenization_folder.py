@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.corpora import SENTENCES
@@ -69,6 +69,29 @@ def test_a_loaded_tokenizer_saves_with_its_new_tokens(tmp_path):
     first = load_as_training(tmp_path / "user")
     first.save_pretrained(tmp_path / "run")
     assert load_as_training(tmp_path / "run").get_vocab() == first.get_vocab()
+
+
+@pytest.mark.parametrize("name", ["GPT2Tokenizer", "LlamaTokenizer", "Qwen2Tokenizer"])
+def test_a_saved_tokenizer_splits_texts_as_it_did(tmp_path, name):
+    """The class that its config names does not replace the pre-tokenizer, but knows its end."""
+    alphabet = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "12", "Ġa"]
+    vocabulary = {piece: number for number, piece in enumerate(alphabet)}
+    core = Tokenizer(models.BPE(vocabulary, [("1", "2"), ("Ġ", "a")]))
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(True), to_bytes])
+    core.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=core).save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    file.write_text(json.dumps({"tokenizer_class": name}))
+    tokenizer = load(tmp_path)
+    assert tokenizer.convert_ids_to_tokens(encode_batch(tokenizer, ["x a12"])[0]) == [
+        "x",
+        "Ġa",
+        "1",
+        "2",
+    ]
+    if name == "GPT2Tokenizer":
+        assert tokenizer.unk_token == "<|endoftext|>"
 
 
 @pytest.mark.parametrize("path", [None, "absent/folder"])

@@ -39,7 +39,7 @@ _MAX_REASON_CHARACTERS = 200  # of a library's error that a message shows
 class TokenizerSettings(StrictSettings):
     """The kind of tokenizer, and the size of its vocabulary."""
 
-    kind: Literal["bpe", "word", "character", "byte", "folder"] = "bpe"
+    kind: Literal["bpe", "word", "character", "byte", "folder", "pretrained"] = "bpe"
     vocab_size: int = Field(
         4096, ge=8, description="most tokens in the vocabulary, special ones included"
     )
@@ -48,6 +48,10 @@ class TokenizerSettings(StrictSettings):
         "kept", description="kind = word: whether punctuation is split off words, or kept in them"
     )
     path: str | None = Field(None, description="kind = folder: the folder of a saved tokenizer")
+    trim: bool | Literal["auto"] = Field(
+        "auto",
+        description="kind = pretrained: keep only the tokens that the corpus uses, and bytes",
+    )
 
 
 def build_tokenizer(
@@ -56,10 +60,16 @@ def build_tokenizer(
     """Train the tokenizer of the settings on the sentences, or load it from a folder.
 
     Raises:
-        ConfigError: the folder is missing, or contains no tokenizer that can be used.
+        ConfigError: the folder does not exist, or contains no tokenizer that can be used; or
+            the kind is that of a pretrained decoder, which the settings do not name.
     """
     if settings.kind == "folder":
         return load_tokenizer(settings.path)
+    if settings.kind == "pretrained":
+        raise ConfigError(
+            "tokenizer.kind = 'pretrained' is the tokenizer of a pretrained decoder; "
+            "set model.decoder.kind = pretrained, or choose another tokenizer."
+        )
     tokenizer = _TRAINERS[settings.kind](settings, sentences)
     return _wrap_tokenizer(tokenizer, has_unknown=settings.kind in ("word", "character"))
 
@@ -184,15 +194,25 @@ def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
             f"tokenizer.path = {str(folder)!r} is not a folder; "
             "kind = folder needs a saved tokenizer."
         )
-    refuse_foreign_code_in(Path(folder), ("tokenizer_config.json",), ConfigError)
-    try:
-        tokenizer = read_tokenizer(folder)
-    except Exception as error:  # the library and its parts raise errors without a common base
-        raise ConfigError(
-            f"tokenizer.path = {str(folder)!r} holds no tokenizer: {_get_first_line(error)}"
-        ) from error
-    _add_special_tokens(tokenizer)
+    tokenizer = read_users_tokenizer(Path(folder), f"tokenizer.path = {str(folder)!r}")
+    add_special_tokens(tokenizer)
     return tokenizer
+
+
+def read_users_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+    """Read the tokenizer in a folder that textvae did not write.
+
+    Args:
+        source: the folder and the setting that names it; it begins the message.
+
+    Raises:
+        ConfigError: the folder contains no tokenizer or one that runs its own code.
+    """
+    refuse_foreign_code_in(folder, ("tokenizer_config.json",), ConfigError)
+    try:
+        return read_tokenizer(folder)
+    except Exception as error:  # the library and its parts raise errors without a common base
+        raise ConfigError(f"{source} holds no tokenizer: {_get_first_line(error)}") from error
 
 
 def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
@@ -205,7 +225,20 @@ def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
-    return tokenizer
+        is_as_saved = type(tokenizer) is PreTrainedTokenizerFast
+        if is_as_saved or not (Path(folder) / "tokenizer.json").is_file():
+            return tokenizer
+        # The classes of single models take only vocabulary and merges from tokenizer.json, and
+        # have their own parts for the rest: a pre-tokenizer that splits digits would be lost.
+        saved: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+    # The class also knows the roles of special tokens that the folder's config does not name.
+    vocabulary = saved.get_vocab()
+    for role, token in tokenizer.special_tokens_map.items():
+        if saved.special_tokens_map.get(role) is None and token in vocabulary:
+            saved.add_special_tokens({role: token})
+    return saved
 
 
 @contextmanager
@@ -226,7 +259,7 @@ def _convert_panics() -> Iterator[None]:
         raise ValueError(f"the tokenizers library cannot work with it: {error}") from error
 
 
-def _add_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+def add_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
     """Add the end, start and padding tokens that a tokenizer lacks, or that share a token.
 
     GPT-2 has one token for start, end and unknown words. A text with an unknown word would
@@ -272,20 +305,31 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
     """
     if not sentences:
         return []
+    with refused_texts_as_config_error():
+        rows: list[list[int]] = tokenizer(
+            list(sentences),
+            add_special_tokens=False,
+            return_attention_mask=False,
+            split_special_tokens=True,  # `<eos>` in a text is text
+        )["input_ids"]
+    return [without_marks(tokenizer, row) for row in rows]
+
+
+@contextmanager
+def refused_texts_as_config_error() -> Iterator[None]:
+    """Turn any error of a tokenizer that encodes texts into ours.
+
+    Raises:
+        ConfigError: the tokenizer cannot encode a text.
+    """
     try:
         with _convert_panics():
-            rows: list[list[int]] = tokenizer(
-                list(sentences),
-                add_special_tokens=False,
-                return_attention_mask=False,
-                split_special_tokens=True,  # `<eos>` in a text is text
-            )["input_ids"]
+            yield
     except Exception as error:  # the library raises plain `Exception`
         reason = _get_first_line(error)[:_MAX_REASON_CHARACTERS]
         raise ConfigError(
             f"the tokenizer cannot encode a text: {reason}. Use another tokenizer."
         ) from error
-    return [without_marks(tokenizer, row) for row in rows]
 
 
 def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:

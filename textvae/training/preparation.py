@@ -58,7 +58,7 @@ def prepare_run(
     tokenizer, counts = corpus.prepare(
         settings.tokenizer, initial.tokenizer if initial else None, settings.training.seed
     )
-    if initial is None and settings.tokenizer.kind != "folder":
+    if initial is None and settings.tokenizer.kind not in ("folder", "pretrained"):
         tokenizer.backend_tokenizer.normalizer = build_normalizer(settings.data)
     labels = _find_run_labels(run, settings.data, initial)
     train_counts = counts["tokenized"]["train"]
