@@ -4,32 +4,27 @@ A pretrained decoder brings the tokenizer of the whole run. It is loaded with th
 special tokens that a text VAE needs and without a chat template. Most of a large
 vocabulary never occurs in a corpus of one domain; `trim_tokenizer` leaves those
 tokens out, and every text of the corpus keeps its tokens.
-
-A pretrained encoder has a tokenizer of its own. `EncoderTokenizer` turns texts into
-that encoder's ids, with the special tokens that the encoder was trained with.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from textvae.data.batching import Batch
 from textvae.data.tokenization import (
+    TokenizerSettings,
     add_special_tokens,
+    encode_batch,
     read_users_tokenizer,
-    refused_texts_as_config_error,
 )
 from textvae.errors import ConfigError
 
-_MAX_SENSIBLE_LENGTH = 2**24  # tokens; without a maximum, transformers sets it to about 1e30
+_SENTENCES_PER_BLOCK = 4096  # sentences tokenized at once
 
 _BYTE_FALLBACK_PIECES = [f"<0x{byte:02X}>" for byte in range(256)]
 
@@ -61,6 +56,37 @@ def load_decoder_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def build_decoder_tokenizer(
+    settings: TokenizerSettings, sentences: Iterable[str]
+) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a pretrained decoder, trimmed to the sentences if that is possible.
+
+    Args:
+        settings: `path` is the folder of the base.
+
+    Raises:
+        ConfigError: the folder contains no tokenizer that can be used; or it should be trimmed,
+            and its kind cannot be.
+    """
+    tokenizer = load_decoder_tokenizer(str(settings.path))
+    if settings.trim is False:
+        return tokenizer
+    used: set[int] = set()
+    iterator = iter(sentences)
+    while block := list(islice(iterator, _SENTENCES_PER_BLOCK)):
+        for row in encode_batch(tokenizer, block):
+            used.update(row)
+    trimmed = trim_tokenizer(tokenizer, used)
+    if trimmed is None:
+        if settings.trim is True:
+            raise ConfigError(
+                "tokenizer.trim = True does not work with this decoder's tokenizer: only a BPE "
+                "of bytes can be trimmed without a change of its texts. Leave it out."
+            )
+        return tokenizer
+    return trimmed.tokenizer
+
+
 def load_encoder_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a pretrained encoder; `EncoderTokenizer` makes batches with it.
 
@@ -68,89 +94,6 @@ def load_encoder_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         ConfigError: the folder contains no tokenizer, or one that runs its own code.
     """
     return read_users_tokenizer(Path(folder), f"{str(folder)!r}")
-
-
-@dataclass(frozen=True)
-class EncoderTokenizer:
-    """Turns texts into the ids of a pretrained encoder, with the encoder's own special tokens.
-
-    Attributes:
-        tokenizer: the encoder's own tokenizer.
-        max_length: most tokens per text, special tokens included; None for the tokenizer's
-            own maximum. A longer text loses its end.
-
-    Raises:
-        ConfigError: max_length leaves no room for a token of the text.
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    max_length: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check that the special tokens and at least one token of a text fit."""
-        special_count = self.tokenizer.num_special_tokens_to_add()
-        if self.length_limit is not None and self.length_limit <= special_count:
-            raise ConfigError(
-                f"got at most {self.length_limit} tokens per text for the encoder, but its "
-                f"tokenizer adds {special_count} special tokens; expected at least "
-                f"{special_count + 1}."
-            )
-        # Texts lose their ends, whatever the tokenizer's config says.
-        self.tokenizer.truncation_side = "right"
-
-    @property
-    def length_limit(self) -> int | None:
-        """Most tokens per text, special tokens included; None if there is no limit."""
-        limits = [self.max_length, self.tokenizer.model_max_length]
-        sensible = [limit for limit in limits if limit is not None and limit < _MAX_SENSIBLE_LENGTH]
-        return min(sensible, default=None)
-
-    @property
-    def pad_id(self) -> int:
-        """The id under padding, which the mask hides: any token will do."""
-        return _first_id(self.tokenizer, ("pad", "eos", "sep", "unk"))
-
-    @property
-    def empty_text_id(self) -> int:
-        """The only token of a text that would have none, with a tokenizer like GPT-2's."""
-        return _first_id(self.tokenizer, ("eos", "sep", "bos", "cls", "unk", "pad"))
-
-    def encode(self, texts: Sequence[str]) -> Batch:
-        """Return the batch of the encoder's inputs, padded on the right.
-
-        Shapes:
-            encoder_input_ids: (batch, length)
-            encoder_attention_mask: (batch, length), 1 on real tokens, at least one per text
-
-        Raises:
-            ConfigError: the tokenizer cannot encode a text.
-        """
-        rows = [row or [self.empty_text_id] for row in self._encode_rows(texts)]
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        width = max(lengths, default=1)
-        ids = np.full((len(rows), width), self.pad_id, dtype=np.int64)
-        for line, row in zip(ids, rows, strict=True):
-            line[: len(row)] = row
-        mask = np.arange(width) < lengths[:, None]
-        return {
-            "encoder_input_ids": torch.from_numpy(ids),
-            "encoder_attention_mask": torch.from_numpy(mask.astype(np.int64)),
-        }
-
-    def _encode_rows(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each text, special tokens included; perhaps none for an empty text."""
-        if not texts:
-            return []
-        with refused_texts_as_config_error():
-            rows: list[list[int]] = self.tokenizer(
-                list(texts),
-                truncation=self.length_limit is not None,
-                max_length=self.length_limit,
-                return_attention_mask=False,
-                # A text that contains "[SEP]" does not end there.
-                split_special_tokens=True,
-            )["input_ids"]
-        return rows
 
 
 @dataclass(frozen=True)
@@ -356,12 +299,3 @@ def _list_types(part: Mapping[str, Any] | None) -> set[str]:
     for inner in (*part.get("pretokenizers", ()), *part.get("decoders", ())):
         types |= _list_types(inner)
     return types
-
-
-def _first_id(tokenizer: PreTrainedTokenizerBase, roles: Iterable[str]) -> int:
-    """Return the id of the first of these special tokens that the tokenizer has, or 0."""
-    for role in roles:
-        token_id: int | None = getattr(tokenizer, f"{role}_token_id")
-        if token_id is not None:
-            return token_id
-    return 0

@@ -22,6 +22,7 @@ from textvae.schema import PartSettings, StrictSettings, choose, part_validator
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
+_PRETRAINED = "pretrained"  # the kind of a decoder, and of its tokenizer
 
 # Pydantic would write only the fields of `PartSettings`; this writes those of the actual part.
 _Part = SerializeAsAny[PartSettings]
@@ -84,6 +85,35 @@ class Settings(StrictSettings):
         if not data.get("label") or "prior" in model:
             return sections
         return {**sections, "model": {**model, "prior": _CONDITIONAL_PRIOR}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def choose_tokenizer(cls, sections: Any) -> Any:
+        """Choose the tokenizer of a pretrained decoder, if no kind of tokenizer is set."""
+        model = sections.get("model") or {}
+        tokenizer = sections.get("tokenizer") or {}
+        if not isinstance(model, Mapping) or not isinstance(tokenizer, Mapping):
+            return sections
+        decoder = model.get("decoder")
+        kind = decoder.get("kind") if isinstance(decoder, Mapping) else decoder
+        if kind != _PRETRAINED or "kind" in tokenizer:
+            return sections
+        return {**sections, "tokenizer": {**tokenizer, "kind": _PRETRAINED}}
+
+    @model_validator(mode="after")
+    def check_tokenizer(self) -> Self:
+        """Refuse a tokenizer that does not belong to the decoder.
+
+        Raises:
+            ConfigError: only one of decoder and tokenizer is pretrained.
+        """
+        if (self.model.decoder.kind == _PRETRAINED) != (self.tokenizer.kind == _PRETRAINED):
+            raise ConfigError(
+                f"tokenizer.kind = {self.tokenizer.kind!r} does not fit model.decoder.kind = "
+                f"{self.model.decoder.kind!r}: a pretrained decoder has a tokenizer of its own, "
+                "and no other decoder has. Leave tokenizer.kind out."
+            )
+        return self
 
     @model_validator(mode="after")
     def check_label(self) -> Self:

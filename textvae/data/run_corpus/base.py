@@ -8,8 +8,9 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.corpus import DataSettings, TokenizerAndCounts
+from textvae.data.base_tokenizers import build_decoder_tokenizer
 from textvae.data.batching import Collator
+from textvae.data.corpus import DataSettings, TokenizerAndCounts
 from textvae.data.sources import RowSource
 from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings, build_tokenizer
 from textvae.data.training_batches import CorpusTraining, TrainingBatches
@@ -115,4 +116,6 @@ def choose_builder(
     """Return a function that builds the tokenizer; it returns `initial` if that is not None."""
     if initial is not None:
         return lambda sentences: initial
+    if settings.kind == "pretrained":
+        return partial(build_decoder_tokenizer, settings)
     return partial(build_tokenizer, settings)

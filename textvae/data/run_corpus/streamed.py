@@ -5,8 +5,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.corpus import TokenizerAndCounts
 from textvae.data.batching import Collator
+from textvae.data.corpus import TokenizerAndCounts
 from textvae.data.corpus_report import report_overlap
 from textvae.data.run_corpus.base import Corpus, choose_builder
 from textvae.data.streaming.loading import StreamLoader, build_second_reading_error, open_stream

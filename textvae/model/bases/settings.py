@@ -8,7 +8,6 @@ from textvae.errors import ConfigError
 from textvae.model.bases.lora import LoraSettings, Trained
 from textvae.schema import PartSettings, StrictSettings
 
-
 # Adapters start from zero and take large steps; pretrained weights should move little.
 _LEARNING_RATES = {"all": 5e-5, "lora": 5e-4, "none": 0.0}
 

@@ -1,7 +1,10 @@
 """STUB until merged."""
 from dataclasses import dataclass
 from pathlib import Path
+
 from transformers import AutoConfig
+
+
 @dataclass(frozen=True)
 class Base:
     name: str

@@ -31,8 +31,8 @@ from textvae.model.bases.weights import (
     check_fingerprint,
     copy_weights,
     fingerprint_weights,
-    measure_logits,
     load_language_model,
+    measure_logits,
     name_base_weights,
     select_rows,
 )
