@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -34,13 +35,28 @@ _PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks5": 1080, "socks5h": 1
 _REACH_SECONDS = 1.5
 
 
+@dataclass(frozen=True)
+class Hub:
+    """Where models are downloaded from, and where they are kept; by default as huggingface_hub does.
+
+    Attributes:
+        endpoint: the URL of the hub.
+        cache: the folder of the cache.
+        is_offline: whether the user has switched the network off.
+    """
+
+    endpoint: str = field(default_factory=lambda: constants.ENDPOINT)
+    cache: str = field(default_factory=lambda: constants.HF_HUB_CACHE)
+    is_offline: bool = field(default_factory=lambda: constants.HF_HUB_OFFLINE)
+
+
 def is_hub_name(name: str) -> bool:
     """Whether a name could be that of a model on the hub: `model` or `owner/model`."""
     is_plain = ".." not in name and "--" not in name and not name.endswith(".git")
     return is_plain and _NAME.fullmatch(name) is not None
 
 
-def find_on_hub(name: str, label: str, revision: str | None = None) -> Path:
+def find_on_hub(name: str, label: str, revision: str | None = None, hub: Hub | None = None) -> Path:
     """Return the folder of a model of the hub; it is downloaded if the cache lacks it.
 
     A whole copy in the cache is used without asking the hub, which answers slowly or never in a
@@ -50,6 +66,7 @@ def find_on_hub(name: str, label: str, revision: str | None = None) -> Path:
         name: the name of a repository, as `is_hub_name` accepts it.
         label: what begins a message: the setting and its value.
         revision: a branch, a tag or a commit; None means the main branch.
+        hub: default: the hub and the cache of huggingface_hub.
 
     Raises:
         ConfigError: the model is unknown, closed to the user, not in safetensors, or neither
@@ -57,12 +74,13 @@ def find_on_hub(name: str, label: str, revision: str | None = None) -> Path:
     """
     if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise ConfigError(_explain_unknown_revision(label, revision))
-    cached = _find_cached(name, revision)
+    hub = hub or Hub()
+    cached = _find_cached(name, revision, hub)
     is_usable = cached is not None and _has_weights(cached, label)
     if cached is not None and is_usable and _has_small_files(cached):
         return cached
     try:
-        return _download(name, label, revision)
+        return _download(name, label, revision, hub)
     except ConfigError:
         if cached is None:
             raise
@@ -102,9 +120,9 @@ def _choose_address(endpoint: str) -> tuple[str, int]:
     return url.hostname or "", url.port or _PORTS.get(url.scheme, 443)
 
 
-def _find_cached(name: str, revision: str | None) -> Path | None:
+def _find_cached(name: str, revision: str | None, hub: Hub) -> Path | None:
     """Return the folder of a revision in the local cache, or None."""
-    file = try_to_load_from_cache(name, CONFIG_FILE, revision=revision)
+    file = try_to_load_from_cache(name, CONFIG_FILE, cache_dir=hub.cache, revision=revision)
     return Path(file).parent if isinstance(file, str) else None
 
 
@@ -127,54 +145,59 @@ def _has_small_files(folder: Path) -> bool:
     return (folder / "README.md").is_file()
 
 
-def _download(name: str, label: str, revision: str | None) -> Path:
+def _download(name: str, label: str, revision: str | None, hub: Hub) -> Path:
     """Download those files of a model that a base needs.
 
     Raises:
         ConfigError: the model cannot be downloaded, or is not in safetensors.
     """
-    _check_online(name, label)
+    _check_online(name, label, hub)
+    page = f"{hub.endpoint}/{name}"
     try:
-        info = HfApi().model_info(name, revision=revision, timeout=10)
+        info = HfApi(endpoint=hub.endpoint).model_info(name, revision=revision, timeout=10)
         names = [file.rfilename for file in info.siblings or []]
     except Exception as error:
-        raise _explain_failure(error, name, label, revision) from error
+        raise _explain_failure(error, label, revision, page) from error
     check_files(names, label)
     try:
-        return Path(
-            snapshot_download(name, revision=revision, allow_patterns=choose_downloads(names))
+        folder = snapshot_download(
+            name,
+            revision=revision,
+            cache_dir=hub.cache,
+            endpoint=hub.endpoint,
+            allow_patterns=choose_downloads(names),
         )
     except Exception as error:
-        raise _explain_failure(error, name, label, revision) from error
+        raise _explain_failure(error, label, revision, page) from error
+    return Path(folder)
 
 
-def _check_online(name: str, label: str) -> None:
+def _check_online(name: str, label: str, hub: Hub) -> None:
     """Check that the hub can be asked at all.
 
     Raises:
         ConfigError: the user has switched the network off, or it is missing.
     """
-    if constants.HF_HUB_OFFLINE:
+    if hub.is_offline:
         reason = "HF_HUB_OFFLINE is set"
         advice = "Unset it"
-    elif not is_reachable(constants.ENDPOINT):
-        reason = f"{constants.ENDPOINT} cannot be reached"
+    elif not is_reachable(hub.endpoint):
+        reason = f"{hub.endpoint} cannot be reached"
         advice = "Connect to the network"
     else:
         return
     raise ConfigError(
         f"{label} is neither a local folder nor complete in the cache of Hugging "
-        f"Face ({constants.HF_HUB_CACHE}), and {reason}. {advice}, or run `hf download {name}` on a "
+        f"Face ({hub.cache}), and {reason}. {advice}, or run `hf download {name}` on a "
         "machine with a network and copy its cache, or name a local folder."
     )
 
 
-def _explain_failure(error: Exception, name: str, label: str, revision: str | None) -> ConfigError:
+def _explain_failure(error: Exception, label: str, revision: str | None, page: str) -> ConfigError:
     """Return the error that says why a model could not be downloaded.
 
     The libraries below huggingface_hub raise errors without a common base.
     """
-    page = f"{constants.ENDPOINT}/{name}"
     if isinstance(error, GatedRepoError):
         return ConfigError(
             f"{label} is gated: accept its conditions at {page}, and log in with `hf auth login` "
