@@ -72,6 +72,19 @@ def test_a_file_is_refused(bert):
     refused(bert / "model.safetensors", "is a file: name the folder")
 
 
+def test_a_file_of_another_format_is_refused(tmp_path):
+    """The message says how to convert it."""
+    (tmp_path / "model.gguf").write_text("")
+    refused(tmp_path / "model.gguf", "only as GGUF")
+
+
+def test_a_folder_that_hides_a_model_of_the_hub_is_named(tmp_path, monkeypatch):
+    """The user may have meant the model."""
+    (tmp_path / "gpt2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    refused("gpt2", r"'gpt2' \(a local folder\) holds no weights")
+
+
 def test_a_folder_has_no_revision(bert):
     """A revision would be ignored."""
     refused(bert, "has no revision 'main'", revision="main")

@@ -133,7 +133,8 @@ def read_headers(folder: Path, label: str) -> WeightHeaders:
             with file.open("rb") as stream:
                 start = stream.read(len(_POINTER))
             with safe_open(file, framework="np") as tensors:
-                for name in tensors.keys():  # noqa: SIM118  (it is not a mapping)
+                names = list(tensors.keys())
+                for name in names:
                     part = tensors.get_slice(name)
                     shapes[name] = tuple(part.get_shape())
                     if "F" in part.get_dtype():  # F32, F16, BF16 ...; buffers of integers are not

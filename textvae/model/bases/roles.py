@@ -84,7 +84,8 @@ def check_decoder(base: Base, setting: str) -> None:
 def check_vocabulary(base: Base, tokenizer: PreTrainedTokenizerBase, setting: str) -> None:
     """Check that the embedding of a base has a row for each token of its tokenizer.
 
-    It may have more: many are padded to a round number.
+    It may have more: many are padded to a round number. Check the tokenizer before special tokens
+    that it lacks are added.
 
     Raises:
         ConfigError: the tokenizer has more tokens, so it belongs to another model.

@@ -12,7 +12,13 @@ import yaml
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from textvae.errors import ConfigError
-from textvae.model.bases.files import CONFIG_FILE, check_files, list_files, read_headers
+from textvae.model.bases.files import (
+    CONFIG_FILE,
+    check_files,
+    explain_other_format,
+    list_files,
+    read_headers,
+)
 from textvae.model.bases.hub import find_on_hub, is_hub_name
 from textvae.runtime.foreign_code import refuse_foreign_code
 
@@ -91,10 +97,14 @@ def _find_folder(name: str, setting: str, revision: str | None) -> tuple[Path, s
                 f"{label} is a local folder, which has no revision {revision!r}: "
                 "leave the revision out."
             )
-        _check_folder(Path(path), label)
+        # A folder may hide a model of the hub that the user meant.
+        place = f"{label} (a local folder)" if is_hub_name(name) else label
+        _check_folder(Path(path), place)
         return Path(path), None
     if os.path.isfile(path):
-        raise ConfigError(f"{label} is a file: name the folder that holds it and its config.json.")
+        format_hint = explain_other_format([os.path.basename(path)])
+        hint = format_hint or "is a file: name the folder that holds it and its config.json."
+        raise ConfigError(f"{label} {hint}")
     if not is_hub_name(name):
         raise ConfigError(
             f"{label} is unknown: there is no such folder, and it is not a name of the hub "
