@@ -1,5 +1,6 @@
 """Tiny pretrained models: folders as transformers saves them, and bases without files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -47,7 +48,9 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]")
 
 
-def build_base(config: PreTrainedConfig, shapes: dict[str, tuple[int, ...]] | None = None) -> Base:
+def build_base(
+    config: PreTrainedConfig, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> Base:
     """Return a base that has no files, with the given tensors."""
     tensors = {"embed.weight": (10, 8)} if shapes is None else shapes
     sizes = [shape[0] * shape[-1] for shape in tensors.values()]
