@@ -16,12 +16,12 @@ from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from textvae.errors import ConfigError
+from textvae.model.architectures import CACHE_NAME
 from textvae.model.compatibility import check_prior
 from textvae.model.conditioning import CONDITIONINGS, Signals
 from textvae.model.conditioning.label_embedding import LabelEmbedding
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import DECODERS
-from textvae.model.decoders.base import CACHE_NAME
 from textvae.model.encoders import ENCODERS
 from textvae.model.kernels.fused_nll import nll_without_grad, token_nll
 from textvae.model.language_model import NoEncoder, NoPosterior

@@ -2,22 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
-from transformers.generation import GenerateDecoderOnlyOutput
 
 from textvae.errors import ConfigError
 from textvae.model.conditioning import Signals
 from textvae.schema import PartSettings
-
-# The name under which the installed transformers passes a cache to and from models. A cache with
-# the other name works token by token, but beam search then fails to reorder it.
-# transformers renamed it in 5.24.
-_OUTPUT_FIELDS = {field.name for field in fields(GenerateDecoderOnlyOutput)}
-CACHE_NAME = "cache" if "cache" in _OUTPUT_FIELDS else "past_key_values"
 
 
 class Decoder(nn.Module, ABC):

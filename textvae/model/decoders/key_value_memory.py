@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache, PreTrainedModel
 
-from textvae.model.decoders.base import CACHE_NAME
+from textvae.model.architectures import CACHE_NAME
 
 
 class KeyValueMemory:

@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from textvae.errors import ConfigError
-from textvae.model.architectures import embeds_every_word
+from textvae.model.architectures import CACHE_NAME, embeds_every_word
 from textvae.model.bases.layers import TwoPartCache, cut_layers, find_layers
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.settings import BaseRecord, PretrainedSettings
@@ -37,7 +37,7 @@ from textvae.model.bases.weights import (
     select_rows,
 )
 from textvae.model.conditioning import Signals
-from textvae.model.decoders.base import CACHE_NAME, Decoder
+from textvae.model.decoders.base import Decoder
 from textvae.model.decoders.key_value_memory import KeyValueMemory
 
 _SETTING = "model.decoder"
