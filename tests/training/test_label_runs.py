@@ -17,7 +17,7 @@ LABEL = {"label": "label", "held_out": 0.1}
 
 @pytest.fixture
 def files(tmp_path):
-    """Return a table with labels and a text file without labels."""
+    """Return the paths of a table with labels and of a text file without labels."""
     rows = [f"{text},{label}" for text, label in LABELLED[58:62]]
     (tmp_path / "labelled.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (tmp_path / "plain.txt").write_text("\n".join(SENTENCES[58:62]) + "\n")
@@ -139,7 +139,7 @@ def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
         )
 
 
-def test_a_run_is_not_started_from_one_of_other_labels(labelled_run, tiny_run, tmp_path):
+def test_a_run_cannot_start_from_one_with_other_labels(labelled_run, tiny_run, tmp_path):
     """Both runs must have labels or neither, and the first must know all labels of the second."""
     rows = table([(text, f"new {label}") for text, label in LABELLED])
     sections = {"device": "cpu", "training": SETTINGS["training"]}

@@ -37,7 +37,8 @@ def train(corpus, output, data=(), **training):
     return textvae.train(str(corpus), output=output, device="cpu", **sections)
 
 
-def weights(run):
+def load_weights(run):
+    """Return the weights of a finished run."""
     return load_file(run / "model.safetensors")
 
 
@@ -104,7 +105,7 @@ def test_a_run_resumed_after_a_damaged_shard_ends_with_the_weights_of_an_unbroke
     assert any(position[3] for position in positions), "it broke in the first pools"
     shard.write_bytes(intact)
     textvae.train(output=tmp_path / "broken", resume=True, device="cpu")
-    straight, resumed = weights(tmp_path / "straight"), weights(tmp_path / "broken")
+    straight, resumed = load_weights(tmp_path / "straight"), load_weights(tmp_path / "broken")
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
     logs = [
         json.loads((tmp_path / name / "training.json").read_text())

@@ -50,6 +50,7 @@ def compare(
         limit: evaluate on the first `limit` sentences of the test split only.
         columns: keys of measures to show in the table in addition to the usual ones.
         jobs: number of runs trained at the same time, each on its share of the cores.
+        device: cpu or cuda; by default a GPU if there is one.
 
     Returns:
         One record per run.
@@ -58,12 +59,12 @@ def compare(
         TextVAEError: the request is refused, before anything is trained.
     """
     _check_numbers(samples=samples, jobs=jobs, limit=limit)
-    if "RANK" in os.environ:
+    if "RANK" in os.environ:  # torchrun and accelerate launch set it
         raise ConfigError(
             "compare starts its own processes: run it without torchrun or accelerate launch."
         )
     check_installed(*REPORT_REQUIREMENTS)
-    choose_device(device)
+    choose_device(device)  # raises an error if the device cannot be used
     folder = Path(output)
     trials = build_trials(configs, corpora, seeds, overrides, folder)
     with lock_comparison_folder(folder, trials):
@@ -80,7 +81,11 @@ def compare(
 
 
 def _check_numbers(**numbers: int | None) -> None:
-    """Raise a ConfigError if a number is below 1."""
+    """Check that all numbers are at least 1; None stands for no limit.
+
+    Raises:
+        ConfigError: a number is below 1.
+    """
     for name, value in numbers.items():
         if value is not None and value < 1:
             raise ConfigError(f"{name} = {value}: expected 1 or more.")

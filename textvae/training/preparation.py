@@ -1,4 +1,4 @@
-"""Prepare a run folder: corpus, tokenizer, first model and settings."""
+"""Prepare a run folder: corpus, tokenizer, initial model and settings."""
 
 import math
 from collections.abc import Mapping
@@ -49,11 +49,12 @@ def prepare_run(
     init: str | Path | None,
     processes: Processes,
 ) -> None:
-    """Fill a run folder with all that training needs; the settings come last.
+    """Write everything that training needs into a run folder.
 
     Args:
-        rows: the rows of each split, of a corpus passed as a Python object.
-        init: a run whose model and tokenizer to start from.
+        run: the staging folder of the run.
+        rows: for a corpus passed as a Python object, the rows of each split; otherwise None.
+        init: another run folder; training starts from the model and tokenizer of that run.
 
     Raises:
         ConfigError: a setting does not fit the corpus, the machine or the model to start from.
@@ -66,19 +67,22 @@ def prepare_run(
     tokenizer, counts = corpus.prepare(
         _locate_tokenizer(settings), initial.tokenizer if initial else None, settings.training.seed
     )
+    # A tokenizer that belongs to an existing model keeps its own normalization.
     if initial is None and settings.tokenizer.kind not in ("folder", "pretrained"):
         tokenizer.backend_tokenizer.normalizer = build_normalizer(settings.data)
     labels = _find_run_labels(run, settings.data, initial)
     train_counts = counts["tokenized"]["train"]
     settings = resolve_auto(settings, train_counts["tokens"] / train_counts["sentences"])
-    torch.manual_seed(settings.training.seed)
-    model = initial.model if initial else _build_first_model(settings, tokenizer, labels)
+    torch.manual_seed(settings.training.seed)  # for the initial weights
+    model = initial.model if initial else _build_initial_model(settings, tokenizer, labels)
     longest = max(read_number_column(run.open_split(split), "length").max() for split in _SPLITS)
-    # top_k=0, since transformers would otherwise sample among the 50 likeliest tokens only.
+    # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
+    # sample only among the 50 likeliest tokens.
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
     encoder_tokenizer = initial.encoder_tokenizer if initial else load_encoder_tokenizer(settings)
     save_bundle(Bundle(model, tokenizer, encoder_tokenizer), run.folder / INIT_FOLDER)
     corpus.finish_preparation(settings.training, processes)
+    # The settings come last, because a folder with settings counts as completely prepared.
     settings.save(run.folder / SETTINGS_FILE)
 
 
@@ -106,10 +110,10 @@ def load_encoder_tokenizer(settings: Settings) -> EncoderTokenizer | None:
     return EncoderTokenizer.from_base(tokenizer, int(min(limits)))
 
 
-def _build_first_model(
+def _build_initial_model(
     settings: Settings, tokenizer: PreTrainedTokenizerBase, labels: Labels | None
 ) -> TextVAEModel:
-    """Return the model that the settings describe, with the random weights."""
+    """Return the model that the settings describe, with random weights."""
     return build_model(
         settings.model,
         tokenizer,
@@ -120,6 +124,9 @@ def _build_first_model(
 
 def _find_run_labels(run: Run, data: DataSettings, initial: Bundle | None) -> Labels | None:
     """Return the labels that condition the model, or None for a model without labels.
+
+    Args:
+        initial: the model to start from (--init), or None.
 
     Raises:
         ConfigError: the model to start from does not know one of the labels; or it has labels
@@ -141,7 +148,7 @@ def _check_initial_labels(data: DataSettings, initial: Bundle) -> None:
     """Check that both the settings and the model to start from have labels, or neither.
 
     Raises:
-        ConfigError: only one of them has.
+        ConfigError: only one of the two has labels.
     """
     if initial.labels is None and data.label is not None:
         raise ConfigError("the model to start from (--init) has no labels: leave data.label out.")
