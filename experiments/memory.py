@@ -1,8 +1,10 @@
-"""Measure the private memory of reading and tokenizing a corpus of 1, 3 and 10 times a size.
+"""Measure how much private memory it takes to read and tokenize corpora of three sizes.
 
     python experiments/memory.py
 
-Each size runs in a process of its own; memory-mapped pages do not count.
+The smallest corpus has 4 copies of the bundled captions; the others are 3 and 10
+times as large. Each is prepared in a process of its own. Memory-mapped pages do not
+count as private memory.
 """
 
 import subprocess
@@ -28,18 +30,18 @@ def read_private_megabytes() -> float:
 
 
 def write_corpus(file: Path, size: int) -> int:
-    """Write a corpus of different sentences, and return how many it has."""
+    """Write a corpus of sentences that all differ, and return how many there are."""
     source = source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")
     lines = [row["text"] for row in source()]
     with file.open("w") as sink:
         for copy in range(COPIES * size):
-            # The number makes the copies differ: equal sentences would be dropped.
+            # The number makes the copies differ, because repeated sentences would be left out.
             sink.writelines(f"{copy} {line}\n" for line in lines)
     return len(lines) * COPIES * size
 
 
 def measure(size: int) -> None:
-    """Prepare a corpus of that size; print its sentences, the seconds and the peak memory."""
+    """Prepare a corpus of that size and print a row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus.txt"
         count = write_corpus(file, size)
@@ -72,6 +74,7 @@ def measure(size: int) -> None:
 
 
 if __name__ == "__main__":
+    # The script starts itself with an argument for each size.
     if len(sys.argv) == 2:
         measure(int(sys.argv[1]))
     else:
