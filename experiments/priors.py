@@ -272,7 +272,7 @@ def main() -> None:
         )
     reconstructed = vae.reconstruct(test[:RECONSTRUCTIONS])
     bleu = compute_corpus_bleu(reconstructed, test[:RECONSTRUCTIONS])
-    print(f"\n{RECONSTRUCTIONS} test sentences and their reconstructions: BLEU {bleu:.1f}")
+    print(f"\n{len(reconstructed)} test sentences and their reconstructions: BLEU {bleu:.1f}")
 
 
 if __name__ == "__main__":
