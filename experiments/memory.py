@@ -7,6 +7,7 @@ times as large. Each is prepared in a process of its own. Memory-mapped pages do
 count as private memory.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -73,12 +74,22 @@ def measure(size: int) -> None:
     )
 
 
+def main() -> None:
+    """Print the table, or one row of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    # The script starts itself with a size, so that each size has a process of its own.
+    parser.add_argument("size", type=int, nargs="?", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.size is not None:
+        measure(options.size)
+        return
+    print("| size | sentences | seconds | MB before | MB at the peak | MB more |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for size in SIZES:
+        subprocess.run([sys.executable, __file__, str(size)], check=True)
+
+
 if __name__ == "__main__":
-    # The script starts itself with an argument for each size.
-    if len(sys.argv) == 2:
-        measure(int(sys.argv[1]))
-    else:
-        print("| size | sentences | seconds | MB before | MB at the peak | MB more |")
-        print("|---|---|---|---|---|---|", flush=True)
-        for size in SIZES:
-            subprocess.run([sys.executable, __file__, str(size)], check=True)
+    main()

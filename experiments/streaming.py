@@ -9,6 +9,7 @@ random. Each size is trained with `textvae.train`, in a process of its own. The 
 is that of the process and its workers, without memory-mapped pages.
 """
 
+import argparse
 import gzip
 import json
 import os
@@ -128,21 +129,31 @@ def measure(folder: Path, size: int) -> None:
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
-if __name__ == "__main__":
-    scratch = Path(sys.argv[1])
-    # The script starts itself with a second argument for each size.
-    if len(sys.argv) == 3:
-        measure(scratch, int(sys.argv[2]))
-    else:
-        write_corpus(scratch)
-        print(
-            "| sentences | files | GB of text | s to the first step "
-            f"| s for {STEPS} steps | tokens/s | peak MB |"
+def main() -> None:
+    """Write the corpus and print the table, or one row of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("scratch", type=Path, metavar="SCRATCH", help="folder for the corpus")
+    # The script starts itself with a size, so that each size has a process of its own.
+    parser.add_argument("size", type=int, nargs="?", choices=PATTERNS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.size is not None:
+        measure(options.scratch, options.size)
+        return
+    write_corpus(options.scratch)
+    print(
+        "| sentences | files | GB of text | s to the first step "
+        f"| s for {STEPS} steps | tokens/s | peak MB |"
+    )
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for size in PATTERNS:
+        subprocess.run(
+            [sys.executable, __file__, str(options.scratch), str(size)],
+            check=True,
+            stderr=subprocess.DEVNULL,
         )
-        print("|---|---|---|---|---|---|---|", flush=True)
-        for size in PATTERNS:
-            subprocess.run(
-                [sys.executable, __file__, str(scratch), str(size)],
-                check=True,
-                stderr=subprocess.DEVNULL,
-            )
+
+
+if __name__ == "__main__":
+    main()
