@@ -111,7 +111,7 @@ def prepare_case(
         )
         torch.manual_seed(0)
         model = build_model(settings.model, tokenizer).to(target)
-        # Sample from the full distribution; one more token than a text has, for its end.
+        # Sample from all tokens; the longest text has `max_tokens` tokens and its end.
         model.generation_config.update(
             max_new_tokens=settings.data.max_tokens + 1, do_sample=True, top_k=0
         )

@@ -158,7 +158,7 @@ def read_plan(folder: Path) -> BulkPlan | None:
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a file is none of those that a job may leave if it is killed before it has a plan."""
+    """Whether a file cannot come from a bulk job that was killed before it wrote its plan."""
     is_lock = name == ".lock"
     is_unfinished_plan = name.startswith(f".{_PLAN_FILE}")  # also those of earlier releases
     return not (is_lock or is_unfinished_plan or is_temporary(name))

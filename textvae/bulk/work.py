@@ -55,17 +55,17 @@ def run(
         settings: of the verb: samples and seed of score, decoding options and seed of generate.
 
     Returns:
-        `output`, `verb`, `rows` (of the corpus), `shards` (all of them), `written_now` (shards
-        that this call wrote) and `seconds`; for a corpus also `blank` and `cut`, the numbers
-        of rows that were left out and of texts that were cut.
+        `output`, `verb`, `rows` (of the corpus, or generated), `shards` (all of them),
+        `written_now` (shards that this call wrote) and `seconds`; for a corpus also `blank`
+        and `cut`, the numbers of rows that were left out and of texts that were cut.
 
     Raises:
         TextVAEError: the request is refused, or the job failed; finished shards remain.
     """
     bulk_verb = choose(VERBS, verb, "verb")
     run_engine = choose(ENGINES, engine, "engine")
-    size = DEFAULT_SHARD_ROWS[verb] if shard_rows is None else shard_rows
-    _check_numbers(size, n, min_n=0 if bulk_verb.reads_files else 1)
+    max_rows = DEFAULT_SHARD_ROWS[verb] if shard_rows is None else shard_rows
+    _check_numbers(max_rows, n, min_n=0 if bulk_verb.reads_files else 1)
     if bulk_verb.reads_files and corpus is None:
         raise ConfigError(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
@@ -80,7 +80,7 @@ def run(
         settings=options,
         column=text_column or "",
         files=[],
-        shard_rows=size,
+        shard_rows=max_rows,
         count=n,
         format=FORMAT,
     )
@@ -138,15 +138,15 @@ def _build_job(
         CheckpointError: the model is not a finished run.
         OutputError: the output folder holds other files.
     """
-    fingerprint = hash_model_files(model)
+    model_hash = hash_model_files(model)
     if corpus is None:
-        return Job(model, replace(requested, model=fingerprint), Path(), output, device)
+        return Job(model, replace(requested, model=model_hash), Path(), output, device)
     data = Run(model).read_settings().data
     column = requested.column or data.text_column
     quoting = quoting or data.quoting
     root, names = find_corpus_files(corpus)
     files = describe_files(root, names, column, read_plan(output), progress, quoting)
-    plan = replace(requested, model=fingerprint, column=column, quoting=quoting, files=files)
+    plan = replace(requested, model=model_hash, column=column, quoting=quoting, files=files)
     return Job(model, plan, root, output, device)
 
 
