@@ -43,7 +43,7 @@ Generator = Callable[[str, int, float], list[str]]  # takes a label, a count and
 
 
 def read_split(run: Run, split: str, column: str) -> Texts:
-    """Return the sentences of a split by their labels, which are in a column of it."""
+    """Return the sentences of a split by their labels; `column` has the labels."""
     rows = run.open_split(split)[:]
     texts = Texts()
     for text, label in zip(rows["text"], rows[column], strict=True):

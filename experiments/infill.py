@@ -3,8 +3,8 @@
     python experiments/infill.py RUN LM_RUN FILE [--sentences 100] [--after 0]
 
 RUN is a text VAE, and LM_RUN a language model. FILE has held-out sentences, one per
-line. Each sentence is filled twice: once its end is hidden (the last fifth of its
-words, as in Bowman et al. 2016), and once a random fifth of its words.
+line. Each sentence is filled twice: first its end is hidden (the last fifth of its
+words, as in Bowman et al. 2016), then a random fifth of its words.
 
 The columns of the table:
 
