@@ -46,17 +46,26 @@ def run(
         corpus: (encode, score) a file, a folder, a pattern or a bundled corpus.
         n: (generate) number of sentences.
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
-        shard_rows: rows per shard; by default the verb's own number.
-        text_column, quoting: of tables; by default those the run was trained with.
+        shard_rows: the most rows in a shard; by default the verb's number in
+            `DEFAULT_SHARD_ROWS`.
+        text_column: the text column of tables; by default that of the run's training.
+        quoting: how tables quote their fields; by default as in the run's training.
+        device: cpu or cuda; by default a GPU if there is one.
+        progress: whether to show progress bars.
         settings: of the verb: samples and seed of score, decoding options and seed of generate.
+
+    Returns:
+        `output`, `verb`, `rows` (of the corpus, or generated), `shards` (all of them),
+        `written_now` (shards that this call wrote) and `seconds`; for a corpus also `blank`
+        and `cut`, the numbers of rows that were left out and of texts that were cut.
 
     Raises:
         TextVAEError: the request is refused, or the job failed; finished shards remain.
     """
     bulk_verb = choose(VERBS, verb, "verb")
     run_engine = choose(ENGINES, engine, "engine")
-    size = DEFAULT_SHARD_ROWS[verb] if shard_rows is None else shard_rows
-    _check_numbers(size, n, min_n=0 if bulk_verb.reads_files else 1)
+    max_rows = DEFAULT_SHARD_ROWS[verb] if shard_rows is None else shard_rows
+    _check_numbers(max_rows, n, min_n=0 if bulk_verb.reads_files else 1)
     if bulk_verb.reads_files and corpus is None:
         raise ConfigError(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
@@ -64,9 +73,19 @@ def run(
     _check_names(corpus, quoting)
     options = validate_settings(bulk_verb.Settings, settings, verb).model_dump()
     source = corpus if bulk_verb.reads_files else None
-    requested = BulkPlan(verb, "", options, text_column or "", [], size, n, format=FORMAT)
+    # The hashes of model and files are still missing: see `_build_job`.
+    requested = BulkPlan(
+        verb=verb,
+        model="",
+        settings=options,
+        column=text_column or "",
+        files=[],
+        shard_rows=max_rows,
+        count=n,
+        format=FORMAT,
+    )
     start = time.perf_counter()
-    # With several processes only the first one makes the job; the engine decides which that is.
+    # The engine calls the function in the first process only: hashing the files takes time.
     written = run_engine(
         device,
         lambda: _build_job(requested, Path(model), Path(output), source, device, progress, quoting),
@@ -78,7 +97,11 @@ def run(
 
 
 def _check_numbers(shard_rows: int, n: int, min_n: int) -> None:
-    """Raise a ConfigError if there would be no row in a shard, or no sentence to generate."""
+    """Check that a shard has rows, and that there are sentences to generate.
+
+    Raises:
+        ConfigError: a number is too small.
+    """
     if shard_rows < 1:
         raise ConfigError(f"shard_rows = {shard_rows}: expected 1 or more.")
     if n < min_n:
@@ -86,7 +109,11 @@ def _check_numbers(shard_rows: int, n: int, min_n: int) -> None:
 
 
 def _check_names(corpus: object, quoting: str | None) -> None:
-    """Raise a ConfigError if the corpus is not a name, or the quoting is unknown."""
+    """Check the type of the corpus, and the name of the quoting.
+
+    Raises:
+        ConfigError: the corpus is not a path or a name, or the quoting is unknown.
+    """
     if not isinstance(corpus, str | Path | None):
         raise ConfigError(
             f"corpus is a {type(corpus).__name__}; name a file, a folder or a pattern to read."
@@ -104,22 +131,22 @@ def _build_job(
     progress: bool,
     quoting: Quoting | None = None,
 ) -> Job:
-    """Return the job: the request, completed with the hashes of model and files.
+    """Complete the requested plan with the hashes of model and files, and return the job.
 
     Raises:
         DataError: the corpus is missing or damaged, or has no row.
         CheckpointError: the model is not a finished run.
         OutputError: the output folder holds other files.
     """
-    fingerprint = hash_model_files(model)
+    model_hash = hash_model_files(model)
     if corpus is None:
-        return Job(model, replace(requested, model=fingerprint), Path(), output, device)
+        return Job(model, replace(requested, model=model_hash), Path(), output, device)
     data = Run(model).read_settings().data
     column = requested.column or data.text_column
     quoting = quoting or data.quoting
     root, names = find_corpus_files(corpus)
     files = describe_files(root, names, column, read_plan(output), progress, quoting)
-    plan = replace(requested, model=fingerprint, column=column, quoting=quoting, files=files)
+    plan = replace(requested, model=model_hash, column=column, quoting=quoting, files=files)
     return Job(model, plan, root, output, device)
 
 
@@ -127,7 +154,8 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, A
     """Return the record of a finished job, and report how many rows are blank or cut.
 
     Args:
-        written: how many shards this run of the job wrote.
+        written: how many shards this call of `run` wrote.
+        seconds: how long it took.
     """
     plan = read_plan(output)
     assert plan is not None
@@ -142,7 +170,7 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, A
     }
     if not plan.files:
         return record
-    # Counted from the shards, not while working: most of them may come from an earlier run.
+    # Counted in the shards, not while working: most shards may be those of an earlier call.
     blank = _find_blank_rows(output, plan)
     cut = _find_cut_rows(output, plan)
     report_blank_rows(str(output), blank, rows)
@@ -151,7 +179,7 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, A
 
 
 def _find_blank_rows(output: Path, plan: BulkPlan) -> RowNumbers:
-    """Return the blank rows, by file and number: those that are in no shard."""
+    """Return number and file of the blank rows, which are the rows that no shard has."""
     blank = RowNumbers()
     for unit in plan.list_units():
         for row in _list_missing_rows(shard_path(output, unit.number), unit):
@@ -160,8 +188,8 @@ def _find_blank_rows(output: Path, plan: BulkPlan) -> RowNumbers:
 
 
 def _list_missing_rows(shard: Path, unit: Unit) -> Iterator[int]:
-    """Yield the rows of a unit that its shard does not hold."""
-    # The metadata tell cheaply that none is missing, which is the usual case.
+    """Yield the numbers of the rows of a unit that its shard does not have."""
+    # Usually no row is missing, and the metadata are enough to know that.
     if pq.read_metadata(shard).num_rows == unit.rows:
         return
     present = set(pq.read_table(shard, columns=["row"])["row"].to_pylist())
@@ -171,7 +199,7 @@ def _list_missing_rows(shard: Path, unit: Unit) -> Iterator[int]:
 
 
 def _find_cut_rows(output: Path, plan: BulkPlan) -> RowNumbers:
-    """Return the rows that are longer than the model reads, by file and number."""
+    """Return number and file of the rows whose texts are longer than the model reads."""
     cut = RowNumbers()
     for unit in plan.list_units():
         table = pq.read_table(shard_path(output, unit.number), columns=["row", "is_cut"])
