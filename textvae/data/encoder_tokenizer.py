@@ -27,9 +27,7 @@ class EncoderTokenizer:
         self.tokenizer.encode_special_tokens = True
 
     @classmethod
-    def from_base(
-        cls, tokenizer: PreTrainedTokenizerBase, max_length: int
-    ) -> "EncoderTokenizer":
+    def from_base(cls, tokenizer: PreTrainedTokenizerBase, max_length: int) -> "EncoderTokenizer":
         """Return the tokenizer of a base.
 
         Args:

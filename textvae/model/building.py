@@ -111,7 +111,9 @@ def _build_label_config(labels: Labels, size: int) -> dict[str, Any]:
     }
 
 
-def _find_rows(tokenizer: PreTrainedTokenizerBase, base: PreTrainedTokenizerBase) -> list[int | None]:
+def _find_rows(
+    tokenizer: PreTrainedTokenizerBase, base: PreTrainedTokenizerBase
+) -> list[int | None]:
     """Return the id of each token in the base's tokenizer, or None for a token that it lacks."""
     known = base.get_vocab()
     tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))

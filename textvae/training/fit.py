@@ -24,6 +24,7 @@ from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
+from textvae.training.frozen_states import cache_frozen_states
 from textvae.training.model_card import write_model_card
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
@@ -93,12 +94,14 @@ def build_trainer(
     """Return the trainer of a run, with the run's batches, objective and schedule."""
     training = settings.training
     corpus = open_corpus(run.folder / "corpus", settings.data)
+    objective = _build_objective(settings, bundle, device)
+    if not run.is_streamed():
+        processes.run_on_first(lambda: cache_frozen_states(run, bundle, objective))
     batches = corpus.open_batches(training, bundle.collator, processes)
     is_endless = batches.batches_per_epoch is None
     steps_per_epoch = _NEVER  # a stream has no epochs
     if batches.batches_per_epoch is not None:
         steps_per_epoch = math.ceil(batches.batches_per_epoch / training.accumulate)
-    objective = _build_objective(settings, bundle, device)
     schedule = TrainingSchedule(training, steps_per_epoch, objective.pretraining_share)
     trainer = VAETrainer(
         bundle=bundle,

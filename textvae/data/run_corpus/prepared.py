@@ -11,6 +11,7 @@ from textvae.data.batch_shares import share_buckets
 from textvae.data.batching import Collator
 from textvae.data.corpus import TokenizerAndCounts, open_split, prepare_splits
 from textvae.data.corpus_report import report_left_out_rows, report_overlap
+from textvae.data.frozen_states import join_states
 from textvae.data.row_report import print_note
 from textvae.data.run_corpus.base import Corpus, choose_builder
 from textvae.data.sources import list_corpus_files
@@ -58,6 +59,7 @@ class PreparedCorpus(Corpus):
         """Return this process's share of each batch."""
         train = open_split(self.folder, "train")
         buckets = share_buckets(read_number_column(train, "length"), training, processes)
+        train = join_states(train, self.folder, "train")
         return BucketBatches(train, buckets, collator, training.workers)
 
     def count_training_sentences(self, counts: Mapping[str, Any], log: Mapping[str, Any]) -> int:

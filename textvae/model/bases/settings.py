@@ -53,7 +53,9 @@ class PretrainedSettings(PartSettings):
     train: Trained = "lora"
     lora: LoraSettings = LoraSettings()
     learning_rate: float | None = Field(
-        None, gt=0, description="of the pretrained weights and adapters; default: by what is trained"
+        None,
+        gt=0,
+        description="of the pretrained weights and adapters; default: by what is trained",
     )
     gradient_checkpointing: bool = Field(
         False, description="compute states again instead of storing them: slower, less memory"

@@ -145,9 +145,7 @@ def check_fingerprint(
 
 
 @torch.no_grad()
-def copy_weights(
-    source: Mapping[str, Tensor], target: nn.Module, names: Mapping[str, str]
-) -> None:
+def copy_weights(source: Mapping[str, Tensor], target: nn.Module, names: Mapping[str, str]) -> None:
     """Copy weights of a base into a module.
 
     Args:

@@ -32,6 +32,7 @@ class Decoder(nn.Module, ABC):
         output_bias: (vocab,), or None.
         logit_cap: bound of the logits, cap * tanh(logits / cap), or None.
         learning_rate: the rate of its weights; None for that of the run.
+        has_frozen_layers_below: whether z enters above frozen layers.
     """
 
     Settings: type[PartSettings] = PartSettings
@@ -39,6 +40,7 @@ class Decoder(nn.Module, ABC):
     embed: nn.Module
     logit_cap: float | None = None
     learning_rate: float | None = None
+    has_frozen_layers_below: bool = False
 
     @property
     @abstractmethod

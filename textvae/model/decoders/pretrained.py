@@ -52,7 +52,10 @@ class PretrainedDecoderSettings(PretrainedSettings):
     )
     train: Trained = Field("lora", description="what is trained: all, lora (adapters) or none")
     entry: float = Field(
-        0.0, ge=0, lt=1, description="where z enters: 0 at the embeddings, 0.6 at 60 % of the layers"
+        0.0,
+        ge=0,
+        lt=1,
+        description="where z enters: 0 at the embeddings, 0.6 at 60 % of the layers",
     )
     prefix: int = Field(4, gt=0, description="number of prefix vectors, if z is a prefix")
     slots: int = Field(
@@ -103,6 +106,7 @@ class PretrainedDecoder(Decoder):
                 )
             self.cut = max(1, round(settings.entry * len(find_layers(body))))
             self.lower, body = cut_layers(body, self.cut)
+            self.has_frozen_layers_below = True
         self.body = body
         if settings.train == "lora":
             add_adapters(body, settings.lora, _SETTING)
@@ -172,7 +176,11 @@ class PretrainedDecoder(Decoder):
     @property
     def output_bias(self) -> Tensor | None:  # type: ignore[override]
         """The bias of the projection, (vocab,), or None."""
-        return self.bias if self.bias is not None else self.output_weight.new_zeros(len(self.output_weight))
+        return (
+            self.bias
+            if self.bias is not None
+            else self.output_weight.new_zeros(len(self.output_weight))
+        )
 
     def new_cache(self) -> Cache:
         """Return an empty cache; the first pass adds the keys and values of z."""
@@ -197,9 +205,7 @@ class PretrainedDecoder(Decoder):
     ) -> tuple[PretrainedDecoderSettings, PreTrainedModel]:
         """Return the settings with a record of the base, and the base."""
         base = find_base(settings.name, f"{_SETTING}.name", settings.revision)
-        whole = load_language_model(
-            base.folder, is_encoder_decoder=base.config.is_encoder_decoder
-        )
+        whole = load_language_model(base.folder, is_encoder_decoder=base.config.is_encoder_decoder)
         body = decoder_of(whole)
         record = BaseRecord(
             config=whole.config.to_dict(),
@@ -223,7 +229,10 @@ class PretrainedDecoder(Decoder):
         head = whole.get_output_embeddings()
         substitute = self._substitute_row(whole)
         with torch.no_grad():
-            self._copy(body.state_dict(), [name for name in self._body_names() if name != self._embedding_name()])
+            self._copy(
+                body.state_dict(),
+                [name for name in self._body_names() if name != self._embedding_name()],
+            )
             self.embed.weight.copy_(select_rows(embedding, rows, substitute))
             if self.output is not None:
                 self.output.weight.copy_(select_rows(head.weight, rows, substitute))
@@ -302,7 +311,9 @@ class PretrainedDecoder(Decoder):
     def _copy(self, weights: Mapping[str, Tensor], names: Collection[str]) -> None:
         """Copy the weights of these names from the base."""
         base_names = self._body_names()
-        copy_weights(weights, self, {name: base_names[name] for name in names if name in base_names})
+        copy_weights(
+            weights, self, {name: base_names[name] for name in names if name in base_names}
+        )
 
     def _body_names(self) -> dict[str, str]:
         """Return the names of the layers' weights, each with its name in the base."""
@@ -317,9 +328,7 @@ class PretrainedDecoder(Decoder):
 
     def _embedding_name(self) -> str:
         """Return the name of the embedding's weights."""
-        return next(
-            name for name, value in self.named_parameters() if value is self.embed.weight
-        )
+        return next(name for name, value in self.named_parameters() if value is self.embed.weight)
 
     def merge_base(self) -> dict[str, Any]:
         """Merge the adapters; the part is then one that is trained as a whole."""

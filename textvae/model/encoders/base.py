@@ -19,12 +19,14 @@ class Encoder(nn.Module, ABC):
         is_bidirectional: whether the first half of a state comes from a forward recurrence and
             the second half from a backward one, whose last state is at the first token.
         learning_rate: the rate of its weights; None for that of the run.
+        gives_fixed_vectors: whether it is frozen and returns one state per sentence.
     """
 
     Settings: type[PartSettings] = PartSettings
     hidden: int
     is_bidirectional: bool = False
     learning_rate: float | None = None
+    gives_fixed_vectors: bool = False
 
     @abstractmethod
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:

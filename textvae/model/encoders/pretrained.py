@@ -59,6 +59,7 @@ class PretrainedEncoder(Encoder):
         self.has_sentence_state = settings.states == "sentence"
         self.poolings = record.poolings
         self.is_frozen = settings.train == "none"
+        self.gives_fixed_vectors = self.is_frozen and self.has_sentence_state
         if settings.train == "lora":
             add_adapters(self.body, settings.lora, _SETTING)
         self.freeze()
@@ -144,7 +145,9 @@ class PretrainedEncoder(Encoder):
             elif pooling == "mean":
                 parts.append((states * weights).sum(1) / weights.sum(1).clamp(min=1))
             elif pooling == "max":
-                parts.append(states.masked_fill(weights == 0, torch.finfo(states.dtype).min).amax(1))
+                parts.append(
+                    states.masked_fill(weights == 0, torch.finfo(states.dtype).min).amax(1)
+                )
             else:
                 last = mask.sum(1) - 1
                 parts.append(states[torch.arange(len(states), device=states.device), last])
