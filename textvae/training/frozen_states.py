@@ -15,11 +15,13 @@ from tqdm import tqdm
 from textvae.data.batching import Batch
 from textvae.data.frozen_states import DECODER_STATES, ENCODER_STATES, locate_states, write_states
 from textvae.inference.bundle import Bundle
+from textvae.inference.decoding import batch_by_length
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques.base import CorruptedInput
 from textvae.runs.run import Run
 from textvae.runtime.device import is_bf16_fast
 
+_SENTENCES_PER_BLOCK = 2048
 _SENTENCES_PER_BATCH = 64
 
 # From the model and a batch to states, (batch, length, hidden), and their mask, (batch, length).
@@ -46,15 +48,23 @@ def cache_frozen_states(run: Run, bundle: Bundle, objective: Objective) -> None:
 def _iterate_states(
     bundle: Bundle, sentences: Dataset, column: str, compute: _Computation
 ) -> Iterator[Tensor]:
-    """Yield the states of each sentence, (length, hidden), in the order of the split."""
-    starts = range(0, len(sentences), _SENTENCES_PER_BATCH)
-    for start in tqdm(starts, desc=f"computing {column.replace('_', ' ')}", unit="batch"):
-        rows = sentences[start : start + _SENTENCES_PER_BATCH]["input_ids"]
-        batch = bundle.make_batch(rows)
-        with torch.inference_mode():
-            states, mask = compute(bundle, batch)
-        for row, length in zip(states.cpu(), mask.sum(1).tolist(), strict=True):
-            yield row[:length]
+    """Yield the states of each sentence, (length, hidden), in the order of the split.
+
+    Within a block, sentences of similar length are computed together, to save padding.
+    """
+    starts = range(0, len(sentences), _SENTENCES_PER_BLOCK)
+    title = f"computing {column.replace('_', ' ')}"
+    with tqdm(total=len(sentences), desc=title, unit="sentence") as bar, torch.inference_mode():
+        for start in starts:
+            rows = sentences[start : start + _SENTENCES_PER_BLOCK]["input_ids"]
+            block: dict[int, Tensor] = {}
+            for indices in batch_by_length([len(row) for row in rows], _SENTENCES_PER_BATCH):
+                states, mask = compute(bundle, bundle.make_batch([rows[i] for i in indices]))
+                lengths = mask.sum(1).tolist()
+                for index, row, length in zip(indices, states.cpu(), lengths, strict=True):
+                    block[index] = row[:length]
+                bar.update(len(indices))
+            yield from (block[index] for index in range(len(rows)))
 
 
 def _encode(bundle: Bundle, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,5 @@
 """Prepare a run folder: corpus, tokenizer, initial model and settings."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,20 @@ from textvae.data.arrow import read_number_column
 from textvae.data.cleaning import build_normalizer
 from textvae.data.corpus import DataSettings
 from textvae.data.corpus_labels import collect_labels
-from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
 from textvae.data.sources import RowSource
-from textvae.data.tokenization import TokenizerSettings, read_users_tokenizer
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
-from textvae.model.bases.source import find_base
 from textvae.model.building import build_model
-from textvae.model.decoders.pretrained import PretrainedDecoderSettings
-from textvae.model.encoders.pretrained import PretrainedEncoderSettings
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
 from textvae.runtime.processes import Processes
 from textvae.settings.auto import resolve_auto
 from textvae.settings.run import Settings
+from textvae.training.bases import Bases, find_bases
 from textvae.training.trackers import check_trackers
-
-_ROOM_FOR_SPECIAL_TOKENS = 8
 
 _SPLITS = ("train", "validation", "test")
 
@@ -48,6 +41,7 @@ def prepare_run(
     rows: Mapping[str, RowSource] | None,
     init: str | Path | None,
     processes: Processes,
+    device: torch.device,
 ) -> None:
     """Write everything that training needs into a run folder.
 
@@ -55,6 +49,7 @@ def prepare_run(
         run: the staging folder of the run.
         rows: for a corpus passed as a Python object, the rows of each split; otherwise None.
         init: another run folder; training starts from the model and tokenizer of that run.
+        device: where the model will be trained.
 
     Raises:
         ConfigError: a setting does not fit the corpus, the machine or the model to start from.
@@ -62,10 +57,13 @@ def prepare_run(
     """
     check_trackers(settings.training.trackers)
     initial = load_bundle(init, "cpu") if init else None
+    bases = Bases(None, None) if initial else find_bases(settings, device)
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)
     corpus.refuse_settings(settings.training, settings.objective.techniques)
     tokenizer, counts = corpus.prepare(
-        _locate_tokenizer(settings), initial.tokenizer if initial else None, settings.training.seed
+        bases.locate_tokenizer(settings.tokenizer),
+        initial.tokenizer if initial else None,
+        settings.training.seed,
     )
     # A tokenizer that belongs to an existing model keeps its own normalization.
     if initial is None and settings.tokenizer.kind not in ("folder", "pretrained"):
@@ -79,35 +77,13 @@ def prepare_run(
     # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
     # sample only among the 50 likeliest tokens.
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
-    encoder_tokenizer = initial.encoder_tokenizer if initial else load_encoder_tokenizer(settings)
+    encoder_tokenizer = bases.load_encoder_tokenizer(settings.data.max_tokens)
+    if initial:
+        encoder_tokenizer = initial.encoder_tokenizer
     save_bundle(Bundle(model, tokenizer, encoder_tokenizer), run.folder / INIT_FOLDER)
     corpus.finish_preparation(settings.training, processes)
     # The settings come last, because a folder with settings counts as completely prepared.
     settings.save(run.folder / SETTINGS_FILE)
-
-
-def _locate_tokenizer(settings: Settings) -> TokenizerSettings:
-    """Return the settings of the tokenizer, with the folder of a pretrained decoder's."""
-    decoder = settings.model.decoder
-    if not isinstance(decoder, PretrainedDecoderSettings):
-        return settings.tokenizer
-    base = find_base(decoder.name, "model.decoder.name", decoder.revision)
-    return settings.tokenizer.model_copy(update={"path": str(base.folder)})
-
-
-def load_encoder_tokenizer(settings: Settings) -> EncoderTokenizer | None:
-    """Return the tokenizer of a pretrained encoder; None for an encoder without its own tokens."""
-    encoder = settings.model.encoder
-    if not isinstance(encoder, PretrainedEncoderSettings):
-        return None
-    base = find_base(encoder.name, "model.encoder.name", encoder.revision)
-    tokenizer = read_users_tokenizer(base.folder, f"model.encoder.name = {encoder.name!r}")
-    limits = [
-        tokenizer.model_max_length,
-        getattr(base.config, "max_position_embeddings", None) or math.inf,
-        2 * settings.data.max_tokens + _ROOM_FOR_SPECIAL_TOKENS,
-    ]
-    return EncoderTokenizer.from_base(tokenizer, int(min(limits)))
 
 
 def _build_initial_model(

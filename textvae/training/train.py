@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import torch
 from transformers.utils import logging as transformers_logging
 
 from textvae.data.object_rows import read_object_rows
@@ -80,7 +81,9 @@ def train(
         if resume:
             _check_resumable(run, corpus is not None, config, overrides, init, sections)
         else:
-            _create_run(run, processes, corpus, config, overrides, init, overwrite, sections)
+            _create_run(
+                run, processes, process_device, corpus, config, overrides, init, overwrite, sections
+            )
         if not run.is_finished():
             fit(run, process_device, processes)
         elif resume:
@@ -92,6 +95,7 @@ def train(
 def _create_run(
     run: Run,
     processes: Processes,
+    device: torch.device,
     corpus: Any,
     config: str | Path | None,
     overrides: Iterable[str],
@@ -115,7 +119,7 @@ def _create_run(
         rows = read_object_rows(corpus, settings.data.text_column)
 
     def fill(staged_run: Run) -> None:
-        prepare_run(staged_run, settings, rows, init, processes)
+        prepare_run(staged_run, settings, rows, init, processes, device)
 
     processes.run_on_first(
         lambda: create_run_folder(run, fill, overwrite=overwrite, processes=processes)

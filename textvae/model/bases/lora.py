@@ -51,6 +51,10 @@ def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
         target_modules=settings.targets,
     )
     inject_adapter_in_model(config, body)
+    # transformers initializes what does not have this mark, and adapters would not start at zero.
+    for name, module in body.named_modules():
+        if is_adapter(f"{name}."):
+            module._is_hf_initialized = True
 
 
 def merge_adapters(body: nn.Module) -> None:

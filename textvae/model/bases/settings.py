@@ -6,6 +6,7 @@ from pydantic import Field
 
 from textvae.errors import ConfigError
 from textvae.model.bases.lora import LoraSettings, Trained
+from textvae.model.bases.pooling import Pooling
 from textvae.schema import PartSettings, StrictSettings
 
 # Adapters start from zero and take large steps; pretrained weights should move little.
@@ -25,8 +26,7 @@ class BaseRecord(StrictSettings):
         logit_cap: bound of the logits, cap * tanh(logits / cap), or None.
         has_bias: whether the projection has a bias outside of its layer, as BART's has.
         is_tied: whether the projection has the weights of the embedding.
-        poolings: how a sentence encoder pools its states: cls, mean, max or last.
-        max_length: most tokens that an encoder reads.
+        pooling: how a sentence encoder pools its states; None for any other base.
         has_own_vocabulary: whether a decoder's embeddings differ from those of its base, because
             its vocabulary was trimmed or got new tokens; the model then keeps all of them.
     """
@@ -40,8 +40,7 @@ class BaseRecord(StrictSettings):
     logit_cap: float | None = None
     has_bias: bool = False
     is_tied: bool = True
-    poolings: tuple[str, ...] = ("mean",)
-    max_length: int | None = None
+    pooling: Pooling | None = None
     has_own_vocabulary: bool = False
 
 

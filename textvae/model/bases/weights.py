@@ -20,6 +20,7 @@ from textvae.model.bases.settings import BaseRecord
 
 _PROBE_TOKENS = 8
 _TOLERANCE = 1e-3
+_MAX_SHARE_OF_CAP = 0.9
 _FINGERPRINT_VALUES = 16  # of each tensor
 
 
@@ -83,7 +84,13 @@ def measure_logits(whole: PreTrainedModel, body: PreTrainedModel, setting: str) 
     cap = getattr(whole.config.get_text_config(), "final_logit_softcapping", None)
     outer_bias = getattr(whole, "final_logits_bias", None)
     raw = head(states)
-    target = logits if cap is None else cap * torch.atanh((logits / cap).clamp(-0.999, 0.999))
+    target = logits
+    if cap is not None:
+        # Logits near the cap have lost too many digits to be compared.
+        is_sound = (logits.abs() < _MAX_SHARE_OF_CAP * cap).float()
+        target = cap * torch.atanh((logits / cap).clamp(-_MAX_SHARE_OF_CAP, _MAX_SHARE_OF_CAP))
+        target = target * is_sound
+        raw = raw * is_sound
     if outer_bias is not None:
         target = target - outer_bias
     scale = float((raw * target).sum() / (raw * raw).sum())

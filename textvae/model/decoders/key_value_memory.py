@@ -5,6 +5,7 @@ sentence: the memory of Optimus (Li et al. 2020, arXiv:2004.04092). A rotary mod
 its keys after their rotation, so these are rotated by the positions of their slots.
 """
 
+import inspect
 import sys
 from typing import Any
 
@@ -47,7 +48,7 @@ class KeyValueMemory:
             values = memory[:, layer, 1]
             if rotation is not None:
                 positions = torch.arange(slots, device=keys.device).expand(len(keys), -1)
-                cos, sin = body.rotary_emb(keys, positions)
+                cos, sin = body.rotary_emb(keys, positions, **_layer_type(body, layer))
                 keys = rotation(keys, keys, cos, sin)[0]
             cache.update(keys, values, layer)
 
@@ -60,3 +61,12 @@ def _find_rotation(body: PreTrainedModel) -> Any:
     if "rotary_emb" not in dict(body.named_children()):
         return None
     return getattr(sys.modules[type(body).__module__], "apply_rotary_pos_emb", None)
+
+
+def _layer_type(body: PreTrainedModel, layer: int) -> dict[str, str]:
+    """Return the type of a layer as an argument, for models that rotate each type differently."""
+    parameters = inspect.signature(type(body.rotary_emb).forward).parameters
+    types = getattr(body.config, "layer_types", None)
+    if "layer_type" not in parameters or types is None:
+        return {}
+    return {"layer_type": types[layer]}

@@ -25,6 +25,7 @@ from textvae.errors import ConfigError
 from textvae.model.architectures import CACHE_NAME, embeds_every_word
 from textvae.model.bases.layers import TwoPartCache, cut_layers, find_layers
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
+from textvae.model.bases.roles import check_decoder
 from textvae.model.bases.settings import BaseRecord, PretrainedSettings
 from textvae.model.bases.source import find_base
 from textvae.model.bases.weights import (
@@ -205,6 +206,7 @@ class PretrainedDecoder(Decoder):
     ) -> tuple[PretrainedDecoderSettings, PreTrainedModel]:
         """Return the settings with a record of the base, and the base."""
         base = find_base(settings.name, f"{_SETTING}.name", settings.revision)
+        check_decoder(base, f"{_SETTING}.name")
         whole = load_language_model(base.folder, is_encoder_decoder=base.config.is_encoder_decoder)
         body = decoder_of(whole)
         record = BaseRecord(
@@ -446,6 +448,8 @@ def _run(
     accepted = inspect.signature(body.forward).parameters
     if "position_ids" in accepted:
         options = {**options, "position_ids": positions}
+    elif "embed_positions" in dict(body.named_children()):
+        embedded = embedded + _correct_positions(body, positions, attention_mask)
     name = CACHE_NAME if CACHE_NAME in accepted else "past_key_values"
     states: Tensor = body(
         inputs_embeds=embedded,
@@ -455,6 +459,22 @@ def _run(
         **options,
     ).last_hidden_state
     return states
+
+
+def _correct_positions(body: PreTrainedModel, positions: Tensor, mask: Tensor) -> Tensor:
+    """Return what to add to the embeddings, so that BART uses these positions.
+
+    It adds the embeddings of positions itself, and counts padding on the left.
+
+    Shapes:
+        positions: (batch, length); mask: (batch, cached length + length)
+        returns (batch, length, hidden)
+    """
+    table = body.embed_positions
+    counted = torch.arange(mask.shape[1], device=mask.device)[-positions.shape[1] :]
+    rows = nn.functional.embedding(positions + table.offset, table.weight)
+    correction: Tensor = rows - nn.functional.embedding(counted + table.offset, table.weight)
+    return correction
 
 
 def _bias_of(whole: PreTrainedModel) -> Tensor:

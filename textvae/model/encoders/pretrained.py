@@ -7,7 +7,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from textvae.errors import ConfigError
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
+from textvae.model.bases.pooling import describe_pooling
+from textvae.model.bases.roles import check_encoder
 from textvae.model.bases.settings import BaseRecord, PretrainedSettings
 from textvae.model.bases.source import find_base
 from textvae.model.bases.weights import (
@@ -20,8 +23,6 @@ from textvae.model.bases.weights import (
 from textvae.model.encoders.base import Encoder
 
 _SETTING = "model.encoder"
-
-Pooling = Literal["cls", "mean", "max", "last"]
 
 
 class PretrainedEncoderSettings(PretrainedSettings):
@@ -56,8 +57,10 @@ class PretrainedEncoder(Encoder):
         self.learning_rate = settings.choose_learning_rate()
         self.body = build_encoder(record)
         self.hidden = int(self.body.config.hidden_size)
+        if settings.states == "sentence" and record.pooling is not None:
+            self.hidden *= len(record.pooling.names)
         self.has_sentence_state = settings.states == "sentence"
-        self.poolings = record.poolings
+        self.pooling = record.pooling
         self.is_frozen = settings.train == "none"
         self.gives_fixed_vectors = self.is_frozen and self.has_sentence_state
         if settings.train == "lora":
@@ -96,12 +99,21 @@ class PretrainedEncoder(Encoder):
     ) -> tuple[PretrainedEncoderSettings, PreTrainedModel]:
         """Return the settings with a record of the base, and the base."""
         base = find_base(settings.name, f"{_SETTING}.name", settings.revision)
+        check_encoder(base, f"{_SETTING}.name")
+        pooling = describe_pooling(base.folder)
+        if settings.states == "sentence" and pooling is None:
+            raise ConfigError(
+                f"{_SETTING}.states = 'sentence' needs a sentence encoder, and {settings.name} has "
+                "no modules.json that says how it pools its states: choose states = tokens, or a "
+                "model of sentence-transformers."
+            )
         whole = load_encoder_model(base.folder)
         record = BaseRecord(
             config=whole.config.to_dict(),
             revision=base.revision,
             license=base.license,
             fingerprint=fingerprint_weights(encoder_of(whole).state_dict()),
+            pooling=pooling,
         )
         return settings.model_copy(update={"base": record}), whole
 
@@ -139,7 +151,8 @@ class PretrainedEncoder(Encoder):
         """Return the sentence embeddings with entries of about unit variance, (batch, hidden)."""
         weights = mask.unsqueeze(-1).to(states.dtype)
         parts = []
-        for pooling in self.poolings:
+        assert self.pooling is not None, "there is a record of the pooling"
+        for pooling in self.pooling.names:
             if pooling == "cls":
                 parts.append(states[:, 0])
             elif pooling == "mean":
@@ -151,9 +164,12 @@ class PretrainedEncoder(Encoder):
             else:
                 last = mask.sum(1) - 1
                 parts.append(states[torch.arange(len(states), device=states.device), last])
-        embedding = nn.functional.normalize(torch.cat(parts, -1), dim=-1)
-        # On the unit sphere the entries are tiny; the layers that follow expect a variance of 1.
-        return embedding * embedding.shape[-1] ** 0.5
+        embedding = torch.cat(parts, -1)
+        if self.pooling.normalize:
+            # On the unit sphere the entries are tiny; what follows expects a variance of 1.
+            unit = nn.functional.normalize(embedding, dim=-1)
+            embedding = unit * embedding.shape[-1] ** 0.5
+        return embedding
 
 
 def build_encoder(record: BaseRecord) -> PreTrainedModel:

@@ -1,0 +1,287 @@
+"""Every pretrained encoder, decoder and conditioning: build, save, load, train, generate."""
+
+import pytest
+import torch
+
+from tests.model.pretrained.families import (
+    CAUSAL,
+    CORPUS,
+    ENCODERS,
+    SEQ2SEQ,
+    save_decoder,
+    save_encoder,
+)
+from textvae.data.base_tokenizers import build_decoder_tokenizer
+from textvae.data.encoder_tokenizer import EncoderTokenizer
+from textvae.data.tokenization import TokenizerSettings, encode_batch, read_tokenizer
+from textvae.inference.bundle import Bundle
+from textvae.inference.checkpoint import load_bundle, save_bundle
+from textvae.inference.decoding import build_decoding_settings, decode_latents
+from textvae.model.building import build_model
+from textvae.settings.run import ModelSettings
+
+LATENT = 4
+_ADDED = ("embedding", "prefix", "output")
+
+# Each decoder with each conditioning that it supports, entering at the embeddings or above.
+DECODER_CASES = [
+    *[(family, name, 0.0) for family in CAUSAL for name in (*_ADDED, "memory")],
+    *[
+        (family, name, 0.5)
+        for family in ("gpt2", "llama", "qwen3", "gemma3")
+        for name in (*_ADDED, "memory")
+    ],
+    *[
+        (family, name, 0.0)
+        for family in SEQ2SEQ
+        for name in ("embedding", "output", "cross_attention")
+    ],
+]
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory):
+    """A function that returns the folder of a base, which is built once."""
+    made = {}
+
+    def find(role, family):
+        if (role, family) not in made:
+            save = save_encoder if role == "encoder" else save_decoder
+            made[role, family] = save(family, tmp_path_factory.mktemp(f"{role}_{family}"))
+        return made[role, family]
+
+    return find
+
+
+def build(bases, encoder="bert", decoder="llama", conditioning=("memory",), **changes):
+    """Return a bundle with random bases, whose z makes a difference."""
+    torch.manual_seed(1)
+    folder = bases("decoder", decoder)
+    tokenizer = build_decoder_tokenizer(
+        TokenizerSettings(kind="pretrained", path=str(folder), trim=changes.pop("trim", "auto")),
+        CORPUS,
+    )
+    encoder_folder = bases("encoder", encoder)
+    settings = ModelSettings(
+        latent_dim=LATENT,
+        encoder={
+            "kind": "pretrained",
+            "name": str(encoder_folder),
+            **changes.pop("encoder_settings", {}),
+        },
+        decoder={"kind": "pretrained", "name": str(folder), **changes},
+        conditioning=tuple(conditioning),
+    )
+    model = build_model(settings, tokenizer).eval()
+    for conditioning_map in model.conditioning.values():
+        torch.nn.init.normal_(conditioning_map.map.weight, std=0.5)
+    model.generation_config.update(max_new_tokens=12, do_sample=True, top_k=0)
+    encoder_tokenizer = EncoderTokenizer.from_base(read_tokenizer(encoder_folder), 64)
+    return Bundle(model, tokenizer, encoder_tokenizer)
+
+
+def batch_of(bundle):
+    """Return a batch of sentences of unequal lengths."""
+    return bundle.make_batch(encode_batch(bundle.tokenizer, CORPUS))
+
+
+def decoder_batch(bundle):
+    """Return a batch without what the encoder reads."""
+    batch = batch_of(bundle)
+    return {name: value for name, value in batch.items() if "encoder" not in name}
+
+
+@pytest.mark.parametrize(("family", "conditioning", "entry"), DECODER_CASES)
+def test_a_step_of_generate_continues_the_training_pass(bases, family, conditioning, entry):
+    """Greedy texts are those whose every token is the likeliest in one teacher-forced pass."""
+    bundle = build(bases, decoder=family, conditioning=[conditioning], entry=entry)
+    z = torch.randn(3, LATENT)
+    ids = bundle.model.generate(
+        input_ids=torch.full((3, 1), bundle.tokenizer.bos_token_id),
+        latent=z,
+        do_sample=False,
+        min_new_tokens=8,
+        max_new_tokens=8,
+        eos_token_id=None,
+    )
+    logits = bundle.model(input_ids=ids, latent=z).logits
+    assert torch.equal(logits[:, :-1].argmax(-1), ids[:, 1:])
+
+
+@pytest.mark.parametrize(("family", "conditioning", "entry"), DECODER_CASES)
+def test_padding_on_the_left_changes_nothing(bases, family, conditioning, entry):
+    """A prompt in a batch with a longer one has the logits that it has alone."""
+    bundle = build(bases, decoder=family, conditioning=[conditioning], entry=entry)
+    model = bundle.model
+    z = torch.randn(1, LATENT)
+    ids = torch.tensor([[bundle.tokenizer.bos_token_id, 5, 6, 7]])
+    alone = model(input_ids=ids, latent=z).logits[:, -1]
+    padded = torch.cat([torch.full((1, 3), bundle.tokenizer.pad_token_id), ids], 1)
+    mask = torch.tensor([[0, 0, 0, 1, 1, 1, 1]])
+    in_batch = model(input_ids=padded, attention_mask=mask, latent=z).logits[:, -1]
+    torch.testing.assert_close(in_batch, alone, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("family", "conditioning", "entry"), DECODER_CASES)
+def test_beams_follow_their_state(bases, family, conditioning, entry):
+    """The score of a beam is the likelihood of its text, and at least that of the greedy text."""
+    bundle = build(bases, decoder=family, conditioning=[conditioning], entry=entry)
+    z = torch.randn(6, LATENT)
+    start = torch.full((6, 1), bundle.tokenizer.bos_token_id)
+    options = {"latent": z, "do_sample": False, "min_new_tokens": 6, "max_new_tokens": 6}
+    greedy = bundle.model.generate(input_ids=start, **options, eos_token_id=None)
+    beams = bundle.model.generate(
+        input_ids=start,
+        **options,
+        num_beams=4,
+        length_penalty=0.0,
+        eos_token_id=None,
+        return_dict_in_generate=True,
+        output_scores=True,
+    )
+    likelihood = score(bundle, beams.sequences, z)
+    torch.testing.assert_close(beams.sequences_scores, likelihood, rtol=1e-3, atol=1e-3)
+    is_better = likelihood >= score(bundle, greedy, z) - 1e-3
+    assert is_better.float().mean() >= 0.8  # a beam search may lose the greedy text, but rarely
+
+
+def score(bundle, ids, z):
+    """Return log p of each text after its start token, (batch,)."""
+    logits = bundle.model(input_ids=ids, latent=z).logits.log_softmax(-1)
+    return logits[:, :-1].gather(2, ids[:, 1:, None]).sum((1, 2))
+
+
+@pytest.mark.parametrize(("family", "conditioning", "entry"), DECODER_CASES)
+def test_the_latent_conditions_the_decoder(bases, family, conditioning, entry):
+    """Another z gives another likelihood, and gradients reach z."""
+    bundle = build(bases, decoder=family, conditioning=[conditioning], entry=entry)
+    batch = decoder_batch(bundle)
+    z = torch.randn(len(CORPUS), LATENT, requires_grad=True)
+    nll = bundle.model.sentence_nll(**batch, latent=z)
+    other = bundle.model.sentence_nll(**batch, latent=-z)
+    assert (nll - other).abs().min() > 1e-4
+    bundle.model(**batch, latent=z).loss.backward()
+    assert z.grad is not None
+    assert z.grad.abs().sum(1).min() > 0
+
+
+@pytest.mark.parametrize("family", [*CAUSAL, *SEQ2SEQ])
+def test_without_z_the_decoder_is_its_base(bases, family):
+    """As built, a decoder gives the logits of its base on the tokens that both have."""
+    import transformers
+
+    folder = bases("decoder", family)
+    bundle = build(bases, decoder=family, conditioning=["output"], trim=False)
+    torch.nn.init.zeros_(bundle.model.conditioning["output"].map.weight)
+    factory = (
+        transformers.AutoModelForSeq2SeqLM
+        if family in SEQ2SEQ
+        else transformers.AutoModelForCausalLM
+    )
+    if family in SEQ2SEQ:
+        pytest.skip("its base has an encoder, which z replaces")
+    base = factory.from_pretrained(folder).eval()
+    ids = torch.tensor([[3, 9, 12, 40, 41], [7, 5, 4, 30, 60]])
+    vocab = base.config.vocab_size
+    logits = bundle.model(input_ids=ids, latent=torch.zeros(2, LATENT)).logits[..., :vocab]
+    if bundle.model.decoder.logit_cap:
+        cap = bundle.model.decoder.logit_cap
+        logits = cap * torch.tanh(logits / cap) if logits.abs().max() > cap else logits
+    torch.testing.assert_close(logits, base(input_ids=ids).logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("entry", [0.0, 0.5])
+@pytest.mark.parametrize("train", ["all", "lora", "none"])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "t5"])
+def test_a_saved_model_computes_the_same(bases, tmp_path, family, train, entry):
+    """What is saved, with the base, gives the likelihoods of the trained model."""
+    if family == "t5":
+        entry = 0.0
+    bundle = build(bases, decoder=family, conditioning=["output"], train=train, entry=entry)
+    with torch.no_grad():
+        for parameter in bundle.model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    save_bundle(bundle, tmp_path)
+    loaded = load_bundle(tmp_path, "cpu")
+    batch = batch_of(bundle)
+    decoder_only = decoder_batch(bundle)
+    z = torch.randn(len(CORPUS), LATENT)
+    expected = bundle.model.sentence_nll(**decoder_only, latent=z)
+    assert torch.allclose(loaded.model.sentence_nll(**decoder_only, latent=z), expected, atol=1e-4)
+    q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+    again = loaded.make_batch(encode_batch(loaded.tokenizer, CORPUS))
+    r = loaded.model.encode(again["encoder_input_ids"], again["encoder_attention_mask"])
+    torch.testing.assert_close(q.mean, r.mean)
+    trained = [name for name, value in loaded.model.named_parameters() if value.requires_grad]
+    assert trained == [
+        name for name, value in bundle.model.named_parameters() if value.requires_grad
+    ]
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_merged_model_needs_nothing_else(bases, tmp_path, family):
+    """With its adapters merged, a model computes the same from its own folder alone."""
+    bundle = build(bases, decoder=family, conditioning=["memory"], entry=0.5)
+    with torch.no_grad():
+        for name, parameter in bundle.model.named_parameters():
+            if "lora_" in name:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    bundle.model.save_pretrained(tmp_path, merge=True)
+    bundle.tokenizer.save_pretrained(tmp_path)
+    for settings in ("encoder_settings", "decoder_settings"):
+        bundle.model.config.to_dict()[settings]["name"] = "gone"
+    loaded = load_bundle(tmp_path, "cpu")
+    assert not loaded.model.list_base_weights()
+    batch = decoder_batch(bundle)
+    z = torch.randn(len(CORPUS), LATENT)
+    expected = bundle.model.sentence_nll(**batch, latent=z)
+    assert torch.allclose(loaded.model.sentence_nll(**batch, latent=z), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("train", ["all", "lora", "none"])
+@pytest.mark.parametrize("states", ["tokens", "sentence"])
+@pytest.mark.parametrize("family", list(ENCODERS))
+def test_encoders_encode_without_regard_to_padding(bases, family, states, train):
+    """A sentence has the same posterior alone and in a batch with longer ones."""
+    bundle = build(bases, encoder=family, encoder_settings={"states": states, "train": train})
+    model = bundle.model
+    batch = batch_of(bundle)
+    together = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"]).mean
+    alone = bundle.make_batch(encode_batch(bundle.tokenizer, CORPUS[:1]))
+    single = model.encode(alone["encoder_input_ids"], alone["encoder_attention_mask"]).mean
+    torch.testing.assert_close(together[:1], single, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "bart"])
+def test_a_few_steps_fit_one_batch(bases, family):
+    """Training lowers the loss of a batch, and changes only what is trained."""
+    conditioning = ["output"] if family == "bart" else ["memory", "output"]
+    bundle = build(bases, decoder=family, conditioning=conditioning)
+    model = bundle.model.train()
+    frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=1e-2)
+    losses = []
+    for _ in range(12):
+        loss = model(**batch_of(bundle)).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(
+        torch.equal(value, frozen[n]) for n, value in model.named_parameters() if n in frozen
+    )
+
+
+def test_prompts_of_unequal_length_are_completed(bases):
+    """Texts begin with their prompts, by greedy decoding, sampling and beams."""
+    bundle = build(bases, decoder="llama", conditioning=["memory"], entry=0.5)
+    prefixes = encode_batch(bundle.tokenizer, ["a man", "the woman holds a"])
+    for options in ({"do_sample": False}, {"do_sample": True}, {"num_beams": 3}):
+        texts = decode_latents(
+            bundle, torch.randn(2, LATENT), build_decoding_settings(**options), False, prefixes
+        )
+        assert texts[0].startswith("a man")
+        assert texts[1].startswith("the woman holds a")

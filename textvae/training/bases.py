@@ -1,0 +1,116 @@
+"""The bases of a new run: found, checked and described before anything is computed."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from textvae.data.encoder_tokenizer import EncoderTokenizer
+from textvae.data.row_report import print_note
+from textvae.data.tokenization import TokenizerSettings, read_users_tokenizer
+from textvae.model.bases.memory import check_memory
+from textvae.model.bases.pooling import describe_pooling
+from textvae.model.bases.roles import check_decoder, check_encoder, check_vocabulary
+from textvae.model.bases.settings import PretrainedSettings
+from textvae.model.bases.source import Base, find_base
+from textvae.schema import PartSettings
+from textvae.settings.run import Settings
+
+_FLOAT32_BYTES = 4
+_ENCODER = "model.encoder.name"
+_DECODER = "model.decoder.name"
+
+# An encoder may have more tokens for a text than the decoder, which cuts it at data.max_tokens.
+_ENCODER_TOKENS_PER_TOKEN = 2
+_SPECIAL_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Bases:
+    """The pretrained models that the parts of a run start from; None for a part without one."""
+
+    encoder: Base | None
+    decoder: Base | None
+
+    def locate_tokenizer(self, settings: TokenizerSettings) -> TokenizerSettings:
+        """Return the settings of the tokenizer, with the folder of a pretrained decoder's."""
+        if self.decoder is None:
+            return settings
+        return settings.model_copy(update={"path": str(self.decoder.folder)})
+
+    def load_encoder_tokenizer(self, max_tokens: int) -> EncoderTokenizer | None:
+        """Return the tokenizer of a pretrained encoder, or None.
+
+        Args:
+            max_tokens: the most tokens of a text for the decoder.
+
+        Raises:
+            ConfigError: the base has no tokenizer that can be used.
+        """
+        base = self.encoder
+        if base is None:
+            return None
+        tokenizer = read_users_tokenizer(base.folder, f"{_ENCODER} = {base.name!r}")
+        check_vocabulary(base, tokenizer, _ENCODER)
+        pooling = describe_pooling(base.folder)
+        limits = [
+            tokenizer.model_max_length,
+            getattr(base.config, "max_position_embeddings", None) or math.inf,
+            (pooling.max_length if pooling else None) or math.inf,
+            _ENCODER_TOKENS_PER_TOKEN * max_tokens + _SPECIAL_TOKENS,
+        ]
+        return EncoderTokenizer.from_base(tokenizer, int(min(limits)))
+
+
+def find_bases(settings: Settings, device: torch.device) -> Bases:
+    """Return the bases of a run after checking that they fit their roles and the memory.
+
+    Raises:
+        ConfigError: a base is missing, cannot take its role, or needs too much memory.
+    """
+    encoder = _find(settings.model.encoder, _ENCODER)
+    decoder = _find(settings.model.decoder, _DECODER)
+    if settings.objective.kind == "language_model":
+        encoder = None
+    reserved = 0
+    if encoder is not None:
+        check_encoder(encoder, _ENCODER)
+        reserved = _check_memory(encoder, settings, device, reserved, is_encoder=True)
+    if decoder is not None:
+        check_decoder(decoder, _DECODER)
+        tokenizer = read_users_tokenizer(decoder.folder, f"{_DECODER} = {decoder.name!r}")
+        check_vocabulary(decoder, tokenizer, _DECODER)
+        _check_memory(decoder, settings, device, reserved, is_encoder=False)
+    for role, base in (("encoder", encoder), ("decoder", decoder)):
+        if base is not None:
+            print_note(
+                f"the {role} starts from {base.name}: {base.parameters / 1e6:,.1f} million "
+                f"parameters, {base.bytes / 1e6:,.0f} MB, license {base.license or 'not stated'}."
+            )
+    return Bases(encoder, decoder)
+
+
+def _find(part: PartSettings, setting: str) -> Base | None:
+    """Return the base of a part, or None for a part that starts from random weights."""
+    if not isinstance(part, PretrainedSettings):
+        return None
+    return find_base(part.name, setting, part.revision)
+
+
+def _check_memory(
+    base: Base, settings: Settings, device: torch.device, reserved: int, *, is_encoder: bool
+) -> int:
+    """Refuse a base that does not fit into the memory; return the bytes that it needs."""
+    part = settings.model.encoder if is_encoder else settings.model.decoder
+    assert isinstance(part, PretrainedSettings)
+    return check_memory(
+        base,
+        _ENCODER if is_encoder else _DECODER,
+        device,
+        reserved=reserved,
+        role="encoder" if is_encoder else "decoder",
+        trains=part.train,
+        dtype_bytes=_FLOAT32_BYTES,
+        batch_tokens=settings.training.batch_tokens,
+        lora_rank=part.lora.rank,
+    )
