@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, linear
 from tests.tiny import draws
 from textvae.model.kernels import fused_nll
 from textvae.model.kernels.fused_nll import token_nll
+from textvae.runtime.device import compute_dtype
 
 SIZE = 6
 VOCAB = 11
@@ -217,10 +218,10 @@ def test_gradients_equal_double_precision_and_frozen_tensors_get_none(frozen, ca
 def test_no_gradient_is_computed_where_nothing_requires_one():
     """The values are those of evaluation."""
     states, weight, bias, targets, scale = problem(2 * CHUNK)
-    inputs = [tensor.detach() for tensor in (states, weight, bias)]
-    total, nll = token_nll(*inputs, targets, scale, cap=1.5)
+    inputs = (states.detach(), weight.detach(), bias.detach(), targets, scale)
+    total, nll = token_nll(*inputs, cap=1.5)
     assert not total.requires_grad
-    torch.testing.assert_close(nll, precise_reference(*inputs, targets, scale, 1.5)[1].float())
+    torch.testing.assert_close(nll, precise_reference(*inputs, 1.5)[1].float())
 
 
 @pytest.mark.parametrize(("cap", "has_bias"), HEADS)
@@ -239,14 +240,13 @@ def test_the_bf16_normalizer_is_corrected_exactly_for_the_target(cap, has_bias):
     """The NLL equals that of bf16 scores in which only the target's score is precise."""
     states, weight, bias, targets, _ = problem(3 * CHUNK + 5)
     states = 2 * states
-    bias = bias if has_bias else None
+    head = (weight, bias if has_bias else None)
+    rough_head = (weight.bfloat16(), bias.bfloat16() if has_bias else None)
     with torch.no_grad():
-        found = fused_nll.nll_without_grad(states, weight, bias, targets, torch.bfloat16, cap=cap)
+        found = fused_nll.nll_without_grad(states, *head, targets, torch.bfloat16, cap=cap)
         rows = torch.arange(len(states))
-        rough_bias = None if bias is None else bias.bfloat16()
-        rough = linear(states.bfloat16(), weight.bfloat16(), rough_bias)
-        mixed = fused_nll.cap_logits(rough, cap).double()
-        exact = fused_nll.cap_logits(linear(states, weight, bias), cap)
+        mixed = fused_nll.cap_logits(linear(states.bfloat16(), *rough_head), cap).double()
+        exact = fused_nll.cap_logits(linear(states, *head), cap)
         mixed[rows, targets] = exact[rows, targets].double()
         expected = cross_entropy(mixed, targets, reduction="none")
         precise = cross_entropy(exact.double(), targets, reduction="none")
@@ -269,7 +269,7 @@ def test_under_autocast_a_frozen_head_without_bias_stays_near_single_precision(c
 
 def earlier_loss(states, weight, bias, targets, scale):
     """Return sum, rows' NLL and three gradients as the first version computed them."""
-    dtype = fused_nll.compute_dtype(states)
+    dtype = compute_dtype(states)
     narrow_weight, narrow_bias = weight.to(dtype), bias.to(dtype)
     nll = torch.empty(len(states))
     d_states, d_bias, d_weight = torch.empty_like(states), torch.zeros_like(bias), None
@@ -299,6 +299,7 @@ def test_without_cap_and_with_bias_the_numbers_stay_bit_for_bit(rows, autocast):
             expected = earlier_loss(states, weight, bias, targets, scale)
     found = (total, nll, states.grad, weight.grad, bias.grad)
     for value, earlier in zip(found, expected, strict=True):
+        assert value is not None
         assert torch.equal(value, earlier)
 
 

@@ -34,11 +34,13 @@ class Decoder(nn.Module, ABC):
     Attributes:
         signal_shapes: the signals of z it supports and their shapes, without the batch dimension.
         output_weight: (vocab, size of a returned state).
-        output_bias: (vocab,).
+        output_bias: (vocab,), or None.
+        logit_cap: soft cap of the logits, cap * tanh(logits / cap); None leaves them as they are.
     """
 
     Settings: type[PartSettings] = PartSettings
     signal_shapes: dict[str, tuple[int, ...]]
+    logit_cap: float | None = None
     embed: nn.Module
 
     @property
@@ -48,8 +50,8 @@ class Decoder(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def output_bias(self) -> Tensor:
-        """The bias of the projection."""
+    def output_bias(self) -> Tensor | None:
+        """The bias of the projection; None if it has no bias, as in most pretrained decoders."""
 
     @abstractmethod
     def new_cache(self) -> Cache:
