@@ -215,6 +215,8 @@ class _Gradients:
         # that size with zeros. Without rows there is no chunk, and the gradient is 0.
         self.weight: Tensor | None = None
         self.part: Tensor | None = None
+        # It needs less memory, but rounds differently from earlier versions, which all had a bias.
+        self.adds_in_place = bias is None
         if self.needs_weight and len(states) == 0:
             self.weight = torch.zeros_like(weight)
 
@@ -226,16 +228,23 @@ class _Gradients:
             self.states[chunk] = torch.mm(d_scores, weight) * scale
         if self.needs_weight:
             # Scaling the inputs here is cheaper than scaling a (vocab, size) product.
-            # The product of every chunk but the first is written to the same memory.
-            part = torch.mm(d_scores.t(), inputs * scale, out=self.part)
-            if self.weight is None:
-                self.weight = part.to(self.weight_dtype)
-                self.part = None if self.weight is part else part
-            else:
-                self.part = part
-                self.weight.add_(part)
+            self._add_to_weight(d_scores.t(), inputs * scale)
         if self.bias is not None:
             self.bias += d_scores.sum(0) * scale
+
+    def _add_to_weight(self, d_scores: Tensor, inputs: Tensor) -> None:
+        """Add the product of (vocab, rows) and (rows, size) to the gradient of the weight."""
+        if self.weight is not None and self.adds_in_place and self.weight.dtype == inputs.dtype:
+            self.weight.addmm_(d_scores, inputs)
+            return
+        # The product of every chunk but the first is written to the same memory.
+        part = torch.mm(d_scores, inputs, out=self.part)
+        if self.weight is None:
+            self.weight = part.to(self.weight_dtype)
+            self.part = None if self.weight is part else part
+        else:
+            self.part = part
+            self.weight.add_(part)
 
 
 def approximate_nll(scores: Tensor, targets: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
