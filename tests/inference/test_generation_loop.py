@@ -124,3 +124,36 @@ def test_the_shortlist_holds_where_every_rounding_goes_the_wrong_way():
     bias = -weight @ states[0] + torch.tensor([0.0, 0.5])
     choice = TokenChoice(weight, bias, is_bf16_fast=True)
     assert torch.equal(choice.choose_greedily(states), choice.logits(states).argmax(-1))
+
+
+@pytest.mark.parametrize("cap", [None, 2.0])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_without_a_bias_the_shortlist_finds_the_most_likely_token(scale, cap):
+    """The cap changes no choice, although it makes all large logits of float32 equal."""
+    states = draws(200, 16)
+    weight = scale * draws(997, 16, seed=1)
+    choice = TokenChoice(weight, None, is_bf16_fast=True, cap=cap)
+    uncapped = torch.nn.functional.linear(states, weight)
+    assert torch.equal(choice.choose_greedily(states), uncapped.argmax(-1))
+
+
+def test_sampling_uses_the_capped_logits():
+    """The logits are those of the formula, with and without a bias."""
+    states = draws(3, 16)
+    weight = draws(50, 16, seed=1)
+    for bias in (None, draws(50, seed=2)):
+        raw = torch.nn.functional.linear(states, weight, bias)
+        choice = TokenChoice(weight, bias, is_bf16_fast=False, cap=2.0)
+        torch.testing.assert_close(choice.logits(states), 2 * torch.tanh(raw / 2))
+        assert torch.equal(choice.choose_greedily(states), raw.argmax(-1))
+
+
+def test_a_capped_model_gives_the_texts_of_plain_generate():
+    """Greedy decoding leaves the cap out, and the texts stay the same."""
+    model = tiny_model()
+    model.decoder.logit_cap = 3.0
+    arguments = {"latent": 2 * draws(9, LATENT), "do_sample": False, "max_new_tokens": STEPS}
+    inputs = starts([[]] * 9)
+    plain = model.generate(**inputs, **arguments)
+    shrinking = model.generate(**inputs, **arguments, custom_generate=generate_with_shrinking_batch)
+    assert shrinking.tolist() == plain.tolist()

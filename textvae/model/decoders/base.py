@@ -30,7 +30,7 @@ class Decoder(nn.Module, ABC):
         signal_shapes: the signals of z it supports and their shapes, without the batch dimension.
         output_weight: (vocab, size of a returned state).
         output_bias: (vocab,), or None.
-        logit_cap: bound of the logits, cap * tanh(logits / cap), or None.
+        logit_cap: soft cap of the logits, cap * tanh(logits / cap); None leaves them as they are.
         learning_rate: the rate of its weights; None for that of the run.
         has_frozen_layers_below: whether z enters above frozen layers.
     """
@@ -50,7 +50,7 @@ class Decoder(nn.Module, ABC):
     @property
     @abstractmethod
     def output_bias(self) -> Tensor | None:
-        """The bias of the projection, if there is one."""
+        """The bias of the projection; None if it has no bias, as in most pretrained decoders."""
 
     @abstractmethod
     def new_cache(self) -> Cache:

@@ -175,13 +175,9 @@ class PretrainedDecoder(Decoder):
         return weight
 
     @property
-    def output_bias(self) -> Tensor | None:  # type: ignore[override]
+    def output_bias(self) -> Tensor | None:
         """The bias of the projection, (vocab,), or None."""
-        return (
-            self.bias
-            if self.bias is not None
-            else self.output_weight.new_zeros(len(self.output_weight))
-        )
+        return self.bias
 
     def new_cache(self) -> Cache:
         """Return an empty cache; the first pass adds the keys and values of z."""
