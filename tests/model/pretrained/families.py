@@ -1,5 +1,6 @@
 """Tiny models of many families, with random weights, as folders that pretrained parts start from."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +79,22 @@ def save_encoder(family: str, folder: Path) -> Path:
     """Save an encoder of a family with its tokenizer, and return the folder."""
     model_type, fields = ENCODERS[family]
     factory = AutoModelForSeq2SeqLM if family in SEQ2SEQ else AutoModel
-    return _save(model_type, fields, factory.from_config, folder)
+    _save(model_type, fields, factory.from_config, folder)
+    # As sentence-transformers saves a model: mean pooling, then the length is made 1.
+    names = ("Transformer", "Pooling", "Normalize")
+    modules = [
+        {
+            "idx": number,
+            "name": str(number),
+            "path": f"{number}_{name}" if number else "",
+            "type": f"sentence_transformers.models.{name}",
+        }
+        for number, name in enumerate(names)
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    return folder
 
 
 def _save(
