@@ -82,6 +82,17 @@ def validate_settings(settings: type[S], values: Mapping[str, Any], path: str = 
     raise ConfigError(*messages)
 
 
+def list_set_fields(value: Any) -> Any:
+    """Return the fields of a settings object that were set, or any other value unchanged."""
+    if not isinstance(value, BaseModel):
+        return value
+    # Without its `kind`, the settings of a part would be read as those of the default part.
+    names = value.model_fields_set | ({"kind"} if isinstance(value, PartSettings) else set())
+    # Not `exclude_unset`, for the same reason: it would leave out the `kind` of nested parts.
+    fields = value.model_dump()
+    return {name: fields[name] for name in fields if name in names}
+
+
 def validate_each(entries: Mapping[str, Any], validate: Callable[[str, Any], T]) -> dict[str, T]:
     """Return `validate(name, entry)` of each entry, by name.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 import numpy as np
 import torch
@@ -66,7 +66,10 @@ from textvae.uses.records import (
 from textvae.uses.settings import (
     AnomalySettings,
     AugmentSettings,
+    FeatureKind,
     InfillSettings,
+    InterpolationPath,
+    PriorKind,
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
@@ -165,7 +168,7 @@ class TextVAE:
         return _report_blanks(encode(self.bundle, listed, batch_size, progress), listed)
 
     def features(
-        self, texts: str | Sequence[str], kind: str = "states", *, batch_size: int = 256
+        self, texts: str | Sequence[str], kind: FeatureKind = "states", *, batch_size: int = 256
     ) -> Array:
         """Return features of the texts for other models, (n, width); NaN for blank texts.
 
@@ -245,7 +248,7 @@ class TextVAE:
         self,
         n: int = 1,
         *,
-        prior: str | None = None,
+        prior: PriorKind | None = None,
         label: str | None = None,
         batch_size: int = 512,
         progress: bool = False,
@@ -303,7 +306,7 @@ class TextVAE:
         second: str,
         *,
         steps: int = 7,
-        path: str = "linear",
+        path: InterpolationPath = "linear",
         reference: Sequence[str] | None = None,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
@@ -525,7 +528,7 @@ class TextVAE:
 
     def fit_prior(
         self,
-        kind: str = "gaussian_mixture",
+        kind: PriorKind = "gaussian_mixture",
         texts: Sequence[str] | None = None,
         *,
         seed: int = 0,
@@ -547,7 +550,7 @@ class TextVAE:
     def fit_attribute(
         self,
         texts: Sequence[str],
-        labels: Sequence[Any],
+        labels: Sequence[object],
         name: str | None = None,
         *,
         towards: str | None = None,
@@ -611,7 +614,7 @@ class TextVAE:
     def insight(
         self,
         texts: Sequence[str],
-        columns: Mapping[str, Sequence[Any]] | None = None,
+        columns: Mapping[str, Sequence[object]] | None = None,
         *,
         progress: bool = False,
     ) -> Insight:
@@ -637,7 +640,7 @@ class TextVAE:
     def augment(
         self,
         texts: Sequence[str],
-        labels: Sequence[Any],
+        labels: Sequence[object],
         *,
         progress: bool = False,
         **options: Unpack[AugmentOptions],
@@ -675,8 +678,8 @@ def _drop_blanks(texts: Sequence[str], name: str = "texts") -> list[str]:
 
 
 def _drop_blanks_with_labels(
-    texts: Sequence[str], labels: Sequence[Any]
-) -> tuple[list[int], list[str], list[Any]]:
+    texts: Sequence[str], labels: Sequence[object]
+) -> tuple[list[int], list[str], list[object]]:
     """Return the positions of the texts that are not blank, these texts, and their labels.
 
     Raises:

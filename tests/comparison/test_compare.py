@@ -20,6 +20,7 @@ from textvae.comparison.matrix import Trial, build_trials
 from textvae.comparison.runner import find_failure_reason, list_commands
 from textvae.errors import ConfigError, OutputError
 from textvae.training.trainer import VAETrainer
+from textvae.uses.records import ComparedRun
 
 EVALUATION_OPTIONS = ["--samples", "3", "--limit", "4"]
 
@@ -101,6 +102,14 @@ def test_a_run_that_fails_is_reported_and_the_others_are_finished(compared, reco
     assert "only 3 sentences to train on" in poor["reason"]
     assert "elbo" not in poor
     assert "poor_one seed 1 failed: train: " in compared.written["table.md"]
+
+
+def test_the_records_have_the_fields_of_their_type(records):
+    """The types of a few values are checked too, since JSON keeps them."""
+    good, poor = records
+    assert set(poor) == {"config", "corpus", "seed", "run", "reason"}
+    assert set(poor) <= set(good) <= set(ComparedRun.__annotations__)
+    assert set(ComparedRun.__required_keys__) == set(poor)
 
 
 def test_an_interrupted_run_continues_from_its_checkpoint(compared):

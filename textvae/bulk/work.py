@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Unpack, get_args
 
 import pyarrow.parquet as pq
 
@@ -21,6 +21,8 @@ from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
 from textvae.runs.run import Run
 from textvae.schema import choose, validate_settings
+from textvae.uses.options import BulkOptions
+from textvae.uses.records import BulkRecord
 
 
 def run(
@@ -35,8 +37,8 @@ def run(
     quoting: Quoting | None = None,
     device: str | None = None,
     progress: bool = False,
-    **settings: Any,
-) -> dict[str, Any] | None:
+    **settings: Unpack[BulkOptions],
+) -> BulkRecord | None:
     """Run a bulk job and return a record of it; None on every process but the first.
 
     Args:
@@ -62,7 +64,7 @@ def run(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
         )
     _check_names(corpus, quoting)
-    options = validate_settings(bulk_verb.Settings, settings, verb).model_dump()
+    options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump()
     source = corpus if bulk_verb.reads_files else None
     requested = BulkPlan(verb, "", options, text_column or "", [], size, n, format=FORMAT)
     start = time.perf_counter()
@@ -123,7 +125,7 @@ def _build_job(
     return Job(model, plan, root, output, device)
 
 
-def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, Any]:
+def _summarize_shards(output: Path, written: int, seconds: float) -> BulkRecord:
     """Return the record of a finished job, and report how many rows are blank or cut.
 
     Args:
@@ -132,14 +134,14 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, A
     plan = read_plan(output)
     assert plan is not None
     rows = sum(file["rows"] for file in plan.files) or plan.count
-    record = {
-        "output": str(output),
-        "verb": plan.verb,
-        "rows": rows,
-        "shards": len(plan.list_units()),
-        "written_now": written,
-        "seconds": round(seconds, 2),
-    }
+    record = BulkRecord(
+        output=str(output),
+        verb=plan.verb,
+        rows=rows,
+        shards=len(plan.list_units()),
+        written_now=written,
+        seconds=round(seconds, 2),
+    )
     if not plan.files:
         return record
     # Counted from the shards, not while working: most of them may come from an earlier run.
@@ -147,7 +149,9 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, A
     cut = _find_cut_rows(output, plan)
     report_blank_rows(str(output), blank, rows)
     report_cut_texts(str(output), cut)
-    return {**record, "blank": blank.count, "cut": cut.count}
+    record["blank"] = blank.count
+    record["cut"] = cut.count
+    return record
 
 
 def _find_blank_rows(output: Path, plan: BulkPlan) -> RowNumbers:

@@ -5,7 +5,6 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from textvae.cli.arguments import (
     Command,
@@ -18,6 +17,7 @@ from textvae.cli.arguments import (
 )
 from textvae.cli.output import print_records
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES
+from textvae.uses.records import ComparedRun
 
 _SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")
 
@@ -108,7 +108,7 @@ def _compare(options: Namespace) -> int:
     return int(any(record["reason"] for record in records))
 
 
-def _run_comparison(options: Namespace) -> list[dict[str, Any]]:
+def _run_comparison(options: Namespace) -> list[ComparedRun]:
     """Run the comparison that a command describes; return a record of each run."""
     from textvae.comparison.compare import compare
 

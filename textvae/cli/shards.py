@@ -10,6 +10,7 @@ from textvae.bulk.verbs import VERBS
 from textvae.bulk.work import run
 from textvae.cli.settings import collect_settings
 from textvae.errors import ConfigError
+from textvae.uses.records import BulkRecord
 
 _TABLE = ("file", "text_column", "quoting")
 
@@ -38,7 +39,7 @@ def asks_for_shards(options: Namespace) -> bool:
     return False
 
 
-def run_in_shards(options: Namespace) -> dict[str, Any] | None:
+def run_in_shards(options: Namespace) -> BulkRecord | None:
     """Do the bulk work of a verb; return its record, or None in all processes but the first."""
     names = _OPTIONS[options.verb]
     arguments = {_PARAMETERS.get(name, name): getattr(options, name) for name in names}

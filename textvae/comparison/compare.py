@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -19,6 +18,7 @@ from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES
 from textvae.runtime.device import choose_device
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import write_json, write_text
+from textvae.uses.records import ComparedRun
 
 
 def compare(
@@ -33,7 +33,7 @@ def compare(
     columns: Sequence[str] = (),
     jobs: int = 1,
     device: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ComparedRun]:
     """Train and evaluate each config under each seed; write tables and a report.
 
     Finished runs in `output` are not repeated, and an interrupted run continues
@@ -52,7 +52,7 @@ def compare(
         jobs: number of runs trained at the same time, each on its share of the cores.
 
     Returns:
-        One record per run.
+        One record per run, with its standard measures unless it failed.
 
     Raises:
         TextVAEError: the request is refused, before anything is trained.
@@ -91,7 +91,7 @@ def _print_progress(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
-def _write_results(folder: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+def _write_results(folder: Path, records: Sequence[ComparedRun], columns: Sequence[str]) -> None:
     """Write the tables, the record of every run, and the report."""
     # Imported late: the page needs Jinja2, which is an extra.
     from textvae.comparison.report.page import render_comparison

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -40,7 +39,7 @@ class MeasureSettings(StrictSettings):
         description="file of word vectors in word2vec's text format, for the measures of "
         "interpolations; by default, the decoder's embedding",
     )
-    features: Callable[[Sequence[str]], Any] | None = Field(
+    features: Callable[[Sequence[str]], object] | None = Field(
         None,
         description="a function from texts to (n, features), for MAUVE; "
         "by default, the posterior means",

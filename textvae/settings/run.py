@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self, TypedDict
 
 import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
@@ -74,8 +74,10 @@ class Settings(StrictSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def choose_prior(cls, sections: Any) -> Any:
+    def choose_prior(cls, sections: object) -> object:
         """Choose the prior that is conditioned on the label, if no prior is set but a label is."""
+        if not isinstance(sections, Mapping):
+            return sections
         data = sections.get("data") or {}
         model = sections.get("model") or {}
         # Sections of another type are left alone: field validation reports them.
@@ -130,3 +132,18 @@ class Settings(StrictSettings):
     def save(self, file: Path) -> None:
         """Write the settings as YAML; `read_settings` reads them back."""
         file.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+
+class SettingsSections(TypedDict, total=False):
+    """The sections of `Settings` as keyword arguments, each with some of its settings.
+
+    A section is a mapping from settings to values, or an object of its settings class, of which
+    only the fields count that were set. The rest comes from the file of settings, or is the
+    default. `objective` may also be the name of its kind.
+    """
+
+    data: DataSettings | Mapping[str, object]
+    tokenizer: TokenizerSettings | Mapping[str, object]
+    model: ModelSettings | Mapping[str, object]
+    objective: ObjectiveSettings | Mapping[str, object] | str
+    training: TrainingSettings | Mapping[str, object]

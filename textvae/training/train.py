@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import datasets
 from transformers.utils import logging as transformers_logging
@@ -20,7 +20,7 @@ from textvae.runtime.device import choose_device
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.processes import Processes, join_processes
 from textvae.settings.reading import merge_settings, read_settings
-from textvae.settings.run import Settings
+from textvae.settings.run import Settings, SettingsSections
 from textvae.training.failures import explain_full_disk, explain_lost_process
 from textvae.training.fit import fit, tidy
 from textvae.training.preparation import prepare_run, read_inherited_settings
@@ -32,7 +32,7 @@ def train(
     corpus: str
     | Path
     | Iterable[str]
-    | Mapping[str, Any]
+    | Mapping[str, object]
     | datasets.Dataset
     | datasets.DatasetDict
     | None = None,
@@ -43,7 +43,7 @@ def train(
     overwrite: bool = False,
     init: str | Path | None = None,
     device: str | None = None,
-    **sections: Mapping[str, Any],
+    **sections: Unpack[SettingsSections],
 ) -> TextVAE:
     """Train a text VAE and return it.
 
@@ -58,7 +58,7 @@ def train(
         overwrite: replace a run that already exists at `output`.
         init: a run whose model and tokenizer to start from.
         device: cpu or cuda; by default a GPU if there is one.
-        sections: further settings, one mapping per section.
+        sections: further settings by section, as mappings or objects of the settings classes.
 
     Raises:
         TextVAEError: something was refused; nothing incomplete is left on the disk then.
@@ -93,7 +93,7 @@ def _start_run(
     overrides: Iterable[str],
     init: str | Path | None,
     overwrite: bool,
-    sections: Mapping[str, Mapping[str, Any]],
+    sections: SettingsSections,
 ) -> None:
     """Read settings and corpus, and create the run folder."""
     is_named = isinstance(corpus, str | Path)

@@ -12,6 +12,10 @@ from textvae.schema import Seed, StrictSettings
 
 AnomalyScore = Literal["reconstruction", "elbo", "iw_nll"]
 InfillMethod = Literal["resampling", "sampling", "beam_search", "conditional_modes"]
+InterpolationPath = Literal["linear", "spherical", "density"]
+PriorKind = Literal["gaussian_mixture", "flow", "diffusion"]
+FeatureKind = Literal["states", "mean", "gaussian"]
+DeviationUnit = Literal["aggregate", "prior"]
 
 
 class AnomalySettings(StrictSettings):
@@ -108,7 +112,7 @@ class TraverseSettings(StrictSettings):
         description="changes of the sentences, in standard deviations; "
         "by default, `steps` evenly spaced ones",
     )
-    unit: Literal["aggregate", "prior"] = Field(
+    unit: DeviationUnit = Field(
         "aggregate",
         description="distribution whose standard deviation is used: "
         "the aggregate posterior or the prior",
