@@ -204,7 +204,7 @@ def test_two_pairs_that_give_one_name_are_refused(tmp_path):
 REFUSED = {
     "two configs of one name": (["a.yaml", "b/a.yaml"], "two of the configs are called 'a'"),
     "a missing config": (["gone.yaml"], "gone.yaml: cannot be read"),
-    "no seeds": (["a.yaml", "--seeds", "0"], "seeds = 0: expected 1 or more"),
+    "no seeds": (["a.yaml", "--seeds", "0"], "compare.seeds = 0 does not fit"),
     "no samples": (["a.yaml", "--samples", "0"], "samples = 0"),
     "no corpus": (["none.yaml"], "none.yaml: has no corpus; set data.corpus"),
     "a missing corpus": (["a.yaml", "--corpora", "gone.txt"], "gone.txt: there is no such file"),

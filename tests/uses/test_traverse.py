@@ -63,7 +63,7 @@ BAD: dict[str, tuple[tuple[int, ...], dict[str, Any], type[Exception], str]] = {
         ConfigError,
         "dimension = 4: this model has 4, counted from 0; choose 0 to 3",
     ),
-    "below 0": ((-1,), {}, ConfigError, "choose 0 to 3"),
+    "below 0": ((-1,), {}, ConfigError, "dimension = -1: expected a whole number, 0 or more"),
     "one step": ((0,), {"steps": 1}, ConfigError, "traverse.steps = 1"),
     "no reach": ((0,), {"reach": 0}, ConfigError, "traverse.reach = 0"),
     "no value": ((0,), {"values": []}, ConfigError, "traverse.values"),

@@ -20,9 +20,10 @@ from textvae.data.row_report import RowNumbers, report_blank_rows, report_cut_te
 from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
 from textvae.runs.run import Run
-from textvae.schema import choose, validate_settings
+from textvae.schema import MAX_COUNT, choose, require_integer, validate_settings
 from textvae.uses.options import BulkOptions
 from textvae.uses.records import BulkRecord
+from textvae.uses.settings import GenerateSettings
 
 
 def run(
@@ -30,7 +31,7 @@ def run(
     model: str | Path,
     output: str | Path,
     corpus: str | None = None,
-    n: int = 0,
+    n: int | None = None,
     engine: str = DEFAULT_ENGINE,
     shard_rows: int | None = None,
     text_column: str | None = None,
@@ -46,7 +47,7 @@ def run(
         model: a run folder.
         output: the folder for the shards; finished shards of the same job are kept.
         corpus: (encode, score) a file, a folder, a pattern or a bundled corpus.
-        n: (generate) number of sentences.
+        n: (generate) number of sentences, by default that of `TextVAE.generate`.
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
         shard_rows: rows per shard; by default the verb's own number.
         text_column, quoting: of tables; by default those the run was trained with.
@@ -57,8 +58,10 @@ def run(
     """
     bulk_verb = choose(VERBS, verb, "verb")
     run_engine = choose(ENGINES, engine, "engine")
-    size = DEFAULT_SHARD_ROWS[verb] if shard_rows is None else shard_rows
-    _check_numbers(size, n, min_n=0 if bulk_verb.reads_files else 1)
+    size = DEFAULT_SHARD_ROWS[verb]
+    if shard_rows is not None:
+        size = require_integer(shard_rows, "shard_rows")
+    count = 0 if bulk_verb.reads_files else _check_count(n, size)
     if bulk_verb.reads_files and corpus is None:
         raise ConfigError(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
@@ -66,7 +69,7 @@ def run(
     _check_names(corpus, quoting)
     options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump()
     source = corpus if bulk_verb.reads_files else None
-    requested = BulkPlan(verb, "", options, text_column or "", [], size, n, format=FORMAT)
+    requested = BulkPlan(verb, "", options, text_column or "", [], size, count, format=FORMAT)
     start = time.perf_counter()
     # With several processes only the first one makes the job; the engine decides which that is.
     written = run_engine(
@@ -79,12 +82,21 @@ def run(
     return _summarize_shards(Path(output), written, time.perf_counter() - start)
 
 
-def _check_numbers(shard_rows: int, n: int, min_n: int) -> None:
-    """Raise a ConfigError if there would be no row in a shard, or no sentence to generate."""
-    if shard_rows < 1:
-        raise ConfigError(f"shard_rows = {shard_rows}: expected 1 or more.")
-    if n < min_n:
-        raise ConfigError(f"n = {n}: expected {min_n} or more.")
+def _check_count(n: int | None, shard_rows: int) -> int:
+    """Return the number of sentences to generate.
+
+    Raises:
+        ConfigError: it is no count, or needs more shards than a job can list.
+    """
+    if n is None:
+        return GenerateSettings().n
+    count = require_integer(n, "n")
+    if count > MAX_COUNT * shard_rows:
+        raise ConfigError(
+            f"n = {n}: expected at most {MAX_COUNT:,} shards of {shard_rows:,} rows each; "
+            "raise shard_rows, or generate fewer sentences."
+        )
+    return count
 
 
 def _check_names(corpus: object, quoting: str | None) -> None:

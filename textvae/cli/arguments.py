@@ -208,17 +208,6 @@ def open_input(
     )
 
 
-def require_positive(value: int, name: str) -> int:
-    """Return a count.
-
-    Raises:
-        ConfigError: it is not positive.
-    """
-    if value < 1:
-        raise ConfigError(f"{name} = {value}: expected 1 or more.")
-    return value
-
-
 def allow_shards(verb: Command) -> Command:
     """Wrap a verb so that it does bulk work when the user asks for a folder of shards."""
 

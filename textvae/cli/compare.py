@@ -16,7 +16,8 @@ from textvae.cli.arguments import (
     open_run,
 )
 from textvae.cli.output import print_records
-from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.evaluation.settings import CompareSettings
 from textvae.uses.records import ComparedRun
 
 _SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")
@@ -52,13 +53,7 @@ def _add_compare(command: ArgumentParser) -> None:
         help="folder for the runs, the tables and the report; "
         "after an interruption, the same command continues the comparison",
     )
-    command.add_argument(
-        "--seeds",
-        type=int,
-        default=3,
-        metavar="N",
-        help="number of runs of each config, each with its own seed (default: %(default)s)",
-    )
+    add_settings(command, CompareSettings)
     command.add_argument(
         "--corpora",
         nargs="+",
@@ -67,31 +62,11 @@ def _add_compare(command: ArgumentParser) -> None:
         help="corpora to train each config on (default: data.corpus of the config)",
     )
     command.add_argument(
-        "--samples",
-        type=int,
-        default=DEFAULT_IMPORTANCE_SAMPLES,
-        metavar="N",
-        help="importance samples per sentence (default: %(default)s)",
-    )
-    command.add_argument(
-        "--limit",
-        type=int,
-        metavar="N",
-        help="evaluate on the first N sentences of the test split (default: all)",
-    )
-    command.add_argument(
         "--columns",
         nargs="+",
         default=[],
         metavar="KEY",
         help="further columns of the table, as keys of measures.json",
-    )
-    command.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="number of runs to train at the same time (default: %(default)s)",
     )
     add_device(command)
     add_json(command)
@@ -118,14 +93,11 @@ def _run_comparison(options: Namespace) -> list[ComparedRun]:
     return compare(
         configs,
         options.output,
-        seeds=options.seeds,
         corpora=corpora,
         overrides=[*settings_of_configs, *settings_of_corpora, *options.settings],
-        samples=options.samples,
-        limit=options.limit,
         columns=options.columns,
-        jobs=options.jobs,
         device=options.device,
+        **collect_settings(options, CompareSettings),
     )
 
 

@@ -9,11 +9,10 @@ from textvae.cli.arguments import (
     add_table,
     load_vae,
     open_run,
-    require_positive,
 )
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
-from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, MeasureSettings
+from textvae.evaluation.settings import EvaluateSettings, MeasureSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -43,16 +42,7 @@ def _add_evaluate(command: ArgumentParser) -> None:
         help="file of sentences to measure on (default: the test split of the run)",
     )
     add_table(command)
-    command.add_argument(
-        "--samples",
-        type=int,
-        default=DEFAULT_IMPORTANCE_SAMPLES,
-        metavar="N",
-        help="importance samples per sentence (default: %(default)s)",
-    )
-    command.add_argument(
-        "--limit", type=int, metavar="N", help="measure on the first N sentences (default: all)"
-    )
+    add_settings(command, EvaluateSettings)
     command.add_argument(
         "--measures",
         metavar="NAMES",
@@ -71,10 +61,9 @@ def _evaluate(options: Namespace) -> None:
     from textvae.evaluation.measures import select_measures
     from textvae.schema import validate_settings
 
-    limit = None
-    if options.limit is not None:
-        limit = require_positive(options.limit, "limit")
-    samples = require_positive(options.samples, "samples")
+    size = validate_settings(
+        EvaluateSettings, collect_settings(options, EvaluateSettings), "evaluate"
+    )
     names = options.measures.split(",")
     settings = validate_settings(MeasureSettings, collect_settings(options, MeasureSettings))
     select_measures(names)  # refuses unknown names before the model is loaded
@@ -82,8 +71,8 @@ def _evaluate(options: Namespace) -> None:
         open_run(options),
         load_vae(options).bundle,
         options.file,
-        samples,
-        limit,
+        size.samples,
+        size.limit,
         names,
         settings,
         text_column=options.text_column,

@@ -18,10 +18,11 @@ from textvae.cli.arguments import (
     load_vae,
     open_input,
     open_run,
-    require_positive,
 )
 from textvae.cli.output import format_text, print_records, print_rows
+from textvae.cli.settings import add_settings, collect_settings
 from textvae.errors import DataError
+from textvae.uses.settings import CompleteSettings, GenerateSettings, InterpolateSettings
 
 _EXAMPLE_COUNT = 5  # sentences to reconstruct if no file is named
 
@@ -39,9 +40,7 @@ def _add_generate(verbs: Subparsers) -> None:
     """Add `generate`."""
     generate = verbs.add_parser("generate", help="sample sentences from the prior")
     add_run(generate)
-    generate.add_argument(
-        "-n", type=int, default=10, metavar="N", help="number of sentences (default: %(default)s)"
-    )
+    add_settings(generate, GenerateSettings)
     generate.add_argument(
         "--prior",
         metavar="KIND",
@@ -80,9 +79,7 @@ def _add_complete(verbs: Subparsers) -> None:
     complete = verbs.add_parser("complete", help="write sentences that begin with a prefix")
     add_run(complete)
     complete.add_argument("prefix", metavar="PREFIX", help="beginning of the sentences")
-    complete.add_argument(
-        "-n", type=int, default=5, metavar="N", help="number of sentences (default: %(default)s)"
-    )
+    add_settings(complete, CompleteSettings)
     add_label(complete)
     add_decoding(complete, samples=True)
 
@@ -95,19 +92,7 @@ def _add_interpolate(verbs: Subparsers) -> None:
     add_run(interpolate)
     interpolate.add_argument("first", metavar="FIRST", help="sentence at the start of the path")
     interpolate.add_argument("second", metavar="SECOND", help="sentence at the end of the path")
-    interpolate.add_argument(
-        "--steps",
-        type=int,
-        default=7,
-        metavar="N",
-        help="number of sentences on the path, both ends included (default: %(default)s)",
-    )
-    interpolate.add_argument(
-        "--path",
-        default="linear",
-        metavar="linear|spherical|density",
-        help="shape of the path; density bends it to where sentences lie (default: %(default)s)",
-    )
+    add_settings(interpolate, InterpolateSettings)
     interpolate.add_argument(
         "--reference",
         metavar="FILE",
@@ -134,9 +119,10 @@ def _add_decode(verbs: Subparsers) -> None:
 
 def _generate(options: Namespace) -> None:
     """Sample sentences from the prior."""
-    count = require_positive(options.n, "n")
     texts = load_vae(options).generate(
-        count, prior=options.prior, **collect_decoding_options(options)
+        prior=options.prior,
+        **collect_settings(options, GenerateSettings),
+        **collect_decoding_options(options),
     )
     print_records(({"text": text} for text in texts), options.json, format_text)
 
@@ -178,7 +164,9 @@ def _format_reconstruction(record: Mapping[str, Any]) -> str:
 def _complete(options: Namespace) -> None:
     """Write sentences that begin with a prefix."""
     texts = load_vae(options).complete(
-        options.prefix, require_positive(options.n, "n"), **collect_decoding_options(options)
+        options.prefix,
+        **collect_settings(options, CompleteSettings),
+        **collect_decoding_options(options),
     )
     print_records(({"text": text} for text in texts), options.json, format_text)
 
@@ -192,9 +180,8 @@ def _interpolate(options: Namespace) -> None:
     texts = vae.interpolate(
         options.first,
         options.second,
-        steps=options.steps,
-        path=options.path,
         reference=reference,
+        **collect_settings(options, InterpolateSettings),
         **collect_decoding_options(options),
     )
     records = ({"step": step, "text": text} for step, text in enumerate(texts))

@@ -13,6 +13,8 @@ from textvae.cli.arguments import (
     open_input,
 )
 from textvae.cli.output import print_records
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.uses.settings import IndexSettings, NeighborsSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -25,26 +27,14 @@ def add(verbs: Subparsers) -> None:
         help="file or folder of sentences; - is standard input",
     )
     add_table(index)
-    index.add_argument(
-        "--factory",
-        default="Flat",
-        metavar="NAME",
-        help="kind of index, in the words of FAISS's index factory; Flat is exact, HNSW32 is fast "
-        "for millions of sentences (default: %(default)s)",
-    )
+    add_settings(index, IndexSettings)
     _add_name(index)
     neighbors = verbs.add_parser(
         "neighbors", help="find the indexed sentences that are most similar to a text"
     )
     add_run(neighbors)
     neighbors.add_argument("texts", nargs="+", metavar="TEXT", help="texts to find neighbors of")
-    neighbors.add_argument(
-        "-k",
-        type=int,
-        default=5,
-        metavar="K",
-        help="number of neighbors per text (default: %(default)s)",
-    )
+    add_settings(neighbors, NeighborsSettings)
     _add_name(neighbors)
 
 
@@ -63,7 +53,12 @@ def _index(options: Namespace) -> None:
     vae = load_vae(options)
     # Blank rows too: the index saves the row number of each text.
     texts = (row.text or "" for row in open_input(options, vae))
-    count = vae.index(texts, options.name, factory=options.factory, progress=not options.json)
+    count = vae.index(
+        texts,
+        options.name,
+        progress=not options.json,
+        **collect_settings(options, IndexSettings),
+    )
     print_records(
         [{"name": options.name, "sentences": count}],
         options.json,
@@ -73,7 +68,9 @@ def _index(options: Namespace) -> None:
 
 def _neighbors(options: Namespace) -> None:
     """Print the nearest indexed sentences of each text."""
-    neighbors = load_vae(options).neighbors(options.texts, options.k, options.name)
+    neighbors = load_vae(options).neighbors(
+        options.texts, name=options.name, **collect_settings(options, NeighborsSettings)
+    )
 
     def join() -> Iterator[dict[str, Any]]:
         for text, nearest in zip(options.texts, neighbors, strict=True):

@@ -11,6 +11,8 @@ from textvae.cli.arguments import (
     open_input,
 )
 from textvae.cli.output import print_records
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.uses.settings import FitPriorSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -28,19 +30,7 @@ def add(verbs: Subparsers) -> None:
         help="file of sentences; - is standard input (default: the training split of the run)",
     )
     add_table(fit)
-    fit.add_argument(
-        "--kind",
-        default="gaussian_mixture",
-        metavar="gaussian_mixture|flow|diffusion",
-        help="kind of the prior (default: %(default)s)",
-    )
-    fit.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed of the random numbers; the same seed gives the same result (default: %(default)s)",
-    )
+    add_settings(fit, FitPriorSettings)
 
 
 def _prior(options: Namespace) -> None:
@@ -49,10 +39,12 @@ def _prior(options: Namespace) -> None:
     texts = None
     if options.file:
         texts = list(open_input(options, vae).texts())
-    record = vae.fit_prior(options.kind, texts, seed=options.seed, progress=not options.json)
+    record = vae.fit_prior(
+        texts=texts, progress=not options.json, **collect_settings(options, FitPriorSettings)
+    )
     summary = (
         f"fitted on {record['texts']} sentences; "
-        f"next: textvae generate {options.run} --prior {options.kind}"
+        f"next: textvae generate {options.run} --prior {record['prior']}"
     )
     print_records([record], options.json, lambda _: summary)
 

@@ -15,7 +15,7 @@ from textvae.uses.records import BulkRecord
 _TABLE = ("file", "text_column", "quoting")
 
 
-_OPTIONS = {"generate": ("n",), "encode": _TABLE, "score": _TABLE}
+_OPTIONS = {"generate": (), "encode": _TABLE, "score": _TABLE}
 
 
 _PARAMETERS = {"file": "corpus"}  # options that `textvae.bulk.work.run` calls otherwise
@@ -43,7 +43,7 @@ def run_in_shards(options: Namespace) -> BulkRecord | None:
     """Do the bulk work of a verb; return its record, or None in all processes but the first."""
     names = _OPTIONS[options.verb]
     arguments = {_PARAMETERS.get(name, name): getattr(options, name) for name in names}
-    for name in ("engine", "shard_rows"):
+    for name in ("n", "engine", "shard_rows"):
         if name in options:
             arguments[name] = getattr(options, name)
     return run(

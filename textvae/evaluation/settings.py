@@ -6,7 +6,27 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from textvae.errors import DataError
-from textvae.schema import StrictSettings
+from textvae.schema import MAX_COUNT, Count, StrictSettings
+
+DEFAULT_IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers
+
+
+class EvaluateSettings(StrictSettings):
+    """How thoroughly, and on how many sentences, a run is evaluated."""
+
+    samples: Count = Field(
+        DEFAULT_IMPORTANCE_SAMPLES, description="importance samples per sentence"
+    )
+    limit: int | None = Field(
+        None, ge=1, description="measure on the first N sentences; by default, on all"
+    )
+
+
+class CompareSettings(EvaluateSettings):
+    """How many runs a comparison has, and how they are evaluated."""
+
+    seeds: Count = Field(3, description="number of runs of each config, each with its own seed")
+    jobs: Count = Field(1, description="number of runs to train at the same time")
 
 
 class MeasureSettings(StrictSettings):
@@ -18,22 +38,30 @@ class MeasureSettings(StrictSettings):
         "of samples is then the average",
     )
     prior_samples: int = Field(
-        1000, ge=2, description="sentences to sample from the prior, for the measures of samples"
+        1000,
+        ge=2,
+        le=MAX_COUNT,
+        description="sentences to sample from the prior, for the measures of samples",
     )
     greedy: bool = Field(
         False,
         description="decode samples from the prior greedily instead of sampling at temperature 1",
     )
     self_bleu_samples: int = Field(
-        200, ge=2, description="of these sentences, how many self-BLEU compares with each other"
+        200,
+        ge=2,
+        le=MAX_COUNT,
+        description="of these sentences, how many self-BLEU compares with each other",
     )
     training_sentences: int = Field(
         200_000,
         ge=1,
         description="training sentences, evenly spaced, from which to learn the n-gram model",
     )
-    pairs: int = Field(50, ge=1, description="pairs of sentences to interpolate between")
-    steps: int = Field(11, ge=3, description="sentences on each interpolation, ends included")
+    pairs: Count = Field(50, description="pairs of sentences to interpolate between")
+    steps: int = Field(
+        11, ge=3, le=MAX_COUNT, description="sentences on each interpolation, ends included"
+    )
     word_vectors: str | None = Field(
         None,
         description="file of word vectors in word2vec's text format, for the measures of "
@@ -57,5 +85,3 @@ class MeasureSettings(StrictSettings):
 
 
 DEFAULT_MEASURE_SETTINGS = MeasureSettings()
-
-DEFAULT_IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers

@@ -6,7 +6,7 @@ imports neither torch nor anything else that is slow to import.
 
 from pydantic import Field
 
-from textvae.schema import Seed, StrictSettings
+from textvae.schema import MAX_COUNT, Seed, StrictSettings
 
 
 class DecodingSettings(StrictSettings):
@@ -36,14 +36,16 @@ class DecodingSettings(StrictSettings):
     top_k: int | None = Field(
         None,
         ge=0,
+        le=MAX_COUNT,
         description="sample from this many of the most likely tokens; by default, from all tokens",
     )
     num_beams: int | None = Field(
-        None, ge=1, description="beams of a beam search; by default 1, which is no search"
+        None, ge=1, le=1000, description="beams of a beam search; by default 1, which is no search"
     )
     max_new_tokens: int | None = Field(
         None,
         ge=1,
+        le=MAX_COUNT,
         description="maximum length of a text in tokens; "
         "by default, enough for the longest sentence of the training data",
     )

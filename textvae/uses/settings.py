@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from textvae.schema import Seed, StrictSettings
+from textvae.schema import MAX_COUNT, Count, Seed, StrictSettings
 
 AnomalyScore = Literal["reconstruction", "elbo", "iw_nll"]
 InfillMethod = Literal["resampling", "sampling", "beam_search", "conditional_modes"]
@@ -26,7 +26,7 @@ class AnomalySettings(StrictSettings):
         description="measure of how anomalous a sentence is, in nats per token; "
         "see docs/uses/anomaly.md",
     )
-    draws: int = Field(4, ge=1, description="samples of z per sentence")
+    draws: Count = Field(4, description="samples of z per sentence")
     seed: Seed = 0
 
 
@@ -36,7 +36,7 @@ class AugmentSettings(StrictSettings):
     The defaults were chosen on validation data.
     """
 
-    n: int = Field(5, ge=1, description="maximum number of new texts per input text")
+    n: Count = Field(5, description="maximum number of new texts per input text")
     spread: float = Field(
         1.0,
         ge=0,
@@ -61,20 +61,60 @@ class AugmentSettings(StrictSettings):
         description="drop candidates that cost more nats per token than this quantile of the "
         "texts of their label, above 0 and up to 1",
     )
-    rounds: int = Field(4, ge=1, description="maximum number of tries per text")
+    rounds: Count = Field(4, description="maximum number of tries per text")
     seed: Seed = 0
+
+
+class CompleteSettings(StrictSettings):
+    """How many sentences are written."""
+
+    n: Count = Field(5, description="number of sentences")
+
+
+class EditSettings(StrictSettings):
+    """How far a text is moved, by `edit` or `analogy`."""
+
+    strength: float = Field(
+        1.0,
+        allow_inf_nan=False,
+        description="length of the step; 1 is the whole distance between the two labels or "
+        "texts, and a negative step goes the other way",
+    )
+
+
+class FitPriorSettings(StrictSettings):
+    """Which prior is fitted."""
+
+    kind: PriorKind = Field("gaussian_mixture", description="kind of the prior")
+    seed: Seed = 0
+
+
+class GenerateSettings(StrictSettings):
+    """How many sentences are sampled."""
+
+    n: Count = Field(10, description="number of sentences")
+
+
+class IndexSettings(StrictSettings):
+    """How sentences are indexed."""
+
+    factory: str = Field(
+        "Flat",
+        description="kind of index, in the words of FAISS's index factory; Flat is exact, "
+        "HNSW32 is fast for millions of sentences",
+    )
 
 
 class InfillSettings(StrictSettings):
     """How thoroughly fills are searched for."""
 
-    n: int = Field(5, ge=1, description="maximum number of sentences to return")
+    n: Count = Field(5, description="maximum number of sentences to return")
     method: InfillMethod = Field(
         "resampling", description="how fills are found; see docs/uses/infill.md"
     )
-    most_tokens: int = Field(4, ge=1, description="maximum number of tokens per blank")
-    latents: int = Field(
-        8, ge=1, description="number of latents under which fills are searched or sampled"
+    most_tokens: Count = Field(4, description="maximum number of tokens per blank")
+    latents: Count = Field(
+        8, description="number of latents under which fills are searched or sampled"
     )
     temperature: float = Field(
         0.7,
@@ -82,15 +122,37 @@ class InfillSettings(StrictSettings):
         description="sampling temperature of the tokens, above 0, for the method `sampling`",
     )
     beams: int = Field(
-        6, ge=2, description="beams per search, 2 or more, for the methods that search"
+        6, ge=2, le=1000, description="beams per search, 2 or more, for the methods that search"
     )
     seed: Seed = 0
+
+
+class InterpolateSettings(StrictSettings):
+    """Which path is taken, and how many sentences are on it."""
+
+    steps: int = Field(
+        7,
+        ge=2,
+        le=MAX_COUNT,
+        description="number of sentences on the path, 2 or more, both ends included",
+    )
+    path: InterpolationPath = Field(
+        "linear", description="shape of the path; density bends it to where sentences lie"
+    )
+
+
+class NeighborsSettings(StrictSettings):
+    """How many neighbors are found."""
+
+    k: Count = Field(5, description="number of neighbors per text")
 
 
 class ScoreSettings(StrictSettings):
     """How many samples the scores are computed with."""
 
-    samples: int = Field(50, ge=2, description="importance samples per sentence, 2 or more")
+    samples: int = Field(
+        50, ge=2, le=MAX_COUNT, description="importance samples per sentence, 2 or more"
+    )
     seed: Seed = 0
 
 
@@ -98,7 +160,7 @@ class TraverseSettings(StrictSettings):
     """Which steps a traversal takes."""
 
     steps: int = Field(
-        7, ge=2, description="number of sentences, evenly spaced from -reach to reach"
+        7, ge=2, le=MAX_COUNT, description="number of sentences, evenly spaced from -reach to reach"
     )
     reach: float = Field(
         3.0,
@@ -130,6 +192,9 @@ class UncertaintySettings(StrictSettings):
     """How many samples uncertainty is estimated with."""
 
     draws: int = Field(
-        8, ge=2, description="samples of z per sentence, 2 or more, each of which is decoded"
+        8,
+        ge=2,
+        le=MAX_COUNT,
+        description="samples of z per sentence, 2 or more, each of which is decoded",
     )
     seed: Seed = 0
