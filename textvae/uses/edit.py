@@ -26,6 +26,7 @@ def edit(
 ) -> list[str]:
     """Return each text decoded from its posterior mean plus `strength` times `direction`.
 
+    Where the latents are on a sphere, the sum is projected onto it.
     Strength 0 gives the reconstruction; a negative strength steps the other way.
     Decoding is greedy unless the options say otherwise.
 
@@ -39,7 +40,7 @@ def edit(
         return []
     check_not_blank(*texts)
     mean = posterior(bundle, texts, progress=progress).mean
-    z = mean + strength * direction
+    z = bundle.model.prior.project(mean + strength * direction)
     return decode_latents(
         bundle, z, options, samples_by_default=False, batch_size=batch_size, progress=progress
     )

@@ -45,9 +45,8 @@ def interpolate(
     check_not_blank(first, second)
     latent_path = build_path(bundle, path, reference)
     ends = posterior(bundle, [first, second]).mean
-    return decode_latents(
-        bundle, latent_path(ends[0], ends[1], steps), options, samples_by_default=False
-    )
+    z = bundle.model.prior.project(latent_path(ends[0], ends[1], steps))
+    return decode_latents(bundle, z, options, samples_by_default=False)
 
 
 def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> LatentPath:

@@ -64,6 +64,7 @@ def write_candidates(
         _interpolate_means(q.mean, origins, others, random),
         _sample_posteriors(q, origins, settings, round_number),
     )
+    z = bundle.model.prior.project(z)
     options = DecodingSettings(
         temperature=settings.temperature,
         seed=derive_seed(settings.seed, round_number, _DECODING_SEED_KEY),
