@@ -140,3 +140,21 @@ def test_an_objective_object_equals_its_mapping():
     written = read_settings(objective={"techniques": entries})
     built = read_settings(objective=ObjectiveSettings.model_validate({"techniques": entries}))
     assert built == written
+
+
+def test_a_label_chooses_its_prior_however_the_settings_are_built():
+    """Sections as objects, as mappings, or read from YAML: the prior is the same."""
+    data = DataSettings(label="kind")
+    read = read_settings(overrides=["data.label=kind"])
+    assert read.model.prior.kind == "label_gaussian"
+    assert Settings(data=data) == Settings(data=data, model=ModelSettings()) == read
+    assert read_settings(data=data) == read
+
+
+def test_a_prior_that_is_set_in_an_object_is_kept():
+    """Only a prior that nobody chose is replaced; the other fields of the object stay."""
+    chosen = ModelSettings.model_validate({"prior": "standard_normal", "latent_dim": 8})
+    other = ModelSettings(latent_dim=8)
+    data = DataSettings(label="kind")
+    assert Settings(data=data, model=chosen).model == chosen
+    assert Settings(data=data, model=other).model.latent_dim == 8

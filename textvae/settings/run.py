@@ -18,7 +18,7 @@ from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
 from textvae.objective.compatibility import check_techniques
 from textvae.objective.elbo import ObjectiveSettings
-from textvae.schema import PartSettings, StrictSettings, choose, part_validator
+from textvae.schema import PartSettings, StrictSettings, choose, list_set_fields, part_validator
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
@@ -78,8 +78,8 @@ class Settings(StrictSettings):
         """Choose the prior that is conditioned on the label, if no prior is set but a label is."""
         if not isinstance(sections, Mapping):
             return sections
-        data = sections.get("data") or {}
-        model = sections.get("model") or {}
+        data = list_set_fields(sections.get("data")) or {}
+        model = list_set_fields(sections.get("model")) or {}
         # Sections of another type are left alone: field validation reports them.
         if not isinstance(data, Mapping) or not isinstance(model, Mapping):
             return sections
