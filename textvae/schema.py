@@ -46,6 +46,11 @@ MAX_COUNT = 10_000_000  # of what one call of a verb keeps in memory
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 
 
+# Beyond these bounds, logits divided by the temperature overflow, or all become the same.
+MIN_TEMPERATURE = 1e-6
+MAX_TEMPERATURE = 1e6
+
+
 class StrictSettings(BaseModel):
     """Typed, immutable settings that refuse unknown keys, and truth values in place of numbers."""
 
@@ -181,7 +186,8 @@ def part_validator(table: Callable[[], Mapping[str, Any]], path: str) -> BeforeV
 
 def _list_types(annotation: object) -> set[object]:
     """Return the types in an annotation, such as {float, NoneType} of `float | None`."""
-    parts = get_args(annotation)
+    # The arguments of a callable are a list.
+    parts = annotation if isinstance(annotation, list) else get_args(annotation)
     if not parts:
         return {annotation}
     return {kind for part in parts for kind in _list_types(part)}

@@ -6,7 +6,7 @@ imports neither torch nor anything else that is slow to import.
 
 from pydantic import Field
 
-from textvae.schema import MAX_COUNT, Seed, StrictSettings
+from textvae.schema import MAX_COUNT, MAX_TEMPERATURE, MIN_TEMPERATURE, Seed, StrictSettings
 
 
 class DecodingSettings(StrictSettings):
@@ -22,7 +22,8 @@ class DecodingSettings(StrictSettings):
     )
     temperature: float | None = Field(
         None,
-        gt=0,
+        ge=MIN_TEMPERATURE,
+        le=MAX_TEMPERATURE,
         description="sampling temperature of the tokens, above 0; lower is closer to greedy; "
         "by default 1",
     )
@@ -45,7 +46,7 @@ class DecodingSettings(StrictSettings):
     max_new_tokens: int | None = Field(
         None,
         ge=1,
-        le=MAX_COUNT,
+        le=65_536,
         description="maximum length of a text in tokens; "
         "by default, enough for the longest sentence of the training data",
     )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from textvae.schema import MAX_COUNT, Count, Seed, StrictSettings
+from textvae.schema import MAX_COUNT, MAX_TEMPERATURE, MIN_TEMPERATURE, Count, Seed, StrictSettings
 
 AnomalyScore = Literal["reconstruction", "elbo", "iw_nll"]
 InfillMethod = Literal["resampling", "sampling", "beam_search", "conditional_modes"]
@@ -40,6 +40,7 @@ class AugmentSettings(StrictSettings):
     spread: float = Field(
         1.0,
         ge=0,
+        le=100,
         description="standard deviation of the sampled latents, relative to the posterior's",
     )
     interpolated: float = Field(
@@ -50,7 +51,8 @@ class AugmentSettings(StrictSettings):
     )
     temperature: float = Field(
         0.7,
-        gt=0,
+        ge=MIN_TEMPERATURE,
+        le=MAX_TEMPERATURE,
         description="sampling temperature of the tokens, above 0; "
         "near 0, the most likely tokens are taken",
     )
@@ -76,7 +78,8 @@ class EditSettings(StrictSettings):
 
     strength: float = Field(
         1.0,
-        allow_inf_nan=False,
+        ge=-1000,
+        le=1000,
         description="length of the step; 1 is the whole distance between the two labels or "
         "texts, and a negative step goes the other way",
     )
@@ -118,7 +121,8 @@ class InfillSettings(StrictSettings):
     )
     temperature: float = Field(
         0.7,
-        gt=0,
+        ge=MIN_TEMPERATURE,
+        le=MAX_TEMPERATURE,
         description="sampling temperature of the tokens, above 0, for the method `sampling`",
     )
     beams: int = Field(

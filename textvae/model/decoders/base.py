@@ -35,11 +35,13 @@ class Decoder(nn.Module, ABC):
         signal_shapes: the signals of z it supports and their shapes, without the batch dimension.
         output_weight: (vocab, size of a returned state).
         output_bias: (vocab,).
+        max_length: how many tokens it can read, the start token included; None without a limit.
     """
 
     Settings: type[PartSettings] = PartSettings
     signal_shapes: dict[str, tuple[int, ...]]
     embed: nn.Module
+    max_length: int | None = None
 
     @property
     @abstractmethod
