@@ -1,12 +1,13 @@
-"""Measure how well anomalies are separated from normal sentences, by the area under the ROC curve.
+"""Measure how well scores separate anomalous from normal sentences: the area under the ROC curve.
 
-    python experiments/anomaly.py RUN LM_RUN TRAIN NORMAL STRANGE
+    python experiments/anomaly.py RUN LM_RUN TRAIN NORMAL ANOMALOUS
 
-RUN is a text VAE, and LM_RUN a language model of the same sizes, trained on the
-same sentences. Each file has one sentence per line: TRAIN those the models were
-trained on, NORMAL and STRANGE held-out sentences to separate. The baselines on
-the VAE's latents are the distance to the nearest training sentence, and to the
-nearest of 150 k-means centers.
+RUN is a text VAE, and LM_RUN a language model of the same sizes, trained on the same
+sentences. The files have one sentence per line: TRAIN has those that the models were
+trained on, NORMAL and ANOMALOUS have held-out sentences to separate.
+
+For comparison, there are two baselines on the VAE's latents: the distance to the
+nearest training sentence, and the distance to the nearest of 150 k-means centers.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from textvae.uses.anomaly import SCORE_FUNCTIONS, anomaly_scores
 from textvae.uses.settings import AnomalySettings
 from textvae.vae import TextVAE
 
-CENTERS = 150
+CENTERS = 150  # of k-means; CLINC150 has as many intents
 Scores = dict[str, NDArray[np.floating]]  # by name; each is (n,)
 
 
@@ -32,7 +33,7 @@ def read_lines(file: str) -> list[str]:
 
 
 def score_by_models(vae: TextVAE, model: TextVAE, texts: list[str]) -> Scores:
-    """Return the scores of the VAE and of the language model, by name; each is (n,)."""
+    """Return the scores of the VAE and of the language model (higher is more anomalous)."""
     scores: Scores = {}
     for name in SCORE_FUNCTIONS:
         settings = AnomalySettings(score=name)
@@ -47,7 +48,12 @@ def score_by_models(vae: TextVAE, model: TextVAE, texts: list[str]) -> Scores:
 
 
 def score_by_distance(train_z: NDArray[np.float32], z: NDArray[np.float32]) -> Scores:
-    """Return the scores of the baselines on the latents, by name; each is (n,)."""
+    """Return the scores of the baselines on the latents (higher is more anomalous).
+
+    Args:
+        train_z: of the training sentences, (training sentences, latent).
+        z: of the sentences to score, (n, latent).
+    """
     scores: Scores = {}
     for metric in ("euclidean", "cosine"):
         nearest = NearestNeighbors(n_neighbors=1, metric=metric).fit(train_z)
@@ -62,23 +68,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name in ("run", "lm_run", "train", "normal", "strange"):
+    for name in ("run", "lm_run", "train", "normal", "anomalous"):
         parser.add_argument(name)
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run)
     model = TextVAE.from_pretrained(options.lm_run)
     normal = read_lines(options.normal)
-    strange = read_lines(options.strange)
-    texts = normal + strange
-    is_strange = np.repeat([0, 1], [len(normal), len(strange)])
+    anomalous = read_lines(options.anomalous)
+    texts = normal + anomalous
+    is_anomalous = np.repeat([0, 1], [len(normal), len(anomalous)])
     table = {
         **score_by_models(vae, model, texts),
         **score_by_distance(vae.encode(read_lines(options.train)), vae.encode(texts)),
         "length in words": np.array([len(text.split()) for text in texts]),
     }
-    print(f"{len(normal)} normal, {len(strange)} strange\n\n| score | AUROC |\n|---|---|")
+    print(f"{len(normal)} normal, {len(anomalous)} anomalous\n\n| score | AUROC |\n|---|---|")
     for name, scores in table.items():
-        print(f"| {name} | {roc_auc_score(is_strange, scores):.3f} |")
+        print(f"| {name} | {roc_auc_score(is_anomalous, scores):.3f} |")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""Score latent arithmetic on the sentiment and tense sets of Shen et al. 2020 (arXiv:1905.12777).
+"""Measure edits along latent directions, with the data of Shen et al. 2020 (arXiv:1905.12777).
 
     python experiments/attributes.py RUN DAAE_YELP YELP_SENTENCES
 
-DAAE_YELP: the folder with sentiment/ and tense/ from shentianxiao/text-autoencoders.
-YELP_SENTENCES: a folder with train.txt, train.labels, test.txt, test.labels
+DAAE_YELP is the folder with sentiment/ and tense/ from shentianxiao/text-autoencoders.
+YELP_SENTENCES is a folder with train.txt, train.labels, test.txt and test.labels
 (1 positive, 0 negative).
 
-The protocol is that of the paper: the direction of sentiment comes from 100
-sentences per class, and 1,000 negative ones are edited; the direction of tense
-comes from valid.past and valid.present, and test.past is edited.
+The protocol is that of the paper. The direction of sentiment is fitted on 100
+sentences per class, and 1,000 negative sentences are edited. The direction of tense
+is fitted on valid.past and valid.present, and test.past is edited.
 
-Accuracy is that of a classifier on single words and pairs of words (TF-IDF,
-logistic regression). It learns sentiment from train.txt, and tense from valid.past
-and valid.present. BLEU compares with the input. Perplexity is that of 5-grams
-learned from train.txt.
+Accuracy is the share of texts that a classifier assigns to the class they are edited
+towards. It is a logistic regression on TF-IDF of single words and pairs of words,
+trained on train.txt for sentiment, and on valid.past and valid.present for tense.
+BLEU compares the texts with the input. Perplexity is that under 5-grams of train.txt.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class Task:
     Attributes:
         examples: texts with labels 0 and 1, from which the direction is fitted.
         texts: texts of class 0, to be edited towards class 1.
-        classifier: tells the classes apart.
+        classifier: distinguishes the classes.
     """
 
     name: str
@@ -80,8 +80,11 @@ def train_classifier(texts: Sequence[str], labels: Sequence[int]) -> Pipeline:
 def fit_regression_direction(vae: TextVAE, examples: LabeledTexts, difference: Tensor) -> Tensor:
     """Return the normal vector of a logistic regression on z, (latent,).
 
-    Its length is the distance of the class means along it, so that strength 1
-    means the same as for the difference of the means.
+    Its length is the distance between the class means, measured along it. Strength 1
+    therefore means the same as for the difference of the means.
+
+    Args:
+        difference: the difference of the class means, (latent,).
     """
     texts, labels = examples
     regression = LogisticRegression(max_iter=1000).fit(vae.encode(texts), labels)
@@ -95,7 +98,7 @@ def print_rows(
     compute_perplexity: Callable[[list[str]], float],
     strengths: Sequence[float],
 ) -> None:
-    """Print the rows of one attribute, beginning with the input itself."""
+    """Print the rows of one attribute, beginning with the unchanged input."""
     attribute = fit_attribute(vae.bundle, *task.examples)
     directions = {
         "difference of means": attribute.direction,
@@ -123,7 +126,7 @@ def print_rows(
     scores = ", ".join(
         f"{key} {value:.3f}" for key, value in attribute.record.items() if isinstance(value, float)
     )
-    print(f"\n{task.name}: the latent, {attribute.folds} folds: {scores}\n")
+    print(f"\n{task.name}: the direction, cross-validated in {attribute.folds} folds: {scores}\n")
 
 
 def main() -> None:
@@ -134,7 +137,13 @@ def main() -> None:
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("daae", metavar="DAAE_YELP", type=Path)
     parser.add_argument("yelp", metavar="YELP_SENTENCES", type=Path)
-    parser.add_argument("--strengths", type=float, nargs="+", default=[0, 0.5, 1, 1.5, 2, 3])
+    parser.add_argument(
+        "--strengths",
+        type=float,
+        nargs="+",
+        default=[0, 0.5, 1, 1.5, 2, 3],
+        help="multiples of the direction to add (default: %(default)s)",
+    )
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run, device="cpu")
     tense = options.daae / "tense"

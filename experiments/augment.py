@@ -1,16 +1,17 @@
-"""Measure a classifier with few labels, with and without texts written by `augment`.
+"""Measure a classifier with few labels, with and without additional texts from `augment`.
 
     python experiments/augment.py CORPUS RUN
 
-CORPUS is a folder with SPLIT.txt and SPLIT.labels; the run is trained on the
-sentences of its train.txt, without labels. The classifier is a logistic
-regression on TF-IDF of single words and pairs of words; a written text has
-`--weight` times the weight of an original one.
+CORPUS is a folder with SPLIT.txt and SPLIT.labels. RUN was trained on the sentences
+of its train.txt, without labels. The classifier is a logistic regression on TF-IDF
+of single words and pairs of words. A written text (one that `augment` returned) has
+`--weight` times the weight of an original text.
 
-Accuracies are in percent, the mean over draws of labeled texts ± the standard
-deviation between the draws; `gain` is that of the differences. They are on test;
-with --validation they are on validation, with other draws, as when the defaults
-were chosen.
+Accuracies are in percent: the mean over draws of labeled texts ± the standard
+deviation over draws. The column `gain` has the same for the difference of the two
+accuracies of a draw. Accuracies are measured on the test split, or on the validation
+split with --validation; the defaults of `augment` were chosen on validation. The two
+splits are measured with different draws.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from labelled import Split, draw_indices, read_corpus
+from labeled import Split, draw_indices, read_corpus
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -28,9 +29,9 @@ from textvae.uses.options import AugmentOptions
 from textvae.uses.records import AugmentedText
 from textvae.vae import TextVAE
 
-PENALTY = 10.0  # C of scikit-learn
-VALIDATION_SEED = 0  # of the first draw of labeled texts
-TEST_SEED = 100  # so that the test table has other draws than the validation table
+PENALTY = 10.0  # scikit-learn's C, the inverse of the penalty
+VALIDATION_SEED = 0  # of the first draw of labeled texts; the next draws count up from it
+TEST_SEED = 100  # far enough from the other that no draw is used in both tables
 
 
 def measure_accuracy(
@@ -41,7 +42,7 @@ def measure_accuracy(
     Args:
         examples: labeled texts to learn from.
         written: records of written texts to learn from.
-        weight: of a written text.
+        weight: of a written text; that of an original one is 1.
     """
     texts = [*examples.texts, *(record["text"] for record in written)]
     labels = [*examples.labels, *(record["label"] for record in written)]
@@ -55,7 +56,7 @@ def measure_accuracy(
 
 
 def format_values(values: np.ndarray) -> str:
-    """Return the mean and the standard deviation."""
+    """Return mean ± standard deviation over draws."""
     return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
 
 
@@ -69,11 +70,17 @@ def main() -> None:
     parser.add_argument("--examples", type=int, nargs="+", default=[5, 10, 50], help="per class")
     parser.add_argument("-n", type=int, default=5, help="texts to write per example")
     parser.add_argument("--draws", type=int, default=10, help="draws of labeled texts")
-    parser.add_argument("--weight", type=float, default=1.0, help="of a written text")
+    parser.add_argument("--weight", type=float, default=1.0, help="weight of a written text")
     parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=NUMBER", help="option of `augment`"
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="an option of `augment`; can be repeated",
     )
-    parser.add_argument("--validation", action="store_true", help="measure on validation")
+    parser.add_argument(
+        "--validation", action="store_true", help="measure on the validation split, not on test"
+    )
     options = parser.parse_args()
     train, validation, test = read_corpus(options.corpus)
     held_out = validation if options.validation else test

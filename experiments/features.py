@@ -1,16 +1,17 @@
-"""Compare features for a linear classifier: of a VAE, of an autoencoder, and TF-IDF.
+"""Compare features for a linear classifier: those of a VAE, those of an autoencoder, and TF-IDF.
 
     python experiments/features.py CORPUS RUN AUTOENCODER
 
-CORPUS is a folder with SPLIT.txt and SPLIT.labels. The two runs are trained on
-the sentences of its train.txt, without labels, for the same number of steps.
-Mean, scale and the weights of TF-IDF come from all of train.txt, too. The
-classifier, a logistic regression, sees only the labels drawn; its penalty is
-chosen on validation, for each kind of features and number of labels.
+CORPUS is a folder with SPLIT.txt and SPLIT.labels. The two runs were trained on the
+sentences of its train.txt, without labels, for the same number of steps. Mean and
+scale of the features, and the weights of TF-IDF, are computed from all of train.txt,
+too. The classifier, a logistic regression, is trained on a random draw of labeled
+texts, with the same number for each class. Its penalty is chosen on the validation
+split, for each kind of features and each number of labels.
 
-Accuracies are on test, in percent, the mean over draws ± the standard deviation
-between them; in parentheses those on validation, by which the default features
-were chosen.
+The table has accuracies on the test split in percent: the mean over draws ± the
+standard deviation over draws. In parentheses is the accuracy on the validation
+split, by which the default features were chosen.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from labelled import Split, draw_indices, read_corpus
+from labeled import Split, draw_indices, read_corpus
 from numpy.typing import NDArray
 from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -30,8 +31,8 @@ from sklearn.preprocessing import normalize
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.vae import TextVAE
 
-PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # C of scikit-learn
-ALL_LABELS = 10**9  # per class
+PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C, the inverse of the penalty
+ALL_LABELS = 10**9  # labels per class; more than there are
 Splits = tuple[Split, Split, Split]  # training, validation and test
 Parts = tuple[Any, Any, Any]  # the features of these splits, each (n, width)
 
@@ -43,10 +44,15 @@ def compute_tfidf(splits: Splits) -> Parts:
 
 
 def compute_features(run: str, kinds: list[str], splits: Splits) -> dict[str, Parts]:
-    """Return those of the features states, mean and gaussian that are wanted and defined."""
+    """Return the features of a run, standardized, by kind.
+
+    Args:
+        kinds: from states, mean and gaussian; the last one is left out if the posterior is
+            not Gaussian.
+    """
     vae = TextVAE.from_pretrained(run, device="cpu")
     states = [torch.from_numpy(vae.features(split.texts, "states")) for split in splits]
-    # The posterior from the states: what `vae.features` computes, without encoding again.
+    # The posterior is computed from the states, so no text is encoded twice.
     with torch.inference_mode():
         posteriors = [vae.model.posterior.head(part) for part in states]
     features = {"states": states, "mean": [q.mean for q in posteriors]}
@@ -60,9 +66,9 @@ def compute_features(run: str, kinds: list[str], splits: Splits) -> dict[str, Pa
 
 
 def standardize(parts: list[NDArray[np.float32]]) -> Parts:
-    """Subtract the mean of training and divide by its standard deviation.
+    """Subtract the mean of the training features and divide by their standard deviation.
 
-    There is one deviation for all dimensions: they keep their relative scales.
+    There is one standard deviation for all dimensions, which keep their relative scales.
     """
     mean = parts[0].mean(0)
     scale = (parts[0] - mean).std()
@@ -70,7 +76,7 @@ def standardize(parts: list[NDArray[np.float32]]) -> Parts:
 
 
 def concatenate(tfidf: Parts, dense: Parts) -> Parts:
-    """Return TF-IDF and dense features together, both with rows of length one."""
+    """Return TF-IDF and dense features side by side, both with rows of norm 1."""
     return tuple(
         hstack([sparse_part, normalize(dense_part)], format="csr")
         for sparse_part, dense_part in zip(tfidf, dense, strict=True)
@@ -78,14 +84,20 @@ def concatenate(tfidf: Parts, dense: Parts) -> Parts:
 
 
 def measure_accuracies(parts: Parts, splits: Splits, count: int, draws: int) -> np.ndarray:
-    """Return accuracies on validation and on test, (penalties, draws, 2)."""
+    """Return accuracies on validation and on test, (penalties, draws, 2).
+
+    Args:
+        parts: the features of the splits.
+        count: labeled texts per class.
+        draws: how many times they are drawn.
+    """
     train, validation, test = splits
     accuracies = np.empty((len(PENALTIES), draws, 2))
     for seed in range(draws):
         indices = draw_indices(train.labels, count, seed)
         for row, penalty in enumerate(PENALTIES):
             with warnings.catch_warnings():
-                # 100 iterations may not quite converge, which changes little.
+                # scikit-learn warns if 100 iterations do not converge; more change little.
                 warnings.simplefilter("ignore")
                 model = LogisticRegression(C=penalty, max_iter=100)
                 model.fit(parts[0][indices], train.labels[indices])
@@ -97,7 +109,11 @@ def measure_accuracies(parts: Parts, splits: Splits, count: int, draws: int) -> 
 
 
 def format_cell(accuracies: np.ndarray) -> str:
-    """Return the test accuracy of the penalty that is best on validation, in percent."""
+    """Return the test accuracy, in percent, with the penalty that is best on validation.
+
+    Args:
+        accuracies: on validation and on test, (penalties, draws, 2).
+    """
     percent = 100 * accuracies
     best = percent[:, :, 0].mean(1).argmax()
     validation, test = percent[best].T
@@ -117,7 +133,12 @@ def main() -> None:
         "--labels", type=int, nargs="+", default=[10, 100, 1000, ALL_LABELS], help="per class"
     )
     parser.add_argument("--draws", type=int, default=10, help="draws of labeled texts")
-    parser.add_argument("--kinds", nargs="+", default=["mean", "gaussian", "states"])
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        default=["mean", "gaussian", "states"],
+        help="features of the two runs (default: all)",
+    )
     options = parser.parse_args()
     splits = read_corpus(options.corpus)
     titles = ["all" if count == ALL_LABELS else str(count) for count in options.labels]

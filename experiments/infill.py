@@ -1,14 +1,21 @@
-"""Measure how well blanks are filled, against a language model and iterated conditional modes.
+"""Measure how well blanks are filled, compared with a language model and with conditional modes.
 
     python experiments/infill.py RUN LM_RUN FILE [--sentences 100] [--after 0]
 
-FILE holds held-out sentences, one per line. Of each, first the end is hidden (the
-last fifth of its words, as in Bowman et al. 2016), then a random fifth of its
-words. Printed are the share of hidden words found at their places, the share of
-blanks filled exactly, and the adversarial error: how much better than chance a
-classifier on bags of words tells true sentences from filled ones, over five folds
-(lower is better). Below the table is the log-likelihood of the true ends. With
---records an interrupted measurement continues where it stopped.
+RUN is a text VAE, and LM_RUN a language model. FILE has held-out sentences, one per
+line. Each sentence is filled twice: first its end is hidden (the last fifth of its
+words, as in Bowman et al. 2016), then a random fifth of its words.
+
+The columns of the table:
+
+- words: the share of hidden words that were found at their places.
+- exact: the share of blanks whose words were all found.
+- adversarial: the adversarial error, which is how much better than chance a
+  classifier on bags of words tells true sentences from filled ones, in five-fold
+  cross-validation (lower is better).
+
+Below the table is the mean log p(end | beginning) of the true ends. With --records,
+an interrupted measurement continues where it stopped.
 """
 
 import argparse
@@ -33,7 +40,7 @@ from textvae.vae import TextVAE
 
 HIDDEN_SHARE = 0.2  # of a sentence's words
 BLANK = "___"
-SAMPLES = 512  # importance samples of a log-likelihood
+SAMPLES = 512  # importance samples for a log-likelihood
 HEAD = "| | end: words | exact | adversarial | anywhere: words | exact | adversarial |"
 
 
@@ -43,7 +50,7 @@ def count_hidden(words: Sequence[str]) -> int:
 
 
 def hide_end(words: Sequence[str], random: Random | None) -> list[int]:
-    """Return the indices of the last words."""
+    """Return the indices of the last words; nothing is random here."""
     return list(range(len(words) - count_hidden(words), len(words)))
 
 
@@ -53,7 +60,11 @@ def hide_anywhere(words: Sequence[str], random: Random) -> list[int]:
 
 
 def insert_blanks(words: Sequence[str], hidden: Container[int]) -> tuple[str, list[list[str]]]:
-    """Return the sentence with a blank for each run of hidden words, and the words of each run."""
+    """Replace each sequence of adjacent hidden words by one blank.
+
+    Returns:
+        The sentence with blanks, and the words that each blank hides.
+    """
     visible = []
     truths: list[list[str]] = []
     for index, word in enumerate(words):
@@ -83,7 +94,8 @@ def compare_fills(fills: Sequence[str], truths: Sequence[list[str]]) -> tuple[fl
 def compute_adversarial_error(true: list[str], filled: list[str]) -> float:
     """Return the held-out accuracy of a classifier on bags of words, minus one half.
 
-    A true sentence and its filled version are always in the same fold.
+    A true sentence and its filled version are always in the same fold, so the
+    classifier never sees one of a pair in training and the other in the test.
     """
     texts = true + filled
     labels = np.repeat([0, 1], [len(true), len(filled)])
@@ -100,14 +112,15 @@ def score_endings(vae: TextVAE, sentences: Sequence[str]) -> float:
     scores = []
     for text in sentences:
         words = text.split()
-        prefix = " ".join(words[: hide_end(words, None)[0]])
+        beginning = " ".join(words[: hide_end(words, None)[0]])
+        # log p(end | beginning) = log p(whole sentence) - log p(beginning)
         whole = log_likelihoods(vae.bundle, [text], SAMPLES, 0)[0]
-        scores.append(whole - log_evidence(vae.bundle, prefix, SAMPLES, 0))
+        scores.append(whole - log_evidence(vae.bundle, beginning, SAMPLES, 0))
     return float(np.mean(scores))
 
 
 class Records:
-    """Results by key, kept in a file with one JSON object per line, or only in memory."""
+    """Results by key, stored in a file with one JSON array per line, or only in memory."""
 
     def __init__(self, file: str | None) -> None:
         self.file = Path(file) if file else None
@@ -118,7 +131,7 @@ class Records:
                 self.results[tuple(key)] = result
 
     def get(self, key: tuple[str, ...], compute: Callable[[], list[Infill]]) -> list[Infill]:
-        """Return the result of a key; compute and keep it if it is new."""
+        """Return the result of a key; compute and store it if it is new."""
         if key not in self.results:
             self.results[key] = compute()
             if self.file:
@@ -135,16 +148,21 @@ def fill_sentences(
     records: Records,
     options: InfillOptions,
 ) -> tuple[list[str], list[str], list[tuple[float, float]]]:
-    """Return the sentences that could be filled, the filled ones, and the scores of all, (n, 2)."""
-    one: InfillOptions = {**options, "n": 1}
-    random = Random(0)
+    """Hide words of each sentence and fill them.
+
+    Returns:
+        The sentences that could be filled, the filled versions of these, and for every
+        sentence the two shares of `compare_fills`, which are 0 where nothing was found.
+    """
+    only_best: InfillOptions = {**options, "n": 1}
+    random = Random(0)  # so that all methods fill the same blanks
     true = []
     filled = []
     scores = []
     for text in sentences:
         words = text.split()
         visible, truths = insert_blanks(words, hide(words, random))
-        best = records.get((name, visible, text), partial(vae.infill, visible, **one))
+        best = records.get((name, visible, text), partial(vae.infill, visible, **only_best))
         if best:
             true.append(text)
             filled.append(best[0]["text"])
@@ -161,7 +179,11 @@ def print_row(
     records: Records,
     **options: Unpack[InfillOptions],
 ) -> None:
-    """Print a row of the table; `options` are those of `TextVAE.infill`."""
+    """Print a row of the table, which has the two kinds of blanks side by side.
+
+    Args:
+        options: those of `TextVAE.infill`.
+    """
     cells = []
     for hide in (hide_end, hide_anywhere):
         true, filled, scores = fill_sentences(name, vae, sentences, hide, records, options)
@@ -178,15 +200,21 @@ def main() -> None:
     )
     for name in ("run", "lm_run", "file"):
         parser.add_argument(name)
-    parser.add_argument("--sentences", type=int, default=100)
     parser.add_argument(
-        "--after", type=int, default=0, help="skip so many sentences, those used for development"
+        "--sentences", type=int, default=100, help="sentences to fill (default: 100)"
     )
-    parser.add_argument("--records", metavar="FILE", help="file that keeps the results")
+    parser.add_argument(
+        "--after",
+        type=int,
+        default=0,
+        help="skip this many sentences, such as those used for development (default: 0)",
+    )
+    parser.add_argument("--records", metavar="FILE", help="file to store the results in")
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run)
     model = TextVAE.from_pretrained(options.lm_run)
     lines = [line.strip() for line in Path(options.file).read_text(encoding="utf-8").splitlines()]
+    # A `_` in a sentence could be mistaken for a blank.
     usable = [line for line in lines if 5 <= len(line.split()) <= 25 and "_" not in line]
     sentences = Random(0).sample(usable, options.after + options.sentences)[options.after :]
     print(f"{len(sentences)} sentences\n")

@@ -3,14 +3,17 @@
     python experiments/insight.py RUN past=tense/test.past present=tense/test.present
     python experiments/insight.py RUN SNIPS
 
-The texts of each class are in a file, CLASS=FILE, or all are in a folder with
-SPLIT.txt and SPLIT.labels, of which the test split is used. The factors are that
-property and the length in words.
+Either each CLASS=FILE names a class and the file of its texts, or a folder has
+SPLIT.txt and SPLIT.labels, and its test split is used. There are two factors: the
+class of a text (called `property`) and its length in words.
 
-Three sets of axes are scored: the dimensions of the posterior means; the same
-means rotated by random orthogonal matrices (mean ± standard deviation, and in
-parentheses how many rotations score as high as the dimensions); and as many
-principal components of TF-IDF of single words and pairs of words in these texts.
+Three sets of axes are scored:
+
+- the dimensions of the posterior means;
+- the same means, rotated by random orthogonal matrices (mean ± standard deviation,
+  and in parentheses how many rotations score at least as high as the dimensions);
+- the same number of principal components of TF-IDF vectors of single words and pairs
+  of words in these texts.
 """
 
 import argparse
@@ -19,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from labelled import read_corpus
+from labeled import read_corpus
 from numpy.typing import NDArray
 from scipy.stats import ortho_group
 from sklearn.decomposition import PCA
@@ -33,7 +36,7 @@ KEYS = ("best", "mig", "sap", "completeness", "informativeness", "disentanglemen
 
 
 def read_texts(sources: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return texts and their classes, from a folder or from CLASS=FILE arguments."""
+    """Return all texts and the class of each, from a folder or from CLASS=FILE arguments."""
     if len(sources) == 1:
         _, _, test = read_corpus(Path(sources[0]))
         return test.texts, list(test.labels)
@@ -59,9 +62,11 @@ def compute_components(texts: Sequence[str], count: int) -> NDArray[np.float32]:
 def score_axes(
     z: NDArray[np.float32], factors: Sequence[PropertyColumn]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scores of each factor and of all together, in the order of `KEYS`.
+    """Score axes, (n, dimensions), against each factor and against all factors together.
 
-    A score that is not defined is NaN.
+    Returns:
+        For each name of a factor, its scores in the order of `KEYS`; NaN where a score is
+        not defined.
     """
     scores = {}
     for row in score_factors(z, factors):
@@ -71,7 +76,7 @@ def score_axes(
 
 
 def format_rotations(score: float, rotated: NDArray[np.float64]) -> str:
-    """Return mean ± standard deviation over rotations, and how many score as high."""
+    """Return mean ± standard deviation over rotations, and how many score at least as high."""
     count = int((rotated >= score).sum())
     return f"{rotated.mean():.3f} ± {rotated.std(ddof=1):.3f} ({count})"
 
@@ -83,9 +88,9 @@ def main() -> None:
     )
     parser.add_argument("run")
     parser.add_argument("sources", nargs="+", metavar="CLASS=FILE|FOLDER")
-    parser.add_argument("--rotations", type=int, default=20)
+    parser.add_argument("--rotations", type=int, default=20, help="random rotations (default: 20)")
     parser.add_argument(
-        "--limit", type=int, default=2000, help="use so many texts at random (default: 2000)"
+        "--limit", type=int, default=2000, help="use this many random texts (default: 2000)"
     )
     options = parser.parse_args()
     all_texts, all_classes = read_texts(options.sources)
@@ -105,7 +110,8 @@ def main() -> None:
         f"{len(texts)} texts, {len(set(classes))} classes, {latent} dimensions, "
         f"{options.rotations} rotations\n"
     )
-    print("| factor | score | axes | turned (as high) | bag of words |\n|---|---|---|---|---|")
+    print("| factor | score | axes | random rotations | PCA of bags of words |")
+    print("|---|---|---|---|---|")
     for factor, scores in axes.items():
         for index, key in enumerate(KEYS):
             if np.isnan(scores[index]):

@@ -1,12 +1,17 @@
-"""Compare the paths of an interpolation on pairs of a run's own test sentences.
+"""Compare the kinds of paths of `interpolate`, between pairs of a run's own test sentences.
 
     python experiments/interpolate.py RUN [--pairs 200] [--steps 11] [--word-vectors FILE]
 
-Fluency is the perplexity of the sentences between the ends, under 5-grams learned
-from the training text. Smoothness is the word mover's distance between the ends,
-divided by the distance along the path. The other columns are how many different
-sentences a path has, their words, the length of the path relative to the straight
-line, and the mean log density along it.
+The columns of the table:
+
+- perplexity between: of the sentences between the ends, under 5-grams of the
+  training text.
+- smoothness: the word mover's distance between the ends, divided by the sum of the
+  distances along the path (± its standard error).
+- different sentences: how many a path has.
+- words: of the sentences between the ends.
+- length: of the path in latent space, relative to the straight line.
+- log density: of the latents between the ends, under a kernel density estimate.
 """
 
 import argparse
@@ -69,8 +74,12 @@ def print_row(
     """Print a row of the table.
 
     Args:
+        name: the kind of path.
         paths: the sentences of each path.
         points: the latents of each path, (steps, latent).
+        ngrams: the n-gram model of the training text.
+        vectors: the word vectors that the word mover's distance compares.
+        density: the kernel density estimate of the latents.
     """
     between = [text for path in paths for text in path[1:-1]]
     smoothness = [path_smoothness(path, vectors) for path in paths]
@@ -94,10 +103,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", metavar="RUN")
-    parser.add_argument("--split", default="test", help="choose settings on validation")
-    parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=11)
-    parser.add_argument("--word-vectors", metavar="FILE")
+    parser.add_argument(
+        "--split", default="test", help="use validation to choose settings (default: test)"
+    )
+    parser.add_argument("--pairs", type=int, default=200, help="pairs of sentences (default: 200)")
+    parser.add_argument(
+        "--steps", type=int, default=11, help="sentences on a path, ends included (default: 11)"
+    )
+    parser.add_argument("--word-vectors", metavar="FILE", help="default: the decoder's embedding")
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run, device="cpu")
     run = Run(Path(options.run))
@@ -111,8 +124,8 @@ def main() -> None:
     reference = read_reference_texts(run.folder)
     density = KernelDensity.fit(posterior(vae.bundle, reference).mean)
     print(
-        f"{len(ends)} pairs, {steps} points, words compared by {vectors.name}, "
-        f"kernels {density.width:.2f} wide\n"
+        f"{len(ends)} pairs, {steps} points per path, words compared by {vectors.name}, "
+        f"kernels of width {density.width:.2f}\n"
     )
     print(f"| {' | '.join(COLUMNS)} |")
     print("|---" * len(COLUMNS) + "|")
@@ -129,8 +142,8 @@ def main() -> None:
     print(
         f"\nthe ends: perplexity {ngrams.perplexity(end_texts):.1f}, "
         f"{count_words(end_texts):.1f} words, "
+        f"log density {measure_density(density, ends.flatten(0, 1)):.1f}"
     )
-    print(f"log density {measure_density(density, ends.flatten(0, 1)):.1f}")
 
 
 if __name__ == "__main__":

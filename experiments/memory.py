@@ -1,10 +1,13 @@
-"""Measure the private memory of reading and tokenizing a corpus of 1, 3 and 10 times a size.
+"""Measure how much private memory it takes to read and tokenize corpora of three sizes.
 
     python experiments/memory.py
 
-Each size runs in a process of its own; memory-mapped pages do not count.
+The smallest corpus has 4 copies of the bundled captions; the others are 3 and 10
+times as large. Each is prepared in a process of its own. Memory-mapped pages do not
+count as private memory.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -28,18 +31,18 @@ def read_private_megabytes() -> float:
 
 
 def write_corpus(file: Path, size: int) -> int:
-    """Write a corpus of different sentences, and return how many it has."""
+    """Write a corpus of sentences that all differ, and return how many there are."""
     source = source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")
     lines = [row["text"] for row in source()]
     with file.open("w") as sink:
         for copy in range(COPIES * size):
-            # The number makes the copies differ: equal sentences would be dropped.
+            # The number makes the copies differ, because repeated sentences would be left out.
             sink.writelines(f"{copy} {line}\n" for line in lines)
     return len(lines) * COPIES * size
 
 
 def measure(size: int) -> None:
-    """Prepare a corpus of that size; print its sentences, the seconds and the peak memory."""
+    """Prepare a corpus of that size and print a row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus.txt"
         count = write_corpus(file, size)
@@ -71,11 +74,22 @@ def measure(size: int) -> None:
     )
 
 
+def main() -> None:
+    """Print the table, or one row of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    # The script starts itself with a size, so that each size has a process of its own.
+    parser.add_argument("size", type=int, nargs="?", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.size is not None:
+        measure(options.size)
+        return
+    print("| size | sentences | seconds | MB before | MB at the peak | MB more |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for size in SIZES:
+        subprocess.run([sys.executable, __file__, str(size)], check=True)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        measure(int(sys.argv[1]))
-    else:
-        print("| size | sentences | seconds | MB before | MB at the peak | MB more |")
-        print("|---|---|---|---|---|---|", flush=True)
-        for size in SIZES:
-            subprocess.run([sys.executable, __file__, str(size)], check=True)
+    main()

@@ -1,11 +1,12 @@
-"""Measure how good neighbors in the latent are, and how fast an index of a million answers.
+"""Measure how good neighbors in latent space are, and how fast an index of a million vectors is.
 
     python experiments/neighbors.py RUN TEXTS LABELS QUERIES QUERY_LABELS
 
-Each file holds one sentence or one label per line. Printed is the share of the ten
-nearest sentences that have the label of the query, by the direction of the
-posterior means, by their distance, and by TF-IDF. With `--million`, the time and
-the size of an index of a million vectors are printed, too: the same means with noise.
+Each file has one sentence or one label per line. The script prints the share of the
+ten nearest sentences that have the label of the query. Sentences are compared by the
+direction of their posterior means, by the distance between these, and by TF-IDF.
+With `--million`, it also prints the time and the size of indexes of a million
+vectors, which are copies of the posterior means with noise.
 """
 
 import argparse
@@ -24,9 +25,9 @@ from sklearn.neighbors import NearestNeighbors
 from textvae.uses.neighbors import normalize_vectors
 from textvae.vae import TextVAE
 
-K = 10
+K = 10  # neighbors of a query
 MILLION = 10**6
-QUESTIONS = 1000
+INDEX_QUERIES = 1000
 
 
 def read_lines(file: str) -> list[str]:
@@ -48,7 +49,15 @@ def measure_precision(
 
 
 def measure_index(means: NDArray[np.float32], factory: str) -> tuple[float, float, float]:
-    """Return the seconds to build an index and to answer all questions, and its MB on disk."""
+    """Measure an index of a million vectors.
+
+    Args:
+        means: posterior means to make the vectors from, (n, latent).
+        factory: the kind of index, as FAISS's `index_factory` names it.
+
+    Returns:
+        The seconds to build the index, the seconds for all queries, and its MB on disk.
+    """
     random = np.random.default_rng(0)
     copies = means[random.integers(len(means), size=MILLION)]
     noise = 0.1 * random.normal(size=(MILLION, means.shape[1]))
@@ -58,13 +67,13 @@ def measure_index(means: NDArray[np.float32], factory: str) -> tuple[float, floa
     # Metric 0 is the inner product; the vectors are normalized, so it is the cosine.
     dataset.add_faiss_index("vector", string_factory=factory, metric_type=0)
     build_seconds = time.perf_counter() - start
-    questions = vectors[:QUESTIONS].astype(np.float32)
+    queries = vectors[:INDEX_QUERIES].astype(np.float32)
     start = time.perf_counter()
-    dataset.search_batch("vector", questions, k=K)
-    answer_seconds = time.perf_counter() - start
+    dataset.search_batch("vector", queries, k=K)
+    query_seconds = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         dataset.save_faiss_index("vector", f"{folder}/index")
-        return build_seconds, answer_seconds, Path(folder, "index").stat().st_size / 2**20
+        return build_seconds, query_seconds, Path(folder, "index").stat().st_size / 2**20
 
 
 def main() -> None:
@@ -74,7 +83,9 @@ def main() -> None:
     )
     for name in ("run", "texts", "labels", "queries", "query_labels"):
         parser.add_argument(name)
-    parser.add_argument("--million", action="store_true")
+    parser.add_argument(
+        "--million", action="store_true", help="also measure indexes of a million vectors"
+    )
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run)
     texts = read_lines(options.texts)
@@ -85,6 +96,7 @@ def main() -> None:
     directions = (normalize_vectors(means), normalize_vectors(query_means))
     words = TfidfVectorizer().fit(texts)
     bags = (words.transform(texts), words.transform(queries))
+    # For vectors of length 1, the nearest by distance are the nearest by direction.
     precisions = {
         "direction of the posterior mean": measure_precision(*directions, *labels, "euclidean"),
         "distance of the posterior mean": measure_precision(
@@ -96,14 +108,17 @@ def main() -> None:
     for name, precision in precisions.items():
         print(f"| {name} | {precision:.3f} |")
     if options.million:
-        print("\n| index of a million | s to build | ms per question | MB | peak MB |")
+        print("\n| index of a million | seconds to build | milliseconds per query | MB | peak MB |")
         print("|---|---|---|---|---|")
         for factory in ("Flat", "HNSW32"):
-            build_seconds, answer_seconds, size = measure_index(means, factory)
+            build_seconds, query_seconds, size = measure_index(means, factory)
+            # The peak memory of the process so far: the second row includes the first index.
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-            milliseconds = 1000 * answer_seconds / QUESTIONS
-            seconds = f"{build_seconds:.1f} | {milliseconds:.2f}"
-            print(f"| {factory} | {seconds} | {size:.0f} | {peak:.0f} |")
+            milliseconds = 1000 * query_seconds / INDEX_QUERIES
+            print(
+                f"| {factory} | {build_seconds:.1f} | {milliseconds:.2f} | {size:.0f} | "
+                f"{peak:.0f} |"
+            )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python experiments/pictures.py RUN
 
-The rate-distortion plane is that of docs/benchmarks/ptb.csv, the means of the table
-in docs/benchmarks/ptb.md. The latent map shows test sentences of RUN, which is
-`runs/demo` in the documentation. Needs `pip install 'textvae[report]'`.
+The rate-distortion plane shows the rows of docs/benchmarks/ptb.csv, which has the
+means of the table in docs/benchmarks/ptb.md. The latent map shows test sentences of
+RUN; in the documentation, RUN is `runs/demo`. The script needs
+`pip install 'textvae[report]'`.
 """
 
 import argparse
@@ -20,11 +21,11 @@ from textvae.inference.checkpoint import load_bundle
 from textvae.runs.run import Run
 
 DOCS = Path(__file__).parents[1] / "docs"
-MAX_POINTS = 800  # of the map: more would make a large file and no other picture
+MAX_POINTS = 800  # of the map; with more, the file is larger and the picture looks the same
 
 
 def draw_plane(file: Path) -> Picture:
-    """Return the rate-distortion plane of a table of means."""
+    """Return the rate-distortion plane of a table of means, a CSV file."""
     records = []
     with file.open(newline="") as stream:
         for row in csv.DictReader(stream):
@@ -39,6 +40,7 @@ def draw_plane(file: Path) -> Picture:
                     "latent_dim": int(row["latent_dim"]),
                     "elbo": elbo,
                     "kl": kl,
+                    # -ELBO is the sum of the reconstruction term and the KL.
                     "reconstruction": None if kl is None else -elbo - kl,
                 }
             )
@@ -55,8 +57,9 @@ def draw_map(folder: Path) -> Picture:
 
 
 def save(picture: Picture, name: str) -> None:
-    """Write a picture as a file of its own, which needs the namespace that a page implies."""
+    """Write a picture to docs/pictures and print its legend."""
     svg = picture.svg
+    # In an HTML page, SVG needs no namespace; in a file of its own, it does.
     if "xmlns=" not in svg.split(">", 1)[0]:
         svg = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     file = DOCS / "pictures" / f"{name}.svg"
@@ -68,7 +71,7 @@ def save(picture: Picture, name: str) -> None:
 def main() -> None:
     """Draw all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run, runs/demo for instance")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run, such as runs/demo")
     options = parser.parse_args()
     save(draw_plane(DOCS / "benchmarks" / "ptb.csv"), "rate_distortion")
     save(draw_map(options.run), "latent_map")

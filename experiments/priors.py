@@ -1,15 +1,18 @@
-"""Compare samples from the model's own prior and from fitted ones, and the density of latents.
+"""Compare the model's own prior with fitted ones, by their samples and by their densities.
 
     python experiments/priors.py RUN LANGUAGE_MODEL [--kinds flow,diffusion] [--samples 1000]
 
 LANGUAGE_MODEL is a run of the same corpus with objective=language_model. Priors are
-fitted on the run's training split; the row "real" has as many sentences of its test
-split.
+fitted on the run's training split. For comparison, the row "real" measures the same
+number of sentences of its test split.
 
-Accepted: the share of sentences whose mean log-likelihood per token under the
-language model is above the 5 % quantile of the validation split's. Density: the mean
-log density, in nats, of a draw from q(z | x) of each test sentence; what it gains,
--ELBO loses. IW-NLL: of the first test sentences, with 50 draws each.
+Some columns of the tables:
+
+- accepted: the share of sentences whose mean log-likelihood per token, under the
+  language model, is above the 5 % quantile of the validation sentences.
+- density: the mean log p(z), in nats, with one z sampled from q(z | x) of each test
+  sentence. If it rises by one nat, -ELBO falls by one nat.
+- IW-NLL: of the first test sentences, with 50 importance samples each.
 """
 
 import argparse
@@ -46,14 +49,14 @@ from textvae.uses.settings import ScoreSettings
 from textvae.vae import TextVAE
 
 MAX_TRAINING_SENTENCES = 50_000
-BLEU_SAMPLES = 200  # texts of self-BLEU
-RECONSTRUCTIONS = 300
+BLEU_SAMPLES = 200  # texts that self-BLEU is averaged over
+RECONSTRUCTIONS = 300  # test sentences whose reconstructions are measured
 DRAWS = 50  # importance samples per sentence
 DRAWS_PER_PASS = 10
-BATCH_TOKENS = 512
+BATCH_TOKENS = 512  # of the IW-NLL; small, because each sentence has 50 draws
 ACCEPTANCE_QUANTILE = 0.05
 OWN_PRIOR = "N(0, I)"
-DIGITS = {
+DIGITS = {  # after the decimal point, for each column of `HEAD`
     "reverse": 1,
     "forward": 1,
     "bleu": 1,
@@ -66,7 +69,12 @@ HEAD = "| z from | reverse ppl | forward ppl | self-BLEU | distinct-2 | novel | 
 
 
 class SampleTable:
-    """Scores texts against training text, test text and a language model."""
+    """Measures texts, and formats the rows of the table of samples.
+
+    Args:
+        train, validation, test: sentences of the run's splits.
+        language_model: decides which texts are accepted.
+    """
 
     def __init__(
         self,
@@ -114,7 +122,7 @@ class SampleTable:
 
 
 def compute_self_bleu(texts: Sequence[str]) -> float:
-    """Return the mean BLEU-4 (0 to 100) of the first texts, each against the others of them."""
+    """Return the mean BLEU-4 (0 to 100) of the first texts, each with the others as references."""
     from sacrebleu.metrics import BLEU
 
     metric = BLEU(tokenize="13a", lowercase=True, effective_order=True)
@@ -137,13 +145,16 @@ def compute_corpus_bleu(texts: Sequence[str | None], references: Sequence[str]) 
 def compute_iw_nll(
     bundle: Bundle, dataset: Dataset, priors: Mapping[str, Prior | FittedPrior]
 ) -> dict[str, float]:
-    """Return the mean importance-weighted NLL under each prior, in nats, from the same draws."""
+    """Return the mean importance-weighted NLL with each prior, in nats per sentence.
+
+    All priors are measured with the same draws from q(z | x).
+    """
     sums = {name: ImportanceSums.make_zeros(len(dataset)) for name in priors}
     for indices, batch in iterate_batches(bundle, dataset, 0, SINGLE_PROCESS, BATCH_TOKENS):
         z, log_weights = sample_importance_weights(bundle, batch)
         own_density = bundle.model.prior.log_prob(z)
         for name, prior in priors.items():
-            # log p(x, z) - log q(z | x), with another p(z).
+            # log p(x, z) - log q(z | x), with this prior's p(z) instead of the model's.
             density = prior.log_prob(z.flatten(0, 1)).view_as(own_density)
             sums[name].set_rows(
                 indices, ImportanceSums.from_log_weights(log_weights - own_density + density)
@@ -155,8 +166,7 @@ def sample_importance_weights(bundle: Bundle, batch: Batch) -> tuple[Tensor, Ten
     """Sample z from q(z | x), and return it with the logarithms of its importance weights.
 
     Shapes:
-        z: (draws, batch, latent)
-        log p(x, z) - log q(z | x): (draws, batch)
+        returns z, (draws, batch, latent), and log p(x, z) - log q(z | x), (draws, batch)
     """
     q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
     z = torch.stack([q.sample() for _ in range(DRAWS)])
@@ -168,7 +178,12 @@ def sample_importance_weights(bundle: Bundle, batch: Batch) -> tuple[Tensor, Ten
 
 @dataclass(frozen=True)
 class PriorRow:
-    """What the second table shows of a prior."""
+    """A row of the table of priors, apart from the IW-NLL.
+
+    Attributes:
+        density: mean log p(z) in nats.
+        sample_seconds: for a thousand samples of z.
+    """
 
     name: str
     density: float
@@ -183,8 +198,8 @@ def measure_prior(
 
     Args:
         q: posteriors of the training sentences.
-        latents: draws from q(z | x) of the test sentences, (n, latent).
-        count: sentences to sample.
+        latents: one sample of q(z | x) for each test sentence, (n, latent).
+        count: how many sentences to sample.
     """
     start = time.perf_counter()
     prior: Prior | FittedPrior = bundle.model.prior
@@ -193,7 +208,7 @@ def measure_prior(
     fit_seconds = time.perf_counter() - start
     start = time.perf_counter()
     z = sample_fitted_prior(prior, count, seed=0)
-    sample_seconds = time.perf_counter() - start
+    sample_seconds = (time.perf_counter() - start) * 1000 / count
     texts = decode_latents(bundle, z, DecodingSettings(), samples_by_default=True)
     print(table.format_row(name, texts), flush=True)
     with torch.no_grad():
@@ -208,8 +223,10 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("run")
     parser.add_argument("language_model")
-    parser.add_argument("--kinds", default=",".join(FITTED_PRIORS))
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument(
+        "--kinds", default=",".join(FITTED_PRIORS), help="kinds of priors to fit (default: all)"
+    )
+    parser.add_argument("--samples", type=int, default=1000, help="sentences to sample per prior")
     parser.add_argument("--likelihoods", type=int, default=300, help="test sentences of the IW-NLL")
     return parser.parse_args()
 
@@ -241,11 +258,12 @@ def main() -> None:
         rows.append(row)
     iw_nll = {}
     if q.has_density:
-        # The density of the diffusion takes too long for 50 draws of each sentence.
-        exact = {name: prior for name, prior in priors.items() if name != "diffusion"}
+        # The diffusion's density takes too long to compute for 50 draws of each sentence.
+        fast = {name: prior for name, prior in priors.items() if name != "diffusion"}
         sentences = run.open_split("test").select(range(options.likelihoods))
-        iw_nll = compute_iw_nll(vae.bundle, sentences, exact)
-    print("\n| prior | density | s to fit | s per thousand draws | IW-NLL |\n|---|---|---|---|---|")
+        iw_nll = compute_iw_nll(vae.bundle, sentences, fast)
+    print("\n| prior | density | seconds to fit | seconds per 1,000 samples | IW-NLL |")
+    print("|---|---|---|---|---|")
     for row in rows:
         nll = f"{iw_nll[row.name]:.2f}" if row.name in iw_nll else "—"
         print(
@@ -254,7 +272,7 @@ def main() -> None:
         )
     reconstructed = vae.reconstruct(test[:RECONSTRUCTIONS])
     bleu = compute_corpus_bleu(reconstructed, test[:RECONSTRUCTIONS])
-    print(f"\n{RECONSTRUCTIONS} test sentences and their reconstructions: BLEU {bleu:.1f}")
+    print(f"\n{len(reconstructed)} test sentences and their reconstructions: BLEU {bleu:.1f}")
 
 
 if __name__ == "__main__":

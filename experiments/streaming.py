@@ -2,13 +2,14 @@
 
     python experiments/streaming.py SCRATCH
 
-Printed are the seconds to the first step, the speed and the private memory. The
-corpus is made of halves of the bundled captions, joined at random, in gzipped
-files under SCRATCH, where it remains. Each size is trained by the public API, in
-a process of its own; the memory is that of the process and its workers, without
-memory-mapped pages.
+The script prints the seconds to the first step, the speed, and the private memory.
+The corpus consists of gzipped files in the folder SCRATCH, where they remain. Each
+sentence is the beginning of one bundled caption and the end of another, chosen at
+random. Each size is trained with `textvae.train`, in a process of its own. The memory
+is that of the process and its workers, without memory-mapped pages.
 """
 
+import argparse
 import gzip
 import json
 import os
@@ -23,13 +24,14 @@ from typing import Any
 import numpy as np
 
 SENTENCES_PER_FILE = 50_000
+# The files of each size: 10, 100 and 1,000 of them.
 PATTERNS = {1: "part-000?.txt.gz", 10: "part-00??.txt.gz", 100: "part-????.txt.gz"}
 STEPS = 500
 WORKERS = 1
 
 
 def write_corpus(folder: Path, files: int = 1000) -> None:
-    """Write the files that do not exist yet; print how long it took."""
+    """Write the files that do not exist yet, and print how long it took."""
     from textvae.data import BUNDLED_CORPORA
     from textvae.data.sources import source_from_files
 
@@ -68,7 +70,7 @@ def read_private_megabytes() -> float:
 
 
 def record_step_times() -> list[float]:
-    """Make the trainer record the time of each step, and return the list that it fills."""
+    """Replace the trainer's step by one that also records its start; return the list of times."""
     from textvae.training.trainer import VAETrainer
 
     step_times: list[float] = []
@@ -83,7 +85,11 @@ def record_step_times() -> list[float]:
 
 
 def measure(folder: Path, size: int) -> None:
-    """Train on a part of the corpus; print a row of the table."""
+    """Train on a part of the corpus and print a row of the table.
+
+    Args:
+        size: a key of `PATTERNS`.
+    """
     import textvae
 
     files = sorted(folder.glob(PATTERNS[size]))
@@ -123,20 +129,31 @@ def measure(folder: Path, size: int) -> None:
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
-if __name__ == "__main__":
-    scratch = Path(sys.argv[1])
-    if len(sys.argv) == 3:
-        measure(scratch, int(sys.argv[2]))
-    else:
-        write_corpus(scratch)
-        print(
-            "| sentences | files | GB of text | s to the first step "
-            f"| s for {STEPS} steps | tokens/s | peak MB |"
+def main() -> None:
+    """Write the corpus and print the table, or one row of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("scratch", type=Path, metavar="SCRATCH", help="folder for the corpus")
+    # The script starts itself with a size, so that each size has a process of its own.
+    parser.add_argument("size", type=int, nargs="?", choices=PATTERNS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.size is not None:
+        measure(options.scratch, options.size)
+        return
+    write_corpus(options.scratch)
+    print(
+        "| sentences | files | GB of text | s to the first step "
+        f"| s for {STEPS} steps | tokens/s | peak MB |"
+    )
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for size in PATTERNS:
+        subprocess.run(
+            [sys.executable, __file__, str(options.scratch), str(size)],
+            check=True,
+            stderr=subprocess.DEVNULL,
         )
-        print("|---|---|---|---|---|---|---|", flush=True)
-        for size in PATTERNS:
-            subprocess.run(
-                [sys.executable, __file__, str(scratch), str(size)],
-                check=True,
-                stderr=subprocess.DEVNULL,
-            )
+
+
+if __name__ == "__main__":
+    main()

@@ -2,10 +2,10 @@
 
     python experiments/uncertainty.py RUN FILE
 
-FILE holds held-out sentences, one per line. Printed are Spearman's rank correlation
-of the reconstruction's error with each measure of uncertainty, and with the length
-for comparison; and the error in ten groups of sentences, from the most certain to
-the least certain.
+FILE has held-out sentences, one per line. The script prints Spearman's rank
+correlation between the error of the reconstruction and each measure of uncertainty,
+and for comparison with the length in words. It then prints the mean error of ten
+groups of sentences, from the most certain to the least certain.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Run `textvae attribute` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae attribute` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

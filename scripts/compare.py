@@ -1,4 +1,4 @@
-"""Run `textvae compare` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae compare` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run `textvae complete` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae complete` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run `textvae edit` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae edit` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

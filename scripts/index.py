@@ -1,4 +1,4 @@
-"""Run `textvae index` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae index` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run `textvae insight` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae insight` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run `textvae neighbors` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae neighbors` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run `textvae prior` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae prior` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run `textvae train` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae train` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Run `textvae traverse` from a file, as torchrun and `accelerate launch` need it."""
+"""Run `textvae traverse` as a file: torchrun and `accelerate launch` start files."""
 
 import sys
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.corpora import write
+from textvae.data.batching import Collator
 from textvae.data.cleaning import fingerprint_sentence
 from textvae.data.corpus import DataSettings
 from textvae.data.streaming.loading import StreamLoader
@@ -38,7 +39,7 @@ def build_plan(
         files=files,
         held_out_fingerprints=frozenset(map(fingerprint_sentence, held_out)),
         data=DataSettings(**{"buffer": 17, **data}),
-        tokenizer=TOKENIZER,
+        collator=Collator(TOKENIZER),
         seed=seed,
         max_batch_tokens=200,
         max_batch_sentences=None,

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import check_label_count, check_spelling, require_model_labels
 from textvae.data.row_report import answer_non_blank, find_texts
 from textvae.data.texts import (
@@ -108,8 +109,10 @@ class TextVAE:
         model: TextVAEModel,
         tokenizer: PreTrainedTokenizerBase,
         folder: str | Path | None = None,
+        *,
+        encoder_tokenizer: EncoderTokenizer | None = None,
     ) -> None:
-        self.bundle = Bundle(model.eval(), tokenizer)
+        self.bundle = Bundle(model.eval(), tokenizer, encoder_tokenizer)
         self.folder = None if folder is None else Path(folder)
 
     @classmethod
@@ -120,7 +123,9 @@ class TextVAE:
             CheckpointError: the folder is missing, damaged, or holds something else.
         """
         bundle = load_bundle(folder, device)
-        return cls(bundle.model, bundle.tokenizer, folder)
+        return cls(
+            bundle.model, bundle.tokenizer, folder, encoder_tokenizer=bundle.encoder_tokenizer
+        )
 
     @property
     def model(self) -> TextVAEModel:
@@ -148,7 +153,7 @@ class TextVAE:
         Raises:
             ConfigError: the model has no labels, or does not know this one.
         """
-        number = require_model_labels(self.bundle.labels, "label").number(label)
+        number = require_model_labels(self.bundle.labels, "label").to_id(label)
         view = TextVAE(self.model, self.tokenizer, self.folder)
         view.bundle = replace(self.bundle, fixed_label_id=number)
         return view

@@ -37,7 +37,7 @@ def tiny_sizes(monkeypatch):
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_prints_one_object_with_its_speed_and_the_machine(name, tmp_path, capsys):
-    """All speeds are above zero."""
+    """All speeds are above zero, and the record has the versions and the settings."""
     corpus = write_corpus(tmp_path)
     assert main(["bench", name, "--corpus", str(corpus), *FAST, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
@@ -46,8 +46,8 @@ def test_a_benchmark_prints_one_object_with_its_speed_and_the_machine(name, tmp_
     assert all(value > 0 for key, value in record.items() if "per_second" in key)
 
 
-def test_a_benchmark_prints_a_table_for_people(tmp_path, capsys):
-    """The table is Markdown, with one number per row."""
+def test_without_json_a_benchmark_prints_a_markdown_table(tmp_path, capsys):
+    """The table has one number per row."""
     corpus = write_corpus(tmp_path)
     assert main(["bench", "train", "--corpus", str(corpus), *FAST]) == 0
     table = capsys.readouterr().out

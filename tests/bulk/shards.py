@@ -25,7 +25,7 @@ def write_files(folder: Path) -> Path:
 
 
 def rows_in(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of all shards; a folder of them can be read as one table."""
+    """Return the rows of all shards of a folder, which pyarrow reads as one table."""
     rows: list[dict[str, Any]] = pq.read_table(folder).to_pylist()
     return rows
 

@@ -21,7 +21,7 @@ from textvae.runtime import files
 
 ROOT = Path(__file__).parents[2]
 HAS_RAY = importlib.util.find_spec("ray") is not None
-# Files get their names by a rename: the first one is the plan, so the fifth is the fourth shard.
+# Each file gets its name by a rename. The first one is the plan, so the fifth is the fourth shard.
 KILL_AT_THE_FIFTH_RENAME = """
 import os, signal, sys
 from pathlib import Path
@@ -52,8 +52,8 @@ def environment(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-def test_killed_just_before_a_shard_gets_its_name(tiny_run, corpus, tmp_path, environment):
-    """A shard that is complete but not yet renamed is done again, and no other one."""
+def test_a_shard_that_was_not_renamed_is_made_again(tiny_run, corpus, tmp_path, environment):
+    """The job is killed just before the rename; the shards that it finished before stay."""
     out = tmp_path / "out"
     script = [sys.executable, "-c", KILL_AT_THE_FIFTH_RENAME]
     command = [*script, str(tiny_run), str(out), str(corpus)]
@@ -67,7 +67,7 @@ def test_killed_just_before_a_shard_gets_its_name(tiny_run, corpus, tmp_path, en
     assert not list(out.glob(".part-*"))
 
 
-def test_killed_from_outside_at_any_moment(tiny_run, tmp_path, environment):
+def test_a_job_that_was_killed_from_outside_continues(tiny_run, tmp_path, environment):
     """The same command keeps the finished shards and makes the others."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "textvae", "generate", str(tiny_run), "-n", "150"]
@@ -84,7 +84,7 @@ def test_killed_from_outside_at_any_moment(tiny_run, tmp_path, environment):
 
 
 def test_two_ranks_write_the_same_rows_as_one_process(tiny_run, corpus, tmp_path, environment):
-    """The ranks are started by torchrun and joined by gloo; only one of them prints a record."""
+    """The ranks are started by torchrun and connected by gloo; one of them prints a record."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     script = [str(ROOT / "scripts" / "encode.py"), str(tiny_run), str(corpus)]
     options = ["--output", str(tmp_path / "out"), "--shard-rows", str(ROWS), "--device", "cpu"]
@@ -124,7 +124,7 @@ def test_ray_continues_what_another_engine_began(tiny_run, corpus, tmp_path, env
 
 
 @needs_ray
-def test_an_error_in_an_actor_of_ray_comes_out_as_ours(tiny_run, corpus, tmp_path, environment):
+def test_an_error_in_a_ray_actor_keeps_its_own_type(tiny_run, corpus, tmp_path, environment):
     """The error is not wrapped in one of Ray's, and the finished shards remain."""
     out = tmp_path / "out"
     work("encode", tiny_run, out, corpus)
@@ -149,7 +149,7 @@ def test_a_missing_ray_is_refused_with_the_command_that_installs_it(
 
 
 def test_a_file_that_another_process_is_writing_into_the_folder_stays(tmp_path):
-    """Only temporary files of shards are removed: the lock covers only these."""
+    """Only temporary files of shards are removed, because the lock keeps out only bulk jobs."""
     out = tmp_path / "out"
     out.mkdir()
     for name in ("z.npy", "part-00000.parquet"):

@@ -50,7 +50,7 @@ def test_shards_of_an_earlier_version_are_refused(tiny_run, corpus, tmp_path):
 
 
 def test_another_model_is_refused(tiny_run, corpus, tmp_path):
-    """A model is known by its weights, not by its folder."""
+    """A model is recognized by its weights, not by its folder."""
     out = tmp_path / "out"
     model = tmp_path / "model"
     shutil.copytree(tiny_run, model)
@@ -64,7 +64,7 @@ def test_another_model_is_refused(tiny_run, corpus, tmp_path):
 
 
 def test_changed_files_are_refused_and_moved_ones_are_not(tiny_run, corpus, tmp_path):
-    """Files are known by their contents and their names in the folder."""
+    """Files are recognized by their contents and their names in the folder."""
     out = tmp_path / "out"
     before = work("encode", tiny_run, out, corpus)
     moved = corpus.rename(tmp_path / "moved")
@@ -78,7 +78,7 @@ def test_changed_files_are_refused_and_moved_ones_are_not(tiny_run, corpus, tmp_
 
 
 def test_a_folder_with_other_files_is_refused(tiny_run, corpus, tmp_path):
-    """A file in the folder's place is refused too, and the corpus itself."""
+    """The corpus folder itself is refused too, and a file where the folder should be."""
     (tmp_path / "file").write_text("mine")
     check_refused("contains other files", "encode", tiny_run, corpus, corpus)
     check_refused("is a file; expected a folder", "encode", tiny_run, tmp_path / "file", corpus)
@@ -87,7 +87,7 @@ def test_a_folder_with_other_files_is_refused(tiny_run, corpus, tmp_path):
 
 
 def test_a_folder_that_is_being_written_is_refused(tiny_run, corpus, tmp_path):
-    """Two jobs at once would do everything twice."""
+    """Two jobs at once would do all the work twice."""
     out = tmp_path / "out"
     out.mkdir()
     with FileLock(out / ".lock"):

@@ -29,7 +29,7 @@ def test_files_are_found_by_folder_pattern_path_and_name(tmp_path):
 
 
 def test_wildcard_characters_in_the_names_of_files_and_folders_are_literal(tmp_path):
-    """Only the part behind the last existing folder is a pattern."""
+    """Only the part after the last existing folder is a pattern."""
     for folder in ("run[1]", "run1"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "data[1].csv").write_text(f"text\n{folder}\n")
@@ -41,7 +41,7 @@ def test_wildcard_characters_in_the_names_of_files_and_folders_are_literal(tmp_p
 
 
 def test_quoting_can_be_chosen(tiny_run, tmp_path):
-    """It is part of the plan, so a job with another quoting is refused."""
+    """With it, a tab inside quotes is part of the text; without it, the tab separates fields."""
     (tmp_path / "a.tsv").write_text('text\n"a man\trides"\na dog\n')
     rows = work("encode", tiny_run, tmp_path / "out", tmp_path / "a.tsv", quoting="quoted")
     assert [row["text"] for row in rows] == ["a man\trides", "a dog"]
@@ -51,7 +51,7 @@ def test_quoting_can_be_chosen(tiny_run, tmp_path):
 
 @pytest.mark.parametrize("name", ["gone", "*.csv", "empty"])
 def test_a_corpus_without_files_is_refused(tmp_path, name):
-    """A missing path, a pattern without a match, a folder without files of a known kind."""
+    """It is a missing path, a pattern without a match, or a folder without readable files."""
     (tmp_path / "empty").mkdir()
     message = f"{name}: no file to read was found; expected .txt"
     with pytest.raises(DataError, match=re.escape(message)):
@@ -59,7 +59,7 @@ def test_a_corpus_without_files_is_refused(tmp_path, name):
 
 
 def test_units_may_be_read_in_any_order_and_with_gaps(tmp_path):
-    """The reader moves forwards in a file, or starts it again."""
+    """The reader moves forwards in a file, or reads it again from its beginning."""
     (tmp_path / "a.txt").write_text("\n".join(LINES))
     (tmp_path / "b.txt").write_text("\n".join(reversed(LINES)))
     read = UnitReader(tmp_path, "text")
@@ -76,14 +76,14 @@ def test_units_may_be_read_in_any_order_and_with_gaps(tmp_path):
 
 
 def test_a_file_that_became_shorter_is_refused(tmp_path):
-    """Otherwise the shards would have a hole."""
+    """Otherwise rows would be missing in the shards, and nothing would say so."""
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     with pytest.raises(DataError, match=r"a\.txt: has fewer rows than when the work began"):
         UnitReader(tmp_path, "text")(Unit(0, 0, 3, "a.txt"))
 
 
-def test_rows_are_counted_alike_in_every_kind_of_file(tmp_path):
-    """Blank rows count; the rows of Parquet are counted without reading them."""
+def test_blank_rows_count_in_every_kind_of_file(tmp_path):
+    """So the same rows have the same numbers as text, as a table and as Parquet."""
     (tmp_path / "a.txt").write_text("one\n\ntwo\n")
     (tmp_path / "a.csv").write_text('text,n\none,1\n"",2\ntwo,3\n')
     pq.write_table(pa.table({"text": ["one", None, "two"]}), tmp_path / "a.parquet")
@@ -113,7 +113,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_file_is_named_before_work_begins(tiny_run, tmp_path, case):
-    """Nothing is written, and once the file is repaired the same command does everything."""
+    """Nothing is written, and after the file is repaired the same command works."""
     corpus = write_files(tmp_path / "corpus")
     name, content, message = BROKEN[case]
     original = (corpus / "b.txt.gz").read_bytes()
@@ -136,7 +136,7 @@ def test_another_column_can_be_read(tiny_run, tmp_path):
 
 
 def test_damage_inside_a_parquet_file_stops_the_job_and_keeps_finished_shards(tiny_run, tmp_path):
-    """Such damage is not found beforehand, because only row counts of Parquet are read."""
+    """Such damage is not found beforehand: of a Parquet file, only the row count is read then."""
     corpus = write_files(tmp_path / "corpus")
     texts = [f"a man number {number} rides {number * 7919} waves" for number in range(4000)]
     table = pa.table({"text": texts})

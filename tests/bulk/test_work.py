@@ -33,7 +33,7 @@ def test_bulk_encoding_equals_encoding(vae, tiny_run, corpus, tmp_path):
 
 
 def test_the_size_of_the_shards_changes_no_row(tiny_run, corpus, tmp_path):
-    """One shard per file, or many of them, hold the same rows."""
+    """One shard per file, or many shards, contain the same rows."""
     few = work("encode", tiny_run, tmp_path / "few", corpus, shard_rows=1000)
     many = work("encode", tiny_run, tmp_path / "many", corpus, shard_rows=3)
     for key in ("file", "row", "text"):
@@ -41,8 +41,8 @@ def test_the_size_of_the_shards_changes_no_row(tiny_run, corpus, tmp_path):
     np.testing.assert_allclose([row["z"] for row in few], [row["z"] for row in many], atol=1e-5)
 
 
-def test_bulk_scores_are_those_of_their_units_seed(vae, tiny_run, corpus, tmp_path):
-    """`TextVAE.score` gives the same with the unit's sentences and seed."""
+def test_bulk_scores_equal_scores_with_the_seed_of_the_unit(vae, tiny_run, corpus, tmp_path):
+    """`TextVAE.score` gives the same numbers for the sentences of one unit."""
     rows = work("score", tiny_run, tmp_path / "out", corpus, samples=3, seed=5)
     unit = Unit(1, ROWS, ROWS, "a.txt")
     texts = [row["text"] for row in rows[ROWS - 1 : 2 * ROWS - 1]]
@@ -52,8 +52,8 @@ def test_bulk_scores_are_those_of_their_units_seed(vae, tiny_run, corpus, tmp_pa
         assert row["surprisal"] == pytest.approx(record["surprisal"])
 
 
-def test_bulk_generation_is_that_of_each_units_seed(vae, tiny_run, tmp_path):
-    """Rows are numbered across shards, and every row tells its seed."""
+def test_bulk_texts_equal_texts_with_the_seed_of_the_unit(vae, tiny_run, tmp_path):
+    """Rows are numbered across shards, and every row has the seed of its unit."""
     rows = work("generate", tiny_run, tmp_path / "out", n=10, temperature=0.9)
     assert [row["row"] for row in rows] == list(range(1, 11))
     expected = vae.generate(3, temperature=0.9, seed=rows[ROWS]["seed"])
@@ -78,7 +78,7 @@ def test_blank_and_cut_rows_are_reported_each_time(tiny_run, corpus, tmp_path, c
 
 
 def test_units_cover_every_row_once():
-    """A unit has rows of one file, and no more than the limit."""
+    """A unit has rows of one file only, and at most as many as the limit."""
     files = [("a", 5), ("b", 0), ("c", 9)]
     units = list(cut_units(files, 4))
     assert [unit.number for unit in units] == list(range(5))
@@ -88,7 +88,7 @@ def test_units_cover_every_row_once():
 
 
 def test_the_seeds_of_units_and_of_jobs_differ():
-    """The seeds of one job are not those of another, shifted by some units."""
+    """The seeds of one job are not those of another job shifted by some units."""
     units = [Unit(number, 0, 1) for number in range(50)]
     seeds = {derive_unit_seed(unit, seed) for unit in units for seed in range(50)}
     assert len(seeds) == 2500

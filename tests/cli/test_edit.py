@@ -58,7 +58,7 @@ def one_line(run, text):
 
 def test_bad_labels_and_unknown_names_are_refused_with_code_2(run, capsys):
     """Each is refused in one line on standard error."""
-    for table, message in (("blank", "has no label"), ("same", "one class only")):
+    for table, message in (("blank", "has no value"), ("same", "one class only")):
         assert fit(run, table) == 2
         assert message in capsys.readouterr().err
     assert (

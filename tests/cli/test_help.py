@@ -105,12 +105,12 @@ WITHOUT_FUNCTION = {"info"}
 ONLY_IN_PYTHON = {"batch_size"}
 
 
-def actions_of(command: ArgumentParser) -> list[Action]:
+def list_arguments(command: ArgumentParser) -> list[Action]:
     """Return the arguments of a verb but --help."""
     return [action for action in command._actions if action.dest != "help"]
 
 
-def fields_of(verb: str) -> dict[str, FieldInfo]:
+def collect_fields(verb: str) -> dict[str, FieldInfo]:
     """Return the fields that may be options of a verb, by name."""
     fields: dict[str, FieldInfo] = {}
     for settings in SETTINGS.get(verb, ()):
@@ -119,11 +119,21 @@ def fields_of(verb: str) -> dict[str, FieldInfo]:
 
 
 @pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_says_what_the_verb_does(verb):
+    """It is a sentence, above the arguments."""
+    description = VERBS[verb].description
+    assert description
+    assert description[0].isupper()
+    assert description.endswith(".")
+    assert not description.endswith("..")
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_argument_has_a_help_text(verb):
-    """It is a phrase, not only a default."""
+    """The text says more than the default."""
     missing = [
         action.dest
-        for action in actions_of(VERBS[verb])
+        for action in list_arguments(VERBS[verb])
         if action.help in (None, SUPPRESS) or action.help.startswith("(default")
     ]
     assert missing == []
@@ -131,8 +141,8 @@ def test_every_argument_has_a_help_text(verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_help_text_states_the_default(verb):
-    """Its value is that of the parser."""
-    for action in actions_of(VERBS[verb]):
+    """It is the default of the parser."""
+    for action in list_arguments(VERBS[verb]):
         if action.default in (None, False, [], SUPPRESS):
             continue
         assert action.help is not None, action.dest
@@ -147,8 +157,8 @@ def format_default(value: object) -> str:
 @pytest.mark.parametrize("verb", SETTINGS)
 def test_an_option_that_is_a_field_has_its_help_and_default(verb):
     """The help text has the description and the default; the parser has neither of its own."""
-    fields = fields_of(verb)
-    options = [action for action in actions_of(VERBS[verb]) if action.dest in fields]
+    fields = collect_fields(verb)
+    options = [action for action in list_arguments(VERBS[verb]) if action.dest in fields]
     assert options
     for action in options:
         field = fields[action.dest]
@@ -164,9 +174,9 @@ def test_an_option_that_is_a_field_has_its_help_and_default(verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_without_a_default_in_the_parser_is_a_field(verb):
-    """The other ones are those of bulk work."""
-    known = {*fields_of(verb), *BULK_OPTIONS}
-    options = [action.dest for action in actions_of(VERBS[verb]) if action.default == SUPPRESS]
+    """The only exceptions are the options of bulk work."""
+    known = {*collect_fields(verb), *BULK_OPTIONS}
+    options = [action.dest for action in list_arguments(VERBS[verb]) if action.default == SUPPRESS]
     assert known.issuperset(options)
 
 
@@ -182,8 +192,8 @@ def test_each_field_has_a_description_that_is_a_phrase(settings):
 @pytest.mark.parametrize("verb", FUNCTIONS)
 def test_counts_and_amounts_are_named_as_in_python(verb):
     """Each is a parameter of the function, or a field of its settings."""
-    known = {*fields_of(verb), *BULK_OPTIONS, *inspect.signature(FUNCTIONS[verb]).parameters}
-    counts = [action.dest for action in actions_of(VERBS[verb]) if action.type in (int, float)]
+    known = {*collect_fields(verb), *BULK_OPTIONS, *inspect.signature(FUNCTIONS[verb]).parameters}
+    counts = [action.dest for action in list_arguments(VERBS[verb]) if action.type in (int, float)]
     assert known.issuperset(counts)
 
 
@@ -191,8 +201,8 @@ def test_counts_and_amounts_are_named_as_in_python(verb):
 def test_defaults_are_those_of_the_function(verb):
     """A default of the parser or of a field equals that of the parameter with the same name."""
     parameters = inspect.signature(FUNCTIONS[verb]).parameters
-    defaults = {action.dest: action.default for action in actions_of(VERBS[verb])}
-    defaults |= {name: field.default for name, field in fields_of(verb).items()}
+    defaults = {action.dest: action.default for action in list_arguments(VERBS[verb])}
+    defaults |= {name: field.default for name, field in collect_fields(verb).items()}
     for name in defaults.keys() & parameters.keys():
         default = parameters[name].default
         if defaults[name] not in (None, []) and default is not inspect.Parameter.empty:
@@ -209,7 +219,7 @@ def test_every_verb_is_compared_with_its_function():
 @pytest.mark.parametrize("verb", FUNCTIONS)
 def test_numbers_of_a_function_are_options_with_the_same_default(verb):
     """A number that the command line does not know would have a default in one place only."""
-    options = {action.dest for action in actions_of(VERBS[verb])}
+    options = {action.dest for action in list_arguments(VERBS[verb])}
     for name, parameter in inspect.signature(FUNCTIONS[verb]).parameters.items():
         is_number = isinstance(parameter.default, int | float)
         if is_number and not isinstance(parameter.default, bool) and name not in ONLY_IN_PYTHON:
@@ -222,13 +232,13 @@ def test_bulk_jobs_have_the_defaults_of_their_verb(verb):
     parameters = inspect.signature(run).parameters
     assert parameters["engine"].default == DEFAULT_ENGINE
     assert parameters["n"].default is parameters["shard_rows"].default is None
-    assert set(BULK_VERBS[verb].Settings.model_fields) <= set(fields_of(verb))
+    assert set(BULK_VERBS[verb].Settings.model_fields) <= set(collect_fields(verb))
 
 
 @pytest.mark.parametrize("verb", BULK_VERBS)
 def test_the_help_text_states_the_rows_per_shard_and_the_engine(verb):
     """A verb has an entry in both tables, and the engine is one of the known ones."""
-    helps = {action.dest: action.help or "" for action in actions_of(VERBS[verb])}
+    helps = {action.dest: action.help or "" for action in list_arguments(VERBS[verb])}
     assert f"(default: {DEFAULT_SHARD_ROWS[verb]})" in helps["shard_rows"]
     assert f"(default: {DEFAULT_ENGINE})" in helps["engine"]
     assert DEFAULT_ENGINE in ENGINES
@@ -241,7 +251,7 @@ def test_choices_of_a_setting_are_the_keys_of_its_table():
 
 
 def test_collected_settings_are_only_those_the_user_wrote():
-    """The settings class fills in all others."""
+    """The settings class has the defaults of all others."""
     options = build_parser().parse_args(["infill", "run", "a ___", "-n", "3", "--most-tokens", "2"])
     assert collect_settings(options, InfillSettings) == {"n": 3, "most_tokens": 2}
 

@@ -65,7 +65,7 @@ def test_wrong_input_is_refused_with_code_2(tiny_run, table, tmp_path, capsys):
     cases = {
         "no column 'tense'": [*insight, "--column", "tense"],
         "every text has 'same'": [*insight, "--column", "constant"],
-        "row 1 has no label in column 'lacking'": [*insight, "--column", "lacking"],
+        "row 1 has no value in column 'lacking'": [*insight, "--column", "lacking"],
         "got 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
         "choose 0 to 3": [*traverse, "9"],
         "traverse.steps": [*traverse, "0", "--steps", "1"],

@@ -24,7 +24,7 @@ def run(*arguments: str) -> int:
     return main([*arguments, "--device", "cpu"])
 
 
-def lines_of(capsys) -> list[dict[str, Any]]:
+def read_records(capsys) -> list[dict[str, Any]]:
     """Return the JSON objects on standard output."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -64,7 +64,7 @@ def test_every_public_name_can_be_imported():
 def test_evaluate_prints_one_object_with_the_promised_keys_and_signs(tiny_run, capsys):
     """The ELBO is negative, the costs are positive, and they agree with one another."""
     assert run("evaluate", str(tiny_run), "--samples", "4", "--json") == 0
-    (record,) = lines_of(capsys)
+    (record,) = read_records(capsys)
     assert set(EVALUATION) <= record.keys()
     assert record["elbo"] == pytest.approx(-(record["reconstruction"] + record["kl"]))
     assert record["elbo"] < 0 < record["iw_nll"]
@@ -82,7 +82,7 @@ def test_evaluate_takes_a_file_and_a_limit(tiny_run, tmp_path, capsys):
     assert (
         run("evaluate", str(tiny_run), str(file), "--samples", "2", "--limit", "2", "--json") == 0
     )
-    (record,) = lines_of(capsys)
+    (record,) = read_records(capsys)
     assert record["sentences"] == 2
     assert record["words_per_sentence"] == (6 + 7) / 2
 
@@ -92,7 +92,7 @@ def test_evaluate_takes_groups_of_measures_and_saves_them_with_the_others(tiny_r
     names = ["--measures", "samples,interpolation", "--prior-samples", "8"]
     assert run("evaluate", str(tiny_run), "--samples", "2", "--json") == 0
     assert run("evaluate", str(tiny_run), *names, "--json") == 0
-    standard, record = lines_of(capsys)
+    standard, record = read_records(capsys)
     assert record["prior_samples"] == 8
     assert {"self_bleu", "forward_ppl", "novel", "smoothness", "path_ppl"} <= record.keys()
     assert not {"elbo", "verdict"} & record.keys()
@@ -119,7 +119,7 @@ def test_generate_is_seeded_and_prints_one_json_object_per_text(tiny_run, capsys
     generate = ["generate", str(tiny_run), "-n", "3", "--temperature", "0.9", "--json"]
     for seed in ("1", "1", "2"):
         assert run(*generate, "--seed", seed) == 0
-        texts.append([record["text"] for record in lines_of(capsys)])
+        texts.append([record["text"] for record in read_records(capsys)])
     assert len(texts[0]) == 3
     assert texts[0] == texts[1] != texts[2]
 
@@ -131,7 +131,7 @@ def test_reconstruct_reads_standard_input_a_file_or_the_test_split(
     file = tmp_path / "sentences.txt"
     file.write_text(f"{SENTENCES[0]}\n\n{SENTENCES[50]}\n")
     assert run("reconstruct", str(tiny_run), str(file), "--json") == 0
-    assert [record["original"] for record in lines_of(capsys)] == [
+    assert [record["original"] for record in read_records(capsys)] == [
         SENTENCES[0],
         None,
         SENTENCES[50],
@@ -139,19 +139,19 @@ def test_reconstruct_reads_standard_input_a_file_or_the_test_split(
     with file.open() as stream:
         monkeypatch.setattr("sys.stdin", stream)
         assert run("reconstruct", str(tiny_run), "-", "--json") == 0
-    assert len(lines_of(capsys)) == 3
+    assert len(read_records(capsys)) == 3
     assert run("reconstruct", str(tiny_run), "--json") == 0
-    assert len(lines_of(capsys)) == 5
+    assert len(read_records(capsys)) == 5
 
 
 def test_complete_and_interpolate_write_as_many_texts_as_requested(tiny_run, capsys):
     """Completions begin with the prefix, and a path has as many sentences as steps."""
     assert run("complete", str(tiny_run), "a man", "-n", "2", "--json") == 0
-    assert all(record["text"].startswith("a man") for record in lines_of(capsys))
+    assert all(record["text"].startswith("a man") for record in read_records(capsys))
     ends = [SENTENCES[0], SENTENCES[-1]]
     path = ["--steps", "4", "--path", "spherical"]
     assert run("interpolate", str(tiny_run), *ends, *path, "--json") == 0
-    assert [record["step"] for record in lines_of(capsys)] == [0, 1, 2, 3]
+    assert [record["step"] for record in read_records(capsys)] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
@@ -159,11 +159,11 @@ def test_decode_reads_the_vectors_that_encode_writes(tiny_run, tmp_path, capsys,
     """The texts decoded from them are those that reconstruct writes."""
     corpus, vectors = write_corpus(tmp_path), tmp_path / f"z.{suffix}"
     assert run("encode", str(tiny_run), str(corpus), "--output", str(vectors), "--json") == 0
-    assert lines_of(capsys)[0]["sentences"] == len(SENTENCES)
+    assert read_records(capsys)[0]["sentences"] == len(SENTENCES)
     assert run("decode", str(tiny_run), str(vectors), "--json") == 0
-    decoded = [record["text"] for record in lines_of(capsys)]
+    decoded = [record["text"] for record in read_records(capsys)]
     assert run("reconstruct", str(tiny_run), str(corpus), "--json") == 0
-    assert decoded == [record["text"] for record in lines_of(capsys)]
+    assert decoded == [record["text"] for record in read_records(capsys)]
     if suffix == "parquet":
         assert pq.read_table(vectors)["text"].to_pylist() == SENTENCES
 
@@ -173,7 +173,7 @@ def test_score_prints_one_line_per_sentence(tiny_run, tmp_path, capsys):
     file = tmp_path / "sentences.txt"
     file.write_text("a man sees a wave.\nthe dog rides a bike.\n")
     assert run("score", str(tiny_run), str(file), "--samples", "3", "--json") == 0
-    records = lines_of(capsys)
+    records = read_records(capsys)
     assert [record["text"] for record in records] == ["a man sees a wave.", "the dog rides a bike."]
     assert all(
         sum(record["surprisal"]) == pytest.approx(record["reconstruction"], rel=1e-4)
@@ -191,7 +191,7 @@ def test_a_folder_as_output_is_filled_with_shards(tiny_run, tmp_path, capsys, ve
     source = ["-n", "30"] if verb == "generate" else [str(corpus)]
     command = [verb, str(tiny_run), *source, "--output", str(out), "--shard-rows", "20"]
     assert run(*command, "--json") == 0
-    (record,) = lines_of(capsys)
+    (record,) = read_records(capsys)
     shards = len(list(out.glob("part-*.parquet")))
     assert shards == math.ceil(record["rows"] / 20)
     assert record["shards"] == record["written_now"] == shards

@@ -74,7 +74,7 @@ def plant_code(folder: Path, marker: Path) -> None:
     (folder / "custom_generate" / "generate.py").write_text(code)
 
 
-def leaves(
+def iterate_verbs(
     command: ArgumentParser, words: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], ArgumentParser]]:
     """Yield the words of each verb, and its parser."""
@@ -83,10 +83,10 @@ def leaves(
         yield words, command
     for choices in verbs:
         for word, inner in choices.items():
-            yield from leaves(inner, (*words, word))
+            yield from iterate_verbs(inner, (*words, word))
 
 
-VERBS = {" ".join(words): command for words, command in leaves(build_parser())}
+VERBS = {" ".join(words): command for words, command in iterate_verbs(build_parser())}
 ON_A_RUN = [
     verb
     for verb, command in VERBS.items()
@@ -94,7 +94,7 @@ ON_A_RUN = [
 ]
 
 
-def arguments_of(verb: str, folder: Path, run: Path) -> list[str]:
+def build_arguments(verb: str, folder: Path, run: Path) -> list[str]:
     """Return the arguments that a verb needs, and a run or a file where these are optional."""
     known = {
         "run": str(run),
@@ -129,7 +129,7 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def yes(monkeypatch: pytest.MonkeyPatch) -> None:
+def answer_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answer yes to every question on standard input."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"y\n" * 50), encoding="utf-8"))
 
@@ -139,7 +139,7 @@ def test_no_verb_runs_code_of_a_run_or_asks_about_it(run, tmp_path, marker, caps
     """Each verb is refused with one message that names the file; standard output stays empty."""
     plant_code(run, marker)
     plant_pickles(run, marker)
-    assert main(arguments_of(verb, tmp_path, run)) == 2
+    assert main(build_arguments(verb, tmp_path, run)) == 2
     shown = capsys.readouterr()
     assert not marker.exists()
     assert shown.out == ""
@@ -154,7 +154,7 @@ def test_no_verb_runs_code_of_a_run_or_asks_about_it(run, tmp_path, marker, caps
 def test_pickles_in_a_run_are_never_read(run, tmp_path, marker, verb):
     """The run works as if the pickles did not exist."""
     plant_pickles(run, marker)
-    assert main(arguments_of(verb, tmp_path, run)) in (0, 2)
+    assert main(build_arguments(verb, tmp_path, run)) in (0, 2)
     assert not marker.exists()
 
 
@@ -252,7 +252,7 @@ def test_a_tokenizer_that_needs_a_missing_package_is_refused(run, monkeypatch):
         load_tokenizer(run)
 
 
-def starts(folder: Path, run: Path) -> dict[str, list[str]]:
+def list_ways_to_start(folder: Path, run: Path) -> dict[str, list[str]]:
     """Return ways to start training from a folder that has code."""
     return {
         "init": ["--init", str(run)],
@@ -266,7 +266,13 @@ def test_training_that_is_refused_for_code_leaves_nothing_behind(
     run, tmp_path, marker, capsys, way
 ):
     """There is no unfinished run, whichever folder the code comes from."""
-    train = ["train", str(tmp_path / "corpus.txt"), *starts(tmp_path, run)[way], "--device", "cpu"]
+    train = [
+        "train",
+        str(tmp_path / "corpus.txt"),
+        *list_ways_to_start(tmp_path, run)[way],
+        "--device",
+        "cpu",
+    ]
     if way == "cache":
         assert main([*train, "--output", str(tmp_path / "first")]) == 0
         plant_code(next((tmp_path / "cache").iterdir()), marker)

@@ -71,7 +71,7 @@ def interrupt_training(trial) -> None:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A comparison of a run that was interrupted before, and of one that must fail."""
+    """Return a comparison of a run that was interrupted before, and of one that must fail."""
     folder = tmp_path_factory.mktemp("compared")
     output = folder / "out"
     (folder / "few.txt").write_text("a man.\na dog.\na horse.\n")
@@ -89,7 +89,7 @@ def compared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def records(compared):
-    """The records of the two runs."""
+    """Return the records of the two runs."""
     return json.loads(compared.written["runs.json"])
 
 

@@ -24,7 +24,7 @@ from textvae.runs.run import Run
 
 @pytest.fixture(scope="module")
 def reported(tiny_run, tmp_path_factory):
-    """A run with its report."""
+    """Return a run with its report."""
     folder = tmp_path_factory.mktemp("reported") / "run"
     # Other tests may have evaluated the shared run; this report is of one without measures.
     shutil.copytree(tiny_run, folder, ignore=shutil.ignore_patterns("measures.json"))

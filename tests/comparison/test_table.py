@@ -13,7 +13,7 @@ COLUMNS = select_columns(["kl_target", "iw_nll"])
 KEYS = [column.key for column in COLUMNS]
 
 
-def record(config, seed, **measures):
+def make_record(config, seed, **measures):
     """Return the record of a run."""
     return {
         "config": config,
@@ -33,58 +33,58 @@ def record(config, seed, **measures):
 FAILED = {"config": "free_bits", "corpus": "captions", "seed": 4, "reason": "the loss is NaN"}
 ROWS = group_rows(
     [
-        record("free_bits", 1, iw_nll=30.0),
-        record("free_bits", 2, iw_nll=31.0, verdict="weak"),
-        record("free_bits", 3, iw_nll=32.0),
+        make_record("free_bits", 1, iw_nll=30.0),
+        make_record("free_bits", 2, iw_nll=31.0, verdict="weak"),
+        make_record("free_bits", 3, iw_nll=32.0),
         FAILED,
-        record("no_density", 1, iw_nll=None, mi_full=float("nan"), kl_target=7.0),
-        record("better", 1, iw_nll=29.996),
-        record("as_good", 1, iw_nll=30.004),
+        make_record("no_density", 1, iw_nll=None, mi_full=float("nan"), kl_target=7.0),
+        make_record("better", 1, iw_nll=29.996),
+        make_record("as_good", 1, iw_nll=30.004),
     ]
 )
 
 
-def cell_text(row: int, key: str) -> str:
+def read_cell(row: int, key: str) -> str:
     """Return the text of a cell."""
     return build_cells(ROWS, COLUMNS)[row][KEYS.index(key)].text
 
 
-def are_best(key: str) -> list[bool]:
+def list_best(key: str) -> list[bool]:
     """Return for each row whether its cell of this measure is bold."""
     return [cells[KEYS.index(key)].is_best for cells in build_cells(ROWS, COLUMNS)]
 
 
 def test_several_seeds_have_a_deviation_and_one_has_none():
     """It is the sample standard deviation of the runs that did not fail."""
-    assert cell_text(0, "iw_nll") == "31.00 ± 1.00"
-    assert cell_text(2, "iw_nll") == "30.00"
-    assert cell_text(2, "elbo") == "32.50"
-    assert cell_text(2, "mi_full") == "4.00 / 6.50"
+    assert read_cell(0, "iw_nll") == "31.00 ± 1.00"
+    assert read_cell(2, "iw_nll") == "30.00"
+    assert read_cell(2, "elbo") == "32.50"
+    assert read_cell(2, "mi_full") == "4.00 / 6.50"
 
 
 def test_undefined_values_are_a_dash():
     """Null, NaN and a missing key are not shown as zero."""
-    assert [cell_text(1, key) for key in ("iw_nll", "mi_full", "bleu")] == ["—"] * 3
+    assert [read_cell(1, key) for key in ("iw_nll", "mi_full", "bleu")] == ["—"] * 3
 
 
 def test_verdicts_are_counted_where_they_differ():
     """Failed runs count as a verdict."""
-    assert cell_text(0, "verdict") == "healthy 2, weak 1, failed 1"
-    assert cell_text(2, "verdict") == "healthy"
+    assert read_cell(0, "verdict") == "healthy 2, weak 1, failed 1"
+    assert read_cell(2, "verdict") == "healthy"
 
 
 def test_the_best_values_are_bold():
     """Rows that show the same number are bold together; if all rows show it, none is bold."""
-    assert are_best("iw_nll") == [False, False, True, True]
-    assert not any(are_best("elbo"))
-    assert not any(are_best("kl"))
+    assert list_best("iw_nll") == [False, False, True, True]
+    assert not any(list_best("elbo"))
+    assert not any(list_best("kl"))
 
 
 def test_further_columns_come_after_the_usual_ones_and_none_twice():
     """`--columns` names any key of the records."""
     assert KEYS.count("iw_nll") == 1
     assert KEYS[-1] == "kl_target"
-    assert cell_text(1, "kl_target") == "7.00"
+    assert read_cell(1, "kl_target") == "7.00"
 
 
 def test_csv_keeps_the_numbers_exactly():

@@ -12,7 +12,7 @@ LENGTHS = np.random.default_rng(0).integers(1, 40, 203)
 CASES = [(64, None), (64, 5), (400, None), (41, 3), (10**6, None), (10**6, 1), (1, None)]
 
 
-def epoch(buckets, number):
+def list_epoch(buckets, number):
     """Return the batches of an epoch."""
     buckets.set_epoch(number)
     return list(buckets)
@@ -23,7 +23,7 @@ def test_every_sentence_comes_exactly_once_per_epoch(tokens, sentences):
     """No sentence is lost where batches are cut."""
     buckets = LengthBuckets(LENGTHS, tokens, sentences, seed=1)
     for number in range(3):
-        assert sorted(place for batch in epoch(buckets, number) for place in batch) == list(
+        assert sorted(index for batch in list_epoch(buckets, number) for index in batch) == list(
             range(len(LENGTHS))
         )
 
@@ -32,7 +32,7 @@ def test_every_sentence_comes_exactly_once_per_epoch(tokens, sentences):
 def test_the_number_of_batches_is_the_same_in_every_epoch(tokens, sentences):
     """The number of a step therefore determines its epoch."""
     buckets = LengthBuckets(LENGTHS, tokens, sentences, seed=1)
-    assert {len(epoch(buckets, number)) for number in range(4)} == {len(buckets)}
+    assert {len(list_epoch(buckets, number)) for number in range(4)} == {len(buckets)}
 
 
 @pytest.mark.parametrize(("tokens", "sentences"), CASES)
@@ -50,7 +50,7 @@ def test_the_budget_is_used():
 
 
 def test_the_last_batch_is_not_tiny():
-    """It takes sentences from the batch before it: at most half, and within the budget."""
+    """A tiny batch takes sentences from the batch before it: at most half, and within the budget."""
     assert np.diff(LengthBuckets([3] * 9, 16, None, seed=1).cuts).tolist() == [4, 3, 2]
     assert np.diff(LengthBuckets([3] * 8 + [7], 32, None, seed=1).cuts).tolist() == [5, 4]
     assert np.diff(LengthBuckets([3] * 8 + [15], 32, None, seed=1).cuts).tolist() == [7, 2]
@@ -67,16 +67,18 @@ def test_sentences_of_similar_length_come_together():
 def test_another_epoch_or_seed_is_another_order_and_the_same_is_the_same():
     """The order depends only on seed and epoch."""
     one, same, other = (LengthBuckets(LENGTHS, 200, None, seed) for seed in (1, 1, 2))
-    assert epoch(one, 3) == epoch(same, 3)
-    assert epoch(one, 3) != epoch(one, 4)
-    assert epoch(one, 3) != epoch(other, 3)
-    assert epoch(one, 3) == epoch(same, 3)
+    assert list_epoch(one, 3) == list_epoch(same, 3)
+    assert list_epoch(one, 3) != list_epoch(one, 4)
+    assert list_epoch(one, 3) != list_epoch(other, 3)
+    assert list_epoch(one, 3) == list_epoch(same, 3)
 
 
 def test_equal_lengths_are_shuffled_among_themselves():
     """Not only the order of the batches changes, but also what is in them."""
     buckets = LengthBuckets([5] * 40, 30, None, seed=1)
-    first, second = ({frozenset(batch) for batch in epoch(buckets, number)} for number in (0, 1))
+    first, second = (
+        {frozenset(batch) for batch in list_epoch(buckets, number)} for number in (0, 1)
+    )
     assert first != second
 
 
@@ -111,12 +113,12 @@ def test_each_row_holds_its_sentence_start_and_end(tokenizer, rows):
     pad, bos, eos = tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id
     batch = Collator(tokenizer)(rows)
     width = batch["labels"].shape[1]
-    for place, row in enumerate(rows):
+    for number, row in enumerate(rows):
         ids = row["input_ids"]
         rest = width - len(ids) - 1
-        assert batch["encoder_input_ids"][place].tolist() == [*ids, eos, *[pad] * rest]
-        assert batch["input_ids"][place].tolist() == [bos, *ids, *[pad] * rest]
-        assert batch["labels"][place].tolist() == [*ids, eos, *[-100] * rest]
+        assert batch["encoder_input_ids"][number].tolist() == [*ids, eos, *[pad] * rest]
+        assert batch["input_ids"][number].tolist() == [bos, *ids, *[pad] * rest]
+        assert batch["labels"][number].tolist() == [*ids, eos, *[-100] * rest]
 
 
 def test_the_masks_are_true_on_what_is_read_and_labelled(tokenizer, rows):
@@ -134,10 +136,10 @@ def test_a_row_does_not_depend_on_its_batch(tokenizer, rows):
     """Under the mask, a row is the same alone and among longer ones."""
     collate = Collator(tokenizer)
     together = collate(rows)
-    for place, row in enumerate(rows):
+    for number, row in enumerate(rows):
         alone = collate([row])
         width = alone["labels"].shape[1]
-        assert all(torch.equal(together[name][place, :width], alone[name][0]) for name in alone)
+        assert all(torch.equal(together[name][number, :width], alone[name][0]) for name in alone)
 
 
 def test_an_empty_sentence_is_a_start_and_an_end(tokenizer):

@@ -48,7 +48,7 @@ def test_a_second_run_takes_the_corpus_from_the_cache_and_ends_the_same(tmp_path
     )
 
 
-def entry(corpus, folder, seed=1, tokenizer=None, **data):
+def locate(corpus, folder, seed=1, tokenizer=None, **data):
     """Return the entry of a corpus in a cache."""
     return cache.locate_entry(
         DataSettings(corpus=str(corpus), cache=str(folder), **data),
@@ -61,15 +61,15 @@ def test_whatever_the_corpus_depends_on_makes_another_entry(tmp_path):
     """Files, settings and seed matter; the number of processes does not."""
     corpus = tmp_path / "corpus"
     file = Path(write(corpus / "a.txt", "some text\n"))
-    first = entry(corpus, tmp_path)
-    assert first == entry(corpus, tmp_path, processes=3, buffer=7)
-    others = [entry(corpus, tmp_path, seed=2), entry(corpus, tmp_path, lowercase=True)]
-    others.append(entry(corpus, tmp_path, tokenizer=TokenizerSettings(vocab_size=99)))
-    others.append(entry(file, tmp_path))
+    first = locate(corpus, tmp_path)
+    assert first == locate(corpus, tmp_path, processes=3, buffer=7)
+    others = [locate(corpus, tmp_path, seed=2), locate(corpus, tmp_path, lowercase=True)]
+    others.append(locate(corpus, tmp_path, tokenizer=TokenizerSettings(vocab_size=99)))
+    others.append(locate(file, tmp_path))
     os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns + 1))
-    others.append(entry(corpus, tmp_path))
+    others.append(locate(corpus, tmp_path))
     write(corpus / "b.txt", "more\n")
-    others.append(entry(corpus, tmp_path))
+    others.append(locate(corpus, tmp_path))
     assert len({first, *others}) == 1 + len(others)
 
 
@@ -77,11 +77,11 @@ def test_small_corpora_and_those_of_unknown_content_are_not_cached(tmp_path):
     """By default only large ones are; a data set on the Hub may change under its name."""
     file = write(tmp_path / "a.txt", "\n".join(SENTENCES))
     assert cache.locate_entry(DataSettings(corpus=file), TokenizerSettings(), 1) is None
-    assert entry(file, "off") is None
-    assert entry("org/name", tmp_path) is None
+    assert locate(file, "off") is None
+    assert locate("org/name", tmp_path) is None
 
 
-def make(folder, file):
+def prepare(folder, file):
     """Prepare a corpus in `folder`; return its tokenizer."""
     settings = TokenizerSettings(kind="byte")
     return prepare_splits(
@@ -91,24 +91,24 @@ def make(folder, file):
 
 def test_two_processes_that_cache_the_same_corpus_leave_one_entry(tmp_path):
     """The second process finds the entry and leaves no files behind."""
-    tokenizer = make(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
+    tokenizer = prepare(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
     for _ in range(2):
         cache.save_entry(tmp_path / "cached" / "entry", tmp_path / "corpus", tokenizer)
     assert [path.name for path in (tmp_path / "cached").iterdir()] == ["entry"]
-    taken = cache.restore_entry(tmp_path / "cached" / "entry", tmp_path / "taken")
-    assert taken is not None
-    assert {file.name for file in (tmp_path / "taken").iterdir()} == set(cache.ENTRY_FILES)
+    restored = cache.restore_entry(tmp_path / "cached" / "entry", tmp_path / "restored")
+    assert restored is not None
+    assert {file.name for file in (tmp_path / "restored").iterdir()} == set(cache.ENTRY_FILES)
 
 
 def test_a_full_disk_leaves_no_half_entry_and_does_not_stop_the_run(tmp_path, monkeypatch, capsys):
     """The cache only saves time, so the run goes on without it."""
-    tokenizer = make(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
+    tokenizer = prepare(tmp_path / "corpus", write(tmp_path / "a.txt", "\n".join(SENTENCES)))
 
-    def full(source, target):
+    def fail_on_full_disk(source, target):
         Path(target).write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cache, "link_or_copy", full)
+    monkeypatch.setattr(cache, "link_or_copy", fail_on_full_disk)
     cache.save_entry(tmp_path / "cached" / "entry", tmp_path / "corpus", tokenizer)
     assert list((tmp_path / "cached").iterdir()) == []
     assert "is not cached in" in capsys.readouterr().err

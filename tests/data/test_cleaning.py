@@ -41,15 +41,15 @@ def test_every_reason_is_counted():
 
 
 @pytest.mark.parametrize("blank", ["\t", "\u00a0", "\u3000", "\u2028", "\x85", "\r", "\x1c", "  "])
-def test_white_space_is_folded_to_single_blanks(blank):
+def test_white_space_is_folded_to_single_spaces(blank):
     """White space of any kind is folded, and removed at both ends."""
     assert clean(f"{blank}a{blank}b{blank}{blank}c{blank}") == "a b c"
 
 
 @pytest.mark.parametrize("sign", ["\u00a8", "\u00b4", "\ufdfa", "\u00a8a", "a\u203e"])
 @pytest.mark.parametrize("form", ["NFC", "NFKC", "NFD", "NFKD", "none"])
-def test_no_unicode_form_brings_blanks_back(sign, form):
-    """Compatibility forms turn some characters into a blank and an accent; these are folded too."""
+def test_no_unicode_form_adds_spaces_again(sign, form):
+    """Compatibility forms turn some characters into a space and an accent; these are folded too."""
     sentence = clean(f"{sign} is {sign} {sign}", normalize=form)
     assert sentence == " ".join(sentence.split())
 
@@ -61,7 +61,7 @@ def test_sentences_are_in_the_form_of_the_settings(form):
     assert unicodedata.is_normalized(form, sentence)
 
 
-def test_composed_and_decomposed_letters_are_one_by_default():
+def test_composed_and_decomposed_letters_are_equal_by_default():
     """Otherwise the same word would have two spellings."""
     assert clean("cafe\u0301") == clean("caf\u00e9") == "caf\u00e9"
 
@@ -99,7 +99,7 @@ def test_a_sentence_of_exactly_the_limit_is_whole():
 @pytest.mark.parametrize(
     ("line", "kept"), [("aa bb cc", "aa bb"), ("aa bbb cc", "aa"), ("aaaaaaaa", "aaaaa")]
 )
-def test_an_over_long_sentence_is_cut_at_a_blank_where_there_is_one(line, kept):
+def test_an_over_long_sentence_is_cut_between_words_where_possible(line, kept):
     """A word is broken only if it is too long on its own."""
     cleaner = Cleaner(CleaningSettings(max_characters=5))
     assert cleaner(line) == kept
@@ -123,7 +123,7 @@ def test_the_cut_is_after_folding():
     ],
 )
 def test_text_of_any_script_survives(text):
-    """Joiners, accents and marks of direction are part of the text."""
+    """Joiners, accents and direction marks are part of the text."""
     assert clean(text) == text
 
 

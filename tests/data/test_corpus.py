@@ -12,12 +12,12 @@ from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.runs.run import Run
 
 
-def lines(sentences):
+def join_lines(sentences):
     """Return the content of a text file of sentences."""
     return "\n".join(sentences) + "\n"
 
 
-def numbered(count):
+def number_sentences(count):
     """Return different sentences."""
     return [f"sentence {n}" for n in range(count)]
 
@@ -25,12 +25,12 @@ def numbered(count):
 def test_no_sentence_is_lost_or_repeated_by_splitting(tmp_path):
     """The three splits together are the corpus, and the training split keeps its order."""
     counts, splits = prepared(
-        tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY))
+        tmp_path / "out", write(tmp_path / "a.txt", join_lines(SENTENCES + TRICKY))
     )
     together = [text for split in splits.values() for text in split["text"]]
     assert sorted(together) == sorted(SENTENCES + TRICKY)
-    places = [(SENTENCES + TRICKY).index(text) for text in splits["train"]["text"]]
-    assert places == sorted(places)
+    positions = [(SENTENCES + TRICKY).index(text) for text in splits["train"]["text"]]
+    assert positions == sorted(positions)
     assert counts["cleaned"]["train"] == {"read": 25, "kept": 25}
 
 
@@ -45,8 +45,8 @@ def test_no_sentence_is_lost_or_repeated_by_splitting(tmp_path):
     ],
 )
 def test_held_out_splits_have_the_size_of_the_settings(tmp_path, count, share, most, size):
-    """It is a share of the corpus within limits, also for a corpus of several blocks."""
-    corpus = write(tmp_path / "a.txt", lines(numbered(count)))
+    """The size is a share of the corpus within limits, also for a corpus of several blocks."""
+    corpus = write(tmp_path / "a.txt", join_lines(number_sentences(count)))
     _, splits = prepared(tmp_path / "out", corpus, held_out=share, held_out_most=most)
     assert {name: len(split) for name, split in splits.items()} == {
         "train": count - 2 * size,
@@ -59,14 +59,16 @@ def test_held_out_splits_have_the_size_of_the_settings(tmp_path, count, share, m
 def test_there_is_always_something_left_to_train_on(tmp_path, count):
     """Even the largest share allowed does not take all of a small corpus."""
     _, splits = prepared(
-        tmp_path / "out", write(tmp_path / "a.txt", lines(numbered(count))), held_out=0.49
+        tmp_path / "out",
+        write(tmp_path / "a.txt", join_lines(number_sentences(count))),
+        held_out=0.49,
     )
     assert len(splits["train"]) > 0
 
 
 def test_the_seed_chooses_the_held_out_sentences(tmp_path):
     """Equal seeds hold out the same sentences, different seeds others."""
-    corpus = write(tmp_path / "a.txt", lines(numbered(100)))
+    corpus = write(tmp_path / "a.txt", join_lines(number_sentences(100)))
     held_out = [
         prepared(tmp_path / f"out{n}", corpus, seed=seed)[1]["test"]["text"]
         for n, seed in enumerate([1, 1, 2])
@@ -77,8 +79,8 @@ def test_the_seed_chooses_the_held_out_sentences(tmp_path):
 @pytest.mark.parametrize("present", HELD_OUT_SPLITS)
 def test_only_a_missing_split_is_held_out(tmp_path, present):
     """A split that the source has is not changed."""
-    write(tmp_path / "in" / "train.txt", lines(numbered(20)))
-    write(tmp_path / "in" / f"{present}.txt", lines(TRICKY))
+    write(tmp_path / "in" / "train.txt", join_lines(number_sentences(20)))
+    write(tmp_path / "in" / f"{present}.txt", join_lines(TRICKY))
     _, splits = prepared(tmp_path / "out", str(tmp_path / "in"))
     assert list(splits[present]["text"]) == TRICKY
     assert len(splits["train"]) == 19
@@ -100,7 +102,9 @@ def test_labels_stay_with_their_sentences(tmp_path):
 
 def test_texts_match_their_tokens(tmp_path):
     """Ids, length, words and bytes are those of the text in the same row."""
-    _, splits = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY)))
+    _, splits = prepared(
+        tmp_path / "out", write(tmp_path / "a.txt", join_lines(SENTENCES + TRICKY))
+    )
     for row in (row for split in splits.values() for row in split):
         size = len(row["text"].encode())
         assert len(row["input_ids"]) == row["length"] == row["bytes"] == size
@@ -110,7 +114,7 @@ def test_texts_match_their_tokens(tmp_path):
 @pytest.mark.parametrize("kind", ["bpe", "byte", "word"])
 def test_a_sentence_cut_at_max_tokens_is_counted_and_kept_as_it_reads(tmp_path, kind):
     """Words and bytes are those after the cut, so that measures per word are right."""
-    corpus = write(tmp_path / "a.txt", lines(SENTENCES))
+    corpus = write(tmp_path / "a.txt", join_lines(SENTENCES))
     counts, splits = prepared(tmp_path / "out", corpus, kind=kind, max_tokens=4)
     for name, split in splits.items():
         count = counts["tokenized"][name]
@@ -126,7 +130,7 @@ def test_a_sentence_cut_at_max_tokens_is_counted_and_kept_as_it_reads(tmp_path, 
 
 def test_a_cut_through_a_character_leaves_no_half_character(tmp_path):
     """An emoji is four tokens here: the text must remain what the tokens decode to."""
-    corpus = write(tmp_path / "a.txt", lines(f"{n:02} 😀😀" for n in range(20)))
+    corpus = write(tmp_path / "a.txt", join_lines(f"{n:02} 😀😀" for n in range(20)))
     _, splits = prepared(tmp_path / "out", corpus, max_tokens=9)
     for row in (row for split in splits.values() for row in split):
         assert row["text"].endswith(" 😀")
@@ -135,7 +139,7 @@ def test_a_cut_through_a_character_leaves_no_half_character(tmp_path):
 
 def test_a_line_of_a_megabyte_is_cut_and_counted(tmp_path):
     """Such a line costs little memory and time, and does not stop the run."""
-    corpus = write(tmp_path / "a.txt", lines([*SENTENCES, "word " * 200_000, "x" * 1_000_000]))
+    corpus = write(tmp_path / "a.txt", join_lines([*SENTENCES, "word " * 200_000, "x" * 1_000_000]))
     counts, splits = prepared(tmp_path / "out", corpus, max_tokens=64)
     assert counts["cleaned"]["train"] == {"read": 22, "kept": 22, "truncated": 2}
     assert sum(count.get("truncated", 0) for count in counts["tokenized"].values()) == 2
@@ -144,7 +148,7 @@ def test_a_line_of_a_megabyte_is_cut_and_counted(tmp_path):
 
 def test_nothing_is_left_but_the_splits_and_the_counts(tmp_path):
     """The files of cleaned text are removed."""
-    counts, _ = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES)))
+    counts, _ = prepared(tmp_path / "out", write(tmp_path / "a.txt", join_lines(SENTENCES)))
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         "train.arrow", "validation.arrow", "test.arrow", "counts.json",
     }  # fmt: skip
@@ -169,14 +173,14 @@ def test_a_split_of_another_name_leaves_nothing_behind(tmp_path):
 
 
 def test_the_training_sentences_are_what_a_tokenizer_learns_from(tmp_path):
-    """It never sees a held-out sentence."""
+    """A tokenizer never sees a held-out sentence."""
     seen = []
 
     def build(sentences):
         seen.extend(sentences)
         return build_tokenizer(TokenizerSettings(kind="byte"), iter(seen))
 
-    corpus = write(tmp_path / "a.txt", lines(SENTENCES))
+    corpus = write(tmp_path / "a.txt", join_lines(SENTENCES))
     prepare_splits(DataSettings(corpus=corpus), 1, tmp_path / "out", build)
     assert len(seen) == 18
     assert set(seen) < set(texts(corpus))
@@ -184,7 +188,9 @@ def test_the_training_sentences_are_what_a_tokenizer_learns_from(tmp_path):
 
 def test_lengths_are_those_of_the_rows(tmp_path):
     """The lengths that a sampler sorts by are those of the ids."""
-    _, splits = prepared(tmp_path / "out", write(tmp_path / "a.txt", lines(SENTENCES + TRICKY)))
+    _, splits = prepared(
+        tmp_path / "out", write(tmp_path / "a.txt", join_lines(SENTENCES + TRICKY))
+    )
     np.testing.assert_array_equal(
         splits["train"]["length"], [len(ids) for ids in splits["train"]["input_ids"]]
     )

@@ -13,7 +13,7 @@ from textvae.errors import DataError
 LONG = "this one sentence is much longer than the tokens it is allowed to have"
 
 
-def folder_with(tmp_path, shared):
+def write_splits(tmp_path, shared):
     """Return a folder of three splits whose training and validation files share sentences."""
     write(tmp_path / "in" / "train.txt", "\n".join([*SENTENCES, *shared]) + "\n")
     write(tmp_path / "in" / "valid.txt", "\n".join([*shared, "seen here alone"]) + "\n")
@@ -24,7 +24,7 @@ def folder_with(tmp_path, shared):
 @pytest.mark.parametrize("shared", [[], ["seen twice"], ["seen twice", "and this"]])
 def test_training_sentences_that_are_also_held_out_are_counted(tmp_path, shared):
     """By default they are kept."""
-    counts, splits = prepared(tmp_path / "out", folder_with(tmp_path, shared))
+    counts, splits = prepared(tmp_path / "out", write_splits(tmp_path, shared))
     assert counts["tokenized"]["train"]["also_held_out"] == len(shared)
     assert len(splits["train"]) == len(SENTENCES) + len(shared)
 
@@ -32,7 +32,7 @@ def test_training_sentences_that_are_also_held_out_are_counted(tmp_path, shared)
 def test_duplicates_of_held_out_sentences_can_be_dropped(tmp_path):
     """The validation split keeps them."""
     _, splits = prepared(
-        tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True
+        tmp_path / "out", write_splits(tmp_path, ["seen twice"]), drop_duplicates=True
     )
     assert list(splits["train"]["text"]) == SENTENCES
     assert "seen twice" in splits["validation"]["text"]
@@ -41,7 +41,7 @@ def test_duplicates_of_held_out_sentences_can_be_dropped(tmp_path):
 def test_dropped_duplicates_are_not_counted(tmp_path):
     """Sentences, tokens and words of dropped duplicates are not counted."""
     counts, splits = prepared(
-        tmp_path / "out", folder_with(tmp_path, ["seen twice"]), drop_duplicates=True
+        tmp_path / "out", write_splits(tmp_path, ["seen twice"]), drop_duplicates=True
     )
     train, count = splits["train"], counts["tokenized"]["train"]
     assert count["also_held_out"] == 1
@@ -52,7 +52,7 @@ def test_dropped_duplicates_are_not_counted(tmp_path):
 
 def test_a_shared_sentence_that_is_cut_is_still_found(tmp_path):
     """Both copies are cut in the same way, so they are duplicates before and after."""
-    counts, _ = prepared(tmp_path / "out", folder_with(tmp_path, [LONG]), max_tokens=30)
+    counts, _ = prepared(tmp_path / "out", write_splits(tmp_path, [LONG]), max_tokens=30)
     assert counts["tokenized"]["train"]["also_held_out"] == 1
 
 
@@ -65,14 +65,14 @@ def test_duplicates_within_a_split_can_be_dropped(tmp_path):
     assert counts["tokenized"]["train"]["also_held_out"] == 0
 
 
-def tenfold(tmp_path, sentences=CORPUS):
+def write_tenfold(tmp_path, sentences=CORPUS):
     """Return a file with ten copies of each sentence, far apart."""
     return write(tmp_path / "tenfold.txt", "\n".join(sentences * 10) + "\n")
 
 
 def test_no_copy_of_a_held_out_sentence_is_trained_on(tmp_path):
     """The three splits have no sentence in common, and no row is lost."""
-    counts, splits = prepared(tmp_path / "out", tenfold(tmp_path))
+    counts, splits = prepared(tmp_path / "out", write_tenfold(tmp_path))
     train, validation, test = (set(splits[name]["text"]) for name in ("train", *HELD_OUT_SPLITS))
     assert not train & (validation | test)
     assert not validation & test
@@ -85,7 +85,9 @@ def test_no_copy_of_a_held_out_sentence_is_trained_on(tmp_path):
 )
 def test_the_share_held_out_is_of_the_different_sentences(tmp_path, share, most, size):
     """The upper limit is a number of different sentences too."""
-    _, splits = prepared(tmp_path / "out", tenfold(tmp_path), held_out=share, held_out_most=most)
+    _, splits = prepared(
+        tmp_path / "out", write_tenfold(tmp_path), held_out=share, held_out_most=most
+    )
     assert [len(set(splits[name]["text"])) for name in HELD_OUT_SPLITS] == [size, size]
 
 
@@ -93,7 +95,7 @@ def test_copies_change_no_sentences_split(tmp_path):
     """The held-out sentences depend only on the different sentences and the seed."""
     once = write(tmp_path / "once.txt", "\n".join(CORPUS) + "\n")
     _, of_one = prepared(tmp_path / "one", once)
-    _, of_ten = prepared(tmp_path / "ten", tenfold(tmp_path))
+    _, of_ten = prepared(tmp_path / "ten", write_tenfold(tmp_path))
     assert all(set(of_one[name]["text"]) == set(of_ten[name]["text"]) for name in HELD_OUT_SPLITS)
 
 
@@ -131,7 +133,7 @@ def test_a_sentence_of_a_given_split_is_not_held_out_in_the_other(tmp_path, pres
 @pytest.mark.parametrize("different", [2, 7])
 def test_too_few_different_sentences_are_refused_however_many_copies(tmp_path, different):
     """The minimum is that of a whole corpus."""
-    corpus = tenfold(tmp_path, SENTENCES[:different])
+    corpus = write_tenfold(tmp_path, SENTENCES[:different])
     with pytest.raises(
         DataError, match=rf"only {different} different sentences among {different * 10} to choose"
     ):
@@ -140,13 +142,13 @@ def test_too_few_different_sentences_are_refused_however_many_copies(tmp_path, d
 
 def test_eight_different_sentences_are_enough(tmp_path):
     """Each split gets at least one sentence."""
-    _, splits = prepared(tmp_path / "out", tenfold(tmp_path, SENTENCES[:8]))
+    _, splits = prepared(tmp_path / "out", write_tenfold(tmp_path, SENTENCES[:8]))
     assert all(len(split) for split in splits.values())
 
 
 def test_a_stream_of_too_few_different_sentences_is_refused_too(tmp_path):
-    """Its held-out sentences are chosen from the sample in the same way."""
-    settings = DataSettings(corpus=tenfold(tmp_path, SENTENCES[:2]), streaming=True)
+    """The held-out sentences of a stream are chosen from the sample in the same way."""
+    settings = DataSettings(corpus=write_tenfold(tmp_path, SENTENCES[:2]), streaming=True)
     tokenizer_settings = TokenizerSettings(kind="byte")
     with pytest.raises(DataError, match="only 2 different sentences among 20"):
         prepare_stream(
@@ -203,7 +205,7 @@ def test_sentences_in_validation_and_test_are_reported(tmp_path, capsys):
 
 
 def test_sentences_that_are_equal_after_the_cut_are_reported(tmp_path, capsys):
-    """They differ only at the end, which the model does not read."""
+    """Some sentences differ only at the end, which the model does not read."""
     corpus = [
         *(f"a man rides a wave near the red house {number}." for number in range(20)),
         *CORPUS,

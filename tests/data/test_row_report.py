@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.tiny import SENTENCES as KNOWN
+from tests.tiny import SENTENCES as KNOWN_TEXTS
 from tests.tiny_run import LABELLED, SENTENCES
 from textvae.cli.input import InputRows
 from textvae.cli.main import main
@@ -22,9 +22,9 @@ LINES = [SENTENCES[0], "", SENTENCES[50], "  \t", LONG.strip()]
 LABELS = ["out", "home", "out", "home", "home", "out"]
 TWO_CLASSES = [
     ("", "out"),
-    *zip(KNOWN[:3], LABELS[:3], strict=True),
+    *zip(KNOWN_TEXTS[:3], LABELS[:3], strict=True),
     ("", ""),
-    *zip(KNOWN[3:], LABELS[3:], strict=True),
+    *zip(KNOWN_TEXTS[3:], LABELS[3:], strict=True),
 ]
 BLANK = "2 of 5 rows are blank (rows 2, 4)"
 
@@ -32,7 +32,7 @@ BLANK = "2 of 5 rows are blank (rows 2, 4)"
 @pytest.fixture
 def file(tmp_path):
     """Return a file with two blank rows and a text that is too long."""
-    path = tmp_path / "given.txt"
+    path = tmp_path / "texts.txt"
     path.write_text("\n".join(LINES) + "\n")
     return str(path)
 
@@ -49,7 +49,7 @@ def fitted_run(tiny_run, tmp_path_factory):
     return run
 
 
-def ask(*words):
+def run_command(*words):
     """Run a command on the CPU; return its exit status."""
     return main([*map(str, words), "--device", "cpu"])
 
@@ -60,7 +60,7 @@ def fill(words, run, file):
     return [values.get(word, word) for word in words]
 
 
-def notes(capsys):
+def read_notes(capsys):
     """Return the standard output, and the lines of standard error that are notes."""
     shown = capsys.readouterr()
     return shown.out, [line for line in shown.err.splitlines() if line.startswith("note: ")]
@@ -79,8 +79,8 @@ ROW_BY_ROW = {
 def test_json_has_a_record_for_each_row_with_its_number(fitted_run, file, capsys, verb):
     """The record of a blank row has the same keys, and null for all of them but the row."""
     words, text_field, _ = ROW_BY_ROW[verb]
-    assert ask(*fill(words, fitted_run, file), "--json") == 0
-    out, reported = notes(capsys)
+    assert run_command(*fill(words, fitted_run, file), "--json") == 0
+    out, reported = read_notes(capsys)
     records = [json.loads(line) for line in out.splitlines()]
     assert [record["row"] for record in records] == [1, 2, 3, 4, 5]
     assert [record[text_field] for record in records] == [line.strip() or None for line in LINES]
@@ -92,8 +92,8 @@ def test_json_has_a_record_for_each_row_with_its_number(fitted_run, file, capsys
 def test_plain_output_keeps_blank_lines_in_their_places(fitted_run, file, capsys, verb):
     """A blank row takes as many lines as any other; each note is one line on standard error."""
     words, _, height = ROW_BY_ROW[verb]
-    assert ask(*fill(words, fitted_run, file)) == 0
-    out, reported = notes(capsys)
+    assert run_command(*fill(words, fitted_run, file)) == 0
+    out, reported = read_notes(capsys)
     lines = out.splitlines()
     assert len(lines) == 5 * height
     rows = [lines[start : start + height] for start in range(0, len(lines), height)]
@@ -105,15 +105,15 @@ def test_plain_output_keeps_blank_lines_in_their_places(fitted_run, file, capsys
 def test_without_blank_or_long_rows_nothing_is_printed(tiny_run, tmp_path, capsys):
     """Standard error stays empty if there is nothing to report."""
     (tmp_path / "fine.txt").write_text("a man rides a wave.\n")
-    assert ask("score", tiny_run, tmp_path / "fine.txt", "--samples", "2") == 0
-    assert notes(capsys)[1] == []
+    assert run_command("score", tiny_run, tmp_path / "fine.txt", "--samples", "2") == 0
+    assert read_notes(capsys)[1] == []
 
 
 def test_standard_input_is_answered_line_by_line(tiny_run, capsys, monkeypatch):
     """The lines of standard input are its rows."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\na man.\n")))
-    assert ask("reconstruct", tiny_run, "-", "--json") == 0
-    out, reported = notes(capsys)
+    assert run_command("reconstruct", tiny_run, "-", "--json") == 0
+    out, reported = read_notes(capsys)
     assert [json.loads(line)["row"] for line in out.splitlines()] == [1, 2]
     assert "standard input: 1 of 2 rows is blank (row 1)" in reported[0]
 
@@ -122,8 +122,8 @@ def test_standard_input_is_answered_line_by_line(tiny_run, capsys, monkeypatch):
 def test_encode_writes_a_vector_for_each_row(tiny_run, file, tmp_path, capsys, suffix):
     """Blank rows get a missing vector and change no other; the record counts both."""
     z = tmp_path / f"z.{suffix}"
-    assert ask("encode", tiny_run, file, "--output", z, "--json") == 0
-    out, reported = notes(capsys)
+    assert run_command("encode", tiny_run, file, "--output", z, "--json") == 0
+    out, reported = read_notes(capsys)
     record = json.loads(out)
     assert (record["rows"], record["sentences"]) == (5, 3)
     assert f"{BLANK}: written as {'NaN' if suffix == 'npy' else 'null'}." in reported[0]
@@ -144,14 +144,15 @@ def test_decode_answers_the_vector_of_a_blank_row_with_a_blank_line(
 ):
     """Encoding a file and decoding the vectors keeps rows in their places."""
     z = tmp_path / f"z.{suffix}"
-    assert ask("encode", tiny_run, file, "--output", z) == 0
+    assert run_command("encode", tiny_run, file, "--output", z) == 0
     capsys.readouterr()
-    assert ask("decode", tiny_run, z) == 0
-    out, reported = notes(capsys)
+    assert run_command("decode", tiny_run, z) == 0
+    out, reported = read_notes(capsys)
     assert [bool(line) for line in out.split("\n")[:5]] == [True, False, True, False, True]
     assert reported == [f"note: {z}: {BLANK}: written as blank lines."]
-    assert ask("decode", tiny_run, z, "--json") == 0
-    assert [json.loads(line)["row"] for line in notes(capsys)[0].splitlines()] == [1, 2, 3, 4, 5]
+    assert run_command("decode", tiny_run, z, "--json") == 0
+    out, _ = read_notes(capsys)
+    assert [json.loads(line)["row"] for line in out.splitlines()] == [1, 2, 3, 4, 5]
 
 
 def test_decode_refuses_a_vector_that_is_nan_in_part_and_a_file_of_blank_rows(
@@ -160,13 +161,13 @@ def test_decode_refuses_a_vector_that_is_nan_in_part_and_a_file_of_blank_rows(
     """A partly missing vector is damage; a file of blank rows leaves nothing to write."""
     for name, vector in (("part", [np.nan, 0, 0, 0]), ("blank", [np.nan] * 4)):
         np.save(tmp_path / f"{name}.npy", np.array([vector], dtype="f4"))
-        assert ask("decode", tiny_run, tmp_path / f"{name}.npy") == 2
+        assert run_command("decode", tiny_run, tmp_path / f"{name}.npy") == 2
     shown = capsys.readouterr().err
     assert "not finite" in shown
     assert "every vector is NaN or null" in shown
 
 
-LEAVE_OUT = {
+LEAVING_OUT = {
     "attribute fit": ["attribute", "fit", "RUN", "FILE", "--name", "of-a-file"],
     "augment": ["augment", "RUN", "FILE", "-n", "1", "--temperature", "2"],
     "anomaly fit": ["anomaly", "fit", "RUN", "FILE", "--name", "of-a-file"],
@@ -198,13 +199,13 @@ def with_blanks(tmp_path):
     return str(path)
 
 
-@pytest.mark.parametrize("verb", LEAVE_OUT)
+@pytest.mark.parametrize("verb", LEAVING_OUT)
 def test_a_command_that_leaves_blank_rows_out_says_so_once(fitted_run, with_blanks, capsys, verb):
     """One note on standard error gives their number and which rows they are."""
     if verb == "index":
         pytest.importorskip("faiss")
-    assert ask(*fill(LEAVE_OUT[verb], fitted_run, with_blanks), "--json") == 0
-    (reported,) = notes(capsys)[1]
+    assert run_command(*fill(LEAVING_OUT[verb], fitted_run, with_blanks), "--json") == 0
+    (reported,) = read_notes(capsys)[1]
     assert reported.startswith(f"note: {with_blanks}: 2 of 102 rows ")
     assert "rows 2, 4" in reported
 
@@ -228,8 +229,8 @@ def test_augment_names_the_rows_its_texts_come_from(lstm, tiny_run, tmp_path, ca
         "--spread",
         "3",
     ]
-    assert ask(*words, "--json") == 0
-    records = [json.loads(line) for line in notes(capsys)[0].splitlines()]
+    assert run_command(*words, "--json") == 0
+    records = [json.loads(line) for line in read_notes(capsys)[0].splitlines()]
     assert records
     for record in records:
         sources = [TWO_CLASSES[row - 1] for row in record["rows"]]
@@ -240,14 +241,14 @@ def test_a_missing_label_is_named_by_its_row(fitted_run, tmp_path, capsys):
     """Earlier blank rows are counted; a blank row itself needs no label."""
     table = tmp_path / "some.csv"
     table.write_text('text,label\n"",\na man rides a wave.,sea\nthe dog sees his hat.,\n')
-    assert ask("attribute", "fit", fitted_run, table, "--name", "it") == 2
-    assert "row 3 has no label in column 'label'" in capsys.readouterr().err
+    assert run_command("attribute", "fit", fitted_run, table, "--name", "it") == 2
+    assert "row 3 has no value in column 'label'" in capsys.readouterr().err
 
 
 def test_evaluate_says_why_rows_are_left_out_and_how_many_are_cut(tiny_run, file, capsys):
     """The notes give the reasons of cleaning, and the limit at which a text was cut."""
-    assert ask("evaluate", tiny_run, file, "--measures", "quick", "--json") == 0
-    out, reported = notes(capsys)
+    assert run_command("evaluate", tiny_run, file, "--measures", "quick", "--json") == 0
+    out, reported = read_notes(capsys)
     assert json.loads(out)["sentences"] == 3
     assert reported == [
         f"note: {file}: 2 of 5 rows left out (2 blank): rows 2, 4.",
@@ -261,7 +262,9 @@ def test_python_gives_a_blank_text_nan(lstm, capsys, method):
     vectors = getattr(lstm, method)(["a man", " ", "two dogs run ."])
     assert np.isnan(vectors).all(axis=1).tolist() == [False, True, False]
     assert not np.isnan(vectors[[0, 2]]).any()
-    assert notes(capsys)[1] == ["note: texts: 1 of 3 rows is blank (row 2): NaN in the result."]
+    assert read_notes(capsys)[1] == [
+        "note: texts: 1 of 3 rows is blank (row 2): NaN in the result."
+    ]
 
 
 def test_python_fits_without_blank_texts(tiny_run, capsys):
@@ -271,7 +274,7 @@ def test_python_fits_without_blank_texts(tiny_run, capsys):
     plain = vae.fit_attribute(texts, labels)
     with_blank = vae.fit_attribute(["", *texts], ["two", *labels])
     assert plain.direction.tolist() == with_blank.direction.tolist()
-    assert notes(capsys)[1] == ["note: texts: 1 of 101 rows is blank (row 1): left out."]
+    assert read_notes(capsys)[1] == ["note: texts: 1 of 101 rows is blank (row 1): left out."]
 
 
 def test_sources_in_python_are_positions_among_all_texts(lstm):
@@ -279,8 +282,8 @@ def test_sources_in_python_are_positions_among_all_texts(lstm):
     found = lstm.augment(*zip(*TWO_CLASSES, strict=True), n=3, temperature=2.0, spread=3.0)
     assert found
     for record in found:
-        assert all(TWO_CLASSES[place][0] for place in record["sources"])
-        assert {TWO_CLASSES[place][1] for place in record["sources"]} == {record["label"]}
+        assert all(TWO_CLASSES[position][0] for position in record["sources"])
+        assert {TWO_CLASSES[position][1] for position in record["sources"]} == {record["label"]}
 
 
 def test_a_folder_with_other_splits_says_which_is_read(tiny_run, tmp_path, capsys):
@@ -288,7 +291,7 @@ def test_a_folder_with_other_splits_says_which_is_read(tiny_run, tmp_path, capsy
     for name in ("train", "test"):
         (tmp_path / f"{name}.txt").write_text("a man rides a wave.\n")
     assert [row.number for row in InputRows(str(tmp_path), Run(tiny_run))] == [1]
-    assert "only its train split is read. Name a file to read test." in notes(capsys)[1][0]
+    assert "only its train split is read. Name a file to read test." in read_notes(capsys)[1][0]
 
 
 @pytest.mark.parametrize("content", ["", " \n\n"])
@@ -315,16 +318,16 @@ def test_a_line_of_standard_input_that_is_not_utf8_is_named(tiny_run, monkeypatc
 
 def test_many_rows_are_counted_and_the_first_are_listed():
     """A message stays short, however many rows it reports."""
-    places = RowNumbers()
+    rows_found = RowNumbers()
     for row in range(1, 1001):
-        places.add(row)
-    assert str(places) == "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 990 more"
+        rows_found.add(row)
+    assert str(rows_found) == "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 990 more"
 
 
 def test_only_texts_with_more_than_white_space_are_found(capsys):
     """A text of any kind of white space counts as blank."""
     assert find_texts(["", "a", "\u3000\n", "b"]) == [1, 3]
-    assert "2 of 4 rows are blank (rows 1, 3)" in notes(capsys)[1][0]
+    assert "2 of 4 rows are blank (rows 1, 3)" in read_notes(capsys)[1][0]
 
 
 def pipe(monkeypatch, content):
@@ -379,10 +382,10 @@ def test_commands_that_read_a_table_have_options_for_it(fitted_run, tmp_path, ca
     table = tmp_path / "table.tsv"
     lines = ['"body"\t"n"', *(f'"{text}"\t1' for text in SENTENCES[:30])]
     table.write_text("\n".join(lines) + "\n")
-    asked = fill(words, fitted_run, table)
-    assert ask(*asked, "--text-column", "body", "--quoting", "quoted", "--json") == 0
+    command = fill(words, fitted_run, table)
+    assert run_command(*command, "--text-column", "body", "--quoting", "quoted", "--json") == 0
     assert '\\"' not in capsys.readouterr().out
-    assert ask(*asked, "--quoting", "quoted") == 2
+    assert run_command(*command, "--quoting", "quoted") == 2
 
 
 def test_rows_of_a_folder_are_counted_through_its_files_and_a_note_says_so(
@@ -403,5 +406,5 @@ def test_rows_of_a_folder_are_counted_through_its_files_and_a_note_says_so(
 
 def test_standard_input_is_not_cut_into_shards(tiny_run, tmp_path, capsys):
     """An interrupted job could not read it again."""
-    assert ask("encode", tiny_run, "-", "--output", tmp_path / "shards") == 2
+    assert run_command("encode", tiny_run, "-", "--output", tmp_path / "shards") == 2
     assert "standard input cannot be processed in shards" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_a_prepared_corpus_refuses_no_setting_before_it_is_read(tmp_path):
 
 
 def test_a_stream_yields_no_additional_batches(tmp_path):
-    """Its sentences pass by only once."""
+    """The sentences of a stream are read only once."""
     (loader,) = build_loaders(build_plan(write_shards(tmp_path)), processes=1, workers=0)
     with pytest.raises(ConfigError, match="a stream can be read only once"):
         loader.iterate_additional(0)

@@ -20,13 +20,13 @@ from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import Run
 from textvae.vae import TextVAE
 
-X = "<|endoftext|>"
-GPT2 = {"bos_token": X, "eos_token": X, "unk_token": X}
+END_OF_TEXT = "<|endoftext|>"
+GPT2 = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "unk_token": END_OF_TEXT}
 LLAMA = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
 BERT = {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "[PAD]"}
 CASES: dict[str, dict[str, str]] = {
     "GPT-2": GPT2,
-    "GPT-2 padded with its end": {**GPT2, "pad_token": X},
+    "GPT-2 padded with its end": {**GPT2, "pad_token": END_OF_TEXT},
     "Llama padded with its end": LLAMA,
     "padded with the start": {**LLAMA, "pad_token": "<s>"},
     "BERT": BERT,
@@ -39,7 +39,7 @@ DECODERS: dict[str, dict[str, Any]] = {
 SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id")
 
 
-def byte_level(**special_tokens: str) -> PreTrainedTokenizerFast:
+def build_byte_level(**special_tokens: str) -> PreTrainedTokenizerFast:
     """Return a byte-level BPE with these special tokens."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -55,7 +55,7 @@ def byte_level(**special_tokens: str) -> PreTrainedTokenizerFast:
     )
 
 
-def word_level(**special_tokens: str) -> PreTrainedTokenizerFast:
+def build_word_level(**special_tokens: str) -> PreTrainedTokenizerFast:
     """Return a tokenizer of whole words with these special tokens."""
     words = [
         *dict.fromkeys(special_tokens.values()),
@@ -63,26 +63,27 @@ def word_level(**special_tokens: str) -> PreTrainedTokenizerFast:
     ]
     core = Tokenizer(
         models.WordLevel(
-            {word: at for at, word in enumerate(words)}, unk_token=special_tokens["unk_token"]
+            {word: number for number, word in enumerate(words)},
+            unk_token=special_tokens["unk_token"],
         )
     )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=core, **special_tokens)
 
 
-def reload(tokenizer: PreTrainedTokenizerFast, folder: Path) -> Any:
+def save_and_load(tokenizer: PreTrainedTokenizerFast, folder: Path) -> Any:
     """Save a tokenizer and load it as training does."""
     tokenizer.save_pretrained(folder)
     return load_tokenizer(folder)
 
 
-@pytest.mark.parametrize("build", [byte_level, word_level])
+@pytest.mark.parametrize("build", [build_byte_level, build_word_level])
 @pytest.mark.parametrize("special_tokens", CASES.values(), ids=CASES)
 def test_a_loaded_tokenizer_has_four_different_special_tokens(tmp_path, build, special_tokens):
     """Roles that share a token get one of their own; words and the unknown token keep their ids."""
     tokenizer = build(**special_tokens)
     before, unknown = tokenizer.get_vocab(), tokenizer.unk_token
-    loaded = reload(tokenizer, tmp_path)
+    loaded = save_and_load(tokenizer, tmp_path)
     assert len({getattr(loaded, name) for name in SPECIAL_IDS}) == 4
     assert before.items() <= loaded.get_vocab().items()
     assert loaded.unk_token == unknown
@@ -91,7 +92,7 @@ def test_a_loaded_tokenizer_has_four_different_special_tokens(tmp_path, build, s
 def test_special_tokens_that_differ_are_kept(tmp_path):
     """A tokenizer that has all special tokens gets no other."""
     special_tokens = {**LLAMA, "pad_token": "<padding>"}
-    loaded = reload(byte_level(**special_tokens), tmp_path)
+    loaded = save_and_load(build_byte_level(**special_tokens), tmp_path)
     assert {name: getattr(loaded, name) for name in special_tokens} == special_tokens
     assert len(loaded) == 320
 
@@ -99,7 +100,7 @@ def test_special_tokens_that_differ_are_kept(tmp_path):
 @pytest.mark.parametrize("special_tokens", CASES.values(), ids=CASES)
 def test_text_with_an_unknown_word_does_not_end_there(tmp_path, special_tokens):
     """The words after the unknown one are encoded and decoded."""
-    loaded = reload(word_level(**special_tokens), tmp_path)
+    loaded = save_and_load(build_word_level(**special_tokens), tmp_path)
     (ids,) = encode_batch(loaded, ["a man zyzzyva a wave."])
     assert len(ids) == 5
     assert decode_batch(loaded, [[loaded.bos_token_id, *ids, loaded.eos_token_id]])[0].endswith(
@@ -108,12 +109,14 @@ def test_text_with_an_unknown_word_does_not_end_there(tmp_path, special_tokens):
 
 
 @pytest.mark.parametrize("special_tokens", CASES.values(), ids=CASES)
-@pytest.mark.parametrize("build", [byte_level, word_level])
+@pytest.mark.parametrize("build", [build_byte_level, build_word_level])
 def test_the_text_of_a_special_token_does_not_become_one(build, special_tokens):
     """A tokenizer that was not loaded from a folder may still have shared tokens."""
     tokenizer = build(**special_tokens)
     for name in ("bos_token", "eos_token", "pad_token"):
-        (ids,) = encode_batch(tokenizer, [f"a man {getattr(tokenizer, name) or X} a wave."])
+        (ids,) = encode_batch(
+            tokenizer, [f"a man {getattr(tokenizer, name) or END_OF_TEXT} a wave."]
+        )
         assert {getattr(tokenizer, f"{name}_id")}.isdisjoint(ids)
 
 
@@ -121,7 +124,7 @@ def test_the_text_of_a_special_token_does_not_become_one(build, special_tokens):
 def trained(request, tmp_path_factory) -> TextVAE:
     """Train a run with a tokenizer like GPT-2's, padded with its end, until it knows some words."""
     folder = tmp_path_factory.mktemp("shared")
-    byte_level(**GPT2, pad_token=X).save_pretrained(folder / "tokenizer")
+    build_byte_level(**GPT2, pad_token=END_OF_TEXT).save_pretrained(folder / "tokenizer")
     return train_tiny(
         folder / "run",
         tokenizer={"kind": "folder", "path": str(folder / "tokenizer")},
@@ -170,7 +173,7 @@ def test_a_run_trained_with_such_a_tokenizer_is_measured(trained):
     assert evaluate_quick(run, trained.bundle)["empty_samples"] == 0
 
 
-def widened(model: TextVAEModel, like: int) -> TextVAEModel:
+def widen(model: TextVAEModel, like: int) -> TextVAEModel:
     """Return the model with one more token, encoded like the token `like` and never generated."""
     vocab = model.config.vocab_size
     config = model.config.__class__.from_dict(model.config.to_dict())
@@ -189,12 +192,12 @@ def widened(model: TextVAEModel, like: int) -> TextVAEModel:
 @pytest.fixture(params=["lstm", "gpt2", "llama"])
 def pair(request) -> tuple[TextVAE, TextVAE]:
     """Return a model with shared special tokens, and the same one with a start token of its own."""
-    shared, distinct = byte_level(**GPT2, pad_token=X), byte_level(**GPT2)
+    shared, distinct = build_byte_level(**GPT2, pad_token=END_OF_TEXT), build_byte_level(**GPT2)
     distinct.add_special_tokens({"bos_token": "<bos>"})
     distinct.pad_token = "<bos>"
     end = shared.eos_token_id
     model = tiny_model(request.param, vocab=len(shared))
-    wide = widened(model, end)
+    wide = widen(model, end)
     wide.generation_config = model.generation_config.from_dict(model.generation_config.to_dict())
     model.generation_config.update(bos_token_id=end, eos_token_id=end, pad_token_id=end)
     start = distinct.bos_token_id
@@ -241,7 +244,7 @@ def test_shared_tokens_change_no_measure(pair):
 
 def test_only_tokens_before_the_end_are_text():
     """Start and end may be the same token, with padding of that token on both sides."""
-    tokenizer = byte_level(**GPT2, pad_token=X)
+    tokenizer = build_byte_level(**GPT2, pad_token=END_OF_TEXT)
     end, (ids,) = tokenizer.eos_token_id, encode_batch(tokenizer, ["a man"])
     rows = [
         [end, *ids],
@@ -256,11 +259,15 @@ def test_only_tokens_before_the_end_are_text():
 
 
 def test_the_tokenizer_of_a_run_is_loaded_unchanged(trained, tmp_path):
-    """Its vocabulary does not grow: the model has no weights for more tokens."""
+    """The vocabulary does not grow: the model has no weights for more tokens."""
     folder = shutil.copytree(trained.folder, tmp_path / "run")
     file = folder / "tokenizer_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "bos_token": X, "eos_token": X}))
+    file.write_text(
+        json.dumps(
+            {**json.loads(file.read_text()), "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT}
+        )
+    )
     bundle = load_bundle(folder, "cpu")
     assert isinstance(bundle, Bundle)
-    assert bundle.tokenizer.bos_token == bundle.tokenizer.eos_token == X
+    assert bundle.tokenizer.bos_token == bundle.tokenizer.eos_token == END_OF_TEXT
     assert len(bundle.tokenizer) == len(trained.tokenizer)

@@ -11,12 +11,12 @@ from textvae.errors import DataError
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a", "a.lines", "A.TXT"])
 def test_a_text_file_has_one_sentence_per_line(tmp_path, name):
-    """It may be gzipped or not, and its name may end in anything."""
+    """A text file may be gzipped or not, and its name may end in anything."""
     assert texts(write(tmp_path / name, LINES)) == SENTENCES
 
 
 def test_a_gzipped_file_is_known_by_its_bytes(tmp_path):
-    """Its name need not end in .gz."""
+    """The name of a gzipped file need not end in .gz."""
     write(tmp_path / "a.txt.gz", LINES)
     assert texts(str((tmp_path / "a.txt.gz").rename(tmp_path / "a.txt"))) == SENTENCES
 
@@ -112,7 +112,7 @@ def test_a_word_that_only_begins_like_a_split_is_ignored(tmp_path):
 
 
 def test_a_folder_without_names_of_splits_is_all_training_text(tmp_path):
-    """Its files are read in the order of their names; other files are ignored."""
+    """Files are read in the order of their names; those of other kinds are ignored."""
     write(tmp_path / "b.txt", "second\n")
     write(tmp_path / "a.txt", "first\n")
     write(tmp_path / "picture.png", b"\x89PNG")
@@ -128,7 +128,7 @@ def test_rows_can_be_read_more_than_once(tmp_path):
 
 @pytest.mark.parametrize("name", list(BUNDLED_CORPORA))
 def test_a_bundled_corpus_has_its_three_splits(name):
-    """It needs no network."""
+    """Reading a bundled corpus needs no network."""
     splits = find_splits(name, "text")
     assert set(splits) == {"train", "validation", "test"}
     assert all(len(row["text"].split()) > 1 for row in splits["test"]())
@@ -136,10 +136,10 @@ def test_a_bundled_corpus_has_its_three_splits(name):
 
 def test_the_splits_of_a_data_set_get_our_names(monkeypatch):
     """`dev` is validation, `unsupervised` is ignored; a colon precedes the configuration."""
-    asked = []
+    requests = []
 
     def load(path, config, streaming):
-        asked.append((path, config))
+        requests.append((path, config))
         return {name: [{"text": name}] for name in ("train", "dev", "unsupervised")}
 
     monkeypatch.setattr(datasets, "load_dataset", load)
@@ -148,7 +148,7 @@ def test_the_splits_of_a_data_set_get_our_names(monkeypatch):
         "train": [{"text": "train"}],
         "validation": [{"text": "dev"}],
     }
-    assert asked == [("owner/name", "small")]
+    assert requests == [("owner/name", "small")]
 
 
 def test_a_file_whose_name_begins_with_a_tilde_is_read(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from textvae.errors import DataError
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
 
 
-def refused(corpus, words):
+def check_refused(corpus, words):
     """Check that reading a corpus fails with these words."""
     with pytest.raises(DataError, match=re.escape(words)):
         texts(str(corpus))
@@ -22,7 +22,7 @@ def refused(corpus, words):
 def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path):
     """A typing error is recognized."""
     write(tmp_path / "captions.txt", LINES)
-    refused(
+    check_refused(
         tmp_path / "caption.txt",
         "caption.txt: there is no such file or folder; did you mean 'captions.txt'?",
     )
@@ -30,13 +30,15 @@ def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path):
 
 def test_a_file_in_a_missing_folder_is_refused(tmp_path):
     """There is no similar name to suggest."""
-    refused(tmp_path / "absent" / "a.txt", "absent/a.txt: there is no such file or folder.")
+    check_refused(tmp_path / "absent" / "a.txt", "absent/a.txt: there is no such file or folder.")
 
 
 def test_an_empty_file_is_refused(tmp_path):
-    """It may be plain or gzipped text, or a table."""
+    """An empty file may be plain or gzipped text, or a table."""
     for name in ("a.txt", "a.txt.gz", "a.csv", "a.jsonl"):
-        refused(write(tmp_path / name, ""), f"{name}: is empty; expected one sentence per line.")
+        check_refused(
+            write(tmp_path / name, ""), f"{name}: is empty; expected one sentence per line."
+        )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_an_empty_file_is_refused(tmp_path):
 def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content, place):
     """The message gives the line, the byte and a way to convert the file."""
     file = write(tmp_path / name, content)
-    refused(
+    check_refused(
         file,
         f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). "
         "Convert it (for instance with iconv -f latin1 -t utf-8)",
@@ -60,7 +62,7 @@ def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content,
 
 def test_a_nul_byte_is_refused_with_its_line(tmp_path):
     """No text contains a NUL byte."""
-    refused(
+    check_refused(
         write(tmp_path / "a.txt", "fine\na\0b\n"),
         "a.txt, line 2: holds a NUL byte. Is it a text file",
     )
@@ -69,18 +71,20 @@ def test_a_nul_byte_is_refused_with_its_line(tmp_path):
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.csv"])
 def test_a_picture_is_refused(tmp_path, name):
     """The name of the file does not matter."""
-    refused(write(tmp_path / name, PNG), f"{name}, line 1: is not UTF-8 (byte 0x89 at 0)")
+    check_refused(write(tmp_path / name, PNG), f"{name}, line 1: is not UTF-8 (byte 0x89 at 0)")
 
 
 def test_a_wide_encoding_is_refused(tmp_path):
     """UTF-16 is full of NUL bytes."""
-    refused(write(tmp_path / "a.txt", LINES.encode("utf-16")), "a.txt, line 1: holds a NUL byte")
+    check_refused(
+        write(tmp_path / "a.txt", LINES.encode("utf-16")), "a.txt, line 1: holds a NUL byte"
+    )
 
 
 def test_a_cut_off_gzip_file_is_refused(tmp_path):
     """An interrupted download leaves such a file."""
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(LINES.encode() * 50)[:-20])
-    refused(tmp_path / "a.txt.gz", "a.txt.gz: its gzip compression is damaged after line ")
+    check_refused(tmp_path / "a.txt.gz", "a.txt.gz: its gzip compression is damaged after line ")
 
 
 @pytest.mark.parametrize("place", [3, 12, 60, -6])
@@ -89,20 +93,20 @@ def test_a_damaged_gzip_file_is_refused(tmp_path, place):
     data = bytearray(gzip.compress(LINES.encode(), mtime=0))
     data[place] ^= 0xFF
     (tmp_path / "a.txt.gz").write_bytes(bytes(data))
-    refused(tmp_path / "a.txt.gz", "a.txt.gz: its gzip compression is damaged")
+    check_refused(tmp_path / "a.txt.gz", "a.txt.gz: its gzip compression is damaged")
 
 
 def test_a_damaged_gzipped_table_is_refused(tmp_path):
     """The message is about the compression, not about the table."""
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"text\n" + LINES.encode() * 50)[:-20])
-    refused(tmp_path / "a.csv.gz", "a.csv.gz: its gzip compression is damaged")
+    check_refused(tmp_path / "a.csv.gz", "a.csv.gz: its gzip compression is damaged")
 
 
 def test_a_csv_with_ragged_rows_is_refused_with_its_line(tmp_path):
     """A text with an unquoted comma has one field too many."""
     rows = [f"{sentence},1" for sentence in SENTENCES]
     rows[3] = "one, two, three,1"
-    refused(
+    check_refused(
         write(tmp_path / "a.csv", "\n".join(["text,label", *rows])),
         "a.csv, line 5: has 4 fields, and the first line names 2 columns.",
     )
@@ -113,30 +117,32 @@ def test_malformed_jsonl_is_refused(tmp_path):
     file = tmp_path / "a.jsonl"
     write_table(file, SENTENCES)
     file.write_text(file.read_text() + "{oops\n")
-    refused(file, "a.jsonl, line 21: is not JSON: ")
+    check_refused(file, "a.jsonl, line 21: is not JSON: ")
 
 
 @pytest.mark.parametrize("content", [b"", b"no parquet at all"])
 def test_a_file_that_is_not_parquet_is_refused(tmp_path, content):
     """A parquet file has no lines to name."""
-    refused(write(tmp_path / "a.parquet", content), "a.parquet: cannot be read as parquet: ")
+    check_refused(write(tmp_path / "a.parquet", content), "a.parquet: cannot be read as parquet: ")
 
 
 def test_a_folder_with_nothing_to_read_is_refused(tmp_path):
     """The message lists the suffixes that can be read."""
-    refused(
+    check_refused(
         tmp_path,
         "contains no file to read; "
         "expected .txt, .csv, .tsv, .jsonl, .json, .parquet, gzipped or not.",
     )
     write(tmp_path / "picture.png", PNG)
-    refused(tmp_path, "contains no file to read")
+    check_refused(tmp_path, "contains no file to read")
 
 
 def test_a_folder_with_only_a_test_split_is_refused(tmp_path):
     """There is nothing to train on."""
     write(tmp_path / "test.txt", LINES)
-    refused(tmp_path, "contains test but nothing to train on; name a file train.txt, for instance.")
+    check_refused(
+        tmp_path, "contains test but nothing to train on; name a file train.txt, for instance."
+    )
 
 
 @pytest.mark.parametrize("message", ["Dataset 'captoins' doesn't exist on the Hub", ""])
@@ -147,16 +153,16 @@ def test_an_unknown_name_is_refused_with_the_bundled_ones(monkeypatch, message):
         raise ConnectionError(message)
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
-    refused(
+    check_refused(
         "captoins",
-        "captoins: is no file or folder here, no bundled corpus (captions), and `datasets` cannot",
+        "captoins: is not a file, a folder or a bundled corpus (captions), and `datasets` cannot",
     )
 
 
 def test_a_data_set_without_a_training_split_is_refused(monkeypatch):
     """The message lists the splits that it has."""
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {"test": [], "extra": []})
-    refused("owner/name", "owner/name: has the splits test, extra but none called train.")
+    check_refused("owner/name", "owner/name: has the splits test, extra but none called train.")
 
 
 @pytest.mark.parametrize(("name", "separator"), [("rows.csv", ","), ("rows.tsv", "\t")])

@@ -14,15 +14,15 @@ from textvae.data.tables import BYTES_PER_READ, MAX_LINE_LENGTH, as_label, as_nu
 from textvae.errors import DataError
 
 
-def rows(file, quoting="auto", column="text"):
+def read_rows(file, quoting="auto", column="text"):
     """Return the rows of a file."""
     return list(find_splits(str(file), column, quoting)["train"]())
 
 
-def refused(file, words, quoting="auto"):
+def check_refused(file, words, quoting="auto"):
     """Check that reading a file fails with these words."""
     with pytest.raises(DataError, match=re.escape(words)):
-        rows(file, quoting)
+        read_rows(file, quoting)
 
 
 def test_a_quote_in_a_tsv_is_a_character(tmp_path):
@@ -30,7 +30,7 @@ def test_a_quote_in_a_tsv_is_a_character(tmp_path):
     lines = [f"sentence {number}\t{number}" for number in range(400)]
     lines[50] = f'"{lines[50]}'
     lines[350] = f'"{lines[350]}'
-    read = rows(write(tmp_path / "a.tsv", "\n".join(["text\tn", *lines]) + "\n"))
+    read = read_rows(write(tmp_path / "a.tsv", "\n".join(["text\tn", *lines]) + "\n"))
     assert [f"{row['text']}\t{row['n']}" for row in read] == lines
 
 
@@ -48,19 +48,19 @@ def test_a_quote_in_a_tsv_is_a_character(tmp_path):
 def test_a_stray_quote_in_a_csv_is_refused_where_it_begins(tmp_path, lines, line):
     """The message names the setting that makes it a character."""
     file = write(tmp_path / "a.csv", "\n".join(["text,n", *lines]) + "\n")
-    refused(file, f"a.csv, line {line}: a quote")
-    refused(file, "set data.quoting=none")
-    assert [row["n"].strip() for row in rows(file, "none")] == [
+    check_refused(file, f"a.csv, line {line}: a quote")
+    check_refused(file, "set data.quoting=none")
+    assert [row["n"].strip() for row in read_rows(file, "none")] == [
         line.rpartition(",")[2].strip() for line in lines
     ]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_text_with_line_breaks_in_quotes_is_one_cell(tmp_path, end):
-    """Commas followed by a blank are those of prose, not of rows."""
+    """Commas followed by a space are those of prose, not of rows."""
     text = f"first, a line{end}then, another{end}{end}and the last"
     file = write(tmp_path / "a.csv", f'id,text,n{end}7,"{text}",1{end}8,short,2{end}')
-    assert rows(file) == [
+    assert read_rows(file) == [
         {"id": "7", "text": text, "n": "1"},
         {"id": "8", "text": "short", "n": "2"},
     ]
@@ -69,16 +69,16 @@ def test_a_text_with_line_breaks_in_quotes_is_one_cell(tmp_path, end):
 def test_a_cell_that_looks_like_rows_is_read_if_the_settings_say_so(tmp_path):
     """In a table with one column nothing else can show it, so the settings must say so."""
     file = write(tmp_path / "a.csv", 'text\n"one\ntwo"\nthree\n')
-    refused(
+    check_refused(
         file,
         "a.csv, line 2: a quoted cell begins here and spans 2 lines, most of which look like rows.",
     )
-    assert [row["text"] for row in rows(file, "quoted")] == ["one\ntwo", "three"]
+    assert [row["text"] for row in read_rows(file, "quoted")] == ["one\ntwo", "three"]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_cell_is_exactly_its_characters(tmp_path, name):
-    """It never becomes a number, truth value, date or missing value, in any block of rows."""
+    """A cell never becomes a number, truth value, date or missing value, in any block of rows."""
     cells = [
         "00",
         "1",
@@ -93,11 +93,11 @@ def test_a_cell_is_exactly_its_characters(tmp_path, name):
     ] * 900
     separator = "\t" if name == "a.tsv" else ","
     lines = [f"text{separator}n", *(f"word{separator}{cell}" for cell in cells)]
-    read = rows(write(tmp_path / name, "\n".join(lines)))
+    read = read_rows(write(tmp_path / name, "\n".join(lines)))
     assert [row["n"] for row in read] == cells
 
 
-def test_labels_of_a_table_are_its_cells_without_blanks_around(tmp_path):
+def test_labels_of_a_table_are_its_cells_without_spaces_around(tmp_path):
     """A `2.5` in a later block does not turn an earlier `1` into `1.0`."""
     labels = [" 01", "1 ", "true"] * 4000 + ["2.5"] * 8
     lines = [f"the sentence {number},{label}" for number, label in enumerate(labels)]
@@ -124,7 +124,7 @@ def test_values_of_json_become_text_as_they_are_spelled(tmp_path, name):
     ]
     lines = [f'{{"text": "t", "label": {value}}}' for value in spelled]
     text = "\n".join(lines) if name == "a.jsonl" else f"[{', '.join(lines)}]"
-    read = [as_label(row["label"]) for row in rows(write(tmp_path / name, text))]
+    read = [as_label(row["label"]) for row in read_rows(write(tmp_path / name, text))]
     assert read == [{"null": ""}.get(value, value.strip('"')) for value in spelled]
 
 
@@ -132,22 +132,22 @@ def test_whole_numbers_of_parquet_stay_whole_next_to_missing_ones(tmp_path):
     """A reader that converts them to floats would call a label 1.0."""
     table = {"text": ["a", "b", "c"], "n": pa.array([1, None, 3]), "x": [1.5, 2.0, None]}
     pq.write_table(pa.table(table), tmp_path / "a.parquet")
-    read = rows(tmp_path / "a.parquet")
+    read = read_rows(tmp_path / "a.parquet")
     assert [as_label(row["n"]) for row in read] == ["1", "", "3"]
     assert [as_label(row["x"]) for row in read] == ["1.5", "2.0", ""]
 
 
 def test_a_column_of_numbers_is_not_a_column_of_text(tmp_path):
     """In a .csv file only the cells can show it; one text among them makes it a column of text."""
-    numbers = rows(write(tmp_path / "a.csv", "text\n1\n2.5\n"))
+    numbers = read_rows(write(tmp_path / "a.csv", "text\n1\n2.5\n"))
     assert not any(isinstance(row["text"], str) for row in numbers)
-    mixed = rows(write(tmp_path / "b.csv", "text\n42\na man\n7\n"))
+    mixed = read_rows(write(tmp_path / "b.csv", "text\n42\na man\n7\n"))
     assert [row["text"] for row in mixed] == ["42", "a man", "7"]
 
 
 @pytest.mark.parametrize("value", ["7", "-2.5", "1e3", ".5"])
 def test_a_spelled_number_equals_the_number_and_keeps_its_spelling(value):
-    """It can be used in calculations and shown as it was written."""
+    """A spelled number can be used in calculations and shown as it was written."""
     assert as_number(value) == float(value)
     assert str(as_number(value)) == value
 
@@ -159,45 +159,45 @@ def test_what_spells_no_number_stays_text(value):
 
 
 def test_a_long_cell_is_read(tmp_path):
-    """It is longer than the default limit of Python's csv module."""
+    """The cell is longer than the default limit of Python's csv module."""
     text = "word " * 40_000
-    assert rows(write(tmp_path / "a.csv", f'text,n\n"{text}",1\n'))[0]["text"] == text
+    assert read_rows(write(tmp_path / "a.csv", f'text,n\n"{text}",1\n'))[0]["text"] == text
 
 
-def test_names_of_columns_lose_the_blanks_around_them(tmp_path):
-    """They lose the byte order mark too, whether they are quoted or not."""
+def test_names_of_columns_lose_the_spaces_around_them(tmp_path):
+    """The byte order mark is removed too, whether the names are quoted or not."""
     file = write(tmp_path / "a.csv", b'\xef\xbb\xbf"text", label \na,1\n')
-    assert rows(file) == [{"text": "a", "label": "1"}]
+    assert read_rows(file) == [{"text": "a", "label": "1"}]
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
     """The user may mean either of them."""
-    refused(
+    check_refused(
         write(tmp_path / "a.csv", "text,n,text\na,1,b\n"),
         "a.csv, line 1: names the column 'text' twice",
     )
-    refused(
+    check_refused(
         write(tmp_path / "a.jsonl", '{"text": "a", "text": "b"}\n'),
         "a.jsonl, line 1: names a key twice",
     )
 
 
 def test_a_row_with_too_few_cells_is_refused(tmp_path):
-    """It may be half of a text with a line break."""
+    """Such a row may be half of a text with a line break."""
     file = write(tmp_path / "a.csv", "text,n\n\none,1\nhalf of\na text,2\n")
-    refused(file, "a.csv, line 4: has 1 field, and the first line names 2 columns.")
+    check_refused(file, "a.csv, line 4: has 1 field, and the first line names 2 columns.")
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv", "a.jsonl"])
 def test_line_ends_that_are_carriage_returns_alone_are_refused(tmp_path, name):
     """The whole file would be a single line."""
     file = write(tmp_path / name, "text,n\rone,1\rtwo,2\r")
-    refused(file, "its lines end with carriage returns alone; convert it")
+    check_refused(file, "its lines end with carriage returns alone; convert it")
 
 
 def test_a_carriage_return_in_an_unquoted_cell_is_refused(tmp_path):
-    """It may be the end of a line."""
-    refused(
+    """The carriage return may be the end of a line."""
+    check_refused(
         write(tmp_path / "a.csv", "text,n\none\rtwo,1\n"),
         "a.csv, line 2: a cell holds a carriage return",
     )
@@ -205,13 +205,13 @@ def test_a_carriage_return_in_an_unquoted_cell_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
 def test_a_nul_byte_in_a_table_is_refused_with_its_line(tmp_path, name):
-    """It may be in any column."""
+    """The NUL byte may be in any column."""
     content = (
         b'{"text": "a", "n": 1}\n{"text": "a", "n": "\\u0000"}\n'
         if name == "a.jsonl"
         else b"text\na\0\n"
     )
-    refused(write(tmp_path / name, content), f"{name}, line 2: holds a NUL byte")
+    check_refused(write(tmp_path / name, content), f"{name}, line 2: holds a NUL byte")
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
@@ -219,7 +219,7 @@ def test_json_nested_too_deep_is_refused_with_its_line(tmp_path, name):
     """Other readers crash."""
     deep = '{"text": ' + "[" * 100_000
     text = f'{{"text": "a"}}\n{deep}\n' if name == "a.jsonl" else f'[{{"text": "a"}},\n{deep}'
-    refused(write(tmp_path / name, text), f"{name}, line 2: is nested too deep")
+    check_refused(write(tmp_path / name, text), f"{name}, line 2: is nested too deep")
 
 
 def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
@@ -229,7 +229,7 @@ def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
     ]
     for indent in (None, 1):
         file = write(tmp_path / "a.json.gz", json.dumps(records, ensure_ascii=False, indent=indent))
-        assert rows(file) == records
+        assert read_rows(file) == records
 
 
 @pytest.mark.parametrize(
@@ -253,14 +253,14 @@ def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
     ],
 )
 def test_broken_json_is_refused_with_its_line(tmp_path, text, words):
-    """It may be in a list or in a file of lines."""
-    refused(write(tmp_path / "a.json", text), f"a.json, {words}")
+    """Broken JSON may be in a list or in a file of lines."""
+    check_refused(write(tmp_path / "a.json", text), f"a.json, {words}")
 
 
 def test_a_json_object_without_a_key_of_the_first_has_no_value_there(tmp_path):
     """Some programs leave nulls out; blank lines are not rows."""
     file = write(tmp_path / "a.jsonl", '{"text": "a", "n": 1}\n\n{"text": "b"}\n')
-    assert rows(file) == [{"text": "a", "n": 1}, {"text": "b", "n": None}]
+    assert read_rows(file) == [{"text": "a", "n": 1}, {"text": "b", "n": None}]
 
 
 @pytest.mark.parametrize("name", ["data[1]", "a*b", "a?", "a::b"])
@@ -272,7 +272,7 @@ def test_a_file_is_read_by_its_name_and_not_by_a_pattern(tmp_path, name, suffix)
             suffix
         ]
         write(tmp_path / f"{stem}{suffix}", content)
-    assert [row["text"] for row in rows(tmp_path / f"{name}{suffix}")] == ["right"]
+    assert [row["text"] for row in read_rows(tmp_path / f"{name}{suffix}")] == ["right"]
 
 
 def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path):
@@ -280,14 +280,14 @@ def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(
         gzip.compress(b"text\n" + b" " * (MAX_LINE_LENGTH + BYTES_PER_READ), 1)
     )
-    refused(tmp_path / "a.csv.gz", "a line has over 64 MiB")
+    check_refused(tmp_path / "a.csv.gz", "a line has over 64 MiB")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_a_blank_line_of_a_table_with_one_column_is_a_row(tmp_path, name):
-    """Its text is blank, as in a text file, and later rows keep their numbers."""
+    """The row's text is blank, as in a text file, and later rows keep their numbers."""
     file = write(tmp_path / name, "\ntext\none\n\n  \ntwo\n")
-    assert [row["text"].strip() for row in rows(file)] == ["one", "", "", "two"]
+    assert [row["text"].strip() for row in read_rows(file)] == ["one", "", "", "two"]
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_a_blank_line_among_several_columns_is_no_row_and_a_note_says_so(
     tmp_path, capsys, name, lines
 ):
     """Anyone who compares rows with lines learns which lines are not counted."""
-    assert [row["text"] for row in rows(write(tmp_path / name, "\n".join(lines) + "\n"))] == [
+    assert [row["text"] for row in read_rows(write(tmp_path / name, "\n".join(lines) + "\n"))] == [
         "one",
         "two",
     ]
@@ -317,13 +317,13 @@ def test_a_blank_line_among_several_columns_is_no_row_and_a_note_says_so(
 def test_a_tsv_whose_cells_are_quoted_is_not_read_with_its_quotes(tmp_path, line):
     """A program that doubles quotes uses them to delimit cells; the settings decide."""
     file = write(tmp_path / "a.tsv", f"text\tn\none\t1\n{line}\n")
-    refused(file, "a.tsv, line 3: has a cell in quotes with doubled quotes in it")
-    assert rows(file, "none")[1]["text"] == line.removesuffix("\t1")
-    assert '""' not in rows(file, "quoted")[1]["text"]
+    check_refused(file, "a.tsv, line 3: has a cell in quotes with doubled quotes in it")
+    assert read_rows(file, "none")[1]["text"] == line.removesuffix("\t1")
+    assert '""' not in read_rows(file, "quoted")[1]["text"]
 
 
 def test_a_tsv_whose_columns_are_named_in_quotes_is_refused_with_the_setting(tmp_path):
     """Otherwise the quotes would become part of the names."""
     file = write(tmp_path / "a.tsv", '"text"\t"n"\n"one"\t"1"\n')
-    refused(file, "a.tsv, line 1: names its columns in quotes")
-    assert rows(file, "quoted") == [{"text": "one", "n": "1"}]
+    check_refused(file, "a.tsv, line 1: names its columns in quotes")
+    assert read_rows(file, "quoted") == [{"text": "one", "n": "1"}]

@@ -14,23 +14,23 @@ from textvae.data.object_rows import read_object_rows
 from textvae.data.texts import iterate_texts, require_text, require_texts
 from textvae.errors import DataError
 
-TWO = ["a man", "a dog"]
-FRAME = pd.DataFrame({"text": TWO, "label": [1, 2]})
+TEXTS = ["a man", "a dog"]
+FRAME = pd.DataFrame({"text": TEXTS, "label": [1, 2]})
 
 COLUMNS = {
-    "a list": TWO,
-    "a tuple": tuple(TWO),
-    "a generator": (text for text in TWO),
+    "a list": TEXTS,
+    "a tuple": tuple(TEXTS),
+    "a generator": (text for text in TEXTS),
     "a Series": FRAME["text"],
-    "an array of objects": np.array(TWO, dtype=object),
-    "an array of strings": np.array(TWO),
-    "an Arrow array": pa.array(TWO),
-    "a chunked array": pa.chunked_array([TWO[:1], TWO[1:]]),
-    "a data set's column": datasets.Dataset.from_dict({"text": TWO})["text"],
+    "an array of objects": np.array(TEXTS, dtype=object),
+    "an array of strings": np.array(TEXTS),
+    "an Arrow array": pa.array(TEXTS),
+    "a chunked array": pa.chunked_array([TEXTS[:1], TEXTS[1:]]),
+    "a data set's column": datasets.Dataset.from_dict({"text": TEXTS})["text"],
     "a frame of one column": FRAME[["text"]],
-    "a table of one column": pa.table({"body": TWO}),
-    "a data set of one column": datasets.Dataset.from_dict({"text": TWO}),
-    "keys of a mapping": dict.fromkeys(TWO).keys(),
+    "a table of one column": pa.table({"body": TEXTS}),
+    "a data set of one column": datasets.Dataset.from_dict({"text": TEXTS}),
+    "keys of a mapping": dict.fromkeys(TEXTS).keys(),
 }
 TABLES = {
     "a DataFrame": FRAME,
@@ -42,17 +42,17 @@ TABLES = {
 REFUSED = {
     "a DataFrame": (
         FRAME,
-        'texts is a DataFrame of 2 columns; pass the column of texts: texts["text"].',
+        'texts is a DataFrame with 2 columns; pass the column of texts: texts["text"].',
     ),
-    "an Arrow table": (pa.Table.from_pandas(FRAME), "texts is a Table of 2 columns"),
-    "a data set": (datasets.Dataset.from_pandas(FRAME), "texts is a Dataset of 2 columns"),
+    "an Arrow table": (pa.Table.from_pandas(FRAME), "texts is a Table with 2 columns"),
+    "a data set": (datasets.Dataset.from_pandas(FRAME), "texts is a Dataset with 2 columns"),
     "a mapping": (
-        {"body": TWO},
+        {"body": TEXTS},
         'texts is a dict; pass the texts in it, for instance texts["body"].',
     ),
     "bytes": (b"a man", "texts is b'a man' (bytes); decode it"),
-    "a set": (set(TWO), "texts is a set, which has no order; pass a list"),
-    "an array of two dimensions": (np.array([TWO]), "texts is a ndarray of 2 dimensions"),
+    "a set": (set(TEXTS), "texts is a set, which has no order; pass a list"),
+    "an array of two dimensions": (np.array([TEXTS]), "texts is a ndarray with 2 dimensions"),
     "a number": (7, "texts is 7 (int); expected a string or a list of strings."),
     "None": (None, "texts is None (missing); expected a string or a list of strings."),
     "a missing text": (["a man", None], "text 1 is None (missing); expected a string"),
@@ -70,7 +70,7 @@ REFUSED = {
 def test_any_kind_of_column_gives_its_texts(kind):
     """The texts are plain Python strings."""
     read = require_texts(COLUMNS[kind])
-    assert read == TWO
+    assert read == TEXTS
     assert {type(text) for text in read} == {str}
 
 
@@ -84,13 +84,13 @@ def test_other_objects_are_refused(kind):
 
 def test_texts_are_taken_one_by_one():
     """A stream of texts need not fit into memory."""
-    flow = iterate_texts(text for text in ["a man", None])
-    assert next(flow) == "a man"
+    iterator = iterate_texts(text for text in ["a man", None])
+    assert next(iterator) == "a man"
     with pytest.raises(DataError, match="text 1 is None"):
-        next(flow)
+        next(iterator)
 
 
-@pytest.mark.parametrize("value", [TWO, None, 3, FRAME["text"]])
+@pytest.mark.parametrize("value", [TEXTS, None, 3, FRAME["text"]])
 def test_an_argument_of_one_text_takes_a_string_only(value):
     """The message names the argument."""
     with pytest.raises(DataError, match=r"prefix is .*; expected one string\."):
@@ -122,12 +122,12 @@ def test_no_method_reads_a_table_as_the_names_of_its_columns(tiny_run, method):
 def test_methods_take_a_column_of_a_table(tiny_run):
     """A column gives the same vectors as a list."""
     vae = textvae.TextVAE.from_pretrained(tiny_run, "cpu")
-    np.testing.assert_array_equal(vae.encode(FRAME["text"]), vae.encode(TWO))
+    np.testing.assert_array_equal(vae.encode(FRAME["text"]), vae.encode(TEXTS))
 
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_for_train_is_read_by_its_columns(kind):
-    """Its rows can be read several times."""
+    """The rows of a table can be read several times."""
     rows = read_object_rows(TABLES[kind], "text")["train"]
     expected = [{"text": "a man", "label": 1}, {"text": "a dog", "label": 2}]
     assert list(rows()) == list(rows()) == expected
@@ -135,10 +135,10 @@ def test_a_table_for_train_is_read_by_its_columns(kind):
 
 def test_splits_for_train_may_be_tables_or_sentences():
     """Each split may be of another kind."""
-    splits = read_object_rows({"train": FRAME, "dev": TWO, "test": {"text": TWO}}, "text")
+    splits = read_object_rows({"train": FRAME, "dev": TEXTS, "test": {"text": TEXTS}}, "text")
     assert {
         split: [row["text"] for row in rows()] for split, rows in splits.items()
-    } == dict.fromkeys(("train", "validation", "test"), TWO)
+    } == dict.fromkeys(("train", "validation", "test"), TEXTS)
 
 
 def test_a_missing_value_of_a_table_is_none():
@@ -161,16 +161,16 @@ def test_a_missing_value_of_a_table_is_none():
             "the split 'train' is the string 'train.csv'; expected sentences or a table.",
         ),
         (
-            {"body": TWO},
+            {"body": TEXTS},
             "the mapping has the keys body; expected splits (train, validation, test) or columns",
         ),
-        ({"text": TWO, "label": [1]}, "the columns differ in length: text (2), label (1)"),
+        ({"text": TEXTS, "label": [1]}, "the columns differ in length: text (2), label (1)"),
         ({"text": "a man"}, "column 'text' is a str; expected a sequence"),
         (pd.concat([FRAME, FRAME], axis=1), "two columns of the table are called 'text'"),
         (b"a man", "texts is b'a man' (bytes)"),
-        (set(TWO), "which has no order"),
+        (set(TEXTS), "which has no order"),
         (3, "texts is 3 (int)"),
-        ([*TWO, None], "text 2 is None (missing)"),
+        ([*TEXTS, None], "text 2 is None (missing)"),
     ],
 )
 def test_an_object_that_is_not_a_corpus_is_refused(corpus, words):

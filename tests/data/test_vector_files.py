@@ -31,7 +31,7 @@ def test_blocks_become_one_file(tmp_path, suffix, sizes):
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])
 def test_a_blank_row_has_its_place_and_no_vector(tmp_path, suffix):
-    """It is NaN or null in the file, and NaN when read; rows are counted across blocks."""
+    """A missing vector is NaN or null in the file, and NaN when read; rows are counted across blocks."""
     file = tmp_path / f"z.{suffix}"
     vectors = np.arange(8, dtype="f4").reshape(4, 2)
     vectors[1] = np.nan
@@ -66,7 +66,7 @@ def test_a_users_file_of_a_like_name_stays(tmp_path):
 
 
 def test_two_encodings_into_one_file_do_not_mix(tmp_path):
-    """Each counts its own rows, and the last one to finish writes the file."""
+    """Each encoding counts its own rows, and the last one to finish writes the file."""
 
     def blocks(value, rows):
         for _ in range(rows):

@@ -37,7 +37,7 @@ def test_the_embeddings_are_the_features_and_survive_a_folder(saved, tmp_path):
 
 
 def test_gradients_reach_the_encoder(lstm, tmp_path):
-    """So it can be fine-tuned like other modules; texts that are too long are cut."""
+    """Fine-tuning needs these gradients; texts that are too long are cut."""
     lstm.save_pretrained(tmp_path)
     module = TextVAEModule(tmp_path, "mean")
     embedding = module(module.preprocess(["a man rides", "a man " * 40]))["sentence_embedding"]
@@ -48,7 +48,7 @@ def test_gradients_reach_the_encoder(lstm, tmp_path):
 
 
 def test_wrong_input_is_refused(lstm, tmp_path):
-    """It is a missing folder, or the name of unknown features."""
+    """A missing folder and unknown features each get a message."""
     with pytest.raises(CheckpointError, match="there is no such folder"):
         TextVAEModule(tmp_path / "none")
     lstm.save_pretrained(tmp_path)

@@ -15,7 +15,7 @@ from textvae.integrations.sklearn import TextVAETransformer
 from textvae.vae import TextVAE
 
 LABELS = ["boat" if "wave" in text else "land" for text in SENTENCES]
-CHECKS = (  # those of scikit-learn that do not need numbers as input
+CHECKS = (  # scikit-learn's own checks that do not need numbers as input
     "check_estimator_cloneable",
     "check_estimator_repr",
     "check_estimator_tags_renamed",
@@ -70,7 +70,7 @@ def test_without_a_run_it_trains_one(tmp_path):
 
 
 def test_wrong_input_is_refused(tiny_run):
-    """It is one string, no text, a number, settings together with a run, or use before fit."""
+    """One string, no text, a number, settings next to a run and use before `fit` are refused."""
     transformer = TextVAETransformer(tiny_run, device="cpu")
     with pytest.raises(NotFittedError):
         transformer.transform(SENTENCES)
@@ -88,7 +88,7 @@ def test_wrong_input_is_refused(tiny_run):
 
 
 def test_blank_texts_are_refused_by_their_rows(tiny_run):
-    """Later steps of a pipeline accept no gaps, and a blank text has no features."""
+    """A blank text has no features, and later steps of a pipeline need a row for every text."""
     transformer = TextVAETransformer(tiny_run, device="cpu").fit(SENTENCES[:3])
     with pytest.raises(
         DataError, match=r"2 of 4 texts are blank \(rows 2, 4\) and have no features"

@@ -21,7 +21,7 @@ from transformers import Cache, GenerationMixin, PreTrainedModel, Trainer, Train
 from transformers.generation import utils as generation
 
 import textvae
-from textvae.model.decoders.base import CACHE_NAME
+from textvae.model.architectures import CACHE_NAME
 from textvae.model.modeling import TextVAEModel, TextVAEOutput
 from textvae.training.trainer import VAETrainer
 
@@ -237,7 +237,7 @@ def test_generate_looks_for_a_cache_under_the_name_we_give_it():
     theirs = generation.ALL_CACHE_NAMES[0]
     assert theirs == CACHE_NAME, (
         f"transformers {transformers.__version__} calls a cache {theirs!r}, textvae calls it "
-        f"{CACHE_NAME!r}: update textvae.model.decoders.base.CACHE_NAME, or beams lose their state."
+        f"{CACHE_NAME!r}: update textvae.model.architectures.CACHE_NAME, or beams lose their state."
     )
     assert "cache" in {field.name for field in fields(TextVAEOutput)}
 

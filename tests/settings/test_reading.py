@@ -3,6 +3,7 @@
 import pytest
 
 from textvae.data.corpus import DataSettings
+from textvae.data.tokenization import TokenizerSettings
 from textvae.model.encoders import ENCODERS
 from textvae.objective.elbo import ObjectiveSettings
 from textvae.settings.reading import merge_settings, read_settings
@@ -158,3 +159,12 @@ def test_a_prior_that_is_set_in_an_object_is_kept():
     data = DataSettings(label="kind")
     assert Settings(data=data, model=chosen).model == chosen
     assert Settings(data=data, model=other).model.latent_dim == 8
+
+
+def test_a_pretrained_decoder_chooses_its_tokenizer_in_settings_objects_too():
+    """Sections as objects, as mappings, or read from YAML: the tokenizer is the same."""
+    model = ModelSettings.model_validate({"decoder": "pretrained"})
+    read = read_settings(overrides=["model.decoder=pretrained"])
+    assert read.tokenizer.kind == "pretrained"
+    assert Settings(model=model) == Settings(model=model, tokenizer=TokenizerSettings()) == read
+    assert read_settings(model=model) == read

@@ -19,7 +19,8 @@ class CrashError(Exception):
     """Stands for a crash of the machine."""
 
 
-def staged(run, content="new"):
+def write_staged(run, content="new"):
+    """Write the files of a staged checkpoint; return its folder."""
     folder = run / STAGING_FOLDER
     (folder / "inner").mkdir(parents=True)
     (folder / "model.safetensors").write_text(content)
@@ -27,7 +28,8 @@ def staged(run, content="new"):
     return folder
 
 
-def fill(run, *names):
+def write_folders(run, *names):
+    """Write folders of these names into a run, each with a file."""
     for name in names:
         (run / name).mkdir()
         (run / name / "model.safetensors").write_text(name)
@@ -35,7 +37,7 @@ def fill(run, *names):
 
 def test_finalizing_moves_the_whole_folder(tmp_path):
     """No file is left in the staging folder."""
-    finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
+    finalize_checkpoint(write_staged(tmp_path), tmp_path / "checkpoint-7")
     assert {file.name for file in tmp_path.rglob("*")} == {
         "checkpoint-7", "inner", "model.safetensors", "tokenizer.json",
     }  # fmt: skip
@@ -43,9 +45,9 @@ def test_finalizing_moves_the_whole_folder(tmp_path):
 
 def test_finalizing_replaces_an_older_checkpoint_of_the_same_name(tmp_path):
     """The files of the two do not mix."""
-    fill(tmp_path, "checkpoint-7")
+    write_folders(tmp_path, "checkpoint-7")
     (tmp_path / "checkpoint-7" / "old").touch()
-    finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
+    finalize_checkpoint(write_staged(tmp_path), tmp_path / "checkpoint-7")
     assert not (tmp_path / "checkpoint-7" / "old").exists()
     assert (tmp_path / "checkpoint-7" / "model.safetensors").read_text() == "new"
 
@@ -59,8 +61,8 @@ def test_a_crash_before_the_name_is_given_leaves_no_checkpoint(tmp_path, monkeyp
     def crash(*_):
         raise CrashError
 
-    fill(tmp_path, "checkpoint-3")
-    folder = staged(tmp_path)
+    write_folders(tmp_path, "checkpoint-3")
+    folder = write_staged(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(broken, crash)
         with pytest.raises(CrashError):
@@ -83,7 +85,7 @@ def test_every_file_is_on_the_disk_before_the_name_is_given(tmp_path, monkeypatc
         "textvae.training.checkpoints.flush_to_disk", lambda path: events.append(path.name)
     )
     monkeypatch.setattr(Path, "replace", note_replace)
-    finalize_checkpoint(staged(tmp_path), tmp_path / "checkpoint-7")
+    finalize_checkpoint(write_staged(tmp_path), tmp_path / "checkpoint-7")
     renamed = events.index("renamed")
     assert {"model.safetensors", "tokenizer.json"} <= set(events[:renamed])
     assert tmp_path.name in events[renamed:]
@@ -91,7 +93,7 @@ def test_every_file_is_on_the_disk_before_the_name_is_given(tmp_path, monkeypatc
 
 def test_checkpoints_come_in_the_order_of_their_numbers(tmp_path):
     """Nine comes before ten; folders with similar names are not checkpoints."""
-    fill(
+    write_folders(
         tmp_path,
         "checkpoint-10",
         "checkpoint-9",
@@ -114,7 +116,7 @@ def test_a_run_without_checkpoints_has_none(tmp_path):
 
 def test_only_the_named_checkpoints_stay(tmp_path):
     """Other files and folders are not touched."""
-    fill(tmp_path, "checkpoint-1", "checkpoint-2", "checkpoint-3", "corpus")
+    write_folders(tmp_path, "checkpoint-1", "checkpoint-2", "checkpoint-3", "corpus")
     (tmp_path / "settings.yaml").touch()
     keep_only(tmp_path, {"checkpoint-2", "checkpoint-9"})
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-2", "corpus", "settings.yaml"}
@@ -122,7 +124,7 @@ def test_only_the_named_checkpoints_stay(tmp_path):
 
 def test_removing_partial_checkpoints_of_a_clean_run_changes_nothing(tmp_path):
     """There may be no partial checkpoints, or no run."""
-    fill(tmp_path, "checkpoint-1")
+    write_folders(tmp_path, "checkpoint-1")
     remove_partial_checkpoints(tmp_path)
     remove_partial_checkpoints(tmp_path / "absent")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1"]

@@ -32,7 +32,7 @@ from textvae.training import fit as fitting
 pytestmark = pytest.mark.xdist_group("distributed")  # so that one worker makes the launch
 
 EPOCH = 10  # batches
-COSTS = (
+COMPARED_KEYS = (
     "encoder_steps",
     "loss",
     "reconstruction",
@@ -90,7 +90,7 @@ def folder(launch: tuple[Path, Any]) -> Path:
     return launch[0]
 
 
-def record(folder: Path, run: str, rank: int = 0, count: int = 1) -> list[dict[str, Any]]:
+def read_records(folder: Path, run: str, rank: int = 0, count: int = 1) -> list[dict[str, Any]]:
     """Return the records of a process, one per batch."""
     return [
         json.loads(line)
@@ -98,23 +98,23 @@ def record(folder: Path, run: str, rank: int = 0, count: int = 1) -> list[dict[s
     ]
 
 
-def seen(batches: list[dict[str, Any]]) -> list[list[tuple[int, ...]]]:
+def list_sentences(batches: list[dict[str, Any]]) -> list[list[tuple[int, ...]]]:
     """Return the sentences of each batch, without padding."""
     return [
         [tuple(token for token in row if token >= 0) for row in batch["seen"]] for batch in batches
     ]
 
 
-def history(run: Path) -> list[dict[str, float]]:
+def read_history(run: Path) -> list[dict[str, float]]:
     """Return the losses and measures that were logged."""
     entries = json.loads((run / "training.json").read_text())["history"]
-    return [{name: entry[name] for name in COSTS if name in entry} for entry in entries]
+    return [{name: entry[name] for name in COMPARED_KEYS if name in entry} for entry in entries]
 
 
 def assert_same_history(one: Path, other: Path) -> None:
     """Fail unless two runs have logged the same, up to rounding."""
-    first = history(one)
-    second = history(other)
+    first = read_history(one)
+    second = read_history(other)
     assert len(first) == len(second) > EPOCH
     for mine, yours in zip(first, second, strict=True):
         assert mine == pytest.approx(yours, rel=2e-3, abs=1e-4)
@@ -139,8 +139,8 @@ def test_two_processes_give_the_losses_and_measures_of_one(folder, name):
 @pytest.mark.parametrize("name", MODELS)
 def test_each_process_sees_its_own_share_of_every_batch(folder, name):
     """The shares are disjoint and complete, and differ by at most one sentence."""
-    shares = [seen(record(folder, f"{name}2", rank, 2)) for rank in (0, 1)]
-    whole = seen(record(folder, f"{name}1"))
+    shares = [list_sentences(read_records(folder, f"{name}2", rank, 2)) for rank in (0, 1)]
+    whole = list_sentences(read_records(folder, f"{name}1"))
     for one, other, both in zip(*shares, whole, strict=True):
         assert sorted(one + other) == sorted(both)
         assert len(one) - len(other) in (0, 1)
@@ -150,8 +150,8 @@ def test_each_process_sees_its_own_share_of_every_batch(folder, name):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_state_of_techniques_agrees_across_processes(folder, name):
     """It is equal on both to the last bit, and up to rounding to that of a single process."""
-    one, other = (record(folder, f"{name}2", rank, 2) for rank in (0, 1))
-    for mine, yours, alone in zip(one, other, record(folder, f"{name}1"), strict=True):
+    one, other = (read_records(folder, f"{name}2", rank, 2) for rank in (0, 1))
+    for mine, yours, alone in zip(one, other, read_records(folder, f"{name}1"), strict=True):
         assert mine["state"] == yours["state"]
         assert mine["state"]["target_kl"] == pytest.approx(alone["state"]["target_kl"], abs=1e-4)
     assert mine["state"]["target_kl"] != {"log_weight": 0.0}
@@ -160,7 +160,8 @@ def test_the_state_of_techniques_agrees_across_processes(folder, name):
 def test_each_process_draws_different_noise(folder):
     """Each has a different seed; the first has the seed of a run of one process."""
     alone, *together = (
-        record(folder, *run)[0]["seed"] for run in (("lstm1",), ("lstm2", 0, 2), ("lstm2", 1, 2))
+        read_records(folder, *run)[0]["seed"]
+        for run in (("lstm1",), ("lstm2", 0, 2), ("lstm2", 1, 2))
     )
     assert together == [alone, alone + 1]
 
@@ -179,11 +180,11 @@ def test_measures_do_not_depend_on_the_number_of_processes(folder):
 
 def test_a_run_of_one_process_is_resumed_by_two(folder):
     """Batches and losses are those of an unbroken run; each epoch has every sentence once."""
-    start = checkpoint_resumed(folder, "begun1", count=2)
-    before = seen(record(folder, "begun1"))[:start]
-    shares = [seen(record(folder, "begun1", rank, 2)) for rank in (0, 1)]
+    start = find_resumed_step(folder, "begun1", count=2)
+    before = list_sentences(read_records(folder, "begun1"))[:start]
+    shares = [list_sentences(read_records(folder, "begun1", rank, 2)) for rank in (0, 1)]
     batches = before + [one + other for one, other in zip(*shares, strict=True)]
-    assert_two_whole_epochs(batches, seen(record(folder, "lstm1")))
+    assert_two_whole_epochs(batches, list_sentences(read_records(folder, "lstm1")))
     assert_same_history(folder / "begun1", folder / "lstm1")
 
 
@@ -200,28 +201,28 @@ def test_a_killed_process_stops_the_job_with_a_message(launch, folder):
 def test_a_run_of_two_processes_is_resumed_by_one(folder):
     """One of the two was killed before."""
     textvae.train(output=folder / "begun2", resume=True, device="cpu")
-    start = checkpoint_resumed(folder, "begun2", count=1)
-    shares = [seen(record(folder, "begun2", rank, 2))[:start] for rank in (0, 1)]
-    batches = [one + other for one, other in zip(*shares, strict=True)] + seen(
-        record(folder, "begun2")
+    start = find_resumed_step(folder, "begun2", count=1)
+    shares = [list_sentences(read_records(folder, "begun2", rank, 2))[:start] for rank in (0, 1)]
+    batches = [one + other for one, other in zip(*shares, strict=True)] + list_sentences(
+        read_records(folder, "begun2")
     )
-    assert_two_whole_epochs(batches, seen(record(folder, "lstm1")))
+    assert_two_whole_epochs(batches, list_sentences(read_records(folder, "lstm1")))
     assert_same_history(folder / "begun2", folder / "lstm1")
 
 
-def checkpoint_resumed(folder: Path, run: str, count: int) -> int:
+def find_resumed_step(folder: Path, run: str, count: int) -> int:
     """Return the step at which `count` processes resumed, and check that it is inside an epoch."""
-    start = record(folder, run, 0, count)[0]["step"]
+    start = read_records(folder, run, 0, count)[0]["step"]
     assert 0 < start <= LAST_BEFORE_STOP
     assert start % EPOCH
     return int(start)
 
 
 def assert_two_whole_epochs(
-    batches: list[list[tuple[int, ...]]], straight: list[list[tuple[int, ...]]]
+    batches: list[list[tuple[int, ...]]], unbroken: list[list[tuple[int, ...]]]
 ) -> None:
     """Fail unless the batches are those of the unbroken run, and an epoch has each sentence once."""
-    assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in straight]
+    assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in unbroken]
     first, second = (sorted(chain(*batches[start : start + EPOCH])) for start in (0, EPOCH))
     assert len(batches) == 2 * EPOCH
     assert first == second
@@ -242,7 +243,7 @@ def test_too_small_batches_are_refused_with_a_sufficient_budget(processes):
     assert (
         share_buckets(
             LENGTHS, TrainingSettings(batch_tokens=budget), Processes(0, processes)
-        ).smallest
+        ).smallest_batch
         >= processes
     )
 

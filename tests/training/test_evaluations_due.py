@@ -9,10 +9,11 @@ from textvae.training.schedule import TrainingSchedule
 
 
 def make_schedule(steps_per_epoch=10, **settings):
+    """Return a schedule with a warm-up of four steps."""
     return TrainingSchedule(TrainingSettings(warmup_steps=4, **settings), steps_per_epoch)
 
 
-def evaluation_steps(schedule, steps):
+def list_evaluation_steps(schedule, steps):
     """Return the steps after which an evaluation is due, as the callback counts them."""
     due = []
     for _ in range(steps):
@@ -28,7 +29,7 @@ def evaluation_steps(schedule, steps):
 )
 def test_a_bounded_run_is_evaluated_as_often_as_set(steps, evaluations):
     """The evaluations are evenly spread, and the last is at the end."""
-    due = evaluation_steps(make_schedule(steps=steps, evaluations=evaluations), steps)
+    due = list_evaluation_steps(make_schedule(steps=steps, evaluations=evaluations), steps)
     assert len(due) == evaluations
     assert due[-1] == steps
     gaps = [after - before for before, after in zip([0, *due], due, strict=False)]
@@ -37,19 +38,19 @@ def test_a_bounded_run_is_evaluated_as_often_as_set(steps, evaluations):
 
 def test_a_run_of_fewer_steps_than_evaluations_is_evaluated_every_step():
     """It is never evaluated twice after the same step."""
-    assert evaluation_steps(make_schedule(steps=3, evaluations=8), 3) == [1, 2, 3]
+    assert list_evaluation_steps(make_schedule(steps=3, evaluations=8), 3) == [1, 2, 3]
 
 
 def test_an_open_ended_run_is_evaluated_every_evaluate_steps():
     """The interval stays the same during the run."""
     schedule = make_schedule(steps_per_epoch=100, evaluate_steps=20)
-    assert evaluation_steps(schedule, 90) == [20, 40, 60, 80]
+    assert list_evaluation_steps(schedule, 90) == [20, 40, 60, 80]
 
 
 def test_an_open_ended_run_is_evaluated_at_least_once_per_epoch():
     """Training does not go over a small corpus many times without an evaluation."""
     schedule = make_schedule(steps_per_epoch=7, evaluate_steps=1000)
-    assert evaluation_steps(schedule, 30) == [7, 14, 21, 28]
+    assert list_evaluation_steps(schedule, 30) == [7, 14, 21, 28]
 
 
 @pytest.mark.parametrize("settings", [{"steps": 40}, {"epochs": 3}, {}])
@@ -85,6 +86,6 @@ def test_progress_is_the_step_and_the_fraction():
 @pytest.mark.parametrize(
     ("settings", "is_open_ended"), [({}, True), ({"steps": 1}, False), ({"max_minutes": 1}, False)]
 )
-def test_only_a_run_without_bounds_open_ended(settings, is_open_ended):
+def test_only_a_run_without_bounds_is_open_ended(settings, is_open_ended):
     """A number of minutes is a bound, too."""
     assert make_schedule(**settings).is_open_ended == is_open_ended

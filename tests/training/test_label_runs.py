@@ -17,7 +17,7 @@ LABEL = {"label": "label", "held_out": 0.1}
 
 @pytest.fixture
 def files(tmp_path):
-    """Return a table with labels and a text file without labels."""
+    """Return the paths of a table with labels and of a text file without labels."""
     rows = [f"{text},{label}" for text, label in LABELLED[58:62]]
     (tmp_path / "labelled.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     (tmp_path / "plain.txt").write_text("\n".join(SENTENCES[58:62]) + "\n")
@@ -68,7 +68,7 @@ def test_the_commands_take_labels(labelled_run, files, capsys):
 def test_a_run_without_labels_refuses_one_on_the_command_line(tiny_run, capsys):
     """The message says that the model was trained without labels."""
     assert main(["generate", str(tiny_run), "--label", "two"]) == 2
-    assert "this one was trained without: leave it out" in capsys.readouterr().err
+    assert "this one was trained without any: leave " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_label_of_a_single_sentence_is_refused_only_if_that_is_held_out(tmp_pa
     held_out = {"validation": table(LABELLED[:9]), "test": table(LABELLED[:9])}
     vae = train_tiny(tmp_path / "in", {"train": table([*LABELLED, rare]), **held_out}, data=LABEL)
     assert vae.labels == ["one", "two", "single"]
-    with pytest.raises(DataError, match=r"no training sentence is 'single', but one of test is"):
+    with pytest.raises(DataError, match=r"has the label 'single', but one of the test split does"):
         train_tiny(
             tmp_path / "out",
             {**held_out, "train": table(LABELLED), "test": table([rare])},
@@ -139,7 +139,7 @@ def test_settings_that_cannot_be_conditioned_are_refused(tmp_path):
         )
 
 
-def test_a_run_is_not_started_from_one_of_other_labels(labelled_run, tiny_run, tmp_path):
+def test_a_run_cannot_start_from_one_with_other_labels(labelled_run, tiny_run, tmp_path):
     """Both runs must have labels or neither, and the first must know all labels of the second."""
     rows = table([(text, f"new {label}") for text, label in LABELLED])
     sections = {"device": "cpu", "training": SETTINGS["training"]}

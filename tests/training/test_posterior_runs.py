@@ -89,7 +89,7 @@ def test_a_run_is_trained_evaluated_and_used(kind, prior, tmp_path):
     assert vae.posterior([]).mean.shape == (0, 4)
 
 
-def test_the_running_statistics_travel_with_the_model(tmp_path):
+def test_the_running_statistics_are_saved_with_the_model(tmp_path):
     """The statistics that training has updated are saved with the weights."""
     vae = train_tiny(tmp_path / "run", model={"posterior": "batch_norm_gaussian"})
     loaded = TextVAE.from_pretrained(tmp_path / "run").model.posterior.running_mean

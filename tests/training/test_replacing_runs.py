@@ -25,10 +25,11 @@ from textvae.training.checkpoints import (
     remove_partial_checkpoints,
 )
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
-from textvae.training.train import lock_of
+from textvae.training.train import choose_lock_file
 
 
-def names(folder):
+def list_names(folder):
+    """Return the names in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -41,11 +42,12 @@ def make_run(folder, content="old"):
     return folder
 
 
-def content_of(folder):
+def read_content(folder):
+    """Return the content that `make_run` has written."""
     return json.loads((folder / "corpus" / "counts.json").read_text())
 
 
-def replace(folder, overwrite=True, before=lambda: None):
+def create_run(folder, overwrite=True, before=lambda: None):
     """Create a run fast, and call `before` while it is being prepared."""
 
     def fill(run):
@@ -90,7 +92,7 @@ def test_settings_alone_do_not_make_a_run(tmp_path, settings):
         OutputError,
         match=r"something that does not belong to a run: settings.yaml, src.*replaces runs only",
     ):
-        replace(tmp_path / "project")
+        create_run(tmp_path / "project")
     assert (tmp_path / "project" / "src" / "thesis.tex").read_text() == "years"
 
 
@@ -118,28 +120,28 @@ def test_a_run_with_a_file_of_the_users_is_not_replaced(tmp_path, name):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("precious")
     with pytest.raises(OutputError, match=f"something that does not belong to a run: {name}"):
-        replace(tmp_path / "run")
+        create_run(tmp_path / "run")
     assert file.read_text() == "precious"
 
 
 def test_an_interrupted_run_is_replaced(tmp_path):
     """It has no weights yet. Nothing is left next to the new run; a foreign folder stays."""
     (tmp_path / ".run.preparing").mkdir()
-    replace(make_run(tmp_path / "run"))
-    assert content_of(tmp_path / "run") == "new"
-    assert names(tmp_path) == [".run.preparing", "run"]
+    create_run(make_run(tmp_path / "run"))
+    assert read_content(tmp_path / "run") == "new"
+    assert list_names(tmp_path) == [".run.preparing", "run"]
 
 
 def test_files_that_appear_during_preparation_are_not_lost(tmp_path):
     """They may be in the run that is to be replaced, or be another run in its place."""
     run = make_run(tmp_path / "run")
     with pytest.raises(OutputError, match=r"notes\.txt"):
-        replace(run, before=lambda: (run / "notes.txt").write_text("precious"))
-    assert content_of(run) == "old"
+        create_run(run, before=lambda: (run / "notes.txt").write_text("precious"))
+    assert read_content(run) == "old"
     with pytest.raises(OutputError, match="holds a run already"):
-        replace(tmp_path / "other", overwrite=False, before=lambda: make_run(tmp_path / "other"))
-    assert content_of(tmp_path / "other") == "old"
-    assert names(tmp_path) == ["other", "run"]
+        create_run(tmp_path / "other", overwrite=False, before=lambda: make_run(tmp_path / "other"))
+    assert read_content(tmp_path / "other") == "old"
+    assert list_names(tmp_path) == ["other", "run"]
 
 
 @pytest.mark.parametrize("kind", [".new.", "/run'"])
@@ -148,15 +150,15 @@ def test_a_rename_that_fails_leaves_the_old_run(tmp_path, monkeypatch, kind):
     run = make_run(tmp_path / "run")
     rename = Path.rename
 
-    def break_off(path, target):
+    def fail(path, target):
         if kind in repr(path):
             raise OSError(28, "No space left on device")
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", break_off)
+    monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(OutputError, match=r"the disk is full.*existing files are unchanged"):
-        replace(run)
-    assert (names(tmp_path), content_of(run)) == (["run"], "old")
+        create_run(run)
+    assert (list_names(tmp_path), read_content(run)) == (["run"], "old")
 
 
 @pytest.mark.parametrize("call", range(1, 5))
@@ -177,14 +179,14 @@ def test_after_a_kill_at_any_rename_the_next_start_restores_a_complete_run(
     child = os.fork()
     if child == 0:
         monkeypatch.setattr(Path, "rename", die)
-        replace(run)
+        create_run(run)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) == (call <= 3)
     tidy_up_after_a_kill(run)
-    assert names(tmp_path) == ["run"]
-    assert names(run) == ["corpus", "init", "settings.yaml"]
-    assert content_of(run) == ("old" if call <= 2 else "new")
+    assert list_names(tmp_path) == ["run"]
+    assert list_names(run) == ["corpus", "init", "settings.yaml"]
+    assert read_content(run) == ("old" if call <= 2 else "new")
 
 
 def test_a_run_moved_aside_by_a_killed_process_is_restored(tmp_path):
@@ -192,7 +194,7 @@ def test_a_run_moved_aside_by_a_killed_process_is_restored(tmp_path):
     for kind in ("old", "new"):
         make_run(tmp_path / f".run.{kind}.textvae-00000000-1-00000000", kind)
     tidy_up_after_a_kill(tmp_path / "run")
-    assert (names(tmp_path), content_of(tmp_path / "run")) == (["run"], "old")
+    assert (list_names(tmp_path), read_content(tmp_path / "run")) == (["run"], "old")
 
 
 def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypatch):
@@ -201,12 +203,15 @@ def test_an_empty_folder_is_filled_and_stays_the_same_folder(tmp_path, monkeypat
     folder.mkdir()
     monkeypatch.chdir(folder)
     before = folder.stat().st_ino
-    replace(Path())
+    create_run(Path())
     assert folder.stat().st_ino == before
-    assert (names(folder), names(tmp_path)) == (["corpus", "init", "settings.yaml"], ["here"])
+    assert (list_names(folder), list_names(tmp_path)) == (
+        ["corpus", "init", "settings.yaml"],
+        ["here"],
+    )
     with pytest.raises(OutputError, match="the command runs inside it"):
-        replace(Path("."))
-    assert content_of(folder) == "new"
+        create_run(Path("."))
+    assert read_content(folder) == "new"
 
 
 def test_an_empty_folder_that_was_half_filled_is_filled(tmp_path):
@@ -214,7 +219,7 @@ def test_an_empty_folder_that_was_half_filled_is_filled(tmp_path):
     staging = make_run(tmp_path / "run" / ".run.new.textvae-00000000-1-00000000")
     (staging / "corpus").rename(tmp_path / "run" / "corpus")
     tidy_up_after_a_kill(tmp_path / "run")
-    assert names(tmp_path / "run") == ["corpus", "init", "settings.yaml"]
+    assert list_names(tmp_path / "run") == ["corpus", "init", "settings.yaml"]
 
 
 def test_the_output_may_be_the_working_directory(tmp_path, monkeypatch):
@@ -223,21 +228,21 @@ def test_the_output_may_be_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     train_tiny(Path(""), training={"steps": 1})
     assert (tmp_path / "here" / "model.safetensors").is_file()
-    assert names(tmp_path) == ["here"]
+    assert list_names(tmp_path) == ["here"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--overwrite"], ["--resume"]])
 def test_a_second_training_of_a_run_is_refused(tmp_path, capsys, arguments):
     """The exit code is 2, the message names the process with the lock, and nothing changes."""
     run, corpus = make_run(tmp_path / "run"), str(write_corpus(tmp_path))
-    with hold_lock(lock_of(run), "busy"):
-        before = names(tmp_path)
+    with hold_lock(choose_lock_file(run), "busy"):
+        before = list_names(tmp_path)
         named = [] if "--resume" in arguments else [corpus]
         assert main(["train", *named, "--output", str(run), *arguments]) == 2
-        assert names(tmp_path) == before
+        assert list_names(tmp_path) == before
     expected = f"{run}: another process is training there (process {os.getpid()}); let it finish, or end it."
     assert expected in capsys.readouterr().err
-    assert content_of(run) == "old"
+    assert read_content(run) == "old"
 
 
 def test_all_paths_of_a_run_have_the_same_lock(tmp_path, monkeypatch):
@@ -246,24 +251,24 @@ def test_all_paths_of_a_run_have_the_same_lock(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(run)
     monkeypatch.chdir(run)
     paths = (run, Path(), tmp_path / "link", run / "corpus" / "..")
-    assert {lock_of(path) for path in paths} == {tmp_path.resolve() / ".run.textvae.lock"}
+    assert {choose_lock_file(path) for path in paths} == {tmp_path.resolve() / ".run.textvae.lock"}
 
 
 def test_resuming_a_missing_run_makes_no_folders(tmp_path):
     """Not even a folder for the lock is made."""
     with pytest.raises(CheckpointError, match="no run to resume"):
         textvae.train(output=tmp_path / "a" / "b", resume=True, device="cpu")
-    assert names(tmp_path) == []
+    assert list_names(tmp_path) == []
 
 
 def test_the_staging_folder_of_an_earlier_release_is_named_and_stays(tmp_path, capsys):
     """It takes space, but it may be the user's own folder."""
     (tmp_path / ".run.preparing" / "corpus").mkdir(parents=True)
-    replace(tmp_path / "run")
+    create_run(tmp_path / "run")
     assert (
         ".run.preparing: an earlier release of textvae was killed there" in capsys.readouterr().err
     )
-    assert names(tmp_path) == [".run.preparing", "run"]
+    assert list_names(tmp_path) == [".run.preparing", "run"]
 
 
 @pytest.mark.parametrize("settings", ["training: {seed: 3}\n", ""])
@@ -275,7 +280,7 @@ def test_resuming_a_folder_that_is_no_run_removes_nothing(tmp_path, settings):
         (tmp_path / name).mkdir()
         (tmp_path / name / "precious.txt").write_text("precious")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(CheckpointError, match="is no run of textvae"):
+    with pytest.raises(CheckpointError, match="is not a run of textvae"):
         textvae.train(output=tmp_path, resume=True, device="cpu")
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -294,12 +299,12 @@ def test_a_link_in_the_place_of_the_staging_folder_is_not_followed(tmp_path):
 def test_the_next_resume_removes_what_only_training_needed(tiny_run, tmp_path):
     """A process was killed just after it had moved the weights to the run folder."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
-    expected = names(run)
+    expected = list_names(run)
     for name in ("init", "checkpoint-9", STAGING_FOLDER):
         (run / name).mkdir()
     (run / "checkpoint-9" / STATE_FILE).write_text("{}")
     textvae.train(output=run, resume=True, device="cpu")
-    assert names(run) == expected
+    assert list_names(run) == expected
 
 
 def test_resuming_a_finished_run_deletes_nothing_else(tiny_run, tmp_path):
@@ -315,4 +320,4 @@ def test_a_refused_training_leaves_the_run_that_it_should_replace(tiny_run, tmp_
     run = shutil.copytree(tiny_run, tmp_path / "run")
     with pytest.raises(textvae.TextVAEError):
         textvae.train(SENTENCES[:2], output=run, overwrite=True, device="cpu")
-    assert (names(run), names(tmp_path)) == (names(tiny_run), ["run"])
+    assert (list_names(run), list_names(tmp_path)) == (list_names(tiny_run), ["run"])

@@ -97,7 +97,7 @@ class WatchedRun:
 
 
 @contextmanager
-def watching(folder: Path) -> Iterator[WatchedRun]:
+def watch_run(folder: Path) -> Iterator[WatchedRun]:
     """Copy the run in `folder` after each checkpoint, and replace its clock."""
     watched = WatchedRun(folder)
     now = [0.0]
@@ -114,7 +114,7 @@ def watching(folder: Path) -> Iterator[WatchedRun]:
         )
 
     def note_end(run: Any, trainer: VAETrainer, processes: Any) -> None:
-        watched.end = state_at_end(trainer)
+        watched.end = read_end_state(trainer)
         evaluate_and_save(run, trainer, processes)
 
     def take_time(function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
@@ -133,7 +133,7 @@ def watching(folder: Path) -> Iterator[WatchedRun]:
         yield watched
 
 
-def state_at_end(trainer: VAETrainer) -> dict[str, Any]:
+def read_end_state(trainer: VAETrainer) -> dict[str, Any]:
     """Return the steps that each part of a trainer has counted, and its best checkpoint."""
     assert trainer.optimizer is not None
     assert trainer.lr_scheduler is not None
@@ -157,99 +157,101 @@ def train(folder: Path, **changes: Any) -> WatchedRun:
     corpus: Any = SENTENCES
     if "data" in changes:
         corpus = str(write(folder.with_name("corpus.txt"), "\n".join(SENTENCES)))
-    with watching(folder) as watched:
+    with watch_run(folder) as watched:
         train_tiny(folder, corpus, **changes)
     return watched
 
 
 def resume(folder: Path) -> WatchedRun:
     """Resume a run and train it to its end."""
-    with watching(folder) as watched:
+    with watch_run(folder) as watched:
         textvae.train(output=folder, resume=True, device="cpu")
     return watched
 
 
-def killed(unbroken: WatchedRun, step: int, folder: Path) -> Path:
+def copy_killed(unbroken: WatchedRun, step: int, folder: Path) -> Path:
     """Return a copy of a run, in `folder`, as it was after a checkpoint."""
     return shutil.copytree(unbroken.copies[step], folder / "killed")
 
 
-def assert_same_end(straight: WatchedRun, resumed: WatchedRun) -> None:
+def assert_same_end(unbroken: WatchedRun, resumed: WatchedRun) -> None:
     """Fail unless two runs ended with equal tensors, counts and records."""
-    assert resumed.end == straight.end
-    assert resumed.record == straight.record
-    assert differing(straight.weights, resumed.weights) == []
+    assert resumed.end == unbroken.end
+    assert resumed.record == unbroken.record
+    assert list_differing(unbroken.weights, resumed.weights) == []
 
 
-def differing(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> list[str]:
+def list_differing(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> list[str]:
     """Return the names of the tensors that differ."""
     assert one.keys() == other.keys()
     return [name for name in one if not torch.equal(one[name], other[name])]
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], WatchedRun]:
+def train_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], WatchedRun]:
     """Return a function that trains a run of the table once."""
     trained: dict[str, WatchedRun] = {}
 
     def once(name: str) -> WatchedRun:
         if name not in trained:
-            trained[name] = train(tmp_path_factory.mktemp("straight") / "run", **RUNS[name])
+            trained[name] = train(tmp_path_factory.mktemp("unbroken") / "run", **RUNS[name])
         return trained[name]
 
     return once
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_killed_after_its_first_checkpoint_ends_as_the_unbroken_one(straight, tmp_path, name):
+def test_a_run_killed_after_its_first_checkpoint_ends_as_the_unbroken_one(
+    train_once, tmp_path, name
+):
     """The property holds for all kinds of models, data and bounds."""
-    unbroken = straight(name)
+    unbroken = train_once(name)
     assert len(unbroken.copies) > 1
-    assert_same_end(unbroken, resume(killed(unbroken, min(unbroken.copies), tmp_path)))
+    assert_same_end(unbroken, resume(copy_killed(unbroken, min(unbroken.copies), tmp_path)))
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_killed_after_its_last_checkpoint_takes_no_further_step(straight, tmp_path, name):
+def test_a_run_killed_after_its_last_checkpoint_takes_no_further_step(train_once, tmp_path, name):
     """It only has to save the finished model."""
-    unbroken = straight(name)
+    unbroken = train_once(name)
     last = max(unbroken.copies)
     assert last == unbroken.record["steps"]
-    resumed = resume(killed(unbroken, last, tmp_path))
+    resumed = resume(copy_killed(unbroken, last, tmp_path))
     assert resumed.copies == {}
     assert_same_end(unbroken, resumed)
 
 
-def test_a_run_killed_in_its_cool_down_ends_when_the_unbroken_one_does(straight, tmp_path):
+def test_a_run_killed_in_its_cool_down_ends_when_the_unbroken_one_does(train_once, tmp_path):
     """The resumed run knows since when it has not improved, and when the cool-down ends."""
-    unbroken = straight("open-ended")
+    unbroken = train_once("open-ended")
     cooling = [
-        step for step, copy in unbroken.copies.items() if schedule_of(copy, step)["cooldown"]
+        step for step, copy in unbroken.copies.items() if read_schedule(copy, step)["cooldown"]
     ]
     assert unbroken.record["steps"] < 100
     for step in (cooling[0] - OPEN["evaluate_steps"], cooling[0]):
-        assert_same_end(unbroken, resume(killed(unbroken, step, tmp_path / str(step))))
+        assert_same_end(unbroken, resume(copy_killed(unbroken, step, tmp_path / str(step))))
 
 
-def schedule_of(copy: Path, step: int) -> dict[str, Any]:
+def read_schedule(copy: Path, step: int) -> dict[str, Any]:
     """Return the state of the schedule in a checkpoint."""
     state: dict[str, Any] = checkpoints.read_state(copy / f"checkpoint-{step}")["plan"]
     return state
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_from_its_beginning(straight, tmp_path):
+def test_a_run_killed_before_its_first_checkpoint_starts_from_its_beginning(train_once, tmp_path):
     """No checkpoint is left, and the seed is the same."""
-    unbroken = straight("two workers")
+    unbroken = train_once("two workers")
     first = min(unbroken.copies)
-    copy = killed(unbroken, first, tmp_path)
+    copy = copy_killed(unbroken, first, tmp_path)
     shutil.rmtree(copy / f"checkpoint-{first}")
     assert_same_end(unbroken, resume(copy))
 
 
-def test_the_time_of_an_evaluation_stays_used(straight):
+def test_the_time_of_an_evaluation_stays_used(train_once):
     """A checkpoint knows the time after its last step; the schedule follows that up to the step."""
-    unbroken = straight("minutes")
+    unbroken = train_once("minutes")
     step = min(unbroken.copies)
-    schedule = schedule_of(unbroken.copies[step], step)
+    schedule = read_schedule(unbroken.copies[step], step)
     assert schedule["seconds"] == step * STEP_SECONDS
     assert schedule["used"] == step * STEP_SECONDS + EVALUATION_SECONDS
 
@@ -277,21 +279,23 @@ def test_the_best_model_is_kept_through_an_interruption(overtaken, step):
     shutil.rmtree(overtaken.folder / "corpus")
     resumed = resume(moved)
     assert_same_end(overtaken, resumed)
-    assert differing(resumed.weights, best) == []
-    assert differing(resumed.weights, last) != []
+    assert list_differing(resumed.weights, best) == []
+    assert list_differing(resumed.weights, last) != []
 
 
-def test_a_run_killed_while_it_is_being_finished_is_finished_later(straight, tmp_path, monkeypatch):
+def test_a_run_killed_while_it_is_being_finished_is_finished_later(
+    train_once, tmp_path, monkeypatch
+):
     """The final model was still in the staging folder."""
 
-    def copy_first(run: Any, *rest: Any) -> None:
+    def copy_run_first(run: Any, *rest: Any) -> None:
         shutil.copytree(run.folder, tmp_path / "killed")
         write_model_card(run, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "write_model_card", copy_first)
+        patch.setattr(fitting, "write_model_card", copy_run_first)
         train(tmp_path / "run")
-    assert_same_end(straight("default"), resume(tmp_path / "killed"))
+    assert_same_end(train_once("default"), resume(tmp_path / "killed"))
     assert not list((tmp_path / "killed").glob("checkpoint-*"))
 
 
@@ -328,17 +332,17 @@ STATES = (
 
 @pytest.mark.parametrize("damage", [delete, empty, truncate, flip_bit])
 @pytest.mark.parametrize("name", [*STATES, "model.safetensors", "checksums.json"])
-def test_a_checkpoint_with_a_damaged_file_is_not_complete(straight, tmp_path, damage, name):
+def test_a_checkpoint_with_a_damaged_file_is_not_complete(train_once, tmp_path, damage, name):
     """The random state is checked, too: without it a resumed run would draw other noise."""
-    copy = killed(straight("default"), 6, tmp_path)
+    copy = copy_killed(train_once("default"), 6, tmp_path)
     assert checkpoints.find_newest_complete(copy) == copy / "checkpoint-6"
     damage(copy / "checkpoint-6" / name)
     assert checkpoints.find_newest_complete(copy) is None
 
 
-def test_the_random_state_of_every_process_is_checked(straight, tmp_path):
+def test_the_random_state_of_every_process_is_checked(train_once, tmp_path):
     """Several processes write a file each."""
-    copy = killed(straight("default"), 6, tmp_path) / "checkpoint-6"
+    copy = copy_killed(train_once("default"), 6, tmp_path) / "checkpoint-6"
     state = copy / "rng_state.pth"
     for rank in (0, 1):
         shutil.copy(state, copy / f"rng_state_{rank}.pth")
@@ -361,9 +365,9 @@ def test_a_run_continues_from_an_older_checkpoint_if_the_newest_is_damaged(overt
     assert_same_end(overtaken, resumed)
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_is_refused(straight, tmp_path):
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused(train_once, tmp_path):
     """To start from the beginning would silently lose the training so far."""
-    copy = killed(straight("default"), 6, tmp_path)
+    copy = copy_killed(train_once("default"), 6, tmp_path)
     empty(copy / "checkpoint-6" / "rng_state.pth")
     with pytest.raises(
         CheckpointError,
@@ -380,21 +384,21 @@ def test_a_run_that_has_lost_its_best_checkpoint_is_refused(overtaken):
         resume(overtaken.copies[12])
 
 
-def seal(checkpoint: Path) -> None:
+def update_checksums(checkpoint: Path) -> None:
     """Write the checksums of a checkpoint as it is now."""
     (checkpoint / checkpoints.CHECKSUMS).unlink()
     checkpoints.write_checksums(checkpoint)
 
 
-def test_weights_that_lack_a_tensor_of_the_model_are_refused(straight, tmp_path):
+def test_weights_that_lack_a_tensor_of_the_model_are_refused(train_once, tmp_path):
     """The file is intact, but the missing tensor would keep its initial value."""
-    copy = killed(straight("default"), 6, tmp_path)
+    copy = copy_killed(train_once("default"), 6, tmp_path)
     file = copy / "checkpoint-6" / "model.safetensors"
     tensors = load_file(file)
     del tensors["decoder.bias"]
     save_file(tensors, file, {"format": "pt"})
     assert checkpoints.find_newest_complete(copy) is None
-    seal(copy / "checkpoint-6")
+    update_checksums(copy / "checkpoint-6")
     with pytest.raises(CheckpointError, match=r"a checkpoint lacks decoder\.bias"):
         resume(copy)
 
@@ -411,36 +415,36 @@ class CreatesFile:
 
 
 @pytest.mark.parametrize("name", ["rng_state.pth", "optimizer.pt", "scheduler.pt"])
-def test_no_code_in_a_checkpoint_is_executed(straight, tmp_path, name):
+def test_no_code_in_a_checkpoint_is_executed(train_once, tmp_path, name):
     """The message does not suggest to load the pickle either."""
-    copy = killed(straight("default"), 6, tmp_path)
+    copy = copy_killed(train_once("default"), 6, tmp_path)
     torch.save({"cpu": CreatesFile(tmp_path / "trace")}, copy / "checkpoint-6" / name)
-    seal(copy / "checkpoint-6")
+    update_checksums(copy / "checkpoint-6")
     with pytest.raises(
-        CheckpointError, match=r"does not fit this run \(a file holds a pickle of more than numbers"
+        CheckpointError, match=r"does not fit this run \(a file holds pickled objects other than"
     ):
         resume(copy)
     assert not (tmp_path / "trace").exists()
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "null"])
-def test_json_that_is_not_a_state_is_refused(straight, tmp_path, content):
+def test_json_that_is_not_a_state_is_refused(train_once, tmp_path, content):
     """The file is well-formed JSON, and its checksum is right."""
     for name in ("trainer_state.json", "textvae_state.json"):
-        copy = killed(straight("default"), 6, tmp_path / name)
+        copy = copy_killed(train_once("default"), 6, tmp_path / name)
         (copy / "checkpoint-6" / name).write_text(content)
-        seal(copy / "checkpoint-6")
+        update_checksums(copy / "checkpoint-6")
         with pytest.raises(
             CheckpointError, match=f"{name} is missing or damaged|does not fit this run"
         ):
             resume(copy)
 
 
-def test_a_foreign_file_in_a_checkpoint_is_left_alone(straight, tmp_path):
-    """The library would load it as the state of a scaler, which the run does not have."""
-    copy = killed(straight("default"), 6, tmp_path)
+def test_a_foreign_file_in_a_checkpoint_is_left_alone(train_once, tmp_path):
+    """Trainer would load it as the state of a scaler, which the run does not have."""
+    copy = copy_killed(train_once("default"), 6, tmp_path)
     torch.save({}, copy / "checkpoint-6" / "scaler.pt")
-    assert_same_end(straight("default"), resume(copy))
+    assert_same_end(train_once("default"), resume(copy))
 
 
 def test_tensorboard_shows_each_step_once(tmp_path):
@@ -472,9 +476,9 @@ train_tiny(Path(sys.argv[1]), **json.loads(sys.argv[3]))
 
 
 @pytest.mark.parametrize(("name", "step"), [("two workers", 16), ("batch norm", 12)])
-def test_a_process_that_was_killed_leaves_what_the_run_needs(straight, tmp_path, name, step):
+def test_a_process_that_was_killed_leaves_what_the_run_needs(train_once, tmp_path, name, step):
     """SIGKILL comes during an epoch that workers load, or after the last checkpoint."""
-    unbroken = straight(name)
+    unbroken = train_once(name)
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     command = [
         sys.executable,

@@ -10,6 +10,7 @@ from textvae.training.schedule import TrainingSchedule
 
 
 def make_schedule(steps_per_epoch=10, **settings):
+    """Return a schedule with a warm-up of four steps by default."""
     return TrainingSchedule(TrainingSettings(**{"warmup_steps": 4, **settings}), steps_per_epoch)
 
 

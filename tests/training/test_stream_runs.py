@@ -37,7 +37,8 @@ def train(corpus, output, data=(), **training):
     return textvae.train(str(corpus), output=output, device="cpu", **sections)
 
 
-def weights(run):
+def load_weights(run):
+    """Return the weights of a finished run."""
     return load_file(run / "model.safetensors")
 
 
@@ -100,11 +101,11 @@ def test_a_run_resumed_after_a_damaged_shard_ends_with_the_weights_of_an_unbroke
         train(damaged, tmp_path / "broken", **training)
     before = checkpoints.find_newest_complete(tmp_path / "broken")
     assert before is not None
-    places = checkpoints.read_state(before)["stream"]["places"].values()
-    assert any(place[3] for place in places), "it broke in the first pools"
+    positions = checkpoints.read_state(before)["stream"]["positions"].values()
+    assert any(position[3] for position in positions), "it broke in the first pools"
     shard.write_bytes(intact)
     textvae.train(output=tmp_path / "broken", resume=True, device="cpu")
-    straight, resumed = weights(tmp_path / "straight"), weights(tmp_path / "broken")
+    straight, resumed = load_weights(tmp_path / "straight"), load_weights(tmp_path / "broken")
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
     logs = [
         json.loads((tmp_path / name / "training.json").read_text())
@@ -178,4 +179,4 @@ def test_streaming_is_recommended_for_a_large_corpus(tmp_path, monkeypatch, caps
     textvae.train(
         file, output=tmp_path / "run", device="cpu", **{**SETTINGS, "data": {"held_out": 0.1}}
     )
-    assert "data.streaming=true starts at once" in capsys.readouterr().err
+    assert "With data.streaming=true, training starts at once." in capsys.readouterr().err

@@ -40,14 +40,16 @@ ARGUMENTS = [
 ]
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
+def load_weights(run: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a finished run."""
     tensors: dict[str, torch.Tensor] = load_file(run / "model.safetensors")
     return tensors
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
-    first = weights(one)
-    second = weights(other)
+    """Fail unless the weights of two runs are equal to the last bit."""
+    first = load_weights(one)
+    second = load_weights(other)
     assert first.keys() == second.keys()
     for name in first:
         assert torch.equal(first[name], second[name]), name
@@ -76,7 +78,7 @@ def test_the_same_seed_gives_the_same_weights(tiny_run, tmp_path):
     assert_same_weights(tiny_run, tmp_path / "again")
     train_tiny(tmp_path / "other", training={"seed": 2})
     assert not torch.equal(
-        weights(tiny_run)["decoder.bias"], weights(tmp_path / "other")["decoder.bias"]
+        load_weights(tiny_run)["decoder.bias"], load_weights(tmp_path / "other")["decoder.bias"]
     )
 
 
@@ -198,7 +200,9 @@ def test_init_starts_from_a_trained_model_with_its_tokenizer(tiny_run, tmp_path)
     assert (
         vae.tokenizer.get_vocab() == textvae.TextVAE.from_pretrained(tiny_run).tokenizer.get_vocab()
     )
-    torch.testing.assert_close(weights(tmp_path / "run"), weights(tiny_run), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        load_weights(tmp_path / "run"), load_weights(tiny_run), atol=1e-4, rtol=0
+    )
 
 
 FULL_DISK = [
@@ -212,10 +216,10 @@ FULL_DISK = [
 def test_a_full_disk_is_explained_and_leaves_no_partial_files(tmp_path, monkeypatch, error):
     """Each library reports it with another error; the message says how to continue."""
 
-    def full(*_):
+    def fail(*_):
         raise error
 
-    monkeypatch.setattr(checkpoints, "finalize_checkpoint", full)
+    monkeypatch.setattr(checkpoints, "finalize_checkpoint", fail)
     with pytest.raises(OutputError, match=r"the disk is full.*--resume"):
         train_tiny(tmp_path / "run")
     assert not list((tmp_path / "run").glob("checkpoint-*"))
@@ -240,7 +244,7 @@ def test_an_unknown_tracker_is_refused_before_anything_is_written(tmp_path):
 
 
 def test_accumulated_batches_are_weighted_by_their_sentences(tmp_path):
-    """The library averages over the batches of a step, but the loss is one over sentences."""
+    """Trainer averages over the batches of a step, but our loss is an average over sentences."""
     run = Run(tmp_path / "run")
     train_tiny(run.folder)
     bundle = load_bundle(run.folder, "cpu")

@@ -162,4 +162,4 @@ def test_the_command_reads_a_table(tiny_run, tmp_path, capsys):
     for line in capsys.readouterr().out.splitlines():
         assert json.loads(line)["label"] in ("sea", "land")
     assert main(command) == 2
-    assert "there is no column 'label' of labels; there are text, kind" in capsys.readouterr().err
+    assert "there is no column 'label'; the columns are text, kind" in capsys.readouterr().err

@@ -1,20 +1,25 @@
 """Infilling: visible words stay, blanks get words, and the most likely sentence comes first."""
 
 import json
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.tiny import SENTENCES, draws, tiny_vae
+from tests.data.base_tokenizer_files import STYLES
+from tests.tiny import SENTENCES, draws, tiny_model, tiny_vae
 from textvae.cli.main import main
+from textvae.data.base_tokenizers import load_decoder_tokenizer, trim_tokenizer
 from textvae.data.tokenization import encode_batch
 from textvae.errors import ConfigError, DataError
 from textvae.uses.infill.infill import METHODS
 from textvae.uses.infill.search import beam_search_latents, log_likelihoods, search_latents
-from textvae.uses.infill.template import parse_template
+from textvae.uses.infill.template import BlankToken, parse_template
+from textvae.uses.infill.word_tokens import find_word_tokens
 from textvae.uses.latent_proposals import log_evidence, sample_weighted_latents
+from textvae.vae import TextVAE
 
 FEW: dict[str, Any] = {"latents": 16, "beams": 3}
 TEXT = "a man ___ a ___ horse ."
@@ -44,6 +49,97 @@ def test_visible_words_are_unchanged_for_every_kind_of_tokenizer(kind):
     for row in rows:
         assert row["text"] == "a man {} red {}.".format(*row["fills"])
         assert all(fill == fill.strip() != "" for fill in row["fills"])
+
+
+@pytest.fixture(scope="module", params=[*STYLES, "GPT-2, trimmed", "Llama 3, trimmed"])
+def pretrained_style(request, tmp_path_factory):
+    """Return a tiny model with a tokenizer like that of a pretrained one."""
+    style, _, trimmed = request.param.partition(",")
+    folder = tmp_path_factory.mktemp("tokenizer")
+    STYLES[style]().save_pretrained(folder)
+    tokenizer = load_decoder_tokenizer(folder)
+    if trimmed:
+        # Not even the stand-in of a blank is one token after a space.
+        used = encode_batch(tokenizer, ["the man", "man dog", "dog"])
+        result = trim_tokenizer(tokenizer, {token for row in used for token in row})
+        assert result is not None
+        tokenizer = result.tokenizer
+    vae = TextVAE(tiny_model("gpt2", vocab=len(tokenizer)), tokenizer)
+    ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id")}
+    vae.model.generation_config.update(
+        max_new_tokens=24, pad_token_id=tokenizer.pad_token_id, **ids
+    )
+    return vae
+
+
+PLACES = {
+    "a blank at the start": "___ dog runs",
+    "one at the end": "a man ___",
+    "a mark after it": "a man ___, the dog ___.",
+    "a short form after it": "the ___'s dog",
+    "brackets around it": "the man (___)",
+    "brackets at the start": "(___) the man",
+    "quotes at the start": '"___" the man',
+    "a hyphen before it": "well-___ horses",
+    "adjacent blanks": "___ ___ the dog",
+    "blanks around a mark": "the ___, ___!",
+}
+
+
+@pytest.mark.parametrize("text", PLACES.values(), ids=PLACES)
+def test_a_blank_can_get_the_tokens_that_a_word_has_there(pretrained_style, text):
+    """They may open the blank, and all others are the tokens of the whole sentence."""
+    bundle = pretrained_style.bundle
+    template = parse_template(bundle, text)
+    words = ["man", "dog"][: template.blank_count]
+    (ids,) = encode_batch(bundle.tokenizer, [template.fill(words)])
+    spare = len(ids) - template.visible_token_count
+    choices = product(range(1, spare + 1), repeat=template.blank_count)
+    rows = [template.build_row(choice) for choice in choices if sum(choice) == spare]
+    assert any(all(may_stand_there(bundle, row, ids)) for row in rows)
+
+
+def may_stand_there(bundle, row, ids):
+    """Yield whether each token is that of the row, or may be at that place of a blank."""
+    words = find_word_tokens(bundle)
+    for place, token in zip(row, ids, strict=True):
+        if not isinstance(place, BlankToken):
+            yield place == token
+        elif not place.is_first:
+            yield bool(words.continuing[token])
+        else:
+            yield bool((words.after_space if place.follows_space else words.without_space)[token])
+
+
+def test_blanks_are_filled_with_a_pretrained_models_tokenizer(pretrained_style):
+    """Spaces and marks around blanks stay; fills have no space of their own around them."""
+    for text in PLACES.values():
+        shown = text.replace("___ ___", "___").replace("___", "{}")
+        for row in pretrained_style.infill(text, n=2, most_tokens=2, latents=2, beams=3):
+            assert row["text"] == shown.format(*row["fills"])
+            assert all(fill == fill.strip() != "" for fill in row["fills"])
+
+
+@pytest.mark.parametrize("prefix", ["the man", "The d", "the dog '", "(a", "the man's", ""])
+def test_completions_begin_with_the_prefix(pretrained_style, prefix):
+    """What follows it is not the prefix again."""
+    for text in pretrained_style.complete(prefix, 3, seed=1):
+        assert text.startswith(prefix)
+        again, continuation = ("".join(part.split()) for part in (prefix, text[len(prefix) :]))
+        assert prefix == "" or not continuation.lower().startswith(again.lower())
+
+
+def test_no_special_token_fills_a_blank(pretrained_style):
+    """Special tokens without a role do not either."""
+    words = find_word_tokens(pretrained_style.bundle)
+    special = [
+        number
+        for number, token in pretrained_style.tokenizer.added_tokens_decoder.items()
+        if token.special
+    ]
+    for mask in (words.after_space, words.without_space, words.continuing):
+        assert mask.any()
+        assert not mask[special].any()
 
 
 def test_sentences_are_ordered_by_their_likelihood(vae):

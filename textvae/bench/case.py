@@ -46,8 +46,9 @@ class BenchmarkCase:
     """The model, the sentences and the duration of one benchmark.
 
     Attributes:
+        bundle: the model, untrained, and its tokenizer.
         train, test: the tokenized splits.
-        seconds: how long to train, and how long to measure.
+        seconds: how long to train, and how long to measure; see `run_benchmark`.
     """
 
     bundle: Bundle
@@ -63,10 +64,16 @@ class BenchmarkCase:
     def iterate_batches(self) -> Iterator[Batch]:
         """Yield training batches on the device, without end."""
         lengths = read_number_column(self.train, "length")
-        # No limit on the tokens of a batch: papers count sentences.
-        buckets = LengthBuckets(lengths, 10**9, _SENTENCES_PER_BATCH, seed=1)
+        # In effect there is no limit on the tokens of a batch: papers count sentences.
+        buckets = LengthBuckets(
+            lengths,
+            max_batch_tokens=10**9,
+            max_batch_sentences=_SENTENCES_PER_BATCH,
+            seed=1,
+        )
         collator = Collator(self.bundle.tokenizer)
         for indices in itertools.cycle(list(buckets)):
+            # One call that returns a list of rows, as PyTorch's data loader makes it.
             batch = collator(self.train.__getitems__(indices))
             yield {
                 name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()
@@ -77,7 +84,13 @@ class BenchmarkCase:
 def prepare_case(
     size: str, corpus: str, device: str | None, seconds: float
 ) -> Iterator[BenchmarkCase]:
-    """Yield a case whose prepared corpus is in a temporary folder.
+    """Prepare the corpus in a temporary folder, build the model, and yield both as a case.
+
+    Args:
+        size: a key of `MODEL_SIZES`.
+        corpus: what `textvae train` accepts as a corpus.
+        device: cpu or cuda; by default a GPU if there is one.
+        seconds: see `run_benchmark`.
 
     Raises:
         ConfigError: the size or the device is unknown.
@@ -86,15 +99,19 @@ def prepare_case(
     choose(MODEL_SIZES, size, "size")
     target = choose_device(device)
     if target.type == "cpu":
-        keep_freed_memory()
+        keep_freed_memory()  # as training does
     settings = resolve_auto(_build_settings(size, corpus), _MEAN_TOKENS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tokenizer, _ = prepare_splits(
-            settings.data, 1, folder, lambda text: build_tokenizer(settings.tokenizer, text)
+            settings.data,
+            seed=1,
+            folder=folder,
+            build=lambda texts: build_tokenizer(settings.tokenizer, texts),
         )
         torch.manual_seed(0)
         model = build_model(settings.model, tokenizer).to(target)
+        # Sample from all tokens; the longest text has `max_tokens` tokens and its end.
         model.generation_config.update(
             max_new_tokens=settings.data.max_tokens + 1, do_sample=True, top_k=0
         )
@@ -107,9 +124,9 @@ def prepare_case(
 
 
 class BenchmarkTrainer:
-    """A model with its batches, objective and optimizer, trained step by step.
+    """Trains a model step by step, with the default objective and AdamW.
 
-    Transformers' Trainer is left out on purpose: the benchmark measures the
+    It does not use transformers' Trainer, because the benchmark measures only the
     step itself, without logging, evaluation or checkpoints.
     """
 
@@ -126,7 +143,8 @@ class BenchmarkTrainer:
         """Train on the next batch and return it."""
         batch = next(self.batches)
         with self.autocast:
-            loss = self.objective(self.model, batch, Progress(1, 0.5)).loss
+            # Every step is measured as one in the middle of a run.
+            loss = self.objective(self.model, batch, Progress(step=1, fraction=0.5)).loss
         loss.backward()
         clip_gradients(self.model.parameters(), _MAX_GRADIENT_NORM)
         self.optimizer.step()
@@ -137,8 +155,8 @@ class BenchmarkTrainer:
 def train_briefly(case: BenchmarkCase) -> Bundle:
     """Train for the case's seconds and return the model in evaluation mode.
 
-    An untrained model hardly ever predicts the end of a sentence, so that its
-    decoding speed would say nothing.
+    An untrained model hardly ever predicts the end of a sentence, so its decoding
+    speed would be that of sentences of the maximum length.
     """
     trainer = BenchmarkTrainer(case)
     start = time.perf_counter()
@@ -150,13 +168,13 @@ def train_briefly(case: BenchmarkCase) -> Bundle:
 
 
 def wait_for_device(device: torch.device) -> None:
-    """Wait until a GPU has finished its work; calls to it return before it has."""
+    """Wait until a GPU has finished its work, because CUDA calls return before that."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def _build_settings(size: str, corpus: str) -> Settings:
-    """Return the settings of a run with a paper's sizes."""
+    """Return the settings of a run with the papers' vocabulary and one of their model sizes."""
     embedding, hidden = MODEL_SIZES[size]
     sizes = {"kind": "lstm", "embedding": embedding, "hidden": hidden}
     return read_settings(
@@ -180,7 +198,7 @@ def _build_objective(bundle: Bundle) -> Objective:
         latent=config.latent_dim,
         vocab=config.vocab_size,
         start_id=tokenizer.bos_token_id,
-        # Training hides words behind the unknown token; any token costs the same time.
+        # In training this is the unknown token; the time of a step does not depend on which.
         blank_id=tokenizer.pad_token_id,
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,

@@ -1,6 +1,7 @@
-"""Decoding speed: sentences from the prior, greedy and sampled, and reconstruction."""
+"""Decoding speed: sentences from the prior, decoded greedily and sampled, and reconstructions."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,27 +24,36 @@ def decode(case: BenchmarkCase) -> dict[str, Any]:
         bundle.model.config.latent_dim,
         generator=torch.Generator().manual_seed(1),
     )
-    greedy = _measure_decoding(bundle, z, does_sample=False)
-    sampling = _measure_decoding(bundle, z, does_sample=True)
+    greedy = _measure_decoding(bundle, z, do_sample=False)
+    sampling = _measure_decoding(bundle, z, do_sample=True)
     texts = case.test[: 2 * _DECODED_SENTENCES]["text"]
     start = time.perf_counter()
     reconstruct(bundle, texts, build_decoding_settings(max_new_tokens=_MAX_NEW_TOKENS))
     return {
-        "tokens_per_second": greedy["tokens"],
-        "sentences_per_second": greedy["sentences"],
-        "sampling_tokens_per_second": sampling["tokens"],
-        "sampling_sentences_per_second": sampling["sentences"],
+        "tokens_per_second": greedy.tokens,
+        "sentences_per_second": greedy.sentences,
+        "sampling_tokens_per_second": sampling.tokens,
+        "sampling_sentences_per_second": sampling.sentences,
         "reconstruction_sentences_per_second": len(texts) / (time.perf_counter() - start),
     }
 
 
-def _measure_decoding(bundle: Bundle, z: torch.Tensor, does_sample: bool) -> dict[str, float]:
-    """Return tokens and sentences per second; z is (sentences, latent)."""
-    options = build_decoding_settings(do_sample=does_sample, max_new_tokens=_MAX_NEW_TOKENS)
-    # Only the second run counts: the first one also pays for warming up.
+@dataclass(frozen=True)
+class _DecodingSpeed:
+    """Tokens and sentences per second."""
+
+    tokens: float
+    sentences: float
+
+
+def _measure_decoding(bundle: Bundle, z: torch.Tensor, do_sample: bool) -> _DecodingSpeed:
+    """Return the speed of decoding z, (sentences, latent)."""
+    options = build_decoding_settings(do_sample=do_sample, max_new_tokens=_MAX_NEW_TOKENS)
+    # Only the second run counts: the first one is slower, because it warms up.
     for _ in range(2):
         start = time.perf_counter()
-        texts = decode_latents(bundle, z, options, samples_by_default=does_sample)
+        texts = decode_latents(bundle, z, options, samples_by_default=do_sample)
         seconds = time.perf_counter() - start
+    # + 1: the end of the sentence, which was decoded as well.
     tokens = sum(len(ids) + 1 for ids in encode_batch(bundle.tokenizer, texts))
-    return {"tokens": tokens / seconds, "sentences": len(texts) / seconds}
+    return _DecodingSpeed(tokens / seconds, len(texts) / seconds)

@@ -17,14 +17,22 @@ _IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers
 
 
 def likelihood(case: BenchmarkCase) -> dict[str, Any]:
-    """Return sentences times importance samples per second, over the case's seconds.
+    """Return how many sentences times importance samples are done per second.
 
-    The speed is measured in tokens and converted to sentences of the test
-    split's mean length. In the time of a benchmark only a few batches are done,
-    each with sentences of one length, so counting sentences would be noisy.
+    The speed is measured in tokens and converted to sentences of the test split's
+    mean length. There is time for a few batches only, each with sentences of
+    similar length, so a count of sentences would depend on which batches come first.
     """
     bundle = train_briefly(case)
-    batches = list(iterate_batches(bundle, case.test, 0, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS))
+    batches = list(
+        iterate_batches(
+            bundle,
+            case.test,
+            seed=0,
+            processes=SINGLE_PROCESS,
+            batch_tokens=LIKELIHOOD_BATCH_TOKENS,
+        )
+    )
     endless = itertools.cycle(batches)
     lengths = np.add(read_number_column(case.test, "length"), 1)  # + 1: the end of the sentence
     sentences = 0

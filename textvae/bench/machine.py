@@ -12,7 +12,7 @@ from textvae.version import __version__
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Return the processor, its threads, whether bf16 is used, and the versions, in one record."""
+    """Return the machine, torch's threads, whether bf16 is used, and the versions, in one record."""
     return {
         "machine": _find_machine_name(device),
         "threads": torch.get_num_threads(),
@@ -27,13 +27,14 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 def _find_machine_name(device: torch.device) -> str:
     """Return the name of the GPU, or of the processor.
 
-    Where the system does not tell the processor's name, it is the architecture.
+    If the system does not report the processor's name, return the architecture, such
+    as x86_64.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    facts = Path("/proc/cpuinfo")
-    if facts.is_file():
-        for line in facts.read_text().splitlines():
+    processor_file = Path("/proc/cpuinfo")
+    if processor_file.is_file():
+        for line in processor_file.read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.machine()

@@ -35,7 +35,10 @@ def run_benchmark(
     Args:
         name: a key of `BENCHMARKS`.
         size: a key of `MODEL_SIZES`.
-        seconds: how long to train, and how long to measure.
+        corpus: what `textvae train` accepts as a corpus.
+        device: cpu or cuda; by default a GPU if there is one.
+        seconds: how long `decode` and `likelihood` train first, and how long `train` and
+            `likelihood` measure. `decode` and `encode` measure a fixed number of sentences.
 
     Raises:
         ConfigError: the benchmark, the size or the device is unknown.

@@ -1,4 +1,4 @@
-"""Training speed, and the share of it that matrix products and recurrent kernels explain."""
+"""Training speed, and how close it comes to the speed of the largest kernels alone."""
 
 import statistics
 import time
@@ -19,9 +19,9 @@ _KERNEL_PASSES = 5  # passes over these batches
 
 
 def train(case: BenchmarkCase) -> dict[str, Any]:
-    """Return training tokens per second, and how fast the kernels alone would be.
+    """Return training tokens per second, and how fast the largest kernels alone would be.
 
-    Tokens are words to predict and ends of sentences; padding does not count.
+    Tokens are the words to predict and the ends of sentences; padding does not count.
     """
     trainer = BenchmarkTrainer(case)
     for _ in range(_WARMUP_STEPS):
@@ -54,21 +54,22 @@ def _count_tokens(batch: Batch) -> int:
 
 
 def _measure_kernel_speed(trainer: BenchmarkTrainer, batches: list[Batch]) -> float:
-    """Return tokens per second if a step were nothing but its largest kernels.
+    """Return the tokens per second of a step that consists of its largest kernels only.
 
-    They are the products of the output projection and the recurrent layers of
-    encoder and decoder, forward and backward. This is an upper bound on the
-    speed of training; of several passes the median counts.
+    They are the matrix products of the output projection and the recurrent layers
+    of encoder and decoder, forward and backward. The result is an upper bound on
+    the speed of training, from the median time of several passes over the batches.
     """
-    passes = []
+    pass_seconds = []
     for _ in range(_KERNEL_PASSES):
         with trainer.autocast:
-            passes.append(sum(_time_kernels(trainer.model, batch) for batch in batches))
-    return sum(_count_tokens(batch) for batch in batches) / statistics.median(passes)
+            pass_seconds.append(sum(_time_kernels(trainer.model, batch) for batch in batches))
+    return sum(_count_tokens(batch) for batch in batches) / statistics.median(pass_seconds)
 
 
 def _time_kernels(model: Any, batch: Batch) -> float:
     """Return the seconds that the largest kernels take on one batch."""
+    # Training computes logits at real tokens only, but runs the LSTMs over padding as well.
     seconds = _time_products(model, _count_tokens(batch))
     for cells in (*model.encoder.forwards, model.decoder.cells):
         seconds += _time_recurrent_layer(cells, batch["input_ids"])
@@ -108,13 +109,14 @@ def _time_recurrent_layer(cells: nn.Module, ids: Tensor) -> float:
         states.backward(upstream.to(states.dtype))
 
     seconds = _time_second_call(run_both_passes)
-    cells.zero_grad()
+    cells.zero_grad()  # the gradients came from random inputs
     return seconds
 
 
 def _time_second_call(function: Callable[[], None]) -> float:
     """Call a function twice and return the seconds of the second call; the first warms up."""
     function()
+    # torch initializes CUDA when a tensor is first put on a GPU.
     device = torch.device("cuda" if torch.cuda.is_initialized() else "cpu")
     wait_for_device(device)
     start = time.perf_counter()

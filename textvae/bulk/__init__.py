@@ -4,7 +4,8 @@ The work is cut into units of a fixed size, and each unit becomes one Parquet
 file, written completely or not at all. A unit whose shard exists is done, so a
 job that was killed continues where it stopped when it is run again.
 
-`run` is imported when it is first used, so that the defaults can be imported without torch.
+`run` is imported when it is first used, so the command line can read the defaults
+without waiting for torch.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ def __getattr__(name: str) -> Any:
         AttributeError: the package has no such name.
     """
     if name != "run":
-        raise AttributeError(f"module 'textvae.bulk' has no attribute {name!r}; it has run")
+        raise AttributeError(f"module 'textvae.bulk' has no attribute {name!r}, only 'run'")
     from textvae.bulk.work import run
 
     return run

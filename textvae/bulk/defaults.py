@@ -2,5 +2,5 @@
 
 DEFAULT_ENGINE = "accelerate"
 
-# Rows per shard, of each verb; a shard then takes some seconds to some minutes.
+# Rows per shard for each verb, so that a shard takes between a few seconds and a few minutes.
 DEFAULT_SHARD_ROWS = {"encode": 32_768, "score": 1024, "generate": 8192}

@@ -1,9 +1,9 @@
 """The plan of a bulk job: what a folder of shards holds, and which units are still to be done.
 
-`_plan.json` is next to the shards; readers of Parquet folders skip names that
-begin with an underscore. It records the verb, its settings, and the SHA-256 of
-the model and of every file. A job that differs in any of these is refused,
-because the folder would then hold a mixture.
+The plan is the file `_plan.json` next to the shards; readers of Parquet folders skip
+names that begin with an underscore. It records the verb, its settings, and the
+SHA-256 of the model and of every file. A job that differs in any of these may not
+continue in the folder, because the shards would then be a mixture of two jobs.
 """
 
 import hashlib
@@ -27,7 +27,8 @@ from textvae.runtime.locks import hold_lock
 
 _PLAN_FILE = "_plan.json"
 
-FORMAT = 2  # of the shards: rows are counted from 1, and `is_cut` marks texts that were too long
+# The format of the shards. In format 1, rows were counted from 0 and there was no `is_cut`.
+FORMAT = 2
 
 _MODEL_FILES = (
     "config.json",
@@ -43,13 +44,15 @@ class BulkPlan:
     """What a bulk job does. The fields are the keys of `_plan.json`.
 
     Attributes:
+        verb: encode, score or generate.
         model: SHA-256 of the files of the model and the tokenizer.
+        settings: of the verb, such as samples and seed of score.
         column: the text column of tables.
         files: name, SHA-256 and number of rows of each file; empty where sentences are generated.
-        shard_rows: the largest number of rows in a shard.
+        shard_rows: the most rows of a unit, and so of its shard.
         count: how many sentences to generate.
         quoting: how tables quote their fields.
-        format: format of the shards; a plan without it is of the first format.
+        format: format of the shards; 1 by default, because plans of that format do not name it.
     """
 
     verb: str
@@ -89,7 +92,15 @@ def describe_files(
     """Return name, SHA-256 and number of rows of each file.
 
     Args:
-        existing: an earlier plan; files that it describes are not counted again.
+        root: the folder of the files.
+        names: the names of the files in that folder.
+        column: the text column of tables.
+        existing: an earlier plan; rows of the files that it describes are not counted again.
+        progress: whether to show a progress bar.
+        quoting: how tables quote their fields.
+
+    Raises:
+        DataError: a file is damaged, or its column is not text.
     """
     known_counts = _read_known_counts(existing, column, quoting)
     described = []
@@ -105,7 +116,7 @@ def describe_files(
 def _read_known_counts(
     existing: BulkPlan | None, column: str, quoting: Quoting
 ) -> dict[tuple[str, str], int]:
-    """Return the rows of each file that a plan describes, by name and SHA-256."""
+    """Return the number of rows of each file that a plan describes, by name and SHA-256."""
     # Another column or quoting can change the number of rows, or refuse the file.
     if existing is None or (existing.column, existing.quoting) != (column, quoting):
         return {}
@@ -113,7 +124,7 @@ def _read_known_counts(
 
 
 def _hash_files(files: Iterable[Path]) -> str:
-    """Return the SHA-256 of the contents of all files that exist."""
+    """Return one SHA-256 of the contents of all files that exist, in order."""
     total = hashlib.sha256()
     for file in files:
         if file.is_file():
@@ -147,13 +158,17 @@ def read_plan(folder: Path) -> BulkPlan | None:
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a file is neither a lock nor a temporary file, which a killed job may leave."""
-    return not (name == ".lock" or name.startswith(f".{_PLAN_FILE}") or is_temporary(name))
+    """Whether a file cannot come from a bulk job that was killed before it wrote its plan."""
+    is_lock = name == ".lock"
+    is_unfinished_plan = name.startswith(f".{_PLAN_FILE}")  # also those of earlier releases
+    return not (is_lock or is_unfinished_plan or is_temporary(name))
 
 
 @contextmanager
 def lock_shard_folder(folder: Path, plan: BulkPlan) -> Iterator[list[Unit]]:
-    """Keep other jobs out of the folder, and yield the units that are still to be done.
+    """Lock the folder, write its plan or check it, and yield the units that are still to be done.
+
+    Other jobs cannot use the folder until the block ends.
 
     Raises:
         OutputError: the folder is in use, cannot be written, or holds another job.
@@ -164,13 +179,17 @@ def lock_shard_folder(folder: Path, plan: BulkPlan) -> Iterator[list[Unit]]:
             text = json.dumps(asdict(plan), indent=2) + "\n"
             write_whole(folder / _PLAN_FILE, lambda file: file.write_text(text))
         else:
-            _refuse_other_work(folder, asdict(existing), asdict(plan))
+            _refuse_other_plan(folder, asdict(existing), asdict(plan))
         remove_partial_shards(folder)
         yield [unit for unit in plan.list_units() if not shard_path(folder, unit.number).is_file()]
 
 
-def _refuse_other_work(folder: Path, existing: dict[str, Any], requested: dict[str, Any]) -> None:
-    """Raise if the plan in a folder is not the requested one, and name the first difference."""
+def _refuse_other_plan(folder: Path, existing: dict[str, Any], requested: dict[str, Any]) -> None:
+    """Compare the plan in a folder with the requested one.
+
+    Raises:
+        OutputError: they differ; the message names the first difference.
+    """
     for name, before in existing.items():
         if requested[name] != before:
             raise OutputError(
@@ -180,12 +199,13 @@ def _refuse_other_work(folder: Path, existing: dict[str, Any], requested: dict[s
 
 
 def _describe_difference(name: str, before: Any, now: Any) -> str:
-    """Return the old value of one field of a plan, in words, next to the new one."""
+    """Say what a folder was started with: the old value of a field of its plan, and the new one."""
     if name == "model":
         return "another model"
     if name == "format":
         return "another version of textvae"
     if name == "files":
+        # A file that was added, removed or changed is in one of the two lists only.
         unmatched = [file for file in [*before, *now] if file not in before or file not in now]
         changed = sorted({file["name"] for file in unmatched})
         more = ", ..." if len(changed) > 3 else ""

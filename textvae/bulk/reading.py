@@ -28,16 +28,16 @@ from textvae.errors import DataError
 
 
 def names_many_files(corpus: str) -> bool:
-    """Whether a name is a folder or a pattern, rather than one file."""
+    """Whether a corpus is a folder or a pattern, rather than one file."""
     path = Path(corpus)
     if path.is_dir():
         return True
-    # A file may have a `*` or a `[` in its own name.
+    # A file whose own name has a `*` or a `[` is not a pattern.
     return not path.is_file() and any(sign in corpus for sign in WILD)
 
 
 def find_corpus_files(corpus: str) -> tuple[Path, list[str]]:
-    """Return a folder and the names in it of all files of a corpus.
+    """Return a folder, and the names of all files of a corpus, relative to that folder.
 
     Args:
         corpus: a file, a folder, a pattern (`**` matches any folders) or a bundled corpus.
@@ -71,7 +71,7 @@ def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
     """Return the number of rows of a file, blank ones included.
 
     The file is read completely, so that damage is found before the work begins.
-    Of Parquet, which stores its row count, only the first row is read.
+    A Parquet file stores its row count, so only its first row is read.
 
     Raises:
         DataError: the file is damaged, or its column is not text.
@@ -80,7 +80,8 @@ def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
         return sum(1 for _ in _iterate_texts(file, column, quoting))
     try:
         table = pq.ParquetFile(file)
-        # One row, not one row group: a damaged page further on must not stop the planning.
+        # Read one row, not one row group: damage further on must not stop the planning. It is
+        # found later, when its unit is read.
         first = next(table.iter_batches(batch_size=1), None)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{file}: cannot be read as parquet: {error}") from error
@@ -92,8 +93,13 @@ def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
 class UnitReader:
     """Reads the rows of one unit after another.
 
-    A file is read forwards only: units in order need a single pass over it, and for an
-    earlier unit the file is read again from its beginning.
+    A file can only be read forwards. Units in order need a single pass over it; for an
+    earlier unit, the file is read again from its beginning.
+
+    Args:
+        root: the folder of the plan's files.
+        column: the text column of tables.
+        quoting: how tables quote their fields.
     """
 
     def __init__(self, root: Path, column: str, quoting: Quoting = "auto") -> None:
@@ -105,7 +111,9 @@ class UnitReader:
         self.texts: Iterator[str] = iter(())
 
     def __call__(self, unit: Unit) -> list[tuple[int, str]]:
-        """Return the row numbers and sentences of a unit, without the blank ones.
+        """Return row number and sentence of each row of a unit that is not blank.
+
+        Row numbers are counted from 1 within the file.
 
         Raises:
             DataError: the file is damaged, or has become shorter.
@@ -146,5 +154,5 @@ def _require_sentence(file: Path, row: dict[str, Any], column: str, number: int)
     try:
         return extract_text(row, column, number).strip()
     except DataError as error:
-        # The error of a corpus names the setting of a run; bulk jobs have an option instead.
+        # The message names `data.text_column`, the setting of a run. Bulk jobs have an option.
         raise DataError(f"{file}: {error} In a bulk job, use --text-column.") from None

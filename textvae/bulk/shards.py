@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from textvae.errors import OutputError
 from textvae.runtime.files import TEMPORARY, is_disk_full, write_atomically
 
-_OURS = re.compile(r"part-\d{5,}\.parquet|_plan\.json")
+_SHARD_OR_PLAN = re.compile(r"part-\d{5,}\.parquet|_plan\.json")
 
-# The temporary names of earlier releases.
-_OF_EARLIER_RELEASES = re.compile(r"\.(part-\d{5,}\.parquet|_plan\.json)\.\d+")
+# Temporary names that earlier releases used, which ended with the number of the process.
+_EARLIER_TEMPORARY = re.compile(r"\.(part-\d{5,}\.parquet|_plan\.json)\.\d+")
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -31,7 +31,9 @@ def write_shard(folder: Path, number: int, table: pa.Table) -> None:
 
 
 def write_whole(file: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file, then flush it and rename it to `file`.
+    """Write a file completely or not at all.
+
+    `write` gets the path of a temporary file, which is then flushed to the disk and renamed.
 
     Raises:
         OutputError: the disk is full, or the folder cannot be written; no partial file remains.
@@ -53,11 +55,11 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
 def remove_partial_shards(folder: Path) -> None:
     """Remove the temporary files of shards that a killed job left.
 
-    Only names of shards and plans are removed: the lock covers bulk jobs alone,
-    and another process may be writing a file of its own into the folder.
+    Only the temporary files of shards and plans are removed. The lock keeps out other
+    bulk jobs, but another process may be writing a different file into the folder.
     """
     for file in folder.iterdir():
         match = TEMPORARY.fullmatch(file.name)
-        is_ours = match is not None and _OURS.fullmatch(match["stem"])
-        if is_ours or _OF_EARLIER_RELEASES.fullmatch(file.name):
+        is_partial_shard = match is not None and _SHARD_OR_PLAN.fullmatch(match["stem"])
+        if is_partial_shard or _EARLIER_TEMPORARY.fullmatch(file.name):
             file.unlink()

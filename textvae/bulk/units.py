@@ -11,10 +11,10 @@ class Unit:
     """Consecutive rows of one file, or sentences to generate. Each unit becomes one shard.
 
     Attributes:
-        number: position in the plan; it names the shard.
+        number: position in the plan, from 0; the name of the shard contains it.
         first_row: the first row, counted from 0 within the file.
         rows: how many rows.
-        file: name within the corpus' folder; None where sentences are generated.
+        file: name within the folder of the corpus; None where sentences are generated.
     """
 
     number: int
@@ -24,7 +24,12 @@ class Unit:
 
 
 def cut_units(files: Iterable[tuple[str | None, int]], max_rows: int) -> Iterator[Unit]:
-    """Yield the units of files, given as (name, number of rows), with at most `max_rows` each."""
+    """Cut files into units of at most `max_rows` rows.
+
+    Args:
+        files: name and number of rows of each file. One without a name is cut the same way:
+            its rows are sentences to generate.
+    """
     number = 0
     for file, rows in files:
         for first_row in range(0, rows, max_rows):

@@ -14,6 +14,7 @@ from textvae.schema import StrictSettings
 from textvae.uses.settings import ScoreSettings
 from textvae.vae import TextVAE
 
+# Turns a unit into the table of its shard. The reader is not used where sentences are generated.
 _UnitFunction = Callable[[TextVAE, Unit, UnitReader, StrictSettings], pa.Table]
 
 _FLOAT_SCORE_KEYS = ("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr")
@@ -30,7 +31,7 @@ _SCORE_SCHEMA = pa.schema(
 
 
 class EncodeSettings(StrictSettings):
-    """The settings of `encode`, which has none."""
+    """`encode` has no settings."""
 
 
 def _encode_unit(
@@ -57,7 +58,8 @@ def _score_unit(vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSe
     assert isinstance(settings, ScoreSettings)
     columns, texts = _read_unit_rows(unit, reader)
     seed = derive_unit_seed(unit, settings.seed)
-    # The schema is explicit: a shard whose values are all null must have the same types.
+    # Without the schema, a column whose values are all null would have another type in this
+    # shard than in the others.
     scores = pa.Table.from_pylist(
         vae.score(texts, samples=settings.samples, seed=seed), schema=_SCORE_SCHEMA
     )
@@ -100,6 +102,7 @@ class _BulkVerb:
 
     Attributes:
         function: makes the table of a unit.
+        Settings: the class of the verb's settings.
         reads_files: whether the verb needs a corpus.
     """
 

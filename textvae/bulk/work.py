@@ -49,19 +49,28 @@ def run(
         corpus: (encode, score) a file, a folder, a pattern or a bundled corpus.
         n: (generate) number of sentences, by default that of `TextVAE.generate`.
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
-        shard_rows: rows per shard; by default the verb's own number.
-        text_column, quoting: of tables; by default those the run was trained with.
+        shard_rows: the most rows in a shard; by default the verb's number in
+            `DEFAULT_SHARD_ROWS`.
+        text_column: the text column of tables; by default that of the run's training.
+        quoting: how tables quote their fields; by default as in the run's training.
+        device: cpu or cuda; by default a GPU if there is one.
+        progress: whether to show progress bars.
         settings: of the verb: samples and seed of score, decoding options and seed of generate.
+
+    Returns:
+        `output`, `verb`, `rows` (of the corpus, or generated), `shards` (all of them),
+        `written_now` (shards that this call wrote) and `seconds`; for a corpus also `blank`
+        and `cut`, the numbers of rows that were left out and of texts that were cut.
 
     Raises:
         TextVAEError: the request is refused, or the job failed; finished shards remain.
     """
     bulk_verb = choose(VERBS, verb, "verb")
     run_engine = choose(ENGINES, engine, "engine")
-    size = DEFAULT_SHARD_ROWS[verb]
+    max_rows = DEFAULT_SHARD_ROWS[verb]
     if shard_rows is not None:
-        size = require_integer(shard_rows, "shard_rows")
-    count = 0 if bulk_verb.reads_files else _check_count(n, size)
+        max_rows = require_integer(shard_rows, "shard_rows")
+    count = 0 if bulk_verb.reads_files else _check_count(n, max_rows)
     if bulk_verb.reads_files and corpus is None:
         raise ConfigError(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
@@ -69,9 +78,19 @@ def run(
     _check_names(corpus, quoting)
     options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump()
     source = corpus if bulk_verb.reads_files else None
-    requested = BulkPlan(verb, "", options, text_column or "", [], size, count, format=FORMAT)
+    # The hashes of model and files are still missing: see `_build_job`.
+    requested = BulkPlan(
+        verb=verb,
+        model="",
+        settings=options,
+        column=text_column or "",
+        files=[],
+        shard_rows=max_rows,
+        count=count,
+        format=FORMAT,
+    )
     start = time.perf_counter()
-    # With several processes only the first one makes the job; the engine decides which that is.
+    # The engine calls the function in the first process only: hashing the files takes time.
     written = run_engine(
         device,
         lambda: _build_job(requested, Path(model), Path(output), source, device, progress, quoting),
@@ -86,7 +105,7 @@ def _check_count(n: int | None, shard_rows: int) -> int:
     """Return the number of sentences to generate.
 
     Raises:
-        ConfigError: it is no count, or needs more shards than a job can list.
+        ConfigError: it is not a count, or needs more shards than a job can list.
     """
     if n is None:
         return GenerateSettings().n
@@ -100,7 +119,11 @@ def _check_count(n: int | None, shard_rows: int) -> int:
 
 
 def _check_names(corpus: object, quoting: str | None) -> None:
-    """Raise a ConfigError if the corpus is not a name, or the quoting is unknown."""
+    """Check the type of the corpus, and the name of the quoting.
+
+    Raises:
+        ConfigError: the corpus is not a path or a name, or the quoting is unknown.
+    """
     if not isinstance(corpus, str | Path | None):
         raise ConfigError(
             f"corpus is a {type(corpus).__name__}; name a file, a folder or a pattern to read."
@@ -118,22 +141,22 @@ def _build_job(
     progress: bool,
     quoting: Quoting | None = None,
 ) -> Job:
-    """Return the job: the request, completed with the hashes of model and files.
+    """Complete the requested plan with the hashes of model and files, and return the job.
 
     Raises:
         DataError: the corpus is missing or damaged, or has no row.
         CheckpointError: the model is not a finished run.
         OutputError: the output folder holds other files.
     """
-    fingerprint = hash_model_files(model)
+    model_hash = hash_model_files(model)
     if corpus is None:
-        return Job(model, replace(requested, model=fingerprint), Path(), output, device)
+        return Job(model, replace(requested, model=model_hash), Path(), output, device)
     data = Run(model).read_settings().data
     column = requested.column or data.text_column
     quoting = quoting or data.quoting
     root, names = find_corpus_files(corpus)
     files = describe_files(root, names, column, read_plan(output), progress, quoting)
-    plan = replace(requested, model=fingerprint, column=column, quoting=quoting, files=files)
+    plan = replace(requested, model=model_hash, column=column, quoting=quoting, files=files)
     return Job(model, plan, root, output, device)
 
 
@@ -141,7 +164,8 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> BulkRecord:
     """Return the record of a finished job, and report how many rows are blank or cut.
 
     Args:
-        written: how many shards this run of the job wrote.
+        written: how many shards this call of `run` wrote.
+        seconds: how long it took.
     """
     plan = read_plan(output)
     assert plan is not None
@@ -156,7 +180,7 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> BulkRecord:
     )
     if not plan.files:
         return record
-    # Counted from the shards, not while working: most of them may come from an earlier run.
+    # Counted in the shards, not while working: most shards may be those of an earlier call.
     blank = _find_blank_rows(output, plan)
     cut = _find_cut_rows(output, plan)
     report_blank_rows(str(output), blank, rows)
@@ -167,7 +191,7 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> BulkRecord:
 
 
 def _find_blank_rows(output: Path, plan: BulkPlan) -> RowNumbers:
-    """Return the blank rows, by file and number: those that are in no shard."""
+    """Return number and file of the blank rows, which are the rows that no shard has."""
     blank = RowNumbers()
     for unit in plan.list_units():
         for row in _list_missing_rows(shard_path(output, unit.number), unit):
@@ -176,8 +200,8 @@ def _find_blank_rows(output: Path, plan: BulkPlan) -> RowNumbers:
 
 
 def _list_missing_rows(shard: Path, unit: Unit) -> Iterator[int]:
-    """Yield the rows of a unit that its shard does not hold."""
-    # The metadata tell cheaply that none is missing, which is the usual case.
+    """Yield the numbers of the rows of a unit that its shard does not have."""
+    # Usually no row is missing, and the metadata are enough to know that.
     if pq.read_metadata(shard).num_rows == unit.rows:
         return
     present = set(pq.read_table(shard, columns=["row"])["row"].to_pylist())
@@ -187,7 +211,7 @@ def _list_missing_rows(shard: Path, unit: Unit) -> Iterator[int]:
 
 
 def _find_cut_rows(output: Path, plan: BulkPlan) -> RowNumbers:
-    """Return the rows that are longer than the model reads, by file and number."""
+    """Return number and file of the rows whose texts are longer than the model reads."""
     cut = RowNumbers()
     for unit in plan.list_units():
         table = pq.read_table(shard_path(output, unit.number), columns=["row", "is_cut"])

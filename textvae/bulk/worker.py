@@ -14,12 +14,14 @@ from textvae.vae import TextVAE
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a worker needs to know; it is sent to other processes.
+    """Everything that a worker needs to know; it can be sent to other processes.
 
     Attributes:
         run: the run folder of the model.
+        plan: what to do, with the files of the corpus.
         root: the folder of the plan's files.
         output: the folder of the shards.
+        device: cpu or cuda; None for a GPU if there is one.
     """
 
     run: Path
@@ -30,7 +32,7 @@ class Job:
 
 
 class Worker:
-    """Write the shard of one unit after another."""
+    """Writes the shard of one unit after another."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -40,7 +42,7 @@ class Worker:
         self.settings = validate_settings(self.verb.Settings, job.plan.settings, job.plan.verb)
 
     def __call__(self, unit: Unit) -> None:
-        """Write the unit's shard, unless it exists: an engine may pass the same unit twice."""
+        """Write the unit's shard if it does not exist; an engine may pass the same unit twice."""
         if shard_path(self.job.output, unit.number).is_file():
             return
         table = self.verb.function(self.vae, unit, self.reader, self.settings)

@@ -1,1 +1,1 @@
-"""The command line: arguments in, text out."""
+"""The command line: each verb parses its arguments, calls the library and prints the result."""

@@ -8,12 +8,12 @@ from textvae.cli.arguments import (
     Command,
     Subparsers,
     add_label,
+    add_name,
     add_run,
-    add_table,
-    describe_blank_fate,
-    load_vae,
-    open_input,
+    add_sentences,
+    add_verb,
 )
+from textvae.cli.loading import describe_blank_output, load_vae, open_input
 from textvae.cli.output import print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.records import Anomaly
@@ -22,14 +22,16 @@ from textvae.uses.settings import AnomalySettings
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    anomaly = verbs.add_parser(
-        "anomaly", help="find sentences that are unlike those the model was trained on"
+    anomaly = add_verb(
+        verbs, "anomaly", "find sentences that are unlike those the model was trained on"
     )
     steps = anomaly.add_subparsers(dest="step", required=True, metavar="fit|score")
-    fit = steps.add_parser(
-        "fit", help="calibrate on normal sentences that the model was not trained on"
+    fit = add_verb(steps, "fit", "calibrate on normal sentences that the model was not trained on")
+    score = add_verb(
+        steps,
+        "score",
+        "print the p-value and the score of each sentence: unusual ones have a low p-value",
     )
-    score = steps.add_parser("score", help="print the p-value of each sentence")
     _add_input(fit)
     _add_input(score)
     add_settings(fit, AnomalySettings)
@@ -38,15 +40,9 @@ def add(verbs: Subparsers) -> None:
 def _add_input(command: ArgumentParser) -> None:
     """Add the arguments that both verbs have."""
     add_run(command)
+    add_sentences(command)
     add_label(command)
-    command.add_argument("file", metavar="FILE|-", help="file of sentences; - is standard input")
-    add_table(command)
-    command.add_argument(
-        "--name",
-        default="default",
-        metavar="NAME",
-        help="name of the calibration, for a run that has several (default: %(default)s)",
-    )
+    add_name(command, "calibration")
 
 
 def _anomaly(options: Namespace) -> None:
@@ -61,7 +57,7 @@ def _fit(options: Namespace) -> None:
     """Calibrate on the sentences of a file."""
     vae = load_vae(options)
     record = vae.fit_anomaly(
-        list(open_input(options, vae).texts()),
+        list(open_input(options, vae).iterate_texts()),
         options.name,
         progress=not options.json,
         **collect_settings(options, AnomalySettings),
@@ -75,11 +71,11 @@ def _score(options: Namespace) -> None:
     """Print the p-value and the score of each sentence of a file."""
     vae = load_vae(options)
     print_rows(
-        open_input(options, vae, fate=describe_blank_fate(options)),
+        open_input(options, vae, fate=describe_blank_output(options)),
         lambda texts, _: vae.anomaly(texts, options.name),
         options.json,
         _format_anomaly,
-        list(Anomaly.__annotations__),
+        fields=list(Anomaly.__annotations__),
     )
 
 

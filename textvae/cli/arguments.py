@@ -1,58 +1,54 @@
-"""Arguments that several verbs share, and helpers that act on the parsed ones.
+"""Arguments that several verbs share.
 
 Results go to standard output, everything else to standard error. With `--json`
 each line of standard output is one JSON object.
 """
 
-import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from collections.abc import Callable
+from typing import Any, TypeAlias, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
-from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
-from textvae.data.row_report import LEFT_OUT
 from textvae.data.tables import Quoting
-from textvae.errors import ConfigError
 from textvae.inference.settings import DecodingSettings
 
-if TYPE_CHECKING:
-    from textvae.cli.input import InputRows
-    from textvae.runs.run import Run
-    from textvae.vae import TextVAE
-
-Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # a verb is added to it
-
+Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
 
 Command = Callable[[Namespace], int | None]  # returns the exit code; None is 0
 
-
-_UNMATCHED_PRIOR_WARNING = (
-    "warning: training did not match this run's latents to its prior, "
-    "so samples from the prior do not lie where its sentences do.\n"
-    "Fit a prior to the latents: textvae prior fit {run}; then add --prior KIND to generate"
-)
-
+# Ends the help of verbs that take settings.
+SETTINGS_EPILOG = "section.key=value is a setting, such as training.epochs=3; see docs/settings.md."
 
 _DECODING_OPTIONS = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens", "seed")
 
 
-def add_run(command: ArgumentParser, is_optional: bool = False, without: str = "") -> None:
+def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
+    """Add a verb and return its parser.
+
+    Args:
+        summary: what the verb does, as a phrase: the list of verbs shows it, and the
+            verb's own help begins with it.
+    """
+    description = f"{summary[0].upper()}{summary[1:]}."
+    return verbs.add_parser(name, help=summary, description=description)
+
+
+def add_run(command: ArgumentParser, without: str = "") -> None:
     """Add the arguments of every verb that works on a trained run.
 
     Args:
-        without: what the verb does without RUN where it is optional, for the help text.
+        without: what the verb does without RUN, for the help text; RUN is then optional.
     """
     what = "folder of a trained run, as written by `textvae train`"
-    if is_optional:
+    if without:
         command.add_argument("run", metavar="RUN", nargs="?", help=f"{what}; {without}")
     else:
         command.add_argument("run", metavar="RUN", help=what)
     add_device(command)
     add_json(command)
-    command.set_defaults(label=None)  # for verbs without --label
+    # Loading a run reads options.label, which verbs without --label must have too.
+    command.set_defaults(label=None)
 
 
 def add_device(command: ArgumentParser) -> None:
@@ -73,9 +69,76 @@ def add_json(command: ArgumentParser) -> None:
     )
 
 
-def collect_decoding_options(options: Namespace) -> dict[str, Any]:
-    """Return the decoding options that the user wrote."""
-    return collect_settings(options, DecodingSettings)
+def add_sentences(command: ArgumentParser, default: str = "") -> None:
+    """Add a file of sentences, and the options that say how it is read if it is a table.
+
+    Args:
+        default: what is read without FILE, for the help text; FILE is then optional.
+    """
+    what = "file of sentences; - is standard input"
+    if default:
+        what += f" (default: {default})"
+        command.add_argument("file", metavar="FILE|-", nargs="?", help=what)
+    else:
+        command.add_argument("file", metavar="FILE|-", help=what)
+    add_table(command)
+
+
+def add_labelled_table(command: ArgumentParser) -> None:
+    """Add a table of texts and labels, and the options that say how it is read."""
+    command.add_argument(
+        "file",
+        metavar="TABLE",
+        help=".csv, .tsv, .jsonl or .parquet file with a column of texts and one of labels",
+    )
+    add_table(command)
+    command.add_argument(
+        "--label-column",
+        default="label",
+        metavar="NAME",
+        help="column of the labels (default: %(default)s)",
+    )
+
+
+def add_table(command: ArgumentParser) -> None:
+    """Add the options that say how a table is read."""
+    command.add_argument(
+        "--text-column",
+        metavar="NAME",
+        help="column of the texts, if the file is a table (default: as in training)",
+    )
+    command.add_argument(
+        "--quoting",
+        choices=get_args(Quoting),
+        help="whether double quotes delimit the cells of a .csv or .tsv; with auto, they do in "
+        "a .csv only (default: as in training)",
+    )
+
+
+def add_label(command: ArgumentParser, default: str = "") -> None:
+    """Add the label of a conditional model.
+
+    Args:
+        default: which labels are used without --label, for the help text.
+    """
+    what = "one label for all texts, for a model that was trained with labels"
+    if default:
+        what += f" (default: {default})"
+    command.add_argument("--label", metavar="NAME", help=what)
+
+
+def add_name(command: ArgumentParser, what: str) -> None:
+    """Add the name under which a verb saves something with the run, and another verb finds it.
+
+    Args:
+        what: what has the name, for the help text.
+    """
+    command.add_argument(
+        "--name",
+        default="default",
+        metavar="NAME",
+        help=f"name of the {what}, for a run that has several (default: %(default)s)",
+    )
 
 
 def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
@@ -85,44 +148,19 @@ def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
         samples: the verb samples tokens by default, instead of decoding greedily.
     """
     if samples:
-        habit = "tokens are sampled by default; --num-beams alone searches instead"
+        by_default = (
+            "tokens are sampled by default; with --num-beams and no option of sampling, "
+            "beam search is used instead"
+        )
     else:
-        habit = "greedy by default; --temperature, --top-p and --top-k each turn on sampling"
-    group = command.add_argument_group("decoding", habit)
+        by_default = "greedy by default; --temperature, --top-p and --top-k each turn on sampling"
+    group = command.add_argument_group("decoding", by_default)
     add_settings(group, DecodingSettings, *_DECODING_OPTIONS)
 
 
-def add_table(command: ArgumentParser) -> None:
-    """Add the options that say how a table is read."""
-    command.add_argument(
-        "--text-column",
-        metavar="NAME",
-        help="column of a table that holds the texts (default: data.text_column of the run)",
-    )
-    command.add_argument(
-        "--quoting",
-        choices=get_args(Quoting),
-        help="whether cells of a .csv or .tsv are quoted (default: data.quoting of the run)",
-    )
-
-
-def add_label(command: ArgumentParser) -> None:
-    """Add the label of a conditional model."""
-    command.add_argument(
-        "--label",
-        metavar="NAME",
-        help="label of all texts, for a model trained with data.label",
-    )
-
-
-def add_label_column(command: ArgumentParser) -> None:
-    """Add the column of a table that holds the labels."""
-    command.add_argument(
-        "--label-column",
-        default="label",
-        metavar="NAME",
-        help="column of the table that holds the labels (default: %(default)s)",
-    )
+def collect_decoding_options(options: Namespace) -> dict[str, Any]:
+    """Return the decoding options that the user wrote."""
+    return collect_settings(options, DecodingSettings)
 
 
 def add_shards(command: ArgumentParser) -> None:
@@ -133,12 +171,16 @@ def add_shards(command: ArgumentParser) -> None:
     )
     verb = command.prog.split()[-1]
     is_encode = verb == "encode"
-    shards = "a folder for Parquet files of some thousand rows each"
+    shards = "folder to fill with shards: Parquet files of some thousand rows each"
     if is_encode:
-        what, metavar = f"a file for the vectors, or {shards}", "z.npy|z.parquet|FOLDER"
+        metavar = "z.npy|z.parquet|FOLDER"
+        what = f"file to write the vectors to, or {shards}"
     else:
-        what, metavar = shards, "FOLDER"
+        metavar = "FOLDER"
+        what = f"{shards}; by default, the results are printed"
     group.add_argument("--output", metavar=metavar, required=is_encode, help=what)
+    # The two options below are absent unless the user writes them: `textvae.cli.shards`
+    # refuses them where no shards are written.
     group.add_argument(
         "--engine",
         default=SUPPRESS,
@@ -150,97 +192,5 @@ def add_shards(command: ArgumentParser) -> None:
         type=int,
         default=SUPPRESS,
         metavar="N",
-        help=f"rows per file (default: {DEFAULT_SHARD_ROWS[verb]})",
+        help=f"rows per shard (default: {DEFAULT_SHARD_ROWS[verb]})",
     )
-
-
-def describe_blank_fate(options: Namespace) -> str:
-    """Return what becomes of blank rows where each row has a record, for a message."""
-    return "written as null" if options.json else "written as blank lines"
-
-
-def load_vae(options: Namespace) -> "TextVAE":
-    """Load the run that a command names."""
-    from transformers.utils import logging
-
-    from textvae.vae import TextVAE
-
-    logging.set_verbosity_error()
-    vae = TextVAE.from_pretrained(options.run, options.device)
-    if options.label is None:
-        return vae
-    return vae.with_label(options.label)
-
-
-def open_run(options: Namespace) -> "Run":
-    """Return the run that a command names."""
-    from textvae.runs.run import Run
-
-    return Run(Path(options.run))
-
-
-def open_input(
-    options: Namespace,
-    vae: "TextVAE",
-    file: str | None = None,
-    *,
-    label_column: str | None = None,
-    columns: Sequence[str] = (),
-    fate: str = LEFT_OUT,
-) -> "InputRows":
-    """Return the rows of a verb's file, read as its options say.
-
-    Args:
-        file: another file than the verb's `file` argument.
-        label_column, columns, fate: see `InputRows`.
-    """
-    from textvae.cli.input import InputRows
-
-    return InputRows(
-        options.file if file is None else file,
-        open_run(options),
-        options.text_column,
-        quoting=options.quoting,
-        bundle=vae.bundle,
-        label_column=label_column,
-        columns=columns,
-        fate=fate,
-    )
-
-
-def allow_shards(verb: Command) -> Command:
-    """Wrap a verb so that it does bulk work when the user asks for a folder of shards."""
-
-    def dispatch(options: Namespace) -> int | None:
-        from textvae.cli import shards
-
-        is_generate = options.verb == "generate"
-        _check_shard_options(options)
-        if is_generate and not options.prior and not open_run(options).is_prior_matched():
-            print(_UNMATCHED_PRIOR_WARNING.format(run=options.run), file=sys.stderr)
-        if not shards.asks_for_shards(options):
-            return verb(options)
-        record = shards.run_in_shards(options)
-        # Of the processes of one launch, only the first has a record.
-        print_records([record] if record else [], options.json, shards.format_shard_summary)
-        return None
-
-    return dispatch
-
-
-def _check_shard_options(options: Namespace) -> None:
-    """Refuse options that bulk work does not have.
-
-    Raises:
-        ConfigError: one of them is combined with --output.
-    """
-    if options.verb == "generate" and options.prior and options.output:
-        raise ConfigError(
-            "--prior and --output cannot be combined: "
-            "shards are sampled from the model's own prior. Leave one of them out."
-        )
-    if options.label and options.output:
-        raise ConfigError(
-            "--label and --output cannot be combined: "
-            "shards have each label as often as the training data. Leave one of them out."
-        )

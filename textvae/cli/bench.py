@@ -2,35 +2,41 @@
 
 from argparse import Namespace
 
-from textvae.cli.arguments import Command, Subparsers, add_device, add_json
+from textvae.cli.arguments import Command, Subparsers, add_device, add_json, add_verb
 from textvae.cli.output import print_records
 from textvae.errors import ConfigError
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    bench = verbs.add_parser(
-        "bench", help="measure how fast this machine trains, decodes, scores and encodes"
+    bench = add_verb(
+        verbs, "bench", "measure how fast this machine trains, decodes, scores or encodes"
     )
-    bench.add_argument("what", metavar="train|decode|likelihood|encode", help="what to measure")
+    bench.add_argument(
+        "what",
+        metavar="train|decode|likelihood|encode",
+        help="work to measure; likelihood is the importance-weighted likelihood",
+    )
     bench.add_argument(
         "--size",
         default="B",
         metavar="A|B",
-        help="model size: A has embedding 512 and hidden 1024, B has 256 and 256 (default: %(default)s)",
+        help="model size: A has embeddings of 512 and hidden states of 1024, B has 256 of both "
+        "(default: %(default)s)",
     )
     bench.add_argument(
         "--corpus",
         default="captions",
         metavar="CORPUS",
-        help="corpus, tokenized into words: as for `textvae train` (default: %(default)s)",
+        help="corpus as for `textvae train`; it is tokenized into words (default: %(default)s)",
     )
     bench.add_argument(
         "--seconds",
         type=float,
         default=30,
         metavar="X",
-        help="seconds to train, and seconds to measure (default: %(default)s)",
+        help="how long decode and likelihood train a model first, and how long train and "
+        "likelihood measure, in seconds (default: %(default)s)",
     )
     add_device(bench)
     add_json(bench)

@@ -7,30 +7,30 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from textvae.cli.arguments import (
+    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
     add_json,
     add_run,
-    load_vae,
-    open_run,
+    add_verb,
 )
+from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.evaluation.settings import CompareSettings
 from textvae.uses.records import ComparedRun
 
-_SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")
+_SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")  # section.key=
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    _add_compare(
-        verbs.add_parser(
-            "compare", help="train and evaluate several configs with several seeds, side by side"
-        )
+    compare = add_verb(
+        verbs, "compare", "train and evaluate several configs with several seeds, side by side"
     )
-    report = verbs.add_parser("report", help="write an HTML file that describes a run")
+    _add_compare(compare)
+    report = add_verb(verbs, "report", "write an HTML file that describes a run")
     add_run(report)
     report.add_argument(
         "--output", metavar="FILE.html", help="file to write (default: RUN/report.html)"
@@ -40,11 +40,13 @@ def add(verbs: Subparsers) -> None:
 def _add_compare(command: ArgumentParser) -> None:
     """Add the arguments of `compare`."""
     command.usage = "textvae compare CONFIG.yaml ... --output DIR [options] [section.key=value ...]"
+    command.epilog = SETTINGS_EPILOG
     command.add_argument(
         "configs",
         nargs="+",
         metavar="CONFIG.yaml",
-        help="files of settings, one row of the table each; a section.key=value applies to all",
+        help="files of settings, each of which becomes a row of the table; "
+        "a section.key=value applies to all of them",
     )
     command.add_argument(
         "--output",
@@ -66,7 +68,7 @@ def _add_compare(command: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY",
-        help="further columns of the table, as keys of measures.json",
+        help="further measures to show in the table, as keys of measures.json",
     )
     add_device(command)
     add_json(command)
@@ -76,7 +78,7 @@ def _compare(options: Namespace) -> int:
     """Train and evaluate a matrix of configs and seeds; the exit code is 1 if a run failed."""
     records = _run_comparison(options)
     if options.json:
-        print_records(records, True, str)
+        print_records(records, as_json=True, format_record=str)
     else:
         print((Path(options.output) / "table.md").read_text(encoding="utf-8"))
     print(f"the report is {options.output}/report.html", file=sys.stderr)

@@ -1,9 +1,9 @@
 """The worker of a comparison: a process that executes the verbs of one run, one after another.
 
-It is started with its verbs as JSON, and with a standard input on which nothing
-is ever sent. When that is closed, the process that started the worker has ended,
-and the worker ends too. Otherwise the worker of a killed comparison would go on
-training next to the comparison that continues it.
+Its one argument is the list of verbs with their arguments, as JSON. Its standard input
+is a pipe from the comparison, on which nothing is ever sent: when the pipe closes, the
+comparison has ended, and the worker ends too. Otherwise the worker of a killed
+comparison would go on training next to the comparison that continues it.
 """
 
 import json
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """Execute the verbs; return the exit code of the first that fails, or 0."""
     Thread(target=_end_with_parent, daemon=True).start()
     for verb, *rest in json.loads(arguments[0]):
-        if verb == "summarize":
+        if verb == "summarize":  # not a verb of the command line
             _write_model_summary(*rest)
             continue
         code = cli.main([verb, *rest])
@@ -38,7 +38,10 @@ def _end_with_parent() -> None:
 
 
 def _write_model_summary(folder: str, _: str = "--device", device: str | None = None) -> None:
-    """Save the summary of a run's model, for the report, in its folder."""
+    """Save a summary of a run's model in its folder, for the report of the comparison.
+
+    The parameters are the words of the command `summarize FOLDER [--device DEVICE]`.
+    """
     from textvae.comparison.report.model_summary import SUMMARY_FILE, summarize_model
     from textvae.inference.checkpoint import load_bundle
     from textvae.runs.run import Run

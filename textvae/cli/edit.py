@@ -8,14 +8,13 @@ from textvae.cli.arguments import (
     Subparsers,
     add_decoding,
     add_label,
-    add_label_column,
+    add_labelled_table,
     add_run,
     add_table,
+    add_verb,
     collect_decoding_options,
-    describe_blank_fate,
-    load_vae,
-    open_input,
 )
+from textvae.cli.loading import describe_blank_output, load_vae, open_input, read_table
 from textvae.cli.output import format_text, print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import EditSettings
@@ -29,20 +28,21 @@ regression on all of z      {regression_accuracy:.3f}  {regression_auroc:.3f}"""
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    attribute = verbs.add_parser(
-        "attribute", help="find the direction in latent space along which labelled texts differ"
+    attribute = add_verb(
+        verbs, "attribute", "find the direction in latent space along which labelled texts differ"
     )
-    actions = attribute.add_subparsers(dest="action", required=True, metavar="fit")
-    _add_attribute_fit(
-        actions.add_parser("fit", help="find the direction and save it with the run")
+    steps = attribute.add_subparsers(dest="step", required=True, metavar="fit")
+    fit = add_verb(
+        steps, "fit", "find the direction from a table of labelled texts, and save it with the run"
     )
-    edit = verbs.add_parser("edit", help="rewrite texts with more or less of an attribute")
+    _add_attribute_fit(fit)
+    edit = add_verb(verbs, "edit", "rewrite texts with more or less of an attribute")
     _add_edit(edit)
-    analogy = verbs.add_parser("analogy", help="write the text that is to C as B is to A")
+    analogy = add_verb(verbs, "analogy", "write the text that is to C as B is to A")
     add_run(analogy)
-    analogy.add_argument("a", metavar="A", help="text at the start of the step")
-    analogy.add_argument("b", metavar="B", help="text at the end of the step")
-    analogy.add_argument("c", metavar="C", help="text that the step is applied to")
+    analogy.add_argument("a", metavar="A", help="text before the change that is to be repeated")
+    analogy.add_argument("b", metavar="B", help="text after that change")
+    analogy.add_argument("c", metavar="C", help="text to change in the same way")
     _add_step(edit)
     _add_step(analogy)
 
@@ -50,23 +50,17 @@ def add(verbs: Subparsers) -> None:
 def _add_attribute_fit(command: ArgumentParser) -> None:
     """Add the arguments of `attribute fit`."""
     add_run(command)
-    command.add_argument(
-        "file",
-        metavar="TABLE",
-        help=".csv, .tsv, .jsonl or .parquet file with a column of texts and one of labels",
-    )
+    add_labelled_table(command)
     command.add_argument(
         "--name",
         required=True,
         metavar="NAME",
-        help="name of the attribute, saved in RUN/fitted/attribute",
+        help="name of the attribute, for `textvae edit`; it is saved in RUN/fitted/attribute",
     )
-    add_label_column(command)
-    add_table(command)
     command.add_argument(
         "--towards",
         metavar="LABEL",
-        help="label that the direction leads to; needed if there are more than two "
+        help="label that the direction leads to; required if there are more than two labels "
         "(default: the last of the two in alphabetical order)",
     )
 
@@ -100,9 +94,8 @@ def _add_step(command: ArgumentParser) -> None:
 def _attribute(options: Namespace) -> None:
     """Find a direction, save it with the run, and print how well it separates the labels."""
     vae = load_vae(options)
-    rows = open_input(options, vae, columns=[options.label_column]).filled()
-    texts = [str(row.text) for row in rows]
-    labels = [row.values[0] for row in rows]
+    texts, columns, _ = read_table(options, vae, [options.label_column])
+    labels = columns[options.label_column]
     attribute = vae.fit_attribute(texts, labels, options.name, towards=options.towards)
     record = {"name": options.name, **attribute.record}
     print_records([record], options.json, lambda record: _ATTRIBUTE_TEMPLATE.format(**record))
@@ -124,8 +117,8 @@ def _edit(options: Namespace) -> None:
         return [{"text": text} for text in edited]
 
     if options.file:
-        rows = open_input(options, vae, fate=describe_blank_fate(options))
-        print_rows(rows, answer, options.json, format_text, ["text"], "original")
+        rows = open_input(options, vae, fate=describe_blank_output(options))
+        print_rows(rows, answer, options.json, format_text, fields=["text"], text_field="original")
         return
     check_not_blank(options.text)
     (record,) = answer([options.text], [])

@@ -27,7 +27,7 @@ def describe_environment(device_name: str | None = None) -> dict[str, Any]:
     return {
         "textvae": __version__,
         "python": platform.python_version(),
-        # The metadata of a package is read without importing it.
+        # Read from its metadata, a version does not need the package to be imported.
         **{package: version(package) for package in _PACKAGES},
         "platform": platform.platform(),
         "processor": describe_machine(torch.device("cpu"))["machine"],

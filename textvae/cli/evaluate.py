@@ -7,9 +7,9 @@ from textvae.cli.arguments import (
     Subparsers,
     add_run,
     add_table,
-    load_vae,
-    open_run,
+    add_verb,
 )
+from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.evaluation.settings import EvaluateSettings, MeasureSettings
@@ -17,19 +17,16 @@ from textvae.evaluation.settings import EvaluateSettings, MeasureSettings
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    _add_evaluate(verbs.add_parser("evaluate", help="measure a run and print the doctor's verdict"))
-    doctor = verbs.add_parser(
-        "doctor", help="check whether the latent is used, and advise what to change"
+    evaluate = add_verb(verbs, "evaluate", "measure a run, and judge whether its latent is used")
+    _add_evaluate(evaluate)
+    doctor = add_verb(
+        verbs, "doctor", "check quickly whether the latent is used, and advise what to change"
     )
     add_run(doctor)
-    info = verbs.add_parser(
-        "info", help="describe a run, or print versions and machine for an issue report"
+    info = add_verb(
+        verbs, "info", "describe a run, or print versions and machine for an issue report"
     )
-    add_run(
-        info,
-        is_optional=True,
-        without="without it, versions and machine are printed",
-    )
+    add_run(info, without="without it, versions and machine are printed")
 
 
 def _add_evaluate(command: ArgumentParser) -> None:
@@ -39,7 +36,7 @@ def _add_evaluate(command: ArgumentParser) -> None:
         "file",
         nargs="?",
         metavar="FILE",
-        help="file of sentences to measure on (default: the test split of the run)",
+        help="file of sentences to measure on (default: the run's test split)",
     )
     add_table(command)
     add_settings(command, EvaluateSettings)
@@ -47,8 +44,8 @@ def _add_evaluate(command: ArgumentParser) -> None:
         "--measures",
         metavar="NAMES",
         default="standard",
-        help="measures or groups of measures, separated by commas: standard, quick, samples, "
-        "interpolation, or names from docs/measures.md (default: %(default)s)",
+        help="what to measure, separated by commas: the groups standard, quick, samples and "
+        "interpolation, and single measures; see docs/measures.md (default: %(default)s)",
     )
     add_settings(command, MeasureSettings, "adaptive", "prior_samples")
     add_settings(command, MeasureSettings, "word_vectors", metavar="FILE")
@@ -82,7 +79,7 @@ def _evaluate(options: Namespace) -> None:
 
 
 def _doctor(options: Namespace) -> None:
-    """Judge a run on its validation split."""
+    """Judge from the validation split whether a run uses its latent."""
     from textvae.cli.rendering import format_diagnosis
     from textvae.evaluation.evaluate import evaluate_quick
 

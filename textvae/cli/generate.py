@@ -10,17 +10,16 @@ from textvae.cli.arguments import (
     add_decoding,
     add_label,
     add_run,
+    add_sentences,
     add_shards,
     add_table,
-    allow_shards,
+    add_verb,
     collect_decoding_options,
-    describe_blank_fate,
-    load_vae,
-    open_input,
-    open_run,
 )
+from textvae.cli.loading import describe_blank_output, load_vae, open_input, open_run
 from textvae.cli.output import format_text, print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.cli.shards import allow_shards
 from textvae.errors import DataError
 from textvae.uses.settings import CompleteSettings, GenerateSettings, InterpolateSettings
 
@@ -38,7 +37,9 @@ def add(verbs: Subparsers) -> None:
 
 def _add_generate(verbs: Subparsers) -> None:
     """Add `generate`."""
-    generate = verbs.add_parser("generate", help="sample sentences from the prior")
+    generate = add_verb(
+        verbs, "generate", "sample latents from the prior and decode them to sentences"
+    )
     add_run(generate)
     add_settings(generate, GenerateSettings)
     generate.add_argument(
@@ -48,35 +49,28 @@ def _add_generate(verbs: Subparsers) -> None:
         "diffusion (default: the model's own prior)",
     )
     add_shards(generate)
-    add_label(generate)
+    add_label(generate, default="each label as often as in the training data")
     add_decoding(generate, samples=True)
 
 
 def _add_reconstruct(verbs: Subparsers) -> None:
     """Add `reconstruct`."""
-    reconstruct = verbs.add_parser("reconstruct", help="encode sentences and decode them again")
+    reconstruct = add_verb(verbs, "reconstruct", "encode sentences and decode them again")
     add_run(reconstruct)
-    reconstruct.add_argument(
-        "file",
-        nargs="?",
-        metavar="FILE|-",
-        help="file of sentences; - is standard input "
-        f"(default: {_EXAMPLE_COUNT} sentences of the test split)",
-    )
+    add_sentences(reconstruct, default=f"{_EXAMPLE_COUNT} sentences of the run's test split")
     reconstruct.add_argument(
         "--write-as",
         metavar="NAME",
-        help="label to decode with, for a model trained with data.label "
+        help="label to decode with, for a model that was trained with labels "
         "(default: the label of each text)",
     )
-    add_table(reconstruct)
-    add_label(reconstruct)
+    add_label(reconstruct, default="the label of each text in the file")
     add_decoding(reconstruct)
 
 
 def _add_complete(verbs: Subparsers) -> None:
     """Add `complete`."""
-    complete = verbs.add_parser("complete", help="write sentences that begin with a prefix")
+    complete = add_verb(verbs, "complete", "write sentences that begin with a prefix")
     add_run(complete)
     complete.add_argument("prefix", metavar="PREFIX", help="beginning of the sentences")
     add_settings(complete, CompleteSettings)
@@ -86,8 +80,8 @@ def _add_complete(verbs: Subparsers) -> None:
 
 def _add_interpolate(verbs: Subparsers) -> None:
     """Add `interpolate`."""
-    interpolate = verbs.add_parser(
-        "interpolate", help="decode a path in latent space between two sentences"
+    interpolate = add_verb(
+        verbs, "interpolate", "decode a path in latent space between two sentences"
     )
     add_run(interpolate)
     interpolate.add_argument("first", metavar="FIRST", help="sentence at the start of the path")
@@ -96,8 +90,8 @@ def _add_interpolate(verbs: Subparsers) -> None:
     interpolate.add_argument(
         "--reference",
         metavar="FILE",
-        help="file of sentences that show where sentences lie, for --path density "
-        "(default: the validation split of the run)",
+        help="file of sentences that show where these regions are, for --path density "
+        "(default: the run's validation split)",
     )
     add_table(interpolate)
     add_label(interpolate)
@@ -106,7 +100,7 @@ def _add_interpolate(verbs: Subparsers) -> None:
 
 def _add_decode(verbs: Subparsers) -> None:
     """Add `decode`."""
-    decode = verbs.add_parser("decode", help="write sentences from vectors")
+    decode = add_verb(verbs, "decode", "decode vectors to sentences")
     add_run(decode)
     decode.add_argument(
         "vectors",
@@ -142,18 +136,29 @@ def _reconstruct(options: Namespace) -> None:
         return [{"text": text} for text in written]
 
     if options.file:
-        fate = describe_blank_fate(options)
+        fate = describe_blank_output(options)
         rows = open_input(options, vae, label_column=label_column, fate=fate)
         print_rows(
-            rows, answer, options.json, _format_reconstruction, ["text"], "original", lines=2
+            rows,
+            answer,
+            options.json,
+            _format_reconstruction,
+            fields=["text"],
+            text_field="original",
+            lines=2,
         )
         return
-    examples = open_run(options).open_split("test").take(_EXAMPLE_COUNT)
-    texts = list(examples["text"])
-    labels = list(examples[label_column]) if label_column else []
+    texts, labels = _read_examples(options, label_column)
     written = answer(texts, labels)
     records = ({"original": text, **record} for text, record in zip(texts, written, strict=True))
     print_records(records, options.json, _format_reconstruction)
+
+
+def _read_examples(options: Namespace, label_column: str | None) -> tuple[list[str], list[str]]:
+    """Return a few sentences of the run's test split, and their labels if the model has labels."""
+    examples = open_run(options).open_split("test").take(_EXAMPLE_COUNT)
+    labels = list(examples[label_column]) if label_column else []
+    return list(examples["text"]), labels
 
 
 def _format_reconstruction(record: Mapping[str, Any]) -> str:
@@ -176,7 +181,7 @@ def _interpolate(options: Namespace) -> None:
     vae = load_vae(options)
     reference = None
     if options.reference:
-        reference = list(open_input(options, vae, options.reference).texts())
+        reference = list(open_input(options, vae, options.reference).iterate_texts())
     texts = vae.interpolate(
         options.first,
         options.second,
@@ -211,7 +216,7 @@ def _decode(options: Namespace) -> None:
             yield {"row": row, "text": None if is_blank else next(texts)}
 
     print_records(pair_rows_with_texts(), options.json, lambda record: record["text"] or "")
-    report_blank_rows(options.vectors, blank, len(z), describe_blank_fate(options))
+    report_blank_rows(options.vectors, blank, len(z), describe_blank_output(options))
 
 
 COMMANDS: dict[str, Command] = {

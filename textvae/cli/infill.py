@@ -2,13 +2,8 @@
 
 from argparse import Namespace
 
-from textvae.cli.arguments import (
-    Command,
-    Subparsers,
-    add_label,
-    add_run,
-    load_vae,
-)
+from textvae.cli.arguments import Command, Subparsers, add_label, add_run, add_verb
+from textvae.cli.loading import load_vae
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import InfillSettings
@@ -16,10 +11,12 @@ from textvae.uses.settings import InfillSettings
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    infill = verbs.add_parser("infill", help="fill the blanks of a sentence")
+    infill = add_verb(verbs, "infill", "fill the blanks of a sentence")
     add_run(infill)
     infill.add_argument(
-        "text", metavar='"a man ___ a ___."', help="sentence with ___ for each blank"
+        "text",
+        metavar="TEXT",
+        help='sentence with ___ for each blank, such as "a man ___ a ___."',
     )
     add_settings(infill, InfillSettings)
     add_label(infill)

@@ -1,8 +1,8 @@
 """The rows that a verb reads from a file or from standard input, each with its number.
 
 One reader serves every verb. It yields blank rows too, so that results can be
-aligned with the rows, and reports on standard error how many rows were blank and
-how many texts were too long for the model, with their numbers.
+aligned with the rows. On standard error it reports how many rows were blank and how
+many texts were too long for the model, with their numbers.
 """
 
 import sys
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from textvae.runs.run import Run
 
 _ROWS_PER_ANSWER = 1024  # rows that are answered together
-
 
 T = TypeVar("T")
 
@@ -62,6 +61,12 @@ class InputRows:
         label_column: the column of a table with the labels of a conditional model.
         columns: other columns to read.
         fate: what becomes of blank rows, for the message: "left out", "written as NaN" ...
+
+    Attributes:
+        name: the input as messages call it.
+        count: how many rows have been read.
+        blank: the numbers of those that were blank.
+        cut: the numbers of those whose text is too long; complete after the last row.
 
     Raises:
         ConfigError: an option for tables is combined with standard input.
@@ -103,7 +108,8 @@ class InputRows:
         """Yield the rows, blank ones too.
 
         Raises:
-            DataError: there is no sentence, a column is missing, or a sentence has no label.
+            DataError: there is no sentence, a column is missing, or a sentence has no value in
+                one of the columns.
         """
         for raw in self._open():
             self.count += 1
@@ -114,19 +120,17 @@ class InputRows:
                 self._note_length(row.text)
             yield row
         if self.blank.count == self.count:
-            raise DataError(f"{self.name}: holds no sentence.")
+            raise DataError(
+                f"{self.name}: holds no sentence; expected at least one row that is not blank."
+            )
         self._report()
 
-    def texts(self) -> Iterator[str]:
+    def iterate_texts(self) -> Iterator[str]:
         """Yield the texts of all rows that are not blank."""
         return (row.text for row in self if row.text is not None)
 
-    def filled(self) -> list[_InputRow]:
-        """Return all rows that are not blank."""
-        return [row for row in self if row.text is not None]
-
     def _open(self) -> Iterator[Row]:
-        """Return the raw rows of the input."""
+        """Return the raw rows of the input; of a folder, those of its train split."""
         if self.file == "-":
             return _read_standard_input(self.text_column)
         splits = find_splits(self.file, self.text_column, self.quoting)
@@ -148,16 +152,16 @@ class InputRows:
         """Return a row with the columns that were asked for.
 
         Raises:
-            DataError: a column is missing, or a row with a text has no label.
+            DataError: a column is missing, or a row with a text has no value in it.
         """
-        # Imported late: it loads `datasets`, which the other readers of this module do not need.
+        # Imported late: it loads `datasets`, which takes seconds, and --help must be fast.
         from textvae.data.corpus import extract_text
 
         for name in self.columns:
             if name not in raw:
                 raise DataError(
-                    f"{self.file}: there is no column {name!r} of labels; "
-                    f"there are {', '.join(raw)}. Name another."
+                    f"{self.file}: there is no column {name!r}; "
+                    f"the columns are {', '.join(raw)}. Choose one of these."
                 )
         text = extract_text(raw, self.text_column, self.count).strip()
         values = tuple(raw[name] for name in self.columns)
@@ -166,8 +170,8 @@ class InputRows:
         for name, value in zip(self.columns, values, strict=True):
             if _is_missing(value):
                 raise DataError(
-                    f"{self.file}: row {self.count} has no label in column {name!r}; "
-                    "give it one, or leave the row out."
+                    f"{self.file}: row {self.count} has no value in column {name!r}; "
+                    "fill it in, or leave the row out."
                 )
         label = None
         if self.label_column is not None:
@@ -209,8 +213,8 @@ def pair_rows_with_answers(
     """Yield each row with its answer, block by block; the answer of a blank row is None.
 
     Args:
-        answer: returns the answers of texts, in order; it also gets the label of each text, ""
-            without labels.
+        answer: a function of texts and their labels that returns the answers in order; without a
+            label column, every label is "".
     """
     stream = iter(rows)
     while block := list(islice(stream, _ROWS_PER_ANSWER)):

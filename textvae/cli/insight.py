@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textvae.cli.arguments import (
     Command,
@@ -10,13 +10,16 @@ from textvae.cli.arguments import (
     add_decoding,
     add_run,
     add_table,
+    add_verb,
     collect_decoding_options,
-    load_vae,
-    open_input,
 )
+from textvae.cli.loading import load_vae, open_input, read_table
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import TraverseSettings
+
+if TYPE_CHECKING:
+    from textvae.vae import TextVAE
 
 _MAX_P_VALUE = 0.01  # of an association that is printed
 
@@ -25,8 +28,8 @@ _DIMENSION_HEADER = (
     "goes with, and words at its low | high end"
 )
 
-
-_SCORE_COLUMNS = (  # key of a factor's record, width, format
+# The columns below _SCORE_HEADER after the factor's name: key of the record, width, format.
+_SCORE_COLUMNS = (
     ("best_dimension", 9, ""),
     ("best", 7, ".3f"),
     ("mig", 7, ".3f"),
@@ -35,7 +38,6 @@ _SCORE_COLUMNS = (  # key of a factor's record, width, format
     ("informativeness", 17, ".3f"),
     ("disentanglement", 17, ".3f"),
 )
-
 
 _SCORE_HEADER = (
     "factor           best dim  alone    MIG    SAP  completeness  informativeness  disentanglement"
@@ -50,11 +52,11 @@ def add(verbs: Subparsers) -> None:
 
 def _add_traverse(verbs: Subparsers) -> None:
     """Add `traverse`."""
-    traverse = verbs.add_parser(
-        "traverse", help="rewrite a text while one dimension of its latent changes"
+    traverse = add_verb(
+        verbs, "traverse", "decode a text again while one dimension of its latent changes"
     )
     add_run(traverse)
-    traverse.add_argument("text", metavar="TEXT", help="text to rewrite")
+    traverse.add_argument("text", metavar="TEXT", help="text whose latent is changed")
     traverse.add_argument(
         "--dimension",
         type=int,
@@ -66,8 +68,8 @@ def _add_traverse(verbs: Subparsers) -> None:
     traverse.add_argument(
         "--reference",
         metavar="FILE",
-        help="file of sentences that the aggregate posterior is computed from "
-        "(default: the validation split of the run)",
+        help="file of sentences from which to compute the aggregate posterior "
+        "(default: the run's validation split)",
     )
     add_table(traverse)
     add_decoding(traverse)
@@ -75,12 +77,12 @@ def _add_traverse(verbs: Subparsers) -> None:
 
 def _add_insight(verbs: Subparsers) -> None:
     """Add `insight`."""
-    insight = verbs.add_parser("insight", help="say what each dimension of the latent encodes")
+    insight = add_verb(verbs, "insight", "say what each dimension of the latent encodes")
     add_run(insight)
     insight.add_argument(
         "file",
         metavar="FILE",
-        help="file of sentences, or a .csv, .tsv, .jsonl or .parquet file with further columns",
+        help="file of sentences; a .csv, .tsv, .jsonl or .parquet file may have further columns",
     )
     add_table(insight)
     insight.add_argument(
@@ -88,23 +90,24 @@ def _add_insight(verbs: Subparsers) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="column of numbers or class names to compare with the latent; may be repeated",
+        help="column of numbers or of class names to compare the latent with; may be repeated",
     )
     insight.add_argument(
         "--class-column",
         action="append",
         default=[],
         metavar="NAME",
-        help="column whose numbers are class names, not amounts; may be repeated",
+        help="column to compare the latent with, whose numbers name classes and are not amounts; "
+        "may be repeated",
     )
 
 
 def _traverse(options: Namespace) -> None:
-    """Rewrite a text while one dimension changes."""
+    """Print the text decoded at each step along one dimension of its latent."""
     vae = load_vae(options)
     reference = None
     if options.reference:
-        reference = list(open_input(options, vae, options.reference).texts())
+        reference = list(open_input(options, vae, options.reference).iterate_texts())
     records = vae.traverse(
         options.text,
         options.dimension,
@@ -117,27 +120,35 @@ def _traverse(options: Namespace) -> None:
 
 def _insight(options: Namespace) -> None:
     """Print one row per dimension, the one with the highest KL first, and the scores of factors."""
-    from textvae.data.tables import as_label, as_number
-
     vae = load_vae(options)
-    names = [*options.column, *options.class_column]
-    rows = open_input(options, vae, columns=names).filled()
-    columns = {name: [row.values[place] for row in rows] for place, name in enumerate(names)}
-    for name in options.column:
-        columns[name] = [as_number(value) for value in columns[name]]
-    for name in options.class_column:
-        columns[name] = [as_label(value) for value in columns[name]]
-    found = vae.insight([str(row.text) for row in rows], columns, progress=not options.json)
+    texts, columns = _read_texts_and_columns(options, vae)
+    insight = vae.insight(texts, columns, progress=not options.json)
     # A model without a KL per dimension has None there: then the variance decides.
     dimensions = sorted(
-        found["dimensions"], key=lambda record: (-(record["kl"] or 0), -record["variance"])
+        insight["dimensions"], key=lambda record: (-(record["kl"] or 0), -record["variance"])
     )
     if not options.json:
         print(_DIMENSION_HEADER)
     print_records(dimensions, options.json, _format_dimension)
-    if found["scores"] and not options.json:
+    if insight["scores"] and not options.json:
         print("\n" + _SCORE_HEADER)
-    print_records(found["scores"], options.json, _format_scores)
+    print_records(insight["scores"], options.json, _format_scores)
+
+
+def _read_texts_and_columns(
+    options: Namespace, vae: "TextVAE"
+) -> tuple[list[str], dict[str, list[Any]]]:
+    """Return the texts of the file, and the columns to compare the latent with, by name."""
+    from textvae.data.tables import as_label, as_number
+
+    names = [*options.column, *options.class_column]
+    texts, columns, _ = read_table(options, vae, names)
+    for name in options.column:
+        columns[name] = [as_number(value) for value in columns[name]]
+    # The library takes text for the names of classes, even if it spells a number.
+    for name in options.class_column:
+        columns[name] = [as_label(value) for value in columns[name]]
+    return texts, columns
 
 
 def _format_dimension(record: Mapping[str, Any]) -> str:
@@ -150,7 +161,8 @@ def _format_dimension(record: Mapping[str, Any]) -> str:
         for association in record["associations"]
         if association["p_value"] < _MAX_P_VALUE
     ]
-    low, high = (" ".join(record[end]) or "—" for end in ("low", "high"))
+    low = " ".join(record["low"]) or "—"
+    high = " ".join(record["high"]) or "—"
     goes_with = ", ".join(associations) or "—"
     return (
         f"{record['dimension']:3}  {kl}  {record['variance']:8.3f}  {goes_with}\n"

@@ -21,7 +21,7 @@ _INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, as shells have it
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    # All processes of a launch parse the same arguments: only the first reports what is wrong.
+    # Under torchrun, many processes parse the same arguments: only the first reports what is wrong.
     is_first = os.environ.get("RANK", "0") == "0"
     with nullcontext() if is_first else redirect_stderr(StringIO()):
         options = _parse_arguments(build_parser(), arguments)
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(f"textvae {options.verb}: {error}")
         return _WRONG_INPUT_EXIT_CODE
     except BrokenPipeError:  # the program that reads our output has ended, as `head` does
+        # At exit, Python flushes standard output again and would report the same error there.
         sys.stderr.close()
         return 0
     except OSError as error:
@@ -41,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _WRONG_INPUT_EXIT_CODE
     except KeyboardInterrupt:
         _print_error(
-            "\ninterrupted; to continue, run training again with --resume, "
-            "and work in shards or a comparison with the same command"
+            "\ninterrupted; to continue training, add --resume; "
+            "to continue work in shards or a comparison, repeat the command"
         )
         return _INTERRUPTED_EXIT_CODE
 
@@ -51,8 +52,10 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
     parser = _CommandParser(
         prog="textvae",
-        description="Variational autoencoders of text.",
-        epilog="See textvae VERB --help for the arguments of a verb.",
+        description="Train variational autoencoders of text, and use them. Begin with "
+        "`textvae train captions`, which writes a run to the folder runs/vae, and then "
+        "`textvae generate runs/vae`.",
+        epilog="See `textvae VERB --help` for the arguments of a verb.",
     )
     parser.add_argument(
         "--version",
@@ -77,10 +80,10 @@ class _CommandParser(argparse.ArgumentParser):
 def _parse_arguments(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None
 ) -> argparse.Namespace:
-    """Parse the arguments.
+    """Parse the arguments, or exit with a message.
 
-    The settings of `train` and `compare` may be anywhere among their options, so
-    they are what argparse leaves over.
+    The settings of `train` and `compare` may be anywhere among their options.
+    argparse does not know them, so they are among the words that it leaves over.
     """
     options, rest = parser.parse_known_args(arguments)
     takes_settings = options.verb in ("train", "compare")
@@ -100,8 +103,9 @@ def _parse_arguments(
 
 
 def _print_error(message: str) -> None:
-    """Print a message on standard error, from one process of a launch only."""
+    """Print a message on standard error; of several processes of one launch, only one does."""
     if "RANK" in os.environ:
+        # Any process may meet the error first, so they agree on which of them reports it.
         from textvae.runtime.processes import claim_error_report
 
         if not claim_error_report():

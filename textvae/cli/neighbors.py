@@ -1,17 +1,11 @@
 """The verbs `index` and `neighbors`."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from textvae.cli.arguments import (
-    Command,
-    Subparsers,
-    add_run,
-    add_table,
-    load_vae,
-    open_input,
-)
+from textvae.cli.arguments import Command, Subparsers, add_name, add_run, add_table, add_verb
+from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import IndexSettings, NeighborsSettings
@@ -19,7 +13,9 @@ from textvae.uses.settings import IndexSettings, NeighborsSettings
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    index = verbs.add_parser("index", help="index the sentences of a corpus by their latents")
+    index = add_verb(
+        verbs, "index", "index the sentences of a corpus by their latents, for `textvae neighbors`"
+    )
     add_run(index)
     index.add_argument(
         "file",
@@ -28,30 +24,20 @@ def add(verbs: Subparsers) -> None:
     )
     add_table(index)
     add_settings(index, IndexSettings)
-    _add_name(index)
-    neighbors = verbs.add_parser(
-        "neighbors", help="find the indexed sentences that are most similar to a text"
+    add_name(index, "index")
+    neighbors = add_verb(
+        verbs, "neighbors", "find the indexed sentences that are most similar to a text"
     )
     add_run(neighbors)
     neighbors.add_argument("texts", nargs="+", metavar="TEXT", help="texts to find neighbors of")
     add_settings(neighbors, NeighborsSettings)
-    _add_name(neighbors)
-
-
-def _add_name(command: ArgumentParser) -> None:
-    """Add the name of the index."""
-    command.add_argument(
-        "--name",
-        default="default",
-        metavar="NAME",
-        help="name of the index, for a run that has several (default: %(default)s)",
-    )
+    add_name(neighbors, "index")
 
 
 def _index(options: Namespace) -> None:
     """Index the sentences of a corpus."""
     vae = load_vae(options)
-    # Blank rows too: the index saves the row number of each text.
+    # Pass blank rows on as well: the index saves the row number of each text.
     texts = (row.text or "" for row in open_input(options, vae))
     count = vae.index(
         texts,
@@ -68,17 +54,19 @@ def _index(options: Namespace) -> None:
 
 def _neighbors(options: Namespace) -> None:
     """Print the nearest indexed sentences of each text."""
-    neighbors = load_vae(options).neighbors(
+    nearest_of_each = load_vae(options).neighbors(
         options.texts, name=options.name, **collect_settings(options, NeighborsSettings)
     )
 
-    def join() -> Iterator[dict[str, Any]]:
-        for text, nearest in zip(options.texts, neighbors, strict=True):
+    def list_neighbors() -> Iterator[dict[str, Any]]:
+        for text, nearest in zip(options.texts, nearest_of_each, strict=True):
             for neighbor in nearest:
                 yield {"of": text, **neighbor}
 
     print_records(
-        join(), options.json, lambda record: f"{record['similarity']:6.3f}  {record['text']}"
+        list_neighbors(),
+        options.json,
+        lambda record: f"{record['similarity']:6.3f}  {record['text']}",
     )
 
 

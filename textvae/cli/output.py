@@ -16,7 +16,7 @@ def print_records(
     """Print each record as a line of JSON, or as `format_record` formats it."""
     for record in records:
         text = json.dumps(record, ensure_ascii=False) if as_json else format_record(record)
-        # Flush each record: a slow verb feeds a pipe as it goes.
+        # Without the flush, a pipe would get nothing until many records are ready.
         print(text, flush=True)
 
 
@@ -31,22 +31,22 @@ def print_rows(
 ) -> None:
     """Print a record for each row of a file, in order.
 
-    A blank row has a record of nulls, or blank lines without `as_json`, so that
-    the output can be aligned with the file.
+    For a blank row, a record of nulls is printed, or blank lines without `as_json`,
+    so that the output can be aligned with the file.
 
     Args:
-        answer: returns the records of texts; it also gets the label of each text.
+        answer: a function of texts and their labels that returns the records in order.
         fields: the keys of a record.
-        text_field: the key under which the text itself is added to the record.
-        lines: how many lines `format_record` makes of a record.
+        text_field: the key of the text itself in the printed record.
+        lines: how many lines `format_record` returns for a record.
     """
     from textvae.cli.input import pair_rows_with_answers
 
     blank_lines = "\n" * (lines - 1)
     for row, record in pair_rows_with_answers(rows, answer):
-        fields_of_row = record or dict.fromkeys(fields)
-        whole = {"row": row.number, text_field: row.text, **fields_of_row}
-        print_records([whole], as_json, format_record if record else lambda _: blank_lines)
+        values = record or dict.fromkeys(fields)
+        printed = {"row": row.number, text_field: row.text, **values}
+        print_records([printed], as_json, format_record if record else lambda _: blank_lines)
 
 
 def format_text(record: Mapping[str, Any]) -> str:

@@ -2,14 +2,8 @@
 
 from argparse import Namespace
 
-from textvae.cli.arguments import (
-    Command,
-    Subparsers,
-    add_run,
-    add_table,
-    load_vae,
-    open_input,
-)
+from textvae.cli.arguments import Command, Subparsers, add_run, add_sentences, add_verb
+from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import FitPriorSettings
@@ -17,19 +11,13 @@ from textvae.uses.settings import FitPriorSettings
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    prior = verbs.add_parser(
-        "prior", help="fit a prior to the latents of a corpus, for better samples"
-    )
+    prior = add_verb(verbs, "prior", "fit a prior to the latents of a corpus, for better samples")
     steps = prior.add_subparsers(dest="step", required=True, metavar="fit")
-    fit = steps.add_parser("fit", help="fit a prior and save it with the run")
-    add_run(fit)
-    fit.add_argument(
-        "file",
-        nargs="?",
-        metavar="FILE|-",
-        help="file of sentences; - is standard input (default: the training split of the run)",
+    fit = add_verb(
+        steps, "fit", "fit a prior and save it with the run, for `textvae generate --prior`"
     )
-    add_table(fit)
+    add_run(fit)
+    add_sentences(fit, default="the run's training split")
     add_settings(fit, FitPriorSettings)
 
 
@@ -38,7 +26,7 @@ def _prior(options: Namespace) -> None:
     vae = load_vae(options)
     texts = None
     if options.file:
-        texts = list(open_input(options, vae).texts())
+        texts = list(open_input(options, vae).iterate_texts())
     record = vae.fit_prior(
         texts=texts, progress=not options.json, **collect_settings(options, FitPriorSettings)
     )

@@ -1,4 +1,4 @@
-"""Format records as text for people."""
+"""Format the records of `evaluate`, `doctor`, `info` and `bench` as text for people."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from textvae.runs.run import Run
 from textvae.vae import TextVAE
 from textvae.version import __version__
 
-# A line is printed only if the record has all of its figures.
+# What `evaluate` prints. A line is left out if the record lacks one of its figures.
 _MEASURES_TEMPLATE = """\
 {sentences:,} sentences, {words_per_sentence:.2f} words each (the end counts as one)
 
@@ -44,7 +44,6 @@ interpolations         {path_pairs:9}  of {path_steps} sentences
   n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at the ends
 """
 
-
 _INFO_TEMPLATE = """\
 {run}
   model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder
@@ -77,7 +76,7 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
 
 
 def format_diagnosis(record: Mapping[str, Any]) -> str:
-    """Return the doctor's verdict, its reasons, and what to change."""
+    """Return the doctor's verdict on the latent, its findings, and what to change."""
     lines = [f"verdict: {record['verdict']}"]
     lines += [f"  - {finding}" for finding in record["findings"]]
     if not record["findings"]:
@@ -94,15 +93,15 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
     """Return a flat record of a run's model, corpus and training.
 
     Raises:
-        CheckpointError: the folder has no record of the corpus, as a saved copy has none.
+        CheckpointError: the folder has no record of the corpus: it is a copy of the model only.
     """
     settings = run.read_settings()
     counts = run.read_counts().get("tokenized")
     history = run.read_json("training.json")
     if counts is None:
         raise CheckpointError(
-            f"{run.folder}: has no corpus/counts.json; "
-            "expected the folder that training wrote, not a copy of its model."
+            f"{run.folder}: there is no corpus/counts.json; "
+            "name the folder that training wrote, not a copy of its model."
         )
     return {
         "run": str(run.folder),
@@ -113,7 +112,7 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         "latent_dim": vae.latent_dim,
         "tokenizer": settings.tokenizer.kind,
         "vocab_size": len(vae.tokenizer),
-        "corpus": settings.data.corpus or "sentences given from Python",
+        "corpus": settings.data.corpus or "sentences passed from Python",
         "train": run.open_corpus().count_training_sentences(counts, history),
         "validation": counts["validation"]["sentences"],
         "test": counts["test"]["sentences"],
@@ -144,7 +143,7 @@ def _find_fields(line: str) -> set[str]:
 
 
 def _mark_undefined(value: Any) -> Any:
-    """Return a figure, or a placeholder if it is None."""
+    """Return a figure, or one that is printed as a dash if it is None."""
     return _UndefinedFigure() if value is None else value
 
 
@@ -158,7 +157,7 @@ class _UndefinedFigure:
 
 
 def _format_figure(value: Any) -> str:
-    """Return a number with three significant digits or more, and anything else unchanged."""
+    """Return a number with at least three significant digits; return anything else as text."""
     if not isinstance(value, float):
         return str(value)
     if abs(value) >= 100:

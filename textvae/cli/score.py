@@ -2,9 +2,9 @@
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textvae.cli.arguments import (
     Command,
@@ -13,28 +13,31 @@ from textvae.cli.arguments import (
     add_run,
     add_shards,
     add_table,
-    allow_shards,
-    describe_blank_fate,
-    load_vae,
-    open_input,
+    add_verb,
 )
+from textvae.cli.loading import describe_blank_output, load_vae, open_input
 from textvae.cli.output import print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.cli.shards import allow_shards
 from textvae.errors import OutputError
 from textvae.uses.records import Score
 from textvae.uses.settings import ScoreSettings
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
-    encode = verbs.add_parser("encode", help="map sentences to vectors, their posterior means")
-    score = verbs.add_parser(
-        "score", help="compute the likelihood of each sentence and of each of its tokens"
+    encode = add_verb(verbs, "encode", "map sentences to vectors, their posterior means")
+    score = add_verb(
+        verbs, "score", "compute the likelihood of each sentence and of each of its tokens"
     )
     _add_input(encode)
     _add_input(score)
     add_settings(score, ScoreSettings)
-    add_label(score)
+    add_label(score, default="the label of each text in the file")
 
 
 def _add_input(command: ArgumentParser) -> None:
@@ -44,7 +47,7 @@ def _add_input(command: ArgumentParser) -> None:
         "file",
         metavar="FILE|FOLDER|PATTERN|-",
         help="file of sentences; - is standard input; "
-        "a folder or a pattern in quotes needs a folder for --output",
+        "a folder, or a pattern in quotes, also needs a folder for --output",
     )
     add_table(command)
     add_shards(command)
@@ -60,10 +63,13 @@ def _encode(options: Namespace) -> None:
     vae = load_vae(options)
     fate = "written as NaN" if output.suffix == ".npy" else "written as null"
     rows = open_input(options, vae, fate=fate)
-    texts = (row.text or "" for row in rows)
-    posteriors = iterate_posteriors(vae.bundle, texts, progress=not options.json)
-    blocks = ((block, set_blanks_to_nan(q.mean.numpy(), block)) for block, q in posteriors)
-    count = write_vectors(output, blocks, vae.latent_dim)
+
+    def encode_blocks() -> Iterator[tuple[list[str], "NDArray[np.float32]"]]:
+        texts = (row.text or "" for row in rows)
+        for block, posterior in iterate_posteriors(vae.bundle, texts, progress=not options.json):
+            yield block, set_blanks_to_nan(posterior.mean.numpy(), block)
+
+    count = write_vectors(output, encode_blocks(), vae.latent_dim)
     record = {
         "file": str(output),
         "rows": count,
@@ -86,7 +92,9 @@ def _check_output(output: Path, file: str) -> None:
     if not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}; create it first.")
     if output.exists() and os.path.exists(file) and output.samefile(file):
-        raise OutputError(f"{output}: is the file that is read; name another one for the vectors.")
+        raise OutputError(
+            f"{output}: is the file of sentences itself; name another file for the vectors."
+        )
 
 
 def _score(options: Namespace) -> None:
@@ -95,7 +103,7 @@ def _score(options: Namespace) -> None:
 
     vae = load_vae(options)
     label_column = vae.bundle.label_column
-    fate = describe_blank_fate(options)
+    fate = describe_blank_output(options)
     rows = open_input(options, vae, label_column=label_column, fate=fate)
 
     def answer(texts: list[str], labels: list[str]) -> Sequence[Mapping[str, Any]]:
@@ -107,7 +115,7 @@ def _score(options: Namespace) -> None:
         answer,
         options.json,
         lambda record: f"{format_measure(record['iw_nll']):>8}  {record['text']}",
-        list(Score.__annotations__),
+        fields=list(Score.__annotations__),
     )
 
 

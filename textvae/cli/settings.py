@@ -19,7 +19,7 @@ _METAVARS: dict[Any, str] = {int: "N", float: "X", str: "NAME"}
 def add_settings(
     command: _ActionsContainer, settings: type[StrictSettings], *names: str, metavar: str = ""
 ) -> None:
-    """Add an option for each of the named fields of a settings class, or for all its fields.
+    """Add an option for each of the named fields of a settings class; without names, for all.
 
     The option has the type, the choices and the description of the field. It has no
     default: what the user does not write is absent from the parsed options, so that
@@ -45,19 +45,24 @@ def _describe_field(field: FieldInfo) -> str:
     Where the default is None, the description itself says what happens by default.
     """
     text = str(field.description)
-    if field.default is not None and field.default is not False:
-        default = field.default
-        text += f" (default: {f'{default:g}' if isinstance(default, float) else default})"
+    default = field.default
+    if isinstance(default, float):
+        default = f"{default:g}"  # 1, not 1.0
+    if default is not None and default is not False:
+        text += f" (default: {default})"
     return text.replace("%", "%%")  # argparse formats help texts with the operator %
 
 
 def _describe_values(field: FieldInfo) -> dict[str, Any]:
     """Return the arguments of `add_argument` that say which values an option takes."""
     annotation = field.annotation
-    branches = [branch for branch in get_args(annotation) if branch is not NoneType]
     if get_origin(annotation) is Literal:
-        return {"choices": branches, "metavar": "|".join(branches)}
-    kind = branches[0] if branches else annotation
+        choices = get_args(annotation)
+        return {"choices": choices, "metavar": "|".join(choices)}
+    kind = annotation
+    for alternative in get_args(annotation):  # of `int | None`, take `int`
+        if alternative is not NoneType:
+            kind = alternative
     if kind is bool:
         return {"action": "store_true"}
     return {"type": kind, "metavar": _METAVARS[kind]}

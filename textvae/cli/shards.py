@@ -1,32 +1,82 @@
-"""Bulk work on the command line: when the options ask for it, and what they pass on."""
+"""Bulk work on the command line: when the options ask for shards, and what they pass on."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from textvae.bulk.reading import names_many_files
-from textvae.bulk.verbs import VERBS
-from textvae.bulk.work import run
+from textvae.cli.arguments import Command
+from textvae.cli.loading import open_run
+from textvae.cli.output import print_records
 from textvae.cli.settings import collect_settings
 from textvae.errors import ConfigError
 from textvae.uses.records import BulkRecord
 
-_TABLE = ("file", "text_column", "quoting")
+_UNMATCHED_PRIOR_WARNING = (
+    "warning: training did not match this run's latents to its prior, "
+    "so samples from the prior do not lie where its sentences do.\n"
+    "Fit a prior to the latents: textvae prior fit {run}; then add --prior KIND to generate"
+)
+
+# The options of each verb that the function for bulk work takes too.
+_SENTENCE_OPTIONS = ("file", "text_column", "quoting")
+_OPTIONS = {"generate": (), "encode": _SENTENCE_OPTIONS, "score": _SENTENCE_OPTIONS}
+
+# Options that this function calls by another name.
+_PARAMETERS = {"file": "corpus"}
 
 
-_OPTIONS = {"generate": (), "encode": _TABLE, "score": _TABLE}
+def allow_shards(verb: Command) -> Command:
+    """Wrap a verb so that it does bulk work when the user asks for a folder of shards."""
+
+    def dispatch(options: Namespace) -> int | None:
+        _check_shard_options(options)
+        _warn_of_unmatched_prior(options)
+        if not _asks_for_shards(options):
+            return verb(options)
+        record = _run_in_shards(options)
+        # Of the processes of one launch, only the first has a record.
+        print_records([record] if record else [], options.json, _format_shard_summary)
+        return None
+
+    return dispatch
 
 
-_PARAMETERS = {"file": "corpus"}  # options that `textvae.bulk.work.run` calls otherwise
+def _check_shard_options(options: Namespace) -> None:
+    """Refuse options that bulk work does not have.
+
+    Raises:
+        ConfigError: one of them is combined with --output.
+    """
+    if options.verb == "generate" and options.prior and options.output:
+        raise ConfigError(
+            "--prior and --output cannot be combined: "
+            "shards are sampled from the model's own prior. Leave one of them out."
+        )
+    if options.label and options.output:
+        raise ConfigError(
+            "--label and --output cannot be combined: "
+            "bulk work has no one label for all texts. Leave one of them out."
+        )
 
 
-def asks_for_shards(options: Namespace) -> bool:
+def _warn_of_unmatched_prior(options: Namespace) -> None:
+    """Warn of `generate` with the model's own prior, if training did not match the latents to it."""
+    if options.verb != "generate" or options.prior:
+        return
+    if not open_run(options).is_prior_matched():
+        print(_UNMATCHED_PRIOR_WARNING.format(run=options.run), file=sys.stderr)
+
+
+def _asks_for_shards(options: Namespace) -> bool:
     """Return whether --output is a folder: an existing one, or a name without a suffix.
 
     Raises:
         ConfigError: another option asks for bulk work, but --output is not a folder.
     """
+    from textvae.bulk.reading import names_many_files
+
     output = options.output
     if output and (Path(output).is_dir() or output.endswith("/") or not Path(output).suffix):
         return True
@@ -39,11 +89,15 @@ def asks_for_shards(options: Namespace) -> bool:
     return False
 
 
-def run_in_shards(options: Namespace) -> BulkRecord | None:
+def _run_in_shards(options: Namespace) -> BulkRecord | None:
     """Do the bulk work of a verb; return its record, or None in all processes but the first."""
-    names = _OPTIONS[options.verb]
-    arguments = {_PARAMETERS.get(name, name): getattr(options, name) for name in names}
-    for name in ("n", "engine", "shard_rows"):
+    from textvae.bulk.verbs import VERBS
+    from textvae.bulk.work import run
+
+    arguments = {}
+    for name in _OPTIONS[options.verb]:
+        arguments[_PARAMETERS.get(name, name)] = getattr(options, name)
+    for name in ("n", "engine", "shard_rows"):  # absent unless the user wrote them
         if name in options:
             arguments[name] = getattr(options, name)
     return run(
@@ -57,7 +111,7 @@ def run_in_shards(options: Namespace) -> BulkRecord | None:
     )
 
 
-def format_shard_summary(record: Mapping[str, Any]) -> str:
+def _format_shard_summary(record: Mapping[str, Any]) -> str:
     """Return a line on what the folder holds now."""
     return (
         f"{record['output']}: {record['rows']:,} rows in {record['shards']:,} shards, "

@@ -4,16 +4,13 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from textvae.cli.arguments import Command, Subparsers, add_device
+from textvae.cli.arguments import SETTINGS_EPILOG, Command, Subparsers, add_device, add_verb
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    train = verbs.add_parser(
-        "train",
-        help="train a model on a corpus",
-        epilog="section.key=value is a setting, such as training.epochs=3; see docs/settings.md.",
-    )
+    train = add_verb(verbs, "train", "train a model on a corpus")
+    train.epilog = SETTINGS_EPILOG
     train.usage = (
         "textvae train [CORPUS] [--config FILE.yaml] [--output RUN] [options] "
         "[section.key=value ...]"
@@ -22,15 +19,20 @@ def add(verbs: Subparsers) -> None:
         "corpus",
         nargs="?",
         metavar="CORPUS",
-        help=".txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not), a folder of them, "
-        "`captions` (bundled), the name of a data set, or what to stream: "
-        "a pattern in quotes, or URLs (default: data.corpus)",
+        help=".txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not); a folder of such files; "
+        "`captions`, a small bundled corpus; or the name of a data set on the Hugging Face Hub. "
+        "A pattern in quotes, or URLs, are streamed (default: data.corpus of the settings)",
     )
     train.add_argument(
-        "--config", metavar="FILE.yaml", help="file of settings (default: the default recipe)"
+        "--config",
+        metavar="FILE.yaml",
+        help="file of settings, such as those in configs/ (default: the default recipe)",
     )
     train.add_argument(
-        "--output", metavar="RUN", default="runs/vae", help="run folder (default: %(default)s)"
+        "--output",
+        metavar="RUN",
+        default="runs/vae",
+        help="folder to write the run to (default: %(default)s)",
     )
     train.add_argument(
         "--resume", action="store_true", help="continue the interrupted run in --output"
@@ -39,7 +41,7 @@ def add(verbs: Subparsers) -> None:
         "--overwrite", action="store_true", help="replace the existing run in --output"
     )
     train.add_argument(
-        "--init", metavar="RUN", help="run whose model and tokenizer training starts from"
+        "--init", metavar="RUN", help="start from the model and the tokenizer of another run"
     )
     add_device(train)
 
@@ -66,8 +68,8 @@ def _train(options: Namespace) -> None:
         init=options.init,
         device=options.device,
     )
-    state = PartialState()  # the state of the launch, which is over now
-    state.destroy_process_group()
+    state = PartialState()  # shared: training has set it up for all processes of the launch
+    state.destroy_process_group()  # as PyTorch asks for before a process exits
     if not state.is_main_process:
         return
     print(f"the run is in {options.output}", file=sys.stderr)

@@ -4,70 +4,64 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textvae.cli.arguments import (
-    Command,
-    Subparsers,
-    add_label,
-    add_run,
-    add_table,
-    describe_blank_fate,
-    load_vae,
-    open_input,
-)
+from textvae.cli.arguments import Command, Subparsers, add_label, add_run, add_sentences, add_verb
+from textvae.cli.input import pair_rows_with_answers
+from textvae.cli.loading import describe_blank_output, load_vae, open_input
 from textvae.cli.output import print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.data.row_report import LEFT_OUT
 from textvae.uses.records import Uncertainty
 from textvae.uses.settings import UncertaintySettings
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
-    uncertainty = verbs.add_parser(
-        "uncertainty", help="estimate how certain the model is of each sentence"
+    uncertainty = add_verb(
+        verbs, "uncertainty", "estimate how certain the model is of each sentence"
     )
     add_run(uncertainty)
-    uncertainty.add_argument(
-        "file", metavar="FILE|-", help="file of sentences; - is standard input"
-    )
-    add_table(uncertainty)
+    add_sentences(uncertainty)
     add_settings(uncertainty, UncertaintySettings)
     add_label(uncertainty)
     uncertainty.add_argument(
         "--curve",
         action="store_true",
-        help="print the mean uncertainty and reconstruction error of ten groups of sentences, "
-        "the most certain first, instead of the sentences",
+        help="print only the mean uncertainty and the mean reconstruction error of ten groups of "
+        "sentences, the most certain ones first",
     )
 
 
 def _uncertainty(options: Namespace) -> None:
-    """Print each sentence's uncertainty, or the error as a function of uncertainty."""
-    from textvae.cli.input import pair_rows_with_answers
-    from textvae.data.row_report import LEFT_OUT
-    from textvae.uses.uncertainty import calibration_curve
-
+    """Print the uncertainty of each sentence, or the mean error by uncertainty."""
     vae = load_vae(options)
-    fate = LEFT_OUT if options.curve else describe_blank_fate(options)
+    fate = LEFT_OUT if options.curve else describe_blank_output(options)
     rows = open_input(options, vae, fate=fate)
 
     def answer(texts: list[str], _: list[str]) -> Sequence[Mapping[str, Any]]:
         return vae.uncertainty(texts, **collect_settings(options, UncertaintySettings))
 
-    if not options.curve:
-        print_rows(
-            rows,
-            answer,
-            options.json,
-            _format_uncertainty,
-            list(Uncertainty.__annotations__),
-            lines=2,
-        )
+    if options.curve:
+        records = [record for _, record in pair_rows_with_answers(rows, answer) if record]
+        _print_curve(records, options.json)
         return
-    records = [record for _, record in pair_rows_with_answers(rows, answer) if record]
+    print_rows(
+        rows,
+        answer,
+        options.json,
+        _format_uncertainty,
+        fields=list(Uncertainty.__annotations__),
+        lines=2,
+    )
+
+
+def _print_curve(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print mean disagreement and mean error of ten groups of sentences, the most certain first."""
+    from textvae.uses.uncertainty import calibration_curve
+
     curve = calibration_curve(records, "disagreement")
     points = ({"disagreement": disagreement, "error": error} for disagreement, error in curve)
     print_records(
-        points, options.json, lambda point: f"{point['disagreement']:.3f}  {point['error']:.3f}"
+        points, as_json, lambda point: f"{point['disagreement']:.3f}  {point['error']:.3f}"
     )
 
 

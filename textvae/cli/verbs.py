@@ -39,10 +39,8 @@ VERB_MODULES = (
     compare,
 )
 
-
 COMMANDS: dict[str, Command] = {}
 for _module in VERB_MODULES:
     COMMANDS.update(_module.COMMANDS)
-
 
 __all__ = ["COMMANDS", "VERB_MODULES"]

@@ -51,6 +51,7 @@ def compare(
         limit: evaluate on the first `limit` sentences of the test split only.
         columns: keys of measures to show in the table in addition to the usual ones.
         jobs: number of runs trained at the same time, each on its share of the cores.
+        device: cpu or cuda; by default a GPU if there is one.
 
     Returns:
         One record per run, with its standard measures unless it failed.
@@ -60,12 +61,12 @@ def compare(
     """
     numbers = {"seeds": seeds, "samples": samples, "limit": limit, "jobs": jobs}
     settings = validate_settings(CompareSettings, numbers, "compare")
-    if "RANK" in os.environ:
+    if "RANK" in os.environ:  # torchrun and accelerate launch set it
         raise ConfigError(
             "compare starts its own processes: run it without torchrun or accelerate launch."
         )
     check_installed(*REPORT_REQUIREMENTS)
-    choose_device(device)
+    choose_device(device)  # raises an error if the device cannot be used
     folder = Path(output)
     trials = build_trials(configs, corpora, settings.seeds, overrides, folder)
     with lock_comparison_folder(folder, trials):

@@ -29,27 +29,27 @@ def lock_comparison_folder(folder: Path, trials: Sequence[Trial]) -> Iterator[No
         OutputError: the folder holds other files, another comparison is running there, or a run
             was started with other settings.
     """
-    # Check before locking, too: a lock file must not be created in a folder with other files.
+    # This check comes before the lock, too: a folder with other files must not get a lock file.
     _read_comparison(folder)
     with hold_lock(folder / ".lock", f"{folder}: another comparison is running there"):
         existing = _read_comparison(folder)
         requested = {trial.name: trial.settings for trial in trials}
         for name, settings in requested.items():
             if name in existing:
-                _refuse_changed_settings(folder, name, existing[name], settings)
+                _check_same_settings(folder, name, existing[name], settings)
         write_json(folder / _COMPARISON_FILE, {**existing, **requested})
         yield
 
 
 def _read_comparison(folder: Path) -> dict[str, Any]:
-    """Return the settings of the runs in a folder; empty if the folder is new or empty.
+    """Return the settings of the runs in a folder, by name; empty if the folder is new or empty.
 
     Raises:
         OutputError: the folder holds other files.
     """
     file = folder / _COMPARISON_FILE
     if file.is_file():
-        return _read_record(file)
+        return _read_comparison_file(file)
     if folder.exists() and not (folder.is_dir() and _is_empty(folder)):
         raise OutputError(
             f"{folder}: contains files that are not a comparison; choose another --output."
@@ -58,12 +58,12 @@ def _read_comparison(folder: Path) -> dict[str, Any]:
 
 
 def _is_empty(folder: Path) -> bool:
-    """Whether a folder has no files, except those of a comparison that was killed at its start."""
+    """Return whether a folder holds at most what a comparison killed at its start has left."""
     return all(path.name == ".lock" or is_temporary(path.name) for path in folder.iterdir())
 
 
-def _read_record(file: Path) -> dict[str, Any]:
-    """Return the settings of each run in a `comparison.json`.
+def _read_comparison_file(file: Path) -> dict[str, Any]:
+    """Return the content of a `comparison.json`: the settings of each run, by name.
 
     Raises:
         OutputError: the file is damaged or not ours, so it must not be overwritten.
@@ -78,26 +78,30 @@ def _read_record(file: Path) -> dict[str, Any]:
 
 
 def _is_settings(value: object) -> bool:
-    """Whether a value of `comparison.json` has the sections of a run's settings."""
+    """Return whether a value of `comparison.json` has the sections of a run's settings."""
     return isinstance(value, dict) and value.keys() >= SECTIONS
 
 
-def _refuse_changed_settings(
-    folder: Path, name: str, before: dict[str, Any], now: dict[str, Any]
+def _check_same_settings(
+    folder: Path, name: str, existing: dict[str, Any], requested: dict[str, Any]
 ) -> None:
-    """Raise an OutputError that names the first setting of a run that differs, if any does."""
-    old = _flatten_settings(before)
-    new = _flatten_settings(now)
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
+    """Check that a run is requested with the settings that it was started with.
+
+    Raises:
+        OutputError: a setting differs; the message names the first one.
+    """
+    before = _flatten_settings(existing)
+    now = _flatten_settings(requested)
+    for key in sorted({*before, *now}):
+        if before.get(key) != now.get(key):
             raise OutputError(
-                f"{folder}: {name} was started with {key} = {old.get(key)!r}, not {new.get(key)!r}."
-                " Continue it as it was started, or choose another --output."
+                f"{folder}: {name} was started with {key} = {before.get(key)!r}, not "
+                f"{now.get(key)!r}. Continue it as it was started, or choose another --output."
             )
 
 
 def _flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings with dotted keys."""
+    """Return nested settings as one dict with dotted keys, such as `model.latent_dim`."""
     result: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, dict):

@@ -18,10 +18,13 @@ class Trial:
     """One run of a comparison.
 
     Attributes:
-        row_name: the row of the table that the run belongs to; the config's name, followed by
-            the corpus's where corpora are compared.
+        row_name: the row of the table that the run belongs to: the config's name, followed by
+            the corpus's if corpora were passed.
+        config: the YAML file.
+        corpus: the path or name of the corpus.
         folder: the run folder.
-        settings: as requested, before `auto` values are resolved from the corpus.
+        overrides: all changes to the config, as `section.key=value`.
+        settings: the settings of the run, before `auto` values are resolved from the corpus.
     """
 
     row_name: str
@@ -55,6 +58,8 @@ def build_trials(
     Args:
         corpora: corpora to train each config on; if empty, its own `data.corpus`.
         seeds: how many runs a row has, with the seeds 1, 2, ...
+        overrides: `section.key=value`, for all configs.
+        output: the folder of the comparison.
 
     Raises:
         ConfigError: two configs or corpora share a name, a config is missing or wrong, or `seeds`
@@ -64,9 +69,11 @@ def build_trials(
     if seeds < 1:
         raise ConfigError(f"seeds = {seeds}: expected 1 or more.")
     config_names = _check_unique([Path(config).stem for config in configs], "configs")
-    corpus_names = _check_unique([_make_corpus_label(corpus) for corpus in corpora], "corpora")
+    corpus_names = _check_unique([_name_corpus(corpus) for corpus in corpora], "corpora")
     # Two pairs can still give one name: config a with corpus b-c, and config a-b with corpus c.
-    _check_unique([f"{a}-{b}" for a in config_names for b in corpus_names], "rows")
+    _check_unique(
+        [f"{config}-{corpus}" for config in config_names for corpus in corpus_names], "rows"
+    )
     trials: list[Trial] = []
     for config_name, config in zip(config_names, configs, strict=True):
         rows: list[tuple[str, str | None]] = [
@@ -90,9 +97,17 @@ def _build_row_trials(
     overrides: tuple[str, ...],
     output: Path,
 ) -> Iterator[Trial]:
-    """Yield the runs of one row, after a check that its corpus exists."""
+    """Yield the runs of one row.
+
+    Args:
+        corpus: replaces the config's own corpus, unless it is None.
+
+    Raises:
+        ConfigError: the config is missing or wrong.
+        DataError: the corpus is missing, or the config does not name one.
+    """
     if corpus:
-        # JSON is YAML, so it quotes any path safely for the override.
+        # The value of an override is YAML. JSON is YAML, too, and quotes any path safely.
         overrides = (*overrides, f"data.corpus={json.dumps(corpus)}")
     data = read_settings(config, overrides).data
     if data.corpus is None:
@@ -113,21 +128,24 @@ def _build_row_trials(
 
 
 def _check_unique(names: list[str], what: str) -> list[str]:
-    """Return the names; raise a ConfigError if one comes twice, as their runs would share a folder.
+    """Return the names; two runs of the same name would share a folder.
 
     Args:
         what: what the names belong to, in the plural, for the message.
+
+    Raises:
+        ConfigError: a name occurs twice.
     """
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(
-                f"two of the {what} are called {name!r}; rename one, because the folders of the "
-                "runs have its name."
+                f"two of the {what} are called {name!r}; rename one, because the run folders are "
+                "named after them."
             )
     return names
 
 
-def _make_corpus_label(corpus: str) -> str:
-    """Return a corpus's name for a folder: the last part of its path, without the suffixes."""
+def _name_corpus(corpus: str) -> str:
+    """Return the end of a corpus's path, without suffixes, in characters that suit a folder."""
     last = corpus.rstrip("/").rsplit("/", 1)[-1]
     return re.sub(r"[^\w-]+", "_", last.split(".")[0]) or "corpus"

@@ -22,15 +22,14 @@ from textvae.comparison.report.model_summary import SUMMARY_FILE
 from textvae.runs.run import Run
 from textvae.uses.records import ComparedRun
 
-_Commands = list[list[str]]  # verbs with their arguments
+# For one run: its commands (train, evaluate, summarize), each with its arguments.
+_Commands = list[list[str]]
 
 _POLL_SECONDS = 0.05  # between two checks of which processes have ended
 
 
-def list_commands(
-    trial: Trial, samples: int, limit: int | None, device: str | None
-) -> list[list[str]]:
-    """Return what is left to do for a run, as verbs with their arguments; empty if it is done.
+def list_commands(trial: Trial, samples: int, limit: int | None, device: str | None) -> _Commands:
+    """Return the commands that are left to execute for a run; empty if it is done.
 
     Args:
         samples: importance samples per sentence of the evaluation.
@@ -39,20 +38,20 @@ def list_commands(
     run = Run(trial.folder)
     device_options = ["--device", device] if device else []
     commands = []
-    if not run.is_finished():
-        commands.append([*_train_command(trial), *device_options])
-    is_new = bool(commands)
-    if is_new or not _is_measured(run, samples, limit):
+    needs_training = not run.is_finished()
+    if needs_training:
+        commands.append([*_build_train_command(trial), *device_options])
+    if needs_training or not _is_measured(run, samples, limit):
         evaluate = ["evaluate", str(trial.folder), "--samples", str(samples), *device_options]
         if limit is not None:
             evaluate += ["--limit", str(limit)]
         commands.append(evaluate)
-    if is_new or not (trial.folder / SUMMARY_FILE).is_file():
+    if needs_training or not (trial.folder / SUMMARY_FILE).is_file():
         commands.append(["summarize", str(trial.folder), *device_options])
     return commands
 
 
-def _train_command(trial: Trial) -> list[str]:
+def _build_train_command(trial: Trial) -> list[str]:
     """Return the command that starts or resumes the training of a run."""
     output = ["--output", str(trial.folder)]
     if (trial.folder / "settings.yaml").is_file():
@@ -61,7 +60,7 @@ def _train_command(trial: Trial) -> list[str]:
 
 
 def _is_measured(run: Run, samples: int, limit: int | None) -> bool:
-    """Whether a finished run was evaluated on as many sentences and samples as requested."""
+    """Return whether a run was evaluated on as many sentences and samples as requested."""
     record = run.read_json("measures.json")
     available = run.read_counts()["tokenized"]["test"]["sentences"]
     sentences = available if limit is None else min(limit, available)
@@ -74,13 +73,17 @@ def run_all(
     jobs: int,
     print_progress: Callable[[str], None],
 ) -> dict[str, str]:
-    """Execute the commands of all runs, and return the reasons of those that failed, by run.
+    """Execute the commands of all runs, each run in a process of its own.
 
     Args:
         todo: runs and their commands, by the run's name.
         jobs: how many processes run at a time.
+
+    Returns:
+        The reason of each run that failed, by the run's name.
     """
     waiting = deque(todo)
+    # By the run's name: its process, and where the output of the process begins in the log.
     running: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
     failures: dict[str, str] = {}
     try:
@@ -97,10 +100,12 @@ def run_all(
                 reason = _finish_process(process, todo[name][0].log_file, offset)
                 if reason:
                     failures[name] = reason
-                print_progress(f"{name}: failed: {reason}" if reason else f"{name}: done")
+                    print_progress(f"{name}: failed: {reason}")
+                else:
+                    print_progress(f"{name}: done")
             time.sleep(_POLL_SECONDS)
     finally:
-        # After an interruption no process may go on training.
+        # If this process is interrupted (Ctrl-C), the others must not go on training.
         for process, _ in running.values():
             process.kill()
             process.communicate()
@@ -116,7 +121,7 @@ def _start_process(
     """
     trial.log_file.parent.mkdir(parents=True, exist_ok=True)
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    environment: dict[str, Any] = {"OMP_NUM_THREADS": threads, **os.environ}
+    environment = {"OMP_NUM_THREADS": threads, **os.environ}
     arguments = [sys.executable, "-m", "textvae.cli.compare_worker", json.dumps(commands)]
     with trial.log_file.open("ab") as log:
         offset = log.tell()
@@ -129,7 +134,7 @@ def _start_process(
 
 
 def _finish_process(process: subprocess.Popen[bytes], log_file: Path, offset: int) -> str | None:
-    """Release an ended process; return the reason if it failed."""
+    """Release the pipe of an ended process; return the reason if it failed, or None."""
     process.communicate()  # closes the pipe to its standard input
     if not process.returncode:
         return None
@@ -141,13 +146,14 @@ def find_failure_reason(code: int, log: Path, offset: int) -> str:
 
     Args:
         code: exit code; negative if a signal ended the process.
+        log: the file with the output of this process, and of earlier attempts.
         offset: position in the log where the output of this process begins.
     """
     if code < 0:
         hint = " (was there not enough memory?)" if -code == signal.SIGKILL else ""
         return f"its process was ended by {signal.Signals(-code).name}{hint}"
     output = log.read_bytes()[offset:].decode("utf-8", errors="replace")
-    # Progress bars separate their states by carriage returns.
+    # A progress bar writes a carriage return before each update.
     lines = [line.strip() for line in re.split(r"[\r\n]+", output) if line.strip()]
     own_messages = [line for line in lines if re.match(r"textvae \w+: ", line)]
     candidates = own_messages or lines or [f"exit code {code}"]
@@ -155,7 +161,11 @@ def find_failure_reason(code: int, log: Path, offset: int) -> str:
 
 
 def build_run_record(trial: Trial, reason: str | None) -> ComparedRun:
-    """Return the record of a run: its measures, or the `reason` why it failed."""
+    """Return the record of a run: its measures, or the `reason` why it failed.
+
+    Args:
+        reason: None for a run that did not fail.
+    """
     record = ComparedRun(
         config=trial.row_name,
         corpus=trial.corpus,
@@ -169,7 +179,7 @@ def build_run_record(trial: Trial, reason: str | None) -> ComparedRun:
 
 
 def read_measures(folder: Path) -> dict[str, Any]:
-    """Return the measures of an evaluated run, with the minutes and steps of its training."""
+    """Return the minutes and steps of a run's training, and its measures if it was evaluated."""
     run = Run(folder)
     training = run.read_json("training.json")
     return {

@@ -1,6 +1,7 @@
-"""From files to batches; here only the paths of the bundled corpora, by name.
+"""The data of a run: from files of sentences to batches of token ids.
 
-The folder of each bundled corpus contains its license and attribution.
+This module itself only names the bundled corpora. The folder of each one contains its
+license and attribution.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Arrow files: write rows block by block, and read columns of numbers as arrays."""
+"""Arrow files: rows are written block by block, and columns of numbers read as arrays."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -13,12 +13,12 @@ ROWS_PER_BLOCK = 5_000  # rows that are in memory at once
 
 
 def write_arrow(rows: Iterable[dict[str, Any]], file: Path, schema: pa.Schema) -> None:
-    """Stream rows to an Arrow file, one block at a time."""
+    """Write rows to an Arrow file, one block at a time."""
     write_record_batches(_build_batches(iter(rows), schema), file, schema)
 
 
 def write_record_batches(batches: Iterable[pa.RecordBatch], file: Path, schema: pa.Schema) -> None:
-    """Stream batches of rows to an Arrow file."""
+    """Write batches of rows to an Arrow file, one at a time."""
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)

@@ -1,9 +1,9 @@
 """The cache of prepared corpora: a second run on the same corpus does not prepare it again.
 
 An entry is a folder, named by a digest of everything that the preparation depends
-on. It is complete or absent, however many processes create it at once. Where the
-disk allows, its files are hard links to those of the run that created it. The
-cache is never needed and can be deleted at any time.
+on. It is either complete or absent, even if several processes create it at once. Where
+the file system allows, its files are hard links to those of the run that created it.
+The cache can be deleted at any time.
 """
 
 import json
@@ -13,35 +13,38 @@ import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import datasets
 import tokenizers
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings
+from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, TokenizerAndCounts
 from textvae.data.sources import list_corpus_files
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
 from textvae.runtime.files import clean_up_after_kill, new_folder
 
-_CACHE_FORMAT = 2  # of the prepared files; a new number makes all older entries stale
+_CACHE_FORMAT = 2  # of the prepared files; with a new number, older entries are not found
 
-
-_MIN_CACHED_CORPUS_BYTES = 16 * 2**20  # bytes of source files, for `auto`
-
+_MIN_CACHED_CORPUS_BYTES = 16 * 2**20  # of source files, if data.cache is `auto`
 
 ENTRY_FILES = (*(f"{split}.arrow" for split in ("train", *HELD_OUT_SPLITS)), "counts.json")
 
-
-_NOT_IN_KEY = {"processes", "cache", *StreamSettings.model_fields}  # do not affect the files
+# Settings that do not affect the prepared files, and so are left out of the digest.
+_NOT_IN_KEY = {"processes", "cache", *StreamSettings.model_fields}
 
 
 def locate_entry(data: DataSettings, tokenizer: TokenizerSettings, seed: int) -> Path | None:
-    """Return the folder of a corpus in the cache; None if the corpus is not to be cached.
+    """Return the folder of a corpus in the cache; None if the corpus should not be cached.
 
-    Only a corpus of local files is cached: a data set on the Hub may change under its name.
+    Only a corpus of local files is cached, because a data set on the Hub may change without
+    a change of its name.
+
+    Args:
+        data: names the corpus, and says how it is prepared.
+        tokenizer: the settings of the tokenizer to build.
+        seed: chooses the held-out sentences.
     """
     if not data.corpus or data.cache == "off":
         return None
@@ -57,7 +60,7 @@ def locate_entry(data: DataSettings, tokenizer: TokenizerSettings, seed: int) ->
         "files": _stamp_files(files),
         "data": data.model_dump(mode="json", exclude=_NOT_IN_KEY),
         "tokenizer": tokenizer.model_dump(mode="json"),
-        "given": _stamp_files(tokenizer_files),
+        "tokenizer_files": _stamp_files(tokenizer_files),
         "seed": seed,
     }
     digest = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
@@ -66,13 +69,12 @@ def locate_entry(data: DataSettings, tokenizer: TokenizerSettings, seed: int) ->
     return Path(data.cache).expanduser() / digest
 
 
-def restore_entry(
-    entry: Path, folder: Path
-) -> tuple[PreTrainedTokenizerBase, dict[str, Any]] | None:
-    """Copy or link an entry's files into `folder`; return the tokenizer and the counts.
+def restore_entry(entry: Path, folder: Path) -> TokenizerAndCounts | None:
+    """Link or copy an entry's files into `folder`.
 
     Returns:
-        None if there is no entry.
+        The tokenizer, and the counts of cleaned and tokenized sentences; None if the entry
+        does not exist.
     """
     if not entry.is_dir():
         return None
@@ -83,19 +85,19 @@ def restore_entry(
 
 
 def save_entry(entry: Path, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Make an entry of the prepared files in `folder`; print a note if it cannot be written."""
+    """Add the prepared files in `folder` to the cache; print a note if they cannot be written."""
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         clean_up_after_kill(entry)
-        # Renaming a complete staging folder is atomic, so no process sees half an entry.
+        # Renaming a complete folder is atomic, so no process sees half an entry.
         with new_folder(entry) as staging:
             for name in ENTRY_FILES:
                 link_or_copy(folder / name, staging / name)
             tokenizer.save_pretrained(str(staging / "tokenizer"))
-            if not entry.exists():  # another process may have been faster
+            if not entry.exists():  # another process may have created it meanwhile
                 staging.replace(entry)
     except OSError as error:
-        # Without an entry the run goes on: the cache only saves time.
+        # The run goes on without an entry: the cache only saves time.
         if not entry.exists():
             tqdm.write(
                 f"note: the prepared corpus is not cached in {entry.parent}: {error}",
@@ -104,17 +106,17 @@ def save_entry(entry: Path, folder: Path, tokenizer: PreTrainedTokenizerBase) ->
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Create a hard link to a file, or a copy if the disk has no hard links."""
+    """Create a hard link to a file, or a copy if the file system allows no link."""
     try:
         os.link(source, target)
     except FileNotFoundError:
-        raise
+        raise  # the source is missing, so it cannot be copied either
     except OSError:
         shutil.copyfile(source, target)
 
 
 def _stamp_files(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Return each file's full path, size in bytes and time of change in nanoseconds."""
+    """Return each file's full path, size in bytes, and time of its last change in nanoseconds."""
     stamps = []
     for file in files:
         status = file.stat()

@@ -1,4 +1,4 @@
-"""Cleaning: from a raw line to a sentence, with counts of the lines that are left out and why."""
+"""Cleaning: from a raw line to a sentence; it counts which lines are left out, and why."""
 
 import unicodedata
 from collections import Counter
@@ -14,7 +14,7 @@ from textvae.schema import StrictSettings
 class CleaningSettings(StrictSettings):
     """What cleaning does to every line, in the order of the fields.
 
-    White space is always folded to single blanks.
+    White space is always folded to single spaces, after normalizing.
     """
 
     normalize: Literal["NFC", "NFKC", "NFD", "NFKD", "none"] = Field(
@@ -27,7 +27,8 @@ class CleaningSettings(StrictSettings):
         5000, ge=1, description="longer sentences are cut, between two words if possible"
     )
     drop_duplicates: bool = Field(
-        False, description="leave out repeated sentences; takes memory for each sentence"
+        False,
+        description="leave out repeated sentences; takes some memory for each different sentence",
     )
 
 
@@ -36,13 +37,14 @@ class Cleaner:
 
     Attributes:
         counts: lines that were `read`, `kept`, and left out as `blank`, `too short`,
-            `too long` or `duplicate`; `truncated` lines are among those kept.
+            `too long` or `duplicate`; and lines that were `truncated`, whether they were
+            kept afterwards or not.
     """
 
     def __init__(self, settings: CleaningSettings) -> None:
         self.settings = settings
         self.counts: Counter[str] = Counter()
-        self._hashes: set[int] = set()  # of the sentences kept, if duplicates are dropped
+        self._hashes: set[int] = set()  # of the sentences kept, to find duplicates
 
     def __call__(self, line: str) -> str | None:
         """Return the clean sentence, or None if it is left out."""
@@ -57,23 +59,23 @@ class Cleaner:
         text = line
         if self.settings.normalize != "none":
             text = unicodedata.normalize(self.settings.normalize, text)
-        # Fold after normalizing: the compatibility forms turn some characters into blanks.
+        # Fold after normalizing: the compatibility forms turn some characters into spaces.
         text = " ".join(text.split())
         if self.settings.lowercase:
             return text.lower()
         return text
 
     def _truncate(self, text: str) -> str:
-        """Cut a text that is too long, at a blank if there is one."""
+        """Cut a text that is too long, between two words if possible."""
         limit = self.settings.max_characters
         if len(text) <= limit:
             return text
         self.counts["truncated"] += 1
-        cut = text[: limit + 1]  # one more: a blank right after the limit ends a whole word
+        cut = text[: limit + 1]  # one more: a space right after the limit ends a whole word
         return cut.rpartition(" ")[0] or cut[:limit]
 
     def _find_drop_reason(self, sentence: str) -> str | None:
-        """Return why the sentence is left out, or None."""
+        """Return why the sentence is left out; None if it is kept."""
         settings = self.settings
         words = sentence.count(" ") + 1
         if not sentence:
@@ -91,7 +93,7 @@ class Cleaner:
 
 
 def build_normalizer(settings: CleaningSettings) -> normalizers.Normalizer:
-    """Return the corpus's Unicode form and case as a part of the tokenizer.
+    """Return a part of the tokenizer that normalizes Unicode and case as cleaning does.
 
     Texts that the model encodes later are then normalized as the corpus was.
     """
@@ -104,7 +106,7 @@ def build_normalizer(settings: CleaningSettings) -> normalizers.Normalizer:
 
 
 def fingerprint_sentence(sentence: str, seed: int = 0) -> int:
-    """Return 64 bits that depend only on the sentence and the seed.
+    """Return a 64-bit hash that depends only on the sentence and the seed.
 
     Unlike Python's `hash`, it is the same in every process.
     """

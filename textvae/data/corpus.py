@@ -25,15 +25,17 @@ from textvae.data.row_report import RowNumbers, format_count, print_note
 from textvae.data.sources import RowSource, find_splits
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tables import Quoting, Row, as_label, format_value
+from textvae.data.tokenization import TokenizerBuilder
 from textvae.errors import ConfigError, DataError
 
 _MIN_SENTENCES = 8  # sentences a corpus must have
 
-
 HELD_OUT_SPLITS = ("validation", "test")
 
-
+# The columns of a tokenized split; those of labels are added to them.
 _RESERVED_COLUMNS = ("text", "input_ids", "length", "words", "bytes")
+
+TokenizerAndCounts = tuple[PreTrainedTokenizerBase, dict[str, Any]]  # counts as in counts.json
 
 
 class DataSettings(CleaningSettings, StreamSettings):
@@ -63,7 +65,7 @@ class DataSettings(CleaningSettings, StreamSettings):
         1,
         ge=0,
         lt=2**63,
-        description="seed that chooses these sentences, whatever the training seed is",
+        description="seed that chooses the held-out sentences, whatever the training seed is",
     )
     max_tokens: int = Field(128, ge=1, description="longer sentences are cut")
     processes: int | None = Field(
@@ -77,7 +79,7 @@ class DataSettings(CleaningSettings, StreamSettings):
 
     @property
     def all_label_columns(self) -> list[str]:
-        """The columns of labels that stay with the sentences."""
+        """The columns of labels that are stored with the sentences."""
         if self.label is None or self.label in self.label_columns:
             return self.label_columns
         return [*self.label_columns, self.label]
@@ -85,13 +87,13 @@ class DataSettings(CleaningSettings, StreamSettings):
     @field_validator("cache", mode="before")
     @classmethod
     def check_cache(cls, value: object) -> object:
-        """Return `off` for False: YAML reads `data.cache=off` as a truth value."""
+        """Return `off` for False, since YAML reads the word `off` as a truth value."""
         return "off" if value is False else value
 
     @field_validator("label")
     @classmethod
     def check_label(cls, name: str | None) -> str | None:
-        """Refuse a label with the name of a column that preparation adds."""
+        """Refuse a column with a name that preparation uses for a column of its own."""
         if name in _RESERVED_COLUMNS:
             raise ConfigError(
                 f"data.label = {name!r} is the name of a column that textvae adds; rename yours."
@@ -101,7 +103,7 @@ class DataSettings(CleaningSettings, StreamSettings):
     @field_validator("label_columns")
     @classmethod
     def check_label_columns(cls, names: list[str]) -> list[str]:
-        """Refuse labels with the name of a column that preparation adds."""
+        """Refuse columns with a name that preparation uses for a column of its own."""
         for name in set(names) & set(_RESERVED_COLUMNS):
             raise ConfigError(
                 f"data.label_columns = {names!r}: {name} is the name of a column "
@@ -114,16 +116,16 @@ def prepare_splits(
     settings: DataSettings,
     seed: int,
     folder: Path,
-    build: Any,
+    build: TokenizerBuilder,
     splits: Mapping[str, RowSource] | None = None,
-) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
-    """Clean and split the corpus, train the tokenizer, and tokenize.
+) -> TokenizerAndCounts:
+    """Clean and split the corpus, build the tokenizer, and tokenize.
 
     Writes `folder/{train,validation,test}.arrow` and `folder/counts.json`.
 
     Args:
         seed: chooses the held-out sentences.
-        build: builds the tokenizer from an iterator over the training sentences.
+        build: builds the tokenizer from the training sentences.
         splits: the rows to use instead of `settings.corpus`.
 
     Returns:
@@ -137,7 +139,12 @@ def prepare_splits(
     # Before tokenizing, which cuts long sentences and removes the files of whole ones.
     validation = _fingerprint_split(folder, "validation")
     test = _fingerprint_split(folder, "test")
-    duplicates = {"train": validation | test, "validation": test, "test": frozenset[int]()}
+    # Each split is compared only with later ones, so that no shared sentence counts twice.
+    later_fingerprints = {
+        "train": validation | test,
+        "validation": test,
+        "test": frozenset[int](),
+    }
     tokenized = {
         split: _tokenize_split(
             settings,
@@ -147,7 +154,7 @@ def prepare_splits(
             fingerprints,
             drops_held_out=settings.drop_duplicates and split == "train",
         )
-        for split, fingerprints in duplicates.items()
+        for split, fingerprints in later_fingerprints.items()
     }
     cut_alike = _count_cut_alike(folder, tokenized, settings.drop_duplicates)
     if cut_alike:
@@ -160,23 +167,30 @@ def prepare_splits(
 def prepare_file(
     settings: DataSettings, tokenizer: PreTrainedTokenizerBase, file: str, folder: Path
 ) -> Dataset:
-    """Clean and tokenize the sentences of a file into `folder`, as the settings' corpus was.
+    """Clean and tokenize the sentences of a file as those of the corpus were; print notes.
+
+    Args:
+        settings: those of the run, which say how its corpus was cleaned and tokenized.
+        tokenizer: the tokenizer of the run.
+        file: a file, or a folder, of which the test split is read if it has one.
+        folder: where the tokenized sentences are stored.
 
     Raises:
-        DataError: the file is missing or broken, or no sentence is left of it.
+        DataError: the file is missing or broken, or cleaning leaves no sentence of it.
     """
     splits = find_splits(file, settings.text_column, settings.quoting)
     rows = splits.get("test", splits["train"])
-    without_labels = settings.model_copy(update={"label_columns": []})
+    # The file needs only the label that conditions the model, if there is one.
+    cleaning = settings.model_copy(update={"label_columns": []})
     left_out = RowNumbers()
-    cleaned = _clean_split(without_labels, rows, folder / "file.text.arrow", left_out)
+    cleaned = _clean_split(cleaning, rows, folder / "file.text.arrow", left_out)
     tokenized = _tokenize_split(settings, tokenizer, folder, "file")
     if not tokenized.get("sentences"):
         raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
     if left_out.count:
         print_note(
             f"{file}: {left_out.count:,} of {cleaned['read']:,} rows left out "
-            f"({reasons_left_out(cleaned)}): {left_out}."
+            f"({format_drop_reasons(cleaned)}): {left_out}."
         )
     _report_cut(file, cleaned, f"{settings.max_characters:,} characters")
     _report_cut(file, tokenized, f"{settings.max_tokens:,} tokens")
@@ -188,8 +202,8 @@ def open_split(folder: Path, split: str) -> Dataset:
     return Dataset.from_file(str(folder / f"{split}.arrow"))
 
 
-def reasons_left_out(counts: Mapping[str, int]) -> str:
-    """Return how many rows cleaning left out for each reason, such as `2 blank, 1 too short`."""
+def format_drop_reasons(counts: Mapping[str, int]) -> str:
+    """Return how many rows cleaning left out and why, such as `2 blank, 1 too short`."""
     reasons = ("blank", "too short", "too long", "duplicate")
     return ", ".join(f"{counts[reason]:,} {reason}" for reason in reasons if counts.get(reason))
 
@@ -201,7 +215,7 @@ def extract_text(row: Row, column: str, number: int) -> str:
         number: the number of the row, for messages.
 
     Raises:
-        DataError: there is no such column, or it does not hold text.
+        DataError: the column is missing, or does not hold text.
     """
     if column not in row:
         raise DataError(
@@ -219,7 +233,7 @@ def extract_text(row: Row, column: str, number: int) -> str:
     return text
 
 
-def held_out_size(settings: DataSettings, different: int, count: int) -> int:
+def compute_held_out_size(settings: DataSettings, different: int, count: int) -> int:
     """Return how many different sentences to hold out for each missing split.
 
     Args:
@@ -232,9 +246,9 @@ def held_out_size(settings: DataSettings, different: int, count: int) -> int:
     if different < _MIN_SENTENCES:
         sentences = format_count(different, "different sentence")
         raise DataError(
-            f"{_corpus_name(settings)}: only {sentences} among {count:,} to choose held-out ones "
-            f"from; at least {_MIN_SENTENCES} are needed, since all copies of a sentence stay in "
-            "one split. Add sentences, or name the files of the splits: train.txt, valid.txt, "
+            f"{_get_corpus_name(settings)}: only {sentences} among {count:,} to choose held-out "
+            f"ones from; at least {_MIN_SENTENCES} are needed, because all copies of a sentence stay "
+            "in one split. Add sentences, or name the files of the splits: train.txt, valid.txt, "
             "test.txt."
         )
     share = max(1, round(settings.held_out * different))
@@ -242,8 +256,8 @@ def held_out_size(settings: DataSettings, different: int, count: int) -> int:
     return min(share, settings.held_out_most, (different - 1) // 2)
 
 
-def _corpus_name(settings: DataSettings) -> str:
-    """Return the name of the corpus for messages; texts passed from Python have none."""
+def _get_corpus_name(settings: DataSettings) -> str:
+    """Return the name of the corpus for messages; a corpus passed from Python has none."""
     return settings.corpus or "the corpus"
 
 
@@ -253,7 +267,7 @@ def _clean_corpus(
     folder: Path,
     splits: Mapping[str, RowSource] | None = None,
 ) -> dict[str, Any]:
-    """Clean and split the corpus into `folder/SPLIT.text.arrow`; return the counts.
+    """Clean and split the corpus into `folder/SPLIT.text.arrow`; return the counts of cleaning.
 
     Raises:
         DataError: the corpus is missing, broken, or too small to learn from.
@@ -266,18 +280,18 @@ def _clean_corpus(
             )
         splits = find_splits(settings.corpus, settings.text_column, settings.quoting)
     folder.mkdir(parents=True, exist_ok=True)
-    known = [split for split in ("train", *HELD_OUT_SPLITS) if split in splits]
+    present = [split for split in ("train", *HELD_OUT_SPLITS) if split in splits]
     counts = {
         split: _clean_split(settings, splits[split], folder / f"{split}.text.arrow")
-        for split in known
+        for split in present
     }
-    _check_training_sentences(_open_text_split(folder, "train"), _corpus_name(settings))
-    for split in known:
+    _check_training_sentences(_open_text_split(folder, "train"), _get_corpus_name(settings))
+    for split in present:
         if not counts[split].get("kept"):
             raise DataError(
-                f"{_corpus_name(settings)}: no {split} sentence is left after cleaning."
+                f"{_get_corpus_name(settings)}: no {split} sentence is left after cleaning."
             )
-    missing = [split for split in HELD_OUT_SPLITS if split not in known]
+    missing = [split for split in HELD_OUT_SPLITS if split not in present]
     _hold_out_splits(settings, seed, folder, missing)
     return counts
 
@@ -305,7 +319,11 @@ def _clean_split(
 
 
 def _extract_labels(row: Row, settings: DataSettings, number: int) -> dict[str, str]:
-    """Return a row's labels as text; the one that conditions the model must not be blank."""
+    """Return a row's labels as text.
+
+    Raises:
+        DataError: a column is missing, or the label that conditions the model is blank.
+    """
     for column in settings.all_label_columns:
         if column not in row:
             key = "label" if column == settings.label else "label_columns"
@@ -322,13 +340,17 @@ def _extract_labels(row: Row, settings: DataSettings, number: int) -> dict[str, 
 
 
 def _build_text_schema(labels: list[str]) -> pa.Schema:
-    """Return the columns of a cleaned split."""
-    # Arrow cannot concatenate the chunks of a plain string column beyond 2 GiB.
+    """Return the schema of a cleaned split with these columns of labels."""
+    # Arrow cannot concatenate the chunks of a plain string column to more than 2 GiB.
     return pa.schema([(column, pa.large_string()) for column in ("text", *labels)])
 
 
 def _check_training_sentences(train: Dataset, name: str) -> None:
-    """Refuse a corpus that is empty, too small, or one sentence repeated."""
+    """Refuse a corpus that is empty, too small, or one sentence repeated.
+
+    Raises:
+        DataError: the corpus is one of these.
+    """
     count = len(train)
     if count == 0:
         raise DataError(
@@ -351,8 +373,8 @@ def _check_training_sentences(train: Dataset, name: str) -> None:
 def _hold_out_splits(settings: DataSettings, seed: int, folder: Path, missing: list[str]) -> None:
     """Move training sentences to the missing splits, chosen by fingerprint and seed.
 
-    The sentences with the lowest fingerprints are held out, with all their copies.
-    A sentence that occurs twice is therefore never both trained on and measured.
+    The sentences with the lowest fingerprints are held out, with all their copies. The
+    model is therefore never evaluated on a copy of a training sentence.
 
     Raises:
         DataError: there are too few different sentences to choose from.
@@ -361,19 +383,19 @@ def _hold_out_splits(settings: DataSettings, seed: int, folder: Path, missing: l
         return
     train = _open_text_split(folder, "train")
     fingerprints = _fingerprint_rows(train, seed)
-    candidates = np.unique(fingerprints)  # sorted, as those of setdiff1d are
+    candidates = np.unique(fingerprints)  # sorted, as `setdiff1d` below leaves them
     for split in HELD_OUT_SPLITS:
         if split not in missing:
             # A sentence of a split that the corpus has must not end up in the other one too.
-            present = _fingerprint_rows(_open_text_split(folder, split), seed)
-            candidates = np.setdiff1d(candidates, present)
-    size = held_out_size(settings, len(candidates), len(train))
+            other_split = _fingerprint_rows(_open_text_split(folder, split), seed)
+            candidates = np.setdiff1d(candidates, other_split)
+    size = compute_held_out_size(settings, len(candidates), len(train))
     held_out = candidates[: size * len(missing)]
     schema = _build_text_schema(settings.all_label_columns)
     for split, part in zip(missing, np.split(held_out, len(missing)), strict=True):
         row_numbers = np.flatnonzero(np.isin(fingerprints, part))
         write_arrow(iter(train.select(row_numbers)), folder / f"{split}.text.arrow", schema)
-    # `train` is memory-mapped: its file must not be overwritten while it is read.
+    # `train` is memory-mapped, so its file must not be overwritten while it is read.
     rest = folder / "rest.arrow"
     row_numbers = np.flatnonzero(np.isin(fingerprints, held_out))
     write_arrow(_iterate_rows_except(train, row_numbers), rest, schema)
@@ -387,13 +409,13 @@ def _fingerprint_rows(split: Dataset, seed: int) -> NDArray[np.uint64]:
 
 
 def _iterate_rows_except(dataset: Dataset, row_numbers: NDArray[Any]) -> Iterator[Row]:
-    """Yield the rows whose numbers are not in the sorted array."""
+    """Yield the rows whose numbers, counted from 0, are not in the array."""
     for start in range(0, len(dataset), ROWS_PER_BLOCK):
         block = dataset[start : start + ROWS_PER_BLOCK]
         size = len(block["text"])
         is_excluded = np.isin(np.arange(start, start + size), row_numbers)
-        for place in np.flatnonzero(~is_excluded).tolist():
-            yield {name: block[name][place] for name in block}
+        for index in np.flatnonzero(~is_excluded).tolist():
+            yield {name: block[name][index] for name in block}
 
 
 def _tokenize_split(
@@ -405,11 +427,11 @@ def _tokenize_split(
     *,
     drops_held_out: bool = False,
 ) -> dict[str, int]:
-    """Turn `SPLIT.text.arrow` into `SPLIT.arrow`; return the counts.
+    """Turn `SPLIT.text.arrow` into `SPLIT.arrow`; return the counts of tokenizing.
 
     Args:
-        held_out_fingerprints: of sentences of other splits, whose duplicates are counted.
-        drops_held_out: whether these duplicates are left out.
+        held_out_fingerprints: of sentences of other splits; their duplicates are counted.
+        drops_held_out: whether to leave these duplicates out.
     """
     source = folder / f"{split}.text.arrow"
     texts = Dataset.from_file(str(source))
@@ -427,11 +449,12 @@ def _count_cut_alike(
     """Return how many training sentences equal a held-out one only after both are cut.
 
     Args:
-        tokenized: the counts of each split; `also_held_out` are those equal before the cut.
-        drops_duplicates: whether the latter are left out of training.
+        tokenized: the counts of each split; `also_held_out` counts sentences that are equal
+            before the cut.
+        drops_duplicates: whether the sentences that are equal before the cut were left out.
     """
     if not any(counts.get("truncated") for counts in tokenized.values()):
-        return 0
+        return 0  # without reading the splits again
     held_out: set[int] = set()
     for split in HELD_OUT_SPLITS:
         held_out.update(map(fingerprint_sentence, _iterate_texts(open_split(folder, split))))
@@ -448,7 +471,7 @@ def _open_text_split(folder: Path, split: str) -> Dataset:
 
 
 def _fingerprint_split(folder: Path, split: str) -> frozenset[int]:
-    """Return the fingerprints of the sentences of a cleaned split."""
+    """Return the fingerprints of the different sentences of a cleaned split."""
     return frozenset(map(fingerprint_sentence, _iterate_texts(_open_text_split(folder, split))))
 
 
@@ -458,7 +481,7 @@ def _iterate_training_sentences(folder: Path) -> Iterator[str]:
 
 
 def _iterate_texts(split: Dataset) -> Iterator[str]:
-    """Yield the sentences of a split; those of a tokenized split as they read after the cut."""
+    """Yield the sentences of a split; those of a tokenized split are already cut."""
     for block in split.select_columns(["text"]).iter(ROWS_PER_BLOCK):
         yield from block["text"]
 

@@ -1,4 +1,4 @@
-"""The labels of a corpus, collected from its sentences and counted."""
+"""The labels of a corpus: collected from its sentences, counted, and checked."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,9 +13,14 @@ from textvae.errors import DataError
 def collect_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
     """Return the labels of the training sentences, most frequent first.
 
+    Args:
+        column: the name of the column that holds the labels.
+        splits: the tokenized splits.
+
     Raises:
-        DataError: there is only one label, there is nearly one per sentence, or a
-            held-out sentence has a label that no training sentence has.
+        DataError: there is only one label, there are fewer than two sentences per label,
+            two labels are one number in two spellings, or a held-out sentence has a label
+            that no training sentence has.
     """
     counts = {split: _count_labels(dataset, column) for split, dataset in splits.items()}
     train = counts["train"]
@@ -34,8 +39,9 @@ def collect_labels(column: str, splits: Mapping[str, Dataset]) -> Labels:
         unseen = sorted(split_counts.keys() - train.keys())
         if unseen:
             raise DataError(
-                f"data.label = {column!r}: no training sentence is {unseen[0]!r}, "
-                f"but one of {split} is; add training sentences with that label, or leave it out."
+                f"data.label = {column!r}: no training sentence has the label {unseen[0]!r}, "
+                f"but one of the {split} split does; add training sentences with that label, or "
+                "leave it out."
             )
     # Ties are broken by name, so that ids do not depend on the order of the sentences.
     ranked = sorted(train.items(), key=lambda entry: (-entry[1], entry[0]))

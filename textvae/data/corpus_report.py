@@ -3,19 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from textvae.data.corpus import DataSettings, reasons_left_out
+from textvae.data.corpus import DataSettings, format_drop_reasons
 from textvae.data.row_report import print_note
 
 
 def report_left_out_rows(
     counts: Mapping[str, Mapping[str, Mapping[str, int]]], data: DataSettings
 ) -> None:
-    """Report how many rows cleaning left out, and why, and how many sentences were cut."""
+    """Print how many rows cleaning left out, and why, and how many sentences were cut."""
     name = data.corpus or "the corpus"
     cleaned = Counter[str]()
     for split_counts in counts["cleaned"].values():
         cleaned.update(split_counts)
-    reasons = reasons_left_out(cleaned)
+    reasons = format_drop_reasons(cleaned)
     if reasons:
         left_out = cleaned["read"] - cleaned["kept"]
         print_note(f"{name}: {left_out:,} of {cleaned['read']:,} rows left out ({reasons}).")
@@ -32,24 +32,25 @@ def report_left_out_rows(
 
 
 def report_overlap(counts: Mapping[str, Mapping[str, int]], data: DataSettings) -> None:
-    """Report sentences that are in two splits of a corpus that comes in splits."""
+    """Print how many sentences are in two splits, which happens if a corpus comes in splits."""
     in_both = counts["validation"].get("also_held_out", 0)
     if in_both:
         print_note(
-            f"{_count_sentences(in_both, 'validation')} also in the test split, on which measures "
-            "come out too good: the best checkpoint is selected on the validation split."
+            f"{_format_subject(in_both, 'validation')} also in the test split: measures on the "
+            "test split come out too good, because the validation split selects the best "
+            "checkpoint."
         )
     alike = counts["train"].get("cut_alike", 0)
     if alike:
         print_note(
-            f"{_count_sentences(alike, 'training')}, once cut at data.max_tokens = "
+            f"{_format_subject(alike, 'training')}, once cut at data.max_tokens = "
             f"{data.max_tokens}, also in the validation or test split: measures on these splits "
-            "come out too good. Raise data.max_tokens."
+            "come out too good. Increase data.max_tokens."
         )
     shared = counts["train"].get("also_held_out", 0)
     if not shared:
         return
-    overlap = f"{_count_sentences(shared, 'training')} also in the validation or test split"
+    overlap = f"{_format_subject(shared, 'training')} also in the validation or test split"
     if data.drop_duplicates:
         print_note(f"{overlap}, and left out of training.")
     else:
@@ -59,7 +60,7 @@ def report_overlap(counts: Mapping[str, Mapping[str, int]], data: DataSettings) 
         )
 
 
-def _count_sentences(count: int, split: str) -> str:
+def _format_subject(count: int, split: str) -> str:
     """Return the beginning of a note, such as `3 training sentences are`."""
     if count > 1:
         return f"{count:,} {split} sentences are"

@@ -12,8 +12,7 @@ from textvae.data.texts import require_labels
 from textvae.errors import ConfigError, DataError
 from textvae.schema import choose
 
-_ZERO_FRACTION = re.compile(r"(?<=\d)\.0+$")
-
+_ZERO_FRACTION = re.compile(r"(?<=\d)\.0+$")  # as in `1.0`, a whole number
 
 _MAX_LISTED_NAMES = 20  # labels that a message lists
 
@@ -23,35 +22,35 @@ class Labels:
     """The labels that a model knows.
 
     Attributes:
-        column: the column of a table that holds them.
+        column: the column of the corpus that holds them.
         names: the labels; a label's position is its id.
-        counts: training sentences per label; their shares are p(y).
+        counts: training sentences per label, in the order of `names`; their shares are p(y).
     """
 
     column: str
     names: tuple[str, ...]
     counts: tuple[int, ...]
 
-    def number(self, name: str) -> int:
+    def to_id(self, name: str) -> int:
         """Return the id of a label.
 
         Raises:
             ConfigError: the label is unknown; the message lists the known ones.
         """
-        numbers = {known: number for number, known in enumerate(self.names)}
-        return choose(numbers, str(name), "label")
+        ids = {known: label_id for label_id, known in enumerate(self.names)}
+        return choose(ids, str(name), "label")
 
-    def ids(self, names: Iterable[str]) -> Tensor:
+    def to_ids(self, names: Iterable[str]) -> Tensor:
         """Return the ids of labels, (n,).
 
         Raises:
             ConfigError: a label is unknown.
         """
-        return torch.tensor([self.number(name) for name in names], dtype=torch.long)
+        return torch.tensor([self.to_id(name) for name in names], dtype=torch.long)
 
 
 def format_names(names: Sequence[str]) -> str:
-    """Return labels as a message lists them: if there are many, only the first ones."""
+    """Return labels as a message lists them: all of them, or the first ones and a count."""
     listed = ", ".join(names[:_MAX_LISTED_NAMES])
     rest = len(names) - _MAX_LISTED_NAMES
     if rest > 0:
@@ -63,10 +62,10 @@ def check_spelling(names: Iterable[str]) -> None:
     """Refuse two labels that are the same whole number, such as `1` and `1.0`.
 
     Libraries for tables turn a column of integers into floats if a value is missing,
-    so the same label can differ from one file to the next.
+    so the same label can be spelled differently in two files.
 
     Raises:
-        DataError: there are two such labels.
+        DataError: two labels are one number in two spellings.
     """
     known = set(names)
     for name in sorted(known):
@@ -81,19 +80,27 @@ def check_spelling(names: Iterable[str]) -> None:
 def require_model_labels(labels: Labels | None, option: str) -> Labels:
     """Return a model's labels, or refuse an option that is only for conditional models.
 
+    Args:
+        option: the name of the option, for the message.
+
     Raises:
         ConfigError: the model is unconditional.
     """
     if labels is None:
         raise ConfigError(
-            f"{option} is for a model with labels, and this one was trained without: leave it out, "
-            "or train one with data.label=COLUMN."
+            f"{option} is for a model with labels, but this one was trained without any: "
+            f"leave {option} out, or train a model with data.label=COLUMN."
         )
     return labels
 
 
 def check_label_count(labels: Labels | None, label_names: object, count: int) -> list[str] | None:
-    """Return the labels of `count` texts, or None if `label_names` is None.
+    """Return the labels of `count` texts as strings, or None if `label_names` is None.
+
+    Args:
+        labels: the labels that the model knows; None for an unconditional model.
+        label_names: a sequence or a column with one label per text.
+        count: the number of texts.
 
     Raises:
         ConfigError: the model is unconditional.
@@ -107,7 +114,7 @@ def check_label_count(labels: Labels | None, label_names: object, count: int) ->
     require_model_labels(labels, "labels")
     # Blank cells of a table and NaN of pandas count as missing, not as labels of their own.
     names = [as_label(label) for label in listed]
-    for place, name in enumerate(names):
+    for number, name in enumerate(names):
         if not name:
-            raise DataError(f"text {place} has no label; add one, or leave the text out.")
+            raise DataError(f"text {number} has no label; add one, or leave the text out.")
     return names

@@ -16,17 +16,17 @@ from textvae.errors import DataError
 
 
 def read_object_rows(corpus: Any, text_column: str) -> dict[str, RowSource]:
-    """Return the rows of a corpus that was passed as a Python object.
+    """Return the rows of each split of a corpus that is passed as a Python object.
 
     Args:
-        corpus: sentences; a table (a DataFrame, a data set, or a mapping from names to
-            columns); or a mapping from splits to any of these.
+        corpus: sentences; a table (a DataFrame, a data set, or a mapping from the names of
+            columns to their values); or a mapping from splits to any of these.
         text_column: the column of a table that holds the sentences.
 
     Raises:
-        DataError: the corpus is something else.
+        DataError: the corpus is something else, or one of its splits is.
     """
-    if not isinstance(corpus, Mapping) or not _names_splits(corpus):
+    if not isinstance(corpus, Mapping) or not _has_split_names(corpus):
         return {"train": _read_split_rows("train", corpus, text_column)}
     return {
         SPLIT_NAMES[split]: _read_split_rows(split, part, text_column)
@@ -34,16 +34,16 @@ def read_object_rows(corpus: Any, text_column: str) -> dict[str, RowSource]:
     }
 
 
-def _names_splits(corpus: Mapping[Any, Any]) -> bool:
-    """Return whether the keys of a mapping are splits, and not the columns of a table."""
+def _has_split_names(corpus: Mapping[Any, Any]) -> bool:
+    """Return whether the keys of a mapping name splits, and not the columns of a table."""
     return "train" in corpus and all(split in SPLIT_NAMES for split in corpus)
 
 
 def _read_split_rows(split: str, part: Any, text_column: str) -> RowSource:
-    """Return the rows of one split that was passed as a Python object.
+    """Return the rows of one split that is passed as a Python object.
 
     Raises:
-        DataError: the split holds no sentences, or is a string.
+        DataError: the split is a string, has no text column, or is not a corpus at all.
     """
     if isinstance(part, str | Path):
         raise DataError(

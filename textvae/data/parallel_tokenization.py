@@ -1,9 +1,9 @@
 """Tokenize a cleaned split in parallel processes, block by block, in order.
 
 The blocks and their order do not depend on the number of processes, so neither
-do the files. The processes are those of torch's DataLoader, and only a few blocks
-of their results are in memory. Cleaning stays in one process: it takes a twentieth
-of the time of tokenizing, about as long as sending the sentences to a process.
+do the files. The processes are workers of torch's DataLoader, and only a few
+tokenized blocks are in memory at once. Cleaning stays in one process: it takes a
+twentieth of the time of tokenizing, about as long as sending sentences to a worker.
 """
 
 import os
@@ -26,22 +26,21 @@ from textvae.data.tokenization import decode_batch, encode_batch
 
 _MIN_SENTENCES_PER_PROCESS = 25_000  # for fewer, starting the process takes as long
 
-
 _MAX_DEFAULT_PROCESSES = 16
 
-
-_TokenizedBlock = tuple[pa.RecordBatch, Counter[str]]
+_TokenizedBlock = tuple[pa.RecordBatch, Counter[str]]  # rows, and counts of them
 
 
 class BlockDataset(TorchDataset[_TokenizedBlock]):
     """A cleaned split as blocks, with token ids, lengths, words and bytes next to each text.
 
     Args:
-        texts: the cleaned split; its columns of labels stay.
+        texts: the cleaned split; the blocks contain its columns of labels, too.
         tokenizer: turns a text into token ids.
         max_tokens: longer sentences are cut.
-        held_out_fingerprints: of sentences that are counted as `also_held_out`.
-        drops_held_out: whether these sentences are left out.
+        held_out_fingerprints: of sentences of other splits; those that are found here as
+            well are counted as `also_held_out`.
+        drops_held_out: whether to leave these sentences out.
     """
 
     def __init__(
@@ -68,21 +67,21 @@ class BlockDataset(TorchDataset[_TokenizedBlock]):
     def __getitem__(self, number: int) -> _TokenizedBlock:
         """Return a block, and its counts.
 
-        The counts are of `sentences`, `tokens`, `words`, `truncated` and `also_held_out`
-        sentences.
+        The counts are `sentences`, `tokens`, `words`, and sentences that are `truncated` or
+        `also_held_out`.
         """
         counts = Counter[str]()
         block = self.texts[number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK]
-        leaks = [self._is_held_out(text) for text in block["text"]]
-        counts["also_held_out"] += sum(leaks)
+        is_held_out = [self._is_held_out(text) for text in block["text"]]
+        counts["also_held_out"] += sum(is_held_out)
         if self.drops_held_out:
-            others = [place for place, is_leak in enumerate(leaks) if not is_leak]
-            block = {name: [column[place] for place in others] for name, column in block.items()}
+            retained = [i for i, is_duplicate in enumerate(is_held_out) if not is_duplicate]
+            block = {name: [column[i] for i in retained] for name, column in block.items()}
         rows = list(_tokenize_rows(block, self.tokenizer, self.max_tokens, counts))
         return pa.RecordBatch.from_pylist(rows, schema=self.schema), counts
 
     def _is_held_out(self, text: str) -> bool:
-        """Whether a text is one of the held-out sentences of another split."""
+        """Return whether a text is one of the held-out sentences of another split."""
         if not self.held_out_fingerprints:  # fingerprints cost time
             return False
         return fingerprint_sentence(text) in self.held_out_fingerprints
@@ -92,7 +91,7 @@ def tokenize_blocks(blocks: BlockDataset, file: Path, processes: int | None) -> 
     """Write all blocks to an Arrow file; return the sums of their counts.
 
     Args:
-        processes: how many processes tokenize; by default as many as save time.
+        processes: how many processes tokenize; None for as many as save time.
     """
     counts: Counter[str] = Counter()
     if processes is None:
@@ -104,7 +103,7 @@ def tokenize_blocks(blocks: BlockDataset, file: Path, processes: int | None) -> 
         collate_fn=return_unchanged,
         num_workers=processes if processes > 1 else 0,
         worker_init_fn=disable_tokenizer_threads,
-        # Without a generator of its own, the loader would draw a seed from the run's.
+        # Without a generator of its own, the loader would take a number from the run's.
         generator=torch.Generator(),
     )
 
@@ -123,9 +122,9 @@ def return_unchanged(item: Any) -> Any:
 
 
 def disable_tokenizer_threads(worker: int) -> None:
-    """Turn off a tokenizer's own threads in a worker process.
+    """Turn off the threads of the tokenizers library in a worker process.
 
-    They would not survive the fork, and the processes already use all cores.
+    Its threads would not survive the fork, and the processes already use all cores.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
@@ -136,13 +135,13 @@ def _tokenize_rows(
     max_tokens: int,
     counts: Counter[str],
 ) -> Iterator[Row]:
-    """Yield a block's rows with their tokens; a text that is cut becomes what is left of it.
+    """Yield a block's rows with their tokens; a long text is replaced by its beginning.
 
     Words and bytes are counted after the cut, so that measures per word or byte
     divide by what the model reads.
     """
-    for place, ids in enumerate(encode_batch(tokenizer, block["text"])):
-        row = {name: block[name][place] for name in block}
+    for i, ids in enumerate(encode_batch(tokenizer, block["text"])):
+        row = {name: block[name][i] for name in block}
         if len(ids) > max_tokens:
             counts["truncated"] += 1
             ids, row["text"] = _cut_tokens(tokenizer, ids[:max_tokens])
@@ -156,10 +155,10 @@ def _tokenize_rows(
 
 
 def _cut_tokens(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> tuple[list[int], str]:
-    """Return the tokens of a cut text and what they decode to, without half a character at the end.
+    """Return the tokens of a cut text and its text, without half a character at the end.
 
-    A token of a byte-level tokenizer may be part of a character. The decoder shows
-    such a part as U+FFFD.
+    A token of a byte-level tokenizer may be part of a character. Decoding
+    shows such a part as U+FFFD.
     """
     text = decode_batch(tokenizer, [ids])[0]
     while text.endswith("\ufffd") and len(ids) > 1:

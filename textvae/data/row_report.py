@@ -7,13 +7,20 @@ from typing import TypeVar
 from tqdm import tqdm
 
 _MAX_LISTED_ROWS = 10  # numbers of rows that a message lists
-LEFT_OUT = "left out"
+
+LEFT_OUT = "left out"  # what happens to blank rows, for a note
+
+# How to fix texts of which some are blank, for an error message.
 LEAVE_OUT = "leave them out: [text for text in texts if text.strip()]."
-T = TypeVar("T")
+
+_Answer = TypeVar("_Answer")
 
 
 class RowNumbers:
     """Counts rows or lines, and remembers the numbers of the first ones.
+
+    Args:
+        what: what is counted, as a singular noun.
 
     Attributes:
         count: how many rows were added.
@@ -42,7 +49,7 @@ class RowNumbers:
 
 
 def find_texts(texts: Sequence[str], fate: str = LEFT_OUT, name: str = "texts") -> list[int]:
-    """Return the positions of the texts that are not blank, and print a note about the others.
+    """Return the positions of the texts that are not blank; print a note about the blank ones.
 
     Args:
         fate: what happens to the blank ones, for the note.
@@ -52,37 +59,44 @@ def find_texts(texts: Sequence[str], fate: str = LEFT_OUT, name: str = "texts") 
         Positions in `texts`, from 0.
     """
     blank = RowNumbers()
-    filled = []
-    for place, text in enumerate(texts):
+    positions = []
+    for position, text in enumerate(texts):
         if text.strip():
-            filled.append(place)
+            positions.append(position)
         else:
-            blank.add(place + 1)  # messages count rows from 1, as editors do
+            blank.add(position + 1)  # messages count rows from 1, as editors do
     report_blank_rows(name, blank, len(texts), fate)
-    return filled
+    return positions
 
 
 def answer_non_blank(
     texts: Sequence[str],
-    answer: Callable[[list[int]], Sequence[T]],
-    blank: Callable[[], T],
+    answer: Callable[[list[int]], Sequence[_Answer]],
+    blank: Callable[[], _Answer],
     fate: str = "None in the result",
-) -> list[T]:
+) -> list[_Answer]:
     """Return one answer per text, in order, and print a note about blank texts.
 
     Args:
         answer: returns the answers for the texts at the positions it receives.
         blank: returns the answer for a blank text.
-        fate: what that answer is, for the note.
+        fate: what the answer for a blank text is, for the note.
     """
-    places = find_texts(texts, fate)
+    positions = find_texts(texts, fate)
     # One call for all texts, so that `answer` can work in batches.
-    answers = dict(zip(places, answer(places), strict=True))
-    return [answers[place] if place in answers else blank() for place in range(len(texts))]
+    answers = dict(zip(positions, answer(positions), strict=True))
+    return [answers[i] if i in answers else blank() for i in range(len(texts))]
 
 
 def report_blank_rows(name: str, blank: RowNumbers, count: int, fate: str = LEFT_OUT) -> None:
-    """Print how many of `count` rows are blank and what happens to them, if any are."""
+    """Print how many of `count` rows are blank and what happens to them, if any are.
+
+    Args:
+        name: where the rows come from.
+        blank: the blank ones.
+        count: the number of all rows.
+        fate: what happens to the blank ones.
+    """
     if not blank.count:
         return
     rows = "row" if count == 1 else "rows"
@@ -91,7 +105,7 @@ def report_blank_rows(name: str, blank: RowNumbers, count: int, fate: str = LEFT
 
 
 def report_cut_texts(name: str, cut: RowNumbers) -> None:
-    """Print how many texts are longer than the model reads, if any are."""
+    """Print how many texts are longer than the model reads, if any are; `name` is their source."""
     if not cut.count:
         return
     texts = "text is" if cut.count == 1 else "texts are"

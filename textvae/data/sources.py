@@ -2,8 +2,8 @@
 
 A corpus is a text file, a table with a text column, a folder of either, the name
 of a bundled corpus, or the name of a data set that `datasets` can load. Each
-becomes one stream of rows per split; nothing is loaded into memory. The name of
-an existing file is taken literally, even if it contains wildcards.
+becomes one iterator over rows per split, so a corpus need not fit into memory. The
+name of an existing file is taken literally, even if it contains wildcards.
 """
 
 import glob
@@ -16,20 +16,17 @@ from typing import IO, Any, cast
 
 from textvae.data import BUNDLED_CORPORA
 from textvae.data.row_report import RowNumbers, print_note
-from textvae.data.tables import NUL, Quoting, RowReader, open_rows
-from textvae.data.tables import Row as Row
+from textvae.data.tables import NUL_MESSAGE, Quoting, Row, RowReader, open_rows
 from textvae.errors import DataError
 from textvae.schema import did_you_mean
 
-RowSource = Callable[[], Iterator[Row]]
-
+RowSource = Callable[[], Iterator[Row]]  # each call starts again at the first row
 
 CORPUS_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
 
+WILD = "*?["  # the wildcards of patterns
 
-WILD = "*?["
-
-
+# The words for splits in names of files and data sets, and our names of these splits.
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -47,6 +44,11 @@ def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dic
     Files whose names contain no word for a split belong to `train`, and so does a
     single file, whatever its name.
 
+    Args:
+        corpus: a file, a folder, a bundled corpus, or the name of a data set on the Hub.
+        text_column: the name of the column that the lines of a text file become.
+        quoting: whether quotes delimit the cells of .csv and .tsv files.
+
     Raises:
         DataError: nothing with that name can be read.
     """
@@ -57,12 +59,12 @@ def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dic
         return {"train": source_from_files([path], text_column, quoting)}
     # Names on the Hub are `name` or `owner/name`; anything else must have been meant as a path.
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
-        raise _no_such_file(corpus, path)
+        raise _build_missing_file_error(corpus, path)
     return _load_data_set_splits(corpus)
 
 
 def list_corpus_files(corpus: str) -> list[Path]:
-    """Return the files of a corpus; none if it is a data set on the Hub or does not exist."""
+    """Return the files of a corpus, sorted; none for a data set on the Hub or a missing file."""
     path = resolve_path(corpus)
     if path.is_dir():
         return sorted(
@@ -85,7 +87,7 @@ def resolve_path(corpus: str) -> Path:
 
 
 def infer_split(name: str) -> str:
-    """Return the split that the first fitting word of a file's name means; `train` without one."""
+    """Return the split that a file's name mentions first; `train` if it mentions none."""
     for word in re.split(r"[^a-z]+", name.lower()):
         if word in SPLIT_NAMES:
             return SPLIT_NAMES[word]
@@ -93,7 +95,7 @@ def infer_split(name: str) -> str:
 
 
 def source_from_files(files: list[Path], text_column: str, quoting: Quoting = "auto") -> RowSource:
-    """Return the rows of several files, one file after another."""
+    """Return a source of the rows of several files, one file after another."""
 
     def rows() -> Iterator[Row]:
         for file in files:
@@ -106,7 +108,9 @@ def explain_format_error(file: str | Path, suffix: str | None, line: int, error:
     """Return what is wrong with a file, where, and how to fix it.
 
     Args:
+        suffix: the suffix that says how the file is read; None for text.
         line: the line of the row that was read last; 0 before the first one.
+        error: what the reader raised.
     """
     if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
         return f"{file}: its gzip compression is damaged after line {line}: {error}."
@@ -120,7 +124,7 @@ def explain_format_error(file: str | Path, suffix: str | None, line: int, error:
         )
     if isinstance(error, OSError):
         return f"{file}: cannot be read: {error.strerror or error}."
-    if str(error) == NUL:
+    if str(error) == NUL_MESSAGE:
         return f"{file}, line {line}: {error}. Is it a text file with one sentence per line?"
     return f"{file}, line {line}: {error}"
 
@@ -149,7 +153,7 @@ def fixed_part(pattern: Path) -> Path:
 
 
 def open_bytes(file: Path) -> IO[bytes]:
-    """Open a file for reading; decompress it if its first bytes are those of gzip."""
+    """Open a file for reading; decompress it if it begins with the magic number of gzip."""
     with file.open("rb") as stream:
         is_gzipped = stream.read(2) == b"\x1f\x8b"
     if is_gzipped:
@@ -157,8 +161,8 @@ def open_bytes(file: Path) -> IO[bytes]:
     return file.open("rb")
 
 
-def _no_such_file(corpus: str, path: Path) -> DataError:
-    """Return the error for a missing file, with the name of a similar file in its folder."""
+def _build_missing_file_error(corpus: str, path: Path) -> DataError:
+    """Return the error for a missing file; it suggests a file of a similar name, if any."""
     neighbors: list[str] = []
     if path.parent.is_dir():
         neighbors = [other.name for other in path.parent.glob("*")]
@@ -180,7 +184,11 @@ def _get_corpus_suffix(path: Path) -> str | None:
 def _find_folder_splits(
     folder: Path, files: list[Path], text_column: str, quoting: Quoting = "auto"
 ) -> dict[str, RowSource]:
-    """Group the files of a folder by the split that their names mean."""
+    """Return the rows of each split of a folder, whose files are grouped by their names.
+
+    Raises:
+        DataError: the folder has no file to read, or none for the training split.
+    """
     if not files:
         raise DataError(
             f"{folder}: contains no file to read; expected {', '.join(CORPUS_SUFFIXES)}, "
@@ -195,7 +203,8 @@ def _find_folder_splits(
             "name a file train.txt, for instance."
         )
     return {
-        split: source_from_files(files, text_column, quoting) for split, files in splits.items()
+        split: source_from_files(split_files, text_column, quoting)
+        for split, split_files in splits.items()
     }
 
 
@@ -203,7 +212,7 @@ def _read_file_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[
     """Yield a file's rows.
 
     Raises:
-        DataError: the file is empty, damaged, or not of the kind that its name says; the
+        DataError: the file is empty, damaged, or not in the format of its suffix; the
             message names the file and the line.
     """
     suffix = _get_corpus_suffix(file)
@@ -220,27 +229,27 @@ def _read_file_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[
         if reader is not None:
             line = reader.line
         raise DataError(explain_format_error(file, suffix, line, error)) from error
-    if reader.gaps.count:
-        _report_gaps(file, reader.gaps)
+    if reader.blank_lines.count:
+        _report_blank_lines(file, reader.blank_lines)
     if reader.line == 0 and suffix != ".parquet":
         raise DataError(f"{file}: is empty; expected one sentence per line.")
 
 
-def _report_gaps(file: Path, gaps: RowNumbers) -> None:
-    """Print which blank lines of a table are not counted as rows."""
+def _report_blank_lines(file: Path, blank_lines: RowNumbers) -> None:
+    """Print a note about the blank lines of a table, which are not counted as rows."""
     lines = "1 blank line is not a row"
-    if gaps.count > 1:
-        lines = f"{gaps.count:,} blank lines are not rows"
-    print_note(f"{file}: {lines} ({gaps}); rows are counted without them.")
+    if blank_lines.count > 1:
+        lines = f"{blank_lines.count:,} blank lines are not rows"
+    print_note(f"{file}: {lines} ({blank_lines}); rows are counted without them.")
 
 
 def _load_data_set_splits(name: str) -> dict[str, RowSource]:
-    """Stream a data set by its name on the Hub, `name` or `name:config`.
+    """Return the rows of each split of a data set, named `name` or `name:config` on the Hub.
 
     Raises:
-        DataError: it cannot be loaded, or has no training split.
+        DataError: the data set cannot be loaded, or has no training split.
     """
-    from datasets import load_dataset
+    from datasets import load_dataset  # slow to import, and most corpora are files
 
     # Streaming: the data set need not fit on the disk.
     path, _, config = name.partition(":")
@@ -250,19 +259,19 @@ def _load_data_set_splits(name: str) -> dict[str, RowSource]:
         # Some of these errors have no message, others many lines.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(
-            f"{name}: is no file or folder here, no bundled corpus ({', '.join(BUNDLED_CORPORA)}), "
+            f"{name}: is not a file, a folder or a bundled corpus ({', '.join(BUNDLED_CORPORA)}), "
             f"and `datasets` cannot load it: {reason}"
         ) from error
     splits = {SPLIT_NAMES.get(split, split): split for split in streams}
     if "train" not in splits:
         raise DataError(f"{name}: has the splits {', '.join(streams)} but none called train.")
     return {
-        ours: _source_from_data_set(streams[theirs])
-        for ours, theirs in splits.items()
-        if ours in SPLIT_NAMES.values()
+        split: _build_data_set_source(streams[their_name])
+        for split, their_name in splits.items()
+        if split in SPLIT_NAMES.values()  # not an `unsupervised` split, say
     }
 
 
-def _source_from_data_set(stream: Any) -> RowSource:
-    """Return the rows of one split of a data set."""
+def _build_data_set_source(stream: Any) -> RowSource:
+    """Return a source of the rows of one split of a data set."""
     return lambda: iter(stream)

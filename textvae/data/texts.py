@@ -2,7 +2,7 @@
 
 Iterating over a table yields the names of its columns, which look like texts.
 Every method therefore takes its texts through this module. A library is never
-imported here: if the caller has not imported it, no object of it can come.
+imported here: if it has not been imported yet, no value can be an object of it.
 """
 
 import math
@@ -15,7 +15,7 @@ from textvae.data.sources import CORPUS_SUFFIXES
 from textvae.data.tables import Row, format_value
 from textvae.errors import DataError
 
-_ROWS_PER_CHUNK = 1_000  # rows that become Python objects at once
+_ROWS_PER_CHUNK = 1_000  # rows of an Arrow table that become Python objects at once
 
 _MAX_SHOWN_CHARACTERS = 40  # of a number or bytes in a message
 
@@ -45,7 +45,7 @@ def require_texts(texts: object, name: str = "texts") -> list[str]:
         name: the name of the argument, for messages.
 
     Raises:
-        DataError: it is something else, or contains something that is not text.
+        DataError: `texts` is something else, or contains something that is not text.
     """
     return list(iterate_texts(texts, name))
 
@@ -53,8 +53,12 @@ def require_texts(texts: object, name: str = "texts") -> list[str]:
 def require_text(text: object, name: str) -> str:
     """Return a text that must be a single string.
 
+    Args:
+        text: the value of the argument.
+        name: the name of the argument, for messages.
+
     Raises:
-        DataError: it is something else.
+        DataError: the value is not a string, or cannot be encoded as UTF-8.
     """
     if not isinstance(text, str):
         raise DataError(f"{name} is {describe(text)}; expected one string.")
@@ -73,20 +77,20 @@ def iterate_texts(texts: object, name: str = "texts") -> Iterator[str]:
         yield _check_encodable(texts, name)
         return
     singular = name.removesuffix("s")
-    for place, text in enumerate(_iterate_values(texts, name)):
+    for number, text in enumerate(_iterate_values(texts, name)):
         if not isinstance(text, str):
             raise DataError(
-                f"{singular} {place} is {describe(text)}; expected a string: "
+                f"{singular} {number} is {describe(text)}; expected a string: "
                 "convert it, or leave it out."
             )
-        yield _check_encodable(text, f"{singular} {place}")
+        yield _check_encodable(text, f"{singular} {number}")
 
 
 def require_labels(labels: object) -> list[Any]:
-    """Return labels as a list; of a table, its only column.
+    """Return labels as a list; those of a table are the values of its only column.
 
     Raises:
-        DataError: they are not a sequence, or have no order.
+        DataError: the labels are not a sequence, or have no order.
     """
     if isinstance(labels, str):
         raise DataError(
@@ -98,7 +102,7 @@ def require_labels(labels: object) -> list[Any]:
 
 
 def is_table(value: object) -> bool:
-    """Whether a value is a table of pandas, polars, pyarrow or datasets."""
+    """Return whether a value is a table of pandas, polars, pyarrow or datasets."""
     return _is_one_of(value, _TABLES)
 
 
@@ -108,7 +112,7 @@ def iterate_table_rows(table: Any) -> Iterator[Row]:
     Raises:
         DataError: two of its columns have the same name.
     """
-    names = _column_names(table)
+    names = _get_column_names(table)
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise DataError(
@@ -124,8 +128,8 @@ def iterate_table_rows(table: Any) -> Iterator[Row]:
     elif _is_one_of(table, {"polars": ("DataFrame",)}):
         yield from table.iter_rows(named=True)
     else:
-        # pandas: by column, because a row of several types would turn integers into floats
-        columns = {name: _list_of(table.iloc[:, place]) for place, name in enumerate(names)}
+        # A row of pandas has a single type, which would turn integers next to floats into floats.
+        columns = {name: _convert_to_list(table.iloc[:, i]) for i, name in enumerate(names)}
         yield from iterate_column_rows(columns)
 
 
@@ -133,11 +137,11 @@ def require_columns(columns: object) -> dict[str, list[Any]]:
     """Return a table, or a mapping from names to columns, as lists of equal length.
 
     Raises:
-        DataError: it is something else, a column is not a sequence, or the lengths differ.
+        DataError: `columns` is something else, a column is not a sequence, or the lengths differ.
     """
     if is_table(columns):
         rows = list(iterate_table_rows(columns))
-        return {name: [row[name] for row in rows] for name in _column_names(columns)}
+        return {name: [row[name] for row in rows] for name in _get_column_names(columns)}
     if not isinstance(columns, Mapping):
         raise DataError(
             f"columns is {describe(columns)}; expected a table, or a mapping from names to values."
@@ -149,7 +153,7 @@ def require_columns(columns: object) -> dict[str, list[Any]]:
             raise DataError(
                 f"column {name!r} is {describe(values)}; expected a sequence, one value per row."
             )
-        lists[str(name)] = _list_of(values)
+        lists[str(name)] = _convert_to_list(values)
     if len({len(values) for values in lists.values()}) > 1:
         lengths = ", ".join(f"{name} ({len(values)})" for name, values in lists.items())
         raise DataError(f"the columns differ in length: {lengths}; give one value per row in each.")
@@ -163,7 +167,7 @@ def iterate_column_rows(columns: Mapping[str, list[Any]]) -> Iterator[Row]:
 
 
 def describe(value: object) -> str:
-    """Return what a value is, as a message shows it: `a list`, `7 (int)`, `None (missing)`."""
+    """Return what a value is, for a message, such as `a list`, `7 (int)` or `None (missing)`."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return f"{value} (missing)"
     if isinstance(value, int | float | bytes) and len(repr(value)) <= _MAX_SHOWN_CHARACTERS:
@@ -173,26 +177,28 @@ def describe(value: object) -> str:
     return f"{article} {kind}"
 
 
-def _iterate_values(texts: Any, name: str) -> Iterable[Any]:
-    """Return the values of a column, a table with one column, or any other iterable.
+def _iterate_values(values: Any, name: str) -> Iterable[Any]:
+    """Return the values of a column, of a table with one column, or of any other iterable.
 
     Raises:
-        DataError: iterating over it would not yield texts, or not in a defined order.
+        DataError: the value is not iterable, or iterating over it would yield something else
+            than texts, or texts in no defined order.
     """
-    if is_table(texts):
-        return _iterate_only_column(texts, name)
-    _refuse_other_collections(texts, name)
-    if getattr(texts, "ndim", 1) != 1:
-        column = f"{name}[:, 0]" if texts.ndim else f"{name}.item()"
+    if is_table(values):
+        return _iterate_only_column(values, name)
+    _refuse_other_collections(values, name)
+    if getattr(values, "ndim", 1) != 1:
+        # An array without dimensions holds a single value.
+        column = f"{name}[:, 0]" if values.ndim else f"[{name}.item()]"
         raise DataError(
-            f"{name} is {describe(texts)} of {texts.ndim} dimensions; "
-            f"pass one column of it: {column}."
+            f"{name} is {describe(values)} with {values.ndim} dimensions; "
+            f"expected one dimension, for instance {column}."
         )
-    if not isinstance(texts, Iterable):
-        raise DataError(f"{name} is {describe(texts)}; expected a string or a list of strings.")
-    if _is_one_of(texts, _COLUMNS):
-        return _list_of(texts)
-    return texts
+    if not isinstance(values, Iterable):
+        raise DataError(f"{name} is {describe(values)}; expected a string or a list of strings.")
+    if _is_one_of(values, _COLUMNS):
+        return _convert_to_list(values)
+    return values
 
 
 def _iterate_only_column(table: Any, name: str) -> Iterator[Any]:
@@ -201,18 +207,18 @@ def _iterate_only_column(table: Any, name: str) -> Iterator[Any]:
     Raises:
         DataError: the table has more columns, or none.
     """
-    columns = _column_names(table)
+    columns = _get_column_names(table)
     if len(columns) != 1:
         column = _guess_text_column(columns)
         raise DataError(
-            f"{name} is {describe(table)} of {len(columns)} columns; "
+            f"{name} is {describe(table)} with {len(columns)} columns; "
             f'pass the column of {name}: {name}["{column}"].'
         )
     return (row[columns[0]] for row in iterate_table_rows(table))
 
 
 def _refuse_other_collections(texts: object, name: str) -> None:
-    """Refuse mappings, bytes and sets: Python can iterate over them, but not over their texts.
+    """Refuse mappings, bytes and sets: iterating over them yields no texts, or in no fixed order.
 
     Raises:
         DataError: the value is one of these.
@@ -231,29 +237,30 @@ def _refuse_other_collections(texts: object, name: str) -> None:
 
 
 def _guess_text_column(names: list[str]) -> str:
-    """Return the column that a message suggests."""
+    """Return the column to suggest in a message: `text`, or the first one."""
     if "text" in names or not names:
         return "text"
     return names[0]
 
 
-def _list_of(values: Any) -> list[Any]:
-    """Return a column as a list, with None for each of the missing values that pandas has."""
+def _convert_to_list(values: Any) -> list[Any]:
+    """Return a column as a list of Python objects, with None for missing values."""
     if _is_one_of(values, _PANDAS_COLUMNS):
+        # pandas has several missing values: NaN, NaT, NA and None.
         missing = values.isna()
         return [
             None if is_missing else value
             for value, is_missing in zip(values.tolist(), missing, strict=True)
         ]
     if _is_one_of(values, _ARROW_COLUMNS):
-        return list(values.to_pylist())  # `list` would give scalars of pyarrow
+        return list(values.to_pylist())  # `list(values)` would give scalars of pyarrow
     if _is_one_of(values, _COLUMNS):
-        return list(values.tolist())  # and here scalars of numpy
+        return list(values.tolist())  # `list(values)` would give scalars of numpy
     return list(values)
 
 
-def _column_names(table: Any) -> list[str]:
-    """Return the names of a table's columns; empty for a stream whose columns are not known yet."""
+def _get_column_names(table: Any) -> list[str]:
+    """Return the names of a table's columns; none for a stream whose columns are not known yet."""
     if _is_one_of(table, _LAZY_FRAMES):
         return list(table.collect_schema().names())  # `columns` would warn about its cost
     if _is_one_of(table, _FRAMES):
@@ -264,7 +271,7 @@ def _column_names(table: Any) -> list[str]:
 
 
 def _is_one_of(value: object, classes: _Classes) -> bool:
-    """Whether a value is an instance of one of these classes, if its library is imported."""
+    """Return whether a value is an instance of one of these classes, if its library is imported."""
     for library, names in classes.items():
         module = sys.modules.get(library)  # None if nobody has imported it
         for name in names:
@@ -275,10 +282,10 @@ def _is_one_of(value: object, classes: _Classes) -> bool:
 
 
 def _check_encodable(text: str, name: str) -> str:
-    """Return the text as a plain `str`, which also unwraps numpy's subclass.
+    """Return the text as a plain `str`, since strings of numpy are of a subclass.
 
     Raises:
-        DataError: it cannot be encoded as UTF-8.
+        DataError: the text cannot be encoded as UTF-8.
     """
     try:
         text.encode()

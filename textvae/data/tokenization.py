@@ -1,8 +1,8 @@
-"""Tokenizers: train one on the corpus, or load the user's own.
+"""Tokenizers: one is trained on the corpus, or the user's own is loaded.
 
-All are built with the `tokenizers` library and wrapped as tokenizers of
-transformers, so they are saved as JSON and can be loaded without textvae. Token
-ids decode to natural text, not to tokens with blanks between them.
+A trained one is built with the `tokenizers` library and wrapped as a tokenizer of
+transformers, so it is saved as JSON and can be loaded without textvae. Token ids
+decode to natural text, not to tokens with spaces between them.
 """
 
 import json
@@ -20,34 +20,38 @@ from textvae.errors import ConfigError
 from textvae.runtime.foreign_code import refuse_foreign_code_in
 from textvae.schema import StrictSettings
 
-_NO_ID = -1  # no token has this id
+TokenizerBuilder = Callable[[Iterator[str]], PreTrainedTokenizerBase]  # from training sentences
 
+_NO_ID = -1  # no token has this id
 
 PAD = "<pad>"
 BOS = "<bos>"
 EOS = "<eos>"
 UNKNOWN = "<unk>"
 
-
-# Splits punctuation from words, but keeps `don't`, `well-known` and `5.00` whole.
+# Splits punctuation from words, but keeps `don't`, `well-known` and `5.00` whole. `<unk>` comes
+# first: prepared corpora contain it as a word.
 _WORD_PATTERN = r"<unk>|\w+(?:['’.,\-]\w+)*|[^\w\s]+"
 
-
-_MAX_REASON_CHARACTERS = 200  # of a library's error in a message
+_MAX_REASON_CHARACTERS = 200  # of a library's error that a message shows
 
 
 class TokenizerSettings(StrictSettings):
     """The kind of tokenizer, and the size of its vocabulary."""
 
-    kind: Literal["bpe", "word", "character", "byte", "folder"] = "bpe"
+    kind: Literal["bpe", "word", "character", "byte", "folder", "pretrained"] = "bpe"
     vocab_size: int = Field(
         4096, ge=8, description="most tokens in the vocabulary, special ones included"
     )
     min_frequency: int = Field(2, ge=1, description="rarer words or merges are not learned")
     punctuation: Literal["split", "kept"] = Field(
-        "kept", description="word level: are punctuation marks words of their own?"
+        "kept", description="kind = word: whether punctuation is split off words, or kept in them"
     )
-    path: str | None = Field(None, description="kind = folder: a transformers tokenizer folder")
+    path: str | None = Field(None, description="kind = folder: the folder of a saved tokenizer")
+    trim: bool | Literal["auto"] = Field(
+        "auto",
+        description="kind = pretrained: keep only the tokens that the corpus uses, and bytes",
+    )
 
 
 def build_tokenizer(
@@ -56,10 +60,16 @@ def build_tokenizer(
     """Train the tokenizer of the settings on the sentences, or load it from a folder.
 
     Raises:
-        ConfigError: the folder does not exist, or contains no tokenizer that can be used.
+        ConfigError: the folder does not exist, or contains no tokenizer that can be used; or
+            the kind is that of a pretrained decoder, which the settings do not name.
     """
     if settings.kind == "folder":
         return load_tokenizer(settings.path)
+    if settings.kind == "pretrained":
+        raise ConfigError(
+            "tokenizer.kind = 'pretrained' is the tokenizer of a pretrained decoder; "
+            "set model.decoder.kind = pretrained, or choose another tokenizer."
+        )
     tokenizer = _TRAINERS[settings.kind](settings, sentences)
     return _wrap_tokenizer(tokenizer, has_unknown=settings.kind in ("word", "character"))
 
@@ -70,8 +80,8 @@ def _train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokeniz
     No text is ever unknown, because all 256 bytes are tokens.
     """
     tokenizer = Tokenizer(models.BPE())
-    # A word at the start of a sentence gets the blank that the same word has elsewhere, so
-    # both are one token. The decoder removes that blank again.
+    # A word at the start of a sentence gets the space that the same word has before it
+    # elsewhere, so that both become the same token. The decoder removes that space again.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -88,7 +98,7 @@ def _train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokeniz
 
 
 def _train_bytes(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
-    """Build a tokenizer of single bytes: the byte-level encoding without merges."""
+    """Build a tokenizer of single bytes, which has nothing to learn from the sentences."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -106,6 +116,8 @@ def _train_bytes(settings: TokenizerSettings, sentences: Iterable[str]) -> Token
 def _train_words(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
     """Train a tokenizer of the most frequent words; all others are `<unk>`, as in most papers."""
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    # The WordPiece decoder puts spaces between words; no word has the prefix NUL, which would
+    # attach it to the word before. `cleanup` removes the spaces before punctuation.
     if settings.punctuation == "split":
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD_PATTERN), "removed", invert=True)
         tokenizer.decoder = decoders.WordPiece(prefix="\0", cleanup=True)
@@ -126,7 +138,7 @@ def _train_characters(settings: TokenizerSettings, sentences: Iterable[str]) -> 
 def _train_word_level(
     tokenizer: Tokenizer, settings: TokenizerSettings, sentences: Iterable[str]
 ) -> Tokenizer:
-    """Learn the most frequent pieces for a tokenizer that only looks pieces up."""
+    """Learn the most frequent pieces, for a tokenizer that looks up whole words or characters."""
     special_tokens = [PAD, BOS, EOS, UNKNOWN]
     trainer = trainers.WordLevelTrainer(
         vocab_size=settings.vocab_size,
@@ -135,14 +147,15 @@ def _train_word_level(
         show_progress=False,
     )
     tokenizer.train_from_iterator(sentences, trainer)
-    # If the corpus contains a special token as a word, the trainer leaves a gap in the ids.
-    # Number all pieces again: an id beyond the size would have no row in the embedding.
+    # If the corpus contains a special token as a word, the trainer leaves a gap in the ids, and
+    # the last ids exceed the size of the vocabulary: they would have no row in the embedding.
+    # So number all pieces again.
     learned = tokenizer.get_vocab()
     pieces = list(special_tokens)
     for piece in sorted(learned, key=learned.__getitem__):
         if piece not in special_tokens:
             pieces.append(piece)
-    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    vocabulary = {piece: token_id for token_id, piece in enumerate(pieces)}
     tokenizer.model = models.WordLevel(vocabulary, unk_token=UNKNOWN)
     return tokenizer
 
@@ -156,7 +169,7 @@ _TRAINERS: dict[str, Callable[[TokenizerSettings, Iterable[str]], Tokenizer]] = 
 
 
 def _wrap_tokenizer(tokenizer: Tokenizer, has_unknown: bool) -> PreTrainedTokenizerFast:
-    """Return a trained tokenizer as one of transformers, with our special tokens."""
+    """Return a trained tokenizer as one of transformers, with the names of its special tokens."""
     unknown: dict[str, str] = {}
     if has_unknown:
         unknown["unk_token"] = UNKNOWN
@@ -174,42 +187,65 @@ def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
     """Load a transformers tokenizer from a folder, and add the special tokens it lacks.
 
     Raises:
-        ConfigError: the folder is missing, or contains no tokenizer or one that runs its own code.
+        ConfigError: the folder is missing, or contains no tokenizer, or one with code of its own.
     """
     if folder is None or not Path(folder).is_dir():
         raise ConfigError(
             f"tokenizer.path = {str(folder)!r} is not a folder; "
             "kind = folder needs a saved tokenizer."
         )
-    refuse_foreign_code_in(Path(folder), ("tokenizer_config.json",), ConfigError)
-    try:
-        tokenizer = read_tokenizer(folder)
-    except Exception as error:  # the library and its parts raise errors without a common base
-        raise ConfigError(
-            f"tokenizer.path = {str(folder)!r} holds no tokenizer: {_first_line(error)}"
-        ) from error
-    _add_special_tokens(tokenizer)
+    tokenizer = read_users_tokenizer(Path(folder), f"tokenizer.path = {str(folder)!r}")
+    add_special_tokens(tokenizer)
     return tokenizer
 
 
+def read_users_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:
+    """Read the tokenizer in a folder that textvae did not write.
+
+    Args:
+        source: the folder and the setting that names it; it begins the message.
+
+    Raises:
+        ConfigError: the folder contains no tokenizer or one that runs its own code.
+    """
+    refuse_foreign_code_in(folder, ("tokenizer_config.json",), ConfigError)
+    try:
+        return read_tokenizer(folder)
+    except Exception as error:  # the library and its parts raise errors without a common base
+        raise ConfigError(f"{source} holds no tokenizer: {_get_first_line(error)}") from error
+
+
 def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
-    """Read a saved tokenizer unchanged, without running code from its folder or asking to.
+    """Read a saved tokenizer unchanged; code in its folder is never run.
 
     Raises:
         Exception: any error of the library, if the tokenizer cannot be read.
     """
-    with _panic_as_error():
+    with _convert_panics():
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
-    return tokenizer
+        is_as_saved = type(tokenizer) is PreTrainedTokenizerFast
+        if is_as_saved or not (Path(folder) / "tokenizer.json").is_file():
+            return tokenizer
+        # The classes of single models take only vocabulary and merges from tokenizer.json, and
+        # have their own parts for the rest: a pre-tokenizer that splits digits would be lost.
+        saved: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+    # The class also knows the roles of special tokens that the folder's config does not name.
+    vocabulary = saved.get_vocab()
+    for role, token in tokenizer.special_tokens_map.items():
+        if saved.special_tokens_map.get(role) is None and token in vocabulary:
+            saved.add_special_tokens({role: token})
+    return saved
 
 
 @contextmanager
-def _panic_as_error() -> Iterator[None]:
+def _convert_panics() -> Iterator[None]:
     """Turn a panic of the Rust library into an error.
 
-    A panic is not an `Exception`, and its class cannot be imported.
+    A panic is not an `Exception`, so `except Exception` would not catch it.
 
     Raises:
         ValueError: the library has panicked.
@@ -217,16 +253,17 @@ def _panic_as_error() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        # The class of panics cannot be imported, so compare its name.
         if type(error).__name__ != "PanicException":
             raise
         raise ValueError(f"the tokenizers library cannot work with it: {error}") from error
 
 
-def _add_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Add the end, start and padding tokens that a tokenizer lacks, or shares with another role.
+def add_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Add the end, start and padding tokens that a tokenizer lacks, or that share a token.
 
     GPT-2 has one token for start, end and unknown words. A text with an unknown word would
-    end there, and the decoder could not tell the start of a text from its end.
+    end there, and the decoder could not distinguish the start of a text from its end.
     """
     _name_unknown_token(tokenizer)
     # Compare ids, not names: a name that is not in the vocabulary has the id of the unknown token.
@@ -234,6 +271,7 @@ def _add_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
     for role, token in (("eos_token", EOS), ("bos_token", BOS), ("pad_token", PAD)):
         if getattr(tokenizer, f"{role}_id") in taken:
             vocabulary = tokenizer.get_vocab()
+            # The name of the new token may belong to another role already.
             while vocabulary.get(token, _NO_ID) in taken:
                 token = f"<{token}>"
             tokenizer.add_special_tokens({role: token})
@@ -241,52 +279,64 @@ def _add_special_tokens(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _name_unknown_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Name the unknown token if only the tokenizer's model does, and not its config.
+    """Tell the tokenizer its unknown token, if only the model inside it names one.
 
-    Otherwise it could also become a start, end or padding token, and unknown words would
-    vanish from texts.
+    Otherwise that token could also become a start, end or padding token, and unknown words
+    would vanish from texts.
     """
     model = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
     unknown = getattr(model, "unk_token", None)
     if isinstance(model, models.Unigram):
-        # Unigram models have an id instead, which the Python API does not show.
-        number = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["unk_id"]
+        # A Unigram model has the id instead of the token, and the Python API does not show it.
+        unknown_id = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["unk_id"]
         unknown = None
-        if number is not None:
-            unknown = tokenizer.convert_ids_to_tokens(number)
+        if unknown_id is not None:
+            unknown = tokenizer.convert_ids_to_tokens(unknown_id)
     if tokenizer.unk_token is None and unknown in tokenizer.get_vocab():
         tokenizer.add_special_tokens({"unk_token": unknown})
 
 
 def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of each sentence, without special tokens.
+    """Return the token ids of each sentence, without start, end or padding tokens.
 
     Raises:
-        ConfigError: the tokenizer cannot encode a sentence, perhaps for lack of an unknown token.
+        ConfigError: the tokenizer cannot encode a sentence, perhaps because it has no unknown
+            token.
     """
     if not sentences:
         return []
-    try:
-        with _panic_as_error():
-            rows: list[list[int]] = tokenizer(
-                list(sentences),
-                add_special_tokens=False,
-                return_attention_mask=False,
-                split_special_tokens=True,
-            )["input_ids"]
-    except Exception as error:  # the library raises plain `Exception`
-        reason = _first_line(error)[:_MAX_REASON_CHARACTERS]
-        raise ConfigError(
-            f"the tokenizer cannot encode a text: {reason}. Use another tokenizer."
-        ) from error
+    with refused_texts_as_config_error():
+        rows: list[list[int]] = tokenizer(
+            list(sentences),
+            add_special_tokens=False,
+            return_attention_mask=False,
+            split_special_tokens=True,  # `<eos>` in a text is text
+        )["input_ids"]
     return [without_marks(tokenizer, row) for row in rows]
 
 
-def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
-    """Return the token ids of a text with its start, end and padding tokens made unknown.
+@contextmanager
+def refused_texts_as_config_error() -> Iterator[None]:
+    """Turn any error of a tokenizer that encodes texts into ours.
 
-    If the tokenizer has no unknown token of its own, they are removed instead. A
-    tokenizer that looks words up finds its special tokens, such as `<eos>`, if a text
+    Raises:
+        ConfigError: the tokenizer cannot encode a text.
+    """
+    try:
+        with _convert_panics():
+            yield
+    except Exception as error:  # the library raises plain `Exception`
+        reason = _get_first_line(error)[:_MAX_REASON_CHARACTERS]
+        raise ConfigError(
+            f"the tokenizer cannot encode a text: {reason}. Use another tokenizer."
+        ) from error
+
+
+def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
+    """Return the token ids of a text, with start, end and padding replaced by the unknown token.
+
+    If the tokenizer has no separate unknown token, they are removed instead. A
+    tokenizer that looks up words finds its special tokens, such as `<eos>`, if a text
     contains them as words.
     """
     special_ids = {tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id}
@@ -299,7 +349,10 @@ def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[in
 
 
 def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> list[str]:
-    """Return the text between start and end of each row, without special tokens except `<unk>`."""
+    """Return the text between start and end of each row of ids.
+
+    Of the special tokens, only the unknown one appears in the text.
+    """
     skipped_ids = {tokenizer.pad_token_id, tokenizer.bos_token_id}
     texts = []
     for row in rows:
@@ -311,6 +364,6 @@ def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int
     return texts
 
 
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error, or the name of its class if it has no message."""
+def _get_first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the name of its class if it has none."""
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""The training batches of one process: the contract, and the batches of a prepared corpus.
+"""The training batches of one process: their contract, and those of a prepared corpus.
 
 The batches of a stream are in `data/streaming/loading.py`.
 """
@@ -18,35 +18,35 @@ from textvae.runtime.seeds import Stream, derive_seed
 
 
 class CorpusTraining(Protocol):
-    """The settings of training that concern its corpus: the batches, and what bounds the run."""
+    """The settings of training that concern its corpus: those of batches, and when the run ends."""
 
     @property
     def seed(self) -> int:
-        """Seed of the order of the batches."""
+        """The seed of the order of the batches."""
 
     @property
     def batch_tokens(self) -> int:
-        """Most tokens per batch, padding included, over all processes."""
+        """Most tokens in a batch, padding included, summed over all processes."""
 
     @property
     def batch_sentences(self) -> int | None:
-        """Most sentences per batch, over all processes; None for no limit."""
+        """Most sentences in a batch, summed over all processes; None for no limit."""
 
     @property
     def workers(self) -> int:
-        """Processes that load batches, for each training process."""
+        """Worker processes that load batches, per training process."""
 
     @property
     def epochs(self) -> float | None:
-        """Passes over the corpus that end the run, or None."""
+        """Passes over the corpus after which the run ends; None for no limit."""
 
     @property
     def steps(self) -> int | None:
-        """Steps that end the run, or None."""
+        """Steps after which the run ends; None for no limit."""
 
     @property
     def max_minutes(self) -> float | None:
-        """Minutes that end the run, or None."""
+        """Minutes after which the run ends; None for no limit."""
 
 
 class TrainingBatches(ABC):
@@ -55,11 +55,11 @@ class TrainingBatches(ABC):
     @property
     @abstractmethod
     def batches_per_epoch(self) -> int | None:
-        """The number of batches in one pass over the corpus; None if they never end."""
+        """The number of batches in one pass over the corpus; None for a stream without end."""
 
     @abstractmethod
     def build_loader(self) -> Iterable[Batch]:
-        """Return the batches of an epoch, or of a stream without end; of each, this process's share."""
+        """Return this process's share of the batches of an epoch, or of a stream without end."""
 
     @abstractmethod
     def set_epoch(self, epoch: int) -> None:
@@ -67,7 +67,7 @@ class TrainingBatches(ABC):
 
     @abstractmethod
     def iterate_additional(self, taken: int) -> Iterator[Batch]:
-        """Yield batches without end, in another order than those of the loader.
+        """Yield additional batches without end, in another order than those of the loader.
 
         Args:
             taken: how many of them were taken before the run was resumed.
@@ -78,7 +78,7 @@ class TrainingBatches(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any] | None:
-        """Return what a resumed run needs, as JSON; every process must call this."""
+        """Return what a resumed run needs, as JSON, or None; every process must call this."""
 
     @abstractmethod
     def load_state_dict(self, state: Any) -> None:
@@ -86,15 +86,19 @@ class TrainingBatches(ABC):
 
     @abstractmethod
     def describe_reading(self) -> dict[str, Any]:
-        """Return what the log of the training says about the reading of the corpus."""
+        """Return entries for the log of training, about the reading of the corpus."""
 
 
 class BucketBatches(TrainingBatches):
     """The batches of a prepared corpus: sentences of similar length from a tokenized split.
 
-    The step determines the epoch, and the epoch the order, so a checkpoint saves nothing.
+    The step determines the epoch, and the epoch determines the order, so a checkpoint needs
+    no state.
 
     Args:
+        sentences: the tokenized training split.
+        buckets: the indices of the sentences of each batch.
+        collator: turns sentences into tensors.
         workers: processes that load batches; with 0, this process loads them.
     """
 
@@ -118,7 +122,8 @@ class BucketBatches(TrainingBatches):
             batch_sampler=self.buckets,
             collate_fn=self.collator,
             num_workers=self.workers,
-            # Its own, since each start of the workers would otherwise use up a random number.
+            # Without a generator of its own, the loader would take a number from the run's in
+            # each epoch.
             generator=torch.Generator(),
             persistent_workers=self.workers > 0,
         )
@@ -128,7 +133,7 @@ class BucketBatches(TrainingBatches):
         self.buckets.set_epoch(epoch)
 
     def iterate_additional(self, taken: int) -> Iterator[Batch]:
-        """Yield batches without end; each epoch has its own order."""
+        """Yield additional batches without end; each epoch has an order of its own."""
         buckets = copy(self.buckets)
         buckets.seed = derive_seed(self.buckets.seed, Stream.ENCODER_BATCHES)
         first_epoch, skipped = divmod(taken, len(buckets))
@@ -136,7 +141,7 @@ class BucketBatches(TrainingBatches):
             buckets.set_epoch(epoch)
             for indices in islice(buckets, skipped, None):
                 yield self.collator(self.sentences.__getitems__(indices))
-            skipped = 0  # only the first epoch may begin in its middle
+            skipped = 0  # only the first epoch starts in the middle
 
     def state_dict(self) -> None:
         """Return None: nothing needs to be saved."""
@@ -146,5 +151,5 @@ class BucketBatches(TrainingBatches):
         """Do nothing: the step alone determines the batches."""
 
     def describe_reading(self) -> dict[str, Any]:
-        """Return nothing: each epoch reads every sentence once."""
+        """Return no entries: each epoch reads every sentence once."""
         return {}

@@ -18,11 +18,9 @@ from textvae.runtime.files import write_atomically
 
 _VECTOR_SUFFIXES = (".npy", ".parquet")
 
-
 _Float32Array = NDArray[np.float32]
 
-
-_VectorBlocks = Iterable[tuple[list[str], _Float32Array]]  # texts and vectors, (n, latent)
+_VectorBlocks = Iterable[tuple[list[str], _Float32Array]]  # n texts and their vectors, (n, latent)
 
 
 def check_vector_file(name: str) -> Path:
@@ -45,15 +43,18 @@ def write_vectors(file: Path, blocks: _VectorBlocks, latent: int) -> int:
     The file appears only when it is complete.
 
     Args:
-        latent: the size of a vector, needed for a file without any.
+        file: a .npy or .parquet file, which is overwritten if it exists.
+        blocks: texts and their vectors; a blank text is empty, and its vector is NaN.
+        latent: the size of a vector, for the shape of a .npy file.
 
     Raises:
         OutputError: the file cannot be written, for instance because the disk is full.
     """
-    write = _write_npy if file.suffix == ".npy" else _write_parquet
     try:
         with write_atomically(file) as partial:
-            return write(partial, blocks, latent)
+            if file.suffix == ".npy":
+                return _write_npy(partial, blocks, latent)
+            return _write_parquet(partial, blocks)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(
@@ -62,7 +63,7 @@ def write_vectors(file: Path, blocks: _VectorBlocks, latent: int) -> int:
 
 
 def _write_npy(file: Path, blocks: _VectorBlocks, latent: int) -> int:
-    """Write an array whose length is known only at the end."""
+    """Write vectors as one array, (n, latent), where n is known only at the end; return n."""
     count = 0
     with file.open("wb") as stream:
         # numpy pads its header so that a larger shape can overwrite it later.
@@ -81,8 +82,8 @@ def _write_npy_header(stream: IO[bytes], shape: tuple[int, int]) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def _write_parquet(file: Path, blocks: _VectorBlocks, latent: int) -> int:
-    """Write texts and vectors next to each other, with the number of the row, from 1."""
+def _write_parquet(file: Path, blocks: _VectorBlocks) -> int:
+    """Write row numbers from 1, texts and vectors as columns; return the number of rows."""
     count = 0
     schema = pa.schema([("row", pa.int64()), ("text", pa.string()), ("z", pa.list_(pa.float32()))])
     with pq.ParquetWriter(file, schema) as writer:
@@ -98,20 +99,21 @@ def _write_parquet(file: Path, blocks: _VectorBlocks, latent: int) -> int:
 
 
 def build_vector_column(vectors: _Float32Array) -> pa.ListArray:
-    """Return vectors, (n, latent), as an Arrow column; missing ones are null.
+    """Return vectors, (n, latent), as an Arrow column of lists; missing ones are null.
 
-    The lists have no fixed size: Parquet cannot hold null among fixed-size lists before pyarrow 26.
+    The lists have no fixed size, because pyarrow before version 26 cannot write null among
+    lists of fixed size to Parquet.
     """
     missing = is_missing(vectors)
     lengths = np.where(missing, 0, vectors.shape[1])
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    is_null = np.append(missing, False)  # the last offset ends the last list
+    is_null = np.append(missing, False)  # the last offset starts no list, but ends one
     values = pa.array(vectors[~missing].ravel())
     return pa.ListArray.from_arrays(pa.array(offsets, mask=is_null), values)
 
 
 def is_missing(vectors: _Float32Array) -> NDArray[np.bool_]:
-    """Return which vectors, (n, latent), belong to blank rows, (n,): those that are all NaN."""
+    """Return a mask, (n,), of the vectors, (n, latent), that are all NaN: those of blank rows."""
     missing: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(vectors), axis=1)
     return missing
 

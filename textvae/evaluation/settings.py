@@ -15,7 +15,8 @@ class EvaluateSettings(StrictSettings):
     """How thoroughly, and on how many sentences, a run is evaluated."""
 
     samples: Count = Field(
-        DEFAULT_IMPORTANCE_SAMPLES, description="importance samples per sentence"
+        DEFAULT_IMPORTANCE_SAMPLES,
+        description="importance samples per sentence, for the likelihood",
     )
     limit: int | None = Field(
         None, ge=1, description="measure on the first N sentences; by default, on all"
@@ -34,14 +35,14 @@ class MeasureSettings(StrictSettings):
 
     adaptive: bool = Field(
         False,
-        description="give more importance samples to sentences with uneven weights; the number "
-        "of samples is then the average",
+        description="give more importance samples to sentences with uneven weights; `samples` is "
+        "then their average number per sentence",
     )
     prior_samples: int = Field(
         1000,
         ge=2,
         le=MAX_COUNT,
-        description="sentences to sample from the prior, for the measures of samples",
+        description="number of sentences to sample from the prior, for the group `samples`",
     )
     greedy: bool = Field(
         False,
@@ -51,7 +52,7 @@ class MeasureSettings(StrictSettings):
         200,
         ge=2,
         le=MAX_COUNT,
-        description="of these sentences, how many self-BLEU compares with each other",
+        description="number of these sentences that self-BLEU compares with each other",
     )
     training_sentences: int = Field(
         200_000,
@@ -64,8 +65,8 @@ class MeasureSettings(StrictSettings):
     )
     word_vectors: str | None = Field(
         None,
-        description="file of word vectors in word2vec's text format, for the measures of "
-        "interpolations; by default, the decoder's embedding",
+        description="file of word vectors in word2vec's text format, for the group "
+        "`interpolation`; by default, the decoder's embedding",
     )
     features: Callable[[Sequence[str]], object] | None = Field(
         None,

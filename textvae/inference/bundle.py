@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.batching import Batch, Collator
+from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.model.modeling import TextVAEModel
 from textvae.model.priors import Prior
@@ -22,12 +23,15 @@ class Bundle:
     """A text VAE ready for use.
 
     Attributes:
+        encoder_tokenizer: the tokenizer of an encoder with tokens of its own; None if the encoder
+            has the decoder's tokens.
         fixed_label_id: the number of the label that a conditional model uses for all texts;
             None if each text has its own label, or if the model is unconditional.
     """
 
     model: TextVAEModel
     tokenizer: PreTrainedTokenizerBase
+    encoder_tokenizer: EncoderTokenizer | None = None
     fixed_label_id: int | None = None
 
     @property
@@ -39,7 +43,7 @@ class Bundle:
     @property
     def collator(self) -> Collator:
         """The collator that pads token ids to batches."""
-        return Collator(self.tokenizer, self.labels)
+        return Collator(self.tokenizer, self.labels, self.encoder_tokenizer)
 
     @property
     def labels(self) -> Labels | None:
@@ -82,7 +86,7 @@ class Bundle:
         labels = self.labels
         if labels is None or self.fixed_label_id is not None:
             return None
-        return labels.ids(names)
+        return labels.to_ids(names)
 
     def fixed_label_ids(self, count: int) -> Tensor | None:
         """Return the fixed label for each text, (count,), on the model's device, or None."""
@@ -101,7 +105,7 @@ class Bundle:
         known = self.labels
         label_ids = self.fixed_label_ids(len(sentences))
         if labels is not None and known is not None:
-            label_ids = known.ids(labels)
+            label_ids = known.to_ids(labels)
         if label_ids is not None:
             batch["label_ids"] = label_ids.to(self.device)
         return batch

@@ -7,6 +7,7 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
+from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
 from textvae.data.tokenization import read_tokenizer
 from textvae.errors import CheckpointError, TextVAEError
 from textvae.inference.bundle import ADAPTER, CONFIGS, Bundle
@@ -41,6 +42,7 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
             ignore_mismatched_sizes=True,
         )
         tokenizer = read_tokenizer(path)
+        encoder_tokenizer = EncoderTokenizer.read(path / ENCODER_TOKENIZER)
     except SafetensorError as error:
         raise CheckpointError(
             f"{path / WEIGHTS_FILE}: is damaged or cut short ({error}); copy it again."
@@ -55,7 +57,7 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
         ) from error
     _check_weights(path, report)
     _check_finite(path, model)
-    return Bundle(model.to(choose_device(device)).eval(), tokenizer)
+    return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)
 
 
 def check_model_folder(path: Path) -> None:
@@ -102,6 +104,8 @@ def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | No
     transformers_logging.disable_progress_bar()
     bundle.model.save_pretrained(str(folder), state_dict=weights)
     bundle.tokenizer.save_pretrained(str(folder))
+    if bundle.encoder_tokenizer is not None:
+        bundle.encoder_tokenizer.save(Path(folder) / ENCODER_TOKENIZER)
 
 
 def _check_run_format(path: Path, found: object) -> None:

@@ -23,8 +23,8 @@ from transformers import (
 )
 
 from textvae.inference.token_choice import TokenChoice, sample_tokens
+from textvae.model.architectures import CACHE_NAME
 from textvae.model.conditioning import Signals
-from textvae.model.decoders.base import CACHE_NAME
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import is_bf16_fast
 

@@ -18,7 +18,7 @@ class DecodingSettings(StrictSettings):
     do_sample: bool | None = Field(
         None,
         description="sample each token instead of taking the most likely one; "
-        "by default, as the verb and the other options ask",
+        "by default, this depends on the verb and the other options",
     )
     temperature: float | None = Field(
         None,
@@ -41,7 +41,10 @@ class DecodingSettings(StrictSettings):
         description="sample from this many of the most likely tokens; by default, from all tokens",
     )
     num_beams: int | None = Field(
-        None, ge=1, le=1000, description="beams of a beam search; by default 1, which is no search"
+        None,
+        ge=1,
+        le=1000,
+        description="number of beams of a beam search; by default 1, which means no search",
     )
     max_new_tokens: int | None = Field(
         None,

@@ -2,7 +2,7 @@
 
     SentenceTransformer(modules=[TextVAEModule("runs/demo")])
 
-A saved module is also a run, of safetensors and JSON files, which `TextVAE` can load.
+A saved module consists of safetensors and JSON files, and `TextVAE` can load it as a run.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,19 @@ from textvae.uses.features import DEFAULT_FEATURES, FEATURES
 try:
     from sentence_transformers.base.modules import InputModule
 except ImportError:
-    # Says what to install.
+    # Raises an error that says what to install, if the package is missing altogether.
     check_installed("sentence-transformers", "its modules", "sentence_transformers")
     raise
 
 
+# The options of `load` that say where to find the module.
 _LOADING_OPTIONS = ("token", "cache_folder", "revision", "local_files_only")
 
 
 class TextVAEModule(InputModule):
-    """The first and only module that a `SentenceTransformer` needs; it can be fine-tuned.
+    """Embeds texts; it is the only module that a `SentenceTransformer` needs.
+
+    It can be fine-tuned like other modules.
 
     Args:
         run: the folder of a trained run.
@@ -64,17 +67,22 @@ class TextVAEModule(InputModule):
 
     @property
     def max_seq_length(self) -> int:
-        """The maximum length of a text in tokens; longer texts are cut."""
+        """The maximum length of a text in tokens, without its end; longer texts are cut."""
         return self.bundle.max_text_tokens
 
     def get_embedding_dimension(self) -> int:
-        """Return the width of an embedding."""
+        """Return the width of an embedding: how many numbers it has."""
         return self.feature.width(self.model)
 
     def preprocess(
         self, inputs: Sequence[Any], prompt: str | None = None, **options: Any
     ) -> dict[str, Tensor]:
         """Return the token ids and the attention mask of texts, each (batch, length).
+
+        Args:
+            inputs: texts.
+            prompt: put in front of each text.
+            options: not used; sentence-transformers passes those of other kinds of modules.
 
         Raises:
             DataError: an input is not a text, or is blank.
@@ -104,7 +112,10 @@ class TextVAEModule(InputModule):
     def save(
         self, output_path: str, *args: Any, safe_serialization: bool = True, **options: Any
     ) -> None:
-        """Save model, tokenizer and the kind of features, always as safetensors and JSON."""
+        """Save model, tokenizer and the kind of features.
+
+        The files are always safetensors and JSON; the other arguments are not used.
+        """
         save_bundle(self.bundle, output_path)
         self.save_config(output_path)
 

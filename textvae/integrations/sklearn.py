@@ -2,7 +2,7 @@
 
     make_pipeline(TextVAETransformer("runs/demo"), LogisticRegression())
 
-Without a run, `fit` trains one; it does not use the labels.
+Without a run, `fit` trains one on its texts. Labels are not used.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,8 @@ try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
-    check_installed("uses", "scikit-learn's transformers", "sklearn")  # says what to install
+    # Raises an error that says what to install, if the package is missing altogether.
+    check_installed("uses", "scikit-learn's transformers", "sklearn")
     raise
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     Args:
         run: the folder of a trained run; without it, `fit` trains a run on its texts.
-        settings: the settings of that training, as `textvae.train` takes them.
+        settings: the settings of that training by section, such as
+            {"training": {"epochs": 5}}; those of `textvae.train`.
         output: the folder to save that run in; without it, the run is not saved.
         features: `states` (of the encoder), `mean` (of the posterior) or `gaussian` (mean and
             log-variance); see `textvae.uses.features`.
@@ -64,9 +66,10 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Load the run, or train one on the texts; the labels `y` are not used.
 
         Raises:
-            ConfigError: both a run and settings for training one are named.
+            ConfigError: there is a run, and also settings or an output for training one.
             DataError: there are no texts, or one is blank or not a string.
         """
+        # Imported here and not above, because importing torch takes seconds.
         from textvae.vae import TextVAE
 
         listed = _require_filled_texts(texts)
@@ -74,12 +77,12 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             self.vae_ = self._train(listed)
         elif self.settings is not None or self.output is not None:
             raise ConfigError(
-                "run is named, so nothing is trained, and settings and output have no use: "
+                "run is set, so nothing is trained, and settings and output would have no effect: "
                 "leave out settings and output, or the run."
             )
         else:
             self.vae_ = TextVAE.from_pretrained(self.run, self.device)
-        # One text is enough to learn the width; this refuses unknown features as well.
+        # One text is enough to find the width. This also refuses unknown features.
         self._n_features_out = self.transform(listed[:1]).shape[1]
         return self
 
@@ -87,6 +90,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Return the features of each text, (n, width).
 
         Raises:
+            NotFittedError: `fit` was not called.
             DataError: there are no texts, or one is blank or not a string.
         """
         from textvae.uses.features import features
@@ -97,7 +101,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         )
 
     def _train(self, texts: list[str]) -> "TextVAE":
-        """Return a VAE trained on the texts."""
+        """Return a `TextVAE` trained on the texts."""
         from textvae.training.train import train
 
         # A mapping with unknown sections is refused when its values are validated.
@@ -108,7 +112,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             return train(texts, output=Path(folder) / "run", device=self.device, **settings)
 
     def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's tags: the input is one-dimensional, a text per row."""
+        """Return scikit-learn's tags: the input is one-dimensional, one text per row."""
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.one_d_array = True
@@ -121,7 +125,8 @@ def _require_filled_texts(texts: Iterable[str]) -> list[str]:
     """Return the texts as a list.
 
     Raises:
-        DataError: `texts` is one string, or empty, or holds a blank text or something else.
+        DataError: `texts` is one string, or is empty, or has an element that is blank or not
+            a string.
     """
     if isinstance(texts, str):
         raise DataError(

@@ -1,12 +1,29 @@
-"""Build the config of any Hugging Face architecture from a few size settings."""
+"""Architectures of Hugging Face: build a config from a few sizes, and ask what a model can do."""
 
+import inspect
+from dataclasses import fields
 from typing import Any, Protocol
 
-from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    CONFIG_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoConfig,
+    DynamicCache,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.generation import GenerateDecoderOnlyOutput
 
 from textvae.errors import ConfigError
 from textvae.runtime.foreign_code import refuse_foreign_code
 from textvae.schema import choose
+
+# The name under which the installed transformers passes a cache to and from models. A cache with
+# the other name works token by token, but beam search then fails to reorder it.
+# transformers renamed it in 5.24.
+_OUTPUT_FIELDS = {field.name for field in fields(GenerateDecoderOnlyOutput)}
+CACHE_NAME = "cache" if "cache" in _OUTPUT_FIELDS else "past_key_values"
 
 
 class _TransformerSizes(Protocol):
@@ -92,3 +109,33 @@ def embeds_every_word(body: PreTrainedModel) -> PreTrainedModel:
     """
     body.get_input_embeddings().padding_idx = None
     return body
+
+
+def is_causal(config: PreTrainedConfig) -> bool:
+    """Whether each position sees only itself and those before it.
+
+    Masked language models such as BERT do so only if their config says that they decode.
+    """
+    is_masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(
+        config, "is_decoder", False
+    )
+    return (
+        type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+        and not is_masked
+        and not config.is_encoder_decoder
+    )
+
+
+def has_key_value_cache(model: type[PreTrainedModel], config: PreTrainedConfig) -> bool:
+    """Whether the model accepts a cache and all of its layers count the tokens in it.
+
+    Models without that parameter ignore a cache, or have a state of their own that beam search
+    would not reorder.
+    """
+    if CACHE_NAME not in inspect.signature(model.forward).parameters:
+        return False
+    try:
+        DynamicCache(config=config).get_seq_length()
+    except ValueError:  # raised by layers of state space models, which do not count tokens
+        return False
+    return True

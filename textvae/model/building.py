@@ -6,7 +6,10 @@ from typing import Any, Protocol
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.labels import Labels
+from textvae.data.tokenization import read_tokenizer
 from textvae.model.configuration import TextVAEConfig
+from textvae.model.decoders import DECODERS
+from textvae.model.encoders import ENCODERS
 from textvae.model.modeling import TextVAEModel
 from textvae.schema import PartSettings
 
@@ -56,6 +59,14 @@ def build_model(
         labels: the labels that condition the model.
         is_language_model: whether to build the decoder alone, with a z of no dimensions.
     """
+    encoder_settings, encoder_base = ENCODERS[parts.encoder.kind].open_base(parts.encoder)
+    decoder_settings, decoder_base = DECODERS[parts.decoder.kind].open_base(parts.decoder)
+    rows: list[int | None] = []
+    if decoder_base is not None:
+        rows = _find_rows(tokenizer, read_tokenizer(decoder_base.name_or_path))
+        known = rows == list(range(decoder_base.config.vocab_size))
+        record = decoder_settings.base.model_copy(update={"has_own_vocabulary": not known})
+        decoder_settings = decoder_settings.model_copy(update={"base": record})
     latent_dim = parts.latent_dim
     conditioning = list(parts.conditioning)
     if is_language_model:
@@ -72,14 +83,22 @@ def build_model(
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        encoder_settings=parts.encoder.model_dump(),
-        decoder_settings=parts.decoder.model_dump(),
+        encoder_settings=encoder_settings.model_dump(),
+        decoder_settings=decoder_settings.model_dump(),
         posterior_settings=parts.posterior.model_dump(),
         prior_settings=parts.prior.model_dump(),
         conditioning=conditioning,
         **label_config,
     )
-    return TextVAEModel(config)
+    model = TextVAEModel(config)
+    if encoder_base is not None and latent_dim:
+        model.encoder.adopt(encoder_base)
+    if decoder_base is not None:
+        model.decoder.adopt(decoder_base, rows)
+    for name, (signal, std) in model.decoder.first_signals(tokenizer.bos_token_id).items():
+        if name in model.conditioning:
+            model.conditioning[name].start_from(signal, std)
+    return model
 
 
 def _build_label_config(labels: Labels, size: int) -> dict[str, Any]:
@@ -90,3 +109,12 @@ def _build_label_config(labels: Labels, size: int) -> dict[str, Any]:
         "label_column": labels.column,
         "label_dim": size,
     }
+
+
+def _find_rows(
+    tokenizer: PreTrainedTokenizerBase, base: PreTrainedTokenizerBase
+) -> list[int | None]:
+    """Return the id of each token in the base's tokenizer, or None for a token that it lacks."""
+    known = base.get_vocab()
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    return [known.get(token) for token in tokens]

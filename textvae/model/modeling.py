@@ -4,9 +4,11 @@ It is a `PreTrainedModel`: transformers saves, loads and publishes it like any
 other, and its own `generate()` decodes text.
 """
 
+import copy
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +16,12 @@ from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from textvae.errors import ConfigError
+from textvae.model.architectures import CACHE_NAME
 from textvae.model.compatibility import check_prior
 from textvae.model.conditioning import CONDITIONINGS, Signals
 from textvae.model.conditioning.label_embedding import LabelEmbedding
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import DECODERS
-from textvae.model.decoders.base import CACHE_NAME
 from textvae.model.encoders import ENCODERS
 from textvae.model.kernels.fused_nll import nll_without_grad, token_nll
 from textvae.model.language_model import NoEncoder, NoPosterior
@@ -118,10 +120,64 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             self.conditioning[name] = CONDITIONINGS[name](signal_size, shape)
         if config.labels:
             self.label_embedding = LabelEmbedding(config.labels, config.label_dim)
+        # What is loaded from the bases is missing in the model's own file.
+        self._keys_to_ignore_on_load_missing = [
+            f"^{re.escape(name)}$" for name in self.list_base_weights()
+        ]
         # Techniques such as the adversarial one keep their networks here during
         # training, so that the optimizer and DDP find them.
         self.auxiliary = nn.ModuleDict()
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **options: Any) -> Any:
+        """Load a model as transformers does, and the weights of its bases from these.
+
+        Raises:
+            ConfigError: a base is missing, or has other weights than it had.
+        """
+        model, report = super().from_pretrained(*args, output_loading_info=True, **options)
+        for part in (model.encoder, model.decoder):
+            part.load_base_weights()
+            part.freeze()
+        return (model, report) if output_loading_info else model
+
+    def save_pretrained(
+        self,
+        save_directory: Any,
+        *args: Any,
+        state_dict: dict[str, Tensor] | None = None,
+        merge: bool = False,
+        **options: Any,
+    ) -> None:
+        """Save the model, without the weights that its bases have.
+
+        Args:
+            merge: save these too, with all adapters merged, so that the folder needs nothing else.
+            state_dict: the weights to save instead of the model's own.
+        """
+        model: Self = self.copy_without_bases() if merge else self
+        weights = model.state_dict() if state_dict is None else state_dict
+        in_bases = set(model.list_base_weights())
+        weights = {name: value for name, value in weights.items() if name not in in_bases}
+        super(TextVAEModel, model).save_pretrained(
+            save_directory, *args, state_dict=weights, **options
+        )
+
+    def list_base_weights(self) -> list[str]:
+        """Return the names of the weights that the model loads from its bases."""
+        names = [f"encoder.{name}" for name in self.encoder.list_base_weights()]
+        return names + [f"decoder.{name}" for name in self.decoder.list_base_weights()]
+
+    def copy_without_bases(self) -> Self:
+        """Return a copy that needs no bases, with all adapters merged."""
+        merged = copy.deepcopy(self)
+        for part, settings in (
+            (merged.encoder, merged.config.encoder_settings),
+            (merged.decoder, merged.config.decoder_settings),
+        ):
+            settings.update(part.merge_base())
+        return merged
 
     def check_conditioning(self, channels: list[str]) -> list[str]:
         """Return the names of the conditionings after checking that the decoder supports them.
@@ -160,8 +216,16 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
 
     def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> Distribution:
         """Return q(z | x); ids and mask are (batch, length), padded on the right."""
-        states = self.encoder(encoder_input_ids, encoder_attention_mask)
-        distribution: Distribution = self.posterior(states, encoder_attention_mask)
+        return self.posterior_of(
+            self.encoder(encoder_input_ids, encoder_attention_mask), encoder_attention_mask
+        )
+
+    def posterior_of(self, states: Tensor, mask: Tensor) -> Distribution:
+        """Return q(z | x) from the encoder's states, (batch, length, hidden).
+
+        An encoder may return one state per sentence; the rest of the mask is then ignored.
+        """
+        distribution: Distribution = self.posterior(states, mask[:, : states.shape[1]])
         return distribution
 
     def compute_signals(self, latent: Tensor, label_ids: Tensor | None = None) -> Signals:
@@ -189,6 +253,8 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         sample_latent: "_LatentSampler | None" = None,
         label_ids: Tensor | None = None,
         cache: Cache | None = None,
+        encoder_states: Tensor | None = None,
+        decoder_states: Tensor | None = None,
     ) -> TextVAEOutput:
         """Encode (unless z is passed in), decode, and compute the loss if there are labels.
 
@@ -205,6 +271,10 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             sample_latent: how to sample z from q during training; plain sampling if None.
             label_ids: (batch,), the label of each sentence in a conditional model; not to be
                 confused with `labels`.
+            encoder_states: (batch, encoder length, hidden), what a frozen encoder returns, if it
+                was computed before.
+            decoder_states: (batch, length, hidden), the states of the frozen layers below the
+                entry of z, if they were computed before.
 
         Raises:
             ConfigError: the model is conditional and `label_ids` is None.
@@ -213,9 +283,12 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         output = TextVAEOutput()
         prior = self.prior.conditional_on(label_ids)
         if latent is None:
-            latent = self._fill_posterior(
-                output, prior, encoder_input_ids, encoder_attention_mask, sample_latent
-            )
+            if encoder_states is None:
+                encoder_states = self._encode_states(encoder_input_ids, encoder_attention_mask)
+            if encoder_attention_mask is None:
+                encoder_attention_mask = torch.ones(encoder_states.shape[:2])
+            posterior = self.posterior_of(encoder_states, encoder_attention_mask)
+            latent = self._fill_posterior(output, prior, posterior, sample_latent)
         output.latent = latent
         if cache is None:
             cache = past_key_values
@@ -225,7 +298,10 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         if attention_mask is None:
             attention_mask = self._make_full_mask(input_ids, cache)
         signals = self.compute_signals(latent, label_ids)
-        states = self.decoder(input_ids, attention_mask, signals, cache)
+        if decoder_states is None:
+            states = self.decoder(input_ids, attention_mask, signals, cache)
+        else:
+            states = self.decoder.continue_from(decoder_states, attention_mask, signals)
         if labels is None:
             output.logits = nn.functional.linear(
                 states, self.decoder.output_weight, self.decoder.output_bias
@@ -234,21 +310,28 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             self._fill_loss(output, states, labels)
         return output
 
-    def _fill_posterior(
-        self,
-        output: TextVAEOutput,
-        prior: Prior,
-        encoder_input_ids: Tensor | None,
-        encoder_attention_mask: Tensor | None,
-        sample_latent: "_LatentSampler | None",
-    ) -> Tensor:
-        """Encode, sample z, (batch, latent), and write posterior, prior and KL to the output."""
-        if encoder_input_ids is None or encoder_attention_mask is None:
+    def _encode_states(self, ids: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Return the encoder's states.
+
+        Raises:
+            ValueError: there are no ids or no mask.
+        """
+        if ids is None or mask is None:
             raise ValueError(
                 "there is no z: pass `latent`, or `encoder_input_ids` and "
                 "`encoder_attention_mask` to sample it from."
             )
-        posterior = self.encode(encoder_input_ids, encoder_attention_mask)
+        states: Tensor = self.encoder(ids, mask)
+        return states
+
+    def _fill_posterior(
+        self,
+        output: TextVAEOutput,
+        prior: Prior,
+        posterior: Distribution,
+        sample_latent: "_LatentSampler | None",
+    ) -> Tensor:
+        """Sample z, (batch, latent), and write posterior, prior and KL to the output."""
         if sample_latent is None:
             latent = posterior.sample()
         else:  # a technique may also replace q, as semi-amortized inference does

@@ -20,7 +20,7 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.objective.compatibility import drop_clashing_defaults
 from textvae.objective.techniques import TECHNIQUES, ModelFacts, Progress, Technique, TrainEncoder
-from textvae.objective.techniques.base import ObjectiveTerm, TechniqueSettings
+from textvae.objective.techniques.base import CorruptedInput, ObjectiveTerm, TechniqueSettings
 from textvae.schema import PartSettings, StrictSettings, choose, validate_each, validate_settings
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
@@ -219,6 +219,10 @@ class Objective:
         if progress.is_pretraining:
             return False
         return any(technique.freezes_encoder for technique in self.techniques.values())
+
+    def corrupts(self, part: CorruptedInput) -> bool:
+        """Return whether a technique damages an input of the model."""
+        return any(part in technique.settings.corrupts for technique in self.techniques.values())
 
     @property
     def pretraining_share(self) -> float:

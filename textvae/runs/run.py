@@ -53,7 +53,7 @@ SECTIONS = {"data", "model", "training"}  # settings.yaml has them in every rele
 _MODEL = (
     r"(generation_|tokenizer_)?config\.json"
     r"|model\.safetensors(\.index\.json)?|model-\d{5}-of-\d{5}\.safetensors"
-    r"|tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt"
+    r"|(encoder_)?tokenizer\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt"
     r"|tokenizer\.model|spiece\.model|sentencepiece\.bpe\.model"
     r"|chat_template\.(jinja|json)|additional_chat_templates/[^/]+\.jinja"
 )
@@ -70,7 +70,7 @@ _FILES = re.compile(
     rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|model_summary)\.json"
     rf"|\.(README\.md|(training|measures|model_summary)\.json)"  # partly written by earlier releases
     rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
-    rf"|corpus/((train|validation|test)(\.text)?\.arrow|rest\.arrow|cache-\w+\.arrow"
+    rf"|corpus/((train|validation|test)(\.text)?\.arrow|\.?train\.(en|de)coder_states\.arrow(\.partial)?|rest\.arrow|cache-\w+\.arrow"
     rf"|(counts|stream)\.json)"
     rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"
     rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+"

@@ -22,6 +22,7 @@ from textvae.schema import PartSettings, StrictSettings, choose, list_set_fields
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
+_PRETRAINED = "pretrained"  # the kind of a decoder, and of its tokenizer
 
 # Pydantic would write only the fields of `PartSettings`; this writes those of the actual part.
 _Part = SerializeAsAny[PartSettings]
@@ -86,6 +87,37 @@ class Settings(StrictSettings):
         if not data.get("label") or "prior" in model:
             return sections
         return {**sections, "model": {**model, "prior": _CONDITIONAL_PRIOR}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def choose_tokenizer(cls, sections: object) -> object:
+        """Choose the tokenizer of a pretrained decoder, if no kind of tokenizer is set."""
+        if not isinstance(sections, Mapping):
+            return sections
+        model = list_set_fields(sections.get("model")) or {}
+        tokenizer = list_set_fields(sections.get("tokenizer")) or {}
+        if not isinstance(model, Mapping) or not isinstance(tokenizer, Mapping):
+            return sections
+        decoder = list_set_fields(model.get("decoder"))
+        kind = decoder.get("kind") if isinstance(decoder, Mapping) else decoder
+        if kind != _PRETRAINED or "kind" in tokenizer:
+            return sections
+        return {**sections, "tokenizer": {**tokenizer, "kind": _PRETRAINED}}
+
+    @model_validator(mode="after")
+    def check_tokenizer(self) -> Self:
+        """Refuse a tokenizer that does not belong to the decoder.
+
+        Raises:
+            ConfigError: only one of decoder and tokenizer is pretrained.
+        """
+        if (self.model.decoder.kind == _PRETRAINED) != (self.tokenizer.kind == _PRETRAINED):
+            raise ConfigError(
+                f"tokenizer.kind = {self.tokenizer.kind!r} does not fit model.decoder.kind = "
+                f"{self.model.decoder.kind!r}: a pretrained decoder has a tokenizer of its own, "
+                "and no other decoder has. Leave tokenizer.kind out."
+            )
+        return self
 
     @model_validator(mode="after")
     def check_label(self) -> Self:

@@ -1,1 +1,19 @@
-"""Training: the loop, its plan, its checkpoints, and the launcher that sets it up."""
+"""Training: from a corpus and settings to a finished run folder.
+
+train.py             the entry point: check the request, lock the run, prepare it, train it
+staging.py           a new run folder, which is complete or absent
+preparation.py       what a run folder needs: corpus, tokenizer, initial model, settings
+fit.py               train a prepared run, and save the best model
+trainer.py           the training loop, a subclass of transformers' `Trainer`
+schedule.py          progress, learning rate, and the end of a run
+callbacks.py         when to evaluate, save and stop; the output on the console
+optimizer.py         AdamW, and the clipping of gradients
+meter.py             averages of the loss terms for the log
+encoder_training.py  additional steps of the encoder alone, for techniques that need them
+decoder_restart.py   fresh weights for the decoder after pretraining
+fsdp.py              settings of sharded training
+checkpoints.py       checkpoints that are complete or absent
+failures.py          error messages for a full disk and for lost processes
+trackers.py          TensorBoard and other experiment trackers
+model_card.py        the README.md of a run
+"""

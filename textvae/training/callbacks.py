@@ -15,7 +15,12 @@ from textvae.training.schedule import TrainingSchedule
 
 
 class ScheduleCallback(TrainerCallback):
-    """Advances the schedule, requests evaluations and checkpoints, and ends the run."""
+    """Advances the schedule, requests evaluations and checkpoints, and ends the run.
+
+    Args:
+        batches: the training batches, which need to know the epoch.
+        patience: an open-ended run cools down after this many evaluations without improvement.
+    """
 
     def __init__(
         self,
@@ -41,35 +46,35 @@ class ScheduleCallback(TrainerCallback):
     ) -> None:
         """Set the epoch, which determines the order of the batches.
 
-        The library sets it on the sampler, too, but in a resumed run it wraps the sampler and
-        the call does not arrive.
+        transformers' Trainer sets the epoch of the sampler, too, but in a resumed run it has
+        wrapped the sampler, and the wrapper does not pass the epoch on.
         """
         self.batches.set_epoch(state.global_step // self.schedule.steps_per_epoch)
 
     def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **training: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **objects: Any
     ) -> None:
         """Give the decoder fresh weights at the end of pretraining."""
         if self.schedule.is_restart_due:
-            restart_decoder(training["model"], training["optimizer"], self.schedule.settings.seed)
+            restart_decoder(objects["model"], objects["optimizer"], self.schedule.settings.seed)
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Count the step, before the library sets the learning rate of the next one."""
-        before = int(self.schedule.evaluations_due())
+        """Count the step, before Trainer sets the learning rate of the next one."""
+        due_before = int(self.schedule.evaluations_due())
         self.schedule.advance()
-        # The clocks of the processes differ, and all must end and evaluate at the same step.
+        # The clocks of the processes differ, but all must evaluate and end at the same step.
         self.schedule.seconds = self.processes.broadcast_from_first(self.schedule.seconds)
         self.schedule.end_pretraining()
-        self.is_evaluation_due = int(self.schedule.evaluations_due()) > before
+        self.is_evaluation_due = int(self.schedule.evaluations_due()) > due_before
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Request an evaluation and a checkpoint when they are due; stop at the end."""
         if self.batches.batches_per_epoch is None:
-            # For a resumed stream the library would count only the steps since the interruption.
+            # For a resumed stream Trainer would count only the steps since the interruption.
             state.epoch = state.global_step / state.max_steps
         is_over = self.schedule.is_over
         control.should_training_stop = is_over
@@ -80,7 +85,7 @@ class ScheduleCallback(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Cancel what the library requests here: all that was due was done at the last step."""
+        """Cancel what Trainer requests at the end of an epoch: `on_step_end` has requested it all."""
         control.should_log = False
         control.should_evaluate = False
         control.should_save = False
@@ -88,13 +93,13 @@ class ScheduleCallback(TrainerCallback):
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Let an open-ended run cool down once it has stopped improving."""
+        """Begin the cool-down of an open-ended run once it has stopped improving."""
         if not self.schedule.is_open_ended:
             return
         logged = [
             entry["eval_selection"] for entry in state.log_history if "eval_selection" in entry
         ]
-        # The selection of a model that may not become the best is infinite.
+        # Lower is better. It is infinite for a model that is not eligible as the best.
         selections = [selection for selection in logged if math.isfinite(selection)]
         if not selections:
             return
@@ -104,7 +109,11 @@ class ScheduleCallback(TrainerCallback):
 
 
 class ConsoleCallback(TrainerCallback):
-    """Shows a progress bar, and a line for each evaluation, on standard error."""
+    """Shows a progress bar, and a line for each evaluation, on standard error.
+
+    Args:
+        kl_target: the KL that training aims at, in nats per sentence, or None.
+    """
 
     def __init__(self, schedule: TrainingSchedule, kl_target: float | None) -> None:
         self.schedule = schedule
@@ -116,7 +125,7 @@ class ConsoleCallback(TrainerCallback):
     ) -> None:
         """Open the bar."""
         self.bar = tqdm(
-            total=100,
+            total=100,  # percent of the run
             desc="training",
             mininterval=0.5 if sys.stderr.isatty() else 15.0,  # seconds; a log file gets few lines
             bar_format="{l_bar}{bar:20}| {elapsed}<{remaining} {postfix}",
@@ -165,7 +174,7 @@ class ConsoleCallback(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Show the full bar."""
+        """Show in the bar how far the run has come."""
         if self.bar is not None:
             self.bar.update(100 * self.schedule.fraction - self.bar.n)
 
@@ -176,7 +185,7 @@ class ConsoleCallback(TrainerCallback):
 
 
 def _format_bound(measures: dict[str, float]) -> str:
-    """Return ELBO and KL as text, or the reconstruction if the posterior has no KL."""
+    """Return ELBO and KL as text, or the reconstruction if the KL is not defined."""
     if "kl" not in measures:
         return f"reconstruction {measures['reconstruction']:.2f} nats"
     return f"ELBO {measures['elbo']:.2f}, KL {measures['kl']:.2f}"

@@ -1,8 +1,8 @@
 """Checkpoints that are either complete or absent: staged, flushed to disk, then renamed.
 
-`checkpoint-N` inside a run holds the model and what a resumed run needs. A
-folder gets that name only once all its files are on the disk; whatever an
-interrupted save left is removed. A checkpoint lists its files with their
+The folder `checkpoint-N` of a run holds the model after step N and what a resumed
+run needs. A folder gets that name only once all its files are on the disk; what an
+interrupted save leaves is removed later. A checkpoint lists its files with their
 checksums, so that a file that is lost or damaged later is noticed.
 """
 
@@ -27,7 +27,7 @@ CHECKSUMS = "checksums.json"
 _CHECKPOINT_PATTERN = re.compile(r"checkpoint-(\d+)")
 _CHUNK_BYTES = 2**20  # read at a time for a checksum
 
-# What the library and torch raise for a file that is not what they expect.
+# What transformers and torch raise for a file with unexpected content.
 _LOAD_FAILURES = (
     UnpicklingError,
     SafetensorError,
@@ -48,55 +48,60 @@ def finalize_checkpoint(staged: Path, final: Path) -> None:
     """
     for path in (*staged.rglob("*"), staged):
         flush_to_disk(path)
+    # A run that continued from an older checkpoint writes the damaged newer one again.
     if final.exists():
         remove(final)
     staged.replace(final)
     flush_to_disk(final.parent)
 
 
-def remove_partial_checkpoints(run: Path) -> None:
+def remove_partial_checkpoints(run_folder: Path) -> None:
     """Remove what an interrupted save left.
 
-    A link in its place is removed, but not what it points to, which is not ours.
+    If the staging folder is a link, only the link is removed, since its target is not ours.
     """
     with suppress(OSError):
-        remove(run / STAGING_FOLDER)
+        remove(run_folder / STAGING_FOLDER)
 
 
-def list_checkpoints(run: Path) -> list[Path]:
+def list_checkpoints(run_folder: Path) -> list[Path]:
     """Return a run's checkpoints, oldest first."""
     numbered = []
-    for path in run.glob("checkpoint-*"):
+    for path in run_folder.glob("checkpoint-*"):
         match = _CHECKPOINT_PATTERN.fullmatch(path.name)
         if match:
             numbered.append((int(match[1]), path))
     return [path for _, path in sorted(numbered)]
 
 
-def step_of(checkpoint: Path) -> int:
-    """Return the step after which a checkpoint was written."""
+def parse_step(checkpoint: Path) -> int:
+    """Return the step after which a checkpoint was written, from its name."""
     match = _CHECKPOINT_PATTERN.fullmatch(checkpoint.name)
-    assert match is not None, "checkpoints are found by their names"
+    assert match is not None, "list_checkpoints finds folders of such names only"
     return int(match[1])
 
 
-def find_newest_complete(run: Path) -> Path | None:
+def find_newest_complete(run_folder: Path) -> Path | None:
     """Return the newest checkpoint that a run can resume from, or None."""
-    return next((path for path in reversed(list_checkpoints(run)) if is_complete(path)), None)
+    for path in reversed(list_checkpoints(run_folder)):
+        if is_complete(path):
+            return path
+    return None
 
 
-def checkpoint_to_resume(run: Path) -> Path | None:
+def find_checkpoint_to_resume(run_folder: Path) -> Path | None:
     """Return the newest checkpoint that a run can resume from; None if it has no checkpoints.
 
     Raises:
-        CheckpointError: every checkpoint is damaged.
+        CheckpointError: the run has checkpoints, and every one is damaged.
     """
-    complete = find_newest_complete(run)
-    existing = list_checkpoints(run)
+    complete = find_newest_complete(run_folder)
+    existing = list_checkpoints(run_folder)
     # To start from the beginning instead would silently lose the training so far.
     if complete is None and existing:
+        damaged = find_damaged_file(existing[-1])
         raise CheckpointError(
-            f"{run}: cannot be resumed, because no checkpoint is complete: {damage(existing[-1])} "
+            f"{run_folder}: cannot be resumed, because no checkpoint is complete: {damaged} "
             "is missing or damaged. Copy the whole run again, or start again with --overwrite."
         )
     return complete
@@ -104,16 +109,16 @@ def checkpoint_to_resume(run: Path) -> Path | None:
 
 def is_complete(checkpoint: Path) -> bool:
     """Return whether a run can resume from a checkpoint."""
-    return damage(checkpoint) is None
+    return find_damaged_file(checkpoint) is None
 
 
-def damage(checkpoint: Path) -> Path | None:
-    """Return the first missing or damaged file of a checkpoint; None if it is complete.
+def find_damaged_file(checkpoint: Path) -> Path | None:
+    """Return the first missing or damaged file that resuming needs; None if all are intact.
 
-    The best checkpoint so far is checked as well: the finished run gets its weights, so a run
-    cannot continue without it.
+    The file is in this checkpoint, or in the one that was the best when this one was written:
+    the finished run may get its weights, so a run cannot continue without it.
     """
-    damaged = _find_damaged_file(checkpoint)
+    damaged = _find_damage_inside(checkpoint)
     if damaged is not None:
         return damaged
     try:
@@ -121,17 +126,18 @@ def damage(checkpoint: Path) -> Path | None:
     except (ValueError, LookupError, TypeError):
         return checkpoint / "trainer_state.json"
     best_checkpoint = checkpoint.with_name(f"checkpoint-{best}")
-    if not best or best_checkpoint == checkpoint:
+    if not best or best_checkpoint == checkpoint:  # no best one yet, or it has just been checked
         return None
-    return _find_damaged_file(best_checkpoint)
+    return _find_damage_inside(best_checkpoint)
 
 
-def _find_damaged_file(checkpoint: Path) -> Path | None:
-    """Return the first file of a checkpoint that differs from what was written, or None."""
+def _find_damage_inside(checkpoint: Path) -> Path | None:
+    """Return the first file of this checkpoint that differs from what was written, or None."""
     try:
         checksums: dict[str, str] = dict(json.loads((checkpoint / CHECKSUMS).read_text()))
     except (OSError, ValueError, TypeError):
         return checkpoint / CHECKSUMS
+    # A list without these files is not one that `write_checksums` wrote.
     if not {"model.safetensors", "trainer_state.json", STATE_FILE} <= checksums.keys():
         return checkpoint / CHECKSUMS
     for name, expected in checksums.items():
@@ -145,7 +151,7 @@ def _find_damaged_file(checkpoint: Path) -> Path | None:
 
 
 def write_checksums(staged: Path) -> None:
-    """List the files of a finished checkpoint in it, each with its checksum."""
+    """Write checksums.json, which lists all other files of a checkpoint with their checksums."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
     checksums = {path.relative_to(staged).as_posix(): _checksum(path) for path in files}
     (staged / CHECKSUMS).write_text(json.dumps(checksums, indent=2) + "\n")
@@ -154,7 +160,7 @@ def write_checksums(staged: Path) -> None:
 def _checksum(file: Path) -> str:
     """Return the CRC-32 of a file, in hexadecimal.
 
-    It is as fast as the disk, and strong enough to notice accidental damage.
+    This checksum is computed as fast as the disk is read, and it detects accidental damage.
     """
     value = 0
     with file.open("rb") as stream:
@@ -164,8 +170,8 @@ def _checksum(file: Path) -> str:
 
 
 @contextmanager
-def load_failure_explained(checkpoint: str | Path) -> Iterator[None]:
-    """Explain a failure to load a checkpoint: its files are intact, but not a state of this run.
+def explain_load_failure(checkpoint: str | Path) -> Iterator[None]:
+    """Explain why a checkpoint with intact files cannot be loaded: it is not a state of this run.
 
     Raises:
         CheckpointError: loading failed; the message gives the reason.
@@ -176,29 +182,30 @@ def load_failure_explained(checkpoint: str | Path) -> Iterator[None]:
         # Subclasses of RuntimeError have another cause, such as the loss of another process.
         if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
             raise
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        one_line = " ".join(str(error).split())
+        reason = f"{type(error).__name__}: {one_line[:200]}"
         if isinstance(error, UnpicklingError):
-            # torch's own message suggests to load the pickle, and so to execute its code.
-            reason = "a file holds a pickle of more than numbers"
+            # torch's own message suggests loading the pickle, which would execute its code.
+            reason = "a file holds pickled objects other than tensors and numbers"
         raise CheckpointError(
             f"{checkpoint}: does not fit this run ({reason}). "
             "Copy the whole run again, or start again with --overwrite."
         ) from error
 
 
-def keep_only(run: Path, names: set[str]) -> None:
+def keep_only(run_folder: Path, names: set[str]) -> None:
     """Delete all checkpoints of a run except those named."""
-    for path in list_checkpoints(run):
+    for path in list_checkpoints(run_folder):
         if path.name not in names:
             remove(path)
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Save the part of a checkpoint that the library does not know."""
+    """Save the part of a checkpoint that transformers' Trainer does not know."""
     (folder / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n")
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Load the part of a checkpoint that the library does not know."""
+    """Load the part of a checkpoint that transformers' Trainer does not know."""
     state: dict[str, Any] = json.loads((folder / STATE_FILE).read_text())
     return state

@@ -1,9 +1,9 @@
 """Encoder training: additional steps of the encoder alone, on additional batches.
 
-They come at the beginning of a step, once a resumed run has its random numbers
-back. Gradients are computed and clipped for the whole model, as usual, and then
-those of the decoder are dropped. AdamW skips a parameter that has no gradient,
-and its state as well, and the hooks of DDP need not be changed.
+They come at the beginning of a step, because only then has transformers' Trainer
+restored the random state of a resumed run. Gradients are computed and clipped for
+the whole model, as DDP expects, and then all but those of the encoder are dropped.
+AdamW skips parameters without a gradient, so their optimizer state stays as it is.
 """
 
 from collections.abc import Iterator
@@ -41,36 +41,40 @@ class EncoderTrainingCallback(TrainerCallback):
         """Take steps of the encoder alone; return their loss over all processes, in nats per token."""
         trainer = self.trainer
         if self.batches is None:
-            # Not in __init__: only now does the schedule of a resumed run know its position.
+            # Not in __init__: only now has a resumed run restored `encoder_steps`.
             self.batches = trainer.batches.iterate_additional(trainer.schedule.encoder_steps)
-        # accelerate's optimizer skips its step while this is False, as it is before the last
-        # batch of an accumulated step. Here each step has one batch.
+        # accelerate's optimizer skips its step while `sync_gradients` is False, as it is before
+        # the last batch of an accumulated step. Here each step has one batch.
         accelerator = trainer.accelerator
-        synchronizes = accelerator.sync_gradients
+        previous_sync = accelerator.sync_gradients
         accelerator.sync_gradients = True
-        costs = sum(self.train_step(next(self.batches)) for _ in range(steps))
-        accelerator.sync_gradients = synchronizes
+        sums = sum(self.train_step(next(self.batches)) for _ in range(steps))
+        accelerator.sync_gradients = previous_sync
         trainer.schedule.encoder_steps += steps
-        nats, tokens = trainer.processes.sum(torch.as_tensor(costs)).tolist()
+        nats, tokens = trainer.processes.sum(torch.as_tensor(sums)).tolist()
         return float(nats / tokens)
 
     def train_step(self, batch: Batch) -> torch.Tensor:
-        """Take one step.
+        """Take one step of the encoder alone.
+
+        Args:
+            batch: this process's share of a batch.
 
         Returns:
-            The loss in nats and the number of tokens of this process's part of the batch,
-            of shape (2,).
+            The loss in nats and the number of tokens, both summed over this share; shape (2,).
         """
         trainer = self.trainer
         model = trainer.model_wrapped
         assert trainer.optimizer is not None
         model.train()
-        batch = {name: part.to(trainer.args.device) for name, part in batch.items()}
+        batch = {name: tensor.to(trainer.args.device) for name, tensor in batch.items()}
         sentences = len(batch["labels"])
         share = sentences / float(trainer.processes.sum(torch.tensor(sentences)))
         with trainer.compute_loss_context_manager():
+            # Techniques adapt to the KL of the run's own steps only.
             terms = trainer.objective(model, batch, trainer.schedule.progress, observes_kl=False)
-        # DDP averages over the processes, but the loss is an average over all sentences.
+        # DDP averages gradients over the processes, which may have different numbers of
+        # sentences. With this factor the result is the average over all sentences.
         trainer.accelerator.backward(terms.loss * share * trainer.processes.count)
         if trainer.args.max_grad_norm > 0:
             trainer._clip_grad_norm(model)
@@ -81,7 +85,11 @@ class EncoderTrainingCallback(TrainerCallback):
         return torch.stack([nats, batch["attention_mask"].sum()]).double()
 
     def drop_gradients(self, *names: str) -> None:
-        """Remove the gradients of some parts of the model, named as in `group_parameters`."""
+        """Drop the gradients of some parts of the model.
+
+        Args:
+            names: keys of `group_parameters`.
+        """
         parts = group_parameters(self.trainer.bundle.model)
         for name in names:
             for parameter in parts[name]:

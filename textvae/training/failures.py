@@ -1,4 +1,4 @@
-"""Explain failures that are not errors of the code: a full disk, and the loss of a process."""
+"""Explain failures that are no bugs: writes that fail, and the loss of another process."""
 
 import signal
 from collections.abc import Iterator
@@ -25,21 +25,23 @@ _LOST_PEER_PHRASES = (
 
 
 @contextmanager
-def explain_full_disk(
+def explain_write_errors(
     folder: Path, processes: Processes, remedy: str | None = None
 ) -> Iterator[None]:
-    """Explain a write that failed, and remove what it left.
+    """Explain a write that failed, and remove the partial checkpoint that it left.
 
     Args:
-        folder: the run.
-        remedy: what to do once there is space; by default to resume the run, if it exists.
+        folder: the run folder.
+        remedy: what to do once there is space, for the message; by default, resume the run if it
+            exists, or start again.
 
     Raises:
         OutputError: the disk is full, or the folder cannot be written.
     """
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap OSError
+    # torch and safetensors turn an OSError into errors of their own.
+    except (OSError, RuntimeError, SafetensorError) as error:
         was_full = is_disk_full(folder, error)  # before the removal makes space
         if processes.is_first and is_run(folder):  # only the first process writes checkpoints
             checkpoints.remove_partial_checkpoints(folder)
@@ -57,8 +59,11 @@ class _TerminatedError(RuntimeError):
 
 
 @contextmanager
-def explain_lost_process(run: Path, processes: Processes) -> Iterator[None]:
+def explain_lost_process(folder: Path, processes: Processes) -> Iterator[None]:
     """Explain the loss of another process.
+
+    Args:
+        folder: the run folder.
 
     Raises:
         TrainingError: another process is lost; the message says how to continue.
@@ -73,41 +78,41 @@ def explain_lost_process(run: Path, processes: Processes) -> Iterator[None]:
         if not _is_lost_process(error):
             signal.signal(signal.SIGTERM, previous_handler)
             raise
-        # Otherwise the launcher could end this process before it has printed the message.
+        # Ignore the launcher's signal: it could end this process before the message is printed.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise TrainingError(
             "another process of this run has died or no longer answers, or the launcher was "
             "ended; the output of that process, or the launcher's report, says why. "
-            f"{_describe_resume_point(run)}"
+            f"{_describe_resume_point(folder)}"
         ) from error
     signal.signal(signal.SIGTERM, previous_handler)
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> None:
-    """Stop at once; a checkpoint that is being written then never gets its name."""
+    """Handle SIGTERM: stop at once, so that a checkpoint that is being written stays partial."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _TerminatedError("terminated by the launcher")
 
 
-def _describe_resume_point(run: Path) -> str:
-    """Return a sentence that says from where, and with which command, the run can continue."""
-    if not run.is_dir():
+def _describe_resume_point(folder: Path) -> str:
+    """Return sentences that say from where, and with which command, the run can continue."""
+    if not folder.is_dir():
         return "Nothing had been written yet: start again."
-    checkpoint = checkpoints.find_newest_complete(run)
+    checkpoint = checkpoints.find_newest_complete(folder)
     state = "There is no checkpoint yet, but the corpus is prepared"
     if checkpoint:
         state = f"The last checkpoint is {checkpoint}"
-    # The position in a stream is saved per process, so their number must not change.
+    # Each process saves its own position in a stream, so their number must not change.
     how_many = "any number of processes"
-    if Run(run).is_streamed():
+    if Run(folder).is_streamed():
         how_many = "as many processes as before"
-    return f"{state}. Continue on {how_many}: textvae train --output {run} --resume"
+    return f"{state}. Continue on {how_many}: textvae train --output {folder} --resume"
 
 
 def _is_lost_process(error: Exception) -> bool:
     """Return whether an error was caused by the loss of another process."""
     if isinstance(error, TextVAEError):
-        return False  # it explains itself, even if its message speaks of a broken connection
+        return False  # its message is clear already, even if it mentions a broken connection
     if isinstance(error, _TerminatedError | dist.DistError):
         return True
     message = str(error)

@@ -24,18 +24,19 @@ from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
+from textvae.training.frozen_states import cache_frozen_states
 from textvae.training.model_card import write_model_card
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
     TENSORBOARD,
     build_tensorboard_callback,
-    list_library_trackers,
+    list_trainer_trackers,
 )
 from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
-# What the library logs at the end. It refers to a planned end, or to the time since the
-# last interruption, so it would be wrong for a run that was resumed.
+# What transformers' Trainer logs at the end. These numbers would be wrong for a resumed run:
+# they refer to the planned number of steps, or to the time since the last interruption.
 _UNUSED_LOG_KEYS = (
     "train_samples_per_second",
     "train_steps_per_second",
@@ -44,18 +45,26 @@ _UNUSED_LOG_KEYS = (
     "train_runtime",
 )
 
-# A number of steps that no run reaches: the schedule, and not the library, decides when
-# evaluations and checkpoints are due and when the run ends.
-_NEVER_STEPS = 10**9
+# A number of steps or epochs that no run reaches. Our schedule, and not transformers' Trainer,
+# decides when evaluations and checkpoints are due and when the run ends.
+_NEVER = 10**9
 
 
 def fit(run: Run, device: torch.device, processes: Processes) -> None:
-    """Train the run to its end, from its newest checkpoint if it has one."""
+    """Train the run to its end, from its newest checkpoint if it has one.
+
+    Args:
+        device: the device of this process.
+
+    Raises:
+        CheckpointError: the run has checkpoints, but cannot be resumed from any of them.
+        TrainingError: the loss or a measure is not a number.
+    """
     settings = run.read_settings()
     processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(run.folder))
-    newest = checkpoints.checkpoint_to_resume(run.folder)
+    newest = checkpoints.find_checkpoint_to_resume(run.folder)
     if device.type == "cpu":
-        keep_freed_memory()
+        keep_freed_memory()  # otherwise each step would return memory to the system and get it again
     bundle = load_bundle(run.folder / INIT_FOLDER, str(device))
     if settings.training.compile:
         for part in (bundle.model.encoder, bundle.model.decoder):
@@ -82,50 +91,52 @@ def build_trainer(
     device: torch.device,
     processes: Processes = SINGLE_PROCESS,
 ) -> VAETrainer:
-    """Connect the run's data, objective, schedule and loop."""
+    """Return the trainer of a run, with the run's batches, objective and schedule."""
     training = settings.training
     corpus = open_corpus(run.folder / "corpus", settings.data)
-    batches = corpus.open_batches(training, bundle.tokenizer, bundle.labels, processes)
-    steps_per_epoch = _NEVER_STEPS  # a stream has no epochs
+    objective = _build_objective(settings, bundle, device)
+    if not run.is_streamed():
+        processes.run_on_first(lambda: cache_frozen_states(run, bundle, objective))
+    batches = corpus.open_batches(training, bundle.collator, processes)
+    is_endless = batches.batches_per_epoch is None
+    steps_per_epoch = _NEVER  # a stream has no epochs
     if batches.batches_per_epoch is not None:
         steps_per_epoch = math.ceil(batches.batches_per_epoch / training.accumulate)
-    objective = _build_objective(settings, bundle, device)
     schedule = TrainingSchedule(training, steps_per_epoch, objective.pretraining_share)
-    callbacks: list[Any] = [ScheduleCallback(schedule, batches, training.patience, processes)]
     trainer = VAETrainer(
-        bundle,
-        objective,
-        schedule,
-        batches,
-        run.open_split("validation"),
-        training,
-        _build_training_arguments(run, training, device, batches.batches_per_epoch is None),
-        callbacks,
-        processes,
+        bundle=bundle,
+        objective=objective,
+        schedule=schedule,
+        batches=batches,
+        validation=run.open_split("validation"),
+        settings=training,
+        arguments=_build_training_arguments(run, training, device, is_endless),
+        callbacks=[ScheduleCallback(schedule, batches, training.patience, processes)],
+        processes=processes,
     )
     trainer.add_callback(EncoderTrainingCallback(trainer))
-    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(PrinterCallback)  # it would print every log as a dict
     return trainer
 
 
 def _build_objective(settings: Settings, bundle: Bundle, device: torch.device) -> Objective:
     """Return the objective, with the weights of its techniques on the device.
 
-    The model holds these weights during training, so that they are saved and, with several
-    processes, averaged like its own.
+    During training the model holds these weights as its `auxiliary`. So they are saved with it
+    and, with several processes, their gradients are averaged like the others.
     """
     tokenizer = bundle.tokenizer
-    # What word dropout puts in place of a word.
-    blank = tokenizer.unk_token_id
-    if blank is None:
-        blank = tokenizer.pad_token_id
+    # Word dropout replaces words by this token. Byte-level tokenizers have no unknown token.
+    blank_id = tokenizer.unk_token_id
+    if blank_id is None:
+        blank_id = tokenizer.pad_token_id
     facts = ModelFacts(
-        bundle.model.config.latent_dim,
-        len(tokenizer),
-        tokenizer.bos_token_id,
-        blank,
-        tokenizer.eos_token_id,
-        tokenizer.pad_token_id,
+        latent=bundle.model.config.latent_dim,
+        vocab=len(tokenizer),
+        start_id=tokenizer.bos_token_id,
+        blank_id=blank_id,
+        end_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
     )
     torch.manual_seed(settings.training.seed)  # for the initial weights of techniques
     objective = Objective(settings.objective, facts)
@@ -136,14 +147,14 @@ def _build_objective(settings: Settings, bundle: Bundle, device: torch.device) -
 def _build_training_arguments(
     run: Run, training: TrainingSettings, device: torch.device, is_endless: bool
 ) -> TrainingArguments:
-    """Return the library's training arguments.
+    """Return the arguments of transformers' Trainer.
 
     Args:
         is_endless: whether the batches never end, as those of a stream.
     """
     max_steps = training.steps or -1  # -1: bounded by epochs
     if is_endless and training.steps is None:
-        max_steps = _NEVER_STEPS  # the library requires a bound, since a stream has no length
+        max_steps = _NEVER  # Trainer requires a bound, since a stream has no length
     use_bf16 = is_bf16_fast(device) if training.bf16 == "auto" else training.bf16
     arguments = TrainingArguments(
         output_dir=str(run.folder.resolve()),
@@ -160,37 +171,41 @@ def _build_training_arguments(
         logging_steps=training.logging_steps,
         logging_nan_inf_filter=False,  # a loss that is not finite must be noticed
         eval_strategy="steps",
-        eval_steps=_NEVER_STEPS,
+        eval_steps=_NEVER,  # ScheduleCallback requests evaluations and checkpoints
         save_strategy="steps",
-        save_steps=_NEVER_STEPS,
+        save_steps=_NEVER,
         metric_for_best_model="selection",
         greater_is_better=False,
         load_best_model_at_end=True,
         remove_unused_columns=False,
-        report_to=list_library_trackers(training.trackers) or "none",
+        report_to=list_trainer_trackers(training.trackers) or "none",
         disable_tqdm=True,
     )
-    # One GPU per process: the library would split each batch over all GPUs that it sees.
+    # One GPU per process: Trainer would split each batch over all GPUs that it sees.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
 
 def _find_max_epochs(training: TrainingSettings) -> float:
-    """Return the number of epochs after which the library should end the run."""
+    """Return the number of epochs after which transformers' Trainer should end the run."""
     if training.max_minutes is not None:
-        return _NEVER_STEPS  # the schedule ends it by the clock, or at its epochs
+        return _NEVER  # our schedule ends the run by the clock, or after `training.epochs`
     if training.epochs is not None:
         return training.epochs
     return training.most_epochs
 
 
-def _warn_if_older(run: Path, resumed: Path | None) -> None:
-    """Warn if a run continues from an older checkpoint because the newest is damaged."""
+def _warn_if_older(run_folder: Path, resumed: Path | None) -> None:
+    """Warn if a run continues from an older checkpoint because the newest is damaged.
+
+    Args:
+        resumed: the checkpoint from which the run continues; None for a new run.
+    """
     if resumed is None:
         return
-    newest = checkpoints.list_checkpoints(run)[-1]
+    newest = checkpoints.list_checkpoints(run_folder)[-1]
     if resumed != newest:
-        damaged = checkpoints.damage(newest)
+        damaged = checkpoints.find_damaged_file(newest)
         tqdm.write(
             f"warning: {damaged} is missing or damaged; the run continues from {resumed.name}.",
             file=sys.stderr,
@@ -198,12 +213,17 @@ def _warn_if_older(run: Path, resumed: Path | None) -> None:
 
 
 def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> None:
-    """Evaluate the best model on all processes, and save it on the first."""
+    """Evaluate the best model on all processes, and save it on the first.
+
+    transformers' Trainer has loaded the best checkpoint at the end of the training.
+    """
     accelerator = trainer.accelerator
-    # Removes the wrapper of mixed precision: the measures are computed in single precision.
+    # This removes accelerate's wrapper for mixed precision from the model, since the measures
+    # should be computed in single precision.
     accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     record = trainer.evaluate_quick()
-    # Gathering sharded weights takes all processes, so it cannot wait for the saving.
+    # Sharded weights are gathered here, because that takes all processes, and only the first
+    # one saves them.
     weights = None
     if trainer.is_fsdp_enabled:
         weights = accelerator.get_state_dict(trainer.model)
@@ -213,25 +233,31 @@ def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> No
 def _save_final_model(
     run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None
 ) -> None:
-    """Save the best model to the run folder, with its card; remove what only training needed."""
+    """Save the best model to the run folder, with its card; remove what only training needed.
+
+    Args:
+        record: the measures of the model on the validation split.
+        weights: the whole weights of a sharded model; None if this process has them in the model.
+    """
     trainer.bundle.model.auxiliary = torch.nn.ModuleDict()  # weights of techniques are not saved
     _write_training_log(run, trainer)
     staging = run.folder / checkpoints.STAGING_FOLDER
     save_bundle(trainer.bundle, staging, weights)
     vae = TextVAE.from_pretrained(staging, str(trainer.args.device))
     write_model_card(run, vae, record, "validation", staging)
-    # The weights come last: with them the run counts as finished.
+    # The weights are moved last: with them the run counts as finished.
     for file in sorted(staging.iterdir(), key=lambda file: file.suffix == ".safetensors"):
         flush_to_disk(file)
         file.replace(run.folder / file.name)
-    tidy(run)
+    remove_training_files(run)
 
 
 def _write_training_log(run: Run, trainer: VAETrainer) -> None:
-    """Write training.json: time, steps, what a stream has read, and the history of the measures."""
+    """Write training.json: seconds, steps, what a stream has read, and the logged values."""
     history = []
     for logged in trainer.state.log_history:
         entry = {name: logged[name] for name in logged if name not in _UNUSED_LOG_KEYS}
+        # Trainer's last entry had nothing else.
         if entry.keys() - {"step", "epoch"}:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
@@ -240,12 +266,12 @@ def _write_training_log(run: Run, trainer: VAETrainer) -> None:
     run.write_json("training.json", log)
 
 
-def tidy(run: Run) -> None:
+def remove_training_files(run: Run) -> None:
     """Remove from a finished run what only training needed, unless that was done before."""
     checkpoints.remove_partial_checkpoints(run.folder)
     initial = run.folder / INIT_FOLDER
-    # The initial model goes last, and with one rename. Its absence shows that the run is tidy,
-    # and that a checkpoint in it is the user's own.
+    # The initial model is removed last, and with one rename. If it is absent, everything was
+    # removed before, and a checkpoint in the run is the user's own.
     if initial.is_dir():
         checkpoints.keep_only(run.folder, set())
         initial.replace(run.folder / checkpoints.STAGING_FOLDER)

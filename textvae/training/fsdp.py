@@ -9,12 +9,12 @@ def configure_fsdp(plugin: Any, pretraining_share: float = 0.0) -> None:
     """Change accelerate's FSDP settings so that they fit our model and our checkpoints.
 
     Args:
-        plugin: accelerate's FSDP plugin, which is changed.
+        plugin: accelerate's FSDP plugin, which is changed in place.
         pretraining_share: the share of the run that is pretraining.
 
     Raises:
-        ConfigError: FSDP has version 1, which wraps the model in another one; or the decoder is
-            to get fresh weights after pretraining.
+        ConfigError: FSDP has version 1, which wraps the model in another one; or the run has
+            pretraining, after which the decoder gets fresh weights.
     """
     if plugin.fsdp_version != 2:
         raise ConfigError(
@@ -27,7 +27,8 @@ def configure_fsdp(plugin: Any, pretraining_share: float = 0.0) -> None:
             "FSDP no process has the whole decoder: leave it out, or train without FSDP."
         )
     plugin.set_state_dict_type("FULL_STATE_DICT")  # a checkpoint holds the whole model
-    # The projection uses the embedding's weights again, after the embedding's forward pass.
+    # The decoder's projection to the vocabulary uses the weights of its embedding again, after
+    # the forward pass of the embedding. So they must not be sharded again in between.
     plugin.reshard_after_forward = False
-    # The posterior needs weights in single precision. Autocast does the rest.
+    # The posterior needs weights in single precision, so mixed precision comes from autocast.
     plugin.mixed_precision_policy = None

@@ -1,4 +1,4 @@
-"""The meter: averages of the loss terms between two logs.
+"""The meter: averages of the loss terms from one log entry to the next.
 
 The sums stay on the device until they are read, so that adding a batch does not
 wait for the device.
@@ -16,7 +16,7 @@ from textvae.runtime.processes import Processes
 
 
 class Meter:
-    """Averages over sentences, of all processes, since the last reading."""
+    """Averages over the sentences of all processes since the last reading."""
 
     def __init__(self, processes: Processes) -> None:
         self.processes = processes
@@ -24,30 +24,32 @@ class Meter:
 
     def clear(self) -> None:
         """Reset the sums and the clock."""
-        # Loss, reconstruction, KL, shaped KL (all in nats), sentences, tokens: shape (6,).
+        # Loss, reconstruction, KL, KL as shaped by techniques (all in nats), sentences, tokens:
+        # shape (6,), for this process alone.
         self.sums: Tensor | None = None
         self.start_time = time.monotonic()
 
     def add(self, terms: LossTerms, batch: Batch) -> None:
         """Add the terms of one batch, which are averages over its sentences."""
         mask = batch["attention_mask"]
+        sentences = len(mask)
         averages = torch.stack(
             [terms.loss.detach(), terms.reconstruction, terms.kl, terms.shaped_kl]
         )
-        costs = (averages * len(mask)).double()
-        values = torch.cat([costs, costs.new_full((1,), len(mask)), mask.sum().view(1)])
+        costs = (averages * sentences).double()
+        values = torch.cat([costs, costs.new_full((1,), sentences), mask.sum().view(1)])
         self.sums = values if self.sums is None else self.sums.to(values.device) + values
 
     def is_finite(self) -> bool:
-        """Return whether every loss since the last reading was a number."""
+        """Return whether all losses since the last reading were finite; every process must call it."""
         return self.sums is None or bool(torch.isfinite(self.processes.sum(self.sums)).all())
 
     def read_and_clear(self) -> dict[str, float]:
-        """Return the averages, then start again; every process must call it.
+        """Return the averages and start again; every process must call it.
 
         Returns:
-            Loss, reconstruction and KL in nats per sentence, the weight that the loss gave to a
-            nat of KL, and tokens per second. Empty if there was no batch.
+            Loss, reconstruction and KL in nats per sentence, the factor by which the KL counts
+            in the loss (`kl_weight`), and tokens per second. Empty if there was no batch.
         """
         if self.sums is None:
             return {}
@@ -69,7 +71,7 @@ class Meter:
         return {"sums": sums, "seconds": time.monotonic() - self.start_time}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the state."""
+        """Restore a state that `state_dict` returned."""
         self.start_time = time.monotonic() - state["seconds"]
         self.sums = None
         if state["sums"] is not None:

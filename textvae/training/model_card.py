@@ -10,6 +10,7 @@ from textvae.runs.run import Run
 from textvae.runtime.files import write_text
 from textvae.vae import TextVAE
 
+# The measures that a card shows, by their key in the record of an evaluation.
 MEASURE_TITLES = {
     "elbo": "ELBO, nats per sentence",
     "reconstruction": "reconstruction, nats per sentence",
@@ -72,17 +73,17 @@ def write_model_card(
     Args:
         run: the run, with its corpus.
         vae: the run's model.
-        measures: a record of `evaluate`.
-        split: the split that was evaluated.
-        folder: where to write; the run itself by default.
+        measures: what `evaluate` returned for this model.
+        split: the name of the split that was evaluated.
+        folder: where to write; the run folder by default.
     """
     counts = run.read_counts()["tokenized"]["train"]
     settings = run.read_settings()
     amount = f"{counts['sentences']:,} sentences"
     if run.is_streamed():
-        amount = "a stream of sentences"  # the counts are those of its sample
+        amount = "a stream of sentences"  # only a sample of it was counted
     text = _CARD_TEMPLATE.format(
-        corpus=settings.data.corpus or "sentences given from Python",
+        corpus=settings.data.corpus or "sentences passed from Python",
         amount=amount,
         words=counts["words"] / counts["sentences"],
         overlap=_describe_overlap(run),
@@ -120,7 +121,7 @@ def _format_reconstructions(run: Run, vae: TextVAE, split: str) -> str:
 
 
 def _describe_overlap(run: Run) -> str:
-    """Return a sentence about training sentences that are also held out, or an empty string."""
+    """Return a line that says how many training sentences are also held out; empty for none."""
     shared = run.open_corpus().count_overlap(run.read_counts()["tokenized"])
     if not shared:
         return ""
@@ -129,7 +130,7 @@ def _describe_overlap(run: Run) -> str:
 
 
 def format_measure(value: Any) -> str:
-    """Return a measure as the card shows it; one that is not defined as a dash."""
+    """Return a measure as text: numbers with two decimals, and a dash for None (undefined)."""
     if value is None:
         return "—"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The optimizer, AdamW, with parameter groups for encoder, decoder, prior and techniques."""
+"""The optimizer: AdamW with a group per part of the model, and the clipping of gradients."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,14 +14,21 @@ from textvae.settings.training import TrainingSettings
 def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
     """Return AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
 
-    Only matrices decay. The prior's parameters never do: they are places in latent space, and
-    the origin is no better than others.
+    Weight decay applies to matrices only, and not to the prior: its parameters are points in
+    latent space, where the origin is no better than other points.
+
+    Args:
+        model: a TextVAEModel, with the weights of techniques as its `auxiliary`.
     """
     groups = []
     for name, parameters in group_parameters(model).items():
         rate = settings.learning_rate
         if name == "encoder" and settings.encoder_learning_rate:
             rate = settings.encoder_learning_rate
+        if name == "pretrained encoder":
+            rate = model.encoder.learning_rate
+        if name == "pretrained decoder":
+            rate = model.decoder.learning_rate
         decay = 0.0 if name == "prior" else settings.weight_decay
         matrices = [parameter for parameter in parameters if parameter.ndim > 1]
         others = [parameter for parameter in parameters if parameter.ndim <= 1]
@@ -34,22 +41,36 @@ def group_parameters(model: Any) -> dict[str, list[Tensor]]:
     """Return the parameters by the part they belong to.
 
     Returns:
-        `encoder` (with the posterior), `decoder` (with the conditioning, and all that is in no
-        other group), `prior` and `techniques` (the weights of techniques).
+        `encoder` (with the posterior), `decoder` (with the conditioning, and everything that is
+        in no other group), `prior`, `techniques` (the techniques' own weights), and the weights
+        of `pretrained encoder` and `pretrained decoder`. What is frozen is in no group.
     """
-    encoder = [*model.encoder.parameters(), *model.posterior.parameters()]
-    prior = [*model.prior.parameters()]
-    techniques = [*model.auxiliary.parameters()]
-    grouped = {id(parameter) for parameter in (*encoder, *prior, *techniques)}
-    decoder = [parameter for parameter in model.parameters() if id(parameter) not in grouped]
-    return {"encoder": encoder, "decoder": decoder, "prior": prior, "techniques": techniques}
+    parts = {
+        "encoder": [*model.encoder.parameters(), *model.posterior.parameters()],
+        "prior": [*model.prior.parameters()],
+        "techniques": [*model.auxiliary.parameters()],
+    }
+    # Pretrained weights need a rate of their own, far below that of new ones.
+    if model.encoder.learning_rate is not None:
+        parts["pretrained encoder"] = [*model.encoder.parameters()]
+        parts["encoder"] = [*model.posterior.parameters()]
+    if model.decoder.learning_rate is not None:
+        parts["pretrained decoder"] = [*model.decoder.parameters()]
+    grouped = {id(parameter) for part in parts.values() for parameter in part}
+    parts["decoder"] = [value for value in model.parameters() if id(value) not in grouped]
+    # A part that is frozen as a whole has no group: some optimizers refuse an empty one.
+    trained = {
+        name: [value for value in part if value.requires_grad] for name, part in parts.items()
+    }
+    return {name: part for name, part in trained.items() if part}
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
     """Scale the gradients so that their norm is at most `max_norm`; return the norm before.
 
-    torch multiplies every gradient, by one if they are short enough. On a GPU this is cheaper
-    than to wait for the norm. On a CPU it takes as long as the norm itself.
+    If the norm is small enough, torch's own function multiplies every gradient by one. On a GPU
+    this is cheaper than waiting for the norm. On a CPU it takes as long as computing the norm,
+    so this function leaves such gradients alone.
     """
     with_gradient = [parameter for parameter in parameters if parameter.grad is not None]
     if not with_gradient or with_gradient[0].device.type != "cpu":
@@ -57,6 +78,6 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
     norm = get_total_norm(
         [parameter.grad for parameter in with_gradient if parameter.grad is not None]
     )
-    if not norm <= max_norm:  # true also for NaN, which must spread to all gradients
+    if not norm <= max_norm:  # also true for a norm of NaN, which must spread to all gradients
         clip_grads_with_norm_(with_gradient, max_norm, norm)
     return torch.as_tensor(norm)

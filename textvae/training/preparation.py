@@ -1,5 +1,6 @@
-"""Prepare a run folder: corpus, tokenizer, first model and settings."""
+"""Prepare a run folder: corpus, tokenizer, initial model and settings."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,26 @@ from textvae.data.arrow import read_number_column
 from textvae.data.cleaning import build_normalizer
 from textvae.data.corpus import DataSettings
 from textvae.data.corpus_labels import collect_labels
+from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
 from textvae.data.sources import RowSource
+from textvae.data.tokenization import TokenizerSettings, read_users_tokenizer
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
+from textvae.model.bases.source import find_base
 from textvae.model.building import build_model
+from textvae.model.decoders.pretrained import PretrainedDecoderSettings
+from textvae.model.encoders.pretrained import PretrainedEncoderSettings
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
 from textvae.runtime.processes import Processes
 from textvae.settings.auto import resolve_auto
 from textvae.settings.run import Settings
 from textvae.training.trackers import check_trackers
+
+_ROOM_FOR_SPECIAL_TOKENS = 8
 
 _SPLITS = ("train", "validation", "test")
 
@@ -41,11 +49,12 @@ def prepare_run(
     init: str | Path | None,
     processes: Processes,
 ) -> None:
-    """Fill a run folder with all that training needs; the settings come last.
+    """Write everything that training needs into a run folder.
 
     Args:
-        rows: the rows of each split, of a corpus passed as a Python object.
-        init: a run whose model and tokenizer to start from.
+        run: the staging folder of the run.
+        rows: for a corpus passed as a Python object, the rows of each split; otherwise None.
+        init: another run folder; training starts from the model and tokenizer of that run.
 
     Raises:
         ConfigError: a setting does not fit the corpus, the machine or the model to start from.
@@ -56,27 +65,55 @@ def prepare_run(
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)
     corpus.refuse_settings(settings.training, settings.objective.techniques)
     tokenizer, counts = corpus.prepare(
-        settings.tokenizer, initial.tokenizer if initial else None, settings.training.seed
+        _locate_tokenizer(settings), initial.tokenizer if initial else None, settings.training.seed
     )
-    if initial is None and settings.tokenizer.kind != "folder":
+    # A tokenizer that belongs to an existing model keeps its own normalization.
+    if initial is None and settings.tokenizer.kind not in ("folder", "pretrained"):
         tokenizer.backend_tokenizer.normalizer = build_normalizer(settings.data)
     labels = _find_run_labels(run, settings.data, initial)
     train_counts = counts["tokenized"]["train"]
     settings = resolve_auto(settings, train_counts["tokens"] / train_counts["sentences"])
-    torch.manual_seed(settings.training.seed)
-    model = initial.model if initial else _build_first_model(settings, tokenizer, labels)
+    torch.manual_seed(settings.training.seed)  # for the initial weights
+    model = initial.model if initial else _build_initial_model(settings, tokenizer, labels)
     longest = max(read_number_column(run.open_split(split), "length").max() for split in _SPLITS)
-    # top_k=0, since transformers would otherwise sample among the 50 likeliest tokens only.
+    # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
+    # sample only among the 50 likeliest tokens.
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
-    save_bundle(Bundle(model, tokenizer), run.folder / INIT_FOLDER)
+    encoder_tokenizer = initial.encoder_tokenizer if initial else load_encoder_tokenizer(settings)
+    save_bundle(Bundle(model, tokenizer, encoder_tokenizer), run.folder / INIT_FOLDER)
     corpus.finish_preparation(settings.training, processes)
+    # The settings come last, because a folder with settings counts as completely prepared.
     settings.save(run.folder / SETTINGS_FILE)
 
 
-def _build_first_model(
+def _locate_tokenizer(settings: Settings) -> TokenizerSettings:
+    """Return the settings of the tokenizer, with the folder of a pretrained decoder's."""
+    decoder = settings.model.decoder
+    if not isinstance(decoder, PretrainedDecoderSettings):
+        return settings.tokenizer
+    base = find_base(decoder.name, "model.decoder.name", decoder.revision)
+    return settings.tokenizer.model_copy(update={"path": str(base.folder)})
+
+
+def load_encoder_tokenizer(settings: Settings) -> EncoderTokenizer | None:
+    """Return the tokenizer of a pretrained encoder; None for an encoder without its own tokens."""
+    encoder = settings.model.encoder
+    if not isinstance(encoder, PretrainedEncoderSettings):
+        return None
+    base = find_base(encoder.name, "model.encoder.name", encoder.revision)
+    tokenizer = read_users_tokenizer(base.folder, f"model.encoder.name = {encoder.name!r}")
+    limits = [
+        tokenizer.model_max_length,
+        getattr(base.config, "max_position_embeddings", None) or math.inf,
+        2 * settings.data.max_tokens + _ROOM_FOR_SPECIAL_TOKENS,
+    ]
+    return EncoderTokenizer.from_base(tokenizer, int(min(limits)))
+
+
+def _build_initial_model(
     settings: Settings, tokenizer: PreTrainedTokenizerBase, labels: Labels | None
 ) -> TextVAEModel:
-    """Return the model that the settings describe, with the random weights."""
+    """Return the model that the settings describe, with random weights."""
     return build_model(
         settings.model,
         tokenizer,
@@ -87,6 +124,9 @@ def _build_first_model(
 
 def _find_run_labels(run: Run, data: DataSettings, initial: Bundle | None) -> Labels | None:
     """Return the labels that condition the model, or None for a model without labels.
+
+    Args:
+        initial: the model to start from (--init), or None.
 
     Raises:
         ConfigError: the model to start from does not know one of the labels; or it has labels
@@ -99,7 +139,7 @@ def _find_run_labels(run: Run, data: DataSettings, initial: Bundle | None) -> La
         return None
     labels = collect_labels(data.label, {split: run.open_split(split) for split in _SPLITS})
     if initial is not None and initial.labels is not None:
-        initial.labels.ids(labels.names)  # raises ConfigError for an unknown label
+        initial.labels.to_ids(labels.names)  # raises ConfigError for an unknown label
         initial.model.config.label_column = labels.column
     return labels
 
@@ -108,7 +148,7 @@ def _check_initial_labels(data: DataSettings, initial: Bundle) -> None:
     """Check that both the settings and the model to start from have labels, or neither.
 
     Raises:
-        ConfigError: only one of them has.
+        ConfigError: only one of the two has labels.
     """
     if initial.labels is None and data.label is not None:
         raise ConfigError("the model to start from (--init) has no labels: leave data.label out.")

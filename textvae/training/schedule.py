@@ -1,13 +1,13 @@
 """The schedule of a run: how far it has come, its learning rate, and when it ends.
 
-A bounded run (by steps, epochs or minutes) warms up and then follows a cosine to
-zero. An open-ended run warms up and holds the learning rate. Once the validation
-ELBO stops improving it cools down linearly, over a quarter of the steps it has
-taken, and ends.
+In a run bounded by steps, epochs or minutes, the learning rate warms up and then
+follows a cosine to zero. In an open-ended run it warms up and stays constant until
+the validation ELBO stops improving. Then it falls linearly to zero, over a quarter
+of the steps taken so far, and the run ends: this is the cool-down.
 
 A run may begin with pretraining, at a constant learning rate after the warm-up.
-The decoder then gets fresh weights, and the main phase begins: the warm-up, the
-cosine and the fraction that techniques see start again from zero.
+Then the decoder gets fresh weights, and the main phase begins: the warm-up, the
+cosine, and the fraction of the run that techniques see start again from zero.
 """
 
 import math
@@ -17,9 +17,11 @@ from typing import Any
 from textvae.objective.techniques import Progress
 from textvae.settings.training import TrainingSettings
 
-_HOLD_FRACTION = 0.75  # the fraction of an open-ended run stays at this value until it cools down
-_OPEN_ENDED_EPOCHS = 30  # epochs until it reaches this value
-_COOLDOWN_SHARE = 0.25  # of the steps taken before the cool-down
+# Nobody knows how long an open-ended run will be. So its fraction grows to _HOLD_FRACTION in
+# _EPOCHS_UNTIL_HOLD epochs and stays there until the cool-down, in which it grows to 1.
+_HOLD_FRACTION = 0.75
+_EPOCHS_UNTIL_HOLD = 30
+_COOLDOWN_SHARE = 0.25  # length of the cool-down, as a share of the steps taken before it
 
 
 class TrainingSchedule:
@@ -27,7 +29,8 @@ class TrainingSchedule:
 
     Args:
         settings: how the run is bounded, its warm-up, and how often it is evaluated.
-        steps_per_epoch: optimizer steps in one pass over the corpus.
+        steps_per_epoch: optimizer steps in one pass over the corpus; for a stream, which has no
+            passes, a number that no run reaches.
         pretraining_share: the share of the run that is pretraining.
     """
 
@@ -39,12 +42,14 @@ class TrainingSchedule:
         self.pretraining_share = pretraining_share
         # The step at which the main phase begins; None until it is known.
         self.main_start_step = None if pretraining_share else 0
-        self.step = 0
+        self.step = 0  # optimizer steps taken so far
         self.encoder_steps = 0  # additional steps of the encoder alone
         self.seconds = 0.0  # of training, up to the end of the last step
-        self.used = 0.0  # the same, and the time after that step as far as it is known
+        self.used_seconds = 0.0  # of training, up to the last call of `note_time`
+        # When the run would have started if it had never been interrupted; None before the start.
         self.clock_start: float | None = None
         self.cooldown_steps: tuple[int, int] | None = None  # first and last step
+        # The last step of a run bounded by steps or epochs; infinite for other runs.
         bounds = [math.inf]
         if settings.epochs is not None:
             bounds.append(math.ceil(settings.epochs * steps_per_epoch))
@@ -57,34 +62,40 @@ class TrainingSchedule:
         """Whether the run ends only when it no longer improves."""
         return self.settings.max_minutes is None and self.last_step == math.inf
 
+    @property
+    def phase_steps(self) -> int:
+        """Steps taken since the run or its main phase began, whichever is later."""
+        return self.step - (self.main_start_step or 0)
+
     def start_clock(self) -> None:
-        """Start to count time; the time that an interrupted run has used stays used."""
-        self.clock_start = time.monotonic() - self.used
+        """Start the clock; the seconds that a resumed run has used already are counted."""
+        self.clock_start = time.monotonic() - self.used_seconds
 
     def note_time(self) -> None:
-        """Count the time since the last step as used, without advancing the learning rate.
+        """Count the time since the last step as used, without a change of the learning rate.
 
-        Evaluations take time from a run bounded by minutes. A checkpoint must know of it, or
-        a resumed run would get that time a second time. The learning rate depends on whole
-        steps only, so that it does not depend on when a checkpoint was written.
+        Evaluations use up some of the minutes that bound a run. A checkpoint has to record this
+        time, or a resumed run would get it a second time. The learning rate depends only on the
+        time at the end of a step, so that it does not depend on when a checkpoint was written.
         """
         if self.clock_start is not None:
-            self.used = time.monotonic() - self.clock_start
+            self.used_seconds = time.monotonic() - self.clock_start
 
     def advance(self) -> None:
         """Count one more step."""
         self.step += 1
         if self.is_open_ended:
-            # The cool-down must fit before the bound on the epochs.
+            # The cool-down must end before the bound on the epochs, so this is the last moment to
+            # begin it. One step is subtracted because the length of the cool-down is rounded.
             max_steps = self.settings.most_epochs * self.steps_per_epoch
             if self.step * (1 + _COOLDOWN_SHARE) >= max_steps - 1:
                 self.begin_cooldown()
         if self.clock_start is not None:
             self.note_time()
-            self.seconds = self.used
+            self.seconds = self.used_seconds
 
     def end_pretraining(self) -> None:
-        """Let the main phase begin with the next step, once the share of pretraining is over."""
+        """Begin the main phase with the next step if pretraining has had its share of the run."""
         if self.main_start_step is None and self.fraction >= self.pretraining_share:
             self.main_start_step = self.step
 
@@ -94,7 +105,7 @@ class TrainingSchedule:
         return self.pretraining_share > 0 and self.step == self.main_start_step
 
     def begin_cooldown(self) -> None:
-        """Begin to end an open-ended run, unless it is cooling down already."""
+        """Begin the cool-down of an open-ended run, unless it has begun already."""
         if self.cooldown_steps is None:
             length = max(1, round(_COOLDOWN_SHARE * self.step))
             self.cooldown_steps = (self.step, self.step + length)
@@ -112,15 +123,14 @@ class TrainingSchedule:
 
     @property
     def open_ended_fraction(self) -> float:
-        """The fraction of an open-ended run: it waits for the cool-down and then grows to 1."""
+        """The fraction of an open-ended run: it waits at `_HOLD_FRACTION` for the cool-down."""
         if self.cooldown_steps is None:
-            steps = self.step - (self.main_start_step or 0)
-            epochs = min(_OPEN_ENDED_EPOCHS, self.settings.most_epochs)
-            return min(_HOLD_FRACTION, _HOLD_FRACTION * steps / (epochs * self.steps_per_epoch))
+            epochs = min(_EPOCHS_UNTIL_HOLD, self.settings.most_epochs)
+            steps_until_hold = epochs * self.steps_per_epoch
+            return min(_HOLD_FRACTION, _HOLD_FRACTION * self.phase_steps / steps_until_hold)
         first, last = self.cooldown_steps
-        return min(
-            1.0, _HOLD_FRACTION + (1 - _HOLD_FRACTION) * (self.step - first) / (last - first)
-        )
+        fraction = _HOLD_FRACTION + (1 - _HOLD_FRACTION) * (self.step - first) / (last - first)
+        return min(1.0, fraction)
 
     @property
     def is_over(self) -> bool:
@@ -134,7 +144,7 @@ class TrainingSchedule:
         """How far the main phase has come, as techniques see it."""
         if self.main_start_step is None:
             return Progress(self.step, 0.0, is_pretraining=True)
-        # The fraction of an open-ended run starts again with the main phase.
+        # The fraction of an open-ended run starts again by itself when the main phase begins.
         skipped = 0.0 if self.is_open_ended else self.pretraining_share
         return Progress(self.step, max(0.0, (self.fraction - skipped) / (1 - skipped)))
 
@@ -146,14 +156,13 @@ class TrainingSchedule:
     @property
     def is_warmed_up(self) -> bool:
         """Whether the learning rate has reached its maximum in the main phase."""
-        steps = self.step - (self.main_start_step or 0)
-        return self.is_main_phase and steps >= self.settings.warmup_steps
+        return self.is_main_phase and self.phase_steps >= self.settings.warmup_steps
 
     def learning_rate_factor(self) -> float:
-        """Return the share of the full learning rate for the next step."""
-        steps = self.step - (self.main_start_step or 0)
-        warmup = min(1.0, (steps + 1) / max(1, self.settings.warmup_steps))
+        """Return the learning rate of the next step, as a share of the full learning rate."""
+        warmup = min(1.0, (self.phase_steps + 1) / max(1, self.settings.warmup_steps))
         if not self.is_open_ended:
+            # During pretraining this fraction is 0, and so the cosine is 1.
             return warmup * 0.5 * (1 + math.cos(math.pi * self.progress.fraction))
         if self.cooldown_steps is None:
             return warmup
@@ -161,7 +170,10 @@ class TrainingSchedule:
         return warmup * max(0.0, 1 - (self.step - first) / (last - first))
 
     def evaluations_due(self) -> float:
-        """Return how many evaluations on the validation split should have been made by now."""
+        """Return how many evaluations should have been made by now.
+
+        The next one is due when the whole part of this number grows.
+        """
         if self.is_open_ended:
             return self.step / min(self.settings.evaluate_steps, self.steps_per_epoch)
         return self.fraction * self.settings.evaluations
@@ -171,19 +183,20 @@ class TrainingSchedule:
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "used": self.used,
+            "used": self.used_seconds,
             "cooldown": self.cooldown_steps,
             "start": self.main_start_step,
             "encoder_steps": self.encoder_steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the state."""
+        """Restore a state that `state_dict` returned."""
         self.step = state["step"]
         self.seconds = state["seconds"]
-        self.used = state["used"]
+        self.used_seconds = state["used"]
         self.cooldown_steps = tuple(state["cooldown"]) if state["cooldown"] else None
         self.main_start_step = state["start"]
         self.encoder_steps = state["encoder_steps"]
+        # A clock that runs already has to count the seconds of this state.
         if self.clock_start is not None:
             self.start_clock()

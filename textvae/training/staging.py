@@ -1,7 +1,7 @@
 """A new run folder: filled in a staging folder next to it, so that it is complete or absent.
 
 The staging folder gets its final name with one rename. An existing empty folder
-is filled instead, and nothing that is not certainly a run is ever replaced.
+is filled instead, and an existing run is replaced only if nothing else is in it.
 """
 
 import os
@@ -19,36 +19,42 @@ from textvae.runtime.files import (
     replace_folder,
 )
 from textvae.runtime.processes import Processes
-from textvae.training.failures import explain_full_disk
+from textvae.training.failures import explain_write_errors
 
-_STAGED_RUN = "run"  # staging folders inside an existing empty folder are named after this
+# In an existing empty folder, the staging folder is made as if for a run of this name in it.
+_STAGED_RUN = "run"
 
 
 def create_run_folder(
     run: Run, fill: Callable[[Run], None], *, overwrite: bool, processes: Processes
 ) -> None:
-    """Fill a run in a staging folder, then give it its place.
+    """Prepare a run in a staging folder, then move it to its place.
 
     Args:
-        fill: prepares the run in the folder it gets. Whatever it refuses leaves no trace.
-        overwrite: replace a run that is already there.
+        run: the run folder to create.
+        fill: prepares the run that it is passed. If it raises an error, its files are removed.
+        overwrite: replace a run that already exists.
 
     Raises:
-        OutputError: the folder holds another run, or something else.
+        OutputError: the folder holds files that are not a run, or a run and `overwrite` is not
+            set; or it cannot be written, for example because the disk is full.
     """
     _refuse_existing_files(run.folder, overwrite)
     folder = run.folder.resolve()
     _report_earlier_release(folder)
+    # After the check above, a folder that is not a run can only be empty.
     is_empty = folder.is_dir() and not is_run(folder)
     # An existing empty folder is filled and not replaced, since a shell may be in it. So the
-    # staging folder has to be inside it: the folder may be the mount point of another disk.
+    # staging folder has to be inside it: the folder may be the mount point of another disk, and
+    # files cannot be renamed from one disk to another.
     target = folder
     if is_empty:
         target = folder / _STAGED_RUN
     remedy = "run the same command again; existing files are unchanged"
-    with explain_full_disk(run.folder, processes, remedy), new_folder(target) as staging:
+    with explain_write_errors(run.folder, processes, remedy), new_folder(target) as staging:
         fill(Run(staging))
-        _refuse_existing_files(run.folder, overwrite)  # preparation may have taken hours
+        # Again: preparation may have taken hours, and somebody may have used the folder since.
+        _refuse_existing_files(run.folder, overwrite)
         if is_empty:
             _move_contents(staging, folder)
         elif folder.exists():
@@ -58,7 +64,10 @@ def create_run_folder(
 
 
 def tidy_up_after_a_kill(folder: Path) -> None:
-    """Restore or complete a run that a killed process was moving; the caller holds its lock."""
+    """Restore or complete a run whose process was killed while it moved the run to its place.
+
+    The caller must hold the lock of the run.
+    """
     path = folder.resolve()
     clean_up_after_kill(path, is_locked=True)
     for staging in find_left_over(path / _STAGED_RUN, "new", is_locked=True):
@@ -69,9 +78,9 @@ def tidy_up_after_a_kill(folder: Path) -> None:
 
 
 def _report_earlier_release(folder: Path) -> None:
-    """Report the staging folder of an earlier release that was killed.
+    """Print a note if an earlier release of textvae was killed and left its staging folder.
 
-    Its name does not show for certain that textvae made it, so it is not removed.
+    The folder is not removed, because its name does not prove that textvae made it.
     """
     left_over = folder.with_name(f".{folder.name}.preparing")
     if (left_over / "corpus").is_dir():
@@ -92,7 +101,7 @@ def _refuse_existing_files(folder: Path, overwrite: bool) -> None:
         return
     if not path.is_dir():
         raise _foreign_files_error(folder, [path.name])
-    entries = [entry for entry in path.iterdir() if not _is_ours_while_empty(entry)]
+    entries = [entry for entry in path.iterdir() if not _is_lock_or_staging(entry)]
     if not entries:
         return
     if not is_run(path):
@@ -105,7 +114,7 @@ def _refuse_existing_files(folder: Path, overwrite: bool) -> None:
     foreign = find_foreign_entries(path)
     if foreign:
         raise _foreign_files_error(folder, foreign)
-    _refuse_fixed_folder(folder, path)
+    _refuse_mount_or_working_directory(folder, path)
 
 
 def _foreign_files_error(folder: Path, names: list[str]) -> OutputError:
@@ -119,8 +128,12 @@ def _foreign_files_error(folder: Path, names: list[str]) -> OutputError:
     )
 
 
-def _refuse_fixed_folder(folder: Path, path: Path) -> None:
-    """Refuse to replace a folder that cannot be renamed, or that the user would lose from sight.
+def _refuse_mount_or_working_directory(folder: Path, path: Path) -> None:
+    """Refuse to replace a folder that cannot be renamed, or that a shell would lose.
+
+    Args:
+        folder: the folder as the user named it.
+        path: its absolute path, without links.
 
     Raises:
         OutputError: it is a mount point, or the working directory is inside it.
@@ -134,8 +147,8 @@ def _refuse_fixed_folder(folder: Path, path: Path) -> None:
     raise OutputError(f"{folder}: cannot be replaced, because {reason}. Choose another --output.")
 
 
-def _is_ours_while_empty(path: Path) -> bool:
-    """Return whether a path in an otherwise empty folder is our lock or our staging folder."""
+def _is_lock_or_staging(path: Path) -> bool:
+    """Return whether a path is our lock or a staging folder; with these a folder still counts as empty."""
     if path.name == LOCK:
         return True
     return path in find_left_over(path.parent / _STAGED_RUN, "new", is_locked=True)

@@ -1,4 +1,4 @@
-"""Experiment trackers: which of them can be used, and how they follow a resumed run."""
+"""Experiment trackers: which of them are available, and how TensorBoard continues a resumed run."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from transformers.integrations import TensorBoardCallback, get_available_reporti
 from textvae.errors import ConfigError
 from textvae.training import checkpoints
 
-TENSORBOARD = "tensorboard"  # has a callback of ours, which knows of interruptions
+TENSORBOARD = "tensorboard"  # we build its callback ourselves, so that it handles resumed runs
 
 
 def check_trackers(names: list[str]) -> None:
     """Check that transformers knows each tracker, and that it is installed.
 
     Raises:
-        ConfigError: a tracker is unknown or not installed; the message lists those there are.
+        ConfigError: a tracker is unknown or not installed; the message lists the available ones.
     """
     available = get_available_reporting_integrations()
     for name in names:
@@ -25,18 +25,22 @@ def check_trackers(names: list[str]) -> None:
             )
 
 
-def list_library_trackers(names: list[str]) -> list[str]:
-    """Return the trackers that the library's own callbacks serve."""
+def list_trainer_trackers(names: list[str]) -> list[str]:
+    """Return the trackers whose callbacks transformers' Trainer should build itself."""
     return [name for name in names if name != TENSORBOARD]
 
 
 def build_tensorboard_callback(folder: Path, resumed: Path | None) -> TensorBoardCallback:
-    """Return the library's TensorBoard callback, which writes to `folder`.
+    """Return transformers' TensorBoard callback, which writes to `folder`.
 
     A resumed run repeats the steps between its checkpoint and the interruption. Without
     `purge_step` TensorBoard would show these steps twice.
+
+    Args:
+        resumed: the checkpoint from which the run continues; None for a new run.
     """
+    # Imported late, because only runs with this tracker need it.
     from torch.utils.tensorboard import SummaryWriter
 
-    step = 0 if resumed is None else checkpoints.step_of(resumed)
+    step = 0 if resumed is None else checkpoints.parse_step(resumed)
     return TensorBoardCallback(SummaryWriter(str(folder), purge_step=step + 1))

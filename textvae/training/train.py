@@ -1,7 +1,8 @@
 """Train a text VAE: from a corpus and settings to a finished run folder.
 
-Everything that can be refused is tried in a staging folder first. Only then does
-the run folder appear, complete, and training begins.
+A run is prepared in a staging folder, so that wrong input is refused before the
+run folder exists. The run folder appears when it is complete, and then training
+begins.
 """
 
 import os
@@ -21,8 +22,8 @@ from textvae.runtime.locks import hold_lock
 from textvae.runtime.processes import Processes, join_processes
 from textvae.settings.reading import merge_settings, read_settings
 from textvae.settings.run import Settings, SettingsSections
-from textvae.training.failures import explain_full_disk, explain_lost_process
-from textvae.training.fit import fit, tidy
+from textvae.training.failures import explain_lost_process, explain_write_errors
+from textvae.training.fit import fit, remove_training_files
 from textvae.training.preparation import prepare_run, read_inherited_settings
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
 from textvae.vae import TextVAE
@@ -56,36 +57,40 @@ def train(
         overrides: further settings, as `section.key=value`.
         resume: continue an interrupted run, with its own settings.
         overwrite: replace a run that already exists at `output`.
-        init: a run whose model and tokenizer to start from.
+        init: another run folder; training starts from the model and tokenizer of that run.
         device: cpu or cuda; by default a GPU if there is one.
-        sections: further settings by section, as mappings or objects of the settings classes.
+        sections: further settings by section, as mappings or objects of the settings classes,
+            for example `training={"steps": 9}`.
 
     Raises:
-        TextVAEError: something was refused; nothing incomplete is left on the disk then.
+        TextVAEError: the corpus, a setting or a folder was refused, and no files are left behind;
+            or training failed, and the message says how to continue.
     """
     run = Run(Path(output))
-    processes, target = join_processes(choose_device(device))
-    _quiet_libraries()
-    # Checked before the lock, which would make the missing folders.
+    # If a launcher has started several processes, each gets its own GPU.
+    processes, process_device = join_processes(choose_device(device))
+    _silence_libraries()
+    # This check comes before the lock, because locking would create the missing folders.
     if resume and not run.folder.resolve().parent.is_dir():
         raise _no_run_error(run)
     with (
         _lock_run(run.folder, processes),
-        explain_full_disk(run.folder, processes),
+        explain_write_errors(run.folder, processes),
         explain_lost_process(run.folder, processes),
     ):
         if resume:
-            _refuse_changes(run, corpus is not None, config, overrides, init, sections)
+            _check_resumable(run, corpus is not None, config, overrides, init, sections)
         else:
-            _start_run(run, processes, corpus, config, overrides, init, overwrite, sections)
+            _create_run(run, processes, corpus, config, overrides, init, overwrite, sections)
         if not run.is_finished():
-            fit(run, target, processes)
+            fit(run, process_device, processes)
         elif resume:
-            processes.run_on_first(lambda: tidy(run))
-    return TextVAE.from_pretrained(run.folder, str(target))
+            # The process may have been killed just after it had saved the final model.
+            processes.run_on_first(lambda: remove_training_files(run))
+    return TextVAE.from_pretrained(run.folder, str(process_device))
 
 
-def _start_run(
+def _create_run(
     run: Run,
     processes: Processes,
     corpus: Any,
@@ -95,18 +100,23 @@ def _start_run(
     overwrite: bool,
     sections: SettingsSections,
 ) -> None:
-    """Read settings and corpus, and create the run folder."""
+    """Read the settings and the corpus; the first process then creates the run folder.
+
+    Raises:
+        TextVAEError: the settings, the corpus or the run folder is refused.
+    """
     is_named = isinstance(corpus, str | Path)
-    named = {"data": {"corpus": str(corpus)}} if is_named else {}
+    corpus_setting = {"data": {"corpus": str(corpus)}} if is_named else {}
     inherited = read_inherited_settings(Run(Path(init))) if init else {}
-    settings = read_settings(config, list(overrides), inherited, **merge_settings(sections, named))
+    merged = merge_settings(sections, corpus_setting)
+    settings = read_settings(config, list(overrides), inherited, **merged)
     _refuse_model_settings(settings, inherited, init)
     rows = None
     if corpus is not None and not is_named:
         rows = read_object_rows(corpus, settings.data.text_column)
 
-    def fill(staged: Run) -> None:
-        prepare_run(staged, settings, rows, init, processes)
+    def fill(staged_run: Run) -> None:
+        prepare_run(staged_run, settings, rows, init, processes)
 
     processes.run_on_first(
         lambda: create_run_folder(run, fill, overwrite=overwrite, processes=processes)
@@ -115,39 +125,40 @@ def _start_run(
 
 @contextmanager
 def _lock_run(folder: Path, processes: Processes) -> Iterator[None]:
-    """Keep other trainings out of a run, and repair what a killed training left.
+    """Keep other trainings out of a run, and clean up after a training that was killed.
 
     The first process does both for all processes.
 
     Raises:
         OutputError: another training holds the lock.
     """
+    # A stack, because only the first process takes the lock and has to release it at the end.
     with ExitStack() as stack:
 
         def enter() -> None:
             busy = f"{folder}: another process is training there"
-            stack.enter_context(hold_lock(lock_of(folder), busy))
+            stack.enter_context(hold_lock(choose_lock_file(folder), busy))
             tidy_up_after_a_kill(folder)
 
         processes.run_on_first(enter)
         yield
 
 
-def lock_of(folder: Path) -> Path:
+def choose_lock_file(folder: Path) -> Path:
     """Return the lock file of a run: next to the run, or inside it if that is not possible.
 
-    A lock inside the run would be lost when --overwrite replaces the run. A mount point, or a
-    folder in a directory without write permission, is never replaced.
+    A lock inside the run would be lost when --overwrite replaces the run. But a mount point,
+    and a folder whose parent is not writable, are never replaced, so their lock can be inside.
     """
     path = folder.resolve()
-    is_fixed = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
-    if is_fixed:
+    is_never_replaced = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
+    if is_never_replaced:
         return path / LOCK
     return path.with_name(f".{path.name}{LOCK}")
 
 
-def _quiet_libraries() -> None:
-    """Silence the libraries, so that only our own progress bar is on the terminal."""
+def _silence_libraries() -> None:
+    """Silence datasets and transformers, so that the terminal shows only our own progress bar."""
     datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
@@ -158,8 +169,11 @@ def _refuse_model_settings(
 ) -> None:
     """Refuse model or tokenizer settings that differ from those of the run to start from.
 
+    Args:
+        inherited: the sections `model` and `tokenizer` of that run; empty without --init.
+
     Raises:
-        ConfigError: a setting of a section differs.
+        ConfigError: a setting in one of these sections differs.
     """
     dumped = settings.model_dump(mode="json")
     for section, values in inherited.items():
@@ -169,20 +183,23 @@ def _refuse_model_settings(
             )
 
 
-def _refuse_changes(run: Run, *changes: Any) -> None:
-    """Refuse to resume what is not a run, or with other settings than its own.
+def _check_resumable(run: Run, *changes: Any) -> None:
+    """Check that a folder is a run, and that nobody asks to change the run that is resumed.
+
+    Args:
+        changes: the arguments that only a new run may have; all must be empty or false.
 
     Raises:
         CheckpointError: the folder does not exist, or is not a run.
-        ConfigError: a corpus or settings were given as well.
+        ConfigError: a corpus or settings were passed in addition to `resume`.
     """
     if not run.folder.is_dir():
         raise _no_run_error(run)
     run.read_settings()  # raises an error for a folder without settings
-    # Resuming would remove checkpoints, and those of another program are not ours.
+    # Training removes old checkpoints, and those of another program must not be lost.
     if not is_run(run.folder):
         raise CheckpointError(
-            f"{run.folder}: is no run of textvae, although it has a settings.yaml; name the "
+            f"{run.folder}: is not a run of textvae, although it has a settings.yaml; name the "
             "folder of a run to resume."
         )
     if any(changes):

@@ -2,8 +2,9 @@
 
 It replaces the loss, the order of the batches, the learning-rate schedule, the
 evaluation, and the way checkpoints are saved: atomically, and without pickled
-arguments. Everything else is the library's. Methods whose names begin with an
-underscore override or call internals of the library.
+arguments. Everything else is left to transformers. Methods whose names begin with
+an underscore override internals of `Trainer`;
+tests/runtime/test_library_internals.py checks that `Trainer` still calls them.
 """
 
 import math
@@ -43,9 +44,17 @@ class VAETrainer(Trainer):
 
     Args:
         bundle: the model and its tokenizer.
+        objective: computes the loss; its techniques' weights are in the model already.
+        schedule: decides the learning rate, and how far the run has come.
         batches: the training batches of this process.
-        validation: the validation split.
-        callbacks: the library's callbacks.
+        validation: the validation split; its first `settings.validation_sentences` are used.
+        settings: the section `training` of the run's settings.
+        arguments: transformers' form of these settings.
+        callbacks: as transformers expects them.
+        processes: the processes that train the run together.
+
+    Raises:
+        ConfigError: the launcher's settings of FSDP do not fit.
     """
 
     optimizer: Optimizer | None
@@ -72,7 +81,7 @@ class VAETrainer(Trainer):
             eval_dataset=self.validation,
             callbacks=callbacks,
         )
-        self.model_accepts_loss_kwargs = False  # or the library would weight batches by tokens
+        self.model_accepts_loss_kwargs = False  # or Trainer would weight batches by their tokens
         self.bundle = bundle
         self.objective = objective
         self.schedule = schedule
@@ -86,7 +95,10 @@ class VAETrainer(Trainer):
         self.seed_noise()
 
     def seed_noise(self) -> None:
-        """Seed the random numbers: each process needs different noise."""
+        """Seed the random numbers of this process: each process needs different noise.
+
+        The step is added so that a resumed run does not repeat the noise of its beginning.
+        """
         set_seed(self.settings.seed + self.schedule.step + self.processes.rank)
 
     # Batches and the loss
@@ -94,15 +106,16 @@ class VAETrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of this process.
 
-        The library would prepare the loader with accelerate, which shares batches out among
-        the processes. The corpus has done so already.
+        Trainer would pass the loader to accelerate, which distributes batches over the processes.
+        Here every batch is distributed already.
         """
-        return cast(DataLoader[Any], self.batches.build_loader())  # the loop only iterates over it
+        # A stream's loader is another iterable. Trainer only iterates over it.
+        return cast(DataLoader[Any], self.batches.build_loader())
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
         """Return the number of sentences in a step, over all processes.
 
-        The library counts tokens here, but our loss is an average over sentences.
+        Trainer counts tokens here, but our loss is an average over sentences.
         """
         count = sum(len(batch["input_ids"]) for batch in batch_samples)
         return self.processes.sum(torch.tensor(count))
@@ -114,14 +127,22 @@ class VAETrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Return the loss, weighted so that all sentences of an accumulated step count equally."""
+        """Return the loss, weighted so that all sentences of an accumulated step count equally.
+
+        Args:
+            num_items_in_batch: what `_get_num_items_in_batch` has returned for this step.
+
+        Returns:
+            The loss, a scalar, or the loss and its unweighted `LossTerms` if `return_outputs`.
+        """
         terms = self.objective(model, inputs, self.schedule.progress)
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
         share = 1.0
         if num_items_in_batch is not None:
             share = sentences / float(num_items_in_batch)
-        # The library and DDP divide by the number of accumulated batches and of processes.
+        # Trainer divides the loss by the number of accumulated batches, and DDP averages the
+        # gradients over the processes. This factor undoes both.
         divisor = self.current_gradient_accumulation_steps * self.processes.count
         loss = terms.loss * share * divisor
         if return_outputs:
@@ -129,7 +150,10 @@ class VAETrainer(Trainer):
         return loss
 
     def compute_loss_context_manager(self) -> AbstractContextManager[None]:
-        """Return mixed precision for sharded models; accelerate wraps it into others itself."""
+        """Return the context of a forward pass: autocast to mixed precision for a sharded model.
+
+        For other models accelerate has put autocast into the model's `forward`.
+        """
         context: AbstractContextManager[None] = nullcontext()
         if self.is_fsdp_enabled:
             context = self.accelerator.autocast()
@@ -142,8 +166,8 @@ class VAETrainer(Trainer):
     def _run_epoch(self, **epoch: Any) -> None:
         """Train for an epoch, unless the run is over.
 
-        A run may have been interrupted after its last step. The library would take one more
-        step before it asks whether to stop.
+        A run may have been interrupted after its last step. Trainer would take one more step
+        before it asks whether to stop.
         """
         if self.schedule.is_over:
             self.control.should_training_stop = True
@@ -153,15 +177,16 @@ class VAETrainer(Trainer):
     def release_workers(self) -> None:
         """End the processes that load batches.
 
-        The garbage collector would close their queues before it tells them to stop, and then
-        wait five seconds for each of them.
+        The callback handler has the last reference to the loader. If the loader lived on until
+        this trainer is garbage, the collector would close the workers' queues before it tells
+        them to stop, and then wait five seconds for each of them.
         """
         self.callback_handler.train_dataloader = None
 
     # The optimizer
 
     def create_optimizer(self, model: Any = None) -> Optimizer:
-        """Return AdamW."""
+        """Return the optimizer, AdamW; the first call builds it."""
         if self.optimizer is None:
             self.optimizer = build_optimizer(self.bundle.model, self.settings)
         return self.optimizer
@@ -169,7 +194,7 @@ class VAETrainer(Trainer):
     def create_scheduler(
         self, num_training_steps: int, optimizer: Optimizer | None = None
     ) -> LambdaLR:
-        """Return the library's scheduler, which takes its factors from our schedule."""
+        """Return torch's scheduler, which takes its factors from our schedule."""
         if self.lr_scheduler is None:
             assert self.optimizer is not None
             # The step that LambdaLR counts is ignored: our schedule may also follow the clock.
@@ -188,8 +213,12 @@ class VAETrainer(Trainer):
     # Logs and evaluations
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the meter's averages to the library's log; stop at a loss that is not a number."""
-        if "loss" in logs:
+        """Add the meter's averages to Trainer's log.
+
+        Raises:
+            TrainingError: a loss since the last log was not a number.
+        """
+        if "loss" in logs:  # evaluations are logged without a loss
             self.raise_if_nan()
             logs = {**logs, **self.meter.read_and_clear()}
             if self.schedule.encoder_steps:
@@ -197,7 +226,7 @@ class VAETrainer(Trainer):
         super().log(logs, start_time)
 
     def raise_if_nan(self) -> None:
-        """Stop the run if a loss since the last log was not a number.
+        """Stop the run if a loss since the last log was not a number; every process must call it.
 
         Raises:
             TrainingError: a loss was not a number; the message says which settings to lower.
@@ -231,15 +260,15 @@ class VAETrainer(Trainer):
         )
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
-        """Evaluate on the validation split; return the measures with the library's prefix `eval_`.
+        """Evaluate on the validation split; return the measures with Trainer's prefix `eval_`.
 
-        The library keeps the checkpoint with the lowest `eval_selection` as the best.
+        Trainer regards the checkpoint with the lowest `eval_selection` as the best.
 
         Raises:
             TrainingError: reconstruction or KL is not a number.
         """
         record = self.evaluate_quick()
-        self.model.train()
+        self.model.train()  # evaluating has switched dropout off
         if not math.isfinite(record["reconstruction"] + (record["kl"] or 0.0)):
             raise self.nan_loss_error()
         if self.schedule.is_main_phase:
@@ -259,10 +288,13 @@ class VAETrainer(Trainer):
         return metrics
 
     def is_eligible_as_best(self, kl: float | None) -> bool:
-        """Return whether the current model may become the best.
+        """Return whether the current model may become the best one.
 
-        It must be past pretraining and warm-up, and its KL near the target. Otherwise a
-        collapsed model, which often has the better ELBO, would win.
+        It must be past pretraining and warm-up, and its KL must be near the target. Otherwise a
+        collapsed model would be chosen, because it often has the better ELBO.
+
+        Args:
+            kl: its KL in nats per sentence; None if the posterior has no density.
         """
         if not self.schedule.is_warmed_up:
             return False
@@ -274,7 +306,10 @@ class VAETrainer(Trainer):
     # Checkpoints
 
     def _get_output_dir(self, trial: Any) -> str:
-        """Let the library write to a staging folder, which `_save_checkpoint` renames."""
+        """Return the staging folder, where Trainer writes the checkpoint.
+
+        `_save_checkpoint` moves it to its final place.
+        """
         return str(self.run_folder / checkpoints.STAGING_FOLDER)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -283,13 +318,14 @@ class VAETrainer(Trainer):
         self.processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(self.run_folder))
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()  # until each process has written its random state
-        self.locate_best()
+        self.locate_best()  # Trainer has noted a path in the staging folder
         self.processes.run_on_first(self.finalize_checkpoint)
 
     def finalize_checkpoint(self) -> None:
-        """Give the staged checkpoint its name; delete all others except the best."""
+        """Move the staged checkpoint to its final place; delete all others except the best."""
         name = f"checkpoint-{self.state.global_step}"
         staged = self.run_folder / checkpoints.STAGING_FOLDER / name
+        # Written again, now with the final path of the best checkpoint.
         self.state.save_to_json(str(staged / "trainer_state.json"))
         checkpoints.write_checksums(staged)
         checkpoints.finalize_checkpoint(staged, self.run_folder / name)
@@ -298,22 +334,23 @@ class VAETrainer(Trainer):
         checkpoints.keep_only(self.run_folder, {name, best})
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Save model and tokenizer, without the pickled arguments that the library would add."""
+        """Save model and tokenizer, without the pickled arguments that Trainer would add."""
         if self.args.should_save:
             save_bundle(self.bundle, output_dir or self.run_folder, state_dict)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        """Save our state in addition to the library's."""
+        """Save optimizer and scheduler, and our own state in addition."""
         super()._save_optimizer_and_scheduler(output_dir)
         # These two gather from all processes, so every process must call them.
         batches = self.batches.state_dict()
         meter = self.meter.state_dict()
         self.schedule.note_time()
         if self.args.should_save:
+            # "plan" and "stream" are the keys of existing checkpoints.
             state = {
                 "plan": self.schedule.state_dict(),
                 "techniques": self.objective.state_dict(),
-                "stream": batches,  # the key in existing checkpoints
+                "stream": batches,
                 "meter": meter,
             }
             checkpoints.write_state(Path(output_dir), state)
@@ -321,28 +358,37 @@ class VAETrainer(Trainer):
     # Resuming
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Load the weights; explain a failure."""
-        with checkpoints.load_failure_explained(resume_from_checkpoint):
+        """Load the weights.
+
+        Raises:
+            CheckpointError: they do not fit this run.
+        """
+        with checkpoints.explain_load_failure(resume_from_checkpoint):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
-        """Refuse weights that do not fit the model; the library would only warn.
+        """Refuse weights that do not fit the model; Trainer would only warn.
 
         Raises:
             CheckpointError: a tensor is missing, or unknown to the model.
         """
         # Tied weights share their memory and are saved once, under one of their names.
         addresses = {name: value.data_ptr() for name, value in self.model.state_dict().items()}
+        in_bases = set(self.bundle.model.list_base_weights())
         loaded_names = addresses.keys() - set(load_result.missing_keys)
-        loaded = {addresses[name] for name in loaded_names}
-        missing = [name for name in load_result.missing_keys if addresses[name] not in loaded]
+        loaded_addresses = {addresses[name] for name in loaded_names}
+        missing = [
+            name
+            for name in load_result.missing_keys
+            if addresses[name] not in loaded_addresses and name not in in_bases
+        ]
         if missing:
-            raise self._weights_error("lacks", missing[0])
+            raise self.unfit_weights_error("lacks", missing[0])
         if load_result.unexpected_keys:
-            raise self._weights_error("also holds", load_result.unexpected_keys[0])
+            raise self.unfit_weights_error("also holds", load_result.unexpected_keys[0])
 
-    def _weights_error(self, verb: str, name: str) -> CheckpointError:
-        """Return the error of a checkpoint with a tensor too few or too many."""
+    def unfit_weights_error(self, verb: str, name: str) -> CheckpointError:
+        """Return the error of a checkpoint that "lacks" or "also holds" a tensor of this name."""
         return CheckpointError(
             f"{self.run_folder}: a checkpoint {verb} {name}, so its weights do not fit the model "
             "that settings.yaml describes. Copy the whole run again, or start again with "
@@ -350,19 +396,27 @@ class VAETrainer(Trainer):
         )
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """Load the library's state and ours."""
+        """Load optimizer, scheduler, our own state and the random state.
+
+        Raises:
+            CheckpointError: a file of the checkpoint does not fit this run.
+        """
         if checkpoint is None:
             return
-        with checkpoints.load_failure_explained(checkpoint):
+        with checkpoints.explain_load_failure(checkpoint):
             super()._load_optimizer_and_scheduler(checkpoint)
             self.load_our_state(checkpoints.read_state(Path(checkpoint)))
-        # The checkpoint has no random state of this process if fewer processes wrote it.
+        # The checkpoint has no random state for this process if fewer processes wrote it.
         self.seed_noise()
-        # The library loads it before the first step, but a run that is over takes no step.
+        # Trainer loads the random state before the first step, but a run that is over takes none.
         self._load_rng_state(checkpoint)
 
     def load_our_state(self, state: dict[str, Any]) -> None:
-        """Restore the state that a checkpoint holds in addition to the library's."""
+        """Restore the state that a checkpoint holds in addition to Trainer's.
+
+        Args:
+            state: what `_save_optimizer_and_scheduler` has written.
+        """
         self.schedule.load_state_dict(state["plan"])
         self.objective.load_state_dict(state["techniques"])
         self.meter.load_state_dict(state["meter"])
@@ -370,21 +424,25 @@ class VAETrainer(Trainer):
         self.locate_best()
 
     def locate_best(self) -> None:
-        """Set the path of the best checkpoint, since the run folder may have been moved."""
+        """Set the path of the best checkpoint to the one in the run folder, wherever that is now."""
         if self.state.best_global_step:
             self.state.best_model_checkpoint = str(
                 self.run_folder / f"checkpoint-{self.state.best_global_step}"
             )
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        """Load the random state of this process, if the checkpoint has it."""
-        with checkpoints.load_failure_explained(checkpoint or ""):
+        """Load the random state of this process, if the checkpoint has it.
+
+        Raises:
+            CheckpointError: the file does not hold a random state.
+        """
+        with checkpoints.explain_load_failure(checkpoint or ""):
             super()._load_rng_state(checkpoint)
 
     def _load_scaler(self, checkpoint: str | None) -> None:
         """Load the gradient scaler, but only for a run that has one.
 
-        The library would fail on a foreign file of that name.
+        Trainer would also load a file of that name that somebody else put there, and fail.
         """
         if self.accelerator.scaler is not None:
             super()._load_scaler(checkpoint)

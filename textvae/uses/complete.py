@@ -37,4 +37,20 @@ def complete(bundle: Bundle, prefix: str, count: int, options: DecodingSettings)
     texts = decode_latents(bundle, z, options, samples_by_default=True, prefixes=[ids] * count)
     # The decoded prefix differs from the user's where a word is unknown to the tokenizer.
     decoded_prefix = decode_batch(bundle.tokenizer, [ids])[0]
-    return [prefix + text.removeprefix(decoded_prefix) for text in texts]
+    return [prefix + _cut_prefix(text, decoded_prefix) for text in texts]
+
+
+def _cut_prefix(text: str, prefix: str) -> str:
+    """Return what follows the prefix in a text that begins with it, except for spaces.
+
+    Word pieces are joined to short forms as soon as these are complete: "dog '" and an "s"
+    become "dog's".
+    """
+    position = 0
+    for sign in "".join(prefix.split()):
+        while text[position : position + 1].isspace():
+            position += 1
+        if text[position : position + 1] != sign:
+            return text
+        position += 1
+    return text[position:]

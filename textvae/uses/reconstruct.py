@@ -37,9 +37,9 @@ def reconstruct(
     z = posterior(bundle, texts, progress=progress).mean
     label_ids = bundle.fixed_label_ids(len(texts))
     if labels is not None and known_labels is not None:
-        label_ids = known_labels.ids(labels)
+        label_ids = known_labels.to_ids(labels)
     if write_as is not None and known_labels is not None and label_ids is not None:
-        new_label_ids = torch.full((len(texts),), known_labels.number(write_as))
+        new_label_ids = torch.full((len(texts),), known_labels.to_id(write_as))
         with torch.no_grad():
             z = bundle.model.prior.relabel(z, label_ids.cpu(), new_label_ids)
         label_ids = new_label_ids

@@ -26,7 +26,7 @@ class AnomalySettings(StrictSettings):
         description="measure of how anomalous a sentence is, in nats per token; "
         "see docs/uses/anomaly.md",
     )
-    draws: Count = Field(4, description="samples of z per sentence")
+    draws: Count = Field(4, description="number of samples of z per sentence")
     seed: Seed = 0
 
 
@@ -41,13 +41,14 @@ class AugmentSettings(StrictSettings):
         1.0,
         ge=0,
         le=100,
-        description="standard deviation of the sampled latents, relative to the posterior's",
+        description="standard deviation of the samples of z, relative to the posterior's",
     )
     interpolated: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="share of the candidates that lie between two texts of a label, 0 to 1",
+        description="share of the candidates, 0 to 1, that are decoded from points between two "
+        "texts of a label; the others are decoded from samples close to one text",
     )
     temperature: float = Field(
         0.7,
@@ -60,17 +61,19 @@ class AugmentSettings(StrictSettings):
         1.0,
         gt=0,
         le=1,
-        description="drop candidates that cost more nats per token than this quantile of the "
-        "texts of their label, above 0 and up to 1",
+        description="reject candidates that cost more nats per token than this quantile of the "
+        "input texts with their label, above 0 and up to 1",
     )
-    rounds: Count = Field(4, description="maximum number of tries per text")
+    rounds: Count = Field(
+        4, description="maximum number of rounds, each of which replaces rejected candidates"
+    )
     seed: Seed = 0
 
 
 class CompleteSettings(StrictSettings):
     """How many sentences are written."""
 
-    n: Count = Field(5, description="number of sentences")
+    n: Count = Field(5, description="number of sentences to write")
 
 
 class EditSettings(StrictSettings):
@@ -80,8 +83,8 @@ class EditSettings(StrictSettings):
         1.0,
         ge=-1000,
         le=1000,
-        description="length of the step; 1 is the whole distance between the two labels or "
-        "texts, and a negative step goes the other way",
+        description="how far to move the latent; 1 is the whole distance between the two labels "
+        "or texts, and negative values go the other way",
     )
 
 
@@ -95,7 +98,7 @@ class FitPriorSettings(StrictSettings):
 class GenerateSettings(StrictSettings):
     """How many sentences are sampled."""
 
-    n: Count = Field(10, description="number of sentences")
+    n: Count = Field(10, description="number of sentences to write")
 
 
 class IndexSettings(StrictSettings):
@@ -103,13 +106,13 @@ class IndexSettings(StrictSettings):
 
     factory: str = Field(
         "Flat",
-        description="kind of index, in the words of FAISS's index factory; Flat is exact, "
+        description="kind of index, as FAISS's index_factory names it; Flat is exact, "
         "HNSW32 is fast for millions of sentences",
     )
 
 
 class InfillSettings(StrictSettings):
-    """How thoroughly fills are searched for."""
+    """How fills are found, and how thoroughly."""
 
     n: Count = Field(5, description="maximum number of sentences to return")
     method: InfillMethod = Field(
@@ -117,7 +120,7 @@ class InfillSettings(StrictSettings):
     )
     most_tokens: Count = Field(4, description="maximum number of tokens per blank")
     latents: Count = Field(
-        8, description="number of latents under which fills are searched or sampled"
+        8, description="number of samples of z with which fills are searched or sampled"
     )
     temperature: float = Field(
         0.7,
@@ -126,7 +129,10 @@ class InfillSettings(StrictSettings):
         description="sampling temperature of the tokens, above 0, for the method `sampling`",
     )
     beams: int = Field(
-        6, ge=2, le=1000, description="beams per search, 2 or more, for the methods that search"
+        6,
+        ge=2,
+        le=1000,
+        description="number of beams, 2 or more, for the methods that search",
     )
     seed: Seed = 0
 
@@ -141,7 +147,8 @@ class InterpolateSettings(StrictSettings):
         description="number of sentences on the path, 2 or more, both ends included",
     )
     path: InterpolationPath = Field(
-        "linear", description="shape of the path; density bends it to where sentences lie"
+        "linear",
+        description="shape of the path; density bends it towards regions with many sentences",
     )
 
 
@@ -164,18 +171,21 @@ class TraverseSettings(StrictSettings):
     """Which steps a traversal takes."""
 
     steps: int = Field(
-        7, ge=2, le=MAX_COUNT, description="number of sentences, evenly spaced from -reach to reach"
+        7,
+        ge=2,
+        le=MAX_COUNT,
+        description="number of texts, at evenly spaced changes from -reach to reach",
     )
     reach: float = Field(
         3.0,
         gt=0,
         le=100,
-        description="change of the outermost sentences, in standard deviations",
+        description="largest change of the dimension, in standard deviations",
     )
     values: tuple[float, ...] | None = Field(
         None,
         min_length=1,
-        description="changes of the sentences, in standard deviations; "
+        description="the changes of the dimension, in standard deviations; "
         "by default, `steps` evenly spaced ones",
     )
     unit: DeviationUnit = Field(
@@ -186,7 +196,7 @@ class TraverseSettings(StrictSettings):
 
     @property
     def offsets(self) -> list[float]:
-        """The step of each sentence from the text, in standard deviations."""
+        """The change of the dimension at each step, in standard deviations."""
         if self.values is not None:
             return list(self.values)
         return [self.reach * (2 * step / (self.steps - 1) - 1) for step in range(self.steps)]
@@ -199,6 +209,6 @@ class UncertaintySettings(StrictSettings):
         8,
         ge=2,
         le=MAX_COUNT,
-        description="samples of z per sentence, 2 or more, each of which is decoded",
+        description="number of samples of z per sentence, 2 or more, each of which is decoded",
     )
     seed: Seed = 0

@@ -113,7 +113,7 @@ def test_another_number_of_readers_is_refused_on_resuming(tmp_path):
 
 
 def test_no_reader_yields_a_held_out_sentence(tmp_path):
-    """Its duplicates, including those that only cleaning makes equal, are left out and counted."""
+    """Duplicates, even those that only cleaning makes equal, are left out and counted."""
     held_out = SENTENCES[:7]
     disguised = [f"  {sentence.replace(' ', '  ')}" for sentence in held_out]
     plan = build_plan(write_shards(tmp_path, [*SENTENCES, *disguised]), held_out=held_out)
@@ -136,7 +136,7 @@ def sum_counts(plan) -> Counter[str]:
 
 
 def test_a_reader_without_a_sentence_says_so(tmp_path):
-    """It does not search forever; but after an epoch of empty files it tries the next one."""
+    """A reader does not search forever, but one epoch of empty files does not stop it."""
     files = [write(tmp_path / "a.txt", "\n\n"), write(tmp_path / "b.txt", "\n")]
     plan = build_plan(files, 2)
     with pytest.raises(

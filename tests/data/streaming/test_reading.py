@@ -27,19 +27,19 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def reader(**settings) -> StreamFileReader:
+def build_reader(**settings) -> StreamFileReader:
     """Return a reader with these settings."""
     return StreamFileReader(DataSettings(**settings), ["text"])
 
 
-def texts(file, start=0, part=0, parts=1):
+def read_texts(file, start=0, part=0, parts=1):
     """Return the texts of a file, or of a part of it."""
-    return [row["text"] for _, row in reader().read_rows(str(file), start, part, parts)]
+    return [row["text"] for _, row in build_reader().read_rows(str(file), start, part, parts)]
 
 
 def read_damaged(file):
     """Return the texts read from a damaged file, what was counted, and the messages."""
-    skipping = reader(on_corrupt="skip")
+    skipping = build_reader(on_corrupt="skip")
     read = [row["text"] for _, row in skipping.read_rows(str(file))]
     return read, dict(skipping.counts), [message for _, message in skipping.notices]
 
@@ -48,7 +48,7 @@ def read_damaged(file):
 def test_every_kind_of_table_gives_its_texts(tmp_path, name):
     """Texts contain quotes, words for missing values, and all scripts."""
     lines = [*LINES, "None", "NA", "null"]
-    assert texts(write_table(tmp_path / name, lines, n=list(range(len(lines))))) == lines
+    assert read_texts(write_table(tmp_path / name, lines, n=list(range(len(lines))))) == lines
 
 
 @pytest.mark.parametrize("suffix", ["", *COMPRESSORS])
@@ -56,22 +56,24 @@ def test_text_is_decompressed_whatever_the_format(tmp_path, suffix):
     """A byte order mark and the line ends of Windows are not part of a text."""
     data = ("\ufeff" + "\r\n".join(LINES) + "\r\n").encode()
     (tmp_path / f"a.txt{suffix}").write_bytes(COMPRESSORS.get(suffix, bytes)(data))
-    assert texts(tmp_path / f"a.txt{suffix}") == LINES
+    assert read_texts(tmp_path / f"a.txt{suffix}") == LINES
 
 
 def test_an_empty_file_has_no_rows(tmp_path):
     """A shard of a corpus may be empty."""
-    assert texts(write(tmp_path / "a.txt", "")) == []
+    assert read_texts(write(tmp_path / "a.txt", "")) == []
 
 
 @pytest.mark.parametrize("start", [0, 1, BLOCK - 1, BLOCK, BLOCK + 7, 2 * BLOCK + 500])
 def test_reading_can_start_after_any_row(tmp_path, start):
     """Rows keep the numbers they have in the file, also if it is read in two parts."""
     file = write(tmp_path / "a.txt", "\n".join(MANY))
-    assert list(reader().read_rows(file, start)) == [
+    assert list(build_reader().read_rows(file, start)) == [
         (n, {"text": MANY[n - 1]}) for n in range(start + 1, len(MANY) + 1)
     ]
-    assert sorted(texts(file, start, 0, 2) + texts(file, start, 1, 2)) == sorted(MANY[start:])
+    assert sorted(read_texts(file, start, 0, 2) + read_texts(file, start, 1, 2)) == sorted(
+        MANY[start:]
+    )
 
 
 def test_damaged_rows_stop_a_stream_or_are_skipped_alone(tmp_path):
@@ -82,18 +84,20 @@ def test_damaged_rows_stop_a_stream_or_are_skipped_alone(tmp_path):
     table = [json.dumps({"text": line}).encode() for line in MANY]
     table[1300] = table[1300][:-3]
     table[1400] = b'["a list"]'
-    for name, lines, flaw in (
+    for name, lines, problem in (
         ("a.txt.gz", text, "'utf-8' codec can't decode byte 0xe9 in position 3"),
         ("a.jsonl", table, "is not JSON: Unterminated"),
     ):
         file = write(tmp_path / name, b"\n".join(lines))
-        with pytest.raises(DataError, match=rf"{name}, row 1,301: {flaw}.*data\.on_corrupt=skip"):
-            texts(file)
+        with pytest.raises(
+            DataError, match=rf"{name}, row 1,301: {problem}.*data\.on_corrupt=skip"
+        ):
+            read_texts(file)
         read, counts, notices = read_damaged(file)
         assert read == [line for number, line in enumerate(MANY) if number not in (1300, 1400)]
         assert counts == {"corrupt rows": 2}
         assert len(notices) == 1
-        assert f"{name}, row 1,301: {flaw}" in notices[0]
+        assert f"{name}, row 1,301: {problem}" in notices[0]
 
 
 def test_a_blank_line_of_json_is_no_row_and_half_a_surrogate_pair_is_damage(tmp_path):
@@ -102,7 +106,7 @@ def test_a_blank_line_of_json_is_no_row_and_half_a_surrogate_pair_is_damage(tmp_
         tmp_path / "a.jsonl", b'{"text": "one"}\n\n{"text": "\\ud83d half"}\n{"text": "two"}\n\n'
     )
     with pytest.raises(DataError, match=r"a.jsonl, row 2 \(line 3\): .*surrogates not allowed"):
-        texts(file)
+        read_texts(file)
     read, counts, _ = read_damaged(file)
     assert [text for text in read if text] == ["one", "two"]
     assert counts == {"corrupt rows": 1}
@@ -124,7 +128,7 @@ def test_broken_compression_stops_a_stream_or_the_rest_is_skipped(tmp_path):
         with pytest.raises(
             DataError, match=rf"{name}\.txt\.gz, after row [1-9][\d,]*: reading stopped \({words}"
         ):
-            texts(file)
+            read_texts(file)
         read, counts, notices = read_damaged(file)
         assert read[:9_000] == many[:9_000]
         assert len(read) < len(many)
@@ -144,7 +148,7 @@ def test_broken_tables_are_reported(tmp_path, kind):
         del data[len(data) // 2 :]
     file.write_bytes(data)
     with pytest.raises(DataError, match=r"a.parquet, after row [\d,]+: reading stopped"):
-        texts(file)
+        read_texts(file)
     assert read_damaged(file)[1] == {"broken files": 1}
 
 
@@ -156,7 +160,7 @@ def test_a_row_with_too_many_cells_is_skipped_alone(tmp_path):
         DataError,
         match=r"a.csv, row 2 \(line 3\): has 3 fields, and the first line names 1 column\.",
     ):
-        texts(file)
+        read_texts(file)
     read, counts, _ = read_damaged(file)
     assert (read, counts) == (["one", "two"], {"corrupt rows": 1})
 
@@ -168,7 +172,7 @@ def test_a_quote_that_never_ends_breaks_a_file(tmp_path):
     with pytest.raises(
         DataError, match=r"a.csv, line 3: a quoted cell begins here and does not end\."
     ):
-        texts(file)
+        read_texts(file)
     read, counts, _ = read_damaged(file)
     assert (read, counts) == (["one"], {"broken files": 1})
 
@@ -186,7 +190,7 @@ def test_a_file_name_with_wildcards_is_taken_literally(tmp_path, name):
         else:
             write_table(tmp_path / other, [text])
     assert find_stream_files(str(file)) == {"train": [str(file)]}
-    assert texts(file) == ["right"]
+    assert read_texts(file) == ["right"]
 
 
 def test_a_pattern_in_a_folder_with_brackets_stays_in_that_folder(tmp_path):
@@ -203,11 +207,11 @@ def test_a_missing_file_and_a_missing_column_are_named(tmp_path):
     with pytest.raises(
         DataError, match=r"gone\.txt, after row 0: reading stopped \(FileNotFoundError"
     ):
-        texts(tmp_path / "gone.txt")
+        read_texts(tmp_path / "gone.txt")
     file = write_table(tmp_path / "a.parquet", SENTENCES)
-    asking = StreamFileReader(DataSettings(text_column="body"), ["body"])
+    reader = StreamFileReader(DataSettings(text_column="body"), ["body"])
     # All columns are read, so that the error can list their names.
-    assert set(next(asking.read_rows(file))[1]) == {"text"}
+    assert set(next(reader.read_rows(file))[1]) == {"text"}
 
 
 def test_files_of_an_object_store_are_found_and_read_by_url():
@@ -234,7 +238,7 @@ def test_files_of_an_object_store_are_found_and_read_by_url():
         f"{base}/train-0.txt.gz",
         f"{base}/train-1.txt.gz",
     ]
-    assert [text for file in splits["train"] for text in texts(file)] == SENTENCES
+    assert [text for file in splits["train"] for text in read_texts(file)] == SENTENCES
 
 
 def test_a_corpus_without_files_to_stream_is_refused(tmp_path, monkeypatch):

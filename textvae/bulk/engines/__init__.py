@@ -1,4 +1,4 @@
-"""Engines: they distribute the units of a job over processes."""
+"""Engines: ways to distribute the units of a job over processes."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,8 @@ from textvae.bulk.engines.ranks import run_on_ranks
 from textvae.bulk.engines.ray_data import run_on_ray_data
 from textvae.bulk.worker import Job
 
-# Takes a device, a function that makes the job, and whether to show a progress bar; returns the
-# number of units done, or None on every process but the first.
+# An engine takes a device, a function that makes the job, and whether to show a progress bar. It
+# returns the number of units that it did, or None on every process but the first.
 Engine = Callable[[str | None, Callable[[], Job], bool], int | None]
 
 ENGINES: dict[str, Engine] = {"accelerate": run_on_ranks, "ray": run_on_ray_data}

@@ -19,8 +19,8 @@ from textvae.bulk.worker import Job, Worker
 from textvae.runtime.device import choose_device
 from textvae.runtime.processes import check_gpu_count
 
-# Ranks wait for the first one while it plans, and at the end for the slowest one. The default
-# timeout of torch.distributed, minutes, would end a long job.
+# Ranks wait for the first one while it plans, and at the end for the slowest one. With the
+# default timeout of torch.distributed, a few minutes, a long job would fail.
 _RANK_TIMEOUT = timedelta(days=30)
 
 
@@ -28,7 +28,9 @@ def run_on_ranks(device: str | None, prepare: Callable[[], Job], progress: bool)
     """Run a job and return how many units were done; None on every process but the first.
 
     Args:
+        device: cpu or cuda; None for a GPU if there is one.
         prepare: makes the job; only the first process calls it.
+        progress: whether to show a progress bar.
     """
     state = PartialState(cpu=choose_device(device).type == "cpu", timeout=_RANK_TIMEOUT)
     check_gpu_count(state)
@@ -46,7 +48,7 @@ def run_on_ranks(device: str | None, prepare: Callable[[], Job], progress: bool)
 
 @contextmanager
 def _share_job(state: PartialState, prepare: Callable[[], Job]) -> Iterator[tuple[Job, list[Unit]]]:
-    """Yield the job and the units to do, as the first process found them, on every process."""
+    """Yield the first process's job and its units that are still to be done, on every process."""
     if not state.is_main_process:
         job, units = broadcast_object_list([None, None])
         yield job, units
@@ -58,7 +60,7 @@ def _share_job(state: PartialState, prepare: Callable[[], Job]) -> Iterator[tupl
 
 
 def slice_for_rank(units: list[Unit], rank: int, ranks: int) -> list[Unit]:
-    """Return a rank's contiguous slice of the units; lengths differ by one at most."""
+    """Return a rank's contiguous slice of the units; the slices differ by one unit at most."""
     start = len(units) * rank // ranks
     end = len(units) * (rank + 1) // ranks
     return units[start:end]

@@ -1,7 +1,7 @@
-"""Ray Data: a pool of actors, each with the model loaded once, maps over the units.
+"""Ray Data: a pool of actors, each of which loads the model once, does the units.
 
-A cluster that is running is used; otherwise one is started on this machine. On
-several machines, the run, the corpus and the output must be in folders that all
+If a Ray cluster is running, it is used; otherwise one is started on this machine.
+On several machines, the run, the corpus and the output must be in folders that all
 of them share.
 """
 
@@ -27,10 +27,13 @@ def run_on_ray_data(device: str | None, prepare: Callable[[], Job], progress: bo
     """Run a job and return how many units were done.
 
     Args:
+        device: cpu or cuda; None for a GPU if there is one.
         prepare: makes the job.
+        progress: whether to show a progress bar.
 
     Raises:
         ConfigError: Ray is not installed.
+        TextVAEError: an actor failed; finished shards remain.
     """
     try:
         import ray
@@ -43,19 +46,19 @@ def run_on_ray_data(device: str | None, prepare: Callable[[], Job], progress: bo
             with _connect_cluster(ray):
                 results = _iterate_results(ray, job, units)
                 for result in tqdm(results, total=len(units), unit="shard", disable=not progress):
-                    _raise_own_error(result)
+                    _raise_actor_error(result)
     return len(units)
 
 
 def _with_absolute_paths(job: Job) -> Job:
-    """Return a job with absolute paths: actors have another working directory."""
+    """Return the job with absolute paths, because actors have another working directory."""
     return replace(
         job, run=job.run.absolute(), root=job.root.absolute(), output=job.output.absolute()
     )
 
 
-def _raise_own_error(result: dict[str, str]) -> None:
-    """Raise the error that an actor reports, if any, with its own type and message."""
+def _raise_actor_error(result: dict[str, str]) -> None:
+    """Raise the error that an actor returned, with its type and message, if there is one."""
     if result["error"]:
         raise getattr(errors, result["error"])(result["message"])
 
@@ -64,7 +67,7 @@ def _raise_own_error(result: dict[str, str]) -> None:
 def _connect_cluster(ray: Any) -> Iterator[None]:
     """Connect to a running cluster, or start one, and disconnect at the end.
 
-    A connection that the caller made before is used and left open.
+    If the caller has connected to a cluster before, that connection is used and left open.
     """
     was_connected = ray.is_initialized()
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -102,8 +105,8 @@ def _iterate_results(ray: Any, job: Job, units: list[Unit]) -> Iterator[dict[str
 class _RayActor:
     """A worker in a process of Ray.
 
-    An error of ours is returned as a row, not raised: Ray would wrap it in an
-    error of its own and print a traceback.
+    A TextVAEError is returned as a row instead of being raised, because Ray would
+    wrap it in an error of its own and print a traceback.
     """
 
     def __init__(self, job: Job) -> None:

@@ -2,12 +2,13 @@
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
 from textvae.comparison.report.table import RunRecord, TableCell, TableColumn, TableRow, build_cells
 
+# The last four are not special in LaTeX, but a font may lack them.
 _LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -86,9 +87,11 @@ def escape_latex(text: str) -> str:
 def _format_summary_csv(
     rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
 ) -> str:
-    """Return the table as CSV: mean `KEY` and standard deviation `KEY_std`, empty if undefined.
+    """Return the table as CSV, with the number of runs of each row and of those that failed.
 
-    Unlike the other formats it keeps the signs of the records.
+    A measure KEY has a column `KEY` with its mean and a column `KEY_std` with its standard
+    deviation; undefined values are empty. Numbers have the sign of the records: the column
+    `elbo` holds the ELBO, where the other formats show -ELBO.
     """
     lines: list[dict[str, Any]] = []
     for row in rows:
@@ -118,10 +121,10 @@ def format_runs_csv(records: Sequence[RunRecord]) -> str:
     return _format_csv(flat)
 
 
-def _format_csv(lines: Sequence[RunRecord]) -> str:
-    """Return lines as CSV, with a column for every key of any line.
+def _format_csv(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return lines as CSV, with a column for every key that occurs in a line.
 
-    Numbers have the fewest digits from which they can be read back exactly.
+    Numbers have as many digits as are needed to read the same number back.
     """
     # A dict, not a set: it keeps the order of the keys.
     keys = list(dict.fromkeys(key for line in lines for key in line))
@@ -132,7 +135,7 @@ def _format_csv(lines: Sequence[RunRecord]) -> str:
     return text.getvalue()
 
 
-# The files of a comparison, and what formats them from rows, columns and failures.
+# The tables of a comparison: file names, and functions that format rows, columns and failures.
 FORMATS: dict[str, Callable[[Sequence[TableRow], Sequence[TableColumn], Sequence[str]], str]] = {
     "table.md": _format_markdown,
     "table.tex": _format_latex,

@@ -1,7 +1,7 @@
 """The summary of a model: what a report shows of it in addition to its measures.
 
-Everything is computed on the test split under a fixed seed, and is small enough
-to be kept as JSON in the run folder.
+Everything is computed on the test split with a fixed seed, and is small enough to
+be saved as JSON in the run folder.
 """
 
 from dataclasses import replace
@@ -23,19 +23,26 @@ from textvae.uses.interpolate import interpolate
 SUMMARY_FILE = "model_summary.json"
 
 _MAX_MAP_POINTS = 2000
-_MIN_UMAP_POINTS = 32  # UMAP, with its 15 neighbors, needs some more than that
+_MIN_UMAP_POINTS = 32  # UMAP considers 15 neighbors of each point, and needs clearly more points
 _SAMPLE_COUNT = 10
 _RECONSTRUCTION_COUNT = 5
 _INTERPOLATION_STEPS = 7
 
 
 def summarize_model(run: Run, bundle: Bundle) -> dict[str, Any]:
-    """Return what a report shows of a model; a model without a latent has only samples.
+    """Return what a report shows of a model, in a form that JSON can hold.
 
-    The lists `points`, `umap`, `words` and `labels` have one entry per test
-    sentence: its place on the plane of the first two principal components of the
-    posterior means, its place on UMAP's plane (None if UMAP is not installed),
-    its length, and its label (None if the corpus has no labels).
+    Returns:
+        `samples` from the prior, and for a model with a latent:
+        `kl_by_dimension`, in nats, or None if the KL does not split into dimensions;
+        `points`, the posterior means on the plane of their first two principal components;
+        `explained`, the share of the variance that each of these components explains;
+        `umap`, the posterior means on UMAP's plane, or None without UMAP;
+        `words`, the length of each sentence;
+        `label_column` and `labels`, the label of each sentence, or None without labels;
+        `reconstructions`, pairs of a sentence and its reconstruction;
+        `interpolation`, sentences from one test sentence to another.
+        `points`, `umap`, `words` and `labels` have one entry per test sentence.
     """
     bundle.model.eval()
     samples = generate(bundle, _SAMPLE_COUNT, DecodingSettings(seed=0))
@@ -45,16 +52,16 @@ def summarize_model(run: Run, bundle: Bundle) -> dict[str, Any]:
     split = run.open_split("test")
     split = split.select(range(min(len(split), _MAX_MAP_POINTS)))
     outputs = run_model(bundle, split)
-    points, shares = project_principal_components(outputs.mean)
+    points, explained = project_principal_components(outputs.mean)
     label_columns = run.read_settings().data.all_label_columns
     label_column = label_columns[0] if label_columns else None
     return {
         **summary,
         "kl_by_dimension": kl_by_dimension(outputs),
         "points": points.tolist(),
-        "explained": shares,
+        "explained": explained,
         "umap": _project_umap(outputs.mean),
-        "words": (outputs.words - 1).tolist(),  # without the end of the sentence
+        "words": (outputs.words - 1).tolist(),  # the end of the sentence counts as a word there
         "label_column": label_column,
         "labels": list(split[label_column]) if label_column else None,
         **_decode_examples(bundle, split[:_RECONSTRUCTION_COUNT], outputs.mean),
@@ -65,18 +72,22 @@ def _decode_examples(bundle: Bundle, rows: dict[str, Any], means: Tensor) -> dic
     """Return reconstructions of some sentences, and an interpolation from the first to the last.
 
     Args:
-        rows: the columns of these sentences.
-        means: their posterior means, (n, latent); further rows are ignored.
+        rows: the columns of these sentences, by name.
+        means: posterior means, (n, latent); the first ones belong to these sentences.
     """
     texts = list(rows["text"])
     label_ids = None
     one_label = bundle
     if bundle.labels is not None:
-        label_ids = bundle.labels.ids(rows[bundle.labels.column])
+        label_ids = bundle.labels.to_ids(rows[bundle.labels.column])
         # All sentences of an interpolation need the same label: that of its first one.
         one_label = replace(bundle, fixed_label_id=int(label_ids[0]))
     decoded = decode_latents(
-        bundle, means[: len(texts)], DecodingSettings(), False, label_ids=label_ids
+        bundle,
+        means[: len(texts)],
+        DecodingSettings(),
+        samples_by_default=False,
+        label_ids=label_ids,
     )
     return {
         "reconstructions": list(zip(texts, decoded, strict=True)),
@@ -93,7 +104,8 @@ def project_principal_components(means: Tensor) -> tuple[Tensor, list[float]]:
         means: (n, latent).
 
     Returns:
-        Points, (n, 2), and the share of the variance that each component explains.
+        Points, (n, 2), rounded to four decimals, and the shares of the variance that the two
+        components explain; a single share if latent = 1.
     """
     centered = (means - means.mean(0)).double()
     _, singular_values, directions = torch.linalg.svd(centered, full_matrices=False)
@@ -109,13 +121,16 @@ def project_principal_components(means: Tensor) -> tuple[Tensor, list[float]]:
 def _project_umap(means: Tensor) -> list[list[float]] | None:
     """Return UMAP's projection, (n, 2), or None if umap-learn is missing or there are few points.
 
-    It keeps neighbors together (McInnes et al. 2018, arXiv:1802.03426).
+    UMAP keeps neighbors together (McInnes et al. 2018, arXiv:1802.03426).
+
+    Args:
+        means: (n, latent).
     """
     if find_spec("umap") is None or len(means) < _MIN_UMAP_POINTS:
         return None
     from umap import UMAP
 
-    # UMAP is only reproducible on one thread.
+    # UMAP gives the same result again only if it runs on one thread.
     projected = UMAP(random_state=0, n_jobs=1).fit_transform(means.numpy())
     points: list[list[float]] = projected.round(4).tolist()
     return points

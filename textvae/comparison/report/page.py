@@ -8,11 +8,11 @@ import yaml
 
 from textvae.comparison.report.model_summary import SUMMARY_FILE, summarize_model
 from textvae.comparison.report.pictures import (
+    draw_kl_bars,
     draw_latent_maps,
     draw_training_curves,
-    draw_unit_bars,
 )
-from textvae.comparison.report.plots import REPORT_REQUIREMENTS, Picture, build_legend
+from textvae.comparison.report.plots import REPORT_REQUIREMENTS, Picture
 from textvae.comparison.report.rate_distortion import draw_rate_distortion_pictures
 from textvae.comparison.report.table import TABLE_COLUMNS, TableColumn, TableRow, build_cells
 from textvae.comparison.runner import read_measures
@@ -35,14 +35,20 @@ _TABLE_NOTE = (
 def render_comparison(
     rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
 ) -> str:
-    """Return the HTML report of a comparison."""
+    """Return the HTML report of a comparison.
+
+    Args:
+        failures: a line for each run that failed.
+    """
     single_runs = [
         TableRow(f"{record['config']} seed {record['seed']}", record["corpus"], [record])
         for row in rows
         for record in row.records
     ]
+    run_lines = []
     # With one seed, a table of all runs would repeat the first table.
-    runs = _pair_rows_with_cells(single_runs, columns) if len(single_runs) > len(rows) else []
+    if len(single_runs) > len(rows):
+        run_lines = _pair_rows_with_cells(single_runs, columns)
     models = []
     for row in rows:
         if row.finished_records:
@@ -53,9 +59,8 @@ def render_comparison(
         title="Comparison",
         columns=columns,
         rows=_pair_rows_with_cells(rows, columns),
-        runs=runs,
-        failures=failures,
-        legend=build_legend([row.name for row in rows]),
+        runs=run_lines,
+        remarks=failures,
         pictures=[*draw_rate_distortion_pictures(rows), *draw_training_curves(rows)],
         models=models,
     )
@@ -64,7 +69,7 @@ def render_comparison(
 def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
     """Write the HTML report of one run, and return a record with its `file`.
 
-    A run that has not been evaluated gets quick measures of its validation split.
+    If the run has not been evaluated, the report shows quick measures of its validation split.
 
     Args:
         output: the file to write; by default `report.html` in the run folder.
@@ -82,7 +87,7 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
         raise OutputError(f"{file}: a report is an HTML page; name a file that ends in .html.")
     if not file.parent.is_dir():
         raise OutputError(f"{file}: there is no folder {file.parent}; create it first.")
-    record = {"run": str(run.folder), **read_measures(run.folder)}
+    record = {"run": str(run.folder), "reason": None, **read_measures(run.folder)}
     note = ""
     if "elbo" not in record:
         record = {**record, **evaluate_quick(run, vae.bundle)}
@@ -110,19 +115,20 @@ def _render_run(
     """Return the HTML report of a single run.
 
     Args:
-        note: shown below the table; it says what the measures are of.
+        record: the run's folder as `run`, a `reason` of None, and the measures.
+        summary: what `summarize_model` returned.
+        note: shown below the table if it is not empty; it says what was measured.
     """
     name = run.folder.resolve().name
     corpus = run.read_settings().data.corpus or "sentences passed from Python"
-    row = TableRow(name, corpus, [{"reason": None, **record}])
-    # A language model, for example, has no KL.
+    row = TableRow(name, corpus, [record])
+    # Columns of undefined measures are left out: a language model, for example, has no KL.
     columns = [column for column in TABLE_COLUMNS if record.get(column.key) is not None]
     return _render_page(
         title=name,
         columns=columns,
         rows=_pair_rows_with_cells([row], columns),
-        failures=[note] if note else [],
-        legend=[],
+        remarks=[note] if note else [],
         pictures=[*draw_rate_distortion_pictures([row]), *draw_training_curves([row])],
         models=[_describe_model(name, row.records[0], summary)],
     )
@@ -131,7 +137,7 @@ def _render_run(
 def _pair_rows_with_cells(
     rows: Sequence[TableRow], columns: Sequence[TableColumn]
 ) -> list[tuple[str, Any]]:
-    """Return the name and the cells of each row."""
+    """Return the name of each row with its cells."""
     names = [row.name for row in rows]
     return list(zip(names, build_cells(rows, columns), strict=True))
 
@@ -139,7 +145,13 @@ def _pair_rows_with_cells(
 def _describe_model(
     name: str, record: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what the page shows of one model: its summary, pictures, advice and settings."""
+    """Return what the page shows of one model: its summary, pictures, advice and settings.
+
+    Args:
+        name: the heading, to which the seed is added if the record has one.
+        record: the record of the model's run.
+        summary: what `summarize_model` returned.
+    """
     run = Run(Path(record["run"]))
     return {
         "name": f"{name}, seed {record['seed']}" if "seed" in record else name,
@@ -157,12 +169,16 @@ def _draw_latent_pictures(summary: Mapping[str, Any]) -> list[Picture]:
     pictures = draw_latent_maps(summary)
     # The KL of some posteriors does not split into dimensions.
     if summary["kl_by_dimension"]:
-        pictures.append(draw_unit_bars(summary))
+        pictures.append(draw_kl_bars(summary))
     return pictures
 
 
 def _render_page(**content: Any) -> str:
-    """Return the page with this content."""
+    """Return the page.
+
+    Args:
+        content: the variables of page.html; `runs` may be left out.
+    """
     from jinja2 import Environment, StrictUndefined
 
     # Autoescape: names of configs and sentences of a corpus must not act as HTML.

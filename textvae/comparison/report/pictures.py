@@ -31,23 +31,25 @@ _CURVE_TITLES = {
     "mi_full": "mutual information, nats",
 }
 
-_MAX_COLORED_LABELS = len(COLORS)
+_MAX_COLORED_LABELS = len(COLORS)  # points with rarer labels are gray
 
 
 def draw_training_curves(rows: Sequence[TableRow]) -> list[Picture]:
-    """Return one picture per measure, with one line per run."""
+    """Return one picture per measure, with one line per run over its training steps."""
     legend = build_legend([row.name for row in rows])
     note = "validation split"
     if any(len(row.records) > 1 for row in rows):
         note += "; one line per run"
-    return [
-        Picture(_draw_training_curve(rows, key, title), title.split(",")[0], note, legend)
-        for key, title in _CURVE_TITLES.items()
-    ]
+    pictures = []
+    for key, title in _CURVE_TITLES.items():
+        title_without_unit = title.split(",")[0]
+        svg = _draw_training_curve(rows, key, title)
+        pictures.append(Picture(svg, title_without_unit, note, legend))
+    return pictures
 
 
 def _draw_training_curve(rows: Sequence[TableRow], key: str, title: str) -> str:
-    """Draw one measure over the training steps."""
+    """Draw one measure of all runs over the training steps; return the SVG."""
     axes = create_axes("training steps", title)
     style: dict[str, Any] = {"markersize": 4, "linewidth": 1.3, "alpha": 0.85}
     for index, row in enumerate(rows):
@@ -66,7 +68,7 @@ def _draw_training_curve(rows: Sequence[TableRow], key: str, title: str) -> str:
 
 
 def _read_history(folder: Path, key: str) -> list[tuple[int, float]]:
-    """Return (step, value) of each evaluation of a run."""
+    """Return the steps at which a run was evaluated, each with the value of a measure."""
     history = Run(folder).read_json("training.json").get("history", [])
     # A resumed run may evaluate a step twice; the later entry counts.
     values = {entry["step"]: entry[f"eval_{key}"] for entry in history if f"eval_{key}" in entry}
@@ -74,12 +76,12 @@ def _read_history(folder: Path, key: str) -> list[tuple[int, float]]:
 
 
 def draw_latent_maps(summary: Mapping[str, Any]) -> list[Picture]:
-    """Draw test sentences on the plane of the principal components, and on UMAP's if it is there.
+    """Draw the test sentences as points: principal components, and UMAP if the summary has it.
 
     Args:
-        summary: of a model with a latent.
+        summary: what `summarize_model` returned for a model with a latent.
     """
-    # A latent of one dimension has no second component.
+    # A latent of one dimension has no second component, and then "0 %" is used.
     shares = [f"{100 * share:.0f} %" for share in summary["explained"]] + ["0 %"]
     axis_names = (f"first principal component, {shares[0]}", f"second, {shares[1]}")
     maps = [_draw_latent_map(summary, summary["points"], axis_names, "map of the latent")]
@@ -111,7 +113,7 @@ def _draw_latent_map(
 def _color_by_length(
     axes: "Axes", x: Sequence[float], y: Sequence[float], words: Sequence[int]
 ) -> None:
-    """Draw the points, with a color bar."""
+    """Draw points whose color shows the number of words, and a color bar."""
     from matplotlib import rc_context
 
     # Rasterized: thousands of vector shapes would make the page slow.
@@ -127,7 +129,7 @@ def _color_by_label(
     """Draw the points of each label, rare labels in gray, and return the legend."""
     common = [label for label, _ in Counter(labels).most_common(_MAX_COLORED_LABELS)]
     rest = [index for index, label in enumerate(labels) if label not in common]
-    # The gray points come first, so that they lie below the others.
+    # The points of rare labels are drawn first, so that they lie below the others.
     axes.scatter(
         [x[index] for index in rest],
         [y[index] for index in rest],
@@ -155,8 +157,12 @@ def _color_by_label(
     return legend
 
 
-def draw_unit_bars(summary: Mapping[str, Any]) -> Picture:
-    """Draw the KL of each latent dimension as a bar, the largest first."""
+def draw_kl_bars(summary: Mapping[str, Any]) -> Picture:
+    """Draw the KL of each latent dimension as a bar, the largest first.
+
+    Args:
+        summary: what `summarize_model` returned, with a `kl_by_dimension` that is not None.
+    """
     axes = create_axes("dimension, the largest first", "KL, nats")
     values = sorted(summary["kl_by_dimension"], reverse=True)
     axes.bar(range(1, len(values) + 1), values, color=COLORS[0], width=0.8)

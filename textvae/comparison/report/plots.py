@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 # Arguments of `check_installed`: the extra, what needs it, and its packages.
 REPORT_REQUIREMENTS = ("report", "reports", "matplotlib", "jinja2")
 
-# Matplotlib cannot write `currentColor`, so `render_svg` replaces this color by it.
+# Stands for the color of the page's text. `render_svg` replaces it by CSS's `currentColor`, which
+# matplotlib does not know.
 PLACEHOLDER_COLOR = "#123456"
 
-# Okabe & Ito 2008, without yellow, which is hard to see on white.
+# The colors of Okabe & Ito 2008, without yellow, which is hard to see on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
-# Matplotlib's markers, and the same signs as characters for the legend.
+# Matplotlib's markers, each with a character of the same shape for the legend.
 MARKERS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
 
 PLOT_STYLE = {
     "svg.fonttype": "none",  # text stays text, in the font of the page
-    "svg.hashsalt": "textvae",  # the same picture from the same numbers
+    "svg.hashsalt": "textvae",  # the same numbers give the same file
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -54,7 +55,8 @@ class Picture:
 
     Attributes:
         svg: an SVG element.
-        note: what the picture shows, next to its title.
+        note: details, shown next to the title in smaller letters.
+        legend: the entries below the picture.
     """
 
     svg: str
@@ -64,12 +66,15 @@ class Picture:
 
 
 def pick_color(index: int) -> str:
-    """Return the color of a row of the table."""
+    """Return the color of a row of the table, by the row's index."""
     return COLORS[index % len(COLORS)]
 
 
 def pick_marker(index: int) -> str:
-    """Return the marker of a row of the table; with the color it distinguishes 42 rows."""
+    """Return the marker of a row of the table, by the row's index.
+
+    There are 6 colors and 7 markers, so their pairs distinguish 42 rows.
+    """
     return list(MARKERS)[index % len(MARKERS)]
 
 
@@ -80,7 +85,7 @@ def build_legend(names: Sequence[str]) -> list[LegendEntry]:
     ]
 
 
-def create_axes(x: str, y: str, width: float = 4.4, height: float = 3.1) -> "Axes":
+def create_axes(x_label: str, y_label: str, width: float = 4.4, height: float = 3.1) -> "Axes":
     """Return empty axes in a figure of their own; width and height are in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -89,22 +94,22 @@ def create_axes(x: str, y: str, width: float = 4.4, height: float = 3.1) -> "Axe
     # because it must not change the plots of the caller's program.
     with rc_context(PLOT_STYLE):
         axes = Figure((width, height), layout="constrained").add_subplot()
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
     return axes
 
 
 def render_svg(axes: "Axes", alt_text: str) -> str:
-    """Return the figure of axes as an SVG element; screen readers read `alt_text` out."""
+    """Return a figure, given by its axes, as an SVG element; `alt_text` is for screen readers."""
     from matplotlib import rc_context
 
     text = StringIO()
     figure: Any = axes.figure
     with rc_context(PLOT_STYLE):
         figure.savefig(text, format="svg", dpi=160)
-    # The metadata hold the date, which would make every file different.
+    # The metadata contain the date, which would make every file different.
     document = re.sub(r"<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
     element = document[document.index("<svg") :].replace(PLACEHOLDER_COLOR, "currentColor")
-    # The text has names of configs and corpora, which may hold quotes and markup.
+    # The text contains names of corpora, which may have quotes and markup in them.
     label = html.escape(alt_text, quote=True)
     return element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

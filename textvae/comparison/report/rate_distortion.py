@@ -1,10 +1,10 @@
 """The rate-distortion plane: what the latent costs, and what it saves.
 
-A model is a point: its KL (the rate) and its reconstruction (the distortion), as
-in Alemi et al. 2018 (arXiv:1711.00464). -ELBO is their sum, so it is the same on
-every line from upper left to lower right: models on one line predict equally
-well, but use the latent more or less. A language model has no latent and is drawn as
-the whole line of its -ELBO; a model below this line predicts better than it.
+A run is a point: its KL (the rate) and its reconstruction (the distortion), as in
+Alemi et al. 2018 (arXiv:1711.00464). -ELBO is the sum of the two, so it is constant
+along each diagonal from upper left to lower right: models on one diagonal predict
+equally well, but those to the right use the latent more. A language model has no
+latent, so it is drawn as the diagonal of its -ELBO; models below it predict better.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def draw_rate_distortion_pictures(rows: Sequence[TableRow]) -> list[Picture]:
-    """Return a picture of each corpus on which some run has a KL."""
+    """Return a picture for each corpus on which some run has a KL."""
     legend = build_legend([row.name for row in rows])
-    corpora = dict.fromkeys(row.corpus for row in rows)
+    corpora = dict.fromkeys(row.corpus for row in rows)  # each once, in order
     with_kl = {row.corpus for row in rows if row.defined_values("kl")}
     return [
         Picture(
@@ -43,7 +43,11 @@ def draw_rate_distortion_pictures(rows: Sequence[TableRow]) -> list[Picture]:
 
 
 def _draw_rate_distortion(rows: Sequence[TableRow], corpus: str) -> str:
-    """Draw the runs on one corpus; the index of a row decides its color."""
+    """Draw the runs on one corpus; return the SVG.
+
+    Args:
+        rows: the rows of all corpora, since a row's index decides its color and marker.
+    """
     axes = create_axes(
         "rate: KL, nats per sentence", "distortion: reconstruction, nats", width=5.2, height=4.2
     )
@@ -71,23 +75,23 @@ def _draw_rate_distortion(rows: Sequence[TableRow], corpus: str) -> str:
 
 
 def _is_language_model(row: TableRow) -> bool:
-    """Whether a row's model has no latent."""
+    """Return whether a row's model has no latent."""
     return row.mean("latent_dim") == 0
 
 
 def _equalize_axes(axes: "Axes") -> None:
-    """Give both axes the same number of nats, so that lines are equally steep in all pictures."""
+    """Let both axes span the same number of nats, so that diagonals look alike in all pictures."""
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
     size = 1.15 * max(right - left, high - low, 1.0)
-    # The points stay in the middle, but little of the plane is left of KL = 0.
+    # The points are in the middle, but the axis shows little of the negative KLs.
     start = max(-0.04 * size, (left + right - size) / 2)
     axes.set_xlim(start, start + size)
     axes.set_ylim((low + high - size) / 2, (low + high + size) / 2)
 
 
 def _draw_equal_elbo_lines(axes: "Axes") -> None:
-    """Draw lines of constant -ELBO, at round numbers."""
+    """Draw dotted lines of constant -ELBO, at round numbers."""
     from matplotlib.ticker import MaxNLocator
 
     left, right = axes.get_xlim()
@@ -112,10 +116,13 @@ def _draw_line(
     """Draw the line on which KL + reconstruction = level, with a label along it.
 
     Args:
-        position: share of the line's length at which the label ends.
+        level: -ELBO, in nats per sentence.
+        position: where along the line the label ends, from 0 to 1.
+        style: further arguments of matplotlib's `plot`.
     """
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
+    # The KLs at which the line enters and leaves the picture.
     start = max(left, level - high)
     end = min(right, level - low)
     axes.plot(

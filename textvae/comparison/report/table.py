@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any, Literal
 
+# What `build_run_record` in runner.py returns: names, `reason`, and the measures.
 RunRecord = Mapping[str, Any]
 
 _UNDEFINED_TEXT = "—"
@@ -17,11 +18,11 @@ class TableColumn:
     """A measure as the table shows it.
 
     Attributes:
-        key: its key in the records.
+        key: the measure's key in the records.
         digits: digits after the decimal point.
-        sign: factor for display; the CSV files keep the records' own sign.
-        best: which value is bold; None where neither lower nor higher is simply better.
-        cap: key of an upper bound, which is shown after the value.
+        sign: factor for display, 1 or -1; the CSV files keep the sign of the records.
+        best: which value is bold; None if neither lower nor higher values are simply better.
+        cap: key of the measure's upper bound, which is shown after the value.
     """
 
     key: str
@@ -47,16 +48,27 @@ TABLE_COLUMNS = (
 )
 
 
-def select_columns(further: Sequence[str]) -> tuple[TableColumn, ...]:
-    """Return the usual columns, followed by those of further measures, none twice."""
-    known = {column.key for column in TABLE_COLUMNS}
-    new = [TableColumn(key, key.replace("_", " ")) for key in further if key not in known]
-    return (*TABLE_COLUMNS, *new)
+def select_columns(further_keys: Sequence[str]) -> tuple[TableColumn, ...]:
+    """Return the usual columns, followed by those of further measures.
+
+    Args:
+        further_keys: keys of measures; those of the usual columns are ignored.
+    """
+    usual_keys = {column.key for column in TABLE_COLUMNS}
+    further = [
+        TableColumn(key, key.replace("_", " ")) for key in further_keys if key not in usual_keys
+    ]
+    return (*TABLE_COLUMNS, *further)
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """The runs of one config on one corpus. Failed runs do not count in means."""
+    """The runs of one config on one corpus.
+
+    Attributes:
+        name: the config's name, followed by the corpus's if corpora were compared.
+        records: one per run, including those of failed runs, which do not count in means.
+    """
 
     name: str
     corpus: str
@@ -68,7 +80,7 @@ class TableRow:
         return [record for record in self.records if not record["reason"]]
 
     def defined_values(self, key: str) -> list[float]:
-        """Return a measure of all finished runs for which it is defined: not null, not NaN."""
+        """Return the values of a measure in finished runs, without those that are null or NaN."""
         values = [record.get(key) for record in self.finished_records]
         numbers = [value for value in values if isinstance(value, int | float)]
         return [float(value) for value in numbers if not math.isnan(value)]
@@ -79,17 +91,20 @@ class TableRow:
         return mean(values) if values else None
 
     def standard_deviation(self, key: str) -> float | None:
-        """Return the sample standard deviation (n - 1), or None for fewer than two runs."""
+        """Return the sample standard deviation (dividing by n - 1).
+
+        It is None for fewer than two runs, or if a value is infinite.
+        """
         values = self.defined_values(key)
         if len(values) < 2 or not all(map(math.isfinite, values)):
             return None
         return stdev(values)
 
     def summarize_words(self, key: str) -> str:
-        """Return a measure whose values are words, like the verdict.
+        """Return the value of a measure whose values are words, such as the verdict.
 
-        Where the runs differ, it is each word with its number of runs. Failed runs
-        count as a verdict of their own.
+        If the runs differ, each word is followed by its number of runs: "healthy 2, weak 1".
+        In the verdict, failed runs count as "failed". Without any word the result is a dash.
         """
         words = [record.get(key) for record in self.finished_records]
         counts = Counter(word for word in words if isinstance(word, str))
@@ -127,14 +142,14 @@ def build_cells(rows: Sequence[TableRow], columns: Sequence[TableColumn]) -> lis
 def _build_row_cells(
     row: TableRow, rows: Sequence[TableRow], columns: Sequence[TableColumn]
 ) -> list[TableCell]:
-    """Return the cells of one of the rows."""
+    """Return the cells of `row`, one of the rows of the table."""
     return [TableCell(_format_cell(row, column), _is_best(row, rows, column)) for column in columns]
 
 
 def _format_cell(row: TableRow, column: TableColumn) -> str:
-    """Return a measure as `mean`, with `± deviation` and `/ cap` if it has them."""
+    """Return the text of a cell: mean ± deviation / cap, the last two only if they are defined."""
     value = row.mean(column.key)
-    if value is None:
+    if value is None:  # the values are words, or undefined
         return row.summarize_words(column.key)
     text = "∞"
     if math.isfinite(value):
@@ -155,9 +170,9 @@ def _round_for_display(value: float, column: TableColumn) -> float:
 
 
 def _is_best(row: TableRow, rows: Sequence[TableRow], column: TableColumn) -> bool:
-    """Whether a value is bold: none on the same corpus looks better, and one looks worse.
+    """Return whether a value is bold: no other on the same corpus is better, and one is worse.
 
-    Rounded values are compared, so that equal texts are both bold or both not.
+    Values are compared as the table rounds them, so that equal texts are both bold or both not.
     """
     own_mean = row.mean(column.key)
     if column.best is None or own_mean is None:

@@ -1,7 +1,7 @@
 """The corpus of a run: prepared on the disk before training, or streamed during it.
 
-`Corpus` is what a run needs of either. Which of the two it has is decided here:
-by the settings for a new run, and by its folder for an existing one.
+`Corpus` is the contract that both kinds fulfill. For a new run, the settings decide
+which kind it is; for an existing run, the files in its corpus folder do.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from textvae.data.streaming.sample import STREAM_FILE, is_streamed
 def choose_corpus(
     folder: Path, settings: DataSettings, rows: Mapping[str, RowSource] | None = None
 ) -> Corpus:
-    """Return the corpus of a new run, which is not prepared yet; arguments are those of `Corpus`.
+    """Return the corpus of a new run, not yet prepared; the arguments are those of `Corpus`.
 
     Raises:
         ConfigError: only a stream can read the corpus, but the settings forbid one.
@@ -29,7 +29,7 @@ def choose_corpus(
 
 
 def open_corpus(folder: Path, settings: DataSettings) -> Corpus:
-    """Return the corpus of an existing run; arguments are those of `Corpus`."""
+    """Return the corpus of an existing run; the arguments are those of `Corpus`."""
     if is_stream_folder(folder):
         return StreamedCorpus(folder, settings)
     return PreparedCorpus(folder, settings)

@@ -1,22 +1,20 @@
-"""The contract of a run's corpus: how it is prepared, and the batches that training gets of it."""
+"""The contract of a run's corpus: how it is prepared, and the training batches it gives."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.corpus import DataSettings
-from textvae.data.labels import Labels
+from textvae.data.base_tokenizers import build_decoder_tokenizer
+from textvae.data.batching import Collator
+from textvae.data.corpus import DataSettings, TokenizerAndCounts
 from textvae.data.sources import RowSource
-from textvae.data.tokenization import TokenizerSettings, build_tokenizer
+from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings, build_tokenizer
 from textvae.data.training_batches import CorpusTraining, TrainingBatches
 from textvae.runtime.processes import Processes
-
-TokenizerAndCounts = tuple[PreTrainedTokenizerBase, dict[str, Any]]
-TokenizerBuilder = Callable[[Iterator[str]], PreTrainedTokenizerBase]  # from training sentences
 
 
 class Corpus(ABC):
@@ -26,7 +24,8 @@ class Corpus(ABC):
 
     Args:
         folder: the run's corpus folder.
-        rows: the rows of each split, of a corpus passed as a Python object.
+        settings: where the sentences are, and how they are prepared.
+        rows: the rows of each split, if the corpus was passed as a Python object.
     """
 
     def __init__(
@@ -38,9 +37,10 @@ class Corpus(ABC):
 
     @abstractmethod
     def refuse_settings(self, training: CorpusTraining, techniques: Collection[str]) -> None:
-        """Refuse settings that do not fit such a corpus.
+        """Refuse settings that do not fit this kind of corpus.
 
         Args:
+            training: the settings of training that concern the corpus.
             techniques: the names of the objective's techniques.
 
         Raises:
@@ -55,8 +55,9 @@ class Corpus(ABC):
 
         Args:
             tokenizer: the settings of the tokenizer to build.
-            initial: the tokenizer of the run to start from, to be used instead.
-            seed: the seed of the training.
+            initial: the tokenizer of the run that training starts from, which is used instead;
+                None if a tokenizer is built.
+            seed: the seed of training.
 
         Returns:
             The tokenizer, and the counts of cleaned and tokenized sentences.
@@ -67,7 +68,9 @@ class Corpus(ABC):
 
     @abstractmethod
     def finish_preparation(self, training: CorpusTraining, processes: Processes) -> None:
-        """Check and tidy up what was prepared, once nothing else needs the training split.
+        """Check what was prepared, and remove what training does not need.
+
+        It is called once nothing else needs the files of the training split.
 
         Raises:
             ConfigError: a batch has too few sentences for so many processes.
@@ -77,34 +80,42 @@ class Corpus(ABC):
     def open_batches(
         self,
         training: CorpusTraining,
-        tokenizer: PreTrainedTokenizerBase,
-        labels: Labels | None,
+        collator: Collator,
         processes: Processes,
     ) -> TrainingBatches:
-        """Return the training batches of this process."""
+        """Return the training batches of this process.
+
+        Args:
+            training: the sizes of batches, and the seed of their order.
+            tokenizer: the tokenizer of the run.
+            labels: the labels that condition the model; None for an unconditional one.
+            processes: the rank of this process, and the number of all processes.
+        """
 
     @abstractmethod
     def count_training_sentences(self, counts: Mapping[str, Any], log: Mapping[str, Any]) -> int:
         """Return the number of sentences that the run is trained on.
 
         Args:
-            counts: of the tokenized sentences, by split; `prepare` wrote them.
-            log: the log of the training.
+            counts: those of the tokenized sentences of each split, which `prepare` wrote.
+            log: the log of training.
         """
 
     @abstractmethod
     def count_overlap(self, counts: Mapping[str, Any]) -> int:
-        """Return the number of sentences that are held out and yet trained on.
+        """Return how many sentences are trained on although they are also held out.
 
         Args:
-            counts: of the tokenized sentences, by split.
+            counts: those of the tokenized sentences of each split.
         """
 
 
 def choose_builder(
     settings: TokenizerSettings, initial: PreTrainedTokenizerBase | None
 ) -> TokenizerBuilder:
-    """Return what builds the tokenizer from the training sentences, or ignores them for `initial`."""
+    """Return a function that builds the tokenizer; it returns `initial` if that is not None."""
     if initial is not None:
         return lambda sentences: initial
+    if settings.kind == "pretrained":
+        return partial(build_decoder_tokenizer, settings)
     return partial(build_tokenizer, settings)

@@ -1,4 +1,4 @@
-"""The corpus of a run that is not streamed."""
+"""The corpus of a run that is prepared on the disk before training."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -9,37 +9,32 @@ from textvae.data import cache
 from textvae.data.arrow import read_number_column
 from textvae.data.batch_shares import share_buckets
 from textvae.data.batching import Collator
-from textvae.data.corpus import open_split, prepare_splits
+from textvae.data.corpus import TokenizerAndCounts, open_split, prepare_splits
 from textvae.data.corpus_report import report_left_out_rows, report_overlap
-from textvae.data.labels import Labels
+from textvae.data.frozen_states import join_states
 from textvae.data.row_report import print_note
-from textvae.data.run_corpus.base import (
-    Corpus,
-    TokenizerAndCounts,
-    TokenizerBuilder,
-    choose_builder,
-)
+from textvae.data.run_corpus.base import Corpus, choose_builder
 from textvae.data.sources import list_corpus_files
-from textvae.data.tokenization import TokenizerSettings
+from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings
 from textvae.data.training_batches import BucketBatches, CorpusTraining
 from textvae.runtime.processes import Processes
 
-LARGE_CORPUS_BYTES = 2 * 2**30  # of source files; from this size on streaming is recommended
+LARGE_CORPUS_BYTES = 2 * 2**30  # of source files; for more, a note recommends streaming
 
 
 class PreparedCorpus(Corpus):
     """A corpus that is cleaned, split and tokenized before training, or taken from the cache."""
 
     def refuse_settings(self, training: CorpusTraining, techniques: Collection[str]) -> None:
-        """Refuse nothing; batches that are too small are known only after preparation."""
+        """Refuse nothing: whether batches are too small is known only after preparation."""
 
     def prepare(
         self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None, seed: int
     ) -> TokenizerAndCounts:
         """Prepare all of the corpus."""
         build = choose_builder(tokenizer, initial)
-        # The cache's key has the settings of data and tokenizer alone, so neither rows from
-        # Python nor the tokenizer of another run can be found by it.
+        # An entry of the cache is found by the settings of data and tokenizer alone. These
+        # tell nothing about rows from Python or about the tokenizer of another run.
         if self.rows or initial is not None:
             prepared = self._prepare_splits(build)
         else:
@@ -51,28 +46,28 @@ class PreparedCorpus(Corpus):
         return prepared
 
     def finish_preparation(self, training: CorpusTraining, processes: Processes) -> None:
-        """Refuse batches that are too small now, and not after the run has its name."""
+        """Refuse batches that are too small, before the run's folder gets its final name."""
         lengths = read_number_column(open_split(self.folder, "train"), "length")
-        share_buckets(lengths, training, processes)
+        share_buckets(lengths, training, processes)  # raises ConfigError
 
     def open_batches(
         self,
         training: CorpusTraining,
-        tokenizer: PreTrainedTokenizerBase,
-        labels: Labels | None,
+        collator: Collator,
         processes: Processes,
     ) -> BucketBatches:
-        """Return the batches, of each the sentences of this process."""
+        """Return this process's share of each batch."""
         train = open_split(self.folder, "train")
         buckets = share_buckets(read_number_column(train, "length"), training, processes)
-        return BucketBatches(train, buckets, Collator(tokenizer, labels), training.workers)
+        train = join_states(train, self.folder, "train")
+        return BucketBatches(train, buckets, collator, training.workers)
 
     def count_training_sentences(self, counts: Mapping[str, Any], log: Mapping[str, Any]) -> int:
         """Return the size of the training split."""
         return int(counts["train"]["sentences"])
 
     def count_overlap(self, counts: Mapping[str, Any]) -> int:
-        """Return how many sentences the splits share, unless duplicates were left out."""
+        """Return how many training sentences are also held out; 0 if duplicates were left out."""
         if self.settings.drop_duplicates:
             return 0
         return int(counts["train"].get("also_held_out", 0))
@@ -85,22 +80,23 @@ class PreparedCorpus(Corpus):
     def _prepare_cached_splits(
         self, tokenizer: TokenizerSettings, build: TokenizerBuilder
     ) -> TokenizerAndCounts:
-        """Take the prepared corpus from the cache, or prepare it and add it to the cache."""
+        """Take the prepared corpus from the cache; if it is not there, prepare and add it."""
         entry = cache.locate_entry(self.settings, tokenizer, self.settings.split_seed)
-        restored = cache.restore_entry(entry, self.folder) if entry else None
-        if restored:
+        if entry is None:
+            return self._prepare_splits(build)
+        restored = cache.restore_entry(entry, self.folder)
+        if restored is not None:
             return restored
-        prepared = self._prepare_splits(build)
-        if entry:
-            cache.save_entry(entry, self.folder, prepared[0])
-        return prepared
+        built_tokenizer, counts = self._prepare_splits(build)
+        cache.save_entry(entry, self.folder, built_tokenizer)
+        return built_tokenizer, counts
 
     def _advise_streaming(self) -> None:
-        """Recommend streaming for a very large corpus."""
+        """Print a note that recommends streaming if the corpus is very large."""
         corpus = self.settings.corpus
         size = sum(file.stat().st_size for file in list_corpus_files(corpus or ""))
         if size > LARGE_CORPUS_BYTES:
             print_note(
-                f"{corpus} has {size / 1e9:.1f} GB; all of it is read and tokenized before "
-                "training starts; data.streaming=true starts at once."
+                f"{corpus} has {size / 1e9:.1f} GB, and all of it is read and tokenized before "
+                "training starts. With data.streaming=true, training starts at once."
             )

@@ -1,14 +1,15 @@
-"""The corpus of a streamed run."""
+"""The corpus of a run that is read during training."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from textvae.data.batching import Collator
+from textvae.data.corpus import TokenizerAndCounts
 from textvae.data.corpus_report import report_overlap
-from textvae.data.labels import Labels
-from textvae.data.run_corpus.base import Corpus, TokenizerAndCounts, choose_builder
-from textvae.data.streaming.loading import StreamLoader, open_stream, second_reading_error
+from textvae.data.run_corpus.base import Corpus, choose_builder
+from textvae.data.streaming.loading import StreamLoader, build_second_reading_error, open_stream
 from textvae.data.streaming.sample import prepare_stream
 from textvae.data.tokenization import TokenizerSettings
 from textvae.data.training_batches import CorpusTraining
@@ -19,11 +20,11 @@ from textvae.runtime.processes import Processes
 class StreamedCorpus(Corpus):
     """A corpus that is read during training; only a sample of it is prepared before.
 
-    The counts on the disk are those of the sample.
+    The counts that `prepare` returns are those of the sample.
     """
 
     def refuse_settings(self, training: CorpusTraining, techniques: Collection[str]) -> None:
-        """Refuse what needs the whole corpus, or more than one reading of it."""
+        """Refuse settings that need the whole corpus in advance, or a second reading of it."""
         if self.settings.label is not None:
             raise ConfigError(
                 "data.label: all labels must be known before training, but a stream is read during "
@@ -45,7 +46,7 @@ class StreamedCorpus(Corpus):
                 "(Duplicates of held-out sentences are never trained on.)"
             )
         if "aggressive" in techniques:
-            raise second_reading_error()
+            raise build_second_reading_error()
 
     def prepare(
         self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None, seed: int
@@ -58,21 +59,20 @@ class StreamedCorpus(Corpus):
         return prepared
 
     def finish_preparation(self, training: CorpusTraining, processes: Processes) -> None:
-        """Remove the sample."""
+        """Remove the training split of the sample, since training reads the stream instead."""
         (self.folder / "train.arrow").unlink()
 
     def open_batches(
         self,
         training: CorpusTraining,
-        tokenizer: PreTrainedTokenizerBase,
-        labels: Labels | None,
+        collator: Collator,
         processes: Processes,
     ) -> StreamLoader:
-        """Return the loader of the stream: this process's part of each batch."""
+        """Return the loader of the stream: the batches of this process's readers."""
         return open_stream(
             self.folder,
             self.settings,
-            tokenizer,
+            collator,
             seed=training.seed,
             batch_tokens=training.batch_tokens,
             batch_sentences=training.batch_sentences,
@@ -82,7 +82,7 @@ class StreamedCorpus(Corpus):
         )
 
     def count_training_sentences(self, counts: Mapping[str, Any], log: Mapping[str, Any]) -> int:
-        """Return how many sentences of the stream were trained on; repeated epochs count again."""
+        """Return how many sentences were trained on; each epoch counts again."""
         read = log.get("stream", {}).get("counts", {})
         return int(read.get("kept", 0) - read.get("also_held_out", 0))
 

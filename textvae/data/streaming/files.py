@@ -1,6 +1,6 @@
 """The files of a stream: found by folder, pattern or URL, and grouped by split.
 
-Anything that `fsspec` can list works: s3://, gs://, hf://, https:// and local paths.
+Whatever `fsspec` can list works: local paths, s3://, gs://, hf://, https:// and others.
 """
 
 from pathlib import Path, PurePosixPath
@@ -15,12 +15,12 @@ COMPRESSION_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 
 
 def is_remote(corpus: str) -> bool:
-    """Whether a corpus is named by URL; an existing file is not, whatever its name."""
+    """Return whether a corpus is named by URL; an existing file is not, whatever its name."""
     return "://" in corpus and not Path(corpus).exists()
 
 
 def is_stream_only(corpus: str) -> bool:
-    """Whether a corpus is named by URL or pattern, which only a stream can read."""
+    """Return whether a corpus is named by URL or pattern, which only a stream can read."""
     return is_remote(corpus) or (has_magic(corpus) and not resolve_path(corpus).exists())
 
 
@@ -38,12 +38,13 @@ def find_stream_files(corpus: str) -> dict[str, list[str]]:
     """Return the files of each split, sorted; a single file is `train`, whatever its name.
 
     Args:
-        corpus: a file, folder, pattern or bundled corpus, or several URLs separated by blanks.
+        corpus: a file, folder, pattern or bundled corpus, or several URLs separated by spaces.
 
     Raises:
         DataError: no file is found, none can be read, or none belongs to the training split.
     """
     if is_remote(corpus):
+        # A set, since a file may match several of the URLs.
         files = sorted({file for url in corpus.split() for file in _list_remote(url)})
     else:
         files = _list_local(resolve_path(corpus).absolute())
@@ -68,7 +69,7 @@ def find_stream_files(corpus: str) -> dict[str, list[str]]:
 
 
 def _list_local(path: Path) -> list[str]:
-    """Return a file itself, the files of a folder, or the matches of a pattern."""
+    """Return a file itself, the files of a folder, or the files that match a pattern, sorted."""
     if path.is_file():
         return [str(path)]
     files = path.iterdir() if path.is_dir() else match_pattern(path)
@@ -76,7 +77,7 @@ def _list_local(path: Path) -> list[str]:
 
 
 def _list_remote(url: str) -> list[str]:
-    """Return the matches of a pattern, a file itself, or the files of a folder.
+    """Return the URLs of a file itself, of the files of a folder, or of those matching a pattern.
 
     Raises:
         DataError: the file system is unknown or does not answer.
@@ -99,6 +100,6 @@ def _list_remote(url: str) -> list[str]:
 
 def _restore_protocol(system: AbstractFileSystem, path: str) -> str:
     """Return the URL of a file that was listed; fsspec lists paths without their protocol."""
-    if "file" in system.protocol:  # local paths stay as they are
+    if "file" in system.protocol:  # a file:// URL becomes a local path
         return path
     return str(system.unstrip_protocol(path))

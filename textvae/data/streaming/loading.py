@@ -1,7 +1,7 @@
-"""Loading: the readers of one process, run by as many workers, and the position of each reader.
+"""Loading: the readers of one process, each run by a worker, and how far each of them is.
 
-The position of a batch is recorded when the trainer takes it, not when a worker has
-made it. Batches that a worker had ready when a run was interrupted are made again.
+A reader's position moves when the trainer takes a batch, not when a worker makes one.
+After an interruption, batches that were ready but not taken are made again.
 """
 
 import json
@@ -16,9 +16,8 @@ import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
 
-from textvae.data.batching import Batch
+from textvae.data.batching import Batch, Collator
 from textvae.data.corpus import DataSettings
 from textvae.data.parallel_tokenization import disable_tokenizer_threads, return_unchanged
 from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
@@ -34,21 +33,30 @@ class StreamLoader(TrainingBatches):
         plan: what all readers share.
         rank: the number of this process.
         workers: worker processes, each with one reader; with 0, this process reads itself.
+
+    Attributes:
+        readers: the numbers of this process's readers.
+        positions: the position of each of them.
+        batches_taken: the number of batches that the trainer has taken.
+        counts: lines kept and left out, and damage skipped, in this process.
+        damaged_files: the notice of each damaged file, by its name.
+        run_state: the state of the whole run at its last checkpoint; empty before it.
     """
 
     def __init__(self, plan: StreamPlan, rank: int, workers: int) -> None:
         self.plan = plan
         self.workers = workers
-        self.is_first = rank == 0
-        self.readers = range(rank * max(1, workers), (rank + 1) * max(1, workers))
+        self.is_first_process = rank == 0
+        readers_here = max(1, workers)
+        self.readers = range(rank * readers_here, (rank + 1) * readers_here)
         self.positions = dict.fromkeys(self.readers, StreamPosition())
         self.batches_taken = 0
         self.counts: Counter[str] = Counter()
         self.damaged_files: dict[str, str] = {}
-        self.record: dict[str, Any] = {}  # state of the whole run at its last checkpoint
+        self.run_state: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from the current positions on.
+        """Yield batches from the current positions on, and move the positions.
 
         Raises:
             DataError: a file is damaged, or a reader finds no sentence.
@@ -58,9 +66,9 @@ class StreamLoader(TrainingBatches):
             yield batch.batch
 
     def iterate_batches(self) -> Iterator[StreamBatch]:
-        """Yield the batches of the readers, one reader after another, without tracking them."""
-        # DataLoader asks its workers in turn, starting with the first. After an interruption
-        # the readers are rotated, so that the one whose turn it was comes first.
+        """Yield batches, one of each reader in turn, without moving the positions."""
+        # DataLoader asks its workers in turn, starting with the first. Rotate the readers so
+        # that a resumed run continues with the one whose turn it was.
         turn = self.batches_taken % len(self.readers)
         readers = [*self.readers[turn:], *self.readers[:turn]]
         positions = [(reader, self.positions[reader]) for reader in readers]
@@ -70,12 +78,12 @@ class StreamLoader(TrainingBatches):
             collate_fn=return_unchanged,
             num_workers=self.workers,
             worker_init_fn=disable_tokenizer_threads,
-            # Without a generator of its own, the loader would draw a seed from the run's, and
-            # a resumed run would draw one more.
+            # Without a generator of its own, the loader would take a number from the run's, and
+            # a resumed run would take one more.
             generator=torch.Generator(),
         )
         for batch in loader:
-            if isinstance(batch, TextVAEError):
+            if isinstance(batch, TextVAEError):  # see `_ReaderDataset`
                 raise batch
             yield batch
 
@@ -92,8 +100,12 @@ class StreamLoader(TrainingBatches):
         """Do nothing: the readers count their epochs themselves."""
 
     def iterate_additional(self, taken: int) -> Iterator[Batch]:
-        """Refuse: a stream can be read only once."""
-        raise second_reading_error()
+        """Raise an error: a stream can be read only once.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise build_second_reading_error()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the positions of all readers of the run, as JSON; every process must call this."""
@@ -106,15 +118,14 @@ class StreamLoader(TrainingBatches):
                 positions[str(reader)] = astuple(position)
             counts += process_counts
             damaged |= process_damaged
-        # These keys are those of existing checkpoints: "lanes" are readers.
-        self.record = {
-            "lanes": self.plan.reader_count,
+        self.run_state = {
+            "reader_count": self.plan.reader_count,
             "taken": self.batches_taken,
-            "places": positions,
+            "positions": positions,
             "counts": dict(counts),
             "damaged": damaged,
         }
-        return self.record
+        return self.run_state
 
     def load_state_dict(self, state: Any) -> None:
         """Continue from a state that `state_dict` returned.
@@ -122,26 +133,26 @@ class StreamLoader(TrainingBatches):
         Raises:
             CheckpointError: the stream was divided among another number of readers.
         """
-        if state["lanes"] != self.plan.reader_count:
+        if state["reader_count"] != self.plan.reader_count:
             raise CheckpointError(
-                f"the stream was divided among {state['lanes']} readers (processes x "
+                f"the stream was divided among {state['reader_count']} readers (processes x "
                 f"training.workers), and now there are {self.plan.reader_count}; "
                 "use as many processes and workers as before."
             )
-        self.record = state
+        self.run_state = state
         for reader in self.readers:
-            self.positions[reader] = StreamPosition(*state["places"][str(reader)])
+            self.positions[reader] = StreamPosition(*state["positions"][str(reader)])
         self.batches_taken = state["taken"]
         self.damaged_files = dict(state["damaged"])
         # The counts are sums over all processes, so only one of them may continue them.
-        self.counts = Counter(state["counts"] if self.is_first else {})
+        self.counts = Counter(state["counts"] if self.is_first_process else {})
 
     def describe_reading(self) -> dict[str, Any]:
         """Return what the whole run had read at its last checkpoint."""
-        return {"stream": self.record}
+        return {"stream": self.run_state}
 
     def _track(self, batch: StreamBatch) -> None:
-        """Record a batch's position and report; warn once about each damaged file."""
+        """Note the position and report of a taken batch; warn once about each damaged file."""
         self.positions[batch.reader] = batch.position
         self.batches_taken += 1
         if batch.report is None:
@@ -154,7 +165,12 @@ class StreamLoader(TrainingBatches):
 
 
 class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
-    """The batches of one reader: that of this worker, or the only one if there are no workers."""
+    """The batches of one reader: that of this worker, or the first one if there are no workers.
+
+    Args:
+        plan: what all readers share.
+        positions: the number and position of each reader, in the order of the workers.
+    """
 
     def __init__(self, plan: StreamPlan, positions: list[tuple[int, StreamPosition]]) -> None:
         self.plan = plan
@@ -163,8 +179,8 @@ class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
     def __iter__(self) -> Iterator[StreamBatch | TextVAEError]:
         """Yield batches and, at the end, an error if there was one.
 
-        An error that a worker raises would arrive with the worker's traceback in its
-        message. The training process raises a yielded one unchanged.
+        If a worker raised the error, it would arrive with the worker's traceback in its
+        message. It is yielded instead, and the training process raises it unchanged.
         """
         worker = get_worker_info()
         reader, position = self.positions[worker.id if worker else 0]
@@ -174,8 +190,8 @@ class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
             yield error
 
 
-def second_reading_error() -> ConfigError:
-    """Return the error of a technique that needs additional batches from a stream."""
+def build_second_reading_error() -> ConfigError:
+    """Return the error for a technique that needs additional batches of a streamed corpus."""
     return ConfigError(
         "objective.techniques.aggressive trains the encoder on additional batches, but a stream "
         "can be read only once: leave it out, or set data.streaming=false."
@@ -185,7 +201,7 @@ def second_reading_error() -> ConfigError:
 def open_stream(
     folder: Path,
     data: DataSettings,
-    tokenizer: PreTrainedTokenizerBase,
+    collator: Collator,
     *,
     seed: int,
     batch_tokens: int,
@@ -198,22 +214,27 @@ def open_stream(
 
     Args:
         folder: the run's corpus folder.
+        data: the settings of the corpus.
+        collator: makes the batches; it has the tokenizer of the run.
         seed: shuffles the files and sentences.
         batch_tokens: most tokens of a whole batch; each process takes its share of them.
         batch_sentences: most sentences of a whole batch; None for no limit.
-        workers: worker processes per training process; with 0, these read themselves.
+        workers: worker processes per training process; with 0, each training process reads itself.
         rank: the number of this process.
         processes: the number of training processes.
     """
     record = json.loads((folder / STREAM_FILE).read_text())
+    max_batch_sentences = None
+    if batch_sentences is not None:
+        max_batch_sentences = max(1, batch_sentences // processes)
     plan = StreamPlan(
         files=record["files"],
         held_out_fingerprints=frozenset(record["held_out"]),
         data=data,
-        tokenizer=tokenizer,
+        collator=collator,
         seed=seed,
         max_batch_tokens=max(1, batch_tokens // processes),
-        max_batch_sentences=batch_sentences and max(1, batch_sentences // processes),
+        max_batch_sentences=max_batch_sentences,
         reader_count=processes * max(1, workers),
     )
     return StreamLoader(plan, rank, workers)

@@ -1,4 +1,4 @@
-"""Readers: how the files are divided among all readers, and one reader's share as batches.
+"""Readers: how the files are divided among all readers, and the batches that one reader makes.
 
 There are as many readers as worker processes in all training processes together.
 In each epoch the files are shuffled and divided again. If there are fewer files
@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from textvae.data.batching import Batch, Collator, LengthBuckets
 from textvae.data.cleaning import Cleaner, fingerprint_sentence
@@ -26,16 +25,24 @@ from textvae.errors import DataError
 # divided again in each epoch, so a reader may happen to get only empty ones.
 _MAX_EMPTY_EPOCHS = 10
 
-
 _FilePart = tuple[str, int, int]  # a file, the part of its rows from 0, the number of parts
 
 
 @dataclass(frozen=True)
 class StreamPosition:
-    """How far a reader is: the start of a pool, and how many of its batches were used."""
+    """How far a reader is: where its current pool starts, and how many of its batches were used.
+
+    Attributes:
+        epoch: the number of complete passes over the files.
+        file_part: index of the file part in which the pool starts, in the order in which
+            this reader reads its share in this epoch.
+        row: how many rows at the beginning of that file were read before the pool.
+        pool: the number of pools before this one in the epoch.
+        batch: how many batches of the pool were used.
+    """
 
     epoch: int = 0
-    file_part: int = 0  # in the order of this reader in this epoch
+    file_part: int = 0
     row: int = 0
     pool: int = 0
     batch: int = 0
@@ -45,8 +52,8 @@ class StreamPosition:
 class _ReadReport:
     """What happened while a pool was read."""
 
-    counts: Counter[str]  # sentences kept and left out, and damage
-    notices: list[tuple[str, str]]  # (file, message)
+    counts: Counter[str]  # lines kept and left out, `corrupt rows` and `broken files`
+    notices: list[tuple[str, str]]  # (file, message) of damage that was skipped
 
 
 @dataclass(frozen=True)
@@ -61,28 +68,40 @@ class StreamBatch:
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """What all readers of a run share: the files, who reads what, and how batches are made."""
+    """What all readers of a run share: the files, who reads what, and how batches are made.
+
+    Attributes:
+        files: paths or URLs of the training files.
+        held_out_fingerprints: of the sentences that are never yielded.
+        data: how rows are read and cleaned, and the size of a pool.
+        collator: makes the batches; it has the tokenizer of the run.
+        seed: shuffles the files, sentences and batches.
+        max_batch_tokens: most tokens in a batch of a reader, padding included.
+        max_batch_sentences: most sentences in a batch of a reader; None for no limit.
+        reader_count: the number of readers of all processes together.
+    """
 
     files: list[str]
     held_out_fingerprints: frozenset[int]
     data: DataSettings
-    tokenizer: PreTrainedTokenizerBase
+    collator: Collator
     seed: int
     max_batch_tokens: int
     max_batch_sentences: int | None
     reader_count: int
 
     def assign_file_parts(self, reader: int, epoch: int) -> list[_FilePart]:
-        """Return what a reader reads in an epoch, in order."""
+        """Return the file parts that a reader reads in an epoch, in order."""
+        # Rounded up, so that there is at least one part for each reader.
         parts = -(-self.reader_count // len(self.files))
-        pieces = [(file, part, parts) for file in self.files for part in range(parts)]
+        file_parts = [(file, part, parts) for file in self.files for part in range(parts)]
         # All readers compute the same permutation, so they need not communicate.
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(pieces))
-        return [pieces[number] for number in order[reader :: self.reader_count]]
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(file_parts))
+        return [file_parts[index] for index in order[reader :: self.reader_count]]
 
 
 class StreamReader:
-    """One reader, which makes batches from its share of the files.
+    """Makes batches from the share of the files that one reader has.
 
     Args:
         plan: what all readers share.
@@ -94,7 +113,7 @@ class StreamReader:
         self.number = number
         self.row_reader = StreamFileReader(plan.data, [plan.data.text_column])
         self.cleaner = Cleaner(plan.data)
-        self.collate = Collator(plan.tokenizer).collate
+        self.collate = plan.collator.collate
 
     def read_batches(self, position: StreamPosition) -> Iterator[StreamBatch]:
         """Yield batches from a position on, without end.
@@ -110,7 +129,10 @@ class StreamReader:
                 yield from self._make_batches([text for _, _, text in pool], position)
                 file_part, row, _ = pool[-1]
                 position = StreamPosition(position.epoch, file_part, row, position.pool + 1)
-            empty_epochs = empty_epochs + 1 if position == start else 0
+            if position == start:  # nothing was found in this epoch
+                empty_epochs += 1
+            else:
+                empty_epochs = 0
             position = StreamPosition(position.epoch + 1)
         raise DataError(
             f"there is no sentence for reader {self.number + 1} of {self.plan.reader_count}: "
@@ -122,12 +144,13 @@ class StreamReader:
         """Yield the clean sentences of the rest of an epoch.
 
         Yields:
-            The number of the file part, the number of the row, and the sentence.
+            The index of the file part, the number of the row from 1, and the sentence.
         """
         start = position.row
         column = self.plan.data.text_column
-        pieces = self.plan.assign_file_parts(self.number, position.epoch)[position.file_part :]
-        for number, (file, part, parts) in enumerate(pieces, start=position.file_part):
+        file_parts = self.plan.assign_file_parts(self.number, position.epoch)
+        remaining = file_parts[position.file_part :]
+        for index, (file, part, parts) in enumerate(remaining, start=position.file_part):
             for row, values in self.row_reader.read_rows(file, start, part, parts):
                 try:
                     text = self.cleaner(extract_text(values, column, row))
@@ -139,14 +162,14 @@ class StreamReader:
                 if fingerprint_sentence(text) in self.plan.held_out_fingerprints:
                     self.cleaner.counts["also_held_out"] += 1
                 else:
-                    yield number, row, text
-            start = 0  # only the first file is continued in the middle
+                    yield index, row, text
+            start = 0  # only the first file is read from the middle
 
     def _make_batches(self, texts: list[str], start: StreamPosition) -> Iterator[StreamBatch]:
-        """Yield the batches of a pool that have not been used yet."""
+        """Yield the batches of a pool that were not used before `start`."""
         plan = self.plan
         report = self._take_report()
-        ids = [row[: plan.data.max_tokens] for row in encode_batch(plan.tokenizer, texts)]
+        ids = [row[: plan.data.max_tokens] for row in encode_batch(plan.collator.tokenizer, texts)]
         # The seed depends on the position alone, so a resumed run makes the same batches.
         seeds = np.random.SeedSequence((plan.seed, self.number, start.epoch, start.pool))
         buckets = LengthBuckets(
@@ -155,11 +178,11 @@ class StreamReader:
             plan.max_batch_sentences,
             int(seeds.generate_state(1)[0]),
         )
-        for number, batch in enumerate(buckets, start=1):
+        for number, indices in enumerate(buckets, start=1):
             if number <= start.batch:
                 continue
             yield StreamBatch(
-                self.collate([ids[index] for index in batch]),
+                self.collate([ids[index] for index in indices]),
                 self.number,
                 replace(start, batch=number),
                 report if number == 1 else None,

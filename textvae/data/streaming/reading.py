@@ -1,8 +1,8 @@
-"""Reading: the rows of one file as a stream, with damage reported or skipped.
+"""Reading: the rows of one file of a stream; damage stops the run or is skipped.
 
-The rows are those that `textvae.data.tables` reads from any file, local or on an
-object store. A file on an object store is opened by `datasets`, which decompresses
-it and retries. A local file is opened by its name, even if it contains wildcards.
+`textvae.data.tables` parses the rows, whether the file is local or on an object store.
+A file on an object store is opened by `datasets`, which decompresses it and retries.
+The name of a local file is taken literally, even if it contains wildcards.
 """
 
 from collections import Counter
@@ -25,10 +25,15 @@ _DAMAGE_HINT = "Repair it and continue with --resume, or skip damage with data.o
 
 
 class StreamFileReader:
-    """Reads files, and stops at damage or skips it.
+    """Reads the rows of files, and stops at damage or skips it.
 
-    A damaged row (not UTF-8, not a JSON object, too many cells) is skipped alone. If
-    the file itself is broken (its compression, a page, its quotes), the rest of it is.
+    Damage in a single row (not UTF-8, not a JSON object, too many cells) skips only that
+    row. Damage to the file itself (its compression, a page, its quotes) skips the rest of
+    the file.
+
+    Args:
+        settings: how files are read, and what happens at damage.
+        columns: the columns needed; others may be missing from the rows.
 
     Attributes:
         counts: the numbers of `corrupt rows` and `broken files` that were skipped.
@@ -48,45 +53,47 @@ class StreamFileReader:
         """Yield the rows of a file, or of one part of it, each with its number from 1.
 
         Args:
-            start: how many rows at the beginning to skip.
+            file: a path or URL.
+            start: how many rows at the beginning of the file to skip.
             part: which part to read, from 0.
-            parts: the number of parts; a part is every `parts`-th row.
+            parts: the number of parts; each consists of every `parts`-th row.
 
         Raises:
             DataError: the file is missing or damaged, and damage is not to be skipped.
         """
         has_damage = False
-        for number, reader, record in self._records(file):
+        for number, reader, record in self._read_records(file):
             # Skipped records are not parsed, so resuming in the middle of a file is fast.
             if number <= start or (number - 1) % parts != part:
                 continue
             try:
                 row = reader.row(record)
-            except ValueError as flaw:
-                where = f"{_format_place(number, reader)}: {flaw}"
-                self.report_damage("corrupt rows", file, where, is_notice=not has_damage)
+            except ValueError as error:
+                problem = f"{_format_location(number, reader)}: {error}"
+                self.report_damage("corrupt rows", file, problem, is_notice=not has_damage)
                 has_damage = True
             else:
                 yield number, row
 
-    def report_damage(self, what: str, file: str, where: str, is_notice: bool = True) -> None:
-        """Count damage and, if it is worth a notice, remember it; or stop at it.
+    def report_damage(self, kind: str, file: str, problem: str, is_notice: bool = True) -> None:
+        """Stop at damage; or count it and, if it is worth a notice, remember the message.
 
         Args:
-            what: `corrupt rows` or `broken files`.
-            where: the place in the file and what is wrong there.
+            kind: `corrupt rows` or `broken files`.
+            problem: where in the file the damage is, and what is wrong there.
+            is_notice: whether to remember the message.
 
         Raises:
             DataError: damage is not to be skipped.
         """
-        message = f"{file}, {where.removesuffix('.')}"
+        message = f"{file}, {problem.removesuffix('.')}"
         if self.settings.on_corrupt == "stop":
             raise DataError(f"{message}. {_DAMAGE_HINT}")
-        self.counts[what] += 1
+        self.counts[kind] += 1
         if is_notice:
             self.notices.append((file, f"{message}: skipped"))
 
-    def _records(self, file: str) -> Iterator[tuple[int, RowReader, Any]]:
+    def _read_records(self, file: str) -> Iterator[tuple[int, RowReader, Any]]:
         """Yield a file's records, numbered from 1, with their reader, until the file is broken."""
         number = 0
         reader = None
@@ -101,23 +108,23 @@ class StreamFileReader:
                 )
                 for number, record in enumerate(reader.records(), start=1):
                     yield number, reader, record
-        except ImportError as error:  # the library for a file system or a compression
+        except ImportError as error:  # no damage: a library for file systems or compressions
             raise DataError(f"{file}: {error}.") from error
-        except FormatError as flaw:  # our own, which knows the line
-            where = f"after row {number:,}: reading stopped"
+        except FormatError as error:  # from our readers, which know the line
+            location = f"after row {number:,}: reading stopped"
             if reader is not None:
-                where = f"line {reader.line:,}"
-            self.report_damage("broken files", file, f"{where}: {flaw}")
+                location = f"line {reader.line:,}"
+            self.report_damage("broken files", file, f"{location}: {error}")
         except Exception as error:  # each library raises errors of its own, without a common base
             # Some messages span several lines; a notice is one line.
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            where = f"after row {number:,}: reading stopped ({reason})"
-            self.report_damage("broken files", file, where)
+            problem = f"after row {number:,}: reading stopped ({reason})"
+            self.report_damage("broken files", file, problem)
 
 
-def _format_place(number: int, reader: RowReader) -> str:
-    """Return where a row is: its number, and its line if that is another number."""
-    if reader.line in (0, number):
+def _format_location(number: int, reader: RowReader) -> str:
+    """Return where a row is: its number, and its line if the two differ."""
+    if reader.line in (0, number):  # 0: a format without lines
         return f"row {number:,}"
     return f"row {number:,} (line {reader.line:,})"
 

@@ -1,4 +1,4 @@
-"""The sample of a stream: the first rows of a few files, from which a run prepares its start.
+"""The sample of a stream: the first rows of a few files, read before training starts.
 
 The tokenizer, the tokens per sentence and the held-out splits come from the sample,
 so a run on a corpus of any size starts equally fast. The stream never yields a
@@ -9,38 +9,35 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
 
 from textvae.data.cleaning import Cleaner, fingerprint_sentence
 from textvae.data.corpus import (
     HELD_OUT_SPLITS,
     DataSettings,
+    TokenizerAndCounts,
+    compute_held_out_size,
     extract_text,
-    held_out_size,
     prepare_splits,
 )
 from textvae.data.sources import RowSource
 from textvae.data.streaming.files import find_stream_files, is_stream_only
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tables import Row
+from textvae.data.tokenization import TokenizerBuilder
 from textvae.errors import ConfigError
 
 _SAMPLED_FILES = 8  # files that a sample is taken from, if they have enough rows
 
-
 STREAM_FILE = "stream.json"  # in a run's corpus folder: files and held-out fingerprints
 
-
-_SampledRows = list[tuple[Row, str | None]]  # rows with their clean sentences
+_SampledRows = list[tuple[Row, str | None]]  # rows with their sentences; None if left out
 
 
 def is_streamed(settings: DataSettings) -> bool:
-    """Whether the corpus of the settings is read as a stream.
+    """Return whether the corpus of the settings is read as a stream.
 
     Raises:
-        ConfigError: only a stream can read it, but the settings forbid one.
+        ConfigError: only a stream can read the corpus, but the settings forbid one.
     """
     only_streams = settings.corpus is not None and is_stream_only(settings.corpus)
     if only_streams and settings.streaming is False:
@@ -53,18 +50,18 @@ def is_streamed(settings: DataSettings) -> bool:
 
 
 def prepare_stream(
-    settings: DataSettings, seed: int, folder: Path, build: Any
-) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
-    """Prepare a sample as `prepare_splits` prepares a corpus; also write `folder/stream.json`.
+    settings: DataSettings, seed: int, folder: Path, build: TokenizerBuilder
+) -> TokenizerAndCounts:
+    """Prepare a sample as `prepare_splits` prepares a corpus, and write `folder/stream.json`.
 
-    `train.arrow` then contains the sample without the sentences held out of it.
+    `train.arrow` then contains the sample without the held-out sentences.
 
     Args:
         seed: chooses the held-out sentences.
-        build: builds the tokenizer from an iterator over the training sentences.
+        build: builds the tokenizer from the training sentences.
 
     Returns:
-        The tokenizer, and the counts of the sample.
+        The tokenizer, and the counts of cleaned and tokenized sentences of the sample.
 
     Raises:
         DataError: the corpus is missing, damaged, or too small to learn from.
@@ -72,11 +69,11 @@ def prepare_stream(
     assert settings.corpus is not None
     files = find_stream_files(settings.corpus)
     splits = _split_held_out(settings, seed, _read_sample(settings, files))
+    # Clean sentences, because the readers of the stream clean theirs before they compare.
     fingerprints: set[int] = set()
-    # Taken from the clean sentences, as the readers of the stream do when they compare.
     for split in HELD_OUT_SPLITS:
         fingerprints.update(map(fingerprint_sentence, _clean_sentences(splits[split])))
-    sources = {split: _source_from_sample(sampled) for split, sampled in splits.items()}
+    sources = {split: _build_sample_source(sampled) for split, sampled in splits.items()}
     tokenizer, counts = prepare_splits(settings, seed, folder, build, sources)
     record = {"files": files["train"], "held_out": sorted(fingerprints)}
     (folder / STREAM_FILE).write_text(json.dumps(record) + "\n")
@@ -105,13 +102,13 @@ def _read_sample(
 def _read_first_rows(
     reader: StreamFileReader, files: Sequence[str], count: int
 ) -> Iterator[tuple[int, Row]]:
-    """Yield `count` rows from the beginnings of a few files far apart.
+    """Yield `count` rows in all: the first ones of a few files, each with its number from 1.
 
     More files are read only if these have too few rows.
     """
     # Files are often sorted by topic or time, so the first few would be a biased sample.
     chosen = list(files[:: max(1, len(files) // _SAMPLED_FILES)])
-    share = -(-count // len(chosen))
+    share = -(-count // len(chosen))  # rounded up
     others = [file for file in files if file not in chosen]
     for file in [*chosen, *others]:
         for row in islice(reader.read_rows(file), min(share, count)):
@@ -124,7 +121,7 @@ def _read_first_rows(
 def _split_held_out(
     settings: DataSettings, seed: int, splits: dict[str, _SampledRows]
 ) -> dict[str, _SampledRows]:
-    """Move sentences of the training sample to the missing splits; remove held-out ones from it.
+    """Fill the missing splits from the training sample, which loses all held-out sentences.
 
     The sentences with the lowest fingerprints are held out. Duplicates then stay
     together, and a frequent sentence is no more likely to be held out than a rare one.
@@ -136,9 +133,11 @@ def _split_held_out(
     train = list(_clean_sentences(splits["train"]))
     candidates = set(train) - held_out
     ranked = sorted(candidates, key=lambda text: fingerprint_sentence(text, seed))
-    size = held_out_size(settings, len(ranked), len(train)) if missing and train else 0
-    for place, split in enumerate(missing):
-        chosen = set(ranked[place * size : (place + 1) * size])
+    size = 0
+    if missing and train:
+        size = compute_held_out_size(settings, len(ranked), len(train))
+    for number, split in enumerate(missing):
+        chosen = set(ranked[number * size : (number + 1) * size])
         splits[split] = [(row, text) for row, text in splits["train"] if text in chosen]
         held_out |= chosen
     splits["train"] = [(row, text) for row, text in splits["train"] if text not in held_out]
@@ -150,6 +149,6 @@ def _clean_sentences(sampled: _SampledRows) -> Iterator[str]:
     return (text for _, text in sampled if text is not None)
 
 
-def _source_from_sample(sampled: _SampledRows) -> RowSource:
-    """Return the rows of a split as a source that can be read several times."""
+def _build_sample_source(sampled: _SampledRows) -> RowSource:
+    """Return a source of the rows of one split of the sample."""
     return lambda: (row for row, _ in sampled)

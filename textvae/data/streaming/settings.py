@@ -1,4 +1,4 @@
-"""The settings of a stream."""
+"""The settings of a streamed corpus."""
 
 from typing import Literal
 
@@ -8,10 +8,11 @@ from textvae.schema import StrictSettings
 
 
 class StreamSettings(StrictSettings):
-    """Whether the corpus is read during training, and how."""
+    """The settings of a corpus that may be read during training."""
 
     streaming: bool | Literal["auto"] = Field(
-        "auto", description="auto: only if the corpus is a URL or a pattern"
+        "auto",
+        description="read the corpus during training; auto: only if it is a URL or a pattern",
     )
     buffer: int = Field(20_000, ge=1, description="sentences that a stream shuffles together")
     sample: int = Field(

@@ -7,31 +7,32 @@ from textvae.data.row_report import RowNumbers
 
 Row = dict[str, Any]
 
+# Whether quotes delimit cells. `auto`: they do in .csv files and do not in .tsv files.
 Quoting = Literal["auto", "quoted", "none"]
 
 _MAX_SHOWN_CHARACTERS = 60  # of a value in a message
 
 
 class FormatError(ValueError):
-    """Part of a file cannot be read; the message names neither the file nor the line."""
+    """Part of a file cannot be read; the caller adds the file and the line to the message."""
 
 
 class RowReader(Protocol):
-    """Reads one open file.
+    """Reads one open file, in two steps: `records` finds the records, `row` parses one.
 
-    Reading is split into two steps because records are cheap to skip: only
-    `row` parses one.
+    A caller that resumes in the middle of a file can therefore skip records without
+    parsing them.
 
     Attributes:
         line: the line of the last record, counted from 1; 0 for formats without lines.
-        gaps: blank lines between rows; like other table readers, we do not count them as rows.
+        blank_lines: those between rows; like other readers of tables, we do not count them as rows.
     """
 
     line: int
-    gaps: RowNumbers
+    blank_lines: RowNumbers
 
     def records(self) -> Iterator[Any]:
-        """Yield the records, which `row` turns into rows.
+        """Yield the records of the file, which `row` parses.
 
         Raises:
             FormatError: the rest of the file cannot be read.
@@ -39,10 +40,10 @@ class RowReader(Protocol):
         ...
 
     def row(self, record: Any) -> Row:
-        """Return the row of a record.
+        """Parse a record and return its row.
 
         Raises:
-            ValueError: this record cannot be read; the next one may be readable.
+            ValueError: this record cannot be parsed; later ones may still be.
         """
         ...
 

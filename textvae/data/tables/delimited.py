@@ -1,8 +1,8 @@
 """Tables with delimited cells: .csv and .tsv files, and what quotes mean in them.
 
-Quotes are the trap of these formats. In a .csv file they delimit cells by
-default; in a .tsv file they are characters. Where a file contradicts its
-default, the reader refuses it and names the setting that decides.
+Quotes are the trap of these formats. By default they delimit cells in a .csv file
+and are ordinary characters in a .tsv file. If a file does not look like that, the
+reader refuses it and names the setting that decides.
 """
 
 import csv
@@ -16,26 +16,26 @@ from textvae.data.tables.base import FormatError, Quoting, Row, format_value
 from textvae.data.tables.lines import MAX_LINE_LENGTH, decode_line, read_blocks, split_lines
 from textvae.data.tables.values import as_number, is_number
 
-_PROBED_ROWS = 100  # rows without text after which a text column counts as one of numbers
+# If the first rows hold nothing but numbers, the text column counts as a column of numbers.
+_PROBED_ROWS = 100
 
-_QUOTED_CELL = re.compile('"(?:[^"]|"")*"')  # as programs write it: inner quotes are doubled
+_QUOTED_CELL = re.compile('"(?:[^"]|"")*"')  # as programs write it, with inner quotes doubled
 
+# How to fix a file, for messages.
 _SET_NONE = "If quotes are characters of the texts, set data.quoting=none (--quoting none)"
-
 _SET_EITHER = (
     "If quotes delimit the cells of this file, set data.quoting=quoted (--quoting quoted); "
     "if they are characters of the texts, set data.quoting=none (--quoting none)."
 )
-
-_DOUBLE_QUOTES = "otherwise put the text into double quotes and double each quote inside it."
+_DOUBLE_THE_QUOTES = "otherwise put the text into double quotes and double each quote inside it."
 
 
 class _Record(NamedTuple):
     """The cells of one row, before they are checked."""
 
     line: int  # where the record begins
-    cells: list[Any]
-    flaw: ValueError | None  # what is wrong with the bytes of one of its lines
+    cells: list[Any]  # strings; numbers in a text column of numbers
+    error: ValueError | None  # what is wrong with the bytes of one of its lines
 
 
 class DelimitedReader:
@@ -43,7 +43,7 @@ class DelimitedReader:
 
     def __init__(self, stream: IO[bytes], suffix: str, text_column: str, quoting: Quoting) -> None:
         self.line = 0
-        self.gaps = RowNumbers("line")
+        self.blank_lines = RowNumbers("line")
         self._stream = stream
         self._text_column = text_column
         self._quoting = quoting
@@ -52,7 +52,7 @@ class DelimitedReader:
         self._columns: list[str] = []
         self._lines_read = 0
         self._pending: list[str] = []  # the lines of the record that the csv module is reading
-        self._flaw: ValueError | None = None  # of one of these lines
+        self._error: ValueError | None = None  # what is wrong with one of these lines
         self._previous: list[str] = []  # the cells of the previous record
 
     def records(self) -> Iterator[_Record]:
@@ -62,8 +62,8 @@ class DelimitedReader:
         if head is None:
             return
         self.line = head.line
-        if head.flaw is not None:
-            raise head.flaw
+        if head.error is not None:
+            raise head.error
         self._columns = [name.strip() for name in head.cells]
         self._check_columns()
         yield from self._probe_numbers(records)
@@ -72,8 +72,8 @@ class DelimitedReader:
     def row(self, record: _Record) -> Row:
         """Return the row of a record, each cell exactly as it is written."""
         self.line = record.line
-        if record.flaw is not None:
-            raise record.flaw
+        if record.error is not None:
+            raise record.error
         if len(record.cells) != len(self._columns):
             raise FormatError(self._explain_cell_count(len(record.cells)))
         if any(self._is_quoted_by_program(cell) for cell in record.cells):
@@ -88,47 +88,48 @@ class DelimitedReader:
         if self._are_quotes_unexpected(self._columns):
             raise FormatError(f"names its columns in quotes. {_SET_EITHER}")
         for name in self._columns:
+            # Several columns may be without a name: nobody can ask for one of them.
             if name and self._columns.count(name) > 1:
                 raise FormatError(
                     f"names the column {format_value(name)} twice; rename one of the two."
                 )
 
     def _probe_numbers(self, records: Iterator[_Record]) -> list[_Record]:
-        """Take the first records until one of them holds a text; return them.
+        """Return the first records, up to the first one whose text column holds a text.
 
-        If none does, the text column is one of numbers. Its cells then become
-        numbers, which every caller that expects text refuses: the user most likely
-        named the wrong column.
+        If none of them does, the text column is a column of numbers. Its cells then
+        become numbers, which every caller that expects text refuses: the user most
+        likely named the wrong column.
         """
         probed: list[_Record] = []
         if self._text_column not in self._columns:
             return probed
-        place = self._columns.index(self._text_column)
+        text_index = self._columns.index(self._text_column)
         for record in islice(records, _PROBED_ROWS):
             probed.append(record)
-            if place >= len(record.cells):  # `row` will refuse it
+            if text_index >= len(record.cells):  # `row` will refuse this record
                 return probed
-            cell = record.cells[place]
+            cell = record.cells[text_index]
             if cell.strip() and not is_number(cell):
                 return probed
         for record in probed:
-            record.cells[place] = as_number(record.cells[place])
+            record.cells[text_index] = as_number(record.cells[text_index])
         return probed
 
     def _are_quotes_unexpected(self, cells: list[str]) -> bool:
-        """Whether all cells are in quotes, although quotes are characters here by default."""
+        """Return whether all cells are in quotes, which are characters here by default."""
         if self._quoting != "auto" or self._quotes_delimit:
             return False
         return all(_QUOTED_CELL.fullmatch(cell) for cell in cells)
 
     def _is_quoted_by_program(self, cell: object) -> bool:
-        """Whether a cell has the doubled quotes that only programs write, unexpectedly."""
+        """Return whether a cell has doubled quotes, which only programs write, unexpectedly."""
         if not isinstance(cell, str) or '""' not in cell:
             return False
         return self._are_quotes_unexpected([cell])
 
     def _read_records(self) -> Iterator[_Record]:
-        """Yield all records, including the first one.
+        """Yield all records, including the names of the columns.
 
         In a table with one column, a blank line is a row whose text is blank. In a
         table with more columns it is not a row.
@@ -136,10 +137,10 @@ class DelimitedReader:
         rows = self._parse_quoted() if self._quotes_delimit else self._split_plain()
         for cells in rows:
             if len(self._columns) == 1 or len(cells) > 1 or "".join(cells).strip():
-                yield _Record(self.line, cells or [""], self._flaw)
-            elif self._columns:  # blank lines before the names of the columns do not matter
-                self.gaps.add(self.line)
-            self._flaw = None
+                yield _Record(self.line, cells or [""], self._error)
+            elif self._columns:  # blank lines before the names of the columns are ignored
+                self.blank_lines.add(self.line)
+            self._error = None
 
     def _split_plain(self) -> Iterator[list[str]]:
         """Yield the cells of each line, in which a quote is a character like any other."""
@@ -149,7 +150,8 @@ class DelimitedReader:
 
     def _parse_quoted(self) -> Iterator[list[str]]:
         """Yield the cells of each record, which spans several lines if a quoted cell does."""
-        # The limit is global to the module and 128 KiB by default: less than a long text.
+        # The csv module has one limit for the whole process. By default it is 128 KiB, which a
+        # long text exceeds.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_LENGTH))
         reader = csv.reader(self._decode_lines(), delimiter=self._separator, strict=True)
         while True:
@@ -163,18 +165,21 @@ class DelimitedReader:
                 self.line = start
                 raise FormatError(_explain_csv_error(str(error))) from None
             self.line = start
-            # "quoted" says that the user knows about cells over several lines.
+            # With `quoted`, the user has said that cells may span several lines.
             if len(self._pending) > 1 and self._quoting != "quoted":
                 self._check_span(len(self._columns or cells))
             self._previous = cells
             yield cells
 
     def _check_span(self, columns: int) -> None:
-        """Refuse a cell over several lines that look like rows: its quotes are part of the texts.
+        """Refuse a cell that spans several lines which look like rows.
 
-        Two stray quotes, hundreds of lines apart, would otherwise swallow all rows
-        between them. A separator before a blank is taken for prose, unless the
-        previous record has blanks there too.
+        Its quotes are most likely part of the texts: two stray quotes, hundreds of lines
+        apart, would otherwise swallow all rows between them. A separator before a space
+        is taken for prose, unless the previous record has spaces there too.
+
+        Args:
+            columns: the number of cells of a row.
         """
         lines = [line for line in self._pending if line.strip()]
         has_spaced_cells = any(cell.startswith(" ") for cell in self._previous[1:])
@@ -186,21 +191,21 @@ class DelimitedReader:
             raise FormatError(
                 f"a quoted cell begins here and spans {len(self._pending)} lines, "
                 "most of which look like rows. "
-                f"{_SET_NONE}; if the cell is meant so, set data.quoting=quoted (--quoting quoted)."
+                f"{_SET_NONE}; if it is one cell, set data.quoting=quoted (--quoting quoted)."
             )
 
     def _decode_lines(self) -> Iterator[str]:
-        """Yield the lines as text with their line feeds; remember what is wrong with one.
+        """Yield the lines as text, with line feeds; remember what is wrong with a damaged one.
 
-        A damaged line is yielded as well as it can be decoded. The csv module then
-        finds the end of its record, so that this one record can be skipped.
+        A damaged line is decoded as far as possible, so that the csv module still finds
+        the end of its record, and only this record has to be skipped.
         """
         for raw in split_lines(read_blocks(self._stream)):
             self._lines_read += 1
             try:
                 line = decode_line(raw)
-            except ValueError as flaw:
-                self._flaw = flaw
+            except ValueError as error:
+                self._error = error
                 line = raw.decode("utf-8", "replace").replace("\0", "?")
             if self._quotes_delimit:
                 self._pending.append(line)
@@ -231,10 +236,10 @@ def _explain_csv_error(error: str) -> str:
             "Remove it, or put the cell into double quotes."
         )
     if "end of data" in error or "field limit" in error:
-        return f"a quoted cell begins here and does not end. {_SET_NONE}; {_DOUBLE_QUOTES}"
+        return f"a quoted cell begins here and does not end. {_SET_NONE}; {_DOUBLE_THE_QUOTES}"
     if "expected after" in error:
         return (
             "a quote ends a cell that begins on this line, and more text follows. "
-            f"{_SET_NONE}; {_DOUBLE_QUOTES}"
+            f"{_SET_NONE}; {_DOUBLE_THE_QUOTES}"
         )
     return f"cannot be read as a table: {error}."

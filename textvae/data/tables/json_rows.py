@@ -21,9 +21,10 @@ from textvae.data.tables.lines import (
 )
 from textvae.data.tables.values import SpelledNumber
 
-_BLANKS = re.compile(r"[ \t\r\n]*")
+_WHITE_SPACE = re.compile(r"[ \t\r\n]*")
 
-_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's escape for half of a surrogate pair
+# JSON's escape for the first or the second half of a surrogate pair.
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonReader:
@@ -31,15 +32,15 @@ class JsonReader:
 
     def __init__(self, stream: IO[bytes], is_list_allowed: bool) -> None:
         self.line = 0
-        self.gaps = RowNumbers("line")
+        self.blank_lines = RowNumbers("line")
         self._stream = stream
         self._is_list_allowed = is_list_allowed
-        # The keys of the first object, with None for each: the values of an object
-        # that lacks some of them, as programs write it that leave nulls out.
+        # None for each key of the first object. Some programs leave nulls out, so a later
+        # object that lacks one of these keys has None there.
         self._defaults: Row | None = None
 
     def records(self) -> Iterator[bytes | Row]:
-        """Yield the lines of the file, or the objects of its list."""
+        """Yield the lines of the file that are not blank, or the objects of its list."""
         blocks = read_blocks(self._stream)
         first = next(blocks, b"")
         blocks = chain([first], blocks)
@@ -50,21 +51,21 @@ class JsonReader:
         for raw in split_lines(blocks):
             self.line += 1
             if not raw.strip():
-                self.gaps.add(self.line)
+                self.blank_lines.add(self.line)
                 continue
-            if self._defaults is None:  # the first object: parsed now, and again by `row`
+            if self._defaults is None:  # the first object is parsed here, and again by `row`
                 self._find_defaults(raw)
             yield raw
 
     def row(self, record: bytes | Row) -> Row:
-        """Return a row, with None for the keys that only the first object has."""
+        """Return the row of a record, with None for keys of the first object that it lacks."""
         row = _parse_line(record) if isinstance(record, bytes) else record
         if self._defaults is not None and not self._defaults.keys() <= row.keys():
             return {**self._defaults, **row}
         return row
 
     def _find_defaults(self, raw: bytes) -> None:
-        """Remember the keys of the first object; `row` reports what is wrong with it."""
+        """Remember the keys of the first object; if it is broken, `row` will report that."""
         try:
             self._defaults = dict.fromkeys(_parse_line(raw))
         except ValueError:
@@ -74,7 +75,7 @@ class JsonReader:
         """Yield the objects of a list, each as soon as it has been read completely."""
         self.line = 1
         try:
-            for row in parser.objects():
+            for row in parser.parse_objects():
                 if self._defaults is None:
                     self._defaults = dict.fromkeys(row)
                 yield row
@@ -89,8 +90,8 @@ class _ListParser:
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
-        self._text = ""  # what has been read and is still needed
-        self._position = 0  # in the text, of the next character to parse
+        self._text = ""  # the part of the file that has been read and is still needed
+        self._position = 0  # index in the text of the next character to parse
         self._earlier_lines = 0  # line feeds before the text
         self._is_at_end = False  # whether all blocks have been read
 
@@ -99,8 +100,12 @@ class _ListParser:
         """The line of the current position, counted from 1."""
         return self._earlier_lines + self._text.count("\n", 0, self._position) + 1
 
-    def objects(self) -> Iterator[Row]:
-        """Yield the objects of the list."""
+    def parse_objects(self) -> Iterator[Row]:
+        """Yield the objects of the list.
+
+        Raises:
+            FormatError: the list is broken, or holds something that is not an object.
+        """
         opening = self._peek()
         assert opening == "["
         self._position += 1
@@ -120,18 +125,18 @@ class _ListParser:
             raise FormatError(f"is not JSON: {rest!r} follows the end of the list.")
 
     def _peek(self) -> str:
-        """Skip blanks and return the character after them, or an empty string at the end."""
+        """Skip white space; return the next character, or an empty string at the end."""
         while True:
-            blanks = _BLANKS.match(self._text, self._position)
-            assert blanks is not None
-            self._position = blanks.end()
+            white_space = _WHITE_SPACE.match(self._text, self._position)
+            assert white_space is not None  # it may be empty
+            self._position = white_space.end()
             if self._position < len(self._text):
                 return self._text[self._position]
             if not self._read_more():
                 return ""
 
     def _parse_object(self) -> Row:
-        """Return the object at the current position, and move behind it."""
+        """Return the object at the current position, and move past it."""
         if self._peek() != "{":
             raise FormatError(
                 "holds no JSON object; expected a list of objects, or one object per line."
@@ -141,7 +146,7 @@ class _ListParser:
                 value, end = _DECODER.raw_decode(self._text, self._position)
                 break
             except json.JSONDecodeError as error:
-                # The object is broken, or its end has not been read yet: only more text tells.
+                # The object is broken, or its end has not been read yet; reading more shows which.
                 reason = _explain_json_error(error, self._position)
                 is_too_long = len(self._text) - self._position > MAX_LINE_LENGTH
                 if is_too_long or not self._read_more():
@@ -155,8 +160,8 @@ class _ListParser:
     def _read_more(self) -> bool:
         """Read at least one more block; return whether there was one.
 
-        It reads as much as is still unparsed: each attempt to parse a long object
-        starts again at its beginning, and doubling keeps the total time linear.
+        Each attempt to parse a long object starts again at its beginning. The text that is
+        still unparsed is therefore doubled each time, which keeps the total time linear.
         """
         if self._is_at_end:
             return False
@@ -179,7 +184,7 @@ class _RepeatedKeys(dict[str, Any]):
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> Row:
-    """Return a JSON object; json itself silently keeps the last value of a repeated key."""
+    """Return a JSON object; by default, json silently keeps the last value of a repeated key."""
     row = dict(pairs)
     if len(row) < len(pairs):
         return _RepeatedKeys(row)
@@ -208,10 +213,11 @@ def _parse_line(raw: bytes) -> Row:
 def _check_row(value: Any, text: str) -> Row:
     """Return the value of a JSON text as a row, with truth values as they are spelled.
 
-    The text is searched first because that is much faster than a walk over the value.
+    Rare cases are first searched for in the text, which is much faster than walking
+    through the value.
 
     Raises:
-        ValueError: it is not an object, or holds something that cannot be text.
+        ValueError: the value is not an object, or holds something that cannot be text.
     """
     if not isinstance(value, dict):
         raise FormatError("holds no JSON object; expected one per line.")
@@ -222,7 +228,7 @@ def _check_row(value: Any, text: str) -> Row:
             if isinstance(cell, str) and "\0" in cell:
                 raise FormatError(f"holds a NUL byte in {format_value(name)}.")
     if _HALF_PAIR.search(text):
-        # Encoding raises UnicodeEncodeError where the other half of a pair is missing.
+        # Raises UnicodeEncodeError, a ValueError, if the other half of a pair is missing.
         json.dumps(value, ensure_ascii=False).encode()
     if "true" in text or "false" in text:
         return {name: _spell_truth(cell) for name, cell in value.items()}
@@ -231,7 +237,9 @@ def _check_row(value: Any, text: str) -> Row:
 
 def _spell_truth(cell: Any) -> Any:
     """Return a truth value as JSON spells it, and anything else unchanged."""
-    return SpelledNumber(str(cell).lower()) if isinstance(cell, bool) else cell
+    if isinstance(cell, bool):
+        return SpelledNumber(str(cell).lower())
+    return cell
 
 
 def _explain_json_error(error: Exception, start: int = 0) -> str:
@@ -240,4 +248,5 @@ def _explain_json_error(error: Exception, start: int = 0) -> str:
         return "is nested too deep for a row."
     if isinstance(error, json.JSONDecodeError):
         return f"is not JSON: {error.msg} at character {error.pos - start + 1}"
+    # Python limits the digits of an integer to 4,300; no other ValueError is left.
     return "holds a number with too many digits; put it into quotes."

@@ -6,13 +6,13 @@ from typing import IO
 from textvae.data.row_report import RowNumbers
 from textvae.data.tables.base import FormatError, Row
 
-BYTES_PER_READ = 2**18
+BYTES_PER_READ = 2**18  # size of a block
 
-MAX_LINE_LENGTH = 2**26  # bytes of a line, characters of a cell
+MAX_LINE_LENGTH = 2**26  # bytes of a line, or characters of a cell; no text is longer
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-NUL = "holds a NUL byte"
+NUL_MESSAGE = "holds a NUL byte"
 
 
 class LineReader:
@@ -20,7 +20,7 @@ class LineReader:
 
     def __init__(self, stream: IO[bytes], text_column: str) -> None:
         self.line = 0
-        self.gaps = RowNumbers("line")
+        self.blank_lines = RowNumbers("line")
         self._stream = stream
         self._text_column = text_column
 
@@ -36,7 +36,7 @@ class LineReader:
 
 
 def read_blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield a file's bytes, a block at a time."""
+    """Yield a file's bytes, one block at a time."""
     return iter(lambda: stream.read(BYTES_PER_READ), b"")
 
 
@@ -47,9 +47,10 @@ def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     separators of Unicode, which occur inside sentences.
 
     Raises:
-        FormatError: a line is longer than any text, or lines end with carriage returns alone.
+        FormatError: a line is longer than `MAX_LINE_LENGTH`, or lines end with carriage returns
+            alone.
     """
-    pieces: list[bytes] = []  # of a line that has not ended
+    pieces: list[bytes] = []  # of a line whose end has not been read yet
     is_first_block = True
     has_line_feeds = False
     for block in blocks:
@@ -79,8 +80,9 @@ def decode_line(raw: bytes) -> str:
     """Return a line as text.
 
     Raises:
-        ValueError: it is not UTF-8 or holds a NUL byte.
+        UnicodeDecodeError: the line is not UTF-8; like `FormatError`, this is a `ValueError`.
+        FormatError: the line holds a NUL byte.
     """
     if b"\0" in raw:  # valid UTF-8, but a sign of UTF-16 or of a file that is not text
-        raise FormatError(NUL)
+        raise FormatError(NUL_MESSAGE)
     return raw.decode()

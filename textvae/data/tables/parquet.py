@@ -14,17 +14,17 @@ class ParquetReader:
 
     def __init__(self, stream: IO[bytes], columns: list[str] | None) -> None:
         self.line = 0
-        self.gaps = RowNumbers("line")
+        self.blank_lines = RowNumbers("line")  # a Parquet file has no lines
         self._stream = stream
-        self._needed = columns
+        self._needed_columns = columns
 
     def records(self) -> Iterator[Row]:
-        """Yield the rows as they are decoded.
+        """Yield the rows; they need no parsing.
 
         Raises:
             FormatError: two columns have the same name.
         """
-        from pyarrow.parquet import ParquetFile
+        from pyarrow.parquet import ParquetFile  # slow to import, and most files are text
 
         file = ParquetFile(self._stream)
         names = file.schema_arrow.names
@@ -34,9 +34,10 @@ class ParquetReader:
             raise FormatError(
                 f"has two columns called {format_value(repeated[0])}; rename one of the two."
             )
-        # With a column missing, read all of them: the refusal that follows lists their names.
-        has_all = self._needed is not None and set(self._needed) <= set(names)
-        columns = self._needed if has_all else None
+        columns = self._needed_columns
+        if columns is not None and not set(columns) <= set(names):
+            # One is missing. Read all, so that the error for a missing column can list them.
+            columns = None
         for batch in file.iter_batches(ROWS_PER_BATCH, columns=columns):
             yield from batch.to_pylist()
 

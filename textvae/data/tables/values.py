@@ -7,34 +7,34 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
 def as_label(value: object) -> str:
-    """Return a label as text without surrounding blanks; a missing one is an empty string."""
+    """Return a label as text without white space around it; a missing one is an empty string."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return str(value).strip()
 
 
 def as_number(value: object) -> object:
-    """Return the number that the cell of a .csv or .tsv file spells, or the value itself."""
+    """Return a number if the value is a text that spells one, else the value unchanged."""
     if isinstance(value, str) and is_number(value):
         return SpelledNumber(value)
     return value
 
 
 def is_number(text: str) -> bool:
-    """Whether a text spells a finite decimal number; `nan` and `1_000`, say, do not."""
+    """Return whether a text spells a decimal number; `nan` and `1_000`, for example, do not."""
     return _NUMBER.fullmatch(text) is not None
 
 
 class SpelledNumber(float):
     """A number that remembers how it was written, so that `1.50` stays `1.50` as text."""
 
+    spelling: str
+
     def __new__(cls, spelling: str) -> "SpelledNumber":
-        """Return the number of a spelling; the truth values of JSON are 1 and 0."""
+        """Return the number with this spelling; the truth values of JSON count as 1 and 0."""
         number = super().__new__(cls, {"true": 1, "false": 0}.get(spelling, spelling))
         number.spelling = spelling
         return number
-
-    spelling: str
 
     def __str__(self) -> str:
         """Return the number as it was written."""

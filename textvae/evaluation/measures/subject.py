@@ -55,7 +55,7 @@ class EvaluationInput:
         labels = self.bundle.labels
         if labels is None or self.bundle.fixed_label_id is not None:
             return self.bundle.fixed_label_ids(len(self.dataset))
-        return labels.ids(self.dataset[labels.column])
+        return labels.to_ids(self.dataset[labels.column])
 
     @cached_property
     def texts(self) -> "EvaluationTexts":

@@ -17,6 +17,8 @@ CONDITIONINGS: dict[str, Callable[[int, tuple[int, ...]], Conditioning]] = {
     "embedding": partial(LinearConditioning, initial_std=EMBEDDING_STD),
     "prefix": LinearConditioning,
     "output": LinearConditioning,
+    "memory": LinearConditioning,
+    "cross_attention": LinearConditioning,
 }
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from textvae.model.conditioning.base import Conditioning
@@ -33,6 +34,17 @@ class LinearConditioning(Conditioning):
             weight_std = initial_std / math.sqrt(max(latent, 1))
             nn.init.normal_(self.map.weight, std=weight_std)
             nn.init.zeros_(self.map.bias)
+
+    @torch.no_grad()
+    def start_from(self, signal: Tensor, std: float) -> None:
+        """Let the map start from a constant signal with a little of z.
+
+        Args:
+            signal: of the shape of the signal of one sentence.
+            std: standard deviation of what z ~ N(0, I) adds to it.
+        """
+        nn.init.normal_(self.map.weight, std=std / math.sqrt(max(self.latent, 1)))
+        self.map.bias.copy_(signal.flatten())
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the signal, (batch, *shape)."""

@@ -1,6 +1,7 @@
 """Decoders: from the previous tokens and z to one state per next token."""
 
 from textvae.model.decoders.base import Decoder
+from textvae.model.decoders.pretrained import PretrainedDecoder
 from textvae.model.decoders.recurrent import RecurrentDecoder
 from textvae.model.decoders.transformer import TransformerDecoder
 
@@ -8,4 +9,5 @@ DECODERS: dict[str, type[Decoder]] = {
     "lstm": RecurrentDecoder,
     "gru": RecurrentDecoder,
     "transformer": TransformerDecoder,
+    "pretrained": PretrainedDecoder,
 }

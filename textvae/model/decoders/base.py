@@ -1,20 +1,15 @@
 """The contract of a decoder: from previous tokens and signals of z to one state per next token."""
 
 from abc import ABC, abstractmethod
-from dataclasses import fields
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
-from transformers import Cache
-from transformers.generation import GenerateDecoderOnlyOutput
+from transformers import Cache, PreTrainedModel
 
+from textvae.errors import ConfigError
 from textvae.model.conditioning import Signals
 from textvae.schema import PartSettings
-
-# The name under which the installed transformers passes a cache to and from models. A cache with
-# the other name works token by token, but beam search then fails to reorder it.
-# transformers renamed it in 5.24.
-_OUTPUT_FIELDS = {field.name for field in fields(GenerateDecoderOnlyOutput)}
-CACHE_NAME = "cache" if "cache" in _OUTPUT_FIELDS else "past_key_values"
 
 
 class Decoder(nn.Module, ABC):
@@ -34,14 +29,20 @@ class Decoder(nn.Module, ABC):
     Attributes:
         signal_shapes: the signals of z it supports and their shapes, without the batch dimension.
         output_weight: (vocab, size of a returned state).
-        output_bias: (vocab,).
+        output_bias: (vocab,), or None.
         max_length: how many tokens it can read, the start token included; None without a limit.
+        logit_cap: bound of the logits, cap * tanh(logits / cap), or None.
+        learning_rate: the rate of its weights; None for that of the run.
+        has_frozen_layers_below: whether z enters above frozen layers.
     """
 
     Settings: type[PartSettings] = PartSettings
     signal_shapes: dict[str, tuple[int, ...]]
     embed: nn.Module
     max_length: int | None = None
+    logit_cap: float | None = None
+    learning_rate: float | None = None
+    has_frozen_layers_below: bool = False
 
     @property
     @abstractmethod
@@ -50,8 +51,8 @@ class Decoder(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def output_bias(self) -> Tensor:
-        """The bias of the projection."""
+    def output_bias(self) -> Tensor | None:
+        """The bias of the projection, if there is one."""
 
     @abstractmethod
     def new_cache(self) -> Cache:
@@ -60,6 +61,62 @@ class Decoder(nn.Module, ABC):
     def count_cached_tokens(self, cache: Cache) -> int:
         """Return how many tokens a cache contains."""
         return int(cache.get_seq_length())
+
+    @classmethod
+    def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel | None]:
+        """Return the settings with a record of the base, and the base, or None without one.
+
+        Raises:
+            ConfigError: the base is missing, or cannot be a decoder.
+        """
+        return settings, None
+
+    def adopt(self, whole: PreTrainedModel, rows: Sequence[int | None]) -> None:
+        """Copy the weights of a base, as the model is built.
+
+        Args:
+            rows: the id of each token in the base's vocabulary; None for a token that it lacks.
+        """
+
+    def first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
+        """Return how signals of z start, each a constant and the deviation that z adds to it.
+
+        Args:
+            token: the id of the start token.
+        """
+        return {}
+
+    def freeze(self) -> None:
+        """Freeze the weights that are not trained; loading a model unfreezes all of them."""
+
+    def list_base_weights(self) -> list[str]:
+        """Return the names of the weights that are loaded from a base, and not saved."""
+        return []
+
+    def load_base_weights(self) -> None:
+        """Load these weights.
+
+        Raises:
+            ConfigError: the base is missing, or has other weights than it had.
+        """
+
+    def merge_base(self) -> dict[str, Any]:
+        """Make the part complete without its base; return the settings that change."""
+        return {}
+
+    def continue_from(
+        self,
+        states: Tensor,
+        attention_mask: Tensor,
+        signals: Signals,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Return the states of `forward` from those at the entry of z, (batch, length, hidden).
+
+        Raises:
+            ConfigError: z does not enter above frozen layers.
+        """
+        raise ConfigError("only a decoder with an entry above frozen layers has such states.")
 
     @abstractmethod
     def forward(

@@ -1,6 +1,5 @@
 """Transformer decoders: any causal architecture of Hugging Face, with random weights."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -9,18 +8,22 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
-    MODEL_FOR_MASKED_LM_MAPPING,
     AutoModel,
     Cache,
     DynamicCache,
-    PreTrainedConfig,
     PreTrainedModel,
 )
 
 from textvae.errors import ConfigError
-from textvae.model.architectures import build_architecture_config, embeds_every_word
+from textvae.model.architectures import (
+    CACHE_NAME,
+    build_architecture_config,
+    embeds_every_word,
+    has_key_value_cache,
+    is_causal,
+)
 from textvae.model.conditioning import Signals
-from textvae.model.decoders.base import CACHE_NAME, Decoder
+from textvae.model.decoders.base import Decoder
 from textvae.model.kernels.dropout import replace_dropouts
 from textvae.schema import PartSettings
 
@@ -135,42 +138,12 @@ def _check_generates(body: PreTrainedModel, architecture: str) -> None:
     instead = (
         "choose a causal architecture with a key-value cache, for instance gpt2, llama or qwen3"
     )
-    if not _is_causal(body.config):
+    if not is_causal(body.config):
         # BERT and its family have a causal mode, which their config switches on.
         is_switchable = (
             type(body.config) in MODEL_FOR_CAUSAL_LM_MAPPING and not body.config.is_encoder_decoder
         )
         switch = ", or set model.decoder.options to {is_decoder: true}" if is_switchable else ""
         raise ConfigError(f"{setting} sees the tokens that it should predict: {instead}{switch}.")
-    if not _has_key_value_cache(body):
+    if not has_key_value_cache(type(body), body.config):
         raise ConfigError(f"{setting} keeps no key-value cache to continue a text from: {instead}.")
-
-
-def _is_causal(config: PreTrainedConfig) -> bool:
-    """Whether each position sees only itself and those before it.
-
-    Masked language models such as BERT do so only if their config says that they decode.
-    """
-    is_masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(
-        config, "is_decoder", False
-    )
-    return (
-        type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
-        and not is_masked
-        and not config.is_encoder_decoder
-    )
-
-
-def _has_key_value_cache(body: PreTrainedModel) -> bool:
-    """Whether the model accepts a cache and all of its layers count the tokens in it.
-
-    Models without that parameter ignore a cache, or have a state of their own that beam search
-    would not reorder.
-    """
-    if CACHE_NAME not in inspect.signature(body.forward).parameters:
-        return False
-    try:
-        DynamicCache(config=body.config).get_seq_length()
-    except ValueError:  # raised by layers of state space models, which do not count tokens
-        return False
-    return True

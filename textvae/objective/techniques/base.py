@@ -40,6 +40,13 @@ class ObjectiveTerm(Enum):
     LATENT = "the z to decode, a plain sample of the posterior"
 
 
+class CorruptedInput(Enum):
+    """What a technique may damage during training."""
+
+    ENCODER = "the words that the encoder reads"
+    DECODER = "the words that the decoder reads"
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far training has come.
@@ -90,6 +97,11 @@ class TechniqueSettings(PartSettings):
     @property
     def replaces(self) -> frozenset[ObjectiveTerm]:
         """The terms of the objective that the technique replaces with its own."""
+        return frozenset()
+
+    @property
+    def corrupts(self) -> frozenset[CorruptedInput]:
+        """The inputs that the technique damages during training."""
         return frozenset()
 
     @property

@@ -6,20 +6,21 @@ arXiv:1905.12777; together with `adversarial` it is their DAAE). What the decode
 and predicts is unchanged.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from textvae.data.batching import Batch
-from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import CorruptedInput, Progress, Technique, TechniqueSettings
 
 
 class DenoisingSettings(TechniqueSettings):
     """How many words are damaged, and how."""
 
     kind: Literal["denoising"] = "denoising"
+    corrupts: ClassVar = frozenset({CorruptedInput.ENCODER})
     rate: float = Field(0.3, ge=0, lt=1, description="share of the words that the encoder reads")
     damage: Literal["deletion", "blank"] = "deletion"
 

@@ -4,19 +4,20 @@ Each input token except the start token is replaced by a blank with probability 
 the words to predict stay (Bowman et al. 2016, arXiv:1511.06349).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from textvae.data.batching import Batch
-from textvae.objective.techniques.base import Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import CorruptedInput, Progress, Technique, TechniqueSettings
 
 
 class WordDropoutSettings(TechniqueSettings):
     """How many words are hidden."""
 
     kind: Literal["word_dropout"] = "word_dropout"
+    corrupts: ClassVar = frozenset({CorruptedInput.DECODER})
     rate: float = Field(0.2, ge=0, le=1, description="share of the decoder's input tokens")
 
 

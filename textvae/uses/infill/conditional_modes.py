@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import block_posterior
-from textvae.uses.infill.constrained_decoding import TemplateTokens, decode_fills, fill_blanks
-from textvae.uses.infill.template import Template
+from textvae.uses.infill.constrained_decoding import decode_fills, fill_blanks
+from textvae.uses.infill.template import Template, TemplateTokens
 
 _MODE_ITERATIONS = 3
 

@@ -5,7 +5,6 @@ beam search.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -16,11 +15,11 @@ from textvae.data.tokenization import decode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import build_start_inputs
 from textvae.runtime.seeds import Stream, seeded
+from textvae.uses.infill.template import BlankToken, TemplateTokens
+from textvae.uses.infill.word_tokens import find_word_tokens
 
-_WORD_START_MARKS = ("Ġ", "▁")  # how tokenizers mark a token that begins a word
-_BLANK_ID = -1
-
-TemplateTokens = Sequence[int | None]  # the token ids of a sentence, None within a blank
+# What may stand at a position; the numbers are places in `allowed_ids`.
+_FORCED, _FIRST_AFTER_SPACE, _FIRST, _CONTINUING = range(4)
 
 
 class VisibleTokensProcessor(LogitsProcessor):
@@ -33,16 +32,21 @@ class VisibleTokensProcessor(LogitsProcessor):
     def __init__(self, bundle: Bundle, rows: Sequence[TemplateTokens]) -> None:
         end_id = bundle.tokenizer.eos_token_id
         length = max(map(len, rows)) + 1
-        padded = []
-        for row in rows:
-            ids = [_BLANK_ID if token is None else token for token in row]
-            padded.append(ids + [end_id] * (length - len(row)))
-        self.forced_ids = torch.tensor(padded, device=bundle.device)
-        previous_ids = torch.nn.functional.pad(self.forced_ids, (1, 0))[:, :-1]
-        self.is_first = (self.forced_ids == _BLANK_ID) & (previous_ids != _BLANK_ID)
-        may_open_blank, may_continue_blank = _build_word_masks(bundle)
-        self.may_open_blank = may_open_blank.to(bundle.device)
-        self.may_continue_blank = may_continue_blank.to(bundle.device)
+        # Under blanks, too, the end token: it is not looked at there.
+        forced_ids = torch.full((len(rows), length), end_id)
+        kinds = torch.full((len(rows), length), _FORCED)
+        for index, row in enumerate(rows):
+            for position, token in enumerate(row):
+                if isinstance(token, BlankToken):
+                    kinds[index, position] = _find_kind(token)
+                else:
+                    forced_ids[index, position] = token
+        words = find_word_tokens(bundle)
+        nothing = torch.zeros_like(words.continuing)
+        masks = [nothing, words.after_space, words.without_space, words.continuing]
+        self.forced_ids = forced_ids.to(bundle.device)
+        self.kinds = kinds.to(bundle.device)
+        self.allowed_ids = torch.stack(masks).to(bundle.device)
 
     @property
     def max_length(self) -> int:
@@ -55,11 +59,10 @@ class VisibleTokensProcessor(LogitsProcessor):
         position = input_ids.shape[1] - 1
         beams = len(input_ids) // len(self.forced_ids)
         forced_ids = self.forced_ids[:, position].repeat_interleave(beams).unsqueeze(1)
-        is_first = self.is_first[:, position].repeat_interleave(beams).unsqueeze(1)
-        is_word = torch.where(is_first, self.may_open_blank, self.may_continue_blank)
+        kinds = self.kinds[:, position].repeat_interleave(beams)
         all_ids = torch.arange(scores.shape[1], device=scores.device)
-        is_allowed = torch.where(forced_ids == _BLANK_ID, is_word, all_ids == forced_ids)
-        return scores.masked_fill(~is_allowed, -torch.inf)
+        is_forced = (kinds == _FORCED).unsqueeze(1) & (all_ids == forced_ids)
+        return scores.masked_fill(~(is_forced | self.allowed_ids[kinds]), -torch.inf)
 
 
 def fill_blanks(
@@ -92,35 +95,15 @@ def fill_blanks(
 
 def decode_fills(bundle: Bundle, row: TemplateTokens, ids: Sequence[int]) -> list[str]:
     """Return the text generated for each blank of a row."""
-    runs = groupby(zip(row, ids, strict=True), key=lambda pair: pair[0] is None)
-    fill_ids = []
-    for is_blank, run in runs:
-        if is_blank:
-            fill_ids.append([token for _, token in run])
-    return decode_batch(bundle.tokenizer, fill_ids)
+    fill_ids: dict[int, list[int]] = {}
+    for place, token in zip(row, ids, strict=True):
+        if isinstance(place, BlankToken):
+            fill_ids.setdefault(place.blank, []).append(token)
+    return decode_batch(bundle.tokenizer, fill_ids.values())
 
 
-def _build_word_masks(bundle: Bundle) -> tuple[Tensor, Tensor]:
-    """Return which tokens may open a blank, and which may continue it, both (vocab,)."""
-    tokenizer = bundle.tokenizer
-    pieces = tokenizer.convert_ids_to_tokens(list(range(bundle.model.config.vocab_size)))
-    special_pieces = set(tokenizer.all_special_tokens)
-    # A model's vocabulary may be larger than its tokenizer's; the surplus ids have no piece.
-    is_special = torch.tensor([piece is None or piece in special_pieces for piece in pieces])
-    has_letters = torch.tensor([_has_letters(piece or "") for piece in pieces])
-    begins_word = torch.tensor([_begins_word(piece or "") for piece in pieces])
-    # A tokenizer without marks has whole words, characters or bytes as tokens. There, a
-    # token with a letter or digit is enough to open a blank.
-    uses_marks = bool(begins_word.any())
-    may_open_blank = has_letters & ~is_special & (begins_word | (not uses_marks))
-    return may_open_blank, ~is_special
-
-
-def _has_letters(piece: str) -> bool:
-    """Tell whether a token has a letter or a digit, word-start marks left out."""
-    return any(sign.isalnum() for sign in piece.lstrip("".join(_WORD_START_MARKS)))
-
-
-def _begins_word(piece: str) -> bool:
-    """Tell whether a token is marked as the beginning of a word and is more than the mark."""
-    return piece.startswith(_WORD_START_MARKS) and len(piece) > 1
+def _find_kind(token: BlankToken) -> int:
+    """Return what may stand at the place of a blank's token."""
+    if not token.is_first:
+        return _CONTINUING
+    return _FIRST_AFTER_SPACE if token.follows_space else _FIRST

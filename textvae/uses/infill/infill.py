@@ -6,6 +6,7 @@ positions, for all lengths of the blanks that fit. The sentences found under all
 are pooled and ranked by their likelihood.
 
 template.py              a sentence with blanks, as tokens
+word_tokens.py           the tokens that may begin and continue the words in a blank
 latent_proposals.py      latents that explain the visible words (one folder up)
 constrained_decoding.py  generation with forced visible tokens
 search.py                beam search under several latents, and ranking

@@ -4,6 +4,7 @@ The visible tokens are fixed, and each blank may be filled with one token or sev
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -12,12 +13,36 @@ from random import Random
 from textvae.data.tokenization import encode_batch, without_marks
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
+from textvae.uses.infill.word_tokens import (
+    find_word_tokens,
+    has_word_start_mark,
+    is_word_start_mark,
+)
 
 _BLANK_PATTERN = re.compile(r"_{2,}(?: _{2,})*")  # blanks next to each other count as one
 
-# Stands for a blank while the sentence is tokenized, so that the words around it get
-# the tokens that they have next to a word.
-_STAND_IN_WORD = "a"
+# Stand for a blank while the sentence is tokenized, so that the words around it get the
+# tokens that they have next to a word. A tokenizer may have a token for a bracket and the
+# letter after it, but then none for a bracket and a digit.
+_STAND_INS = ("a", "0")
+
+
+@dataclass(frozen=True)
+class BlankToken:
+    """A place in a sentence for a token of a blank.
+
+    Attributes:
+        blank: the number of the blank, from 0.
+        is_first: whether it is the blank's first token.
+        follows_space: whether the tokens after a space fit as the first one.
+    """
+
+    blank: int
+    is_first: bool
+    follows_space: bool
+
+
+TemplateTokens = Sequence[int | BlankToken]  # the token ids of a sentence, with its blanks
 
 
 @dataclass(frozen=True)
@@ -28,10 +53,13 @@ class Template:
         visible_texts: the parts before, between and after the blanks: one more than there
             are blanks.
         visible_tokens: the same parts as token ids.
+        follow_spaces: for each blank, whether it begins with a token that has a space before
+            its word. With most tokenizers, the start of a sentence is no such place.
     """
 
     visible_texts: list[str]
     visible_tokens: list[list[int]]
+    follow_spaces: list[bool]
 
     @property
     def blank_count(self) -> int:
@@ -53,16 +81,17 @@ class Template:
         pairs = zip(self.visible_texts, [*fills, ""], strict=True)
         return "".join(visible + fill for visible, fill in pairs)
 
-    def build_row(self, lengths: Sequence[int]) -> list[int | None]:
-        """Return the token at each position, None within a blank.
+    def build_row(self, lengths: Sequence[int]) -> list[int | BlankToken]:
+        """Return the token at each position, a `BlankToken` within a blank.
 
         Args:
             lengths: the number of tokens in each blank.
         """
-        row: list[int | None] = list(self.visible_tokens[0])
-        for length, tokens_after in zip(lengths, self.visible_tokens[1:], strict=True):
-            row += [None] * length
-            row += tokens_after
+        row: list[int | BlankToken] = list(self.visible_tokens[0])
+        for blank, length in enumerate(lengths):
+            follows_space = self.follow_spaces[blank]
+            row += [BlankToken(blank, index == 0, follows_space) for index in range(length)]
+            row += self.visible_tokens[blank + 1]
         return row
 
     def choose_lengths(
@@ -127,7 +156,11 @@ def parse_template(bundle: Bundle, text: str) -> Template:
     if touches_word_before or touches_word_after:
         raise DataError(_describe_blank_in_word(texts))
     _check_known_words(bundle, texts)
-    return Template(texts, _tokenize_visible_parts(bundle, texts))
+    for stand_in in _STAND_INS:
+        template = _tokenize_template(bundle, texts, stand_in)
+        if template is not None:
+            return template
+    raise DataError(_describe_blank_in_word(texts))
 
 
 def _is_word_character(mark: str) -> bool:
@@ -166,50 +199,54 @@ def _check_known_words(bundle: Bundle, texts: Sequence[str]) -> None:
         raise DataError(f"the model does not know: {listed}. Use other words, or blanks.")
 
 
-def _tokenize_visible_parts(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
-    """Return the tokens of each visible part, split as they would be next to words.
+def _tokenize_template(bundle: Bundle, texts: list[str], stand_in: str) -> Template | None:
+    """Return the template of the visible parts, split into tokens as they would be next to words.
 
-    The sentence is tokenized once, with a stand-in word for each blank. Then each token
-    goes to the part that its characters belong to.
+    The sentence is tokenized once, with a stand-in of one character for each blank. Then each
+    token goes to the part that its characters belong to.
 
-    Raises:
-        DataError: a token covers both a part of a blank and visible characters.
+    Returns:
+        None if a token covers both a stand-in and visible characters.
     """
-    sentence = _STAND_IN_WORD.join(texts)
-    stand_ins = list(_find_stand_ins(texts))
-    spaces_are_tokens = _are_spaces_tokens(bundle)
+    sentence = stand_in.join(texts)
+    places = list(_find_stand_ins(texts))
     encoded = bundle.tokenizer(
         sentence, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=True
     )
-    parts: list[list[int]] = [[]]
-    spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-    for token, (start, end) in spans:
-        # Go on to the part in which this token begins.
-        while len(parts) <= len(stand_ins) and start >= stand_ins[len(parts) - 1]:
-            parts.append([])
-        covers_stand_in = any(start <= stand_in < end for stand_in in stand_ins)
+    ids = encoded["input_ids"]
+    pieces = bundle.tokenizer.convert_ids_to_tokens(ids)
+    spaces_are_tokens = _are_spaces_tokens(bundle)
+    visible_tokens: list[list[int]] = [[] for _ in texts]
+    follow_spaces = [False] * len(places)
+    for token, piece, (start, end) in zip(ids, pieces, encoded["offset_mapping"], strict=True):
         covered = sentence[start:end]
-        if covers_stand_in and covered.strip() != _STAND_IN_WORD:
-            raise DataError(_describe_blank_in_word(texts))
+        next_blank = bisect_left(places, start)
+        has_stand_in = next_blank < len(places) and places[next_blank] < end
+        # A tokenizer that trims spans gives the token of a space an empty one.
+        is_space = covered.isspace() or (not covered and is_word_start_mark(piece))
         # The space before a blank is part of the fill's first token, unless every space
         # is a token of its own.
-        is_space_before_blank = covered.isspace() and end in stand_ins and not spaces_are_tokens
-        if not covers_stand_in and not is_space_before_blank:
-            parts[-1] += without_marks(bundle.tokenizer, [token])
-    # Empty parts at the end have no token that would have opened them.
-    missing = len(texts) - len(parts)
-    return parts + [[] for _ in range(missing)]
+        is_space_before_blank = is_space and end in places and not spaces_are_tokens
+        if has_stand_in and covered.strip() != stand_in:
+            return None
+        if has_stand_in or is_space_before_blank:
+            follow_spaces[next_blank] |= has_word_start_mark(piece)
+        else:
+            visible_tokens[next_blank] += without_marks(bundle.tokenizer, [token])
+    return Template(texts, visible_tokens, follow_spaces)
 
 
 def _are_spaces_tokens(bundle: Bundle) -> bool:
     """Tell whether each space is a token of its own, as with tokenizers of characters or bytes."""
-    two_words = f"{_STAND_IN_WORD} {_STAND_IN_WORD}"
-    return len(encode_batch(bundle.tokenizer, [two_words])[0]) == 3
+    if find_word_tokens(bundle).uses_marks:
+        return False
+    return len(encode_batch(bundle.tokenizer, ["a a"])[0]) == 3
 
 
 def _find_stand_ins(texts: Sequence[str]) -> Iterator[int]:
-    """Yield the index of the character where each blank's stand-in begins."""
+    """Yield the index of the character that is each blank's stand-in."""
     position = 0
     for text in texts[:-1]:
-        yield position + len(text)
-        position += len(text) + len(_STAND_IN_WORD)
+        position += len(text)
+        yield position
+        position += 1

@@ -1,4 +1,8 @@
-"""Labeled corpora for the experiments: folders with SPLIT.txt and SPLIT.labels, line by line."""
+"""Labeled corpora for the experiments.
+
+A corpus is a folder with two files for each split: SPLIT.txt has one text per line,
+and SPLIT.labels has the label of the text on the same line.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-HELD_OUT_SENTENCES = 700  # drawn from the training split where there is no third split
-OUT_OF_SCOPE = "oos"  # the label of CLINC150's sentences without a class
+HELD_OUT_SENTENCES = 700  # taken from the training split if there is no third split
+OUT_OF_SCOPE = "oos"  # CLINC150's label for sentences that belong to no class
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ def read_split(folder: Path, name: str) -> Split:
 def read_corpus(folder: Path) -> tuple[Split, Split, Split]:
     """Return the splits training, validation and test.
 
-    If there is no test split, `valid` is the test split, and validation
-    sentences are drawn from training.
+    If the folder has no test split, `valid` is the test split, and random training
+    sentences become the validation split.
     """
     train = read_split(folder, "train")
     if (folder / "test.txt").is_file():

@@ -1,0 +1,92 @@
+"""Load what the arguments of a verb name: a model, its run, and the rows of a file.
+
+Nothing heavy is imported before one of the functions is called, so that `--help` is fast.
+"""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textvae.cli.input import InputRows
+from textvae.data.row_report import LEFT_OUT
+
+if TYPE_CHECKING:
+    from textvae.runs.run import Run
+    from textvae.vae import TextVAE
+
+
+def load_vae(options: Namespace) -> "TextVAE":
+    """Load the model of the run that the user names, with the label that the user chose, if any."""
+    from transformers.utils import logging
+
+    from textvae.vae import TextVAE
+
+    logging.set_verbosity_error()  # standard error is for the messages of the verb
+    vae = TextVAE.from_pretrained(options.run, options.device)
+    if options.label is None:
+        return vae
+    return vae.with_label(options.label)
+
+
+def open_run(options: Namespace) -> "Run":
+    """Return the run that the user names, without loading its model."""
+    from textvae.runs.run import Run
+
+    return Run(Path(options.run))
+
+
+def open_input(
+    options: Namespace,
+    vae: "TextVAE",
+    file: str | None = None,
+    *,
+    label_column: str | None = None,
+    columns: Sequence[str] = (),
+    fate: str = LEFT_OUT,
+) -> InputRows:
+    """Return the rows of a verb's file, read as the verb's options for tables say.
+
+    Args:
+        file: a file to read instead of the verb's `file` argument.
+        label_column, columns, fate: see `InputRows`.
+    """
+    return InputRows(
+        options.file if file is None else file,
+        open_run(options),
+        options.text_column,
+        quoting=options.quoting,
+        bundle=vae.bundle,
+        label_column=label_column,
+        columns=columns,
+        fate=fate,
+    )
+
+
+def read_table(
+    options: Namespace, vae: "TextVAE", columns: Sequence[str]
+) -> tuple[list[str], dict[str, list[Any]], list[int]]:
+    """Return the rows of a verb's table that are not blank.
+
+    Returns:
+        The texts, the values in the named columns, and the row numbers.
+
+    Raises:
+        DataError: there is no sentence, or a column or a value is missing.
+    """
+    texts: list[str] = []
+    values: dict[str, list[Any]] = {name: [] for name in columns}
+    numbers: list[int] = []
+    for row in open_input(options, vae, columns=list(values)):
+        if row.text is None:
+            continue
+        texts.append(row.text)
+        numbers.append(row.number)
+        for name, value in zip(values, row.values, strict=True):
+            values[name].append(value)
+    return texts, values, numbers
+
+
+def describe_blank_output(options: Namespace) -> str:
+    """Return how blank rows appear in the output of a verb that prints every row, for a message."""
+    return "written as null" if options.json else "written as blank lines"

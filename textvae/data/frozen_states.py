@@ -1,0 +1,74 @@
+"""States of frozen parts: computed once for a corpus, stored as Arrow, and read in each batch.
+
+A row holds the states of one sentence, (length, hidden), as the bytes of a tensor.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from datasets import Dataset, concatenate_datasets
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from textvae.data.arrow import write_arrow
+
+# The columns, which are also the names of the tensors in a batch.
+ENCODER_STATES = "encoder_states"
+DECODER_STATES = "decoder_states"
+
+# Single precision for one vector per sentence; half of it for one per token, of which there
+# are many, and which a transformer in bf16 reads.
+_DTYPES = {ENCODER_STATES: torch.float32, DECODER_STATES: torch.bfloat16}
+
+
+def write_states(rows: Iterator[Tensor], column: str, file: Path) -> None:
+    """Write the states of sentences to an Arrow file.
+
+    Args:
+        rows: (length, hidden) for each sentence, in the order of the split.
+        column: `ENCODER_STATES` or `DECODER_STATES`.
+    """
+    schema = pa.schema([(column, pa.large_binary()), ("hidden", pa.int32())])
+    records = (
+        {column: _to_bytes(states.to(_DTYPES[column])), "hidden": states.shape[-1]}
+        for states in rows
+    )
+    write_arrow(records, file, schema)
+
+
+def join_states(sentences: Dataset, folder: Path, split: str) -> Dataset:
+    """Return a split with the columns of states that the folder has for it, memory-mapped."""
+    for column in _DTYPES:
+        file = locate_states(folder, split, column)
+        if file.is_file():
+            states = Dataset.from_file(str(file)).rename_column("hidden", f"{column}_hidden")
+            sentences = concatenate_datasets([sentences, states], axis=1)
+    return sentences
+
+
+def locate_states(folder: Path, split: str, column: str) -> Path:
+    """Return the file of a column of states."""
+    return folder / f"{split}.{column}.arrow"
+
+
+def collate_states(rows: Sequence[dict[str, Any]], column: str) -> Tensor | None:
+    """Return the states of a batch, (batch, length, hidden), padded on the right; None without."""
+    if column not in rows[0]:
+        return None
+    parts = [_from_bytes(row[column], _DTYPES[column], row[f"{column}_hidden"]) for row in rows]
+    return pad_sequence(parts, batch_first=True)
+
+
+def _to_bytes(states: Tensor) -> bytes:
+    """Return the bytes of a tensor; numpy has no bf16, so it is viewed as bytes."""
+    return states.contiguous().view(torch.uint8).numpy().tobytes()
+
+
+def _from_bytes(content: bytes, dtype: torch.dtype, hidden: int) -> Tensor:
+    """Return states, (length, hidden), from their bytes."""
+    flat = torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy())
+    return flat.view(dtype).view(-1, hidden)

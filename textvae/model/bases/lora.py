@@ -1,0 +1,75 @@
+"""LoRA: train a low-rank addition to each weight matrix, and leave the matrix itself as it is.
+
+Hu et al. 2022 (arXiv:2106.09685). The package peft does the work; here it adds its
+adapters to a part of the model in place, and adds them into the matrices again.
+"""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from textvae.runtime.extras import check_installed
+from textvae.schema import StrictSettings
+
+# How much of a pretrained part is trained.
+Trained = Literal["all", "lora", "none"]
+
+_BASE_LAYER = ".base_layer"  # peft keeps the original layer under this name
+
+
+class LoraSettings(StrictSettings):
+    """The size of the adapters, and where they are."""
+
+    rank: int = Field(16, gt=0, description="rank of each addition")
+    alpha: float = Field(32.0, gt=0, description="the addition is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the input of each addition")
+    targets: str | list[str] = Field(
+        "all-linear", description="names of the layers that get an adapter, as peft takes them"
+    )
+
+
+def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
+    """Add an adapter to each linear layer of a transformer, in place, and freeze all the rest.
+
+    The adapters start at zero, so the transformer computes the same as before.
+
+    Args:
+        setting: dotted name of the part, for the message.
+
+    Raises:
+        ConfigError: the package peft is not installed.
+    """
+    check_installed("pretrained", f"adapters ({setting}.train = 'lora')", "peft")
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.targets,
+    )
+    inject_adapter_in_model(config, body)
+
+
+def merge_adapters(body: nn.Module) -> None:
+    """Add every adapter into the matrix that it belongs to, in place, and remove the adapter."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for parent in list(body.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, BaseTunerLayer):
+                with torch.no_grad():
+                    child.merge()
+                setattr(parent, name, child.get_base_layer())
+
+
+def original_name(name: str) -> str:
+    """Return the name that a parameter had before adapters were added."""
+    return name.replace(_BASE_LAYER, "")
+
+
+def is_adapter(name: str) -> bool:
+    """Return whether a parameter of this name belongs to an adapter."""
+    return ".lora_" in name

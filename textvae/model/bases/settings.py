@@ -1,0 +1,82 @@
+"""The settings that pretrained encoders and decoders share, and the record of their base."""
+
+from typing import Any
+
+from pydantic import Field
+
+from textvae.errors import ConfigError
+from textvae.model.bases.lora import LoraSettings, Trained
+from textvae.schema import PartSettings, StrictSettings
+
+# Adapters start from zero and take large steps; pretrained weights should move little.
+_LEARNING_RATES = {"all": 5e-5, "lora": 5e-4, "none": 0.0}
+
+
+class BaseRecord(StrictSettings):
+    """What a model remembers of a pretrained part, so that it can be built without its files.
+
+    Attributes:
+        config: the base's own config, as transformers writes it.
+        revision: the commit on the hub that the weights are from; None for a folder.
+        license: as its model card names it.
+        fingerprint: of its weights; a base of the same name with other weights is refused.
+        is_needed: whether the model lacks weights that only the base has.
+        logit_scale: factor of the states before the projection to the vocabulary.
+        logit_cap: bound of the logits, cap * tanh(logits / cap), or None.
+        has_bias: whether the projection has a bias outside of its layer, as BART's has.
+        is_tied: whether the projection has the weights of the embedding.
+        poolings: how a sentence encoder pools its states: cls, mean, max or last.
+        max_length: most tokens that an encoder reads.
+        has_own_vocabulary: whether a decoder's embeddings differ from those of its base, because
+            its vocabulary was trimmed or got new tokens; the model then keeps all of them.
+    """
+
+    config: dict[str, Any]
+    revision: str | None = None
+    license: str | None = None
+    fingerprint: str | None = None
+    is_needed: bool = True
+    logit_scale: float = 1.0
+    logit_cap: float | None = None
+    has_bias: bool = False
+    is_tied: bool = True
+    poolings: tuple[str, ...] = ("mean",)
+    max_length: int | None = None
+    has_own_vocabulary: bool = False
+
+
+class PretrainedSettings(PartSettings):
+    """Which model a part is, and what of it is trained."""
+
+    name: str
+    revision: str | None = Field(None, description="a commit, tag or branch on the hub")
+    train: Trained = "lora"
+    lora: LoraSettings = LoraSettings()
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of the pretrained weights and adapters; default: by what is trained",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute states again instead of storing them: slower, less memory"
+    )
+    base: BaseRecord | None = Field(
+        None, description="filled in when the model is built; not to be set"
+    )
+
+    def choose_learning_rate(self) -> float:
+        """Return the rate of the pretrained weights or of their adapters."""
+        return self.learning_rate or _LEARNING_RATES[self.train]
+
+    def require_base(self, setting: str) -> BaseRecord:
+        """Return the record of the base.
+
+        Raises:
+            ConfigError: the model was built without one.
+        """
+        if self.base is None:
+            raise ConfigError(
+                f"{setting} has no record of its base {self.name!r}: build the model with "
+                "`build_model`, or load it from a run."
+            )
+        return self.base

@@ -1,0 +1,175 @@
+"""Pretrained encoders: BERT, ModernBERT, T5's encoder, a sentence-transformers model, ..."""
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
+from textvae.model.bases.settings import BaseRecord, PretrainedSettings
+from textvae.model.bases.source import find_base
+from textvae.model.bases.weights import (
+    check_fingerprint,
+    copy_weights,
+    fingerprint_weights,
+    load_encoder_model,
+    name_base_weights,
+)
+from textvae.model.encoders.base import Encoder
+
+_SETTING = "model.encoder"
+
+Pooling = Literal["cls", "mean", "max", "last"]
+
+
+class PretrainedEncoderSettings(PretrainedSettings):
+    """A pretrained encoder, and what of it is trained."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    name: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        description="an encoder: a hub name or a folder",
+    )
+    train: Trained = Field("all", description="what is trained: all, lora (adapters) or none")
+    states: Literal["tokens", "sentence"] = Field(
+        "tokens",
+        description="tokens: one state per token; sentence: the model's own sentence embedding",
+    )
+
+
+class PretrainedEncoder(Encoder):
+    """A pretrained encoder with its own tokens.
+
+    Attributes:
+        has_sentence_state: whether it returns one state per sentence, the embedding that the
+            base was trained to give, instead of one state per token.
+    """
+
+    Settings = PretrainedEncoderSettings
+
+    def __init__(self, settings: PretrainedEncoderSettings, vocab: int) -> None:
+        super().__init__()
+        record = settings.require_base(_SETTING)
+        self.settings = settings
+        self.learning_rate = settings.choose_learning_rate()
+        self.body = build_encoder(record)
+        self.hidden = int(self.body.config.hidden_size)
+        self.has_sentence_state = settings.states == "sentence"
+        self.poolings = record.poolings
+        self.is_frozen = settings.train == "none"
+        self.gives_fixed_vectors = self.is_frozen and self.has_sentence_state
+        if settings.train == "lora":
+            add_adapters(self.body, settings.lora, _SETTING)
+        self.freeze()
+        if settings.gradient_checkpointing:
+            self.body.gradient_checkpointing_enable()
+
+    def freeze(self) -> None:
+        """Freeze what is not trained."""
+        for name, value in self.named_parameters():
+            value.requires_grad_(not self._is_frozen(name))
+
+    def _is_frozen(self, name: str) -> bool:
+        """Return whether the weight of this name is not trained."""
+        return self.settings.train != "all" and not is_adapter(name)
+
+    def train(self, mode: bool = True) -> "PretrainedEncoder":
+        """Set the mode of training; a frozen encoder stays in evaluation mode."""
+        super().train(mode and not self.is_frozen)
+        return self
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the last layer's states, (batch, length, hidden), or (batch, 1, hidden)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen):
+            states: Tensor = self.body(
+                input_ids=input_ids, attention_mask=attention_mask
+            ).last_hidden_state
+            if self.has_sentence_state:
+                states = self._pool(states, attention_mask).unsqueeze(1)
+        return states
+
+    @classmethod
+    def open_base(
+        cls, settings: PretrainedEncoderSettings
+    ) -> tuple[PretrainedEncoderSettings, PreTrainedModel]:
+        """Return the settings with a record of the base, and the base."""
+        base = find_base(settings.name, f"{_SETTING}.name", settings.revision)
+        whole = load_encoder_model(base.folder)
+        record = BaseRecord(
+            config=whole.config.to_dict(),
+            revision=base.revision,
+            license=base.license,
+            fingerprint=fingerprint_weights(encoder_of(whole).state_dict()),
+        )
+        return settings.model_copy(update={"base": record}), whole
+
+    def adopt(self, whole: PreTrainedModel) -> None:
+        """Copy the weights of a base, as the model is built."""
+        names = name_base_weights(self.body)
+        copy_weights(encoder_of(whole).state_dict(), self.body, names)
+
+    def list_base_weights(self) -> list[str]:
+        """Return the names of the frozen weights."""
+        if not self.settings.require_base(_SETTING).is_needed:
+            return []
+        return sorted(name for name, _ in self.named_parameters() if self._is_frozen(name))
+
+    def load_base_weights(self) -> None:
+        """Load the frozen weights from the base."""
+        names = [name.removeprefix("body.") for name in self.list_base_weights()]
+        if not names:
+            return
+        record = self.settings.require_base(_SETTING)
+        base = find_base(self.settings.name, f"{_SETTING}.name", record.revision)
+        weights = encoder_of(load_encoder_model(base.folder)).state_dict()
+        check_fingerprint(weights, record, self.settings.name, _SETTING)
+        base_names = name_base_weights(self.body)
+        copy_weights(weights, self.body, {name: base_names[name] for name in names})
+
+    def merge_base(self) -> dict[str, Any]:
+        """Merge the adapters; the part is then one that is trained as a whole."""
+        merge_adapters(self.body)
+        record = self.settings.require_base(_SETTING).model_copy(update={"is_needed": False})
+        self.settings = self.settings.model_copy(update={"train": "all", "base": record})
+        return {"train": "all", "base": record.model_dump()}
+
+    def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Return the sentence embeddings with entries of about unit variance, (batch, hidden)."""
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        parts = []
+        for pooling in self.poolings:
+            if pooling == "cls":
+                parts.append(states[:, 0])
+            elif pooling == "mean":
+                parts.append((states * weights).sum(1) / weights.sum(1).clamp(min=1))
+            elif pooling == "max":
+                parts.append(
+                    states.masked_fill(weights == 0, torch.finfo(states.dtype).min).amax(1)
+                )
+            else:
+                last = mask.sum(1) - 1
+                parts.append(states[torch.arange(len(states), device=states.device), last])
+        embedding = nn.functional.normalize(torch.cat(parts, -1), dim=-1)
+        # On the unit sphere the entries are tiny; the layers that follow expect a variance of 1.
+        return embedding * embedding.shape[-1] ** 0.5
+
+
+def build_encoder(record: BaseRecord) -> PreTrainedModel:
+    """Return an encoder with random weights."""
+    fields = dict(record.config)
+    model_type = fields.pop("model_type")
+    config = AutoConfig.for_model(model_type, **fields)
+    whole = AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
+    return encoder_of(whole)
+
+
+def encoder_of(whole: PreTrainedModel) -> PreTrainedModel:
+    """Return the part of a model that encodes, without a pooler."""
+    body = whole.get_encoder() if whole.config.is_encoder_decoder else whole
+    # BERT's pooler serves classification. Here nothing uses its output, and parameters
+    # without a gradient would stop DDP.
+    if "pooler" in dict(body.named_children()):
+        body.pooler = None
+    return body
