@@ -94,6 +94,20 @@ def test_greedy_choice_stays_within_the_vocabulary_where_logits_are_nan():
     assert torch.equal(tokens[[0, 2]], choice.logits(states).argmax(-1)[[0, 2]])
 
 
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), 1e38], ids=str)
+@pytest.mark.parametrize("vocab", [34, 48])
+def test_a_state_that_overflows_still_gives_a_token_of_the_vocabulary(value, vocab):
+    """The tokens that pad the vocabulary are never chosen, although their logit is -inf."""
+    states = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    states[1] = value
+    states[2, 0] = value
+    weight = torch.randn(vocab, 8, generator=torch.Generator().manual_seed(1))
+    choice = TokenChoice(weight, torch.zeros(vocab), is_bf16_fast=True)
+    tokens = choice.choose_greedily(states)
+    assert int(tokens.min()) >= 0
+    assert int(tokens.max()) < vocab
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
 def test_the_shortlist_never_misses_the_most_likely_token(scale):
     """It holds for close and for distant logits; the vocabulary is not a multiple of the parts."""

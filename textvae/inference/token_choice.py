@@ -90,7 +90,11 @@ class TokenChoice:
         limit = (peak - 3 * error).bfloat16()
         row, group = (group_peaks >= limit).nonzero(as_tuple=True)
         pair, part = (rough[row, :, group] >= limit[row]).nonzero(as_tuple=True)
-        return row[pair], part * group_peaks.shape[1] + group[pair]
+        row = row[pair]
+        token = part * group_peaks.shape[1] + group[pair]
+        # Where the logits are infinite or NaN, the limit is -inf and admits the padding.
+        is_real = token < len(self.bias)
+        return row[is_real], token[is_real]
 
 
 def sample_tokens(logits: Tensor) -> Tensor:

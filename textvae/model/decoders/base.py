@@ -30,6 +30,7 @@ class Decoder(nn.Module, ABC):
         signal_shapes: the signals of z it supports and their shapes, without the batch dimension.
         output_weight: (vocab, size of a returned state).
         output_bias: (vocab,), or None.
+        max_length: how many tokens it can read, the start token included; None without a limit.
         logit_cap: soft cap of the logits, cap * tanh(logits / cap); None leaves them as they are.
         learning_rate: the rate of its weights; None for that of the run.
         has_frozen_layers_below: whether z enters above frozen layers.
@@ -38,6 +39,7 @@ class Decoder(nn.Module, ABC):
     Settings: type[PartSettings] = PartSettings
     signal_shapes: dict[str, tuple[int, ...]]
     embed: nn.Module
+    max_length: int | None = None
     logit_cap: float | None = None
     learning_rate: float | None = None
     has_frozen_layers_below: bool = False
@@ -62,7 +64,7 @@ class Decoder(nn.Module, ABC):
 
     @classmethod
     def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel | None]:
-        """Return the settings with a record of the base, and the base; None if there is none.
+        """Return the settings with a record of the base, and the base, or None without one.
 
         Raises:
             ConfigError: the base is missing, or cannot be a decoder.

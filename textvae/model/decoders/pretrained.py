@@ -40,6 +40,7 @@ from textvae.model.bases.weights import (
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 from textvae.model.decoders.key_value_memory import KeyValueMemory
+from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
 _SETTING = "model.decoder"
 
@@ -112,6 +113,9 @@ class PretrainedDecoder(Decoder):
         if settings.train == "lora":
             add_adapters(body, settings.lora, _SETTING)
         self.freeze()
+        for part in (self.lower, self.body):
+            if part is not None and settings.train != "all":
+                cast_frozen_layers_once(part)
         self.prefix = settings.prefix if "prefix" in channels else 0
         self.slots = settings.slots if "memory" in channels else 0
         self._refuse_checkpointing_with_memory()
