@@ -30,6 +30,7 @@ from textvae.model.kernels.fused_nll import token_nll
 
 VOCABULARIES = (10_000, 50_000, 150_000)
 TYPES = ("float32", "bf16")
+WEIGHTS = ("trained", "frozen")
 _Result = TypeVar("_Result")
 
 
@@ -181,10 +182,10 @@ def format_row(case: Case, seconds: dict[str, float], megabytes: dict[str, float
 
 def list_cases(options: argparse.Namespace) -> Iterator[Case]:
     """Yield the cases in the order of the table."""
-    for threads, vocab, kind, is_frozen in itertools.product(
-        options.threads, options.vocab, options.types, (False, True)
+    for threads, vocab, kind, weight in itertools.product(
+        options.threads, options.vocab, options.types, options.weights
     ):
-        yield Case(vocab, kind, is_frozen, threads, options.hidden, options.tokens)
+        yield Case(vocab, kind, weight == "frozen", threads, options.hidden, options.tokens)
 
 
 def print_table(options: argparse.Namespace) -> None:
@@ -206,6 +207,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--vocab", type=int, nargs="+", default=VOCABULARIES)
     parser.add_argument("--types", choices=TYPES, nargs="+", default=TYPES)
     parser.add_argument("--ways", choices=[*list_ways()], nargs="+", default=[*list_ways()])
+    parser.add_argument("--weights", choices=WEIGHTS, nargs="+", default=WEIGHTS)
     parser.add_argument("--threads", type=int, nargs="+", default=(1, 2))
     parser.add_argument("--hidden", type=int, default=576)
     parser.add_argument("--tokens", type=int, default=1024)

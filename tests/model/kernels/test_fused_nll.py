@@ -303,7 +303,7 @@ def test_without_cap_and_with_bias_the_numbers_stay_bit_for_bit(rows, autocast):
         assert torch.equal(value, earlier)
 
 
-def test_a_trained_weight_without_bias_gets_chunks_of_many_rows(monkeypatch):
+def test_without_bias_chunks_have_many_rows_and_give_the_same_gradients(monkeypatch):
     """The numbers are the same when one chunk holds all rows."""
     states, weight, _, targets, scale = problem(3 * CHUNK + 5, torch.float64)
     found = []

@@ -28,8 +28,8 @@ _MIN_PROBABILITY = 1e-30  # not far above the smallest normal number of bf16, 1e
 TRAINING_CHUNK_SCORES = 2**24
 _EVALUATION_CHUNK_SCORES = 2**22
 _GPU_CHUNK_SCORES = 2**27
-# Each chunk passes over the whole gradient of the weight. Over a vocabulary of 150,000, chunks
-# of a hundred rows would spend half of the time on that.
+# Each chunk passes over the whole weight, and over its gradient. Over a vocabulary of 150,000,
+# chunks of a hundred rows would spend up to half of the time on that.
 _LEAST_TRAINING_ROWS = 256
 
 
@@ -150,7 +150,7 @@ class _FusedNLL(torch.autograd.Function):
         nll = torch.empty(len(states), device=states.device)
         gradients = _Gradients(states, weight, bias, ctx.needs_input_grad)
         size = rows_per_chunk(weight, TRAINING_CHUNK_SCORES)
-        if gradients.needs_weight and bias is None:
+        if bias is None:
             # With a bias, chunks keep the size that earlier versions gave them, so that the
             # numbers of earlier runs can be repeated bit for bit.
             size = max(size, _LEAST_TRAINING_ROWS)
