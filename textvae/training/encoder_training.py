@@ -78,7 +78,7 @@ class EncoderTrainingCallback(TrainerCallback):
         trainer.accelerator.backward(terms.loss * share * trainer.processes.count)
         if trainer.args.max_grad_norm > 0:
             trainer._clip_grad_norm(model)
-        self.drop_gradients("decoder", "prior", "techniques")
+        self.drop_gradients("decoder", "pretrained decoder", "prior", "techniques")
         trainer.optimizer.step()
         model.zero_grad()
         nats = terms.loss.detach() * sentences
@@ -92,5 +92,5 @@ class EncoderTrainingCallback(TrainerCallback):
         """
         parts = group_parameters(self.trainer.bundle.model)
         for name in names:
-            for parameter in parts[name]:
+            for parameter in parts.get(name, ()):
                 parameter.grad = None
