@@ -687,9 +687,20 @@ class TextVAE:
 
     # Saving
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Save model and tokenizer as safetensors and JSON, with the run's records and fitted parts."""
-        save_with_records(self.bundle, self.folder, Path(folder))
+    def save_pretrained(self, folder: str | Path, *, merge: bool = False) -> None:
+        """Save the model to a folder, with the records and fits of its run.
+
+        Args:
+            merge: save the weights of pretrained bases too, with all adapters merged, so that the
+                folder needs nothing else. Otherwise loading it needs the bases again.
+
+        Raises:
+            OutputError: the folder holds files of the same names that belong to something else.
+        """
+        bundle = self.bundle
+        if merge:
+            bundle = replace(bundle, model=self.model.copy_without_bases())
+        save_with_records(bundle, self.folder, Path(folder))
 
     def push_to_hub(self, repository: str, *, private: bool = False) -> str:
         """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address."""

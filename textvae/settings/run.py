@@ -13,6 +13,7 @@ from textvae.errors import ConfigError
 from textvae.model.compatibility import check_prior
 from textvae.model.conditioning import CONDITIONINGS
 from textvae.model.decoders import DECODERS
+from textvae.model.decoders.pretrained import PretrainedDecoder
 from textvae.model.encoders import ENCODERS
 from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
@@ -26,6 +27,13 @@ _PRETRAINED = "pretrained"  # the kind of a decoder, and of its tokenizer
 
 # Pydantic would write only the fields of `PartSettings`; this writes those of the actual part.
 _Part = SerializeAsAny[PartSettings]
+
+
+def _find_kind(part: object) -> object:
+    """Return the kind of a part as a user wrote it: its name alone, a mapping, or its settings."""
+    if isinstance(part, PartSettings):
+        return part.kind
+    return part.get("kind") if isinstance(part, Mapping) else part
 
 
 class ModelSettings(StrictSettings):
@@ -48,6 +56,16 @@ class ModelSettings(StrictSettings):
     decoder: Annotated[_Part, part_validator(lambda: DECODERS, "model.decoder")] = Field(
         {}, validate_default=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def choose_conditioning(cls, model: object) -> object:
+        """Choose the conditioning of a pretrained decoder, if none is set."""
+        if not isinstance(model, Mapping) or "conditioning" in model:
+            return model
+        if _find_kind(model.get("decoder")) != _PRETRAINED:
+            return model
+        return {**model, "conditioning": PretrainedDecoder.default_conditioning}
 
     @field_validator("conditioning")
     @classmethod
@@ -98,9 +116,7 @@ class Settings(StrictSettings):
         tokenizer = list_set_fields(sections.get("tokenizer")) or {}
         if not isinstance(model, Mapping) or not isinstance(tokenizer, Mapping):
             return sections
-        decoder = list_set_fields(model.get("decoder"))
-        kind = decoder.get("kind") if isinstance(decoder, Mapping) else decoder
-        if kind != _PRETRAINED or "kind" in tokenizer:
+        if _find_kind(model.get("decoder")) != _PRETRAINED or "kind" in tokenizer:
             return sections
         return {**sections, "tokenizer": {**tokenizer, "kind": _PRETRAINED}}
 

@@ -6,7 +6,7 @@ entry are frozen and do not depend on z.
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -74,6 +74,7 @@ class PretrainedDecoder(Decoder):
     """
 
     Settings = PretrainedDecoderSettings
+    default_conditioning: ClassVar[tuple[str, ...]] = ("memory", "output")
     body: PreTrainedModel
 
     def __init__(
