@@ -41,7 +41,7 @@ Seed = Annotated[
 ]
 
 
-MAX_COUNT = 10_000_000  # of what one call of a verb keeps in memory
+MAX_COUNT = 10_000_000  # most samples, sentences or the like that one call keeps in memory
 
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.encoder_tokenizer import EncoderTokenizer
-from textvae.data.labels import check_label_count, check_spelling, require_model_labels
+from textvae.data.labels import check_spelling, require_label_per_text, require_model_labels
 from textvae.data.row_report import answer_non_blank, find_texts
 from textvae.data.texts import (
     describe,
@@ -248,7 +248,7 @@ class TextVAE:
         listed = require_texts(texts)
         if write_as is not None:
             require_model_labels(self.bundle.labels, "write_as")
-        classes = check_label_count(self.bundle.labels, labels, len(listed))
+        classes = require_label_per_text(self.bundle.labels, labels, len(listed))
         settings = build_decoding_settings(**decoding)
         size = require_integer(batch_size, "batch_size")
 
@@ -443,7 +443,7 @@ class TextVAE:
 
         settings = validate_settings(ScoreSettings, dict(options), "score")
         listed = require_texts(texts)
-        classes = check_label_count(self.bundle.labels, labels, len(listed))
+        classes = require_label_per_text(self.bundle.labels, labels, len(listed))
 
         def answer(rows: list[int]) -> list[Score]:
             chosen = classes and _select(classes, rows)

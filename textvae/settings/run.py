@@ -40,6 +40,7 @@ class ModelSettings(StrictSettings):
     """The parts of the model, and the size of its latent."""
 
     latent_dim: int = Field(32, gt=0)
+    # The default {} of a part means the first kind in its table, with all of that kind's defaults.
     encoder: Annotated[_Part, part_validator(lambda: ENCODERS, "model.encoder")] = Field(
         {}, validate_default=True
     )
@@ -185,9 +186,9 @@ class Settings(StrictSettings):
 class SettingsSections(TypedDict, total=False):
     """The sections of `Settings` as keyword arguments, each with some of its settings.
 
-    A section is a mapping from settings to values, or an object of its settings class, of which
-    only the fields count that were set. The rest comes from the file of settings, or is the
-    default. `objective` may also be the name of its kind.
+    A section is a mapping from settings to values, or an object of its settings class. Of such an
+    object, only the fields that were set count; the rest comes from the file of settings, or is
+    the default. `objective` may also be the name of its kind.
     """
 
     data: DataSettings | Mapping[str, object]

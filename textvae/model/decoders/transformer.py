@@ -64,7 +64,7 @@ class TransformerDecoder(Decoder):
         # is fused with the loss elsewhere.
         body = AutoModel.from_config(config, trust_remote_code=False)
         self.body = replace_dropouts(embeds_every_word(body))
-        _check_generates(self.body, settings.architecture)
+        _check_can_generate(self.body, settings.architecture)
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property
@@ -128,7 +128,7 @@ class TransformerDecoder(Decoder):
         return states
 
 
-def _check_generates(body: PreTrainedModel, architecture: str) -> None:
+def _check_can_generate(body: PreTrainedModel, architecture: str) -> None:
     """Check that an architecture can generate text token by token.
 
     Raises:

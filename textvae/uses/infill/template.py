@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from random import Random
 
-from textvae.data.tokenization import encode_batch, without_marks
+from textvae.data.tokenization import encode_batch, replace_special_tokens
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.uses.infill.word_tokens import (
@@ -232,7 +232,7 @@ def _tokenize_template(bundle: Bundle, texts: list[str], stand_in: str) -> Templ
         if has_stand_in or is_space_before_blank:
             follow_spaces[next_blank] |= has_word_start_mark(piece)
         else:
-            visible_tokens[next_blank] += without_marks(bundle.tokenizer, [token])
+            visible_tokens[next_blank] += replace_special_tokens(bundle.tokenizer, [token])
     return Template(texts, visible_tokens, follow_spaces)
 
 
