@@ -55,8 +55,8 @@ def run(
         quoting: how tables quote their fields; by default as in the run's training.
         device: cpu or cuda; by default a GPU if there is one.
         progress: whether to show progress bars.
-        settings: the verb's settings: `samples` and `seed` for score, decoding options, `seed`
-            among them, for generate; encode has none.
+        settings: the verb's settings: for score `samples` and `seed`, for generate the decoding
+            options, which include `seed`; encode has none.
 
     Returns:
         `output`, `verb`, `rows` (of the corpus, or generated), `shards` (all of them),
@@ -91,7 +91,7 @@ def run(
         format=FORMAT,
     )
     start = time.perf_counter()
-    # A function, because only the first process should hash the files: it takes time.
+    # The job is passed as a function: only the first process builds it, which hashes the files.
     written = run_engine(
         device,
         lambda: _build_job(requested, Path(model), Path(output), source, device, progress, quoting),
