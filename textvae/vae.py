@@ -163,7 +163,10 @@ class TextVAE:
     def posterior(
         self, texts: str | Sequence[str], *, batch_size: int = 256, progress: bool = False
     ) -> Distribution:
-        """Return q(z | x): `mean`, (n, latent), `sample()`, `log_prob(z)`; NaN for blank texts."""
+        """Return q(z | x) of the texts, NaN for blank ones.
+
+        It has `mean`, (n, latent), and the methods `sample()` and `log_prob(z)`.
+        """
         listed = require_texts(texts)
         q = posterior(self.bundle, listed, require_integer(batch_size, "batch_size"), progress)
         rows = find_texts(listed, "NaN in the result")
@@ -338,17 +341,19 @@ class TextVAE:
         """
         from textvae.runs.reference_texts import read_reference_texts
 
-        where = validate_settings(
+        path_settings = validate_settings(
             InterpolateSettings, {"steps": steps, "path": path}, "interpolate"
         )
         settings = build_decoding_settings(**decoding)
-        if where.path == "density" and reference is None:
+        if path_settings.path == "density" and reference is None:
             reference = read_reference_texts(self.folder)
         if reference is not None:
             reference = _drop_blanks(reference, "reference")
         start = require_text(first, "first")
         end = require_text(second, "second")
-        return interpolate(self.bundle, start, end, where.steps, where.path, settings, reference)
+        return interpolate(
+            self.bundle, start, end, path_settings.steps, path_settings.path, settings, reference
+        )
 
     def traverse(
         self,

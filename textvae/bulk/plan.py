@@ -46,7 +46,7 @@ class BulkPlan:
     Attributes:
         verb: encode, score or generate.
         model: SHA-256 of the files of the model and the tokenizer.
-        settings: of the verb, such as samples and seed of score.
+        settings: the verb's settings, such as `samples` and `seed` for score.
         column: the text column of tables.
         files: name, SHA-256 and number of rows of each file; empty where sentences are generated.
         shard_rows: the most rows of a unit, and so of its shard.
@@ -158,7 +158,7 @@ def read_plan(folder: Path) -> BulkPlan | None:
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a file cannot come from a bulk job that was killed before it wrote its plan."""
+    """Return whether a file cannot come from a bulk job that was killed before it wrote its plan."""
     is_lock = name == ".lock"
     is_unfinished_plan = name.startswith(f".{_PLAN_FILE}")  # also those of earlier releases
     return not (is_lock or is_unfinished_plan or is_temporary(name))

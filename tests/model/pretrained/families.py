@@ -80,7 +80,7 @@ def save_encoder(family: str, folder: Path) -> Path:
     model_type, fields = ENCODERS[family]
     factory = AutoModelForSeq2SeqLM if family in SEQ2SEQ else AutoModel
     _save(model_type, fields, factory.from_config, folder)
-    # As sentence-transformers saves a model: mean pooling, then the length is made 1.
+    # As sentence-transformers saves a model: mean pooling, then scaling to unit length.
     names = ("Transformer", "Pooling", "Normalize")
     modules = [
         {
