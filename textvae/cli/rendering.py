@@ -37,12 +37,12 @@ samples of the prior   {prior_samples:9,}  {prior_words_per_sentence:.2f} words 
   distinct 1 to 4      {distinct_1:9.3f}  {distinct_2:.3f}  {distinct_3:.3f}  {distinct_4:.3f}
   self-BLEU            {self_bleu:9.2f}  of {self_bleu_samples} samples
   forward perplexity   {forward_ppl:9.2f}  of samples under n-grams of training text; real text {forward_ppl_real:.2f}
-  reverse perplexity   {reverse_ppl:9.2f}  of real text under n-grams of samples; of real text {reverse_ppl_real:.2f}
+  reverse perplexity   {reverse_ppl:9.2f}  of real text under n-grams of samples; training text {reverse_ppl_real:.2f}
   novel                {novel:9.1%}  are not training sentences; real text {novel_real:.1%}
   4-grams seen         {seen_4grams:9.1%}  in training; real text {seen_4grams_real:.1%}
 MAUVE                  {mauve:9.3f}  on {mauve_features}
 
-interpolations         {path_pairs:9}  of {path_steps} sentences
+interpolations         {path_pairs:9}  paths of {path_steps} sentences each
   smoothness           {smoothness:9.3f}  {smoothness_min:.3f} to {smoothness_max:.3f}; by {word_vectors}
   n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at the ends
 """
