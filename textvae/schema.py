@@ -252,8 +252,12 @@ def _drop_union_keys(settings: type[BaseModel], keys: list[str]) -> list[str]:
 def _list_fields(settings: type[BaseModel], keys: list[str]) -> list[str]:
     """Return the field names of the nested settings under `keys`."""
     for key in keys:
-        inner = settings.model_fields[key].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        settings = inner
+        annotation = settings.model_fields[key].annotation
+        # An optional section is a union with None.
+        choices = [annotation, *get_args(annotation)]
+        settings = next(
+            choice
+            for choice in choices
+            if isinstance(choice, type) and issubclass(choice, BaseModel)
+        )
     return list(settings.model_fields)

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from textvae.bulk.reading import count_rows
 from textvae.bulk.shards import remove_partial_shards, shard_path, write_whole
 from textvae.bulk.units import Unit, cut_units
+from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER
 from textvae.data.tables import Quoting
 from textvae.errors import OutputError
 from textvae.inference.checkpoint import check_model_folder
@@ -35,6 +36,7 @@ _MODEL_FILES = (
     "generation_config.json",
     "model.safetensors",
     "tokenizer.json",
+    ENCODER_TOKENIZER,
     "tokenizer_config.json",
 )
 

@@ -85,7 +85,7 @@ def build_architecture_config(
         "intermediate_size": 4 * sizes.hidden,  # the usual ratio since Vaswani et al. 2017
         "max_position_embeddings": sizes.positions,
         # The defaults are ids of the published tokenizers, often beyond our
-        # vocabulary. Token 0 as padding has a side effect, which `embeds_every_word` undoes.
+        # vocabulary. Token 0 as padding has a side effect, which `unfreeze_padding_embedding` undoes.
         "bos_token_id": None,
         "eos_token_id": None,
         "pad_token_id": 0,
@@ -99,7 +99,7 @@ def build_architecture_config(
         ) from error
 
 
-def embeds_every_word(body: PreTrainedModel) -> PreTrainedModel:
+def unfreeze_padding_embedding(body: PreTrainedModel) -> PreTrainedModel:
     """Let the embedding of token 0 learn like all others, and return the model.
 
     The architecture's config must name a padding token within the vocabulary, and `nn.Embedding`

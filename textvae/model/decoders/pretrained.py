@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from textvae.errors import ConfigError
-from textvae.model.architectures import CACHE_NAME, embeds_every_word
+from textvae.model.architectures import CACHE_NAME, unfreeze_padding_embedding
 from textvae.model.bases.layers import TwoPartCache, cut_layers, find_layers
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.roles import check_decoder
@@ -422,7 +422,7 @@ def build_language_model(record: BaseRecord, vocab: int) -> tuple[PreTrainedMode
     config.eos_token_id = None
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     whole = factory.from_config(config, trust_remote_code=False, dtype=torch.float32)
-    return embeds_every_word(decoder_of(whole)), whole.get_output_embeddings()
+    return unfreeze_padding_embedding(decoder_of(whole)), whole.get_output_embeddings()
 
 
 def decoder_of(whole: PreTrainedModel) -> PreTrainedModel:
