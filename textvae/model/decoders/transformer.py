@@ -18,9 +18,9 @@ from textvae.errors import ConfigError
 from textvae.model.architectures import (
     CACHE_NAME,
     build_architecture_config,
-    unfreeze_padding_embedding,
     has_key_value_cache,
     is_causal,
+    unfreeze_padding_embedding,
 )
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
