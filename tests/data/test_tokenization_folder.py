@@ -83,7 +83,7 @@ def test_a_saved_tokenizer_splits_texts_as_it_did(tmp_path, name):
     PreTrainedTokenizerFast(tokenizer_object=core).save_pretrained(tmp_path)
     file = tmp_path / "tokenizer_config.json"
     file.write_text(json.dumps({"tokenizer_class": name}))
-    tokenizer = load_tokenizer(tmp_path)
+    tokenizer = load_as_training(tmp_path)
     assert tokenizer.convert_ids_to_tokens(encode_batch(tokenizer, ["x a12"])[0]) == [
         "x",
         "Ġa",

@@ -63,6 +63,12 @@ class EncoderTokenizer:
             return None
         return cls(Tokenizer.from_str(file.read_text(encoding="utf-8")))
 
+    @property
+    def pad_id(self) -> int:
+        """The id under padding."""
+        padding = self.tokenizer.padding
+        return int(padding["pad_id"]) if padding else 0
+
     def save(self, file: Path) -> None:
         """Write the tokenizer to a file."""
         file.write_text(self.tokenizer.to_str(), encoding="utf-8")
@@ -80,7 +86,7 @@ class EncoderTokenizer:
         ids = torch.tensor([encoding.ids for encoding in encodings], dtype=torch.long)
         mask = torch.tensor([encoding.attention_mask for encoding in encodings], dtype=torch.long)
         if ids.numel() == 0:  # all texts are empty, and get no special tokens
-            ids = torch.full((len(encodings), 1), int(self.tokenizer.padding["pad_id"]))
+            ids = torch.full((len(encodings), 1), self.pad_id)
             mask = torch.zeros_like(ids)
         mask[mask.sum(1) == 0, 0] = 1
         return ids, mask

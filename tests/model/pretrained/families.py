@@ -20,9 +20,9 @@ CORPUS = [
     "a plate of food on a table.",
 ]
 
-_SIZES = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
-_WIDE = {**_SIZES, "intermediate_size": 32, "max_position_embeddings": 128}
-_T5 = {
+_SIZES: dict[str, object] = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
+_WIDE: dict[str, object] = {**_SIZES, "intermediate_size": 32, "max_position_embeddings": 128}
+_T5: dict[str, object] = {
     "d_model": 16,
     "d_kv": 8,
     "d_ff": 32,
@@ -30,7 +30,7 @@ _T5 = {
     "num_decoder_layers": 3,
     "num_heads": 2,
 }
-_BART = {
+_BART: dict[str, object] = {
     "d_model": 16,
     "encoder_layers": 2,
     "decoder_layers": 3,

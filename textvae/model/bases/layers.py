@@ -117,8 +117,9 @@ def _keep_layers(body: PreTrainedModel, start: int, end: int) -> None:
         body.config.layer_types = types[start:end]
     # The attention of each layer finds its keys and values in a cache by this number.
     for module in layers.modules():
+        layer: Any = module
         if "layer_idx" in vars(module):
-            module.layer_idx -= start
+            layer.layer_idx -= start
 
 
 def _remove_last_norm(lower: PreTrainedModel) -> None:

@@ -46,7 +46,7 @@ def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
 
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft divides it by the rank
         lora_dropout=settings.dropout,
         target_modules=settings.targets,
     )

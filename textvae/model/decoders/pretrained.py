@@ -96,7 +96,7 @@ class PretrainedDecoder(Decoder):
         self.bias: nn.Parameter | None = None
         if head.bias is not None or record.has_bias:
             self.bias = nn.Parameter(torch.zeros(vocab))
-        head.bias = None  # it is `self.bias` now
+        head.register_parameter("bias", None)  # it is `self.bias` now
         self.lower: PreTrainedModel | None = None
         self.cut = 0  # number of layers below the entry
         if settings.entry:
@@ -161,9 +161,9 @@ class PretrainedDecoder(Decoder):
         return self
 
     @property
-    def embed(self) -> nn.Module:  # type: ignore[override]
+    def embed(self) -> nn.Embedding:  # type: ignore[override]
         """The language model's own embedding."""
-        module: nn.Module = self._first.get_input_embeddings()
+        module: nn.Embedding = self._first.get_input_embeddings()
         return module
 
     @property
@@ -171,11 +171,10 @@ class PretrainedDecoder(Decoder):
         """The weights of the projection, (vocab, hidden)."""
         if self.output is not None:
             return self.output.weight
-        weight: Tensor = self.embed.weight  # type: ignore[assignment]
-        return weight
+        return self.embed.weight
 
     @property
-    def output_bias(self) -> Tensor | None:  # type: ignore[override]
+    def output_bias(self) -> Tensor | None:
         """The bias of the projection, (vocab,), or None."""
         return (
             self.bias
@@ -470,11 +469,11 @@ def _correct_positions(body: PreTrainedModel, positions: Tensor, mask: Tensor) -
         positions: (batch, length); mask: (batch, cached length + length)
         returns (batch, length, hidden)
     """
-    table = body.embed_positions
+    table: Any = body.embed_positions
     counted = torch.arange(mask.shape[1], device=mask.device)[-positions.shape[1] :]
-    rows = nn.functional.embedding(positions + table.offset, table.weight)
-    correction: Tensor = rows - nn.functional.embedding(counted + table.offset, table.weight)
-    return correction
+    weight: Tensor = table.weight
+    rows = nn.functional.embedding(positions + table.offset, weight)
+    return rows - nn.functional.embedding(counted + table.offset, weight)
 
 
 def _bias_of(whole: PreTrainedModel) -> Tensor:
