@@ -1,5 +1,6 @@
 """Tiny models of many families, with random weights, as folders that pretrained parts start from."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,11 +75,25 @@ def save_decoder(family: str, folder: Path) -> Path:
     return _save(model_type, fields, factory.from_config, folder)
 
 
-def save_encoder(family: str, folder: Path) -> Path:
-    """Save an encoder of a family with its tokenizer, and return the folder."""
+def save_encoder(family: str, folder: Path, pooling: str | None = None) -> Path:
+    """Save an encoder of a family with its tokenizer, and return the folder.
+
+    Args:
+        pooling: how it pools its states, if it is a model of sentence-transformers.
+    """
     model_type, fields = ENCODERS[family]
     factory = AutoModelForSeq2SeqLM if family in SEQ2SEQ else AutoModel
-    return _save(model_type, fields, factory.from_config, folder)
+    _save(model_type, fields, factory.from_config, folder)
+    if pooling is not None:
+        kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
+        modules = [
+            {"path": path, "type": f"sentence_transformers.models.{kind}"}
+            for path, kind in kinds.items()
+        ]
+        (folder / "modules.json").write_text(json.dumps(modules))
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": pooling}))
+    return folder
 
 
 def _save(

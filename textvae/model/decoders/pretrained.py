@@ -473,13 +473,14 @@ def _correct_positions(body: PreTrainedModel, positions: Tensor, mask: Tensor) -
     counted = torch.arange(mask.shape[1], device=mask.device)[-positions.shape[1] :]
     weight: Tensor = table.weight
     rows = nn.functional.embedding(positions + table.offset, weight)
-    return rows - nn.functional.embedding(counted + table.offset, weight)
+    correction: Tensor = rows - nn.functional.embedding(counted + table.offset, weight)
+    return correction
 
 
 def _bias_of(whole: PreTrainedModel) -> Tensor:
     """Return the bias of a language model's logits, (vocab,); zeros if it has none."""
     head = whole.get_output_embeddings()
-    bias = head.weight.new_zeros(len(head.weight))
+    bias: Tensor = head.weight.new_zeros(len(head.weight))
     if head.bias is not None:
         bias = bias + head.bias
     outer = dict(whole.named_buffers()).get("final_logits_bias")
