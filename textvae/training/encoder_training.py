@@ -35,7 +35,7 @@ class EncoderTrainingCallback(TrainerCallback):
     ) -> None:
         """Freeze the encoder in steps that train the decoder alone."""
         if self.trainer.objective.freezes_encoder(self.trainer.schedule.progress):
-            self.drop_gradients("encoder")
+            self.drop_gradients("encoder", "pretrained encoder")
 
     def train_encoder(self, steps: int) -> float:
         """Take steps of the encoder alone; return their loss over all processes, in nats per token."""
@@ -78,7 +78,7 @@ class EncoderTrainingCallback(TrainerCallback):
         trainer.accelerator.backward(terms.loss * share * trainer.processes.count)
         if trainer.args.max_grad_norm > 0:
             trainer._clip_grad_norm(model)
-        self.drop_gradients("decoder", "prior", "techniques")
+        self.drop_gradients("decoder", "pretrained decoder", "prior", "techniques")
         trainer.optimizer.step()
         model.zero_grad()
         nats = terms.loss.detach() * sentences
@@ -88,9 +88,9 @@ class EncoderTrainingCallback(TrainerCallback):
         """Drop the gradients of some parts of the model.
 
         Args:
-            names: keys of `group_parameters`.
+            names: keys of `group_parameters`; a part without trained weights is in none.
         """
         parts = group_parameters(self.trainer.bundle.model)
         for name in names:
-            for parameter in parts[name]:
+            for parameter in parts.get(name, ()):
                 parameter.grad = None
