@@ -48,7 +48,8 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
             f"{path / WEIGHTS_FILE}: is damaged or cut short ({error}); copy it again."
         ) from error
     except TextVAEError as error:
-        raise CheckpointError(f"{path}: its config does not describe a model: {error}") from error
+        # Its config describes no model, or a base that it needs is missing.
+        raise CheckpointError(f"{path}: cannot be loaded: {error}") from error
     except Exception as error:
         # The libraries, and the packages that a file needs, raise errors without a common base.
         reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":. ")

@@ -33,6 +33,7 @@ class Decoder(nn.Module, ABC):
         logit_cap: bound of the logits, cap * tanh(logits / cap), or None.
         learning_rate: the rate of its weights; None for that of the run.
         has_frozen_layers_below: whether z enters above frozen layers.
+        starts_from_base: whether its weights are those of a pretrained model.
     """
 
     Settings: type[PartSettings] = PartSettings
@@ -41,6 +42,7 @@ class Decoder(nn.Module, ABC):
     logit_cap: float | None = None
     learning_rate: float | None = None
     has_frozen_layers_below: bool = False
+    starts_from_base: bool = False
 
     @property
     @abstractmethod

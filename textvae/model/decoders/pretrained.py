@@ -23,11 +23,17 @@ from transformers import (
 
 from textvae.errors import ConfigError
 from textvae.model.architectures import CACHE_NAME, embeds_every_word
-from textvae.model.bases.layers import TwoPartCache, cut_layers, find_layers
+from textvae.model.bases.layers import (
+    TwoPartCache,
+    check_cut,
+    checkpoint_layers,
+    cut_layers,
+    find_layers,
+)
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.roles import check_decoder
 from textvae.model.bases.settings import BaseRecord, PretrainedSettings
-from textvae.model.bases.source import find_base
+from textvae.model.bases.source import find_base, find_original
 from textvae.model.bases.weights import (
     check_fingerprint,
     copy_weights,
@@ -73,6 +79,7 @@ class PretrainedDecoder(Decoder):
     """
 
     Settings = PretrainedDecoderSettings
+    starts_from_base = True
     body: PreTrainedModel
 
     def __init__(
@@ -116,7 +123,7 @@ class PretrainedDecoder(Decoder):
         self.slots = settings.slots if "memory" in channels else 0
         self._refuse_checkpointing_with_memory()
         if settings.gradient_checkpointing:
-            body.gradient_checkpointing_enable()
+            checkpoint_layers(body, _SETTING)
         hidden = body.config.hidden_size
         self.signal_shapes = {
             "embedding": (hidden,),
@@ -239,6 +246,20 @@ class PretrainedDecoder(Decoder):
                 self.output.weight.copy_(select_rows(head.weight, rows, substitute))
             if self.bias is not None:
                 self.bias.copy_(select_rows(_bias_of(whole), rows, substitute))
+        if self.lower is not None:
+            self._check_cut(body)
+
+    def _check_cut(self, whole: PreTrainedModel) -> None:
+        """Check that the layers below and above the entry compute what the base does.
+
+        Raises:
+            ConfigError: its architecture cannot be cut.
+        """
+        assert self.lower is not None, "z enters at the embeddings"
+        was_training = self.training
+        self.eval()  # without dropout
+        check_cut(whole, self.lower, self.body, _SETTING)
+        self.train(was_training)
 
     def _substitute_row(self, whole: PreTrainedModel) -> int:
         """Return the row that a token starts from if the base lacks it.
@@ -272,7 +293,7 @@ class PretrainedDecoder(Decoder):
         for name, shape in self.signal_shapes.items():
             if name == "prefix":
                 first[name] = (states[0].expand(shape), scale)
-            elif name == "memory":
+            elif name == "memory" and self.slots:
                 memory = self.memory.of_states(self.body, states)
                 first[name] = (memory, 0.1 * float(memory.std()))
             elif name in ("embedding", "output"):
@@ -297,7 +318,7 @@ class PretrainedDecoder(Decoder):
             return
         settings = self.settings
         record = settings.require_base(_SETTING)
-        base = find_base(settings.name, f"{_SETTING}.name", record.revision)
+        base = find_original(settings.name, f"{_SETTING}.name", record.revision)
         whole = load_language_model(
             base.folder, is_encoder_decoder=bool(record.config.get("is_encoder_decoder"))
         )
