@@ -3,8 +3,10 @@
 import shutil
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.tiny import tiny_vae
+from textvae.cli.main import main
 from textvae.errors import ConfigError
 from textvae.vae import TextVAE
 
@@ -17,6 +19,22 @@ def test_a_run_is_evaluated_and_judged_from_python(tiny_run, tmp_path):
     assert vae.evaluate(samples=2, limit=5)["sentences"] == 5
     assert (folder / "measures.json").is_file()
     assert vae.doctor()["verdict"] in {"healthy", "weak", "collapsed"}
+
+
+@pytest.mark.parametrize("verb", ["doctor", "evaluate", "generate"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=str)
+def test_a_model_whose_weights_are_not_finite_is_refused(tiny_run, tmp_path, capsys, verb, value):
+    """The message says what happened and how to go on; the exit code is that of wrong input."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["posterior.mean.weight"][0] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert main([verb, str(folder), "--device", "cpu"]) == 2
+    printed = capsys.readouterr()
+    assert "posterior.mean.weight holds numbers that are not finite" in printed.err
+    assert "training.learning_rate" in printed.err
+    assert printed.out == ""
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "doctor"])

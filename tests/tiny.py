@@ -13,6 +13,7 @@ from torch import Tensor
 from textvae.data.batching import Batch, Collator
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer, encode_batch
 from textvae.inference.bundle import Bundle
+from textvae.model.bases.settings import PretrainedSettings
 from textvae.model.conditioning import CONDITIONINGS
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import DECODERS
@@ -47,9 +48,12 @@ def small_parts(
     """Return the settings of every part of a table, by its name.
 
     A part with an architecture has one entry per architecture, by the architecture's name.
+    Pretrained parts are left out: they cannot be built without the files of a base.
     """
     parts = {}
     for kind in table:
+        if issubclass(table[kind].Settings, PretrainedSettings):
+            continue
         if "architecture" in table[kind].Settings.model_fields:
             parts.update({name: small(table, kind, architecture=name) for name in architectures})
         else:

@@ -9,10 +9,19 @@ that lists every error.
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from operator import index
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from textvae.errors import ConfigError
 
@@ -32,10 +41,31 @@ Seed = Annotated[
 ]
 
 
+MAX_COUNT = 10_000_000  # of what one call of a verb keeps in memory
+
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+
+
+# Beyond these bounds, logits divided by the temperature overflow, or all become the same.
+MIN_TEMPERATURE = 1e-6
+MAX_TEMPERATURE = 1e6
+
+
 class StrictSettings(BaseModel):
-    """Typed, immutable settings that refuse unknown keys."""
+    """Typed, immutable settings that refuse unknown keys, and truth values in place of numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def refuse_truth_values(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse True and False where a number is expected: pydantic would read 1 and 0."""
+        types = _list_types(cls.model_fields[str(info.field_name)].annotation)
+        is_number = bool(types & {int, float}) and bool not in types
+        parts = value if isinstance(value, list | tuple) else [value]
+        if is_number and any(isinstance(part, bool) for part in parts):
+            raise PydanticCustomError("truth_value", "Input should be a number, not a truth value")
+        return value
 
 
 class PartSettings(StrictSettings):
@@ -82,6 +112,32 @@ def validate_settings(settings: type[S], values: Mapping[str, Any], path: str = 
     raise ConfigError(*messages)
 
 
+def list_set_fields(value: Any) -> Any:
+    """Return the fields of a settings object that were set, or any other value unchanged."""
+    if not isinstance(value, BaseModel):
+        return value
+    # Without its `kind`, the settings of a part would be read as those of the default part.
+    names = value.model_fields_set | ({"kind"} if isinstance(value, PartSettings) else set())
+    # Not `exclude_unset`, for the same reason: it would leave out the `kind` of nested parts.
+    fields = value.model_dump()
+    return {name: fields[name] for name in fields if name in names}
+
+
+def require_integer(value: object, name: str, at_least: int = 1) -> int:
+    """Return a whole number, such as a count, as an int.
+
+    Raises:
+        ConfigError: it is of another type, or too small.
+    """
+    try:
+        number = None if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or number < at_least:
+        raise ConfigError(f"{name} = {value!r}: expected a whole number, {at_least} or more.")
+    return number
+
+
 def validate_each(entries: Mapping[str, Any], validate: Callable[[str, Any], T]) -> dict[str, T]:
     """Return `validate(name, entry)` of each entry, by name.
 
@@ -126,6 +182,15 @@ def part_validator(table: Callable[[], Mapping[str, Any]], path: str) -> BeforeV
         return validate_settings(part.Settings, {**value, "kind": kind}, path)
 
     return BeforeValidator(validate)
+
+
+def _list_types(annotation: object) -> set[object]:
+    """Return the types in an annotation, such as {float, NoneType} of `float | None`."""
+    # The arguments of a callable are a list.
+    parts = annotation if isinstance(annotation, list) else get_args(annotation)
+    if not parts:
+        return {annotation}
+    return {kind for part in parts for kind in _list_types(part)}
 
 
 def _list_messages(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.evaluation.settings import (
     DEFAULT_IMPORTANCE_SAMPLES,
     DEFAULT_MEASURE_SETTINGS,
+    EvaluateSettings,
     MeasureSettings,
 )
 from textvae.inference.bundle import Bundle
@@ -37,7 +38,7 @@ from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
 from textvae.runs.publishing import push_to_hub, save_with_records
 from textvae.runs.run import Run
-from textvae.schema import validate_settings
+from textvae.schema import require_integer, validate_settings
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
 from textvae.uses.interpolate import interpolate
@@ -67,7 +68,17 @@ from textvae.uses.records import (
 from textvae.uses.settings import (
     AnomalySettings,
     AugmentSettings,
+    CompleteSettings,
+    EditSettings,
+    FeatureKind,
+    FitPriorSettings,
+    GenerateSettings,
+    IndexSettings,
     InfillSettings,
+    InterpolateSettings,
+    InterpolationPath,
+    NeighborsSettings,
+    PriorKind,
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
@@ -154,7 +165,7 @@ class TextVAE:
     ) -> Distribution:
         """Return q(z | x): `mean`, (n, latent), `sample()`, `log_prob(z)`; NaN for blank texts."""
         listed = require_texts(texts)
-        q = posterior(self.bundle, listed, batch_size, progress)
+        q = posterior(self.bundle, listed, require_integer(batch_size, "batch_size"), progress)
         rows = find_texts(listed, "NaN in the result")
         if len(rows) == len(listed):
             return q
@@ -167,10 +178,11 @@ class TextVAE:
     ) -> Array:
         """Return the posterior means, (n, latent); NaN for blank texts."""
         listed = require_texts(texts)
-        return _report_blanks(encode(self.bundle, listed, batch_size, progress), listed)
+        rows_per_batch = require_integer(batch_size, "batch_size")
+        return _report_blanks(encode(self.bundle, listed, rows_per_batch, progress), listed)
 
     def features(
-        self, texts: str | Sequence[str], kind: str = "states", *, batch_size: int = 256
+        self, texts: str | Sequence[str], kind: FeatureKind = "states", *, batch_size: int = 256
     ) -> Array:
         """Return features of the texts for other models, (n, width); NaN for blank texts.
 
@@ -181,7 +193,8 @@ class TextVAE:
         from textvae.uses.features import features
 
         listed = require_texts(texts)
-        return _report_blanks(features(self.bundle, listed, kind, batch_size), listed)
+        rows_per_batch = require_integer(batch_size, "batch_size")
+        return _report_blanks(features(self.bundle, listed, kind, rows_per_batch), listed)
 
     # From z to text
 
@@ -212,7 +225,7 @@ class TextVAE:
             latents,
             build_decoding_settings(**decoding),
             samples_by_default=False,
-            batch_size=batch_size,
+            batch_size=require_integer(batch_size, "batch_size"),
             progress=progress,
         )
 
@@ -237,20 +250,21 @@ class TextVAE:
             require_model_labels(self.bundle.labels, "write_as")
         classes = check_label_count(self.bundle.labels, labels, len(listed))
         settings = build_decoding_settings(**decoding)
+        size = require_integer(batch_size, "batch_size")
 
         def answer(rows: list[int]) -> list[str]:
             chosen = classes and _select(classes, rows)
             return reconstruct(
-                self.bundle, _select(listed, rows), settings, batch_size, progress, chosen, write_as
+                self.bundle, _select(listed, rows), settings, size, progress, chosen, write_as
             )
 
         return answer_non_blank(listed, answer, lambda: None)
 
     def generate(
         self,
-        n: int = 1,
+        n: int = 10,
         *,
-        prior: str | None = None,
+        prior: PriorKind | None = None,
         label: str | None = None,
         batch_size: int = 512,
         progress: bool = False,
@@ -269,9 +283,11 @@ class TextVAE:
             return view.generate(
                 n, prior=prior, batch_size=batch_size, progress=progress, **decoding
             )
+        count = validate_settings(GenerateSettings, {"n": n}, "generate").n
+        rows_per_batch = require_integer(batch_size, "batch_size")
         settings = build_decoding_settings(**decoding)
         if prior is None:
-            return generate(self.bundle, n, settings, batch_size, progress)
+            return generate(self.bundle, count, settings, rows_per_batch, progress)
         from textvae.uses.fit_prior.fit import PRIOR_KIND, load_prior, sample_fitted_prior
 
         if self.labels:
@@ -280,20 +296,21 @@ class TextVAE:
                 "leave prior out."
             )
         fitted = load_prior(fitted_path(self.folder, PRIOR_KIND, prior), self.bundle)
-        z = sample_fitted_prior(fitted, n, settings.seed)
+        z = sample_fitted_prior(fitted, count, settings.seed)
         return decode_latents(
             self.bundle,
             z,
             settings,
             samples_by_default=True,
-            batch_size=batch_size,
+            batch_size=rows_per_batch,
             progress=progress,
         )
 
     def complete(self, prefix: str, n: int = 5, **decoding: Unpack[DecodingOptions]) -> list[str]:
         """Generate `n` sentences that begin with `prefix`; tokens are sampled by default."""
+        count = validate_settings(CompleteSettings, {"n": n}, "complete").n
         settings = build_decoding_settings(**decoding)
-        return complete(self.bundle, require_text(prefix, "prefix"), n, settings)
+        return complete(self.bundle, require_text(prefix, "prefix"), count, settings)
 
     def infill(self, text: str, **options: Unpack[InfillOptions]) -> list[Infill]:
         """Fill the blanks of `text`, written `___`: up to `n` different sentences, likeliest first."""
@@ -308,7 +325,7 @@ class TextVAE:
         second: str,
         *,
         steps: int = 7,
-        path: str = "linear",
+        path: InterpolationPath = "linear",
         reference: Sequence[str] | None = None,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
@@ -321,14 +338,17 @@ class TextVAE:
         """
         from textvae.runs.reference_texts import read_reference_texts
 
+        where = validate_settings(
+            InterpolateSettings, {"steps": steps, "path": path}, "interpolate"
+        )
         settings = build_decoding_settings(**decoding)
-        if path == "density" and reference is None:
+        if where.path == "density" and reference is None:
             reference = read_reference_texts(self.folder)
         if reference is not None:
             reference = _drop_blanks(reference, "reference")
         start = require_text(first, "first")
         end = require_text(second, "second")
-        return interpolate(self.bundle, start, end, steps, path, settings, reference)
+        return interpolate(self.bundle, start, end, where.steps, where.path, settings, reference)
 
     def traverse(
         self,
@@ -363,7 +383,8 @@ class TextVAE:
             return read_reference_texts(self.folder) if sentences is None else sentences
 
         checked = require_text(text, "text")
-        return traverse(self.bundle, checked, dimension, settings, decoding, read_reference)
+        number = require_integer(dimension, "dimension", at_least=0)
+        return traverse(self.bundle, checked, number, settings, decoding, read_reference)
 
     def edit(
         self,
@@ -385,10 +406,11 @@ class TextVAE:
             attribute = load_attribute(folder, self.bundle)
         direction = attribute.direction
         listed = require_texts(texts)
+        step = validate_settings(EditSettings, {"strength": strength}, "edit").strength
         settings = build_decoding_settings(**decoding)
 
         def answer(rows: list[int]) -> list[str]:
-            return edit(self.bundle, _select(listed, rows), direction, strength, settings)
+            return edit(self.bundle, _select(listed, rows), direction, step, settings)
 
         return answer_non_blank(listed, answer, lambda: None)
 
@@ -396,9 +418,10 @@ class TextVAE:
         self, a: str, b: str, c: str, strength: float = 1.0, **decoding: Unpack[DecodingOptions]
     ) -> str:
         """Decode z_c + strength * (z_b - z_a): what is to `c` as `b` is to `a`; greedy by default."""
+        step = validate_settings(EditSettings, {"strength": strength}, "analogy").strength
         settings = build_decoding_settings(**decoding)
         a, b, c = require_text(a, "a"), require_text(b, "b"), require_text(c, "c")
-        return analogy(self.bundle, a, b, c, strength, settings)
+        return analogy(self.bundle, a, b, c, step, settings)
 
     # How likely, how sure, how unusual
 
@@ -498,10 +521,13 @@ class TextVAE:
         """
         from textvae.evaluation.evaluate import evaluate_run
 
+        size = {"samples": samples, "limit": limit}
+        checked = validate_settings(EvaluateSettings, size, "evaluate")
         run = self._require_run("evaluate")
-        return cast(
-            Evaluation, evaluate_run(run, self.bundle, file, samples, limit, measures, settings)
+        record = evaluate_run(
+            run, self.bundle, file, checked.samples, checked.limit, measures, settings
         )
+        return cast(Evaluation, record)
 
     def doctor(self) -> Evaluation:
         """Judge the run on its validation split: `verdict`, `findings` and `advice`, with the measures.
@@ -530,7 +556,7 @@ class TextVAE:
 
     def fit_prior(
         self,
-        kind: str = "gaussian_mixture",
+        kind: PriorKind = "gaussian_mixture",
         texts: Sequence[str] | None = None,
         *,
         seed: int = 0,
@@ -545,14 +571,15 @@ class TextVAE:
         from textvae.runs.reference_texts import read_training_texts
         from textvae.uses.fit_prior.fit import PRIOR_KIND, fit_prior
 
+        settings = validate_settings(FitPriorSettings, {"kind": kind, "seed": seed}, "fit_prior")
         chosen = read_training_texts(self.folder) if texts is None else _drop_blanks(texts)
-        folder = fitted_path(self.folder, PRIOR_KIND, kind)
-        return fit_prior(self.bundle, chosen, kind, folder, seed, progress)
+        folder = fitted_path(self.folder, PRIOR_KIND, settings.kind)
+        return fit_prior(self.bundle, chosen, settings.kind, folder, settings.seed, progress)
 
     def fit_attribute(
         self,
         texts: Sequence[str],
-        labels: Sequence[Any],
+        labels: Sequence[object],
         name: str | None = None,
         *,
         towards: str | None = None,
@@ -578,7 +605,7 @@ class TextVAE:
         texts: Iterable[str],
         name: str = "default",
         *,
-        factory: str | None = None,
+        factory: str = "Flat",
         progress: bool = False,
     ) -> int:
         """Index texts for `neighbors`, however many there are; return how many were indexed.
@@ -586,15 +613,15 @@ class TextVAE:
         Each text keeps its row, counted from 1; blank texts are left out.
 
         Args:
-            factory: the kind of index in FAISS's notation, such as `HNSW32`; by default an exact one.
+            factory: the kind of index in FAISS's notation, such as `HNSW32`; `Flat` is exact.
         """
         from textvae.uses import neighbors
 
         folder = fitted_path(self.folder, neighbors.INDEX_KIND, name)
-        stream = iterate_texts(texts)
-        if factory is None:
-            return neighbors.index(self.bundle, stream, folder, progress=progress)
-        return neighbors.index(self.bundle, stream, folder, factory=factory, progress=progress)
+        settings = validate_settings(IndexSettings, {"factory": factory}, "index")
+        return neighbors.index(
+            self.bundle, iterate_texts(texts), folder, settings.factory, progress
+        )
 
     def neighbors(
         self, texts: str | Sequence[str], k: int = 5, name: str = "default"
@@ -603,12 +630,13 @@ class TextVAE:
         from textvae.uses import neighbors
 
         listed = require_texts(texts)
+        count = validate_settings(NeighborsSettings, {"k": k}, "neighbors").k
         index = neighbors.NeighborIndex(
             self.bundle, fitted_path(self.folder, neighbors.INDEX_KIND, name)
         )
         return answer_non_blank(
             listed,
-            lambda rows: index.neighbors(_select(listed, rows), k),
+            lambda rows: index.neighbors(_select(listed, rows), count),
             list,
             "without neighbors",
         )
@@ -616,7 +644,7 @@ class TextVAE:
     def insight(
         self,
         texts: Sequence[str],
-        columns: Mapping[str, Sequence[Any]] | None = None,
+        columns: Mapping[str, Sequence[object]] | None = None,
         *,
         progress: bool = False,
     ) -> Insight:
@@ -642,7 +670,7 @@ class TextVAE:
     def augment(
         self,
         texts: Sequence[str],
-        labels: Sequence[Any],
+        labels: Sequence[object],
         *,
         progress: bool = False,
         **options: Unpack[AugmentOptions],
@@ -680,8 +708,8 @@ def _drop_blanks(texts: Sequence[str], name: str = "texts") -> list[str]:
 
 
 def _drop_blanks_with_labels(
-    texts: Sequence[str], labels: Sequence[Any]
-) -> tuple[list[int], list[str], list[Any]]:
+    texts: Sequence[str], labels: Sequence[object]
+) -> tuple[list[int], list[str], list[object]]:
     """Return the positions of the texts that are not blank, these texts, and their labels.
 
     Raises:

@@ -125,7 +125,8 @@ def test_a_lost_shard_is_made_again_and_no_other(tiny_run, corpus, tmp_path):
         ({"shard_rows": 0}, "shard_rows = 0"),
         ({"samples": 3}, "encode.samples is not a setting"),
         ({"verb": "score", "samples": 1}, "score.samples = 1 does not fit"),
-        ({"verb": "generate"}, "n = 0"),
+        ({"verb": "generate", "n": 0}, "n = 0: expected a whole number, 1 or more"),
+        ({"verb": "generate", "n": 10**18}, "expected at most 10,000,000 shards"),
         ({"corpus": None}, "corpus = None: encode reads sentences"),
     ],
 )

@@ -11,25 +11,34 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from tests.cli.test_no_foreign_code import VERBS
+from textvae.bench.run import run_benchmark
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.bulk.engines import ENGINES
 from textvae.bulk.verbs import VERBS as BULK_VERBS
+from textvae.bulk.work import run
 from textvae.cli.main import build_parser, main
 from textvae.cli.settings import collect_settings
 from textvae.comparison.compare import compare
-from textvae.evaluation.settings import MeasureSettings
+from textvae.comparison.report.page import write_report
+from textvae.evaluation.settings import CompareSettings, EvaluateSettings, MeasureSettings
 from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
 from textvae.training.train import train
-from textvae.uses import neighbors
 from textvae.uses.anomaly import SCORE_FUNCTIONS
 from textvae.uses.infill.infill import METHODS
 from textvae.uses.settings import (
     AnomalyScore,
     AnomalySettings,
     AugmentSettings,
+    CompleteSettings,
+    EditSettings,
+    FitPriorSettings,
+    GenerateSettings,
+    IndexSettings,
     InfillMethod,
     InfillSettings,
+    InterpolateSettings,
+    NeighborsSettings,
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
@@ -44,11 +53,18 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "anomaly fit": (AnomalySettings,),
     "score": (ScoreSettings,),
     "uncertainty": (UncertaintySettings,),
-    "evaluate": (MeasureSettings,),
-    **dict.fromkeys(
-        ["generate", "reconstruct", "complete", "interpolate", "decode", "edit", "analogy"],
-        (DecodingSettings,),
-    ),
+    "evaluate": (EvaluateSettings, MeasureSettings),
+    "compare": (CompareSettings,),
+    "generate": (GenerateSettings, DecodingSettings),
+    "complete": (CompleteSettings, DecodingSettings),
+    "interpolate": (InterpolateSettings, DecodingSettings),
+    "reconstruct": (DecodingSettings,),
+    "decode": (DecodingSettings,),
+    "edit": (EditSettings, DecodingSettings),
+    "analogy": (EditSettings, DecodingSettings),
+    "index": (IndexSettings,),
+    "neighbors": (NeighborsSettings,),
+    "prior fit": (FitPriorSettings,),
 }
 
 BULK_OPTIONS = ("engine", "shard_rows")
@@ -57,6 +73,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "train": train,
     "compare": compare,
     "evaluate": TextVAE.evaluate,
+    "doctor": TextVAE.doctor,
+    "report": write_report,
+    "bench": run_benchmark,
+    "encode": TextVAE.encode,
     "generate": TextVAE.generate,
     "reconstruct": TextVAE.reconstruct,
     "complete": TextVAE.complete,
@@ -72,13 +92,17 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "anomaly fit": TextVAE.fit_anomaly,
     "anomaly score": TextVAE.anomaly,
     "uncertainty": TextVAE.uncertainty,
-    "index": neighbors.index,
+    "insight": TextVAE.insight,
+    "index": TextVAE.index,
     "neighbors": TextVAE.neighbors,
     "augment": TextVAE.augment,
 }
 
-# The command writes a few sentences by default, and the function returns one.
-FEWER_IN_PYTHON = {"generate": {"n"}}
+# `info` prints what attributes of a run and of the machine say.
+WITHOUT_FUNCTION = {"info"}
+
+# Numbers that only functions take, because their defaults are about memory, not results.
+ONLY_IN_PYTHON = {"batch_size"}
 
 
 def list_arguments(command: ArgumentParser) -> list[Action]:
@@ -179,12 +203,36 @@ def test_defaults_are_those_of_the_function(verb):
     parameters = inspect.signature(FUNCTIONS[verb]).parameters
     defaults = {action.dest: action.default for action in list_arguments(VERBS[verb])}
     defaults |= {name: field.default for name, field in collect_fields(verb).items()}
-    for name in defaults.keys() & parameters.keys() - FEWER_IN_PYTHON.get(verb, set()):
+    for name in defaults.keys() & parameters.keys():
         default = parameters[name].default
         if defaults[name] not in (None, []) and default is not inspect.Parameter.empty:
             # The names of measures are a tuple in Python, and separated by commas in a command.
             expected = ",".join(default) if isinstance(default, tuple) else default
             assert defaults[name] == expected, name
+
+
+def test_every_verb_is_compared_with_its_function():
+    """A new verb must be added to the table of functions."""
+    assert VERBS.keys() - FUNCTIONS.keys() == WITHOUT_FUNCTION
+
+
+@pytest.mark.parametrize("verb", FUNCTIONS)
+def test_numbers_of_a_function_are_options_with_the_same_default(verb):
+    """A number that the command line does not know would have a default in one place only."""
+    options = {action.dest for action in list_arguments(VERBS[verb])}
+    for name, parameter in inspect.signature(FUNCTIONS[verb]).parameters.items():
+        is_number = isinstance(parameter.default, int | float)
+        if is_number and not isinstance(parameter.default, bool) and name not in ONLY_IN_PYTHON:
+            assert name in options, name
+
+
+@pytest.mark.parametrize("verb", BULK_VERBS)
+def test_bulk_jobs_have_the_defaults_of_their_verb(verb):
+    """What is None in Python is looked up in the tables that the help texts show."""
+    parameters = inspect.signature(run).parameters
+    assert parameters["engine"].default == DEFAULT_ENGINE
+    assert parameters["n"].default is parameters["shard_rows"].default is None
+    assert set(BULK_VERBS[verb].Settings.model_fields) <= set(collect_fields(verb))
 
 
 @pytest.mark.parametrize("verb", BULK_VERBS)

@@ -20,6 +20,7 @@ from textvae.comparison.matrix import Trial, build_trials
 from textvae.comparison.runner import find_failure_reason, list_commands
 from textvae.errors import ConfigError, OutputError
 from textvae.training.trainer import VAETrainer
+from textvae.uses.records import ComparedRun
 
 EVALUATION_OPTIONS = ["--samples", "3", "--limit", "4"]
 
@@ -101,6 +102,14 @@ def test_a_run_that_fails_is_reported_and_the_others_are_finished(compared, reco
     assert "only 3 sentences to train on" in poor["reason"]
     assert "elbo" not in poor
     assert "poor_one seed 1 failed: train: " in compared.written["table.md"]
+
+
+def test_the_records_have_the_fields_of_their_type(records):
+    """The types of a few values are checked too, since JSON keeps them."""
+    good, poor = records
+    assert set(poor) == {"config", "corpus", "seed", "run", "reason"}
+    assert set(poor) <= set(good) <= set(ComparedRun.__annotations__)
+    assert set(ComparedRun.__required_keys__) == set(poor)
 
 
 def test_an_interrupted_run_continues_from_its_checkpoint(compared):
@@ -195,7 +204,7 @@ def test_two_pairs_that_give_one_name_are_refused(tmp_path):
 REFUSED = {
     "two configs of one name": (["a.yaml", "b/a.yaml"], "two of the configs are called 'a'"),
     "a missing config": (["gone.yaml"], "gone.yaml: cannot be read"),
-    "no seeds": (["a.yaml", "--seeds", "0"], "seeds = 0: expected 1 or more"),
+    "no seeds": (["a.yaml", "--seeds", "0"], "compare.seeds = 0 does not fit"),
     "no samples": (["a.yaml", "--samples", "0"], "samples = 0"),
     "no corpus": (["none.yaml"], "none.yaml: has no corpus; set data.corpus"),
     "a missing corpus": (["a.yaml", "--corpora", "gone.txt"], "gone.txt: there is no such file"),

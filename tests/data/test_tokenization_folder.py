@@ -8,7 +8,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.corpora import SENTENCES
-from textvae.data.tokenization import TokenizerSettings, build_tokenizer, decode_batch, encode_batch
+from textvae.data.tokenization import (
+    TokenizerSettings,
+    build_tokenizer,
+    decode_batch,
+    encode_batch,
+    read_tokenizer,
+)
 from textvae.errors import ConfigError
 
 OUR_TOKENS = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>"}
@@ -83,7 +89,7 @@ def test_a_saved_tokenizer_splits_texts_as_it_did(tmp_path, name):
     PreTrainedTokenizerFast(tokenizer_object=core).save_pretrained(tmp_path)
     file = tmp_path / "tokenizer_config.json"
     file.write_text(json.dumps({"tokenizer_class": name}))
-    tokenizer = load_as_training(tmp_path)
+    tokenizer = read_tokenizer(tmp_path)
     assert tokenizer.convert_ids_to_tokens(encode_batch(tokenizer, ["x a12"])[0]) == [
         "x",
         "Ġa",

@@ -94,6 +94,20 @@ def test_greedy_choice_stays_within_the_vocabulary_where_logits_are_nan():
     assert torch.equal(tokens[[0, 2]], choice.logits(states).argmax(-1)[[0, 2]])
 
 
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), 1e38], ids=str)
+@pytest.mark.parametrize("vocab", [34, 48])
+def test_a_state_that_overflows_still_gives_a_token_of_the_vocabulary(value, vocab):
+    """The tokens that pad the vocabulary are never chosen, although their logit is -inf."""
+    states = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    states[1] = value
+    states[2, 0] = value
+    weight = torch.randn(vocab, 8, generator=torch.Generator().manual_seed(1))
+    choice = TokenChoice(weight, torch.zeros(vocab), is_bf16_fast=True)
+    tokens = choice.choose_greedily(states)
+    assert int(tokens.min()) >= 0
+    assert int(tokens.max()) < vocab
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
 def test_the_shortlist_never_misses_the_most_likely_token(scale):
     """It holds for close and for distant logits; the vocabulary is not a multiple of the parts."""
@@ -124,3 +138,36 @@ def test_the_shortlist_holds_where_every_rounding_goes_the_wrong_way():
     bias = -weight @ states[0] + torch.tensor([0.0, 0.5])
     choice = TokenChoice(weight, bias, is_bf16_fast=True)
     assert torch.equal(choice.choose_greedily(states), choice.logits(states).argmax(-1))
+
+
+@pytest.mark.parametrize("cap", [None, 2.0])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_without_a_bias_the_shortlist_finds_the_most_likely_token(scale, cap):
+    """The cap changes no choice, although it makes all large logits of float32 equal."""
+    states = draws(200, 16)
+    weight = scale * draws(997, 16, seed=1)
+    choice = TokenChoice(weight, None, is_bf16_fast=True, cap=cap)
+    uncapped = torch.nn.functional.linear(states, weight)
+    assert torch.equal(choice.choose_greedily(states), uncapped.argmax(-1))
+
+
+def test_sampling_uses_the_capped_logits():
+    """The logits are those of the formula, with and without a bias."""
+    states = draws(3, 16)
+    weight = draws(50, 16, seed=1)
+    for bias in (None, draws(50, seed=2)):
+        raw = torch.nn.functional.linear(states, weight, bias)
+        choice = TokenChoice(weight, bias, is_bf16_fast=False, cap=2.0)
+        torch.testing.assert_close(choice.logits(states), 2 * torch.tanh(raw / 2))
+        assert torch.equal(choice.choose_greedily(states), raw.argmax(-1))
+
+
+def test_a_capped_model_gives_the_texts_of_plain_generate():
+    """Greedy decoding leaves the cap out, and the texts stay the same."""
+    model = tiny_model()
+    model.decoder.logit_cap = 3.0
+    arguments = {"latent": 2 * draws(9, LATENT), "do_sample": False, "max_new_tokens": STEPS}
+    inputs = starts([[]] * 9)
+    plain = model.generate(**inputs, **arguments)
+    shrinking = model.generate(**inputs, **arguments, custom_generate=generate_with_shrinking_batch)
+    assert shrinking.tolist() == plain.tolist()

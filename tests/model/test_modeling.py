@@ -45,6 +45,26 @@ def test_the_loss_is_the_negative_elbo(writer):
     torch.testing.assert_close(output.reconstruction + output.kl.sum(1).mean(), output.loss)
 
 
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_every_loss_is_that_of_the_capped_logits(has_bias, monkeypatch):
+    """It holds for the loss of training, for that of evaluation, and without a bias."""
+    model = tiny_model()
+    if not has_bias:
+        monkeypatch.setattr(type(model.decoder), "output_bias", None)
+    inputs = decoder_side(tiny_batch())
+    latent = draws(len(inputs["labels"]), LATENT)
+    uncapped = model(inputs["input_ids"], inputs["attention_mask"], latent=latent).logits
+    model.decoder.logit_cap = 0.5
+    capped = model(inputs["input_ids"], inputs["attention_mask"], latent=latent).logits
+    torch.testing.assert_close(capped, 0.5 * torch.tanh(uncapped / 0.5))
+    expected = cross_entropy(capped.transpose(1, 2), inputs["labels"], reduction="none").sum(1)
+    found = model(**inputs, latent=latent).sentence_reconstruction
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        model.sentence_nll(**inputs, latent=latent), expected, rtol=0.01, atol=0.01
+    )
+
+
 @pytest.mark.parametrize("reader", ENCODER_SETTINGS)
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_training_under_bf16_autocast_stays_near_single_precision(writer, reader):

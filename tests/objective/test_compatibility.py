@@ -90,3 +90,20 @@ def test_free_bits_on_the_total_kl_go_with_a_learned_prior():
     read_settings(
         model={"prior": "mixture"}, objective={"techniques": {"free_bits": {"scope": "total"}}}
     )
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_a_share_of_the_kl_trains_a_learned_prior(prior):
+    """With `mmd` alone nothing would train it, so that is refused."""
+    read_settings(model={"prior": prior}, objective={"techniques": {"mmd": {"kl_share": 0.3}}})
+    with pytest.raises(ConfigError, match="replaces the KL, the only term that trains"):
+        read_settings(model={"prior": prior}, objective={"techniques": {"mmd": {}}})
+
+
+def test_a_share_of_a_kl_that_does_not_exist_is_refused():
+    """It would have no effect."""
+    with pytest.raises(ConfigError, match="mmd needs the density of z"):
+        read_settings(
+            model={"posterior": "deterministic"},
+            objective={"techniques": {"mmd": {"kl_share": 0.3}}},
+        )

@@ -2,8 +2,13 @@
 
 import pytest
 
+from textvae.data.corpus import DataSettings
+from textvae.data.tokenization import TokenizerSettings
+from textvae.model.encoders import ENCODERS
+from textvae.objective.elbo import ObjectiveSettings
 from textvae.settings.reading import merge_settings, read_settings
-from textvae.settings.run import Settings
+from textvae.settings.run import ModelSettings, Settings
+from textvae.settings.training import TrainingSettings
 
 
 def write_yaml(folder, text):
@@ -105,3 +110,61 @@ def test_merging_changes_neither_argument():
     assert merge_settings(base, over) == {"a": {"b": 1, "c": 2}}
     assert base == {"a": {"b": 1}}
     assert over == {"a": {"c": 2}}
+
+
+def test_a_section_may_be_an_object_of_its_settings_class(tmp_path):
+    """Only its fields that were set count, so the file's other settings stay."""
+    file = write_yaml(tmp_path, "training: {epochs: 3, seed: 7}\ndata: {max_tokens: 20}\n")
+    settings = read_settings(file, training=TrainingSettings(epochs=5), data=DataSettings())
+    assert (settings.training.epochs, settings.training.seed) == (5, 7)
+    assert settings.data.max_tokens == 20
+
+
+def test_a_section_object_does_not_hide_a_value_that_is_merged_later():
+    """`textvae.train` adds the corpus to the section `data` in this way."""
+    merged = merge_settings({"data": DataSettings(max_tokens=20)}, {"data": {"corpus": "texts"}})
+    assert merged == {"data": {"max_tokens": 20, "corpus": "texts"}}
+
+
+def test_parts_in_a_section_object_keep_their_kind():
+    """The kind is a default of its class, so nobody sets it."""
+    part = ENCODERS["gru"].Settings.model_validate({"hidden": 8})
+    base = {"model": {"encoder": "lstm"}}
+    whole = ModelSettings.model_validate({"encoder": part})
+    assert read_settings(base=base, model=whole).model.encoder == part
+    assert read_settings(base=base, model={"encoder": part}).model.encoder == part
+
+
+def test_an_objective_object_equals_its_mapping():
+    """Techniques that it has dropped are not added again."""
+    entries = {"kl_weight": {"schedule": "linear"}, "target_kl": "off", "unit_floor": "off"}
+    written = read_settings(objective={"techniques": entries})
+    built = read_settings(objective=ObjectiveSettings.model_validate({"techniques": entries}))
+    assert built == written
+
+
+def test_a_label_chooses_its_prior_however_the_settings_are_built():
+    """Sections as objects, as mappings, or read from YAML: the prior is the same."""
+    data = DataSettings(label="kind")
+    read = read_settings(overrides=["data.label=kind"])
+    assert read.model.prior.kind == "label_gaussian"
+    assert Settings(data=data) == Settings(data=data, model=ModelSettings()) == read
+    assert read_settings(data=data) == read
+
+
+def test_a_prior_that_is_set_in_an_object_is_kept():
+    """Only a prior that nobody chose is replaced; the other fields of the object stay."""
+    chosen = ModelSettings.model_validate({"prior": "standard_normal", "latent_dim": 8})
+    other = ModelSettings(latent_dim=8)
+    data = DataSettings(label="kind")
+    assert Settings(data=data, model=chosen).model == chosen
+    assert Settings(data=data, model=other).model.latent_dim == 8
+
+
+def test_a_pretrained_decoder_chooses_its_tokenizer_in_settings_objects_too():
+    """Sections as objects, as mappings, or read from YAML: the tokenizer is the same."""
+    model = ModelSettings.model_validate({"decoder": "pretrained"})
+    read = read_settings(overrides=["model.decoder=pretrained"])
+    assert read.tokenizer.kind == "pretrained"
+    assert Settings(model=model) == Settings(model=model, tokenizer=TokenizerSettings()) == read
+    assert read_settings(model=model) == read

@@ -89,7 +89,7 @@ def test_a_calibration_that_cannot_give_p_values_is_refused(lstm, tmp_path):
     with pytest.raises(DataError, match="got 18 normal sentences, need at least 19"):
         vae.fit_anomaly(NORMAL[:18])
     with pytest.raises(ConfigError, match="did you mean 'elbo'"):
-        vae.fit_anomaly(NORMAL, score="elbow")
+        vae.fit_anomaly(NORMAL, score="elbow")  # type: ignore[arg-type]
     with pytest.raises(CheckpointError, match="no anomaly was fitted"):
         vae.anomaly(SENTENCES)
     with torch.no_grad(), pytest.raises(ConfigError, match="defines no likelihood"):

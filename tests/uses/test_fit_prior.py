@@ -13,6 +13,7 @@ from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.model.posteriors.deterministic import Point
 from textvae.runs.fitted import save_fitted
 from textvae.uses.fit_prior.fit import FITTED_PRIORS, load_prior, sample_fitted_prior
+from textvae.uses.settings import PriorKind
 from textvae.vae import TextVAE
 
 pytestmark = pytest.mark.xdist_group("fit_prior")  # one process fits each kind once
@@ -77,7 +78,7 @@ def test_a_density_integrates_to_one(kind):
 
 def test_generate_uses_a_fitted_prior_only_when_asked(vae, tmp_path):
     """A loaded model finds its prior; without `prior` it generates as before."""
-    kind = "gaussian_mixture"
+    kind: PriorKind = "gaussian_mixture"
     vae.save_pretrained(tmp_path)
     fitted_vae = TextVAE.from_pretrained(tmp_path, device="cpu")
     assert fitted_vae.fit_prior(kind, TEXTS)["texts"] == len(TEXTS)
@@ -94,7 +95,7 @@ def test_a_prior_that_cannot_be_fitted_or_loaded_is_refused(lstm, tmp_path):
     lstm.save_pretrained(tmp_path)
     vae = TextVAE.from_pretrained(tmp_path, device="cpu")
     with pytest.raises(ConfigError, match="did you mean 'flow'"):
-        vae.fit_prior("flows", TEXTS)
+        vae.fit_prior("flows", TEXTS)  # type: ignore[arg-type]
     with pytest.raises(
         DataError, match="got 6 sentences to fit a prior on; flow needs at least 500"
     ):

@@ -263,7 +263,7 @@ def test_a_blank_within_a_word_is_refused(kind):
 def test_an_unknown_method_is_refused():
     """The message names the nearest known method."""
     with pytest.raises(ConfigError, match="did you mean 'beam_search'"):
-        tiny_vae().infill(TEXT, method="beam")
+        tiny_vae().infill(TEXT, method="beam")  # type: ignore[arg-type]
 
 
 def test_the_command_prints_sentences_with_their_scores(tiny_run, capsys):

@@ -65,9 +65,11 @@ def test_a_spherical_path_without_a_defined_arc_is_straight(factor):
 
 def test_a_single_step_and_an_unknown_path_are_refused(vae):
     """The messages say what was expected."""
-    with pytest.raises(ConfigError, match="steps = 1: expected at least 2"):
+    with pytest.raises(ConfigError, match=r"interpolate\.steps = 1 does not fit"):
         vae.interpolate("a man", "two dogs", steps=1)
-    with pytest.raises(ConfigError, match="path = 'spheric' is unknown: did you mean 'spherical'"):
+    with pytest.raises(
+        ConfigError, match="path = 'spheric' does not fit: did you mean 'spherical'"
+    ):
         vae.interpolate("a man", "two dogs", path="spheric")
 
 

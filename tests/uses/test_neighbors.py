@@ -64,9 +64,8 @@ def test_an_index_that_cannot_be_built_or_searched_is_refused(lstm, tmp_path):
         vae.index(SENTENCES, factory="Flatter")
     assert not (tmp_path / "fitted").exists()
     vae.index(SENTENCES)
-    for k in (0, 7):
-        with pytest.raises(ConfigError, match=f"k = {k}: this index contains 6 sentences"):
-            vae.neighbors("a man", k=k)
+    with pytest.raises(ConfigError, match="k = 7: this index contains 6 sentences"):
+        vae.neighbors("a man", k=7)
     assert vae.neighbors([]) == []
     with pytest.raises(ConfigError, match="not loaded from a folder"):
         lstm.index(SENTENCES)

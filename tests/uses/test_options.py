@@ -1,16 +1,24 @@
 """The typed options and records of the verbs agree with the settings classes and with what the verbs return."""
 
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from textvae.bulk.verbs import VERBS
+from textvae.inference.paths import PATHS
 from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
 from textvae.uses import options, records
+from textvae.uses.features import FEATURES
+from textvae.uses.fit_prior.fit import FITTED_PRIORS
+from textvae.uses.interpolate import DENSITY_PATH_NAME
 from textvae.uses.settings import (
     AnomalySettings,
     AugmentSettings,
+    FeatureKind,
     InfillSettings,
+    InterpolationPath,
+    PriorKind,
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
@@ -32,6 +40,27 @@ def test_the_typed_options_are_the_fields_of_the_settings(typed):
     """A field that only one of the two has would be an option that cannot be used, or is not typed."""
     assert set(get_type_hints(typed)) == set(PAIRS[typed].model_fields)
     assert not typed.__required_keys__
+
+
+@pytest.mark.parametrize("typed", PAIRS, ids=lambda typed: typed.__name__)
+def test_an_option_has_the_type_of_its_field(typed):
+    """A name of one of several choices is typed by the same choices; only sequences are wider."""
+    fields = PAIRS[typed].model_fields
+    types = {name: kind for name, kind in get_type_hints(typed).items() if name != "values"}
+    assert types == {name: fields[name].annotation for name in types}
+
+
+def test_the_options_of_bulk_jobs_are_the_fields_of_their_verbs_settings():
+    """`encode` has none."""
+    fields = {name for verb in VERBS.values() for name in verb.Settings.model_fields}
+    assert set(get_type_hints(options.BulkOptions)) == fields
+
+
+def test_the_names_of_choices_are_the_keys_of_their_tables():
+    """The types cannot import the tables, which import torch."""
+    assert set(get_args(PriorKind)) == FITTED_PRIORS.keys()
+    assert set(get_args(FeatureKind)) == FEATURES.keys()
+    assert set(get_args(InterpolationPath)) == {*PATHS, DENSITY_PATH_NAME}
 
 
 def test_the_verbs_return_the_fields_of_their_records(vae):

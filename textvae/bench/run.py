@@ -24,7 +24,11 @@ BENCHMARKS: dict[str, Callable[[BenchmarkCase], dict[str, Any]]] = {
 
 
 def run_benchmark(
-    name: str, size: str, corpus: str, device: str | None, seconds: float
+    name: str,
+    size: str = "B",
+    corpus: str = "captions",
+    device: str | None = None,
+    seconds: float = 30.0,
 ) -> dict[str, Any]:
     """Return the record of one benchmark.
 

@@ -80,8 +80,9 @@ def _time_products(model: TextVAEModel, rows: int) -> float:
     """Return the seconds of the output projection's three products, for `rows` tokens.
 
     One product gives the logits; the backward pass needs one for the gradient of
-    the states and one for the gradient of the weight.
+    the states and one for the gradient of the weight, unless the weight is frozen.
     """
+    is_trained = model.decoder.output_weight.requires_grad
     weight = model.decoder.output_weight.detach()
     # Autocast does not apply to tensors of the same type, so cast once, outside the clock.
     if torch.is_autocast_enabled(weight.device.type):
@@ -92,7 +93,8 @@ def _time_products(model: TextVAEModel, rows: int) -> float:
     def multiply() -> None:
         torch.mm(states, weight.t())
         torch.mm(logits, weight)
-        torch.mm(logits.t(), states)
+        if is_trained:
+            torch.mm(logits.t(), states)
 
     with torch.no_grad():
         return _time_second_call(multiply)

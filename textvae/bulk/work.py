@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Unpack, get_args
 
 import pyarrow.parquet as pq
 
@@ -20,7 +20,10 @@ from textvae.data.row_report import RowNumbers, report_blank_rows, report_cut_te
 from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
 from textvae.runs.run import Run
-from textvae.schema import choose, validate_settings
+from textvae.schema import MAX_COUNT, choose, require_integer, validate_settings
+from textvae.uses.options import BulkOptions
+from textvae.uses.records import BulkRecord
+from textvae.uses.settings import GenerateSettings
 
 
 def run(
@@ -28,15 +31,15 @@ def run(
     model: str | Path,
     output: str | Path,
     corpus: str | None = None,
-    n: int = 0,
+    n: int | None = None,
     engine: str = DEFAULT_ENGINE,
     shard_rows: int | None = None,
     text_column: str | None = None,
     quoting: Quoting | None = None,
     device: str | None = None,
     progress: bool = False,
-    **settings: Any,
-) -> dict[str, Any] | None:
+    **settings: Unpack[BulkOptions],
+) -> BulkRecord | None:
     """Run a bulk job and return a record of it; None on every process but the first.
 
     Args:
@@ -44,7 +47,7 @@ def run(
         model: a run folder.
         output: the folder for the shards; finished shards of the same job are kept.
         corpus: (encode, score) a file, a folder, a pattern or a bundled corpus.
-        n: (generate) number of sentences.
+        n: (generate) number of sentences, by default that of `TextVAE.generate`.
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
         shard_rows: the most rows in a shard; by default the verb's number in
             `DEFAULT_SHARD_ROWS`.
@@ -64,14 +67,16 @@ def run(
     """
     bulk_verb = choose(VERBS, verb, "verb")
     run_engine = choose(ENGINES, engine, "engine")
-    max_rows = DEFAULT_SHARD_ROWS[verb] if shard_rows is None else shard_rows
-    _check_numbers(max_rows, n, min_n=0 if bulk_verb.reads_files else 1)
+    max_rows = DEFAULT_SHARD_ROWS[verb]
+    if shard_rows is not None:
+        max_rows = require_integer(shard_rows, "shard_rows")
+    count = 0 if bulk_verb.reads_files else _check_count(n, max_rows)
     if bulk_verb.reads_files and corpus is None:
         raise ConfigError(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
         )
     _check_names(corpus, quoting)
-    options = validate_settings(bulk_verb.Settings, settings, verb).model_dump()
+    options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump()
     source = corpus if bulk_verb.reads_files else None
     # The hashes of model and files are still missing: see `_build_job`.
     requested = BulkPlan(
@@ -81,7 +86,7 @@ def run(
         column=text_column or "",
         files=[],
         shard_rows=max_rows,
-        count=n,
+        count=count,
         format=FORMAT,
     )
     start = time.perf_counter()
@@ -96,16 +101,21 @@ def run(
     return _summarize_shards(Path(output), written, time.perf_counter() - start)
 
 
-def _check_numbers(shard_rows: int, n: int, min_n: int) -> None:
-    """Check that a shard has rows, and that there are sentences to generate.
+def _check_count(n: int | None, shard_rows: int) -> int:
+    """Return the number of sentences to generate.
 
     Raises:
-        ConfigError: a number is too small.
+        ConfigError: it is not a count, or needs more shards than a job can list.
     """
-    if shard_rows < 1:
-        raise ConfigError(f"shard_rows = {shard_rows}: expected 1 or more.")
-    if n < min_n:
-        raise ConfigError(f"n = {n}: expected {min_n} or more.")
+    if n is None:
+        return GenerateSettings().n
+    count = require_integer(n, "n")
+    if count > MAX_COUNT * shard_rows:
+        raise ConfigError(
+            f"n = {n}: expected at most {MAX_COUNT:,} shards of {shard_rows:,} rows each; "
+            "raise shard_rows, or generate fewer sentences."
+        )
+    return count
 
 
 def _check_names(corpus: object, quoting: str | None) -> None:
@@ -150,7 +160,7 @@ def _build_job(
     return Job(model, plan, root, output, device)
 
 
-def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, Any]:
+def _summarize_shards(output: Path, written: int, seconds: float) -> BulkRecord:
     """Return the record of a finished job, and report how many rows are blank or cut.
 
     Args:
@@ -160,14 +170,14 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, A
     plan = read_plan(output)
     assert plan is not None
     rows = sum(file["rows"] for file in plan.files) or plan.count
-    record = {
-        "output": str(output),
-        "verb": plan.verb,
-        "rows": rows,
-        "shards": len(plan.list_units()),
-        "written_now": written,
-        "seconds": round(seconds, 2),
-    }
+    record = BulkRecord(
+        output=str(output),
+        verb=plan.verb,
+        rows=rows,
+        shards=len(plan.list_units()),
+        written_now=written,
+        seconds=round(seconds, 2),
+    )
     if not plan.files:
         return record
     # Counted in the shards, not while working: most shards may be those of an earlier call.
@@ -175,7 +185,9 @@ def _summarize_shards(output: Path, written: int, seconds: float) -> dict[str, A
     cut = _find_cut_rows(output, plan)
     report_blank_rows(str(output), blank, rows)
     report_cut_texts(str(output), cut)
-    return {**record, "blank": blank.count, "cut": cut.count}
+    record["blank"] = blank.count
+    record["cut"] = cut.count
+    return record
 
 
 def _find_blank_rows(output: Path, plan: BulkPlan) -> RowNumbers:

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias, get_args
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.data.tables import Quoting
-from textvae.errors import ConfigError
 from textvae.inference.settings import DecodingSettings
 
 Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
@@ -195,14 +194,3 @@ def add_shards(command: ArgumentParser) -> None:
         metavar="N",
         help=f"rows per shard (default: {DEFAULT_SHARD_ROWS[verb]})",
     )
-
-
-def require_positive(value: int, name: str) -> int:
-    """Return a count.
-
-    Raises:
-        ConfigError: it is not positive.
-    """
-    if value < 1:
-        raise ConfigError(f"{name} = {value}: expected 1 or more.")
-    return value

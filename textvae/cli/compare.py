@@ -5,7 +5,6 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from textvae.cli.arguments import (
     SETTINGS_EPILOG,
@@ -18,7 +17,9 @@ from textvae.cli.arguments import (
 )
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
-from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.evaluation.settings import CompareSettings
+from textvae.uses.records import ComparedRun
 
 _SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")  # section.key=
 
@@ -54,13 +55,7 @@ def _add_compare(command: ArgumentParser) -> None:
         help="folder for the runs, the tables and the report; "
         "after an interruption, the same command continues the comparison",
     )
-    command.add_argument(
-        "--seeds",
-        type=int,
-        default=3,
-        metavar="N",
-        help="number of runs of each config, each with its own seed (default: %(default)s)",
-    )
+    add_settings(command, CompareSettings)
     command.add_argument(
         "--corpora",
         nargs="+",
@@ -69,31 +64,11 @@ def _add_compare(command: ArgumentParser) -> None:
         help="corpora to train each config on (default: data.corpus of the config)",
     )
     command.add_argument(
-        "--samples",
-        type=int,
-        default=DEFAULT_IMPORTANCE_SAMPLES,
-        metavar="N",
-        help="importance samples per sentence, for the likelihood (default: %(default)s)",
-    )
-    command.add_argument(
-        "--limit",
-        type=int,
-        metavar="N",
-        help="evaluate on the first N sentences of the test split (default: all)",
-    )
-    command.add_argument(
         "--columns",
         nargs="+",
         default=[],
         metavar="KEY",
         help="further measures to show in the table, as keys of measures.json",
-    )
-    command.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="number of runs to train at the same time (default: %(default)s)",
     )
     add_device(command)
     add_json(command)
@@ -110,7 +85,7 @@ def _compare(options: Namespace) -> int:
     return int(any(record["reason"] for record in records))
 
 
-def _run_comparison(options: Namespace) -> list[dict[str, Any]]:
+def _run_comparison(options: Namespace) -> list[ComparedRun]:
     """Run the comparison that a command describes; return a record of each run."""
     from textvae.comparison.compare import compare
 
@@ -120,14 +95,11 @@ def _run_comparison(options: Namespace) -> list[dict[str, Any]]:
     return compare(
         configs,
         options.output,
-        seeds=options.seeds,
         corpora=corpora,
         overrides=[*settings_of_configs, *settings_of_corpora, *options.settings],
-        samples=options.samples,
-        limit=options.limit,
         columns=options.columns,
-        jobs=options.jobs,
         device=options.device,
+        **collect_settings(options, CompareSettings),
     )
 
 

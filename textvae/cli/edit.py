@@ -16,6 +16,8 @@ from textvae.cli.arguments import (
 )
 from textvae.cli.loading import describe_blank_output, load_vae, open_input, read_table
 from textvae.cli.output import format_text, print_records, print_rows
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.uses.settings import EditSettings
 
 _ATTRIBUTE_TEMPLATE = """\
 {name}: from {away} ({texts_away} texts) towards {towards} ({texts_towards}); chance {chance:.3f}
@@ -41,8 +43,8 @@ def add(verbs: Subparsers) -> None:
     analogy.add_argument("a", metavar="A", help="text before the change that is to be repeated")
     analogy.add_argument("b", metavar="B", help="text after that change")
     analogy.add_argument("c", metavar="C", help="text to change in the same way")
-    _add_step(edit, "the distance between the two labels")
-    _add_step(analogy, "the distance from A to B")
+    _add_step(edit)
+    _add_step(analogy)
 
 
 def _add_attribute_fit(command: ArgumentParser) -> None:
@@ -82,21 +84,10 @@ def _add_edit(command: ArgumentParser) -> None:
     )
 
 
-def _add_step(command: ArgumentParser, unit: str) -> None:
-    """Add the arguments of `edit` and `analogy` that say how the text is changed and decoded.
-
-    Args:
-        unit: the distance that strength 1 stands for.
-    """
+def _add_step(command: ArgumentParser) -> None:
+    """Add the arguments of `edit` and `analogy` that say how the text is changed and decoded."""
     add_label(command)
-    command.add_argument(
-        "--strength",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help=f"how far to move the latent, in units of {unit}; negative values go the other way "
-        "(default: %(default)g)",
-    )
+    add_settings(command, EditSettings)
     add_decoding(command)
 
 
@@ -118,7 +109,10 @@ def _edit(options: Namespace) -> None:
 
     def answer(texts: list[str], _: list[str]) -> list[dict[str, Any]]:
         edited = vae.edit(
-            texts, options.attribute, options.strength, **collect_decoding_options(options)
+            texts,
+            options.attribute,
+            **collect_settings(options, EditSettings),
+            **collect_decoding_options(options),
         )
         return [{"text": text} for text in edited]
 
@@ -134,7 +128,11 @@ def _edit(options: Namespace) -> None:
 def _analogy(options: Namespace) -> None:
     """Write the text that is to C as B is to A."""
     text = load_vae(options).analogy(
-        options.a, options.b, options.c, options.strength, **collect_decoding_options(options)
+        options.a,
+        options.b,
+        options.c,
+        **collect_settings(options, EditSettings),
+        **collect_decoding_options(options),
     )
     print_records([{"text": text}], options.json, format_text)
 

@@ -8,12 +8,11 @@ from textvae.cli.arguments import (
     add_run,
     add_table,
     add_verb,
-    require_positive,
 )
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
-from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, MeasureSettings
+from textvae.evaluation.settings import EvaluateSettings, MeasureSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -40,16 +39,7 @@ def _add_evaluate(command: ArgumentParser) -> None:
         help="file of sentences to measure on (default: the run's test split)",
     )
     add_table(command)
-    command.add_argument(
-        "--samples",
-        type=int,
-        default=DEFAULT_IMPORTANCE_SAMPLES,
-        metavar="N",
-        help="importance samples per sentence, for the likelihood (default: %(default)s)",
-    )
-    command.add_argument(
-        "--limit", type=int, metavar="N", help="measure on the first N sentences (default: all)"
-    )
+    add_settings(command, EvaluateSettings)
     command.add_argument(
         "--measures",
         metavar="NAMES",
@@ -68,10 +58,9 @@ def _evaluate(options: Namespace) -> None:
     from textvae.evaluation.measures import select_measures
     from textvae.schema import validate_settings
 
-    limit = None
-    if options.limit is not None:
-        limit = require_positive(options.limit, "limit")
-    samples = require_positive(options.samples, "samples")
+    size = validate_settings(
+        EvaluateSettings, collect_settings(options, EvaluateSettings), "evaluate"
+    )
     names = options.measures.split(",")
     settings = validate_settings(MeasureSettings, collect_settings(options, MeasureSettings))
     select_measures(names)  # refuses unknown names before the model is loaded
@@ -79,8 +68,8 @@ def _evaluate(options: Namespace) -> None:
         open_run(options),
         load_vae(options).bundle,
         options.file,
-        samples,
-        limit,
+        size.samples,
+        size.limit,
         names,
         settings,
         text_column=options.text_column,

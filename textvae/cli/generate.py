@@ -15,12 +15,13 @@ from textvae.cli.arguments import (
     add_table,
     add_verb,
     collect_decoding_options,
-    require_positive,
 )
 from textvae.cli.loading import describe_blank_output, load_vae, open_input, open_run
 from textvae.cli.output import format_text, print_records, print_rows
+from textvae.cli.settings import add_settings, collect_settings
 from textvae.cli.shards import allow_shards
 from textvae.errors import DataError
+from textvae.uses.settings import CompleteSettings, GenerateSettings, InterpolateSettings
 
 _EXAMPLE_COUNT = 5  # sentences to reconstruct if no file is named
 
@@ -40,13 +41,7 @@ def _add_generate(verbs: Subparsers) -> None:
         verbs, "generate", "sample latents from the prior and decode them to sentences"
     )
     add_run(generate)
-    generate.add_argument(
-        "-n",
-        type=int,
-        default=10,
-        metavar="N",
-        help="number of sentences to write (default: %(default)s)",
-    )
+    add_settings(generate, GenerateSettings)
     generate.add_argument(
         "--prior",
         metavar="KIND",
@@ -78,13 +73,7 @@ def _add_complete(verbs: Subparsers) -> None:
     complete = add_verb(verbs, "complete", "write sentences that begin with a prefix")
     add_run(complete)
     complete.add_argument("prefix", metavar="PREFIX", help="beginning of the sentences")
-    complete.add_argument(
-        "-n",
-        type=int,
-        default=5,
-        metavar="N",
-        help="number of sentences to write (default: %(default)s)",
-    )
+    add_settings(complete, CompleteSettings)
     add_label(complete)
     add_decoding(complete, samples=True)
 
@@ -97,20 +86,7 @@ def _add_interpolate(verbs: Subparsers) -> None:
     add_run(interpolate)
     interpolate.add_argument("first", metavar="FIRST", help="sentence at the start of the path")
     interpolate.add_argument("second", metavar="SECOND", help="sentence at the end of the path")
-    interpolate.add_argument(
-        "--steps",
-        type=int,
-        default=7,
-        metavar="N",
-        help="number of sentences on the path, both ends included (default: %(default)s)",
-    )
-    interpolate.add_argument(
-        "--path",
-        default="linear",
-        metavar="linear|spherical|density",
-        help="shape of the path; density bends it towards regions with many sentences "
-        "(default: %(default)s)",
-    )
+    add_settings(interpolate, InterpolateSettings)
     interpolate.add_argument(
         "--reference",
         metavar="FILE",
@@ -137,9 +113,10 @@ def _add_decode(verbs: Subparsers) -> None:
 
 def _generate(options: Namespace) -> None:
     """Sample sentences from the prior."""
-    count = require_positive(options.n, "n")
     texts = load_vae(options).generate(
-        count, prior=options.prior, **collect_decoding_options(options)
+        prior=options.prior,
+        **collect_settings(options, GenerateSettings),
+        **collect_decoding_options(options),
     )
     print_records(({"text": text} for text in texts), options.json, format_text)
 
@@ -192,7 +169,9 @@ def _format_reconstruction(record: Mapping[str, Any]) -> str:
 def _complete(options: Namespace) -> None:
     """Write sentences that begin with a prefix."""
     texts = load_vae(options).complete(
-        options.prefix, require_positive(options.n, "n"), **collect_decoding_options(options)
+        options.prefix,
+        **collect_settings(options, CompleteSettings),
+        **collect_decoding_options(options),
     )
     print_records(({"text": text} for text in texts), options.json, format_text)
 
@@ -206,9 +185,8 @@ def _interpolate(options: Namespace) -> None:
     texts = vae.interpolate(
         options.first,
         options.second,
-        steps=options.steps,
-        path=options.path,
         reference=reference,
+        **collect_settings(options, InterpolateSettings),
         **collect_decoding_options(options),
     )
     records = ({"step": step, "text": text} for step, text in enumerate(texts))

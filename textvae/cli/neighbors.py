@@ -7,6 +7,8 @@ from typing import Any
 from textvae.cli.arguments import Command, Subparsers, add_name, add_run, add_table, add_verb
 from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.uses.settings import IndexSettings, NeighborsSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -21,26 +23,14 @@ def add(verbs: Subparsers) -> None:
         help="file or folder of sentences; - is standard input",
     )
     add_table(index)
-    index.add_argument(
-        "--factory",
-        default="Flat",
-        metavar="NAME",
-        help="kind of index, as FAISS's index_factory names it; Flat is exact, HNSW32 is fast "
-        "for millions of sentences (default: %(default)s)",
-    )
+    add_settings(index, IndexSettings)
     add_name(index, "index")
     neighbors = add_verb(
         verbs, "neighbors", "find the indexed sentences that are most similar to a text"
     )
     add_run(neighbors)
     neighbors.add_argument("texts", nargs="+", metavar="TEXT", help="texts to find neighbors of")
-    neighbors.add_argument(
-        "-k",
-        type=int,
-        default=5,
-        metavar="K",
-        help="number of neighbors per text (default: %(default)s)",
-    )
+    add_settings(neighbors, NeighborsSettings)
     add_name(neighbors, "index")
 
 
@@ -49,7 +39,12 @@ def _index(options: Namespace) -> None:
     vae = load_vae(options)
     # Pass blank rows on as well: the index saves the row number of each text.
     texts = (row.text or "" for row in open_input(options, vae))
-    count = vae.index(texts, options.name, factory=options.factory, progress=not options.json)
+    count = vae.index(
+        texts,
+        options.name,
+        progress=not options.json,
+        **collect_settings(options, IndexSettings),
+    )
     print_records(
         [{"name": options.name, "sentences": count}],
         options.json,
@@ -59,7 +54,9 @@ def _index(options: Namespace) -> None:
 
 def _neighbors(options: Namespace) -> None:
     """Print the nearest indexed sentences of each text."""
-    nearest_of_each = load_vae(options).neighbors(options.texts, options.k, options.name)
+    nearest_of_each = load_vae(options).neighbors(
+        options.texts, name=options.name, **collect_settings(options, NeighborsSettings)
+    )
 
     def list_neighbors() -> Iterator[dict[str, Any]]:
         for text, nearest in zip(options.texts, nearest_of_each, strict=True):

@@ -5,6 +5,8 @@ from argparse import Namespace
 from textvae.cli.arguments import Command, Subparsers, add_run, add_sentences, add_verb
 from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
+from textvae.cli.settings import add_settings, collect_settings
+from textvae.uses.settings import FitPriorSettings
 
 
 def add(verbs: Subparsers) -> None:
@@ -16,19 +18,7 @@ def add(verbs: Subparsers) -> None:
     )
     add_run(fit)
     add_sentences(fit, default="the run's training split")
-    fit.add_argument(
-        "--kind",
-        default="gaussian_mixture",
-        metavar="gaussian_mixture|flow|diffusion",
-        help="kind of the prior (default: %(default)s)",
-    )
-    fit.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed of the random numbers; the same seed gives the same result (default: %(default)s)",
-    )
+    add_settings(fit, FitPriorSettings)
 
 
 def _prior(options: Namespace) -> None:
@@ -37,10 +27,12 @@ def _prior(options: Namespace) -> None:
     texts = None
     if options.file:
         texts = list(open_input(options, vae).iterate_texts())
-    record = vae.fit_prior(options.kind, texts, seed=options.seed, progress=not options.json)
+    record = vae.fit_prior(
+        texts=texts, progress=not options.json, **collect_settings(options, FitPriorSettings)
+    )
     summary = (
         f"fitted on {record['texts']} sentences; "
-        f"next: textvae generate {options.run} --prior {options.kind}"
+        f"next: textvae generate {options.run} --prior {record['prior']}"
     )
     print_records([record], options.json, lambda _: summary)
 

@@ -11,6 +11,7 @@ from textvae.cli.loading import open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import collect_settings
 from textvae.errors import ConfigError
+from textvae.uses.records import BulkRecord
 
 _UNMATCHED_PRIOR_WARNING = (
     "warning: training did not match this run's latents to its prior, "
@@ -20,7 +21,7 @@ _UNMATCHED_PRIOR_WARNING = (
 
 # The options of each verb that the function for bulk work takes too.
 _SENTENCE_OPTIONS = ("file", "text_column", "quoting")
-_OPTIONS = {"generate": ("n",), "encode": _SENTENCE_OPTIONS, "score": _SENTENCE_OPTIONS}
+_OPTIONS = {"generate": (), "encode": _SENTENCE_OPTIONS, "score": _SENTENCE_OPTIONS}
 
 # Options that this function calls by another name.
 _PARAMETERS = {"file": "corpus"}
@@ -88,7 +89,7 @@ def _asks_for_shards(options: Namespace) -> bool:
     return False
 
 
-def _run_in_shards(options: Namespace) -> Mapping[str, Any] | None:
+def _run_in_shards(options: Namespace) -> BulkRecord | None:
     """Do the bulk work of a verb; return its record, or None in all processes but the first."""
     from textvae.bulk.verbs import VERBS
     from textvae.bulk.work import run
@@ -96,7 +97,7 @@ def _run_in_shards(options: Namespace) -> Mapping[str, Any] | None:
     arguments = {}
     for name in _OPTIONS[options.verb]:
         arguments[_PARAMETERS.get(name, name)] = getattr(options, name)
-    for name in ("engine", "shard_rows"):  # absent unless the user wrote them
+    for name in ("n", "engine", "shard_rows"):  # absent unless the user wrote them
         if name in options:
             arguments[name] = getattr(options, name)
     return run(

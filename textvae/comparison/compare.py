@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -15,10 +14,12 @@ from textvae.comparison.report.plots import REPORT_REQUIREMENTS
 from textvae.comparison.report.table import group_rows, select_columns
 from textvae.comparison.runner import build_run_record, list_commands, run_all
 from textvae.errors import ConfigError
-from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES
+from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, CompareSettings
 from textvae.runtime.device import choose_device
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import write_json, write_text
+from textvae.schema import validate_settings
+from textvae.uses.records import ComparedRun
 
 
 def compare(
@@ -33,7 +34,7 @@ def compare(
     columns: Sequence[str] = (),
     jobs: int = 1,
     device: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ComparedRun]:
     """Train and evaluate each config under each seed; write tables and a report.
 
     Finished runs in `output` are not repeated, and an interrupted run continues
@@ -53,12 +54,13 @@ def compare(
         device: cpu or cuda; by default a GPU if there is one.
 
     Returns:
-        One record per run.
+        One record per run, with its standard measures unless it failed.
 
     Raises:
         TextVAEError: the request is refused, before anything is trained.
     """
-    _check_numbers(samples=samples, jobs=jobs, limit=limit)
+    numbers = {"seeds": seeds, "samples": samples, "limit": limit, "jobs": jobs}
+    settings = validate_settings(CompareSettings, numbers, "compare")
     if "RANK" in os.environ:  # torchrun and accelerate launch set it
         raise ConfigError(
             "compare starts its own processes: run it without torchrun or accelerate launch."
@@ -66,29 +68,18 @@ def compare(
     check_installed(*REPORT_REQUIREMENTS)
     choose_device(device)  # raises an error if the device cannot be used
     folder = Path(output)
-    trials = build_trials(configs, corpora, seeds, overrides, folder)
+    trials = build_trials(configs, corpora, settings.seeds, overrides, folder)
     with lock_comparison_folder(folder, trials):
         todo = {}
         for trial in trials:
-            commands = list_commands(trial, samples, limit, device)
+            commands = list_commands(trial, settings.samples, settings.limit, device)
             if commands:
                 todo[trial.name] = (trial, commands)
         _print_progress(f"{len(trials)} runs, {len(trials) - len(todo)} of them done before")
-        failures = run_all(todo, jobs, _print_progress)
+        failures = run_all(todo, settings.jobs, _print_progress)
         records = [build_run_record(trial, failures.get(trial.name)) for trial in trials]
         _write_results(folder, records, columns)
     return records
-
-
-def _check_numbers(**numbers: int | None) -> None:
-    """Check that all numbers are at least 1; None stands for no limit.
-
-    Raises:
-        ConfigError: a number is below 1.
-    """
-    for name, value in numbers.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} = {value}: expected 1 or more.")
 
 
 def _print_progress(line: str) -> None:
@@ -96,7 +87,7 @@ def _print_progress(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
-def _write_results(folder: Path, records: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+def _write_results(folder: Path, records: Sequence[ComparedRun], columns: Sequence[str]) -> None:
     """Write the tables, the record of every run, and the report."""
     # Imported late: the page needs Jinja2, which is an extra.
     from textvae.comparison.report.page import render_comparison

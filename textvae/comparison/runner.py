@@ -15,11 +15,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from textvae.comparison.matrix import Trial
 from textvae.comparison.report.model_summary import SUMMARY_FILE
 from textvae.runs.run import Run
+from textvae.uses.records import ComparedRun
 
 # For one run: its commands (train, evaluate, summarize), each with its arguments.
 _Commands = list[list[str]]
@@ -159,22 +160,22 @@ def find_failure_reason(code: int, log: Path, offset: int) -> str:
     return candidates[-1].removeprefix("textvae ")
 
 
-def build_run_record(trial: Trial, reason: str | None) -> dict[str, Any]:
+def build_run_record(trial: Trial, reason: str | None) -> ComparedRun:
     """Return the record of a run: its measures, or the `reason` why it failed.
 
     Args:
         reason: None for a run that did not fail.
     """
-    record = {
-        "config": trial.row_name,
-        "corpus": trial.corpus,
-        "seed": trial.seed,
-        "run": str(trial.folder),
-        "reason": reason,
-    }
+    record = ComparedRun(
+        config=trial.row_name,
+        corpus=trial.corpus,
+        seed=trial.seed,
+        run=str(trial.folder),
+        reason=reason,
+    )
     if reason:
         return record
-    return {**record, **read_measures(trial.folder)}
+    return cast(ComparedRun, {**record, **read_measures(trial.folder)})
 
 
 def read_measures(folder: Path) -> dict[str, Any]:

@@ -2,12 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, field_validator
 
 from textvae.errors import DataError
-from textvae.schema import StrictSettings
+from textvae.schema import MAX_COUNT, Count, StrictSettings
+
+DEFAULT_IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers
+
+
+class EvaluateSettings(StrictSettings):
+    """How thoroughly, and on how many sentences, a run is evaluated."""
+
+    samples: Count = Field(
+        DEFAULT_IMPORTANCE_SAMPLES,
+        description="importance samples per sentence, for the likelihood",
+    )
+    limit: int | None = Field(
+        None, ge=1, description="measure on the first N sentences; by default, on all"
+    )
+
+
+class CompareSettings(EvaluateSettings):
+    """How many runs a comparison has, and how they are evaluated."""
+
+    seeds: Count = Field(3, description="number of runs of each config, each with its own seed")
+    jobs: Count = Field(1, description="number of runs to train at the same time")
 
 
 class MeasureSettings(StrictSettings):
@@ -21,6 +41,7 @@ class MeasureSettings(StrictSettings):
     prior_samples: int = Field(
         1000,
         ge=2,
+        le=MAX_COUNT,
         description="number of sentences to sample from the prior, for the group `samples`",
     )
     greedy: bool = Field(
@@ -28,21 +49,26 @@ class MeasureSettings(StrictSettings):
         description="decode samples from the prior greedily instead of sampling at temperature 1",
     )
     self_bleu_samples: int = Field(
-        200, ge=2, description="number of these sentences that self-BLEU compares with each other"
+        200,
+        ge=2,
+        le=MAX_COUNT,
+        description="number of these sentences that self-BLEU compares with each other",
     )
     training_sentences: int = Field(
         200_000,
         ge=1,
         description="training sentences, evenly spaced, from which to learn the n-gram model",
     )
-    pairs: int = Field(50, ge=1, description="pairs of sentences to interpolate between")
-    steps: int = Field(11, ge=3, description="sentences on each interpolation, ends included")
+    pairs: Count = Field(50, description="pairs of sentences to interpolate between")
+    steps: int = Field(
+        11, ge=3, le=MAX_COUNT, description="sentences on each interpolation, ends included"
+    )
     word_vectors: str | None = Field(
         None,
         description="file of word vectors in word2vec's text format, for the group "
         "`interpolation`; by default, the decoder's embedding",
     )
-    features: Callable[[Sequence[str]], Any] | None = Field(
+    features: Callable[[Sequence[str]], object] | None = Field(
         None,
         description="a function from texts to (n, features), for MAUVE; "
         "by default, the posterior means",
@@ -60,5 +86,3 @@ class MeasureSettings(StrictSettings):
 
 
 DEFAULT_MEASURE_SETTINGS = MeasureSettings()
-
-DEFAULT_IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers

@@ -57,6 +57,7 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
             f"{path}: cannot be loaded ({reason}). Copy the whole folder again, or train again."
         ) from error
     _check_weights(path, report)
+    _check_finite(path, model)
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)
 
 
@@ -143,6 +144,20 @@ def _check_weights(path: Path, report: dict[str, Any]) -> None:
             f"{path / WEIGHTS_FILE}: does not match config.json; missing or of another size: "
             f"{', '.join(missing[:3])}. Copy the whole folder again."
         )
+
+
+def _check_finite(path: Path, model: TextVAEModel) -> None:
+    """Refuse weights that are infinite or NaN, of which no verb could make sense.
+
+    Raises:
+        CheckpointError: some are; the message names the first tensor.
+    """
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(
+                f"{path / WEIGHTS_FILE}: {name} holds numbers that are not finite, so its "
+                "training diverged. Train again, with a lower training.learning_rate."
+            )
 
 
 def _explain_missing_weights(path: Path) -> str:

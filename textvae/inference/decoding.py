@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from textvae.data.tokenization import decode_batch
+from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.generation_loop import generate_with_shrinking_batch
 from textvae.inference.settings import DecodingSettings
@@ -44,7 +45,11 @@ def decode_latents(
 
     Returns:
         n texts, their prefixes included, in the order of z.
+
+    Raises:
+        ConfigError: the texts may become longer than the decoder can read.
     """
+    _check_length(bundle, options, prefixes)
     default_beams = bundle.model.generation_config.num_beams
     arguments = _build_generate_arguments(options, samples_by_default, default_beams)
     if label_ids is None:
@@ -61,6 +66,26 @@ def decode_latents(
             ids = bundle.model.generate(**inputs, latent=latent, **arguments)
             texts += decode_batch(bundle.tokenizer, ids.tolist())
     return texts
+
+
+def _check_length(
+    bundle: Bundle, options: DecodingSettings, prefixes: Sequence[Sequence[int]] | None
+) -> None:
+    """Refuse a maximum length that exceeds the positions of a transformer.
+
+    Raises:
+        ConfigError: it is too long.
+    """
+    readable = bundle.model.decoder.max_length
+    if readable is None or options.max_new_tokens is None:
+        return
+    # The start token takes a position, but the last token is never read.
+    most = readable - max(map(len, prefixes), default=0) if prefixes else readable
+    if options.max_new_tokens > most:
+        raise ConfigError(
+            f"decoding.max_new_tokens = {options.max_new_tokens}: this model's decoder has "
+            f"positions for {most} new tokens; expected at most that many."
+        )
 
 
 def _build_generate_arguments(

@@ -68,6 +68,7 @@ def generate_with_shrinking_batch(
         model.decoder.output_weight,
         model.decoder.output_bias,
         is_bf16_fast(input_ids.device) and not input_ids.is_cuda,
+        cap=model.decoder.logit_cap,
     )
     active = _start_rows(model, input_ids, model_inputs)
     finished: list[tuple[Tensor, Tensor]] = []

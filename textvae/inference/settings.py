@@ -6,7 +6,7 @@ imports neither torch nor anything else that is slow to import.
 
 from pydantic import Field
 
-from textvae.schema import Seed, StrictSettings
+from textvae.schema import MAX_COUNT, MAX_TEMPERATURE, MIN_TEMPERATURE, Seed, StrictSettings
 
 
 class DecodingSettings(StrictSettings):
@@ -22,7 +22,8 @@ class DecodingSettings(StrictSettings):
     )
     temperature: float | None = Field(
         None,
-        gt=0,
+        ge=MIN_TEMPERATURE,
+        le=MAX_TEMPERATURE,
         description="sampling temperature of the tokens, above 0; lower is closer to greedy; "
         "by default 1",
     )
@@ -36,16 +37,19 @@ class DecodingSettings(StrictSettings):
     top_k: int | None = Field(
         None,
         ge=0,
+        le=MAX_COUNT,
         description="sample from this many of the most likely tokens; by default, from all tokens",
     )
     num_beams: int | None = Field(
         None,
         ge=1,
+        le=1000,
         description="number of beams of a beam search; by default 1, which means no search",
     )
     max_new_tokens: int | None = Field(
         None,
         ge=1,
+        le=65_536,
         description="maximum length of a text in tokens; "
         "by default, enough for the longest sentence of the training data",
     )

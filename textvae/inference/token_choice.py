@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from textvae.model.kernels.fused_nll import cap_logits
+
 _BF16_RELATIVE_ERROR = 2.0**-8  # relative error of a number rounded to bf16
 # The vocabulary is cut into this many parts. Tokens at the same position in each part form
 # a group, which is searched only if its highest logit could be the highest of all.
@@ -13,24 +15,40 @@ class TokenChoice:
     """Chooses tokens over a whole vocabulary, quickly on a CPU.
 
     Args:
-        weight, bias: the projection from states to logits, (vocab, size) and (vocab,).
+        weight, bias: the projection from states to logits, (vocab, size) and (vocab,); the
+            bias may be None.
         is_bf16_fast: whether the processor multiplies bf16 in hardware.
+        cap: soft cap of the logits, if any. It never changes their order.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, is_bf16_fast: bool) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        is_bf16_fast: bool,
+        *,
+        cap: float | None = None,
+    ) -> None:
         self.weight = weight
         self.bias = bias
         self.is_bf16_fast = is_bf16_fast
+        self.cap = cap
         if is_bf16_fast:
             # Pad the vocabulary to a multiple of the parts, with tokens that are never chosen.
             padding = -len(weight) % _VOCABULARY_PARTS
             self.rough_weight = nn.functional.pad(weight.bfloat16(), (0, 0, 0, padding))
-            self.rough_bias = nn.functional.pad(bias.bfloat16(), (0, padding), value=-torch.inf)
+            full_bias = weight.new_zeros(len(weight)) if bias is None else bias
+            rough_bias = full_bias.bfloat16()
+            self.rough_bias = nn.functional.pad(rough_bias, (0, padding), value=-torch.inf)
             self.max_weight_norm = weight.norm(dim=1).max()
-            self.max_bias = bias.abs().max()
+            self.max_bias = full_bias.abs().max()
 
     def logits(self, states: Tensor) -> Tensor:
         """Return every token's logit, (rows, vocab), from states, (rows, size)."""
+        return cap_logits(self._uncapped_logits(states), self.cap)
+
+    def _uncapped_logits(self, states: Tensor) -> Tensor:
+        """Return every token's logit before the cap, (rows, vocab)."""
         return nn.functional.linear(states, self.weight, self.bias).float()
 
     def choose_greedily(self, states: Tensor) -> Tensor:
@@ -39,18 +57,21 @@ class TokenChoice:
         Where bf16 is fast, rough logits in bf16 select the candidates: all tokens that
         could have the highest logit, given the largest error that rounding can make (by
         the Cauchy-Schwarz inequality). Only the candidates' logits are computed in full
-        precision, so the choice is that of the full logits.
+        precision, so the choice is that of the full logits. The cap is left out: it keeps
+        the order, but rounds the largest logits to the same number.
         """
         if not self.is_bf16_fast:
-            return self.logits(states).argmax(-1)
+            return self._uncapped_logits(states).argmax(-1)
         row, token = self.find_candidates(states)
-        full = (states[row] * self.weight[token]).sum(1) + self.bias[token]
+        full = (states[row] * self.weight[token]).sum(1)
+        if self.bias is not None:
+            full = full + self.bias[token]
         best = full.new_full((len(states),), -torch.inf).scatter_reduce_(0, row, full, "amax")
         is_best = full == best[row]
         # Of several tokens with the same logit, take the first one, as argmax does.
         # A row whose logits are NaN has no candidate; it gets the last token, so that a
         # diverged model can still be evaluated.
-        first = token.new_full((len(states),), len(self.bias) - 1)
+        first = token.new_full((len(states),), len(self.weight) - 1)
         return first.scatter_reduce_(0, row[is_best], token[is_best], "amin")
 
     def find_candidates(self, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +90,11 @@ class TokenChoice:
         limit = (peak - 3 * error).bfloat16()
         row, group = (group_peaks >= limit).nonzero(as_tuple=True)
         pair, part = (rough[row, :, group] >= limit[row]).nonzero(as_tuple=True)
-        return row[pair], part * group_peaks.shape[1] + group[pair]
+        row = row[pair]
+        token = part * group_peaks.shape[1] + group[pair]
+        # Where the logits are infinite or NaN, the limit is -inf and admits the padding.
+        is_real = token < len(self.bias)
+        return row[is_real], token[is_real]
 
 
 def sample_tokens(logits: Tensor) -> Tensor:

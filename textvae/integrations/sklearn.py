@@ -5,10 +5,10 @@
 Without a run, `fit` trains one on its texts. Labels are not used.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ except ImportError:
     # Raises an error that says what to install, if the package is missing altogether.
     check_installed("uses", "scikit-learn's transformers", "sklearn")
     raise
+
+if TYPE_CHECKING:
+    from textvae.settings.run import SettingsSections
+    from textvae.vae import TextVAE
 
 
 class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -45,7 +49,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def __init__(
         self,
         run: str | Path | None = None,
-        settings: dict[str, Any] | None = None,
+        settings: Mapping[str, object] | None = None,
         output: str | Path | None = None,
         features: str = "states",
         batch_size: int = 256,
@@ -58,7 +62,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         self.batch_size = batch_size
         self.device = device
 
-    def fit(self, texts: Iterable[str], y: Any = None) -> "TextVAETransformer":
+    def fit(self, texts: Iterable[str], y: object = None) -> "TextVAETransformer":
         """Load the run, or train one on the texts; the labels `y` are not used.
 
         Raises:
@@ -96,11 +100,12 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             self.vae_.bundle, _require_filled_texts(texts), self.features, self.batch_size
         )
 
-    def _train(self, texts: list[str]) -> Any:
+    def _train(self, texts: list[str]) -> "TextVAE":
         """Return a `TextVAE` trained on the texts."""
         from textvae.training.train import train
 
-        settings = self.settings or {}
+        # A mapping with unknown sections is refused when its values are validated.
+        settings = cast("SettingsSections", self.settings or {})
         if self.output is not None:
             return train(texts, output=self.output, device=self.device, **settings)
         with TemporaryDirectory() as folder:

@@ -23,7 +23,7 @@ from textvae.model.conditioning.label_embedding import LabelEmbedding
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import DECODERS
 from textvae.model.encoders import ENCODERS
-from textvae.model.kernels.fused_nll import nll_without_grad, token_nll
+from textvae.model.kernels.fused_nll import cap_logits, nll_without_grad, token_nll
 from textvae.model.language_model import NoEncoder, NoPosterior
 from textvae.model.posteriors import POSTERIORS, DiagonalGaussian, Distribution
 from textvae.model.priors import PRIORS, Prior
@@ -304,9 +304,10 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         else:
             states = self.decoder.continue_from(decoder_states, attention_mask, signals)
         if labels is None:
-            output.logits = nn.functional.linear(
+            logits = nn.functional.linear(
                 states, self.decoder.output_weight, self.decoder.output_bias
             )
+            output.logits = cap_logits(logits, self.decoder.logit_cap)
         else:
             self._fill_loss(output, states, labels)
         return output
@@ -375,7 +376,9 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         # largest product of the model. The scale makes the sum over tokens a mean
         # over sentences, whatever the padding.
         scale = 1 / len(labels)
-        mean, nll = token_nll(states[is_real], weight, bias, labels[is_real], scale)
+        mean, nll = token_nll(
+            states[is_real], weight, bias, labels[is_real], scale, cap=self.decoder.logit_cap
+        )
         per_token = torch.zeros(labels.shape, device=nll.device).masked_scatter(is_real, nll)
         return mean, per_token
 
@@ -409,6 +412,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             self.decoder.output_bias,
             labels[is_real],
             scores_dtype,
+            cap=self.decoder.logit_cap,
         )
         per_token = torch.zeros(labels.shape, device=nll.device).masked_scatter(is_real, nll)
         return per_token.sum(1)

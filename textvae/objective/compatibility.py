@@ -57,8 +57,8 @@ def _requires(requirement: Requirement) -> Callable[[TechniqueSettings], bool]:
 
 def _trains_no_prior(technique: TechniqueSettings) -> bool:
     """Return whether a technique leaves no term of the loss that depends on the prior's density."""
-    # A technique that needs the density of z puts log q(z | x) and log p(z) in the KL's place,
-    # and log p(z) trains the prior as well as the KL does.
+    # A technique that needs the density of z puts log q(z | x) and log p(z), or a share of the KL,
+    # in the KL's place, and log p(z) trains the prior as well as the KL does.
     replaces_kl = ObjectiveTerm.KL in technique.replaces
     return replaces_kl and Requirement.DENSITY not in technique.requires
 

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import yaml
 
 from textvae.errors import ConfigError
-from textvae.schema import validate_settings
-from textvae.settings.run import Settings
+from textvae.schema import list_set_fields, validate_settings
+from textvae.settings.run import Settings, SettingsSections
 
 
 def read_settings(
     file: str | Path | None = None,
     overrides: Sequence[str] = (),
-    base: Mapping[str, Any] | None = None,
-    **sections: Any,
+    base: Mapping[str, object] | None = None,
+    **sections: Unpack[SettingsSections],
 ) -> Settings:
     """Return the settings of a YAML file with overrides applied.
 
@@ -25,7 +25,7 @@ def read_settings(
         file: a YAML file; without one, the default recipe.
         overrides: `section.key=value` each, with the value in YAML.
         base: values for what the file leaves out, as nested mappings.
-        sections: further values by section, as nested mappings.
+        sections: further values by section, as nested mappings or objects of the settings classes.
 
     Raises:
         ConfigError: a key is unknown, or a value does not fit.
@@ -51,8 +51,9 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
     the new one would refuse them.
     """
     result = dict(base)
-    for key, value in over.items():
-        old = result.get(key)
+    for key, new_value in over.items():
+        value = list_set_fields(new_value)
+        old = list_set_fields(result.get(key))
         # A part may be written as its name alone; then settings are added to that kind.
         if isinstance(old, str) and old != "off" and isinstance(value, Mapping):
             old = {"kind": old}

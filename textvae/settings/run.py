@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self, TypedDict
 
 import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
@@ -18,7 +18,7 @@ from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
 from textvae.objective.compatibility import check_techniques
 from textvae.objective.elbo import ObjectiveSettings
-from textvae.schema import PartSettings, StrictSettings, choose, part_validator
+from textvae.schema import PartSettings, StrictSettings, choose, list_set_fields, part_validator
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
@@ -75,10 +75,12 @@ class Settings(StrictSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def choose_prior(cls, sections: Any) -> Any:
+    def choose_prior(cls, sections: object) -> object:
         """Choose the prior that is conditioned on the label, if no prior is set but a label is."""
-        data = sections.get("data") or {}
-        model = sections.get("model") or {}
+        if not isinstance(sections, Mapping):
+            return sections
+        data = list_set_fields(sections.get("data")) or {}
+        model = list_set_fields(sections.get("model")) or {}
         # Sections of another type are left alone: field validation reports them.
         if not isinstance(data, Mapping) or not isinstance(model, Mapping):
             return sections
@@ -88,13 +90,15 @@ class Settings(StrictSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def choose_tokenizer(cls, sections: Any) -> Any:
+    def choose_tokenizer(cls, sections: object) -> object:
         """Choose the tokenizer of a pretrained decoder, if no kind of tokenizer is set."""
-        model = sections.get("model") or {}
-        tokenizer = sections.get("tokenizer") or {}
+        if not isinstance(sections, Mapping):
+            return sections
+        model = list_set_fields(sections.get("model")) or {}
+        tokenizer = list_set_fields(sections.get("tokenizer")) or {}
         if not isinstance(model, Mapping) or not isinstance(tokenizer, Mapping):
             return sections
-        decoder = model.get("decoder")
+        decoder = list_set_fields(model.get("decoder"))
         kind = decoder.get("kind") if isinstance(decoder, Mapping) else decoder
         if kind != _PRETRAINED or "kind" in tokenizer:
             return sections
@@ -160,3 +164,18 @@ class Settings(StrictSettings):
     def save(self, file: Path) -> None:
         """Write the settings as YAML; `read_settings` reads them back."""
         file.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+
+class SettingsSections(TypedDict, total=False):
+    """The sections of `Settings` as keyword arguments, each with some of its settings.
+
+    A section is a mapping from settings to values, or an object of its settings class, of which
+    only the fields count that were set. The rest comes from the file of settings, or is the
+    default. `objective` may also be the name of its kind.
+    """
+
+    data: DataSettings | Mapping[str, object]
+    tokenizer: TokenizerSettings | Mapping[str, object]
+    model: ModelSettings | Mapping[str, object]
+    objective: ObjectiveSettings | Mapping[str, object] | str
+    training: TrainingSettings | Mapping[str, object]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import datasets
 import torch
@@ -22,7 +22,7 @@ from textvae.runtime.device import choose_device
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.processes import Processes, join_processes
 from textvae.settings.reading import merge_settings, read_settings
-from textvae.settings.run import Settings
+from textvae.settings.run import Settings, SettingsSections
 from textvae.training.failures import explain_lost_process, explain_write_errors
 from textvae.training.fit import fit, remove_training_files
 from textvae.training.preparation import prepare_run, read_inherited_settings
@@ -34,7 +34,7 @@ def train(
     corpus: str
     | Path
     | Iterable[str]
-    | Mapping[str, Any]
+    | Mapping[str, object]
     | datasets.Dataset
     | datasets.DatasetDict
     | None = None,
@@ -45,7 +45,7 @@ def train(
     overwrite: bool = False,
     init: str | Path | None = None,
     device: str | None = None,
-    **sections: Mapping[str, Any],
+    **sections: Unpack[SettingsSections],
 ) -> TextVAE:
     """Train a text VAE and return it.
 
@@ -60,7 +60,8 @@ def train(
         overwrite: replace a run that already exists at `output`.
         init: another run folder; training starts from the model and tokenizer of that run.
         device: cpu or cuda; by default a GPU if there is one.
-        sections: further settings, one mapping per section, for example `training={"steps": 9}`.
+        sections: further settings by section, as mappings or objects of the settings classes,
+            for example `training={"steps": 9}`.
 
     Raises:
         TextVAEError: the corpus, a setting or a folder was refused, and no files are left behind;
@@ -101,7 +102,7 @@ def _create_run(
     overrides: Iterable[str],
     init: str | Path | None,
     overwrite: bool,
-    sections: Mapping[str, Mapping[str, Any]],
+    sections: SettingsSections,
 ) -> None:
     """Read the settings and the corpus; the first process then creates the run folder.
 

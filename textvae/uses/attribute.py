@@ -59,7 +59,7 @@ class Attribute:
     chance: float
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, str | int | float]:
         """All fields but the direction."""
         return {name: value for name, value in asdict(self).items() if name != "direction"}
 
@@ -67,7 +67,7 @@ class Attribute:
 def fit_attribute(
     bundle: Bundle,
     texts: Sequence[str],
-    labels: Sequence[Any],
+    labels: Sequence[object],
     towards: str | None = None,
     progress: bool = False,
 ) -> Attribute:
@@ -121,7 +121,7 @@ def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute:
     return Attribute(tensors["direction"], **fields)
 
 
-def validate_labels(texts: Sequence[str], labels: Sequence[Any]) -> list[str]:
+def validate_labels(texts: Sequence[str], labels: Sequence[object]) -> list[str]:
     """Return the labels as strings.
 
     Raises:

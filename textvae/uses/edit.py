@@ -5,12 +5,10 @@ z_c + strength * (z_b - z_a), all posterior means (Mikolov et al. 2013,
 arXiv:1301.3781, for words; Shen et al. 2020, arXiv:1905.12777, for sentences).
 """
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
-from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
@@ -28,6 +26,7 @@ def edit(
 ) -> list[str]:
     """Return each text decoded from its posterior mean plus `strength` times `direction`.
 
+    Where the latents are on a sphere, the sum is projected onto it.
     Strength 0 gives the reconstruction; a negative strength steps the other way.
     Decoding is greedy unless the options say otherwise.
 
@@ -35,14 +34,13 @@ def edit(
         direction: (latent,).
 
     Raises:
-        ConfigError: the strength is not a finite number.
         DataError: a text is blank.
     """
     if not texts:
         return []
     check_not_blank(*texts)
     mean = posterior(bundle, texts, progress=progress).mean
-    z = mean + _require_finite(strength) * direction
+    z = bundle.model.prior.project(mean + strength * direction)
     return decode_latents(
         bundle, z, options, samples_by_default=False, batch_size=batch_size, progress=progress
     )
@@ -56,20 +54,8 @@ def analogy(
     Decoding is greedy unless the options say otherwise.
 
     Raises:
-        ConfigError: the strength is not a finite number.
         DataError: a text is blank.
     """
     check_not_blank(a, b, c)
     z_a, z_b = posterior(bundle, [a, b]).mean
     return edit(bundle, [c], z_b - z_a, strength, options)[0]
-
-
-def _require_finite(strength: float) -> float:
-    """Return the strength.
-
-    Raises:
-        ConfigError: it is infinite or NaN.
-    """
-    if not math.isfinite(strength):
-        raise ConfigError(f"strength = {strength}: expected a finite number, such as 1 or -2.")
-    return strength

@@ -35,23 +35,18 @@ def interpolate(
     Decoding is greedy unless the options say otherwise.
 
     Args:
+        steps: 2 or more, both ends included.
         reference: sentences like the training data, needed by the path `density`.
 
     Raises:
-        ConfigError: there are fewer than two steps, the path is unknown, or the path
-            `density` has no reference.
+        ConfigError: the path is unknown, or the path `density` has no reference.
         DataError: a text is blank, or there are too few reference sentences.
     """
     check_not_blank(first, second)
-    if steps < 2:
-        raise ConfigError(
-            f"steps = {steps}: expected at least 2, for the two ends of the interpolation."
-        )
     latent_path = build_path(bundle, path, reference)
     ends = posterior(bundle, [first, second]).mean
-    return decode_latents(
-        bundle, latent_path(ends[0], ends[1], steps), options, samples_by_default=False
-    )
+    z = bundle.model.prior.project(latent_path(ends[0], ends[1], steps))
+    return decode_latents(bundle, z, options, samples_by_default=False)
 
 
 def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> LatentPath:

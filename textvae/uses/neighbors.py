@@ -36,7 +36,7 @@ def index(
     bundle: Bundle,
     texts: Iterable[str],
     folder: str | Path,
-    factory: str = _EXACT_FACTORY,
+    factory: str,
     progress: bool = False,
 ) -> int:
     """Index texts by the direction of their posterior means; return how many were indexed.

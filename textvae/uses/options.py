@@ -6,7 +6,9 @@ default of its settings class.
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import TypedDict
+
+from textvae.uses.settings import AnomalyScore, DeviationUnit, InfillMethod
 
 
 class DecodingOptions(TypedDict, total=False):
@@ -25,7 +27,7 @@ class InfillOptions(TypedDict, total=False):
     """How fills are searched for: fields of `InfillSettings`."""
 
     n: int
-    method: str
+    method: InfillMethod
     most_tokens: int
     latents: int
     temperature: float
@@ -39,7 +41,7 @@ class TraverseOptions(TypedDict, total=False):
     steps: int
     reach: float
     values: Sequence[float] | None
-    unit: Literal["aggregate", "prior"]
+    unit: DeviationUnit
 
 
 class TraverseAndDecodingOptions(TraverseOptions, DecodingOptions, total=False):
@@ -61,7 +63,7 @@ class AugmentOptions(TypedDict, total=False):
 class AnomalyOptions(TypedDict, total=False):
     """How sentences are scored for anomalies: fields of `AnomalySettings`."""
 
-    score: str
+    score: AnomalyScore
     draws: int
     seed: int
 
@@ -78,3 +80,12 @@ class UncertaintyOptions(TypedDict, total=False):
 
     draws: int
     seed: int
+
+
+class BulkOptions(DecodingOptions, total=False):
+    """The options of `textvae.bulk.run`: of `generate`, how to decode; of `score`, its samples.
+
+    Fields of `DecodingSettings` and `ScoreSettings`. `encode` has no options.
+    """
+
+    samples: int

@@ -4,7 +4,9 @@ A method that returns one record per text returns, for a blank text, a record wi
 None in every field, so that record i always belongs to text i.
 """
 
-from typing import Any, NotRequired, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
+
+from textvae.uses.settings import AnomalyScore, PriorKind
 
 # A measure is a number, a text or a list of these; None if it is not defined for the model.
 MeasureValue: TypeAlias = float | int | str | bool | list[float] | list[str] | None
@@ -128,8 +130,8 @@ class AugmentedText(TypedDict):
     """
 
     text: str
-    label: Any
-    method: str
+    label: object
+    method: Literal["sample", "interpolation"]
     sources: list[int]
 
 
@@ -146,7 +148,7 @@ class Association(TypedDict):
     """
 
     column: str
-    measure: str
+    measure: Literal["spearman", "eta"]
     value: float
     p_value: float
     low: NotRequired[str]
@@ -225,9 +227,9 @@ class FittedPriorRecord(TypedDict):
         sizes: the arguments to build it again before its tensors are loaded.
     """
 
-    prior: str
+    prior: PriorKind
     texts: int
-    sizes: dict[str, Any]
+    sizes: dict[str, int]
 
 
 class AnomalyCalibration(TypedDict):
@@ -240,7 +242,129 @@ class AnomalyCalibration(TypedDict):
         texts: how many normal texts were scored.
     """
 
-    score: str
+    score: AnomalyScore
     draws: int
     seed: int
     texts: int
+
+
+class StandardMeasures(TypedDict, total=False):
+    """The measures of the group `standard`, which docs/measures.md defines.
+
+    Costs are in nats per sentence. A language model has no measure of the latent; a measure that
+    the model does not define is missing or None.
+
+    Attributes:
+        sentences, words_per_sentence, tokens_per_sentence: the size of the split.
+        elbo, reconstruction, kl: the evidence lower bound, a negative number, and its terms.
+        kl_by_dimension: the mean KL of each latent dimension; missing if the KL is not a sum.
+        iw_nll: the importance-weighted negative log-likelihood.
+        iw_samples: importance samples per sentence.
+        iw_nll_stderr: the standard error of `iw_nll` over sentences.
+        iw_mc_stderr: the Monte Carlo standard error of `iw_nll`.
+        iw_bias: an estimate of how far `iw_nll` is above its limit for many samples.
+        iw_ess: the effective sample size, averaged over sentences.
+        ppl_word, ppl_token: perplexities per word and per token.
+        bits_per_byte: bits per UTF-8 byte of the text.
+        mi_full, mi_full_cap: the mutual information over the whole split, and its upper limit.
+        mi_batch32, mi_batch32_cap: the same in batches of 32 sentences.
+        aggregate_kl, aggregate_kl_stderr: KL(q(z) || p(z)) of the aggregate posterior, and its
+            standard error.
+        kl_sampled: the KL on the samples of `aggregate_kl`.
+        active_units, latent_dim: the number of active latent dimensions, and of all of them.
+        active_units_thresholds, active_units_curve: thresholds, and the active units at each.
+        shuffled_latent_increase: the rise of the reconstruction term with another sentence's z.
+        token_accuracy: the share of tokens that are the decoder's first choice, 0 to 1.
+        bleu, bleu_signature: BLEU of greedy reconstructions, 0 to 100, and sacrebleu's signature.
+        exact_match: the share of reconstructions without any error, 0 to 1.
+        empty_reconstructions, empty_samples: the shares of empty texts, 0 to 1.
+        kl_target: the KL that training aimed at; None without a target.
+        verdict: the doctor's verdict: healthy, weak, collapsed or language model.
+        findings: the reasons for the verdict.
+        advice: what to change.
+    """
+
+    sentences: int
+    words_per_sentence: float
+    tokens_per_sentence: float
+    elbo: float | None
+    reconstruction: float
+    kl: float | None
+    kl_by_dimension: list[float]
+    iw_nll: float | None
+    iw_samples: int | float | None
+    iw_nll_stderr: float | None
+    iw_mc_stderr: float | None
+    iw_bias: float | None
+    iw_ess: float | None
+    ppl_word: float | None
+    ppl_token: float | None
+    bits_per_byte: float | None
+    mi_full: float | None
+    mi_full_cap: float | None
+    mi_batch32: float | None
+    mi_batch32_cap: float | None
+    aggregate_kl: float | None
+    aggregate_kl_stderr: float | None
+    kl_sampled: float | None
+    active_units: int
+    latent_dim: int
+    active_units_thresholds: list[float]
+    active_units_curve: list[int]
+    shuffled_latent_increase: float
+    token_accuracy: float
+    bleu: float
+    bleu_signature: str
+    exact_match: float
+    empty_reconstructions: float
+    empty_samples: float
+    kl_target: float | None
+    verdict: str
+    findings: list[str]
+    advice: list[str]
+
+
+class ComparedRun(StandardMeasures):
+    """One run of a comparison: how it was trained, and its standard measures unless it failed.
+
+    Attributes:
+        config: the row of the table: the config's name, and the corpus's if corpora are compared.
+        corpus: the corpus it was trained on.
+        seed: the seed of the run.
+        run: the run folder.
+        reason: why the run failed; None if it did not.
+        minutes: how long its training took; missing if it failed.
+        steps: how many steps it was trained for; missing if it failed.
+    """
+
+    config: str
+    corpus: str
+    seed: int
+    run: str
+    reason: str | None
+    minutes: NotRequired[float]
+    steps: NotRequired[int | None]
+
+
+class BulkRecord(TypedDict):
+    """A finished bulk job.
+
+    Attributes:
+        output: the folder of the shards.
+        verb: `encode`, `score` or `generate`.
+        rows: how many rows were read or generated, blank ones included.
+        shards: how many shards the folder holds.
+        written_now: how many of them this call wrote.
+        seconds: how long this call took.
+        blank: how many rows are blank and in no shard; missing for `generate`.
+        cut: how many rows are longer than the model can read; missing for `generate`.
+    """
+
+    output: str
+    verb: str
+    rows: int
+    shards: int
+    written_now: int
+    seconds: float
+    blank: NotRequired[int]
+    cut: NotRequired[int]

@@ -8,10 +8,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from textvae.schema import Seed, StrictSettings
+from textvae.schema import MAX_COUNT, MAX_TEMPERATURE, MIN_TEMPERATURE, Count, Seed, StrictSettings
 
 AnomalyScore = Literal["reconstruction", "elbo", "iw_nll"]
 InfillMethod = Literal["resampling", "sampling", "beam_search", "conditional_modes"]
+InterpolationPath = Literal["linear", "spherical", "density"]
+PriorKind = Literal["gaussian_mixture", "flow", "diffusion"]
+FeatureKind = Literal["states", "mean", "gaussian"]
+DeviationUnit = Literal["aggregate", "prior"]
 
 
 class AnomalySettings(StrictSettings):
@@ -22,7 +26,7 @@ class AnomalySettings(StrictSettings):
         description="measure of how anomalous a sentence is, in nats per token; "
         "see docs/uses/anomaly.md",
     )
-    draws: int = Field(4, ge=1, description="number of samples of z per sentence")
+    draws: Count = Field(4, description="number of samples of z per sentence")
     seed: Seed = 0
 
 
@@ -32,10 +36,11 @@ class AugmentSettings(StrictSettings):
     The defaults were chosen on validation data.
     """
 
-    n: int = Field(5, ge=1, description="maximum number of new texts per input text")
+    n: Count = Field(5, description="maximum number of new texts per input text")
     spread: float = Field(
         1.0,
         ge=0,
+        le=100,
         description="standard deviation of the samples of z, relative to the posterior's",
     )
     interpolated: float = Field(
@@ -47,7 +52,8 @@ class AugmentSettings(StrictSettings):
     )
     temperature: float = Field(
         0.7,
-        gt=0,
+        ge=MIN_TEMPERATURE,
+        le=MAX_TEMPERATURE,
         description="sampling temperature of the tokens, above 0; "
         "near 0, the most likely tokens are taken",
     )
@@ -58,38 +64,106 @@ class AugmentSettings(StrictSettings):
         description="reject candidates that cost more nats per token than this quantile of the "
         "input texts with their label, above 0 and up to 1",
     )
-    rounds: int = Field(
-        4, ge=1, description="maximum number of rounds, each of which replaces rejected candidates"
+    rounds: Count = Field(
+        4, description="maximum number of rounds, each of which replaces rejected candidates"
     )
     seed: Seed = 0
+
+
+class CompleteSettings(StrictSettings):
+    """How many sentences are written."""
+
+    n: Count = Field(5, description="number of sentences to write")
+
+
+class EditSettings(StrictSettings):
+    """How far a text is moved, by `edit` or `analogy`."""
+
+    strength: float = Field(
+        1.0,
+        ge=-1000,
+        le=1000,
+        description="how far to move the latent; 1 is the whole distance between the two labels "
+        "or texts, and negative values go the other way",
+    )
+
+
+class FitPriorSettings(StrictSettings):
+    """Which prior is fitted."""
+
+    kind: PriorKind = Field("gaussian_mixture", description="kind of the prior")
+    seed: Seed = 0
+
+
+class GenerateSettings(StrictSettings):
+    """How many sentences are sampled."""
+
+    n: Count = Field(10, description="number of sentences to write")
+
+
+class IndexSettings(StrictSettings):
+    """How sentences are indexed."""
+
+    factory: str = Field(
+        "Flat",
+        description="kind of index, as FAISS's index_factory names it; Flat is exact, "
+        "HNSW32 is fast for millions of sentences",
+    )
 
 
 class InfillSettings(StrictSettings):
     """How fills are found, and how thoroughly."""
 
-    n: int = Field(5, ge=1, description="maximum number of sentences to return")
+    n: Count = Field(5, description="maximum number of sentences to return")
     method: InfillMethod = Field(
         "resampling", description="how fills are found; see docs/uses/infill.md"
     )
-    most_tokens: int = Field(4, ge=1, description="maximum number of tokens per blank")
-    latents: int = Field(
-        8, ge=1, description="number of samples of z with which fills are searched or sampled"
+    most_tokens: Count = Field(4, description="maximum number of tokens per blank")
+    latents: Count = Field(
+        8, description="number of samples of z with which fills are searched or sampled"
     )
     temperature: float = Field(
         0.7,
-        gt=0,
+        ge=MIN_TEMPERATURE,
+        le=MAX_TEMPERATURE,
         description="sampling temperature of the tokens, above 0, for the method `sampling`",
     )
     beams: int = Field(
-        6, ge=2, description="number of beams, 2 or more, for the methods that search"
+        6,
+        ge=2,
+        le=1000,
+        description="number of beams, 2 or more, for the methods that search",
     )
     seed: Seed = 0
+
+
+class InterpolateSettings(StrictSettings):
+    """Which path is taken, and how many sentences are on it."""
+
+    steps: int = Field(
+        7,
+        ge=2,
+        le=MAX_COUNT,
+        description="number of sentences on the path, 2 or more, both ends included",
+    )
+    path: InterpolationPath = Field(
+        "linear",
+        description="shape of the path; density bends it towards regions with many sentences",
+    )
+
+
+class NeighborsSettings(StrictSettings):
+    """How many neighbors are found."""
+
+    k: Count = Field(5, description="number of neighbors per text")
 
 
 class ScoreSettings(StrictSettings):
     """How many samples the scores are computed with."""
 
-    samples: int = Field(50, ge=2, description="importance samples per sentence, 2 or more")
+    samples: int = Field(
+        50, ge=2, le=MAX_COUNT, description="importance samples per sentence, 2 or more"
+    )
     seed: Seed = 0
 
 
@@ -97,7 +171,10 @@ class TraverseSettings(StrictSettings):
     """Which steps a traversal takes."""
 
     steps: int = Field(
-        7, ge=2, description="number of texts, at evenly spaced changes from -reach to reach"
+        7,
+        ge=2,
+        le=MAX_COUNT,
+        description="number of texts, at evenly spaced changes from -reach to reach",
     )
     reach: float = Field(
         3.0,
@@ -111,7 +188,7 @@ class TraverseSettings(StrictSettings):
         description="the changes of the dimension, in standard deviations; "
         "by default, `steps` evenly spaced ones",
     )
-    unit: Literal["aggregate", "prior"] = Field(
+    unit: DeviationUnit = Field(
         "aggregate",
         description="distribution whose standard deviation is used: "
         "the aggregate posterior or the prior",
@@ -131,6 +208,7 @@ class UncertaintySettings(StrictSettings):
     draws: int = Field(
         8,
         ge=2,
+        le=MAX_COUNT,
         description="number of samples of z per sentence, 2 or more, each of which is decoded",
     )
     seed: Seed = 0

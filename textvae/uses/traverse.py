@@ -59,9 +59,7 @@ def traverse(
     )
     z = posterior(bundle, [text]).mean.repeat(len(offsets), 1)
     z[:, dimension] += torch.tensor(offsets) * deviation[dimension]
-    if bundle.model.prior.is_spherical:
-        # The decoder has only seen latents on the sphere of radius sqrt(latent).
-        z *= math.sqrt(latent) / z.norm(dim=1, keepdim=True)
+    z = bundle.model.prior.project(z)
     texts = decode_latents(bundle, z, options, samples_by_default=False)
     rows = zip(offsets, z[:, dimension].tolist(), texts, strict=True)
     return [

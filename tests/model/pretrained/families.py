@@ -75,11 +75,11 @@ def save_decoder(family: str, folder: Path) -> Path:
     return _save(model_type, fields, factory.from_config, folder)
 
 
-def save_encoder(family: str, folder: Path, pooling: str | None = None) -> Path:
+def save_encoder(family: str, folder: Path, pooling: str | None = "mean") -> Path:
     """Save an encoder of a family with its tokenizer, and return the folder.
 
     Args:
-        pooling: how it pools its states, if it is a model of sentence-transformers.
+        pooling: how it pools its states, as a model of sentence-transformers; None for another one.
     """
     model_type, fields = ENCODERS[family]
     factory = AutoModelForSeq2SeqLM if family in SEQ2SEQ else AutoModel

@@ -46,12 +46,8 @@ def bases(tmp_path_factory):
 
     def find(role, family):
         if (role, family) not in made:
-            folder = tmp_path_factory.mktemp(f"{role}_{family}")
-            if role == "encoder":
-                save_encoder(family, folder, pooling="mean")
-            else:
-                save_decoder(family, folder)
-            made[role, family] = folder
+            save = save_encoder if role == "encoder" else save_decoder
+            made[role, family] = save(family, tmp_path_factory.mktemp(f"{role}_{family}"))
         return made[role, family]
 
     return find

@@ -125,6 +125,7 @@ class EvaluationTexts:
         pairs = order[: 2 * min(source.settings.pairs, n // 2)].reshape(-1, 2)
         mean = source.outputs.mean
         z = torch.cat([linear(mean[first], mean[second], steps) for first, second in pairs])
+        z = source.bundle.model.prior.project(z)
         label_ids = source.label_ids
         if label_ids is not None:
             label_ids = torch.cat([_nearest_end_labels(label_ids[pair], steps) for pair in pairs])

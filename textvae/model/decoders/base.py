@@ -30,7 +30,8 @@ class Decoder(nn.Module, ABC):
         signal_shapes: the signals of z it supports and their shapes, without the batch dimension.
         output_weight: (vocab, size of a returned state).
         output_bias: (vocab,), or None.
-        logit_cap: bound of the logits, cap * tanh(logits / cap), or None.
+        max_length: how many tokens it can read, the start token included; None without a limit.
+        logit_cap: soft cap of the logits, cap * tanh(logits / cap); None leaves them as they are.
         learning_rate: the rate of its weights; None for that of the run.
         has_frozen_layers_below: whether z enters above frozen layers.
         starts_from_base: whether its weights are those of a pretrained model.
@@ -39,6 +40,7 @@ class Decoder(nn.Module, ABC):
     Settings: type[PartSettings] = PartSettings
     signal_shapes: dict[str, tuple[int, ...]]
     embed: nn.Module
+    max_length: int | None = None
     logit_cap: float | None = None
     learning_rate: float | None = None
     has_frozen_layers_below: bool = False
@@ -52,7 +54,7 @@ class Decoder(nn.Module, ABC):
     @property
     @abstractmethod
     def output_bias(self) -> Tensor | None:
-        """The bias of the projection, if there is one."""
+        """The bias of the projection; None if it has no bias, as in most pretrained decoders."""
 
     @abstractmethod
     def new_cache(self) -> Cache:
@@ -64,7 +66,7 @@ class Decoder(nn.Module, ABC):
 
     @classmethod
     def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel | None]:
-        """Return the settings with a record of the base, and the base; None if there is none.
+        """Return the settings with a record of the base, and the base, or None without one.
 
         Raises:
             ConfigError: the base is missing, or cannot be a decoder.

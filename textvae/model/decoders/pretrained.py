@@ -46,6 +46,7 @@ from textvae.model.bases.weights import (
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 from textvae.model.decoders.key_value_memory import KeyValueMemory
+from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
 _SETTING = "model.decoder"
 
@@ -119,6 +120,9 @@ class PretrainedDecoder(Decoder):
         if settings.train == "lora":
             add_adapters(body, settings.lora, _SETTING)
         self.freeze()
+        for part in (self.lower, self.body):
+            if part is not None and settings.train != "all":
+                cast_frozen_layers_once(part)
         self.prefix = settings.prefix if "prefix" in channels else 0
         self.slots = settings.slots if "memory" in channels else 0
         self._refuse_checkpointing_with_memory()
@@ -183,11 +187,7 @@ class PretrainedDecoder(Decoder):
     @property
     def output_bias(self) -> Tensor | None:
         """The bias of the projection, (vocab,), or None."""
-        return (
-            self.bias
-            if self.bias is not None
-            else self.output_weight.new_zeros(len(self.output_weight))
-        )
+        return self.bias
 
     def new_cache(self) -> Cache:
         """Return an empty cache; the first pass adds the keys and values of z."""

@@ -53,6 +53,7 @@ class TransformerDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.prefix = settings.prefix if "prefix" in channels else 0
+        self.max_length = settings.positions - self.prefix
         self.signal_shapes = {
             "embedding": (settings.hidden,),
             "prefix": (settings.prefix, settings.hidden),

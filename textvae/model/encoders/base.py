@@ -39,7 +39,7 @@ class Encoder(nn.Module, ABC):
 
     @classmethod
     def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel | None]:
-        """Return the settings with a record of the base, and the base; None if there is none.
+        """Return the settings with a record of the base, and the base, or None without one.
 
         Raises:
             ConfigError: the base is missing, or cannot be an encoder.

@@ -5,6 +5,12 @@ passes over them half a dozen times. Here a chunk of rows is projected, turned
 into probabilities, and turned at once into the gradients of states and weights,
 while it is still in the processor's cache. No tensor of size (tokens, vocab)
 ever exists. The caller leaves out padding, so it is never projected.
+
+Pretrained decoders add three cases: no bias, frozen weights, and a soft cap of
+the scores, cap * tanh(scores / cap), as in Gemma 2 (arXiv:2408.00118).
+`torch.nn.functional.linear_cross_entropy`, new in torch 2.13, also works in
+chunks. It has no cap, and returns the NLL of each row only at the price of a
+fourth product; docs/benchmarks/loss.md compares the speeds.
 """
 
 from typing import Any
@@ -22,26 +28,48 @@ _MIN_PROBABILITY = 1e-30  # not far above the smallest normal number of bf16, 1e
 TRAINING_CHUNK_SCORES = 2**24
 _EVALUATION_CHUNK_SCORES = 2**22
 _GPU_CHUNK_SCORES = 2**27
+# Each chunk passes over the whole weight, and over its gradient. Over a vocabulary of 150,000,
+# chunks of a hundred rows would spend up to half of the time on that.
+_LEAST_TRAINING_ROWS = 256
 
 
 def token_nll(
-    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    scale: float,
+    *,
+    cap: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the sum of the NLL times `scale`, differentiable, and the NLL of each row, in nats.
+
+    Gradients are computed only for those of `states`, `weight` and `bias` that require one.
+
+    Args:
+        cap: soft cap of the scores; None leaves them as they are.
 
     Shapes:
         states: (rows, size); targets: (rows,); weight: (vocab, size); bias: (vocab,)
         returns: scalar and (rows,)
     """
     if torch.is_grad_enabled():
-        total, nll = _FusedNLL.apply(states, weight, bias, targets, scale)  # type: ignore[no-untyped-call]
+        total, nll = _FusedNLL.apply(  # type: ignore[no-untyped-call]
+            states, weight, bias, targets, scale, cap
+        )
         return total, nll
-    nll = nll_without_grad(states, weight, bias, targets, compute_dtype(states))
+    nll = nll_without_grad(states, weight, bias, targets, compute_dtype(states), cap=cap)
     return nll.sum() * scale, nll
 
 
 def nll_without_grad(
-    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, dtype: torch.dtype
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    dtype: torch.dtype,
+    *,
+    cap: float | None = None,
 ) -> Tensor:
     """Return the NLL of each row in nats, (rows,), without gradient, from scores of type `dtype`.
 
@@ -51,13 +79,14 @@ def nll_without_grad(
 
         -log p - gap + log(1 + p (exp(gap) - 1))
 
-    where p is the target's probability from the scores of reduced precision.
+    where p is the target's probability from the scores of reduced precision. With a
+    soft cap, all these scores are capped ones.
 
     Shapes:
         as in `token_nll`
     """
     narrow_weight = weight.to(dtype)
-    narrow_bias = bias.to(dtype)
+    narrow_bias = None if bias is None else bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
     size = min(rows_per_chunk(weight, _EVALUATION_CHUNK_SCORES), max(1, len(states)))
     # All chunks write their scores and probabilities to the same memory, which
@@ -65,11 +94,14 @@ def nll_without_grad(
     buffers = torch.empty(2, size, len(weight), dtype=dtype, device=nll.device)
     # Single precision also if the caller has switched autocast on.
     with torch.autocast(states.device.type, enabled=False):
-        exact = (states.float() * weight[targets]).sum(1) + bias[targets]
+        exact = (states.float() * weight[targets]).sum(1)
+        if bias is not None:
+            exact = exact + bias[targets]
+        exact = cap_logits(exact, cap)
     for chunk in split_rows(len(states), size):
         inputs = states[chunk].to(dtype)
         rows = torch.arange(len(inputs), device=nll.device)
-        scores = torch.addmm(narrow_bias, inputs, narrow_weight.t(), out=buffers[0, : len(inputs)])
+        scores = _compute_scores(inputs, narrow_weight, narrow_bias, cap, buffers[0, : len(inputs)])
         gap = exact[chunk] - scores[rows, targets[chunk]].float()
         approximate, probability = approximate_nll(
             scores, targets[chunk], buffers[1, : len(inputs)]
@@ -78,32 +110,58 @@ def nll_without_grad(
     return nll
 
 
+def cap_logits(logits: Tensor, cap: float | None) -> Tensor:
+    """Return the logits, softly limited to the range from -cap to cap: cap * tanh(logits / cap)."""
+    if cap is None:
+        return logits
+    return torch.tanh(logits / cap) * cap
+
+
+def _compute_scores(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None, out: Tensor
+) -> Tensor:
+    """Write the scores of a chunk, (rows, vocab), capped if there is a cap, to `out`."""
+    if bias is None:
+        torch.mm(inputs, weight.t(), out=out)
+    else:
+        torch.addmm(bias, inputs, weight.t(), out=out)
+    if cap is not None:
+        out.div_(cap).tanh_().mul_(cap)
+    return out
+
+
 class _FusedNLL(torch.autograd.Function):
     """Sum of negative log-likelihoods times a scale; the forward pass also forms the gradients."""
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, scale: float
+        ctx: Any,
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        scale: float,
+        cap: float | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the scaled sum, and each row's NLL without gradient; shapes as in `token_nll`."""
         dtype = compute_dtype(states)
         narrow_weight = weight.to(dtype)
-        narrow_bias = bias.to(dtype)
+        narrow_bias = None if bias is None else bias.to(dtype)
         nll = torch.empty(len(states), device=states.device)
-        d_states = torch.empty_like(states)
-        # The first chunk's product becomes d_weight, which saves filling a tensor of
-        # that size with zeros. Without rows there is no chunk, and the gradient is 0.
-        d_weight = torch.zeros_like(weight) if len(states) == 0 else None
-        d_bias = torch.zeros_like(bias)
+        gradients = _Gradients(states, weight, bias, ctx.needs_input_grad)
         size = rows_per_chunk(weight, TRAINING_CHUNK_SCORES)
+        if bias is None:
+            # With a bias, chunks keep the size that earlier versions gave them, so that the
+            # numbers of earlier runs can be repeated bit for bit.
+            size = max(size, _LEAST_TRAINING_ROWS)
         buffers = torch.empty(
             2, min(size, len(states)), len(weight), dtype=dtype, device=states.device
         )
         for chunk in split_rows(len(states), size):
             inputs = states[chunk].to(dtype)
             rows = torch.arange(len(inputs), device=states.device)
-            scores = torch.addmm(
-                narrow_bias, inputs, narrow_weight.t(), out=buffers[0, : len(inputs)]
+            scores = _compute_scores(
+                inputs, narrow_weight, narrow_bias, cap, buffers[0, : len(inputs)]
             )
             probabilities = torch.softmax(scores, -1, out=buffers[1, : len(inputs)])
             target_probability = probabilities[rows, targets[chunk]]
@@ -112,26 +170,81 @@ class _FusedNLL(torch.autograd.Function):
             # written over the probabilities.
             probabilities[rows, targets[chunk]] = target_probability - 1
             d_scores = probabilities
-            d_states[chunk] = torch.mm(d_scores, narrow_weight) * scale
-            # Scaling the inputs here is cheaper than scaling a (vocab, size) product.
-            part = torch.mm(d_scores.t(), inputs * scale)
-            d_weight = part.to(weight.dtype) if d_weight is None else d_weight.add_(part)
-            d_bias += d_scores.sum(0) * scale
-        ctx.save_for_backward(d_states, d_weight, d_bias)
+            if cap is not None:
+                # The derivative of the cap is 1 - tanh^2, and the capped scores are cap * tanh.
+                d_scores.addcmul_(d_scores, scores.div_(cap).square_(), value=-1)
+            gradients.add(chunk, inputs, d_scores, narrow_weight, scale)
+        ctx.save_for_backward(gradients.states, gradients.weight, gradients.bias)
         ctx.mark_non_differentiable(nll)
         return nll.sum() * scale, nll
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
         """Multiply the gradients of the forward pass by the gradient of the sum."""
         d_states, d_weight, d_bias = ctx.saved_tensors
         upstream = grads[0]
         # In training it is nearly always 1, and skipping the product saves a pass over
         # the weights. On a GPU, the CPU would have to wait for the value.
         if upstream.device.type == "cpu" and float(upstream) == 1.0:
-            return d_states, d_weight, d_bias, None, None
-        d_states = d_states * upstream.to(d_states.dtype)
-        return d_states, d_weight * upstream, d_bias * upstream, None, None
+            return d_states, d_weight, d_bias, None, None, None
+        if d_states is not None:
+            d_states = d_states * upstream.to(d_states.dtype)
+        if d_weight is not None:
+            d_weight = d_weight * upstream
+        if d_bias is not None:
+            d_bias = d_bias * upstream
+        return d_states, d_weight, d_bias, None, None, None
+
+
+class _Gradients:
+    """The gradients of states, weight and bias, summed over chunks; None where none is needed.
+
+    A frozen weight saves one of the three products with the vocabulary.
+    """
+
+    def __init__(
+        self, states: Tensor, weight: Tensor, bias: Tensor | None, is_needed: tuple[bool, ...]
+    ) -> None:
+        self.needs_weight = is_needed[1]
+        self.weight_dtype = weight.dtype
+        self.states = torch.empty_like(states) if is_needed[0] else None
+        self.bias = torch.zeros_like(bias) if bias is not None and is_needed[2] else None
+        # The first chunk's product becomes the gradient, which saves filling a tensor of
+        # that size with zeros. Without rows there is no chunk, and the gradient is 0.
+        self.weight: Tensor | None = None
+        self.part: Tensor | None = None
+        # It needs less memory, but rounds differently from earlier versions, which all had a bias.
+        self.adds_in_place = bias is None
+        if self.needs_weight and len(states) == 0:
+            self.weight = torch.zeros_like(weight)
+
+    def add(
+        self, chunk: slice, inputs: Tensor, d_scores: Tensor, weight: Tensor, scale: float
+    ) -> None:
+        """Add a chunk of rows to the gradients, from the gradient of its scores, (rows, vocab)."""
+        if self.states is not None:
+            self.states[chunk] = torch.mm(d_scores, weight) * scale
+        if self.needs_weight:
+            # Scaling the inputs here is cheaper than scaling a (vocab, size) product.
+            self._add_to_weight(d_scores.t(), inputs * scale)
+        if self.bias is not None:
+            self.bias += d_scores.sum(0) * scale
+
+    def _add_to_weight(self, d_scores: Tensor, inputs: Tensor) -> None:
+        """Add the product of (vocab, rows) and (rows, size) to the gradient of the weight."""
+        if self.weight is not None and self.adds_in_place and self.weight.dtype == inputs.dtype:
+            self.weight.addmm_(d_scores, inputs)
+            return
+        # The product of every chunk but the first is written to the same memory.
+        part = torch.mm(d_scores, inputs, out=self.part)
+        if self.weight is None:
+            self.weight = part.to(self.weight_dtype)
+            self.part = None if self.weight is part else part
+        else:
+            self.part = part
+            self.weight.add_(part)
 
 
 def approximate_nll(scores: Tensor, targets: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:

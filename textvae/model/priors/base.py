@@ -55,6 +55,13 @@ class Prior(nn.Module, ABC):
         """
         return z
 
+    def project(self, z: Tensor) -> Tensor:
+        """Return the point nearest to each z where the decoder has seen latents, (..., latent).
+
+        Most priors cover all of space and return z unchanged.
+        """
+        return z
+
     @abstractmethod
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent), on the CPU, so that all devices get the same samples."""

@@ -28,6 +28,10 @@ class UniformSphere(Prior):
     Settings = UniformSphereSettings
     is_spherical: ClassVar[bool] = True
 
+    def project(self, z: Tensor) -> Tensor:
+        """Return z scaled to the radius of the sphere, (..., latent)."""
+        return math.sqrt(self.latent) * torch.nn.functional.normalize(z, dim=-1)
+
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent)."""
         # A standard normal vector has a uniform direction.

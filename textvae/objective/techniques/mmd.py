@@ -22,7 +22,13 @@ from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEOutput
-from textvae.objective.techniques.base import ObjectiveTerm, Progress, Technique, TechniqueSettings
+from textvae.objective.techniques.base import (
+    ObjectiveTerm,
+    Progress,
+    Requirement,
+    Technique,
+    TechniqueSettings,
+)
 
 _KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -45,6 +51,12 @@ class MMDSettings(TechniqueSettings):
         if self.kl_share > 0:
             return frozenset({ObjectiveTerm.KL})
         return frozenset({ObjectiveTerm.KL, ObjectiveTerm.INFORMATION_COST})
+
+    @property
+    def requires(self) -> frozenset[Requirement]:
+        """The density if a part of the KL stays in the loss, where it also trains the prior."""
+        has_part = 0 < self.kl_share < 1
+        return frozenset({Requirement.DENSITY}) if has_part else frozenset()
 
     @property
     def matches_prior(self) -> bool:

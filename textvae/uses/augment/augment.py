@@ -1,7 +1,6 @@
 """The loop of `augment`: write candidates, filter them, and repeat for texts with too few."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from tqdm import tqdm
 
@@ -18,7 +17,7 @@ from textvae.uses.settings import AugmentSettings
 def augment(
     bundle: Bundle,
     texts: Sequence[str],
-    labels: Sequence[Any],
+    labels: Sequence[object],
     settings: AugmentSettings,
     progress: bool = False,
 ) -> list[AugmentedText]:

@@ -1,7 +1,7 @@
 """Write candidates: from samples of a text's posterior and from points between two texts."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class _Candidate(NamedTuple):
     """A text, how it was made, and the indices of the texts it was made from."""
 
     text: str
-    method: str
+    method: Literal["sample", "interpolation"]
     sources: list[int]
 
 
@@ -64,6 +64,7 @@ def write_candidates(
         _interpolate_means(q.mean, origins, others, random),
         _sample_posteriors(q, origins, settings, round_number),
     )
+    z = bundle.model.prior.project(z)
     options = DecodingSettings(
         temperature=settings.temperature,
         seed=derive_seed(settings.seed, round_number, _DECODING_SEED_KEY),
@@ -73,9 +74,10 @@ def write_candidates(
     candidates = []
     rows = zip(texts, origins, others, is_between.tolist(), strict=True)
     for text, origin, other, is_interpolated in rows:
-        method = "interpolation" if is_interpolated else "sample"
-        sources = [origin, other] if is_interpolated else [origin]
-        candidates.append(_Candidate(text, method, sources))
+        if is_interpolated:
+            candidates.append(_Candidate(text, "interpolation", [origin, other]))
+        else:
+            candidates.append(_Candidate(text, "sample", [origin]))
     return candidates
 
 

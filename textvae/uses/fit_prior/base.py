@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ class FittedPrior(nn.Module, ABC):
     """
 
     min_sentences: ClassVar[int]
-    sizes: dict[str, Any]
+    sizes: dict[str, int]
 
     @classmethod
     @abstractmethod

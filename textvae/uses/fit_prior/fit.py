@@ -27,6 +27,7 @@ from textvae.uses.fit_prior.diffusion import DiffusionPrior
 from textvae.uses.fit_prior.flow import FlowPrior
 from textvae.uses.fit_prior.gaussian_mixture import GaussianMixturePrior
 from textvae.uses.records import FittedPriorRecord
+from textvae.uses.settings import PriorKind
 
 PRIOR_KIND = "prior"
 
@@ -42,7 +43,7 @@ FITTED_PRIORS: dict[str, type[FittedPrior]] = {
 def fit_prior(
     bundle: Bundle,
     texts: Sequence[str],
-    kind: str,
+    kind: PriorKind,
     folder: Path,
     seed: int = 0,
     progress: bool = False,

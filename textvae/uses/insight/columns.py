@@ -52,7 +52,7 @@ class PropertyColumn:
         return classes
 
 
-def build_column(name: str, texts: Sequence[str], values: Sequence[Any]) -> PropertyColumn:
+def build_column(name: str, texts: Sequence[str], values: Sequence[object]) -> PropertyColumn:
     """Return a column whose association with the latent can be measured.
 
     Raises:
@@ -104,12 +104,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
-def _check_finite(name: str, values: Sequence[Any]) -> None:
+def _check_finite(name: str, values: Sequence[object]) -> None:
     """Refuse infinite numbers.
 
     Raises:
         DataError: a number is infinite; the message names the first text with one.
     """
     for index, value in enumerate(values):
-        if not math.isfinite(value):
+        if isinstance(value, Real) and not math.isfinite(value):
             raise DataError(f"column {name!r}: text {index} has {value}; expected finite numbers.")

@@ -25,7 +25,7 @@ _InsightRecord = Mapping[str, Any]
 def insight(
     bundle: Bundle,
     texts: Sequence[str],
-    columns: Mapping[str, Sequence[Any]] | None = None,
+    columns: Mapping[str, Sequence[object]] | None = None,
     progress: bool = False,
 ) -> Insight:
     """Return what each dimension encodes in these texts.
@@ -73,7 +73,7 @@ def insight(
 
 
 def _build_columns(
-    texts: Sequence[str], columns: Mapping[str, Sequence[Any]]
+    texts: Sequence[str], columns: Mapping[str, Sequence[object]]
 ) -> list[PropertyColumn]:
     """Return the columns, and before them the length of the texts.
 
