@@ -93,7 +93,7 @@ class TokenChoice:
         row = row[pair]
         token = part * group_peaks.shape[1] + group[pair]
         # Where the logits are infinite or NaN, the limit is -inf and admits the padding.
-        is_real = token < len(self.bias)
+        is_real = token < len(self.weight)
         return row[is_real], token[is_real]
 
 

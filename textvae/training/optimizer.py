@@ -42,8 +42,9 @@ def group_parameters(model: Any) -> dict[str, list[Tensor]]:
 
     Returns:
         `encoder` (with the posterior), `decoder` (with the conditioning, and everything that is
-        in no other group), `prior`, `techniques` (the techniques' own weights), and the weights
-        of `pretrained encoder` and `pretrained decoder`. What is frozen is in no group.
+        in no other group), `prior`, `techniques` (the techniques' own weights), and if the model
+        has such parts, `pretrained encoder` and `pretrained decoder`. Frozen weights are in no
+        group.
     """
     parts = {
         "encoder": [*model.encoder.parameters(), *model.posterior.parameters()],
@@ -58,11 +59,9 @@ def group_parameters(model: Any) -> dict[str, list[Tensor]]:
         parts["pretrained decoder"] = [*model.decoder.parameters()]
     grouped = {id(parameter) for part in parts.values() for parameter in part}
     parts["decoder"] = [value for value in model.parameters() if id(value) not in grouped]
-    # A part that is frozen as a whole has no group: some optimizers refuse an empty one.
-    trained = {
+    return {
         name: [value for value in part if value.requires_grad] for name, part in parts.items()
     }
-    return {name: part for name, part in trained.items() if part}
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:

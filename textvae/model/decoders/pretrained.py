@@ -128,6 +128,9 @@ class PretrainedDecoder(Decoder):
         self._refuse_checkpointing_with_memory()
         if settings.gradient_checkpointing:
             checkpoint_layers(body, _SETTING)
+        positions = getattr(body.config, "max_position_embeddings", None)
+        if positions is not None:
+            self.max_length = positions - self.prefix - self.slots
         hidden = body.config.hidden_size
         self.signal_shapes = {
             "embedding": (hidden,),
