@@ -17,12 +17,11 @@ from tests.tiny_run import LABELLED, SENTENCES, table
 from textvae.cli.main import main
 from textvae.data.frozen_states import DECODER_STATES, ENCODER_STATES, locate_states
 from textvae.data.run_corpus import choose_corpus
-from textvae.errors import CheckpointError
+from textvae.errors import CheckpointError, ConfigError
 from textvae.inference.checkpoint import load_bundle
 from textvae.model.modeling import TextVAEModel
 from textvae.objective.elbo import Objective
 from textvae.runs.run import Run
-from textvae.settings.reading import read_settings
 from textvae.training import fit as fitting
 from textvae.training import frozen_states
 from textvae.training.trainer import VAETrainer
@@ -241,20 +240,21 @@ def watch_states(monkeypatch: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", CACHED)
-def test_cached_states_train_as_computed_ones_do(bases, trained, tmp_path, monkeypatch, kind):
+def test_cached_states_train_as_computed_ones_do(bases, tmp_path, monkeypatch, kind):
     """States per token are rounded to bf16, those per sentence are exact."""
+    training = {"bf16": False}
+    train(bases, tmp_path / "cached", kind, training=training)
+    assert locate_states(tmp_path / "cached" / "corpus", "train", CACHED[kind]).is_file()
     monkeypatch.setattr(fitting, "cache_frozen_states", lambda *args: None)
     seen = watch_states(monkeypatch)
-    train(bases, tmp_path / "run", kind)
+    train(bases, tmp_path / "computed", kind, training=training)
     assert seen == set()
-    assert not locate_states(tmp_path / "run" / "corpus", "train", CACHED[kind]).exists()
-    logs = [
-        [entry["loss"] for entry in log["history"] if "loss" in entry]
-        for log in (Run(tmp_path / "run").read_json("training.json"), read_log(trained(kind)))
+    losses = [
+        [entry["loss"] for entry in read_log(tmp_path / name)["history"] if "loss" in entry]
+        for name in ("cached", "computed")
     ]
-    assert len(logs[0]) == 3
-    # The first logged losses follow steps from the same weights; later ones add up roundings.
-    np.testing.assert_allclose(logs[0], logs[1], rtol=1e-3 if kind == "entry" else 1e-5)
+    assert len(losses[0]) == 3
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3 if kind == "entry" else 1e-6)
 
 
 def read_log(run: Path) -> Any:
@@ -385,10 +385,10 @@ VERBS: dict[str, list[str]] = {
     "reconstruct": ["{texts}"],
     "complete": ["a man"],
     "interpolate": ["a man sees a wave.", "the dog likes his hat."],
-    "infill": ["a man _ a wave."],
+    "infill": ["a man ___ a wave.", "--most-tokens", "6"],
     "analogy": ["a man sees a wave.", "a woman sees a wave.", "a man holds a bike."],
-    "traverse": ["a man sees a wave."],
-    "encode": ["{texts}", "{folder}/vectors.npy"],
+    "traverse": ["a man sees a wave.", "--dimension", "0"],
+    "encode": ["{texts}", "--output", "{folder}/vectors.npy"],
     "decode": ["{folder}/vectors.npy"],
     "score": ["{texts}"],
     "uncertainty": ["{texts}"],
@@ -399,16 +399,17 @@ VERBS: dict[str, list[str]] = {
     "prior fit": ["--kind", "gaussian_mixture"],
     "attribute fit": ["{table}", "--name", "count", "--label-column", "count"],
     "edit": ["a man sees a wave.", "--attribute", "count"],
-    "augment": ["{table}", "{folder}/more.csv", "--label-column", "count", "-n", "2"],
+    "augment": ["{table}", "--label-column", "count", "-n", "2"],
     "insight": ["{table}"],
 }
 
 
 @pytest.fixture(scope="module")
-def used(trained, tmp_path_factory) -> Path:
-    """A copy of a run on which verbs may save what they fit, next to texts and a table."""
-    folder = tmp_path_factory.mktemp("used")
-    shutil.copytree(trained("entry"), folder / "run")
+def used(bases, tmp_path_factory) -> Path:
+    """A run on which verbs may save what they fit, next to texts and a table."""
+    folder: Path = tmp_path_factory.mktemp("used")
+    more = [text.replace(".", " today.") for text in SENTENCES]  # a prior needs a hundred
+    train(bases, folder / "run", "entry", corpus=[*SENTENCES, *more])
     (folder / "texts.txt").write_text("\n".join(SENTENCES) + "\n")
     rows = [f"{text},{label}" for text, label in LABELLED]
     (folder / "table.csv").write_text("\n".join(["text,count", *rows]) + "\n")
@@ -432,3 +433,65 @@ def test_every_verb_works_on_a_run_with_pretrained_parts(used, verb, capfd):
     captured = capfd.readouterr()
     assert code == 0, captured.err
     assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("kind_of_run", ["adapters", "frozen encoder"])
+def test_the_features_of_the_encoder_are_those_of_its_own_tokens(trained, kind_of_run):
+    """A sentence has the same features alone and next to a longer one."""
+    vae = textvae.TextVAE.from_pretrained(trained(kind_of_run), device="cpu")
+    for kind in ("states", "mean", "gaussian"):
+        together = vae.features(SENTENCES[:4], kind)
+        np.testing.assert_allclose(together[:1], vae.features(SENTENCES[:1], kind), atol=1e-4)
+
+
+def test_a_run_with_pretrained_parts_is_a_module_of_sentence_transformers(trained, tmp_path):
+    """It gives the posterior means, also after the module is saved and loaded again."""
+    package = pytest.importorskip("sentence_transformers")
+    from textvae.integrations.sentence_transformers import TextVAEModule
+
+    vae = textvae.TextVAE.from_pretrained(trained("adapters"), device="cpu")
+    means = vae.encode(SENTENCES[:5])
+    module = TextVAEModule(trained("adapters"), "mean")
+    model = package.SentenceTransformer(modules=[module], device="cpu")
+    np.testing.assert_allclose(model.encode(SENTENCES[:5]), means, atol=1e-5)
+    model.save(str(tmp_path / "saved"))
+    again = package.SentenceTransformer(
+        str(tmp_path / "saved"), trust_remote_code=True, device="cpu"
+    )
+    np.testing.assert_allclose(again.encode(SENTENCES[:5]), means, atol=1e-5)
+
+
+def test_a_copy_of_a_run_gives_the_same_vectors(trained, tmp_path):
+    """`save_pretrained` writes the tokenizer of the encoder as well."""
+    vae = textvae.TextVAE.from_pretrained(trained("entry"), device="cpu")
+    vae.save_pretrained(tmp_path / "copy")
+    copy = textvae.TextVAE.from_pretrained(tmp_path / "copy", device="cpu")
+    np.testing.assert_array_equal(copy.encode(SENTENCES[:5]), vae.encode(SENTENCES[:5]))
+    assert weights(tmp_path / "copy").keys() == weights(trained("entry")).keys()
+
+
+def test_a_run_without_the_tokenizer_of_its_encoder_is_refused(trained, tmp_path):
+    """The encoder would read the decoder's tokens, which mean something else to it."""
+    shutil.copytree(trained("adapters"), tmp_path / "run")
+    vae = textvae.TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+    with pytest.raises(ConfigError, match="has its own tokens: pass its `encoder_tokenizer`"):
+        textvae.TextVAE(vae.model, vae.tokenizer)
+    (tmp_path / "run" / "encoder_tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=r"has no encoder_tokenizer\.json"):
+        textvae.TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+
+
+def test_bulk_encoding_gives_the_vectors_of_encode(used, tmp_path):
+    """Shards of a folder hold the rows in order."""
+    output = tmp_path / "shards"
+    texts = str(used / "texts.txt")
+    arguments = ["encode", str(used / "run"), texts, "--output", str(output), "--shard-rows", "40"]
+    assert main(arguments) == 0
+    import pyarrow.parquet as pq
+
+    shards = sorted(output.rglob("*.parquet"))
+    assert len(shards) == 3
+    rows = [row for shard in shards for row in pq.read_table(shard).to_pylist()]
+    vae = textvae.TextVAE.from_pretrained(used / "run", device="cpu")
+    key = next(name for name, value in rows[0].items() if isinstance(value, list))
+    np.testing.assert_allclose([row[key] for row in rows], vae.encode(SENTENCES), atol=1e-4)

@@ -56,6 +56,11 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
         raise CheckpointError(
             f"{path}: cannot be loaded ({reason}). Copy the whole folder again, or train again."
         ) from error
+    if model.encoder.has_own_tokens and encoder_tokenizer is None:
+        raise CheckpointError(
+            f"{path}: has no {ENCODER_TOKENIZER}, the tokenizer of its encoder. "
+            "Copy the whole folder again."
+        )
     _check_weights(path, report)
     _check_finite(path, model)
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)

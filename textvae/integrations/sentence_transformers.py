@@ -59,11 +59,12 @@ class TextVAEModule(InputModule):
         self.features = features
         self.model = bundle.model
         self.tokenizer = bundle.tokenizer
+        self.encoder_tokenizer = bundle.encoder_tokenizer
 
     @property
     def bundle(self) -> Bundle:
-        """The model and its tokenizer."""
-        return Bundle(self.model, self.tokenizer)
+        """The model and its tokenizers."""
+        return Bundle(self.model, self.tokenizer, self.encoder_tokenizer)
 
     @property
     def max_seq_length(self) -> int:

@@ -59,7 +59,9 @@ def build_model(
         labels: the labels that condition the model.
         is_language_model: whether to build the decoder alone, with a z of no dimensions.
     """
-    encoder_settings, encoder_base = ENCODERS[parts.encoder.kind].open_base(parts.encoder)
+    encoder_settings, encoder_base = parts.encoder, None
+    if not is_language_model:
+        encoder_settings, encoder_base = ENCODERS[parts.encoder.kind].open_base(parts.encoder)
     decoder_settings, decoder_base = DECODERS[parts.decoder.kind].open_base(parts.decoder)
     rows: list[int | None] = []
     if decoder_base is not None:
@@ -91,7 +93,7 @@ def build_model(
         **label_config,
     )
     model = TextVAEModel(config)
-    if encoder_base is not None and latent_dim:
+    if encoder_base is not None:
         model.encoder.adopt(encoder_base)
     if decoder_base is not None:
         model.decoder.adopt(decoder_base, rows)

@@ -30,6 +30,23 @@ _ENCODER_TOKENS_PER_TOKEN = 2
 _SPECIAL_TOKENS = 8
 _START_AND_END = 2
 
+# Their positions begin after the id of their padding token.
+_COUNT_FROM_PADDING = (
+    "camembert",
+    "data2vec-text",
+    "esm",
+    "ibert",
+    "longformer",
+    "luke",
+    "mluke",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+)
+
 
 @dataclass(frozen=True)
 class Bases:
@@ -61,7 +78,7 @@ class Bases:
         pooling = describe_pooling(base.folder)
         limits = [
             tokenizer.model_max_length,
-            getattr(base.config, "max_position_embeddings", None) or math.inf,
+            _count_positions(base.config) or math.inf,
             (pooling.max_length if pooling else None) or math.inf,
             _ENCODER_TOKENS_PER_TOKEN * max_tokens + _SPECIAL_TOKENS,
         ]
@@ -108,8 +125,7 @@ def check_positions(settings: Settings, config: PreTrainedConfig) -> None:
         ConfigError: there are too few; the message says how many are needed.
     """
     part = settings.model.decoder
-    # T5 has relative positions, without a limit.
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = _count_positions(config)
     if not isinstance(part, PretrainedDecoderSettings) or positions is None:
         return
     added = 0
@@ -137,6 +153,14 @@ def check_states(settings: Settings, base: Base) -> None:
     if not isinstance(part, PretrainedEncoderSettings):
         return
     check_sentence_states(part, describe_pooling(base.folder))
+
+
+def _count_positions(config: PreTrainedConfig) -> int | None:
+    """Return the most tokens of a text; None if there is no limit, as with T5's relative positions."""
+    positions: int | None = getattr(config, "max_position_embeddings", None)
+    if positions is not None and config.model_type in _COUNT_FROM_PADDING:
+        positions -= config.pad_token_id + 1
+    return positions
 
 
 def _find(part: PartSettings, setting: str) -> Base | None:

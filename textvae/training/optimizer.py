@@ -59,9 +59,7 @@ def group_parameters(model: Any) -> dict[str, list[Tensor]]:
         parts["pretrained decoder"] = [*model.decoder.parameters()]
     grouped = {id(parameter) for part in parts.values() for parameter in part}
     parts["decoder"] = [value for value in model.parameters() if id(value) not in grouped]
-    return {
-        name: [value for value in part if value.requires_grad] for name, part in parts.items()
-    }
+    return {name: [value for value in part if value.requires_grad] for name, part in parts.items()}
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:

@@ -50,6 +50,7 @@ class PretrainedEncoder(Encoder):
     """
 
     Settings = PretrainedEncoderSettings
+    has_own_tokens = True
 
     def __init__(self, settings: PretrainedEncoderSettings, vocab: int) -> None:
         super().__init__()
