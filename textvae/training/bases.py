@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.row_report import print_note
@@ -73,8 +73,7 @@ class Bases:
         base = self.encoder
         if base is None:
             return None
-        tokenizer = read_users_tokenizer(base.folder, f"{_ENCODER} = {base.name!r}")
-        check_vocabulary(base, tokenizer, _ENCODER)
+        tokenizer = _read_tokenizer(base, _ENCODER)
         pooling = describe_pooling(base.folder)
         limits = [
             tokenizer.model_max_length,
@@ -99,11 +98,11 @@ def find_bases(settings: Settings, device: torch.device) -> Bases:
     if encoder is not None:
         check_encoder(encoder, _ENCODER)
         check_states(settings, encoder)
+        _read_tokenizer(encoder, _ENCODER)
         reserved = _check_memory(encoder, settings, device, reserved, is_encoder=True)
     if decoder is not None:
         check_decoder(decoder, _DECODER)
-        tokenizer = read_users_tokenizer(decoder.folder, f"{_DECODER} = {decoder.name!r}")
-        check_vocabulary(decoder, tokenizer, _DECODER)
+        _read_tokenizer(decoder, _DECODER)
         _check_memory(decoder, settings, device, reserved, is_encoder=False)
         check_positions(settings, decoder.config)
     for role, base in (("encoder", encoder), ("decoder", decoder)):
@@ -167,9 +166,25 @@ def _find(part: PartSettings, setting: str) -> Base | None:
     """Return the base of a part, or None for a part that starts from random weights."""
     if not isinstance(part, PretrainedSettings):
         return None
+    if part.base is not None:
+        raise ConfigError(
+            f"{setting.removesuffix('.name')}.base is filled in when the model is built: "
+            "leave it out."
+        )
     if part.train == "lora":
         check_peft(setting.removesuffix(".name"))
     return find_base(part.name, setting, part.revision)
+
+
+def _read_tokenizer(base: Base, setting: str) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a base, unchanged.
+
+    Raises:
+        ConfigError: the base has none, or that of another model.
+    """
+    tokenizer = read_users_tokenizer(base.folder, f"{setting} = {base.name!r}")
+    check_vocabulary(base, tokenizer, setting)
+    return tokenizer
 
 
 def _check_memory(

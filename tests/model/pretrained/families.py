@@ -54,6 +54,7 @@ CAUSAL: dict[str, tuple[str, dict[str, object]]] = {
     "gemma3": ("gemma3_text", {**_WIDE, "num_key_value_heads": 1, "head_dim": 8}),
     "gpt_neox": ("gpt_neox", {**_WIDE, "tie_word_embeddings": False}),
     "granite": ("granite", {**_WIDE, "num_key_value_heads": 1, "logits_scaling": 4.0}),
+    "bloom": ("bloom", {"hidden_size": 16, "n_layer": 4, "n_head": 2}),
     "cohere": ("cohere", {**_WIDE, "num_key_value_heads": 1, "logit_scale": 0.25}),
 }
 SEQ2SEQ: dict[str, tuple[str, dict[str, object]]] = {"t5": ("t5", _T5), "bart": ("bart", _BART)}

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from textvae.errors import ConfigError
 from textvae.runtime.extras import check_installed
 from textvae.schema import StrictSettings
 
@@ -53,7 +54,7 @@ def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
         setting: dotted name of the part, for the message.
 
     Raises:
-        ConfigError: the package peft is not installed.
+        ConfigError: the package peft is not installed, or no layer has one of the names.
     """
     check_peft(setting)
     from peft import LoraConfig, inject_adapter_in_model
@@ -66,7 +67,11 @@ def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
         # GPT-2 stores its matrices transposed; peft notices it, but with a warning.
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in body.modules()),
     )
-    inject_adapter_in_model(config, body)
+    try:
+        inject_adapter_in_model(config, body)
+    except ValueError as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"{setting}.lora.targets = {settings.targets!r}: {reason}") from error
     # transformers initializes what does not have this mark, and adapters would not start at zero.
     for name, module in body.named_modules():
         if is_adapter(f"{name}."):
