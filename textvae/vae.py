@@ -112,6 +112,11 @@ class TextVAE:
         *,
         encoder_tokenizer: EncoderTokenizer | None = None,
     ) -> None:
+        if model.encoder.has_own_tokens and encoder_tokenizer is None:
+            raise ConfigError(
+                "this model's encoder has its own tokens: pass its `encoder_tokenizer`, or load "
+                "model and tokenizers with `from_pretrained`."
+            )
         self.bundle = Bundle(model.eval(), tokenizer, encoder_tokenizer)
         self.folder = None if folder is None else Path(folder)
 

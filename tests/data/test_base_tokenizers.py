@@ -1,16 +1,14 @@
-"""The tokenizers of pretrained parts: natural text, the encoder's own ids, exact trimming."""
+"""The tokenizers of pretrained decoders: natural text, special tokens, exact trimming."""
 
 import json
 from typing import Any
 
 import pytest
-import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tests.data.base_tokenizer_files import CORPUS, STYLES, gpt2_style, llama3_style
 from textvae.data.base_tokenizers import (
-    EncoderTokenizer,
     load_decoder_tokenizer,
     load_encoder_tokenizer,
     trim_tokenizer,
@@ -94,58 +92,6 @@ def test_a_tokenizer_that_asks_for_code_is_refused(folders, tmp_path):
     for load in (load_decoder_tokenizer, load_encoder_tokenizer):
         with pytest.raises(ConfigError, match="auto_map"):
             load(tmp_path)
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_an_encoder_gets_the_ids_that_its_own_tokenizer_gives(folders, style):
-    """They are padded on the right, and the mask covers the padding only."""
-    tokenizer = load_encoder_tokenizer(folders[style])
-    batch = EncoderTokenizer(tokenizer, max_length=512).encode(CORPUS)
-    ids, mask = batch["encoder_input_ids"], batch["encoder_attention_mask"]
-    assert ids.shape == mask.shape
-    assert ids.dtype == mask.dtype == torch.int64
-    limit = min(512, tokenizer.model_max_length)
-    for row, real, text in zip(ids, mask, CORPUS, strict=True):
-        expected = tokenizer(text, truncation=True, max_length=limit)["input_ids"]
-        assert row[: int(real.sum())].tolist() == expected
-        assert real.tolist() == sorted(real.tolist(), reverse=True)
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_every_text_has_a_token_for_the_encoder(folders, style):
-    """An empty text, too, and a batch may consist of such texts or of none."""
-    encoder = EncoderTokenizer(load_encoder_tokenizer(folders[style]))
-    for texts in (["", "a man"], ["", ""], [" "]):
-        mask = encoder.encode(texts)["encoder_attention_mask"]
-        assert len(mask) == len(texts)
-        assert mask[:, 0].all()
-    assert len(encoder.encode([])["encoder_input_ids"]) == 0
-
-
-def test_a_long_text_loses_its_end_but_no_special_token(folders):
-    """The smaller of the tokenizer's maximum and the given one holds."""
-    tokenizer = load_encoder_tokenizer(folders["BERT"])
-    tokenizer.truncation_side = "left"
-    for max_length, expected in ((None, 16), (8, 8), (99, 16)):
-        encoder = EncoderTokenizer(tokenizer, max_length)
-        (row,) = encoder.encode(["dog " * 50])["encoder_input_ids"].tolist()
-        assert len(row) == encoder.length_limit == expected
-        assert (row[0], row[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
-    (row,) = EncoderTokenizer(tokenizer, 5).encode(["the dog and the man"])["encoder_input_ids"]
-    assert tokenizer.decode(row[1:-1]) == "the dog and"
-
-
-def test_a_maximum_without_room_for_text_is_refused(folders):
-    """The message has the number of special tokens."""
-    with pytest.raises(ConfigError, match="adds 2 special tokens; expected at least 3"):
-        EncoderTokenizer(load_encoder_tokenizer(folders["BERT"]), 2)
-
-
-def test_special_tokens_in_a_text_do_not_end_it(folders):
-    """They are text like any other."""
-    tokenizer = load_encoder_tokenizer(folders["BERT"])
-    (row,) = EncoderTokenizer(tokenizer).encode(["a [SEP] dog"])["encoder_input_ids"].tolist()
-    assert row.count(tokenizer.sep_token_id) == 1
 
 
 def trimmed(tokenizer: Any, texts: list[str]) -> Any:

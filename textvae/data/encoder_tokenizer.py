@@ -17,6 +17,9 @@ from textvae.errors import ConfigError
 
 ENCODER_TOKENIZER = "encoder_tokenizer.json"  # its file in a run
 
+# The tokens with which BERT, RoBERTa and T5 hide words.
+_MASK_TOKENS = ("[MASK]", "<mask>", "<extra_id_0>")
+
 
 class EncoderTokenizer:
     """Turns texts into the ids of a pretrained encoder, with the encoder's own special tokens."""
@@ -63,6 +66,27 @@ class EncoderTokenizer:
             return None
         return cls(Tokenizer.from_str(file.read_text(encoding="utf-8")))
 
+    @property
+    def pad_id(self) -> int:
+        """The id under padding."""
+        padding = self.tokenizer.padding
+        return int(padding["pad_id"]) if padding else 0
+
+    @property
+    def frame_ids(self) -> tuple[int, ...]:
+        """The tokens that are added to every text."""
+        return tuple(self.tokenizer.encode("").ids)
+
+    @property
+    def blank_id(self) -> int:
+        """The token that stands for a hidden word: the one that the base was trained with, if any."""
+        unknown = getattr(self.tokenizer.model, "unk_token", None)
+        for token in (*_MASK_TOKENS, unknown):
+            token_id: int | None = None if token is None else self.tokenizer.token_to_id(token)
+            if token_id is not None:
+                return token_id
+        return self.pad_id
+
     def save(self, file: Path) -> None:
         """Write the tokenizer to a file."""
         file.write_text(self.tokenizer.to_str(), encoding="utf-8")
@@ -80,7 +104,7 @@ class EncoderTokenizer:
         ids = torch.tensor([encoding.ids for encoding in encodings], dtype=torch.long)
         mask = torch.tensor([encoding.attention_mask for encoding in encodings], dtype=torch.long)
         if ids.numel() == 0:  # all texts are empty, and get no special tokens
-            ids = torch.full((len(encodings), 1), int(self.tokenizer.padding["pad_id"]))
+            ids = torch.full((len(encodings), 1), self.pad_id)
             mask = torch.zeros_like(ids)
         mask[mask.sum(1) == 0, 0] = 1
         return ids, mask

@@ -48,13 +48,19 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
             f"{path / WEIGHTS_FILE}: is damaged or cut short ({error}); copy it again."
         ) from error
     except TextVAEError as error:
-        raise CheckpointError(f"{path}: its config does not describe a model: {error}") from error
+        # Its config describes no model, or a base that it needs is missing.
+        raise CheckpointError(f"{path}: cannot be loaded: {error}") from error
     except Exception as error:
         # The libraries, and the packages that a file needs, raise errors without a common base.
         reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":. ")
         raise CheckpointError(
             f"{path}: cannot be loaded ({reason}). Copy the whole folder again, or train again."
         ) from error
+    if model.encoder.has_own_tokens and encoder_tokenizer is None:
+        raise CheckpointError(
+            f"{path}: has no {ENCODER_TOKENIZER}, the tokenizer of its encoder. "
+            "Copy the whole folder again."
+        )
     _check_weights(path, report)
     _check_finite(path, model)
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)

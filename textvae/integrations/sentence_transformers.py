@@ -63,7 +63,7 @@ class TextVAEModule(InputModule):
 
     @property
     def bundle(self) -> Bundle:
-        """The model and its tokenizer."""
+        """The model and its tokenizers."""
         return Bundle(self.model, self.tokenizer, self.encoder_tokenizer)
 
     @property

@@ -59,7 +59,9 @@ def build_model(
         labels: the labels that condition the model.
         is_language_model: whether to build the decoder alone, with a z of no dimensions.
     """
-    encoder_settings, encoder_base = ENCODERS[parts.encoder.kind].open_base(parts.encoder)
+    encoder_settings, encoder_base = parts.encoder, None
+    if not is_language_model:
+        encoder_settings, encoder_base = ENCODERS[parts.encoder.kind].open_base(parts.encoder)
     decoder_settings, decoder_base = DECODERS[parts.decoder.kind].open_base(parts.decoder)
     rows: list[int | None] = []
     if decoder_base is not None:
@@ -68,11 +70,11 @@ def build_model(
         record = decoder_settings.base.model_copy(update={"has_own_vocabulary": not known})
         decoder_settings = decoder_settings.model_copy(update={"base": record})
     latent_dim = parts.latent_dim
-    conditioning = list(parts.conditioning)
+    channels = list(parts.conditioning)
     if is_language_model:
         latent_dim = 0
         if not labels:  # without z and labels there is nothing to condition on
-            conditioning = []
+            channels = []
     label_config = {}
     if labels is not None:
         label_config = _build_label_config(labels, parts.label_dim)
@@ -87,17 +89,18 @@ def build_model(
         decoder_settings=decoder_settings.model_dump(),
         posterior_settings=parts.posterior.model_dump(),
         prior_settings=parts.prior.model_dump(),
-        conditioning=conditioning,
+        conditioning=channels,
         **label_config,
     )
     model = TextVAEModel(config)
-    if encoder_base is not None and latent_dim:
+    if encoder_base is not None:
         model.encoder.adopt(encoder_base)
     if decoder_base is not None:
         model.decoder.adopt(decoder_base, rows)
     for name, (signal, std) in model.decoder.first_signals(tokenizer.bos_token_id).items():
         if name in model.conditioning:
-            model.conditioning[name].start_from(signal, std)
+            conditioning: Any = model.conditioning[name]
+            conditioning.start_from(signal, std)
     return model
 
 

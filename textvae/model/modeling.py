@@ -176,6 +176,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             (merged.encoder, merged.config.encoder_settings),
             (merged.decoder, merged.config.decoder_settings),
         ):
+            assert settings is not None, "the parts were built from their settings"
             settings.update(part.merge_base())
         return merged
 

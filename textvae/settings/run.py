@@ -25,6 +25,9 @@ from textvae.settings.training import TrainingSettings
 _CONDITIONAL_PRIOR = "label_gaussian"
 _PRETRAINED = "pretrained"  # the kind of a decoder, and of its tokenizer
 
+# Settings of tokenizers that are trained on the corpus, or loaded from a folder.
+_TRAINED_ONLY = ("vocab_size", "min_frequency", "punctuation", "path")
+
 # Pydantic would write only the fields of `PartSettings`; this writes those of the actual part.
 _Part = SerializeAsAny[PartSettings]
 
@@ -134,6 +137,14 @@ class Settings(StrictSettings):
                 f"{self.model.decoder.kind!r}: a pretrained decoder has a tokenizer of its own, "
                 "and no other decoder has. Leave tokenizer.kind out."
             )
+        if self.tokenizer.kind == _PRETRAINED:
+            for name in _TRAINED_ONLY:
+                value = getattr(self.tokenizer, name)
+                if value != TokenizerSettings.model_fields[name].default:
+                    raise ConfigError(
+                        f"tokenizer.{name} = {value!r} does not fit a pretrained decoder, whose "
+                        "tokenizer is not trained: leave it out."
+                    )
         return self
 
     @model_validator(mode="after")

@@ -1,10 +1,17 @@
-"""Restart the decoder with fresh weights at the end of pretraining; the encoder is kept."""
+"""Restart the decoder with fresh weights at the end of pretraining; the encoder is kept.
+
+A pretrained decoder is not thrown away: only what is new, its adapters and the
+conditioning, starts again.
+"""
 
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
+from textvae.model.bases.lora import reset_adapters
+from textvae.model.conditioning import CONDITIONINGS
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.seeds import Stream, derive_seed
 
@@ -18,7 +25,17 @@ def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> Non
     with torch.random.fork_rng(devices=[]):
         # Not `torch.manual_seed`, which would also reset the random numbers of a GPU.
         torch.default_generator.manual_seed(derive_seed(seed, Stream.DECODER_RESTART))
-        fresh = TextVAEModel(model.config)
+        restart = _restart_all_weights
+        if model.decoder.starts_from_base:
+            restart = _restart_new_weights
+        restarted = restart(model)
+    for parameter in restarted:
+        optimizer.state.pop(parameter, None)
+
+
+def _restart_all_weights(model: TextVAEModel) -> list[nn.Parameter]:
+    """Give decoder and conditioning fresh weights, and return their parameters."""
+    fresh = TextVAEModel(model.config)
     parts: list[tuple[Any, Any]] = [
         (model.decoder, fresh.decoder),
         (model.conditioning, fresh.conditioning),
@@ -26,5 +43,18 @@ def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> Non
     for part, fresh_part in parts:
         # Copying keeps the parameters themselves, which the optimizer and DDP refer to.
         part.load_state_dict(fresh_part.state_dict())
-        for parameter in part.parameters():
-            optimizer.state.pop(parameter, None)
+    return [*model.decoder.parameters(), *model.conditioning.parameters()]
+
+
+def _restart_new_weights(model: TextVAEModel) -> list[nn.Parameter]:
+    """Let adapters and conditioning start again as in a new model; return their parameters."""
+    adapters = reset_adapters(model.decoder)
+    signals = model.decoder.first_signals(model.config.bos_token_id)
+    for name, child in model.conditioning.items():
+        conditioning: Any = child
+        fresh: Any = CONDITIONINGS[name](conditioning.latent, conditioning.shape)
+        if name in signals:
+            signal, std = signals[name]
+            fresh.start_from(signal, std)
+        conditioning.load_state_dict(fresh.state_dict())
+    return [*adapters, *model.conditioning.parameters()]

@@ -35,7 +35,7 @@ class EncoderTrainingCallback(TrainerCallback):
     ) -> None:
         """Freeze the encoder in steps that train the decoder alone."""
         if self.trainer.objective.freezes_encoder(self.trainer.schedule.progress):
-            self.drop_gradients("encoder")
+            self.drop_gradients("encoder", "pretrained encoder")
 
     def train_encoder(self, steps: int) -> float:
         """Take steps of the encoder alone; return their loss over all processes, in nats per token."""
@@ -88,7 +88,7 @@ class EncoderTrainingCallback(TrainerCallback):
         """Drop the gradients of some parts of the model.
 
         Args:
-            names: keys of `group_parameters`.
+            names: keys of `group_parameters`; a part without trained weights is in none.
         """
         parts = group_parameters(self.trainer.bundle.model)
         for name in names:

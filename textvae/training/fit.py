@@ -14,6 +14,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts
+from textvae.objective.techniques.base import EncoderTokens
 from textvae.runs.run import INIT_FOLDER, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
@@ -137,11 +138,20 @@ def _build_objective(settings: Settings, bundle: Bundle, device: torch.device) -
         blank_id=blank_id,
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
+        own_encoder_tokens=_describe_encoder_tokens(bundle),
     )
     torch.manual_seed(settings.training.seed)  # for the initial weights of techniques
     objective = Objective(settings.objective, facts)
     bundle.model.auxiliary = objective.modules.to(device)
     return objective
+
+
+def _describe_encoder_tokens(bundle: Bundle) -> EncoderTokens | None:
+    """Return the special tokens of an encoder with a tokenizer of its own, or None."""
+    tokenizer = bundle.encoder_tokenizer
+    if tokenizer is None:
+        return None
+    return EncoderTokens(tokenizer.frame_ids, tokenizer.blank_id, tokenizer.pad_id)
 
 
 def _build_training_arguments(

@@ -18,12 +18,13 @@ from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.model.building import build_model
+from textvae.model.decoders.pretrained import PretrainedDecoder
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
 from textvae.runtime.processes import Processes
 from textvae.settings.auto import resolve_auto
 from textvae.settings.run import Settings
-from textvae.training.bases import Bases, find_bases
+from textvae.training.bases import Bases, check_positions, find_bases
 from textvae.training.trackers import check_trackers
 
 _SPLITS = ("train", "validation", "test")
@@ -57,6 +58,8 @@ def prepare_run(
     """
     check_trackers(settings.training.trackers)
     initial = load_bundle(init, "cpu") if init else None
+    if initial is not None and isinstance(initial.model.decoder, PretrainedDecoder):
+        check_positions(settings, initial.model.decoder.body.config)
     bases = Bases(None, None) if initial else find_bases(settings, device)
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)
     corpus.refuse_settings(settings.training, settings.objective.techniques)

@@ -91,7 +91,9 @@ def _gaussian_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor
 
 def _state_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
     """Return the encoder's pooled states, (batch, width)."""
-    pooled: Tensor = model.posterior.pool(model.encoder(ids, mask), mask)
+    states = model.encoder(ids, mask)
+    # An encoder may return one state per sentence.
+    pooled: Tensor = model.posterior.pool(states, mask[:, : states.shape[1]])
     return pooled
 
 

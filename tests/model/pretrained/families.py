@@ -21,9 +21,9 @@ CORPUS = [
     "a plate of food on a table.",
 ]
 
-_SIZES = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
-_WIDE = {**_SIZES, "intermediate_size": 32, "max_position_embeddings": 128}
-_T5 = {
+_SIZES: dict[str, object] = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
+_WIDE: dict[str, object] = {**_SIZES, "intermediate_size": 32, "max_position_embeddings": 128}
+_T5: dict[str, object] = {
     "d_model": 16,
     "d_kv": 8,
     "d_ff": 32,
@@ -31,7 +31,7 @@ _T5 = {
     "num_decoder_layers": 3,
     "num_heads": 2,
 }
-_BART = {
+_BART: dict[str, object] = {
     "d_model": 16,
     "encoder_layers": 2,
     "decoder_layers": 3,
@@ -54,6 +54,7 @@ CAUSAL: dict[str, tuple[str, dict[str, object]]] = {
     "gemma3": ("gemma3_text", {**_WIDE, "num_key_value_heads": 1, "head_dim": 8}),
     "gpt_neox": ("gpt_neox", {**_WIDE, "tie_word_embeddings": False}),
     "granite": ("granite", {**_WIDE, "num_key_value_heads": 1, "logits_scaling": 4.0}),
+    "bloom": ("bloom", {"hidden_size": 16, "n_layer": 4, "n_head": 2}),
     "cohere": ("cohere", {**_WIDE, "num_key_value_heads": 1, "logit_scale": 0.25}),
 }
 SEQ2SEQ: dict[str, tuple[str, dict[str, object]]] = {"t5": ("t5", _T5), "bart": ("bart", _BART)}
@@ -75,25 +76,24 @@ def save_decoder(family: str, folder: Path) -> Path:
     return _save(model_type, fields, factory.from_config, folder)
 
 
-def save_encoder(family: str, folder: Path) -> Path:
-    """Save an encoder of a family with its tokenizer, and return the folder."""
+def save_encoder(family: str, folder: Path, pooling: str | None = "mean") -> Path:
+    """Save an encoder of a family with its tokenizer, and return the folder.
+
+    Args:
+        pooling: how it pools its states, as a model of sentence-transformers; None for another one.
+    """
     model_type, fields = ENCODERS[family]
     factory = AutoModelForSeq2SeqLM if family in SEQ2SEQ else AutoModel
     _save(model_type, fields, factory.from_config, folder)
-    # As sentence-transformers saves a model: mean pooling, then scaling to unit length.
-    names = ("Transformer", "Pooling", "Normalize")
-    modules = [
-        {
-            "idx": number,
-            "name": str(number),
-            "path": f"{number}_{name}" if number else "",
-            "type": f"sentence_transformers.models.{name}",
-        }
-        for number, name in enumerate(names)
-    ]
-    (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / "1_Pooling").mkdir(exist_ok=True)
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    if pooling is not None:
+        kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
+        modules = [
+            {"path": path, "type": f"sentence_transformers.models.{kind}"}
+            for path, kind in kinds.items()
+        ]
+        (folder / "modules.json").write_text(json.dumps(modules))
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": pooling}))
     return folder
 
 

@@ -12,7 +12,7 @@ from tests.model.pretrained.families import (
     save_encoder,
 )
 from textvae.data.base_tokenizers import build_decoder_tokenizer
-from textvae.data.encoder_tokenizer import EncoderTokenizer
+from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
 from textvae.data.tokenization import TokenizerSettings, encode_batch, read_tokenizer
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
@@ -229,6 +229,7 @@ def test_a_merged_model_needs_nothing_else(bases, tmp_path, family):
                 parameter.add_(0.1 * torch.randn_like(parameter))
     bundle.model.save_pretrained(tmp_path, merge=True)
     bundle.tokenizer.save_pretrained(tmp_path)
+    bundle.encoder_tokenizer.save(tmp_path / ENCODER_TOKENIZER)
     for settings in ("encoder_settings", "decoder_settings"):
         bundle.model.config.to_dict()[settings]["name"] = "gone"
     loaded = load_bundle(tmp_path, "cpu")

@@ -17,6 +17,7 @@ from textvae.errors import ConfigError
 
 _TOLERANCE = 1e-3  # of the states of the two parts, relative to those of the whole
 _PROBE_TOKENS = 7
+_CHECKPOINTING = "activation_checkpointing_enable"
 
 
 class TwoPartCache(Cache):
@@ -89,6 +90,26 @@ def find_layers(body: PreTrainedModel) -> nn.ModuleList:
     )
 
 
+def checkpoint_layers(body: PreTrainedModel, setting: str) -> None:
+    """Let a transformer compute its states again in the backward pass instead of storing them.
+
+    Args:
+        setting: dotted name of the part, for the message.
+
+    Raises:
+        ConfigError: its architecture cannot do this.
+    """
+    if not body.supports_gradient_checkpointing:
+        raise ConfigError(
+            f"{setting}.gradient_checkpointing does not work with a {body.config.model_type} "
+            "model: leave it out."
+        )
+    # Later releases of transformers have renamed the method, and warn of the old name.
+    is_renamed = _CHECKPOINTING in vars(PreTrainedModel)
+    enable = getattr(body, _CHECKPOINTING if is_renamed else "gradient_checkpointing_enable")
+    enable({"use_reentrant": False})
+
+
 def cut_layers(body: PreTrainedModel, cut: int) -> tuple[PreTrainedModel, PreTrainedModel]:
     """Return the layers below `cut` and those from it on, as two transformers.
 
@@ -117,8 +138,9 @@ def _keep_layers(body: PreTrainedModel, start: int, end: int) -> None:
         body.config.layer_types = types[start:end]
     # The attention of each layer finds its keys and values in a cache by this number.
     for module in layers.modules():
-        if "layer_idx" in vars(module):
-            module.layer_idx -= start
+        layer: Any = module
+        if isinstance(vars(module).get("layer_idx"), int):
+            layer.layer_idx -= start
 
 
 def _remove_last_norm(lower: PreTrainedModel) -> None:

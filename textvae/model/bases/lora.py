@@ -4,12 +4,15 @@ Hu et al. 2022 (arXiv:2106.09685). The package peft does the work; here it adds 
 adapters to a part of the model in place, and adds them into the matrices again.
 """
 
+import math
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
+from textvae.errors import ConfigError
 from textvae.runtime.extras import check_installed
 from textvae.schema import StrictSettings
 
@@ -30,6 +33,18 @@ class LoraSettings(StrictSettings):
     )
 
 
+def check_peft(setting: str) -> None:
+    """Check that adapters can be added.
+
+    Args:
+        setting: dotted name of the part, for the message.
+
+    Raises:
+        ConfigError: the package peft is not installed.
+    """
+    check_installed("pretrained", f"adapters ({setting}.train = 'lora')", "peft")
+
+
 def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
     """Add an adapter to each linear layer of a transformer, in place, and freeze all the rest.
 
@@ -39,22 +54,49 @@ def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
         setting: dotted name of the part, for the message.
 
     Raises:
-        ConfigError: the package peft is not installed.
+        ConfigError: the package peft is not installed, or no layer has one of the names.
     """
-    check_installed("pretrained", f"adapters ({setting}.train = 'lora')", "peft")
+    check_peft(setting)
     from peft import LoraConfig, inject_adapter_in_model
 
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft divides it by the rank
         lora_dropout=settings.dropout,
         target_modules=settings.targets,
+        # GPT-2 stores its matrices transposed; peft notices it, but with a warning.
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in body.modules()),
     )
-    inject_adapter_in_model(config, body)
+    try:
+        inject_adapter_in_model(config, body)
+    except ValueError as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"{setting}.lora.targets = {settings.targets!r}: {reason}") from error
     # transformers initializes what does not have this mark, and adapters would not start at zero.
     for name, module in body.named_modules():
         if is_adapter(f"{name}."):
             module._is_hf_initialized = True
+
+
+@torch.no_grad()
+def reset_adapters(body: nn.Module) -> list[nn.Parameter]:
+    """Give the adapters new weights, which add nothing, in place, and return them.
+
+    The numbers are drawn on the CPU, so that they are the same on all processes of a run.
+    """
+    adapters = []
+    for name, weight in body.named_parameters():
+        if not is_adapter(name):
+            continue
+        fresh = torch.zeros(weight.shape)
+        # As peft: the second factor is zero. For an embedding, the factors have other names.
+        if ".lora_A." in name:
+            nn.init.kaiming_uniform_(fresh, a=math.sqrt(5))
+        elif ".lora_embedding_B." in name:
+            nn.init.normal_(fresh)
+        weight.copy_(fresh)
+        adapters.append(weight)
+    return adapters
 
 
 def merge_adapters(body: nn.Module) -> None:

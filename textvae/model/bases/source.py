@@ -80,6 +80,21 @@ def find_base(name: str, setting: str, revision: str | None = None) -> Base:
     )
 
 
+def find_original(name: str, setting: str, revision: str | None) -> Base:
+    """Return the base that a trained model has its frozen weights from.
+
+    Raises:
+        ConfigError: it is no longer where it was.
+    """
+    try:
+        return find_base(name, setting, revision)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error} The model was trained from this base and does not hold its weights: "
+            f"put it back, or change its name ({name}) in config.json."
+        ) from error
+
+
 def _find_folder(name: str, setting: str, revision: str | None) -> tuple[Path, str | None]:
     """Return the folder of a model, and its commit if it comes from the hub.
 

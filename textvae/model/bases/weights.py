@@ -19,32 +19,66 @@ from textvae.model.bases.lora import is_adapter, original_name
 from textvae.model.bases.settings import BaseRecord
 
 _PROBE_TOKENS = 8
+_POOLER = "pooler."  # serves classification; textvae does not use it
 _TOLERANCE = 1e-3
 _MAX_SHARE_OF_CAP = 0.9
 _FINGERPRINT_VALUES = 16  # of each tensor
 
 
 def load_language_model(folder: Path, *, is_encoder_decoder: bool) -> PreTrainedModel:
-    """Return a base with its output layer, in single precision."""
+    """Return a base with its output layer, in single precision.
+
+    Raises:
+        ConfigError: its weights do not fit its config.
+    """
     factory = AutoModelForSeq2SeqLM if is_encoder_decoder else AutoModelForCausalLM
-    return _load(factory, folder)
+    return _load(factory, folder, unused="encoder.")
 
 
 def load_encoder_model(folder: Path) -> PreTrainedModel:
-    """Return a base without a head, in single precision."""
-    return _load(AutoModel, folder)
+    """Return a base without a head, in single precision.
+
+    Raises:
+        ConfigError: its weights do not fit its config.
+    """
+    return _load(AutoModel, folder, unused="decoder.")
 
 
-def _load(factory: Any, folder: Path) -> PreTrainedModel:
-    """Load a model from a folder with a class of transformers, without running foreign code."""
-    model: PreTrainedModel = factory.from_pretrained(
+def _load(factory: Any, folder: Path, unused: str) -> PreTrainedModel:
+    """Load a model from a folder with a class of transformers, without running foreign code.
+
+    Args:
+        unused: how the names of weights begin that an encoder-decoder model may lack.
+
+    Raises:
+        ConfigError: weights are missing or have another size; transformers would make up random
+            ones.
+    """
+    # Without `ignore_mismatched_sizes`, transformers raises its own error for weights of
+    # another size. With it, the report lists them like the missing ones.
+    model, report = factory.from_pretrained(
         str(folder),
         dtype=torch.float32,
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
     )
-    return model.eval()
+    if not model.config.is_encoder_decoder:
+        unused = _POOLER
+    missing = [
+        str(key)
+        for key in (*report["missing_keys"], *(report.get("mismatched_keys") or ()))
+        if not str(key).startswith((unused, f"model.{unused}", _POOLER))
+    ]
+    if missing:
+        raise ConfigError(
+            f"the weights in {folder} do not fit its config.json; missing or of another size: "
+            f"{', '.join(sorted(missing)[:3])}. Copy or download it again."
+        )
+    whole: PreTrainedModel = model.eval()
+    return whole
 
 
 def fingerprint_weights(weights: Mapping[str, Tensor]) -> str:

@@ -36,6 +36,7 @@ class Decoder(nn.Module, ABC):
         logit_cap: soft cap of the logits, cap * tanh(logits / cap); None leaves them as they are.
         learning_rate: the rate of its weights; None for that of the run.
         has_frozen_layers_below: whether z enters above frozen layers.
+        starts_from_base: whether its weights are those of a pretrained model.
     """
 
     Settings: type[PartSettings] = PartSettings
@@ -45,6 +46,7 @@ class Decoder(nn.Module, ABC):
     logit_cap: float | None = None
     learning_rate: float | None = None
     has_frozen_layers_below: bool = False
+    starts_from_base: bool = False
 
     @property
     @abstractmethod

@@ -23,11 +23,17 @@ from transformers import (
 
 from textvae.errors import ConfigError
 from textvae.model.architectures import CACHE_NAME, unfreeze_padding_embedding
-from textvae.model.bases.layers import TwoPartCache, cut_layers, find_layers
+from textvae.model.bases.layers import (
+    TwoPartCache,
+    check_cut,
+    checkpoint_layers,
+    cut_layers,
+    find_layers,
+)
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.roles import check_decoder
 from textvae.model.bases.settings import BaseRecord, PretrainedSettings
-from textvae.model.bases.source import find_base
+from textvae.model.bases.source import find_base, find_original
 from textvae.model.bases.weights import (
     check_fingerprint,
     copy_weights,
@@ -75,6 +81,7 @@ class PretrainedDecoder(Decoder):
 
     Settings = PretrainedDecoderSettings
     default_conditioning: ClassVar[tuple[str, ...]] = ("memory", "output")
+    starts_from_base = True
     body: PreTrainedModel
 
     def __init__(
@@ -98,7 +105,7 @@ class PretrainedDecoder(Decoder):
         self.bias: nn.Parameter | None = None
         if head.bias is not None or record.has_bias:
             self.bias = nn.Parameter(torch.zeros(vocab))
-        head.bias = None  # it is `self.bias` now
+        head.register_parameter("bias", None)  # it is `self.bias` now
         self.lower: PreTrainedModel | None = None
         self.cut = 0  # number of layers below the entry
         if settings.entry:
@@ -121,7 +128,7 @@ class PretrainedDecoder(Decoder):
         self.slots = settings.slots if "memory" in channels else 0
         self._refuse_checkpointing_with_memory()
         if settings.gradient_checkpointing:
-            body.gradient_checkpointing_enable()
+            checkpoint_layers(body, _SETTING)
         positions = getattr(body.config, "max_position_embeddings", None)
         if positions is not None:
             self.max_length = positions - self.prefix - self.slots
@@ -169,9 +176,9 @@ class PretrainedDecoder(Decoder):
         return self
 
     @property
-    def embed(self) -> nn.Module:  # type: ignore[override]
+    def embed(self) -> nn.Embedding:  # type: ignore[override]
         """The language model's own embedding."""
-        module: nn.Module = self._first.get_input_embeddings()
+        module: nn.Embedding = self._first.get_input_embeddings()
         return module
 
     @property
@@ -179,8 +186,7 @@ class PretrainedDecoder(Decoder):
         """The weights of the projection, (vocab, hidden)."""
         if self.output is not None:
             return self.output.weight
-        weight: Tensor = self.embed.weight  # type: ignore[assignment]
-        return weight
+        return self.embed.weight
 
     @property
     def output_bias(self) -> Tensor | None:
@@ -244,6 +250,20 @@ class PretrainedDecoder(Decoder):
                 self.output.weight.copy_(select_rows(head.weight, rows, substitute))
             if self.bias is not None:
                 self.bias.copy_(select_rows(_bias_of(whole), rows, substitute))
+        if self.lower is not None:
+            self._check_cut(body)
+
+    def _check_cut(self, whole: PreTrainedModel) -> None:
+        """Check that the layers below and above the entry compute what the base does.
+
+        Raises:
+            ConfigError: its architecture cannot be cut.
+        """
+        assert self.lower is not None, "z enters at the embeddings"
+        was_training = self.training
+        self.eval()  # without dropout
+        check_cut(whole, self.lower, self.body, _SETTING)
+        self.train(was_training)
 
     def _substitute_row(self, whole: PreTrainedModel) -> int:
         """Return the row that a token starts from if the base lacks it.
@@ -277,7 +297,7 @@ class PretrainedDecoder(Decoder):
         for name, shape in self.signal_shapes.items():
             if name == "prefix":
                 first[name] = (states[0].expand(shape), scale)
-            elif name == "memory":
+            elif name == "memory" and self.slots:
                 memory = self.memory.of_states(self.body, states)
                 first[name] = (memory, 0.1 * float(memory.std()))
             elif name in ("embedding", "output"):
@@ -302,7 +322,7 @@ class PretrainedDecoder(Decoder):
             return
         settings = self.settings
         record = settings.require_base(_SETTING)
-        base = find_base(settings.name, f"{_SETTING}.name", record.revision)
+        base = find_original(settings.name, f"{_SETTING}.name", record.revision)
         whole = load_language_model(
             base.folder, is_encoder_decoder=bool(record.config.get("is_encoder_decoder"))
         )
@@ -474,17 +494,18 @@ def _correct_positions(body: PreTrainedModel, positions: Tensor, mask: Tensor) -
         positions: (batch, length); mask: (batch, cached length + length)
         returns (batch, length, hidden)
     """
-    table = body.embed_positions
+    table: Any = body.embed_positions
     counted = torch.arange(mask.shape[1], device=mask.device)[-positions.shape[1] :]
-    rows = nn.functional.embedding(positions + table.offset, table.weight)
-    correction: Tensor = rows - nn.functional.embedding(counted + table.offset, table.weight)
+    weight: Tensor = table.weight
+    rows = nn.functional.embedding(positions + table.offset, weight)
+    correction: Tensor = rows - nn.functional.embedding(counted + table.offset, weight)
     return correction
 
 
 def _bias_of(whole: PreTrainedModel) -> Tensor:
     """Return the bias of a language model's logits, (vocab,); zeros if it has none."""
     head = whole.get_output_embeddings()
-    bias = head.weight.new_zeros(len(head.weight))
+    bias: Tensor = head.weight.new_zeros(len(head.weight))
     if head.bias is not None:
         bias = bias + head.bias
     outer = dict(whole.named_buffers()).get("final_logits_bias")

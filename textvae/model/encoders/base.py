@@ -20,6 +20,7 @@ class Encoder(nn.Module, ABC):
         is_bidirectional: whether the first half of a state comes from a forward recurrence and
             the second half from a backward one, whose last state is at the first token.
         learning_rate: the rate of its weights; None for that of the run.
+        has_own_tokens: whether it reads the tokens of another tokenizer than the decoder's.
         gives_fixed_vectors: whether it is frozen and returns one state per sentence.
     """
 
@@ -27,6 +28,7 @@ class Encoder(nn.Module, ABC):
     hidden: int
     is_bidirectional: bool = False
     learning_rate: float | None = None
+    has_own_tokens: bool = False
     gives_fixed_vectors: bool = False
 
     @abstractmethod

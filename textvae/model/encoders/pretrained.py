@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from textvae.errors import ConfigError
+from textvae.model.bases.layers import checkpoint_layers
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
-from textvae.model.bases.pooling import describe_pooling
+from textvae.model.bases.pooling import Pooling, describe_pooling
 from textvae.model.bases.roles import check_encoder
 from textvae.model.bases.settings import BaseRecord, PretrainedSettings
-from textvae.model.bases.source import find_base
+from textvae.model.bases.source import find_base, find_original
 from textvae.model.bases.weights import (
     check_fingerprint,
     copy_weights,
@@ -49,6 +50,7 @@ class PretrainedEncoder(Encoder):
     """
 
     Settings = PretrainedEncoderSettings
+    has_own_tokens = True
 
     def __init__(self, settings: PretrainedEncoderSettings, vocab: int) -> None:
         super().__init__()
@@ -67,7 +69,7 @@ class PretrainedEncoder(Encoder):
             add_adapters(self.body, settings.lora, _SETTING)
         self.freeze()
         if settings.gradient_checkpointing:
-            self.body.gradient_checkpointing_enable()
+            checkpoint_layers(self.body, _SETTING)
 
     def freeze(self) -> None:
         """Freeze what is not trained."""
@@ -101,12 +103,7 @@ class PretrainedEncoder(Encoder):
         base = find_base(settings.name, f"{_SETTING}.name", settings.revision)
         check_encoder(base, f"{_SETTING}.name")
         pooling = describe_pooling(base.folder)
-        if settings.states == "sentence" and pooling is None:
-            raise ConfigError(
-                f"{_SETTING}.states = 'sentence' needs a sentence encoder, and {settings.name} has "
-                "no modules.json that says how it pools its states: choose states = tokens, or a "
-                "model of sentence-transformers."
-            )
+        check_sentence_states(settings, pooling)
         whole = load_encoder_model(base.folder)
         record = BaseRecord(
             config=whole.config.to_dict(),
@@ -134,7 +131,7 @@ class PretrainedEncoder(Encoder):
         if not names:
             return
         record = self.settings.require_base(_SETTING)
-        base = find_base(self.settings.name, f"{_SETTING}.name", record.revision)
+        base = find_original(self.settings.name, f"{_SETTING}.name", record.revision)
         weights = encoder_of(load_encoder_model(base.folder)).state_dict()
         check_fingerprint(weights, record, self.settings.name, _SETTING)
         base_names = name_base_weights(self.body)
@@ -170,6 +167,23 @@ class PretrainedEncoder(Encoder):
             unit = nn.functional.normalize(embedding, dim=-1)
             embedding = unit * embedding.shape[-1] ** 0.5
         return embedding
+
+
+def check_sentence_states(settings: PretrainedEncoderSettings, pooling: Pooling | None) -> None:
+    """Check that a base has sentence embeddings if these are what the encoder should return.
+
+    Args:
+        pooling: how the base pools its states; None if it is no sentence encoder.
+
+    Raises:
+        ConfigError: it is no sentence encoder.
+    """
+    if settings.states == "sentence" and pooling is None:
+        raise ConfigError(
+            f"{_SETTING}.states = 'sentence' needs a sentence encoder, and {settings.name} has "
+            "no modules.json that says how it pools its states: choose states = tokens, or a "
+            "model of sentence-transformers."
+        )
 
 
 def build_encoder(record: BaseRecord) -> PreTrainedModel:

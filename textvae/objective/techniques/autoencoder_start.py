@@ -3,7 +3,8 @@
 For the first `share` of the run the KL is free, so z learns to carry the sentence.
 Then the decoder and its conditioning on z get fresh weights, and the actual run begins:
 warm-up, schedules and the other techniques count from there (Li et al. 2019,
-arXiv:1909.00868, who continue with free bits and annealing).
+arXiv:1909.00868, who continue with free bits and annealing). Of a pretrained decoder,
+only adapters and conditioning start again: the weights of its base stay.
 """
 
 from typing import ClassVar, Literal

@@ -64,6 +64,21 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class EncoderTokens:
+    """The special tokens of what the encoder reads.
+
+    Attributes:
+        frame_ids: the tokens around every sentence, which are no words.
+        blank_id: the token that stands for a hidden word.
+        pad_id: the token under padding.
+    """
+
+    frame_ids: tuple[int, ...]
+    blank_id: int
+    pad_id: int
+
+
+@dataclass(frozen=True)
 class ModelFacts:
     """What a technique may need to know about the model and its tokens.
 
@@ -72,6 +87,7 @@ class ModelFacts:
         vocab: the number of tokens that the decoder predicts.
         start_id, end_id, pad_id: the special tokens.
         blank_id: the token that stands for a hidden word.
+        own_encoder_tokens: those of an encoder with a tokenizer of its own, or None.
     """
 
     latent: int
@@ -80,6 +96,14 @@ class ModelFacts:
     blank_id: int
     end_id: int
     pad_id: int
+    own_encoder_tokens: EncoderTokens | None = None
+
+    @property
+    def encoder_tokens(self) -> EncoderTokens:
+        """The special tokens of what the encoder reads."""
+        if self.own_encoder_tokens is not None:
+            return self.own_encoder_tokens
+        return EncoderTokens((self.start_id, self.end_id), self.blank_id, self.pad_id)
 
 
 class TechniqueSettings(PartSettings):

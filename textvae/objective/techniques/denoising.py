@@ -38,13 +38,14 @@ class Denoising(Technique):
         ids = batch["encoder_input_ids"]
         mask = batch["encoder_attention_mask"]
         damaged = self._choose_damaged(ids, mask.bool())
+        tokens = self.facts.encoder_tokens
         if self.settings.damage == "blank":
-            return {**batch, "encoder_input_ids": ids.masked_fill(damaged, self.facts.blank_id)}
+            return {**batch, "encoder_input_ids": ids.masked_fill(damaged, tokens.blank_id)}
         remaining = mask.bool() & ~damaged
         # A stable sort moves the remaining tokens to the left in their order, padding to the right.
         order = torch.argsort((~remaining).int(), dim=1, stable=True)
         is_real = remaining.gather(1, order)
-        shifted = ids.gather(1, order).masked_fill(~is_real, self.facts.pad_id)
+        shifted = ids.gather(1, order).masked_fill(~is_real, tokens.pad_id)
         return {
             **batch,
             "encoder_input_ids": shifted,
@@ -53,7 +54,8 @@ class Denoising(Technique):
 
     def _choose_damaged(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return which tokens to damage, (batch, length)."""
-        is_word = mask & (ids != self.facts.start_id) & (ids != self.facts.end_id)
+        frame_ids = torch.tensor(self.facts.encoder_tokens.frame_ids, device=ids.device)
+        is_word = mask & ~torch.isin(ids, frame_ids)
         chance = torch.rand(ids.shape, device=ids.device).masked_fill(~is_word, -1.0)
         # The word with the largest number always stays, so no sentence becomes empty.
         is_safe = chance == chance.amax(1, keepdim=True)
