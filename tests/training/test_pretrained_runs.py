@@ -129,7 +129,7 @@ def test_training_changes_only_what_is_trained(bases, trained):
     model = load_bundle(trained("adapters"), "cpu").model
     base = load_file(bases / "llama" / "model.safetensors")
     name = "layers.1.mlp.up_proj"
-    now = model.state_dict()[f"decoder.body.{name}.base_layer.weight"]
+    now = model.state_dict()[f"decoder.language_model.upper.{name}.base_layer.weight"]
     assert torch.equal(now, base[f"model.{name}.weight"])
 
 

@@ -1,5 +1,7 @@
 """Layers that cast their frozen weights once."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -26,7 +28,7 @@ def test_outputs_and_gradients_are_those_of_autocast(kind):
     """Under autocast the layer returns bit for bit what the usual layer does."""
     layer, other = build(kind)
     x = torch.randn(4, 3, 6)
-    results = []
+    results: list[Any] = []
     for module in (layer, other):
         inputs = x.clone().requires_grad_()
         with torch.autocast("cpu", dtype=torch.bfloat16):
