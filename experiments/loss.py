@@ -3,11 +3,12 @@
     python experiments/loss.py
     python experiments/loss.py --vocab 50000 --threads 1 --repeats 5
 
-Each row of the table is one case: a vocabulary, a number type, and an output
-weight that trains or is frozen. Printed is the time of one forward and backward
-pass, and the memory that it needs at its peak in addition to its inputs. The
-three ways take turns in one process, and the medians count. With one thread,
-the seconds are CPU time, which other work on the machine disturbs least. Memory
+Torch's own is measured twice: in chunks of the size that torch chooses, and in
+larger ones. Each row of the table is one case: a vocabulary, a number type, and an
+output weight that is trained or frozen. For each way, it has the time of one forward
+and backward pass, and the memory that the pass needs at its peak in addition to its
+inputs. Times are medians of passes in one process, in which the ways take turns. With
+one thread, they are CPU time, which other work on the machine disturbs least. Memory
 is measured in a fresh process for each way, with one pass.
 """
 
@@ -39,7 +40,7 @@ class Case:
     """One row of the table."""
 
     vocab: int
-    type: str  # of the products: float32, or bf16 under autocast
+    type: str  # of the matrix products: float32, or bf16 under autocast
     is_frozen: bool
     threads: int
     hidden: int
@@ -48,7 +49,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Problem:
-    """The inputs of a loss, and whether its products are in bf16.
+    """The inputs of a loss, and whether its matrix products are in bf16.
 
     Shapes:
         states: (tokens, hidden); weight: (vocab, hidden); targets: (tokens,)
@@ -75,7 +76,7 @@ def make_problem(case: Case) -> Problem:
 
 
 def plain_loss(problem: Problem) -> Tensor:
-    """Store all logits, in single precision as most models do."""
+    """Return the loss of plain code, which stores all logits in single precision."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=problem.is_bf16):
         logits = linear(problem.states, problem.weight)
     return cross_entropy(logits.float(), problem.targets, reduction="sum")
@@ -90,7 +91,7 @@ def textvae_loss(problem: Problem) -> Tensor:
 def torch_loss(problem: Problem, rows: int | None = None) -> Tensor:
     """Return torch's chunked loss, with chunks of its own choice or of `rows` rows.
 
-    It does not heed autocast, so the inputs are cast here.
+    It ignores autocast, so the inputs are cast here.
     """
     options: dict[str, Any] = {}
     if rows is not None:
@@ -109,7 +110,7 @@ def torch_loss(problem: Problem, rows: int | None = None) -> Tensor:
 
 
 def torch_loss_in_our_chunks(problem: Problem) -> Tensor:
-    """Return torch's loss in chunks as large as this package's."""
+    """Return torch's loss in chunks with as many logits as textvae's: 2^24."""
     size = fused_nll.rows_per_chunk(problem.weight, fused_nll.TRAINING_CHUNK_SCORES)
     return torch_loss(problem, rows=size)
 
@@ -189,7 +190,7 @@ def list_cases(options: argparse.Namespace) -> Iterator[Case]:
 
 
 def print_table(options: argparse.Namespace) -> None:
-    """Measure and print row after row."""
+    """Measure the cases, and print the table row by row."""
     names = options.ways
     titles = ["threads", "vocabulary", "products", "weight"]
     for name in names:

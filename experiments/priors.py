@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textvae.data.batching import Batch
+from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.samples import distinct_share, find_seen, novel_share
-from textvae.evaluation.measures.subject import take_evenly
 from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents

@@ -105,7 +105,7 @@ class LinearGaussian(nn.Module):
         return -log_prob
 
 
-def subject(model: LinearGaussian, samples: int = 10, seed: int = 0) -> EvaluationInput:
+def build_inputs(model: LinearGaussian, samples: int = 10, seed: int = 0) -> EvaluationInput:
     """Return the model with all its points, as the input of the measures."""
     rows = range(len(model.points))
     columns = {

@@ -1,4 +1,4 @@
-"""The package as a graph of imports: no file is part of a circle, not even for type checkers."""
+"""The package as a graph of imports: no file is part of a cycle, not even for type checkers."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -9,8 +9,8 @@ import textvae
 PACKAGE = Path(textvae.__file__).parent
 
 
-def test_no_file_is_part_of_an_import_circle():
-    """Sorting the files so that each comes after all it imports succeeds; a circle is named by the error."""
+def test_no_file_is_part_of_an_import_cycle():
+    """Sorting the files so that each comes after all it imports succeeds; the error names a cycle."""
     modules = {module_name(file): file for file in PACKAGE.rglob("*.py")}
     graph = {
         name: imported_modules(file, modules) - {name}

@@ -1,7 +1,8 @@
 """textvae: variational autoencoders of text.
 
-The public names are listed here once and imported when they are first used, so
-that `import textvae` does not load torch.
+The public names are imported when they are first used, so that `import textvae`
+does not load torch. They are listed twice: as imports for type checkers, and in
+`PUBLIC` with the modules that `__getattr__` imports them from.
 """
 
 from importlib import import_module

@@ -41,7 +41,7 @@ Seed = Annotated[
 ]
 
 
-MAX_COUNT = 10_000_000  # of what one call of a verb keeps in memory
+MAX_COUNT = 10_000_000  # most samples, sentences or the like that one call keeps in memory
 
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 
@@ -252,8 +252,12 @@ def _drop_union_keys(settings: type[BaseModel], keys: list[str]) -> list[str]:
 def _list_fields(settings: type[BaseModel], keys: list[str]) -> list[str]:
     """Return the field names of the nested settings under `keys`."""
     for key in keys:
-        inner = settings.model_fields[key].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        settings = inner
+        annotation = settings.model_fields[key].annotation
+        # An optional section is a union with None.
+        choices = [annotation, *get_args(annotation)]
+        settings = next(
+            choice
+            for choice in choices
+            if isinstance(choice, type) and issubclass(choice, BaseModel)
+        )
     return list(settings.model_fields)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.encoder_tokenizer import EncoderTokenizer
-from textvae.data.labels import check_label_count, check_spelling, require_model_labels
+from textvae.data.labels import check_spelling, require_label_per_text, require_model_labels
 from textvae.data.row_report import answer_non_blank, find_texts
 from textvae.data.texts import (
     describe,
@@ -168,7 +168,10 @@ class TextVAE:
     def posterior(
         self, texts: str | Sequence[str], *, batch_size: int = 256, progress: bool = False
     ) -> Distribution:
-        """Return q(z | x): `mean`, (n, latent), `sample()`, `log_prob(z)`; NaN for blank texts."""
+        """Return q(z | x) of the texts, NaN for blank ones.
+
+        It has `mean`, (n, latent), and the methods `sample()` and `log_prob(z)`.
+        """
         listed = require_texts(texts)
         q = posterior(self.bundle, listed, require_integer(batch_size, "batch_size"), progress)
         rows = find_texts(listed, "NaN in the result")
@@ -253,7 +256,7 @@ class TextVAE:
         listed = require_texts(texts)
         if write_as is not None:
             require_model_labels(self.bundle.labels, "write_as")
-        classes = check_label_count(self.bundle.labels, labels, len(listed))
+        classes = require_label_per_text(self.bundle.labels, labels, len(listed))
         settings = build_decoding_settings(**decoding)
         size = require_integer(batch_size, "batch_size")
 
@@ -343,17 +346,19 @@ class TextVAE:
         """
         from textvae.runs.reference_texts import read_reference_texts
 
-        where = validate_settings(
+        path_settings = validate_settings(
             InterpolateSettings, {"steps": steps, "path": path}, "interpolate"
         )
         settings = build_decoding_settings(**decoding)
-        if where.path == "density" and reference is None:
+        if path_settings.path == "density" and reference is None:
             reference = read_reference_texts(self.folder)
         if reference is not None:
             reference = _drop_blanks(reference, "reference")
         start = require_text(first, "first")
         end = require_text(second, "second")
-        return interpolate(self.bundle, start, end, where.steps, where.path, settings, reference)
+        return interpolate(
+            self.bundle, start, end, path_settings.steps, path_settings.path, settings, reference
+        )
 
     def traverse(
         self,
@@ -448,7 +453,7 @@ class TextVAE:
 
         settings = validate_settings(ScoreSettings, dict(options), "score")
         listed = require_texts(texts)
-        classes = check_label_count(self.bundle.labels, labels, len(listed))
+        classes = require_label_per_text(self.bundle.labels, labels, len(listed))
 
         def answer(rows: list[int]) -> list[Score]:
             chosen = classes and _select(classes, rows)
@@ -692,9 +697,20 @@ class TextVAE:
 
     # Saving
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Save model and tokenizer as safetensors and JSON, with the run's records and fitted parts."""
-        save_with_records(self.bundle, self.folder, Path(folder))
+    def save_pretrained(self, folder: str | Path, *, merge: bool = False) -> None:
+        """Save the model to a folder, with the records and fits of its run.
+
+        Args:
+            merge: save the weights of pretrained bases too, with all adapters merged, so that the
+                folder needs nothing else. Otherwise loading it needs the bases again.
+
+        Raises:
+            OutputError: the folder holds files of the same names that belong to something else.
+        """
+        bundle = self.bundle
+        if merge:
+            bundle = replace(bundle, model=self.model.copy_without_bases())
+        save_with_records(bundle, self.folder, Path(folder))
 
     def push_to_hub(self, repository: str, *, private: bool = False) -> str:
         """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address."""

@@ -1,4 +1,4 @@
-"""The script that compares the ways to compute the loss runs, and its ways are one loss."""
+"""The experiment that compares several ways to compute the loss."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ TINY = "--vocab 50 --types bf16 --threads 1 --hidden 8 --tokens 12 --repeats 1"
 
 
 def test_the_comparison_of_losses_prints_a_row_per_case():
-    """Each way has a time and a memory: two of textvae and the plain one, two more of torch."""
+    """Each way to compute the loss has a time and a memory; two ways need a recent torch."""
     output = subprocess.run(
         [sys.executable, SCRIPT, *TINY.split()], check=True, capture_output=True, text=True
     ).stdout

@@ -221,7 +221,7 @@ REFUSED = {
         ["train", "captions", "model.latent_dim=-3", "--output", "OUT"],
         "model.latent_dim = -3",
     ),
-    "no number of texts": (["generate", "RUN", "-n", "0"], "generate.n = 0 does not fit"),
+    "zero texts": (["generate", "RUN", "-n", "0"], "generate.n = 0 does not fit"),
     "a temperature of zero": (["generate", "RUN", "--temperature", "0"], "temperature"),
     "one step": (["interpolate", "RUN", "a", "b", "--steps", "1"], "interpolate.steps = 1"),
     "vectors in a text file": (["encode", "RUN", "FILE", "--output", "z.txt"], ".npy or .parquet"),
@@ -293,7 +293,7 @@ def test_decode_refuses_vectors_of_another_size(tiny_run, tmp_path, capsys):
 @pytest.mark.parametrize(
     "verb", [path.stem for path in sorted((Path(__file__).parents[2] / "scripts").glob("*.py"))]
 )
-def test_each_script_is_its_verb(verb):
+def test_each_script_runs_the_verb_of_its_name(verb):
     """`python scripts/VERB.py --help` prints the help of that verb."""
     script = Path(__file__).parents[2] / "scripts" / f"{verb}.py"
     shown = subprocess.run(

@@ -217,7 +217,7 @@ def test_samples_are_decoded_once_however_many_measures_use_them(bundle, monkeyp
     """All measures of the group share the samples from the prior."""
     inputs = make_inputs(bundle, tiny_dataset(bundle))
     calls = []
-    module = sys.modules["textvae.evaluation.measures.subject"]
+    module = sys.modules["textvae.evaluation.measures.inputs"]
     generate = module.generate
 
     def count_calls(*args, **options):
@@ -232,7 +232,7 @@ def test_samples_are_decoded_once_however_many_measures_use_them(bundle, monkeyp
 
 def test_a_perfect_reconstruction_has_a_bleu_of_a_hundred(inputs, monkeypatch):
     """Without a common word, BLEU is 0. Only the exact match depends on letter case."""
-    module = sys.modules["textvae.evaluation.measures.subject"]
+    module = sys.modules["textvae.evaluation.measures.inputs"]
     for written, score, share in (
         (inputs.texts.detokenized, 100, 1),
         ([text.upper() for text in SENTENCES], 100, 0),

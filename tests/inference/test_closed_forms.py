@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.linear_gaussian import LATENT, NOISE, SPACE, LinearGaussian, subject
+from tests.linear_gaussian import LATENT, NOISE, SPACE, LinearGaussian, build_inputs
 from textvae.evaluation.measures import MEASURES, QUICK_MEASURES
 from textvae.evaluation.measures.likelihood import compute_sums
 
@@ -31,7 +31,7 @@ def exact_terms(model):
 def test_reconstruction_and_kl_equal_their_closed_forms():
     """The KL is equal up to rounding, the reconstruction within the error of its draws."""
     model = LinearGaussian(n=4000, **INEXACT)
-    record = MEASURES["elbo"](subject(model))
+    record = MEASURES["elbo"](build_inputs(model))
     reconstruction, kl = exact_terms(model)
     assert record["kl"] == pytest.approx(kl.mean().item(), rel=1e-5)
     assert record["reconstruction"] == pytest.approx(reconstruction.mean().item(), abs=0.08)
@@ -50,7 +50,9 @@ def test_the_standard_error_is_the_spread_of_estimates_of_the_likelihood():
     entropy = 0.5 * torch.logdet(2 * math.pi * math.e * covariance).item()
     within = 0
     for seed in range(40):
-        record = MEASURES["likelihood"](subject(LinearGaussian(n=100, seed=2 * seed), samples=1))
+        record = MEASURES["likelihood"](
+            build_inputs(LinearGaussian(n=100, seed=2 * seed), samples=1)
+        )
         within += abs(record["iw_nll"] - entropy) <= 2 * record["iw_nll_stderr"]
     assert within >= 36
 
@@ -58,7 +60,7 @@ def test_the_standard_error_is_the_spread_of_estimates_of_the_likelihood():
 @pytest.mark.parametrize("changes", [{}, INEXACT, {"scale": (0.0, 0.0)}, {"spread": 0.3}])
 def test_the_inequalities_between_measures_hold(changes):
     """IW-NLL <= -ELBO, and the mutual information is below its caps and the KL."""
-    inputs = subject(LinearGaussian(n=1000, **changes), samples=50)
+    inputs = build_inputs(LinearGaussian(n=1000, **changes), samples=50)
     record = {}
     for measure in QUICK_MEASURES.values():
         record.update(measure(inputs))
@@ -74,7 +76,7 @@ def test_the_inequalities_between_measures_hold(changes):
 )
 def test_active_units_are_those_whose_mean_varies_by_the_closed_form(scale, active):
     """The variance of the mean is s^2 / (s^2 + noise^2): 0.0025 for a scale of 0.04."""
-    inputs = subject(LinearGaussian(n=2000, scale=scale))
+    inputs = build_inputs(LinearGaussian(n=2000, scale=scale))
     record = MEASURES["active_units"](inputs)
     assert record["active_units"] == active
     exact = [s**2 / (s**2 + NOISE**2) for s in scale]

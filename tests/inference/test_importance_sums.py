@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.linear_gaussian import LinearGaussian, subject
+from tests.linear_gaussian import LinearGaussian, build_inputs
 from tests.tiny import draws, tiny_dataset, tiny_vae
 from textvae.evaluation.evaluate import evaluate
 from textvae.evaluation.measures import MEASURES, MeasureSettings
@@ -48,7 +48,9 @@ def test_equal_weights_have_no_error_and_all_draws_count():
 def test_the_reported_monte_carlo_error_is_the_true_one():
     """The true error is the standard deviation of the estimate over thirty seeds."""
     model = LinearGaussian(n=60, **UNEVEN)
-    records = [MEASURES["likelihood"](subject(model, samples=100, seed=seed)) for seed in range(30)]
+    records = [
+        MEASURES["likelihood"](build_inputs(model, samples=100, seed=seed)) for seed in range(30)
+    ]
     spread = torch.tensor([record["iw_nll"] for record in records]).std().item()
     reported = sum(record["iw_mc_stderr"] for record in records) / 30
     assert reported == pytest.approx(spread, rel=0.35)
@@ -68,7 +70,7 @@ def test_sentences_with_uneven_weights_get_more_draws_at_the_same_error():
 
 def test_adaptive_draws_come_to_the_same_estimate_and_the_same_twice():
     """The estimates agree within their errors, and draws come in whole steps."""
-    inputs = subject(LinearGaussian(n=80, **UNEVEN), samples=200)
+    inputs = build_inputs(LinearGaussian(n=80, **UNEVEN), samples=200)
     fixed = compute_sums(inputs, 200)
     adaptive = compute_adaptive_sums(adaptively(inputs))
     error = (fixed.variance.sum() + adaptive.variance.sum()).sqrt() / 80

@@ -53,8 +53,8 @@ def terms(part):
     return part(tiny_model(), tiny_batch(), MIDDLE)
 
 
-def spied(monkeypatch, part, hook):
-    """Return a list to which each call of a hook adds its arguments and its result."""
+def record_calls(monkeypatch, part, hook):
+    """Return a list that collects the arguments and the result of each call of a hook."""
     calls = []
     original = getattr(part, hook)
 
@@ -92,7 +92,7 @@ def test_the_logged_kl_is_not_shaped_by_any_technique(name):
 def test_the_logged_kl_is_that_of_the_posterior_z_is_sampled_from(name, monkeypatch):
     """It is so even if a technique damages the encoder's words, or refines its q."""
     part = objective(**{name: {}})
-    calls = spied(monkeypatch, part.techniques[name], "penalty")
+    calls = record_calls(monkeypatch, part.techniques[name], "penalty")
     found = terms(part)
     output = calls[0][0]
     kl = output.prior.kl(output.posterior, output.latent)
@@ -104,7 +104,7 @@ def test_the_logged_kl_is_that_of_the_posterior_z_is_sampled_from(name, monkeypa
 def test_the_loss_is_reconstruction_shaped_kl_and_penalty(name, monkeypatch):
     """The loss has no other terms."""
     part = objective(**{name: {}})
-    calls = spied(monkeypatch, part.techniques[name], "penalty")
+    calls = record_calls(monkeypatch, part.techniques[name], "penalty")
     found = terms(part)
     penalty = calls[0][-1]
     torch.testing.assert_close(found.loss, found.reconstruction + found.shaped_kl + penalty)

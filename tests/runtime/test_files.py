@@ -42,7 +42,7 @@ def fail(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def made_by(process, target, kind="new"):
+def temporary_name(process, target, kind="new"):
     """Return a temporary name as a process of this machine would make it."""
     name = files._temporary(target, kind).name
     return target.with_name(re.sub(r"-\d+-", f"-{process}-", name))
@@ -96,10 +96,10 @@ def test_a_link_to_a_file_stays_a_link(tmp_path):
 def test_only_leftovers_of_ended_processes_are_removed(tmp_path, dead):
     """Files of a running process stay, and so do those of the user with a similar name."""
     target = tmp_path / "z.npy"
-    leftover = made_by(dead, target)
+    leftover = temporary_name(dead, target)
     others = [
-        made_by(os.getpid(), target),
-        made_by(dead, tmp_path / "other.npy"),
+        temporary_name(os.getpid(), target),
+        temporary_name(dead, tmp_path / "other.npy"),
         tmp_path / ".z.npy.new.textvae",
     ]
     for path in (leftover, *others):
@@ -161,8 +161,8 @@ def test_replacing_a_folder_replaces_all_of_its_content(tmp_path):
 def test_what_a_killed_process_moved_aside_is_restored(tmp_path, dead):
     """It was killed before the new folder was in place; the unfinished one is removed."""
     target = tmp_path / "run"
-    filled(made_by(dead, target, "old"), "old")
-    filled(made_by(dead, target), "half")
+    filled(temporary_name(dead, target, "old"), "old")
+    filled(temporary_name(dead, target), "half")
     clean_up_after_kill(target)
     assert names(tmp_path) == ["run"]
     assert (target / "file").read_text() == "old"
@@ -171,13 +171,13 @@ def test_what_a_killed_process_moved_aside_is_restored(tmp_path, dead):
 def test_what_a_killed_process_had_already_replaced_is_removed(tmp_path, dead):
     """The new folder is in place; a half-removed old one is never restored."""
     target = filled(tmp_path / "run", "new")
-    filled(made_by(dead, target, "old"), "old")
-    filled(made_by(dead, target, "gone"), "half")
+    filled(temporary_name(dead, target, "old"), "old")
+    filled(temporary_name(dead, target, "gone"), "half")
     clean_up_after_kill(target)
     assert names(tmp_path) == ["run"]
     assert (target / "file").read_text() == "new"
     remove(target)
-    filled(made_by(dead, target, "gone"), "half")
+    filled(temporary_name(dead, target, "gone"), "half")
     clean_up_after_kill(target)
     assert names(tmp_path) == []
 
@@ -270,6 +270,7 @@ ALLOWED_TO_WRITE = {
     "bulk/shards.py",
     "data/cache.py",
     "data/corpus.py",
+    "data/encoder_tokenizer.py",
     "data/run_corpus/streamed.py",
     "data/streaming/sample.py",
     "data/vector_files.py",

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tests.linear_gaussian import LinearGaussian, subject
+from tests.linear_gaussian import LinearGaussian, build_inputs
 from tests.tiny import SENTENCES, tiny_dataset
 from textvae.data.tokenization import encode_batch
 from textvae.errors import ConfigError
@@ -58,14 +58,14 @@ def test_the_importance_weighted_nll_is_at_most_the_negative_elbo(lstm):
 
 def test_the_standard_error_matches_repeated_estimates():
     """It is checked on a linear-Gaussian model; with its exact posterior the error is 0."""
-    inexact = subject(LinearGaussian(n=5, shift=0.4, spread=1.3))
+    inexact = build_inputs(LinearGaussian(n=5, shift=0.4, spread=1.3))
     batch = inexact.bundle.make_batch(inexact.dataset["input_ids"])
     torch.manual_seed(0)
     draws = [sample_log_weights(inexact.bundle, batch, 200) for _ in range(300)]
     estimated = torch.stack([stderr(weights) for weights in draws]).mean(0)
     observed = torch.stack([weights.logsumexp(0) for weights in draws]).std(0)
     torch.testing.assert_close(estimated, observed, rtol=0.2, atol=0)
-    exact = subject(LinearGaussian(n=5))
+    exact = build_inputs(LinearGaussian(n=5))
     assert stderr(sample_log_weights(exact.bundle, batch, 50)).max() < 1e-5
 
 

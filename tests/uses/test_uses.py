@@ -131,7 +131,7 @@ def test_latents_proposed_for_a_prefix_make_it_likelier_than_those_of_the_prior(
 
 def test_a_prefix_as_long_as_the_longest_sentence_is_refused(lstm):
     """The message says how long it is and what the limit is."""
-    with pytest.raises(DataError, match="has 12 tokens, but this model generates at most 12"):
+    with pytest.raises(DataError, match="has 12 tokens and leaves no place for the end token"):
         lstm.complete(" ".join(["a"] * 12))
 
 

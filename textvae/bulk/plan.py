@@ -19,6 +19,7 @@ from tqdm import tqdm
 from textvae.bulk.reading import count_rows
 from textvae.bulk.shards import remove_partial_shards, shard_path, write_whole
 from textvae.bulk.units import Unit, cut_units
+from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER
 from textvae.data.tables import Quoting
 from textvae.errors import OutputError
 from textvae.inference.checkpoint import check_model_folder
@@ -35,6 +36,7 @@ _MODEL_FILES = (
     "generation_config.json",
     "model.safetensors",
     "tokenizer.json",
+    ENCODER_TOKENIZER,
     "tokenizer_config.json",
 )
 
@@ -46,7 +48,7 @@ class BulkPlan:
     Attributes:
         verb: encode, score or generate.
         model: SHA-256 of the files of the model and the tokenizer.
-        settings: of the verb, such as samples and seed of score.
+        settings: the verb's settings, such as `samples` and `seed` for score.
         column: the text column of tables.
         files: name, SHA-256 and number of rows of each file; empty where sentences are generated.
         shard_rows: the most rows of a unit, and so of its shard.
@@ -158,7 +160,7 @@ def read_plan(folder: Path) -> BulkPlan | None:
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether a file cannot come from a bulk job that was killed before it wrote its plan."""
+    """Return whether a file cannot come from a bulk job that was killed before it wrote its plan."""
     is_lock = name == ".lock"
     is_unfinished_plan = name.startswith(f".{_PLAN_FILE}")  # also those of earlier releases
     return not (is_lock or is_unfinished_plan or is_temporary(name))

@@ -28,12 +28,12 @@ from textvae.errors import DataError
 
 
 def names_many_files(corpus: str) -> bool:
-    """Whether a corpus is a folder or a pattern, rather than one file."""
+    """Return whether a corpus is a folder or a pattern, rather than one file."""
     path = Path(corpus)
     if path.is_dir():
         return True
     # A file whose own name has a `*` or a `[` is not a pattern.
-    return not path.is_file() and any(sign in corpus for sign in WILD)
+    return not path.is_file() and any(character in corpus for character in WILD)
 
 
 def find_corpus_files(corpus: str) -> tuple[Path, list[str]]:
@@ -97,7 +97,7 @@ class UnitReader:
     earlier unit, the file is read again from its beginning.
 
     Args:
-        root: the folder of the plan's files.
+        root: the folder of the corpus; the names of files in units are relative to it.
         column: the text column of tables.
         quoting: how tables quote their fields.
     """

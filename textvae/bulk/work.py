@@ -55,7 +55,8 @@ def run(
         quoting: how tables quote their fields; by default as in the run's training.
         device: cpu or cuda; by default a GPU if there is one.
         progress: whether to show progress bars.
-        settings: of the verb: samples and seed of score, decoding options and seed of generate.
+        settings: the verb's settings: for score `samples` and `seed`, for generate the decoding
+            options, which include `seed`; encode has none.
 
     Returns:
         `output`, `verb`, `rows` (of the corpus, or generated), `shards` (all of them),
@@ -90,7 +91,7 @@ def run(
         format=FORMAT,
     )
     start = time.perf_counter()
-    # The engine calls the function in the first process only: hashing the files takes time.
+    # The job is passed as a function: only the first process builds it, which hashes the files.
     written = run_engine(
         device,
         lambda: _build_job(requested, Path(model), Path(output), source, device, progress, quoting),

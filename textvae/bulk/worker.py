@@ -19,7 +19,7 @@ class Job:
     Attributes:
         run: the run folder of the model.
         plan: what to do, with the files of the corpus.
-        root: the folder of the plan's files.
+        root: the folder of the corpus; the names of files in the plan are relative to it.
         output: the folder of the shards.
         device: cpu or cuda; None for a GPU if there is one.
     """

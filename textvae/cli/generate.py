@@ -90,7 +90,7 @@ def _add_interpolate(verbs: Subparsers) -> None:
     interpolate.add_argument(
         "--reference",
         metavar="FILE",
-        help="file of sentences that show where these regions are, for --path density "
+        help="file of sentences that show where texts lie in the latent space, for --path density "
         "(default: the run's validation split)",
     )
     add_table(interpolate)

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
+from torch import nn
+
 from textvae.errors import CheckpointError
+from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import Run
 from textvae.vae import TextVAE
 from textvae.version import __version__
@@ -34,12 +37,12 @@ samples of the prior   {prior_samples:9,}  {prior_words_per_sentence:.2f} words 
   distinct 1 to 4      {distinct_1:9.3f}  {distinct_2:.3f}  {distinct_3:.3f}  {distinct_4:.3f}
   self-BLEU            {self_bleu:9.2f}  of {self_bleu_samples} samples
   forward perplexity   {forward_ppl:9.2f}  of samples under n-grams of training text; real text {forward_ppl_real:.2f}
-  reverse perplexity   {reverse_ppl:9.2f}  of real text under n-grams of samples; of real text {reverse_ppl_real:.2f}
+  reverse perplexity   {reverse_ppl:9.2f}  of real text under n-grams of samples; training text {reverse_ppl_real:.2f}
   novel                {novel:9.1%}  are not training sentences; real text {novel_real:.1%}
   4-grams seen         {seen_4grams:9.1%}  in training; real text {seen_4grams_real:.1%}
 MAUVE                  {mauve:9.3f}  on {mauve_features}
 
-interpolations         {path_pairs:9}  of {path_steps} sentences
+interpolations         {path_pairs:9}  paths of {path_steps} sentences each
   smoothness           {smoothness:9.3f}  {smoothness_min:.3f} to {smoothness_max:.3f}; by {word_vectors}
   n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at the ends
 """
@@ -47,7 +50,7 @@ interpolations         {path_pairs:9}  of {path_steps} sentences
 _INFO_TEMPLATE = """\
 {run}
   model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder
-  z reaches   the decoder by {conditioning}
+{parts}  z reaches   the decoder by {conditioning}
   tokenizer   {tokenizer}, {vocab_size:,} tokens
   corpus      {corpus}: {train:,} / {validation:,} / {test:,} sentences, {words:.1f} words each
   trained     {steps:,} steps in {minutes:.1f} minutes
@@ -105,7 +108,9 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         )
     return {
         "run": str(run.folder),
-        "parameters": sum(parameter.numel() for parameter in vae.model.parameters()),
+        "parameters": _count(vae.model),
+        "trained_parameters": _count(vae.model, is_trained=True),
+        "parts": [_describe_part(vae.model, role) for role in ("encoder", "decoder")],
         "encoder": settings.model.encoder.kind,
         "decoder": settings.model.decoder.kind,
         "conditioning": ", ".join(settings.model.conditioning),
@@ -126,7 +131,41 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
 
 def format_info(record: Mapping[str, Any]) -> str:
     """Return the record of a run as text."""
-    return _INFO_TEMPLATE.format(**record).rstrip()
+    lines = [_format_part(part) for part in record["parts"] if part["base"]]
+    return _INFO_TEMPLATE.format(**{**record, "parts": "".join(lines)}).rstrip()
+
+
+def _describe_part(model: TextVAEModel, role: str) -> dict[str, Any]:
+    """Return what an encoder or a decoder starts from, and how much of it was trained."""
+    settings = getattr(model.config, f"{role}_settings") or {}
+    base = settings.get("base") or {}
+    part = getattr(model, role)
+    return {
+        "role": role,
+        "base": settings.get("name") if base else None,
+        "revision": base.get("revision"),
+        "license": base.get("license"),
+        "needs_base": bool(part.list_base_weights()),
+        "parameters": _count(part),
+        "trained_parameters": _count(part, is_trained=True),
+    }
+
+
+def _format_part(part: Mapping[str, Any]) -> str:
+    """Return the line of a part that starts from a base."""
+    share = part["trained_parameters"] / max(1, part["parameters"])
+    need = "needed to load it" if part["needs_base"] else "not needed to load it"
+    return (
+        f"  {part['role']}     {part['base']} (license {part['license'] or 'not stated'}; {need}): "
+        f"{part['parameters']:,} parameters, {share:.1%} trained\n"
+    )
+
+
+def _count(module: nn.Module, *, is_trained: bool = False) -> int:
+    """Return the number of a module's parameters, or only of those that training changes."""
+    return sum(
+        value.numel() for value in module.parameters() if value.requires_grad or not is_trained
+    )
 
 
 def format_benchmark(record: Mapping[str, Any]) -> str:

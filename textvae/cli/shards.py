@@ -1,4 +1,4 @@
-"""Bulk work on the command line: when the options ask for shards, and what they pass on."""
+"""Bulk work on the command line: do the work of a verb in shards if its options ask for that."""
 
 import sys
 from argparse import Namespace
@@ -57,7 +57,7 @@ def _check_shard_options(options: Namespace) -> None:
     if options.label and options.output:
         raise ConfigError(
             "--label and --output cannot be combined: "
-            "bulk work has no one label for all texts. Leave one of them out."
+            "bulk work cannot use one label for all texts. Leave one of them out."
         )
 
 

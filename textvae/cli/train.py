@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import SETTINGS_EPILOG, Command, Subparsers, add_device, add_verb
+from textvae.settings.presets import PRESETS
 
 
 def add(verbs: Subparsers) -> None:
@@ -27,6 +28,12 @@ def add(verbs: Subparsers) -> None:
         "--config",
         metavar="FILE.yaml",
         help="file of settings, such as those in configs/ (default: the default recipe)",
+    )
+    train.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="settings to start from: "
+        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items()),
     )
     train.add_argument(
         "--output",
@@ -63,6 +70,7 @@ def _train(options: Namespace) -> None:
         options.output,
         config=options.config,
         overrides=settings,
+        preset=options.preset,
         resume=options.resume,
         overwrite=options.overwrite,
         init=options.init,

@@ -102,7 +102,7 @@ class TrimmedTokenizer:
 
     Attributes:
         tokenizer: the smaller tokenizer.
-        kept: the id in the other tokenizer of each of its tokens, by their new ids.
+        kept: for each token, by its new id, the id that it has in the other tokenizer.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -120,7 +120,8 @@ def trim_tokenizer(
     adds no special tokens to a text.
 
     Returns:
-        None unless it is a byte-level BPE: other kinds cannot be trimmed exactly.
+        None if it is not a byte-level BPE, or if the result would not encode the corpus with
+            the same tokens.
     """
     backend = _copy_backend(tokenizer)
     if backend is None or not _is_byte_level(backend):
@@ -165,7 +166,7 @@ def _trim_content(
 
 
 def _find_ancestors(pieces: Iterable[str], merges: Sequence[Sequence[str]]) -> set[str]:
-    """Return all pieces that occur while the given ones are merged from bytes.
+    """Return all pieces that occur while these pieces are merged from bytes.
 
     Several merges may give the same piece. Which of them encoding takes does not depend on
     the text around the piece: no merge crosses its borders, and those within have the same
@@ -175,7 +176,7 @@ def _find_ancestors(pieces: Iterable[str], merges: Sequence[Sequence[str]]) -> s
     ancestors: set[str] = set()
     for piece in pieces:
         states = _merge_bytes(piece, ranks)
-        # Otherwise only an added token, or `ignore_merges`, gives this piece.
+        # A piece that merges do not produce is an added token, or comes from `ignore_merges`.
         if states[-1:] == [piece]:
             ancestors.update(states)
     return ancestors
@@ -199,7 +200,7 @@ def _merge_bytes(piece: str, ranks: Mapping[_Pair, int]) -> list[str]:
 def _has_ids(
     trimmed: PreTrainedTokenizerBase, tokenizer: PreTrainedTokenizerBase, kept: Sequence[int]
 ) -> bool:
-    """Tell whether each token has the new id that it should have, and there are no others."""
+    """Return whether each token has the new id that it should have, and there are no others."""
     pieces = tokenizer.convert_ids_to_tokens(list(kept))
     vocabulary: dict[str, int] = trimmed.get_vocab()
     return vocabulary == {piece: new for new, piece in enumerate(pieces)}
@@ -211,12 +212,13 @@ def _is_equally_merged(
     pieces: Iterable[str],
     kept: Sequence[int],
 ) -> bool:
-    """Tell whether both tokenizers merge the used pieces from their bytes in the same way."""
+    """Return whether both tokenizers encode the used pieces as the same single tokens."""
     old_model = tokenizer.backend_tokenizer.model
     new_model = trimmed.backend_tokenizer.model
     for piece in pieces:
         old = [token.id for token in old_model.tokenize(piece)]
         new = [kept[token.id] for token in new_model.tokenize(piece)]
+        # Even the full tokenizer may split a piece, if the piece is an added token.
         if len(old) == 1 and old != new:
             return False
     return True
@@ -239,12 +241,13 @@ def _copy_backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer | None:
 def _wrap_like(loaded: PreTrainedTokenizerBase, backend: Tokenizer) -> PreTrainedTokenizerFast:
     """Return a backend as a tokenizer with the special tokens of another, and nothing else of it.
 
-    The classes of single models would build another backend when they are loaded again.
+    The tokenizer classes of specific models, such as `GPT2Tokenizer`, would build another
+    backend when they are loaded again.
     """
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        # It joins punctuation marks and short forms to the word before, which only WordPiece
-        # has separated. Other kinds would lose blanks of the text.
+        # The clean-up joins punctuation marks and short forms to the word before. Only WordPiece
+        # has separated them; with other kinds, spaces of the text would be lost.
         clean_up_tokenization_spaces=isinstance(backend.model, models.WordPiece),
         **loaded.special_tokens_map,
     )
@@ -253,8 +256,8 @@ def _wrap_like(loaded: PreTrainedTokenizerBase, backend: Tokenizer) -> PreTraine
 def _release_unknown_token(loaded: PreTrainedTokenizerBase, backend: Tokenizer) -> None:
     """Take the role of the unknown token from a token that has another role as well.
 
-    GPT-2's `<|endoftext|>` has both, and no text gives it as the unknown one. So it can stay
-    the end token, which the base has learned.
+    GPT-2's `<|endoftext|>` is both unknown and end token, but no text ever needs an unknown
+    token. So it can stay the end token, which the base has learned.
     """
     others = {loaded.bos_token_id, loaded.eos_token_id, loaded.pad_token_id}
     if loaded.unk_token_id in others:
@@ -263,7 +266,7 @@ def _release_unknown_token(loaded: PreTrainedTokenizerBase, backend: Tokenizer) 
 
 
 def _is_never_unknown(backend: Tokenizer) -> bool:
-    """Tell whether no text has an unknown token, because single bytes are tokens."""
+    """Return whether no text has an unknown token, because single bytes are tokens."""
     model = backend.model
     if not isinstance(model, models.BPE):
         return False
@@ -272,12 +275,13 @@ def _is_never_unknown(backend: Tokenizer) -> bool:
         bytes_needed = pre_tokenizers.ByteLevel.alphabet()
     if bytes_needed is None:
         return False
-    # Some vocabularies lack the bytes that no text has; without a name for them, they vanish.
+    # Some vocabularies lack bytes that never occur in UTF-8. Without an unknown token, such a
+    # byte would simply be left out.
     return not model.unk_token or None not in map(model.token_to_id, bytes_needed)
 
 
 def _is_byte_level(backend: Tokenizer) -> bool:
-    """Tell whether a backend is a deterministic BPE whose smallest pieces are bytes."""
+    """Return whether a backend is a deterministic BPE whose smallest pieces are bytes."""
     content = json.loads(backend.to_str())
     model = content["model"]
     return (

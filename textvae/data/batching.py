@@ -135,8 +135,8 @@ class Collator:
         attention_mask: (batch, length), 1 on real tokens
         labels: (batch, length), the sentence and its end token; -100 under padding
         label_ids: (batch,), only for a conditional model
-        encoder_states, decoder_states: (batch, length, hidden), the states of frozen parts, only
-            if the rows have them
+        encoder_states: (batch, 1, hidden), and decoder_states: (batch, length, hidden): the states
+            of frozen parts, only if the rows have them
 
     Args:
         tokenizer: names the start, end and padding tokens.
@@ -172,7 +172,7 @@ class Collator:
         """Return the states of frozen parts, if the rows have any."""
         batch: Batch = {}
         encoder_states = collate_states(rows, ENCODER_STATES)
-        if encoder_states is not None:  # one per sentence, so there is no padding
+        if encoder_states is not None:  # each sentence has one, so there is no padding
             batch[ENCODER_STATES] = encoder_states
             batch["encoder_attention_mask"] = torch.ones(encoder_states.shape[:2]).long()
         decoder_states = collate_states(rows, DECODER_STATES)

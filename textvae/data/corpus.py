@@ -136,7 +136,7 @@ def prepare_splits(
     """
     cleaned = _clean_corpus(settings, seed, folder, splits)
     tokenizer = build(_iterate_training_sentences(folder))
-    # Before tokenizing, which cuts long sentences and removes the files of whole ones.
+    # Do this before tokenizing, which cuts long sentences and removes the files of uncut text.
     validation = _fingerprint_split(folder, "validation")
     test = _fingerprint_split(folder, "test")
     # Each split is compared only with later ones, so that no shared sentence counts twice.

@@ -32,7 +32,7 @@ def report_left_out_rows(
 
 
 def report_overlap(counts: Mapping[str, Mapping[str, int]], data: DataSettings) -> None:
-    """Print how many sentences are in two splits, which happens if a corpus comes in splits."""
+    """Print how many sentences are in two splits, as can happen if the corpus was split before."""
     in_both = counts["validation"].get("also_held_out", 0)
     if in_both:
         print_note(

@@ -20,8 +20,8 @@ from textvae.data.arrow import write_arrow
 ENCODER_STATES = "encoder_states"
 DECODER_STATES = "decoder_states"
 
-# Single precision for one vector per sentence; half of it for one per token, of which there
-# are many, and which a transformer in bf16 reads.
+# The encoder has one state per sentence, which is stored in single precision. The decoder has one
+# per token: bf16 halves that file, and the layers that read them usually compute in bf16.
 _DTYPES = {ENCODER_STATES: torch.float32, DECODER_STATES: torch.bfloat16}
 
 
@@ -56,7 +56,7 @@ def locate_states(folder: Path, split: str, column: str) -> Path:
 
 
 def collate_states(rows: Sequence[dict[str, Any]], column: str) -> Tensor | None:
-    """Return the states of a batch, (batch, length, hidden), padded on the right; None without."""
+    """Return the states of a batch, (batch, length, hidden), padded on the right, or None."""
     if column not in rows[0]:
         return None
     parts = [_from_bytes(row[column], _DTYPES[column], row[f"{column}_hidden"]) for row in rows]

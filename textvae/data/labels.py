@@ -94,7 +94,9 @@ def require_model_labels(labels: Labels | None, option: str) -> Labels:
     return labels
 
 
-def check_label_count(labels: Labels | None, label_names: object, count: int) -> list[str] | None:
+def require_label_per_text(
+    labels: Labels | None, label_names: object, count: int
+) -> list[str] | None:
     """Return the labels of `count` texts as strings, or None if `label_names` is None.
 
     Args:

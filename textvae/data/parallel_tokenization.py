@@ -103,7 +103,7 @@ def tokenize_blocks(blocks: BlockDataset, file: Path, processes: int | None) -> 
         collate_fn=return_unchanged,
         num_workers=processes if processes > 1 else 0,
         worker_init_fn=disable_tokenizer_threads,
-        # Without a generator of its own, the loader would take a number from the run's.
+        # Without a generator of its own, the loader would use the run's generator.
         generator=torch.Generator(),
     )
 

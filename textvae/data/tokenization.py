@@ -228,8 +228,9 @@ def read_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         is_as_saved = type(tokenizer) is PreTrainedTokenizerFast
         if is_as_saved or not (Path(folder) / "tokenizer.json").is_file():
             return tokenizer
-        # The classes of single models take only vocabulary and merges from tokenizer.json, and
-        # have their own parts for the rest: a pre-tokenizer that splits digits would be lost.
+        # The tokenizer classes of specific models, such as `GPT2Tokenizer`, take only vocabulary
+        # and merges from tokenizer.json, and have their own parts for the rest: a pre-tokenizer
+        # that splits digits would be lost.
         saved: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
         )
@@ -312,7 +313,7 @@ def encode_batch(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[str]) -
             return_attention_mask=False,
             split_special_tokens=True,  # `<eos>` in a text is text
         )["input_ids"]
-    return [without_marks(tokenizer, row) for row in rows]
+    return [replace_special_tokens(tokenizer, row) for row in rows]
 
 
 @contextmanager
@@ -332,7 +333,7 @@ def refused_texts_as_config_error() -> Iterator[None]:
         ) from error
 
 
-def without_marks(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
+def replace_special_tokens(tokenizer: PreTrainedTokenizerBase, row: list[int]) -> list[int]:
     """Return the token ids of a text, with start, end and padding replaced by the unknown token.
 
     If the tokenizer has no separate unknown token, they are removed instead. A

@@ -122,8 +122,8 @@ class BucketBatches(TrainingBatches):
             batch_sampler=self.buckets,
             collate_fn=self.collator,
             num_workers=self.workers,
-            # Without a generator of its own, the loader would take a number from the run's in
-            # each epoch.
+            # Without a generator of its own, the loader would take a number from the
+            # run's generator in each epoch.
             generator=torch.Generator(),
             persistent_workers=self.workers > 0,
         )

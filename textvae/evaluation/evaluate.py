@@ -22,7 +22,7 @@ from textvae.evaluation.measures import (
     run_model,
     select_measures,
 )
-from textvae.evaluation.measures.subject import empty_texts, require_training_text
+from textvae.evaluation.measures.inputs import empty_texts, require_training_text
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, DEFAULT_MEASURE_SETTINGS
 from textvae.inference.bundle import Bundle
 from textvae.runs.run import Run
@@ -62,7 +62,7 @@ def evaluate(
             training text.
     """
     table = measures if isinstance(measures, Mapping) else select_measures(measures)
-    # Check before the first measure: those that come earlier can take hours.
+    # Check now: measures that need no training text may come first and take hours.
     if table.keys() & TRAINING_TEXT_MEASURES:
         require_training_text(training)
     bundle.model.eval()
@@ -184,8 +184,8 @@ def _open_evaluation_split(
         )
     if file is None and overrides:
         raise ConfigError(
-            f"{', '.join(overrides)}: only a table that is evaluated has this option; "
-            "pass the table's file, or leave the option out."
+            f"{', '.join(overrides)}: says how to read a table, but there is no file to read, so "
+            "the run's own test split is evaluated; pass the table's file, or leave the option out."
         )
     if file is None:
         yield run.open_split("test")

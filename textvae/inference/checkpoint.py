@@ -152,7 +152,7 @@ def _check_weights(path: Path, report: dict[str, Any]) -> None:
 
 
 def _check_finite(path: Path, model: TextVAEModel) -> None:
-    """Refuse weights that are infinite or NaN, of which no verb could make sense.
+    """Refuse weights that are infinite or NaN, which would make every output meaningless.
 
     Raises:
         CheckpointError: some are; the message names the first tensor.

@@ -2,10 +2,10 @@
 
 With K draws of weights w, the estimate of p(x) is mean w. Its relative variance
 is (K / ESS - 1) / (K - 1), where ESS = (sum w)^2 / sum w^2 is the effective
-sample size (Kong 1992). By the delta method, this is the variance of log mean w,
-and half of it is the bias of IW-NLL, by which it is too high. Both are estimated
-from the draws themselves: if the weights are very unequal and the draws few, the
-estimates are too small.
+sample size (Kong 1992). By the delta method, this is also the variance of the
+importance-weighted negative log-likelihood, IW-NLL = -log mean w, and the IW-NLL is
+too high by half of it (its bias). Both are estimated from the draws themselves: if
+the weights are very unequal and the draws few, the estimates are too small.
 """
 
 from dataclasses import dataclass

@@ -19,9 +19,8 @@ from textvae.errors import ConfigError
 from textvae.runtime.foreign_code import refuse_foreign_code
 from textvae.schema import choose
 
-# The name under which the installed transformers passes a cache to and from models. A cache with
-# the other name works token by token, but beam search then fails to reorder it.
-# transformers renamed it in 5.24.
+# The name under which the installed transformers passes a cache to and from models; release 5.24
+# renamed it. A cache passed under the other name works at first, but beam search cannot reorder it.
 _OUTPUT_FIELDS = {field.name for field in fields(GenerateDecoderOnlyOutput)}
 CACHE_NAME = "cache" if "cache" in _OUTPUT_FIELDS else "past_key_values"
 
@@ -86,7 +85,7 @@ def build_architecture_config(
         "intermediate_size": 4 * sizes.hidden,  # the usual ratio since Vaswani et al. 2017
         "max_position_embeddings": sizes.positions,
         # The defaults are ids of the published tokenizers, often beyond our
-        # vocabulary. `embeds_every_word` undoes what the padding id causes.
+        # vocabulary. Token 0 as padding has a side effect, which `unfreeze_padding_embedding` undoes.
         "bos_token_id": None,
         "eos_token_id": None,
         "pad_token_id": 0,
@@ -100,7 +99,7 @@ def build_architecture_config(
         ) from error
 
 
-def embeds_every_word(body: PreTrainedModel) -> PreTrainedModel:
+def unfreeze_padding_embedding(body: PreTrainedModel) -> PreTrainedModel:
     """Let the embedding of token 0 learn like all others, and return the model.
 
     The architecture's config must name a padding token within the vocabulary, and `nn.Embedding`

@@ -25,7 +25,7 @@ from textvae.schema import PartSettings, StrictSettings, choose, validate_each, 
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
-_OFF = ("off", False)
+_OFF = ("off", False)  # YAML reads the word `off` as False
 
 
 class ObjectiveSettings(StrictSettings):

@@ -37,6 +37,8 @@ def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
         OutputError: the folder holds files of the same names that belong to something else.
     """
     exists = folder.is_dir()
+    # The staging folder is made next to `target`. For an existing folder this is inside it, so
+    # that the files need no copying to another disk; no folder `model` is ever written.
     target = folder / "model" if exists else folder
     clean_up_after_kill(target)
     # A run that is saved into its own folder already has its records and fits there.

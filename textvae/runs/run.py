@@ -9,7 +9,7 @@ corpus/            the tokenized splits (Arrow), counts.json; stream.json if it 
 checkpoint-N/      during training: the newest and the best
 init/ .saving/     during training: the model it started from, and an unfinished checkpoint
 fitted/            what was fitted on the model: directions, calibrations, priors, indices
-model_summary.json what a report shows of the model; report.html is the report
+model_summary.json what the report, report.html, shows about the model
 logs/              TensorBoard
 """
 
@@ -185,12 +185,16 @@ class Run:
         return None if target is None else float(target.nats)
 
     def is_prior_matched(self) -> bool:
-        """Return whether training matched the latents to the prior; True without settings."""
+        """Return whether training matched the latents to the prior.
+
+        It is True for a model that was saved without its settings, which cannot say.
+        """
         if not (self.folder / SETTINGS_FILE).is_file():
             return True
         settings = self.read_settings()
         if any(technique.matches_prior for technique in settings.objective.techniques.values()):
             return True
+        # A posterior with a density is trained with the KL to the prior; one without has no KL.
         return POSTERIORS[settings.model.posterior.kind].distribution.has_density
 
     def read_json(self, name: str) -> dict[str, Any]:

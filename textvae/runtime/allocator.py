@@ -25,7 +25,7 @@ def keep_freed_memory() -> None:
     is_accepted = library.mallopt(_M_MMAP_THRESHOLD, 2**30)
     if not is_accepted:
         is_accepted = library.mallopt(_M_MMAP_THRESHOLD, 2**25)
-    # Only the heap is trimmed. Blocks above the first threshold are outside the heap, so the
-    # second threshold has no effect on them unless the first was raised.
+    # Only the heap is trimmed, and blocks above the mmap threshold are outside the heap. So the
+    # trim threshold has no effect on them unless the mmap threshold was raised.
     if is_accepted:
         library.mallopt(_M_TRIM_THRESHOLD, _MAX_THRESHOLD_BYTES)

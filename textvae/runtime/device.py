@@ -20,6 +20,7 @@ def is_bf16_fast(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+# No test runs on mps, so messages and help texts do not offer it.
 _DEVICES = ("cpu", "cuda", "mps")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from textvae.errors import ConfigError, TextVAEError
 
 # Entries by which transformers loads code from a model's folder, the Hub or another package.
-_ASKS_FOR_CODE = {
+_CODE_ENTRIES = {
     "auto_map",
     "custom_generate",
     "custom_pipelines",
@@ -37,7 +37,7 @@ def refuse_foreign_code_in(folder: Path, names: tuple[str, ...], error: type[Tex
         error: the class of the error to raise.
 
     Raises:
-        error: the message has the file, what it asks for, and how to fix it.
+        error: the message names the file, what it asks for, and how to fix it.
     """
     for name in names:
         file = folder / name
@@ -57,7 +57,7 @@ def refuse_foreign_code(entries: Any, source: str, error: type[TextVAEError] = C
         error: the class of the error to raise.
 
     Raises:
-        error: the message has the source, what it asks for, and how to fix it.
+        error: the message names the source, what it asks for, and how to fix it.
     """
     for name, value in _entries_that_ask_for_code(entries):
         raise error(
@@ -87,7 +87,7 @@ def _asks_for_code(name: Any, value: Any) -> bool:
     # transformers also writes these names as `_attn_implementation_internal` and the like.
     allowed = _IMPLEMENTATIONS.get(str(name).removeprefix("_").removesuffix("_internal"))
     if allowed is None:
-        return name in _ASKS_FOR_CODE and bool(value)
+        return name in _CODE_ENTRIES and bool(value)
     # A mapping has one implementation for each part of the model.
     choices = value.values() if isinstance(value, Mapping) else [value]
     return any(choice is not None and choice not in allowed for choice in choices)

@@ -87,7 +87,7 @@ def _refuse_other_file(file: Path) -> None:
 
 
 def _acquire(file: Path, patience: float) -> BaseFileLock:
-    """Return the lock, acquired.
+    """Acquire the lock and return it.
 
     Raises:
         Timeout: a running process holds it.

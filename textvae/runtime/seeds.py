@@ -16,8 +16,8 @@ import torch
 class Stream(IntEnum):
     """The purposes that have a random stream of their own.
 
-    A number never changes and is never used again, or the same seed would give
-    other results than in an earlier release.
+    The number of a purpose never changes, and that of a removed purpose is not reused.
+    Otherwise the same seed would give other results than in an earlier release.
     """
 
     TOKENS = 1  # the tokens that the decoder samples

@@ -26,7 +26,8 @@ def resolve_auto(settings: Settings, tokens_per_sentence: float) -> Settings:
     """Return the settings with a number in place of every `auto` that depends on the corpus."""
     latent = settings.model.latent_dim
     techniques = settings.objective.techniques
-    # Automatic floors are shares of the target, so they follow a target that the user has set.
+    # The `auto` floors of free_bits and unit_floor are shares of the KL target, so they follow a
+    # target that the user has set.
     target = techniques["target_kl"].nats if "target_kl" in techniques else "auto"
     if target == "auto":
         target = default_kl_target(tokens_per_sentence, latent)

@@ -33,7 +33,7 @@ def read_settings(
     settings = merge_settings(base or {}, _read_yaml(Path(file)) if file else {})
     for override in overrides:
         key, equals_sign, value = override.partition("=")
-        # `objective=language_model` is the only shorthand of a whole section.
+        # `objective=language_model` is the only shorthand for a whole section.
         if not equals_sign or ("." not in key and key != "objective"):
             raise ConfigError(
                 f"{override!r} is not a setting: write section.key=value, "
@@ -54,7 +54,8 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
     for key, new_value in over.items():
         value = list_set_fields(new_value)
         old = list_set_fields(result.get(key))
-        # A part may be written as its name alone; then settings are added to that kind.
+        # A part may be written as its name alone; then settings are added to that kind. But `off`
+        # is no name: a technique that was switched off is replaced as a whole.
         if isinstance(old, str) and old != "off" and isinstance(value, Mapping):
             old = {"kind": old}
         if not (isinstance(old, Mapping) and isinstance(value, Mapping)):

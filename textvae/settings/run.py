@@ -13,6 +13,7 @@ from textvae.errors import ConfigError
 from textvae.model.compatibility import check_prior
 from textvae.model.conditioning import CONDITIONINGS
 from textvae.model.decoders import DECODERS
+from textvae.model.decoders.pretrained import PretrainedDecoder
 from textvae.model.encoders import ENCODERS
 from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
@@ -31,10 +32,18 @@ _TRAINED_ONLY = ("vocab_size", "min_frequency", "punctuation", "path")
 _Part = SerializeAsAny[PartSettings]
 
 
+def _find_kind(part: object) -> object:
+    """Return the kind of a part as a user wrote it: its name alone, a mapping, or its settings."""
+    if isinstance(part, PartSettings):
+        return part.kind
+    return part.get("kind") if isinstance(part, Mapping) else part
+
+
 class ModelSettings(StrictSettings):
     """The parts of the model, and the size of its latent."""
 
     latent_dim: int = Field(32, gt=0)
+    # The default {} of a part means the first kind in its table, with all of that kind's defaults.
     encoder: Annotated[_Part, part_validator(lambda: ENCODERS, "model.encoder")] = Field(
         {}, validate_default=True
     )
@@ -51,6 +60,16 @@ class ModelSettings(StrictSettings):
     decoder: Annotated[_Part, part_validator(lambda: DECODERS, "model.decoder")] = Field(
         {}, validate_default=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def choose_conditioning(cls, model: object) -> object:
+        """Choose the conditioning of a pretrained decoder, if none is set."""
+        if not isinstance(model, Mapping) or "conditioning" in model:
+            return model
+        if _find_kind(model.get("decoder")) != _PRETRAINED:
+            return model
+        return {**model, "conditioning": PretrainedDecoder.default_conditioning}
 
     @field_validator("conditioning")
     @classmethod
@@ -101,9 +120,7 @@ class Settings(StrictSettings):
         tokenizer = list_set_fields(sections.get("tokenizer")) or {}
         if not isinstance(model, Mapping) or not isinstance(tokenizer, Mapping):
             return sections
-        decoder = list_set_fields(model.get("decoder"))
-        kind = decoder.get("kind") if isinstance(decoder, Mapping) else decoder
-        if kind != _PRETRAINED or "kind" in tokenizer:
+        if _find_kind(model.get("decoder")) != _PRETRAINED or "kind" in tokenizer:
             return sections
         return {**sections, "tokenizer": {**tokenizer, "kind": _PRETRAINED}}
 
@@ -180,9 +197,9 @@ class Settings(StrictSettings):
 class SettingsSections(TypedDict, total=False):
     """The sections of `Settings` as keyword arguments, each with some of its settings.
 
-    A section is a mapping from settings to values, or an object of its settings class, of which
-    only the fields count that were set. The rest comes from the file of settings, or is the
-    default. `objective` may also be the name of its kind.
+    A section is a mapping from settings to values, or an object of its settings class. Of such an
+    object, only the fields that were set count; the rest comes from the file of settings, or is
+    the default. `objective` may also be the name of its kind.
     """
 
     data: DataSettings | Mapping[str, object]

@@ -1,9 +1,11 @@
 """Training: from a corpus and settings to a finished run folder.
 
 train.py             the entry point: check the request, lock the run, prepare it, train it
-staging.py           a new run folder, which is complete or absent
+staging.py           create a run folder, which appears only once it is complete
 preparation.py       what a run folder needs: corpus, tokenizer, initial model, settings
+bases.py             the pretrained models that the parts of a new run start from
 fit.py               train a prepared run, and save the best model
+frozen_states.py     the states of frozen parts of the model, computed once for the corpus
 trainer.py           the training loop, a subclass of transformers' `Trainer`
 schedule.py          progress, learning rate, and the end of a run
 callbacks.py         when to evaluate, save and stop; the output on the console
@@ -12,7 +14,7 @@ meter.py             averages of the loss terms for the log
 encoder_training.py  additional steps of the encoder alone, for techniques that need them
 decoder_restart.py   fresh weights for the decoder after pretraining
 fsdp.py              settings of sharded training
-checkpoints.py       checkpoints that are complete or absent
+checkpoints.py       write checkpoints atomically, and find the newest complete one
 failures.py          error messages for a full disk and for lost processes
 trackers.py          TensorBoard and other experiment trackers
 model_card.py        the README.md of a run

@@ -1,4 +1,4 @@
-"""Explain failures that are no bugs: writes that fail, and the loss of another process."""
+"""Explain failures that are not bugs: failed writes, and the loss of another process."""
 
 import signal
 from collections.abc import Iterator

@@ -267,7 +267,7 @@ def _write_training_log(run: Run, trainer: VAETrainer) -> None:
     history = []
     for logged in trainer.state.log_history:
         entry = {name: logged[name] for name in logged if name not in _UNUSED_LOG_KEYS}
-        # Trainer's last entry had nothing else.
+        # Nothing else is in the last entry, in which Trainer sums up the run.
         if entry.keys() - {"step", "epoch"}:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}

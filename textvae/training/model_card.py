@@ -121,7 +121,7 @@ def _format_reconstructions(run: Run, vae: TextVAE, split: str) -> str:
 
 
 def _describe_overlap(run: Run) -> str:
-    """Return a line that says how many training sentences are also held out; empty for none."""
+    """Return a line with the number of training sentences that are also held out; "" if it is 0."""
     shared = run.open_corpus().count_overlap(run.read_counts()["tokenized"])
     if not shared:
         return ""

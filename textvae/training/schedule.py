@@ -6,8 +6,8 @@ the validation ELBO stops improving. Then it falls linearly to zero, over a quar
 of the steps taken so far, and the run ends: this is the cool-down.
 
 A run may begin with pretraining, at a constant learning rate after the warm-up.
-Then the decoder gets fresh weights, and the main phase begins: the warm-up, the
-cosine, and the fraction of the run that techniques see start again from zero.
+Then the decoder gets fresh weights, and the main phase begins. It has a warm-up and
+a cosine of its own, and techniques see its progress counted from zero.
 """
 
 import math

@@ -21,7 +21,7 @@ from textvae.runtime.files import (
 from textvae.runtime.processes import Processes
 from textvae.training.failures import explain_write_errors
 
-# In an existing empty folder, the staging folder is made as if for a run of this name in it.
+# If the run folder exists and is empty, its staging folder is inside it, named after this.
 _STAGED_RUN = "run"
 
 
@@ -129,7 +129,7 @@ def _foreign_files_error(folder: Path, names: list[str]) -> OutputError:
 
 
 def _refuse_mount_or_working_directory(folder: Path, path: Path) -> None:
-    """Refuse to replace a folder that cannot be renamed, or that a shell would lose.
+    """Refuse to replace a folder that cannot be renamed, or that the command runs in.
 
     Args:
         folder: the folder as the user named it.

@@ -21,6 +21,7 @@ from textvae.runs.run import LOCK, Run, is_run
 from textvae.runtime.device import choose_device
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.processes import Processes, join_processes
+from textvae.settings.presets import read_preset
 from textvae.settings.reading import merge_settings, read_settings
 from textvae.settings.run import Settings, SettingsSections
 from textvae.training.failures import explain_lost_process, explain_write_errors
@@ -41,6 +42,7 @@ def train(
     output: str | Path = "runs/vae",
     config: str | Path | None = None,
     overrides: Iterable[str] = (),
+    preset: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     init: str | Path | None = None,
@@ -56,6 +58,8 @@ def train(
         output: the run folder.
         config: a YAML file of settings.
         overrides: further settings, as `section.key=value`.
+        preset: the name of settings to start from, such as `pretrained`; those of `config`,
+            `overrides` and `sections` win over it.
         resume: continue an interrupted run, with its own settings.
         overwrite: replace a run that already exists at `output`.
         init: another run folder; training starts from the model and tokenizer of that run.
@@ -80,10 +84,19 @@ def train(
         explain_lost_process(run.folder, processes),
     ):
         if resume:
-            _check_resumable(run, corpus is not None, config, overrides, init, sections)
+            _check_resumable(run, corpus is not None, config, overrides, preset, init, sections)
         else:
             _create_run(
-                run, processes, process_device, corpus, config, overrides, init, overwrite, sections
+                run,
+                processes,
+                process_device,
+                corpus,
+                config,
+                overrides,
+                preset,
+                init,
+                overwrite,
+                sections,
             )
         if not run.is_finished():
             fit(run, process_device, processes)
@@ -100,6 +113,7 @@ def _create_run(
     corpus: Any,
     config: str | Path | None,
     overrides: Iterable[str],
+    preset: str | None,
     init: str | Path | None,
     overwrite: bool,
     sections: SettingsSections,
@@ -112,8 +126,9 @@ def _create_run(
     is_named = isinstance(corpus, str | Path)
     corpus_setting = {"data": {"corpus": str(corpus)}} if is_named else {}
     inherited = read_inherited_settings(Run(Path(init))) if init else {}
+    base = merge_settings(inherited, read_preset(preset) if preset else {})
     merged = merge_settings(sections, corpus_setting)
-    settings = read_settings(config, list(overrides), inherited, **merged)
+    settings = read_settings(config, list(overrides), base, **merged)
     _refuse_model_settings(settings, inherited, init)
     rows = None
     if corpus is not None and not is_named:

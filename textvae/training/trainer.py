@@ -107,7 +107,7 @@ class VAETrainer(Trainer):
         """Return the batches of this process.
 
         Trainer would pass the loader to accelerate, which distributes batches over the processes.
-        Here every batch is distributed already.
+        Ours are divided among the processes already.
         """
         # A stream's loader is another iterable. Trainer only iterates over it.
         return cast(DataLoader[Any], self.batches.build_loader())
@@ -346,7 +346,7 @@ class VAETrainer(Trainer):
         meter = self.meter.state_dict()
         self.schedule.note_time()
         if self.args.should_save:
-            # "plan" and "stream" are the keys of existing checkpoints.
+            # "plan" and "stream" are old names, kept so that existing checkpoints can be resumed.
             state = {
                 "plan": self.schedule.state_dict(),
                 "techniques": self.objective.state_dict(),
@@ -374,6 +374,7 @@ class VAETrainer(Trainer):
         """
         # Tied weights share their memory and are saved once, under one of their names.
         addresses = {name: value.data_ptr() for name, value in self.model.state_dict().items()}
+        # The frozen weights of pretrained base models are not saved with a checkpoint.
         in_bases = set(self.bundle.model.list_base_weights())
         loaded_names = addresses.keys() - set(load_result.missing_keys)
         loaded_addresses = {addresses[name] for name in loaded_names}

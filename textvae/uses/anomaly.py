@@ -124,7 +124,8 @@ def _score_token_ids(
     nats = np.zeros(len(cut_ids))
     bar = "scoring" if progress else None
     with torch.inference_mode():
-        # No variable holds the generator: it would outlive an exception and keep gradients off.
+        # No variable holds the generator: after an exception it would stay suspended within its
+        # `no_grad`, and gradients would stay disabled.
         for indices, batch in iterate_batches(
             bundle, dataset, settings.seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, bar
         ):

@@ -26,7 +26,7 @@ from textvae.runtime.extras import check_installed
 
 ATTRIBUTE_KIND = "attribute"
 
-# Of the cross-validation. There are never more folds than texts in the smaller class.
+# The folds of the cross-validation; there are fewer if the smaller class has fewer texts.
 MAX_FOLDS = 5
 FOLDS_SEED = 0
 

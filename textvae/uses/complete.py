@@ -26,8 +26,8 @@ def complete(bundle: Bundle, prefix: str, count: int, options: DecodingSettings)
     ids = encode_batch(bundle.tokenizer, [prefix])[0]
     if len(ids) >= bundle.max_length:
         raise DataError(
-            f"the prefix has {len(ids)} tokens, but this model generates at most "
-            f"{bundle.max_length}; shorten it."
+            f"the prefix has {len(ids)} tokens and leaves no place for the end token: this model "
+            f"generates at most {bundle.max_length} tokens, the end token included; shorten it."
         )
     z = (
         propose_latents(bundle, [prefix], count, options.seed)
@@ -47,10 +47,10 @@ def _cut_prefix(text: str, prefix: str) -> str:
     become "dog's".
     """
     position = 0
-    for sign in "".join(prefix.split()):
+    for character in "".join(prefix.split()):
         while text[position : position + 1].isspace():
             position += 1
-        if text[position : position + 1] != sign:
+        if text[position : position + 1] != character:
             return text
         position += 1
     return text[position:]

@@ -101,7 +101,7 @@ def test_ranks_and_workers_have_readers_of_their_own(tmp_path):
 
 
 def test_another_number_of_readers_is_refused_on_resuming(tmp_path):
-    """The saved positions are those of other shares."""
+    """The saved positions belong to another division of the files."""
     files = write_shards(tmp_path)
     (two,) = build_loaders(build_plan(files, 2), 1, 2)
     (three,) = build_loaders(build_plan(files, 3), 1, 3)
@@ -121,7 +121,7 @@ def test_no_reader_yields_a_held_out_sentence(tmp_path):
     assert sum_counts(plan)["also_held_out"] == 14
 
 
-def test_cleaning_is_that_of_any_corpus_and_counted(tmp_path):
+def test_a_stream_is_cleaned_like_any_corpus_and_counted(tmp_path):
     """Blank and short lines are left out, and long ones are cut."""
     files = [write(tmp_path / "a.txt", "\n\none\nTwo words\nthree more words\n" + "x " * 300)]
     plan = build_plan(files, min_words=2, lowercase=True, max_characters=20, max_tokens=9)

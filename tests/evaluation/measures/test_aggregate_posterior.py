@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, subject
+from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, build_inputs
 from tests.tiny import tiny_dataset, tiny_vae
 from textvae.evaluation.measures import MEASURES, EvaluationInput, run_model
 from textvae.model.posteriors import DiagonalGaussian
@@ -14,7 +14,7 @@ from textvae.model.posteriors import DiagonalGaussian
 
 def evaluate(model):
     """Return the aggregate KL, the information and the ELBO of a model in one record."""
-    inputs = subject(model)
+    inputs = build_inputs(model)
     record = {}
     for name in ("aggregate", "information", "elbo"):
         record.update(MEASURES[name](inputs))
@@ -51,7 +51,7 @@ def test_information_and_aggregate_kl_add_up_to_the_kl(n):
 
 def test_the_aggregate_kl_equals_a_slow_loop():
     """The loop takes each density from torch.distributions, one pair at a time."""
-    inputs = subject(LinearGaussian(n=40, shift=0.4, spread=1.3))
+    inputs = build_inputs(LinearGaussian(n=40, shift=0.4, spread=1.3))
     outputs = inputs.outputs
     assert isinstance(outputs.posterior, DiagonalGaussian)
     q = Normal(outputs.mean.double(), torch.exp(0.5 * outputs.posterior.logvar.double()))
@@ -67,7 +67,7 @@ def test_the_aggregate_kl_equals_a_slow_loop():
 
 def test_the_kl_of_each_dimension_is_its_closed_form_and_they_add_up():
     """They add up to the KL of the ELBO."""
-    inputs = subject(LinearGaussian(n=300, shift=0.4, spread=1.3))
+    inputs = build_inputs(LinearGaussian(n=300, shift=0.4, spread=1.3))
     kl = MEASURES["aggregate"](inputs)["kl_by_dimension"]
     assert isinstance(inputs.outputs.posterior, DiagonalGaussian)
     variance = inputs.outputs.posterior.logvar.double().exp()

@@ -8,9 +8,9 @@ import pytest
 from tests.tiny import SENTENCES, tiny_dataset, tiny_vae
 from textvae.errors import DataError
 from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
+from textvae.evaluation.measures.inputs import EvaluationTexts
 from textvae.evaluation.measures.interpolation import path_smoothness
 from textvae.evaluation.measures.ngrams import NGramModel
-from textvae.evaluation.measures.subject import EvaluationTexts
 from textvae.evaluation.measures.word_vectors import load_word_vectors, read_word2vec
 
 LINE = "5 1\na 0\nb 1\nc 2\nd 3\ne 9\n"  # a header, then words on a straight line

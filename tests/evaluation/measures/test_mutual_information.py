@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, subject
+from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, build_inputs
 from tests.tiny import draws
 from textvae.evaluation.measures import MEASURES, ModelOutputs
 from textvae.evaluation.measures.mutual_information import (
@@ -28,7 +28,7 @@ def make_outputs(mean, logvar, seed=5):
 
 
 def information(outputs):
-    return MEASURES["information"](replace(subject(LinearGaussian(n=2)), outputs=outputs))
+    return MEASURES["information"](replace(build_inputs(LinearGaussian(n=2)), outputs=outputs))
 
 
 def spread_out(n, between, within):
@@ -79,7 +79,7 @@ def test_the_information_of_the_exact_posterior_is_that_between_x_and_z():
     """It is ln det(I + W'W / noise^2) / 2."""
     model = LinearGaussian(n=3000)
     exact = 0.5 * torch.log(1 + model.weight.square().sum(0) / NOISE**2).sum()
-    record = MEASURES["information"](subject(model))
+    record = MEASURES["information"](build_inputs(model))
     assert record["mi_full"] == pytest.approx(exact.item(), abs=0.06)
 
 
@@ -107,7 +107,7 @@ def test_active_units_are_the_dimensions_whose_mean_varies():
     mean = (mean - mean.mean(0)) / mean.std(0)
     mean = mean * torch.tensor([0.0, 0.0099, 0.0101, 1.0, 0.0, 25.0]).sqrt() + 3.0
     outputs = make_outputs(mean, draws(50, 6))
-    inputs = replace(subject(LinearGaussian(n=2)), outputs=outputs)
+    inputs = replace(build_inputs(LinearGaussian(n=2)), outputs=outputs)
     record = MEASURES["active_units"](inputs)
     assert (record["active_units"], record["latent_dim"]) == (3, 6)
     curve = dict(zip(record["active_units_thresholds"], record["active_units_curve"], strict=True))
@@ -128,7 +128,7 @@ def test_active_units_are_the_dimensions_whose_mean_varies():
 def test_a_decoder_that_ignores_the_latent_loses_nothing_by_shuffling():
     """The increase is 0."""
     model = LinearGaussian(scale=(0.0, 0.0))
-    record = MEASURES["shuffled_latent"](subject(model))
+    record = MEASURES["shuffled_latent"](build_inputs(model))
     assert record["shuffled_latent_increase"] == pytest.approx(0, abs=1e-5)
 
 
@@ -136,7 +136,7 @@ def test_shuffled_latents_cost_what_the_closed_form_says():
     """With the exact posterior, E|x - Wz'|^2 - E|x - Wz|^2 = 2 tr(W'W) for an independent z'."""
     model = LinearGaussian(n=4000)
     expected = model.weight.square().sum().item() / NOISE**2
-    record = MEASURES["shuffled_latent"](subject(model))
+    record = MEASURES["shuffled_latent"](build_inputs(model))
     assert record["shuffled_latent_increase"] == pytest.approx(expected, rel=0.05)
 
 
@@ -144,7 +144,7 @@ def test_no_sentence_keeps_its_own_latent():
     """With two distant sentences, both cost much more."""
     model = LinearGaussian(n=2)
     model.points = torch.tensor([[30.0, 0.0, 0.0], [-30.0, 0.0, 0.0]])
-    assert MEASURES["shuffled_latent"](subject(model))["shuffled_latent_increase"] > 100
+    assert MEASURES["shuffled_latent"](build_inputs(model))["shuffled_latent_increase"] > 100
 
 
 def test_the_outputs_are_in_the_order_of_the_data_set():
@@ -152,7 +152,7 @@ def test_the_outputs_are_in_the_order_of_the_data_set():
     model = LinearGaussian()
     ids = 4 + torch.arange(200).unsqueeze(1)
     q = model.encode(ids, torch.ones_like(ids))
-    outputs = subject(model).outputs
+    outputs = build_inputs(model).outputs
     torch.testing.assert_close(outputs.mean, q.mean)
     torch.testing.assert_close(outputs.kl, model.prior.kl(q, outputs.latent))
     assert outputs.latent.shape == (200, LATENT)

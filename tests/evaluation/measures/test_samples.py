@@ -11,9 +11,9 @@ import pytest
 from tests.tiny import SENTENCES, tiny_dataset, tiny_vae
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
+from textvae.evaluation.measures.inputs import EvaluationTexts, take_evenly
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.samples import distinct_share
-from textvae.evaluation.measures.subject import EvaluationTexts, take_evenly
 from textvae.inference.encode import encode
 
 TRAINING = [

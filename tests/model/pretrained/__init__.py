@@ -1,1 +1,1 @@
-"""Tests of pretrained parts."""
+"""Tests of pretrained encoders and decoders."""

@@ -112,7 +112,7 @@ def test_weighting_samples_leaves_the_model_in_training_mode():
     assert all(module.training for module in model.modules())
 
 
-def elbo_of(model, q, batch, count=400):
+def negative_elbo(model, q, batch, count=400):
     """Return the negative ELBO under q, summed over the batch and estimated from many samples."""
     torch.manual_seed(3)
     latent = torch.stack([q.sample() for _ in range(count)])
@@ -125,12 +125,12 @@ def test_refining_improves_the_elbo_of_the_batch():
     model = tiny_model()
     batch = tiny_batch()
     q = encoded(model, batch)
-    costs = [elbo_of(model, q, batch)]
+    costs = [negative_elbo(model, q, batch)]
     for steps in (3, 12):
         torch.manual_seed(0)
         part = technique("semi_amortized", steps=steps, rate=0.05)
         refined = part.refine_posterior(q, model, batch, MIDDLE)
-        costs.append(elbo_of(model, refined, batch))
+        costs.append(negative_elbo(model, refined, batch))
     assert costs[0] > costs[1] > costs[2]
 
 

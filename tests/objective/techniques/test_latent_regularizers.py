@@ -59,7 +59,7 @@ def test_the_gaussian_mmd_is_its_closed_form():
     assert found.item() == pytest.approx(expected, rel=0.03)
 
 
-def test_mmd_keeps_the_set_share_of_the_kl():
+def test_mmd_keeps_the_configured_share_of_the_kl():
     """By default it keeps none."""
     kl = draws(6, LATENT).square()
     assert (technique("mmd").shape_kl(kl, MIDDLE) == 0).all()
@@ -120,7 +120,7 @@ def test_the_mutual_information_machine_rewards_both_densities():
 
 
 @pytest.mark.parametrize(("scope", "largest"), [("dimension", 1 / 0.7), ("whole", 1.0)])
-def test_latent_dropout_hides_the_set_share(scope, largest):
+def test_latent_dropout_hides_the_configured_share(scope, largest):
     """It hides single dimensions and scales up the others, or all dimensions of a sentence."""
     torch.manual_seed(0)
     part = technique("latent_dropout", rate=0.3, scope=scope)

@@ -1,4 +1,4 @@
-"""Unit floor: a dimension that carries enough information is free, and missing nats cost."""
+"""Unit floor: a dimension pays for each nat by which its information is below the floor."""
 
 import math
 
@@ -26,7 +26,7 @@ def price(part, mean, logvar):
     return part.penalty(TextVAEOutput(mean=mean, logvar=logvar), tiny_batch(), MIDDLE)
 
 
-def test_each_nat_missing_to_the_floor_costs_its_price():
+def test_each_nat_below_the_floor_costs_the_price():
     """A dimension carries ln(1 + between / within) / 2 nats."""
     mean, logvar = posteriors([0.0, 0.1, 3.0], [1.0, 0.5, 0.5])
     information = [0.0, 0.5 * math.log(1.2), 0.5 * math.log(7.0)]

@@ -49,16 +49,16 @@ def test_a_bag_of_words_has_a_gradient_for_z():
     assert (latent.grad.abs().sum(1) > 0).all()
 
 
-def denoised(batch, **settings):
+def corrupt(batch, **settings):
     torch.manual_seed(0)
     return technique("denoising", **settings).corrupt(batch, MIDDLE)
 
 
 @pytest.mark.parametrize("damage", ["deletion", "blank"])
-def test_denoising_damages_the_set_share_of_words(damage):
+def test_denoising_damages_the_configured_share_of_words(damage):
     """It damages words that the encoder reads; the decoder's inputs stay complete."""
     batch = tiny_batch(tiny_ids(range(20, 60), vocab=VOCAB))
-    damaged = denoised(batch, rate=0.3, damage=damage)
+    damaged = corrupt(batch, rate=0.3, damage=damage)
     ids = damaged["encoder_input_ids"]
     mask = damaged["encoder_attention_mask"].bool()
     words = batch["encoder_attention_mask"].sum() - len(ids)
@@ -71,7 +71,7 @@ def test_deletion_closes_the_gaps_and_pads_the_end():
     """Words keep their order, the end token stays last, and all else is padding."""
     # Each word is larger than the one before it, which shows the order.
     sentences = [list(range(4, 4 + length)) for length in (5, 2, 12, 16)]
-    damaged = denoised(tiny_batch(sentences), rate=0.4)
+    damaged = corrupt(tiny_batch(sentences), rate=0.4)
     ids = damaged["encoder_input_ids"]
     mask = damaged["encoder_attention_mask"].bool()
     assert (ids[~mask] == PAD).all()
@@ -86,7 +86,7 @@ def test_deletion_closes_the_gaps_and_pads_the_end():
 @pytest.mark.parametrize("damage", ["deletion", "blank"])
 def test_denoising_never_damages_the_last_word(damage):
     """At the highest rate one word stays, and the end token."""
-    damaged = denoised(tiny_batch(tiny_ids([1, 1, 3, 9])), rate=0.999, damage=damage)
+    damaged = corrupt(tiny_batch(tiny_ids([1, 1, 3, 9])), rate=0.999, damage=damage)
     ids = damaged["encoder_input_ids"]
     mask = damaged["encoder_attention_mask"].bool()
     assert ((mask & (ids > UNKNOWN)).sum(1) == 1).all()

@@ -1,4 +1,4 @@
-"""Ray Data: a pool of actors, each of which loads the model once, does the units.
+"""Ray Data: a pool of actors processes the units; each of them loads the model once.
 
 If a Ray cluster is running, it is used; otherwise one is started on this machine.
 On several machines, the run, the corpus and the output must be in folders that all
@@ -114,7 +114,7 @@ class _RayActor:
         self.worker: Worker | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
-        """Do one unit; return the type and the message of its error, empty if it succeeded."""
+        """Process one unit; return the type and the message of its error, empty if it succeeded."""
         try:
             # The model is loaded here, not in the constructor, where Ray would wrap its errors.
             if self.worker is None:

@@ -77,11 +77,11 @@ def _decode_examples(bundle: Bundle, rows: dict[str, Any], means: Tensor) -> dic
     """
     texts = list(rows["text"])
     label_ids = None
-    one_label = bundle
+    interpolation_bundle = bundle
     if bundle.labels is not None:
         label_ids = bundle.labels.to_ids(rows[bundle.labels.column])
         # All sentences of an interpolation need the same label: that of its first one.
-        one_label = replace(bundle, fixed_label_id=int(label_ids[0]))
+        interpolation_bundle = replace(bundle, fixed_label_id=int(label_ids[0]))
     decoded = decode_latents(
         bundle,
         means[: len(texts)],
@@ -92,7 +92,12 @@ def _decode_examples(bundle: Bundle, rows: dict[str, Any], means: Tensor) -> dic
     return {
         "reconstructions": list(zip(texts, decoded, strict=True)),
         "interpolation": interpolate(
-            one_label, texts[0], texts[-1], _INTERPOLATION_STEPS, "linear", DecodingSettings()
+            interpolation_bundle,
+            texts[0],
+            texts[-1],
+            _INTERPOLATION_STEPS,
+            "linear",
+            DecodingSettings(),
         ),
     }
 

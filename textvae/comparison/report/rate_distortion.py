@@ -84,7 +84,7 @@ def _equalize_axes(axes: "Axes") -> None:
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
     size = 1.15 * max(right - left, high - low, 1.0)
-    # The points are in the middle, but the axis shows little of the negative KLs.
+    # The points are in the middle, unless the axis of the KL would then begin far below 0.
     start = max(-0.04 * size, (left + right - size) / 2)
     axes.set_xlim(start, start + size)
     axes.set_ylim((low + high - size) / 2, (low + high + size) / 2)

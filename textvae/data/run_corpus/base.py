@@ -57,7 +57,8 @@ class Corpus(ABC):
             tokenizer: the settings of the tokenizer to build.
             initial: the tokenizer of the run that training starts from, which is used instead;
                 None if a tokenizer is built.
-            seed: the seed of training.
+            seed: the seed of training, which chooses the held-out sentences of a stream; a corpus
+                that is prepared on the disk has `data.split_seed` for this.
 
         Returns:
             The tokenizer, and the counts of cleaned and tokenized sentences.
@@ -87,8 +88,7 @@ class Corpus(ABC):
 
         Args:
             training: the sizes of batches, and the seed of their order.
-            tokenizer: the tokenizer of the run.
-            labels: the labels that condition the model; None for an unconditional one.
+            collator: makes the batches; it has the tokenizer and the labels of the run.
             processes: the rank of this process, and the number of all processes.
         """
 

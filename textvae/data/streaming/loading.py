@@ -78,8 +78,8 @@ class StreamLoader(TrainingBatches):
             collate_fn=return_unchanged,
             num_workers=self.workers,
             worker_init_fn=disable_tokenizer_threads,
-            # Without a generator of its own, the loader would take a number from the run's, and
-            # a resumed run would take one more.
+            # Without a generator of its own, the loader would take a number from the run's
+            # generator, and a resumed run would take one more.
             generator=torch.Generator(),
         )
         for batch in loader:

@@ -108,7 +108,7 @@ class StreamFileReader:
                 )
                 for number, record in enumerate(reader.records(), start=1):
                     yield number, reader, record
-        except ImportError as error:  # no damage: a library for file systems or compressions
+        except ImportError as error:  # not damage: the file needs a library that is missing
             raise DataError(f"{file}: {error}.") from error
         except FormatError as error:  # from our readers, which know the line
             location = f"after row {number:,}: reading stopped"

@@ -16,7 +16,7 @@ from textvae.data.tables.base import FormatError, Quoting, Row, format_value
 from textvae.data.tables.lines import MAX_LINE_LENGTH, decode_line, read_blocks, split_lines
 from textvae.data.tables.values import as_number, is_number
 
-# If the first rows hold nothing but numbers, the text column counts as a column of numbers.
+# If the first rows have only numbers in the text column, it counts as a column of numbers.
 _PROBED_ROWS = 100
 
 _QUOTED_CELL = re.compile('"(?:[^"]|"")*"')  # as programs write it, with inner quotes doubled
@@ -117,13 +117,16 @@ class DelimitedReader:
         return probed
 
     def _are_quotes_unexpected(self, cells: list[str]) -> bool:
-        """Return whether all cells are in quotes, which are characters here by default."""
+        """Return whether all cells are in quotes, although by default quotes do not delimit here."""
         if self._quoting != "auto" or self._quotes_delimit:
             return False
         return all(_QUOTED_CELL.fullmatch(cell) for cell in cells)
 
     def _is_quoted_by_program(self, cell: object) -> bool:
-        """Return whether a cell has doubled quotes, which only programs write, unexpectedly."""
+        """Return whether a cell is quoted as programs do it, although quotes do not delimit here.
+
+        Programs double the quotes inside a quoted cell, which hardly anybody does by hand.
+        """
         if not isinstance(cell, str) or '""' not in cell:
             return False
         return self._are_quotes_unexpected([cell])
@@ -175,8 +178,8 @@ class DelimitedReader:
         """Refuse a cell that spans several lines which look like rows.
 
         Its quotes are most likely part of the texts: two stray quotes, hundreds of lines
-        apart, would otherwise swallow all rows between them. A separator before a space
-        is taken for prose, unless the previous record has spaces there too.
+        apart, would otherwise swallow all rows between them. A separator that
+        is followed by a space counts as prose, unless the previous record has such spaces too.
 
         Args:
             columns: the number of cells of a row.

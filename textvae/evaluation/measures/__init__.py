@@ -11,6 +11,7 @@ from textvae.evaluation.measures.active_units import active_units
 from textvae.evaluation.measures.aggregate_posterior import aggregate
 from textvae.evaluation.measures.bleu import bleu
 from textvae.evaluation.measures.elbo import elbo
+from textvae.evaluation.measures.inputs import EvaluationInput, empty_texts
 from textvae.evaluation.measures.interpolation import fluency, smoothness
 from textvae.evaluation.measures.likelihood import likelihood
 from textvae.evaluation.measures.mutual_information import information
@@ -23,7 +24,6 @@ from textvae.evaluation.measures.samples import (
     self_bleu,
 )
 from textvae.evaluation.measures.shuffled_latent import shuffled_latent
-from textvae.evaluation.measures.subject import EvaluationInput, empty_texts
 from textvae.evaluation.measures.token_accuracy import token_accuracy
 from textvae.evaluation.settings import MeasureSettings
 from textvae.schema import choose

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from textvae.evaluation.measures.subject import EvaluationInput
+from textvae.evaluation.measures.inputs import EvaluationInput
 
 ACTIVE_UNIT_VARIANCE = 0.01
 _VARIANCE_THRESHOLDS = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0]

@@ -1,9 +1,9 @@
 """KL(q(z) || p(z)): how far the aggregate posterior q(z) is from the prior.
 
 q(z) is the average of the posteriors over the evaluation set. The average of
-KL(q(z | x) || p(z)) is the mutual information plus this KL (Hoffman & Johnson 2016,
-"ELBO surgery"). Where it is large, samples from the prior are poor: they fall where
-no sentence lies.
+KL(q(z | x) || p(z)) is the mutual information plus KL(q(z) || p(z)) (Hoffman & Johnson
+2016, "ELBO surgery"). If KL(q(z) || p(z)) is large, texts sampled from the prior are
+poor: their latents are in regions where no sentence lies.
 
 The estimate uses the same draws as the mutual information. `kl_sampled` is the mean
 KL on these draws, so that mi_full + aggregate_kl = kl_sampled up to rounding. In a
@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.evaluation.measures.mutual_information import log_densities_at_draws
 from textvae.evaluation.measures.outputs import ModelOutputs
-from textvae.evaluation.measures.subject import EvaluationInput
 
 
 def aggregate(inputs: EvaluationInput) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sacrebleu.metrics import BLEU
 
-from textvae.evaluation.measures.subject import EvaluationInput
+from textvae.evaluation.measures.inputs import EvaluationInput
 
 
 def bleu(inputs: EvaluationInput) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The evidence lower bound and its two terms, with KL weight 1, in nats per sentence."""
 
-from textvae.evaluation.measures.subject import EvaluationInput
+from textvae.evaluation.measures.inputs import EvaluationInput
 
 
 def elbo(inputs: EvaluationInput) -> dict[str, float | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from textvae.evaluation.measures.subject import EvaluationInput
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.evaluation.measures.word_movers_distance import word_movers_distance
 from textvae.evaluation.measures.word_vectors import WordVectors, load_word_vectors
 

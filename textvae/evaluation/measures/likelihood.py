@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from textvae.evaluation.measures.subject import EvaluationInput
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.inference.batches import iterate_batches
 from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.evaluation.measures.outputs import ModelOutputs
-from textvae.evaluation.measures.subject import EvaluationInput
 
 DENSITY_ROWS_AT_ONCE = 1024  # of the (n, n) table of densities, which may not fit in memory
 _BATCH_SIZE = 32  # that of He et al. 2019; the key `mi_batch32` is named after it

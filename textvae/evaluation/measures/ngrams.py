@@ -34,11 +34,12 @@ _Float64Array = NDArray[np.float64]
 class _NGramOrder:
     """The n-grams of one length n, numbered in the order of their keys.
 
-    The context of an n-gram is its first n - 1 words, and stands for the number of these words
-    among the n-grams of length n - 1; the single context of length 0 has the number 0.
+    The context of an n-gram is its first n - 1 words, which are an n-gram of length n - 1.
+    A context is represented by the number of that n-gram; the empty context has the number 0.
 
     Shapes:
-        keys: (n-grams,), sorted; a key is the context times the base, plus the id of the last word
+        keys: (n-grams,), sorted; a key is the context's number times `NGramModel.base`, plus the
+            id of the last word
         retained_mass: (n-grams,), the probability in its context that remains after discounting
         backoff_mass: (contexts,), the probability that goes to the shorter context; 1 for a
             context that nothing follows

@@ -7,7 +7,7 @@ it does not. Sentences keep their own labels.
 import torch
 
 from textvae.data.batching import select_decoder_inputs
-from textvae.evaluation.measures.subject import EvaluationInput
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.inference.batches import iterate_batches
 
 

@@ -6,7 +6,7 @@ The decoder gets the posterior mean and the right tokens so far.
 import torch
 
 from textvae.data.batching import select_decoder_inputs
-from textvae.evaluation.measures.subject import EvaluationInput
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.inference.batches import iterate_batches
 from textvae.model.modeling import IGNORED_LABEL
 

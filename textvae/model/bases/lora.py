@@ -61,7 +61,7 @@ def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
 
     config = LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft divides it by the rank
+        lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=settings.targets,
         # GPT-2 stores its matrices transposed; peft notices it, but with a warning.

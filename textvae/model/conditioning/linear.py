@@ -37,11 +37,11 @@ class LinearConditioning(Conditioning):
 
     @torch.no_grad()
     def start_from(self, signal: Tensor, std: float) -> None:
-        """Let the map start from a constant signal with a little of z.
+        """Initialize the map so that the signal is a constant plus a small part that depends on z.
 
         Args:
-            signal: of the shape of the signal of one sentence.
-            std: standard deviation of what z ~ N(0, I) adds to it.
+            signal: the constant, of the shape of one sentence's signal.
+            std: standard deviation of the part that depends on z, for z ~ N(0, I).
         """
         nn.init.normal_(self.map.weight, std=std / math.sqrt(max(self.latent, 1)))
         self.map.bias.copy_(signal.flatten())

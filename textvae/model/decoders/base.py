@@ -19,6 +19,8 @@ class Decoder(nn.Module, ABC):
     and `output_bias`. The decoder does not do it itself, so that the model can
     fuse the projection with the loss.
 
+    A decoder may start from a base: a pretrained model whose weights it takes over.
+
     The constructor of every decoder takes
 
         settings: its own settings.
@@ -66,7 +68,7 @@ class Decoder(nn.Module, ABC):
 
     @classmethod
     def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel | None]:
-        """Return the settings with a record of the base, and the base, or None without one.
+        """Return the settings, with a record of the base, and the base; None for a part without a base.
 
         Raises:
             ConfigError: the base is missing, or cannot be a decoder.
@@ -77,11 +79,12 @@ class Decoder(nn.Module, ABC):
         """Copy the weights of a base, as the model is built.
 
         Args:
+            whole: the base, with its output layer.
             rows: the id of each token in the base's vocabulary; None for a token that it lacks.
         """
 
     def first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
-        """Return how signals of z start, each a constant and the deviation that z adds to it.
+        """Return how each signal of z starts: a constant, and the standard deviation of z's part.
 
         Args:
             token: the id of the start token.
@@ -96,7 +99,7 @@ class Decoder(nn.Module, ABC):
         return []
 
     def load_base_weights(self) -> None:
-        """Load these weights.
+        """Load the weights that `list_base_weights` names.
 
         Raises:
             ConfigError: the base is missing, or has other weights than it had.
@@ -113,7 +116,9 @@ class Decoder(nn.Module, ABC):
         signals: Signals,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Return the states of `forward` from those at the entry of z, (batch, length, hidden).
+        """Return what `forward` returns, from the states below the layers where z enters.
+
+        The states are (batch, length, hidden); the other arguments are those of `forward`.
 
         Raises:
             ConfigError: z does not enter above frozen layers.

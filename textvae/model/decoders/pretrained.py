@@ -6,7 +6,7 @@ entry are frozen and do not depend on z.
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from textvae.errors import ConfigError
-from textvae.model.architectures import CACHE_NAME, embeds_every_word
+from textvae.model.architectures import CACHE_NAME, unfreeze_padding_embedding
 from textvae.model.bases.layers import (
     TwoPartCache,
     check_cut,
@@ -81,6 +81,7 @@ class PretrainedDecoder(Decoder):
 
     Settings = PretrainedDecoderSettings
     starts_from_base = True
+    default_conditioning: ClassVar[tuple[str, ...]] = ("memory", "output")
     body: PreTrainedModel
 
     def __init__(
@@ -441,7 +442,7 @@ def build_language_model(record: BaseRecord, vocab: int) -> tuple[PreTrainedMode
     config.eos_token_id = None
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     whole = factory.from_config(config, trust_remote_code=False, dtype=torch.float32)
-    return embeds_every_word(decoder_of(whole)), whole.get_output_embeddings()
+    return unfreeze_padding_embedding(decoder_of(whole)), whole.get_output_embeddings()
 
 
 def decoder_of(whole: PreTrainedModel) -> PreTrainedModel:

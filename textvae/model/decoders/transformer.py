@@ -18,9 +18,9 @@ from textvae.errors import ConfigError
 from textvae.model.architectures import (
     CACHE_NAME,
     build_architecture_config,
-    embeds_every_word,
     has_key_value_cache,
     is_causal,
+    unfreeze_padding_embedding,
 )
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
@@ -63,8 +63,8 @@ class TransformerDecoder(Decoder):
         # The model without its language-modeling head: the projection to the vocabulary
         # is fused with the loss elsewhere.
         body = AutoModel.from_config(config, trust_remote_code=False)
-        self.body = replace_dropouts(embeds_every_word(body))
-        _check_generates(self.body, settings.architecture)
+        self.body = replace_dropouts(unfreeze_padding_embedding(body))
+        _check_can_generate(self.body, settings.architecture)
         self.bias = nn.Parameter(torch.zeros(vocab))
 
     @property
@@ -128,7 +128,7 @@ class TransformerDecoder(Decoder):
         return states
 
 
-def _check_generates(body: PreTrainedModel, architecture: str) -> None:
+def _check_can_generate(body: PreTrainedModel, architecture: str) -> None:
     """Check that an architecture can generate text token by token.
 
     Raises:

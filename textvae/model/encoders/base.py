@@ -12,7 +12,8 @@ from textvae.schema import PartSettings
 class Encoder(nn.Module, ABC):
     """Maps a sentence to one state per token.
 
-    The constructor of every encoder takes its own settings and the number of tokens.
+    The constructor of every encoder takes its own settings and the number of tokens. An
+    encoder may start from a base: a pretrained model whose weights it takes over.
 
     Attributes:
         hidden: size of a state.
@@ -41,7 +42,7 @@ class Encoder(nn.Module, ABC):
 
     @classmethod
     def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel | None]:
-        """Return the settings with a record of the base, and the base, or None without one.
+        """Return the settings, with a record of the base, and the base; None for a part without a base.
 
         Raises:
             ConfigError: the base is missing, or cannot be an encoder.
@@ -59,7 +60,7 @@ class Encoder(nn.Module, ABC):
         return []
 
     def load_base_weights(self) -> None:
-        """Load these weights.
+        """Load the weights that `list_base_weights` names.
 
         Raises:
             ConfigError: the base is missing, or has other weights than it had.

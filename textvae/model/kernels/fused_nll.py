@@ -9,8 +9,8 @@ ever exists. The caller leaves out padding, so it is never projected.
 Pretrained decoders add three cases: no bias, frozen weights, and a soft cap of
 the scores, cap * tanh(scores / cap), as in Gemma 2 (arXiv:2408.00118).
 `torch.nn.functional.linear_cross_entropy`, new in torch 2.13, also works in
-chunks. It has no cap, and returns the NLL of each row only at the price of a
-fourth product; docs/benchmarks/loss.md compares the speeds.
+chunks. It has no cap, and the NLL of each row costs it one more product with the
+vocabulary, four instead of three; docs/benchmarks/loss.md compares the speeds.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from textvae.runtime.device import compute_dtype
 
-_MIN_PROBABILITY = 1e-30  # not far above the smallest normal number of bf16, 1e-38
+_MIN_PROBABILITY = 1e-30  # safely above the smallest normal number of bf16, about 1e-38
 
 # Rows times vocabulary in one chunk. On a CPU the chunk should stay in the
 # cache; the smaller one is for evaluation, which has no gradients to form. A GPU
@@ -85,8 +85,8 @@ def nll_without_grad(
     Shapes:
         as in `token_nll`
     """
-    narrow_weight = weight.to(dtype)
-    narrow_bias = None if bias is None else bias.to(dtype)
+    cast_weight = weight.to(dtype)
+    cast_bias = None if bias is None else bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
     size = min(rows_per_chunk(weight, _EVALUATION_CHUNK_SCORES), max(1, len(states)))
     # All chunks write their scores and probabilities to the same memory, which
@@ -101,7 +101,7 @@ def nll_without_grad(
     for chunk in split_rows(len(states), size):
         inputs = states[chunk].to(dtype)
         rows = torch.arange(len(inputs), device=nll.device)
-        scores = _compute_scores(inputs, narrow_weight, narrow_bias, cap, buffers[0, : len(inputs)])
+        scores = _compute_scores(inputs, cast_weight, cast_bias, cap, buffers[0, : len(inputs)])
         gap = exact[chunk] - scores[rows, targets[chunk]].float()
         approximate, probability = approximate_nll(
             scores, targets[chunk], buffers[1, : len(inputs)]
@@ -145,8 +145,8 @@ class _FusedNLL(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """Return the scaled sum, and each row's NLL without gradient; shapes as in `token_nll`."""
         dtype = compute_dtype(states)
-        narrow_weight = weight.to(dtype)
-        narrow_bias = None if bias is None else bias.to(dtype)
+        cast_weight = weight.to(dtype)
+        cast_bias = None if bias is None else bias.to(dtype)
         nll = torch.empty(len(states), device=states.device)
         gradients = _Gradients(states, weight, bias, ctx.needs_input_grad)
         size = rows_per_chunk(weight, TRAINING_CHUNK_SCORES)
@@ -160,9 +160,7 @@ class _FusedNLL(torch.autograd.Function):
         for chunk in split_rows(len(states), size):
             inputs = states[chunk].to(dtype)
             rows = torch.arange(len(inputs), device=states.device)
-            scores = _compute_scores(
-                inputs, narrow_weight, narrow_bias, cap, buffers[0, : len(inputs)]
-            )
+            scores = _compute_scores(inputs, cast_weight, cast_bias, cap, buffers[0, : len(inputs)])
             probabilities = torch.softmax(scores, -1, out=buffers[1, : len(inputs)])
             target_probability = probabilities[rows, targets[chunk]]
             nll[chunk] = _nll_from_probability(scores, target_probability, targets[chunk])
@@ -173,7 +171,7 @@ class _FusedNLL(torch.autograd.Function):
             if cap is not None:
                 # The derivative of the cap is 1 - tanh^2, and the capped scores are cap * tanh.
                 d_scores.addcmul_(d_scores, scores.div_(cap).square_(), value=-1)
-            gradients.add(chunk, inputs, d_scores, narrow_weight, scale)
+            gradients.add(chunk, inputs, d_scores, cast_weight, scale)
         ctx.save_for_backward(gradients.states, gradients.weight, gradients.bias)
         ctx.mark_non_differentiable(nll)
         return nll.sum() * scale, nll
@@ -215,7 +213,8 @@ class _Gradients:
         # that size with zeros. Without rows there is no chunk, and the gradient is 0.
         self.weight: Tensor | None = None
         self.part: Tensor | None = None
-        # It needs less memory, but rounds differently from earlier versions, which all had a bias.
+        # Adding in place needs less memory, but rounds differently. Heads with a bias keep the
+        # rounding of earlier versions, so that earlier runs can be repeated.
         self.adds_in_place = bias is None
         if self.needs_weight and len(states) == 0:
             self.weight = torch.zeros_like(weight)

@@ -82,17 +82,17 @@ class LSTMSteps(torch.autograd.Function):
         length, batch, _ = inputs.shape
         hidden = h.shape[-1]
         flat = inputs.to(dtype).reshape(length * batch, -1)
-        narrow_ih = weight_ih.to(dtype)
-        narrow_hh = weight_hh.to(dtype)
+        cast_ih = weight_ih.to(dtype)
+        cast_hh = weight_hh.to(dtype)
         # The inputs' part of all gates in one product; each step adds the part of h.
-        gates = torch.addmm(bias.to(dtype), flat, narrow_ih.t()).view(length, batch, 4 * hidden)
+        gates = torch.addmm(bias.to(dtype), flat, cast_ih.t()).view(length, batch, 4 * hidden)
         states = torch.empty(length + 1, batch, hidden, dtype=dtype)
         cells = torch.empty(length + 1, batch, hidden, dtype=dtype)
         tanh_cells = torch.empty(length, batch, hidden, dtype=dtype)
         states[0] = h
         cells[0] = c
         for step, gate in enumerate(gates):
-            gate.addmm_(states[step], narrow_hh.t())
+            gate.addmm_(states[step], cast_hh.t())
             # In place, so that `gates` ends up with the activations for `backward`.
             gate[:, : 2 * hidden].sigmoid_()
             gate[:, 2 * hidden : 3 * hidden].tanh_()
@@ -102,7 +102,7 @@ class LSTMSteps(torch.autograd.Function):
             cells[step + 1].addcmul_(input_gate, cell_gate)
             torch.tanh(cells[step + 1], out=tanh_cells[step])
             torch.mul(output_gate, tanh_cells[step], out=states[step + 1])
-        ctx.save_for_backward(flat, gates, states, cells, tanh_cells, narrow_ih, narrow_hh)
+        ctx.save_for_backward(flat, gates, states, cells, tanh_cells, cast_ih, cast_hh)
         ctx.input_type = inputs.dtype
         return states[1:], cells[-1].clone()
 

@@ -43,6 +43,7 @@ class DeltaGaussianPosterior(Posterior):
         self.delta = settings.delta
         self.min_sigma, self.max_sigma = _sigma_bounds(settings.delta)
         self.mean = nn.Linear(self.width, latent)
+        # The layer's output starts near 0, so sigma starts in the middle of its interval.
         self.deviation = make_logvar_layer(self.width, latent)
 
     def head(self, pooled: Tensor) -> DiagonalGaussian:

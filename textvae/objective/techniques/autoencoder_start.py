@@ -29,7 +29,7 @@ class AutoencoderStartSettings(TechniqueSettings):
         0.25,
         gt=0,
         le=0.75,
-        description="share of the run; in an open-ended run, 0.25 means 10 epochs",
+        description="share of the run; an open-ended run counts as 40 epochs, so 0.25 means 10",
     )
 
     requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.ELBO_KL})

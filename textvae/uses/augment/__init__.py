@@ -1,4 +1,4 @@
-"""Augmentation: generate new texts with the labels of given texts.
+"""Augmentation: generate new texts with the labels of existing texts.
 
 Candidates are decoded from samples of a text's posterior and from points between two
 texts of one class (as in Malandrakis et al. 2019, arXiv:1910.03487, and, on vectors,

@@ -58,7 +58,7 @@ class CandidateFilter:
         Args:
             names: the class each text should have.
         """
-        # The cheap checks come first: likelihoods are computed for what they leave.
+        # The cheap checks come first, so that few texts are left to compute likelihoods for.
         indices = self.find_new(texts)
         predicted = self.classify([texts[index] for index in indices])
         indices = [

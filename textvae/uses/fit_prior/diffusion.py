@@ -66,8 +66,8 @@ class DiffusionPrior(FittedPrior):
         """Return an estimate of log p(z) in nats, (n,), for z of (n, latent).
 
         z is integrated to noise, whose density is known. The change of volume on the way
-        is the integral of the velocity's divergence, whose trace is estimated with random
-        probes (Hutchinson).
+        is the integral of the velocity's divergence, the trace of its Jacobian, which is
+        estimated with random probes (Hutchinson).
         """
         z = self.whitener(z)
         stride = math.pi / 2 / INTEGRATION_STEPS

@@ -18,7 +18,7 @@ from textvae.runtime.seeds import Stream, seeded
 from textvae.uses.infill.template import BlankToken, TemplateTokens
 from textvae.uses.infill.word_tokens import find_word_tokens
 
-# What may stand at a position; the numbers are places in `allowed_ids`.
+# Which tokens are allowed at a position; the numbers are indices of `allowed_ids`.
 _FORCED, _FIRST_AFTER_SPACE, _FIRST, _CONTINUING = range(4)
 
 
@@ -32,7 +32,7 @@ class VisibleTokensProcessor(LogitsProcessor):
     def __init__(self, bundle: Bundle, rows: Sequence[TemplateTokens]) -> None:
         end_id = bundle.tokenizer.eos_token_id
         length = max(map(len, rows)) + 1
-        # Under blanks, too, the end token: it is not looked at there.
+        # Positions within blanks have the end token, too, but it is never used there.
         forced_ids = torch.full((len(rows), length), end_id)
         kinds = torch.full((len(rows), length), _FORCED)
         for index, row in enumerate(rows):
@@ -42,8 +42,8 @@ class VisibleTokensProcessor(LogitsProcessor):
                 else:
                     forced_ids[index, position] = token
         words = find_word_tokens(bundle)
-        nothing = torch.zeros_like(words.continuing)
-        masks = [nothing, words.after_space, words.without_space, words.continuing]
+        no_tokens = torch.zeros_like(words.continuing)  # a forced token is allowed by its id
+        masks = [no_tokens, words.after_space, words.without_space, words.continuing]
         self.forced_ids = forced_ids.to(bundle.device)
         self.kinds = kinds.to(bundle.device)
         self.allowed_ids = torch.stack(masks).to(bundle.device)
@@ -103,7 +103,7 @@ def decode_fills(bundle: Bundle, row: TemplateTokens, ids: Sequence[int]) -> lis
 
 
 def _find_kind(token: BlankToken) -> int:
-    """Return what may stand at the place of a blank's token."""
+    """Return which tokens are allowed at the position of a blank's token."""
     if not token.is_first:
         return _CONTINUING
     return _FIRST_AFTER_SPACE if token.follows_space else _FIRST

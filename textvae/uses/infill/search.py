@@ -130,7 +130,8 @@ def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int)
     dataset = Dataset.from_dict({"input_ids": ids, "length": [len(row) for row in ids]})
     result = [0.0] * len(texts)
     with torch.inference_mode():
-        # No variable holds the generator: it would outlive an exception and keep gradients off.
+        # No variable holds the generator: after an exception it would stay suspended within its
+        # `no_grad`, and gradients would stay disabled.
         for indices, batch in iterate_batches(
             bundle, dataset, seed, SINGLE_PROCESS, LIKELIHOOD_BATCH_TOKENS, None
         ):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from random import Random
 
-from textvae.data.tokenization import encode_batch, without_marks
+from textvae.data.tokenization import encode_batch, replace_special_tokens
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.uses.infill.word_tokens import (
@@ -21,9 +21,10 @@ from textvae.uses.infill.word_tokens import (
 
 _BLANK_PATTERN = re.compile(r"_{2,}(?: _{2,})*")  # blanks next to each other count as one
 
-# Stand for a blank while the sentence is tokenized, so that the words around it get the
-# tokens that they have next to a word. A tokenizer may have a token for a bracket and the
-# letter after it, but then none for a bracket and a digit.
+# While the sentence is tokenized, a stand-in takes the place of each blank, so that the words
+# around it get the tokens that they have next to a word. The second stand-in is used if the
+# first one does not become a token of its own: some tokenizers have a token for a bracket with
+# the letter after it, but these have none for a bracket with a digit.
 _STAND_INS = ("a", "0")
 
 
@@ -34,7 +35,7 @@ class BlankToken:
     Attributes:
         blank: the number of the blank, from 0.
         is_first: whether it is the blank's first token.
-        follows_space: whether the tokens after a space fit as the first one.
+        follows_space: whether the first token must be one of those that begin with a space.
     """
 
     blank: int
@@ -53,8 +54,8 @@ class Template:
         visible_texts: the parts before, between and after the blanks: one more than there
             are blanks.
         visible_tokens: the same parts as token ids.
-        follow_spaces: for each blank, whether it begins with a token that has a space before
-            its word. With most tokenizers, the start of a sentence is no such place.
+        follow_spaces: for each blank, whether its first token begins with a space. With most
+            tokenizers, it does not at the start of a sentence.
     """
 
     visible_texts: list[str]
@@ -163,12 +164,12 @@ def parse_template(bundle: Bundle, text: str) -> Template:
     raise DataError(_describe_blank_in_word(texts))
 
 
-def _is_word_character(mark: str) -> bool:
+def _is_word_character(character: str) -> bool:
     """Tell whether a blank next to this character would be part of a word.
 
     Letters without case do not count: Chinese, for example, has no spaces between words.
     """
-    return mark.isdigit() or mark.lower() != mark.upper()
+    return character.isdigit() or character.lower() != character.upper()
 
 
 def _describe_blank_in_word(texts: Sequence[str]) -> str:
@@ -222,7 +223,7 @@ def _tokenize_template(bundle: Bundle, texts: list[str], stand_in: str) -> Templ
         covered = sentence[start:end]
         next_blank = bisect_left(places, start)
         has_stand_in = next_blank < len(places) and places[next_blank] < end
-        # A tokenizer that trims spans gives the token of a space an empty one.
+        # Some tokenizers trim the spaces off spans: the span of a lone space is then empty.
         is_space = covered.isspace() or (not covered and is_word_start_mark(piece))
         # The space before a blank is part of the fill's first token, unless every space
         # is a token of its own.
@@ -232,7 +233,7 @@ def _tokenize_template(bundle: Bundle, texts: list[str], stand_in: str) -> Templ
         if has_stand_in or is_space_before_blank:
             follow_spaces[next_blank] |= has_word_start_mark(piece)
         else:
-            visible_tokens[next_blank] += without_marks(bundle.tokenizer, [token])
+            visible_tokens[next_blank] += replace_special_tokens(bundle.tokenizer, [token])
     return Template(texts, visible_tokens, follow_spaces)
 
 

@@ -41,14 +41,14 @@ def find_word_tokens(bundle: Bundle) -> WordTokens:
     special_ids = _find_special_ids(bundle)
     inner_prefix = _find_inner_prefix(bundle)
     usable = []
-    has_letters = []
+    begins_word = []
     is_marked = []
     for number, piece in enumerate(pieces):
         usable.append(piece is not None and number not in special_ids)
-        has_letters.append(piece is not None and _has_letters(piece, inner_prefix))
+        begins_word.append(piece is not None and _begins_word(piece, inner_prefix))
         is_marked.append(piece is not None and has_word_start_mark(piece))
     continuing = torch.tensor(usable)
-    may_begin = continuing & torch.tensor(has_letters)
+    may_begin = continuing & torch.tensor(begins_word)
     marked = torch.tensor(is_marked)
     uses_marks = bool((may_begin & marked).any())
     return WordTokens(
@@ -72,8 +72,8 @@ def is_word_start_mark(piece: str) -> bool:
 def _find_special_ids(bundle: Bundle) -> set[int]:
     """Return the ids of all special tokens, also of those that have none of the usual roles."""
     added = bundle.tokenizer.added_tokens_decoder
-    without_role = {number for number, token in added.items() if token.special}
-    return without_role | set(bundle.tokenizer.all_special_ids)
+    added_special_ids = {number for number, token in added.items() if token.special}
+    return added_special_ids | set(bundle.tokenizer.all_special_ids)
 
 
 def _find_inner_prefix(bundle: Bundle) -> str | None:
@@ -82,11 +82,11 @@ def _find_inner_prefix(bundle: Bundle) -> str | None:
     return getattr(getattr(backend, "model", None), "continuing_subword_prefix", None) or None
 
 
-def _has_letters(piece: str, inner_prefix: str | None) -> bool:
+def _begins_word(piece: str, inner_prefix: str | None) -> bool:
     """Tell whether a token begins a word: it has a letter or a digit and no prefix of inner pieces.
 
     The mark of a word's start is not a letter, although "Ġ" is one for Python.
     """
     if inner_prefix is not None and piece.startswith(inner_prefix):
         return False
-    return any(sign.isalnum() for sign in piece.lstrip("".join(_WORD_START_MARKS)))
+    return any(character.isalnum() for character in piece.lstrip("".join(_WORD_START_MARKS)))

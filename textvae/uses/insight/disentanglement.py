@@ -12,7 +12,8 @@ with more than 10 values are cut into 10 groups.
 SAP (Kumar et al. 2018, arXiv:1711.00848): the same difference, between scores of
 predicting the factor from one dimension. For classes the score is the balanced held-out
 accuracy of a linear support vector machine, scaled so that chance is 0 and perfect is 1
-(times (K - 1) / K it is the paper's); for numbers, the squared correlation.
+(with K classes, the paper's score is (K - 1) / K times this one); for numbers, the
+squared correlation.
 
 DCI (Eastwood and Williams 2018): computed from the importances of a random forest that
 predicts a factor from all dimensions. Completeness is 1 minus the entropy of a factor's
@@ -88,7 +89,10 @@ def gap_to_second(values: _Float64Array) -> float:
 
 
 def normalized_information(z: _Float32Array, column: PropertyColumn) -> _Float64Array:
-    """Return each dimension's mutual information with the factor, over its entropy, (latent,)."""
+    """Return each dimension's mutual information with the factor, (latent,).
+
+    It is divided by the factor's entropy.
+    """
     from scipy.stats import entropy
     from sklearn.metrics import mutual_info_score
 
