@@ -159,7 +159,12 @@ class TextVAE:
             ConfigError: the model has no labels, or does not know this one.
         """
         number = require_model_labels(self.bundle.labels, "label").to_id(label)
-        view = TextVAE(self.model, self.tokenizer, self.folder)
+        view = TextVAE(
+            self.model,
+            self.tokenizer,
+            self.folder,
+            encoder_tokenizer=self.bundle.encoder_tokenizer,
+        )
         view.bundle = replace(self.bundle, fixed_label_id=number)
         return view
 
