@@ -56,8 +56,9 @@ def test_embeddings_are_those_of_sentence_transformers(base, vae):
 
 def test_an_embedding_has_the_latent_of_its_text(vae):
     """Encoding a vector that was computed elsewhere equals encoding the text."""
-    z = vae.encode_embeddings(vae.embed(CORPUS))
-    np.testing.assert_allclose(z, vae.encode(CORPUS), atol=1e-5)
+    texts = SENTENCES[:5]
+    z = vae.encode_embeddings(vae.embed(texts))
+    np.testing.assert_allclose(z, vae.encode(texts), atol=1e-5)
 
 
 def test_one_candidate_is_the_greedy_text(vae):

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length, decode_latents
-from textvae.inference.encode import tokenize_and_truncate
 from textvae.inference.settings import DecodingSettings
 from textvae.model.encoders.pretrained import PretrainedEncoder
 
@@ -30,12 +29,14 @@ def embed(bundle: Bundle, texts: Sequence[str]) -> NDArray[np.float32]:
         ConfigError: the encoder returns no sentence embeddings.
     """
     encoder = _require_sentence_encoder(bundle)
-    ids = tokenize_and_truncate(bundle, texts)
+    tokenizer = bundle.encoder_tokenizer
+    assert tokenizer is not None, "a sentence encoder has its own tokens"
     rows = torch.empty(len(texts), encoder.hidden)
     with torch.inference_mode():
-        for indices in batch_by_length([len(row) for row in ids], _BATCH_SIZE):
-            batch = bundle.make_batch([ids[index] for index in indices])
-            states = encoder(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+        for indices in batch_by_length([len(text) for text in texts], _BATCH_SIZE):
+            # The whole text is embedded, even if the decoder would write only its beginning.
+            ids, mask = tokenizer.encode([texts[index] for index in indices])
+            states = encoder(ids.to(bundle.device), mask.to(bundle.device))
             rows[indices] = encoder.unscale(states[:, 0]).float().cpu()
     return rows.numpy()
 
