@@ -5,7 +5,9 @@ entry are frozen and do not depend on z.
 """
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -49,6 +51,9 @@ from textvae.model.decoders.key_value_memory import KeyValueMemory
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
 _SETTING = "model.decoder"
+
+# The layers of T5 and BART that attend to the encoder.
+_CROSS_ATTENTION = re.compile(r"\.block\.\d+\.layer\.1\.|\.encoder_attn")
 
 
 class PretrainedDecoderSettings(PretrainedSettings):
@@ -94,6 +99,7 @@ class PretrainedDecoder(Decoder):
         super().__init__()
         record = settings.require_base(_SETTING)
         self.settings = settings
+        self.uses_cross_attention = "cross_attention" in channels
         self.learning_rate = settings.choose_learning_rate()
         self.logit_cap = record.logit_cap
         self.logit_scale = record.logit_scale
@@ -114,7 +120,14 @@ class PretrainedDecoder(Decoder):
                     f"{_SETTING}.entry does not work with the decoder of a "
                     f"{body.config.model_type} model: set it to 0."
                 )
-            self.cut = max(1, round(settings.entry * len(find_layers(body))))
+            layers = len(find_layers(body))
+            if layers < 2:
+                raise ConfigError(
+                    f"{_SETTING}.entry: {settings.name} has only one layer, so z cannot enter "
+                    "between two: set it to 0."
+                )
+            # At least one layer is below the entry, and at least one above it.
+            self.cut = min(max(1, round(settings.entry * layers)), layers - 1)
             self.lower, body = cut_layers(body, self.cut)
             self.has_frozen_layers_below = True
         self.body = body
@@ -152,6 +165,9 @@ class PretrainedDecoder(Decoder):
     def _is_frozen(self, name: str) -> bool:
         """Return whether the weight of this name is not trained."""
         if name.startswith("lower."):
+            return True
+        # Nothing runs through them, and parameters without a gradient would stop DDP.
+        if not self.uses_cross_attention and _CROSS_ATTENTION.search(name):
             return True
         return self.settings.train != "all" and not is_adapter(name)
 
@@ -260,10 +276,8 @@ class PretrainedDecoder(Decoder):
             ConfigError: its architecture cannot be cut.
         """
         assert self.lower is not None, "z enters at the embeddings"
-        was_training = self.training
-        self.eval()  # without dropout
-        check_cut(whole, self.lower, self.body, _SETTING)
-        self.train(was_training)
+        with _without_dropout(self):
+            check_cut(whole, self.lower, self.body, _SETTING)
 
     def _substitute_row(self, whole: PreTrainedModel) -> int:
         """Return the row that a token starts from if the base lacks it.
@@ -287,6 +301,12 @@ class PretrainedDecoder(Decoder):
         Args:
             token: the id of the start token.
         """
+        # Dropout would add noise, which would differ between the processes of a run.
+        with _without_dropout(self):
+            return self._compute_first_signals(token)
+
+    def _compute_first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
+        """Return what `first_signals` does."""
         ids = torch.tensor([[token]], device=self.embed.weight.device)
         mask = torch.ones_like(ids)
         states = self.embed(ids)
@@ -310,7 +330,11 @@ class PretrainedDecoder(Decoder):
         if not record.is_needed:
             return []
         # The outer bias is small, and saved with the model.
-        frozen = {name for name, _ in self.named_parameters() if self._is_frozen(name)} - {"bias"}
+        frozen = {
+            name
+            for name, _ in self.named_parameters()
+            if self._is_frozen(name) and not is_adapter(name) and name != "bias"
+        }
         if record.has_own_vocabulary:
             frozen -= {"output.weight", self._embedding_name()}
         return sorted(frozen)
@@ -424,6 +448,17 @@ class PretrainedDecoder(Decoder):
         if self.logit_scale != 1.0:
             states = states * self.logit_scale
         return states
+
+
+@contextmanager
+def _without_dropout(module: nn.Module) -> Iterator[None]:
+    """Keep a module in evaluation mode."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
 
 
 def build_language_model(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:
