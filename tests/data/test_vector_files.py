@@ -87,7 +87,7 @@ def test_the_input_file_is_not_overwritten(tiny_run, tmp_path, capsys):
     pq.write_table(pa.table({"text": ["a man rides a wave."]}), file)
     before = file.read_bytes()
     assert main(["encode", str(tiny_run), str(file), "--output", str(file), "--device", "cpu"]) == 2
-    assert "is the file that is read" in capsys.readouterr().err
+    assert "is the file of sentences itself" in capsys.readouterr().err
     assert file.read_bytes() == before
 
 

@@ -182,9 +182,14 @@ ATTRIBUTES = {
     ),
     "model_wrapped": (inspect.getmodule(Trainer), "steps of the encoder alone also go through DDP"),
     "_supports_sdpa": (inspect.getmodule(PreTrainedModel), "attention takes the fast path"),
+    "_is_hf_initialized": (
+        inspect.getmodule(PreTrainedModel),
+        "adapters start at zero; transformers would initialize them as other layers",
+    ),
 }
 # Private names of the standard library, of scikit-learn, and of textvae itself.
 ELSEWHERE = {
+    "_version": "torch counts the changes of a tensor; a test of frozen layers relies on it",
     "_ActionsContainer": "argparse has no public name for a parser or a group",
     "_SubParsersAction": "argparse has no public name for it",
     "_exit": "os._exit is documented",

@@ -116,7 +116,10 @@ def test_a_run_has_only_the_weights_that_were_trained(trained, kind):
     """Frozen weights come from the base, except embeddings of a vocabulary of the run's own."""
     model = load_bundle(trained(kind), "cpu").model
     frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
-    own = {"decoder.output.weight", *(name for name in frozen if "embed_tokens" in name)}
+    own = {
+        "decoder.language_model.output.weight",
+        *(name for name in frozen if "embed_tokens" in name),
+    }
     saved = weights(trained(kind)).keys()
     assert saved == {name for name, _ in model.named_parameters()} - (frozen - own)
     assert any("lora_" in name for name in saved) == any(
@@ -133,7 +136,7 @@ def test_training_changes_only_what_is_trained(bases, trained):
     model = load_bundle(trained("adapters"), "cpu").model
     base = load_file(bases / "llama" / "model.safetensors")
     name = "layers.1.mlp.up_proj"
-    now = model.state_dict()[f"decoder.body.{name}.base_layer.weight"]
+    now = model.state_dict()[f"decoder.language_model.upper.{name}.base_layer.weight"]
     assert torch.equal(now, base[f"model.{name}.weight"])
 
 

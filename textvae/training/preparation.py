@@ -59,7 +59,7 @@ def prepare_run(
     check_trackers(settings.training.trackers)
     initial = load_bundle(init, "cpu") if init else None
     if initial is not None and isinstance(initial.model.decoder, PretrainedDecoder):
-        check_positions(settings, initial.model.decoder.body.config)
+        check_positions(settings, initial.model.decoder.language_model.upper.config)
     bases = Bases(None, None) if initial else find_bases(settings, device)
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)
     corpus.refuse_settings(settings.training, settings.objective.techniques)

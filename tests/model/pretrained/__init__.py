@@ -1,1 +1,1 @@
-"""Tests of pretrained encoders and decoders."""
+"""Tests of pretrained parts."""

@@ -166,7 +166,7 @@ def test_a_decoder_that_is_cut_computes_what_its_base_does(bases, family, entry)
     """Building checks this on the weights of the base, and there are layers on both sides."""
     bundle = build(bases, decoder=family, conditioning=["output"], entry=entry)
     decoder = bundle.model.decoder
-    assert 1 <= decoder.cut <= 3
+    assert 1 <= decoder.language_model.cut <= 3
 
 
 def test_an_architecture_that_normalizes_its_embeddings_is_not_cut(bases):
@@ -182,7 +182,7 @@ def test_the_memory_starts_as_what_the_base_has_for_its_first_token(bases):
     decoder = bundle.model.decoder
     start = torch.tensor([[bundle.tokenizer.bos_token_id]])
     states = decoder.compute_lower_states(decoder.embed(start), mask)
-    memory = decoder.memory.of_states(decoder.body, states)
+    memory = decoder.memory.of_states(decoder.language_model.upper, states)
     start_memory = bundle.model.conditioning["memory"].map.bias
     torch.testing.assert_close(start_memory, memory.flatten())
 

@@ -13,28 +13,28 @@ from transformers.pytorch_utils import Conv1D
 
 
 class _CastOnce:
-    """The weights of a layer in the type of autocast, computed again if the weights change."""
+    """The weights of a layer in the type of autocast, cast again if they have changed."""
 
     def __init__(self) -> None:
         self.source: tuple[Any, ...] = ()
-        self.weights: tuple[Tensor | None, ...] = ()
+        self.weight = torch.empty(0)
+        self.bias: Tensor | None = None
 
-    def cast(self, *weights: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Return the weights in the type of autocast, without gradient."""
-        first = weights[0]
-        assert first is not None, "a layer has weights"
-        dtype = torch.get_autocast_dtype(first.device.type)
-        source = (dtype, first.device, first.data_ptr(), first._version)
+    def cast(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return weight and bias in the type of autocast, without gradient."""
+        dtype = torch.get_autocast_dtype(weight.device.type)
+        source = (dtype, weight.device, weight.data_ptr(), weight._version)
         if source != self.source:
-            self.weights = tuple(
-                None if weight is None else weight.detach().to(dtype) for weight in weights
-            )
+            self.weight = weight.detach().to(dtype)
+            self.bias = None if bias is None else bias.detach().to(dtype)
             self.source = source
-        return self.weights
+        return self.weight, self.bias
 
 
 class FrozenLinear(nn.Linear):
     """An `nn.Linear` with frozen weights."""
+
+    cast_once: _CastOnce
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
         """Return the product, (..., out_features), of (..., in_features)."""
@@ -46,6 +46,8 @@ class FrozenLinear(nn.Linear):
 
 class FrozenConv1D(Conv1D):  # type: ignore[misc]
     """The linear layer of GPT-2, whose weights are transposed, with frozen weights."""
+
+    cast_once: _CastOnce
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product, (..., nf), of (..., nx)."""
@@ -61,6 +63,7 @@ _FROZEN = {nn.Linear: FrozenLinear, Conv1D: FrozenConv1D}
 
 def cast_frozen_layers_once(module: nn.Module) -> None:
     """Let the linear layers inside a module cast their weights once while these are frozen."""
+    layer: Any
     for layer in module.modules():
         frozen_class = _FROZEN.get(type(layer))
         if frozen_class is not None:
