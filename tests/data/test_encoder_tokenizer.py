@@ -127,3 +127,13 @@ def test_special_tokens_in_a_text_do_not_end_it(bases, tmp_path, is_read):
         encoder = read
     (row,), _ = encoder.encode(["a [SEP] dog"])
     assert row.tolist().count(bert.sep_token_id) == 1
+
+
+def test_the_tokens_around_a_text_and_the_blank_are_those_of_the_base(bases):
+    """BERT frames a text, and its masked language model has learned what a blank is."""
+    bert = bases["BERT"]
+    encoder = EncoderTokenizer.from_base(bert, 64)
+    assert encoder.frame_ids == (bert.cls_token_id, bert.sep_token_id)
+    assert encoder.blank_id in {bert.mask_token_id, bert.unk_token_id}
+    assert encoder.pad_id == bert.pad_token_id
+    assert EncoderTokenizer.from_base(bases["GPT-2"], 64).frame_ids == ()

@@ -5,7 +5,9 @@ adapters. What is frozen is loaded from the base and not saved again.
 """
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -33,6 +35,9 @@ from textvae.model.bases.weights import (
 )
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
+# The layers of T5 and BART that attend to the encoder.
+_CROSS_ATTENTION = re.compile(r"\.block\.\d+\.layer\.1\.|\.encoder_attn")
+
 
 class LanguageModel(nn.Module):
     """A language model without its loss.
@@ -42,6 +47,7 @@ class LanguageModel(nn.Module):
         vocab: number of tokens, which may differ from that of the base.
         entry: the share of the layers below the cut; 0 for no cut.
         setting: dotted name of the part, for messages.
+        uses_cross_attention: whether the decoder of T5 or BART gets states to attend to.
 
     Attributes:
         lower, upper: the layers below and above the cut; `lower` is None without a cut.
@@ -55,9 +61,16 @@ class LanguageModel(nn.Module):
     upper: PreTrainedModel
 
     def __init__(
-        self, settings: PretrainedSettings, vocab: int, entry: float, setting: str
+        self,
+        settings: PretrainedSettings,
+        vocab: int,
+        entry: float,
+        setting: str,
+        *,
+        uses_cross_attention: bool = False,
     ) -> None:
         super().__init__()
+        self.uses_cross_attention = uses_cross_attention
         self.settings = settings
         self.setting = setting
         self.record = settings.require_base(setting)
@@ -88,7 +101,8 @@ class LanguageModel(nn.Module):
         """Return the number of layers below the cut.
 
         Raises:
-            ConfigError: a decoder that attends to an encoder is to be cut.
+            ConfigError: a decoder that attends to an encoder is to be cut, or one of a single
+                layer.
         """
         if not entry:
             return 0
@@ -97,7 +111,14 @@ class LanguageModel(nn.Module):
                 f"{self.setting}.entry does not work with the decoder of a "
                 f"{body.config.model_type} model: set it to 0."
             )
-        return max(1, round(entry * len(find_layers(body))))
+        layers = len(find_layers(body))
+        if layers < 2:
+            raise ConfigError(
+                f"{self.setting}.entry: {self.settings.name} has only one layer, so z cannot enter "
+                "between two: set it to 0."
+            )
+        # At least one layer is below the cut, and at least one above it.
+        return min(max(1, round(entry * layers)), layers - 1)
 
     @property
     def hidden(self) -> int:
@@ -163,6 +184,9 @@ class LanguageModel(nn.Module):
         """Return whether the weight of this name is not trained."""
         if name.startswith("lower."):
             return True
+        # Nothing runs through them, and parameters without a gradient would stop DDP.
+        if not self.uses_cross_attention and _CROSS_ATTENTION.search(name):
+            return True
         return self.settings.train != "all" and not is_adapter(name)
 
     # The weights of the base
@@ -191,17 +215,19 @@ class LanguageModel(nn.Module):
             if self.bias is not None:
                 self.bias.copy_(select_rows(_bias_of(whole), rows, substitute))
         if self.lower is not None:
-            was_training = self.training
-            self.eval()  # without dropout
-            check_cut(body, self.lower, self.upper, self.setting)
-            self.train(was_training)
+            with without_dropout(self):
+                check_cut(body, self.lower, self.upper, self.setting)
 
     def list_base_weights(self) -> list[str]:
         """Return the names of the frozen weights, except embeddings that differ from the base's."""
         if not self.record.is_needed:
             return []
         # The outer bias is small, and saved with the model.
-        frozen = {name for name, _ in self.named_parameters() if self._is_frozen(name)} - {"bias"}
+        frozen = {
+            name
+            for name, _ in self.named_parameters()
+            if self._is_frozen(name) and not is_adapter(name) and name != "bias"
+        }
         if self.record.has_own_vocabulary:
             frozen -= {"output.weight", self._embedding_name()}
         return sorted(frozen)
@@ -248,6 +274,17 @@ class LanguageModel(nn.Module):
     def _embedding_name(self) -> str:
         """Return the name of the embedding's weights."""
         return next(name for name, value in self.named_parameters() if value is self.embed.weight)
+
+
+@contextmanager
+def without_dropout(module: nn.Module) -> Iterator[None]:
+    """Keep a module in evaluation mode."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
 
 
 def _build(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:

@@ -80,13 +80,13 @@ def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
 
 @torch.no_grad()
 def reset_adapters(body: nn.Module) -> list[nn.Parameter]:
-    """Give the adapters new weights, which add nothing, in place, and return them.
+    """Give the adapters that are trained new weights, which add nothing, in place, and return them.
 
     The numbers are drawn on the CPU, so that they are the same on all processes of a run.
     """
     adapters = []
     for name, weight in body.named_parameters():
-        if not is_adapter(name):
+        if not is_adapter(name) or not weight.requires_grad:
             continue
         fresh = torch.zeros(weight.shape)
         # As peft: the second factor is zero. For an embedding, the factors have other names.

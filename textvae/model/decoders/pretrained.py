@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from textvae.errors import ConfigError
-from textvae.model.bases.language_model import LanguageModel, decoder_of
+from textvae.model.bases.language_model import LanguageModel, decoder_of, without_dropout
 from textvae.model.bases.layers import TwoPartCache
 from textvae.model.bases.lora import Trained
 from textvae.model.bases.roles import check_decoder
@@ -70,7 +70,13 @@ class PretrainedDecoder(Decoder):
                 "transformers drops the keys and values of z when it computes a layer again. "
                 "Choose another model.conditioning, for example prefix, or switch it off."
             )
-        self.language_model = LanguageModel(settings, vocab, settings.entry, _SETTING)
+        self.language_model = LanguageModel(
+            settings,
+            vocab,
+            settings.entry,
+            _SETTING,
+            uses_cross_attention="cross_attention" in channels,
+        )
         self.learning_rate = settings.choose_learning_rate()
         self.logit_cap = self.language_model.record.logit_cap
         self.has_frozen_layers_below = self.language_model.lower is not None
@@ -215,6 +221,12 @@ class PretrainedDecoder(Decoder):
         Args:
             token: the id of the start token.
         """
+        # Dropout would add noise, which would differ between the processes of a run.
+        with without_dropout(self):
+            return self._compute_first_signals(token)
+
+    def _compute_first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
+        """Return what `first_signals` does."""
         ids = torch.tensor([[token]], device=self.embed.weight.device)
         mask = torch.ones_like(ids)
         states = self.embed(ids)
