@@ -24,10 +24,21 @@ def log_importance_weights(
     # the sentences once per sample, the order of `latent.flatten(0, 1)`.
     decoder_inputs = {
         name: part.repeat(samples, *[1] * (part.ndim - 1))
-        for name, part in select_decoder_inputs(batch).items()
+        for name, part in _compute_shared_inputs(model, batch).items()
     }
     # log w = log p(x | z) + log p(z) - log q(z | x), the first term being minus the NLL.
     nll = model.sentence_nll(**decoder_inputs, latent=latent.flatten(0, 1)).view(samples, -1)
     prior = model.prior.conditional_on(batch.get("label_ids"))
     ratio: Tensor = prior.log_prob(latent) - posterior.log_prob(latent)
     return ratio - nll
+
+
+def _compute_shared_inputs(model: TextVAEModel, batch: Batch) -> Batch:
+    """Return what the decoder reads, with all that does not depend on z computed once."""
+    inputs = select_decoder_inputs(batch)
+    if model.decoder.has_frozen_layers_below:
+        embedded = model.decoder.embed(inputs["input_ids"])
+        inputs["decoder_states"] = model.decoder.compute_lower_states(
+            embedded, inputs["attention_mask"]
+        )
+    return inputs

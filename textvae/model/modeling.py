@@ -390,6 +390,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         labels: Tensor,
         latent: Tensor,
         label_ids: Tensor | None = None,
+        decoder_states: Tensor | None = None,
     ) -> Tensor:
         """Return -log p(x | z) of each sentence in nats, (batch,), without gradient.
 
@@ -398,7 +399,10 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         `forward`, so that it may be called within a pass of a wrapper such as DDP.
         """
         signals = self.compute_signals(latent, label_ids)
-        states = self.decoder(input_ids, attention_mask, signals)
+        if decoder_states is None:
+            states = self.decoder(input_ids, attention_mask, signals)
+        else:
+            states = self.decoder.continue_from(decoder_states, attention_mask, signals)
         is_real = labels != IGNORED_LABEL
         # The likelihood of a language model is exact, without sampling noise, and
         # should not lose digits to bf16.

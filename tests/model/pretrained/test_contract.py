@@ -18,6 +18,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.inference.decoding import build_decoding_settings, decode_latents
 from textvae.model.building import build_model
+from textvae.model.importance import log_importance_weights
 from textvae.settings.run import ModelSettings
 
 LATENT = 4
@@ -286,3 +287,18 @@ def test_prompts_of_unequal_length_are_completed(bases):
         )
         assert texts[0].startswith("a man")
         assert texts[1].startswith("the woman holds a")
+
+
+def test_importance_weights_share_the_layers_below_the_entry(bases):
+    """Computing them once for all samples gives the weights of separate passes."""
+    bundle = build(bases, decoder="llama", conditioning=["memory"], entry=0.5)
+    batch = batch_of(bundle)
+    model = bundle.model
+    posterior = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+    latent = torch.randn(3, len(CORPUS), LATENT)
+    weights = log_importance_weights(model, posterior, batch, latent)
+    decoder_only = decoder_batch(bundle)
+    for z, row in zip(latent, weights, strict=True):
+        nll = model.sentence_nll(**decoder_only, latent=z)
+        expected = model.prior.log_prob(z) - posterior.log_prob(z) - nll
+        torch.testing.assert_close(row, expected, rtol=1e-4, atol=1e-4)
