@@ -500,3 +500,35 @@ def test_bulk_encoding_gives_the_vectors_of_encode(used, tmp_path):
     vae = textvae.TextVAE.from_pretrained(used / "run", device="cpu")
     key = next(name for name, value in rows[0].items() if isinstance(value, list))
     np.testing.assert_allclose([row[key] for row in rows], vae.encode(SENTENCES), atol=1e-4)
+
+
+LSTM = {"kind": "lstm", "embedding": 16, "hidden": 24}
+MIXED: dict[str, dict[str, Any]] = {
+    "words": {"encoder": {"train": "none", "states": "sentence"}, "tokenizer": {"kind": "word"}},
+    "characters": {"encoder": {"train": "lora"}, "tokenizer": {"kind": "character"}},
+    "decoder": {"decoder": {"entry": 0.5}},
+}
+
+
+@pytest.mark.parametrize("case", MIXED)
+def test_one_part_may_be_pretrained_and_the_other_not(bases, tmp_path, case):
+    """A pretrained encoder reads the text that the tokens of any decoder spell."""
+    parts = MIXED[case]
+    names = {"encoder": "bert", "decoder": "llama"}
+    model: dict[str, Any] = {"latent_dim": 4}
+    for role, base in names.items():
+        pretrained = {"kind": "pretrained", "name": str(bases / base)}
+        model[role] = {**pretrained, **parts[role]} if role in parts else LSTM
+    vae = textvae.train(
+        SENTENCES,
+        output=tmp_path / "run",
+        device="cpu",
+        data={"held_out": 0.1, "max_tokens": 40},
+        tokenizer=parts.get("tokenizer", {}),
+        model=model,
+        training={"steps": 2, "batch_tokens": 256, "evaluations": 1, "trackers": []},
+        objective={"techniques": {"denoising": {}}},
+    )
+    again = textvae.TextVAE.from_pretrained(tmp_path / "run", device="cpu")
+    np.testing.assert_array_equal(vae.encode(SENTENCES[:5]), again.encode(SENTENCES[:5]))
+    assert (tmp_path / "run" / "encoder_tokenizer.json").exists() == ("encoder" in parts)
