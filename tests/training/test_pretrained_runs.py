@@ -194,7 +194,7 @@ def interrupt(bases: Path, output: Path, kind: str, monkeypatch: Any, **changes:
             train(bases, output, kind, **changes)
 
 
-@pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.parametrize("kind", ["adapters", "entry", "frozen encoder"])
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(
     bases, trained, tmp_path, monkeypatch, kind
 ):
@@ -333,11 +333,13 @@ def test_a_conditional_run_with_pretrained_parts_trains_and_generates(bases, tmp
         ("autoencoder_start", {"share": 0.5}),
     ],
 )
-@pytest.mark.parametrize("kind", ["entry", "frozen encoder"])
-def test_techniques_work_with_pretrained_parts(bases, tmp_path, kind, technique, settings):
+def test_techniques_work_with_pretrained_parts(bases, tmp_path, technique, settings):
     """The run ends with finite weights, and its adapters have moved."""
-    train(bases, tmp_path / "run", kind, objective={"techniques": {technique: settings}})
-    assert all(value.isfinite().all() for value in weights(tmp_path / "run").values())
+    objective = {"techniques": {technique: settings}}
+    train(bases, tmp_path / "run", "entry", objective=objective, training={"steps": 4})
+    saved = weights(tmp_path / "run")
+    assert all(value.isfinite().all() for value in saved.values())
+    assert any(value.any() for name, value in saved.items() if "lora_B" in name)
 
 
 def test_aggressive_training_leaves_each_part_alone_in_the_steps_of_the_other(
