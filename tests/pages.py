@@ -5,6 +5,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+from tests.model.pretrained.families import save_decoder, save_encoder
 from tests.tiny_run import SENTENCES, SETTINGS
 
 ROOT = Path(__file__).parents[1]
@@ -15,6 +16,7 @@ TINY = [  # as on the command line
     for name, value in values.items()
     if not isinstance(value, dict)
 ]
+_TINY_BASES = {"model.encoder.name": "bases/encoder", "model.decoder.name": "bases/decoder"}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -47,6 +49,8 @@ def furnish(folder: Path, run: Path) -> Path:
     for name in ("demo", "mine"):
         shutil.copytree(run, folder / "runs" / name)
     shutil.copytree(ROOT / "configs", folder / "configs")
+    save_encoder("bert", folder / "bases" / "encoder")
+    save_decoder("llama", folder / "bases" / "decoder")
     return folder
 
 
@@ -54,6 +58,13 @@ def tiny_settings(words: list[str]) -> list[str]:
     """Return the tiny settings that a `train` command can take in addition to its own."""
     keys = {word.split("=")[0] for word in words}
     settings = [setting for setting in TINY if setting.split("=")[0] not in keys]
+    if "--preset" in words:  # its parts, with tiny bases in place of published ones
+        words[:] = [word for word in words if not word.startswith(tuple(_TINY_BASES))]
+        settings = [
+            setting for setting in settings if not setting.startswith(("tokenizer.", "model."))
+        ]
+        settings += [f"{name}={folder}" for name, folder in _TINY_BASES.items()]
+        settings.append("data.max_tokens=64")  # tiny bases have few positions
     if "--init" in words:  # the tokenizer and the model are those of the run it starts from
         settings = [
             setting for setting in settings if not setting.startswith(("tokenizer.", "model."))

@@ -41,6 +41,7 @@ from textvae.runs.run import Run
 from textvae.schema import require_integer, validate_settings
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
+from textvae.uses.embeddings import decode_embeddings, embed, encode_embeddings
 from textvae.uses.interpolate import interpolate
 from textvae.uses.options import (
     AnomalyOptions,
@@ -210,6 +211,47 @@ class TextVAE:
         return _report_blanks(features(self.bundle, listed, kind, rows_per_batch), listed)
 
     # From z to text
+
+    def embed(self, texts: str | Sequence[str]) -> Array:
+        """Return sentence embeddings, (n, size), as the base of the encoder computes them.
+
+        Raises:
+            ConfigError: the encoder returns no sentence embeddings.
+        """
+        return embed(self.bundle, require_texts(texts, "texts"))
+
+    def encode_embeddings(self, embeddings: Array) -> Array:
+        """Return the posterior mean z, (n, latent), of sentence embeddings, (n, size).
+
+        Raises:
+            ConfigError: the encoder returns no sentence embeddings.
+            ShapeError: the embeddings have another size than the encoder's.
+            DataError: a number is not finite.
+        """
+        return encode_embeddings(self.bundle, embeddings)
+
+    def decode_embeddings(
+        self, embeddings: Array, *, candidates: int = 1, **decoding: Unpack[DecodingOptions]
+    ) -> list[str]:
+        """Decode a sentence from each sentence embedding, (n, size), of the encoder's base.
+
+        Args:
+            embeddings: as sentence-transformers computes them.
+            candidates: number of texts to choose from; the one whose own embedding is nearest is
+                returned. With 1, the text is decoded greedily.
+            decoding: how the candidates are sampled.
+
+        Raises:
+            ConfigError: the encoder returns no sentence embeddings.
+            ShapeError: the embeddings have another size than the encoder's.
+            DataError: a number is not finite.
+        """
+        return decode_embeddings(
+            self.bundle,
+            embeddings,
+            require_integer(candidates, "candidates"),
+            build_decoding_settings(**decoding),
+        )
 
     def decode(
         self,

@@ -88,12 +88,19 @@ def save_encoder(family: str, folder: Path, pooling: str | None = "mean") -> Pat
     if pooling is not None:
         kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
         modules = [
-            {"path": path, "type": f"sentence_transformers.models.{kind}"}
-            for path, kind in kinds.items()
+            {
+                "idx": number,
+                "name": str(number),
+                "path": path,
+                "type": f"sentence_transformers.models.{kind}",
+            }
+            for number, (path, kind) in enumerate(kinds.items())
         ]
         (folder / "modules.json").write_text(json.dumps(modules))
         (folder / "1_Pooling").mkdir()
-        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": pooling}))
+        (folder / "1_Pooling" / "config.json").write_text(
+            json.dumps({"pooling_mode": pooling, "embedding_dimension": 16})
+        )
     return folder
 
 

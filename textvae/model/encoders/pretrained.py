@@ -22,6 +22,7 @@ from textvae.model.bases.weights import (
     name_base_weights,
 )
 from textvae.model.encoders.base import Encoder
+from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
 _SETTING = "model.encoder"
 
@@ -68,6 +69,8 @@ class PretrainedEncoder(Encoder):
         if settings.train == "lora":
             add_adapters(self.body, settings.lora, _SETTING)
         self.freeze()
+        if settings.train != "all":
+            cast_frozen_layers_once(self.body)
         if settings.gradient_checkpointing:
             checkpoint_layers(self.body, _SETTING)
 
@@ -161,12 +164,24 @@ class PretrainedEncoder(Encoder):
             else:
                 last = mask.sum(1) - 1
                 parts.append(states[torch.arange(len(states), device=states.device), last])
-        embedding = torch.cat(parts, -1)
-        if self.pooling.normalize:
-            # On the unit sphere the entries are tiny; what follows expects a variance of 1.
-            unit = nn.functional.normalize(embedding, dim=-1)
-            embedding = unit * embedding.shape[-1] ** 0.5
-        return embedding
+        return self.scale(torch.cat(parts, -1))
+
+    def scale(self, embedding: Tensor) -> Tensor:
+        """Return sentence embeddings with entries of about unit variance, (batch, hidden).
+
+        On the unit sphere the entries are tiny, and the layers that follow expect larger ones.
+        """
+        assert self.pooling is not None, "there is a record of the pooling"
+        if not self.pooling.normalize:
+            return embedding
+        return nn.functional.normalize(embedding, dim=-1) * self.hidden**0.5
+
+    def unscale(self, states: Tensor) -> Tensor:
+        """Return sentence embeddings as the base defines them from what `scale` returned."""
+        assert self.pooling is not None, "there is a record of the pooling"
+        if not self.pooling.normalize:
+            return states
+        return states / self.hidden**0.5
 
 
 def check_sentence_states(settings: PretrainedEncoderSettings, pooling: Pooling | None) -> None:
