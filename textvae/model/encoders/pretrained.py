@@ -174,14 +174,17 @@ class PretrainedEncoder(Encoder):
         assert self.pooling is not None, "there is a record of the pooling"
         if not self.pooling.normalize:
             return embedding
-        return nn.functional.normalize(embedding, dim=-1) * self.hidden**0.5
+        unit = nn.functional.normalize(embedding, dim=-1)
+        scaled: Tensor = unit * self.hidden**0.5
+        return scaled
 
     def unscale(self, states: Tensor) -> Tensor:
         """Return sentence embeddings as the base defines them from what `scale` returned."""
         assert self.pooling is not None, "there is a record of the pooling"
         if not self.pooling.normalize:
             return states
-        return states / self.hidden**0.5
+        unit: Tensor = states / self.hidden**0.5
+        return unit
 
 
 def check_sentence_states(settings: PretrainedEncoderSettings, pooling: Pooling | None) -> None:
