@@ -50,6 +50,7 @@ class LinearGaussian(nn.Module):
         self.points = draws(n, LATENT, seed=seed) @ self.weight.t() + noise
         self.shift = shift
         self.spread = spread
+        self.decoder = SimpleNamespace(has_frozen_layers_below=False)
         self.config = SimpleNamespace(latent_dim=LATENT, labels=None, label_column=None)
         self.prior = PRIORS["standard_normal"](
             PRIORS["standard_normal"].Settings(kind="standard_normal"), LATENT

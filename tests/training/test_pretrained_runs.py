@@ -423,23 +423,23 @@ def used(bases, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_works_on_a_run_with_pretrained_parts(used, verb, capfd):
-    """Each ends with exit code 0; those that need a fitted part follow the one that fits it."""
+def test_every_verb_works_on_a_run_with_pretrained_parts(used, capfd):
+    """Each ends with exit code 0, in an order in which the parts that a verb needs are fitted."""
     places = {
         "{texts}": str(used / "texts.txt"),
         "{table}": str(used / "table.csv"),
         "{folder}": str(used),
     }
-    rest = []
-    for word in VERBS[verb]:
-        for place, path in places.items():
-            word = word.replace(place, path)
-        rest.append(word)
-    code = main([*verb.split(), str(used / "run"), *rest])
-    captured = capfd.readouterr()
-    assert code == 0, captured.err
-    assert "Traceback" not in captured.err
+    for verb, template in VERBS.items():
+        words = []
+        for word in template:
+            for place, path in places.items():
+                word = word.replace(place, path)
+            words.append(word)
+        code = main([*verb.split(), str(used / "run"), *words])
+        captured = capfd.readouterr()
+        assert code == 0, captured.err
+        assert "Traceback" not in captured.err
 
 
 @pytest.mark.parametrize("kind_of_run", ["adapters", "frozen encoder"])

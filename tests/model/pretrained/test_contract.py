@@ -56,13 +56,13 @@ def bases(tmp_path_factory):
 
 def build(bases, encoder="bert", decoder="llama", conditioning=("memory",), **changes):
     """Return a bundle with random bases, whose z makes a difference."""
-    torch.manual_seed(1)
     folder = bases("decoder", decoder)
+    encoder_folder = bases("encoder", encoder)
+    torch.manual_seed(1)  # after the bases, whose first use seeds, too
     tokenizer = build_decoder_tokenizer(
         TokenizerSettings(kind="pretrained", path=str(folder), trim=changes.pop("trim", "auto")),
         CORPUS,
     )
-    encoder_folder = bases("encoder", encoder)
     settings = ModelSettings(
         latent_dim=LATENT,
         encoder={
