@@ -1,4 +1,4 @@
-"""User-facing errors. Each message says what was given, what was expected, and how to fix it.
+"""User-facing errors. Each message says what came, what was expected, and how to fix it.
 
 TextVAEError
 ├── ConfigError       a setting is unknown, of the wrong type or out of range

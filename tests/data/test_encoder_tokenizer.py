@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.data.base_tokenizer_files import CORPUS, STYLES
-from textvae.data.base_tokenizers import load_encoder_tokenizer
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
+from textvae.data.tokenization import read_users_tokenizer
 from textvae.errors import ConfigError
 
 TEXTS = [*CORPUS, "", "a [SEP] dog", "Zürich 漢字 🤔"]
@@ -20,7 +20,7 @@ def bases(tmp_path_factory):
     for number, (style, build) in enumerate(STYLES.items()):
         folder = tmp_path_factory.mktemp("base") / str(number)
         build().save_pretrained(folder)
-        loaded[style] = load_encoder_tokenizer(folder)
+        loaded[style] = read_users_tokenizer(folder, "the base")
     return loaded
 
 

@@ -87,15 +87,6 @@ def build_decoder_tokenizer(
     return trimmed.tokenizer
 
 
-def load_encoder_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a pretrained encoder; `EncoderTokenizer` makes batches with it.
-
-    Raises:
-        ConfigError: the folder contains no tokenizer, or one that runs its own code.
-    """
-    return read_users_tokenizer(Path(folder), f"{str(folder)!r}")
-
-
 @dataclass(frozen=True)
 class TrimmedTokenizer:
     """A tokenizer with a part of the tokens of another.

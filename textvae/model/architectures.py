@@ -1,7 +1,9 @@
 """Architectures of Hugging Face: build a config from a few sizes, and ask what a model can do."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
 from typing import Any, Protocol
 
 from transformers import (
@@ -23,6 +25,15 @@ from textvae.schema import choose
 # renamed it. A cache passed under the other name works at first, but beam search cannot reorder it.
 _OUTPUT_FIELDS = {field.name for field in fields(GenerateDecoderOnlyOutput)}
 CACHE_NAME = "cache" if "cache" in _OUTPUT_FIELDS else "past_key_values"
+
+
+@cache
+def list_parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of a function's parameters, such as those of a model's `forward`.
+
+    They are cached, because every pass through a model needs them.
+    """
+    return frozenset(inspect.signature(function).parameters)
 
 
 class _TransformerSizes(Protocol):
@@ -131,7 +142,7 @@ def has_key_value_cache(model: type[PreTrainedModel], config: PreTrainedConfig) 
     Models without that parameter ignore a cache, or have a state of their own that beam search
     would not reorder.
     """
-    if CACHE_NAME not in inspect.signature(model.forward).parameters:
+    if CACHE_NAME not in list_parameters(model.forward):
         return False
     try:
         DynamicCache(config=config).get_seq_length()

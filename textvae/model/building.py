@@ -66,9 +66,12 @@ def build_model(
     rows: list[int | None] = []
     if decoder_base is not None:
         rows = _find_rows(tokenizer, read_tokenizer(decoder_base.name_or_path))
-        known = rows == list(range(decoder_base.config.vocab_size))
-        record = decoder_settings.base.model_copy(update={"has_own_vocabulary": not known})
+        is_same = rows == list(range(decoder_base.config.vocab_size))
+        record = decoder_settings.base.model_copy(update={"has_own_vocabulary": not is_same})
         decoder_settings = decoder_settings.model_copy(update={"base": record})
+    encoder_vocab_size = len(tokenizer)
+    if encoder_base is not None:
+        encoder_vocab_size = encoder_base.config.get_text_config().vocab_size
     latent_dim = parts.latent_dim
     channels = list(parts.conditioning)
     if is_language_model:
@@ -81,7 +84,7 @@ def build_model(
     config = TextVAEConfig(
         latent_dim=latent_dim,
         vocab_size=len(tokenizer),
-        encoder_vocab_size=len(tokenizer),
+        encoder_vocab_size=encoder_vocab_size,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -97,11 +100,17 @@ def build_model(
         model.encoder.adopt(encoder_base)
     if decoder_base is not None:
         model.decoder.adopt(decoder_base, rows)
-    for name, (signal, std) in model.decoder.first_signals(tokenizer.bos_token_id).items():
+    _start_conditionings(model)
+    return model
+
+
+def _start_conditionings(model: TextVAEModel) -> None:
+    """Let each conditioning start from the signal that the decoder proposes, if it does."""
+    signals = model.decoder.compute_first_signals(model.config.bos_token_id)
+    for name, (signal, std) in signals.items():
         if name in model.conditioning:
             conditioning: Any = model.conditioning[name]
             conditioning.start_from(signal, std)
-    return model
 
 
 def _build_label_config(labels: Labels, size: int) -> dict[str, Any]:

@@ -217,11 +217,11 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
 
     def encode(self, encoder_input_ids: Tensor, encoder_attention_mask: Tensor) -> Distribution:
         """Return q(z | x); ids and mask are (batch, length), padded on the right."""
-        return self.posterior_of(
+        return self.infer_posterior(
             self.encoder(encoder_input_ids, encoder_attention_mask), encoder_attention_mask
         )
 
-    def posterior_of(self, states: Tensor, mask: Tensor) -> Distribution:
+    def infer_posterior(self, states: Tensor, mask: Tensor) -> Distribution:
         """Return q(z | x) from the encoder's states, (batch, length, hidden).
 
         An encoder may return one state per sentence; the rest of the mask is then ignored.
@@ -287,8 +287,8 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             if encoder_states is None:
                 encoder_states = self._encode_states(encoder_input_ids, encoder_attention_mask)
             if encoder_attention_mask is None:
-                encoder_attention_mask = torch.ones(encoder_states.shape[:2])
-            posterior = self.posterior_of(encoder_states, encoder_attention_mask)
+                encoder_attention_mask = encoder_states.new_ones(encoder_states.shape[:2])
+            posterior = self.infer_posterior(encoder_states, encoder_attention_mask)
             latent = self._fill_posterior(output, prior, posterior, sample_latent)
         output.latent = latent
         if cache is None:

@@ -49,7 +49,7 @@ def _restart_all_weights(model: TextVAEModel) -> list[nn.Parameter]:
 def _restart_new_weights(model: TextVAEModel) -> list[nn.Parameter]:
     """Let adapters and conditioning start again as in a new model; return their parameters."""
     adapters = reset_adapters(model.decoder)
-    signals = model.decoder.first_signals(model.config.bos_token_id)
+    signals = model.decoder.compute_first_signals(model.config.bos_token_id)
     for name, child in model.conditioning.items():
         conditioning: Any = child
         fresh: Any = CONDITIONINGS[name](conditioning.latent, conditioning.shape)

@@ -6,11 +6,10 @@ by sentence-transformers or from a database, can be decoded too.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from textvae.errors import ConfigError, DataError, ShapeError
@@ -41,7 +40,7 @@ def embed(bundle: Bundle, texts: Sequence[str]) -> NDArray[np.float32]:
     return rows.numpy()
 
 
-def encode_embeddings(bundle: Bundle, embeddings: Any) -> NDArray[np.float32]:
+def encode_embeddings(bundle: Bundle, embeddings: ArrayLike) -> NDArray[np.float32]:
     """Return the posterior mean z of each sentence embedding, (n, latent).
 
     Args:
@@ -57,12 +56,12 @@ def encode_embeddings(bundle: Bundle, embeddings: Any) -> NDArray[np.float32]:
     with torch.inference_mode():
         states = encoder.scale(vectors).unsqueeze(1)
         mask = torch.ones(states.shape[:2], device=states.device)
-        mean: NDArray[np.float32] = bundle.model.posterior_of(states, mask).mean.cpu().numpy()
+        mean: NDArray[np.float32] = bundle.model.infer_posterior(states, mask).mean.cpu().numpy()
     return mean
 
 
 def decode_embeddings(
-    bundle: Bundle, embeddings: Any, candidates: int, options: DecodingSettings
+    bundle: Bundle, embeddings: ArrayLike, candidates: int, options: DecodingSettings
 ) -> list[str]:
     """Return a sentence for each embedding, in the order of the rows.
 
@@ -111,7 +110,7 @@ def _require_sentence_encoder(bundle: Bundle) -> PretrainedEncoder:
     return encoder
 
 
-def _convert_embeddings(embeddings: Any, size: int) -> Tensor:
+def _convert_embeddings(embeddings: ArrayLike, size: int) -> Tensor:
     """Return embeddings as a tensor, (n, size).
 
     Args:

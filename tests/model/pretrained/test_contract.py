@@ -8,8 +8,6 @@ from tests.model.pretrained.families import (
     CORPUS,
     ENCODERS,
     SEQ2SEQ,
-    save_decoder,
-    save_encoder,
 )
 from textvae.data.base_tokenizers import build_decoder_tokenizer
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
@@ -38,20 +36,6 @@ DECODER_CASES = [
         for name in ("embedding", "output", "cross_attention")
     ],
 ]
-
-
-@pytest.fixture(scope="session")
-def bases(tmp_path_factory):
-    """A function that returns the folder of a base, which is built once."""
-    made = {}
-
-    def find(role, family):
-        if (role, family) not in made:
-            save = save_encoder if role == "encoder" else save_decoder
-            made[role, family] = save(family, tmp_path_factory.mktemp(f"{role}_{family}"))
-        return made[role, family]
-
-    return find
 
 
 def build(bases, encoder="bert", decoder="llama", conditioning=("memory",), **changes):

@@ -10,8 +10,6 @@ from tests.model.pretrained.families import (
     CORPUS,
     ENCODERS,
     SEQ2SEQ,
-    save_decoder,
-    save_encoder,
 )
 from tests.model.pretrained.test_contract import batch_of, build
 from textvae.errors import ConfigError
@@ -23,20 +21,6 @@ from textvae.training.decoder_restart import restart_decoder
 from textvae.training.optimizer import build_optimizer, group_parameters
 
 MIDDLE = Progress(step=50, fraction=0.5)
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory):
-    """A function that returns the folder of a base, which is built once."""
-    made = {}
-
-    def find(role, family):
-        if (role, family) not in made:
-            save = save_encoder if role == "encoder" else save_decoder
-            made[role, family] = save(family, tmp_path_factory.mktemp(f"{role}_{family}"))
-        return made[role, family]
-
-    return find
 
 
 def trained_once(bundle):
@@ -182,7 +166,7 @@ def test_the_memory_starts_as_what_the_base_has_for_its_first_token(bases):
     decoder = bundle.model.decoder
     start = torch.tensor([[bundle.tokenizer.bos_token_id]])
     states = decoder.compute_lower_states(decoder.embed(start), mask)
-    memory = decoder.memory.of_states(decoder.language_model.upper, states)
+    memory = decoder.memory.compute_from_states(decoder.language_model.upper, states)
     start_memory = bundle.model.conditioning["memory"].map.bias
     torch.testing.assert_close(start_memory, memory.flatten())
 

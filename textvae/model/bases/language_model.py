@@ -4,7 +4,6 @@ The layers below the cut are frozen. Those above it are trained, frozen, or froz
 adapters. What is frozen is loaded from the base and not saved again.
 """
 
-import inspect
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     Cache,
@@ -21,7 +19,11 @@ from transformers import (
 )
 
 from textvae.errors import ConfigError
-from textvae.model.architectures import CACHE_NAME, unfreeze_padding_embedding
+from textvae.model.architectures import (
+    CACHE_NAME,
+    list_parameters,
+    unfreeze_padding_embedding,
+)
 from textvae.model.bases.layers import check_cut, checkpoint_layers, cut_layers, find_layers
 from textvae.model.bases.lora import add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.settings import BaseRecord, PretrainedSettings
@@ -201,7 +203,7 @@ class LanguageModel(nn.Module):
         Raises:
             ConfigError: the base cannot be cut.
         """
-        body = decoder_of(whole)
+        body = select_decoder(whole)
         substitute = _substitute_row(whole)
         names = self._name_base_weights()
         del names[self._embedding_name()]
@@ -213,7 +215,7 @@ class LanguageModel(nn.Module):
                 head = whole.get_output_embeddings()
                 self.output.weight.copy_(select_rows(head.weight, rows, substitute))
             if self.bias is not None:
-                self.bias.copy_(select_rows(_bias_of(whole), rows, substitute))
+                self.bias.copy_(select_rows(_collect_bias(whole), rows, substitute))
         if self.lower is not None:
             with without_dropout(self):
                 check_cut(body, self.lower, self.upper, self.setting)
@@ -246,7 +248,7 @@ class LanguageModel(nn.Module):
         base = find_original(settings.name, f"{self.setting}.name", record.revision)
         is_encoder_decoder = bool(record.config.get("is_encoder_decoder"))
         whole = load_language_model(base.folder, is_encoder_decoder=is_encoder_decoder)
-        weights = decoder_of(whole).state_dict()
+        weights = select_decoder(whole).state_dict()
         check_fingerprint(weights, record, settings.name, self.setting)
         base_names = self._name_base_weights()
         copy_weights(weights, self, _select(base_names, names))
@@ -293,9 +295,7 @@ def _build(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:
     Args:
         vocab: number of tokens, which may differ from that of the base.
     """
-    fields = dict(record.config)
-    model_type = fields.pop("model_type")
-    config = AutoConfig.for_model(model_type, **fields)
+    config = record.build_config()
     config.vocab_size = vocab
     # The ids of the base's own tokenizer; textvae has its own record of them.
     config.pad_token_id = None if config.pad_token_id is None else 0
@@ -303,10 +303,10 @@ def _build(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:
     config.eos_token_id = None
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     whole = factory.from_config(config, trust_remote_code=False, dtype=torch.float32)
-    return unfreeze_padding_embedding(decoder_of(whole)), whole.get_output_embeddings()
+    return unfreeze_padding_embedding(select_decoder(whole)), whole.get_output_embeddings()
 
 
-def decoder_of(whole: PreTrainedModel) -> PreTrainedModel:
+def select_decoder(whole: PreTrainedModel) -> PreTrainedModel:
     """Return the part of a language model that maps tokens to states."""
     if whole.config.is_encoder_decoder:
         return whole.get_decoder()
@@ -348,7 +348,7 @@ def _run(
     # Positions count real tokens only. Without this, a prompt that `generate` pads on the
     # left would start at a later position than the same prompt alone.
     positions = (attention_mask.cumsum(1) - 1).clamp(min=0)[:, -embedded.shape[1] :]
-    accepted = inspect.signature(body.forward).parameters
+    accepted = list_parameters(type(body).forward)
     if "position_ids" in accepted:
         options = {**options, "position_ids": positions}
     elif "embed_positions" in dict(body.named_children()):
@@ -381,7 +381,7 @@ def _correct_positions(body: PreTrainedModel, positions: Tensor, mask: Tensor) -
     return correction
 
 
-def _bias_of(whole: PreTrainedModel) -> Tensor:
+def _collect_bias(whole: PreTrainedModel) -> Tensor:
     """Return the bias of a language model's logits, (vocab,); zeros if it has none."""
     head = whole.get_output_embeddings()
     bias: Tensor = head.weight.new_zeros(len(head.weight))

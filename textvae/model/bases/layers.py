@@ -3,7 +3,7 @@
 The lower part maps token embeddings to the states between the two; the upper part
 continues from these states, as if they were its embeddings. One after the other they
 compute what the whole transformer computes. Architectures do not tell how they treat
-embeddings before the first layer, so `cut_layers` checks this on random states.
+embeddings before the first layer, so `check_cut` compares the two on random tokens.
 """
 
 import copy

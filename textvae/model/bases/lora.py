@@ -111,7 +111,7 @@ def merge_adapters(body: nn.Module) -> None:
                 setattr(parent, name, child.get_base_layer())
 
 
-def original_name(name: str) -> str:
+def get_original_name(name: str) -> str:
     """Return the name that a parameter had before adapters were added."""
     return name.replace(_BASE_LAYER, "")
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pydantic import Field
+from transformers import AutoConfig, PreTrainedConfig
 
 from textvae.errors import ConfigError
 from textvae.model.bases.lora import LoraSettings, Trained
@@ -42,6 +43,11 @@ class BaseRecord(StrictSettings):
     is_tied: bool = True
     pooling: Pooling | None = None
     has_own_vocabulary: bool = False
+
+    def build_config(self) -> PreTrainedConfig:
+        """Return the base's own config as an object of transformers."""
+        fields = dict(self.config)
+        return AutoConfig.for_model(fields.pop("model_type"), **fields)
 
 
 class PretrainedSettings(PartSettings):

@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM,
 
 from textvae.errors import ConfigError
 from textvae.model.bases.layers import find_layers
-from textvae.model.bases.lora import is_adapter, original_name
+from textvae.model.bases.lora import get_original_name, is_adapter
 from textvae.model.bases.settings import BaseRecord
 
 _PROBE_TOKENS = 8
@@ -162,7 +162,7 @@ def name_base_weights(body: PreTrainedModel, first_layer: int = 0) -> dict[str, 
     for name in body.state_dict():
         if is_adapter(name):
             continue
-        base_name = original_name(name)
+        base_name = get_original_name(name)
         if first_layer and base_name.startswith(path):
             number, rest = base_name.removeprefix(path).split(".", 1)
             base_name = f"{path}{int(number) + first_layer}.{rest}"

@@ -2,24 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
 
 from textvae.errors import ConfigError
 from textvae.model.conditioning import Signals
-from textvae.schema import PartSettings
+from textvae.model.part import Part
 
 
-class Decoder(nn.Module, ABC):
+class Decoder(Part, ABC):
     """Predicts a sentence, one token after another.
 
     The model projects the returned states to the vocabulary with `output_weight`
     and `output_bias`. The decoder does not do it itself, so that the model can
     fuse the projection with the loss.
-
-    A decoder may start from a base: a pretrained model whose weights it takes over.
 
     The constructor of every decoder takes
 
@@ -34,17 +31,14 @@ class Decoder(nn.Module, ABC):
         output_bias: (vocab,), or None.
         max_length: how many tokens it can read, the start token included; None without a limit.
         logit_cap: soft cap of the logits, cap * tanh(logits / cap); None leaves them as they are.
-        learning_rate: the rate of its weights; None for that of the run.
         has_frozen_layers_below: whether z enters above frozen layers.
         starts_from_base: whether its weights are those of a pretrained model.
     """
 
-    Settings: type[PartSettings] = PartSettings
     signal_shapes: dict[str, tuple[int, ...]]
     embed: nn.Module
     max_length: int | None = None
     logit_cap: float | None = None
-    learning_rate: float | None = None
     has_frozen_layers_below: bool = False
     starts_from_base: bool = False
 
@@ -66,15 +60,6 @@ class Decoder(nn.Module, ABC):
         """Return how many tokens a cache contains."""
         return int(cache.get_seq_length())
 
-    @classmethod
-    def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel | None]:
-        """Return the settings, with a record of the base, and the base; None for a part without a base.
-
-        Raises:
-            ConfigError: the base is missing, or cannot be a decoder.
-        """
-        return settings, None
-
     def adopt(self, whole: PreTrainedModel, rows: Sequence[int | None]) -> None:
         """Copy the weights of a base, as the model is built.
 
@@ -83,30 +68,12 @@ class Decoder(nn.Module, ABC):
             rows: the id of each token in the base's vocabulary; None for a token that it lacks.
         """
 
-    def first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
+    def compute_first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
         """Return how each signal of z starts: a constant, and the standard deviation of z's part.
 
         Args:
             token: the id of the start token.
         """
-        return {}
-
-    def freeze(self) -> None:
-        """Freeze the weights that are not trained; loading a model unfreezes all of them."""
-
-    def list_base_weights(self) -> list[str]:
-        """Return the names of the weights that are loaded from a base, and not saved."""
-        return []
-
-    def load_base_weights(self) -> None:
-        """Load the weights that `list_base_weights` names.
-
-        Raises:
-            ConfigError: the base is missing, or has other weights than it had.
-        """
-
-    def merge_base(self) -> dict[str, Any]:
-        """Make the part complete without its base; return the settings that change."""
         return {}
 
     def continue_from(

@@ -5,7 +5,6 @@ sentence: the memory of Optimus (Li et al. 2020, arXiv:2004.04092). A rotary mod
 its keys after their rotation, so these are rotated by the positions of their slots.
 """
 
-import inspect
 import sys
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache, PreTrainedModel
 
-from textvae.model.architectures import CACHE_NAME
+from textvae.model.architectures import CACHE_NAME, list_parameters
 
 
 class KeyValueMemory:
@@ -29,7 +28,7 @@ class KeyValueMemory:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self.shape = (config.num_hidden_layers, 2, heads, slots, size)
 
-    def of_states(self, body: PreTrainedModel, states: Tensor) -> Tensor:
+    def compute_from_states(self, body: PreTrainedModel, states: Tensor) -> Tensor:
         """Return the memory of one token's states, (1, 1, hidden), in every slot: (*shape).
 
         The keys of a first token are not rotated, since its position is 0.
@@ -41,15 +40,15 @@ class KeyValueMemory:
 
     def fill(self, cache: Cache, memory: Tensor, body: PreTrainedModel) -> None:
         """Write the memory of each sentence, (batch, *shape), to an empty cache."""
-        slots = memory.shape[4]
-        rotation = _find_rotation(body)
-        for layer in range(memory.shape[1]):
+        rotate = _find_rotation(body)
+        angles: dict[str | None, tuple[Tensor, Tensor]] = {}
+        for layer, layer_type in enumerate(_list_layer_types(body)):
             keys = memory[:, layer, 0]
             values = memory[:, layer, 1]
-            if rotation is not None:
-                positions = torch.arange(slots, device=keys.device).expand(len(keys), -1)
-                cos, sin = body.rotary_emb(keys, positions, **_layer_type(body, layer))
-                keys = rotation(keys, keys, cos, sin)[0]
+            if rotate is not None:
+                if layer_type not in angles:
+                    angles[layer_type] = _compute_angles(body, keys, layer_type)
+                keys = rotate(keys, keys, *angles[layer_type])[0]
             cache.update(keys, values, layer)
 
 
@@ -63,10 +62,21 @@ def _find_rotation(body: PreTrainedModel) -> Any:
     return getattr(sys.modules[type(body).__module__], "apply_rotary_pos_emb", None)
 
 
-def _layer_type(body: PreTrainedModel, layer: int) -> dict[str, str]:
-    """Return the type of a layer as an argument, for models that rotate each type differently."""
-    parameters = inspect.signature(type(body.rotary_emb).forward).parameters
+def _list_layer_types(body: PreTrainedModel) -> list[str | None]:
+    """Return the type of each layer, or None for each if the model has layers of one type."""
     types = getattr(body.config, "layer_types", None)
-    if "layer_type" not in parameters or types is None:
-        return {}
-    return {"layer_type": types[layer]}
+    return list(types) if types else [None] * body.config.num_hidden_layers
+
+
+def _compute_angles(
+    body: PreTrainedModel, keys: Tensor, layer_type: str | None
+) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines of the positions of the slots; keys are (batch, heads, slots, size)."""
+    positions = torch.arange(keys.shape[2], device=keys.device).expand(len(keys), -1)
+    rotary: Any = body.rotary_emb
+    # Some models rotate each type of layers differently.
+    if "layer_type" in list_parameters(type(rotary).forward):
+        cos, sin = rotary(keys, positions, layer_type=layer_type)
+    else:
+        cos, sin = rotary(keys, positions)
+    return cos, sin

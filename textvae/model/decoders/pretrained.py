@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from textvae.errors import ConfigError
-from textvae.model.bases.language_model import LanguageModel, decoder_of, without_dropout
+from textvae.model.bases.language_model import LanguageModel, select_decoder, without_dropout
 from textvae.model.bases.layers import TwoPartCache
 from textvae.model.bases.lora import Trained
 from textvae.model.bases.roles import check_decoder
@@ -25,6 +25,9 @@ from textvae.model.decoders.base import Decoder
 from textvae.model.decoders.key_value_memory import KeyValueMemory
 
 _SETTING = "model.decoder"
+
+# How much z changes the memory before training, relative to the memory of the start token.
+_MEMORY_SHARE_OF_Z = 0.1
 
 
 class PretrainedDecoderSettings(PretrainedSettings):
@@ -196,7 +199,7 @@ class PretrainedDecoder(Decoder):
         base = find_base(settings.name, f"{_SETTING}.name", settings.revision)
         check_decoder(base, f"{_SETTING}.name")
         whole = load_language_model(base.folder, is_encoder_decoder=base.config.is_encoder_decoder)
-        body = decoder_of(whole)
+        body = select_decoder(whole)
         record = BaseRecord(
             config=whole.config.to_dict(),
             revision=base.revision,
@@ -212,7 +215,7 @@ class PretrainedDecoder(Decoder):
         self.language_model.adopt(whole, rows)
 
     @torch.no_grad()
-    def first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
+    def compute_first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
         """Return how each signal of z starts: a constant, and the standard deviation of z's part.
 
         Prefix and memory start as what the language model has for its first token, which it
@@ -221,27 +224,19 @@ class PretrainedDecoder(Decoder):
         Args:
             token: the id of the start token.
         """
+        hidden = self.language_model.hidden
+        first = {"embedding": (torch.zeros(hidden), 0.0), "output": (torch.zeros(hidden), 0.0)}
+        ids = torch.tensor([[token]], device=self.embed.weight.device)
         # Dropout would add noise, which would differ between the processes of a run.
         with without_dropout(self):
-            return self._compute_first_signals(token)
-
-    def _compute_first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
-        """Return what `first_signals` does."""
-        ids = torch.tensor([[token]], device=self.embed.weight.device)
-        mask = torch.ones_like(ids)
-        states = self.embed(ids)
-        if self.has_frozen_layers_below:
-            states = self.compute_lower_states(states, mask)
-        scale = float(states.std())
-        first: dict[str, tuple[Tensor, float]] = {}
-        for name, shape in self.signal_shapes.items():
-            if name == "prefix":
-                first[name] = (states[0].expand(shape), scale)
-            elif name == "memory" and self.slots:
-                memory = self.memory.of_states(self.language_model.upper, states)
-                first[name] = (memory, 0.1 * float(memory.std()))
-            elif name in ("embedding", "output"):
-                first[name] = (torch.zeros(shape), 0.0)
+            states = self.embed(ids)
+            if self.has_frozen_layers_below:
+                states = self.compute_lower_states(states, torch.ones_like(ids))
+            prefix = states[0].expand(self.signal_shapes["prefix"])
+            first["prefix"] = (prefix, float(states.std()))
+            if self.slots:
+                memory = self.memory.compute_from_states(self.language_model.upper, states)
+                first["memory"] = (memory, _MEMORY_SHARE_OF_Z * float(memory.std()))
         return first
 
     def freeze(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 
 from textvae.errors import ConfigError
 from textvae.model.bases.layers import checkpoint_layers
@@ -112,7 +112,7 @@ class PretrainedEncoder(Encoder):
             config=whole.config.to_dict(),
             revision=base.revision,
             license=base.license,
-            fingerprint=fingerprint_weights(encoder_of(whole).state_dict()),
+            fingerprint=fingerprint_weights(select_encoder(whole).state_dict()),
             pooling=pooling,
         )
         return settings.model_copy(update={"base": record}), whole
@@ -120,7 +120,7 @@ class PretrainedEncoder(Encoder):
     def adopt(self, whole: PreTrainedModel) -> None:
         """Copy the weights of a base, as the model is built."""
         names = name_base_weights(self.body)
-        copy_weights(encoder_of(whole).state_dict(), self.body, names)
+        copy_weights(select_encoder(whole).state_dict(), self.body, names)
 
     def list_base_weights(self) -> list[str]:
         """Return the names of the frozen weights."""
@@ -135,7 +135,7 @@ class PretrainedEncoder(Encoder):
             return
         record = self.settings.require_base(_SETTING)
         base = find_original(self.settings.name, f"{_SETTING}.name", record.revision)
-        weights = encoder_of(load_encoder_model(base.folder)).state_dict()
+        weights = select_encoder(load_encoder_model(base.folder)).state_dict()
         check_fingerprint(weights, record, self.settings.name, _SETTING)
         base_names = name_base_weights(self.body)
         copy_weights(weights, self.body, {name: base_names[name] for name in names})
@@ -206,14 +206,13 @@ def check_sentence_states(settings: PretrainedEncoderSettings, pooling: Pooling 
 
 def build_encoder(record: BaseRecord) -> PreTrainedModel:
     """Return an encoder with random weights."""
-    fields = dict(record.config)
-    model_type = fields.pop("model_type")
-    config = AutoConfig.for_model(model_type, **fields)
-    whole = AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
-    return encoder_of(whole)
+    whole = AutoModel.from_config(
+        record.build_config(), trust_remote_code=False, dtype=torch.float32
+    )
+    return select_encoder(whole)
 
 
-def encoder_of(whole: PreTrainedModel) -> PreTrainedModel:
+def select_encoder(whole: PreTrainedModel) -> PreTrainedModel:
     """Return the part of a model that encodes, without a pooler."""
     body = whole.get_encoder() if whole.config.is_encoder_decoder else whole
     # BERT's pooler serves classification. Here nothing uses its output, and parameters

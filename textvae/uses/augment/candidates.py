@@ -54,7 +54,7 @@ def write_candidates(
     partners = [_pick_partner(names, origin, random) for origin in origins]
     is_between = torch.rand(len(origins), generator=random) < settings.interpolated
     is_between &= torch.tensor([partner is not None for partner in partners])
-    # Without a partner the text itself stands in; its interpolation is not used.
+    # A text without a partner is paired with itself; its interpolation is not used.
     others = [
         origin if partner is None else partner
         for origin, partner in zip(origins, partners, strict=True)
