@@ -1,6 +1,7 @@
 """Batches of a data set for inference: sentences of similar length, with a limit on the tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -42,5 +43,13 @@ def iterate_batches(
             # One seed per batch: the numbers drawn for a sentence do not depend on
             # how many processes share the work. torch refuses seeds of 2^64 and more.
             torch.manual_seed((seed * 1_000_003 + number) % 2**63)
-            rows = dataset[indices]
-            yield indices, bundle.make_batch(rows["input_ids"], rows.get(bundle.label_column))
+            columns = dataset[indices]
+            batch = bundle.make_batch(columns["input_ids"], columns.get(bundle.label_column))
+            states = bundle.collator.collate_states(_list_rows(columns))
+            batch |= {name: value.to(bundle.device) for name, value in states.items()}
+            yield indices, batch
+
+
+def _list_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a slice of a data set, which are read column by column."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -6,6 +6,7 @@ Burda et al. 2016 (arXiv:1509.00519).
 from torch import Tensor
 
 from textvae.data.batching import Batch, select_decoder_inputs
+from textvae.data.frozen_states import DECODER_STATES
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 
@@ -36,9 +37,9 @@ def log_importance_weights(
 def _compute_shared_inputs(model: TextVAEModel, batch: Batch) -> Batch:
     """Return what the decoder reads, with all that does not depend on z computed once."""
     inputs = select_decoder_inputs(batch)
-    if model.decoder.has_frozen_layers_below:
+    if model.decoder.has_frozen_layers_below and DECODER_STATES not in inputs:
         embedded = model.decoder.embed(inputs["input_ids"])
-        inputs["decoder_states"] = model.decoder.compute_lower_states(
+        inputs[DECODER_STATES] = model.decoder.compute_lower_states(
             embedded, inputs["attention_mask"]
         )
     return inputs

@@ -272,8 +272,8 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             sample_latent: how to sample z from q during training; plain sampling if None.
             label_ids: (batch,), the label of each sentence in a conditional model; not to be
                 confused with `labels`.
-            encoder_states: (batch, encoder length, hidden), what a frozen encoder returns, if it
-                was computed before.
+            encoder_states: (batch, encoder length, size), the states of the encoder that training
+                does not change, if they were computed before.
             decoder_states: (batch, length, hidden), the states of the frozen layers below the
                 entry of z, if they were computed before.
 
@@ -286,8 +286,11 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         if latent is None:
             if encoder_states is None:
                 encoder_states = self._encode_states(encoder_input_ids, encoder_attention_mask)
-            if encoder_attention_mask is None:
-                encoder_attention_mask = encoder_states.new_ones(encoder_states.shape[:2])
+                assert encoder_attention_mask is not None, "it was needed to encode"
+            else:
+                if encoder_attention_mask is None:
+                    encoder_attention_mask = encoder_states.new_ones(encoder_states.shape[:2])
+                encoder_states = self.encoder.continue_from(encoder_states, encoder_attention_mask)
             posterior = self.infer_posterior(encoder_states, encoder_attention_mask)
             latent = self._fill_posterior(output, prior, posterior, sample_latent)
         output.latent = latent

@@ -70,7 +70,7 @@ _FILES = re.compile(
     rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|model_summary)\.json"
     rf"|\.(README\.md|(training|measures|model_summary)\.json)"  # partly written by earlier releases
     rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
-    rf"|corpus/((train|validation|test)(\.text)?\.arrow|\.?train\.(en|de)coder_states\.arrow(\.partial)?|rest\.arrow|cache-\w+\.arrow"
+    rf"|corpus/((train|validation|test)(\.text)?\.arrow|\.?(train|validation)\.(en|de)coder_states\.arrow(\.partial)?|rest\.arrow|cache-\w+\.arrow"
     rf"|(counts|stream)\.json)"
     rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"
     rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+"

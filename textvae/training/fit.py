@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
-from textvae.training.frozen_states import cache_frozen_states
+from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
 from textvae.training.model_card import write_model_card
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
@@ -96,20 +97,25 @@ def build_trainer(
     training = settings.training
     corpus = open_corpus(run.folder / "corpus", settings.data)
     objective = _build_objective(settings, bundle, device)
+    start = time.monotonic()
     if not run.is_streamed():
-        processes.run_on_first(lambda: cache_frozen_states(run, bundle, objective))
+        processes.run_on_first(
+            lambda: cache_frozen_states(run, bundle, objective, training.validation_sentences)
+        )
+    prepared_in = time.monotonic() - start
     batches = corpus.open_batches(training, bundle.collator, processes)
     is_endless = batches.batches_per_epoch is None
     steps_per_epoch = _NEVER  # a stream has no epochs
     if batches.batches_per_epoch is not None:
         steps_per_epoch = math.ceil(batches.batches_per_epoch / training.accumulate)
     schedule = TrainingSchedule(training, steps_per_epoch, objective.pretraining_share)
+    schedule.count_as_used(prepared_in)
     trainer = VAETrainer(
         bundle=bundle,
         objective=objective,
         schedule=schedule,
         batches=batches,
-        validation=run.open_split("validation"),
+        validation=open_cached_validation(run, training.validation_sentences),
         settings=training,
         arguments=_build_training_arguments(run, training, device, is_endless),
         callbacks=[ScheduleCallback(schedule, batches, training.patience, processes)],
