@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from textvae.model.bases.language_model import LanguageModel, select_decoder
+from textvae.model.bases.lora import reset_adapters
 from textvae.model.bases.roles import check_decoder
 from textvae.model.bases.settings import BaseRecord, BaseSettings
 from textvae.model.bases.source import find_base
@@ -57,6 +58,10 @@ class LanguageModelDecoder(Decoder):
     def adopt(self, whole: PreTrainedModel, rows: Sequence[int | None]) -> None:
         """Copy all weights of a base, as the model is built."""
         self.language_model.adopt(whole, rows)
+
+    def reset_new_weights(self) -> list[nn.Parameter]:
+        """Start the weights that the base does not have again; return their parameters."""
+        return reset_adapters(self)
 
     def freeze(self) -> None:
         """Freeze what is not trained."""

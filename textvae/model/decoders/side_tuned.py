@@ -81,13 +81,20 @@ class SideTunedDecoder(LanguageModelDecoder):
             inputs += latent
         self.read = nn.Linear(2 * states, settings.inputs)
         self.cells = CELLS["lstm"](inputs, settings.hidden, batch_first=True)
-        initialize_cells(self.cells)
         self.dropout = Dropout(settings.dropout)
-        # The decoder starts as its language model: nothing is added at first.
         self.write = nn.Linear(settings.hidden, states)
-        nn.init.zeros_(self.write.weight)
-        nn.init.zeros_(self.write.bias)
         self.bias = nn.Parameter(torch.zeros(vocab))
+        self.reset_new_weights()
+
+    @torch.no_grad()
+    def reset_new_weights(self) -> list[nn.Parameter]:
+        """Start the LSTM again; return its parameters and those around it."""
+        self.read.reset_parameters()
+        initialize_cells(self.cells)
+        # The decoder starts as its language model: nothing is added at first.
+        for parameter in (self.write.weight, self.write.bias, self.bias):
+            parameter.zero_()
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     @property
     def output_bias(self) -> Tensor:
