@@ -49,7 +49,9 @@ def _restart_all_weights(model: TextVAEModel) -> list[nn.Parameter]:
 def _restart_new_weights(model: TextVAEModel, decoder: LanguageModelDecoder) -> list[nn.Parameter]:
     """Let what the base does not have start again as in a new model; return its parameters."""
     new_weights = decoder.reset_new_weights()
-    signals = decoder.compute_first_signals(model.config.bos_token_id)
+    start = model.config.bos_token_id
+    assert start is not None, "a text VAE has a start token"
+    signals = decoder.compute_first_signals(start)
     for name, child in model.conditioning.items():
         conditioning: Any = child
         fresh: Any = CONDITIONINGS[name](conditioning.latent, conditioning.shape)

@@ -123,7 +123,8 @@ class PretrainedEncoder(Encoder):
 
     def base_parameters(self) -> Iterator[nn.Parameter]:
         """Return the weights of the base and its adapters."""
-        return self.body.parameters()
+        parameters: Iterator[nn.Parameter] = self.body.parameters()
+        return parameters
 
     def train(self, mode: bool = True) -> "PretrainedEncoder":
         """Set the mode of training; a frozen base stays in evaluation mode."""

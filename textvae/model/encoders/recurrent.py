@@ -80,7 +80,7 @@ def run_layers(
         states: (batch, length, size), what the first layer reads.
         mask: (batch, length), padded on the right.
         forwards: the recurrence from left to right of each layer.
-        backwards: the one from right to left; empty if there is none.
+        backwards: the one from right to left of each layer; empty for a single direction.
         dropout: applied to what each layer reads.
     """
     mirror = find_reversed_positions(mask)
