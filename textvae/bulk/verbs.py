@@ -9,7 +9,7 @@ from textvae.bulk.reading import UnitReader
 from textvae.bulk.units import Unit, derive_unit_seed
 from textvae.data.tokenization import encode_batch
 from textvae.data.vector_files import build_vector_column
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import BulkDecodingSettings
 from textvae.schema import StrictSettings
 from textvae.uses.settings import ScoreSettings
 from textvae.vae import TextVAE
@@ -70,7 +70,7 @@ def _generate_unit(
     vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSettings
 ) -> pa.Table:
     """Return row, seed and text of each sentence generated with the unit's seed."""
-    assert isinstance(settings, DecodingSettings)
+    assert isinstance(settings, BulkDecodingSettings)
     seed = derive_unit_seed(unit, settings.seed)
     texts = vae.generate(unit.rows, **{**settings.model_dump(), "seed": seed})
     numbers = range(unit.first_row + 1, unit.first_row + unit.rows + 1)
@@ -118,5 +118,5 @@ class _BulkVerb:
 VERBS: dict[str, _BulkVerb] = {
     "encode": _BulkVerb(_encode_unit, EncodeSettings),
     "score": _BulkVerb(_score_unit, ScoreSettings, format=3),
-    "generate": _BulkVerb(_generate_unit, DecodingSettings, reads_files=False),
+    "generate": _BulkVerb(_generate_unit, BulkDecodingSettings, reads_files=False),
 }

@@ -7,6 +7,7 @@ of the encoder and the decoder, since matrix products of other sizes add up in a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,7 +79,7 @@ def sample_terms(bundle: Bundle, batch: Batch, samples: int) -> SampledTerms:
     kls = []
     ratios = []
     for z in _iterate_samples(posterior, batch, samples if is_random else 1):
-        inputs = repeat_decoder_inputs(model, batch, len(z))
+        inputs: dict[str, Any] = {**repeat_decoder_inputs(model, batch, len(z))}
         nll = model.nll_per_token(**inputs, latent=z.flatten(0, 1))
         costs.append(nll.view(len(z), *batch["labels"].shape))
         if posterior.has_density:

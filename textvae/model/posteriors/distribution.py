@@ -51,8 +51,8 @@ class Distribution(ABC):
             for row, seed in enumerate(seeds):
                 # Not `torch.manual_seed`, which takes ten times as long as the sampling.
                 torch.default_generator.manual_seed(seed)
-                if gpus:
-                    torch.cuda.manual_seed(seed)
+                for gpu in gpus:
+                    torch.cuda.default_generators[gpu.index].manual_seed(seed)
                 samples.append(self._repeat_row(row, draws).sample())
         return torch.stack(samples, dim=1)
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
+from textvae.model.priors import Prior
 from textvae.objective.techniques.base import Progress, Requirement, Technique, TechniqueSettings
 
 
@@ -51,7 +52,8 @@ class LatentDropout(Technique):
         """Return z with some of it set to the mean of the prior, given the labels of the batch."""
         # The mean counts as a constant. A gradient through it would pull a learned prior to where
         # the decoder predicts best without z, and not to where the posteriors are.
-        center = model.prior.conditional_on(batch.get("label_ids")).center().detach().to(latent)
+        prior: Prior = model.prior.conditional_on(batch.get("label_ids"))
+        center = prior.center().detach().to(latent)
         offset = latent - center
         if self.settings.scope == "dimension":
             return center + nn.functional.dropout(offset, self.settings.rate)
