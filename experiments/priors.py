@@ -209,7 +209,7 @@ def measure_prior(
     start = time.perf_counter()
     z = sample_fitted_prior(prior, count, seed=0)
     sample_seconds = (time.perf_counter() - start) * 1000 / count
-    texts = decode_latents(bundle, z, DecodingSettings(), samples_by_default=True)
+    texts = decode_latents(bundle, z, DecodingSettings(seed=0), samples_by_default=True)
     print(table.format_row(name, texts), flush=True)
     with torch.no_grad():
         density = float(prior.log_prob(latents).mean())

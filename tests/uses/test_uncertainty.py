@@ -20,6 +20,22 @@ def test_the_word_difference_is_a_share_of_words():
     assert word_difference("a man rides", "two dogs sleep") == 1
     assert word_difference("a man rides a horse", "a man rides a bike") == pytest.approx(1 / 5)
     assert word_difference("", "") == 0
+    assert word_difference("a man", "") == 1
+
+
+def test_the_word_difference_does_not_depend_on_the_order_of_the_texts():
+    """It counts the longest common subsequence, here `b c d`, and not the longest block first."""
+    one, other = "b c x a a d", "a a b c d"
+    assert word_difference(one, other) == word_difference(other, one)
+    assert word_difference(one, other) == pytest.approx(1 - 2 * 3 / 11)
+
+
+def test_a_text_has_the_same_uncertainty_alone_and_among_others(lstm):
+    """Its samples depend on the seed and on the text alone."""
+    among = lstm.uncertainty(SENTENCES, draws=3, seed=2)
+    for text, record in zip(SENTENCES, among, strict=True):
+        alone = lstm.uncertainty(text, draws=3, seed=2)[0]
+        assert alone == {**record, "spread": pytest.approx(record["spread"], rel=1e-5)}
 
 
 def test_spread_is_the_entropy_of_the_posterior():

@@ -28,6 +28,11 @@ class CompareSettings(EvaluateSettings):
 
     seeds: Count = Field(3, description="number of runs of each config, each with its own seed")
     jobs: Count = Field(1, description="number of runs to train at the same time")
+    equal_steps: bool = Field(
+        False,
+        description="train every other config for as many steps as the run of the first config "
+        "with the same corpus and seed, over a schedule of its own that ends there",
+    )
 
 
 class MeasureSettings(StrictSettings):

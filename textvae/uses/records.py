@@ -18,11 +18,13 @@ Evaluation: TypeAlias = dict[str, MeasureValue]
 class Score(TypedDict):
     """The bounds on the log-likelihood of one text, and their terms, in nats per sentence.
 
-    Without a posterior density, `elbo`, `kl`, `iw_nll` and `iw_nll_stderr` are None.
+    All are averages over the same posterior samples. Without a posterior density, `elbo`, `kl`,
+    `iw_nll` and the standard errors are None.
 
     Attributes:
-        elbo: the evidence lower bound, a negative number.
-        reconstruction: -log p(x | z) with one posterior sample.
+        elbo: the evidence lower bound, a negative number: -(reconstruction + kl).
+        elbo_stderr: the Monte Carlo standard error of `elbo`.
+        reconstruction: -log p(x | z).
         kl: KL(q(z | x) || p(z)).
         iw_nll: the importance-weighted negative log-likelihood, in expectation an upper bound of
             -log p(x).
@@ -35,6 +37,7 @@ class Score(TypedDict):
     """
 
     elbo: float | None
+    elbo_stderr: float | None
     reconstruction: float | None
     kl: float | None
     iw_nll: float | None
@@ -335,6 +338,9 @@ class ComparedRun(StandardMeasures):
         reason: why the run failed; None if it did not.
         minutes: how long its training took; missing if it failed.
         steps: how many steps it was trained for; missing if it failed.
+        kept_step: the step whose model was kept; missing if it failed.
+        kept_learning_rate: the learning rate at that step, as a share of the full one; missing if
+            it failed, None if it was not logged.
     """
 
     config: str
@@ -344,6 +350,8 @@ class ComparedRun(StandardMeasures):
     reason: str | None
     minutes: NotRequired[float]
     steps: NotRequired[int | None]
+    kept_step: NotRequired[int | None]
+    kept_learning_rate: NotRequired[float | None]
 
 
 class BulkRecord(TypedDict):

@@ -7,7 +7,6 @@ predict.
 """
 
 from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
 from itertools import combinations, pairwise
 from statistics import fmean
 from typing import Any
@@ -17,10 +16,10 @@ from torch import Tensor
 
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
-from textvae.inference.encode import posterior
+from textvae.inference.encode import posterior, tokenize_and_truncate
 from textvae.inference.settings import DecodingSettings
 from textvae.model.posteriors import Distribution
-from textvae.runtime.seeds import Stream, seeded
+from textvae.runtime.seeds import Stream, derive_seed, derive_sentence_seed
 from textvae.uses.records import Uncertainty
 from textvae.uses.settings import UncertaintySettings
 
@@ -39,8 +38,10 @@ def uncertainty(
     if not texts:
         return []
     q = posterior(bundle, texts, progress=progress)
-    with seeded(settings.seed, Stream.UNCERTAINTY):
-        z = torch.stack([q.sample() for _ in range(settings.draws)], dim=1)  # (n, draws, latent)
+    seed = derive_seed(settings.seed, Stream.UNCERTAINTY)
+    # A text's samples depend on its own tokens, and not on the other texts.
+    seeds = [derive_sentence_seed(seed, ids) for ids in tokenize_and_truncate(bundle, texts)]
+    z = q.sample_with_seeds(seeds, settings.draws).transpose(0, 1)  # (n, draws, latent)
     options = DecodingSettings(seed=settings.seed)
     decoded = decode_latents(
         bundle, z.flatten(0, 1), options, samples_by_default=False, progress=progress
@@ -81,10 +82,30 @@ def entropies(q: Distribution, z: Tensor) -> list[float | None]:
 def word_difference(one: str, other: str) -> float:
     """Return 1 minus the share of words that two texts have in common in the same order.
 
-    It is 0 for equal texts and 1 for texts that share no word.
+    It is 0 for equal texts and 1 for texts that share no word, and the same for both orders of
+    the arguments: 1 - 2 L / (m + n), where L is the length of the longest common subsequence of
+    the m and n words.
     """
-    # Without autojunk=False, difflib ignores words that are frequent in long texts.
-    return 1 - SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio()
+    words = one.split()
+    other_words = other.split()
+    if not words and not other_words:
+        return 0.0
+    common = _longest_common_subsequence(words, other_words)
+    return 1 - 2 * common / (len(words) + len(other_words))
+
+
+def _longest_common_subsequence(words: Sequence[str], others: Sequence[str]) -> int:
+    """Return the largest number of words that two texts share in the same order."""
+    # difflib's matcher is no substitute: it takes the longest block first, which can miss words,
+    # and its result depends on which text comes first.
+    lengths = [0] * (len(others) + 1)  # of the words so far with the first j others
+    for word in words:
+        diagonal = 0  # the value of lengths[j - 1] before this word
+        for j, other in enumerate(others, start=1):
+            above = lengths[j]
+            lengths[j] = diagonal + 1 if word == other else max(above, lengths[j - 1])
+            diagonal = above
+    return lengths[-1]
 
 
 def calibration_curve(

@@ -33,12 +33,12 @@ _TABLE_NOTE = (
 
 
 def render_comparison(
-    rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
+    rows: Sequence[TableRow], columns: Sequence[TableColumn], remarks: Sequence[str]
 ) -> str:
     """Return the HTML report of a comparison.
 
     Args:
-        failures: a line for each run that failed.
+        remarks: lines below the table, such as one for each run that failed.
     """
     single_runs = [
         TableRow(f"{record['config']} seed {record['seed']}", record["corpus"], [record])
@@ -60,7 +60,7 @@ def render_comparison(
         columns=columns,
         rows=_pair_rows_with_cells(rows, columns),
         runs=run_lines,
-        remarks=failures,
+        remarks=remarks,
         pictures=[*draw_rate_distortion_pictures(rows), *draw_training_curves(rows)],
         models=models,
     )
