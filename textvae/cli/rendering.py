@@ -35,7 +35,9 @@ shuffled latents       {shuffled_latent_increase:+9.2f}  nats: how much the deco
 
 samples of the prior   {prior_samples:9,}  {prior_words_per_sentence:.2f} words each; decoding: {prior_decoding}
   distinct 1 to 4      {distinct_1:9.3f}  {distinct_2:.3f}  {distinct_3:.3f}  {distinct_4:.3f}
+    of real text       {distinct_1_real:9.3f}  {distinct_2_real:.3f}  {distinct_3_real:.3f}  {distinct_4_real:.3f}
   self-BLEU            {self_bleu:9.2f}  of {self_bleu_samples} samples
+    of real text       {self_bleu_real:9.2f}  of {self_bleu_samples} sentences
   forward perplexity   {forward_ppl:9.2f}  of samples under n-grams of training text; real text {forward_ppl_real:.2f}
   reverse perplexity   {reverse_ppl:9.2f}  of real text under n-grams of samples; training text {reverse_ppl_real:.2f}
   novel                {novel:9.1%}  are not training sentences; real text {novel_real:.1%}
