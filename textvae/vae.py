@@ -522,7 +522,7 @@ class TextVAE:
         progress: bool = False,
         **options: Unpack[UncertaintyOptions],
     ) -> list[Uncertainty]:
-        """Return the spread of q(z | x) and the disagreement among decodes, for each text."""
+        """Return the cost per token, the disagreement among decodes, and the spread of q(z | x)."""
         from textvae.uses.uncertainty import uncertainty
 
         settings = validate_settings(UncertaintySettings, dict(options), "uncertainty")

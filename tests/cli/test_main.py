@@ -106,10 +106,13 @@ def test_evaluate_takes_groups_of_measures_and_saves_them_with_the_others(tiny_r
 
 def test_evaluate_doctor_and_info_print_text_for_people(tiny_run, capsys):
     """Without --json they print a table, a verdict and advice."""
+    card = (tiny_run / "README.md").read_text()
     for verb in (["evaluate", "--samples", "2"], ["doctor"], ["info"]):
         assert run(verb[0], str(tiny_run), *verb[1:]) == 0
     shown = capsys.readouterr().out
     assert "active units" in shown
+    assert "; training weighted it by " in shown
+    assert "weight of the KL in the loss at the end of training" in card
     assert shown.count("verdict: ") == 2
     assert "parameters" in shown
 

@@ -11,7 +11,12 @@ from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import ConfigError
 from textvae.model.posteriors import DiagonalGaussian
-from textvae.uses.uncertainty import calibration_curve, entropies, word_difference
+from textvae.uses.uncertainty import (
+    calibration_curve,
+    entropies,
+    selective_errors,
+    word_difference,
+)
 
 
 def test_the_word_difference_is_a_share_of_words():
@@ -72,6 +77,28 @@ def test_a_posterior_without_noise_has_no_disagreement_and_no_spread():
         assert record["spread"] is None
 
 
+def test_the_cost_is_that_of_the_text_alone_at_its_posterior_mean(vae):
+    """Other texts in the call do not change it, and its end counts as a token."""
+    together = [record["nats_per_token"] for record in vae.uncertainty(SENTENCES, draws=2)]
+    for text, cost in zip(SENTENCES, together, strict=True):
+        ids = [vae.tokenizer.convert_tokens_to_ids(word) for word in text.split()]
+        batch = vae.bundle.make_batch([ids])
+        tensors = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+        with torch.no_grad():
+            q = vae.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+            nats = vae.model(**tensors, latent=q.mean).sentence_reconstruction
+        assert cost == pytest.approx(float(nats) / (len(ids) + 1), rel=1e-5)
+
+
+def test_selective_errors_are_those_of_the_most_certain_texts():
+    """The last one is the error of all texts; with fewer texts than groups, some are left out."""
+    records = [{"spread": -float(at), "error": at / 10} for at in range(10)]
+    curve = selective_errors(records, "spread", 5)
+    assert [share for share, _ in curve] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert [error for _, error in curve] == pytest.approx([0.85, 0.75, 0.65, 0.55, 0.45])
+    assert selective_errors(records[:1], "spread") == [(share / 10, 0.0) for share in range(6, 11)]
+
+
 def test_the_calibration_curve_goes_from_most_to_least_certain():
     """Groups have equal size; with fewer texts than groups, each text is a group."""
     records = [{"spread": float(at % 7), "error": at % 7 / 10} for at in range(70)]
@@ -98,4 +125,6 @@ def test_the_command_prints_one_line_per_sentence(tiny_run, tmp_path, capsys):
     assert [row["text"] for row in rows] == file.read_text().splitlines()
     assert main([*command, "--curve"]) == 0
     groups = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [set(group) for group in groups] == [{"disagreement", "error"}] * 3
+    assert [set(group) for group in groups] == [{"nats_per_token", "error", "selective_error"}] * 3
+    costs = [group["nats_per_token"] for group in groups]
+    assert costs == sorted(costs)

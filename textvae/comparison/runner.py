@@ -179,11 +179,15 @@ def build_run_record(trial: Trial, reason: str | None) -> ComparedRun:
 
 
 def read_measures(folder: Path) -> dict[str, Any]:
-    """Return minutes and steps of a run's training, and its measures if it was evaluated."""
+    """Return the minutes, the steps and the KL weight of a run's training, and its measures.
+
+    There are no measures if it was not evaluated.
+    """
     run = Run(folder)
     training = run.read_json("training.json")
     return {
         "minutes": training.get("seconds", 0.0) / 60,
         **{key: training.get(key) for key in ("steps", "kept_step", "kept_learning_rate")},
+        "kl_weight": run.read_kl_weight(),
         **run.read_json("measures.json"),
     }

@@ -40,6 +40,7 @@ def evaluate(
     processes: Processes = SINGLE_PROCESS,
     training: Sequence[str] | None = None,
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
+    kl_weight: float | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model on a data set and return all measures as one flat record.
 
@@ -55,6 +56,8 @@ def evaluate(
             The record does not depend on how many they are.
         training: the training sentences, for measures that need them.
         settings: settings of the measures.
+        kl_weight: the factor by which the KL counted in the loss at the end of training, if
+            known. The measures have the KL at weight 1, whatever it is.
 
     Raises:
         ConfigError: a measure is unknown.
@@ -74,6 +77,7 @@ def evaluate(
     for measure in table.values():
         record.update(measure(inputs))
     if QUICK_MEASURES.keys() <= table.keys():
+        record["kl_weight"] = kl_weight
         record.update(_build_verdict_entries(record, kl_target))
     return record
 
@@ -120,6 +124,7 @@ def evaluate_run(
             progress=True,
             training=_find_training_text(run),
             settings=settings,
+            kl_weight=run.read_kl_weight(),
         )
 
     def merge(saved: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +146,11 @@ def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
     count = min(len(split), run.read_settings().training.validation_sentences)
     table = {**QUICK_MEASURES, "empty_texts": empty_texts}
     return evaluate(
-        bundle, split.select(range(count)), measures=table, kl_target=run.read_kl_target()
+        bundle,
+        split.select(range(count)),
+        measures=table,
+        kl_target=run.read_kl_target(),
+        kl_weight=run.read_kl_weight(),
     )
 
 

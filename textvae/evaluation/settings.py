@@ -64,6 +64,12 @@ class MeasureSettings(StrictSettings):
         ge=1,
         description="training sentences, evenly spaced, from which to learn the n-gram model",
     )
+    aggregate_sentences: int = Field(
+        30_000,
+        ge=1,
+        description="training sentences, evenly spaced, that bracket the aggregate KL together "
+        "with the evaluated ones",
+    )
     pairs: Count = Field(50, description="pairs of sentences to interpolate between")
     steps: int = Field(
         11, ge=3, le=MAX_COUNT, description="sentences on each interpolation, ends included"

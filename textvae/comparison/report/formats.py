@@ -8,13 +8,14 @@ from typing import Any
 
 from textvae.comparison.report.table import RunRecord, TableCell, TableColumn, TableRow, build_cells
 
-# The last four are not special in LaTeX, but a font may lack them.
+# The last five are not special in LaTeX, but a font may lack them.
 _LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
+    "≥": r"$\geq$",
     "−": r"$-$",
     "∞": r"$\infty$",
     "—": "--",

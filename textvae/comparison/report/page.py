@@ -25,8 +25,12 @@ from textvae.vae import TextVAE
 from textvae.version import __version__
 
 _TABLE_NOTE = (
-    "IW-NLL, −ELBO, reconstruction and KL are in nats per sentence. MI: mutual information in "
-    "nats / its upper bound, over the whole split and in batches of 32. AU: active units. "
+    "IW-NLL, −ELBO, reconstruction and KL are in nats per sentence, with the KL at weight 1. "
+    "KL weight: the factor by which the KL counted in the loss at the end of training. "
+    "MI: mutual information in nats / its upper bound, over the whole split and in batches of 32; "
+    "≥: within a nat of that bound, so that the true value may be far above it. "
+    "AU: active units, at a variance of 0.01 and of 0.1. Effective units: how many equally "
+    "informative units would be spread as these are. "
     "BLEU is that of reconstructions. Cells are the mean ± sample standard deviation over seeds; "
     "the best value on a corpus is bold."
 )
