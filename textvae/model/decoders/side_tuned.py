@@ -26,6 +26,10 @@ from textvae.model.encoders.recurrent import CELLS, initialize_cells
 from textvae.model.kernels.dropout import Dropout
 from textvae.runtime.device import is_bf16_fast
 
+# The scale of the language model's states in front of the last layer. Adam's steps are equally large
+# for all weights, and hundreds of inputs of unit size would make each step of the sum too large.
+_SHARE_OF_STATES = 0.1
+
 
 class SideTunedDecoderSettings(BaseSettings):
     """A language model that stays as it is, and the sizes of the LSTM at its side."""
@@ -82,7 +86,7 @@ class SideTunedDecoder(LanguageModelDecoder):
         self.read = nn.Linear(2 * states, settings.inputs)
         self.cells = CELLS["lstm"](inputs, settings.hidden, batch_first=True)
         self.dropout = Dropout(settings.dropout)
-        self.write = nn.Linear(settings.hidden, states)
+        self.write = nn.Linear(settings.hidden + states, states)
         self.bias = nn.Parameter(torch.zeros(vocab))
         self.reset_new_weights()
 
@@ -152,7 +156,10 @@ class SideTunedDecoder(LanguageModelDecoder):
             shape = self.signal_shapes["initial_state"]
             start = make_initial_state(signals.get("initial_state"), inputs, shape)
         added = run_recurrence(self.cells, inputs, attention_mask, start, recurrent)
-        result: Tensor = last + self.write(self.dropout(added))
+        # What the LSTM reads is too narrow to carry a state of the language model, so `write` gets
+        # that state, too: it adapts the language model to the corpus.
+        seen = _SHARE_OF_STATES * self.dropout(scale_to_unit(last))
+        result: Tensor = last + self.write(torch.cat([self.dropout(added), seen], dim=-1))
         if "output" in signals:
             result = result + signals["output"].unsqueeze(1)
         if self.logit_scale != 1.0:
