@@ -125,7 +125,7 @@ def _generate(options: Namespace) -> None:
 
 
 def _collect_options_with_seed(options: Namespace) -> dict[str, Any]:
-    """Return the decoding options that the user wrote, and a new seed if there is none among them.
+    """Return the decoding options that the user wrote, with a new seed if they have no seed.
 
     The seed is printed, so that the texts can be written again.
     """
