@@ -98,7 +98,7 @@ def test_a_run_may_keep_its_last_checkpoint_instead_of_the_best(tmp_path, monkey
     assert kept["best"]["kept_learning_rate"] > 0.05
     assert (kept["last"]["kept_step"], kept["last"]["steps"]) == (12, 12)
     assert kept["last"]["best_step"] == 6
-    assert kept["last"]["kept_learning_rate"] == pytest.approx(0, abs=1e-6)
+    assert kept["last"]["kept_learning_rate"] < 0.05
 
 
 def test_a_comparison_at_equal_steps_trains_the_language_model_to_its_end(tmp_path, capsys):
