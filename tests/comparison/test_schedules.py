@@ -79,6 +79,9 @@ def test_a_row_that_was_cut_short_or_has_other_steps_gets_a_remark():
     remarks = list(describe_schedules([vae, cut], {"lm"}))
     assert [remark.split(",")[0] for remark in remarks] == ["lm: kept at step 4", "lm: 6"]
     assert "25% of the peak learning rate left" in remarks[0]
+    overfitted = row("lm", steps=3000, best_step=2000, kept_step=3000, kept_learning_rate=0.0)
+    (remark,) = describe_schedules([vae, overfitted], {"lm"})
+    assert remark.startswith("lm: best on the validation split at step 2,000 and kept at step 3,0")
 
 
 def test_a_run_may_keep_its_last_checkpoint_instead_of_the_best(tmp_path, monkeypatch):
@@ -94,7 +97,8 @@ def test_a_run_may_keep_its_last_checkpoint_instead_of_the_best(tmp_path, monkey
     assert (kept["best"]["kept_step"], kept["best"]["steps"]) == (6, 12)
     assert kept["best"]["kept_learning_rate"] > 0.05
     assert (kept["last"]["kept_step"], kept["last"]["steps"]) == (12, 12)
-    assert kept["last"]["kept_learning_rate"] == pytest.approx(0, abs=1e-6)
+    assert kept["last"]["best_step"] == 6
+    assert kept["last"]["kept_learning_rate"] < 0.05
 
 
 def test_a_comparison_at_equal_steps_trains_the_language_model_to_its_end(tmp_path, capsys):

@@ -125,22 +125,16 @@ def _generate(options: Namespace) -> None:
 
 
 def _collect_options_with_seed(options: Namespace) -> dict[str, Any]:
-    """Return the decoding options that the user wrote, and a new seed if there is none among them.
-
-    The seed is printed, so that the texts can be written again.
-    """
-    decoding = collect_decoding_options(options)
-    if "seed" not in decoding:
-        decoding["seed"] = draw_seed()
-        if not options.json:
-            print_note(f"seed {decoding['seed']}: with --seed, it gives the same texts again.")
-    return decoding
+    """Return the decoding options that the user wrote, with a new seed if they have no seed."""
+    return {"seed": draw_seed(), **collect_decoding_options(options)}
 
 
 def _print_texts(texts: Iterable[str], seed: int, options: Namespace) -> None:
-    """Print texts, in JSON with the seed that they were sampled with."""
+    """Print texts, and the seed that they were sampled with if the user has not written it."""
     records = ({"text": text, "seed": seed} for text in texts)
     print_records(records, options.json, format_text)
+    if not options.json and "seed" not in collect_decoding_options(options):
+        print_note(f"seed {seed}: with --seed, it gives the same texts again.")
 
 
 def _reconstruct(options: Namespace) -> None:

@@ -187,7 +187,10 @@ def read_measures(folder: Path) -> dict[str, Any]:
     training = run.read_json("training.json")
     return {
         "minutes": training.get("seconds", 0.0) / 60,
-        **{key: training.get(key) for key in ("steps", "kept_step", "kept_learning_rate")},
+        **{
+            key: training.get(key)
+            for key in ("steps", "best_step", "kept_step", "kept_learning_rate")
+        },
         "kl_weight": run.read_kl_weight(),
         **run.read_json("measures.json"),
     }

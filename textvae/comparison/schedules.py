@@ -93,7 +93,15 @@ def describe_schedules(rows: Sequence[TableRow], language_models: set[str]) -> I
 
 
 def _describe_cut(row: TableRow) -> Iterator[str]:
-    """Yield a remark if the kept checkpoints are from before the end of their schedules."""
+    """Yield a remark if checkpoints from before the end were kept, or were better than the last."""
+    best = row.mean("best_step")
+    kept = row.mean("kept_step")
+    if best and kept and best < kept:
+        yield (
+            f"{row.name}: best on the validation split at step {best:,.0f} and kept at step "
+            f"{kept:,.0f} on average; a schedule that ends at the former (training.steps) may give a "
+            "better model"
+        )
     rate = row.mean("kept_learning_rate")
     if rate is None or rate <= _MAX_FINAL_LEARNING_RATE:
         return

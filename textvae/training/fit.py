@@ -272,7 +272,8 @@ def _save_final_model(
 def _write_training_log(run: Run, trainer: VAETrainer) -> None:
     """Write training.json: seconds, steps, what a stream has read, and the logged values.
 
-    `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
+    `best_step` is the step that was best on the validation split, None if no step could become the
+    best one. `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
     that step, as a share of the full one; it is near 0 if the schedule had come to its end.
     """
     history = []
@@ -283,6 +284,7 @@ def _write_training_log(run: Run, trainer: VAETrainer) -> None:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
     kept_step = trainer.find_kept_step()
+    log["best_step"] = trainer.state.best_global_step
     log["kept_step"] = kept_step
     log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
     log |= trainer.batches.describe_reading()

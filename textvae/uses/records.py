@@ -363,6 +363,8 @@ class ComparedRun(StandardMeasures):
         reason: why the run failed; None if it did not.
         minutes: how long its training took; missing if it failed.
         steps: how many steps it was trained for; missing if it failed.
+        best_step: the step that was best on the validation split; missing if it failed, None if
+            no step could become the best one.
         kept_step: the step whose model was kept; missing if it failed.
         kept_learning_rate: the learning rate at that step, as a share of the full one; missing if
             it failed, None if it was not logged.
@@ -375,6 +377,7 @@ class ComparedRun(StandardMeasures):
     reason: str | None
     minutes: NotRequired[float]
     steps: NotRequired[int | None]
+    best_step: NotRequired[int | None]
     kept_step: NotRequired[int | None]
     kept_learning_rate: NotRequired[float | None]
 
