@@ -28,7 +28,7 @@ class Stream(IntEnum):
     LATENT_DEVIATION = 6  # the latents whose spread is the unit of a traversal
     UNCERTAINTY = 7  # the latents whose texts are compared
     DECODER_RESTART = 8  # the decoder's fresh weights after pretraining
-    AGGREGATE = 9  # the latents to which a density of the aggregate posterior is fitted
+    AGGREGATE = 10  # the latents to which a density of the aggregate posterior is fitted
 
 
 def derive_seed(*numbers: int) -> int:
