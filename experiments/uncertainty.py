@@ -12,6 +12,7 @@ beat. At last come the mean errors of ten groups, from the most to the least cer
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from scipy.stats import spearmanr
 
@@ -31,7 +32,7 @@ def main() -> None:
     texts = [line.strip() for line in lines if line.strip()]
     records = TextVAE.from_pretrained(options.run).uncertainty(texts)
     errors = [record["error"] for record in records]
-    measures = {
+    measures: dict[str, list[Any]] = {
         "nats per token": [record["nats_per_token"] for record in records],
         "disagreement": [record["disagreement"] for record in records],
         "spread": [record["spread"] for record in records],

@@ -9,6 +9,7 @@ import torch
 
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
+from textvae.data.tokenization import encode_batch
 from textvae.errors import ConfigError
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.uses.uncertainty import (
@@ -81,7 +82,7 @@ def test_the_cost_is_that_of_the_text_alone_at_its_posterior_mean(vae):
     """Other texts in the call do not change it, and its end counts as a token."""
     together = [record["nats_per_token"] for record in vae.uncertainty(SENTENCES, draws=2)]
     for text, cost in zip(SENTENCES, together, strict=True):
-        ids = [vae.tokenizer.convert_tokens_to_ids(word) for word in text.split()]
+        ids = encode_batch(vae.tokenizer, [text])[0][: vae.bundle.max_text_tokens]
         batch = vae.bundle.make_batch([ids])
         tensors = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
         with torch.no_grad():
