@@ -19,10 +19,11 @@ trained again.
 """
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from fluency import measure_costs, sum_costs
 
 import textvae
 from textvae.runs.run import Run
@@ -55,9 +56,7 @@ def train_once(folder: Path, recipe: str, run: Run, options: argparse.Namespace)
 
 def judge(language_model: TextVAE, sentences: Sequence[str]) -> float:
     """Return the bits per byte of sentences under a language model; empty ones are left out."""
-    written = [text for text in sentences if text.strip()]
-    nats = sum(score["iw_nll"] or 0.0 for score in language_model.score(written, samples=2))
-    return nats / math.log(2) / sum(len(text.encode()) for text in written)
+    return sum_costs(measure_costs(language_model, sentences))
 
 
 def main() -> None:
