@@ -17,7 +17,7 @@ from textvae.vae import TextVAE
 # Turns a unit into the table of its shard. The reader is not used where sentences are generated.
 _UnitFunction = Callable[[TextVAE, Unit, UnitReader, StrictSettings], pa.Table]
 
-_FLOAT_SCORE_KEYS = ("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr")
+_FLOAT_SCORE_KEYS = ("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr", "iw_ess")
 
 _SCORE_SCHEMA = pa.schema(
     [

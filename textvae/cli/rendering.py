@@ -21,6 +21,10 @@ ELBO                   {elbo:9.2f}  nats per sentence: a lower bound on the log-
   reconstruction       {reconstruction:9.2f}  nats per sentence: the cost of the text, given its latent
   KL                   {kl:9.2f}  nats per sentence, carried by the latent{target}
 IW-NLL                 {iw_nll:9.2f}  nats per sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f})
+  looseness            {iw_looseness:9.2f}  nats too high, estimated (± {iw_looseness_stderr:.2f})
+  Monte Carlo error    {iw_mc_stderr:9.2f}  nats
+  effective samples    {iw_ess:9.1f}  of {iw_samples}; median {iw_ess_median:.1f}
+  proposal width       {iw_width:9.2f}  times that of the posterior, fitted
   per word             {ppl_word:9.2f}  perplexity
   per token            {ppl_token:9.2f}  perplexity
   per byte             {bits_per_byte:9.2f}  bits
@@ -72,6 +76,8 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
         if _find_fields(line) <= figures.keys()
     ]
     text = "\n".join(lines).strip()
+    for warning in record.get("warnings", []):
+        text += f"\n\nwarning: {warning}"
     if "verdict" in record:
         text += "\n\n" + format_diagnosis(record)
     # A group whose measures were all left out leaves its blank line.

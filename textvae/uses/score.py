@@ -23,7 +23,7 @@ from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.uses.records import Score
 from textvae.uses.settings import ScoreSettings
 
-_FIELDS_OF_A_DENSITY = ("kl", "iw_nll", "iw_nll_stderr")
+_FIELDS_OF_A_DENSITY = ("kl", "iw_nll", "iw_nll_stderr", "iw_ess")
 
 
 def score(
@@ -37,11 +37,12 @@ def score(
 
     Keys, in nats: `elbo` (negative), `reconstruction`, `kl`, `iw_nll` and its standard
     error `iw_nll_stderr`, and `surprisal`, one number per token, which sum to
-    `reconstruction`. Counts: `words` and `tokens`. The end of the sentence counts as a
-    token and as a word. `is_cut` is True if the text is longer than the model can read;
-    then only its beginning is scored and counted. Where the posterior has no density,
-    `elbo`, `kl` and the IW-NLL are None. Under a conditional model all terms are those of
-    p(x | y).
+    `reconstruction`. `iw_ess` is the effective sample size of the importance weights: if it
+    is only a few, `iw_nll` is too high and its error too small. Counts: `words` and
+    `tokens`. The end of the sentence counts as a token and as a word. `is_cut` is True if
+    the text is longer than the model can read; then only its beginning is scored and
+    counted. Where the posterior has no density, `elbo`, `kl` and the IW-NLL are None.
+    Under a conditional model all terms are those of p(x | y).
 
     Args:
         labels: one per text; required by a conditional model without a fixed label.
@@ -104,4 +105,9 @@ def _score_batch(bundle: Bundle, batch: Batch, samples: int) -> Iterator[dict[st
 def _compute_bounds(bundle: Bundle, batch: Batch, samples: int, kl: Tensor) -> dict[str, Tensor]:
     """Return the terms that need a posterior density, each (batch,)."""
     sums = ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, samples))
-    return {"kl": kl.sum(1), "iw_nll": sums.nll, "iw_nll_stderr": sums.variance.sqrt()}
+    return {
+        "kl": kl.sum(1),
+        "iw_nll": sums.nll,
+        "iw_nll_stderr": sums.variance.sqrt(),
+        "iw_ess": sums.effective_sample_size,
+    }

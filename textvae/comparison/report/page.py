@@ -25,7 +25,9 @@ from textvae.vae import TextVAE
 from textvae.version import __version__
 
 _TABLE_NOTE = (
-    "IW-NLL, −ELBO, reconstruction and KL are in nats per sentence. MI: mutual information in "
+    "IW-NLL, −ELBO, reconstruction and KL are in nats per sentence. Looseness: how far the IW-NLL is "
+    "above −log p(x), estimated in nats; 0 if it is exact. ESS: median effective sample size of the "
+    "importance weights / samples. MI: mutual information in "
     "nats / its upper bound, over the whole split and in batches of 32. AU: active units. "
     "BLEU is that of reconstructions. Cells are the mean ± sample standard deviation over seeds; "
     "the best value on a corpus is bold."
