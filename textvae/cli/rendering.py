@@ -65,6 +65,8 @@ _INFO_TEMPLATE = """\
 def format_evaluation(record: Mapping[str, Any]) -> str:
     """Return the record of `evaluate` as text: the measures it has, and the doctor's verdict."""
     figures = {name: _mark_undefined(value) for name, value in record.items()}
+    if record.get("iw_width") == 1:
+        del figures["iw_width"]  # z was sampled from the posterior itself, as is usual
     figures["target"] = ""
     if record.get("kl_target"):
         figures["target"] = f"; the target was {record['kl_target']:.2f}"

@@ -174,7 +174,7 @@ def _list_warnings(record: Mapping[str, Any]) -> list[str]:
     if median >= MIN_EFFECTIVE_SAMPLES:
         return []
     advice = f"raise --samples (now {record['iw_samples']:g})"
-    if "iw_width" not in record:
+    if record["iw_width"] == 1:
         advice += ", and use --fit-proposal if the posterior is Gaussian"
     return [
         f"the effective sample size of the importance weights is {median:.1f}, below "

@@ -268,7 +268,7 @@ class StandardMeasures(TypedDict, total=False):
         iw_looseness, iw_looseness_stderr: an estimate of how far `iw_nll` is above -log p(x), and
             its standard error; None for fewer than 8 samples.
         iw_ess, iw_ess_median: the effective sample size, mean and median over sentences.
-        iw_width: the mean factor of the proposal's fitted width; missing if it was not fitted.
+        iw_width: the mean factor of the proposal's fitted width; 1 if it was not fitted.
         ppl_word, ppl_token: perplexities per word and per token.
         bits_per_byte: bits per UTF-8 byte of the text.
         mi_full, mi_full_cap: the mutual information over the whole split, and its upper limit.
@@ -305,7 +305,7 @@ class StandardMeasures(TypedDict, total=False):
     iw_looseness_stderr: float | None
     iw_ess: float | None
     iw_ess_median: float | None
-    iw_width: float
+    iw_width: float | None
     ppl_word: float | None
     ppl_token: float | None
     bits_per_byte: float | None

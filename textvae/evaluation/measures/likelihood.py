@@ -42,6 +42,7 @@ _LIKELIHOOD_KEYS = (
     "iw_looseness_stderr",
     "iw_ess",
     "iw_ess_median",
+    "iw_width",
     "ppl_token",
     "ppl_word",
     "bits_per_byte",
@@ -55,7 +56,7 @@ def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
     the mean and the median effective sample size. `iw_nll_stderr` is the standard error
     over sentences, `iw_mc_stderr` that of the draws alone, and `iw_looseness` estimates by
     how much `iw_nll` is too high; with fewer than 8 draws it is None. `iw_width` is the
-    mean factor of a fitted proposal's width; without one, the key is missing. `ppl_token`
+    mean factor of a fitted proposal's width, and 1 where z is sampled from q. `ppl_token`
     is per predicted token. `ppl_word` is per white-space word, the end counted as one, so
     that models with different tokenizers can be compared. All are None where the posterior
     has no density.
@@ -83,7 +84,7 @@ def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
         "iw_looseness_stderr": looseness_error,
         "iw_ess": float(effective.mean()),
         "iw_ess_median": float(effective.median()),
-        **({} if width is None else {"iw_width": float(width.mean())}),
+        "iw_width": 1.0 if width is None else float(width.mean()),
         "ppl_token": safe_exp(total / int(outputs.tokens.sum())),
         "ppl_word": safe_exp(total / int(outputs.words.sum())),
         "bits_per_byte": total / math.log(2) / int(outputs.bytes.sum()),
