@@ -186,6 +186,8 @@ def _type(annotation: Any) -> str:
 
 def _default(field: Any) -> str:
     """Return a default as it is written in YAML."""
+    if field.default_factory is not None:
+        return "a new one"
     if field.default is PydanticUndefined:
         return "required"
     if field.default is None:

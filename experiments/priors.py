@@ -30,7 +30,12 @@ from torch import Tensor
 from textvae.data.batching import Batch
 from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.measures.ngrams import NGramModel
-from textvae.evaluation.measures.samples import distinct_share, find_seen, novel_share
+from textvae.evaluation.measures.samples import (
+    compute_self_bleu,
+    distinct_share,
+    find_seen,
+    novel_share,
+)
 from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
@@ -108,10 +113,12 @@ class SampleTable:
             reverse: sentences from which the 5-grams of the reverse perplexity are learned; by
                 default the texts.
         """
+        # One vocabulary for all rows: otherwise texts of few different words would win.
+        reverse_ngrams = NGramModel(reverse or texts, vocabulary=self.ngrams.word_ids)
         measures = {
-            "reverse": NGramModel(reverse or texts).perplexity(self.test),
+            "reverse": reverse_ngrams.perplexity(self.test),
             "forward": self.ngrams.perplexity(texts),
-            "bleu": compute_self_bleu(texts),
+            "bleu": compute_self_bleu(texts[:BLEU_SAMPLES]),
             "distinct": distinct_share(texts, 2),
             "novel": novel_share(texts, find_seen(set(texts), self.train)[0]),
             "accepted": float((self.compute_log_likelihoods(texts) > self.floor).mean()),
@@ -119,19 +126,6 @@ class SampleTable:
         }
         cells = [f"{value:.{DIGITS[key]}f}" for key, value in measures.items()]
         return f"| {name} | {' | '.join(cells)} |"
-
-
-def compute_self_bleu(texts: Sequence[str]) -> float:
-    """Return the mean BLEU-4 (0 to 100) of the first texts, each with the others as references."""
-    from sacrebleu.metrics import BLEU
-
-    metric = BLEU(tokenize="13a", lowercase=True, effective_order=True)
-    first = texts[:BLEU_SAMPLES]
-    scores = []
-    for index, text in enumerate(first):
-        others = [*first[:index], *first[index + 1 :]]
-        scores.append(metric.sentence_score(text, others).score)
-    return float(np.mean(scores))
 
 
 def compute_corpus_bleu(texts: Sequence[str | None], references: Sequence[str]) -> float:
@@ -209,7 +203,7 @@ def measure_prior(
     start = time.perf_counter()
     z = sample_fitted_prior(prior, count, seed=0)
     sample_seconds = (time.perf_counter() - start) * 1000 / count
-    texts = decode_latents(bundle, z, DecodingSettings(), samples_by_default=True)
+    texts = decode_latents(bundle, z, DecodingSettings(seed=0), samples_by_default=True)
     print(table.format_row(name, texts), flush=True)
     with torch.no_grad():
         density = float(prior.log_prob(latents).mean())

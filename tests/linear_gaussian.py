@@ -81,6 +81,7 @@ class LinearGaussian(nn.Module):
         latent: Tensor | None = None,
         encoder_input_ids: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
+        noise_seeds: Tensor | None = None,
     ) -> TextVAEOutput:
         """Return the output of the model, with -log p(x | z) as the reconstruction."""
         output = TextVAEOutput()
@@ -88,7 +89,8 @@ class LinearGaussian(nn.Module):
             assert encoder_input_ids is not None
             assert encoder_attention_mask is not None
             q = self.encode(encoder_input_ids, encoder_attention_mask)
-            latent = q.sample()
+            assert noise_seeds is not None
+            latent = q.sample_with_seeds(noise_seeds.tolist())[0]
             output.kl = self.prior.kl(q, latent)
             output.posterior = q
         output.latent = latent

@@ -13,7 +13,7 @@ from torch import Tensor
 from textvae.data.batching import Batch, Collator
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer, encode_batch
 from textvae.inference.bundle import Bundle
-from textvae.model.bases.settings import PretrainedSettings
+from textvae.model.bases.settings import BaseSettings
 from textvae.model.conditioning import CONDITIONINGS
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import DECODERS
@@ -52,7 +52,7 @@ def small_parts(
     """
     parts = {}
     for kind in table:
-        if issubclass(table[kind].Settings, PretrainedSettings):
+        if issubclass(table[kind].Settings, BaseSettings):
             continue
         if "architecture" in table[kind].Settings.model_fields:
             parts.update({name: small(table, kind, architecture=name) for name in architectures})

@@ -327,6 +327,8 @@ class TextVAE:
     ) -> list[str]:
         """Generate `n` sentences from samples of the prior; tokens are sampled by default.
 
+        Without a `seed`, each call writes other sentences.
+
         Args:
             prior: the kind of a prior fitted by `fit_prior`, to sample z from instead of the model's
                 own prior.
@@ -362,7 +364,10 @@ class TextVAE:
         )
 
     def complete(self, prefix: str, n: int = 5, **decoding: Unpack[DecodingOptions]) -> list[str]:
-        """Generate `n` sentences that begin with `prefix`; tokens are sampled by default."""
+        """Generate `n` sentences that begin with `prefix`; tokens are sampled by default.
+
+        Without a `seed`, each call writes other sentences.
+        """
         count = validate_settings(CompleteSettings, {"n": n}, "complete").n
         settings = build_decoding_settings(**decoding)
         return complete(self.bundle, require_text(prefix, "prefix"), count, settings)
@@ -517,7 +522,7 @@ class TextVAE:
         progress: bool = False,
         **options: Unpack[UncertaintyOptions],
     ) -> list[Uncertainty]:
-        """Return the spread of q(z | x) and the disagreement among decodes, for each text."""
+        """Return the cost per token, the disagreement among decodes, and the spread of q(z | x)."""
         from textvae.uses.uncertainty import uncertainty
 
         settings = validate_settings(UncertaintySettings, dict(options), "uncertainty")

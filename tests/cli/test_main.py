@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -123,10 +124,13 @@ def test_evaluate_writes_its_measures_into_the_model_card(tiny_run, tmp_path):
 
 def test_evaluate_doctor_and_info_print_text_for_people(tiny_run, capsys):
     """Without --json they print a table, a verdict and advice."""
+    card = (tiny_run / "README.md").read_text()
     for verb in (["evaluate", "--samples", "2"], ["doctor"], ["info"]):
         assert run(verb[0], str(tiny_run), *verb[1:]) == 0
     shown = capsys.readouterr().out
     assert "active units" in shown
+    assert "; training weighted it by " in shown
+    assert "weight of the KL in the loss at the end of training" in card
     assert shown.count("verdict: ") == 2
     assert "parameters" in shown
 
@@ -140,6 +144,20 @@ def test_generate_is_seeded_and_prints_one_json_object_per_text(tiny_run, capsys
         texts.append([record["text"] for record in read_records(capsys)])
     assert len(texts[0]) == 3
     assert texts[0] == texts[1] != texts[2]
+
+
+@pytest.mark.parametrize("verb", [["generate"], ["complete", "a man"]], ids=lambda verb: verb[0])
+def test_without_a_seed_the_seed_that_was_used_is_printed(tiny_run, capsys, verb):
+    """It is a note, or a key of each record; with it, the texts are written again."""
+    command = [verb[0], str(tiny_run), *verb[1:], "-n", "2"]
+    assert run(*command) == 0
+    printed = capsys.readouterr()
+    seed = re.search(r"seed (\d+): with --seed", printed.err)
+    assert seed
+    assert run(*command, "--seed", seed[1], "--json") == 0
+    records = read_records(capsys)
+    assert "\n".join(record["text"] for record in records) == printed.out.removesuffix("\n")
+    assert {record["seed"] for record in records} == {int(seed[1])}
 
 
 def test_reconstruct_reads_standard_input_a_file_or_the_test_split(

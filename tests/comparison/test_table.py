@@ -62,6 +62,18 @@ def test_several_seeds_have_a_deviation_and_one_has_none():
     assert read_cell(2, "mi_full") == "4.00 / 6.50"
 
 
+def test_information_near_its_cap_is_shown_as_a_bound():
+    """Further from the cap it is an estimate, and the count of units is never a bound."""
+    records = [
+        make_record("capped", 1, mi_full=6.4, active_units=32, latent_dim=32),
+        make_record("free", 1, mi_full=5.4, active_units=32, latent_dim=32),
+    ]
+    cells = build_cells(group_rows(records), COLUMNS)
+    at = KEYS.index("mi_full")
+    assert [row[at].text for row in cells] == ["≥ 6.40 / 6.50", "5.40 / 6.50"]
+    assert cells[0][KEYS.index("active_units")].text == "32.0 / 32"
+
+
 def test_undefined_values_are_a_dash():
     """Null, NaN and a missing key are not shown as zero."""
     assert [read_cell(1, key) for key in ("iw_nll", "mi_full", "bleu")] == ["—"] * 3

@@ -13,6 +13,8 @@ HEALTHY = {
     "mi_full": 6.0,
     "mi_full_cap": 8.5,
     "active_units": 30,
+    "active_units_strict": 28,
+    "effective_units": 20.0,
     "latent_dim": 32,
     "shuffled_latent_increase": 10.0,
 }
@@ -61,12 +63,23 @@ def test_a_latent_that_the_decoder_ignores_is_collapsed(changes, words, advice):
 
 
 WEAKNESSES = [
-    ({"active_units": 10}, None, "10 of 32 units are active", "unit_floor.floor"),
     (
-        {"active_units": 10, "kl": None},
+        {"active_units_strict": 5},
         None,
-        "10 of 32 units are active",
+        "5 of 32 units are active at a variance of 0.1, expected at least 6.0",
+        "unit_floor.floor",
+    ),
+    (
+        {"active_units_strict": 10, "kl": None},
+        None,
+        "10 of 32 units are active at a variance of 0.1, expected at least 16.0",
         "Use a smaller model.latent_dim",
+    ),
+    (
+        {"effective_units": 3.2},
+        None,
+        "the effective number of units is 3.2 of 32, expected at least 6.0",
+        "unit_floor.floor",
     ),
     ({"mi_full": 0.6}, None, "z and x share 0.60 nats of at most 8.50", "target_kl.nats"),
     ({}, 20.0, "the KL is 12.00 nats, its target 20.00", "Train longer"),
@@ -85,6 +98,20 @@ def test_a_latent_that_is_used_too_little_or_misses_its_target_is_weak(
     assert advice in diagnosis.advice[0]
 
 
+def test_units_that_a_floor_lifts_over_the_usual_threshold_do_not_change_the_verdict():
+    """The verdict is the same with 32 units at a variance of 0.01 as with 5 of them."""
+    for crowded in (5, 28):
+        few = {**HEALTHY, "active_units_strict": crowded, "active_units": crowded}
+        assert diagnose(few) == diagnose({**few, "active_units": 32})
+
+
+def test_a_small_kl_needs_few_units():
+    """Six units of a nat each are enough for a KL of six nats, however large the latent is."""
+    six = {**HEALTHY, "kl": 6.1, "active_units_strict": 6, "effective_units": 6.4}
+    assert diagnose(six, 6.5).verdict == "healthy"
+    assert diagnose({**six, "latent_dim": 256}, 6.5).verdict == "healthy"
+
+
 def test_a_collapsed_model_is_not_also_called_weak():
     """All findings are listed, the signs of collapse first, and no advice comes twice."""
     record = {
@@ -92,6 +119,8 @@ def test_a_collapsed_model_is_not_also_called_weak():
         "kl": 0.0,
         "mi_full": 0.0,
         "active_units": 0,
+        "active_units_strict": 0,
+        "effective_units": 0.0,
         "shuffled_latent_increase": 0.0,
     }
     diagnosis = diagnose(record, 12.0)

@@ -1,5 +1,6 @@
 """The run folder: reading and writing its files, and the errors where one is missing."""
 
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -55,6 +56,29 @@ def test_records_read_back_as_they_were_written(tmp_path):
     run.write_json("measures.json", {"elbo": -1.5})
     assert run.read_json("measures.json") == {"elbo": -1.5}
     assert [file.name for file in tmp_path.iterdir()] == ["measures.json"]
+
+
+def log_weight(step, weight, kl=5.0):
+    """Return an entry of the training log."""
+    return {"step": step, "kl": kl, "kl_weight": weight}
+
+
+def test_the_kl_weight_is_that_of_the_checkpoint_that_became_the_model(tmp_path):
+    """Checkpoints that were not eligible do not count, and without any the last step does."""
+    weights = [log_weight(20, 0.1), log_weight(40, 0.2), log_weight(60, 0.3)]
+    evaluations = [
+        {"step": 45, "eval_selection": 30.0},
+        {"step": 20, "eval_selection": math.inf},
+        {"step": 60, "eval_selection": 31.0},
+    ]
+    run = Run(tmp_path)
+    assert run.read_kl_weight() is None
+    run.write_json("training.json", {"history": [*weights, *evaluations]})
+    assert run.read_kl_weight() == 0.2
+    run.write_json("training.json", {"history": weights})
+    assert run.read_kl_weight() == 0.3
+    run.write_json("training.json", {"history": [log_weight(20, 0.0, kl=0.0)]})
+    assert run.read_kl_weight() is None
 
 
 def test_a_run_is_finished_once_it_has_weights(tmp_path):

@@ -89,6 +89,17 @@ def test_a_run_bounded_by_minutes_follows_the_clock(clock):
     assert schedule.learning_rate_factor() == pytest.approx(0, abs=1e-12)
 
 
+def test_the_minutes_of_a_run_include_the_time_before_its_first_step(clock):
+    """A run of one minute that has spent half of it on preparations is half over."""
+    schedule = make_schedule(max_minutes=1)
+    schedule.count_as_used(30.0)
+    assert schedule.fraction == 0.5
+    schedule.start_clock()
+    clock[0] += 30
+    schedule.advance()
+    assert schedule.is_over
+
+
 def test_with_two_bounds_the_fraction_is_the_larger_one(clock):
     """It is that of the clock first, and later that of the steps."""
     schedule = make_schedule(max_minutes=1, steps=10)

@@ -47,8 +47,8 @@ def test_a_score_does_not_depend_on_the_other_texts(vae, score):
 
 
 def test_the_reconstruction_score_is_that_of_score_per_token(lstm):
-    """One sample under the same seed gives the same nats."""
-    scores = anomaly_scores(lstm.bundle, SENTENCES, AnomalySettings(draws=1, seed=3))
+    """The same number of samples under the same seed gives the same nats."""
+    scores = anomaly_scores(lstm.bundle, SENTENCES, AnomalySettings(draws=2, seed=3))
     records = lstm.score(SENTENCES, samples=2, seed=3)
     expected = [record["reconstruction"] / record["tokens"] for record in records]
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
@@ -117,3 +117,12 @@ def test_the_commands_calibrate_and_score(tiny_run, tmp_path, capsys):
     assert main(["anomaly", "score", run, str(file), "--json", "--device", "cpu"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["text"] for row in rows] == NORMAL
+
+
+@pytest.mark.parametrize("score", SCORE_FUNCTIONS)
+def test_a_sentence_has_the_same_score_alone_and_among_others(lstm, score):
+    """Only rounding depends on the other sentences."""
+    settings = AnomalySettings(score=score, draws=3)
+    among = anomaly_scores(lstm.bundle, SENTENCES, settings)
+    alone = [anomaly_scores(lstm.bundle, [text], settings)[0] for text in SENTENCES]
+    np.testing.assert_allclose(among, alone, rtol=1e-4)

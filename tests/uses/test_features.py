@@ -1,12 +1,17 @@
 """Features: one row per text, whatever the batch."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from tests.tiny import SENTENCES
+from tests.tiny import SENTENCES, tiny_tokenizer
 from tests.tiny_run import train_tiny
 from textvae.errors import ConfigError
+from textvae.model.building import build_model
+from textvae.settings.reading import read_settings
 from textvae.uses.features import FEATURES
 
 SHORT = {"steps": 1, "evaluations": 1, "warmup_steps": 0}
@@ -47,3 +52,16 @@ def test_features_that_a_model_does_not_have_are_refused(lstm, tmp_path):
     language_model = train_tiny(tmp_path / "lm", objective="language_model", training=SHORT)
     with pytest.raises(ConfigError, match="has no latent to encode"):
         language_model.features("a man", "states")
+
+
+def test_the_page_states_the_widths_of_the_default_recipe():
+    """They are in its table, and in the example for two texts."""
+    settings = read_settings()
+    model = build_model(settings.model, tiny_tokenizer())
+    page = (Path(__file__).parents[2] / "docs/uses/features.md").read_text(encoding="utf-8")
+    stated = re.findall(r"^\| `(\w+)`[^|]*\|[^|]*\| ([\d,]+) \|$", page, re.MULTILINE)
+    widths = {kind: FEATURES[kind].width(model) for kind, _ in stated}
+    assert widths.keys() == FEATURES.keys()
+    assert dict(stated) == {kind: f"{width:,}" for kind, width in widths.items()}
+    assert f"the encoder's states: (2, {widths['states']})" in page
+    assert f'"mean")  # (2, {widths["mean"]})' in page

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from tests.tiny import DECODER_SETTINGS, SENTENCES, draws, tiny_vae
+from tests.tiny import DECODER_SETTINGS, LATENT, SENTENCES, draws, tiny_vae
 from tests.tiny_run import SENTENCES as MANY
 from textvae.errors import ConfigError, DataError
 from textvae.inference.paths import PATHS, linear, spherical
 from textvae.uses.density_path import KernelDensity, density_path, select_kernel_width, space_evenly
+from textvae.uses.interpolate import build_path
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +141,22 @@ def test_a_density_path_without_enough_reference_sentences_is_refused(vae):
             DataError, match=f"got {len(few)} reference sentences, .* give 8 or more"
         ):
             vae.interpolate("a man", "two dogs", path="density", reference=few)
+
+
+def test_a_spherical_path_turns_about_the_mean_of_the_prior():
+    """All points have the same distance to it if the ends have."""
+    center = draws(LATENT, seed=4) * 3
+    ends = torch.nn.functional.normalize(draws(2, LATENT)) + center
+    points = spherical(ends[0], ends[1], 5, center)
+    torch.testing.assert_close((points - center).norm(dim=1), torch.ones(5))
+    torch.testing.assert_close(points[[0, -1]], ends)
+
+
+def test_a_conditional_model_s_spherical_path_uses_the_mean_of_the_label():
+    """The mean of the fixed label's prior is the center of the arc."""
+    vae = tiny_vae(labels={"good": 3, "bad": 1}).with_label("bad")
+    path = build_path(vae.bundle, "spherical", None)
+    ends = draws(2, vae.latent_dim)
+    center = vae.model.prior.mean[1].detach()
+    expected = spherical(ends[0], ends[1], 4, center)
+    torch.testing.assert_close(path(ends[0], ends[1], 4), expected)

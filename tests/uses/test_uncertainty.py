@@ -9,9 +9,15 @@ import torch
 
 from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
+from textvae.data.tokenization import encode_batch
 from textvae.errors import ConfigError
 from textvae.model.posteriors import DiagonalGaussian
-from textvae.uses.uncertainty import calibration_curve, entropies, word_difference
+from textvae.uses.uncertainty import (
+    calibration_curve,
+    entropies,
+    selective_errors,
+    word_difference,
+)
 
 
 def test_the_word_difference_is_a_share_of_words():
@@ -20,6 +26,22 @@ def test_the_word_difference_is_a_share_of_words():
     assert word_difference("a man rides", "two dogs sleep") == 1
     assert word_difference("a man rides a horse", "a man rides a bike") == pytest.approx(1 / 5)
     assert word_difference("", "") == 0
+    assert word_difference("a man", "") == 1
+
+
+def test_the_word_difference_does_not_depend_on_the_order_of_the_texts():
+    """It counts the longest common subsequence, here `b c d`, and not the longest block first."""
+    one, other = "b c x a a d", "a a b c d"
+    assert word_difference(one, other) == word_difference(other, one)
+    assert word_difference(one, other) == pytest.approx(1 - 2 * 3 / 11)
+
+
+def test_a_text_has_the_same_uncertainty_alone_and_among_others(lstm):
+    """Its samples depend on the seed and on the text alone."""
+    among = lstm.uncertainty(SENTENCES, draws=3, seed=2)
+    for text, record in zip(SENTENCES, among, strict=True):
+        alone = lstm.uncertainty(text, draws=3, seed=2)[0]
+        assert alone == {**record, "spread": pytest.approx(record["spread"], rel=1e-5)}
 
 
 def test_spread_is_the_entropy_of_the_posterior():
@@ -56,6 +78,28 @@ def test_a_posterior_without_noise_has_no_disagreement_and_no_spread():
         assert record["spread"] is None
 
 
+def test_the_cost_is_that_of_the_text_alone_at_its_posterior_mean(vae):
+    """Other texts in the call do not change it, and its end counts as a token."""
+    together = [record["nats_per_token"] for record in vae.uncertainty(SENTENCES, draws=2)]
+    for text, cost in zip(SENTENCES, together, strict=True):
+        ids = encode_batch(vae.tokenizer, [text])[0][: vae.bundle.max_text_tokens]
+        batch = vae.bundle.make_batch([ids])
+        tensors = {name: batch[name] for name in ("input_ids", "attention_mask", "labels")}
+        with torch.no_grad():
+            q = vae.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+            nats = vae.model(**tensors, latent=q.mean).sentence_reconstruction
+        assert cost == pytest.approx(float(nats) / (len(ids) + 1), rel=1e-5)
+
+
+def test_selective_errors_are_those_of_the_most_certain_texts():
+    """The last one is the error of all texts; with fewer texts than groups, some are left out."""
+    records = [{"spread": -float(at), "error": at / 10} for at in range(10)]
+    curve = selective_errors(records, "spread", 5)
+    assert [share for share, _ in curve] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert [error for _, error in curve] == pytest.approx([0.85, 0.75, 0.65, 0.55, 0.45])
+    assert selective_errors(records[:1], "spread") == [(share / 10, 0.0) for share in range(6, 11)]
+
+
 def test_the_calibration_curve_goes_from_most_to_least_certain():
     """Groups have equal size; with fewer texts than groups, each text is a group."""
     records = [{"spread": float(at % 7), "error": at % 7 / 10} for at in range(70)]
@@ -82,4 +126,6 @@ def test_the_command_prints_one_line_per_sentence(tiny_run, tmp_path, capsys):
     assert [row["text"] for row in rows] == file.read_text().splitlines()
     assert main([*command, "--curve"]) == 0
     groups = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [set(group) for group in groups] == [{"disagreement", "error"}] * 3
+    assert [set(group) for group in groups] == [{"nats_per_token", "error", "selective_error"}] * 3
+    costs = [group["nats_per_token"] for group in groups]
+    assert costs == sorted(costs)

@@ -65,14 +65,24 @@ def test_decoding_does_not_depend_on_the_batch_size(vae, batch_size):
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_greedy_generation_does_not_depend_on_the_batch_size(vae, batch_size):
     """All samples from the prior are drawn at once, before batches are formed."""
-    expected = vae.generate(7, do_sample=False)
-    assert vae.generate(7, batch_size=batch_size, do_sample=False) == expected
+    expected = vae.generate(7, do_sample=False, seed=0)
+    assert vae.generate(7, batch_size=batch_size, do_sample=False, seed=0) == expected
 
 
 def test_the_same_seed_gives_the_same_texts_and_another_seed_others(vae):
     """The seed decides both the samples from the prior and the tokens."""
     assert vae.generate(6, seed=3) == vae.generate(6, seed=3)
     assert vae.generate(6, seed=3) != vae.generate(6, seed=4)
+
+
+def test_without_a_seed_each_call_writes_other_texts(lstm):
+    """It holds even if the caller has seeded torch."""
+    calls = []
+    for _ in range(4):
+        torch.manual_seed(5)
+        calls.append((lstm.generate(3), lstm.complete("a man", n=3)))
+    assert len({str(texts) for texts, _ in calls}) == 4
+    assert len({str(texts) for _, texts in calls}) == 4
 
 
 def test_generating_does_not_change_the_global_random_numbers(lstm):
@@ -139,7 +149,8 @@ def test_a_temperature_turns_sampling_on_and_beams_turn_it_off(lstm):
     """The options override whether a verb samples by default."""
     z = lstm.encode(SENTENCES)
     assert lstm.decode(z, temperature=3.0) != lstm.decode(z)
-    assert lstm.generate(4, num_beams=2) == lstm.generate(4, num_beams=2, do_sample=False)
+    beams = lstm.generate(4, num_beams=2, seed=0)
+    assert beams == lstm.generate(4, num_beams=2, do_sample=False, seed=0)
 
 
 def test_the_number_of_beams_may_come_from_the_generation_config(lstm):

@@ -28,8 +28,6 @@ from textvae.runtime.locks import hold_lock
 
 _PLAN_FILE = "_plan.json"
 
-# The format of the shards. In format 1, rows were counted from 0 and there was no `is_cut`.
-FORMAT = 2
 
 _MODEL_FILES = (
     "config.json",

@@ -9,7 +9,7 @@ from textvae.bulk.reading import UnitReader
 from textvae.bulk.units import Unit, derive_unit_seed
 from textvae.data.tokenization import encode_batch
 from textvae.data.vector_files import build_vector_column
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import BulkDecodingSettings
 from textvae.schema import StrictSettings
 from textvae.uses.settings import ScoreSettings
 from textvae.vae import TextVAE
@@ -17,7 +17,15 @@ from textvae.vae import TextVAE
 # Turns a unit into the table of its shard. The reader is not used where sentences are generated.
 _UnitFunction = Callable[[TextVAE, Unit, UnitReader, StrictSettings], pa.Table]
 
-_FLOAT_SCORE_KEYS = ("elbo", "reconstruction", "kl", "iw_nll", "iw_nll_stderr", "iw_ess")
+_FLOAT_SCORE_KEYS = (
+    "elbo",
+    "elbo_stderr",
+    "reconstruction",
+    "kl",
+    "iw_nll",
+    "iw_nll_stderr",
+    "iw_ess",
+)
 
 _SCORE_SCHEMA = pa.schema(
     [
@@ -57,11 +65,11 @@ def _score_unit(vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSe
     """Return file, row, text and the result of `TextVAE.score` for each sentence."""
     assert isinstance(settings, ScoreSettings)
     columns, texts = _read_unit_rows(unit, reader)
-    seed = derive_unit_seed(unit, settings.seed)
+    # Each sentence has a seed of its own, so a sentence has one score, in whatever unit it is.
     # Without the schema, a column whose values are all null would have another type in this
     # shard than in the others.
     scores = pa.Table.from_pylist(
-        vae.score(texts, samples=settings.samples, seed=seed), schema=_SCORE_SCHEMA
+        vae.score(texts, samples=settings.samples, seed=settings.seed), schema=_SCORE_SCHEMA
     )
     return pa.table({**columns, **dict(zip(_SCORE_SCHEMA.names, scores.columns, strict=True))})
 
@@ -70,7 +78,7 @@ def _generate_unit(
     vae: TextVAE, unit: Unit, reader: UnitReader, settings: StrictSettings
 ) -> pa.Table:
     """Return row, seed and text of each sentence generated with the unit's seed."""
-    assert isinstance(settings, DecodingSettings)
+    assert isinstance(settings, BulkDecodingSettings)
     seed = derive_unit_seed(unit, settings.seed)
     texts = vae.generate(unit.rows, **{**settings.model_dump(), "seed": seed})
     numbers = range(unit.first_row + 1, unit.first_row + unit.rows + 1)
@@ -104,15 +112,19 @@ class _BulkVerb:
         function: makes the table of a unit.
         Settings: the class of the verb's settings.
         reads_files: whether the verb needs a corpus.
+        format: the format of the shards. In format 1, rows were counted from 0 and there was no
+            `is_cut`. In format 2, scores had neither `elbo_stderr` nor `iw_ess`, and their noise
+            depended on the unit.
     """
 
     function: _UnitFunction
     Settings: type[StrictSettings]
     reads_files: bool = True
+    format: int = 2
 
 
 VERBS: dict[str, _BulkVerb] = {
     "encode": _BulkVerb(_encode_unit, EncodeSettings),
-    "score": _BulkVerb(_score_unit, ScoreSettings),
-    "generate": _BulkVerb(_generate_unit, DecodingSettings, reads_files=False),
+    "score": _BulkVerb(_score_unit, ScoreSettings, format=3),
+    "generate": _BulkVerb(_generate_unit, BulkDecodingSettings, reads_files=False),
 }

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.bulk.engines import ENGINES
-from textvae.bulk.plan import FORMAT, BulkPlan, describe_files, hash_model_files, read_plan
+from textvae.bulk.plan import BulkPlan, describe_files, hash_model_files, read_plan
 from textvae.bulk.reading import find_corpus_files
 from textvae.bulk.shards import shard_path
 from textvae.bulk.units import Unit
@@ -88,7 +88,7 @@ def run(
         files=[],
         shard_rows=max_rows,
         count=count,
-        format=FORMAT,
+        format=bulk_verb.format,
     )
     start = time.perf_counter()
     # The job is passed as a function: only the first process builds it, which hashes the files.

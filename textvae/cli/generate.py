@@ -1,7 +1,7 @@
 """The verbs that write text: `generate`, `reconstruct`, `complete`, `interpolate`, `decode`."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from textvae.cli.arguments import (
@@ -20,7 +20,9 @@ from textvae.cli.loading import describe_blank_output, load_vae, open_input, ope
 from textvae.cli.output import format_text, print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.cli.shards import allow_shards
+from textvae.data.row_report import print_note
 from textvae.errors import DataError
+from textvae.inference.settings import draw_seed
 from textvae.uses.settings import CompleteSettings, GenerateSettings, InterpolateSettings
 
 _EXAMPLE_COUNT = 5  # sentences to reconstruct if no file is named
@@ -113,12 +115,26 @@ def _add_decode(verbs: Subparsers) -> None:
 
 def _generate(options: Namespace) -> None:
     """Sample sentences from the prior."""
+    decoding = _collect_options_with_seed(options)
     texts = load_vae(options).generate(
         prior=options.prior,
         **collect_settings(options, GenerateSettings),
-        **collect_decoding_options(options),
+        **decoding,
     )
-    print_records(({"text": text} for text in texts), options.json, format_text)
+    _print_texts(texts, decoding["seed"], options)
+
+
+def _collect_options_with_seed(options: Namespace) -> dict[str, Any]:
+    """Return the decoding options that the user wrote, with a new seed if they have no seed."""
+    return {"seed": draw_seed(), **collect_decoding_options(options)}
+
+
+def _print_texts(texts: Iterable[str], seed: int, options: Namespace) -> None:
+    """Print texts, and the seed that they were sampled with if the user has not written it."""
+    records = ({"text": text, "seed": seed} for text in texts)
+    print_records(records, options.json, format_text)
+    if not options.json and "seed" not in collect_decoding_options(options):
+        print_note(f"seed {seed}: with --seed, it gives the same texts again.")
 
 
 def _reconstruct(options: Namespace) -> None:
@@ -168,12 +184,13 @@ def _format_reconstruction(record: Mapping[str, Any]) -> str:
 
 def _complete(options: Namespace) -> None:
     """Write sentences that begin with a prefix."""
+    decoding = _collect_options_with_seed(options)
     texts = load_vae(options).complete(
         options.prefix,
         **collect_settings(options, CompleteSettings),
-        **collect_decoding_options(options),
+        **decoding,
     )
-    print_records(({"text": text} for text in texts), options.json, format_text)
+    _print_texts(texts, decoding["seed"], options)
 
 
 def _interpolate(options: Namespace) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from textvae.errors import CheckpointError
+from textvae.evaluation.measures.mutual_information import is_at_cap
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import Run
 from textvae.vae import TextVAE
@@ -17,9 +18,9 @@ from textvae.version import __version__
 _MEASURES_TEMPLATE = """\
 {sentences:,} sentences, {words_per_sentence:.2f} words each (the end counts as one)
 
-ELBO                   {elbo:9.2f}  nats per sentence: a lower bound on the log-likelihood
+ELBO                   {elbo:9.2f}  nats per sentence, with the KL at weight 1: a lower bound on the log-likelihood
   reconstruction       {reconstruction:9.2f}  nats per sentence: the cost of the text, given its latent
-  KL                   {kl:9.2f}  nats per sentence, carried by the latent{target}
+  KL                   {kl:9.2f}  nats per sentence, carried by the latent{target}{weight}
 IW-NLL                 {iw_nll:9.2f}  nats per sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f})
   looseness            {iw_looseness:9.2f}  nats too high, estimated (± {iw_looseness_stderr:.2f})
   Monte Carlo error    {iw_mc_stderr:9.2f}  nats
@@ -28,10 +29,14 @@ IW-NLL                 {iw_nll:9.2f}  nats per sentence, {iw_samples} importance
   per word             {ppl_word:9.2f}  perplexity
   per token            {ppl_token:9.2f}  perplexity
   per byte             {bits_per_byte:9.2f}  bits
-mutual information     {mi_full:9.2f}  nats, at most {mi_full_cap:.2f}
-  in batches of 32     {mi_batch32:9.2f}  nats, at most {mi_batch32_cap:.2f}
-aggregate KL           {aggregate_kl:9.2f}  nats from the aggregate posterior to the prior (± {aggregate_kl_stderr:.2f})
-active units           {units:>9}
+mutual information     {mi_full:9.2f}  nats, at most {mi_full_cap:.2f}{mi_full_note}
+  in batches of 32     {mi_batch32:9.2f}  nats, at most {mi_batch32_cap:.2f}{mi_batch32_note}
+  bracket              {mi_lower:9.2f}  to {mi_upper:.2f} nats, with q(z) of {aggregate_sentences:,} sentences
+aggregate KL           {aggregate_kl:9.2f}  nats from the aggregate posterior to the prior{aggregate_note}
+  bracket              {aggregate_kl_lower:9.2f}  to {aggregate_kl_upper:.2f} nats; from below, by a fitted density
+active units           {units:>9}  at a variance of 0.01; {units_at_thresholds}
+  effective number     {effective_units:9.1f}  equally informative units would be spread as these are
+  beyond the best ten  {beyond_ten_share:9.1%}  of the information is in the other units
 token accuracy         {token_accuracy:9.1%}  of tokens, decoding from the posterior mean
 reconstruction BLEU    {bleu:9.2f}
   exact                {exact_match:9.1%}  of sentences
@@ -39,7 +44,9 @@ shuffled latents       {shuffled_latent_increase:+9.2f}  nats: how much the deco
 
 samples of the prior   {prior_samples:9,}  {prior_words_per_sentence:.2f} words each; decoding: {prior_decoding}
   distinct 1 to 4      {distinct_1:9.3f}  {distinct_2:.3f}  {distinct_3:.3f}  {distinct_4:.3f}
+    of real text       {distinct_1_real:9.3f}  {distinct_2_real:.3f}  {distinct_3_real:.3f}  {distinct_4_real:.3f}
   self-BLEU            {self_bleu:9.2f}  of {self_bleu_samples} samples
+    of real text       {self_bleu_real:9.2f}  of {self_bleu_samples} sentences
   forward perplexity   {forward_ppl:9.2f}  of samples under n-grams of training text; real text {forward_ppl_real:.2f}
   reverse perplexity   {reverse_ppl:9.2f}  of real text under n-grams of samples; training text {reverse_ppl_real:.2f}
   novel                {novel:9.1%}  are not training sentences; real text {novel_real:.1%}
@@ -67,11 +74,10 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
     figures = {name: _mark_undefined(value) for name, value in record.items()}
     if record.get("iw_width") == 1:
         del figures["iw_width"]  # z was sampled from the posterior itself, as is usual
-    figures["target"] = ""
-    if record.get("kl_target"):
-        figures["target"] = f"; the target was {record['kl_target']:.2f}"
+    figures |= _build_notes(record)
     if "active_units" in record:
         figures["units"] = f"{record['active_units']}/{record['latent_dim']}"
+        figures["units_at_thresholds"] = _format_unit_counts(record)
     lines = [
         line.format(**figures)
         for line in _MEASURES_TEMPLATE.splitlines()
@@ -86,15 +92,44 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
+def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the remarks that follow figures, by the names of their fields in the template."""
+    notes = {"target": "", "weight": ""}
+    if record.get("kl_target"):
+        notes["target"] = f"; the target was {record['kl_target']:.2f}"
+    if record.get("kl_weight") is not None:
+        notes["weight"] = f"; training weighted it by {record['kl_weight']:.2f}"
+    for name in ("mi_full", "mi_batch32"):
+        value = record.get(name)
+        is_capped = value is not None and is_at_cap(value, record[f"{name}_cap"])
+        notes[f"{name}_note"] = ": at its cap" if is_capped else ""
+    notes["aggregate_note"] = ""
+    if notes["mi_full_note"]:
+        # It is then an artifact of the number of sentences, and its error would mislead.
+        notes["aggregate_note"] = ": no more than KL - ln N, see the bracket"
+    elif record.get("aggregate_kl_stderr") is not None:
+        notes["aggregate_note"] = f" (± {record['aggregate_kl_stderr']:.2f})"
+    return notes
+
+
+def _format_unit_counts(record: Mapping[str, Any]) -> str:
+    """Return the number of units at thresholds above the usual one."""
+    pairs = zip(record["active_units_thresholds"], record["active_units_curve"], strict=True)
+    return ", ".join(f"{count} at {threshold:g}" for threshold, count in pairs if threshold > 0.01)
+
+
 def format_diagnosis(record: Mapping[str, Any]) -> str:
     """Return the doctor's verdict on the latent, its findings, and what to change."""
     lines = [f"verdict: {record['verdict']}"]
     lines += [f"  - {finding}" for finding in record["findings"]]
     if not record["findings"]:
+        spread = ""
+        if "effective_units" in record:
+            spread = f", effective number {record['effective_units']:.1f}"
         lines.append(
-            f"  the latent is used: {record['active_units']}/{record['latent_dim']} units active, "
-            f"KL {_mark_undefined(record['kl']):.2f} nats, and shuffled latents cost "
-            f"{record['shuffled_latent_increase']:.2f} nats"
+            f"  the latent is used: {record['active_units_strict']}/{record['latent_dim']} units "
+            f"active at a variance of 0.1{spread}, KL {_mark_undefined(record['kl']):.2f} nats, "
+            f"and shuffled latents cost {record['shuffled_latent_increase']:.2f} nats"
         )
     lines += [f"  what to change: {advice}" for advice in record["advice"]]
     return "\n".join(lines)
@@ -198,8 +233,8 @@ class _UndefinedFigure:
     """A figure that is not defined: it is printed as a dash, as wide as the number would be."""
 
     def __format__(self, form: str) -> str:
-        """Return the dash; `form` is the format of the number, such as `9.2f`."""
-        width = form.lstrip("+").partition(".")[0]
+        """Return the dash; `form` is the format of the number, such as `9.2f` or `9,`."""
+        width = form.strip("+,").partition(".")[0]
         return format("—", f">{width}")
 
 

@@ -42,9 +42,12 @@ def add_settings(
 def _describe_field(field: FieldInfo) -> str:
     """Return a help text: the description of a field and its default.
 
-    Where the default is None, the description itself says what happens by default.
+    Where the default is None or drawn for each call, the description itself says what happens by
+    default.
     """
     text = str(field.description)
+    if field.default_factory is not None:
+        return text.replace("%", "%%")
     default = field.default
     if isinstance(default, float):
         default = f"{default:g}"  # 1, not 1.0

@@ -26,8 +26,8 @@ def add(verbs: Subparsers) -> None:
     uncertainty.add_argument(
         "--curve",
         action="store_true",
-        help="print only the mean uncertainty and the mean reconstruction error of ten groups of "
-        "sentences, the most certain ones first",
+        help="print only the mean nats per token and the mean reconstruction error of ten groups of "
+        "sentences, the most certain ones first, and the mean error of all groups so far",
     )
 
 
@@ -55,19 +55,22 @@ def _uncertainty(options: Namespace) -> None:
 
 
 def _print_curve(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print mean disagreement and mean error of ten groups of sentences, the most certain first."""
-    from textvae.uses.uncertainty import calibration_curve
+    """Print mean cost, mean error and selective error of ten groups, the most certain first."""
+    from textvae.uses.uncertainty import calibration_curve, selective_errors
 
-    curve = calibration_curve(records, "disagreement")
-    points = ({"disagreement": disagreement, "error": error} for disagreement, error in curve)
-    print_records(
-        points, as_json, lambda point: f"{point['disagreement']:.3f}  {point['error']:.3f}"
-    )
+    groups = min(10, len(records))
+    curve = calibration_curve(records, "nats_per_token", groups)
+    selective = selective_errors(records, "nats_per_token", groups)
+    points = [
+        {"nats_per_token": cost, "error": error, "selective_error": error_so_far}
+        for (cost, error), (_, error_so_far) in zip(curve, selective, strict=True)
+    ]
+    print_records(points, as_json, lambda point: "  ".join(f"{v:.3f}" for v in point.values()))
 
 
 def _format_uncertainty(record: Mapping[str, Any]) -> str:
     """Return a sentence with its uncertainty and, on a second line, its reconstruction."""
-    return f"{record['disagreement']:.3f}  {record['text']}\n     → {record['reconstruction']}"
+    return f"{record['nats_per_token']:.3f}  {record['text']}\n     → {record['reconstruction']}"
 
 
 COMMANDS: dict[str, Command] = {"uncertainty": _uncertainty}

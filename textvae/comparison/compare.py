@@ -7,12 +7,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from textvae.comparison.folder import lock_comparison_folder
-from textvae.comparison.matrix import build_trials
+from textvae.comparison.folder import lock_comparison_folder, record_trials
+from textvae.comparison.matrix import Trial, build_trials
 from textvae.comparison.report.formats import FORMATS, format_runs_csv
 from textvae.comparison.report.plots import REPORT_REQUIREMENTS
 from textvae.comparison.report.table import group_rows, select_columns
 from textvae.comparison.runner import build_run_record, list_commands, run_all
+from textvae.comparison.schedules import (
+    describe_schedules,
+    list_language_models,
+    match_steps,
+    split_reference,
+)
 from textvae.errors import ConfigError
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, CompareSettings
 from textvae.runtime.device import choose_device
@@ -33,6 +39,7 @@ def compare(
     limit: int | None = None,
     columns: Sequence[str] = (),
     jobs: int = 1,
+    equal_steps: bool = False,
     device: str | None = None,
 ) -> list[ComparedRun]:
     """Train and evaluate each config under each seed; write tables and a report.
@@ -51,6 +58,9 @@ def compare(
         limit: evaluate on the first `limit` sentences of the test split only.
         columns: keys of measures to show in the table in addition to the usual ones.
         jobs: number of runs trained at the same time, each on its share of the cores.
+        equal_steps: train the first config first, and every other one for as many steps as its run
+            with the same corpus and seed, over a schedule of its own. A language model then keeps
+            its last checkpoint.
         device: cpu or cuda; by default a GPU if there is one.
 
     Returns:
@@ -59,8 +69,14 @@ def compare(
     Raises:
         TextVAEError: the request is refused, before anything is trained.
     """
-    numbers = {"seeds": seeds, "samples": samples, "limit": limit, "jobs": jobs}
-    settings = validate_settings(CompareSettings, numbers, "compare")
+    options = {
+        "seeds": seeds,
+        "samples": samples,
+        "limit": limit,
+        "jobs": jobs,
+        "equal_steps": equal_steps,
+    }
+    settings = validate_settings(CompareSettings, options, "compare")
     if "RANK" in os.environ:  # torchrun and accelerate launch set it
         raise ConfigError(
             "compare starts its own processes: run it without torchrun or accelerate launch."
@@ -69,17 +85,30 @@ def compare(
     choose_device(device)  # raises an error if the device cannot be used
     folder = Path(output)
     trials = build_trials(configs, corpora, settings.seeds, overrides, folder)
-    with lock_comparison_folder(folder, trials):
-        todo = {}
-        for trial in trials:
-            commands = list_commands(trial, settings.samples, settings.limit, device)
-            if commands:
-                todo[trial.name] = (trial, commands)
-        _print_progress(f"{len(trials)} runs, {len(trials) - len(todo)} of them done before")
-        failures = run_all(todo, settings.jobs, _print_progress)
+    # With equal steps, the settings of the other configs follow from the runs of the first one.
+    first, others = split_reference(trials) if settings.equal_steps else (trials, [])
+    with lock_comparison_folder(folder, first):
+        failures = _run_trials(first, settings, device)
+        if others:
+            matched, unmatched = match_steps(others, first)
+            record_trials(folder, matched)
+            failures |= {**unmatched, **_run_trials(matched, settings, device)}
         records = [build_run_record(trial, failures.get(trial.name)) for trial in trials]
-        _write_results(folder, records, columns)
+        _write_results(folder, records, columns, list_language_models(trials))
     return records
+
+
+def _run_trials(
+    trials: Sequence[Trial], settings: CompareSettings, device: str | None
+) -> dict[str, str]:
+    """Train and evaluate runs; return the reason of each run that failed, by the run's name."""
+    todo = {}
+    for trial in trials:
+        commands = list_commands(trial, settings.samples, settings.limit, device)
+        if commands:
+            todo[trial.name] = (trial, commands)
+    _print_progress(f"{len(trials)} runs, {len(trials) - len(todo)} of them done before")
+    return run_all(todo, settings.jobs, _print_progress)
 
 
 def _print_progress(line: str) -> None:
@@ -87,20 +116,30 @@ def _print_progress(line: str) -> None:
     tqdm.write(line, file=sys.stderr)
 
 
-def _write_results(folder: Path, records: Sequence[ComparedRun], columns: Sequence[str]) -> None:
-    """Write the tables, the record of every run, and the report."""
+def _write_results(
+    folder: Path,
+    records: Sequence[ComparedRun],
+    columns: Sequence[str],
+    language_models: set[str],
+) -> None:
+    """Write the tables, the record of every run, and the report.
+
+    Args:
+        language_models: the names of the rows that are language models.
+    """
     # Imported late: the page needs Jinja2, which is an extra.
     from textvae.comparison.report.page import render_comparison
 
     rows = group_rows(records)
     table_columns = select_columns(columns)
-    failures = [
+    remarks = [
         f"{record['config']} seed {record['seed']} failed: {record['reason']}"
         for record in records
         if record["reason"]
     ]
+    remarks += describe_schedules(rows, language_models)
     for name, format_table in FORMATS.items():
-        write_text(folder / name, format_table(rows, table_columns, failures))
+        write_text(folder / name, format_table(rows, table_columns, remarks))
     write_text(folder / "runs.csv", format_runs_csv(records))
     write_json(folder / "runs.json", records)
-    write_text(folder / "report.html", render_comparison(rows, table_columns, failures))
+    write_text(folder / "report.html", render_comparison(rows, table_columns, remarks))

@@ -32,13 +32,22 @@ def lock_comparison_folder(folder: Path, trials: Sequence[Trial]) -> Iterator[No
     # This check comes before the lock, too: a folder with other files must not get a lock file.
     _read_comparison(folder)
     with hold_lock(folder / ".lock", f"{folder}: another comparison is running there"):
-        existing = _read_comparison(folder)
-        requested = {trial.name: trial.settings for trial in trials}
-        for name, settings in requested.items():
-            if name in existing:
-                _check_same_settings(folder, name, existing[name], settings)
-        write_json(folder / _COMPARISON_FILE, {**existing, **requested})
+        record_trials(folder, trials)
         yield
+
+
+def record_trials(folder: Path, trials: Sequence[Trial]) -> None:
+    """Record the settings of runs in a folder that this process has locked.
+
+    Raises:
+        OutputError: a run was started with other settings.
+    """
+    existing = _read_comparison(folder)
+    requested = {trial.name: trial.settings for trial in trials}
+    for name, settings in requested.items():
+        if name in existing:
+            _check_same_settings(folder, name, existing[name], settings)
+    write_json(folder / _COMPARISON_FILE, {**existing, **requested})
 
 
 def _read_comparison(folder: Path) -> dict[str, Any]:

@@ -179,11 +179,18 @@ def build_run_record(trial: Trial, reason: str | None) -> ComparedRun:
 
 
 def read_measures(folder: Path) -> dict[str, Any]:
-    """Return the minutes and steps of a run's training, and its measures if it was evaluated."""
+    """Return the minutes, the steps and the KL weight of a run's training, and its measures.
+
+    There are no measures if it was not evaluated.
+    """
     run = Run(folder)
     training = run.read_json("training.json")
     return {
         "minutes": training.get("seconds", 0.0) / 60,
-        "steps": training.get("steps"),
+        **{
+            key: training.get(key)
+            for key in ("steps", "best_step", "kept_step", "kept_learning_rate")
+        },
+        "kl_weight": run.read_kl_weight(),
         **run.read_json("measures.json"),
     }

@@ -11,13 +11,13 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.encoder_tokenizer import EncoderTokenizer
-from textvae.data.frozen_states import DECODER_STATES, ENCODER_STATES, collate_states
+from textvae.data.frozen_states import DECODER_STATES, ENCODER_STATES, collate_states, mask_states
 from textvae.data.labels import Labels
 from textvae.data.tokenization import decode_batch
 
 Batch = dict[str, Tensor]  # the keys and shapes are those of `Collator`
 
-_DECODER_INPUTS = ("input_ids", "attention_mask", "labels", "label_ids")
+_DECODER_INPUTS = ("input_ids", "attention_mask", "labels", "label_ids", DECODER_STATES)
 
 
 def select_decoder_inputs(batch: Batch) -> Batch:
@@ -135,7 +135,7 @@ class Collator:
         attention_mask: (batch, length), 1 on real tokens
         labels: (batch, length), the sentence and its end token; -100 under padding
         label_ids: (batch,), only for a conditional model
-        encoder_states: (batch, 1, hidden), and decoder_states: (batch, length, hidden): the states
+        encoder_states: (batch, length or 1, size), and decoder_states: (batch, length, hidden): the states
             of frozen parts, only if the rows have them
 
     Args:
@@ -162,19 +162,20 @@ class Collator:
     def __call__(self, rows: Sequence[dict[str, Any]]) -> Batch:
         """Return the batch of rows; for a conditional model, each row needs a label."""
         batch = self.collate([row["input_ids"] for row in rows])
-        batch |= self._collate_states(rows)
+        batch |= self.collate_states(rows)
         if self.labels is not None:
             column = self.labels.column
             batch["label_ids"] = self.labels.to_ids(row[column] for row in rows)
         return batch
 
-    def _collate_states(self, rows: Sequence[dict[str, Any]]) -> Batch:
+    def collate_states(self, rows: Sequence[dict[str, Any]]) -> Batch:
         """Return the states of frozen parts, if the rows have any."""
         batch: Batch = {}
         encoder_states = collate_states(rows, ENCODER_STATES)
-        if encoder_states is not None:  # each sentence has one, so there is no padding
+        if encoder_states is not None:
+            # A sentence may have a single state, whatever the number of its tokens.
             batch[ENCODER_STATES] = encoder_states
-            batch["encoder_attention_mask"] = torch.ones(encoder_states.shape[:2]).long()
+            batch["encoder_attention_mask"] = mask_states(rows, ENCODER_STATES)
         decoder_states = collate_states(rows, DECODER_STATES)
         if decoder_states is not None:
             batch[DECODER_STATES] = decoder_states

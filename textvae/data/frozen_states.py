@@ -63,6 +63,13 @@ def collate_states(rows: Sequence[dict[str, Any]], column: str) -> Tensor | None
     return pad_sequence(parts, batch_first=True)
 
 
+def mask_states(rows: Sequence[dict[str, Any]], column: str) -> Tensor:
+    """Return the mask of the states of a batch, (batch, length), 1 on real ones."""
+    itemsize = _DTYPES[column].itemsize
+    lengths = [len(row[column]) // (itemsize * row[f"{column}_hidden"]) for row in rows]
+    return (torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)).long()
+
+
 def _to_bytes(states: Tensor) -> bytes:
     """Return the bytes of a tensor; numpy has no bf16, so it is viewed as bytes."""
     return states.contiguous().view(torch.uint8).numpy().tobytes()

@@ -2,8 +2,9 @@
 
 A latent is collapsed when the decoder ignores it: there is no KL, z holds no
 information about x, and shuffling latents between sentences does no harm. It is
-weak when only a part of it is used, when the KL is far from its target, or when
-the decoder writes texts that nobody can use.
+weak when its information is crowded into a few units, when the KL is far from its
+target, or when the decoder writes texts that nobody can use. Units that carry only what
+a floor such as `unit_floor` forces on them do not change the verdict.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,8 @@ from typing import Any
 
 _MIN_KL_NATS = 0.5
 _MIN_SHUFFLED_INCREASE_NATS = 0.5  # of the reconstruction, when latents are shuffled
-_MIN_ACTIVE_SHARE = 0.5  # of the dimensions of z
+_MIN_UNIT_SHARE = 0.5  # of the dimensions of z
+_MAX_NATS_PER_UNIT = 2.0  # on average; with more, a few units hold almost exact values
 _MIN_MUTUAL_INFORMATION_NATS = 1.0
 KL_TARGET_TOLERANCE = 0.2  # relative distance of the KL from its target
 _MAX_EMPTY_SHARE = 0.5  # of the texts that the model writes
@@ -34,9 +36,10 @@ def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> _Di
 
     Args:
         measures: `latent_dim`, and for a model with a latent `kl`, `mi_full`, `mi_full_cap`,
-            `active_units` and `shuffled_latent_increase`. `kl` and `mi_full` may be None or
-            missing, because an autoencoder without noise has neither. `bleu`,
-            `empty_reconstructions` and `empty_samples` are optional.
+            `active_units`, `active_units_strict`, `effective_units` and
+            `shuffled_latent_increase`. `kl`, `mi_full` and `effective_units` may be None or
+            missing, because not every posterior has them. `bleu`, `empty_reconstructions`
+            and `empty_samples` are optional.
         kl_target: the KL that training aims at, in nats, if any.
     """
     if not measures["latent_dim"]:
@@ -90,15 +93,7 @@ def _find_weakness(
     measures: Mapping[str, Any], kl_target: float | None
 ) -> Iterator[tuple[str, str]]:
     """Yield each sign that the latent is used too little or misses its target, with advice."""
-    active = measures["active_units"]
-    latent = measures["latent_dim"]
-    if active < _MIN_ACTIVE_SHARE * latent:
-        advice = "Use a smaller model.latent_dim."
-        if measures.get("kl") is not None:
-            advice = (
-                "Raise objective.techniques.unit_floor.floor, or use a smaller model.latent_dim."
-            )
-        yield f"{active} of {latent} units are active", advice
+    yield from _find_crowding(measures)
     information = measures.get("mi_full")
     cap = measures["mi_full_cap"]
     # With few sentences, the information cannot reach 1 nat: its cap is the log of their number.
@@ -113,6 +108,33 @@ def _find_weakness(
             f"the KL is {kl:.2f} nats, its target {kl_target:.2f}",
             "Train longer: the controller has not settled. If the KL stays there, "
             "set a target that is closer to it.",
+        )
+
+
+def _find_crowding(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield that too few units carry the information, with advice."""
+    latent = measures["latent_dim"]
+    strict = measures["active_units_strict"]
+    effective = measures.get("effective_units")
+    kl = measures.get("kl")
+    needed = _MIN_UNIT_SHARE * latent
+    advice = "Use a smaller model.latent_dim."
+    if kl is not None:
+        # A small KL does not need many units, however large the latent is.
+        needed = min(needed, kl / _MAX_NATS_PER_UNIT)
+        advice = "Raise objective.techniques.unit_floor.floor, or use a smaller model.latent_dim."
+    needed = max(1.0, needed)
+    if strict < needed:
+        yield (
+            f"{strict} of {latent} units are active at a variance of 0.1, "
+            f"expected at least {needed:.1f}",
+            advice,
+        )
+    elif effective is not None and effective < needed:
+        yield (
+            f"the effective number of units is {effective:.1f} of {latent}, "
+            f"expected at least {needed:.1f}",
+            advice,
         )
 
 

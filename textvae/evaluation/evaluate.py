@@ -43,6 +43,7 @@ def evaluate(
     processes: Processes = SINGLE_PROCESS,
     training: Sequence[str] | None = None,
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
+    kl_weight: float | None = None,
     validation: Dataset | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model on a data set and return all measures as one flat record.
@@ -60,6 +61,8 @@ def evaluate(
             The record does not depend on how many they are.
         training: the training sentences, for measures that need them.
         settings: settings of the measures.
+        kl_weight: the factor by which the KL counted in the loss at the end of training, if
+            known. The measures have the KL at weight 1, whatever it is.
         validation: tokenized sentences to fit the likelihood's proposal on, if the settings
             say so; by default the evaluated ones.
 
@@ -81,6 +84,7 @@ def evaluate(
     for measure in table.values():
         record.update(measure(inputs))
     if QUICK_MEASURES.keys() <= table.keys():
+        record["kl_weight"] = kl_weight
         record.update(_build_verdict_entries(record, kl_target))
     if record.get("iw_ess_median") is not None:
         # A language model has no latent, and its likelihood is exact.
@@ -131,6 +135,7 @@ def evaluate_run(
             progress=True,
             training=_find_training_text(run),
             settings=settings,
+            kl_weight=run.read_kl_weight(),
             validation=_find_split(run, "validation"),
         )
 
@@ -153,7 +158,11 @@ def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
     count = min(len(split), run.read_settings().training.validation_sentences)
     table = {**QUICK_MEASURES, "empty_texts": empty_texts}
     return evaluate(
-        bundle, split.select(range(count)), measures=table, kl_target=run.read_kl_target()
+        bundle,
+        split.select(range(count)),
+        measures=table,
+        kl_target=run.read_kl_target(),
+        kl_weight=run.read_kl_weight(),
     )
 
 

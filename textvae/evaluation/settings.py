@@ -28,6 +28,11 @@ class CompareSettings(EvaluateSettings):
 
     seeds: Count = Field(3, description="number of runs of each config, each with its own seed")
     jobs: Count = Field(1, description="number of runs to train at the same time")
+    equal_steps: bool = Field(
+        False,
+        description="train every other config for as many steps as the run of the first config "
+        "with the same corpus and seed, over a schedule of its own that ends there",
+    )
 
 
 class MeasureSettings(StrictSettings):
@@ -63,6 +68,12 @@ class MeasureSettings(StrictSettings):
         200_000,
         ge=1,
         description="training sentences, evenly spaced, from which to learn the n-gram model",
+    )
+    aggregate_sentences: int = Field(
+        30_000,
+        ge=1,
+        description="training sentences, evenly spaced, that bracket the aggregate KL together "
+        "with the evaluated ones",
     )
     pairs: Count = Field(50, description="pairs of sentences to interpolate between")
     steps: int = Field(

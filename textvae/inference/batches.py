@@ -1,6 +1,7 @@
 """Batches of a data set for inference: sentences of similar length, with a limit on the tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -10,6 +11,7 @@ from textvae.data.arrow import read_number_column
 from textvae.data.batching import Batch, LengthBuckets
 from textvae.inference.bundle import Bundle
 from textvae.runtime.processes import Processes
+from textvae.runtime.seeds import derive_seed, derive_sentence_seed
 
 _DEFAULT_BATCH_TOKENS = 8192
 
@@ -24,8 +26,12 @@ def iterate_batches(
 ) -> Iterator[tuple[list[int], Batch]]:
     """Yield this process's batches, each with the row numbers of its sentences in the data set.
 
+    A batch has `noise_seeds`, (batch,), a seed for each sentence that depends on `seed` and on
+    the sentence's own tokens. A sentence that is sampled with it has the same samples of z
+    whatever else is in the data set. Sentences that occur twice have the same samples.
+
     Args:
-        seed: the seed of the random numbers drawn while a batch is in use.
+        seed: the seed from which each sentence's own seed is made.
         processes: the processes that share the batches.
         batch_tokens: the most tokens in a batch, padding included.
         progress: the title of a progress bar; without one, no bar is shown.
@@ -39,8 +45,18 @@ def iterate_batches(
         for number, indices in enumerate(progress_bar):
             if number % processes.count != processes.rank:
                 continue
-            # One seed per batch: the numbers drawn for a sentence do not depend on
-            # how many processes share the work. torch refuses seeds of 2^64 and more.
-            torch.manual_seed((seed * 1_000_003 + number) % 2**63)
-            rows = dataset[indices]
-            yield indices, bundle.make_batch(rows["input_ids"], rows.get(bundle.label_column))
+            # For numbers drawn in other ways than with `noise_seeds`: they do not depend on how
+            # many processes share the work.
+            torch.manual_seed(derive_seed(seed, number))
+            columns = dataset[indices]
+            batch = bundle.make_batch(columns["input_ids"], columns.get(bundle.label_column))
+            states = bundle.collator.collate_states(_list_rows(columns))
+            batch |= {name: value.to(bundle.device) for name, value in states.items()}
+            seeds = [derive_sentence_seed(seed, ids) for ids in columns["input_ids"]]
+            batch["noise_seeds"] = torch.tensor(seeds)
+            yield indices, batch
+
+
+def _list_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a slice of a data set, which are read column by column."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

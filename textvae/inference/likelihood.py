@@ -1,21 +1,53 @@
-"""The importance weights of log p(x): log p(x, z) - log q(z | x), with z from q(z | x)."""
+"""The terms of log p(x) under samples of z: importance weights, reconstruction and KL.
+
+The samples of a sentence depend on its own tokens and on the seed, and not on the other
+sentences of the batch (see `iterate_batches`). What a batch still changes is the rounding
+of the encoder and the decoder, since matrix products of other sizes add up in another order.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.inference.bundle import Bundle
-from textvae.model.importance import log_importance_weights
+from textvae.model.importance import log_importance_weights, repeat_decoder_inputs
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import DiagonalGaussian, Distribution
+from textvae.runtime.seeds import derive_seed
 
 # Tokens in a batch of distinct sentences; the decoder then gets each sentence many times.
 LIKELIHOOD_BATCH_TOKENS = 1024
 # Tokens that go through the decoder at once, on a CPU and on a GPU.
 _MAX_DECODER_TOKENS = 16_384
 _MAX_DECODER_TOKENS_GPU = 131_072
+# Samples of a sentence that are in memory at once. It must not depend on the batch: it decides
+# which samples a sentence gets.
+_SAMPLES_PER_BLOCK = 500
+
+
+@dataclass(frozen=True)
+class SampledTerms:
+    """The terms of the ELBO of each sentence under samples of z, in nats.
+
+    Shapes:
+        token_nll: (samples, batch, length), -log p(x | z) of each token; 0 under padding
+        kl: (samples, batch), of which only estimates differ between samples; None if the
+            posterior has no density
+        log_weights: (samples, batch), log p(x, z) - log q(z | x); None if it has no density
+    """
+
+    token_nll: Tensor
+    kl: Tensor | None
+    log_weights: Tensor | None
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """The values of -log p(x | z), (samples, batch)."""
+        return self.token_nll.sum(2)
 
 
 def sample_log_weights(
@@ -27,17 +59,45 @@ def sample_log_weights(
         width: factors of the standard deviations of q, (latent,), if z is to be sampled from a
             wider or narrower Gaussian than q, whose density is then in the weights.
     """
-    model = bundle.model
-    posterior = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
-    if not model.config.latent_dim:
-        # A language model has no latent: every weight is p(x), so one pass is enough.
-        z = posterior.sample().unsqueeze(0)
-        weight = log_importance_weights(model, posterior, batch, z)
-        return weight.double().expand(samples, -1)
+    proposal = _encode(bundle, batch)
     if width is not None:
-        posterior = scale_width(posterior, width)
-    portions = iterate_weighted_samples(model, posterior, batch, samples)
-    return torch.cat([log_weights for _, log_weights in portions])
+        proposal = scale_width(proposal, width)
+    # A language model has no latent: every weight is p(x), so one pass is enough.
+    distinct = samples if bundle.model.config.latent_dim else 1
+    portions = iterate_weighted_samples(bundle.model, proposal, batch, distinct)
+    return torch.cat([log_weights for _, log_weights in portions]).expand(samples, -1)
+
+
+def sample_terms(bundle: Bundle, batch: Batch, samples: int) -> SampledTerms:
+    """Return the terms of the ELBO and the importance weights under the same samples of z.
+
+    Normalizers are in single precision on all hardware. In bf16 they would take half the time,
+    but the rounding, which depends on the batch, could change a sentence's terms by 3e-4 nats.
+    """
+    model = bundle.model
+    posterior = _encode(bundle, batch)
+    prior = model.prior.conditional_on(batch.get("label_ids"))
+    # Without noise, all samples are the same: one pass is enough.
+    is_random = posterior.has_density and model.config.latent_dim
+    costs = []
+    kls = []
+    ratios = []
+    for z in _iterate_samples(posterior, batch, samples if is_random else 1):
+        inputs: dict[str, Any] = {**repeat_decoder_inputs(model, batch, len(z))}
+        nll = model.nll_per_token(**inputs, latent=z.flatten(0, 1))
+        costs.append(nll.view(len(z), *batch["labels"].shape))
+        if posterior.has_density:
+            kls += [prior.kl(posterior, one_sample).sum(1) for one_sample in z]
+            ratios.append(prior.log_prob(z) - posterior.log_prob(z))
+    token_nll = torch.cat(costs).double()
+    if not posterior.has_density:
+        return SampledTerms(token_nll.expand(samples, -1, -1), None, None)
+    log_weights = torch.cat(ratios) - token_nll.sum(2)
+    return SampledTerms(
+        token_nll.expand(samples, -1, -1),
+        torch.stack(kls).double().expand(samples, -1),
+        log_weights.expand(samples, -1),
+    )
 
 
 def iterate_weighted_samples(
@@ -47,12 +107,7 @@ def iterate_weighted_samples(
 
     The samples go through the decoder in portions, which bounds the memory.
     """
-    max_tokens = _MAX_DECODER_TOKENS_GPU if batch["input_ids"].is_cuda else _MAX_DECODER_TOKENS
-    samples_at_once = max(1, max_tokens // batch["input_ids"].numel())
-    for start in range(0, samples, samples_at_once):
-        repeats = min(samples_at_once, samples - start)
-        # One call per sample: the draws do not depend on how many fit into a portion.
-        z = torch.stack([proposal.sample() for _ in range(repeats)])
+    for z in _iterate_samples(proposal, batch, samples):
         yield z, log_importance_weights(model, proposal, batch, z).double()
 
 
@@ -60,3 +115,28 @@ def scale_width(posterior: Distribution, width: Tensor) -> DiagonalGaussian:
     """Return a Gaussian with its standard deviations multiplied by `width`, (latent,)."""
     assert isinstance(posterior, DiagonalGaussian), "EvaluationInput refuses other posteriors"
     return DiagonalGaussian(posterior.mean, posterior.logvar + 2 * width.log().to(posterior.mean))
+
+
+def _encode(bundle: Bundle, batch: Batch) -> Distribution:
+    """Return q(z | x) of each sentence of a batch."""
+    return bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+
+
+def _iterate_samples(proposal: Distribution, batch: Batch, samples: int) -> Iterator[Tensor]:
+    """Yield samples of z in portions that the decoder can take, each (portion, batch, latent).
+
+    They come from each sentence's own seed. A batch without `noise_seeds` gets them from torch's
+    global random numbers.
+    """
+    max_tokens = _MAX_DECODER_TOKENS_GPU if batch["input_ids"].is_cuda else _MAX_DECODER_TOKENS
+    samples_at_once = max(1, max_tokens // batch["input_ids"].numel())
+    for start in range(0, samples, _SAMPLES_PER_BLOCK):
+        count = min(_SAMPLES_PER_BLOCK, samples - start)
+        if "noise_seeds" in batch:
+            seeds = batch["noise_seeds"].tolist()
+            if start:
+                seeds = [derive_seed(seed, start) for seed in seeds]
+            z = proposal.sample_with_seeds(seeds, count)
+        else:
+            z = torch.stack([proposal.sample() for _ in range(count)])
+        yield from z.split(samples_at_once)

@@ -14,11 +14,19 @@ def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return (1 - fraction) * start + fraction * end
 
 
-def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
+def spherical(start: Tensor, end: Tensor, steps: int, center: Tensor | float = 0.0) -> Tensor:
     """Return `steps` points on the arc from `start` to `end`, evenly spaced in angle.
 
     Where no arc is defined, the points are on the straight line. Shape: (steps, latent).
+
+    Args:
+        center: the mean of the prior, (latent,), about which the arc turns.
     """
+    return center + _arc(start - center, end - center, steps)
+
+
+def _arc(start: Tensor, end: Tensor, steps: int) -> Tensor:
+    """Return `steps` points on the arc about 0 from `start` to `end`, (steps, latent)."""
     cosine = torch.nn.functional.cosine_similarity(start, end, dim=0).clamp(-1, 1)
     angle = torch.arccos(cosine)
     if angle.sin() < _MIN_SINE:

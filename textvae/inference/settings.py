@@ -4,9 +4,16 @@ The command line takes its options and help texts from this class, so this modul
 imports neither torch nor anything else that is slow to import.
 """
 
+import secrets
+
 from pydantic import Field
 
 from textvae.schema import MAX_COUNT, MAX_TEMPERATURE, MIN_TEMPERATURE, Seed, StrictSettings
+
+
+def draw_seed() -> int:
+    """Return a new seed, below 2^31, that does not depend on any earlier one."""
+    return secrets.randbelow(2**31)
 
 
 class DecodingSettings(StrictSettings):
@@ -53,4 +60,16 @@ class DecodingSettings(StrictSettings):
         description="maximum length of a text in tokens; "
         "by default, enough for the longest sentence of the training data",
     )
+    seed: int = Field(
+        default_factory=draw_seed,
+        ge=0,
+        lt=2**63,
+        description="seed of the random numbers; the same seed gives the same result; "
+        "by default, a new one in each call, and 0 in shards",
+    )
+
+
+class BulkDecodingSettings(DecodingSettings):
+    """Decoding options of a bulk job, which must continue after an interruption."""
+
     seed: Seed = 0

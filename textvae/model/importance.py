@@ -6,6 +6,7 @@ Burda et al. 2016 (arXiv:1509.00519).
 from torch import Tensor
 
 from textvae.data.batching import Batch, select_decoder_inputs
+from textvae.data.frozen_states import DECODER_STATES
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 
@@ -19,26 +20,32 @@ def log_importance_weights(
         latent: (samples, batch, latent)
         returns (samples, batch)
     """
-    samples = len(latent)
-    # All samples of all sentences are decoded in one batch. `repeat` goes through
-    # the sentences once per sample, the order of `latent.flatten(0, 1)`.
-    decoder_inputs = {
-        name: part.repeat(samples, *[1] * (part.ndim - 1))
-        for name, part in _compute_shared_inputs(model, batch).items()
-    }
+    decoder_inputs = repeat_decoder_inputs(model, batch, len(latent))
     # log w = log p(x | z) + log p(z) - log q(z | x), the first term being minus the NLL.
-    nll = model.sentence_nll(**decoder_inputs, latent=latent.flatten(0, 1)).view(samples, -1)
+    nll = model.sentence_nll(**decoder_inputs, latent=latent.flatten(0, 1)).view(len(latent), -1)
     prior = model.prior.conditional_on(batch.get("label_ids"))
     ratio: Tensor = prior.log_prob(latent) - posterior.log_prob(latent)
     return ratio - nll
 
 
+def repeat_decoder_inputs(model: TextVAEModel, batch: Batch, samples: int) -> Batch:
+    """Return what the decoder reads besides z, once per sample, in the order of the samples.
+
+    All samples of all sentences can then be decoded in one batch.
+    """
+    # `repeat` goes through the sentences once per sample, the order of `latent.flatten(0, 1)`.
+    return {
+        name: part.repeat(samples, *[1] * (part.ndim - 1))
+        for name, part in _compute_shared_inputs(model, batch).items()
+    }
+
+
 def _compute_shared_inputs(model: TextVAEModel, batch: Batch) -> Batch:
     """Return what the decoder reads, with all that does not depend on z computed once."""
     inputs = select_decoder_inputs(batch)
-    if model.decoder.has_frozen_layers_below:
+    if model.decoder.has_frozen_layers_below and DECODER_STATES not in inputs:
         embedded = model.decoder.embed(inputs["input_ids"])
-        inputs["decoder_states"] = model.decoder.compute_lower_states(
+        inputs[DECODER_STATES] = model.decoder.compute_lower_states(
             embedded, inputs["attention_mask"]
         )
     return inputs

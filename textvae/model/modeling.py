@@ -256,6 +256,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         cache: Cache | None = None,
         encoder_states: Tensor | None = None,
         decoder_states: Tensor | None = None,
+        noise_seeds: Tensor | None = None,
     ) -> TextVAEOutput:
         """Encode (unless z is passed in), decode, and compute the loss if there are labels.
 
@@ -272,10 +273,12 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             sample_latent: how to sample z from q during training; plain sampling if None.
             label_ids: (batch,), the label of each sentence in a conditional model; not to be
                 confused with `labels`.
-            encoder_states: (batch, encoder length, hidden), what a frozen encoder returns, if it
-                was computed before.
+            encoder_states: (batch, encoder length, size), the states of the encoder that training
+                does not change, if they were computed before.
             decoder_states: (batch, length, hidden), the states of the frozen layers below the
                 entry of z, if they were computed before.
+            noise_seeds: (batch,), a seed for each sentence's sample of z; by default, all samples
+                come from torch's global random numbers.
 
         Raises:
             ConfigError: the model is conditional and `label_ids` is None.
@@ -286,10 +289,13 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         if latent is None:
             if encoder_states is None:
                 encoder_states = self._encode_states(encoder_input_ids, encoder_attention_mask)
-            if encoder_attention_mask is None:
-                encoder_attention_mask = encoder_states.new_ones(encoder_states.shape[:2])
+                assert encoder_attention_mask is not None, "it was needed to encode"
+            else:
+                if encoder_attention_mask is None:
+                    encoder_attention_mask = encoder_states.new_ones(encoder_states.shape[:2])
+                encoder_states = self.encoder.continue_from(encoder_states, encoder_attention_mask)
             posterior = self.infer_posterior(encoder_states, encoder_attention_mask)
-            latent = self._fill_posterior(output, prior, posterior, sample_latent)
+            latent = self._fill_posterior(output, prior, posterior, sample_latent, noise_seeds)
         output.latent = latent
         if cache is None:
             cache = past_key_values
@@ -332,12 +338,16 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         prior: Prior,
         posterior: Distribution,
         sample_latent: "_LatentSampler | None",
+        noise_seeds: Tensor | None,
     ) -> Tensor:
         """Sample z, (batch, latent), and write posterior, prior and KL to the output."""
-        if sample_latent is None:
-            latent = posterior.sample()
-        else:  # a technique may also replace q, as semi-amortized inference does
+        if sample_latent is not None:
+            # A technique may also replace q, as semi-amortized inference does.
             posterior, latent = sample_latent(self, posterior)
+        elif noise_seeds is not None:
+            latent = posterior.sample_with_seeds(noise_seeds.tolist())[0]
+        else:
+            latent = posterior.sample()
         if posterior.has_density:
             output.kl = prior.kl(posterior, latent)
         output.posterior = posterior
@@ -395,8 +405,37 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         """Return -log p(x | z) of each sentence in nats, (batch,), without gradient.
 
         Where the hardware multiplies bf16 fast, the normalizer of each token is computed in bf16
-        and everything else in single precision. It calls the decoder directly, not through
-        `forward`, so that it may be called within a pass of a wrapper such as DDP.
+        and everything else in single precision.
+        """
+        # The likelihood of a language model is exact, without sampling noise, and
+        # should not lose digits to bf16.
+        is_language_model = not self.config.latent_dim
+        scores_dtype = None
+        if is_bf16_fast(latent.device) and not is_language_model:
+            scores_dtype = torch.bfloat16
+        per_token = self.nll_per_token(
+            input_ids, attention_mask, labels, latent, label_ids, decoder_states, scores_dtype
+        )
+        return per_token.sum(1)
+
+    @torch.no_grad()
+    def nll_per_token(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor,
+        latent: Tensor,
+        label_ids: Tensor | None = None,
+        decoder_states: Tensor | None = None,
+        scores_dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """Return -log p(x | z) of each token in nats, (batch, length), without gradient.
+
+        It is 0 under padding. It calls the decoder directly, not through `forward`, so that it may
+        be called within a pass of a wrapper such as DDP.
+
+        Args:
+            scores_dtype: number type of the normalizers; by default that of the model.
         """
         signals = self.compute_signals(latent, label_ids)
         if decoder_states is None:
@@ -404,22 +443,18 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         else:
             states = self.decoder.continue_from(decoder_states, attention_mask, signals)
         is_real = labels != IGNORED_LABEL
-        # The likelihood of a language model is exact, without sampling noise, and
-        # should not lose digits to bf16.
-        is_language_model = not self.config.latent_dim
-        scores_dtype = states.dtype
-        if is_bf16_fast(states.device) and not is_language_model:
-            scores_dtype = torch.bfloat16
         nll = nll_without_grad(
             states[is_real],
             self.decoder.output_weight,
             self.decoder.output_bias,
             labels[is_real],
-            scores_dtype,
+            scores_dtype or states.dtype,
             cap=self.decoder.logit_cap,
         )
-        per_token = torch.zeros(labels.shape, device=nll.device).masked_scatter(is_real, nll)
-        return per_token.sum(1)
+        per_token: Tensor = torch.zeros(labels.shape, device=nll.device).masked_scatter(
+            is_real, nll
+        )
+        return per_token
 
     def _prepare_cache_for_generation(
         self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any

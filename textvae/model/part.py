@@ -1,5 +1,6 @@
 """What encoders and decoders have in common: settings, and perhaps a base to start from."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
@@ -15,11 +16,15 @@ class Part(nn.Module):
     are those of a part without a base.
 
     Attributes:
-        learning_rate: the rate of its weights; None for that of the run.
+        learning_rate: the rate of the weights of its base; None for that of the run.
     """
 
     Settings: type[PartSettings] = PartSettings
     learning_rate: float | None = None
+
+    def base_parameters(self) -> Iterator[nn.Parameter]:
+        """Return the weights that have the rate `learning_rate`, if it is set."""
+        return self.parameters()
 
     @classmethod
     def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel | None]:

@@ -14,6 +14,7 @@ logs/              TensorBoard
 """
 
 import json
+import math
 import os
 import re
 import sys
@@ -70,7 +71,7 @@ _FILES = re.compile(
     rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|model_summary)\.json"
     rf"|\.(README\.md|(training|measures|model_summary)\.json)"  # partly written by earlier releases
     rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
-    rf"|corpus/((train|validation|test)(\.text)?\.arrow|\.?train\.(en|de)coder_states\.arrow(\.partial)?|rest\.arrow|cache-\w+\.arrow"
+    rf"|corpus/((train|validation|test)(\.text)?\.arrow|\.?(train|validation)\.(en|de)coder_states\.arrow(\.partial)?|rest\.arrow|cache-\w+\.arrow"
     rf"|(counts|stream)\.json)"
     rf"|fitted/[^/]+/[^/]+/(fitted\.json|tensors\.safetensors|rows\.arrow|vectors\.faiss)"
     rf"|logs/(.+/)?events\.out\.tfevents\.[^/]+"
@@ -132,6 +133,22 @@ def _may_be_in_run(path: Path, is_link: bool) -> bool:
     return _FILES.fullmatch(name) is not None or (is_link and _FOLDERS.fullmatch(name) is not None)
 
 
+def _find_best_step(history: list[dict[str, Any]]) -> int | None:
+    """Return the step of the checkpoint that became the model; None if it is the last step.
+
+    Args:
+        history: the logged values of a training.
+    """
+    best = None
+    lowest = math.inf
+    for entry in history:
+        # It is infinite for a model that was not eligible as the best.
+        if entry.get("eval_selection", math.inf) < lowest:
+            lowest = entry["eval_selection"]
+            best = int(entry["step"])
+    return best
+
+
 @dataclass(frozen=True)
 class Run:
     """A run folder."""
@@ -183,6 +200,20 @@ class Run:
         """Return the KL that training aimed at, in nats per sentence, or None."""
         target = self.read_settings().objective.techniques.get("target_kl")
         return None if target is None else float(target.nats)
+
+    def read_kl_weight(self) -> float | None:
+        """Return the factor by which the KL counted in the loss of the saved model, or None.
+
+        It is the average over the steps before the model's checkpoint, from the log of the
+        training. None for a model without a KL, and without a log.
+        """
+        history = self.read_json("training.json").get("history", [])
+        logged = [entry for entry in history if entry.get("kl")]  # evaluations have no such key
+        if not logged:
+            return None
+        best = _find_best_step(history)
+        before = [entry for entry in logged if best is None or entry["step"] <= best]
+        return float((before or logged[:1])[-1]["kl_weight"])
 
     def is_prior_matched(self) -> bool:
         """Return whether training matched the latents to the prior.

@@ -4,9 +4,10 @@ If two purposes drew from the same stream, their results would be correlated: th
 first words of a generated sentence, for example, would follow from its latent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum, unique
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ class Stream(IntEnum):
     LATENT_DEVIATION = 6  # the latents whose spread is the unit of a traversal
     UNCERTAINTY = 7  # the latents whose texts are compared
     DECODER_RESTART = 8  # the decoder's fresh weights after pretraining
+    TRAINING_NOISE = 9  # what each process of a run samples while it trains
+    AGGREGATE = 10  # the latents to which a density of the aggregate posterior is fitted
 
 
 def derive_seed(*numbers: int) -> int:
@@ -35,6 +38,29 @@ def derive_seed(*numbers: int) -> int:
     # Sums or products of seeds would make neighboring seeds share streams; SeedSequence mixes them.
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return int(state >> np.uint64(1))
+
+
+def derive_noise_seed(seed: int, step: int, rank: int) -> int:
+    """Return the seed, below 2^32, of the noise that a process of a run draws from a step on.
+
+    It is the run's own seed for the first process of a new run, and thus for a run of one
+    process. Sums of seed, step and rank would not do: the second process of seed 1 would draw
+    the noise that the first process of seed 2 draws.
+    """
+    if step == 0 and rank == 0:
+        return seed
+    # numpy's generator, which is seeded, too, takes 32 bits.
+    return derive_seed(seed, Stream.TRAINING_NOISE, step, rank) % 2**32
+
+
+def derive_sentence_seed(seed: int, token_ids: Sequence[int]) -> int:
+    """Return a seed below 2^63 that depends on a seed and on the tokens of one sentence.
+
+    It is the same on every machine, wherever the sentence is in a file or a batch.
+    """
+    tokens = np.asarray(token_ids, dtype="<i8").tobytes()  # the same bytes on every machine
+    digest = blake2b(tokens, digest_size=8, salt=seed.to_bytes(16, "little")).digest()
+    return int.from_bytes(digest, "little") >> 1
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from textvae.errors import ConfigError
 from textvae.model.compatibility import check_prior
 from textvae.model.conditioning import CONDITIONINGS
 from textvae.model.decoders import DECODERS
-from textvae.model.decoders.pretrained import PretrainedDecoder
 from textvae.model.encoders import ENCODERS
 from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
@@ -23,7 +22,7 @@ from textvae.schema import PartSettings, StrictSettings, choose, list_set_fields
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
-_PRETRAINED = "pretrained"  # the kind of a decoder, and of its tokenizer
+_PRETRAINED = "pretrained"  # the kind of the tokenizer of a decoder that starts from a base
 
 # Settings of tokenizers that are trained on the corpus, or loaded from a folder.
 _TRAINED_ONLY = ("vocab_size", "min_frequency", "punctuation", "path")
@@ -64,12 +63,13 @@ class ModelSettings(StrictSettings):
     @model_validator(mode="before")
     @classmethod
     def choose_conditioning(cls, model: object) -> object:
-        """Choose the conditioning of a pretrained decoder, if none is set."""
+        """Choose the conditioning that suits the decoder, if none is set."""
         if not isinstance(model, Mapping) or "conditioning" in model:
             return model
-        if _find_kind(model.get("decoder")) != _PRETRAINED:
+        decoder = DECODERS.get(str(_find_kind(model.get("decoder"))))
+        if decoder is None or decoder.default_conditioning is None:
             return model
-        return {**model, "conditioning": PretrainedDecoder.default_conditioning}
+        return {**model, "conditioning": decoder.default_conditioning}
 
     @field_validator("conditioning")
     @classmethod
@@ -120,7 +120,8 @@ class Settings(StrictSettings):
         tokenizer = list_set_fields(sections.get("tokenizer")) or {}
         if not isinstance(model, Mapping) or not isinstance(tokenizer, Mapping):
             return sections
-        if _find_kind(model.get("decoder")) != _PRETRAINED or "kind" in tokenizer:
+        decoder = DECODERS.get(str(_find_kind(model.get("decoder"))))
+        if decoder is None or not decoder.starts_from_base or "kind" in tokenizer:
             return sections
         return {**sections, "tokenizer": {**tokenizer, "kind": _PRETRAINED}}
 
@@ -131,7 +132,8 @@ class Settings(StrictSettings):
         Raises:
             ConfigError: only one of decoder and tokenizer is pretrained.
         """
-        if (self.model.decoder.kind == _PRETRAINED) != (self.tokenizer.kind == _PRETRAINED):
+        starts_from_base = DECODERS[self.model.decoder.kind].starts_from_base
+        if starts_from_base != (self.tokenizer.kind == _PRETRAINED):
             raise ConfigError(
                 f"tokenizer.kind = {self.tokenizer.kind!r} does not fit model.decoder.kind = "
                 f"{self.model.decoder.kind!r}: a pretrained decoder has a tokenizer of its own, "

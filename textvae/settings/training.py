@@ -51,6 +51,11 @@ class TrainingSettings(StrictSettings):
         1000, ge=1, description="steps between evaluations of an open-ended run, one epoch at most"
     )
     validation_sentences: int = Field(1000, ge=1, description="most sentences per evaluation")
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="checkpoint that the run ends with: the best on the validation split, or the "
+        "last, at the end of the schedule",
+    )
     patience: int = Field(
         4, ge=1, description="evaluations without improvement before an open-ended run cools down"
     )

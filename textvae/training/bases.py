@@ -10,11 +10,11 @@ from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.row_report import print_note
 from textvae.data.tokenization import TokenizerSettings, read_users_tokenizer
 from textvae.errors import ConfigError
-from textvae.model.bases.lora import check_peft
+from textvae.model.bases.lora import Trained, check_peft
 from textvae.model.bases.memory import check_memory
 from textvae.model.bases.pooling import describe_pooling
 from textvae.model.bases.roles import check_decoder, check_encoder, check_vocabulary
-from textvae.model.bases.settings import PretrainedSettings
+from textvae.model.bases.settings import BaseSettings, PretrainedSettings
 from textvae.model.bases.source import Base, find_base
 from textvae.model.decoders.pretrained import PretrainedDecoderSettings
 from textvae.model.encoders.pretrained import PretrainedEncoderSettings, check_sentence_states
@@ -125,13 +125,14 @@ def check_positions(settings: Settings, config: PreTrainedConfig) -> None:
     """
     part = settings.model.decoder
     positions = _count_positions(config)
-    if not isinstance(part, PretrainedDecoderSettings) or positions is None:
+    if not isinstance(part, BaseSettings) or positions is None:
         return
     added = 0
-    if "prefix" in settings.model.conditioning:
-        added += part.prefix
-    if "memory" in settings.model.conditioning:
-        added += part.slots
+    if isinstance(part, PretrainedDecoderSettings):
+        if "prefix" in settings.model.conditioning:
+            added += part.prefix
+        if "memory" in settings.model.conditioning:
+            added += part.slots
     needed = settings.data.max_tokens + _START_AND_END + added
     if positions < needed:
         for_z = f", {added} of them for z" if added else ""
@@ -164,14 +165,14 @@ def _count_positions(config: PreTrainedConfig) -> int | None:
 
 def _find(part: PartSettings, setting: str) -> Base | None:
     """Return the base of a part, or None for a part that starts from random weights."""
-    if not isinstance(part, PretrainedSettings):
+    if not isinstance(part, BaseSettings):
         return None
     if part.base is not None:
         raise ConfigError(
             f"{setting.removesuffix('.name')}.base is filled in when the model is built: "
             "leave it out."
         )
-    if part.train == "lora":
+    if isinstance(part, PretrainedSettings) and part.train == "lora":
         check_peft(setting.removesuffix(".name"))
     return find_base(part.name, setting, part.revision)
 
@@ -192,15 +193,17 @@ def _check_memory(
 ) -> int:
     """Refuse a base that does not fit into the memory; return the bytes that it needs."""
     part = settings.model.encoder if is_encoder else settings.model.decoder
-    assert isinstance(part, PretrainedSettings)
+    trains: Trained = "none"
+    if isinstance(part, PretrainedSettings):
+        trains = part.train
     return check_memory(
         base,
         _ENCODER if is_encoder else _DECODER,
         device,
         reserved=reserved,
         role="encoder" if is_encoder else "decoder",
-        trains=part.train,
+        trains=trains,
         dtype_bytes=_FLOAT32_BYTES,
         batch_tokens=settings.training.batch_tokens,
-        lora_rank=part.lora.rank,
+        lora_rank=part.lora.rank if isinstance(part, PretrainedSettings) else 0,
     )

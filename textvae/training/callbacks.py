@@ -167,7 +167,8 @@ class ConsoleCallback(TrainerCallback):
         verdict = diagnose(measures, self.kl_target).verdict
         line = (
             f"step {state.global_step}: validation {_format_bound(measures)}{target_note}, "
-            f"{measures['active_units']:.0f}/{measures['latent_dim']:.0f} units active: {verdict}"
+            f"{measures['active_units_strict']:.0f}/{measures['latent_dim']:.0f} units active "
+            f"at a variance of 0.1: {verdict}"
         )
         tqdm.write(line, file=sys.stderr)
 

@@ -1,7 +1,7 @@
 """Restart the decoder with fresh weights at the end of pretraining; the encoder is kept.
 
-A pretrained decoder is not thrown away: only what is new, its adapters and the
-conditioning, starts again.
+A pretrained decoder is not thrown away: only what is new starts again: its adapters or
+the network at its side, and the conditioning.
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from textvae.model.bases.lora import reset_adapters
 from textvae.model.conditioning import CONDITIONINGS
+from textvae.model.decoders.language_model import LanguageModelDecoder
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.seeds import Stream, derive_seed
 
@@ -25,10 +25,10 @@ def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> Non
     with torch.random.fork_rng(devices=[]):
         # Not `torch.manual_seed`, which would also reset the random numbers of a GPU.
         torch.default_generator.manual_seed(derive_seed(seed, Stream.DECODER_RESTART))
-        restart = _restart_all_weights
-        if model.decoder.starts_from_base:
-            restart = _restart_new_weights
-        restarted = restart(model)
+        if isinstance(model.decoder, LanguageModelDecoder):
+            restarted = _restart_new_weights(model, model.decoder)
+        else:
+            restarted = _restart_all_weights(model)
     for parameter in restarted:
         optimizer.state.pop(parameter, None)
 
@@ -46,10 +46,12 @@ def _restart_all_weights(model: TextVAEModel) -> list[nn.Parameter]:
     return [*model.decoder.parameters(), *model.conditioning.parameters()]
 
 
-def _restart_new_weights(model: TextVAEModel) -> list[nn.Parameter]:
-    """Let adapters and conditioning start again as in a new model; return their parameters."""
-    adapters = reset_adapters(model.decoder)
-    signals = model.decoder.compute_first_signals(model.config.bos_token_id)
+def _restart_new_weights(model: TextVAEModel, decoder: LanguageModelDecoder) -> list[nn.Parameter]:
+    """Let what the base does not have start again as in a new model; return its parameters."""
+    new_weights = decoder.reset_new_weights()
+    start = model.config.bos_token_id
+    assert start is not None, "a text VAE has a start token"
+    signals = decoder.compute_first_signals(start)
     for name, child in model.conditioning.items():
         conditioning: Any = child
         fresh: Any = CONDITIONINGS[name](conditioning.latent, conditioning.shape)
@@ -57,4 +59,4 @@ def _restart_new_weights(model: TextVAEModel) -> list[nn.Parameter]:
             signal, std = signals[name]
             fresh.start_from(signal, std)
         conditioning.load_state_dict(fresh.state_dict())
-    return [*adapters, *model.conditioning.parameters()]
+    return [*new_weights, *model.conditioning.parameters()]

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
-from textvae.training.frozen_states import cache_frozen_states
+from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
 from textvae.training.model_card import write_model_card
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
@@ -96,20 +97,25 @@ def build_trainer(
     training = settings.training
     corpus = open_corpus(run.folder / "corpus", settings.data)
     objective = _build_objective(settings, bundle, device)
+    start = time.monotonic()
     if not run.is_streamed():
-        processes.run_on_first(lambda: cache_frozen_states(run, bundle, objective))
+        processes.run_on_first(
+            lambda: cache_frozen_states(run, bundle, objective, training.validation_sentences)
+        )
+    prepared_in = time.monotonic() - start
     batches = corpus.open_batches(training, bundle.collator, processes)
     is_endless = batches.batches_per_epoch is None
     steps_per_epoch = _NEVER  # a stream has no epochs
     if batches.batches_per_epoch is not None:
         steps_per_epoch = math.ceil(batches.batches_per_epoch / training.accumulate)
     schedule = TrainingSchedule(training, steps_per_epoch, objective.pretraining_share)
+    schedule.count_as_used(prepared_in)
     trainer = VAETrainer(
         bundle=bundle,
         objective=objective,
         schedule=schedule,
         batches=batches,
-        validation=run.open_split("validation"),
+        validation=open_cached_validation(run, training.validation_sentences),
         settings=training,
         arguments=_build_training_arguments(run, training, device, is_endless),
         callbacks=[ScheduleCallback(schedule, batches, training.patience, processes)],
@@ -186,7 +192,7 @@ def _build_training_arguments(
         save_steps=_NEVER,
         metric_for_best_model="selection",
         greater_is_better=False,
-        load_best_model_at_end=True,
+        load_best_model_at_end=training.keep == "best",
         remove_unused_columns=False,
         report_to=list_trainer_trackers(training.trackers) or "none",
         disable_tqdm=True,
@@ -223,9 +229,10 @@ def _warn_if_older(run_folder: Path, resumed: Path | None) -> None:
 
 
 def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> None:
-    """Evaluate the best model on all processes, and save it on the first.
+    """Evaluate the final model on all processes, and save it on the first.
 
-    transformers' Trainer has loaded the best checkpoint at the end of the training.
+    At the end of the training, transformers' Trainer has loaded the best checkpoint, unless the
+    last one should be kept.
     """
     accelerator = trainer.accelerator
     # This removes accelerate's wrapper for mixed precision from the model, since the measures
@@ -243,7 +250,7 @@ def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> No
 def _save_final_model(
     run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None
 ) -> None:
-    """Save the best model to the run folder, with its card; remove what only training needed.
+    """Save the final model to the run folder, with its card; remove what only training needed.
 
     Args:
         record: the measures of the model on the validation split.
@@ -263,7 +270,12 @@ def _save_final_model(
 
 
 def _write_training_log(run: Run, trainer: VAETrainer) -> None:
-    """Write training.json: seconds, steps, what a stream has read, and the logged values."""
+    """Write training.json: seconds, steps, what a stream has read, and the logged values.
+
+    `best_step` is the step that was best on the validation split, None if no step could become the
+    best one. `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
+    that step, as a share of the full one; it is near 0 if the schedule had come to its end.
+    """
     history = []
     for logged in trainer.state.log_history:
         entry = {name: logged[name] for name in logged if name not in _UNUSED_LOG_KEYS}
@@ -271,6 +283,10 @@ def _write_training_log(run: Run, trainer: VAETrainer) -> None:
         if entry.keys() - {"step", "epoch"}:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
+    kept_step = trainer.find_kept_step()
+    log["best_step"] = trainer.state.best_global_step
+    log["kept_step"] = kept_step
+    log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
     log |= trainer.batches.describe_reading()
     log["history"] = history
     run.write_json("training.json", log)

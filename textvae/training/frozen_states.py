@@ -1,4 +1,4 @@
-"""Compute what frozen parts of a model compute, once for the training split.
+"""Compute what frozen parts of a model compute, once for a corpus.
 
 A frozen encoder of sentence embeddings gives the same vector in every epoch, and so do
 the frozen layers below the entry of z. Their states are stored next to the corpus, so a
@@ -6,6 +6,8 @@ training step runs only what is above them.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -13,7 +15,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from textvae.data.batching import Batch
-from textvae.data.frozen_states import DECODER_STATES, ENCODER_STATES, locate_states, write_states
+from textvae.data.frozen_states import (
+    DECODER_STATES,
+    ENCODER_STATES,
+    join_states,
+    locate_states,
+    write_states,
+)
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length
 from textvae.objective.elbo import Objective
@@ -24,25 +32,66 @@ from textvae.runtime.device import is_bf16_fast
 _SENTENCES_PER_BLOCK = 2048
 _SENTENCES_PER_BATCH = 64
 
+# What a technique may change, so that the states have to be computed in each step.
+_CORRUPTED = {ENCODER_STATES: CorruptedInput.ENCODER, DECODER_STATES: CorruptedInput.DECODER}
+
 # From the model and a batch to states, (batch, length, hidden), and their mask, (batch, length).
 _Computation = Callable[[Bundle, Batch], tuple[Tensor, Tensor]]
 
 
-def cache_frozen_states(run: Run, bundle: Bundle, objective: Objective) -> None:
-    """Write the states that training needs and that no technique changes, unless they exist."""
-    train = run.open_split("train")
-    model = bundle.model
-    computations = {}
-    if model.encoder.gives_fixed_vectors and not objective.corrupts(CorruptedInput.ENCODER):
+def cache_frozen_states(
+    run: Run, bundle: Bundle, objective: Objective, validation_sentences: int
+) -> None:
+    """Write the states that training and its evaluations need, unless they exist.
+
+    Args:
+        validation_sentences: how many sentences of the validation split are evaluated.
+    """
+    validation = select_validation(run, validation_sentences)
+    for column, compute in _list_computations(bundle).items():
+        part = _CORRUPTED[column]
+        # A technique that changes what a part reads does so in training only.
+        if not objective.corrupts(part):
+            _cache_split(run, bundle, "train", run.open_split("train"), column, compute)
+        _cache_split(run, bundle, "validation", validation, column, compute)
+
+
+def open_cached_validation(run: Run, validation_sentences: int) -> Dataset:
+    """Return the sentences that an evaluation uses, with the states that were written for them."""
+    validation = select_validation(run, validation_sentences)
+    return join_states(validation, run.folder / "corpus", "validation")
+
+
+def select_validation(run: Run, validation_sentences: int) -> Dataset:
+    """Return the first sentences of the validation split."""
+    validation = run.open_split("validation")
+    return validation.select(range(min(validation_sentences, len(validation))))
+
+
+def _list_computations(bundle: Bundle) -> dict[str, _Computation]:
+    """Return how to compute each column of states that the model can start from."""
+    computations: dict[str, _Computation] = {}
+    if bundle.model.encoder.has_fixed_states:
         computations[ENCODER_STATES] = _encode
-    if model.decoder.has_frozen_layers_below and not objective.corrupts(CorruptedInput.DECODER):
+    if bundle.model.decoder.has_frozen_layers_below:
         computations[DECODER_STATES] = _run_lower_layers
-    for column, compute in computations.items():
-        file = locate_states(run.folder / "corpus", "train", column)
-        if not file.is_file():
-            partial = file.with_name(f".{file.name}.partial")
-            write_states(_iterate_states(bundle, train, column, compute), column, partial)
-            partial.replace(file)
+    return computations
+
+
+def _cache_split(
+    run: Run,
+    bundle: Bundle,
+    split: str,
+    sentences: Dataset,
+    column: str,
+    compute: _Computation,
+) -> None:
+    """Write a column of states for the sentences of a split, unless it exists."""
+    file = locate_states(run.folder / "corpus", split, column)
+    if not file.is_file():
+        partial = file.with_name(f".{file.name}.partial")
+        write_states(_iterate_states(bundle, sentences, column, compute), column, partial)
+        partial.replace(file)
 
 
 def _iterate_states(
@@ -68,9 +117,13 @@ def _iterate_states(
 
 
 def _encode(bundle: Bundle, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the vectors of a frozen encoder, (batch, 1, hidden)."""
+    """Return the states of a frozen encoder, (batch, length, size) or (batch, 1, size)."""
+    encoder = bundle.model.encoder
     mask = batch["encoder_attention_mask"]
-    states = bundle.model.encoder(batch["encoder_input_ids"], mask)
+    # Sentence embeddings are what a user compares with those of the original model, so they are
+    # not rounded.
+    with _compute_in_bf16(bundle, is_on=not encoder.has_sentence_state):
+        states = encoder.compute_fixed_states(batch["encoder_input_ids"], mask)
     return states, mask[:, : states.shape[1]]
 
 
@@ -78,7 +131,11 @@ def _run_lower_layers(bundle: Bundle, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the states at the entry of z, (batch, length, hidden)."""
     decoder = bundle.model.decoder
     mask = batch["attention_mask"]
-    with torch.autocast(
-        bundle.device.type, dtype=torch.bfloat16, enabled=is_bf16_fast(bundle.device)
-    ):
+    with _compute_in_bf16(bundle):
         return decoder.compute_lower_states(decoder.embed(batch["input_ids"]), mask), mask
+
+
+def _compute_in_bf16(bundle: Bundle, *, is_on: bool = True) -> AbstractContextManager[Any]:
+    """Return a context in which matrix products are in bf16, if the device multiplies it fast."""
+    device = bundle.device
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on and is_bf16_fast(device))

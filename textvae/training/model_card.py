@@ -13,9 +13,10 @@ from textvae.vae import TextVAE
 
 # The measures that a card shows, by their key in the record of an evaluation.
 MEASURE_TITLES = {
-    "elbo": "ELBO, nats per sentence",
+    "elbo": "ELBO, with the KL at weight 1, nats per sentence",
     "reconstruction": "reconstruction, nats per sentence",
-    "kl": "KL, nats per sentence",
+    "kl": "KL at weight 1, nats per sentence",
+    "kl_weight": "weight of the KL in the loss at the end of training",
     "iw_nll": "IW-NLL, nats per sentence",
     "iw_looseness": "looseness of the IW-NLL, nats per sentence, estimated",
     "iw_samples": "importance samples per sentence",
@@ -24,7 +25,9 @@ MEASURE_TITLES = {
     "ppl_word": "perplexity per word",
     "bits_per_byte": "bits per byte",
     "mi_full": "mutual information, nats",
-    "active_units": "active units",
+    "active_units": "active units, at a variance of 0.01",
+    "active_units_strict": "active units, at a variance of 0.1",
+    "effective_units": "effective number of units",
     "bleu": "reconstruction BLEU",
     "shuffled_latent_increase": "cost of shuffled latents, nats per sentence",
     "verdict": "verdict",
@@ -80,7 +83,8 @@ def write_model_card(
     Args:
         run: the run, with its corpus.
         vae: the run's model.
-        measures: what `evaluate` returned for this model.
+        measures: what `evaluate` returned for this model; the weight of the KL is read from the
+            run, because training knows it only at its end.
         split: the name of the split that was evaluated.
         folder: where to write; the run folder by default.
     """
@@ -98,7 +102,7 @@ def write_model_card(
         folder=run.folder,
         heading=_MEASURES_HEADING.format(count=measures["sentences"], split=split),
         table_heading=_TABLE_HEADING,
-        measures=_format_measure_rows(measures),
+        measures=_format_measure_rows({**measures, "kl_weight": run.read_kl_weight()}),
         reconstructions=_format_reconstructions(run, vae, split),
         samples="\n".join(f"- {sentence}" for sentence in vae.generate(10)),
         settings=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),

@@ -53,10 +53,11 @@ def group_parameters(model: Any) -> dict[str, list[Tensor]]:
     }
     # Pretrained weights need a rate of their own, far below that of new ones.
     if model.encoder.learning_rate is not None:
-        parts["pretrained encoder"] = [*model.encoder.parameters()]
-        parts["encoder"] = [*model.posterior.parameters()]
+        parts["pretrained encoder"] = [*model.encoder.base_parameters()]
+        of_base = {id(parameter) for parameter in parts["pretrained encoder"]}
+        parts["encoder"] = [value for value in parts["encoder"] if id(value) not in of_base]
     if model.decoder.learning_rate is not None:
-        parts["pretrained decoder"] = [*model.decoder.parameters()]
+        parts["pretrained decoder"] = [*model.decoder.base_parameters()]
     grouped = {id(parameter) for part in parts.values() for parameter in part}
     parts["decoder"] = [value for value in model.parameters() if id(value) not in grouped]
     return {name: [value for value in part if value.requires_grad] for name, part in parts.items()}

@@ -18,7 +18,7 @@ from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.model.building import build_model
-from textvae.model.decoders.pretrained import PretrainedDecoder
+from textvae.model.decoders.language_model import LanguageModelDecoder
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
 from textvae.runtime.processes import Processes
@@ -58,7 +58,7 @@ def prepare_run(
     """
     check_trackers(settings.training.trackers)
     initial = load_bundle(init, "cpu") if init else None
-    if initial is not None and isinstance(initial.model.decoder, PretrainedDecoder):
+    if initial is not None and isinstance(initial.model.decoder, LanguageModelDecoder):
         check_positions(settings, initial.model.decoder.language_model.upper.config)
     bases = Bases(None, None) if initial else find_bases(settings, device)
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)

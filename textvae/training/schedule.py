@@ -44,8 +44,8 @@ class TrainingSchedule:
         self.main_start_step = None if pretraining_share else 0
         self.step = 0  # optimizer steps taken so far
         self.encoder_steps = 0  # additional steps of the encoder alone
-        self.seconds = 0.0  # of training, up to the end of the last step
-        self.used_seconds = 0.0  # of training, up to the last call of `note_time`
+        self.seconds = 0.0  # of the run, up to the end of the last step
+        self.used_seconds = 0.0  # of the run, up to the last call of `note_time`
         # When the run would have started if it had never been interrupted; None before the start.
         self.clock_start: float | None = None
         self.cooldown_steps: tuple[int, int] | None = None  # first and last step
@@ -70,6 +70,11 @@ class TrainingSchedule:
     def start_clock(self) -> None:
         """Start the clock; the seconds that a resumed run has used already are counted."""
         self.clock_start = time.monotonic() - self.used_seconds
+
+    def count_as_used(self, seconds: float) -> None:
+        """Count time before the first step, in which states of frozen parts were computed."""
+        self.used_seconds += seconds
+        self.seconds = self.used_seconds
 
     def note_time(self) -> None:
         """Count the time since the last step as used, without a change of the learning rate.

@@ -31,6 +31,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import save_bundle
 from textvae.objective.elbo import Objective
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
+from textvae.runtime.seeds import derive_noise_seed
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.fsdp import configure_fsdp
@@ -97,9 +98,10 @@ class VAETrainer(Trainer):
     def seed_noise(self) -> None:
         """Seed the random numbers of this process: each process needs different noise.
 
-        The step is added so that a resumed run does not repeat the noise of its beginning.
+        The seed depends on the step, so that a resumed run does not repeat the noise of its
+        beginning. The first process of a new run uses the run's seed itself.
         """
-        set_seed(self.settings.seed + self.schedule.step + self.processes.rank)
+        set_seed(derive_noise_seed(self.settings.seed, self.schedule.step, self.processes.rank))
 
     # Batches and the loss
 
@@ -302,6 +304,26 @@ class VAETrainer(Trainer):
         if target is None or kl is None:
             return True
         return abs(kl / target - 1) <= KL_TARGET_TOLERANCE
+
+    def find_kept_step(self) -> int:
+        """Return the step whose model the finished run keeps."""
+        best_step = self.state.best_global_step
+        if self.settings.keep == "best" and best_step:
+            return int(best_step)
+        return self.schedule.step
+
+    def find_learning_rate_share(self, step: int) -> float | None:
+        """Return the learning rate last logged up to a step, as a share of the full one.
+
+        It is None if none was logged by then.
+        """
+        assert self.lr_scheduler is not None, "the run has been trained"
+        rates = [
+            entry["learning_rate"]
+            for entry in self.state.log_history
+            if "learning_rate" in entry and entry["step"] <= step
+        ]
+        return float(rates[-1] / self.lr_scheduler.base_lrs[0]) if rates else None
 
     # Checkpoints
 

@@ -4,7 +4,8 @@ Each sentence gets a score (higher is more anomalous), which is compared with th
 scores of normal sentences that the model was not trained on. The conformal
 p-value (Vovk et al. 2005; Laxhammar & Falkman 2010) is the share of normal
 sentences whose score is at least as high. Whatever the model, at most a share
-`alpha` of normal sentences has a p-value of `alpha` or less.
+`alpha` of normal sentences has a p-value of `alpha` or less. The score of a sentence
+depends on the sentence and the seed alone, up to rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from textvae.errors import ConfigError, DataError
 from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.importance_sums import ImportanceSums
-from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
+from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_terms
 from textvae.runs.fitted import load_fitted, save_fitted
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import validate_settings
@@ -136,35 +137,34 @@ def _score_token_ids(
 
 def _reconstruction(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
     """Return -log p(x | z) in nats, (batch,), averaged over samples of z."""
-    costs = [bundle.model(**batch).sentence_reconstruction for _ in range(draws)]
-    return torch.stack(costs).mean(0)
+    return sample_terms(bundle, batch, draws).reconstruction.mean(0)
 
 
 def _negative_elbo(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
     """Return the negative ELBO in nats, (batch,)."""
-    output = bundle.model(**batch)
-    _require_density(output.kl)
-    cost: Tensor = _reconstruction(bundle, batch, draws) + output.kl.sum(1)
-    return cost
+    terms = sample_terms(bundle, batch, draws)
+    kl = _require_density(terms.kl)
+    return (terms.reconstruction + kl).mean(0)
 
 
 def _iw_nll(bundle: Bundle, batch: Batch, draws: int) -> Tensor:
     """Return the importance-weighted NLL in nats, (batch,)."""
-    _require_density(bundle.model(**batch).kl)
-    return ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, draws)).nll
+    weights = _require_density(sample_terms(bundle, batch, draws).log_weights)
+    return ImportanceSums.from_log_weights(weights).nll
 
 
-def _require_density(kl: Tensor | None) -> None:
-    """Refuse a posterior without a density, for which the ELBO and the IW-NLL are not defined.
+def _require_density(terms: Tensor | None) -> Tensor:
+    """Return terms that need a density; refuse a posterior without one, for which they are None.
 
     Raises:
-        ConfigError: `kl` is None.
+        ConfigError: they are None.
     """
-    if kl is None:
+    if terms is None:
         raise ConfigError(
             "this model is an autoencoder without noise and defines no likelihood; "
             "use score = 'reconstruction'."
         )
+    return terms
 
 
 SCORE_FUNCTIONS: dict[AnomalyScore, _ScoreFunction] = {

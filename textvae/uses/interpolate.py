@@ -1,8 +1,8 @@
 """Interpolate: sentences along a path between two sentences.
 
 The path runs between the posterior means. It is straight (Bowman et al. 2016,
-arXiv:1511.06349), or spherical, which keeps the norm of z near that of samples
-from the prior (White 2016, arXiv:1609.04468), or bent towards regions where reference
+arXiv:1511.06349), or spherical about the mean of the prior, which keeps the distance of z
+to it near that of samples from the prior (White 2016, arXiv:1609.04468), or bent towards regions where reference
 sentences are dense (`density_path`).
 """
 
@@ -13,7 +13,7 @@ from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
-from textvae.inference.paths import PATHS, LatentPath, linear
+from textvae.inference.paths import PATHS, LatentPath, linear, spherical
 from textvae.inference.settings import DecodingSettings
 from textvae.schema import choose
 from textvae.uses.density_path import KernelDensity, density_path
@@ -59,6 +59,10 @@ def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> La
     # `choose` must know all allowed names. `linear` is only a placeholder for the density
     # path, which cannot be built without a reference.
     latent_path = choose({**PATHS, DENSITY_PATH_NAME: linear}, path, "path")
+    if path == "spherical":
+        # A prior for a fixed label has one row.
+        center = bundle.prior.center().detach().cpu().view(-1)
+        return partial(spherical, center=center)
     if path != DENSITY_PATH_NAME:
         return latent_path
     if reference is None:

@@ -18,11 +18,13 @@ Evaluation: TypeAlias = dict[str, MeasureValue]
 class Score(TypedDict):
     """The bounds on the log-likelihood of one text, and their terms, in nats per sentence.
 
-    Without a posterior density, `elbo`, `kl`, and all keys with `iw_` are None.
+    All are averages over the same posterior samples. Without a posterior density, `elbo`, `kl`,
+    `elbo_stderr`, and all keys with `iw_` are None.
 
     Attributes:
-        elbo: the evidence lower bound, a negative number.
-        reconstruction: -log p(x | z) with one posterior sample.
+        elbo: the evidence lower bound, a negative number: -(reconstruction + kl).
+        elbo_stderr: the Monte Carlo standard error of `elbo`.
+        reconstruction: -log p(x | z).
         kl: KL(q(z | x) || p(z)).
         iw_nll: the importance-weighted negative log-likelihood, in expectation an upper bound of
             -log p(x).
@@ -37,6 +39,7 @@ class Score(TypedDict):
     """
 
     elbo: float | None
+    elbo_stderr: float | None
     reconstruction: float | None
     kl: float | None
     iw_nll: float | None
@@ -67,6 +70,8 @@ class Uncertainty(TypedDict):
     """How certain the model is of the latent of one text.
 
     Attributes:
+        nats_per_token: what the text costs when it is decoded from its posterior mean. It predicts
+            the error best.
         spread: the entropy of q(z | x) in nats per dimension; None if it has no density.
         disagreement: the share of words in which texts decoded from two samples of z differ, 0 to 1,
             averaged over pairs of samples.
@@ -74,6 +79,7 @@ class Uncertainty(TypedDict):
         error: the share of words in which the text and its reconstruction differ, 0 to 1.
     """
 
+    nats_per_token: float | None
     spread: float | None
     disagreement: float | None
     reconstruction: str | None
@@ -276,14 +282,26 @@ class StandardMeasures(TypedDict, total=False):
         aggregate_kl, aggregate_kl_stderr: KL(q(z) || p(z)) of the aggregate posterior, and its
             standard error.
         kl_sampled: the KL on the samples of `aggregate_kl`.
+        aggregate_kl_lower, aggregate_kl_upper: a bracket of the aggregate KL, also where the
+            mutual information is at its upper limit.
+        aggregate_sentences: the number of sentences in q(z) for the bracket.
+        mi_lower, mi_upper: the bracket of the mutual information.
         active_units, latent_dim: the number of active latent dimensions, and of all of them.
+        active_units_strict: the number of those whose posterior mean has a variance of at least
+            0.1, which is ten times the usual threshold.
         active_units_thresholds, active_units_curve: thresholds, and the active units at each.
+        effective_units: how many equally informative units would be spread as these are;
+            missing, as the next two, if the information of a unit is not defined.
+        beyond_ten_share: the share of the information in all units but the best ten, 0 to 1.
+        information_by_dimension: the information of each unit in nats.
         shuffled_latent_increase: the rise of the reconstruction term with another sentence's z.
         token_accuracy: the share of tokens that are the decoder's first choice, 0 to 1.
         bleu, bleu_signature: BLEU of greedy reconstructions, 0 to 100, and sacrebleu's signature.
         exact_match: the share of reconstructions without any error, 0 to 1.
         empty_reconstructions, empty_samples: the shares of empty texts, 0 to 1.
         kl_target: the KL that training aimed at; None without a target.
+        kl_weight: the factor by which the KL counted in the loss at the end of training; None
+            without a KL. `kl` and `elbo` have the weight 1.
         verdict: the doctor's verdict: healthy, weak, collapsed or language model.
         findings: the reasons for the verdict.
         advice: what to change.
@@ -316,10 +334,19 @@ class StandardMeasures(TypedDict, total=False):
     aggregate_kl: float | None
     aggregate_kl_stderr: float | None
     kl_sampled: float | None
+    aggregate_kl_lower: float | None
+    aggregate_kl_upper: float | None
+    aggregate_sentences: int | None
+    mi_lower: float | None
+    mi_upper: float | None
     active_units: int
+    active_units_strict: int
     latent_dim: int
     active_units_thresholds: list[float]
     active_units_curve: list[int]
+    effective_units: float
+    beyond_ten_share: float
+    information_by_dimension: list[float]
     shuffled_latent_increase: float
     token_accuracy: float
     bleu: float
@@ -328,6 +355,7 @@ class StandardMeasures(TypedDict, total=False):
     empty_reconstructions: float
     empty_samples: float
     kl_target: float | None
+    kl_weight: float | None
     verdict: str
     findings: list[str]
     advice: list[str]
@@ -345,6 +373,11 @@ class ComparedRun(StandardMeasures):
         reason: why the run failed; None if it did not.
         minutes: how long its training took; missing if it failed.
         steps: how many steps it was trained for; missing if it failed.
+        best_step: the step that was best on the validation split; missing if it failed, None if
+            no step could become the best one.
+        kept_step: the step whose model was kept; missing if it failed.
+        kept_learning_rate: the learning rate at that step, as a share of the full one; missing if
+            it failed, None if it was not logged.
     """
 
     config: str
@@ -354,6 +387,9 @@ class ComparedRun(StandardMeasures):
     reason: str | None
     minutes: NotRequired[float]
     steps: NotRequired[int | None]
+    best_step: NotRequired[int | None]
+    kept_step: NotRequired[int | None]
+    kept_learning_rate: NotRequired[float | None]
 
 
 class BulkRecord(TypedDict):

@@ -1,11 +1,14 @@
 """Score: compute the log-likelihood bounds of each sentence, in nats.
 
-They are the terms of the ELBO with one sample of z, the surprisal of each token
-under that sample, and the importance-weighted NLL (Burda et al. 2016,
-arXiv:1509.00519) with its standard error. Dropout is off, and no training technique
-changes the terms.
+They are the terms of the ELBO, the surprisal of each token, and the importance-weighted
+NLL (Burda et al. 2016, arXiv:1509.00519), all from the same samples of z. Dropout is off,
+and no training technique changes the terms.
+
+The samples depend on the seed and on the sentence alone, so a sentence gets the same
+numbers whatever other sentences are scored with it, up to rounding.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -18,12 +21,12 @@ from textvae.data.tokenization import decode_batch, encode_batch
 from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.importance_sums import ImportanceSums
-from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
+from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, SampledTerms, sample_terms
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.uses.records import Score
 from textvae.uses.settings import ScoreSettings
 
-_FIELDS_OF_A_DENSITY = ("kl", "iw_nll", "iw_nll_stderr", "iw_ess")
+_FIELDS_OF_A_DENSITY = ("elbo", "elbo_stderr", "kl", "iw_nll", "iw_nll_stderr", "iw_ess")
 
 
 def score(
@@ -35,14 +38,15 @@ def score(
 ) -> list[Score]:
     """Return a record for each text, in the order of the texts.
 
-    Keys, in nats: `elbo` (negative), `reconstruction`, `kl`, `iw_nll` and its standard
-    error `iw_nll_stderr`, and `surprisal`, one number per token, which sum to
-    `reconstruction`. `iw_ess` is the effective sample size of the importance weights: if it
-    is only a few, `iw_nll` is too high and its error too small. Counts: `words` and
-    `tokens`. The end of the sentence counts as a token and as a word. `is_cut` is True if
-    the text is longer than the model can read; then only its beginning is scored and
-    counted. Where the posterior has no density, `elbo`, `kl` and the IW-NLL are None.
-    Under a conditional model all terms are those of p(x | y).
+    Keys, in nats: `elbo` (negative) and `iw_nll` with their standard errors, `elbo_stderr`
+    and `iw_nll_stderr`; `reconstruction`, `kl`, and `surprisal`, one number per token, which
+    sum to `reconstruction`. All are averages over the same samples of z. `iw_ess` is the
+    effective sample size of the importance weights: if it is only a few, `iw_nll` is too high
+    and its error too small. Counts: `words` and `tokens`. The end of the sentence counts as a
+    token and as a word. `is_cut` is True if the text is longer than the model can read; then
+    only its beginning is scored and counted. Where the posterior has no density, `elbo`, `kl`,
+    the IW-NLL, the errors and `iw_ess` are None. Under a conditional model all terms are those
+    of p(x | y).
 
     Args:
         labels: one per text; required by a conditional model without a fixed label.
@@ -86,28 +90,34 @@ def _count_units(bundle: Bundle, text: str, ids: list[int]) -> dict[str, Any]:
 
 def _score_batch(bundle: Bundle, batch: Batch, samples: int) -> Iterator[dict[str, Any]]:
     """Yield the terms in nats of each sentence of a batch."""
-    output = bundle.model(**batch)
-    tensors = {"reconstruction": output.sentence_reconstruction}
-    if output.kl is not None:
-        tensors |= _compute_bounds(bundle, batch, samples, output.kl)
-    columns = {name: values.tolist() for name, values in tensors.items()}
-    surprisals = output.token_reconstruction.tolist()
+    terms = sample_terms(bundle, batch, samples)
+    columns = {
+        "reconstruction": terms.reconstruction.mean(0).tolist(),
+        **_compute_bounds(terms),
+    }
+    surprisals = terms.token_nll.mean(0).tolist()
     lengths = batch["attention_mask"].sum(1).tolist()
     for row, length in enumerate(lengths):
         costs = {name: values[row] for name, values in columns.items()}
-        if output.kl is None:
-            terms = {"elbo": None, **costs, **dict.fromkeys(_FIELDS_OF_A_DENSITY)}
-        else:
-            terms = {"elbo": -(costs["reconstruction"] + costs["kl"]), **costs}
-        yield {**terms, "surprisal": surprisals[row][:length]}
+        yield {
+            **dict.fromkeys(_FIELDS_OF_A_DENSITY),
+            **costs,
+            "surprisal": surprisals[row][:length],
+        }
 
 
-def _compute_bounds(bundle: Bundle, batch: Batch, samples: int, kl: Tensor) -> dict[str, Tensor]:
-    """Return the terms that need a posterior density, each (batch,)."""
-    sums = ImportanceSums.from_log_weights(sample_log_weights(bundle, batch, samples))
-    return {
-        "kl": kl.sum(1),
+def _compute_bounds(terms: SampledTerms) -> dict[str, list[float]]:
+    """Return the terms that need a posterior density, one number per sentence."""
+    if terms.kl is None or terms.log_weights is None:
+        return {}
+    elbos = -(terms.reconstruction + terms.kl)  # (samples, batch)
+    sums = ImportanceSums.from_log_weights(terms.log_weights)
+    tensors: dict[str, Tensor] = {
+        "elbo": elbos.mean(0),
+        "elbo_stderr": elbos.std(0) / math.sqrt(len(elbos)),
+        "kl": terms.kl.mean(0),
         "iw_nll": sums.nll,
         "iw_nll_stderr": sums.variance.sqrt(),
         "iw_ess": sums.effective_sample_size,
     }
+    return {name: values.tolist() for name, values in tensors.items()}

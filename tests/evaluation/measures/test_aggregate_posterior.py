@@ -8,7 +8,9 @@ from torch.distributions import Independent, Normal
 
 from tests.linear_gaussian import LATENT, NOISE, LinearGaussian, build_inputs
 from tests.tiny import tiny_dataset, tiny_vae
-from textvae.evaluation.measures import MEASURES, EvaluationInput, run_model
+from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
+from textvae.evaluation.measures.aggregate_posterior import bound_from_below, estimate_information
+from textvae.evaluation.measures.mutual_information import is_at_cap
 from textvae.model.posteriors import DiagonalGaussian
 
 
@@ -63,6 +65,68 @@ def test_the_aggregate_kl_equals_a_slow_loop():
     values = torch.stack(differences)
     assert record["aggregate_kl"] == pytest.approx(float(values.mean()))
     assert record["aggregate_kl_stderr"] == pytest.approx(float(values.std()) / math.sqrt(40))
+
+
+def evaluate_bracket(model, reference=None):
+    """Return the bracket of a model's aggregate KL, with the posteriors of another model in q(z)."""
+    inputs = build_inputs(model)
+    outputs = inputs.outputs
+    own = outputs.posterior.map(torch.Tensor.double).log_prob(outputs.latent.double())
+    log_prior = inputs.bundle.prior.log_prob(outputs.latent).double()
+    others = None if reference is None else build_inputs(reference).outputs.posterior
+    lower = bound_from_below(outputs, log_prior, others, seed=0)
+    information = estimate_information(outputs, own, others)
+    return lower, float((own - log_prior).mean()) - information
+
+
+SHARP = (30.0, 20.0)  # columns of W: z follows from x, and 7 nats pass through each dimension
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.5])
+def test_the_bracket_holds_where_the_information_is_at_its_cap(shift):
+    """The aggregate KL of 400 sharp posteriors is in it, and more sentences make it smaller."""
+    model = LinearGaussian(n=400, scale=SHARP, shift=shift)
+    record = evaluate(model)
+    assert is_at_cap(record["mi_full"], record["mi_full_cap"])
+    exact = 0.5 * LATENT * shift**2
+    many = LinearGaussian(n=4000, scale=SHARP, shift=shift, seed=7)
+    lower, upper = evaluate_bracket(model, many)
+    assert lower == pytest.approx(exact, abs=0.3)  # 400 draws are not exactly the average
+    assert exact < upper < record["aggregate_kl"] - 1
+
+
+def test_without_a_reference_the_bracket_is_that_of_the_sentences_alone():
+    """The density is then fitted to one half of the draws for the other half."""
+    model = LinearGaussian(n=400, scale=SHARP, shift=1.5)
+    record = evaluate(model)
+    assert record["aggregate_kl_upper"] == pytest.approx(record["aggregate_kl"])
+    assert record["aggregate_kl_lower"] == pytest.approx(1.5**2, abs=0.3)
+    assert record["aggregate_sentences"] == 400
+
+
+def test_the_brackets_of_information_and_aggregate_kl_add_up_to_the_kl():
+    """The information is largest where the aggregate KL is smallest."""
+    record = evaluate(LinearGaussian(n=300, shift=0.4))
+    for information, mismatch in (("mi_lower", "upper"), ("mi_upper", "lower")):
+        total = record[information] + record[f"aggregate_kl_{mismatch}"]
+        assert total == pytest.approx(record["kl_sampled"])
+
+
+def test_training_sentences_are_a_part_of_the_bracket():
+    """They are evenly spaced, and their number is a setting."""
+    bundle = tiny_vae().bundle
+    dataset = tiny_dataset(bundle)
+    inputs = EvaluationInput(
+        bundle,
+        dataset,
+        run_model(bundle, dataset),
+        1,
+        0,
+        progress=False,
+        training=["a child sings", "two dogs run ."] * 9,
+        settings=MeasureSettings(aggregate_sentences=8),
+    )
+    assert MEASURES["aggregate"](inputs)["aggregate_sentences"] == 6 + 8
 
 
 def test_the_kl_of_each_dimension_is_its_closed_form_and_they_add_up():

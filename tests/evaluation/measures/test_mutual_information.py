@@ -13,8 +13,10 @@ from textvae.evaluation.measures import MEASURES, ModelOutputs
 from textvae.evaluation.measures.mutual_information import (
     DENSITY_ROWS_AT_ONCE,
     estimate_mutual_information,
+    is_at_cap,
 )
 from textvae.model.posteriors import DiagonalGaussian
+from textvae.model.posteriors.von_mises_fisher import VonMisesFisher
 
 
 def make_outputs(mean, logvar, seed=5):
@@ -123,6 +125,82 @@ def test_active_units_are_the_dimensions_whose_mean_varies():
         1.0: curve[1.0],
     }
     assert 1 <= curve[1.0] <= 2  # rounding decides on the unit whose variance is 1
+
+
+def measure_units(mean, logvar):
+    """Return the record of active units of these posteriors."""
+    inputs = replace(build_inputs(LinearGaussian(n=2)), outputs=make_outputs(mean, logvar))
+    return MEASURES["active_units"](inputs)
+
+
+def make_means(variances, n=400):
+    """Return means, (n, units), whose units are independent and have these variances."""
+    mean = draws(n, len(variances)).double()
+    whitened = torch.linalg.qr(mean - mean.mean(0)).Q * math.sqrt(n - 1)
+    return (whitened * torch.tensor(variances).double().sqrt()).float()
+
+
+def test_the_information_of_a_unit_is_that_of_a_gaussian_channel():
+    """It is ln(1 + between / within) / 2 where the noise is the same for all sentences."""
+    variances = [0.0, 0.1, 1.0, 4.0]
+    mean = make_means(variances)
+    record = measure_units(mean, torch.full_like(mean, math.log(0.5)))
+    expected = [0.5 * math.log1p(variance * 399 / 400 / 0.5) for variance in variances]
+    assert record["information_by_dimension"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_unit_of_noise_has_no_information_although_it_has_a_kl():
+    """A floor on the KL can be filled with a variance that is not that of the prior."""
+    mean = make_means([1.0, 1.0, 0.0, 0.0])
+    logvar = torch.full_like(mean, math.log(0.1))
+    record = measure_units(mean, logvar)
+    assert record["information_by_dimension"][2:] == pytest.approx([0, 0], abs=1e-6)
+    assert record["effective_units"] == pytest.approx(2, abs=1e-3)
+
+
+@pytest.mark.parametrize("equal", [1, 3, 32])
+def test_equal_units_are_as_many_effective_ones(equal):
+    """The others carry nothing."""
+    mean = make_means([1.0] * equal + [0.0] * (32 - equal))
+    record = measure_units(mean, torch.full_like(mean, -1.0))
+    assert record["effective_units"] == pytest.approx(equal, rel=1e-3)
+    assert record["beyond_ten_share"] == pytest.approx(max(0, equal - 10) / equal, abs=1e-3)
+
+
+def test_a_floor_per_unit_buys_active_units_but_no_effective_ones():
+    """26 units just above the usual threshold change none of the other numbers by much."""
+    strong = [14.0, 10.0, 7.0, 5.0, 2.0, 1.5]
+    logvar = torch.zeros(400, 32)
+    without = measure_units(make_means([*strong, *[0.0] * 26]), logvar)
+    bought = measure_units(make_means([*strong, *[0.04] * 26]), logvar)
+    assert (without["active_units"], bought["active_units"]) == (6, 32)
+    assert without["active_units_strict"] == bought["active_units_strict"] == 6
+    assert bought["effective_units"] == pytest.approx(without["effective_units"], rel=0.25)
+    assert bought["beyond_ten_share"] < 0.1
+
+
+def test_a_posterior_that_does_not_split_into_units_has_no_effective_number():
+    """Its record leaves the number out, as that of the KL of each dimension."""
+    inputs = build_inputs(LinearGaussian(n=5))
+    points = 2**0.5 * torch.nn.functional.normalize(draws(5, 2), dim=1)
+    outputs = replace(inputs.outputs, posterior=VonMisesFisher(points, 80.0), kl=torch.ones(5, 1))
+    record = MEASURES["active_units"](replace(inputs, outputs=outputs))
+    assert "effective_units" not in record
+
+
+@pytest.mark.parametrize(
+    ("information", "cap", "expected"),
+    [
+        (6.89, 6.91, True),
+        (5.92, 6.91, True),
+        (5.9, 6.91, False),
+        (0.0, 0.69, False),
+        (0.0, 0, False),
+    ],
+)
+def test_an_estimate_within_a_nat_of_its_cap_is_at_its_cap(information, cap, expected):
+    """Where the cap itself is small, half of it decides."""
+    assert is_at_cap(information, cap) == expected
 
 
 def test_a_decoder_that_ignores_the_latent_loses_nothing_by_shuffling():

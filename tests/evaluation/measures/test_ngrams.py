@@ -32,9 +32,14 @@ def list_ngrams(words, n):
 class SlowNGrams:
     """The definition of the model, one n-gram at a time."""
 
-    def __init__(self, sentences, order):
+    def __init__(self, sentences, order, vocabulary=None):
         self.order = order
         rows = [add_ends(sentence) for sentence in sentences]
+        self.unknown_outcomes = 1
+        if vocabulary is not None:
+            known = {*vocabulary, "<s>", "</s>"}
+            rows = [[word if word in known else "<unk>" for word in row] for row in rows]
+            self.unknown_outcomes += len(set(vocabulary) - set().union(*rows))
         self.words = set().union(*rows) - {"<s>"} | {"<unk>"}
         occurrences: dict[int, Counter[tuple[str, ...]]] = {
             n: Counter() for n in range(1, order + 1)
@@ -46,6 +51,8 @@ class SlowNGrams:
         for n in range(1, order):
             self.counts[n] = self.count_words_before(occurrences, n)
         self.counts[1].pop(("<s>",))
+        for n, table in self.counts.items():
+            self.counts[n] = {key: count for key, count in table.items() if key[-1] != "<unk>"}
         self.discounts = {
             n: compute_discounts(np.array(list(table.values()))) for n, table in self.counts.items()
         }
@@ -61,7 +68,8 @@ class SlowNGrams:
     def probability(self, word, context):
         """Return p(word | context), by recursion to shorter contexts."""
         if context is None:
-            return 1 / len(self.words)
+            share = self.unknown_outcomes if word == "<unk>" else 1
+            return 1 / len(self.words) / share
         n = len(context) + 1
         following = {}
         for ngram, count in self.counts[n].items():
@@ -93,6 +101,43 @@ def test_every_probability_equals_a_slow_recursion(order):
     sentences = [*TEXT, "a dog rides two horses", "nothing known here", "man man man man man man"]
     expected = np.concatenate([slow.log_probs(sentence) for sentence in sentences])
     np.testing.assert_allclose(fast.log_probs(sentences), expected, rtol=1e-12)
+
+
+VOCABULARY = ["a", "man", "rides", "two", "dogs", "run", "cat", "sings", "wave"]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_with_a_vocabulary_too_every_probability_equals_a_slow_recursion(order):
+    """The text lacks two of its words, and has words that it lacks."""
+    fast = NGramModel(TEXT, order, VOCABULARY)
+    slow = SlowNGrams(TEXT, order, VOCABULARY)
+    sentences = [*TEXT, "a cat rides two horses", "a horse sings a dog", ""]
+    expected = np.concatenate([slow.log_probs(sentence) for sentence in sentences])
+    np.testing.assert_allclose(fast.log_probs(sentences), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("context", ["", "a man", "zzz a", "a man rides a horse"])
+def test_the_words_of_a_vocabulary_have_probabilities_that_sum_to_one(context):
+    """They do together with one outcome for all other words, whatever text was learned."""
+    for text in (TEXT, ["a man"] * 9, ["zzz", ""]):
+        model = NGramModel(text, vocabulary=VOCABULARY)
+        words = [*VOCABULARY, "unheard"]
+        position = len(context.split())
+        probabilities = [np.exp(model.log_probs([f"{context} {word}"])[position]) for word in words]
+        end = np.exp(model.log_probs([context])[position])
+        assert sum(probabilities) + end == pytest.approx(1)
+        assert min(probabilities) > 0
+
+
+def test_words_outside_the_vocabulary_are_not_learned():
+    """After a text of invented words, they are as unlikely as a known word that it lacks."""
+    model = NGramModel(["qqq www", "a qqq"] * 50, vocabulary=VOCABULARY)
+    assert "qqq" not in model
+    for context in ("", "a "):
+        position = len(context.split())
+        texts = [f"{context}{word}" for word in ("qqq", "rare", "cat")]
+        invented, rare, lacking = (model.log_probs([text])[position] for text in texts)
+        assert invented == rare == lacking
 
 
 @pytest.mark.parametrize("order", [1, 2, 5])

@@ -1,19 +1,24 @@
 """The measures of samples, on texts whose values are known."""
 
+import gzip
 import math
 import sys
+from collections import Counter
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.tiny import SENTENCES, tiny_dataset, tiny_vae
+from textvae.data import BUNDLED_CORPORA
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation.measures import MEASURES, EvaluationInput, MeasureSettings, run_model
 from textvae.evaluation.measures.inputs import EvaluationTexts, take_evenly
 from textvae.evaluation.measures.ngrams import NGramModel
-from textvae.evaluation.measures.samples import distinct_share
+from textvae.evaluation.measures.samples import compute_self_bleu, distinct_share
 from textvae.inference.encode import encode
 
 TRAINING = [
@@ -70,10 +75,9 @@ def test_samples_that_are_all_the_same_have_a_self_bleu_of_a_hundred(writing):
 def test_self_bleu_is_of_no_more_samples_than_asked_for(writing):
     """The record has their number."""
     inputs = writing(["a b c d"] * 3 + ["zzz"] * 9, self_bleu_samples=3)
-    assert MEASURES["self_bleu"](inputs) == {
-        "self_bleu": pytest.approx(100),
-        "self_bleu_samples": 3,
-    }
+    record = MEASURES["self_bleu"](inputs)
+    assert record["self_bleu"] == pytest.approx(100)
+    assert record["self_bleu_samples"] == 3
 
 
 def test_forward_and_reverse_are_the_perplexities_of_the_two_models(writing):
@@ -81,9 +85,12 @@ def test_forward_and_reverse_are_the_perplexities_of_the_two_models(writing):
     samples = ["two dogs sing", "a man", ""]
     record = MEASURES["forward_reverse"](writing(samples))
     assert record["forward_ppl"] == NGramModel(TRAINING).perplexity(samples)
-    assert record["reverse_ppl"] == NGramModel(samples).perplexity(SENTENCES)
     assert record["forward_ppl_real"] == NGramModel(TRAINING).perplexity(SENTENCES)
-    assert record["reverse_ppl_real"] == NGramModel(take_evenly(TRAINING, 3)).perplexity(SENTENCES)
+    words = {word for text in TRAINING for word in text.split()}
+    reverse = NGramModel(samples, vocabulary=words)
+    assert record["reverse_ppl"] == reverse.perplexity(SENTENCES)
+    reverse_real = NGramModel(take_evenly(TRAINING, 3), vocabulary=words)
+    assert record["reverse_ppl_real"] == reverse_real.perplexity(SENTENCES)
     assert record["forward_unknown"] == pytest.approx(1 / 5)  # "sing"
 
 
@@ -95,6 +102,76 @@ def test_samples_copied_from_the_training_text_are_fluent_and_not_novel(writing)
     assert record["reverse_ppl"] == pytest.approx(record["reverse_ppl_real"])
     assert record["novel"] == 0
     assert record["seen_4grams"] == 1
+
+
+@cache
+def read_captions():
+    """Return real sentences in a random order: validation captions of the bundled corpus."""
+    file = Path(BUNDLED_CORPORA["captions"]) / "validation.txt.gz"
+    captions = gzip.decompress(file.read_bytes()).decode().splitlines()
+    order = np.random.default_rng(0).permutation(len(captions))
+    return [captions[index] for index in order]
+
+
+def repeat_a_sentence(texts):
+    """Return the first of the texts, as often as there are texts."""
+    return texts[:1] * len(texts)
+
+
+def write_ten_words(texts):
+    """Return texts of the same lengths from their ten most frequent words."""
+    words = Counter(word for text in texts for word in text.split())
+    ten = [word for word, _ in words.most_common(10)]
+    random = np.random.default_rng(0)
+    return [" ".join(random.choice(ten, len(text.split()))) for text in texts]
+
+
+# Each measure of coverage: the measure of the package, its key, and 1 if higher is better, else -1.
+COVERAGE = [
+    ("forward_reverse", "reverse_ppl", -1),
+    ("forward_reverse", "reverse_unknown", -1),
+    ("self_bleu", "self_bleu", -1),
+    *(("diversity", f"distinct_{n}", 1) for n in (1, 2, 3, 4)),
+    ("mauve", "mauve", 1),
+]
+
+
+@pytest.mark.parametrize("narrow", [repeat_a_sentence, write_ten_words])
+@pytest.mark.parametrize(("measure", "key", "sign"), COVERAGE)
+def test_samples_that_cover_little_are_worse_than_real_text(
+    measure, key, sign, narrow, writing, monkeypatch
+):
+    """Neither one sentence repeated nor a vocabulary of ten words beats fresh real text."""
+    if measure == "mauve":
+        pytest.importorskip("mauve")
+    captions = read_captions()
+    monkeypatch.setattr(EvaluationTexts, "originals", captions[:300])
+
+    def measure_coverage(samples):
+        inputs = writing(samples, self_bleu_samples=60, features=count_frequent_words)
+        return sign * MEASURES[measure](replace(inputs, training=captions[300:1000]))[key]
+
+    real = captions[1000:1300]
+    assert measure_coverage(narrow(real)) < measure_coverage(real)
+
+
+def count_frequent_words(texts):
+    """Return features of texts for MAUVE: how often each of fifty words occurs."""
+    words = Counter(word for text in read_captions() for word in text.split()).most_common(50)
+    return [[float(text.split().count(word)) for word, _ in words] for text in texts]
+
+
+def test_the_measures_of_coverage_say_what_real_text_has(writing, monkeypatch):
+    """Real text is as many evaluated sentences; without as many, its numbers are left out."""
+    real = read_captions()[:40]
+    monkeypatch.setattr(EvaluationTexts, "originals", real)
+    inputs = writing(["a b c d"] * 20)
+    record = {**MEASURES["diversity"](inputs), **MEASURES["self_bleu"](inputs)}
+    assert record["distinct_2_real"] == distinct_share(take_evenly(real, 20), 2)
+    assert record["self_bleu_real"] == compute_self_bleu(take_evenly(real, 20))
+    many = writing(["a b c d"] * 41)
+    record = {**MEASURES["diversity"](many), **MEASURES["self_bleu"](many)}
+    assert not [key for key in record if key.endswith("_real")]
 
 
 def list_4grams(text):

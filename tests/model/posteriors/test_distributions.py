@@ -180,3 +180,28 @@ def test_the_inverse_of_a_flow_and_its_log_determinant_are_exact():
         )
         expected = torch.linalg.slogdet(jacobian).logabsdet
         torch.testing.assert_close(log_determinant[row], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", POSTERIORS)
+def test_samples_from_a_sentence_s_own_seed_ignore_the_other_sentences(kind):
+    """The order of the rows does not matter, and torch's random numbers are not used."""
+    q = distribution(kind).map(torch.Tensor.detach)
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        z = q.sample_with_seeds([5, 6, 7], draws=4)
+        backwards = q.select_rows(torch.tensor([2, 0])).sample_with_seeds([7, 5], draws=4)
+    assert z.shape == (4, 3, LATENT)
+    assert torch.equal(backwards, z[:, [2, 0]])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_samples_from_own_seeds_come_from_the_distribution(kind):
+    """Their mean is that of plain samples, within four standard errors."""
+    q = distribution(kind).map(torch.Tensor.detach)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        z = q.sample_with_seeds([1, 2, 3], draws=4000)
+        plain = repeated(q, 4000).sample().view(3, 4000, LATENT).transpose(0, 1)
+    error = (z.var(0) / 4000 + plain.var(0) / 4000).sqrt()
+    assert ((z.mean(0) - plain.mean(0)).abs() <= 4 * error).all()

@@ -16,13 +16,16 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.inference.decoding import build_decoding_settings, decode_latents
 from textvae.model.building import build_model
+from textvae.model.decoders import side_tuned
+from textvae.model.decoders.side_tuned import SideTunedDecoder
 from textvae.model.importance import log_importance_weights
 from textvae.settings.run import ModelSettings
 
 LATENT = 4
 _ADDED = ("embedding", "prefix", "output")
 
-# Each decoder with each conditioning that it supports, entering at the embeddings or above.
+# Each decoder with each conditioning that it supports, and where z enters: at the embeddings, at
+# this share of the layers, or at the side.
 DECODER_CASES = [
     *[(family, name, 0.0) for family in CAUSAL for name in (*_ADDED, "memory")],
     *[
@@ -35,7 +38,19 @@ DECODER_CASES = [
         for family in SEQ2SEQ
         for name in ("embedding", "output", "cross_attention")
     ],
+    # z in a small network at the side of the whole language model.
+    *[
+        (family, name, "side")
+        for family in CAUSAL
+        for name in ("initial_state", "every_step", "output")
+    ],
 ]
+
+
+@pytest.fixture(autouse=True)
+def _single_precision(monkeypatch):
+    """Compute in single precision, so that the results of two ways agree closely."""
+    monkeypatch.setattr(side_tuned, "is_bf16_fast", lambda device: False)
 
 
 def build(bases, encoder="bert", decoder="llama", conditioning=("memory",), **changes):
@@ -47,19 +62,26 @@ def build(bases, encoder="bert", decoder="llama", conditioning=("memory",), **ch
         TokenizerSettings(kind="pretrained", path=str(folder), trim=changes.pop("trim", "auto")),
         CORPUS,
     )
+    encoder_settings = changes.pop("encoder_settings", {})
+    decoder_settings = {"kind": "pretrained", "name": str(folder), **changes}
+    if changes.get("entry") == "side":
+        decoder_settings = {"kind": "side_tuned", "name": str(folder), "inputs": 8, "hidden": 8}
     settings = ModelSettings(
         latent_dim=LATENT,
         encoder={
             "kind": "pretrained",
             "name": str(encoder_folder),
-            **changes.pop("encoder_settings", {}),
+            **encoder_settings,
         },
-        decoder={"kind": "pretrained", "name": str(folder), **changes},
+        decoder=decoder_settings,
         conditioning=tuple(conditioning),
     )
     model = build_model(settings, tokenizer).eval()
-    for conditioning_map in model.conditioning.values():
-        torch.nn.init.normal_(conditioning_map.map.weight, std=0.5)
+    for name, conditioning_map in model.conditioning.items():
+        if name != "every_step":  # which passes z on as it is
+            torch.nn.init.normal_(conditioning_map.map.weight, std=0.5)
+    if isinstance(model.decoder, SideTunedDecoder):
+        torch.nn.init.normal_(model.decoder.write.weight, std=0.5)
     model.generation_config.update(max_new_tokens=12, do_sample=True, top_k=0)
     encoder_tokenizer = EncoderTokenizer.from_base(read_tokenizer(encoder_folder), 64)
     return Bundle(model, tokenizer, encoder_tokenizer)
@@ -103,7 +125,7 @@ def test_padding_on_the_left_changes_nothing(bases, family, conditioning, entry)
     alone = model(input_ids=ids, latent=z).logits[:, -1]
     padded = torch.cat([torch.full((1, 3), bundle.tokenizer.pad_token_id), ids], 1)
     mask = torch.tensor([[0, 0, 0, 1, 1, 1, 1]])
-    in_batch = model(input_ids=padded, attention_mask=mask, latent=z).logits[:, -1]
+    in_batch = model(input_ids=padded, attention_mask=mask, latent=z, use_cache=True).logits[:, -1]
     torch.testing.assert_close(in_batch, alone, rtol=1e-3, atol=1e-3)
 
 
@@ -175,7 +197,7 @@ def test_without_z_the_decoder_is_its_base(bases, family):
     torch.testing.assert_close(logits, base(input_ids=ids).logits, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("entry", [0.0, 0.5])
+@pytest.mark.parametrize("entry", [0.0, 0.5, "side"])
 @pytest.mark.parametrize("train", ["all", "lora", "none"])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "t5"])
 def test_a_saved_model_computes_the_same(bases, tmp_path, family, train, entry):
@@ -226,11 +248,13 @@ def test_a_merged_model_needs_nothing_else(bases, tmp_path, family):
 
 
 @pytest.mark.parametrize("train", ["all", "lora", "none"])
-@pytest.mark.parametrize("states", ["tokens", "sentence"])
+@pytest.mark.parametrize(
+    "states", [{"states": "tokens"}, {"states": "sentence"}, {"lstm": 8}], ids=str
+)
 @pytest.mark.parametrize("family", list(ENCODERS))
 def test_encoders_encode_without_regard_to_padding(bases, family, states, train):
     """A sentence has the same posterior alone and in a batch with longer ones."""
-    bundle = build(bases, encoder=family, encoder_settings={"states": states, "train": train})
+    bundle = build(bases, encoder=family, encoder_settings={**states, "train": train})
     model = bundle.model
     batch = batch_of(bundle)
     together = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"]).mean

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from tests.model.pretrained.families import (
     CAUSAL,
@@ -11,8 +12,9 @@ from tests.model.pretrained.families import (
     ENCODERS,
     SEQ2SEQ,
 )
-from tests.model.pretrained.test_contract import batch_of, build
+from tests.model.pretrained.test_contract import LATENT, batch_of, build
 from textvae.errors import ConfigError
+from textvae.model.decoders import side_tuned
 from textvae.objective.techniques import ModelFacts, Progress
 from textvae.objective.techniques.base import EncoderTokens
 from textvae.objective.techniques.denoising import Denoising, DenoisingSettings
@@ -222,3 +224,46 @@ def test_the_special_tokens_of_an_encoder_come_from_its_tokenizer(bases):
     assert tokenizer.frame_ids == ()
     assert tokenizer.blank_id == tokenizer.pad_id
     assert len(tokenizer.encode(CORPUS)[0]) == len(CORPUS)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "cohere"])
+def test_a_side_tuned_decoder_starts_as_its_language_model(bases, family, monkeypatch):
+    """As built, it gives the logits of its base on the tokens that both have, whatever z is."""
+    monkeypatch.setattr(side_tuned, "is_bf16_fast", lambda device: False)
+    folder = bases("decoder", family)
+    bundle = build(bases, decoder=family, conditioning=["every_step"], entry="side", trim=False)
+    bundle.model.decoder.reset_new_weights()
+    base = AutoModelForCausalLM.from_pretrained(folder).eval()
+    ids = torch.tensor([[3, 9, 12, 40, 41], [7, 5, 4, 30, 60]])
+    logits = bundle.model(input_ids=ids, latent=torch.randn(2, LATENT)).logits
+    expected = base(input_ids=ids).logits
+    torch.testing.assert_close(logits[..., : expected.shape[-1]], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_language_model_of_a_side_tuned_decoder_never_trains(bases):
+    """No weight of it has a gradient, and it stays in evaluation mode."""
+    bundle = build(bases, conditioning=["every_step", "output"], entry="side")
+    model = bundle.model.train()
+    model(**batch_of(bundle)).loss.backward()
+    frozen = {name for name, value in model.decoder.named_parameters() if value.grad is None}
+    assert frozen == {
+        name for name, _ in model.decoder.named_parameters() if name.startswith("language_model.")
+    }
+
+
+def test_a_side_tuned_decoder_refuses_a_decoder_with_cross_attention(bases):
+    """The message says what to choose."""
+    with pytest.raises(ConfigError, match="choose a causal language model"):
+        build(bases, decoder="t5", conditioning=["output"], entry="side")
+
+
+def test_a_restart_gives_new_weights_to_the_network_at_the_side(bases):
+    """The language model stays, and the decoder adds nothing to it."""
+    bundle = build(bases, conditioning=["every_step", "output"], entry="side")
+    model, optimizer = trained_once(bundle)
+    before = {name: value.clone() for name, value in model.decoder.named_parameters()}
+    restart_decoder(model, optimizer, seed=1)
+    assert not model.decoder.write.weight.any()
+    for name, value in model.decoder.named_parameters():
+        is_kept = name.startswith("language_model.")
+        assert torch.equal(value, before[name]) == is_kept, name

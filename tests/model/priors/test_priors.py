@@ -81,6 +81,18 @@ def test_samples_come_from_the_density(kind):
 
 
 @pytest.mark.parametrize("kind", PRIORS)
+def test_the_center_is_the_mean_of_the_samples(kind):
+    """Of a learned prior, weights and means are random."""
+    part = prior(kind)
+    for weight in part.parameters():
+        weight.normal_()
+    torch.manual_seed(2)
+    z = part.sample(20_000)
+    error = z.std(0) / len(z) ** 0.5
+    assert ((z.mean(0) - part.center()).abs() < 5 * error).all()
+
+
+@pytest.mark.parametrize("kind", PRIORS)
 def test_a_prior_has_parameters_exactly_if_is_learned_says_so(kind):
     """The KL has a gradient with respect to all of them."""
     part = prior(kind).requires_grad_(True)

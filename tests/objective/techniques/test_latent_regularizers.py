@@ -131,3 +131,23 @@ def test_latent_dropout_hides_the_configured_share(scope, largest):
     is_all_or_nothing = (hidden.mean(1) % 1 == 0).all()
     assert is_all_or_nothing == (scope == "whole")
     torch.testing.assert_close(dropped.max(), torch.tensor(largest))
+
+
+@pytest.mark.parametrize("scope", ["dimension", "whole"])
+def test_latent_dropout_hides_z_as_the_mean_of_its_labels_prior(scope):
+    """What is hidden equals the mean of the sentence's own label, and the expectation is kept."""
+    torch.manual_seed(0)
+    model = tiny_model(labels={"good": 3, "bad": 1})
+    means = torch.tensor([[3.0], [-5.0]]).expand(2, LATENT)
+    model.prior.mean.data.copy_(means)
+    label_ids = torch.arange(4000) % 2
+    z = means[label_ids] + 1
+    part = technique("latent_dropout", rate=0.3, scope=scope)
+    batch = {"label_ids": label_ids}
+    shaped = part.shape_latent(z, DiagonalGaussian(z, z), model, batch, MIDDLE)
+    offset = shaped - means[label_ids]
+    assert (offset == 0).float().mean().item() == pytest.approx(0.3, abs=0.03)
+    assert not shaped.requires_grad
+    visible = offset[offset != 0]
+    expected = 1 / 0.7 if scope == "dimension" else 1.0
+    torch.testing.assert_close(visible, torch.full_like(visible, expected))

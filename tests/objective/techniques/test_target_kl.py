@@ -73,6 +73,17 @@ def test_the_weight_settles_where_the_kl_is_at_its_target():
     assert weights[-1] == pytest.approx((3.0 / TARGET) ** (1 / 0.7), rel=0.05)
 
 
+def test_the_warm_up_changes_the_start_and_not_where_the_weight_settles():
+    """The controller makes up for the rising factor before the warm-up ends."""
+    weights = {}
+    for warmup in (0.0, 0.2):
+        part = controller(warmup=warmup)
+        weights[warmup] = drive(part, Plant(1.0, noise=0.0), 1200)
+    assert weights[0.2][1] < 0.01 < 0.9 < weights[0.0][1]
+    assert weights[0.2][700] == pytest.approx(weights[0.0][700], rel=0.1)  # the factor is 0.875
+    assert weights[0.2][-1] == pytest.approx(weights[0.0][-1], rel=0.05)
+
+
 @pytest.mark.parametrize("kl", [0.0, 100.0])
 def test_the_weight_never_leaves_its_bounds(kl):
     """The KL may stay away from its target for any time, on either side."""

@@ -8,13 +8,14 @@ from typing import Any
 
 from textvae.comparison.report.table import RunRecord, TableCell, TableColumn, TableRow, build_cells
 
-# The last four are not special in LaTeX, but a font may lack them.
+# The last five are not special in LaTeX, but a font may lack them.
 _LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
+    "≥": r"$\geq$",
     "−": r"$-$",
     "∞": r"$\infty$",
     "—": "--",
@@ -22,9 +23,9 @@ _LATEX_ESCAPES = {
 
 
 def _format_markdown(
-    rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
+    rows: Sequence[TableRow], columns: Sequence[TableColumn], remarks: Sequence[str]
 ) -> str:
-    """Return the table in Markdown, followed by a list of the failed runs."""
+    """Return the table in Markdown, followed by the remarks."""
     lines = [
         _format_markdown_line(["", *(column.title for column in columns)]),
         _format_markdown_line(["---", *("---:" for _ in columns)]),
@@ -32,7 +33,7 @@ def _format_markdown(
     for row, cells in zip(rows, build_cells(rows, columns), strict=True):
         texts = [f"**{cell.text}**" if cell.is_best else cell.text for cell in cells]
         lines.append(_format_markdown_line([row.name, *texts]))
-    lines += [f"\n- {failure}" for failure in failures]
+    lines += [f"\n- {remark}" for remark in remarks]
     return "\n".join(lines) + "\n"
 
 
@@ -43,9 +44,9 @@ def _format_markdown_line(texts: Sequence[str]) -> str:
 
 
 def _format_latex(
-    rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
+    rows: Sequence[TableRow], columns: Sequence[TableColumn], remarks: Sequence[str]
 ) -> str:
-    """Return the table in LaTeX, for the package booktabs, with the failed runs as comments."""
+    """Return the table in LaTeX, for the package booktabs, with the remarks as comments."""
     titles = [escape_latex(column.title) for column in columns]
     body = []
     for row, cells in zip(rows, build_cells(rows, columns), strict=True):
@@ -53,7 +54,7 @@ def _format_latex(
         body.append(_format_latex_line(texts))
     return "\n".join(
         [
-            *(f"% {failure}" for failure in failures),
+            *(f"% {remark}" for remark in remarks),
             rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
             r"\toprule",
             _format_latex_line(["", *titles]),
@@ -85,7 +86,7 @@ def escape_latex(text: str) -> str:
 
 
 def _format_summary_csv(
-    rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
+    rows: Sequence[TableRow], columns: Sequence[TableColumn], remarks: Sequence[str]
 ) -> str:
     """Return the table as CSV, with the number of runs of each row and of those that failed.
 
@@ -135,7 +136,7 @@ def _format_csv(lines: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-# The tables of a comparison: file names, and functions that format rows, columns and failures.
+# The tables of a comparison: file names, and functions that format rows, columns and remarks.
 FORMATS: dict[str, Callable[[Sequence[TableRow], Sequence[TableColumn], Sequence[str]], str]] = {
     "table.md": _format_markdown,
     "table.tex": _format_latex,

@@ -25,22 +25,26 @@ from textvae.vae import TextVAE
 from textvae.version import __version__
 
 _TABLE_NOTE = (
-    "IW-NLL, −ELBO, reconstruction and KL are in nats per sentence. Looseness: how far the IW-NLL is "
-    "above −log p(x), estimated in nats; 0 if it is exact. ESS: median effective sample size of the "
-    "importance weights / samples. MI: mutual information in "
-    "nats / its upper bound, over the whole split and in batches of 32. AU: active units. "
+    "IW-NLL, −ELBO, reconstruction and KL are in nats per sentence, with the KL at weight 1. "
+    "Looseness: how far the IW-NLL is above −log p(x), estimated in nats; 0 if it is exact. "
+    "ESS: median effective sample size of the importance weights / samples. "
+    "KL weight: the factor by which the KL counted in the loss at the end of training. "
+    "MI: mutual information in nats / its upper bound, over the whole split and in batches of 32; "
+    "≥: within a nat of that bound, so that the true value may be far above it. "
+    "AU: active units, at a variance of 0.01 and of 0.1. Effective units: how many equally "
+    "informative units would be spread as these are. "
     "BLEU is that of reconstructions. Cells are the mean ± sample standard deviation over seeds; "
     "the best value on a corpus is bold."
 )
 
 
 def render_comparison(
-    rows: Sequence[TableRow], columns: Sequence[TableColumn], failures: Sequence[str]
+    rows: Sequence[TableRow], columns: Sequence[TableColumn], remarks: Sequence[str]
 ) -> str:
     """Return the HTML report of a comparison.
 
     Args:
-        failures: a line for each run that failed.
+        remarks: lines below the table, such as one for each run that failed.
     """
     single_runs = [
         TableRow(f"{record['config']} seed {record['seed']}", record["corpus"], [record])
@@ -62,7 +66,7 @@ def render_comparison(
         columns=columns,
         rows=_pair_rows_with_cells(rows, columns),
         runs=run_lines,
-        remarks=failures,
+        remarks=remarks,
         pictures=[*draw_rate_distortion_pictures(rows), *draw_training_curves(rows)],
         models=models,
     )

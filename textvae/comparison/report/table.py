@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any, Literal
 
+from textvae.evaluation.measures.mutual_information import is_at_cap
+
 # What `build_run_record` in runner.py returns: names, `reason`, and the measures.
 RunRecord = Mapping[str, Any]
 
@@ -23,6 +25,8 @@ class TableColumn:
         sign: factor for display, 1 or -1; the CSV files keep the sign of the records.
         best: which value is bold; None if neither lower nor higher values are simply better.
         cap: key of the measure's upper bound, which is shown after the value.
+        saturates: whether a value near its cap says only that the true value is at least as
+            large; such a value is shown as a bound.
     """
 
     key: str
@@ -31,6 +35,7 @@ class TableColumn:
     sign: int = 1
     best: Literal["lowest", "highest", None] = None
     cap: str | None = None
+    saturates: bool = False
 
 
 TABLE_COLUMNS = (
@@ -42,9 +47,12 @@ TABLE_COLUMNS = (
     TableColumn("elbo", "−ELBO", sign=-1, best="lowest"),
     TableColumn("reconstruction", "reconstruction"),
     TableColumn("kl", "KL"),
-    TableColumn("mi_full", "MI", cap="mi_full_cap"),
-    TableColumn("mi_batch32", "MI (32)", cap="mi_batch32_cap"),
+    TableColumn("kl_weight", "KL weight"),
+    TableColumn("mi_full", "MI", cap="mi_full_cap", saturates=True),
+    TableColumn("mi_batch32", "MI (32)", cap="mi_batch32_cap", saturates=True),
     TableColumn("active_units", "AU", digits=1, cap="latent_dim"),
+    TableColumn("active_units_strict", "AU (0.1)", digits=1, cap="latent_dim"),
+    TableColumn("effective_units", "effective units", digits=1),
     TableColumn("bleu", "BLEU", best="highest"),
     TableColumn("verdict", "verdict"),
     TableColumn("minutes", "minutes", digits=1),
@@ -161,6 +169,8 @@ def _format_cell(row: TableRow, column: TableColumn) -> str:
     if deviation is not None:
         text += f" ± {deviation:.{column.digits}f}"
     cap = row.mean(column.cap) if column.cap else None
+    if cap is not None and column.saturates and is_at_cap(value, cap):
+        text = f"≥ {text}"
     if cap is not None:
         digits = 0 if cap.is_integer() else column.digits
         text += f" / {cap:.{digits}f}"

@@ -10,28 +10,58 @@ KL on these draws, so that mi_full + aggregate_kl = kl_sampled up to rounding. I
 conditional model, p(z) is the mixture over labels, unless all sentences share one
 label. Each draw's own sentence is part of the average q(z), so the information is
 estimated too low and the aggregate KL too high, most where posteriors are far apart
-(there the information reaches its cap, ln N).
+(there the information reaches its cap, ln N, and the aggregate KL is no more than
+KL - ln N).
+
+A bracket does not depend on N so much. From above: the average q(z) also has the
+posteriors of training sentences, which raises the cap. From below: the expectation of
+log r(z) - log p(z) for a density r that is fitted to other sentences' latents. The
+bracket of the information follows, since the two add up to the KL.
 """
 
 import math
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from textvae.evaluation.measures.inputs import EvaluationInput
-from textvae.evaluation.measures.mutual_information import log_densities_at_draws
+from textvae.evaluation.measures.inputs import EvaluationInput, take_evenly
+from textvae.evaluation.measures.latent_density import GaussianMixture
+from textvae.evaluation.measures.mutual_information import (
+    log_densities_at_draws,
+    log_sum_of_densities,
+)
 from textvae.evaluation.measures.outputs import ModelOutputs
+from textvae.inference.encode import posterior
+from textvae.model.posteriors import Distribution
+from textvae.runtime.seeds import Stream, seeded
+
+_REFERENCE_FACTOR = 20  # training sentences per evaluated one, at most
+_MAX_PAIRS = 50_000_000  # of a draw and a sentence; seconds for a diagonal Gaussian
+
+_AGGREGATE_KEYS = (
+    "aggregate_kl",
+    "aggregate_kl_stderr",
+    "kl_sampled",
+    "aggregate_kl_lower",
+    "aggregate_kl_upper",
+    "aggregate_sentences",
+    "mi_lower",
+    "mi_upper",
+)
 
 
 def aggregate(inputs: EvaluationInput) -> dict[str, Any]:
-    """Return `aggregate_kl` with its standard error, `kl_sampled`, and `kl_by_dimension`.
+    """Return `aggregate_kl` and its standard error, `kl_sampled`, brackets, and `kl_by_dimension`.
 
-    The first three are None where the posterior has no density; `kl_by_dimension` is
-    left out where the KL is not a sum over dimensions.
+    The brackets are `aggregate_kl_lower` to `aggregate_kl_upper` and `mi_lower` to
+    `mi_upper`; `aggregate_sentences` is the number of posteriors in q(z) for them. All
+    these are None where the posterior has no density; `kl_by_dimension` is left out
+    where the KL is not a sum over dimensions.
     """
     outputs = inputs.outputs
     if outputs.kl is None:
-        return dict.fromkeys(("aggregate_kl", "aggregate_kl_stderr", "kl_sampled"))
+        return dict.fromkeys(_AGGREGATE_KEYS)
     n = len(outputs)
     own, average = log_densities_at_draws(outputs, slice(0, n))
     with torch.no_grad():
@@ -43,10 +73,79 @@ def aggregate(inputs: EvaluationInput) -> dict[str, Any]:
         "aggregate_kl_stderr": float(mismatch.std()) / math.sqrt(n) if n > 1 else 0.0,
         "kl_sampled": float((own - log_prior).mean()),
     }
+    reference = _encode_reference(inputs)
+    lower = bound_from_below(outputs, log_prior, reference, inputs.seed)
+    upper = record["kl_sampled"] - estimate_information(outputs, own, reference)
+    # A KL is not negative. The bounds are estimates, so noise may exchange them near 0.
+    upper = max(0.0, upper)
+    lower = min(max(0.0, lower), upper)
+    record |= {
+        "aggregate_kl_lower": lower,
+        "aggregate_kl_upper": upper,
+        "aggregate_sentences": n + (0 if reference is None else len(reference.mean)),
+        "mi_lower": record["kl_sampled"] - upper,
+        "mi_upper": record["kl_sampled"] - lower,
+    }
     by_dimension = kl_by_dimension(outputs)
     if by_dimension is not None:
         record["kl_by_dimension"] = by_dimension
     return record
+
+
+def _encode_reference(inputs: EvaluationInput) -> Distribution | None:
+    """Return posteriors of training sentences, evenly spaced; None without the training text."""
+    if not inputs.training or not inputs.bundle.model.config.latent_dim:
+        return None
+    # In proportion to the evaluated sentences, so that a brief evaluation stays brief.
+    count = min(inputs.settings.aggregate_sentences, _REFERENCE_FACTOR * len(inputs.outputs))
+    texts = take_evenly(inputs.training, count)
+    return posterior(inputs.bundle, texts, progress=inputs.progress)
+
+
+@torch.no_grad()
+def bound_from_below(
+    outputs: ModelOutputs, log_prior: Tensor, reference: Distribution | None, seed: int
+) -> float:
+    """Return the mean of log r(z) - log p(z) over the draws, with r fitted to other draws.
+
+    Without a reference, r is fitted to one half of the draws for the other half. It is 0
+    on a sphere, where the mixture has no density, and for fewer than two draws.
+
+    Args:
+        log_prior: log p(z) of each draw, (n,).
+    """
+    z = outputs.latent
+    if outputs.posterior.is_spherical or z.shape[1] == 0 or len(z) < 2:
+        return 0.0
+    if reference is not None:
+        with seeded(seed, Stream.AGGREGATE):
+            others = reference.sample()
+        log_density = GaussianMixture.fit(others, seed).log_prob(z)
+    else:
+        log_density = torch.empty(len(z), dtype=torch.float64)
+        for half in (slice(0, None, 2), slice(1, None, 2)):
+            rest = slice(1 - half.start, None, 2)
+            log_density[half] = GaussianMixture.fit(z[rest], seed).log_prob(z[half])
+    return float((log_density - log_prior).mean())
+
+
+def estimate_information(
+    outputs: ModelOutputs, own: Tensor, reference: Distribution | None
+) -> float:
+    """Return the mean of log q(z | x) - log q(z), with the reference as a part of q(z).
+
+    Args:
+        own: log q(z | x) of each draw, (n,).
+    """
+    n = len(outputs)
+    count = n + (0 if reference is None else len(reference.mean))
+    draws = min(n, max(1, _MAX_PAIRS // count))
+    rows = torch.arange(draws) * n // draws
+    z = outputs.latent[rows].double()
+    total = log_sum_of_densities(outputs.posterior, z)
+    if reference is not None:
+        total = torch.logaddexp(total, log_sum_of_densities(reference, z))
+    return float((own[rows] - total).mean()) + math.log(count)
 
 
 def kl_by_dimension(outputs: ModelOutputs) -> list[float] | None:

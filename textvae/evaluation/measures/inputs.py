@@ -168,6 +168,12 @@ class EvaluationTexts:
         )
         return [texts[start : start + steps] for start in range(0, len(texts), steps)]
 
+    def take_real(self, count: int) -> list[str]:
+        """Return `count` of the evaluated sentences, evenly spaced; none if there are fewer."""
+        if len(self.originals) < count:
+            return []
+        return take_evenly(self.originals, count)
+
     @property
     def training_texts(self) -> Sequence[str]:
         """The training sentences.

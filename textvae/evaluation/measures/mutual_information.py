@@ -4,6 +4,7 @@ I = E_x KL(q(z | x) || q(z)), where q(z) is the average of the posteriors, with 
 draw of z per sentence. With q(z) over the whole set, it cannot exceed ln N. Over
 batches of 32, as He et al. 2019 (arXiv:1901.05534) report it, it cannot exceed
 ln 32 = 3.47. Both take log q(z | x) at the draw, so these caps hold for every draw.
+Near its cap an estimate says only that there is at least so much information.
 """
 
 import math
@@ -13,8 +14,10 @@ from torch import Tensor
 
 from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.evaluation.measures.outputs import ModelOutputs
+from textvae.model.posteriors import Distribution
 
 DENSITY_ROWS_AT_ONCE = 1024  # of the (n, n) table of densities, which may not fit in memory
+_CAP_MARGIN_NATS = 1.0
 _BATCH_SIZE = 32  # that of He et al. 2019; the key `mi_batch32` is named after it
 
 
@@ -35,6 +38,15 @@ def information(inputs: EvaluationInput) -> dict[str, float | None]:
         "mi_batch32": mi_batch,
         "mi_batch32_cap": math.log(min(_BATCH_SIZE, n)),
     }
+
+
+def is_at_cap(information: float, cap: float) -> bool:
+    """Return whether an estimate is so near its cap that the true value may be far above it.
+
+    That is within a nat of the cap. For small sets it is in the upper half, since their
+    cap may itself be less than a nat.
+    """
+    return information > cap - min(_CAP_MARGIN_NATS, 0.5 * cap)
 
 
 def _average_over_batches(outputs: ModelOutputs, size: int) -> float:
@@ -70,3 +82,13 @@ def log_densities_at_draws(outputs: ModelOutputs, part: slice) -> tuple[Tensor, 
         own[rows] = densities.diagonal(start)
         average[rows] = densities.logsumexp(1) - math.log(n)
     return own, average
+
+
+@torch.no_grad()
+def log_sum_of_densities(posterior: Distribution, z: Tensor) -> Tensor:
+    """Return the log of the sum of q(z | x) over all sentences x at each z, (rows,)."""
+    posterior = posterior.map(Tensor.double)
+    # Blocks of the table: at most as many numbers at once as for the information.
+    rows = max(1, DENSITY_ROWS_AT_ONCE**2 * 8 // len(posterior.mean))
+    blocks = [posterior.log_prob_pairs(block).logsumexp(1) for block in z.double().split(rows)]
+    return torch.cat(blocks)

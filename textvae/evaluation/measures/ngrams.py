@@ -7,9 +7,16 @@ uniform distribution over the known words, the unknown word and the end; the
 probabilities of these outcomes sum to one in every context. Where the counts of counts
 give no valid discounts, they are 0.5, 1 and 1.5, the fallback of KenLM (Heafield et
 al. 2013).
+
+Perplexities of two models can be compared only if both predict the same outcomes. Models
+that learn from different texts therefore need one fixed vocabulary. The probability of
+the unknown word is then shared evenly among the words of the vocabulary that the
+training text lacks, and one outcome for all words outside the vocabulary. Without it,
+one sentence repeated a thousand times would make a better model than real text: to such
+a model almost every word is the same outcome, the unknown word, and a cheap one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,20 +73,35 @@ class _NumberedNGrams:
 class NGramModel:
     """An n-gram model of sentences.
 
+    Args:
+        vocabulary: all words to tell apart, whether the sentences have them or not; by default
+            the words of the sentences. Words outside it are unknown even if the sentences have
+            them.
+
     Raises:
         DataError: there is no sentence to learn from.
     """
 
-    def __init__(self, sentences: Sequence[str], order: int = NGRAM_ORDER) -> None:
+    def __init__(
+        self,
+        sentences: Sequence[str],
+        order: int = NGRAM_ORDER,
+        vocabulary: Iterable[str] | None = None,
+    ) -> None:
         if len(sentences) == 0:
             raise DataError("there is no sentence to learn n-grams from; pass the training text.")
         words = dict.fromkeys(_iterate_words(sentences))  # different words, in a fixed order
+        self.unknown_outcomes = 1
+        if vocabulary is not None:
+            known = set(vocabulary)
+            words = {word: None for word in words if word in known}
+            self.unknown_outcomes += len(known) - len(words)
         self.word_ids = {word: number for number, word in enumerate(words, start=FIRST_WORD_ID)}
         self.base = len(words) + FIRST_WORD_ID  # one more than the largest id
         self.orders = self.count_orders(*self.flatten(sentences), order)
 
     def __contains__(self, word: str) -> bool:
-        """Return whether the word is in the training text."""
+        """Return whether the word is in the training text, and in the vocabulary if there is one."""
         return word in self.word_ids
 
     def log_probs(self, sentences: Sequence[str]) -> _Float64Array:
@@ -98,6 +120,7 @@ class NGramModel:
             probability = retained + backoff * probability
             # The n-gram that ends at a token is the next order's context for the next token.
             context = np.concatenate([[-1], np.where(is_known, index, -1)[:-1]])
+        probability[tokens == UNKNOWN_ID] /= self.unknown_outcomes
         logs: _Float64Array = np.log(probability[positions > 0])
         return logs
 
@@ -146,7 +169,11 @@ class NGramModel:
         """Return the table of the n-grams of length n, with discounted probabilities."""
         keys = numbered[n - 1].keys
         counts = self.count_ngrams(numbered, positions, n)
-        counts[keys % self.base == START_ID] = 0  # the start is never predicted
+        last_words = keys % self.base
+        counts[last_words == START_ID] = 0  # the start is never predicted
+        # With a vocabulary, sentences may have unknown words. If their frequency were learned, a
+        # text of invented words would predict every rare word well.
+        counts[last_words == UNKNOWN_ID] = 0
         context_count = len(numbered[n - 2].keys) if n > 1 else 1
         context = keys // self.base
         discount = np.concatenate([[0.0], compute_discounts(counts)])[np.minimum(counts, 3)]

@@ -1,4 +1,9 @@
-"""Measures of sentences that are sampled from the prior."""
+"""Measures of sentences that are sampled from the prior.
+
+Three of them are measures of coverage: distinct-n, self-BLEU and the reverse perplexity
+are worse for samples that lack a part of what real text has. The forward perplexity,
+`novel` and `seen_4grams` are not: one good sentence, repeated, has the best values.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -22,16 +27,20 @@ def diversity(inputs: EvaluationInput) -> dict[str, Any]:
     """Return the number of samples, how they were decoded, their mean length, and distinct-n.
 
     The keys are `prior_samples`, `prior_decoding`, `prior_words_per_sentence` (the end
-    counted as a word), and `distinct_1` to `distinct_4`.
+    counted as a word), and `distinct_1` to `distinct_4`. `distinct_1_real` to
+    `distinct_4_real` are those of as many evaluated sentences, since distinct-n falls with
+    the number of texts; they are left out if there are too few sentences.
     """
     samples = inputs.texts.prior_samples
     words = sum(len(text.split()) + 1 for text in samples)
     orders = range(1, _MAX_DISTINCT_ORDER + 1)
+    real = inputs.texts.take_real(len(samples))
     return {
         "prior_samples": len(samples),
         "prior_decoding": "greedy" if inputs.settings.greedy else "sampling",
         "prior_words_per_sentence": words / len(samples),
         **{f"distinct_{n}": distinct_share(samples, n) for n in orders},
+        **{f"distinct_{n}_real": distinct_share(real, n) for n in orders if real},
     }
 
 
@@ -46,13 +55,16 @@ def forward_reverse(inputs: EvaluationInput) -> dict[str, Any]:
 
     Forward: samples under n-grams of the training text. Reverse: real text under
     n-grams of the samples. `reverse_ppl_real` replaces the samples with as many
-    training sentences, since n-grams of fewer sentences predict worse.
+    training sentences, since n-grams of fewer sentences predict worse. Both models
+    have the vocabulary of the training text.
     """
     texts = inputs.texts
     samples = texts.prior_samples
     originals = texts.originals
-    reverse = NGramModel(samples)
+    vocabulary = texts.ngrams.word_ids
+    reverse = NGramModel(samples, vocabulary=vocabulary)
     as_many_real = take_evenly(texts.ngram_training_texts, len(samples))
+    reverse_real = NGramModel(as_many_real, vocabulary=vocabulary)
     return {
         "ngram_order": NGRAM_ORDER,
         "ngram_sentences": len(texts.ngram_training_texts),
@@ -60,7 +72,7 @@ def forward_reverse(inputs: EvaluationInput) -> dict[str, Any]:
         "forward_ppl_real": texts.ngrams.perplexity(originals),
         "forward_unknown": texts.ngrams.unknown_share(samples),
         "reverse_ppl": reverse.perplexity(originals),
-        "reverse_ppl_real": NGramModel(as_many_real).perplexity(originals),
+        "reverse_ppl_real": reverse_real.perplexity(originals),
         "reverse_unknown": reverse.unknown_share(originals),
     }
 
@@ -152,9 +164,17 @@ def _seen_share(texts: Sequence[str], grams: set[tuple[str, ...]]) -> float:
 
 
 def self_bleu(inputs: EvaluationInput) -> dict[str, Any]:
-    """Return `self_bleu` (0 to 100) and the number of samples that it compares."""
+    """Return `self_bleu` (0 to 100), that of real text, and the number of samples that it compares.
+
+    `self_bleu_real` is that of as many evaluated sentences, since self-BLEU rises with
+    the number of texts; it is left out if there are too few sentences.
+    """
     texts = inputs.texts.prior_samples[: inputs.settings.self_bleu_samples]
-    return {"self_bleu": compute_self_bleu(texts), "self_bleu_samples": len(texts)}
+    record = {"self_bleu": compute_self_bleu(texts), "self_bleu_samples": len(texts)}
+    real = inputs.texts.take_real(len(texts))
+    if real:
+        record["self_bleu_real"] = compute_self_bleu(real)
+    return record
 
 
 def compute_self_bleu(texts: Sequence[str]) -> float:

@@ -189,3 +189,11 @@ def check_cut(
             f"{setting}.entry: a {whole.config.model_type} model cannot be cut between its "
             "layers, because it changes its embeddings before the first one. Set it to 0."
         )
+
+
+def scale_to_unit(states: Tensor) -> Tensor:
+    """Return states, (..., size), each divided by its root mean square.
+
+    Families scale their embeddings and states very differently.
+    """
+    return nn.functional.rms_norm(states, states.shape[-1:])

@@ -50,28 +50,14 @@ class BaseRecord(StrictSettings):
         return AutoConfig.for_model(fields.pop("model_type"), **fields)
 
 
-class PretrainedSettings(PartSettings):
-    """Which model a part is, and what of it is trained."""
+class BaseSettings(PartSettings):
+    """Which pretrained model a part starts from."""
 
     name: str
     revision: str | None = Field(None, description="a commit, tag or branch on the hub")
-    train: Trained = "lora"
-    lora: LoraSettings = LoraSettings()
-    learning_rate: float | None = Field(
-        None,
-        gt=0,
-        description="of the pretrained weights and adapters; default: by what is trained",
-    )
-    gradient_checkpointing: bool = Field(
-        False, description="compute states again instead of storing them: slower, less memory"
-    )
     base: BaseRecord | None = Field(
         None, description="filled in when the model is built; not to be set"
     )
-
-    def choose_learning_rate(self) -> float:
-        """Return the rate of the pretrained weights or of their adapters."""
-        return self.learning_rate or _LEARNING_RATES[self.train]
 
     def require_base(self, setting: str) -> BaseRecord:
         """Return the record of the base.
@@ -85,3 +71,22 @@ class PretrainedSettings(PartSettings):
                 "`build_model`, or load it from a run."
             )
         return self.base
+
+
+class PretrainedSettings(BaseSettings):
+    """Which model a part is, and what of it is trained."""
+
+    train: Trained = "lora"
+    lora: LoraSettings = LoraSettings()
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of the pretrained weights and adapters; default: by what is trained",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute states again instead of storing them: slower, less memory"
+    )
+
+    def choose_learning_rate(self) -> float:
+        """Return the rate of the pretrained weights or of their adapters."""
+        return self.learning_rate or _LEARNING_RATES[self.train]

@@ -3,6 +3,7 @@
 from textvae.model.decoders.base import Decoder
 from textvae.model.decoders.pretrained import PretrainedDecoder
 from textvae.model.decoders.recurrent import RecurrentDecoder
+from textvae.model.decoders.side_tuned import SideTunedDecoder
 from textvae.model.decoders.transformer import TransformerDecoder
 
 DECODERS: dict[str, type[Decoder]] = {
@@ -10,4 +11,5 @@ DECODERS: dict[str, type[Decoder]] = {
     "gru": RecurrentDecoder,
     "transformer": TransformerDecoder,
     "pretrained": PretrainedDecoder,
+    "side_tuned": SideTunedDecoder,
 }

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
@@ -32,7 +33,9 @@ class Decoder(Part, ABC):
         max_length: how many tokens it can read, the start token included; None without a limit.
         logit_cap: soft cap of the logits, cap * tanh(logits / cap); None leaves them as they are.
         has_frozen_layers_below: whether z enters above frozen layers.
-        starts_from_base: whether its weights are those of a pretrained model.
+        starts_from_base: whether it has the weights and the tokens of a pretrained model.
+        default_conditioning: the conditionings of a model whose settings name none; None for
+            those of `ModelSettings`.
     """
 
     signal_shapes: dict[str, tuple[int, ...]]
@@ -41,6 +44,7 @@ class Decoder(Part, ABC):
     logit_cap: float | None = None
     has_frozen_layers_below: bool = False
     starts_from_base: bool = False
+    default_conditioning: ClassVar[tuple[str, ...] | None] = None
 
     @property
     @abstractmethod

@@ -5,26 +5,21 @@ entry are frozen and do not depend on z.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
+from torch import Tensor
+from transformers import Cache, DynamicCache, EncoderDecoderCache
 
 from textvae.errors import ConfigError
-from textvae.model.bases.language_model import LanguageModel, select_decoder, without_dropout
+from textvae.model.bases.language_model import LanguageModel, without_dropout
 from textvae.model.bases.layers import TwoPartCache
 from textvae.model.bases.lora import Trained
-from textvae.model.bases.roles import check_decoder
-from textvae.model.bases.settings import BaseRecord, PretrainedSettings
-from textvae.model.bases.source import find_base
-from textvae.model.bases.weights import fingerprint_weights, load_language_model, measure_logits
+from textvae.model.bases.settings import PretrainedSettings
 from textvae.model.conditioning import Signals
-from textvae.model.decoders.base import Decoder
 from textvae.model.decoders.key_value_memory import KeyValueMemory
-
-_SETTING = "model.decoder"
+from textvae.model.decoders.language_model import SETTING, LanguageModelDecoder
 
 # How much z changes the memory before training, relative to the memory of the start token.
 _MEMORY_SHARE_OF_Z = 0.1
@@ -50,12 +45,11 @@ class PretrainedDecoderSettings(PretrainedSettings):
     )
 
 
-class PretrainedDecoder(Decoder):
+class PretrainedDecoder(LanguageModelDecoder):
     """A pretrained language model, with z in its embeddings, attention or output."""
 
     Settings = PretrainedDecoderSettings
-    default_conditioning: ClassVar[tuple[str, ...]] = ("memory", "output")
-    starts_from_base = True
+    default_conditioning = ("memory", "output")
 
     def __init__(
         self,
@@ -69,7 +63,7 @@ class PretrainedDecoder(Decoder):
         self.slots = settings.slots if "memory" in channels else 0
         if settings.gradient_checkpointing and self.slots:
             raise ConfigError(
-                f"{_SETTING}.gradient_checkpointing does not work with the conditioning 'memory': "
+                f"{SETTING}.gradient_checkpointing does not work with the conditioning 'memory': "
                 "transformers drops the keys and values of z when it computes a layer again. "
                 "Choose another model.conditioning, for example prefix, or switch it off."
             )
@@ -77,7 +71,7 @@ class PretrainedDecoder(Decoder):
             settings,
             vocab,
             settings.entry,
-            _SETTING,
+            SETTING,
             uses_cross_attention="cross_attention" in channels,
         )
         self.learning_rate = settings.choose_learning_rate()
@@ -98,21 +92,6 @@ class PretrainedDecoder(Decoder):
         else:
             self.memory = KeyValueMemory(upper, settings.slots)
             self.signal_shapes["memory"] = self.memory.shape
-
-    @property
-    def embed(self) -> nn.Embedding:  # type: ignore[override]
-        """The language model's own embedding."""
-        return self.language_model.embed
-
-    @property
-    def output_weight(self) -> Tensor:
-        """The weights of the projection, (vocab, hidden)."""
-        return self.language_model.output_weight
-
-    @property
-    def output_bias(self) -> Tensor | None:
-        """The bias of the projection, (vocab,), or None."""
-        return self.language_model.bias
 
     def new_cache(self) -> Cache:
         """Return an empty cache; the first pass adds the keys and values of z."""
@@ -189,31 +168,6 @@ class PretrainedDecoder(Decoder):
             states = states * model.record.logit_scale
         return states
 
-    # The base
-
-    @classmethod
-    def open_base(
-        cls, settings: PretrainedDecoderSettings
-    ) -> tuple[PretrainedDecoderSettings, PreTrainedModel]:
-        """Return the settings with a record of the base, and the base."""
-        base = find_base(settings.name, f"{_SETTING}.name", settings.revision)
-        check_decoder(base, f"{_SETTING}.name")
-        whole = load_language_model(base.folder, is_encoder_decoder=base.config.is_encoder_decoder)
-        body = select_decoder(whole)
-        record = BaseRecord(
-            config=whole.config.to_dict(),
-            revision=base.revision,
-            license=base.license,
-            fingerprint=fingerprint_weights(body.state_dict()),
-            is_tied=whole.get_output_embeddings().weight is body.get_input_embeddings().weight,
-            **measure_logits(whole, body, f"{_SETTING}.name"),
-        )
-        return settings.model_copy(update={"base": record}), whole
-
-    def adopt(self, whole: PreTrainedModel, rows: Sequence[int | None]) -> None:
-        """Copy all weights of a base, as the model is built."""
-        self.language_model.adopt(whole, rows)
-
     @torch.no_grad()
     def compute_first_signals(self, token: int) -> dict[str, tuple[Tensor, float]]:
         """Return how each signal of z starts: a constant, and the standard deviation of z's part.
@@ -238,19 +192,3 @@ class PretrainedDecoder(Decoder):
                 memory = self.memory.compute_from_states(self.language_model.upper, states)
                 first["memory"] = (memory, _MEMORY_SHARE_OF_Z * float(memory.std()))
         return first
-
-    def freeze(self) -> None:
-        """Freeze what is not trained."""
-        self.language_model.freeze()
-
-    def list_base_weights(self) -> list[str]:
-        """Return the names of the weights that are loaded from the base, and not saved."""
-        return [f"language_model.{name}" for name in self.language_model.list_base_weights()]
-
-    def load_base_weights(self) -> None:
-        """Load these weights from the base."""
-        self.language_model.load_base_weights()
-
-    def merge_base(self) -> dict[str, Any]:
-        """Merge the adapters; return the settings of a part that is trained as a whole."""
-        return self.language_model.merge_base()

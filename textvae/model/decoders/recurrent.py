@@ -1,6 +1,6 @@
 """Recurrent decoders: LSTM and GRU language models that are conditioned on z."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -160,21 +160,12 @@ class RecurrentDecoder(Decoder):
         cache: RecurrentCache | None = None,
     ) -> Tensor:
         """Return the states, (batch, length, size of a row of `output_weight`)."""
-        length = input_ids.shape[1]
         inputs = self.embed_inputs(input_ids, signals)
         start = () if cache is None else cache.state
         if not start:  # no token yet
-            start = self.initial_state(inputs, signals)
-        is_real = attention_mask[:, -length:].bool()
-        # In training padding is on the right, after all real tokens, and does no
-        # harm. `generate` pads prompts on the left, where it would change the
-        # state that the first real token starts from.
-        if cache is not None and length > 1 and not bool(is_real.all()):
-            states, end = self.run_stepwise(inputs, is_real, start)
-        else:
-            states, end = self.run_cells(inputs, start)
-        if cache is not None:
-            cache.advance(end, length)
+            shape = self.signal_shapes["initial_state"]
+            start = make_initial_state(signals.get("initial_state"), inputs, shape)
+        states = run_recurrence(self.run_cells, inputs, attention_mask, start, cache)
         if "output" in signals:
             states = states + signals["output"].unsqueeze(1)
         projected: Tensor = self.bridge(self.dropout(states))
@@ -192,18 +183,6 @@ class RecurrentDecoder(Decoder):
         z = signals["every_step"].to(embedded.dtype).unsqueeze(1)
         return torch.cat([embedded, z.expand(-1, input_ids.shape[1], -1)], dim=-1)
 
-    def initial_state(self, inputs: Tensor, signals: Signals) -> tuple[Tensor, ...]:
-        """Return (h,) or (h, c), each (layers, batch, hidden): from z, or zeros."""
-        if "initial_state" not in signals:
-            zeros = inputs.new_zeros(self.layers, len(inputs), self.hidden)
-            return (zeros, zeros) if self.is_lstm else (zeros,)
-        # (batch, 1 or 2, layers, hidden) -> (1 or 2, layers, batch, hidden)
-        signal = signals["initial_state"].to(inputs.dtype).permute(1, 2, 0, 3)
-        h, *cells = signal.unbind(0)
-        # In every later step h is within (-1, 1), so it starts there too. The cell
-        # state of an LSTM has no such bound.
-        return (torch.tanh(h).contiguous(), *(cell.contiguous() for cell in cells))
-
     def run_cells(
         self, inputs: Tensor, start: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -220,20 +199,71 @@ class RecurrentDecoder(Decoder):
         states, end = self.recurrent_dropout(self.cells, inputs, start[0])
         return states, (end,)
 
-    def run_stepwise(
-        self, inputs: Tensor, is_real: Tensor, state: tuple[Tensor, ...]
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Run token by token and leave the state unchanged under padding; shapes as in `run_cells`.
 
-        `is_real` is (batch, length), True on real tokens.
-        """
-        outputs = []
-        for position in range(inputs.shape[1]):
-            output, advanced = self.run_cells(inputs[:, position : position + 1], state)
-            is_real_here = is_real[:, position].view(1, -1, 1)
-            state = tuple(
-                torch.where(is_real_here, new, old)
-                for new, old in zip(advanced, state, strict=True)
-            )
-            outputs.append(output)
-        return torch.cat(outputs, dim=1), state
+# From inputs, (batch, length, size), and a state to all states and the last one.
+_RunCells = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, tuple[Tensor, ...]]]
+
+
+def make_initial_state(
+    signal: Tensor | None, inputs: Tensor, shape: Sequence[int]
+) -> tuple[Tensor, ...]:
+    """Return (h,) or (h, c), each (layers, batch, hidden): from a signal of z, or zeros.
+
+    Args:
+        signal: (batch, 1 or 2, layers, hidden), or None.
+        inputs: the inputs of the recurrence, (batch, length, size).
+        shape: the shape of the signal, without the batch dimension.
+    """
+    if signal is None:
+        parts, layers, hidden = shape
+        zeros = inputs.new_zeros(layers, len(inputs), hidden)
+        return (zeros,) * parts
+    # (batch, 1 or 2, layers, hidden) -> (1 or 2, layers, batch, hidden)
+    h, *cells = signal.to(inputs.dtype).permute(1, 2, 0, 3).unbind(0)
+    # In every later step h is within (-1, 1), so it starts there too. The cell
+    # state of an LSTM has no such bound.
+    return (torch.tanh(h).contiguous(), *(cell.contiguous() for cell in cells))
+
+
+def run_recurrence(
+    run_cells: _RunCells,
+    inputs: Tensor,
+    attention_mask: Tensor,
+    state: tuple[Tensor, ...],
+    cache: RecurrentCache | None,
+) -> Tensor:
+    """Return the state at each new token, (batch, length, hidden), and advance the cache.
+
+    Shapes:
+        inputs: (batch, length, size); attention_mask: (batch, cached length + length)
+    """
+    length = inputs.shape[1]
+    is_real = attention_mask[:, -length:].bool()
+    # In training padding is on the right, after all real tokens, and does no
+    # harm. `generate` pads prompts on the left, where it would change the
+    # state that the first real token starts from.
+    if cache is not None and length > 1 and not bool(is_real.all()):
+        states, end = _run_stepwise(run_cells, inputs, is_real, state)
+    else:
+        states, end = run_cells(inputs, state)
+    if cache is not None:
+        cache.advance(end, length)
+    return states
+
+
+def _run_stepwise(
+    run_cells: _RunCells, inputs: Tensor, is_real: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run token by token and leave the state unchanged under padding.
+
+    `is_real` is (batch, length), True on real tokens.
+    """
+    outputs = []
+    for position in range(inputs.shape[1]):
+        output, advanced = run_cells(inputs[:, position : position + 1], state)
+        is_real_here = is_real[:, position].view(1, -1, 1)
+        state = tuple(
+            torch.where(is_real_here, new, old) for new, old in zip(advanced, state, strict=True)
+        )
+        outputs.append(output)
+    return torch.cat(outputs, dim=1), state

@@ -1,14 +1,15 @@
 """Pretrained encoders: BERT, ModernBERT, T5's encoder, a sentence-transformers model, ..."""
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
 from textvae.errors import ConfigError
-from textvae.model.bases.layers import checkpoint_layers
+from textvae.model.bases.layers import checkpoint_layers, scale_to_unit
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.pooling import Pooling, describe_pooling
 from textvae.model.bases.roles import check_encoder
@@ -22,6 +23,8 @@ from textvae.model.bases.weights import (
     name_base_weights,
 )
 from textvae.model.encoders.base import Encoder
+from textvae.model.encoders.recurrent import CELLS, initialize_cells, run_layers
+from textvae.model.kernels.dropout import Dropout
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
 _SETTING = "model.encoder"
@@ -40,6 +43,26 @@ class PretrainedEncoderSettings(PretrainedSettings):
         "tokens",
         description="tokens: one state per token; sentence: the model's own sentence embedding",
     )
+    lstm: int = Field(
+        0,
+        ge=0,
+        description="size of a bidirectional LSTM that reads the states, per direction; 0: none",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the states that the LSTM reads")
+
+    @model_validator(mode="after")
+    def check_lstm(self) -> Self:
+        """Refuse an LSTM over a single state.
+
+        Raises:
+            ConfigError: there is one state per sentence.
+        """
+        if self.lstm and self.states == "sentence":
+            raise ConfigError(
+                "model.encoder.lstm reads the states of tokens, and model.encoder.states = "
+                "'sentence' leaves a single one: set states = tokens, or lstm = 0."
+            )
+        return self
 
 
 class PretrainedEncoder(Encoder):
@@ -57,7 +80,6 @@ class PretrainedEncoder(Encoder):
         super().__init__()
         record = settings.require_base(_SETTING)
         self.settings = settings
-        self.learning_rate = settings.choose_learning_rate()
         self.body = build_encoder(record)
         self.hidden = int(self.body.config.hidden_size)
         if settings.states == "sentence" and record.pooling is not None:
@@ -65,7 +87,13 @@ class PretrainedEncoder(Encoder):
         self.has_sentence_state = settings.states == "sentence"
         self.pooling = record.pooling
         self.is_frozen = settings.train == "none"
-        self.gives_fixed_vectors = self.is_frozen and self.has_sentence_state
+        self.has_fixed_states = self.is_frozen
+        self.learning_rate = settings.choose_learning_rate()
+        self.forwards = nn.ModuleList()
+        self.backwards = nn.ModuleList()
+        self.dropout = Dropout(settings.dropout)
+        if settings.lstm:
+            self._add_lstm(settings.lstm)
         if settings.train == "lora":
             add_adapters(self.body, settings.lora, _SETTING)
         self.freeze()
@@ -74,6 +102,15 @@ class PretrainedEncoder(Encoder):
         if settings.gradient_checkpointing:
             checkpoint_layers(self.body, _SETTING)
 
+    def _add_lstm(self, size: int) -> None:
+        """Add an LSTM that reads embeddings and last states in both directions."""
+        for direction in (self.forwards, self.backwards):
+            cells = CELLS["lstm"](2 * self.hidden, size, batch_first=True)
+            initialize_cells(cells)
+            direction.append(cells)
+        self.is_bidirectional = True
+        self.hidden = 2 * size
+
     def freeze(self) -> None:
         """Freeze what is not trained."""
         for name, value in self.named_parameters():
@@ -81,22 +118,56 @@ class PretrainedEncoder(Encoder):
 
     def _is_frozen(self, name: str) -> bool:
         """Return whether the weight of this name is not trained."""
-        return self.settings.train != "all" and not is_adapter(name)
+        is_base = name.startswith("body.")
+        return is_base and self.settings.train != "all" and not is_adapter(name)
+
+    def base_parameters(self) -> Iterator[nn.Parameter]:
+        """Return the weights of the base and its adapters."""
+        parameters: Iterator[nn.Parameter] = self.body.parameters()
+        return parameters
 
     def train(self, mode: bool = True) -> "PretrainedEncoder":
-        """Set the mode of training; a frozen encoder stays in evaluation mode."""
-        super().train(mode and not self.is_frozen)
+        """Set the mode of training; a frozen base stays in evaluation mode."""
+        super().train(mode)
+        if self.is_frozen:
+            self.body.eval()
         return self
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the last layer's states, (batch, length, hidden), or (batch, 1, hidden)."""
+        """Return one state per token, (batch, length, hidden), or (batch, 1, hidden)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen):
-            states: Tensor = self.body(
-                input_ids=input_ids, attention_mask=attention_mask
-            ).last_hidden_state
-            if self.has_sentence_state:
-                states = self._pool(states, attention_mask).unsqueeze(1)
+            states = self._run_body(input_ids, attention_mask)
+        return self.continue_from(states, attention_mask)
+
+    @torch.no_grad()
+    def compute_fixed_states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the states of the base, (batch, length, size), or (batch, 1, size)."""
+        return self._run_body(input_ids, attention_mask)
+
+    def _run_body(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the states of the base, of each token or of the sentence.
+
+        An LSTM also gets the embeddings: the last states of a sentence encoder say what a
+        sentence is about, but not well which words it has.
+        """
+        output = self.body(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=bool(self.forwards),
+        )
+        states: Tensor = output.last_hidden_state
+        if self.forwards:
+            embedded = output.hidden_states[0]
+            return torch.cat([scale_to_unit(embedded), scale_to_unit(states)], dim=-1)
+        if self.has_sentence_state:
+            states = self._pool(states, attention_mask).unsqueeze(1)
         return states
+
+    def continue_from(self, states: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the LSTM's states, or those of the base if there is no LSTM."""
+        if not self.forwards:
+            return states
+        return run_layers(states, attention_mask, self.forwards, self.backwards, self.dropout)
 
     @classmethod
     def open_base(

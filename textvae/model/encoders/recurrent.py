@@ -6,6 +6,8 @@ each sentence reversed within its own length, so padding never reaches the state
 of a real token.
 """
 
+from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Literal
 
 import torch
@@ -62,21 +64,38 @@ class RecurrentEncoder(Encoder):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the last layer's states, (batch, length, hidden)."""
         states: Tensor = self.embed(input_ids)
-        mirror = None
-        if self.is_bidirectional:
-            mirror = find_reversed_positions(attention_mask)
-        for number, forwards in enumerate(self.forwards):
-            states = self.dropout(states)
-            from_left, _ = forwards(states)
-            if mirror is None:
-                states = from_left
-                continue
-            # Reversing a sentence twice gives the sentence, so the same mirror
-            # brings the states back into the order of the tokens.
-            reversed_states, _ = self.backwards[number](_reorder_states(states, mirror))
-            from_right = _reorder_states(reversed_states, mirror)
-            states = torch.cat([from_left, from_right], dim=-1)
-        return states
+        return run_layers(states, attention_mask, self.forwards, self.backwards, self.dropout)
+
+
+def run_layers(
+    states: Tensor,
+    mask: Tensor,
+    forwards: Iterable[nn.Module],
+    backwards: Iterable[nn.Module],
+    dropout: nn.Module,
+) -> Tensor:
+    """Return the last layer's states, (batch, length, hidden), of both directions or of one.
+
+    Args:
+        states: (batch, length, size), what the first layer reads.
+        mask: (batch, length), padded on the right.
+        forwards: the recurrence from left to right of each layer.
+        backwards: the one from right to left of each layer; empty for a single direction.
+        dropout: applied to what each layer reads.
+    """
+    mirror = find_reversed_positions(mask)
+    for run_forwards, run_backwards in zip_longest(forwards, backwards):
+        states = dropout(states)
+        from_left, _ = run_forwards(states)
+        if run_backwards is None:
+            states = from_left
+            continue
+        # Reversing a sentence twice gives the sentence, so the same mirror
+        # brings the states back into the order of the tokens.
+        reversed_states, _ = run_backwards(_reorder_states(states, mirror))
+        from_right = _reorder_states(reversed_states, mirror)
+        states = torch.cat([from_left, from_right], dim=-1)
+    return states
 
 
 @torch.no_grad()

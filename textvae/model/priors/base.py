@@ -63,6 +63,10 @@ class Prior(nn.Module, ABC):
         return z
 
     @abstractmethod
+    def center(self) -> Tensor:
+        """Return the mean of p(z), (latent,), or of p(z | y), (batch, latent)."""
+
+    @abstractmethod
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent), on the CPU, so that all devices get the same samples."""
 

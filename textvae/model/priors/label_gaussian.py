@@ -73,6 +73,11 @@ class LabelGaussian(Prior):
         new = components.map(itemgetter(new_label_ids))
         return new.mean + (z - old.mean) * torch.exp(0.5 * (new.logvar - old.logvar))
 
+    def center(self) -> Tensor:
+        """Return the mean of the mixture, (latent,): the labels' means, weighted by p(y)."""
+        counts = torch.tensor(self.label_counts, dtype=self.mean.dtype, device=self.mean.device)
+        return (counts / counts.sum()) @ self.mean
+
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent), each row from the Gaussian of a label sampled from p(y)."""
         counts = torch.tensor(self.label_counts, dtype=torch.float)
@@ -93,6 +98,10 @@ class _ConditionalGaussian(Prior):
     def __init__(self, gaussian: DiagonalGaussian) -> None:
         super().__init__(LabelGaussianSettings(), gaussian.mean.shape[1])
         self.gaussian = gaussian
+
+    def center(self) -> Tensor:
+        """Return the mean of each row's Gaussian, (batch, latent)."""
+        return self.gaussian.mean
 
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent), each row from its own Gaussian."""

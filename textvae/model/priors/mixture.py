@@ -43,6 +43,10 @@ class MixturePrior(Prior):
         """The Gaussians, one row per component."""
         return DiagonalGaussian(self.mean, self.logvar)
 
+    def center(self) -> Tensor:
+        """Return the weighted mean of the components' means, (latent,)."""
+        return self.logits.softmax(0) @ self.mean
+
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent), each row from a component sampled by weight."""
         rows = torch.multinomial(self.logits.cpu().softmax(0), count, replacement=True)

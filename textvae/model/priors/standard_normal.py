@@ -23,6 +23,10 @@ class StandardNormal(Prior):
     Settings = StandardNormalSettings
     is_factorized: ClassVar[bool] = True
 
+    def center(self) -> Tensor:
+        """Return 0, (latent,)."""
+        return torch.zeros(self.latent)
+
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent)."""
         return torch.randn(count, self.latent)

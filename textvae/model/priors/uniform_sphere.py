@@ -32,6 +32,10 @@ class UniformSphere(Prior):
         """Return z scaled to the radius of the sphere, (..., latent)."""
         return math.sqrt(self.latent) * torch.nn.functional.normalize(z, dim=-1)
 
+    def center(self) -> Tensor:
+        """Return 0, (latent,), the center of the sphere, which is not on it."""
+        return torch.zeros(self.latent)
+
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent)."""
         # A standard normal vector has a uniform direction.

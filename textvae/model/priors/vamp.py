@@ -53,6 +53,10 @@ class VampPrior(Prior):
         with torch.autocast(self.states.device.type, enabled=False):
             return self.head(self.states)
 
+    def center(self) -> Tensor:
+        """Return the mean of the posteriors' means, (latent,)."""
+        return self.components.mean.mean(0)
+
     def sample(self, count: int) -> Tensor:
         """Sample z, (count, latent), each row from one of the posteriors, chosen uniformly."""
         rows = torch.randint(self.count, (count,))

@@ -7,6 +7,10 @@ training: too much KL raises the weight, too little lowers it (as in ControlVAE,
 al. 2020, arXiv:2004.05988, but multiplicative, so that it needs no scale). While the
 latent carries nothing, the weight falls towards its minimum, so the model cannot
 collapse.
+
+The warm-up multiplies the weight by a factor that rises from 0. It does not hold the
+weight down: the controller makes up for it, and only the first steps differ, in which
+the KL overshoots (docs/recipe.md has the numbers).
 """
 
 import math
@@ -36,7 +40,11 @@ class TargetKLSettings(TechniqueSettings):
     gain: float = Field(0.02, gt=0, description="largest change of log weight per batch")
     width: float = Field(0.25, gt=0, description="relative error that causes the largest change")
     warmup: float = Field(
-        0.2, ge=0, le=1, description="share of the run in which the weight rises from zero"
+        0.2,
+        ge=0,
+        le=1,
+        description="share of the run in which a further factor rises from 0 to 1; the controller "
+        "makes up for it within some hundred steps, so it only changes the start",
     )
     least: float = Field(0.02, gt=0, description="smallest weight")
     most: float = Field(4.0, gt=0, description="largest weight")

@@ -1,0 +1,80 @@
+"""What decoders with a pretrained language model have in common: its embeddings and weights."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from textvae.model.bases.language_model import LanguageModel, select_decoder
+from textvae.model.bases.lora import reset_adapters
+from textvae.model.bases.roles import check_decoder
+from textvae.model.bases.settings import BaseRecord, BaseSettings
+from textvae.model.bases.source import find_base
+from textvae.model.bases.weights import fingerprint_weights, load_language_model, measure_logits
+from textvae.model.decoders.base import Decoder
+
+SETTING = "model.decoder"
+
+
+class LanguageModelDecoder(Decoder):
+    """A decoder that has a pretrained language model, with the vocabulary of that model."""
+
+    starts_from_base = True
+    language_model: LanguageModel
+
+    @property
+    def embed(self) -> nn.Embedding:  # type: ignore[override]
+        """The language model's own embedding."""
+        return self.language_model.embed
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The weights of the projection, (vocab, hidden)."""
+        return self.language_model.output_weight
+
+    @property
+    def output_bias(self) -> Tensor | None:
+        """The bias of the projection, (vocab,), or None."""
+        return self.language_model.bias
+
+    @classmethod
+    def open_base(cls, settings: BaseSettings) -> tuple[Any, PreTrainedModel]:
+        """Return the settings with a record of the base, and the base."""
+        base = find_base(settings.name, f"{SETTING}.name", settings.revision)
+        check_decoder(base, f"{SETTING}.name")
+        whole = load_language_model(base.folder, is_encoder_decoder=base.config.is_encoder_decoder)
+        body = select_decoder(whole)
+        record = BaseRecord(
+            config=whole.config.to_dict(),
+            revision=base.revision,
+            license=base.license,
+            fingerprint=fingerprint_weights(body.state_dict()),
+            is_tied=whole.get_output_embeddings().weight is body.get_input_embeddings().weight,
+            **measure_logits(whole, body, f"{SETTING}.name"),
+        )
+        return settings.model_copy(update={"base": record}), whole
+
+    def adopt(self, whole: PreTrainedModel, rows: Sequence[int | None]) -> None:
+        """Copy all weights of a base, as the model is built."""
+        self.language_model.adopt(whole, rows)
+
+    def reset_new_weights(self) -> list[nn.Parameter]:
+        """Start the weights that the base does not have again; return their parameters."""
+        return reset_adapters(self)
+
+    def freeze(self) -> None:
+        """Freeze what is not trained."""
+        self.language_model.freeze()
+
+    def list_base_weights(self) -> list[str]:
+        """Return the names of the weights that are loaded from the base, and not saved."""
+        return [f"language_model.{name}" for name in self.language_model.list_base_weights()]
+
+    def load_base_weights(self) -> None:
+        """Load these weights from the base."""
+        self.language_model.load_base_weights()
+
+    def merge_base(self) -> dict[str, Any]:
+        """Merge the adapters; return the settings of a part that needs no base."""
+        return self.language_model.merge_base()
