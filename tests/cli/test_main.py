@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -102,6 +103,23 @@ def test_evaluate_takes_groups_of_measures_and_saves_them_with_the_others(tiny_r
     shown = capsys.readouterr().out
     assert "self-BLEU" in shown
     assert "ELBO" not in shown
+
+
+def test_evaluate_writes_its_measures_into_the_model_card(tiny_run, tmp_path):
+    """Only the table of measures changes, and a few measures alone do not replace it."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    before = (folder / "README.md").read_text()
+    assert run("evaluate", str(folder), "--samples", "8", "--measures", "elbo,likelihood") == 0
+    assert (folder / "README.md").read_text() == before
+    assert run("evaluate", str(folder), "--samples", "8") == 0
+    after = (folder / "README.md").read_text()
+    assert "sentences of the test split" in after
+    assert "| looseness of the IW-NLL, nats per sentence, estimated | " in after
+    assert "| their effective sample size, median | " in after
+    assert before.split("## Measures")[0] == after.split("## Measures")[0]
+    samples = "## Sentences from the prior"
+    assert before.split(samples)[1] == after.split(samples)[1]
 
 
 def test_evaluate_doctor_and_info_print_text_for_people(tiny_run, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tests.tiny import DECODER_SETTINGS, SENTENCES, tiny_dataset, tiny_vae
+from tests.tiny import DECODER_SETTINGS, SENTENCES, tiny_dataset, tiny_model, tiny_vae
+from textvae.cli.rendering import format_evaluation
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation.evaluate import evaluate
 from textvae.evaluation.measures import (
@@ -47,7 +49,7 @@ def make_inputs(bundle, dataset):
     few = MeasureSettings(prior_samples=4, pairs=2, steps=3)
     outputs = run_model(bundle, dataset)
     return EvaluationInput(
-        bundle, dataset, outputs, 5, 0, progress=False, training=SENTENCES, settings=few
+        bundle, dataset, outputs, 8, 0, progress=False, training=SENTENCES, settings=few
     )
 
 
@@ -131,6 +133,45 @@ def test_the_record_has_all_that_the_model_card_shows_and_a_verdict(writer):
     assert record["mi_full"] <= record["mi_full_cap"]
     assert record["iw_nll"] <= -record["elbo"] + 3 * record["iw_nll_stderr"]
     assert 0 <= record["bleu"] <= 100
+
+
+def test_few_effective_draws_give_a_warning_that_says_what_to_do(bundle):
+    """Many draws from a model that ignores its latent give none."""
+    dataset = tiny_dataset(bundle)
+    record = evaluate(bundle, dataset, samples=9, measures=["likelihood"])
+    assert record["iw_ess_median"] <= 9
+    (warning,) = record["warnings"]
+    assert "effective sample size" in warning
+    assert "raise --samples (now 9), and use --fit-proposal" in warning
+    settings = MeasureSettings(fit_proposal=True)
+    record = evaluate(bundle, dataset, samples=9, measures=["likelihood"], settings=settings)
+    assert "--fit-proposal" not in record["warnings"][0]
+    even = evaluate(bundle, dataset, samples=400, measures=["likelihood"])
+    assert even["iw_ess_median"] > 10
+    assert even["warnings"] == []
+    assert "warnings" not in evaluate(bundle, dataset, measures=["elbo"])
+
+
+def test_people_see_how_loose_the_bound_is_and_the_warning(bundle):
+    """The three lines stand below the bound."""
+    record = evaluate(bundle, tiny_dataset(bundle), samples=9, measures=["likelihood"])
+    text = format_evaluation({**record, "words_per_sentence": 6.0})
+    assert re.search(r"IW-NLL .*\n +looseness +\d+\.\d\d .*\n +Monte Carlo error", text)
+    assert re.search(r"effective samples +\d\.\d  of 9; median \d\.\d", text)
+    assert "proposal width" not in text
+    assert "warning: the effective sample size of the importance weights is" in text
+
+
+def test_the_likelihood_of_a_language_model_is_exact_with_a_single_draw():
+    """It is not loose, has no error, and needs no warning and no proposal."""
+    tokenizer = tiny_vae().tokenizer
+    bundle = Bundle(tiny_model(conditioning=[], latent=0, vocab=len(tokenizer)), tokenizer)
+    settings = MeasureSettings(fit_proposal=True)
+    record = evaluate(
+        bundle, tiny_dataset(bundle), samples=1, measures=["likelihood"], settings=settings
+    )
+    assert (record["iw_looseness"], record["iw_mc_stderr"], record["warnings"]) == (0, 0, [])
+    assert record["iw_width"] == 1
 
 
 def test_the_counts_are_those_of_the_sentences_with_their_ends(inputs):

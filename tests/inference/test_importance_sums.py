@@ -56,6 +56,96 @@ def test_the_reported_monte_carlo_error_is_the_true_one():
     assert reported == pytest.approx(spread, rel=0.35)
 
 
+def test_parts_of_the_draws_have_the_mean_bound_of_all_runs_of_that_many_draws():
+    """The slow way takes each run of draws, around the end, from each sentence alone."""
+    log_weights = 2 * draws(24, 5).double()
+    sums = ImportanceSums.from_log_weights(log_weights)
+    around = torch.cat([log_weights, log_weights])
+    for column, size in enumerate((12, 6, 3)):
+        runs = torch.stack([around[start : start + size] for start in range(24)])
+        nll = -(runs.logsumexp(1) - torch.tensor(size).log())
+        torch.testing.assert_close(sums.part_nll[:, column], nll.mean(0))
+        apart = nll - nll.roll(-size, 0)
+        torch.testing.assert_close(sums.part_variance[:, column], apart.square().mean(0) / 2)
+
+
+def test_a_part_between_two_whole_numbers_is_interpolated():
+    """An eighth of 12 draws is between one and two of them."""
+    log_weights = draws(12, 3).double()
+    one = -log_weights.mean(0)
+    two = -(torch.logaddexp(log_weights, log_weights.roll(-1, 0)) - torch.tensor(2.0).log())
+    sums = ImportanceSums.from_log_weights(log_weights)
+    torch.testing.assert_close(sums.part_nll[:, 2], (one + two.mean(0)) / 2)
+
+
+@pytest.mark.parametrize("samples", [8, 50])
+def test_with_the_exact_posterior_every_draw_counts_and_the_bound_is_not_loose(samples):
+    """All weights of a point are then p(x), up to rounding."""
+    record = MEASURES["likelihood"](build_inputs(LinearGaussian(), samples=samples))
+    assert record["iw_ess"] == pytest.approx(samples, rel=1e-4)
+    assert record["iw_ess_median"] == pytest.approx(samples, rel=1e-4)
+    assert record["iw_looseness"] == pytest.approx(0, abs=1e-4)
+    assert record["iw_mc_stderr"] == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "error", [{"spread": 0.5}, {"spread": 0.7, "shift": 0.3}, {"spread": 1.3, "shift": 0.6}]
+)
+def test_the_estimated_looseness_is_near_the_true_one(error):
+    """The true one is known in closed form; the estimate is within a factor of 2."""
+    model = LinearGaussian(n=1500, **error)
+    record = MEASURES["likelihood"](build_inputs(model, samples=16))
+    true = record["iw_nll"] + model.log_evidence().mean().item()
+    assert true > 0.01
+    assert true / 2 < record["iw_looseness"] < 2 * true
+
+
+@pytest.mark.parametrize("deviation", [2.0, 3.0])
+def test_the_looseness_of_weights_with_heavy_tails_is_not_hidden(deviation):
+    """Log-normal weights: half of the variance by the delta method is far too small."""
+    torch.manual_seed(0)
+    log_weights = deviation * torch.randn(50, 2000).double() - deviation**2 / 2
+    sums = ImportanceSums.from_log_weights(log_weights)
+    true = sums.nll.mean().item()  # the weights' mean is 1
+    estimate, error = sums.estimate_looseness()
+    assert 0.6 * true < estimate < 1.6 * true
+    assert error < 0.5 * estimate
+    assert sums.variance.mean().item() / 2 < 0.5 * true
+
+
+def test_the_error_of_weights_with_heavy_tails_is_the_true_one():
+    """The delta method gives little more than half of it."""
+    torch.manual_seed(0)
+    repeats = [
+        ImportanceSums.from_log_weights(3 * torch.randn(50, 200).double()) for _ in range(100)
+    ]
+    true = torch.stack([sums.nll.mean() for sums in repeats]).std().item()
+    estimates = [(sums.estimate_mean_variance() / 200) ** 0.5 for sums in repeats]
+    assert sum(estimates) / 100 == pytest.approx(true, rel=0.25)
+    assert (repeats[0].variance.mean() / 200).sqrt() < 0.7 * true
+
+
+def test_a_few_draws_give_no_looseness():
+    """An eighth of seven draws is less than one; the other numbers are still finite."""
+    inputs = build_inputs(LinearGaussian(n=20, **UNEVEN), samples=7)
+    record = MEASURES["likelihood"](inputs)
+    assert record["iw_looseness"] is None
+    assert record["iw_looseness_stderr"] is None
+    assert record["iw_mc_stderr"] > 0
+    assert 1 <= record["iw_ess_median"] <= 7
+
+
+def test_the_looseness_of_uneven_numbers_of_draws_is_near_the_true_one():
+    """In adaptive mode, each sentence's own draws are halved."""
+    model = LinearGaussian(n=400, spread=0.5)
+    inputs = adaptively(build_inputs(model, samples=60))
+    sums = compute_adaptive_sums(inputs)
+    true = (sums.nll + model.log_evidence()).mean().item()
+    estimate, error = sums.estimate_looseness()
+    assert len(sums.draws.unique()) > 1
+    assert abs(estimate - true) < max(0.5 * true, 3 * error)
+
+
 def test_sentences_with_uneven_weights_get_more_draws_at_the_same_error():
     """By Neyman's formula, the sum of variation^2 / n_i stays the same."""
     sums = ImportanceSums.from_log_weights(torch.tensor([0.1, 1.0, 2.0]) * draws(5000, 3).double())

@@ -70,7 +70,7 @@ def test_a_run_is_trained_evaluated_and_used(kind, prior, tmp_path):
     vae = train_tiny(
         tmp_path / "run", model=parts, objective={"techniques": off}, training=training
     )
-    record = evaluate_run(Run(tmp_path / "run"), vae.bundle, samples=3)
+    record = evaluate_run(Run(tmp_path / "run"), vae.bundle, samples=8)
     has_density = POSTERIORS[kind].distribution.has_density
     assert {name for name in UNDEFINED if record[name] is None} == (
         set() if has_density else UNDEFINED

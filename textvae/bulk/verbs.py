@@ -17,7 +17,15 @@ from textvae.vae import TextVAE
 # Turns a unit into the table of its shard. The reader is not used where sentences are generated.
 _UnitFunction = Callable[[TextVAE, Unit, UnitReader, StrictSettings], pa.Table]
 
-_FLOAT_SCORE_KEYS = ("elbo", "elbo_stderr", "reconstruction", "kl", "iw_nll", "iw_nll_stderr")
+_FLOAT_SCORE_KEYS = (
+    "elbo",
+    "elbo_stderr",
+    "reconstruction",
+    "kl",
+    "iw_nll",
+    "iw_nll_stderr",
+    "iw_ess",
+)
 
 _SCORE_SCHEMA = pa.schema(
     [
@@ -105,8 +113,8 @@ class _BulkVerb:
         Settings: the class of the verb's settings.
         reads_files: whether the verb needs a corpus.
         format: the format of the shards. In format 1, rows were counted from 0 and there was no
-            `is_cut`. In format 2, scores had no `elbo_stderr`, and their noise depended on the
-            unit.
+            `is_cut`. In format 2, scores had neither `elbo_stderr` nor `iw_ess`, and their noise
+            depended on the unit.
     """
 
     function: _UnitFunction

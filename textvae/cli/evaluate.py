@@ -47,7 +47,7 @@ def _add_evaluate(command: ArgumentParser) -> None:
         help="what to measure, separated by commas: the groups standard, quick, samples and "
         "interpolation, and single measures; see docs/measures.md (default: %(default)s)",
     )
-    add_settings(command, MeasureSettings, "adaptive", "prior_samples")
+    add_settings(command, MeasureSettings, "adaptive", "fit_proposal", "prior_samples")
     add_settings(command, MeasureSettings, "word_vectors", metavar="FILE")
 
 
@@ -57,6 +57,7 @@ def _evaluate(options: Namespace) -> None:
     from textvae.evaluation.evaluate import evaluate_run
     from textvae.evaluation.measures import select_measures
     from textvae.schema import validate_settings
+    from textvae.training.model_card import refresh_card_measures
 
     size = validate_settings(
         EvaluateSettings, collect_settings(options, EvaluateSettings), "evaluate"
@@ -64,8 +65,9 @@ def _evaluate(options: Namespace) -> None:
     names = options.measures.split(",")
     settings = validate_settings(MeasureSettings, collect_settings(options, MeasureSettings))
     select_measures(names)  # refuses unknown names before the model is loaded
+    run = open_run(options)
     record = evaluate_run(
-        open_run(options),
+        run,
         load_vae(options).bundle,
         options.file,
         size.samples,
@@ -75,6 +77,9 @@ def _evaluate(options: Namespace) -> None:
         text_column=options.text_column,
         quoting=options.quoting,
     )
+    # The card shows the whole set of measures; a few of them must not replace it.
+    if options.file is None and {"verdict", "iw_nll"} <= record.keys():
+        refresh_card_measures(run, record, "test")
     print_records([record], options.json, format_evaluation)
 
 

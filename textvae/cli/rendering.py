@@ -22,6 +22,10 @@ ELBO                   {elbo:9.2f}  nats per sentence, with the KL at weight 1: 
   reconstruction       {reconstruction:9.2f}  nats per sentence: the cost of the text, given its latent
   KL                   {kl:9.2f}  nats per sentence, carried by the latent{target}{weight}
 IW-NLL                 {iw_nll:9.2f}  nats per sentence, {iw_samples} importance samples (± {iw_nll_stderr:.2f})
+  looseness            {iw_looseness:9.2f}  nats too high, estimated (± {iw_looseness_stderr:.2f})
+  Monte Carlo error    {iw_mc_stderr:9.2f}  nats
+  effective samples    {iw_ess:9.1f}  of {iw_samples}; median {iw_ess_median:.1f}
+  proposal width       {iw_width:9.2f}  times that of the posterior, fitted
   per word             {ppl_word:9.2f}  perplexity
   per token            {ppl_token:9.2f}  perplexity
   per byte             {bits_per_byte:9.2f}  bits
@@ -68,6 +72,8 @@ _INFO_TEMPLATE = """\
 def format_evaluation(record: Mapping[str, Any]) -> str:
     """Return the record of `evaluate` as text: the measures it has, and the doctor's verdict."""
     figures = {name: _mark_undefined(value) for name, value in record.items()}
+    if record.get("iw_width") == 1:
+        del figures["iw_width"]  # z was sampled from the posterior itself, as is usual
     figures |= _build_notes(record)
     if "active_units" in record:
         figures["units"] = f"{record['active_units']}/{record['latent_dim']}"
@@ -78,6 +84,8 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
         if _find_fields(line) <= figures.keys()
     ]
     text = "\n".join(lines).strip()
+    for warning in record.get("warnings", []):
+        text += f"\n\nwarning: {warning}"
     if "verdict" in record:
         text += "\n\n" + format_diagnosis(record)
     # A group whose measures were all left out leaves its blank line.

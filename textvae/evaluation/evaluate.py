@@ -28,6 +28,9 @@ from textvae.inference.bundle import Bundle
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 
+# With fewer effective draws, a few of the weights decide each sentence's likelihood.
+MIN_EFFECTIVE_SAMPLES = 10
+
 
 def evaluate(
     bundle: Bundle,
@@ -41,10 +44,12 @@ def evaluate(
     training: Sequence[str] | None = None,
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
     kl_weight: float | None = None,
+    validation: Dataset | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model on a data set and return all measures as one flat record.
 
-    With all of the quick measures, the record includes the doctor's verdict.
+    With all of the quick measures, the record includes the doctor's verdict. With the
+    likelihood, it has a list of warnings, which is empty if the likelihood can be trusted.
 
     Args:
         dataset: a tokenized split.
@@ -58,9 +63,11 @@ def evaluate(
         settings: settings of the measures.
         kl_weight: the factor by which the KL counted in the loss at the end of training, if
             known. The measures have the KL at weight 1, whatever it is.
+        validation: tokenized sentences to fit the likelihood's proposal on, if the settings
+            say so; by default the evaluated ones.
 
     Raises:
-        ConfigError: a measure is unknown.
+        ConfigError: a measure is unknown, or the proposal of this posterior cannot be fitted.
         DataError: the data set is empty or too small for a measure, or a measure needs the
             training text.
     """
@@ -71,7 +78,7 @@ def evaluate(
     bundle.model.eval()
     outputs = run_model(bundle, dataset, seed, progress, processes)
     inputs = EvaluationInput(
-        bundle, dataset, outputs, samples, seed, progress, processes, training, settings
+        bundle, dataset, outputs, samples, seed, progress, processes, training, settings, validation
     )
     record: dict[str, Any] = {"sentences": len(dataset)}
     for measure in table.values():
@@ -79,6 +86,10 @@ def evaluate(
     if QUICK_MEASURES.keys() <= table.keys():
         record["kl_weight"] = kl_weight
         record.update(_build_verdict_entries(record, kl_target))
+    if record.get("iw_ess_median") is not None:
+        # A language model has no latent, and its likelihood is exact.
+        is_exact = not bundle.model.config.latent_dim
+        record["warnings"] = [] if is_exact else _list_warnings(record)
     return record
 
 
@@ -125,6 +136,7 @@ def evaluate_run(
             training=_find_training_text(run),
             settings=settings,
             kl_weight=run.read_kl_weight(),
+            validation=_find_split(run, "validation"),
         )
 
     def merge(saved: dict[str, Any]) -> dict[str, Any]:
@@ -165,14 +177,34 @@ def _build_verdict_entries(record: Mapping[str, Any], kl_target: float | None) -
     }
 
 
+def _list_warnings(record: Mapping[str, Any]) -> list[str]:
+    """Return what is doubtful about the likelihood of a record, with advice."""
+    median = record["iw_ess_median"]
+    if median >= MIN_EFFECTIVE_SAMPLES:
+        return []
+    advice = f"raise --samples (now {record['iw_samples']:g})"
+    if record["iw_width"] == 1:
+        advice += ", and use --fit-proposal if the posterior is Gaussian"
+    return [
+        f"the effective sample size of the importance weights is {median:.1f}, below "
+        f"{MIN_EFFECTIVE_SAMPLES}: the IW-NLL is too high, and how much is only estimated; {advice}."
+    ]
+
+
 def _find_training_text(run: Run) -> Sequence[str] | None:
     """Return the training sentences of a run; None if its folder has no training split.
 
     Streamed runs and copies of runs have none. The sentences are read from disk
     only when a measure uses them.
     """
-    is_saved = (run.folder / "corpus" / "train.arrow").is_file()
-    return run.open_split("train")["text"] if is_saved else None
+    split = _find_split(run, "train")
+    return None if split is None else split["text"]
+
+
+def _find_split(run: Run, name: str) -> Dataset | None:
+    """Return a split of a run; None if its folder does not have it."""
+    is_saved = (run.folder / "corpus" / f"{name}.arrow").is_file()
+    return run.open_split(name) if is_saved else None
 
 
 @contextmanager

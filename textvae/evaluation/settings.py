@@ -43,6 +43,11 @@ class MeasureSettings(StrictSettings):
         description="give more importance samples to sentences with uneven weights; `samples` is "
         "then their average number per sentence",
     )
+    fit_proposal: bool = Field(
+        False,
+        description="for a tighter likelihood, sample z from a Gaussian whose width is fitted on "
+        "100 validation sentences",
+    )
     prior_samples: int = Field(
         1000,
         ge=2,

@@ -15,7 +15,8 @@ from torch import Tensor
 from textvae.data.batching import Batch
 from textvae.inference.bundle import Bundle
 from textvae.model.importance import log_importance_weights, repeat_decoder_inputs
-from textvae.model.posteriors import Distribution
+from textvae.model.modeling import TextVAEModel
+from textvae.model.posteriors import DiagonalGaussian, Distribution
 from textvae.runtime.seeds import derive_seed
 
 # Tokens in a batch of distinct sentences; the decoder then gets each sentence many times.
@@ -49,19 +50,22 @@ class SampledTerms:
         return self.token_nll.sum(2)
 
 
-def sample_log_weights(bundle: Bundle, batch: Batch, samples: int) -> Tensor:
+def sample_log_weights(
+    bundle: Bundle, batch: Batch, samples: int, width: Tensor | None = None
+) -> Tensor:
     """Return log p(x, z_k) - log q(z_k | x), (samples, batch), in double precision.
 
-    The samples go through the decoder in portions, which bounds the memory.
+    Args:
+        width: factors of the standard deviations of q, (latent,), if z is to be sampled from a
+            wider or narrower Gaussian than q, whose density is then in the weights.
     """
-    posterior = _encode(bundle, batch)
+    proposal = _encode(bundle, batch)
+    if width is not None:
+        proposal = scale_width(proposal, width)
     # A language model has no latent: every weight is p(x), so one pass is enough.
     distinct = samples if bundle.model.config.latent_dim else 1
-    weights = [
-        log_importance_weights(bundle.model, posterior, batch, z)
-        for z in _iterate_samples(posterior, batch, distinct)
-    ]
-    return torch.cat(weights).double().expand(samples, -1)
+    portions = iterate_weighted_samples(bundle.model, proposal, batch, distinct)
+    return torch.cat([log_weights for _, log_weights in portions]).expand(samples, -1)
 
 
 def sample_terms(bundle: Bundle, batch: Batch, samples: int) -> SampledTerms:
@@ -96,12 +100,29 @@ def sample_terms(bundle: Bundle, batch: Batch, samples: int) -> SampledTerms:
     )
 
 
+def iterate_weighted_samples(
+    model: TextVAEModel, proposal: Distribution, batch: Batch, samples: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield z from a proposal, (portion, batch, latent), with log weights, (portion, batch).
+
+    The samples go through the decoder in portions, which bounds the memory.
+    """
+    for z in _iterate_samples(proposal, batch, samples):
+        yield z, log_importance_weights(model, proposal, batch, z).double()
+
+
+def scale_width(posterior: Distribution, width: Tensor) -> DiagonalGaussian:
+    """Return a Gaussian with its standard deviations multiplied by `width`, (latent,)."""
+    assert isinstance(posterior, DiagonalGaussian), "EvaluationInput refuses other posteriors"
+    return DiagonalGaussian(posterior.mean, posterior.logvar + 2 * width.log().to(posterior.mean))
+
+
 def _encode(bundle: Bundle, batch: Batch) -> Distribution:
     """Return q(z | x) of each sentence of a batch."""
     return bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
 
 
-def _iterate_samples(posterior: Distribution, batch: Batch, samples: int) -> Iterator[Tensor]:
+def _iterate_samples(proposal: Distribution, batch: Batch, samples: int) -> Iterator[Tensor]:
     """Yield samples of z in portions that the decoder can take, each (portion, batch, latent).
 
     They come from each sentence's own seed. A batch without `noise_seeds` gets them from torch's
@@ -115,7 +136,7 @@ def _iterate_samples(posterior: Distribution, batch: Batch, samples: int) -> Ite
             seeds = batch["noise_seeds"].tolist()
             if start:
                 seeds = [derive_seed(seed, start) for seed in seeds]
-            z = posterior.sample_with_seeds(seeds, count)
+            z = proposal.sample_with_seeds(seeds, count)
         else:
-            z = torch.stack([posterior.sample() for _ in range(count)])
+            z = torch.stack([proposal.sample() for _ in range(count)])
         yield from z.split(samples_at_once)

@@ -1,5 +1,6 @@
 """The model card: the README.md of a run."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ MEASURE_TITLES = {
     "kl": "KL at weight 1, nats per sentence",
     "kl_weight": "weight of the KL in the loss at the end of training",
     "iw_nll": "IW-NLL, nats per sentence",
+    "iw_looseness": "looseness of the IW-NLL, nats per sentence, estimated",
+    "iw_samples": "importance samples per sentence",
+    "iw_ess": "their effective sample size, mean",
+    "iw_ess_median": "their effective sample size, median",
     "ppl_word": "perplexity per word",
     "bits_per_byte": "bits per byte",
     "mi_full": "mutual information, nats",
@@ -28,6 +33,9 @@ MEASURE_TITLES = {
     "verdict": "verdict",
 }
 
+
+_MEASURES_HEADING = "## Measures, on {count} sentences of the {split} split"
+_TABLE_HEADING = "| measure | value |\n|---|---|"
 
 _CARD_TEMPLATE = """---
 library_name: textvae
@@ -47,10 +55,9 @@ vae = TextVAE.from_pretrained("{folder}")  # this folder
 vae.generate(10)
 ```
 
-## Measures, on {count} sentences of the {split} split
+{heading}
 
-| measure | value |
-|---|---|
+{table_heading}
 {measures}
 
 ## Sentences from the prior
@@ -93,14 +100,34 @@ def write_model_card(
         overlap=_describe_overlap(run),
         latent=vae.latent_dim,
         folder=run.folder,
-        count=measures["sentences"],
-        split=split,
+        heading=_MEASURES_HEADING.format(count=measures["sentences"], split=split),
+        table_heading=_TABLE_HEADING,
         measures=_format_measure_rows({**measures, "kl_weight": run.read_kl_weight()}),
         reconstructions=_format_reconstructions(run, vae, split),
         samples="\n".join(f"- {sentence}" for sentence in vae.generate(10)),
         settings=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
     )
     write_text((folder or run.folder) / "README.md", text)
+
+
+def refresh_card_measures(run: Run, measures: Mapping[str, Any], split: str) -> None:
+    """Replace the measures in a run's card by those of a later evaluation, and keep the rest.
+
+    Training itself evaluates quickly, without the likelihood. A card without the section,
+    or a run without a card, is left alone.
+    """
+    file = run.folder / "README.md"
+    if not file.is_file():
+        return
+    heading = _MEASURES_HEADING.format(count=measures["sentences"], split=split)
+    section = f"{heading}\n\n{_TABLE_HEADING}\n{_format_measure_rows(measures)}\n\n"
+    text = file.read_text(encoding="utf-8")
+    # A function as the replacement: a backslash in a plain one would have a meaning.
+    changed = re.sub(
+        r"^## Measures, on .*?(?=^## )", lambda _: section, text, count=1, flags=re.M | re.S
+    )
+    if changed != text:
+        write_text(file, changed)
 
 
 def _format_measure_rows(measures: Mapping[str, Any]) -> str:

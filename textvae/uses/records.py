@@ -19,7 +19,7 @@ class Score(TypedDict):
     """The bounds on the log-likelihood of one text, and their terms, in nats per sentence.
 
     All are averages over the same posterior samples. Without a posterior density, `elbo`, `kl`,
-    `iw_nll` and the standard errors are None.
+    `elbo_stderr`, and all keys with `iw_` are None.
 
     Attributes:
         elbo: the evidence lower bound, a negative number: -(reconstruction + kl).
@@ -29,6 +29,8 @@ class Score(TypedDict):
         iw_nll: the importance-weighted negative log-likelihood, in expectation an upper bound of
             -log p(x).
         iw_nll_stderr: the Monte Carlo standard error of `iw_nll`.
+        iw_ess: the effective sample size of the importance weights. If it is only a few, `iw_nll`
+            is too high, and `iw_nll_stderr` too small.
         surprisal: one number per token, the end token included; they sum to `reconstruction`.
         words: how many words were scored; the end of the sentence counts as one.
         tokens: how many tokens were scored; the end token counts as one.
@@ -42,6 +44,7 @@ class Score(TypedDict):
     kl: float | None
     iw_nll: float | None
     iw_nll_stderr: float | None
+    iw_ess: float | None
     surprisal: list[float] | None
     words: int | None
     tokens: int | None
@@ -268,8 +271,10 @@ class StandardMeasures(TypedDict, total=False):
         iw_samples: importance samples per sentence.
         iw_nll_stderr: the standard error of `iw_nll` over sentences.
         iw_mc_stderr: the Monte Carlo standard error of `iw_nll`.
-        iw_bias: an estimate of how far `iw_nll` is above its limit for many samples.
-        iw_ess: the effective sample size, averaged over sentences.
+        iw_looseness, iw_looseness_stderr: an estimate of how far `iw_nll` is above -log p(x), and
+            its standard error; None for fewer than 8 samples.
+        iw_ess, iw_ess_median: the effective sample size, mean and median over sentences.
+        iw_width: the mean factor of the proposal's fitted width; 1 if it was not fitted.
         ppl_word, ppl_token: perplexities per word and per token.
         bits_per_byte: bits per UTF-8 byte of the text.
         mi_full, mi_full_cap: the mutual information over the whole split, and its upper limit.
@@ -300,6 +305,7 @@ class StandardMeasures(TypedDict, total=False):
         verdict: the doctor's verdict: healthy, weak, collapsed or language model.
         findings: the reasons for the verdict.
         advice: what to change.
+        warnings: what is doubtful about the likelihood, and how to improve it.
     """
 
     sentences: int
@@ -313,8 +319,11 @@ class StandardMeasures(TypedDict, total=False):
     iw_samples: int | float | None
     iw_nll_stderr: float | None
     iw_mc_stderr: float | None
-    iw_bias: float | None
+    iw_looseness: float | None
+    iw_looseness_stderr: float | None
     iw_ess: float | None
+    iw_ess_median: float | None
+    iw_width: float | None
     ppl_word: float | None
     ppl_token: float | None
     bits_per_byte: float | None
@@ -350,6 +359,7 @@ class StandardMeasures(TypedDict, total=False):
     verdict: str
     findings: list[str]
     advice: list[str]
+    warnings: list[str]
 
 
 class ComparedRun(StandardMeasures):

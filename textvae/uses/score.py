@@ -26,7 +26,7 @@ from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.uses.records import Score
 from textvae.uses.settings import ScoreSettings
 
-_FIELDS_OF_A_DENSITY = ("elbo", "elbo_stderr", "kl", "iw_nll", "iw_nll_stderr")
+_FIELDS_OF_A_DENSITY = ("elbo", "elbo_stderr", "kl", "iw_nll", "iw_nll_stderr", "iw_ess")
 
 
 def score(
@@ -40,11 +40,13 @@ def score(
 
     Keys, in nats: `elbo` (negative) and `iw_nll` with their standard errors, `elbo_stderr`
     and `iw_nll_stderr`; `reconstruction`, `kl`, and `surprisal`, one number per token, which
-    sum to `reconstruction`. All are averages over the same samples of z. Counts: `words` and
-    `tokens`. The end of the sentence counts as a token and as a word. `is_cut` is True if the
-    text is longer than the model can read; then only its beginning is scored and counted.
-    Where the posterior has no density, `elbo`, `kl`, the IW-NLL and the errors are None.
-    Under a conditional model all terms are those of p(x | y).
+    sum to `reconstruction`. All are averages over the same samples of z. `iw_ess` is the
+    effective sample size of the importance weights: if it is only a few, `iw_nll` is too high
+    and its error too small. Counts: `words` and `tokens`. The end of the sentence counts as a
+    token and as a word. `is_cut` is True if the text is longer than the model can read; then
+    only its beginning is scored and counted. Where the posterior has no density, `elbo`, `kl`,
+    the IW-NLL, the errors and `iw_ess` are None. Under a conditional model all terms are those
+    of p(x | y).
 
     Args:
         labels: one per text; required by a conditional model without a fixed label.
@@ -116,5 +118,6 @@ def _compute_bounds(terms: SampledTerms) -> dict[str, list[float]]:
         "kl": terms.kl.mean(0),
         "iw_nll": sums.nll,
         "iw_nll_stderr": sums.variance.sqrt(),
+        "iw_ess": sums.effective_sample_size,
     }
     return {name: values.tolist() for name, values in tensors.items()}

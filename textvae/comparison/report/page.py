@@ -26,6 +26,8 @@ from textvae.version import __version__
 
 _TABLE_NOTE = (
     "IW-NLL, −ELBO, reconstruction and KL are in nats per sentence, with the KL at weight 1. "
+    "Looseness: how far the IW-NLL is above −log p(x), estimated in nats; 0 if it is exact. "
+    "ESS: median effective sample size of the importance weights / samples. "
     "KL weight: the factor by which the KL counted in the loss at the end of training. "
     "MI: mutual information in nats / its upper bound, over the whole split and in batches of 32; "
     "≥: within a nat of that bound, so that the true value may be far above it. "

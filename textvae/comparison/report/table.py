@@ -40,6 +40,9 @@ class TableColumn:
 
 TABLE_COLUMNS = (
     TableColumn("iw_nll", "IW-NLL", best="lowest"),
+    # A language model's likelihood is exact, so it must not be compared without these two.
+    TableColumn("iw_looseness", "looseness"),
+    TableColumn("iw_ess_median", "ESS", digits=1, cap="iw_samples"),
     TableColumn("ppl_word", "word ppl", best="lowest"),
     TableColumn("elbo", "−ELBO", sign=-1, best="lowest"),
     TableColumn("reconstruction", "reconstruction"),

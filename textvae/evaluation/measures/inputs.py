@@ -13,7 +13,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from textvae.data.tokenization import decode_batch
-from textvae.errors import DataError
+from textvae.errors import ConfigError, DataError
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.outputs import ModelOutputs
 from textvae.evaluation.settings import DEFAULT_MEASURE_SETTINGS, MeasureSettings
@@ -21,9 +21,13 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.generate import generate
 from textvae.inference.paths import linear
+from textvae.inference.proposal import fit_width
 from textvae.inference.settings import DecodingSettings
+from textvae.model.posteriors import DiagonalGaussian
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
+from textvae.runtime.seeds import derive_seed
 
+_FIT_KEY = 2**32  # tells the seed of the proposal's fit from those of `compute_sums`
 _EMPTY_CHECK_COUNT = 64  # texts that show whether the decoder writes anything at all
 
 
@@ -37,6 +41,11 @@ class EvaluationInput:
         progress: whether to show progress bars.
         processes: the processes that share the work.
         training: the training sentences, for measures that need them.
+        validation: tokenized sentences to fit the proposal of the likelihood on; by default
+            the evaluated ones.
+
+    Raises:
+        ConfigError: the proposal should be fitted, but the posterior is not a Gaussian.
     """
 
     bundle: Bundle
@@ -48,6 +57,26 @@ class EvaluationInput:
     processes: Processes = SINGLE_PROCESS
     training: Sequence[str] | None = None
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS
+    validation: Dataset | None = None
+
+    def __post_init__(self) -> None:
+        """Check now: the likelihood may come after hours of other measures."""
+        if self.settings.fit_proposal and not isinstance(self.outputs.posterior, DiagonalGaussian):
+            raise ConfigError(
+                "fit_proposal = True needs a Gaussian posterior, whose width can be changed; this "
+                "model has another kind. Leave it out, and raise samples for a tighter likelihood."
+            )
+
+    @cached_property
+    def proposal_width(self) -> Tensor | None:
+        """The fitted factors of q's standard deviations, (latent,); None to sample from q."""
+        # A language model has no latent, and its likelihood is exact.
+        if not self.settings.fit_proposal or not self.bundle.model.config.latent_dim:
+            return None
+        dataset = self.dataset if self.validation is None else self.validation
+        # A seed of its own: on the evaluated sentences, the draws of the fit must not be
+        # those of the measure, or the bound would be too low.
+        return fit_width(self.bundle, dataset, derive_seed(self.seed, _FIT_KEY), self.processes)
 
     @cached_property
     def label_ids(self) -> Tensor | None:

@@ -5,6 +5,9 @@ from q(z | x) (Burda et al. 2016, arXiv:1509.00519) is an upper bound on the
 negative log-likelihood that tightens with K. The end of the sentence counts as a
 token; the start does not.
 
+How far it is above is estimated from the weights themselves, and so is its Monte Carlo
+error: see `importance_sums`. A fitted proposal makes it tighter: see `proposal`.
+
 In adaptive mode, sentences with uneven weights get more of the draws: their
 number is proportional to the weights' coefficient of variation (Neyman's
 allocation), and the mean has the Monte Carlo error that K draws per sentence
@@ -35,8 +38,11 @@ _LIKELIHOOD_KEYS = (
     "iw_samples",
     "iw_nll_stderr",
     "iw_mc_stderr",
-    "iw_bias",
+    "iw_looseness",
+    "iw_looseness_stderr",
     "iw_ess",
+    "iw_ess_median",
+    "iw_width",
     "ppl_token",
     "ppl_word",
     "bits_per_byte",
@@ -46,12 +52,14 @@ _LIKELIHOOD_KEYS = (
 def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
     """Return `iw_nll` in nats per sentence, its errors, and the perplexities that follow from it.
 
-    `iw_samples` is the mean number of draws per sentence, and `iw_ess` the mean
-    effective sample size. `iw_nll_stderr` is the standard error over sentences,
-    `iw_mc_stderr` that of the draws alone, and `iw_bias` estimates by how much
-    `iw_nll` is too high. `ppl_token` is per predicted token. `ppl_word` is per
-    white-space word, the end counted as one, so that models with different
-    tokenizers can be compared. All are None where the posterior has no density.
+    `iw_samples` is the mean number of draws per sentence; `iw_ess` and `iw_ess_median` are
+    the mean and the median effective sample size. `iw_nll_stderr` is the standard error
+    over sentences, `iw_mc_stderr` that of the draws alone, and `iw_looseness` estimates by
+    how much `iw_nll` is too high; with fewer than 8 draws it is None. `iw_width` is the
+    mean factor of a fitted proposal's width, and 1 where z is sampled from q. `ppl_token`
+    is per predicted token. `ppl_word` is per white-space word, the end counted as one, so
+    that models with different tokenizers can be compared. All are None where the posterior
+    has no density.
     """
     outputs = inputs.outputs
     if not outputs.posterior.has_density:
@@ -61,13 +69,22 @@ def likelihood(inputs: EvaluationInput) -> dict[str, float | None]:
     n = len(nll)
     total = float(nll.sum())
     draws = float(sums.draws.mean())
+    effective = sums.effective_sample_size
+    looseness, looseness_error = sums.estimate_looseness() or (None, None)
+    if not inputs.bundle.model.config.latent_dim:
+        # A language model's likelihood is exact, with however few draws.
+        looseness, looseness_error = 0.0, 0.0
+    width = inputs.proposal_width
     return {
         "iw_nll": total / n,
         "iw_samples": int(draws) if draws.is_integer() else draws,
         "iw_nll_stderr": float(nll.std()) / math.sqrt(n) if n > 1 else 0.0,
-        "iw_mc_stderr": math.sqrt(float(sums.variance.sum())) / n,
-        "iw_bias": float(sums.variance.mean()) / 2,
-        "iw_ess": float(sums.effective_sample_size.mean()),
+        "iw_mc_stderr": math.sqrt(sums.estimate_mean_variance() / n),
+        "iw_looseness": looseness,
+        "iw_looseness_stderr": looseness_error,
+        "iw_ess": float(effective.mean()),
+        "iw_ess_median": float(effective.median()),
+        "iw_width": 1.0 if width is None else float(width.mean()),
         "ppl_token": safe_exp(total / int(outputs.tokens.sum())),
         "ppl_word": safe_exp(total / int(outputs.words.sum())),
         "bits_per_byte": total / math.log(2) / int(outputs.bytes.sum()),
@@ -133,7 +150,7 @@ def compute_sums(
         for indices, batch in iterate_batches(
             inputs.bundle, dataset, seed, inputs.processes, LIKELIHOOD_BATCH_TOKENS
         ):
-            log_weights = sample_log_weights(inputs.bundle, batch, samples)
+            log_weights = sample_log_weights(inputs.bundle, batch, samples, inputs.proposal_width)
             sums.set_rows(indices, ImportanceSums.from_log_weights(log_weights))
             bar.update(len(indices))
     return sums.sum_over_processes(inputs.processes)
