@@ -90,14 +90,27 @@ def test_a_run_bounded_by_minutes_follows_the_clock(clock):
 
 
 def test_the_minutes_of_a_run_include_the_time_before_its_first_step(clock):
-    """A run of one minute that has spent half of it on preparations is half over."""
+    """A run of one minute of which half is gone trains for the rest, with whole schedules."""
     schedule = make_schedule(max_minutes=1)
-    schedule.count_as_used(30.0)
-    assert schedule.fraction == 0.5
+    schedule.preparation_seconds = 30.0
     schedule.start_clock()
-    clock[0] += 30
+    assert schedule.fraction == 0.0
+    clock[0] += 15
+    schedule.advance()
+    assert schedule.fraction == 0.5
+    clock[0] += 15
     schedule.advance()
     assert schedule.is_over
+
+
+def test_a_run_trains_even_if_its_preparation_took_all_of_its_minutes(clock):
+    """It has a tenth of them."""
+    schedule = make_schedule(max_minutes=1)
+    schedule.preparation_seconds = 90.0
+    schedule.start_clock()
+    clock[0] += 3
+    schedule.advance()
+    assert schedule.fraction == 0.5
 
 
 def test_with_two_bounds_the_fraction_is_the_larger_one(clock):

@@ -102,14 +102,14 @@ def build_trainer(
         processes.run_on_first(
             lambda: cache_frozen_states(run, bundle, objective, training.validation_sentences)
         )
-    prepared_in = time.monotonic() - start
+    preparation_seconds = time.monotonic() - start
     batches = corpus.open_batches(training, bundle.collator, processes)
     is_endless = batches.batches_per_epoch is None
     steps_per_epoch = _NEVER  # a stream has no epochs
     if batches.batches_per_epoch is not None:
         steps_per_epoch = math.ceil(batches.batches_per_epoch / training.accumulate)
     schedule = TrainingSchedule(training, steps_per_epoch, objective.pretraining_share)
-    schedule.count_as_used(prepared_in)
+    schedule.preparation_seconds = preparation_seconds
     trainer = VAETrainer(
         bundle=bundle,
         objective=objective,

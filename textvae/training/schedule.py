@@ -22,6 +22,8 @@ from textvae.settings.training import TrainingSettings
 _HOLD_FRACTION = 0.75
 _EPOCHS_UNTIL_HOLD = 30
 _COOLDOWN_SHARE = 0.25  # length of the cool-down, as a share of the steps taken before it
+# The share of the minutes of a run that it trains at least, however long its preparation took.
+_LEAST_SHARE_OF_TRAINING = 0.1
 
 
 class TrainingSchedule:
@@ -44,8 +46,11 @@ class TrainingSchedule:
         self.main_start_step = None if pretraining_share else 0
         self.step = 0  # optimizer steps taken so far
         self.encoder_steps = 0  # additional steps of the encoder alone
-        self.seconds = 0.0  # of the run, up to the end of the last step
-        self.used_seconds = 0.0  # of the run, up to the last call of `note_time`
+        self.seconds = 0.0  # of training, up to the end of the last step
+        self.used_seconds = 0.0  # of training, up to the last call of `note_time`
+        # Before the first step, in which the states of frozen parts were computed. They are a part of
+        # the minutes that bound a run, but not of its schedules.
+        self.preparation_seconds = 0.0
         # When the run would have started if it had never been interrupted; None before the start.
         self.clock_start: float | None = None
         self.cooldown_steps: tuple[int, int] | None = None  # first and last step
@@ -70,11 +75,6 @@ class TrainingSchedule:
     def start_clock(self) -> None:
         """Start the clock; the seconds that a resumed run has used already are counted."""
         self.clock_start = time.monotonic() - self.used_seconds
-
-    def count_as_used(self, seconds: float) -> None:
-        """Count time before the first step, in which states of frozen parts were computed."""
-        self.used_seconds += seconds
-        self.seconds = self.used_seconds
 
     def note_time(self) -> None:
         """Count the time since the last step as used, without a change of the learning rate.
@@ -123,7 +123,9 @@ class TrainingSchedule:
         by_steps = self.step / self.last_step
         by_clock = 0.0
         if self.settings.max_minutes is not None:
-            by_clock = self.seconds / (60 * self.settings.max_minutes)
+            total = 60 * self.settings.max_minutes
+            left = max(total - self.preparation_seconds, _LEAST_SHARE_OF_TRAINING * total)
+            by_clock = self.seconds / left
         return min(1.0, max(by_steps, by_clock))
 
     @property
@@ -189,6 +191,7 @@ class TrainingSchedule:
             "step": self.step,
             "seconds": self.seconds,
             "used": self.used_seconds,
+            "preparation": self.preparation_seconds,
             "cooldown": self.cooldown_steps,
             "start": self.main_start_step,
             "encoder_steps": self.encoder_steps,
@@ -199,6 +202,7 @@ class TrainingSchedule:
         self.step = state["step"]
         self.seconds = state["seconds"]
         self.used_seconds = state["used"]
+        self.preparation_seconds = state.get("preparation", 0.0)
         self.cooldown_steps = tuple(state["cooldown"]) if state["cooldown"] else None
         self.main_start_step = state["start"]
         self.encoder_steps = state["encoder_steps"]
