@@ -92,7 +92,12 @@ def test_with_the_exact_posterior_every_draw_counts_and_the_bound_is_not_loose(s
     "error", [{"spread": 0.5}, {"spread": 0.7, "shift": 0.3}, {"spread": 1.3, "shift": 0.6}]
 )
 def test_the_estimated_looseness_is_near_the_true_one(error):
-    """The true one is known in closed form; the estimate is within a factor of 2."""
+    """The true one is known in closed form; the estimate is within a factor of 2.
+
+    Measured with 40 seeds, the estimates were on average 1.27, 1.43 and 1.09 times the mean of
+    the true values. A single estimate was 0.92 to 2.30 times the true looseness of its own
+    draws, and in the second case above twice of it for 5 % of the seeds.
+    """
     model = LinearGaussian(n=1500, **error)
     record = MEASURES["likelihood"](build_inputs(model, samples=16))
     true = record["iw_nll"] + model.log_evidence().mean().item()
@@ -107,7 +112,9 @@ def test_the_looseness_of_weights_with_heavy_tails_is_not_hidden(deviation):
     log_weights = deviation * torch.randn(50, 2000).double() - deviation**2 / 2
     sums = ImportanceSums.from_log_weights(log_weights)
     true = sums.nll.mean().item()  # the weights' mean is 1
-    estimate, error = sums.estimate_looseness()
+    looseness = sums.estimate_looseness()
+    assert looseness is not None
+    estimate, error = looseness
     assert 0.6 * true < estimate < 1.6 * true
     assert error < 0.5 * estimate
     assert sums.variance.mean().item() / 2 < 0.5 * true
@@ -136,14 +143,23 @@ def test_a_few_draws_give_no_looseness():
 
 
 def test_the_looseness_of_uneven_numbers_of_draws_is_near_the_true_one():
-    """In adaptive mode, each sentence's own draws are halved."""
+    """In adaptive mode, each sentence's own draws are halved.
+
+    The weights have an infinite variance, so a single estimate can be far off: with 40 seeds, it
+    was 0.44 to 3.41 times the true looseness of its own draws. The mean of ten estimates was
+    0.98 to 1.28 times the mean of the true values.
+    """
     model = LinearGaussian(n=400, spread=0.5)
-    inputs = adaptively(build_inputs(model, samples=60))
-    sums = compute_adaptive_sums(inputs)
-    true = (sums.nll + model.log_evidence()).mean().item()
-    estimate, error = sums.estimate_looseness()
-    assert len(sums.draws.unique()) > 1
-    assert abs(estimate - true) < max(0.5 * true, 3 * error)
+    estimates = []
+    true = []
+    for seed in range(10):
+        sums = compute_adaptive_sums(adaptively(build_inputs(model, samples=60, seed=seed)))
+        assert len(sums.draws.unique()) > 1
+        looseness = sums.estimate_looseness()
+        assert looseness is not None
+        estimates.append(looseness[0])
+        true.append((sums.nll + model.log_evidence()).mean().item())
+    assert sum(estimates) == pytest.approx(sum(true), rel=0.5)
 
 
 def test_sentences_with_uneven_weights_get_more_draws_at_the_same_error():

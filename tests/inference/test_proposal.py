@@ -63,8 +63,12 @@ def test_the_width_is_fitted_on_the_validation_sentences_if_there_are_any():
     inputs = build_inputs(LinearGaussian(n=60, spread=0.6))
     inputs = replace(inputs, settings=FITTED)
     half = replace(inputs, validation=inputs.dataset.select(range(30)))
-    assert not torch.equal(inputs.proposal_width, half.proposal_width)
-    torch.testing.assert_close(inputs.proposal_width, half.proposal_width, rtol=0.2, atol=0)
+    width = inputs.proposal_width
+    half_width = half.proposal_width
+    assert width is not None
+    assert half_width is not None
+    assert not torch.equal(width, half_width)
+    torch.testing.assert_close(width, half_width, rtol=0.2, atol=0)
 
 
 def test_a_width_of_one_changes_nothing():
@@ -117,6 +121,7 @@ def test_weights_of_a_wider_proposal_are_those_of_each_sentence_alone():
     width = torch.tensor([0.7, 1.3, 1.0, 2.0])
     with torch.no_grad():
         q = model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+        assert isinstance(q, DiagonalGaussian)
         portions = [*iterate_weighted_samples(model, scale_width(q, width), batch, 3)]
         z = torch.cat([part for part, _ in portions])
         together = torch.cat([part for _, part in portions])
