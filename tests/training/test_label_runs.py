@@ -39,7 +39,7 @@ def test_a_run_keeps_its_labels_and_is_evaluated_with_them(labelled_run):
 def test_the_commands_take_labels(labelled_run, files, capsys):
     """`--label` gives one label for all texts, a column of a table one for each."""
     assert main(["generate", str(labelled_run), "-n", "2", "--label", "two", "--json"]) == 0
-    assert [*json.loads(capsys.readouterr().out.splitlines()[0])] == ["text"]
+    assert [*json.loads(capsys.readouterr().out.splitlines()[0])] == ["text", "seed"]
     labelled, plain = files
     assert main(["score", str(labelled_run), labelled, "--samples", "2", "--json"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4

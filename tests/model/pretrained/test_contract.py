@@ -133,8 +133,8 @@ def test_padding_on_the_left_changes_nothing(bases, family, conditioning, entry)
 def test_beams_follow_their_state(bases, family, conditioning, entry):
     """The score of a beam is the likelihood of its text, and at least that of the greedy text."""
     bundle = build(bases, decoder=family, conditioning=[conditioning], entry=entry)
-    z = torch.randn(6, LATENT)
-    start = torch.full((6, 1), bundle.tokenizer.bos_token_id)
+    z = torch.randn(24, LATENT)
+    start = torch.full((24, 1), bundle.tokenizer.bos_token_id)
     options = {"latent": z, "do_sample": False, "min_new_tokens": 6, "max_new_tokens": 6}
     greedy = bundle.model.generate(input_ids=start, **options, eos_token_id=None)
     beams = bundle.model.generate(
