@@ -41,6 +41,7 @@ def evaluate(
     training: Sequence[str] | None = None,
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
     kl_weight: float | None = None,
+    kl_before_refit: float | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model on a data set and return all measures as one flat record.
 
@@ -58,6 +59,7 @@ def evaluate(
         settings: settings of the measures.
         kl_weight: the factor by which the KL counted in the loss at the end of training, if
             known. The measures have the KL at weight 1, whatever it is.
+        kl_before_refit: the KL before the posterior was refitted, in nats, if it was.
 
     Raises:
         ConfigError: a measure is unknown.
@@ -78,6 +80,7 @@ def evaluate(
         record.update(measure(inputs))
     if QUICK_MEASURES.keys() <= table.keys():
         record["kl_weight"] = kl_weight
+        record["kl_before_refit"] = kl_before_refit
         record.update(_build_verdict_entries(record, kl_target))
     return record
 
@@ -125,6 +128,7 @@ def evaluate_run(
             training=_find_training_text(run),
             settings=settings,
             kl_weight=run.read_kl_weight(),
+            kl_before_refit=run.read_kl_before_refit(),
         )
 
     def merge(saved: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +155,7 @@ def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
         measures=table,
         kl_target=run.read_kl_target(),
         kl_weight=run.read_kl_weight(),
+        kl_before_refit=run.read_kl_before_refit(),
     )
 
 
