@@ -116,11 +116,16 @@ class TrainingSchedule:
 
     def begin_phases(self) -> None:
         """Begin the main phase or the refit with the next step, if the phase before it is over."""
-        pretrained = self.open_ended_fraction if self.is_open_ended else self.fraction
-        if self.main_start_step is None and pretrained >= self.pretraining_share:
-            self.main_start_step = self.step
-        is_main_over = self.main_start_step is not None and self.progress.fraction >= 1
-        if self.refit_share > 0 and self.refit_start_step is None and is_main_over:
+        fraction = self.fraction
+        refit_start = 1 - self.refit_share
+        if self.is_open_ended:
+            # Its refit does not count, because nobody knows yet how long the run will be.
+            fraction = self.open_ended_fraction
+            refit_start = 1.0
+        if self.main_start_step is None:
+            if fraction >= self.pretraining_share:
+                self.main_start_step = self.step
+        elif self.refit_share and self.refit_start_step is None and fraction >= refit_start:
             self.refit_start_step = self.step
 
     @property
