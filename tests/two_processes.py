@@ -53,15 +53,20 @@ FREE_BITS: dict[str, dict[str, Any]] = {
     "phases": {"floor": 0.02, "scope": "dimension"},
     "transformer": {"floor": 0.1, "scope": "total"},
 }
-PHASES = {"autoencoder_start": {"share": 0.3}, "aggressive": {"window": 2, "most": 6}}
+PHASES: dict[str, dict[str, Any]] = {
+    "autoencoder_start": {"share": 0.3},
+    "aggressive": {"window": 2, "most": 6},
+    "refit_posterior": {"share": 0.2},
+    "bag_of_words": {"hidden": 8},
+}
 LAST_BEFORE_STOP = 8  # of 20 steps, 10 per epoch; the first checkpoint is at step 7
 
 
 def write_settings(folder: Path, name: str) -> Path:
     """Write the settings of a run of two epochs, whose batches have odd sizes.
 
-    A step of the transformer has two batches. `phases` begins with pretraining, and trains its
-    encoder in additional steps.
+    A step of the transformer has two batches. `phases` begins with pretraining, trains its
+    encoder in additional steps, and ends with a refit of the posterior.
     """
     write_corpus(folder)
     file = folder / f"{name}.yaml"

@@ -98,6 +98,15 @@ def test_a_latent_that_is_used_too_little_or_misses_its_target_is_weak(
     assert advice in diagnosis.advice[0]
 
 
+def test_after_a_refit_the_kl_before_it_is_compared_with_the_target():
+    """The refit lowers the KL of a healthy model below its target."""
+    assert diagnose({**HEALTHY, "kl_before_refit": 12.5}, kl_target=12.0).verdict == "healthy"
+    assert diagnose({**HEALTHY, "kl": 7.0, "kl_before_refit": 12.5}, 12.0).verdict == "healthy"
+    missed = diagnose({**HEALTHY, "kl_before_refit": 7.0}, kl_target=12.0)
+    assert missed.verdict == "weak"
+    assert missed.findings == ["the KL before the refit was 7.00 nats, its target 12.00"]
+
+
 def test_units_that_a_floor_lifts_over_the_usual_threshold_do_not_change_the_verdict():
     """The verdict is the same with 32 units at a variance of 0.01 as with 5 of them."""
     for crowded in (5, 28):

@@ -351,12 +351,13 @@ def test_a_conditional_run_with_pretrained_parts_trains_and_generates(bases, tmp
         ("bag_of_words", {"hidden": 8}),
         ("denoising", {"damage": "blank"}),
         ("autoencoder_start", {"share": 0.5}),
+        ("refit_posterior", {"share": 0.24}),
     ],
 )
 def test_techniques_work_with_pretrained_parts(bases, tmp_path, technique, settings):
     """The run ends with finite weights, and its adapters have moved."""
     objective = {"techniques": {technique: settings}}
-    train(bases, tmp_path / "run", "entry", objective=objective, training={"steps": 4})
+    train(bases, tmp_path / "run", "entry", objective=objective, training={"steps": 5})
     saved = weights(tmp_path / "run")
     assert all(value.isfinite().all() for value in saved.values())
     assert any(value.any() for name, value in saved.items() if "lora_B" in name)

@@ -53,6 +53,10 @@ RUNS: dict[str, dict[str, Any]] = {
         "training": {"workers": 1, "steps": 9, "evaluations": 3},
     },
     "autoencoder start": {"objective": {"techniques": {"autoencoder_start": {"share": 0.5}}}},
+    "refit": {
+        "objective": {"techniques": {"refit_posterior": {"share": 0.2}}},
+        "training": {"steps": 20, "evaluations": 10},
+    },
     "batch norm": {"model": {"posterior": {"kind": "batch_norm_gaussian"}}},
     "epochs": {
         "training": {"steps": None, "epochs": 1.5},
@@ -63,6 +67,10 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "minutes": {"training": {"steps": None, "max_minutes": 0.2, "evaluations": 4}},
     "open-ended": {"training": OPEN, "objective": {"techniques": {"target_kl": "off"}}},
+    "open-ended with a refit": {
+        "training": OPEN,
+        "objective": {"techniques": {"target_kl": "off", "refit_posterior": {"share": 0.2}}},
+    },
 }
 TIMES = ("tokens_per_second",)
 
@@ -230,6 +238,30 @@ def test_a_run_killed_in_its_cool_down_ends_when_the_unbroken_one_does(train_onc
     assert unbroken.record["steps"] < 100
     for step in (cooling[0] - OPEN["evaluate_steps"], cooling[0]):
         assert_same_end(unbroken, resume(copy_killed(unbroken, step, tmp_path / str(step))))
+
+
+@pytest.mark.parametrize("step", [14, 16, 18])
+def test_a_run_killed_around_its_refit_ends_as_the_unbroken_one(train_once, tmp_path, step):
+    """It is killed before the refit, at its beginning, and in it."""
+    unbroken = train_once("refit")
+    assert read_schedule(unbroken.copies[18], 18)["refit_start"] == 16
+    assert_same_end(unbroken, resume(copy_killed(unbroken, step, tmp_path)))
+
+
+@pytest.mark.parametrize("step", [8, 16])
+def test_a_refit_starts_from_the_best_checkpoint_of_the_main_phase(tmp_path, monkeypatch, step):
+    """Also in a run that is resumed at the beginning of the refit, or before it."""
+    monkeypatch.setattr(
+        VAETrainer,
+        "is_eligible_as_best",
+        lambda trainer, kl: trainer.schedule.step == 4 or trainer.schedule.is_refitted,
+    )
+    unbroken = train(tmp_path / "run", **RUNS["refit"])
+    best = load_file(unbroken.copies[4] / "checkpoint-4" / "model.safetensors")
+    differing = list_differing(unbroken.weights, {name: best[name] for name in unbroken.weights})
+    assert not any(name.startswith(("decoder.", "conditioning.")) for name in differing)
+    resumed = resume(copy_killed(unbroken, step, tmp_path))
+    assert_same_end(unbroken, resumed)
 
 
 def read_schedule(copy: Path, step: int) -> dict[str, Any]:

@@ -97,6 +97,9 @@ def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
     notes = {"target": "", "weight": ""}
     if record.get("kl_target"):
         notes["target"] = f"; the target was {record['kl_target']:.2f}"
+        if record.get("kl_before_refit") is not None:
+            before = f"{record['kl_before_refit']:.2f} before the posterior was refitted"
+            notes["target"] = f"; {before}, with a target of {record['kl_target']:.2f}"
     if record.get("kl_weight") is not None:
         notes["weight"] = f"; training weighted it by {record['kl_weight']:.2f}"
     for name in ("mi_full", "mi_batch32"):

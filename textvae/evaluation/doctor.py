@@ -3,8 +3,9 @@
 A latent is collapsed when the decoder ignores it: there is no KL, z holds no
 information about x, and shuffling latents between sentences does no harm. It is
 weak when its information is crowded into a few units, when the KL is far from its
-target, or when the decoder writes texts that nobody can use. Units that carry only what
-a floor such as `unit_floor` forces on them do not change the verdict.
+target, or when the decoder writes texts that nobody can use. A refit of the posterior
+lowers the KL, so then the KL before the refit is compared with the target. Units that
+carry only what a floor such as `unit_floor` forces on them do not change the verdict.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,8 +39,8 @@ def diagnose(measures: Mapping[str, Any], kl_target: float | None = None) -> _Di
         measures: `latent_dim`, and for a model with a latent `kl`, `mi_full`, `mi_full_cap`,
             `active_units`, `active_units_strict`, `effective_units` and
             `shuffled_latent_increase`. `kl`, `mi_full` and `effective_units` may be None or
-            missing, because not every posterior has them. `bleu`, `empty_reconstructions`
-            and `empty_samples` are optional.
+            missing, because not every posterior has them. `bleu`, `empty_reconstructions`,
+            `empty_samples` and `kl_before_refit` are optional.
         kl_target: the KL that training aims at, in nats, if any.
     """
     if not measures["latent_dim"]:
@@ -102,10 +103,14 @@ def _find_weakness(
             f"z and x share {information:.2f} nats of at most {cap:.2f}",
             "Raise the KL target (objective.techniques.target_kl.nats).",
         )
-    kl = measures.get("kl")
+    kl = measures.get("kl_before_refit")
+    subject = "the KL before the refit was"
+    if kl is None:
+        kl = measures.get("kl")
+        subject = "the KL is"
     if kl_target and kl is not None and abs(kl / kl_target - 1) > KL_TARGET_TOLERANCE:
         yield (
-            f"the KL is {kl:.2f} nats, its target {kl_target:.2f}",
+            f"{subject} {kl:.2f} nats, its target {kl_target:.2f}",
             "Train longer: the controller has not settled. If the KL stays there, "
             "set a target that is closer to it.",
         )

@@ -45,6 +45,7 @@ def evaluate(
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
     kl_weight: float | None = None,
     validation: Dataset | None = None,
+    kl_before_refit: float | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model on a data set and return all measures as one flat record.
 
@@ -65,6 +66,7 @@ def evaluate(
             known. The measures have the KL at weight 1, whatever it is.
         validation: tokenized sentences to fit the likelihood's proposal on, if the settings
             say so; by default the evaluated ones.
+        kl_before_refit: the KL before the posterior was refitted, in nats, if it was.
 
     Raises:
         ConfigError: a measure is unknown, or the proposal of this posterior cannot be fitted.
@@ -85,6 +87,7 @@ def evaluate(
         record.update(measure(inputs))
     if QUICK_MEASURES.keys() <= table.keys():
         record["kl_weight"] = kl_weight
+        record["kl_before_refit"] = kl_before_refit
         record.update(_build_verdict_entries(record, kl_target))
     if record.get("iw_ess_median") is not None:
         # A language model has no latent, and its likelihood is exact.
@@ -137,6 +140,7 @@ def evaluate_run(
             settings=settings,
             kl_weight=run.read_kl_weight(),
             validation=_find_split(run, "validation"),
+            kl_before_refit=run.read_kl_before_refit(),
         )
 
     def merge(saved: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +167,7 @@ def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
         measures=table,
         kl_target=run.read_kl_target(),
         kl_weight=run.read_kl_weight(),
+        kl_before_refit=run.read_kl_before_refit(),
     )
 
 

@@ -168,8 +168,8 @@ class Objective:
             progress: how far training has come.
             observes_kl: whether techniques may adapt to the KL of this batch.
         """
-        techniques = list(self.techniques.values())
-        for technique in techniques:
+        techniques = self.list_active(progress)
+        for technique in self.list_corrupting(progress):
             batch = technique.corrupt(batch, progress)
         output = model(**batch, sample_latent=partial(self.sample_latent, batch, progress))
         kl = output.kl
@@ -185,12 +185,37 @@ class Objective:
             shaped = technique.shape_kl(shaped, progress)
         shaped_kl = shaped.sum(1).mean()
         penalty = sum(technique.penalty(output, batch, progress) for technique in techniques)
+        if progress.is_refit:
+            # The techniques' own weights stay in the graph, as DDP requires of every weight.
+            penalty = sum(weights.sum() * 0.0 for weights in self.modules.parameters())
         return LossTerms(
             loss=output.reconstruction + shaped_kl + penalty,
             reconstruction=output.reconstruction.detach(),
             kl=kl.detach().sum(1).mean(),
             shaped_kl=shaped_kl.detach(),
         )
+
+    def list_active(self, progress: Progress) -> list[Technique]:
+        """Return the techniques that shape the loss, in order: none while the posterior is refitted.
+
+        The refit fits q to the ELBO itself, which is what is reported.
+        """
+        return [] if progress.is_refit else list(self.techniques.values())
+
+    def list_corrupting(self, progress: Progress) -> list[Technique]:
+        """Return the techniques that may damage the batch, in order.
+
+        While the posterior is refitted, what damages the encoder's input goes on, because it is
+        what the encoder is meant to withstand. What hides words from the decoder does not: the
+        posterior that is sought is that of whole sentences.
+        """
+        if not progress.is_refit:
+            return list(self.techniques.values())
+        return [
+            technique
+            for technique in self.techniques.values()
+            if CorruptedInput.ENCODER in technique.settings.corrupts
+        ]
 
     def sample_latent(
         self, batch: Batch, progress: Progress, model: TextVAEModel, posterior: Distribution
@@ -200,10 +225,11 @@ class Objective:
         The model calls this in the middle of its forward pass. Encoding before the call
         would bypass DDP, which synchronizes gradients only of what runs in `forward`.
         """
-        for technique in self.techniques.values():
+        techniques = self.list_active(progress)
+        for technique in techniques:
             posterior = technique.refine_posterior(posterior, model, batch, progress)
         latent = posterior.sample()
-        for technique in self.techniques.values():
+        for technique in techniques:
             latent = technique.shape_latent(latent, posterior, model, batch, progress)
         return posterior, latent
 
@@ -211,14 +237,14 @@ class Objective:
         """Let the techniques train the encoder alone before a step."""
         if progress.is_pretraining:
             return
-        for technique in self.techniques.values():
+        for technique in self.list_active(progress):
             technique.before_step(train_encoder)
 
     def freezes_encoder(self, progress: Progress) -> bool:
         """Return whether the next step must not change the encoder."""
         if progress.is_pretraining:
             return False
-        return any(technique.freezes_encoder for technique in self.techniques.values())
+        return any(technique.freezes_encoder for technique in self.list_active(progress))
 
     def corrupts(self, part: CorruptedInput) -> bool:
         """Return whether a technique damages an input of the model."""
@@ -229,6 +255,16 @@ class Objective:
         """The share of the run before the decoder starts again with fresh weights."""
         shares = (technique.pretraining_share for technique in self.techniques.values())
         return max(shares, default=0.0)
+
+    @property
+    def refit_share(self) -> float:
+        """The share of the run at its end in which the posterior is refitted."""
+        return max((technique.refit_share for technique in self.techniques.values()), default=0.0)
+
+    @property
+    def refit_rate(self) -> float:
+        """The learning rate with which the refit begins, as a share of the full one."""
+        return max((technique.refit_rate for technique in self.techniques.values()), default=0.0)
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
         """Pass the measures of the validation split to every technique."""

@@ -133,7 +133,7 @@ def _may_be_in_run(path: Path, is_link: bool) -> bool:
     return _FILES.fullmatch(name) is not None or (is_link and _FOLDERS.fullmatch(name) is not None)
 
 
-def _find_best_step(history: list[dict[str, Any]]) -> int | None:
+def find_best_step(history: list[dict[str, Any]]) -> int | None:
     """Return the step of the checkpoint that became the model; None if it is the last step.
 
     Args:
@@ -211,9 +211,14 @@ class Run:
         logged = [entry for entry in history if entry.get("kl")]  # evaluations have no such key
         if not logged:
             return None
-        best = _find_best_step(history)
+        best = find_best_step(history)
         before = [entry for entry in logged if best is None or entry["step"] <= best]
         return float((before or logged[:1])[-1]["kl_weight"])
+
+    def read_kl_before_refit(self) -> float | None:
+        """Return the validation KL in nats before the posterior was refitted; None without a refit."""
+        kl = self.read_json("training.json").get("kl_before_refit")
+        return None if kl is None else float(kl)
 
     def is_prior_matched(self) -> bool:
         """Return whether training matched the latents to the prior.

@@ -66,8 +66,12 @@ class ScheduleCallback(TrainerCallback):
         self.schedule.advance()
         # The clocks of the processes differ, but all must evaluate and end at the same step.
         self.schedule.seconds = self.processes.broadcast_from_first(self.schedule.seconds)
-        self.schedule.end_pretraining()
+        self.schedule.begin_phases()
         self.is_evaluation_due = int(self.schedule.evaluations_due()) > due_before
+        # The refit of the posterior starts from the best model, and this may be the one at the
+        # end of the main phase.
+        if self.schedule.is_refit_due:
+            self.is_evaluation_due = True
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -164,6 +168,8 @@ class ConsoleCallback(TrainerCallback):
         target_note = ""
         if self.kl_target:
             target_note = f" (target {self.kl_target:.1f})"
+        if "kl_before_refit" in measures:
+            target_note = f" ({measures['kl_before_refit']:.1f} before the refit)"
         verdict = diagnose(measures, self.kl_target).verdict
         line = (
             f"step {state.global_step}: validation {_format_bound(measures)}{target_note}, "

@@ -13,7 +13,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.data.batching import Batch
-from textvae.training.optimizer import group_parameters
+from textvae.training.optimizer import drop_gradients
 from textvae.training.trainer import VAETrainer
 
 
@@ -35,7 +35,7 @@ class EncoderTrainingCallback(TrainerCallback):
     ) -> None:
         """Freeze the encoder in steps that train the decoder alone."""
         if self.trainer.objective.freezes_encoder(self.trainer.schedule.progress):
-            self.drop_gradients("encoder", "pretrained encoder")
+            drop_gradients(self.trainer.bundle.model, "encoder", "pretrained encoder")
 
     def train_encoder(self, steps: int) -> float:
         """Take steps of the encoder alone; return their loss over all processes, in nats per token."""
@@ -78,19 +78,8 @@ class EncoderTrainingCallback(TrainerCallback):
         trainer.accelerator.backward(terms.loss * share * trainer.processes.count)
         if trainer.args.max_grad_norm > 0:
             trainer._clip_grad_norm(model)
-        self.drop_gradients("decoder", "pretrained decoder", "prior", "techniques")
+        drop_gradients(trainer.bundle.model, "decoder", "pretrained decoder", "prior", "techniques")
         trainer.optimizer.step()
         model.zero_grad()
         nats = terms.loss.detach() * sentences
         return torch.stack([nats, batch["attention_mask"].sum()]).double()
-
-    def drop_gradients(self, *names: str) -> None:
-        """Drop the gradients of some parts of the model.
-
-        Args:
-            names: keys of `group_parameters`; a part without trained weights is in none.
-        """
-        parts = group_parameters(self.trainer.bundle.model)
-        for name in names:
-            for parameter in parts.get(name, ()):
-                parameter.grad = None

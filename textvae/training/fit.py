@@ -28,6 +28,7 @@ from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
 from textvae.training.model_card import write_model_card
+from textvae.training.posterior_refit import PosteriorRefitCallback
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
     TENSORBOARD,
@@ -108,7 +109,13 @@ def build_trainer(
     steps_per_epoch = _NEVER  # a stream has no epochs
     if batches.batches_per_epoch is not None:
         steps_per_epoch = math.ceil(batches.batches_per_epoch / training.accumulate)
-    schedule = TrainingSchedule(training, steps_per_epoch, objective.pretraining_share)
+    schedule = TrainingSchedule(
+        training,
+        steps_per_epoch,
+        objective.pretraining_share,
+        objective.refit_share,
+        objective.refit_rate,
+    )
     schedule.preparation_seconds = preparation_seconds
     trainer = VAETrainer(
         bundle=bundle,
@@ -122,6 +129,7 @@ def build_trainer(
         processes=processes,
     )
     trainer.add_callback(EncoderTrainingCallback(trainer))
+    trainer.add_callback(PosteriorRefitCallback(trainer))
     trainer.remove_callback(PrinterCallback)  # it would print every log as a dict
     return trainer
 
@@ -275,6 +283,7 @@ def _write_training_log(run: Run, trainer: VAETrainer) -> None:
     `best_step` is the step that was best on the validation split, None if no step could become the
     best one. `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
     that step, as a share of the full one; it is near 0 if the schedule had come to its end.
+    `kl_before_refit` is the validation KL that the refit of the posterior started from, or None.
     """
     history = []
     for logged in trainer.state.log_history:
@@ -287,6 +296,7 @@ def _write_training_log(run: Run, trainer: VAETrainer) -> None:
     log["best_step"] = trainer.state.best_global_step
     log["kept_step"] = kept_step
     log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
+    log["kl_before_refit"] = trainer.find_kl_before_refit()
     log |= trainer.batches.describe_reading()
     log["history"] = history
     run.write_json("training.json", log)

@@ -16,6 +16,7 @@ MEASURE_TITLES = {
     "elbo": "ELBO, with the KL at weight 1, nats per sentence",
     "reconstruction": "reconstruction, nats per sentence",
     "kl": "KL at weight 1, nats per sentence",
+    "kl_before_refit": "KL before the posterior was refitted, nats per sentence",
     "kl_weight": "weight of the KL in the loss at the end of training",
     "iw_nll": "IW-NLL, nats per sentence",
     "iw_looseness": "looseness of the IW-NLL, nats per sentence, estimated",
@@ -132,10 +133,14 @@ def refresh_card_measures(run: Run, measures: Mapping[str, Any], split: str) -> 
 
 def _format_measure_rows(measures: Mapping[str, Any]) -> str:
     """Return the rows of the table of measures."""
+    shown = dict(measures)
+    # Most models have no such phase, and then a dash would only raise a question.
+    if shown.get("kl_before_refit") is None:
+        shown.pop("kl_before_refit", None)
     rows = [
-        f"| {title} | {format_measure(measures[name])} |"
+        f"| {title} | {format_measure(shown[name])} |"
         for name, title in MEASURE_TITLES.items()
-        if name in measures
+        if name in shown
     ]
     return "\n".join(rows)
 

@@ -63,6 +63,18 @@ def group_parameters(model: Any) -> dict[str, list[Tensor]]:
     return {name: [value for value in part if value.requires_grad] for name, part in parts.items()}
 
 
+def drop_gradients(model: Any, *names: str) -> None:
+    """Drop the gradients of some parts of a model.
+
+    Args:
+        names: keys of `group_parameters`; a part without trained weights is in none.
+    """
+    parts = group_parameters(model)
+    for name in names:
+        for parameter in parts.get(name, ()):
+            parameter.grad = None
+
+
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
     """Scale the gradients so that their norm is at most `max_norm`; return the norm before.
 

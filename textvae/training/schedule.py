@@ -8,6 +8,10 @@ of the steps taken so far, and the run ends: this is the cool-down.
 A run may begin with pretraining, at a constant learning rate after the warm-up.
 Then the decoder gets fresh weights, and the main phase begins. It has a warm-up and
 a cosine of its own, and techniques see its progress counted from zero.
+
+A run may end with a refit of the posterior, which the main phase makes room for: its
+cosine, or the cool-down, ends where the refit begins. The refit has a cosine of its own,
+from a lower learning rate and without a warm-up.
 """
 
 import math
@@ -34,16 +38,27 @@ class TrainingSchedule:
         steps_per_epoch: optimizer steps in one pass over the corpus; for a stream, which has no
             passes, a number that no run reaches.
         pretraining_share: the share of the run that is pretraining.
+        refit_share: the share of the run that is the refit of the posterior.
+        refit_rate: the learning rate with which the refit begins, as a share of the full one.
     """
 
     def __init__(
-        self, settings: TrainingSettings, steps_per_epoch: int, pretraining_share: float = 0.0
+        self,
+        settings: TrainingSettings,
+        steps_per_epoch: int,
+        pretraining_share: float = 0.0,
+        refit_share: float = 0.0,
+        refit_rate: float = 0.0,
     ) -> None:
         self.settings = settings
         self.steps_per_epoch = steps_per_epoch
         self.pretraining_share = pretraining_share
+        self.refit_share = refit_share
+        self.refit_rate = refit_rate
         # The step at which the main phase begins; None until it is known.
         self.main_start_step = None if pretraining_share else 0
+        # The step at which the refit begins; None before it, and in a run without one.
+        self.refit_start_step: int | None = None
         self.step = 0  # optimizer steps taken so far
         self.encoder_steps = 0  # additional steps of the encoder alone
         self.seconds = 0.0  # of training, up to the end of the last step
@@ -90,36 +105,66 @@ class TrainingSchedule:
         """Count one more step."""
         self.step += 1
         if self.is_open_ended:
-            # The cool-down must end before the bound on the epochs, so this is the last moment to
-            # begin it. One step is subtracted because the length of the cool-down is rounded.
+            # The run must end before the bound on the epochs, so this is the last moment to begin
+            # the cool-down.
             max_steps = self.settings.most_epochs * self.steps_per_epoch
-            if self.step * (1 + _COOLDOWN_SHARE) >= max_steps - 1:
+            if self._find_last_step(self.step + 1) > max_steps:
                 self.begin_cooldown()
         if self.clock_start is not None:
             self.note_time()
             self.seconds = self.used_seconds
 
-    def end_pretraining(self) -> None:
-        """Begin the main phase with the next step if pretraining has had its share of the run."""
-        if self.main_start_step is None and self.fraction >= self.pretraining_share:
-            self.main_start_step = self.step
+    def begin_phases(self) -> None:
+        """Begin the main phase or the refit with the next step, if the phase before it is over."""
+        fraction = self.fraction
+        refit_start = 1 - self.refit_share
+        if self.is_open_ended:
+            # Its refit does not count, because nobody knows yet how long the run will be.
+            fraction = self.open_ended_fraction
+            refit_start = 1.0
+        if self.main_start_step is None:
+            if fraction >= self.pretraining_share:
+                self.main_start_step = self.step
+        elif self.refit_share and self.refit_start_step is None and fraction >= refit_start:
+            self.refit_start_step = self.step
 
     @property
     def is_restart_due(self) -> bool:
         """Whether the next step begins the main phase, so the decoder needs fresh weights."""
         return self.pretraining_share > 0 and self.step == self.main_start_step
 
+    @property
+    def is_refit_due(self) -> bool:
+        """Whether the next step begins the refit of the posterior."""
+        return self.step == self.refit_start_step
+
+    @property
+    def is_refitted(self) -> bool:
+        """Whether the current weights come from the refit of the posterior."""
+        return self.refit_start_step is not None and self.step > self.refit_start_step
+
     def begin_cooldown(self) -> None:
         """Begin the cool-down of an open-ended run, unless it has begun already."""
         if self.cooldown_steps is None:
-            length = max(1, round(_COOLDOWN_SHARE * self.step))
-            self.cooldown_steps = (self.step, self.step + length)
+            self.cooldown_steps = (self.step, self.step + _count_cooldown_steps(self.step))
+
+    def _count_refit_steps(self, before: int) -> int:
+        """Return the length of an open-ended run's refit after so many steps."""
+        if not self.refit_share:
+            return 0
+        return max(1, round(before * self.refit_share / (1 - self.refit_share)))
+
+    def _find_last_step(self, cooldown_start: int) -> int:
+        """Return the last step of an open-ended run whose cool-down begins at a step."""
+        main = cooldown_start + _count_cooldown_steps(cooldown_start)
+        return main + self._count_refit_steps(main)
 
     @property
     def fraction(self) -> float:
-        """Share of the run that is over, from 0 to 1, pretraining included."""
+        """Share of the run that is over, from 0 to 1, with pretraining and refit."""
         if self.is_open_ended:
-            return self.open_ended_fraction
+            main = self.open_ended_fraction * (1 - self.refit_share)
+            return main + self.refit_share * self.refit_fraction
         by_steps = self.step / self.last_step
         by_clock = 0.0
         if self.settings.max_minutes is not None:
@@ -130,7 +175,10 @@ class TrainingSchedule:
 
     @property
     def open_ended_fraction(self) -> float:
-        """The fraction of an open-ended run: it waits at `_HOLD_FRACTION` for the cool-down."""
+        """The fraction of an open-ended run without its refit.
+
+        It waits at `_HOLD_FRACTION` for the cool-down.
+        """
         if self.cooldown_steps is None:
             epochs = min(_EPOCHS_UNTIL_HOLD, self.settings.most_epochs)
             steps_until_hold = epochs * self.steps_per_epoch
@@ -140,33 +188,55 @@ class TrainingSchedule:
         return min(1.0, fraction)
 
     @property
+    def refit_fraction(self) -> float:
+        """Share of the refit that is over, from 0 to 1."""
+        if self.refit_start_step is None:
+            return 0.0
+        if self.is_open_ended:
+            length = self._count_refit_steps(self.refit_start_step)
+            return min(1.0, (self.step - self.refit_start_step) / length)
+        return max(0.0, 1 - (1 - self.fraction) / self.refit_share)
+
+    @property
     def is_over(self) -> bool:
         """Whether the run has reached its end."""
-        if self.is_open_ended:
-            return self.cooldown_steps is not None and self.step >= self.cooldown_steps[1]
-        return self.fraction >= 1.0
+        if not self.is_open_ended:
+            return self.fraction >= 1.0
+        if self.refit_share:
+            return self.refit_fraction >= 1.0
+        return self.cooldown_steps is not None and self.step >= self.cooldown_steps[1]
 
     @property
     def progress(self) -> Progress:
         """How far the main phase has come, as techniques see it."""
         if self.main_start_step is None:
             return Progress(self.step, 0.0, is_pretraining=True)
-        # The fraction of an open-ended run starts again by itself when the main phase begins.
-        skipped = 0.0 if self.is_open_ended else self.pretraining_share
-        return Progress(self.step, max(0.0, (self.fraction - skipped) / (1 - skipped)))
+        if self.refit_start_step is not None:
+            return Progress(self.step, 1.0, is_refit=True)
+        if self.is_open_ended:
+            # It starts again by itself when the main phase begins.
+            return Progress(self.step, self.open_ended_fraction)
+        length = 1 - self.pretraining_share - self.refit_share
+        fraction = (self.fraction - self.pretraining_share) / length
+        return Progress(self.step, min(1.0, max(0.0, fraction)))
 
     @property
     def is_main_phase(self) -> bool:
-        """Whether the current weights belong to the main phase, and not to pretraining."""
-        return self.main_start_step is not None and not self.is_restart_due
+        """Whether the current weights belong to the main phase, and to no other one."""
+        has_begun = self.main_start_step is not None and not self.is_restart_due
+        return has_begun and not self.is_refitted
 
     @property
     def is_warmed_up(self) -> bool:
-        """Whether the learning rate has reached its maximum in the main phase."""
+        """Whether the main phase has come past its warm-up, or is over."""
+        if self.is_refitted:
+            return True
         return self.is_main_phase and self.phase_steps >= self.settings.warmup_steps
 
     def learning_rate_factor(self) -> float:
         """Return the learning rate of the next step, as a share of the full learning rate."""
+        if self.refit_start_step is not None:
+            return self.refit_rate * 0.5 * (1 + math.cos(math.pi * self.refit_fraction))
         warmup = min(1.0, (self.phase_steps + 1) / max(1, self.settings.warmup_steps))
         if not self.is_open_ended:
             # During pretraining this fraction is 0, and so the cosine is 1.
@@ -194,6 +264,7 @@ class TrainingSchedule:
             "preparation": self.preparation_seconds,
             "cooldown": self.cooldown_steps,
             "start": self.main_start_step,
+            "refit_start": self.refit_start_step,
             "encoder_steps": self.encoder_steps,
         }
 
@@ -205,7 +276,14 @@ class TrainingSchedule:
         self.preparation_seconds = state.get("preparation", 0.0)
         self.cooldown_steps = tuple(state["cooldown"]) if state["cooldown"] else None
         self.main_start_step = state["start"]
+        # Checkpoints of earlier versions have no such entry.
+        self.refit_start_step = state.get("refit_start")
         self.encoder_steps = state["encoder_steps"]
         # A clock that runs already has to count the seconds of this state.
         if self.clock_start is not None:
             self.start_clock()
+
+
+def _count_cooldown_steps(start: int) -> int:
+    """Return the length of a cool-down that begins at a step."""
+    return max(1, round(_COOLDOWN_SHARE * start))

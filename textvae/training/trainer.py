@@ -29,15 +29,21 @@ from textvae.evaluation.evaluate import evaluate
 from textvae.evaluation.measures import QUICK_MEASURES
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import save_bundle
+from textvae.model.kernels.dropout import switch_off_dropout
 from textvae.objective.elbo import Objective
+from textvae.runs.run import find_best_step
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.seeds import derive_noise_seed
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.fsdp import configure_fsdp
 from textvae.training.meter import Meter
-from textvae.training.optimizer import build_optimizer, clip_gradients
+from textvae.training.optimizer import build_optimizer, clip_gradients, drop_gradients
 from textvae.training.schedule import TrainingSchedule
+
+# The parts of the model, as `group_parameters` names them, that stay while the posterior is
+# refitted. A learned prior follows the posterior.
+UNCHANGED_BY_REFIT = ("decoder", "pretrained decoder", "techniques")
 
 
 class VAETrainer(Trainer):
@@ -137,7 +143,10 @@ class VAETrainer(Trainer):
         Returns:
             The loss, a scalar, or the loss and its unweighted `LossTerms` if `return_outputs`.
         """
-        terms = self.objective(model, inputs, self.schedule.progress)
+        progress = self.schedule.progress
+        if progress.is_refit:
+            switch_off_dropout(self.bundle.model.decoder)
+        terms = self.objective(model, inputs, progress)
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
         share = 1.0
@@ -149,6 +158,14 @@ class VAETrainer(Trainer):
         loss = terms.loss * share * divisor
         if return_outputs:
             return loss, terms
+        return loss
+
+    def training_step(self, *batch: Any, **options: Any) -> Tensor:
+        """Compute the gradients of a batch; while the posterior is refitted, of its weights alone."""
+        loss = super().training_step(*batch, **options)
+        if self.schedule.progress.is_refit:
+            # Before they are clipped: the norm must be that of what is trained.
+            drop_gradients(self.bundle.model, *UNCHANGED_BY_REFIT)
         return loss
 
     def compute_loss_context_manager(self) -> AbstractContextManager[None]:
@@ -259,6 +276,7 @@ class VAETrainer(Trainer):
             measures=QUICK_MEASURES,
             kl_target=self.objective.kl_target,
             processes=processes,
+            kl_before_refit=self.find_kl_before_refit(),
         )
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
@@ -293,7 +311,8 @@ class VAETrainer(Trainer):
         """Return whether the current model may become the best one.
 
         It must be past pretraining and warm-up, and its KL must be near the target. Otherwise a
-        collapsed model would be chosen, because it often has the better ELBO.
+        collapsed model would be chosen, because it often has the better ELBO. A refit of the
+        posterior lowers the KL, and its decoder has passed this test already.
 
         Args:
             kl: its KL in nats per sentence; None if the posterior has no density.
@@ -301,7 +320,7 @@ class VAETrainer(Trainer):
         if not self.schedule.is_warmed_up:
             return False
         target = self.objective.kl_target
-        if target is None or kl is None:
+        if target is None or kl is None or self.schedule.is_refitted:
             return True
         return abs(kl / target - 1) <= KL_TARGET_TOLERANCE
 
@@ -311,6 +330,36 @@ class VAETrainer(Trainer):
         if self.settings.keep == "best" and best_step:
             return int(best_step)
         return self.schedule.step
+
+    def find_refitted_step(self) -> int | None:
+        """Return the step whose model the refit of the posterior started from.
+
+        It is None before the refit, and in a run without one.
+        """
+        start = self.schedule.refit_start_step
+        if start is None:
+            return None
+        if self.settings.keep == "last":
+            return start
+        # As `state.best_global_step`, which may be a step of the refit by now.
+        best = find_best_step([entry for entry in self.state.log_history if entry["step"] <= start])
+        return best or start
+
+    def find_kl_before_refit(self) -> float | None:
+        """Return the validation KL of that model in nats per sentence, or None."""
+        if not self.schedule.is_refitted:
+            return None
+        step = self.find_refitted_step()
+        for entry in self.state.log_history:
+            if entry["step"] == step and "eval_kl" in entry:
+                return float(entry["eval_kl"])
+        return None
+
+    def load_refitted_model(self) -> None:
+        """Load the best model of the main phase, from which the posterior is refitted."""
+        step = self.find_refitted_step()
+        if step is not None and step != self.state.global_step:
+            self._load_best_model()
 
     def find_learning_rate_share(self, step: int) -> float | None:
         """Return the learning rate last logged up to a step, as a share of the full one.

@@ -302,6 +302,8 @@ class StandardMeasures(TypedDict, total=False):
         kl_target: the KL that training aimed at; None without a target.
         kl_weight: the factor by which the KL counted in the loss at the end of training; None
             without a KL. `kl` and `elbo` have the weight 1.
+        kl_before_refit: the KL on validation sentences before the posterior was refitted at the
+            end of training; None if it was not.
         verdict: the doctor's verdict: healthy, weak, collapsed or language model.
         findings: the reasons for the verdict.
         advice: what to change.
@@ -356,6 +358,7 @@ class StandardMeasures(TypedDict, total=False):
     empty_samples: float
     kl_target: float | None
     kl_weight: float | None
+    kl_before_refit: float | None
     verdict: str
     findings: list[str]
     advice: list[str]

@@ -45,7 +45,7 @@ def course(schedule, most):
             )
         )
         schedule.advance()
-        schedule.end_pretraining()
+        schedule.begin_phases()
     return states
 
 

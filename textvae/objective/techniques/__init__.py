@@ -17,6 +17,7 @@ from textvae.objective.techniques.kl_weight import KLWeight
 from textvae.objective.techniques.latent_dropout import LatentDropout
 from textvae.objective.techniques.mmd import MMD
 from textvae.objective.techniques.mutual_information_machine import MutualInformationMachine
+from textvae.objective.techniques.refit_posterior import RefitPosterior
 from textvae.objective.techniques.semi_amortized import SemiAmortized
 from textvae.objective.techniques.target_kl import TargetKL
 from textvae.objective.techniques.unit_floor import UnitFloor
@@ -38,6 +39,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "kl_weight": KLWeight,
     "autoencoder_start": AutoencoderStart,
     "aggressive": Aggressive,
+    "refit_posterior": RefitPosterior,
 }
 
 

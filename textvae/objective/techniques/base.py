@@ -1,7 +1,8 @@
 """The contract of a technique: hooks of the training step that do nothing by default.
 
 A technique changes training, never the score: the ELBO that is reported uses the
-unshaped terms and uncorrupted sentences.
+unshaped terms and uncorrupted sentences. While the posterior is refitted at the end of
+a run, no hook is called, except `corrupt` of a technique that damages the encoder's input.
 """
 
 from collections.abc import Callable, Mapping
@@ -54,13 +55,15 @@ class Progress:
     Attributes:
         step: the number of optimizer steps taken.
         fraction: the share of the planned run that is over, 0 to 1. It counts from the end
-            of a pretraining phase, and is 0 during it.
+            of a pretraining phase to the beginning of a refit. It is 0 before and 1 after.
         is_pretraining: whether the run is in such a phase, whose decoder is thrown away.
+        is_refit: whether the posterior is being refitted to the finished decoder.
     """
 
     step: int
     fraction: float
     is_pretraining: bool = False
+    is_refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ class Technique:
             with the model's, and left out of the finished model.
         pretraining_share: the share of the run before the decoder starts again with fresh
             weights and the actual run begins.
+        refit_share: the share of the run at its end in which the posterior is refitted.
+        refit_rate: the learning rate with which the refit begins, as a share of the full one.
         freezes_encoder: whether training steps leave the encoder unchanged, because
             `before_step` trains it.
     """
@@ -158,6 +163,8 @@ class Technique:
     Settings: type[TechniqueSettings] = TechniqueSettings
     module: nn.Module | None = None
     pretraining_share: float = 0.0
+    refit_share: float = 0.0
+    refit_rate: float = 0.0
     freezes_encoder: bool = False
 
     def __init__(self, settings: Any, facts: ModelFacts) -> None:

@@ -35,7 +35,9 @@ class TargetKLSettings(TechniqueSettings):
 
     kind: Literal["target_kl"] = "target_kl"
     nats: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
-        "auto", description="KL per sentence; auto: from the corpus (see docs/recipe.md)"
+        "auto",
+        description="KL per sentence before any refit_posterior, which lowers it; "
+        "auto: from the corpus (see docs/recipe.md)",
     )
     gain: float = Field(0.02, gt=0, description="largest change of log weight per batch")
     width: float = Field(0.25, gt=0, description="relative error that causes the largest change")
