@@ -29,7 +29,6 @@ from textvae.evaluation.evaluate import evaluate
 from textvae.evaluation.measures import QUICK_MEASURES
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import save_bundle
-from textvae.model.kernels.dropout import switch_off_dropout
 from textvae.objective.elbo import Objective
 from textvae.runs.run import find_best_step
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
@@ -143,10 +142,7 @@ class VAETrainer(Trainer):
         Returns:
             The loss, a scalar, or the loss and its unweighted `LossTerms` if `return_outputs`.
         """
-        progress = self.schedule.progress
-        if progress.is_refit:
-            switch_off_dropout(self.bundle.model.decoder)
-        terms = self.objective(model, inputs, progress)
+        terms = self.objective(model, inputs, self.schedule.progress)
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
         share = 1.0
