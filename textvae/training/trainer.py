@@ -158,7 +158,7 @@ class VAETrainer(Trainer):
 
     def training_step(self, *batch: Any, **options: Any) -> Tensor:
         """Compute the gradients of a batch; while the posterior is refitted, of its weights alone."""
-        loss = super().training_step(*batch, **options)
+        loss: Tensor = super().training_step(*batch, **options)
         if self.schedule.progress.is_refit:
             # Before they are clipped: the norm must be that of what is trained.
             drop_gradients(self.bundle.model, *UNCHANGED_BY_REFIT)
