@@ -96,7 +96,7 @@ def test_a_schedule_with_a_refit_resumes_from_its_state(settings, stop):
 
 
 def test_a_run_too_short_for_a_refit_still_ends():
-    """There is no refit if the main phase has no step left for it."""
+    """The main phase then leaves no step for the refit."""
     assert not any(progress.is_refit for progress, *_ in course(planned(share=0.01, steps=5)))
 
 
