@@ -29,7 +29,6 @@ from textvae.evaluation.evaluate import evaluate
 from textvae.evaluation.measures import QUICK_MEASURES
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import save_bundle
-from textvae.model.kernels.dropout import switch_off_dropout
 from textvae.objective.elbo import Objective
 from textvae.runs.run import find_best_step
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
@@ -143,10 +142,7 @@ class VAETrainer(Trainer):
         Returns:
             The loss, a scalar, or the loss and its unweighted `LossTerms` if `return_outputs`.
         """
-        progress = self.schedule.progress
-        if progress.is_refit:
-            switch_off_dropout(self.bundle.model.decoder)
-        terms = self.objective(model, inputs, progress)
+        terms = self.objective(model, inputs, self.schedule.progress)
         self.meter.add(terms, inputs)
         sentences = len(inputs["input_ids"])
         share = 1.0
@@ -162,7 +158,7 @@ class VAETrainer(Trainer):
 
     def training_step(self, *batch: Any, **options: Any) -> Tensor:
         """Compute the gradients of a batch; while the posterior is refitted, of its weights alone."""
-        loss = super().training_step(*batch, **options)
+        loss: Tensor = super().training_step(*batch, **options)
         if self.schedule.progress.is_refit:
             # Before they are clipped: the norm must be that of what is trained.
             drop_gradients(self.bundle.model, *UNCHANGED_BY_REFIT)

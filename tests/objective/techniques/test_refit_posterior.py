@@ -10,7 +10,6 @@ from tests.objective.techniques.test_techniques import FACTS, technique
 from tests.tiny import tiny_batch, tiny_model
 from tests.tiny_run import train_tiny
 from textvae.inference.checkpoint import load_bundle
-from textvae.model.kernels.dropout import switch_off_dropout
 from textvae.objective.elbo import Objective, ObjectiveSettings
 from textvae.objective.techniques import Progress
 from textvae.runs.run import Run
@@ -97,7 +96,7 @@ def test_a_schedule_with_a_refit_resumes_from_its_state(settings, stop):
 
 
 def test_a_run_too_short_for_a_refit_still_ends():
-    """There is no refit if the main phase has no step left for it."""
+    """The main phase then leaves no step for the refit."""
     assert not any(progress.is_refit for progress, *_ in course(planned(share=0.01, steps=5)))
 
 
@@ -140,14 +139,6 @@ def test_it_does_nothing_before_the_refit():
         losses.append(part(tiny_model(), tiny_batch(), main).loss)
     torch.testing.assert_close(*losses, rtol=0, atol=0)
     assert technique("refit_posterior").refit_share == 0.1
-
-
-def test_dropout_is_off_where_recurrent_layers_still_pass_gradients_on():
-    """CuDNN has no backward pass for recurrent layers in evaluation mode."""
-    decoder = tiny_model().train().decoder
-    switch_off_dropout(decoder)
-    training = {type(part).__name__ for part in decoder.modules() if part.training}
-    assert training == {type(decoder.cells).__name__}
 
 
 # The run

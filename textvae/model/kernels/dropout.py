@@ -105,13 +105,3 @@ def replace_dropouts(module: M) -> M:
             if type(child) is nn.Dropout:
                 setattr(parent, name, Dropout(child.p))
     return module
-
-
-def switch_off_dropout(module: nn.Module) -> None:
-    """Switch dropout off in a module that still has to pass gradients on."""
-    module.eval()
-    for part in module.modules():
-        # cuDNN has no backward pass for recurrent layers in evaluation mode. Ours have no dropout
-        # of their own.
-        if isinstance(part, nn.RNNBase):
-            part.train()
