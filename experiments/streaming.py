@@ -80,7 +80,7 @@ def record_step_times() -> list[float]:
         step_times.append(time.perf_counter())
         return original(*arguments, **options)
 
-    VAETrainer.training_step = training_step
+    VAETrainer.training_step = training_step  # type: ignore[method-assign]
     return step_times
 
 
