@@ -94,6 +94,12 @@ OVERRIDES = [
     ),
     Internal(
         Trainer,
+        "training_step",
+        "self model inputs num_items_in_batch",
+        "drops the gradients of what does not train while the posterior is refitted",
+    ),
+    Internal(
+        Trainer,
         "log",
         "self logs start_time",
         "adds our metrics, and stops when the loss is not a number",
@@ -116,6 +122,12 @@ OVERRIDES = [
 ]
 # Private or undocumented functions that textvae calls, and cache methods that `generate` calls.
 CALLED = [
+    Internal(
+        Trainer,
+        "_load_best_model",
+        "self",
+        "loads the best model of the main phase, from which the posterior is refitted",
+    ),
     Internal(
         GenerationMixin,
         "_sample",
