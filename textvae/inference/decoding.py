@@ -55,6 +55,7 @@ def decode_latents(
     if label_ids is None:
         label_ids = bundle.fixed_label_ids(len(z))
     texts: list[str] = []
+    batch_size = min(batch_size, bundle.model.decoder.max_rows or batch_size)
     starts = range(0, len(z), batch_size)
     with seeded(options.seed, Stream.TOKENS, bundle.device), torch.inference_mode():
         for start in tqdm(starts, desc="decoding", unit="batch", disable=not progress):

@@ -263,6 +263,22 @@ def test_encoders_encode_without_regard_to_padding(bases, family, states, train)
     torch.testing.assert_close(together[:1], single, rtol=1e-3, atol=1e-4)
 
 
+def test_many_texts_are_decoded_in_portions(bases, monkeypatch):
+    """The portions bound the memory, and change no greedy text."""
+    bundle = build(bases, conditioning=["output"], entry="side")
+    z = torch.randn(7, LATENT)
+    options = build_decoding_settings(do_sample=False)
+    together = decode_latents(bundle, z, options, samples_by_default=False)
+    monkeypatch.setattr(SideTunedDecoder, "max_rows", 3)
+    seen = []
+    generate = bundle.model.generate
+    monkeypatch.setattr(
+        bundle.model, "generate", lambda **inputs: seen.append(inputs) or generate(**inputs)
+    )
+    assert decode_latents(bundle, z, options, samples_by_default=False) == together
+    assert [len(inputs["latent"]) for inputs in seen] == [3, 3, 1]
+
+
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "bart"])
 def test_a_few_steps_fit_one_batch(bases, family):
     """Training lowers the loss of a batch, and changes only what is trained."""

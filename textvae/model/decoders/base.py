@@ -31,6 +31,8 @@ class Decoder(Part, ABC):
         output_weight: (vocab, size of a returned state).
         output_bias: (vocab,), or None.
         max_length: how many tokens it can read, the start token included; None without a limit.
+        max_rows: how many texts are decoded at once at most, which bounds the memory of keys and
+            values; None without a limit.
         logit_cap: soft cap of the logits, cap * tanh(logits / cap); None leaves them as they are.
         has_frozen_layers_below: whether z enters above frozen layers.
         starts_from_base: whether it has the weights and the tokens of a pretrained model.
@@ -41,6 +43,7 @@ class Decoder(Part, ABC):
     signal_shapes: dict[str, tuple[int, ...]]
     embed: nn.Module
     max_length: int | None = None
+    max_rows: int | None = None
     logit_cap: float | None = None
     has_frozen_layers_below: bool = False
     starts_from_base: bool = False

@@ -21,6 +21,7 @@ class LanguageModelDecoder(Decoder):
     """A decoder that has a pretrained language model, with the vocabulary of that model."""
 
     starts_from_base = True
+    max_rows = 128  # of 128 tokens, SmolLM2-135M needs 0.4 GB for them in bf16
     language_model: LanguageModel
 
     @property
