@@ -28,7 +28,6 @@ from textvae.runtime.locks import hold_lock
 
 _PLAN_FILE = "_plan.json"
 
-
 _MODEL_FILES = (
     "config.json",
     "generation_config.json",

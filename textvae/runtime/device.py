@@ -20,6 +20,11 @@ def is_bf16_fast(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def compute_in_bf16(device: torch.device) -> torch.autocast:
+    """Return a context in which matrix products are in bf16, if the device multiplies it fast."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_bf16_fast(device))
+
+
 # No test runs on mps, so messages and help texts do not offer it.
 _DEVICES = ("cpu", "cuda", "mps")
 

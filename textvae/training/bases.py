@@ -194,8 +194,10 @@ def _check_memory(
     """Refuse a base that does not fit into the memory; return the bytes that it needs."""
     part = settings.model.encoder if is_encoder else settings.model.decoder
     trains: Trained = "none"
+    lora_rank = 0
     if isinstance(part, PretrainedSettings):
         trains = part.train
+        lora_rank = part.lora.rank
     return check_memory(
         base,
         _ENCODER if is_encoder else _DECODER,
@@ -205,5 +207,5 @@ def _check_memory(
         trains=trains,
         dtype_bytes=_FLOAT32_BYTES,
         batch_tokens=settings.training.batch_tokens,
-        lora_rank=part.lora.rank if isinstance(part, PretrainedSettings) else 0,
+        lora_rank=lora_rank,
     )

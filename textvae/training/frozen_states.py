@@ -6,8 +6,7 @@ training step runs only what is above them.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import nullcontext
 
 import torch
 from datasets import Dataset
@@ -27,7 +26,7 @@ from textvae.inference.decoding import batch_by_length
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques.base import CorruptedInput
 from textvae.runs.run import Run
-from textvae.runtime.device import is_bf16_fast
+from textvae.runtime.device import compute_in_bf16
 
 _SENTENCES_PER_BLOCK = 2048
 _SENTENCES_PER_BATCH = 64
@@ -47,7 +46,7 @@ def cache_frozen_states(
     Args:
         validation_sentences: how many sentences of the validation split are evaluated.
     """
-    validation = select_validation(run, validation_sentences)
+    validation = _select_validation(run, validation_sentences)
     for column, compute in _list_computations(bundle).items():
         part = _CORRUPTED[column]
         # A technique that changes what a part reads does so in training only.
@@ -58,11 +57,11 @@ def cache_frozen_states(
 
 def open_cached_validation(run: Run, validation_sentences: int) -> Dataset:
     """Return the sentences that an evaluation uses, with the states that were written for them."""
-    validation = select_validation(run, validation_sentences)
+    validation = _select_validation(run, validation_sentences)
     return join_states(validation, run.folder / "corpus", "validation")
 
 
-def select_validation(run: Run, validation_sentences: int) -> Dataset:
+def _select_validation(run: Run, validation_sentences: int) -> Dataset:
     """Return the first sentences of the validation split."""
     validation = run.open_split("validation")
     return validation.select(range(min(validation_sentences, len(validation))))
@@ -122,7 +121,8 @@ def _encode(bundle: Bundle, batch: Batch) -> tuple[Tensor, Tensor]:
     mask = batch["encoder_attention_mask"]
     # Sentence embeddings are what a user compares with those of the original model, so they are
     # not rounded.
-    with _compute_in_bf16(bundle, is_on=not encoder.has_sentence_state):
+    context = nullcontext() if encoder.has_sentence_state else compute_in_bf16(bundle.device)
+    with context:
         states = encoder.compute_fixed_states(batch["encoder_input_ids"], mask)
     return states, mask[:, : states.shape[1]]
 
@@ -131,11 +131,5 @@ def _run_lower_layers(bundle: Bundle, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the states at the entry of z, (batch, length, hidden)."""
     decoder = bundle.model.decoder
     mask = batch["attention_mask"]
-    with _compute_in_bf16(bundle):
+    with compute_in_bf16(bundle.device):
         return decoder.compute_lower_states(decoder.embed(batch["input_ids"]), mask), mask
-
-
-def _compute_in_bf16(bundle: Bundle, *, is_on: bool = True) -> AbstractContextManager[Any]:
-    """Return a context in which matrix products are in bf16, if the device multiplies it fast."""
-    device = bundle.device
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on and is_bf16_fast(device))

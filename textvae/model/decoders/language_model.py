@@ -1,10 +1,11 @@
 """What decoders with a pretrained language model have in common: its embeddings and weights."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
 from textvae.model.bases.language_model import LanguageModel, select_decoder
 from textvae.model.bases.lora import reset_adapters
@@ -12,6 +13,7 @@ from textvae.model.bases.roles import check_decoder
 from textvae.model.bases.settings import BaseRecord, BaseSettings
 from textvae.model.bases.source import find_base
 from textvae.model.bases.weights import fingerprint_weights, load_language_model, measure_logits
+from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 
 SETTING = "model.decoder"
@@ -38,6 +40,30 @@ class LanguageModelDecoder(Decoder):
     def output_bias(self) -> Tensor | None:
         """The bias of the projection, (vocab,), or None."""
         return self.language_model.bias
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        signals: Signals,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Return the states, (batch, length, hidden), multiplied by the model's scale of logits."""
+        states = self.embed(input_ids)
+        if self.has_frozen_layers_below:
+            states = self.compute_lower_states(states, attention_mask, cache)
+        return self.continue_from(states, attention_mask, signals, cache)
+
+    @abstractmethod
+    def compute_lower_states(
+        self, embedded: Tensor, attention_mask: Tensor, cache: Cache | None = None
+    ) -> Tensor:
+        """Return the states that do not depend on z, without gradient; `continue_from` takes them.
+
+        Args:
+            embedded: the embeddings of the tokens, (batch, length, hidden).
+            attention_mask: (batch, cached length + length), non-zero on real tokens.
+        """
 
     @classmethod
     def open_base(cls, settings: BaseSettings) -> tuple[Any, PreTrainedModel]:

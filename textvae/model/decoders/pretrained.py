@@ -110,19 +110,6 @@ class PretrainedDecoder(LanguageModelDecoder):
             tokens -= self.prefix + self.slots
         return max(0, tokens)
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        signals: Signals,
-        cache: Cache | None = None,
-    ) -> Tensor:
-        """Return the states, (batch, length, hidden), multiplied by the model's scale of logits."""
-        states = self.embed(input_ids)
-        if self.has_frozen_layers_below:
-            states = self.compute_lower_states(states, attention_mask, cache)
-        return self.continue_from(states, attention_mask, signals, cache)
-
     @torch.no_grad()
     def compute_lower_states(
         self, embedded: Tensor, attention_mask: Tensor, cache: Cache | None = None

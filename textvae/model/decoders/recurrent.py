@@ -176,12 +176,7 @@ class RecurrentDecoder(Decoder):
         embedded: Tensor = self.embedding_dropout(self.embed(input_ids), input_ids)
         if "embedding" in signals:
             embedded = embedded + signals["embedding"].unsqueeze(1)
-        embedded = self.dropout(embedded)
-        if "every_step" not in signals:
-            return embedded
-        # Appended after the dropout, so that no number of z is ever dropped.
-        z = signals["every_step"].to(embedded.dtype).unsqueeze(1)
-        return torch.cat([embedded, z.expand(-1, input_ids.shape[1], -1)], dim=-1)
+        return append_latent(self.dropout(embedded), signals)
 
     def run_cells(
         self, inputs: Tensor, start: tuple[Tensor, ...]
@@ -202,6 +197,17 @@ class RecurrentDecoder(Decoder):
 
 # From inputs, (batch, length, size), and a state to all states and the last one.
 _RunCells = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, tuple[Tensor, ...]]]
+
+
+def append_latent(inputs: Tensor, signals: Signals) -> Tensor:
+    """Return the inputs, (batch, length, size), each with z appended if it is given at every step.
+
+    The inputs had their dropout before, so that no number of z is ever dropped.
+    """
+    if "every_step" not in signals:
+        return inputs
+    z = signals["every_step"].to(inputs.dtype).unsqueeze(1)
+    return torch.cat([inputs, z.expand(-1, inputs.shape[1], -1)], dim=-1)
 
 
 def make_initial_state(

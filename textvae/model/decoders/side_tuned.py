@@ -21,10 +21,15 @@ from textvae.model.bases.layers import TwoPartCache, scale_to_unit
 from textvae.model.bases.settings import BaseSettings, PretrainedSettings
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.language_model import SETTING, LanguageModelDecoder
-from textvae.model.decoders.recurrent import RecurrentCache, make_initial_state, run_recurrence
+from textvae.model.decoders.recurrent import (
+    RecurrentCache,
+    append_latent,
+    make_initial_state,
+    run_recurrence,
+)
 from textvae.model.encoders.recurrent import CELLS, initialize_cells
 from textvae.model.kernels.dropout import Dropout
-from textvae.runtime.device import is_bf16_fast
+from textvae.runtime.device import compute_in_bf16
 
 # The scale of the language model's states in front of the last layer. Adam's steps are equally large
 # for all weights, and hundreds of inputs of unit size would make each step of the sum too large.
@@ -111,17 +116,6 @@ class SideTunedDecoder(LanguageModelDecoder):
         body = self.language_model.upper
         return TwoPartCache(DynamicCache(config=body.config), RecurrentCache())
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        signals: Signals,
-        cache: Cache | None = None,
-    ) -> Tensor:
-        """Return the states, (batch, length, hidden), multiplied by the model's scale of logits."""
-        states = self.compute_lower_states(self.embed(input_ids), attention_mask, cache)
-        return self.continue_from(states, attention_mask, signals, cache)
-
     @torch.no_grad()
     def compute_lower_states(
         self, embedded: Tensor, attention_mask: Tensor, cache: Cache | None = None
@@ -132,8 +126,7 @@ class SideTunedDecoder(LanguageModelDecoder):
         so all other uses compute them in the same way.
         """
         keys_and_values = cache.lower if isinstance(cache, TwoPartCache) else None
-        device = embedded.device
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_bf16_fast(device)):
+        with compute_in_bf16(embedded.device):
             last = self.language_model.run_upper(embedded, attention_mask, keys_and_values, None)
         return torch.cat([embedded.to(last.dtype), last], dim=-1)
 
@@ -169,9 +162,4 @@ class SideTunedDecoder(LanguageModelDecoder):
     def _make_inputs(self, embedded: Tensor, last: Tensor, signals: Signals) -> Tensor:
         """Return what the LSTM reads at each position, (batch, length, size)."""
         read = torch.cat([scale_to_unit(embedded), scale_to_unit(last)], dim=-1)
-        inputs: Tensor = self.dropout(self.read(read))
-        if "every_step" not in signals:
-            return inputs
-        # Appended after the dropout, so that no number of z is ever dropped.
-        z = signals["every_step"].to(inputs.dtype).unsqueeze(1)
-        return torch.cat([inputs, z.expand(-1, inputs.shape[1], -1)], dim=-1)
+        return append_latent(self.dropout(self.read(read)), signals)

@@ -86,8 +86,7 @@ class PretrainedEncoder(Encoder):
             self.hidden *= len(record.pooling.names)
         self.has_sentence_state = settings.states == "sentence"
         self.pooling = record.pooling
-        self.is_frozen = settings.train == "none"
-        self.has_fixed_states = self.is_frozen
+        self.has_fixed_states = settings.train == "none"
         self.learning_rate = settings.choose_learning_rate()
         self.forwards = nn.ModuleList()
         self.backwards = nn.ModuleList()
@@ -129,13 +128,13 @@ class PretrainedEncoder(Encoder):
     def train(self, mode: bool = True) -> "PretrainedEncoder":
         """Set the mode of training; a frozen base stays in evaluation mode."""
         super().train(mode)
-        if self.is_frozen:
+        if self.has_fixed_states:
             self.body.eval()
         return self
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return one state per token, (batch, length, hidden), or (batch, 1, hidden)."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_frozen):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.has_fixed_states):
             states = self._run_body(input_ids, attention_mask)
         return self.continue_from(states, attention_mask)
 

@@ -83,13 +83,15 @@ def run_layers(
         backwards: the one from right to left of each layer; empty for a single direction.
         dropout: applied to what each layer reads.
     """
-    mirror = find_reversed_positions(mask)
+    mirror = None
     for run_forwards, run_backwards in zip_longest(forwards, backwards):
         states = dropout(states)
         from_left, _ = run_forwards(states)
         if run_backwards is None:
             states = from_left
             continue
+        if mirror is None:
+            mirror = find_reversed_positions(mask)
         # Reversing a sentence twice gives the sentence, so the same mirror
         # brings the states back into the order of the tokens.
         reversed_states, _ = run_backwards(_reorder_states(states, mirror))
