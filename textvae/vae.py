@@ -80,6 +80,7 @@ from textvae.uses.settings import (
     InterpolationPath,
     NeighborsSettings,
     PriorKind,
+    RefineSettings,
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
@@ -290,6 +291,7 @@ class TextVAE:
         *,
         labels: Sequence[str] | None = None,
         write_as: str | None = None,
+        refine: int = 0,
         batch_size: int = 512,
         progress: bool = False,
         **decoding: Unpack[DecodingOptions],
@@ -299,18 +301,27 @@ class TextVAE:
         Args:
             labels: the label of each text; only for a conditional model.
             write_as: the label to decode with instead; only for a conditional model.
+            refine: gradient steps that bring the latent closer to the text's own words.
         """
         listed = require_texts(texts)
         if write_as is not None:
             require_model_labels(self.bundle.labels, "write_as")
         classes = require_label_per_text(self.bundle.labels, labels, len(listed))
         settings = build_decoding_settings(**decoding)
+        steps = validate_settings(RefineSettings, {"refine": refine}, "reconstruct").refine
         size = require_integer(batch_size, "batch_size")
 
         def answer(rows: list[int]) -> list[str]:
             chosen = classes and _select(classes, rows)
             return reconstruct(
-                self.bundle, _select(listed, rows), settings, size, progress, chosen, write_as
+                self.bundle,
+                _select(listed, rows),
+                settings,
+                size,
+                progress,
+                chosen,
+                write_as,
+                steps,
             )
 
         return answer_non_blank(listed, answer, lambda: None)
@@ -453,6 +464,7 @@ class TextVAE:
         texts: str | Sequence[str],
         attribute: "str | Attribute",
         strength: float = 1.0,
+        refine: int = 0,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str | None]:
         """Decode each text after a step along an attribute's direction; greedy by default.
@@ -460,6 +472,8 @@ class TextVAE:
         Args:
             attribute: the name under which `fit_attribute` saved it, or the `Attribute` itself.
             strength: 1 is the distance between the means of the attribute's two classes.
+            refine: gradient steps that bring the latent closer to the text's own words, before
+                the step along the direction.
         """
         from textvae.uses.attribute import ATTRIBUTE_KIND, load_attribute
 
@@ -468,22 +482,41 @@ class TextVAE:
             attribute = load_attribute(folder, self.bundle)
         direction = attribute.direction
         listed = require_texts(texts)
-        step = validate_settings(EditSettings, {"strength": strength}, "edit").strength
+        given = {"strength": strength, "refine": refine}
+        step = validate_settings(EditSettings, given, "edit")
         settings = build_decoding_settings(**decoding)
 
         def answer(rows: list[int]) -> list[str]:
-            return edit(self.bundle, _select(listed, rows), direction, step, settings)
+            return edit(
+                self.bundle,
+                _select(listed, rows),
+                direction,
+                step.strength,
+                settings,
+                refine=step.refine,
+            )
 
         return answer_non_blank(listed, answer, lambda: None)
 
     def analogy(
-        self, a: str, b: str, c: str, strength: float = 1.0, **decoding: Unpack[DecodingOptions]
+        self,
+        a: str,
+        b: str,
+        c: str,
+        strength: float = 1.0,
+        refine: int = 0,
+        **decoding: Unpack[DecodingOptions],
     ) -> str:
-        """Decode z_c + strength * (z_b - z_a): what is to `c` as `b` is to `a`; greedy by default."""
-        step = validate_settings(EditSettings, {"strength": strength}, "analogy").strength
+        """Decode z_c + strength * (z_b - z_a): what is to `c` as `b` is to `a`; greedy by default.
+
+        Args:
+            refine: gradient steps that bring the latent of `c` closer to its words.
+        """
+        given = {"strength": strength, "refine": refine}
+        step = validate_settings(EditSettings, given, "analogy")
         settings = build_decoding_settings(**decoding)
         a, b, c = require_text(a, "a"), require_text(b, "b"), require_text(c, "c")
-        return analogy(self.bundle, a, b, c, step, settings)
+        return analogy(self.bundle, a, b, c, step.strength, settings, step.refine)
 
     # How likely, how sure, how unusual
 

@@ -10,6 +10,7 @@ import torch
 from tests.tiny import DECODER_SETTINGS, LATENT, SENTENCES, draws, tiny_vae
 from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.inference.generate import sample_prior
+from textvae.inference.settings import DEFAULT_TEMPERATURE
 from textvae.uses.latent_proposals import propose_latents
 
 PREFIXES = ["a man", "two old m", "the", ""]
@@ -151,6 +152,16 @@ def test_a_temperature_turns_sampling_on_and_beams_turn_it_off(lstm):
     assert lstm.decode(z, temperature=3.0) != lstm.decode(z)
     beams = lstm.generate(4, num_beams=2, seed=0)
     assert beams == lstm.generate(4, num_beams=2, do_sample=False, seed=0)
+
+
+def test_sampling_has_a_default_temperature_that_the_generation_config_may_replace(lstm):
+    """An option has priority over both."""
+    default = lstm.generate(4, temperature=DEFAULT_TEMPERATURE, seed=0)
+    assert lstm.generate(4, seed=0) == lstm.generate(4, top_p=1.0, seed=0) == default
+    vae = tiny_vae()
+    vae.model.generation_config.update(temperature=3.0)
+    assert vae.generate(4, seed=0) == lstm.generate(4, temperature=3.0, seed=0) != default
+    assert vae.generate(4, temperature=DEFAULT_TEMPERATURE, seed=0) == default
 
 
 def test_the_number_of_beams_may_come_from_the_generation_config(lstm):

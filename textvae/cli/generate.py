@@ -23,7 +23,12 @@ from textvae.cli.shards import allow_shards
 from textvae.data.row_report import print_note
 from textvae.errors import DataError
 from textvae.inference.settings import draw_seed
-from textvae.uses.settings import CompleteSettings, GenerateSettings, InterpolateSettings
+from textvae.uses.settings import (
+    CompleteSettings,
+    GenerateSettings,
+    InterpolateSettings,
+    RefineSettings,
+)
 
 _EXAMPLE_COUNT = 5  # sentences to reconstruct if no file is named
 
@@ -66,6 +71,7 @@ def _add_reconstruct(verbs: Subparsers) -> None:
         help="label to decode with, for a model that was trained with labels "
         "(default: the label of each text)",
     )
+    add_settings(reconstruct, RefineSettings)
     add_label(reconstruct, default="the label of each text in the file")
     add_decoding(reconstruct)
 
@@ -147,6 +153,7 @@ def _reconstruct(options: Namespace) -> None:
             texts,
             labels=labels if label_column else None,
             write_as=options.write_as,
+            **collect_settings(options, RefineSettings),
             **collect_decoding_options(options),
         )
         return [{"text": text} for text in written]

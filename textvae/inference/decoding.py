@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from tqdm import tqdm
+from transformers import GenerationConfig
 
 from textvae.data.tokenization import decode_batch
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.generation_loop import generate_with_shrinking_batch
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import DEFAULT_TEMPERATURE, DecodingSettings
 from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import validate_settings
 
@@ -50,8 +51,9 @@ def decode_latents(
         ConfigError: the texts may become longer than the decoder can read.
     """
     _check_length(bundle, options, prefixes)
-    default_beams = bundle.model.generation_config.num_beams
-    arguments = _build_generate_arguments(options, samples_by_default, default_beams)
+    arguments = _build_generate_arguments(
+        options, samples_by_default, bundle.model.generation_config
+    )
     if label_ids is None:
         label_ids = bundle.fixed_label_ids(len(z))
     texts: list[str] = []
@@ -90,20 +92,25 @@ def _check_length(
 
 
 def _build_generate_arguments(
-    options: DecodingSettings, samples_by_default: bool, default_beams: int | None
+    options: DecodingSettings,
+    samples_by_default: bool,
+    configured: GenerationConfig,
 ) -> dict[str, Any]:
     """Return the keyword arguments for transformers' `generate`.
 
     Args:
         samples_by_default: whether to sample if nothing asks for sampling or for beams.
-        default_beams: number of beams if the options do not say; None means 1.
+        configured: what `generation_config.json` says; its number of beams and its temperature
+            count if the options do not say.
     """
     arguments = options.model_dump(exclude_none=True, exclude={"seed"})
-    if default_beams is not None and default_beams > 1:
-        arguments.setdefault("num_beams", default_beams)
+    if configured.num_beams is not None and configured.num_beams > 1:
+        arguments.setdefault("num_beams", configured.num_beams)
     asks_to_sample = any(name in arguments for name in ("temperature", "top_p", "top_k"))
     uses_default = samples_by_default and "num_beams" not in arguments
     arguments.setdefault("do_sample", asks_to_sample or uses_default)
+    if arguments["do_sample"] and configured.temperature is None:
+        arguments.setdefault("temperature", DEFAULT_TEMPERATURE)
     # Our loop has no beam search, but that of transformers does.
     if arguments.get("num_beams", 1) == 1:
         arguments["custom_generate"] = generate_with_shrinking_batch

@@ -20,7 +20,12 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.objective.compatibility import drop_clashing_defaults
 from textvae.objective.techniques import TECHNIQUES, ModelFacts, Progress, Technique, TrainEncoder
-from textvae.objective.techniques.base import CorruptedInput, ObjectiveTerm, TechniqueSettings
+from textvae.objective.techniques.base import (
+    CorruptedInput,
+    ObjectiveTerm,
+    Refit,
+    TechniqueSettings,
+)
 from textvae.schema import PartSettings, StrictSettings, choose, validate_each, validate_settings
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
@@ -257,14 +262,13 @@ class Objective:
         return max(shares, default=0.0)
 
     @property
-    def refit_share(self) -> float:
-        """The share of the run at its end in which the posterior is refitted."""
-        return max((technique.refit_share for technique in self.techniques.values()), default=0.0)
+    def refit(self) -> Refit | None:
+        """How the posterior is refitted at the end of the run, or None.
 
-    @property
-    def refit_rate(self) -> float:
-        """The learning rate with which the refit begins, as a share of the full one."""
-        return max((technique.refit_rate for technique in self.techniques.values()), default=0.0)
+        A refit of the whole posterior includes that of the variances.
+        """
+        refits = [technique.refit for technique in self.techniques.values() if technique.refit]
+        return max(refits, key=lambda refit: refit.moves_means, default=None)
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
         """Pass the measures of the validation split to every technique."""

@@ -15,7 +15,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts
-from textvae.objective.techniques.base import EncoderTokens
+from textvae.objective.techniques.base import EncoderTokens, Refit
 from textvae.runs.run import INIT_FOLDER, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
@@ -113,8 +113,7 @@ def build_trainer(
         training,
         steps_per_epoch,
         objective.pretraining_share,
-        objective.refit_share,
-        objective.refit_rate,
+        _find_refit(objective, bundle),
     )
     schedule.preparation_seconds = preparation_seconds
     trainer = VAETrainer(
@@ -129,7 +128,8 @@ def build_trainer(
         processes=processes,
     )
     trainer.add_callback(EncoderTrainingCallback(trainer))
-    trainer.add_callback(PosteriorRefitCallback(trainer))
+    if schedule.refit is not None:
+        trainer.add_callback(PosteriorRefitCallback(trainer, schedule.refit))
     trainer.remove_callback(PrinterCallback)  # it would print every log as a dict
     return trainer
 
@@ -158,6 +158,17 @@ def _build_objective(settings: Settings, bundle: Bundle, device: torch.device) -
     objective = Objective(settings.objective, facts)
     bundle.model.auxiliary = objective.modules.to(device)
     return objective
+
+
+def _find_refit(objective: Objective, bundle: Bundle) -> Refit | None:
+    """Return the refit of the posterior at the end of the run.
+
+    It is None if no technique asks for one, or if this posterior has no variances to refit.
+    """
+    refit = objective.refit
+    if refit is None or refit.moves_means or bundle.model.posterior.list_variance_weights():
+        return refit
+    return None
 
 
 def _describe_encoder_tokens(bundle: Bundle) -> EncoderTokens | None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
+from textvae.objective.techniques.base import Refit
 from textvae.settings.training import TrainingSettings
 
 
@@ -73,6 +74,30 @@ def drop_gradients(model: Any, *names: str) -> None:
     for name in names:
         for parameter in parts.get(name, ()):
             parameter.grad = None
+
+
+def list_unchanged_by_refit(model: Any, refit: Refit) -> list[Tensor]:
+    """Return the trained weights that stay as they are while the posterior is refitted.
+
+    The decoder, the conditioning and the techniques' own weights stay. A learned prior follows
+    the posterior.
+
+    Args:
+        model: a TextVAEModel, with the weights of techniques as its `auxiliary`.
+    """
+    parts = group_parameters(model)
+    changed = parts["prior"]
+    if refit.moves_means:
+        changed = changed + parts["encoder"] + parts.get("pretrained encoder", [])
+    else:
+        changed = changed + model.posterior.list_variance_weights()
+    identities = {id(parameter) for parameter in changed}
+    return [
+        parameter
+        for part in parts.values()
+        for parameter in part
+        if id(parameter) not in identities
+    ]
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:

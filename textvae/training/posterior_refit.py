@@ -1,30 +1,30 @@
 """Refit of the posterior at the end of a run: what it starts from, and what it leaves unchanged.
 
-Decoder, conditioning and the techniques' own weights stay as they are. A single process
-computes no gradients for them, which saves time. Under DDP and FSDP every weight needs
-its gradient, so it is computed and dropped.
+A single process computes no gradients for what stays as it is, which saves time. Under DDP
+and FSDP every weight needs its gradient, so it is computed and dropped.
 """
 
 from typing import Any
 
-from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from textvae.training.optimizer import group_parameters
-from textvae.training.trainer import UNCHANGED_BY_REFIT, VAETrainer
+from textvae.objective.techniques.base import Refit
+from textvae.training.optimizer import list_unchanged_by_refit
+from textvae.training.trainer import VAETrainer
 
 
 class PosteriorRefitCallback(TrainerCallback):
     """Begins the refit of the posterior when the schedule says so."""
 
-    def __init__(self, trainer: VAETrainer) -> None:
+    def __init__(self, trainer: VAETrainer, refit: Refit) -> None:
         self.trainer = trainer
+        self.refit = refit
         self.is_frozen = False
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Load the best model of the main phase, and freeze the decoder."""
+        """Load the best model of the main phase, and freeze what the refit leaves unchanged."""
         trainer = self.trainer
         if trainer.schedule.is_refit_due:
             trainer.load_refitted_model()
@@ -32,13 +32,6 @@ class PosteriorRefitCallback(TrainerCallback):
         if trainer.schedule.progress.is_refit and not self.is_frozen:
             is_alone = trainer.processes.count == 1 and not trainer.is_fsdp_enabled
             if is_alone:
-                freeze_unchanged(trainer.bundle.model)
+                for parameter in list_unchanged_by_refit(trainer.bundle.model, self.refit):
+                    parameter.requires_grad_(False)
             self.is_frozen = True
-
-
-def freeze_unchanged(model: nn.Module) -> None:
-    """Freeze what the refit of the posterior leaves unchanged."""
-    parts = group_parameters(model)
-    for name in UNCHANGED_BY_REFIT:
-        for parameter in parts.get(name, ()):
-            parameter.requires_grad_(False)

@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 from textvae.objective.techniques import Progress
+from textvae.objective.techniques.base import Refit
 from textvae.settings.training import TrainingSettings
 
 # Nobody knows how long an open-ended run will be. So its fraction grows to _HOLD_FRACTION in
@@ -38,8 +39,7 @@ class TrainingSchedule:
         steps_per_epoch: optimizer steps in one pass over the corpus; for a stream, which has no
             passes, a number that no run reaches.
         pretraining_share: the share of the run that is pretraining.
-        refit_share: the share of the run that is the refit of the posterior.
-        refit_rate: the learning rate with which the refit begins, as a share of the full one.
+        refit: the refit of the posterior at the end of the run, or None.
     """
 
     def __init__(
@@ -47,14 +47,13 @@ class TrainingSchedule:
         settings: TrainingSettings,
         steps_per_epoch: int,
         pretraining_share: float = 0.0,
-        refit_share: float = 0.0,
-        refit_rate: float = 0.0,
+        refit: Refit | None = None,
     ) -> None:
         self.settings = settings
         self.steps_per_epoch = steps_per_epoch
         self.pretraining_share = pretraining_share
-        self.refit_share = refit_share
-        self.refit_rate = refit_rate
+        self.refit = refit
+        self.refit_share = refit.share if refit else 0.0
         # The step at which the main phase begins; None until it is known.
         self.main_start_step = None if pretraining_share else 0
         # The step at which the refit begins; None before it, and in a run without one.
@@ -236,7 +235,8 @@ class TrainingSchedule:
     def learning_rate_factor(self) -> float:
         """Return the learning rate of the next step, as a share of the full learning rate."""
         if self.refit_start_step is not None:
-            return self.refit_rate * 0.5 * (1 + math.cos(math.pi * self.refit_fraction))
+            assert self.refit is not None, "only a run with a refit is refitted"
+            return self.refit.rate * 0.5 * (1 + math.cos(math.pi * self.refit_fraction))
         warmup = min(1.0, (self.phase_steps + 1) / max(1, self.settings.warmup_steps))
         if not self.is_open_ended:
             # During pretraining this fraction is 0, and so the cosine is 1.

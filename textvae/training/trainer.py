@@ -37,12 +37,8 @@ from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.fsdp import configure_fsdp
 from textvae.training.meter import Meter
-from textvae.training.optimizer import build_optimizer, clip_gradients, drop_gradients
+from textvae.training.optimizer import build_optimizer, clip_gradients, list_unchanged_by_refit
 from textvae.training.schedule import TrainingSchedule
-
-# The parts of the model, as `group_parameters` names them, that stay while the posterior is
-# refitted. A learned prior follows the posterior.
-UNCHANGED_BY_REFIT = ("decoder", "pretrained decoder", "techniques")
 
 
 class VAETrainer(Trainer):
@@ -159,9 +155,11 @@ class VAETrainer(Trainer):
     def training_step(self, *batch: Any, **options: Any) -> Tensor:
         """Compute the gradients of a batch; while the posterior is refitted, of its weights alone."""
         loss: Tensor = super().training_step(*batch, **options)
-        if self.schedule.progress.is_refit:
+        refit = self.schedule.refit
+        if refit is not None and self.schedule.progress.is_refit:
             # Before they are clipped: the norm must be that of what is trained.
-            drop_gradients(self.bundle.model, *UNCHANGED_BY_REFIT)
+            for parameter in list_unchanged_by_refit(self.bundle.model, refit):
+                parameter.grad = None
         return loss
 
     def compute_loss_context_manager(self) -> AbstractContextManager[None]:

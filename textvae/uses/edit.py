@@ -12,6 +12,7 @@ from torch import Tensor
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
+from textvae.inference.refine import refine_means
 from textvae.inference.settings import DecodingSettings
 
 
@@ -23,6 +24,7 @@ def edit(
     options: DecodingSettings,
     batch_size: int = 512,
     progress: bool = False,
+    refine: int = 0,
 ) -> list[str]:
     """Return each text decoded from its posterior mean plus `strength` times `direction`.
 
@@ -32,6 +34,7 @@ def edit(
 
     Args:
         direction: (latent,).
+        refine: gradient steps that refine each mean before the step along the direction.
 
     Raises:
         DataError: a text is blank.
@@ -40,6 +43,9 @@ def edit(
         return []
     check_not_blank(*texts)
     mean = posterior(bundle, texts, progress=progress).mean
+    mean = refine_means(
+        bundle, texts, mean, refine, bundle.fixed_label_ids(len(texts)), progress=progress
+    )
     z = bundle.model.prior.project(mean + strength * direction)
     return decode_latents(
         bundle, z, options, samples_by_default=False, batch_size=batch_size, progress=progress
@@ -47,7 +53,13 @@ def edit(
 
 
 def analogy(
-    bundle: Bundle, a: str, b: str, c: str, strength: float, options: DecodingSettings
+    bundle: Bundle,
+    a: str,
+    b: str,
+    c: str,
+    strength: float,
+    options: DecodingSettings,
+    refine: int = 0,
 ) -> str:
     """Return the text that is to `c` as `b` is to `a`.
 
@@ -58,4 +70,4 @@ def analogy(
     """
     check_not_blank(a, b, c)
     z_a, z_b = posterior(bundle, [a, b]).mean
-    return edit(bundle, [c], z_b - z_a, strength, options)[0]
+    return edit(bundle, [c], z_b - z_a, strength, options, refine=refine)[0]

@@ -76,7 +76,20 @@ class CompleteSettings(StrictSettings):
     n: Count = Field(5, description="number of sentences to write")
 
 
-class EditSettings(StrictSettings):
+class RefineSettings(StrictSettings):
+    """How much work is done to find the latent of a text."""
+
+    refine: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="gradient steps with which each text's own words refine its latent; 30 are "
+        "often enough to recover words that the encoder has missed, and take as long as some "
+        "thirty decodings of the text",
+    )
+
+
+class EditSettings(RefineSettings):
     """How far a text is moved, by `edit` or `analogy`."""
 
     strength: float = Field(

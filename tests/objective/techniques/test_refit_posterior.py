@@ -7,19 +7,21 @@ import pytest
 import torch
 
 from tests.objective.techniques.test_techniques import FACTS, technique
-from tests.tiny import tiny_batch, tiny_model
+from tests.tiny import built, draws, tiny_batch, tiny_model
 from tests.tiny_run import train_tiny
 from textvae.inference.checkpoint import load_bundle
+from textvae.model.posteriors import POSTERIORS
 from textvae.objective.elbo import Objective, ObjectiveSettings
 from textvae.objective.techniques import Progress
+from textvae.objective.techniques.base import Refit
 from textvae.runs.run import Run
 from textvae.settings.auto import resolve_auto
 from textvae.settings.reading import read_settings
 from textvae.settings.training import TrainingSettings
 from textvae.training.fit import build_trainer
-from textvae.training.optimizer import group_parameters
+from textvae.training.optimizer import group_parameters, list_unchanged_by_refit
 from textvae.training.schedule import TrainingSchedule
-from textvae.training.trainer import UNCHANGED_BY_REFIT, VAETrainer
+from textvae.training.trainer import VAETrainer
 
 REFIT = Progress(step=90, fraction=1.0, is_refit=True)
 
@@ -27,7 +29,7 @@ REFIT = Progress(step=90, fraction=1.0, is_refit=True)
 def planned(pretraining_share=0.0, share=0.2, rate=0.25, **settings):
     """Return a schedule of ten steps per epoch, with a refit and a warm-up of four steps."""
     merged = TrainingSettings(**{"warmup_steps": 4, **settings})
-    return TrainingSchedule(merged, 10, pretraining_share, share, rate)
+    return TrainingSchedule(merged, 10, pretraining_share, Refit(share, rate, moves_means=True))
 
 
 def course(schedule, most=10_000):
@@ -138,7 +140,7 @@ def test_it_does_nothing_before_the_refit():
         torch.manual_seed(0)
         losses.append(part(tiny_model(), tiny_batch(), main).loss)
     torch.testing.assert_close(*losses, rtol=0, atol=0)
-    assert technique("refit_posterior").refit_share == 0.1
+    assert technique("refit_posterior").refit == Refit(0.1, 0.2, moves_means=True)
 
 
 # The run
@@ -161,12 +163,14 @@ def trainer(tiny_run):
 def test_gradients_of_what_stays_are_dropped_before_they_are_clipped(trainer):
     """The clipped norm is that of encoder and posterior alone, as with a frozen decoder."""
     model = trainer.bundle.model
+    unchanged = {id(weights) for weights in list_unchanged_by_refit(model, trainer.schedule.refit)}
     trainer.current_gradient_accumulation_steps = 1
     batch = next(iter(trainer.get_train_dataloader()))
     trainer.training_step(model, batch)
     for name, parameters in group_parameters(model).items():
         for parameter in parameters:
-            assert (parameter.grad is None) == (name in UNCHANGED_BY_REFIT)
+            assert (parameter.grad is None) == (id(parameter) in unchanged)
+            assert (id(parameter) in unchanged) == (name not in ("encoder", "prior"))
 
 
 REFITTED = {
@@ -216,3 +220,67 @@ def test_the_refit_starts_from_the_best_model_of_the_main_phase(trainer, monkeyp
     assert trainer.find_kl_before_refit() == 6.0
     trainer.load_refitted_model()
     assert loaded == [True]
+
+
+# The refit of the variances, which the default recipe has
+
+
+VARIANCES = {
+    "objective": {"techniques": {"target_kl": {"refit": 0.2}}},
+    "training": {"steps": 20, "evaluations": 10, "keep": "last"},
+}
+
+
+def test_the_default_recipe_refits_the_variances_and_nothing_else(tmp_path, monkeypatch):
+    """The means, and so all that is decoded from them, are those of the main phase."""
+    weights = {}
+    evaluate = VAETrainer.evaluate
+
+    def note_weights(trainer, *args, **options):
+        state = trainer.bundle.model.state_dict()
+        weights[trainer.schedule.step] = {name: value.clone() for name, value in state.items()}
+        return evaluate(trainer, *args, **options)
+
+    monkeypatch.setattr(VAETrainer, "evaluate", note_weights)
+    train_tiny(tmp_path, **VARIANCES)
+    before, after = weights[16], weights[20]
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"posterior.logvar.weight", "posterior.logvar.bias"}
+
+
+def test_the_loss_of_the_refit_of_the_variances_is_the_negative_elbo():
+    """Its objective is the ELBO on whole sentences, not what the controller has weighted."""
+    part = objective(refit_posterior="off", word_dropout={"rate": 1.0})
+    model = tiny_model().eval()
+    torch.manual_seed(0)
+    terms = part(model, tiny_batch(), REFIT)
+    torch.manual_seed(0)
+    torch.testing.assert_close(terms.loss, model(**tiny_batch()).loss)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "batch_norm_gaussian", "flow"])
+def test_the_weights_of_the_variances_do_not_move_the_means(kind):
+    """So a refit of the variances leaves everything alone that is decoded from a mean."""
+    posterior = built(POSTERIORS, {"kind": kind}, 6, 4, True).eval()
+    pooled = draws(3, posterior.width)
+    before = posterior.head(pooled)
+    with torch.no_grad():
+        for weights in posterior.list_variance_weights():
+            weights.add_(0.3)
+    after = posterior.head(pooled)
+    torch.testing.assert_close(after.mean, before.mean, rtol=0, atol=0)
+    assert (after.logvar != before.logvar).all()
+
+
+@pytest.mark.parametrize("kind", ["delta_gaussian", "von_mises_fisher", "deterministic"])
+def test_a_posterior_without_variances_of_its_own_is_not_refitted(kind):
+    """Delta-VAE's means depend on its variances, and the other two have none."""
+    assert built(POSTERIORS, {"kind": kind}, 6, 4, True).list_variance_weights() == []
+
+
+def test_a_refit_of_the_whole_posterior_includes_that_of_the_variances():
+    """With both, the run has one refit, as `refit_posterior` describes it."""
+    assert objective().refit == Refit(0.1, 0.2, moves_means=True)
+    assert objective(refit_posterior="off").refit.moves_means is False
+    off = objective(refit_posterior="off", target_kl={"refit": 0})
+    assert off.refit is None

@@ -125,7 +125,9 @@ class EvaluationTexts:
     def prior_samples(self) -> list[str]:
         """Sentences from the prior."""
         source = self.source
-        options = DecodingSettings(do_sample=not source.settings.greedy, seed=source.seed)
+        options = DecodingSettings(do_sample=False, seed=source.seed)
+        if not source.settings.greedy:
+            options = DecodingSettings(temperature=1.0, seed=source.seed)
         count = source.settings.prior_samples
         return generate(source.bundle, count, options, progress=source.progress)
 
@@ -209,7 +211,8 @@ def empty_texts(inputs: EvaluationInput) -> dict[str, float]:
         samples_by_default=False,
         label_ids=label_ids,
     )
-    samples = generate(inputs.bundle, _EMPTY_CHECK_COUNT, DecodingSettings(seed=inputs.seed))
+    options = DecodingSettings(temperature=1.0, seed=inputs.seed)
+    samples = generate(inputs.bundle, _EMPTY_CHECK_COUNT, options)
     return {
         "empty_reconstructions": _empty_share(reconstructions),
         "empty_samples": _empty_share(samples),

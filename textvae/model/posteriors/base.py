@@ -81,6 +81,10 @@ class Posterior(nn.Module, ABC):
         ]
         return torch.cat(parts, dim=-1)
 
+    def list_variance_weights(self) -> list[nn.Parameter]:
+        """Return the weights that change the variances of q(z | x) and nothing else."""
+        return []
+
     @abstractmethod
     def head(self, pooled: Tensor) -> Distribution:
         """Return q(z | x) from the pooled states, (batch, width), in single precision."""

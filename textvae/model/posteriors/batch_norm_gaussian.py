@@ -54,6 +54,10 @@ class BatchNormGaussianPosterior(Posterior):
         self.register_buffer("running_mean", torch.zeros(latent))
         self.register_buffer("running_variance", torch.ones(latent))
 
+    def list_variance_weights(self) -> list[nn.Parameter]:
+        """Return the weights of the log-variance."""
+        return list(self.logvar.parameters())
+
     def head(self, pooled: Tensor) -> DiagonalGaussian:
         """Return N(normalized mean, exp(logvar))."""
         mean = self.normalize_means(self.mean(pooled))

@@ -135,6 +135,10 @@ class FlowPosterior(Posterior):
         self.context = nn.Linear(self.width, settings.context)
         self.flow = CouplingFlow(settings.layers, latent, settings.context, settings.width)
 
+    def list_variance_weights(self) -> list[nn.Parameter]:
+        """Return the weights of the Gaussian's log-variance; the mean is the flow of its center."""
+        return list(self.logvar.parameters())
+
     def head(self, pooled: Tensor) -> _FlowDistribution:
         """Return the Gaussian and its flow."""
         center = self.mean(pooled)

@@ -33,6 +33,10 @@ class GaussianPosterior(Posterior):
         self.mean = nn.Linear(self.width, latent)
         self.logvar = make_logvar_layer(self.width, latent)
 
+    def list_variance_weights(self) -> list[nn.Parameter]:
+        """Return the weights of the log-variance."""
+        return list(self.logvar.parameters())
+
     def head(self, pooled: Tensor) -> DiagonalGaussian:
         """Return N(mean, exp(logvar))."""
         mean = self.mean(pooled)

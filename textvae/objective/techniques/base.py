@@ -67,6 +67,22 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """A refit of the posterior to the finished decoder, at the end of a run.
+
+    Attributes:
+        share: the share of the run that it takes.
+        rate: the learning rate with which it begins, as a share of the full one.
+        moves_means: whether the whole encoder and posterior are trained; if not, only the
+            variances are, so that what is decoded from the means stays as it is.
+    """
+
+    share: float
+    rate: float
+    moves_means: bool
+
+
+@dataclass(frozen=True)
 class EncoderTokens:
     """The special tokens of what the encoder reads.
 
@@ -154,8 +170,7 @@ class Technique:
             with the model's, and left out of the finished model.
         pretraining_share: the share of the run before the decoder starts again with fresh
             weights and the actual run begins.
-        refit_share: the share of the run at its end in which the posterior is refitted.
-        refit_rate: the learning rate with which the refit begins, as a share of the full one.
+        refit: how the posterior is refitted at the end of the run, or None.
         freezes_encoder: whether training steps leave the encoder unchanged, because
             `before_step` trains it.
     """
@@ -163,8 +178,7 @@ class Technique:
     Settings: type[TechniqueSettings] = TechniqueSettings
     module: nn.Module | None = None
     pretraining_share: float = 0.0
-    refit_share: float = 0.0
-    refit_rate: float = 0.0
+    refit: Refit | None = None
     freezes_encoder: bool = False
 
     def __init__(self, settings: Any, facts: ModelFacts) -> None:

@@ -4,7 +4,8 @@ A KL weight below 1, which `target_kl` needs to hold the KL at its target, fits 
 to another objective than the ELBO: q becomes sharper than the true posterior of the
 decoder, and the bound is loose. So in the last `share` of the run the decoder stays as it
 is, and the encoder and the posterior maximize the ELBO itself, without any other
-technique. This is inference for a fixed model, as in two-stage training (He et al. 2019,
+technique. `target_kl` refits the variances by itself; this technique moves the means, too.
+This is inference for a fixed model, as in two-stage training (He et al. 2019,
 arXiv:1901.05534, train the encoder alone in the same way, but before each step). The KL
 falls below its target, which then is the KL of the main phase.
 
@@ -17,6 +18,7 @@ from pydantic import Field
 
 from textvae.objective.techniques.base import (
     ModelFacts,
+    Refit,
     Requirement,
     Technique,
     TechniqueSettings,
@@ -50,5 +52,4 @@ class RefitPosterior(Technique):
 
     def __init__(self, settings: RefitPosteriorSettings, facts: ModelFacts) -> None:
         super().__init__(settings, facts)
-        self.refit_share = settings.share
-        self.refit_rate = settings.rate
+        self.refit = Refit(settings.share, settings.rate, moves_means=True)
