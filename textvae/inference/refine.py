@@ -25,7 +25,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length
 from textvae.inference.encode import tokenize_and_truncate
 
-PRIOR_SHARE = 0.3
+PRIOR_SHARE = 0.1
 _STEP_SIZE = 0.2  # of Adam; latents of the default recipe have a standard deviation near 1
 _SENTENCES_PER_BATCH = 64
 

@@ -43,10 +43,10 @@ class TargetKLSettings(TechniqueSettings):
     """The rate to hold, and how fast the weight adapts."""
 
     kind: Literal["target_kl"] = "target_kl"
-    nats: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+    nats: Annotated[float, Field(gt=0)] | Literal["auto", "whole"] = Field(
         "auto",
         description="KL per sentence before the refit at the end, which lowers it; "
-        "auto: from the corpus (see docs/recipe.md)",
+        "auto: from the corpus (see docs/recipe.md); whole: enough for every word, 5 nats per token",
     )
     gain: float = Field(0.02, gt=0, description="largest change of log weight per batch")
     width: float = Field(0.25, gt=0, description="relative error that causes the largest change")
@@ -70,8 +70,8 @@ class TargetKLSettings(TechniqueSettings):
     requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.ELBO_KL})
 
     def resolve_auto(self, kl_target: float, latent: int) -> Self:
-        """Use the corpus's KL target in place of `auto`."""
-        if self.nats != "auto":
+        """Use the corpus's KL target in place of `auto` or `whole`."""
+        if self.nats not in ("auto", "whole"):
             return self
         return self.model_copy(update={"nats": round(kl_target, 2)})
 
@@ -83,7 +83,7 @@ class TargetKL(Technique):
 
     def __init__(self, settings: TargetKLSettings, facts: ModelFacts) -> None:
         super().__init__(settings, facts)
-        assert settings.nats != "auto", "`resolve_auto` replaces it first"
+        assert not isinstance(settings.nats, str), "`resolve_auto` replaces it first"
         self.target = float(settings.nats)
         # A tensor that stays on the KL's device: reading a number from it would stop a GPU in
         # every step. In double precision, so that small changes are not rounded away.
