@@ -85,7 +85,7 @@ def measure_fidelity(vae: TextVAE, texts: list[str], steps: int) -> dict[str, fl
 def measure(vae: TextVAE, run: Run, file: Path) -> dict[str, Any]:
     """Return one row of the table, measured on the sentences of a file."""
     names = ("elbo", "active_units", "likelihood", "smoothness")
-    record = vae.evaluate(str(file), measures=names, samples=50)
+    record: dict[str, Any] = {**vae.evaluate(str(file), measures=names, samples=50)}
     texts = file.read_text(encoding="utf-8").splitlines()
     plain = measure_fidelity(vae, texts, 0)
     refined = measure_fidelity(vae, texts, REFINE)
