@@ -206,7 +206,7 @@ class PretrainedEncoder(Encoder):
         record = self.settings.require_base(_SETTING)
         base = find_original(self.settings.name, f"{_SETTING}.name", record.revision)
         weights = select_encoder(load_encoder_model(base.folder)).state_dict()
-        check_fingerprint(weights, record, self.settings.name, _SETTING)
+        check_fingerprint(fingerprint_weights(weights), record, self.settings.name, _SETTING)
         base_names = name_base_weights(self.body)
         copy_weights(weights, self.body, {name: base_names[name] for name in names})
 
