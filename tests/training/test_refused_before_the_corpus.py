@@ -188,10 +188,20 @@ def test_conflicts_within_a_new_model_are_refused_before_the_corpus_is_read(refu
     assert words in refuse(*settings)
 
 
+def test_a_package_for_rounding_that_is_missing_is_noticed_before_the_corpus_is_read(
+    refuse, monkeypatch
+):
+    """The message says how to install it."""
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "bitsandbytes" else True)
+    message = refuse(*name_bases(), "model.decoder.bits=4")
+    assert "weights in 4 bits (model.decoder.bits = 4) need bitsandbytes" in message
+    assert "pip install 'textvae[quantized]'" in message
+
+
 def test_labels_that_a_model_lacks_are_refused_before_the_corpus_is_read(refuse, tmp_path_factory):
     """A run that is started from another one has its labels."""
     first = tmp_path_factory.mktemp("first") / "run"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:  # the fixture has replaced the reader
         settings = {**SETTINGS, "training": {**SETTINGS["training"], "steps": 1}}
         patch.setattr(PreparedCorpus, "prepare", PREPARE)
         textvae.train(SENTENCES, output=first, device="cpu", **settings)

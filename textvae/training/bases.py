@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+from textvae.data.base_tokenizers import check_decoder_tokenizer
 from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.row_report import print_note
@@ -125,6 +126,7 @@ def open_run_bases(settings: Settings, device: torch.device) -> tuple[Bases, Set
     settings = _choose_auto(settings, bases.decoder)
     if bases.decoder is not None:
         check_positions(settings, bases.decoder.config)
+        check_decoder_tokenizer(bases.locate_tokenizer(settings.tokenizer))
     is_language_model = settings.objective.kind == "language_model"
     opened = open_bases(settings.model, is_language_model=is_language_model)
     labels = None

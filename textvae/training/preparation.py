@@ -1,6 +1,7 @@
 """Prepare a run folder: corpus, tokenizer, initial model and settings."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from textvae.data.arrow import read_number_column
 from textvae.data.cleaning import build_normalizer
 from textvae.data.corpus import DataSettings
 from textvae.data.corpus_labels import collect_labels
+from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
 from textvae.data.sources import RowSource
@@ -64,14 +66,9 @@ def prepare_run(
     check_trackers(settings.training.trackers)
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)
     corpus.refuse_settings(settings.training, settings.objective.techniques)
-    initial = load_bundle(init, "cpu") if init else None
-    if initial is not None:
-        _check_initial_labels(settings.data, initial)
-        if isinstance(initial.model.decoder, LanguageModelDecoder):
-            check_positions(settings, initial.model.decoder.language_model.upper.config)
-    bases = Bases(None, None)
-    if initial is None:
-        bases, settings = open_run_bases(settings, device)
+    # Everything that can be refused without the corpus is refused here; reading it may take hours.
+    start, settings = _choose_start(settings, init, device)
+    initial, bases = start.initial, start.bases
     tokenizer, counts = corpus.prepare(
         bases.locate_tokenizer(settings.tokenizer),
         initial.tokenizer if initial else None,
@@ -89,14 +86,46 @@ def prepare_run(
     # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
     # sample only among the 50 likeliest tokens.
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
-    encoder_tokenizer = bases.load_encoder_tokenizer(settings.data.max_tokens)
-    if initial and init:
-        before = Run(Path(init)).read_settings().data.max_tokens
-        encoder_tokenizer = lengthen_encoder_tokenizer(initial, settings.data.max_tokens, before)
-    save_bundle(Bundle(model, tokenizer, encoder_tokenizer), run.folder / INIT_FOLDER)
+    save_bundle(Bundle(model, tokenizer, start.encoder_tokenizer), run.folder / INIT_FOLDER)
     corpus.finish_preparation(settings.training, processes)
     # The settings come last, because a folder with settings counts as completely prepared.
     settings.save(run.folder / SETTINGS_FILE)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What the model of a run starts from.
+
+    Attributes:
+        initial: an existing model (--init), or None.
+        bases: pretrained models, if the model is new.
+        encoder_tokenizer: the tokenizer of an encoder with tokens of its own, or None.
+    """
+
+    initial: Bundle | None
+    bases: Bases
+    encoder_tokenizer: EncoderTokenizer | None
+
+
+def _choose_start(
+    settings: Settings, init: str | Path | None, device: torch.device
+) -> tuple[_Start, Settings]:
+    """Return what the model starts from, and the settings with what follows from it.
+
+    Raises:
+        ConfigError: a setting does not fit the machine or the model to start from.
+    """
+    max_tokens = settings.data.max_tokens
+    if not init:
+        bases, settings = open_run_bases(settings, device)
+        return _Start(None, bases, bases.load_encoder_tokenizer(max_tokens)), settings
+    initial = load_bundle(init, "cpu")
+    _check_initial_labels(settings.data, initial)
+    if isinstance(initial.model.decoder, LanguageModelDecoder):
+        check_positions(settings, initial.model.decoder.language_model.upper.config)
+    before = Run(Path(init)).read_settings().data.max_tokens
+    encoder_tokenizer = lengthen_encoder_tokenizer(initial, max_tokens, before)
+    return _Start(initial, Bases(None, None), encoder_tokenizer), settings
 
 
 def _build_initial_model(
