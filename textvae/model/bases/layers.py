@@ -171,8 +171,11 @@ def check_can_be_cut(body: PreTrainedModel, cut: int, setting: str) -> None:
 
 
 def _copy_modules(body: PreTrainedModel) -> PreTrainedModel:
-    """Return a copy of a transformer that has the same tensors, not copies of them."""
-    shared = {id(tensor): tensor for tensor in (*body.parameters(), *body.buffers())}
+    """Return a copy of a transformer that has the same parameters, not copies of them.
+
+    Buffers are copied, since transformers fills only one of two equal ones as it loads a model.
+    """
+    shared = {id(parameter): parameter for parameter in body.parameters()}
     copied: PreTrainedModel = copy.deepcopy(body, shared)
     return copied
 
