@@ -59,6 +59,8 @@ def test_the_layers_of_the_model_are_the_rounded_ones_of_its_base(bases, monkeyp
     assert len(rounded) == {"llama": 7, "gpt2": 4}[family] * 4
     assert all(isinstance(layer, RoundedLinear) for layer in rounded.values())
     assert not any(p.requires_grad for layer in rounded.values() for p in layer.parameters())
+    # In evaluation mode, bitsandbytes would change their weights in place.
+    assert all(layer.training for layer in rounded.values())
 
 
 @pytest.mark.parametrize("kind", KINDS)

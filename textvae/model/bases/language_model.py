@@ -31,6 +31,7 @@ from textvae.model.bases.layers import check_cut, checkpoint_layers, choose_cut,
 from textvae.model.bases.lora import add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.quantization import (
     Bits,
+    keep_in_training_mode,
     list_rounded_tensors,
     skip_initialization,
     take_over_layers,
@@ -173,6 +174,8 @@ class LanguageModel(nn.Module):
         super().train(mode)
         if self.lower is not None:
             self.lower.eval()
+        if self.bits is not None:
+            keep_in_training_mode(self)
         return self
 
     def freeze(self) -> None:

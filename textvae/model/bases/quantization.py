@@ -112,6 +112,17 @@ def list_rounded_tensors(module: nn.Module) -> set[str]:
     return {name for name in module.state_dict() if name.startswith(prefixes)}
 
 
+def keep_in_training_mode(module: nn.Module) -> None:
+    """Keep rounded layers in training mode, also in a model that is evaluated.
+
+    They have no dropout. In evaluation mode on a CPU, bitsandbytes reorders the weights of 4 bits in
+    place; then gradients need them back, and `to` would move them to a GPU in the wrong order. And
+    layers of 8 bits would compute other numbers than in training.
+    """
+    for layer in find_rounded_layers(module).values():
+        layer.training = True
+
+
 def take_over_layers(source: nn.Module, target: nn.Module, names: Mapping[str, str]) -> list[str]:
     """Put the rounded layers of a base in place of a model's own, without copying them.
 

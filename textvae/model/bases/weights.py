@@ -18,7 +18,12 @@ from textvae.errors import ConfigError
 from textvae.model.bases.files import list_weight_files
 from textvae.model.bases.layers import find_layers
 from textvae.model.bases.lora import get_original_name, is_adapter
-from textvae.model.bases.quantization import Bits, build_loading_options, check_quantization
+from textvae.model.bases.quantization import (
+    Bits,
+    build_loading_options,
+    check_quantization,
+    keep_in_training_mode,
+)
 from textvae.model.bases.settings import BaseRecord
 
 _PROBE_TOKENS = 8
@@ -41,11 +46,12 @@ def load_language_model(
         ConfigError: its weights do not fit its config, or cannot be rounded on this machine.
     """
     factory = AutoModelForSeq2SeqLM if is_encoder_decoder else AutoModelForCausalLM
-    options = {}
-    if bits is not None:
-        check_quantization(bits, setting)
-        options = build_loading_options(bits)
-    return _load(factory, folder, "encoder.", options)
+    if bits is None:
+        return _load(factory, folder, "encoder.", {})
+    check_quantization(bits, setting)
+    whole = _load(factory, folder, "encoder.", build_loading_options(bits))
+    keep_in_training_mode(whole)
+    return whole
 
 
 def load_encoder_model(folder: Path) -> PreTrainedModel:
