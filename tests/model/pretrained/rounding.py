@@ -1,6 +1,7 @@
 """A stand-in for bitsandbytes, whose layers of 8 bits it imitates; the package is optional."""
 
 from collections.abc import Collection
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -21,13 +22,13 @@ class RoundedLinear(nn.Linear):
     def __init__(self, layer: nn.Module) -> None:
         nn.Module.__init__(self)
         is_transposed = isinstance(layer, Conv1D)
-        weight: Tensor = layer.weight.detach()  # type: ignore[assignment]
+        weight = layer.get_parameter("weight").detach()
         weight = weight.t() if is_transposed else weight
         scale = weight.abs().amax(1, keepdim=True) / 127
         self.out_features, self.in_features = weight.shape
         self.weight = nn.Parameter((weight / scale).round().to(torch.int8), requires_grad=False)
         bias: Any = layer.bias
-        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.register_parameter("bias", None if bias is None else nn.Parameter(bias.detach()))
         self.register_buffer("scale", scale)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
@@ -45,7 +46,7 @@ def install_stand_in(monkeypatch: Any, devices: Collection[str] = ("cpu",)) -> l
     library.__dict__.update(supported_torch_devices=set(devices), __version__="0.99")
     # Not in sys.modules, where peft and transformers would find it and use more of it.
     monkeypatch.setattr(quantization, "import_module", lambda name: library)
-    find = extras.find_spec
+    find = find_spec
     monkeypatch.setattr(
         extras, "find_spec", lambda name: True if name == "bitsandbytes" else find(name)
     )

@@ -1,6 +1,7 @@
 """Decoders whose frozen weights are rounded to 8 or 4 bits, with a stand-in for bitsandbytes."""
 
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from textvae.data.tokenization import TokenizerSettings
 from textvae.errors import CheckpointError, ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
-from textvae.model.bases.memory import check_memory, estimate_memory
+from textvae.model.bases.memory import BaseUse, check_memory, estimate_memory
 from textvae.model.bases.quantization import (
     build_loading_options,
     check_quantization,
@@ -28,7 +29,7 @@ from textvae.settings.reading import read_settings
 from textvae.settings.run import ModelSettings
 
 # Kinds of decoders: what is trained, and where z enters.
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "adapters": {"train": "lora"},
     "entry": {"train": "lora", "entry": 0.5},
     "frozen": {"train": "none"},
@@ -198,7 +199,7 @@ def test_an_encoder_has_no_setting_for_bits():
 def test_rounded_matrices_need_less_memory():
     """Embeddings stay in single precision."""
     base = build_base(LlamaConfig(vocab_size=1000), {"e": (1000, 50), "layer.w": (500, 1000)})
-    use = {"role": "decoder", "trains": "none", "dtype_bytes": 4, "batch_tokens": 0}
+    use: BaseUse = {"role": "decoder", "trains": "none", "dtype_bytes": 4, "batch_tokens": 0}
     assert estimate_memory(base, **use) == 4 * 550_000
     assert estimate_memory(base, **use, bits=8) == 4 * 50_000 + 500_000
     assert estimate_memory(base, **use, bits=4) == 4 * 50_000 + 250_000
