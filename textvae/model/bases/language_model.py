@@ -47,6 +47,7 @@ from textvae.model.bases.weights import (
     name_base_weights,
     select_rows,
 )
+from textvae.model.kernels.dropout import replace_dropouts
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
 _Entry = TypeVar("_Entry")
@@ -351,7 +352,8 @@ def _build(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:
     config.eos_token_id = None
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     whole = factory.from_config(config, trust_remote_code=False, dtype=torch.float32)
-    return unfreeze_padding_embedding(select_decoder(whole)), whole.get_output_embeddings()
+    body = replace_dropouts(unfreeze_padding_embedding(select_decoder(whole)))
+    return body, whole.get_output_embeddings()
 
 
 def select_decoder(whole: PreTrainedModel) -> PreTrainedModel:
