@@ -1,6 +1,7 @@
 """Measure how fast a small language model trains as a decoder, by what of it is trained.
 
     python experiments/pretrained_speed.py BASES [--tokens 960] [--repeats 9]
+    python experiments/pretrained_speed.py BASES --small
 
 BASES is a folder with `minilm` and `smollm2`, as experiments/real_bases.py writes them. A step
 is a forward and a backward pass over one batch of captions, without the optimizer; the encoder
@@ -10,10 +11,14 @@ is frozen and its states, and those of frozen layers below z, are given. The col
 - share: of the speed that the matrix products alone allow. They are timed one by one, at the
   same sizes and in the same number type: forward, the gradient of what flows through a
   layer, and that of its weights if they are trained.
+
+With --small the decoder is a GPT-2 of 4 layers and 256 units with random weights, all trained,
+and a step includes the clipping of gradients and the optimizer.
 """
 
 import argparse
 import gzip
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +27,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from textvae.data import BUNDLED_CORPORA
 from textvae.data.base_tokenizers import build_decoder_tokenizer
@@ -33,6 +39,8 @@ from textvae.model.building import build_model
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import is_bf16_fast
 from textvae.settings.run import ModelSettings
+from textvae.settings.training import TrainingSettings
+from textvae.training.optimizer import build_optimizer, clip_gradients
 
 HEAD = "| what is trained | z enters | tokens/s | share |\n|---|---|---|---|"
 SIDE = "the LSTM at the side"
@@ -47,17 +55,26 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("everything", {"train": "all", "entry": 0.6}, ("prefix", "output")),
 ]
 
+# How z reaches the small decoder.
+SMALL_CONDITIONINGS = (("memory", "output"), ("embedding", "output"))
 
-def build_bundle(bases: Path, decoder: dict[str, Any], conditioning: tuple[str, ...]) -> Bundle:
-    """Return a model with a frozen encoder, on the vocabulary of the captions."""
-    smollm2 = str(bases / "smollm2")
+
+def build_bundle(
+    bases: Path, decoder: dict[str, Any], conditioning: tuple[str, ...], base: Path | None = None
+) -> Bundle:
+    """Return a model with a frozen encoder, on the vocabulary of the captions.
+
+    Args:
+        base: the folder of the decoder's base; default: SmolLM2.
+    """
+    folder = str(base or bases / "smollm2")
     tokenizer = build_decoder_tokenizer(
-        TokenizerSettings(kind="pretrained", path=smollm2), read_captions()
+        TokenizerSettings(kind="pretrained", path=folder), read_captions()
     )
     settings = ModelSettings.model_validate(
         {
             "encoder": {"kind": "pretrained", "name": str(bases / "minilm"), "train": "none"},
-            "decoder": {"kind": "pretrained", "name": smollm2, **decoder},
+            "decoder": {"kind": "pretrained", "name": folder, **decoder},
             "conditioning": conditioning,
         }
     )
@@ -128,14 +145,60 @@ def time_products(model: TextVAEModel, batch: Batch, dtype: torch.dtype, repeats
     return total
 
 
+def save_small_decoder(folder: Path, tokenizer: Path) -> Path:
+    """Save a GPT-2 of 4 layers and 256 units, with another model's tokenizer; return the folder."""
+    loaded = read_tokenizer(tokenizer)
+    torch.manual_seed(0)
+    config = GPT2Config(n_layer=4, n_embd=256, n_head=4, vocab_size=len(loaded))
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    loaded.save_pretrained(folder)
+    return folder
+
+
+def measure_small_decoder(bases: Path, repeats: int, uses_bf16: bool) -> None:
+    """Print how fast a small decoder trains, by the size of a batch."""
+    print("| z enters by | tokens per batch | tokens/s |\n|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        decoder = {"kind": "pretrained", "train": "all"}
+        small = save_small_decoder(Path(folder), bases / "smollm2")
+        for conditioning in SMALL_CONDITIONINGS:
+            bundle = build_bundle(bases, decoder, conditioning, small)
+            for tokens in (512, 960, 2048):
+                speed = measure_training(bundle, tokens, repeats, uses_bf16)
+                print(f"| {', '.join(conditioning)} | {tokens} | {speed:,.0f} |", flush=True)
+
+
+def measure_training(bundle: Bundle, tokens: int, repeats: int, uses_bf16: bool) -> float:
+    """Return the tokens per second of whole training steps."""
+    model: Any = bundle.model.train()
+    batch = make_batch(bundle, tokens)
+    optimizer = build_optimizer(model, TrainingSettings(learning_rate=1e-3))
+    trained = [value for value in model.parameters() if value.requires_grad]
+
+    def step() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=uses_bf16):
+            loss = model(**batch).loss
+        loss.backward()
+        clip_gradients(trained, 20.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    step()  # the first one allocates the optimizer's state
+    return int(batch["attention_mask"].sum()) / time_best(step, repeats)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bases", type=Path)
     parser.add_argument("--tokens", type=int, default=960)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--small", action="store_true", help="a small decoder, whole steps")
     options = parser.parse_args()
     uses_bf16 = is_bf16_fast(torch.device("cpu"))
+    if options.small:
+        measure_small_decoder(options.bases, options.repeats, uses_bf16)
+        return
     dtype = torch.bfloat16 if uses_bf16 else torch.float32
     print(HEAD, flush=True)
     for name, decoder, conditioning in CASES:

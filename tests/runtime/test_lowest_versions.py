@@ -8,7 +8,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 # The development installation leaves these extras out.
-UNTESTED = {"mauve-text", "umap-learn"}
+UNTESTED = {"bitsandbytes", "mauve-text", "umap-learn"}
 
 
 def allowed():

@@ -1,4 +1,6 @@
-"""The optimizer: which parameters decay."""
+"""The optimizer: which parameters decay, and how fast each part learns."""
+
+import pytest
 
 from tests.tiny import small, tiny_model
 from textvae.model.configuration import TextVAEConfig
@@ -23,3 +25,28 @@ def test_only_matrices_decay_and_none_of_the_priors():
     }
     assert decaying == expected
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+# Learning rates by the names of their settings, and those of encoder, posterior, conditioning and
+# decoder that follow.
+RATES = [
+    ({}, (5e-3, 5e-3, 5e-3, 5e-3)),
+    ({"encoder": 1e-3}, (1e-3, 1e-3, 5e-3, 5e-3)),
+    ({"decoder": 2e-3}, (5e-3, 5e-3, 2e-3, 2e-3)),
+    ({"bottleneck": 3e-3}, (5e-3, 3e-3, 3e-3, 5e-3)),
+    ({"encoder": 1e-3, "bottleneck": 3e-3, "decoder": 2e-3}, (1e-3, 3e-3, 3e-3, 2e-3)),
+]
+
+
+@pytest.mark.parametrize(("settings", "expected"), RATES)
+def test_each_part_learns_at_its_own_rate(settings, expected):
+    """The bottleneck is what is between the states of the encoder and those of the decoder."""
+    model = tiny_model(conditioning=["initial_state", "output"])
+    options = {f"{name}_learning_rate": rate for name, rate in settings.items()}
+    groups = build_optimizer(model, TrainingSettings(**options)).param_groups
+    rates = {id(value): group["lr"] for group in groups for value in group["params"]}
+    assert len(rates) == len(list(model.parameters()))
+    names = ("encoder", "posterior", "conditioning", "decoder")
+    for name, rate in zip(names, expected, strict=True):
+        found = {rates[id(value)] for value in getattr(model, name).parameters()}
+        assert found == {rate}, name

@@ -121,15 +121,13 @@ def test_a_run_loads_with_one_call_and_gives_the_texts_of_the_trained_model(trai
 
 @pytest.mark.parametrize("kind", RUNS)
 def test_a_run_has_only_the_weights_that_were_trained(trained, kind):
-    """Frozen weights come from the base, except embeddings of a vocabulary of the run's own."""
+    """Frozen weights come from the base, except the embeddings of tokens that it lacks."""
     model = load_bundle(trained(kind), "cpu").model
     frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
-    own = {
-        "decoder.language_model.output.weight",
-        *(name for name in frozen if "embed_tokens" in name),
-    }
+    rows = {name for name, _ in model.named_buffers() if "decoder.language_model.rows." in name}
+    assert bool(rows) == (kind != "all")
     saved = weights(trained(kind)).keys()
-    assert saved == {name for name, _ in model.named_parameters()} - (frozen - own)
+    assert saved == rows | ({name for name, _ in model.named_parameters()} - frozen)
     assert any("lora_" in name for name in saved) == any(
         part.get("train", "lora" if role == "decoder" else "all") == "lora"
         for role, part in RUNS[kind].items()
@@ -335,6 +333,35 @@ def test_a_new_run_may_start_from_a_run_with_pretrained_parts(bases, trained, tm
     assert all(close)
     for name in ("encoder_tokenizer.json", "tokenizer.json"):
         assert (run / name).read_bytes() == (tmp_path / "next" / name).read_bytes()
+
+
+def start_from(run: Path, output: Path, max_tokens: int) -> textvae.TextVAE:
+    """Train a step of a run that starts from another one, with sentences of another length."""
+    return textvae.train(
+        SENTENCES[:60],
+        output=output,
+        init=run,
+        device="cpu",
+        data={"held_out": 0.1, "max_tokens": max_tokens},
+        training={"steps": 1, "warmup_steps": 1, "evaluations": 1, "trackers": []},
+    )
+
+
+@pytest.mark.parametrize(("max_tokens", "expected"), [(20, 88), (50, 108), (100, 128)])
+def test_a_run_that_starts_from_another_one_may_have_longer_sentences(
+    trained, tmp_path, max_tokens, expected
+):
+    """Its encoder reads all of their tokens, as far as it has positions, and no fewer than before."""
+    vae = start_from(trained("adapters"), tmp_path / "next", max_tokens)
+    assert vae.bundle.encoder_tokenizer is not None
+    assert vae.bundle.encoder_tokenizer.max_length == expected
+
+
+def test_a_run_that_starts_from_another_one_has_the_positions_of_its_model(trained, tmp_path):
+    """The message says how long sentences may be."""
+    with pytest.raises(ConfigError, match="lower data.max_tokens to 124 or less"):
+        start_from(trained("adapters"), tmp_path / "next", 125)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_conditional_run_with_pretrained_parts_trains_and_generates(bases, tmp_path):

@@ -56,6 +56,21 @@ def load_decoder_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def check_decoder_tokenizer(settings: TokenizerSettings) -> None:
+    """Check that the tokenizer of a pretrained decoder can be used, before there are sentences.
+
+    Args:
+        settings: `path` is the folder of the base.
+
+    Raises:
+        ConfigError: the folder contains no tokenizer that can be used; or it should be trimmed,
+            and its kind cannot be.
+    """
+    tokenizer = load_decoder_tokenizer(str(settings.path))
+    if settings.trim is True and not _is_byte_level(tokenizer.backend_tokenizer):
+        raise _trimming_error()
+
+
 def build_decoder_tokenizer(
     settings: TokenizerSettings, sentences: Iterable[str]
 ) -> PreTrainedTokenizerBase:
@@ -79,12 +94,17 @@ def build_decoder_tokenizer(
     trimmed = trim_tokenizer(tokenizer, used)
     if trimmed is None:
         if settings.trim is True:
-            raise ConfigError(
-                "tokenizer.trim = True does not work with this decoder's tokenizer: only a BPE "
-                "of bytes can be trimmed without a change of its texts. Leave it out."
-            )
+            raise _trimming_error()
         return tokenizer
     return trimmed.tokenizer
+
+
+def _trimming_error() -> ConfigError:
+    """Return the error of a tokenizer that should be trimmed and cannot be."""
+    return ConfigError(
+        "tokenizer.trim = True does not work with this decoder's tokenizer: only a BPE of bytes can "
+        "be trimmed without a change of its texts. Leave it out."
+    )
 
 
 @dataclass(frozen=True)

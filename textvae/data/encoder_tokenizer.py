@@ -67,6 +67,18 @@ class EncoderTokenizer:
         return cls(Tokenizer.from_str(file.read_text(encoding="utf-8")))
 
     @property
+    def max_length(self) -> int | None:
+        """The most tokens of a text, special tokens included; None without a limit."""
+        truncation = self.tokenizer.truncation
+        return int(truncation["max_length"]) if truncation else None
+
+    def truncate_at(self, max_length: int) -> "EncoderTokenizer":
+        """Return the same tokenizer with another maximum length."""
+        backend = Tokenizer.from_str(self.tokenizer.to_str())
+        backend.enable_truncation(max_length)
+        return type(self)(backend)
+
+    @property
     def pad_id(self) -> int:
         """The id under padding."""
         padding = self.tokenizer.padding

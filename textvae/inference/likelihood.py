@@ -14,7 +14,11 @@ from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.inference.bundle import Bundle
-from textvae.model.importance import log_importance_weights, repeat_decoder_inputs
+from textvae.model.importance import (
+    add_decoder_states,
+    log_importance_weights,
+    repeat_decoder_inputs,
+)
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import DiagonalGaussian, Distribution
 from textvae.runtime.seeds import derive_seed
@@ -79,6 +83,7 @@ def sample_terms(bundle: Bundle, batch: Batch, samples: int) -> SampledTerms:
     prior = model.prior.conditional_on(batch.get("label_ids"))
     # Without noise, all samples are the same: one pass is enough.
     is_random = posterior.has_density and model.config.latent_dim
+    batch = add_decoder_states(model, batch)
     costs = []
     kls = []
     ratios = []
@@ -105,8 +110,10 @@ def iterate_weighted_samples(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield z from a proposal, (portion, batch, latent), with log weights, (portion, batch).
 
-    The samples go through the decoder in portions, which bounds the memory.
+    The samples go through the decoder in portions, which bounds the memory. Frozen layers below the
+    entry of z run once for all portions.
     """
+    batch = add_decoder_states(model, batch)
     for z in _iterate_samples(proposal, batch, samples):
         yield z, log_importance_weights(model, proposal, batch, z).double()
 

@@ -31,21 +31,24 @@ def log_importance_weights(
 def repeat_decoder_inputs(model: TextVAEModel, batch: Batch, samples: int) -> Batch:
     """Return what the decoder reads besides z, once per sample, in the order of the samples.
 
-    All samples of all sentences can then be decoded in one batch.
+    All samples of all sentences can then be decoded in one batch. If a batch is repeated several
+    times, pass it through `add_decoder_states` before.
     """
     # `repeat` goes through the sentences once per sample, the order of `latent.flatten(0, 1)`.
     return {
         name: part.repeat(samples, *[1] * (part.ndim - 1))
-        for name, part in _compute_shared_inputs(model, batch).items()
+        for name, part in select_decoder_inputs(add_decoder_states(model, batch)).items()
     }
 
 
-def _compute_shared_inputs(model: TextVAEModel, batch: Batch) -> Batch:
-    """Return what the decoder reads, with all that does not depend on z computed once."""
-    inputs = select_decoder_inputs(batch)
-    if model.decoder.has_frozen_layers_below and DECODER_STATES not in inputs:
-        embedded = model.decoder.embed(inputs["input_ids"])
-        inputs[DECODER_STATES] = model.decoder.compute_lower_states(
-            embedded, inputs["attention_mask"]
-        )
-    return inputs
+def add_decoder_states(model: TextVAEModel, batch: Batch) -> Batch:
+    """Return a batch with the states of the decoder's frozen layers, which do not depend on z.
+
+    Each sample of z then continues from them, instead of running these layers again. A batch that
+    has them already, or a decoder without such layers, changes nothing.
+    """
+    if not model.decoder.has_frozen_layers_below or DECODER_STATES in batch:
+        return batch
+    embedded = model.decoder.embed(batch["input_ids"])
+    states = model.decoder.compute_lower_states(embedded, batch["attention_mask"])
+    return {**batch, DECODER_STATES: states}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self, TypedDict
+from typing import Annotated, Literal, Self, TypedDict
 
 import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
@@ -13,6 +13,7 @@ from textvae.errors import ConfigError
 from textvae.model.compatibility import check_prior
 from textvae.model.conditioning import CONDITIONINGS
 from textvae.model.decoders import DECODERS
+from textvae.model.decoders.base import AUTO
 from textvae.model.encoders import ENCODERS
 from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
@@ -55,7 +56,10 @@ class ModelSettings(StrictSettings):
     label_dim: int = Field(
         32, gt=0, description="size of a label's embedding; used if data.label is set"
     )
-    conditioning: tuple[str, ...] = ("initial_state", "every_step", "output")
+    conditioning: tuple[str, ...] | Literal["auto"] = Field(
+        ("initial_state", "every_step", "output"),
+        description="the ways in which z conditions the decoder; auto: those that suit it",
+    )
     decoder: Annotated[_Part, part_validator(lambda: DECODERS, "model.decoder")] = Field(
         {}, validate_default=True
     )
@@ -63,20 +67,27 @@ class ModelSettings(StrictSettings):
     @model_validator(mode="before")
     @classmethod
     def choose_conditioning(cls, model: object) -> object:
-        """Choose the conditioning that suits the decoder, if none is set."""
-        if not isinstance(model, Mapping) or "conditioning" in model:
+        """Choose the conditioning that suits the decoder, if none is set.
+
+        For a decoder whose choice depends on its base, it stays `auto` until the base is known.
+        """
+        if not isinstance(model, Mapping) or model.get("conditioning", AUTO) != AUTO:
             return model
         decoder = DECODERS.get(str(_find_kind(model.get("decoder"))))
-        if decoder is None or decoder.default_conditioning is None:
-            return model
-        return {**model, "conditioning": decoder.default_conditioning}
+        chosen = None if decoder is None else decoder.default_conditioning
+        if chosen is None:
+            return {name: value for name, value in model.items() if name != "conditioning"}
+        return {**model, "conditioning": chosen}
 
     @field_validator("conditioning")
     @classmethod
-    def check_conditioning(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def check_conditioning(
+        cls, names: tuple[str, ...] | Literal["auto"]
+    ) -> tuple[str, ...] | Literal["auto"]:
         """Refuse an unknown way of conditioning the decoder on z."""
-        for name in names:
-            choose(CONDITIONINGS, name, "model.conditioning")
+        if names != AUTO:
+            for name in names:
+                choose(CONDITIONINGS, name, "model.conditioning")
         return names
 
     @model_validator(mode="after")
@@ -187,7 +198,9 @@ class Settings(StrictSettings):
                 raise ConfigError(
                     f"model.{name}.positions = {positions} cannot hold sentences of "
                     f"data.max_tokens = {self.data.max_tokens}, which need {needed}: "
-                    f"raise model.{name}.positions, or lower data.max_tokens."
+                    f"lower data.max_tokens to {max(0, self.data.max_tokens - needed + positions)} "
+                    f"or less, or raise model.{name}.positions, which only a model that is trained "
+                    "from the start can have."
                 )
         return self
 

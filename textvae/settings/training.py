@@ -27,6 +27,14 @@ class TrainingSettings(StrictSettings):
     encoder_learning_rate: float | None = Field(
         None, gt=0, description="for the encoder and the posterior; default: learning_rate"
     )
+    bottleneck_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="for the posterior and the conditioning; default: as encoder and decoder",
+    )
+    decoder_learning_rate: float | None = Field(
+        None, gt=0, description="for the decoder and the conditioning; default: learning_rate"
+    )
     warmup_steps: int = Field(200, ge=0)
     betas: tuple[_Share, _Share] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)

@@ -1,29 +1,43 @@
 """The bases of a new run: found, checked and described before anything is computed."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+from textvae.data.base_tokenizers import check_decoder_tokenizer
 from textvae.data.encoder_tokenizer import EncoderTokenizer
+from textvae.data.labels import Labels
 from textvae.data.row_report import print_note
 from textvae.data.tokenization import TokenizerSettings, read_users_tokenizer
 from textvae.errors import ConfigError
+from textvae.inference.bundle import Bundle
 from textvae.model.bases.lora import Trained, check_peft
 from textvae.model.bases.memory import check_memory
 from textvae.model.bases.pooling import describe_pooling
+from textvae.model.bases.quantization import Bits, check_quantization
 from textvae.model.bases.roles import check_decoder, check_encoder, check_vocabulary
 from textvae.model.bases.settings import BaseSettings, PretrainedSettings
 from textvae.model.bases.source import Base, find_base
+from textvae.model.building import OpenedBases, check_parts, choose_conditioning, open_bases
 from textvae.model.decoders.pretrained import PretrainedDecoderSettings
-from textvae.model.encoders.pretrained import PretrainedEncoderSettings, check_sentence_states
+from textvae.model.decoders.side_tuned import SideTunedDecoderSettings
+from textvae.model.encoders.pretrained import (
+    PretrainedEncoder,
+    PretrainedEncoderSettings,
+    check_sentence_states,
+)
 from textvae.schema import PartSettings
 from textvae.settings.run import Settings
 
 _FLOAT32_BYTES = 4
 _ENCODER = "model.encoder.name"
 _DECODER = "model.decoder.name"
+
+# Stand for the labels of a corpus before it is read.
+_UNREAD_LABELS = ("one", "other")
 
 # An encoder may have more tokens for a text than the decoder, which cuts it at data.max_tokens.
 _ENCODER_TOKENS_PER_TOKEN = 2
@@ -50,10 +64,15 @@ _COUNT_FROM_PADDING = (
 
 @dataclass(frozen=True)
 class Bases:
-    """The pretrained models that the parts of a run start from; None for a part without one."""
+    """The pretrained models that the parts of a run start from; None for a part without one.
+
+    Attributes:
+        opened: their weights, loaded for the model; None if the model exists already.
+    """
 
     encoder: Base | None
     decoder: Base | None
+    opened: OpenedBases | None = None
 
     def locate_tokenizer(self, settings: TokenizerSettings) -> TokenizerSettings:
         """Return the settings of the tokenizer, with the folder of a pretrained decoder's."""
@@ -79,9 +98,50 @@ class Bases:
             tokenizer.model_max_length,
             _count_positions(base.config) or math.inf,
             (pooling.max_length if pooling else None) or math.inf,
-            _ENCODER_TOKENS_PER_TOKEN * max_tokens + _SPECIAL_TOKENS,
+            _count_encoder_tokens(max_tokens),
         ]
         return EncoderTokenizer.from_base(tokenizer, int(min(limits)))
+
+    def report(self) -> None:
+        """Print a note about each base: its name, its size and its license."""
+        for role, base in (("encoder", self.encoder), ("decoder", self.decoder)):
+            if base is not None:
+                print_note(
+                    f"the {role} starts from {base.name}: {base.parameters / 1e6:,.1f} million "
+                    f"parameters, {base.bytes / 1e6:,.0f} MB, license "
+                    f"{base.license or 'not stated'}."
+                )
+
+
+def open_run_bases(settings: Settings, device: torch.device) -> tuple[Bases, Settings]:
+    """Return the bases of a run, and its settings with what depends on the bases in them.
+
+    Everything that can be checked without the corpus is checked here, since preparing a large
+    corpus takes long.
+
+    Raises:
+        ConfigError: a base cannot be used, or settings of the model do not go together.
+    """
+    bases = find_bases(settings, device)
+    settings = _choose_auto(settings, bases.decoder)
+    if bases.decoder is not None:
+        check_positions(settings, bases.decoder.config)
+        check_decoder_tokenizer(bases.locate_tokenizer(settings.tokenizer))
+    is_language_model = settings.objective.kind == "language_model"
+    opened = open_bases(settings.model, is_language_model=is_language_model)
+    labels = None
+    if settings.data.label is not None:
+        labels = Labels(settings.data.label, _UNREAD_LABELS, (1,) * len(_UNREAD_LABELS))
+    check_parts(settings.model, opened, labels=labels, is_language_model=is_language_model)
+    bases.report()
+    return replace(bases, opened=opened), settings
+
+
+def _choose_auto(settings: Settings, decoder: Base | None) -> Settings:
+    """Return the settings with what depends on the decoder's base in place of `auto`."""
+    chosen = choose_conditioning(settings.model, None if decoder is None else decoder.config)
+    model = settings.model.model_copy(update={"conditioning": chosen})
+    return settings.model_copy(update={"model": model})
 
 
 def find_bases(settings: Settings, device: torch.device) -> Bases:
@@ -90,6 +150,7 @@ def find_bases(settings: Settings, device: torch.device) -> Bases:
     Raises:
         ConfigError: a base is missing, cannot take its role, or needs too much memory.
     """
+    _check_bits(settings.model.decoder, device)
     encoder = _find(settings.model.encoder, _ENCODER)
     decoder = _find(settings.model.decoder, _DECODER)
     if settings.objective.kind == "language_model":
@@ -104,14 +165,38 @@ def find_bases(settings: Settings, device: torch.device) -> Bases:
         check_decoder(decoder, _DECODER)
         _read_tokenizer(decoder, _DECODER)
         _check_memory(decoder, settings, device, reserved, is_encoder=False)
-        check_positions(settings, decoder.config)
-    for role, base in (("encoder", encoder), ("decoder", decoder)):
-        if base is not None:
-            print_note(
-                f"the {role} starts from {base.name}: {base.parameters / 1e6:,.1f} million "
-                f"parameters, {base.bytes / 1e6:,.0f} MB, license {base.license or 'not stated'}."
-            )
     return Bases(encoder, decoder)
+
+
+def lengthen_encoder_tokenizer(
+    initial: Bundle, max_tokens: int, max_tokens_before: int
+) -> EncoderTokenizer | None:
+    """Return the encoder's tokenizer of an existing model, for sentences that may be longer.
+
+    Args:
+        initial: the model to start from (--init).
+        max_tokens: the most tokens of a text for the decoder, in the new run.
+        max_tokens_before: the same in the run of the model.
+    """
+    tokenizer = initial.encoder_tokenizer
+    encoder = initial.model.encoder
+    if tokenizer is None or not isinstance(encoder, PretrainedEncoder):
+        return tokenizer
+    limit = tokenizer.max_length
+    if limit is None or limit < _count_encoder_tokens(max_tokens_before):
+        return tokenizer  # the base itself has no room for more
+    pooling = encoder.pooling
+    limits = [
+        _count_positions(encoder.body.config) or math.inf,
+        (pooling.max_length if pooling else None) or math.inf,
+        _count_encoder_tokens(max_tokens),
+    ]
+    return tokenizer.truncate_at(max(limit, int(min(limits))))
+
+
+def _count_encoder_tokens(max_tokens: int) -> int:
+    """Return the room for an encoder's tokens of a text of that many tokens for the decoder."""
+    return _ENCODER_TOKENS_PER_TOKEN * max_tokens + _SPECIAL_TOKENS
 
 
 def check_positions(settings: Settings, config: PreTrainedConfig) -> None:
@@ -163,6 +248,24 @@ def _count_positions(config: PreTrainedConfig) -> int | None:
     return positions
 
 
+def _check_bits(decoder: PartSettings, device: torch.device) -> None:
+    """Check that the weights of a decoder can be rounded, if they should be.
+
+    Raises:
+        ConfigError: they cannot on this machine.
+    """
+    bits = _get_bits(decoder)
+    if bits is not None:
+        check_quantization(bits, _DECODER.removesuffix(".name"), device.type)
+
+
+def _get_bits(part: PartSettings) -> Bits | None:
+    """Return to how many bits the weights of a part are rounded, or None."""
+    if isinstance(part, PretrainedDecoderSettings | SideTunedDecoderSettings):
+        return part.bits
+    return None
+
+
 def _find(part: PartSettings, setting: str) -> Base | None:
     """Return the base of a part, or None for a part that starts from random weights."""
     if not isinstance(part, BaseSettings):
@@ -198,6 +301,8 @@ def _check_memory(
     if isinstance(part, PretrainedSettings):
         trains = part.train
         lora_rank = part.lora.rank
+    bits = _get_bits(part)
+    rounding: dict[str, Any] = {} if bits is None else {"bits": bits}
     return check_memory(
         base,
         _ENCODER if is_encoder else _DECODER,
@@ -208,4 +313,5 @@ def _check_memory(
         dtype_bytes=_FLOAT32_BYTES,
         batch_tokens=settings.training.batch_tokens,
         lora_rank=lora_rank,
+        **rounding,
     )

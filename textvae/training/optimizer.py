@@ -22,20 +22,42 @@ def build_optimizer(model: Any, settings: TrainingSettings) -> Optimizer:
         model: a TextVAEModel, with the weights of techniques as its `auxiliary`.
     """
     groups = []
-    for name, parameters in group_parameters(model).items():
-        rate = settings.learning_rate
-        if name == "encoder" and settings.encoder_learning_rate:
-            rate = settings.encoder_learning_rate
-        if name == "pretrained encoder":
-            rate = model.encoder.learning_rate
-        if name == "pretrained decoder":
-            rate = model.decoder.learning_rate
+    rates = _choose_rates(model, settings)
+    parts = group_parameters(model)
+    if settings.bottleneck_learning_rate is not None:
+        parts = _separate_bottleneck(model, parts)
+    for name, parameters in parts.items():
+        rate = rates.get(name, settings.learning_rate)
         decay = 0.0 if name == "prior" else settings.weight_decay
         matrices = [parameter for parameter in parameters if parameter.ndim > 1]
         others = [parameter for parameter in parameters if parameter.ndim <= 1]
         groups.append({"params": matrices, "lr": rate, "weight_decay": decay})
         groups.append({"params": others, "lr": rate, "weight_decay": 0.0})
     return torch.optim.AdamW(groups, betas=settings.betas, fused=True)
+
+
+def _choose_rates(model: Any, settings: TrainingSettings) -> dict[str, float]:
+    """Return the learning rates that differ from that of the run, by the names of the groups."""
+    rates = {
+        "encoder": settings.encoder_learning_rate,
+        "bottleneck": settings.bottleneck_learning_rate,
+        "decoder": settings.decoder_learning_rate,
+        "pretrained encoder": model.encoder.learning_rate,
+        "pretrained decoder": model.decoder.learning_rate,
+    }
+    return {name: rate for name, rate in rates.items() if rate is not None}
+
+
+def _separate_bottleneck(model: Any, parts: dict[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+    """Return the groups with posterior and conditioning in one of their own, `bottleneck`."""
+    bottleneck = [*model.posterior.parameters(), *model.conditioning.parameters()]
+    members = {id(parameter) for parameter in bottleneck}
+    separated = {
+        name: [parameter for parameter in part if id(parameter) not in members]
+        for name, part in parts.items()
+    }
+    separated["bottleneck"] = [value for value in bottleneck if value.requires_grad]
+    return separated
 
 
 def group_parameters(model: Any) -> dict[str, list[Tensor]]:

@@ -1,6 +1,7 @@
 """Prepare a run folder: corpus, tokenizer, initial model and settings."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from textvae.data.arrow import read_number_column
 from textvae.data.cleaning import build_normalizer
 from textvae.data.corpus import DataSettings
 from textvae.data.corpus_labels import collect_labels
+from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
 from textvae.data.sources import RowSource
@@ -24,7 +26,12 @@ from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
 from textvae.runtime.processes import Processes
 from textvae.settings.auto import resolve_auto
 from textvae.settings.run import Settings
-from textvae.training.bases import Bases, check_positions, find_bases
+from textvae.training.bases import (
+    Bases,
+    check_positions,
+    lengthen_encoder_tokenizer,
+    open_run_bases,
+)
 from textvae.training.trackers import check_trackers
 
 _SPLITS = ("train", "validation", "test")
@@ -57,12 +64,11 @@ def prepare_run(
         DataError: the corpus is missing, broken, or too small to learn from.
     """
     check_trackers(settings.training.trackers)
-    initial = load_bundle(init, "cpu") if init else None
-    if initial is not None and isinstance(initial.model.decoder, LanguageModelDecoder):
-        check_positions(settings, initial.model.decoder.language_model.upper.config)
-    bases = Bases(None, None) if initial else find_bases(settings, device)
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)
     corpus.refuse_settings(settings.training, settings.objective.techniques)
+    # Everything that can be refused without the corpus is refused here; reading it may take hours.
+    start, settings = _choose_start(settings, init, device)
+    initial, bases = start.initial, start.bases
     tokenizer, counts = corpus.prepare(
         bases.locate_tokenizer(settings.tokenizer),
         initial.tokenizer if initial else None,
@@ -75,22 +81,55 @@ def prepare_run(
     train_counts = counts["tokenized"]["train"]
     settings = resolve_auto(settings, train_counts["tokens"] / train_counts["sentences"])
     torch.manual_seed(settings.training.seed)  # for the initial weights
-    model = initial.model if initial else _build_initial_model(settings, tokenizer, labels)
+    model = initial.model if initial else _build_initial_model(settings, tokenizer, labels, bases)
     longest = max(read_number_column(run.open_split(split), "length").max() for split in _SPLITS)
     # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
     # sample only among the 50 likeliest tokens.
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
-    encoder_tokenizer = bases.load_encoder_tokenizer(settings.data.max_tokens)
-    if initial:
-        encoder_tokenizer = initial.encoder_tokenizer
-    save_bundle(Bundle(model, tokenizer, encoder_tokenizer), run.folder / INIT_FOLDER)
+    save_bundle(Bundle(model, tokenizer, start.encoder_tokenizer), run.folder / INIT_FOLDER)
     corpus.finish_preparation(settings.training, processes)
     # The settings come last, because a folder with settings counts as completely prepared.
     settings.save(run.folder / SETTINGS_FILE)
 
 
+@dataclass(frozen=True)
+class _Start:
+    """What the model of a run starts from.
+
+    Attributes:
+        initial: an existing model (--init), or None.
+        bases: pretrained models, if the model is new.
+        encoder_tokenizer: the tokenizer of an encoder with tokens of its own, or None.
+    """
+
+    initial: Bundle | None
+    bases: Bases
+    encoder_tokenizer: EncoderTokenizer | None
+
+
+def _choose_start(
+    settings: Settings, init: str | Path | None, device: torch.device
+) -> tuple[_Start, Settings]:
+    """Return what the model starts from, and the settings with what follows from it.
+
+    Raises:
+        ConfigError: a setting does not fit the machine or the model to start from.
+    """
+    max_tokens = settings.data.max_tokens
+    if not init:
+        bases, settings = open_run_bases(settings, device)
+        return _Start(None, bases, bases.load_encoder_tokenizer(max_tokens)), settings
+    initial = load_bundle(init, "cpu")
+    _check_initial_labels(settings.data, initial)
+    if isinstance(initial.model.decoder, LanguageModelDecoder):
+        check_positions(settings, initial.model.decoder.language_model.upper.config)
+    before = Run(Path(init)).read_settings().data.max_tokens
+    encoder_tokenizer = lengthen_encoder_tokenizer(initial, max_tokens, before)
+    return _Start(initial, Bases(None, None), encoder_tokenizer), settings
+
+
 def _build_initial_model(
-    settings: Settings, tokenizer: PreTrainedTokenizerBase, labels: Labels | None
+    settings: Settings, tokenizer: PreTrainedTokenizerBase, labels: Labels | None, bases: Bases
 ) -> TextVAEModel:
     """Return the model that the settings describe, with random weights."""
     return build_model(
@@ -98,6 +137,7 @@ def _build_initial_model(
         tokenizer,
         labels=labels,
         is_language_model=settings.objective.kind == "language_model",
+        bases=bases.opened,
     )
 
 
@@ -108,12 +148,9 @@ def _find_run_labels(run: Run, data: DataSettings, initial: Bundle | None) -> La
         initial: the model to start from (--init), or None.
 
     Raises:
-        ConfigError: the model to start from does not know one of the labels; or it has labels
-            and `data.label` is not set, or the other way round.
+        ConfigError: the model to start from does not know one of the labels.
         DataError: the labels are unsuitable, for example all the same.
     """
-    if initial is not None:
-        _check_initial_labels(data, initial)
     if data.label is None:
         return None
     labels = collect_labels(data.label, {split: run.open_split(split) for split in _SPLITS})

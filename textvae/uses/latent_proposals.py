@@ -15,6 +15,7 @@ from textvae.data.tokenization import encode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import block_posterior
 from textvae.inference.generate import sample_prior
+from textvae.model.importance import add_decoder_states
 from textvae.runtime.seeds import Stream, seeded
 
 _DRAWS_PER_SOURCE = 256  # from the encoder, and as many from the prior
@@ -79,7 +80,7 @@ def sample_weighted_latents(
 def _log_likelihood_of_prefix(bundle: Bundle, text: str, z: Tensor) -> Tensor:
     """Return log p(text | z) in nats without the end token, (draws,), for z of (draws, latent)."""
     ids = encode_batch(bundle.tokenizer, [text])[0][: bundle.max_text_tokens]
-    batch = bundle.make_batch([ids])
+    batch = add_decoder_states(bundle.model, bundle.make_batch([ids]))
     repeated = {
         name: part.expand(len(z), *part.shape[1:])
         for name, part in select_decoder_inputs(batch).items()

@@ -16,6 +16,7 @@ from tests.model.pretrained.families import (
 from tests.model.pretrained.test_contract import LATENT, batch_of, build
 from textvae.errors import ConfigError
 from textvae.model.decoders import side_tuned
+from textvae.model.kernels.dropout import Dropout
 from textvae.objective.techniques import ModelFacts, Progress
 from textvae.objective.techniques.base import EncoderTokens
 from textvae.objective.techniques.denoising import Denoising, DenoisingSettings
@@ -268,3 +269,11 @@ def test_a_restart_gives_new_weights_to_the_network_at_the_side(bases):
     for name, value in model.decoder.named_parameters():
         is_kept = name.startswith("language_model.")
         assert torch.equal(value, before[name]) == is_kept, name
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), [("bert", "gpt2"), ("t5", "t5"), ("bart", "bart")])
+def test_the_dropout_of_a_base_is_the_fast_one(bases, encoder, decoder):
+    """On a CPU, that of torch takes as long as the rest of a step of a small model."""
+    model = build(bases, encoder=encoder, decoder=decoder, conditioning=["output"]).model
+    kinds = {type(module) for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    assert kinds == {Dropout}

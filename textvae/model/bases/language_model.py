@@ -6,8 +6,9 @@ adapters. What is frozen is loaded from the base and not saved again.
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from transformers import (
     Cache,
     PreTrainedModel,
 )
+from transformers.initialization import no_init_weights
 
 from textvae.errors import ConfigError
 from textvae.model.architectures import (
@@ -24,18 +26,31 @@ from textvae.model.architectures import (
     list_parameters,
     unfreeze_padding_embedding,
 )
-from textvae.model.bases.layers import check_cut, checkpoint_layers, cut_layers, find_layers
+from textvae.model.bases.base_rows import BaseRows
+from textvae.model.bases.layers import check_cut, checkpoint_layers, choose_cut, cut_layers
 from textvae.model.bases.lora import add_adapters, is_adapter, merge_adapters
+from textvae.model.bases.quantization import (
+    Bits,
+    keep_in_training_mode,
+    list_rounded_tensors,
+    skip_initialization,
+    take_over_layers,
+)
 from textvae.model.bases.settings import BaseRecord, PretrainedSettings
 from textvae.model.bases.source import find_original
 from textvae.model.bases.weights import (
     check_fingerprint,
     copy_weights,
+    fingerprint_files,
+    fingerprint_weights,
     load_language_model,
     name_base_weights,
     select_rows,
 )
+from textvae.model.kernels.dropout import replace_dropouts
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
+
+_Entry = TypeVar("_Entry")
 
 # The layers of T5 and BART that attend to the encoder.
 _CROSS_ATTENTION = re.compile(r"\.block\.\d+\.layer\.1\.|\.encoder_attn")
@@ -50,6 +65,7 @@ class LanguageModel(nn.Module):
         entry: the share of the layers below the cut; 0 for no cut.
         setting: dotted name of the part, for messages.
         uses_cross_attention: whether the decoder of T5 or BART gets states to attend to.
+        bits: the matrices of the layers are rounded to so many bits; None if they are not.
 
     Attributes:
         lower, upper: the layers below and above the cut; `lower` is None without a cut.
@@ -70,13 +86,18 @@ class LanguageModel(nn.Module):
         setting: str,
         *,
         uses_cross_attention: bool = False,
+        bits: Bits | None = None,
     ) -> None:
         super().__init__()
         self.uses_cross_attention = uses_cross_attention
         self.settings = settings
         self.setting = setting
+        self.bits = bits
         self.record = settings.require_base(setting)
-        upper, head = _build(self.record, vocab)
+        with nullcontext() if bits is None else no_init_weights():
+            upper, head = _build(self.record, vocab)
+        if bits is not None:
+            skip_initialization(upper)
         self.is_cross_attending = bool(upper.config.is_encoder_decoder)
         self.output: nn.Linear | None = None
         if not self.record.is_tied:
@@ -86,41 +107,20 @@ class LanguageModel(nn.Module):
             self.bias = nn.Parameter(torch.zeros(vocab))
         head.register_parameter("bias", None)  # it is `self.bias` now
         self.lower: PreTrainedModel | None = None
-        self.cut = self._choose_cut(upper, entry)  # number of layers below the cut
+        # The number of layers below the cut.
+        self.cut = choose_cut(upper, entry, settings.name, setting)
         if self.cut:
             self.lower, upper = cut_layers(upper, self.cut)
         self.upper = upper
         if settings.train == "lora":
             add_adapters(upper, settings.lora, setting)
         self.freeze()
+        self.rows = BaseRows(self.record, self._list_frozen_tables(), vocab)
         for part in (self.lower, self.upper):
             if part is not None and settings.train != "all":
                 cast_frozen_layers_once(part)
         if settings.gradient_checkpointing:
             checkpoint_layers(upper, setting)
-
-    def _choose_cut(self, body: PreTrainedModel, entry: float) -> int:
-        """Return the number of layers below the cut.
-
-        Raises:
-            ConfigError: a decoder that attends to an encoder is to be cut, or one of a single
-                layer.
-        """
-        if not entry:
-            return 0
-        if self.is_cross_attending:
-            raise ConfigError(
-                f"{self.setting}.entry does not work with the decoder of a "
-                f"{body.config.model_type} model: set it to 0."
-            )
-        layers = len(find_layers(body))
-        if layers < 2:
-            raise ConfigError(
-                f"{self.setting}.entry: {self.settings.name} has only one layer, so z cannot enter "
-                "between two: set it to 0."
-            )
-        # At least one layer is below the cut, and at least one above it.
-        return min(max(1, round(entry * layers)), layers - 1)
 
     @property
     def hidden(self) -> int:
@@ -175,12 +175,21 @@ class LanguageModel(nn.Module):
         super().train(mode)
         if self.lower is not None:
             self.lower.eval()
+        if self.bits is not None:
+            keep_in_training_mode(self)
         return self
 
     def freeze(self) -> None:
         """Freeze what is not trained."""
         for name, value in self.named_parameters():
             value.requires_grad_(not self._is_frozen(name))
+
+    def _list_frozen_tables(self) -> dict[str, Tensor]:
+        """Return the frozen weights that have a row for each token, by their names."""
+        tables = {self._embedding_name(): self.embed.weight}
+        if self.output is not None:
+            tables["output.weight"] = self.output.weight
+        return {name: weight for name, weight in tables.items() if self._is_frozen(name)}
 
     def _is_frozen(self, name: str) -> bool:
         """Return whether the weight of this name is not trained."""
@@ -208,7 +217,7 @@ class LanguageModel(nn.Module):
         names = self._name_base_weights()
         del names[self._embedding_name()]
         with torch.no_grad():
-            copy_weights(body.state_dict(), self, names)
+            self._copy_layers(body, names)
             embedding = body.get_input_embeddings().weight
             self.embed.weight.copy_(select_rows(embedding, rows, substitute))
             if self.output is not None:
@@ -216,6 +225,7 @@ class LanguageModel(nn.Module):
                 self.output.weight.copy_(select_rows(head.weight, rows, substitute))
             if self.bias is not None:
                 self.bias.copy_(select_rows(_collect_bias(whole), rows, substitute))
+        self.rows.note(rows, self._list_frozen_tables())
         if self.lower is not None:
             with without_dropout(self):
                 check_cut(body, self.lower, self.upper, self.setting)
@@ -230,7 +240,8 @@ class LanguageModel(nn.Module):
             for name, _ in self.named_parameters()
             if self._is_frozen(name) and not is_adapter(name) and name != "bias"
         }
-        if self.record.has_own_vocabulary:
+        frozen |= list_rounded_tensors(self)
+        if self.record.has_own_vocabulary and not self.rows.is_used:
             frozen -= {"output.weight", self._embedding_name()}
         return sorted(frozen)
 
@@ -246,19 +257,48 @@ class LanguageModel(nn.Module):
         settings = self.settings
         record = self.record
         base = find_original(settings.name, f"{self.setting}.name", record.revision)
-        is_encoder_decoder = bool(record.config.get("is_encoder_decoder"))
-        whole = load_language_model(base.folder, is_encoder_decoder=is_encoder_decoder)
-        weights = select_decoder(whole).state_dict()
-        check_fingerprint(weights, record, settings.name, self.setting)
-        base_names = self._name_base_weights()
-        copy_weights(weights, self, _select(base_names, names))
-        if "output.weight" in names and self.output is not None:
-            with torch.no_grad():
-                self.output.weight.copy_(whole.get_output_embeddings().weight)
+        whole = load_language_model(
+            base.folder,
+            is_encoder_decoder=bool(record.config.get("is_encoder_decoder")),
+            bits=self.bits,
+            setting=self.setting,
+        )
+        body = select_decoder(whole)
+        fingerprint = fingerprint_base(body, base.folder, self.bits)
+        check_fingerprint(fingerprint, record, settings.name, self.setting)
+        tables = _select(self._list_frozen_tables(), names)
+        sources = {name: body.get_input_embeddings().weight for name in tables}
+        if "output.weight" in tables:
+            sources["output.weight"] = whole.get_output_embeddings().weight
+        for name, table in tables.items():
+            self.rows.restore(name, table, sources[name])
+        others = [name for name in names if name not in tables]
+        self._copy_layers(body, _select(self._name_base_weights(), others))
+
+    def _copy_layers(self, body: PreTrainedModel, names: Mapping[str, str]) -> None:
+        """Copy weights of a base, or take over its layers if they are rounded.
+
+        Args:
+            names: the names of the own weights, each with its name in the base.
+        """
+        taken = take_over_layers(body, self, names) if self.bits is not None else []
+        others = [name for name in names if name not in taken]
+        copy_weights(body.state_dict(), self, _select(names, others))
+        self.freeze()
 
     def merge_base(self) -> dict[str, Any]:
-        """Merge the adapters; return the settings of a part that is trained as a whole."""
+        """Merge the adapters; return the settings of a part that is trained as a whole.
+
+        Raises:
+            ConfigError: the matrices that they would be added to are rounded.
+        """
+        if self.bits is not None:
+            raise ConfigError(
+                f"{self.setting}.bits = {self.bits}: adapters cannot be merged into rounded "
+                "weights. Save the model without merge; it then needs its base."
+            )
         merge_adapters(self.upper)
+        self.rows = BaseRows.make_unused()
         self.record = self.record.model_copy(update={"is_needed": False})
         self.settings = self.settings.model_copy(update={"train": "all", "base": self.record})
         return {"train": "all", "base": self.record.model_dump()}
@@ -289,6 +329,15 @@ def without_dropout(module: nn.Module) -> Iterator[None]:
         module.train(was_training)
 
 
+def fingerprint_base(body: PreTrainedModel, folder: Path, bits: Bits | None) -> str:
+    """Return a digest of a base's weights as they are in its files.
+
+    Args:
+        body: the base, loaded from the folder, without its output layer.
+    """
+    return fingerprint_weights(body.state_dict()) if bits is None else fingerprint_files(folder)
+
+
 def _build(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:
     """Return a language model with random weights, without and with its output layer.
 
@@ -303,7 +352,8 @@ def _build(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:
     config.eos_token_id = None
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     whole = factory.from_config(config, trust_remote_code=False, dtype=torch.float32)
-    return unfreeze_padding_embedding(select_decoder(whole)), whole.get_output_embeddings()
+    body = replace_dropouts(unfreeze_padding_embedding(select_decoder(whole)))
+    return body, whole.get_output_embeddings()
 
 
 def select_decoder(whole: PreTrainedModel) -> PreTrainedModel:
@@ -314,7 +364,7 @@ def select_decoder(whole: PreTrainedModel) -> PreTrainedModel:
     return body
 
 
-def _select(table: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+def _select(table: Mapping[str, _Entry], names: Collection[str]) -> dict[str, _Entry]:
     """Return the entries of a table that have one of the names."""
     return {name: entry for name, entry in table.items() if name in names}
 

@@ -110,20 +110,74 @@ def checkpoint_layers(body: PreTrainedModel, setting: str) -> None:
     enable({"use_reentrant": False})
 
 
+def choose_cut(body: PreTrainedModel, entry: float, name: str, setting: str) -> int:
+    """Return how many layers are below the entry of z; 0 for no cut.
+
+    Args:
+        entry: the share of the layers below it.
+        name: the name of the base, for messages.
+        setting: dotted name of the part, for messages.
+
+    Raises:
+        ConfigError: a decoder that attends to an encoder is to be cut, or one of a single layer.
+    """
+    if not entry:
+        return 0
+    if body.config.is_encoder_decoder:
+        raise ConfigError(
+            f"{setting}.entry does not work with the decoder of a {body.config.model_type} model: "
+            "set it to 0."
+        )
+    layers = len(find_layers(body))
+    if layers < 2:
+        raise ConfigError(
+            f"{setting}.entry: {name} has only one layer, so z cannot enter between two: "
+            "set it to 0."
+        )
+    # At least one layer is below the cut, and at least one above it.
+    return min(max(1, round(entry * layers)), layers - 1)
+
+
 def cut_layers(body: PreTrainedModel, cut: int) -> tuple[PreTrainedModel, PreTrainedModel]:
     """Return the layers below `cut` and those from it on, as two transformers.
 
-    `body` itself becomes the lower part.
+    `body` itself becomes the lower part. No layer is copied.
 
     Args:
         cut: number of layers in the lower part, above 0.
     """
-    upper: PreTrainedModel = copy.deepcopy(body)
+    upper = _copy_modules(body)
     _keep_layers(body, 0, cut)
     _keep_layers(upper, cut, len(find_layers(upper)))
     _remove_last_norm(body)
     _remove_embeddings(upper)
+    # What both parts have, such as a norm before the first layer, is trained in the upper one only.
+    in_lower = set(body.parameters())
+    for module in upper.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter in in_lower:
+                setattr(module, name, nn.Parameter(parameter.detach().clone()))
     return body, upper
+
+
+def check_can_be_cut(body: PreTrainedModel, cut: int, setting: str) -> None:
+    """Check that a transformer can be cut, and leave it as it is.
+
+    Raises:
+        ConfigError: its two parts would not compute what it does.
+    """
+    lower, upper = cut_layers(_copy_modules(body), cut)
+    check_cut(body, lower, upper, setting)
+
+
+def _copy_modules(body: PreTrainedModel) -> PreTrainedModel:
+    """Return a copy of a transformer that has the same parameters, not copies of them.
+
+    Buffers are copied, since transformers fills only one of two equal ones as it loads a model.
+    """
+    shared = {id(parameter): parameter for parameter in body.parameters()}
+    copied: PreTrainedModel = copy.deepcopy(body, shared)
+    return copied
 
 
 def _keep_layers(body: PreTrainedModel, start: int, end: int) -> None:

@@ -28,6 +28,7 @@ class BaseUse(TypedDict):
         dtype_bytes: size of a weight: 4 for float32, 2 for bfloat16.
         batch_tokens: number of tokens in a batch, padding included.
         lora_rank: rank of the adapters; 8 if left out.
+        bits: number of bits that the matrices of the layers are rounded to; left out if they are not.
     """
 
     role: Literal["encoder", "decoder"]
@@ -35,6 +36,7 @@ class BaseUse(TypedDict):
     dtype_bytes: int
     batch_tokens: int
     lora_rank: NotRequired[int]
+    bits: NotRequired[int]
 
 
 def estimate_memory(base: Base, **use: Unpack[BaseUse]) -> int:
@@ -42,7 +44,7 @@ def estimate_memory(base: Base, **use: Unpack[BaseUse]) -> int:
 
     With P parameters of b bytes, T tokens in a batch, L layers and hidden size H, it is the sum of
 
-        weights                         P * b
+        weights                         P * b, but bits / 8 for each rounded one
         gradients and AdamW's states    3 * P * b if all weights train
         adapters                        4 * 4 * rank * (rows + columns) of each matrix, for LoRA:
                                         weight, gradient and two states, in float32
@@ -110,13 +112,16 @@ def _count_fixed_bytes(base: Base, use: BaseUse) -> int:
     shapes = _select_shapes(base, use["role"])
     share = sum(map(_count_values, shapes)) / max(1, sum(map(_count_values, base.shapes.values())))
     weights = int(base.parameters * share) * use["dtype_bytes"]
+    embedding_rows = getattr(base.config.get_text_config(), "vocab_size", None)
+    matrices = [shape for shape in shapes if len(shape) == 2 and shape[0] != embedding_rows]
+    if "bits" in use:
+        rounded = sum(map(_count_values, matrices))
+        weights += rounded * use["bits"] // 8 - rounded * use["dtype_bytes"]
     if use["trains"] == "all":
         return 4 * weights
     if use["trains"] == "none":
         return weights
-    embedding_rows = getattr(base.config.get_text_config(), "vocab_size", None)
-    sizes = [sum(shape) for shape in shapes if len(shape) == 2 and shape[0] != embedding_rows]
-    return weights + 4 * _FLOAT32_BYTES * use.get("lora_rank", 8) * sum(sizes)
+    return weights + 4 * _FLOAT32_BYTES * use.get("lora_rank", 8) * sum(map(sum, matrices))
 
 
 def _count_bytes_per_token(base: Base, use: BaseUse) -> int:
@@ -157,6 +162,10 @@ def _suggest_changes(base: Base, use: BaseUse, left: int) -> str:
         changes["train: lora"] = {**use, "trains": "lora"}
     if use["trains"] != "none":
         changes["train: none"] = {**use, "trains": "none"}
+    for bits in (8, 4):
+        if use["role"] == "decoder" and bits < use.get("bits", 32):
+            trains = "lora" if use["trains"] == "all" else use["trains"]
+            changes[f"bits: {bits} with train: {trains}"] = {**use, "trains": trains, "bits": bits}
     if use["dtype_bytes"] > _BFLOAT16_BYTES:
         changes["weights in bf16"] = {**use, "dtype_bytes": _BFLOAT16_BYTES}
     fitting: list[str] = []

@@ -29,7 +29,9 @@ class BaseRecord(StrictSettings):
         is_tied: whether the projection has the weights of the embedding.
         pooling: how a sentence encoder pools its states; None for any other base.
         has_own_vocabulary: whether a decoder's embeddings differ from those of its base, because
-            its vocabulary was trimmed or got new tokens; the model then keeps all of them.
+            its vocabulary was trimmed or got new tokens.
+        new_tokens: how many of these tokens the base lacks; the model keeps frozen embeddings of
+            these alone. None in models of earlier releases, which keep all embeddings.
     """
 
     config: dict[str, Any]
@@ -43,6 +45,7 @@ class BaseRecord(StrictSettings):
     is_tied: bool = True
     pooling: Pooling | None = None
     has_own_vocabulary: bool = False
+    new_tokens: int | None = None
 
     def build_config(self) -> PreTrainedConfig:
         """Return the base's own config as an object of transformers."""

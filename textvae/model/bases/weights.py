@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedModel
 
 from textvae.errors import ConfigError
+from textvae.model.bases.files import list_weight_files
 from textvae.model.bases.layers import find_layers
 from textvae.model.bases.lora import get_original_name, is_adapter
+from textvae.model.bases.quantization import (
+    Bits,
+    build_loading_options,
+    check_quantization,
+    keep_in_training_mode,
+)
 from textvae.model.bases.settings import BaseRecord
 
 _PROBE_TOKENS = 8
@@ -25,14 +33,25 @@ _MAX_SHARE_OF_CAP = 0.9
 _FINGERPRINT_VALUES = 16  # of each tensor
 
 
-def load_language_model(folder: Path, *, is_encoder_decoder: bool) -> PreTrainedModel:
+def load_language_model(
+    folder: Path, *, is_encoder_decoder: bool, bits: Bits | None = None, setting: str = ""
+) -> PreTrainedModel:
     """Return a base with its output layer, in single precision.
 
+    Args:
+        bits: round the matrices of its layers to so many bits.
+        setting: dotted name of the part, for messages.
+
     Raises:
-        ConfigError: its weights do not fit its config.
+        ConfigError: its weights do not fit its config, or cannot be rounded on this machine.
     """
     factory = AutoModelForSeq2SeqLM if is_encoder_decoder else AutoModelForCausalLM
-    return _load(factory, folder, unused="encoder.")
+    if bits is None:
+        return _load(factory, folder, "encoder.", {})
+    check_quantization(bits, setting)
+    whole = _load(factory, folder, "encoder.", build_loading_options(bits))
+    keep_in_training_mode(whole)
+    return whole
 
 
 def load_encoder_model(folder: Path) -> PreTrainedModel:
@@ -41,14 +60,15 @@ def load_encoder_model(folder: Path) -> PreTrainedModel:
     Raises:
         ConfigError: its weights do not fit its config.
     """
-    return _load(AutoModel, folder, unused="decoder.")
+    return _load(AutoModel, folder, "decoder.", {})
 
 
-def _load(factory: Any, folder: Path, unused: str) -> PreTrainedModel:
+def _load(factory: Any, folder: Path, unused: str, options: dict[str, Any]) -> PreTrainedModel:
     """Load a model from a folder with a class of transformers, without running foreign code.
 
     Args:
         unused: how the names of weights begin that an encoder-decoder model may lack.
+        options: further arguments of `from_pretrained`.
 
     Raises:
         ConfigError: weights are missing or have another size; transformers would make up random
@@ -64,6 +84,7 @@ def _load(factory: Any, folder: Path, unused: str) -> PreTrainedModel:
         use_safetensors=True,
         output_loading_info=True,
         ignore_mismatched_sizes=True,
+        **options,
     )
     if not model.config.is_encoder_decoder:
         unused = _POOLER
@@ -89,6 +110,20 @@ def fingerprint_weights(weights: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} ".encode())
         digest.update(tensor.flatten()[:_FINGERPRINT_VALUES].float().cpu().numpy().tobytes())
     return digest.hexdigest()
+
+
+def fingerprint_files(folder: Path) -> str:
+    """Return a digest of the weights in the files of a base, for a base that is rounded as it is loaded.
+
+    What rounding gives may depend on the release of its package.
+    """
+    first_rows: dict[str, Tensor] = {}
+    for file in list_weight_files(folder, str(folder)):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - it is no mapping
+                part = tensors.get_slice(name)
+                first_rows[name] = part[:1] if part.get_shape() else tensors.get_tensor(name)
+    return fingerprint_weights(first_rows)
 
 
 @torch.no_grad()
@@ -170,15 +205,16 @@ def name_base_weights(body: PreTrainedModel, first_layer: int = 0) -> dict[str, 
     return names
 
 
-def check_fingerprint(
-    weights: Mapping[str, Tensor], record: BaseRecord, name: str, setting: str
-) -> None:
+def check_fingerprint(fingerprint: str, record: BaseRecord, name: str, setting: str) -> None:
     """Check that a base has the weights that it had when the model was built.
+
+    Args:
+        fingerprint: of the weights that it has now.
 
     Raises:
         ConfigError: it has other weights.
     """
-    if record.fingerprint is not None and fingerprint_weights(weights) != record.fingerprint:
+    if record.fingerprint is not None and fingerprint != record.fingerprint:
         raise ConfigError(
             f"{setting}: the weights of {name} have changed since this model was trained on them. "
             "Put the original weights back, or train again."

@@ -2,14 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from torch import Tensor, nn
-from transformers import Cache, PreTrainedModel
+from transformers import Cache, PreTrainedConfig, PreTrainedModel
 
 from textvae.errors import ConfigError
 from textvae.model.conditioning import Signals
 from textvae.model.part import Part
+
+AUTO: Final = "auto"  # in place of conditionings that are chosen when the base is known
 
 
 class Decoder(Part, ABC):
@@ -37,7 +39,7 @@ class Decoder(Part, ABC):
         has_frozen_layers_below: whether z enters above frozen layers.
         starts_from_base: whether it has the weights and the tokens of a pretrained model.
         default_conditioning: the conditionings of a model whose settings name none; None for
-            those of `ModelSettings`.
+            those of `ModelSettings`, and AUTO if they depend on the base.
     """
 
     signal_shapes: dict[str, tuple[int, ...]]
@@ -47,7 +49,16 @@ class Decoder(Part, ABC):
     logit_cap: float | None = None
     has_frozen_layers_below: bool = False
     starts_from_base: bool = False
-    default_conditioning: ClassVar[tuple[str, ...] | None] = None
+    default_conditioning: ClassVar[tuple[str, ...] | Literal["auto"] | None] = None
+
+    @classmethod
+    def choose_conditioning(cls, base: PreTrainedConfig) -> tuple[str, ...]:
+        """Return the conditionings that suit a base, for a decoder whose default is AUTO.
+
+        Args:
+            base: the base's own config.
+        """
+        raise NotImplementedError("the default conditionings do not depend on the base")
 
     @property
     @abstractmethod

@@ -7,12 +7,12 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
 
-from textvae.model.bases.language_model import LanguageModel, select_decoder
+from textvae.model.bases.language_model import LanguageModel, fingerprint_base, select_decoder
 from textvae.model.bases.lora import reset_adapters
 from textvae.model.bases.roles import check_decoder
-from textvae.model.bases.settings import BaseRecord, BaseSettings
+from textvae.model.bases.settings import BaseRecord
 from textvae.model.bases.source import find_base
-from textvae.model.bases.weights import fingerprint_weights, load_language_model, measure_logits
+from textvae.model.bases.weights import load_language_model, measure_logits
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 
@@ -66,17 +66,30 @@ class LanguageModelDecoder(Decoder):
         """
 
     @classmethod
-    def open_base(cls, settings: BaseSettings) -> tuple[Any, PreTrainedModel]:
-        """Return the settings with a record of the base, and the base."""
+    def open_base(cls, settings: Any) -> tuple[Any, PreTrainedModel]:
+        """Return the settings with a record of the base, and the base.
+
+        Args:
+            settings: a `BaseSettings` with `bits`.
+        """
         base = find_base(settings.name, f"{SETTING}.name", settings.revision)
         check_decoder(base, f"{SETTING}.name")
-        whole = load_language_model(base.folder, is_encoder_decoder=base.config.is_encoder_decoder)
+        whole = load_language_model(
+            base.folder,
+            is_encoder_decoder=base.config.is_encoder_decoder,
+            bits=settings.bits,
+            setting=SETTING,
+        )
         body = select_decoder(whole)
+        config = whole.config.to_dict()
+        config.pop(
+            "quantization_config", None
+        )  # a model is built from it as if it were not rounded
         record = BaseRecord(
-            config=whole.config.to_dict(),
+            config=config,
             revision=base.revision,
             license=base.license,
-            fingerprint=fingerprint_weights(body.state_dict()),
+            fingerprint=fingerprint_base(body, base.folder, settings.bits),
             is_tied=whole.get_output_embeddings().weight is body.get_input_embeddings().weight,
             **measure_logits(whole, body, f"{SETTING}.name"),
         )

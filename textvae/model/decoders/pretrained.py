@@ -5,19 +5,27 @@ entry are frozen and do not depend on z.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
-from transformers import Cache, DynamicCache, EncoderDecoderCache
+from transformers import (
+    Cache,
+    DynamicCache,
+    EncoderDecoderCache,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from textvae.errors import ConfigError
-from textvae.model.bases.language_model import LanguageModel, without_dropout
-from textvae.model.bases.layers import TwoPartCache
+from textvae.model.bases.language_model import LanguageModel, select_decoder, without_dropout
+from textvae.model.bases.layers import TwoPartCache, check_can_be_cut, choose_cut
 from textvae.model.bases.lora import Trained
+from textvae.model.bases.quantization import Bits, check_bits
 from textvae.model.bases.settings import PretrainedSettings
 from textvae.model.conditioning import Signals
+from textvae.model.decoders.base import AUTO
 from textvae.model.decoders.key_value_memory import KeyValueMemory
 from textvae.model.decoders.language_model import SETTING, LanguageModelDecoder
 
@@ -33,6 +41,10 @@ class PretrainedDecoderSettings(PretrainedSettings):
         "HuggingFaceTB/SmolLM2-135M", description="a language model: a hub name or a folder"
     )
     train: Trained = Field("lora", description="what is trained: all, lora (adapters) or none")
+    bits: Bits | None = Field(
+        None,
+        description="round the frozen matrices to 8 or 4 bits, which needs the package bitsandbytes",
+    )
     entry: float = Field(
         0.0,
         ge=0,
@@ -44,12 +56,22 @@ class PretrainedDecoderSettings(PretrainedSettings):
         2, gt=0, le=4, description="number of keys and values per layer, if z is a memory"
     )
 
+    @model_validator(mode="after")
+    def check_bits(self) -> Self:
+        """Refuse to train rounded weights.
+
+        Raises:
+            ConfigError: all weights are to be trained.
+        """
+        check_bits(self.bits, self.train, SETTING)
+        return self
+
 
 class PretrainedDecoder(LanguageModelDecoder):
     """A pretrained language model, with z in its embeddings, attention or output."""
 
     Settings = PretrainedDecoderSettings
-    default_conditioning = ("memory", "output")
+    default_conditioning = AUTO
 
     def __init__(
         self,
@@ -73,6 +95,7 @@ class PretrainedDecoder(LanguageModelDecoder):
             settings.entry,
             SETTING,
             uses_cross_attention="cross_attention" in channels,
+            bits=settings.bits,
         )
         self.learning_rate = settings.choose_learning_rate()
         self.logit_cap = self.language_model.record.logit_cap
@@ -92,6 +115,31 @@ class PretrainedDecoder(LanguageModelDecoder):
         else:
             self.memory = KeyValueMemory(upper, settings.slots)
             self.signal_shapes["memory"] = self.memory.shape
+
+    @classmethod
+    def choose_conditioning(cls, base: PreTrainedConfig) -> tuple[str, ...]:
+        """Return the conditionings that suit a base.
+
+        The decoder of T5 or BART was trained to attend to the states of an encoder, so z gives it
+        such states. A causal language model gets keys and values instead.
+        """
+        if base.is_encoder_decoder:
+            return ("cross_attention", "output")
+        return ("memory", "output")
+
+    @classmethod
+    def open_base(cls, settings: PretrainedDecoderSettings) -> tuple[Any, PreTrainedModel]:
+        """Return the settings with a record of the base, and the base.
+
+        Raises:
+            ConfigError: the base is missing, cannot be a decoder, or cannot be cut at the entry.
+        """
+        completed, whole = super().open_base(settings)
+        body = select_decoder(whole)
+        cut = choose_cut(body, settings.entry, settings.name, SETTING)
+        if cut:
+            check_can_be_cut(body, cut, SETTING)
+        return completed, whole
 
     def new_cache(self) -> Cache:
         """Return an empty cache; the first pass adds the keys and values of z."""

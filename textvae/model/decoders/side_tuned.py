@@ -18,6 +18,7 @@ from transformers import Cache, DynamicCache
 from textvae.errors import ConfigError
 from textvae.model.bases.language_model import LanguageModel
 from textvae.model.bases.layers import TwoPartCache, scale_to_unit
+from textvae.model.bases.quantization import Bits
 from textvae.model.bases.settings import BaseSettings, PretrainedSettings
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.language_model import SETTING, LanguageModelDecoder
@@ -42,6 +43,10 @@ class SideTunedDecoderSettings(BaseSettings):
     kind: Literal["side_tuned"] = "side_tuned"
     name: str = Field(
         "HuggingFaceTB/SmolLM2-135M", description="a language model: a hub name or a folder"
+    )
+    bits: Bits | None = Field(
+        None,
+        description="round the frozen matrices to 8 or 4 bits, which needs the package bitsandbytes",
     )
     inputs: int = Field(
         256, gt=0, description="size to which tokens and states are reduced for the LSTM"
@@ -74,7 +79,7 @@ class SideTunedDecoder(LanguageModelDecoder):
             base=record,
             train="none",
         )
-        self.language_model = LanguageModel(frozen, vocab, 0.0, SETTING)
+        self.language_model = LanguageModel(frozen, vocab, 0.0, SETTING, bits=settings.bits)
         self.logit_cap = record.logit_cap
         self.logit_scale = record.logit_scale
         body = self.language_model.upper

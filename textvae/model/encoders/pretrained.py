@@ -24,7 +24,7 @@ from textvae.model.bases.weights import (
 )
 from textvae.model.encoders.base import Encoder
 from textvae.model.encoders.recurrent import CELLS, initialize_cells, run_layers
-from textvae.model.kernels.dropout import Dropout
+from textvae.model.kernels.dropout import Dropout, replace_dropouts
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
 _SETTING = "model.encoder"
@@ -206,7 +206,7 @@ class PretrainedEncoder(Encoder):
         record = self.settings.require_base(_SETTING)
         base = find_original(self.settings.name, f"{_SETTING}.name", record.revision)
         weights = select_encoder(load_encoder_model(base.folder)).state_dict()
-        check_fingerprint(weights, record, self.settings.name, _SETTING)
+        check_fingerprint(fingerprint_weights(weights), record, self.settings.name, _SETTING)
         base_names = name_base_weights(self.body)
         copy_weights(weights, self.body, {name: base_names[name] for name in names})
 
@@ -279,7 +279,7 @@ def build_encoder(record: BaseRecord) -> PreTrainedModel:
     whole = AutoModel.from_config(
         record.build_config(), trust_remote_code=False, dtype=torch.float32
     )
-    return select_encoder(whole)
+    return replace_dropouts(select_encoder(whole))
 
 
 def select_encoder(whole: PreTrainedModel) -> PreTrainedModel:

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from textvae.data.batching import Batch, select_decoder_inputs
+from textvae.model.importance import add_decoder_states
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import DiagonalGaussian, Distribution
 from textvae.objective.techniques.base import Progress, Requirement, Technique, TechniqueSettings
@@ -50,6 +51,7 @@ class SemiAmortized(Technique):
         start_logvar = posterior.logvar.detach()
         mean = start_mean
         logvar = start_logvar
+        batch = add_decoder_states(model, batch)
         for _ in range(self.settings.steps):
             mean_gradient, logvar_gradient = elbo_gradients(mean, logvar, model, batch)
             mean = mean - self.settings.rate * mean_gradient
