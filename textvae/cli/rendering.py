@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from textvae.data.corpus_report import compute_shares, summarize_corpus
 from textvae.errors import CheckpointError
 from textvae.evaluation.measures.mutual_information import is_at_cap
 from textvae.model.modeling import TextVAEModel
@@ -64,7 +65,7 @@ _INFO_TEMPLATE = """\
 {parts}  z reaches   the decoder by {conditioning}
   tokenizer   {tokenizer}, {vocab_size:,} tokens
   corpus      {corpus}: {train:,} / {validation:,} / {test:,} sentences, {words:.1f} words each
-  trained     {steps:,} steps in {minutes:.1f} minutes
+{corpus_notes}  trained     {steps:,} steps in {minutes:.1f} minutes
   textvae     {version}
 """
 
@@ -145,7 +146,8 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         CheckpointError: the folder has no record of the corpus: it is a copy of the model only.
     """
     settings = run.read_settings()
-    counts = run.read_counts().get("tokenized")
+    all_counts = run.read_counts()
+    counts = all_counts.get("tokenized")
     history = run.read_json("training.json")
     if counts is None:
         raise CheckpointError(
@@ -168,6 +170,9 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         "validation": counts["validation"]["sentences"],
         "test": counts["test"]["sentences"],
         "words": counts["train"]["words"] / counts["train"]["sentences"],
+        "corpus_files": all_counts.get("files", {}),
+        "corpus_summary": [line.text for line in summarize_corpus(all_counts, settings.data)],
+        **compute_shares(all_counts),
         "steps": history.get("steps", 0),
         "minutes": history.get("seconds", 0.0) / 60,
         "kl_target": run.read_kl_target(),
@@ -177,8 +182,13 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
 
 def format_info(record: Mapping[str, Any]) -> str:
     """Return the record of a run as text."""
-    lines = [_format_part(part) for part in record["parts"] if part["base"]]
-    return _INFO_TEMPLATE.format(**{**record, "parts": "".join(lines)}).rstrip()
+    parts = [_format_part(part) for part in record["parts"] if part["base"]]
+    summary = record["corpus_summary"]
+    if not record["corpus_files"]:
+        summary = summary[1:]  # the line before has the sizes of the splits already
+    notes = [f"              {line}\n" for line in summary]
+    texts = {"parts": "".join(parts), "corpus_notes": "".join(notes)}
+    return _INFO_TEMPLATE.format(**{**record, **texts}).rstrip()
 
 
 def _describe_part(model: TextVAEModel, role: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import ROWS_PER_BLOCK, write_arrow
 from textvae.data.cleaning import Cleaner, CleaningSettings, fingerprint_sentence
+from textvae.data.corpus_counts import count_repeats, list_split_files
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
 from textvae.data.row_report import RowNumbers, format_count, print_note
 from textvae.data.sources import RowSource, find_splits
@@ -137,8 +138,13 @@ def prepare_splits(
     cleaned = _clean_corpus(settings, seed, folder, splits)
     tokenizer = build(_iterate_training_sentences(folder))
     # Do this before tokenizing, which cuts long sentences and removes the files of uncut text.
-    validation = _fingerprint_split(folder, "validation")
-    test = _fingerprint_split(folder, "test")
+    fingerprints = {
+        split: _fingerprint_rows(_open_text_split(folder, split)) for split in ("train", *HELD_OUT_SPLITS)
+    }
+    repeats = count_repeats(fingerprints, drops_held_out=settings.drop_duplicates)
+    validation = frozenset[int](fingerprints["validation"].tolist())
+    test = frozenset[int](fingerprints["test"].tolist())
+    del fingerprints  # 8 bytes for each training sentence
     # Each split is compared only with later ones, so that no shared sentence counts twice.
     later_fingerprints = {
         "train": validation | test,
@@ -151,15 +157,25 @@ def prepare_splits(
             tokenizer,
             folder,
             split,
-            fingerprints,
+            held_out_fingerprints,
             drops_held_out=settings.drop_duplicates and split == "train",
         )
-        for split, fingerprints in later_fingerprints.items()
+        for split, held_out_fingerprints in later_fingerprints.items()
     }
+    if not tokenized["train"].get("sentences"):
+        raise DataError(
+            f"{_get_corpus_name(settings)}: every training sentence is also in the validation or "
+            "test split, and data.drop_duplicates=true leaves such sentences out of training. Give "
+            "the splits different sentences, or leave data.drop_duplicates out."
+        )
     cut_alike = _count_cut_alike(folder, tokenized, settings.drop_duplicates)
     if cut_alike:
         tokenized["train"]["cut_alike"] = cut_alike
+    for split, repeat_counts in repeats.items():
+        tokenized[split].update(repeat_counts)
     counts = {"cleaned": cleaned, "tokenized": tokenized}
+    if splits is None and settings.corpus is not None:
+        counts["files"] = list_split_files(settings.corpus)
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     return tokenizer, counts
 
@@ -190,7 +206,7 @@ def prepare_file(
     if left_out.count:
         print_note(
             f"{file}: {left_out.count:,} of {cleaned['read']:,} rows left out "
-            f"({format_drop_reasons(cleaned)}): {left_out}."
+            f"({format_drop_reasons(cleaned, settings)}): {left_out}."
         )
     _report_cut(file, cleaned, f"{settings.max_characters:,} characters")
     _report_cut(file, tokenized, f"{settings.max_tokens:,} tokens")
@@ -202,10 +218,22 @@ def open_split(folder: Path, split: str) -> Dataset:
     return Dataset.from_file(str(folder / f"{split}.arrow"))
 
 
-def format_drop_reasons(counts: Mapping[str, int]) -> str:
-    """Return how many rows cleaning left out and why, such as `2 blank, 1 too short`."""
-    reasons = ("blank", "too short", "too long", "duplicate")
-    return ", ".join(f"{counts[reason]:,} {reason}" for reason in reasons if counts.get(reason))
+def format_drop_reasons(counts: Mapping[str, int], settings: CleaningSettings) -> str:
+    """Return how many rows cleaning left out, why, and by which setting.
+
+    For example: `2 blank, 1 too short (data.min_words = 3)`.
+    """
+    settings_of_reasons = {
+        "blank": "",
+        "too short": f" (data.min_words = {settings.min_words})",
+        "too long": f" (data.max_words = {settings.max_words})",
+        "duplicate": " (data.drop_duplicates)",
+    }
+    return ", ".join(
+        f"{counts[reason]:,} {reason}{setting}"
+        for reason, setting in settings_of_reasons.items()
+        if counts.get(reason)
+    )
 
 
 def extract_text(row: Row, column: str, number: int) -> str:
@@ -402,7 +430,7 @@ def _hold_out_splits(settings: DataSettings, seed: int, folder: Path, missing: l
     rest.replace(folder / "train.text.arrow")
 
 
-def _fingerprint_rows(split: Dataset, seed: int) -> NDArray[np.uint64]:
+def _fingerprint_rows(split: Dataset, seed: int = 0) -> NDArray[np.uint64]:
     """Return the fingerprint of each sentence of a cleaned split, (n,)."""
     fingerprints = (fingerprint_sentence(text, seed) for text in _iterate_texts(split))
     return np.fromiter(fingerprints, np.uint64, len(split))
@@ -468,11 +496,6 @@ def _count_cut_alike(
 def _open_text_split(folder: Path, split: str) -> Dataset:
     """Return a cleaned split that is not tokenized yet, memory-mapped."""
     return Dataset.from_file(str(folder / f"{split}.text.arrow"))
-
-
-def _fingerprint_split(folder: Path, split: str) -> frozenset[int]:
-    """Return the fingerprints of the different sentences of a cleaned split."""
-    return frozenset(map(fingerprint_sentence, _iterate_texts(_open_text_split(folder, split))))
 
 
 def _iterate_training_sentences(folder: Path) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from textvae.data.corpus_report import summarize_corpus
 from textvae.runs.run import Run
 from textvae.runtime.files import write_text
 from textvae.vae import TextVAE
@@ -46,7 +47,7 @@ tags: [text-vae, variational-autoencoder]
 
 # A text VAE
 
-Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {amount} of {words:.1f} words.{overlap}
+Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {amount} of {words:.1f} words.
 The encoder maps a sentence to a latent of {latent} numbers; the decoder turns a latent into a sentence.
 
 ```python
@@ -55,6 +56,10 @@ from textvae import TextVAE
 vae = TextVAE.from_pretrained("{folder}")  # this folder
 vae.generate(10)
 ```
+
+## Corpus
+
+{corpus_summary}
 
 {heading}
 
@@ -89,7 +94,8 @@ def write_model_card(
         split: the name of the split that was evaluated.
         folder: where to write; the run folder by default.
     """
-    counts = run.read_counts()["tokenized"]["train"]
+    all_counts = run.read_counts()
+    counts = all_counts["tokenized"]["train"]
     settings = run.read_settings()
     amount = f"{counts['sentences']:,} sentences"
     if run.is_streamed():
@@ -98,7 +104,9 @@ def write_model_card(
         corpus=settings.data.corpus or "sentences passed from Python",
         amount=amount,
         words=counts["words"] / counts["sentences"],
-        overlap=_describe_overlap(run),
+        corpus_summary="\n".join(
+            f"- {line.text}" for line in summarize_corpus(all_counts, settings.data)
+        ),
         latent=vae.latent_dim,
         folder=run.folder,
         heading=_MEASURES_HEADING.format(count=measures["sentences"], split=split),
@@ -154,15 +162,6 @@ def _format_reconstructions(run: Run, vae: TextVAE, split: str) -> str:
     reconstructed = vae.reconstruct(originals["text"], labels=labels)
     pairs = zip(originals["text"], reconstructed, strict=False)
     return "\n".join(f"- {before}\n  → {after}" for before, after in pairs)
-
-
-def _describe_overlap(run: Run) -> str:
-    """Return a line with the number of training sentences that are also held out; "" if it is 0."""
-    shared = run.open_corpus().count_overlap(run.read_counts()["tokenized"])
-    if not shared:
-        return ""
-    verb = "are" if shared > 1 else "is"
-    return f"\n{shared:,} of them {verb} also in the validation or test split."
 
 
 def format_measure(value: Any) -> str:

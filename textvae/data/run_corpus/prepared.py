@@ -10,7 +10,7 @@ from textvae.data.arrow import read_number_column
 from textvae.data.batch_shares import share_buckets
 from textvae.data.batching import Collator
 from textvae.data.corpus import TokenizerAndCounts, open_split, prepare_splits
-from textvae.data.corpus_report import report_left_out_rows, report_overlap
+from textvae.data.corpus_report import report_corpus
 from textvae.data.frozen_states import join_states
 from textvae.data.row_report import print_note
 from textvae.data.run_corpus.base import Corpus, choose_builder
@@ -41,8 +41,7 @@ class PreparedCorpus(Corpus):
             self._advise_streaming()
             prepared = self._prepare_cached_splits(tokenizer, build)
         _, counts = prepared
-        report_left_out_rows(counts, self.settings)
-        report_overlap(counts["tokenized"], self.settings)
+        report_corpus(counts, self.settings)
         return prepared
 
     def finish_preparation(self, training: CorpusTraining, processes: Processes) -> None:
@@ -65,12 +64,6 @@ class PreparedCorpus(Corpus):
     def count_training_sentences(self, counts: Mapping[str, Any], log: Mapping[str, Any]) -> int:
         """Return the size of the training split."""
         return int(counts["train"]["sentences"])
-
-    def count_overlap(self, counts: Mapping[str, Any]) -> int:
-        """Return how many training sentences are also held out; 0 if duplicates were left out."""
-        if self.settings.drop_duplicates:
-            return 0
-        return int(counts["train"].get("also_held_out", 0))
 
     def _prepare_splits(self, build: TokenizerBuilder) -> TokenizerAndCounts:
         """Prepare the corpus without the cache."""
