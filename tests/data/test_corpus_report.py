@@ -231,7 +231,9 @@ def test_a_stream_says_that_a_sample_was_counted(capsys):
         "stream": {"files": 4, "counted": "a sample"},
     }
     report_corpus(counts, DataSettings(corpus="my-*.txt"))
-    assert capsys.readouterr().err.startswith("note: a sample of my-*.txt: 10 sentences to train on")
+    assert capsys.readouterr().err.startswith(
+        "note: a sample of my-*.txt: 10 sentences to train on"
+    )
 
 
 def test_a_corpus_of_one_file_names_no_files(tmp_path):

@@ -9,6 +9,7 @@ from torch import nn
 
 from textvae.data.corpus_report import compute_shares, summarize_corpus
 from textvae.errors import CheckpointError
+from textvae.evaluation.doctor import format_diagnosis
 from textvae.evaluation.measures.mutual_information import is_at_cap
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import Run
@@ -122,23 +123,6 @@ def _format_unit_counts(record: Mapping[str, Any]) -> str:
     return ", ".join(f"{count} at {threshold:g}" for threshold, count in pairs if threshold > 0.01)
 
 
-def format_diagnosis(record: Mapping[str, Any]) -> str:
-    """Return the doctor's verdict on the latent, its findings, and what to change."""
-    lines = [f"verdict: {record['verdict']}"]
-    lines += [f"  - {finding}" for finding in record["findings"]]
-    if not record["findings"]:
-        spread = ""
-        if "effective_units" in record:
-            spread = f", effective number {record['effective_units']:.1f}"
-        lines.append(
-            f"  the latent is used: {record['active_units_strict']}/{record['latent_dim']} units "
-            f"active at a variance of 0.1{spread}, KL {_mark_undefined(record['kl']):.2f} nats, "
-            f"and shuffled latents cost {record['shuffled_latent_increase']:.2f} nats"
-        )
-    lines += [f"  what to change: {advice}" for advice in record["advice"]]
-    return "\n".join(lines)
-
-
 def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
     """Return a flat record of a run's model, corpus and training.
 
@@ -172,6 +156,7 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         "words": counts["train"]["words"] / counts["train"]["sentences"],
         "corpus_files": all_counts.get("files", {}),
         "corpus_summary": [line.text for line in summarize_corpus(all_counts, settings.data)],
+        "also_held_out": run.open_corpus().count_overlap(counts),
         **compute_shares(all_counts),
         "steps": history.get("steps", 0),
         "minutes": history.get("seconds", 0.0) / 60,

@@ -139,7 +139,8 @@ def prepare_splits(
     tokenizer = build(_iterate_training_sentences(folder))
     # Do this before tokenizing, which cuts long sentences and removes the files of uncut text.
     fingerprints = {
-        split: _fingerprint_rows(_open_text_split(folder, split)) for split in ("train", *HELD_OUT_SPLITS)
+        split: _fingerprint_rows(_open_text_split(folder, split))
+        for split in ("train", *HELD_OUT_SPLITS)
     }
     repeats = count_repeats(fingerprints, drops_held_out=settings.drop_duplicates)
     validation = frozenset[int](fingerprints["validation"].tolist())
@@ -195,7 +196,7 @@ def prepare_file(
         DataError: the file is missing or broken, or cleaning leaves no sentence of it.
     """
     splits = find_splits(file, settings.text_column, settings.quoting)
-    rows = splits.get("test", splits["train"])
+    rows = _choose_evaluated_rows(file, splits)
     # The file needs only the label that conditions the model, if there is one.
     cleaning = settings.model_copy(update={"label_columns": []})
     left_out = RowNumbers()
@@ -210,7 +211,22 @@ def prepare_file(
         )
     _report_cut(file, cleaned, f"{settings.max_characters:,} characters")
     _report_cut(file, tokenized, f"{settings.max_tokens:,} tokens")
+    _report_unknown(file, tokenized)
     return open_split(folder, "file")
+
+
+def _choose_evaluated_rows(file: str, splits: Mapping[str, RowSource]) -> RowSource:
+    """Return the rows of the test split if there is one; print a note about other splits."""
+    chosen = "test" if "test" in splits else "train"
+    others = sorted(splits.keys() - {chosen})
+    if others:
+        files = list_split_files(file).get(chosen, [])
+        source = f" ({', '.join(files)})" if files else ""
+        print_note(
+            f"{file}: only its {chosen} split{source} is read. "
+            f"Name a file to read {' or '.join(others)}."
+        )
+    return splits[chosen]
 
 
 def open_split(folder: Path, split: str) -> Dataset:
@@ -515,3 +531,11 @@ def _report_cut(file: str, counts: Mapping[str, int], limit: str) -> None:
     if count:
         texts = "text is" if count == 1 else "texts are"
         print_note(f"{file}: {count:,} {texts} cut to {limit}, as in training.")
+
+
+def _report_unknown(file: str, counts: Mapping[str, int]) -> None:
+    """Print how many tokens of a file the tokenizer does not know, if there are any."""
+    unknown = counts.get("unknown", 0)
+    if unknown:
+        total = counts["tokens"] - counts["sentences"]  # without the ends
+        print_note(f"{file}: {unknown / total:.1%} of its tokens are unknown to the model.")

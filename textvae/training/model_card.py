@@ -35,6 +35,13 @@ MEASURE_TITLES = {
     "verdict": "verdict",
 }
 
+# Measures that only the evaluation of a run has, with its corpus.
+_RUN_MEASURE_TITLES = {
+    "findings": "findings",
+    "model_nll": "cost of a sentence, to compare with the next row, nats",
+    "trigram_nll": "cost of a sentence under a trigram model of the same tokens, nats",
+}
+
 
 _MEASURES_HEADING = "## Measures, on {count} sentences of the {split} split"
 _TABLE_HEADING = "| measure | value |\n|---|---|"
@@ -142,12 +149,13 @@ def refresh_card_measures(run: Run, measures: Mapping[str, Any], split: str) -> 
 def _format_measure_rows(measures: Mapping[str, Any]) -> str:
     """Return the rows of the table of measures."""
     shown = dict(measures)
-    # Most models have no such phase, and then a dash would only raise a question.
-    if shown.get("kl_before_refit") is None:
-        shown.pop("kl_before_refit", None)
+    # Most models have no such phase or findings, and then a dash would only raise a question.
+    for name in ("kl_before_refit", "findings"):
+        if not shown.get(name):
+            shown.pop(name, None)
     rows = [
         f"| {title} | {format_measure(shown[name])} |"
-        for name, title in MEASURE_TITLES.items()
+        for name, title in {**MEASURE_TITLES, **_RUN_MEASURE_TITLES}.items()
         if name in shown
     ]
     return "\n".join(rows)
@@ -165,9 +173,11 @@ def _format_reconstructions(run: Run, vae: TextVAE, split: str) -> str:
 
 
 def format_measure(value: Any) -> str:
-    """Return a measure as text: numbers with two decimals, and a dash for None (undefined)."""
+    """Return a measure as text: numbers with two decimals, a dash for None (undefined)."""
     if value is None:
         return "—"
     if isinstance(value, float):
         return f"{value:.2f}"
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
     return str(value)

@@ -101,6 +101,14 @@ class Corpus(ABC):
             log: the log of training.
         """
 
+    @abstractmethod
+    def count_overlap(self, counts: Mapping[str, Any]) -> int:
+        """Return how many sentences are trained on although they are also held out.
+
+        Args:
+            counts: those of the tokenized sentences of each split.
+        """
+
 
 def choose_builder(
     settings: TokenizerSettings, initial: PreTrainedTokenizerBase | None

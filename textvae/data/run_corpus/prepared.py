@@ -65,6 +65,12 @@ class PreparedCorpus(Corpus):
         """Return the size of the training split."""
         return int(counts["train"]["sentences"])
 
+    def count_overlap(self, counts: Mapping[str, Any]) -> int:
+        """Return how many training sentences are also held out; 0 if duplicates were left out."""
+        if self.settings.drop_duplicates:
+            return 0
+        return int(counts["train"].get("also_held_out", 0))
+
     def _prepare_splits(self, build: TokenizerBuilder) -> TokenizerAndCounts:
         """Prepare the corpus without the cache."""
         settings = self.settings

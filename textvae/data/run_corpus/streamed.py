@@ -85,3 +85,7 @@ class StreamedCorpus(Corpus):
         """Return how many sentences were trained on; each epoch counts again."""
         read = log.get("stream", {}).get("counts", {})
         return int(read.get("kept", 0) - read.get("also_held_out", 0))
+
+    def count_overlap(self, counts: Mapping[str, Any]) -> int:
+        """Return 0: a held-out sentence is never trained on."""
+        return 0
