@@ -174,10 +174,10 @@ def test_a_training_split_of_held_out_sentences_alone_is_refused(tmp_path):
         prepare_corpus(tmp_path, settings)
 
 
-def test_few_held_out_sentences_are_a_warning(tmp_path):
+def test_few_held_out_sentences_are_noted(tmp_path):
     """Their measures say little."""
     lines = summarize(prepare(tmp_path, SENTENCES))
-    assert lines[0].startswith("!90 sentences to train on, 5 for validation and 5 for test")
+    assert lines[0].startswith("90 sentences to train on, 5 for validation and 5 for test")
     assert "raise data.held_out" in lines[0]
 
 

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +17,8 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle
 from textvae.runs.run import Run
 
-PART = {"kind": "lstm", "embedding": 16, "hidden": 32}
-SETTINGS = {
+PART: dict[str, Any] = {"kind": "lstm", "embedding": 16, "hidden": 32}
+SETTINGS: dict[str, Any] = {
     "data": {"held_out": 0.1},
     "tokenizer": {"kind": "word", "min_frequency": 1},
     "model": {"latent_dim": 4, "encoder": PART, "decoder": PART},
@@ -35,7 +36,9 @@ SENTENCES = write_sentences(600)
 
 def train_model(folder, corpus=SENTENCES, init=None, **changes):
     """Train a tiny model; `changes` override the settings, section by section."""
-    settings = {name: {**section, **changes.pop(name, {})} for name, section in SETTINGS.items()}
+    settings: dict[str, Any] = {
+        name: {**section, **changes.pop(name, {})} for name, section in SETTINGS.items()
+    }
     if init is not None:
         del settings["model"], settings["tokenizer"]  # those of the run to start from
     return train(corpus, output=folder, device="cpu", init=init, **settings, **changes)
@@ -151,7 +154,12 @@ BROKEN_WEIGHTS = {
     "the decoder ignores z": (ignore_latent, "collapsed", "the decoder ignores z", "word_dropout"),
     "the posterior is too sharp": (sharpen, "weak", "its target 2.00", "target"),
     "the KL has exploded": (inflate_kl, "weak", "more than a trigram model needs", "target_kl"),
-    "half of the units are dead": (kill_half, None, "when training saved", "Copy the whole run"),
+    "half of the units are dead": (
+        kill_half,
+        None,
+        "2 of 4 units are dead",
+        "unit_floor.floor",
+    ),
     "the latents are far from the prior": (
         shift_latents,
         "weak",
@@ -230,7 +238,7 @@ CHINESE = [
 ]
 
 # (corpus, changed settings, verdicts, finding, advice)
-BADLY_TRAINED = {
+BADLY_TRAINED: dict[str, tuple[Any, ...]] = {
     "it is hardly trained": (
         SENTENCES,
         {"training": FEW},
@@ -312,8 +320,10 @@ def test_a_model_that_learns_its_sentences_by_heart_is_not_healthy(tmp_path):
     choose = random.Random(0).choice
     words = [f"w{number}" for number in range(30)]
     sentences = [" ".join(choose(words) for _ in range(8)) for _ in range(90)]
-    training = {"steps": 150, "evaluations": 5, "keep": "last"}
-    record = train_model(tmp_path / "run", sentences, training=training).doctor()
+    training = {"steps": 150, "evaluations": 5, "keep": "last", "weight_decay": 0.0}
+    part = {**PART, "hidden": 96, "dropout": 0.0}
+    parts = {"encoder": part, "decoder": part}
+    record = train_model(tmp_path / "run", sentences, training=training, model=parts).doctor()
     advice = "Give more training sentences (there are 72)"
     check_diagnosis(record, None, "has learned its training sentences by heart", advice)
     check_diagnosis(record, None, "the validation ELBO fell by", advice)
@@ -340,7 +350,7 @@ def test_a_copied_run_is_healthy(sound, tmp_path, capsys):
     assert "a trigram model of the same tokens" in capsys.readouterr().out
 
 
-CONTINUED = {
+CONTINUED: dict[str, dict[str, Any]] = {
     "as before": {},
     "with a higher KL target": {"objective": {"techniques": {"target_kl": {"nats": 2.2}}}},
     "with word dropout": {"objective": {"techniques": {"word_dropout": {"rate": 0.1}}}},
@@ -361,7 +371,7 @@ CONTINUED = {
             }
         }
     },
-    "with a lower learning rate": {"training": {"learning_rate": 0.002}},
+    "with a lower learning rate": {"training": {"learning_rate": 0.001}},
     "with its last checkpoint": {"training": {"keep": "last"}},
     "with other held-out sentences": {"data": {"split_seed": 5, "held_out": 0.2}},
 }
@@ -372,7 +382,7 @@ def test_a_sound_model_that_is_trained_further_stays_healthy(sound, tmp_path, ca
     """Neither other techniques nor other settings of training make it unhealthy."""
     changes = {**CONTINUED[case]}
     changes["training"] = {"steps": 20, "evaluations": 1, **changes.get("training", {})}
-    changes["training"].setdefault("learning_rate", 0.01)
+    changes["training"].setdefault("learning_rate", 0.003)
     record = train_model(tmp_path / "run", init=sound, **changes).doctor()
     assert record["verdict"] == "healthy", record["findings"]
 

@@ -22,6 +22,8 @@ _MIN_KL_NATS = 0.5
 _MIN_SHUFFLED_INCREASE_NATS = 0.5  # of the reconstruction, when latents are shuffled
 _MIN_UNIT_SHARE = 0.5  # of the dimensions of z
 _MAX_NATS_PER_UNIT = 2.0  # on average; with more, a few units hold almost exact values
+_MAX_DEAD_SHARE = 0.5  # of the dimensions of z
+_MIN_NATS_FOR_ALL_UNITS = 0.1  # of KL per dimension; with less, most units may be dead
 _MIN_MUTUAL_INFORMATION_NATS = 1.0
 KL_TARGET_TOLERANCE = 0.2  # relative distance of the KL from its target
 _MIN_BLEU = 0.005  # on a scale of 0 to 100; a lower BLEU is printed as 0.00
@@ -352,6 +354,10 @@ def _find_crowding(measures: Mapping[str, Any]) -> Iterator[_Sign]:
             f"expected at least {needed:.1f}",
             advice,
         )
+    elif kl is not None and kl >= _MIN_NATS_FOR_ALL_UNITS * latent:
+        dead = latent - measures["active_units"]
+        if dead >= _MAX_DEAD_SHARE * latent:
+            yield f"{dead} of {latent} units are dead: their variance is below 0.01", advice
 
 
 def _find_useless_texts(measures: Mapping[str, Any]) -> Iterator[_Sign]:
