@@ -160,17 +160,21 @@ def test_a_stream_of_too_few_different_sentences_is_refused_too(tmp_path):
 
 
 def test_what_training_leaves_out_or_cuts_is_reported(tmp_path, capsys):
-    """Notes give the reasons and the setting that cuts; without losses there are none."""
+    """Notes give the reasons and the settings; without losses, only the splits are noted."""
     train_tiny(tmp_path / "plain", training={"steps": 1, "warmup_steps": 0})
-    assert "note: " not in capsys.readouterr().err
+    reported = capsys.readouterr().err
+    assert [line for line in reported.splitlines() if line.startswith(("note", "warning"))] == [
+        "note: the corpus: 80 sentences to train on, 10 for validation and 10 for test "
+        "(data.held_out = 0.1)."
+    ]
     corpus = ["", *CORPUS, "a", "word " * 200]
     train_tiny(
         tmp_path / "run", corpus, data={"min_words": 2}, training={"steps": 1, "warmup_steps": 0}
     )
     reported = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert reported == [
-        "note: the corpus: 2 of 103 rows left out (1 blank, 1 too short).",
-        "note: the corpus: 1 of 101 sentences is cut at data.max_tokens = 128.",
+    assert reported[1:] == [
+        "note: 2 of 103 rows left out: 1 blank, 1 too short (data.min_words = 2).",
+        "note: of 101 sentences, 1 is cut at data.max_tokens = 128; only the beginning is used.",
     ]
 
 
@@ -190,9 +194,10 @@ def test_overlapping_splits_are_reported(tmp_path, capsys, drops, words):
     (line,) = [
         line for line in capsys.readouterr().err.splitlines() if "also in the validation" in line
     ]
-    assert line.startswith("note: 3 training sentences are also in the validation or test split")
+    subject = "3 training sentences are also in the validation or test split"
+    assert line.startswith(f"{'note' if drops else 'warning'}: {subject}")
     assert words in line
-    assert ("3 of them are also in" in (tmp_path / "run" / "README.md").read_text()) is not drops
+    assert f"- {subject}" in (tmp_path / "run" / "README.md").read_text()
 
 
 def test_sentences_in_validation_and_test_are_reported(tmp_path, capsys):
@@ -200,8 +205,8 @@ def test_sentences_in_validation_and_test_are_reported(tmp_path, capsys):
     splits = {"train": CORPUS[3:], "validation": CORPUS[:3], "test": CORPUS[1:4]}
     train_briefly(tmp_path / "run", splits)
     reported = capsys.readouterr().err
-    assert "note: 2 validation sentences are also in the test split" in reported
-    assert "note: 1 training sentence is also in the validation or test split" in reported
+    assert "warning: 2 validation sentences are also in the test split" in reported
+    assert "warning: 1 training sentence is also in the validation or test split" in reported
 
 
 def test_sentences_that_are_equal_after_the_cut_are_reported(tmp_path, capsys):

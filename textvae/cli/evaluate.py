@@ -20,7 +20,10 @@ def add(verbs: Subparsers) -> None:
     evaluate = add_verb(verbs, "evaluate", "measure a run, and judge whether its latent is used")
     _add_evaluate(evaluate)
     doctor = add_verb(
-        verbs, "doctor", "check quickly whether the latent is used, and advise what to change"
+        verbs,
+        "doctor",
+        "check quickly whether the latent is used and the model is useful, and advise what to "
+        "change",
     )
     add_run(doctor)
     info = add_verb(
@@ -84,8 +87,8 @@ def _evaluate(options: Namespace) -> None:
 
 
 def _doctor(options: Namespace) -> None:
-    """Judge from the validation split whether a run uses its latent."""
-    from textvae.cli.rendering import format_diagnosis
+    """Judge from the validation split whether a run uses its latent, and is useful."""
+    from textvae.evaluation.doctor import format_diagnosis
     from textvae.evaluation.evaluate import evaluate_quick
 
     record = evaluate_quick(open_run(options), load_vae(options).bundle)

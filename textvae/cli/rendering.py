@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import nn
 
+from textvae.data.corpus_report import compute_shares, summarize_corpus
 from textvae.errors import CheckpointError
+from textvae.evaluation.doctor import format_diagnosis
 from textvae.evaluation.measures.mutual_information import is_at_cap
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import Run
@@ -64,7 +66,7 @@ _INFO_TEMPLATE = """\
 {parts}  z reaches   the decoder by {conditioning}
   tokenizer   {tokenizer}, {vocab_size:,} tokens
   corpus      {corpus}: {train:,} / {validation:,} / {test:,} sentences, {words:.1f} words each
-  trained     {steps:,} steps in {minutes:.1f} minutes
+{corpus_notes}  trained     {steps:,} steps in {minutes:.1f} minutes
   textvae     {version}
 """
 
@@ -121,23 +123,6 @@ def _format_unit_counts(record: Mapping[str, Any]) -> str:
     return ", ".join(f"{count} at {threshold:g}" for threshold, count in pairs if threshold > 0.01)
 
 
-def format_diagnosis(record: Mapping[str, Any]) -> str:
-    """Return the doctor's verdict on the latent, its findings, and what to change."""
-    lines = [f"verdict: {record['verdict']}"]
-    lines += [f"  - {finding}" for finding in record["findings"]]
-    if not record["findings"]:
-        spread = ""
-        if "effective_units" in record:
-            spread = f", effective number {record['effective_units']:.1f}"
-        lines.append(
-            f"  the latent is used: {record['active_units_strict']}/{record['latent_dim']} units "
-            f"active at a variance of 0.1{spread}, KL {_mark_undefined(record['kl']):.2f} nats, "
-            f"and shuffled latents cost {record['shuffled_latent_increase']:.2f} nats"
-        )
-    lines += [f"  what to change: {advice}" for advice in record["advice"]]
-    return "\n".join(lines)
-
-
 def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
     """Return a flat record of a run's model, corpus and training.
 
@@ -145,7 +130,8 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         CheckpointError: the folder has no record of the corpus: it is a copy of the model only.
     """
     settings = run.read_settings()
-    counts = run.read_counts().get("tokenized")
+    all_counts = run.read_counts()
+    counts = all_counts.get("tokenized")
     history = run.read_json("training.json")
     if counts is None:
         raise CheckpointError(
@@ -168,6 +154,10 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
         "validation": counts["validation"]["sentences"],
         "test": counts["test"]["sentences"],
         "words": counts["train"]["words"] / counts["train"]["sentences"],
+        "corpus_files": all_counts.get("files", {}),
+        "corpus_summary": [line.text for line in summarize_corpus(all_counts, settings.data)],
+        "also_held_out": run.open_corpus().count_overlap(counts),
+        **compute_shares(all_counts),
         "steps": history.get("steps", 0),
         "minutes": history.get("seconds", 0.0) / 60,
         "kl_target": run.read_kl_target(),
@@ -177,8 +167,13 @@ def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:
 
 def format_info(record: Mapping[str, Any]) -> str:
     """Return the record of a run as text."""
-    lines = [_format_part(part) for part in record["parts"] if part["base"]]
-    return _INFO_TEMPLATE.format(**{**record, "parts": "".join(lines)}).rstrip()
+    parts = [_format_part(part) for part in record["parts"] if part["base"]]
+    summary = record["corpus_summary"]
+    if not record["corpus_files"]:
+        summary = summary[1:]  # the line before has the sizes of the splits already
+    notes = [f"              {line}\n" for line in summary]
+    texts = {"parts": "".join(parts), "corpus_notes": "".join(notes)}
+    return _INFO_TEMPLATE.format(**{**record, **texts}).rstrip()
 
 
 def _describe_part(model: TextVAEModel, role: str) -> dict[str, Any]:

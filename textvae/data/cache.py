@@ -25,7 +25,7 @@ from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
 from textvae.runtime.files import clean_up_after_kill, new_folder
 
-_CACHE_FORMAT = 2  # of the prepared files; with a new number, older entries are not found
+_CACHE_FORMAT = 3  # of the prepared files; with a new number, older entries are not found
 
 _MIN_CACHED_CORPUS_BYTES = 16 * 2**20  # of source files, if data.cache is `auto`
 

@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import ROWS_PER_BLOCK, write_arrow
 from textvae.data.cleaning import Cleaner, CleaningSettings, fingerprint_sentence
+from textvae.data.corpus_counts import count_repeats, list_split_files
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
 from textvae.data.row_report import RowNumbers, format_count, print_note
 from textvae.data.sources import RowSource, find_splits
@@ -137,8 +138,14 @@ def prepare_splits(
     cleaned = _clean_corpus(settings, seed, folder, splits)
     tokenizer = build(_iterate_training_sentences(folder))
     # Do this before tokenizing, which cuts long sentences and removes the files of uncut text.
-    validation = _fingerprint_split(folder, "validation")
-    test = _fingerprint_split(folder, "test")
+    fingerprints = {
+        split: _fingerprint_rows(_open_text_split(folder, split))
+        for split in ("train", *HELD_OUT_SPLITS)
+    }
+    repeats = count_repeats(fingerprints, drops_held_out=settings.drop_duplicates)
+    validation = frozenset[int](fingerprints["validation"].tolist())
+    test = frozenset[int](fingerprints["test"].tolist())
+    del fingerprints  # 8 bytes for each training sentence
     # Each split is compared only with later ones, so that no shared sentence counts twice.
     later_fingerprints = {
         "train": validation | test,
@@ -151,15 +158,25 @@ def prepare_splits(
             tokenizer,
             folder,
             split,
-            fingerprints,
+            held_out_fingerprints,
             drops_held_out=settings.drop_duplicates and split == "train",
         )
-        for split, fingerprints in later_fingerprints.items()
+        for split, held_out_fingerprints in later_fingerprints.items()
     }
+    if not tokenized["train"].get("sentences"):
+        raise DataError(
+            f"{_get_corpus_name(settings)}: every training sentence is also in the validation or "
+            "test split, and data.drop_duplicates=true leaves such sentences out of training. Give "
+            "the splits different sentences, or leave data.drop_duplicates out."
+        )
     cut_alike = _count_cut_alike(folder, tokenized, settings.drop_duplicates)
     if cut_alike:
         tokenized["train"]["cut_alike"] = cut_alike
+    for split, repeat_counts in repeats.items():
+        tokenized[split].update(repeat_counts)
     counts = {"cleaned": cleaned, "tokenized": tokenized}
+    if splits is None and settings.corpus is not None:
+        counts["files"] = list_split_files(settings.corpus)
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     return tokenizer, counts
 
@@ -179,7 +196,7 @@ def prepare_file(
         DataError: the file is missing or broken, or cleaning leaves no sentence of it.
     """
     splits = find_splits(file, settings.text_column, settings.quoting)
-    rows = splits.get("test", splits["train"])
+    rows = _choose_evaluated_rows(file, splits)
     # The file needs only the label that conditions the model, if there is one.
     cleaning = settings.model_copy(update={"label_columns": []})
     left_out = RowNumbers()
@@ -190,11 +207,26 @@ def prepare_file(
     if left_out.count:
         print_note(
             f"{file}: {left_out.count:,} of {cleaned['read']:,} rows left out "
-            f"({format_drop_reasons(cleaned)}): {left_out}."
+            f"({format_drop_reasons(cleaned, settings)}): {left_out}."
         )
     _report_cut(file, cleaned, f"{settings.max_characters:,} characters")
     _report_cut(file, tokenized, f"{settings.max_tokens:,} tokens")
+    _report_unknown(file, tokenized)
     return open_split(folder, "file")
+
+
+def _choose_evaluated_rows(file: str, splits: Mapping[str, RowSource]) -> RowSource:
+    """Return the rows of the test split if there is one; print a note about other splits."""
+    chosen = "test" if "test" in splits else "train"
+    others = sorted(splits.keys() - {chosen})
+    if others:
+        files = list_split_files(file).get(chosen, [])
+        source = f" ({', '.join(files)})" if files else ""
+        print_note(
+            f"{file}: only its {chosen} split{source} is read. "
+            f"Name a file to read {' or '.join(others)}."
+        )
+    return splits[chosen]
 
 
 def open_split(folder: Path, split: str) -> Dataset:
@@ -202,10 +234,22 @@ def open_split(folder: Path, split: str) -> Dataset:
     return Dataset.from_file(str(folder / f"{split}.arrow"))
 
 
-def format_drop_reasons(counts: Mapping[str, int]) -> str:
-    """Return how many rows cleaning left out and why, such as `2 blank, 1 too short`."""
-    reasons = ("blank", "too short", "too long", "duplicate")
-    return ", ".join(f"{counts[reason]:,} {reason}" for reason in reasons if counts.get(reason))
+def format_drop_reasons(counts: Mapping[str, int], settings: CleaningSettings) -> str:
+    """Return how many rows cleaning left out, why, and by which setting.
+
+    For example: `2 blank, 1 too short (data.min_words = 3)`.
+    """
+    settings_of_reasons = {
+        "blank": "",
+        "too short": f" (data.min_words = {settings.min_words})",
+        "too long": f" (data.max_words = {settings.max_words})",
+        "duplicate": " (data.drop_duplicates)",
+    }
+    return ", ".join(
+        f"{counts[reason]:,} {reason}{setting}"
+        for reason, setting in settings_of_reasons.items()
+        if counts.get(reason)
+    )
 
 
 def extract_text(row: Row, column: str, number: int) -> str:
@@ -402,7 +446,7 @@ def _hold_out_splits(settings: DataSettings, seed: int, folder: Path, missing: l
     rest.replace(folder / "train.text.arrow")
 
 
-def _fingerprint_rows(split: Dataset, seed: int) -> NDArray[np.uint64]:
+def _fingerprint_rows(split: Dataset, seed: int = 0) -> NDArray[np.uint64]:
     """Return the fingerprint of each sentence of a cleaned split, (n,)."""
     fingerprints = (fingerprint_sentence(text, seed) for text in _iterate_texts(split))
     return np.fromiter(fingerprints, np.uint64, len(split))
@@ -470,11 +514,6 @@ def _open_text_split(folder: Path, split: str) -> Dataset:
     return Dataset.from_file(str(folder / f"{split}.text.arrow"))
 
 
-def _fingerprint_split(folder: Path, split: str) -> frozenset[int]:
-    """Return the fingerprints of the different sentences of a cleaned split."""
-    return frozenset(map(fingerprint_sentence, _iterate_texts(_open_text_split(folder, split))))
-
-
 def _iterate_training_sentences(folder: Path) -> Iterator[str]:
     """Yield the cleaned training sentences, for a tokenizer to learn from."""
     return _iterate_texts(_open_text_split(folder, "train"))
@@ -492,3 +531,11 @@ def _report_cut(file: str, counts: Mapping[str, int], limit: str) -> None:
     if count:
         texts = "text is" if count == 1 else "texts are"
         print_note(f"{file}: {count:,} {texts} cut to {limit}, as in training.")
+
+
+def _report_unknown(file: str, counts: Mapping[str, int]) -> None:
+    """Print how many tokens of a file the tokenizer does not know, if there are any."""
+    unknown = counts.get("unknown", 0)
+    if unknown:
+        total = counts["tokens"] - counts["sentences"]  # without the ends
+        print_note(f"{file}: {unknown / total:.1%} of its tokens are unknown to the model.")

@@ -67,8 +67,8 @@ class BlockDataset(TorchDataset[_TokenizedBlock]):
     def __getitem__(self, number: int) -> _TokenizedBlock:
         """Return a block, and its counts.
 
-        The counts are `sentences`, `tokens`, `words`, and sentences that are `truncated` or
-        `also_held_out`.
+        The counts are `sentences`, `tokens`, `unknown` tokens, `words`, and sentences that are
+        `truncated` or `also_held_out`.
         """
         counts = Counter[str]()
         block = self.texts[number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK]
@@ -150,6 +150,8 @@ def _tokenize_rows(
         row["length"] = len(ids)
         row["words"] = words
         row["bytes"] = len(row["text"].encode())
+        if tokenizer.unk_token_id is not None:
+            counts["unknown"] += ids.count(tokenizer.unk_token_id)
         counts.update(sentences=1, tokens=len(ids) + 1, words=words)  # + 1: the end token
         yield row
 

@@ -125,3 +125,8 @@ def format_count(count: int, noun: str) -> str:
 def print_note(message: str) -> None:
     """Print a note on standard error; unlike `print`, it does not break a progress bar."""
     tqdm.write(f"note: {message}", file=sys.stderr)
+
+
+def print_warning(message: str) -> None:
+    """Print a warning on standard error, as `print_note` prints a note."""
+    tqdm.write(f"warning: {message}", file=sys.stderr)

@@ -13,6 +13,7 @@ from textvae.data.tables import Quoting
 from textvae.errors import ConfigError
 from textvae.evaluation.doctor import diagnose
 from textvae.evaluation.measures import (
+    MEASURES,
     QUICK_MEASURES,
     STANDARD_MEASURES,
     TRAINING_TEXT_MEASURES,
@@ -22,8 +23,9 @@ from textvae.evaluation.measures import (
     run_model,
     select_measures,
 )
-from textvae.evaluation.measures.inputs import empty_texts, require_training_text
+from textvae.evaluation.measures.inputs import require_training_text
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, DEFAULT_MEASURE_SETTINGS
+from textvae.evaluation.usefulness import UsefulnessChecks
 from textvae.inference.bundle import Bundle
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
@@ -111,7 +113,8 @@ def evaluate_run(
     """Evaluate a run on its own test split, or on a file that is cleaned as its corpus was.
 
     The measures of the test split are saved in the run folder. Measures saved
-    earlier stay there if they are of the same number of sentences.
+    earlier stay there if they are of the same number of sentences. With all of the quick
+    measures, the verdict also says whether the run is useful.
 
     Args:
         file: the file to evaluate on; by default the run's test split.
@@ -124,7 +127,9 @@ def evaluate_run(
             tables is set without a file.
         DataError: the file cannot be read, or holds too few sentences.
     """
-    table = select_measures(measures)
+    table = dict(select_measures(measures))
+    if QUICK_MEASURES.keys() <= table.keys():
+        table |= UsefulnessChecks(run, bundle, is_own_split=file is None).measures
     options = {"text_column": text_column, "quoting": quoting}
     overrides = {name: value for name, value in options.items() if value is not None}
     with _open_evaluation_split(run, bundle, file, overrides) as dataset:
@@ -156,11 +161,13 @@ def evaluate_run(
 def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
     """Evaluate a run quickly on its validation split, with the doctor's verdict.
 
-    The record has the quick measures and the shares of empty texts.
+    The record has the quick measures, what is wrong with the texts that the model writes, and
+    the checks of usefulness.
     """
     split = run.open_split("validation")
     count = min(len(split), run.read_settings().training.validation_sentences)
-    table = {**QUICK_MEASURES, "empty_texts": empty_texts}
+    checks = UsefulnessChecks(run, bundle, is_validation=True)
+    table = {**QUICK_MEASURES, "empty_texts": MEASURES["empty_texts"], **checks.measures}
     return evaluate(
         bundle,
         split.select(range(count)),

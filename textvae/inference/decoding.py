@@ -50,13 +50,44 @@ def decode_latents(
     Raises:
         ConfigError: the texts may become longer than the decoder can read.
     """
+    rows = _iterate_token_ids(
+        bundle, z, options, samples_by_default, prefixes, batch_size, progress, label_ids
+    )
+    return decode_batch(bundle.tokenizer, rows)
+
+
+def decode_to_tokens(
+    bundle: Bundle,
+    z: Tensor,
+    options: DecodingSettings,
+    samples_by_default: bool,
+    label_ids: Tensor | None = None,
+) -> list[list[int]]:
+    """Decode one row of token ids from each latent, its start, end and padding tokens included.
+
+    The arguments are those of `decode_latents`.
+    """
+    rows = _iterate_token_ids(bundle, z, options, samples_by_default, label_ids=label_ids)
+    return list(rows)
+
+
+def _iterate_token_ids(
+    bundle: Bundle,
+    z: Tensor,
+    options: DecodingSettings,
+    samples_by_default: bool,
+    prefixes: Sequence[Sequence[int]] | None = None,
+    batch_size: int = 512,
+    progress: bool = False,
+    label_ids: Tensor | None = None,
+) -> Iterator[list[int]]:
+    """Yield the token ids that are decoded from each latent; see `decode_latents`."""
     _check_length(bundle, options, prefixes)
     arguments = _build_generate_arguments(
         options, samples_by_default, bundle.model.generation_config
     )
     if label_ids is None:
         label_ids = bundle.fixed_label_ids(len(z))
-    texts: list[str] = []
     batch_size = min(batch_size, bundle.model.decoder.max_rows or batch_size)
     starts = range(0, len(z), batch_size)
     with seeded(options.seed, Stream.TOKENS, bundle.device), torch.inference_mode():
@@ -66,9 +97,7 @@ def decode_latents(
             inputs = build_start_inputs(bundle, len(latent), prefixes[part] if prefixes else None)
             if label_ids is not None:
                 inputs["label_ids"] = label_ids[part].to(bundle.device)
-            ids = bundle.model.generate(**inputs, latent=latent, **arguments)
-            texts += decode_batch(bundle.tokenizer, ids.tolist())
-    return texts
+            yield from bundle.model.generate(**inputs, latent=latent, **arguments).tolist()
 
 
 def _check_length(

@@ -8,7 +8,8 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.data.training_batches import TrainingBatches
-from textvae.evaluation.doctor import diagnose
+from textvae.evaluation.doctor import format_latent_verdict
+from textvae.evaluation.usefulness import compute_elbo_fall
 from textvae.runtime.processes import Processes
 from textvae.training.decoder_restart import restart_decoder
 from textvae.training.schedule import TrainingSchedule
@@ -163,14 +164,18 @@ class ConsoleCallback(TrainerCallback):
         metrics: Any = None,
         **_: Any,
     ) -> None:
-        """Print the validation measures and the doctor's verdict."""
+        """Print the validation measures, and what they say about the latent."""
         measures = {name.removeprefix("eval_"): value for name, value in metrics.items()}
         target_note = ""
         if self.kl_target:
             target_note = f" (target {self.kl_target:.1f})"
         if "kl_before_refit" in measures:
             target_note = f" ({measures['kl_before_refit']:.1f} before the refit)"
-        verdict = diagnose(measures, self.kl_target).verdict
+        fall = None
+        # Where information in z costs nothing, the ELBO is not what selects the best model.
+        if measures["selection"] == -measures.get("elbo", math.nan):
+            fall = compute_elbo_fall(state.log_history, state.global_step)
+        verdict = format_latent_verdict(measures, self.kl_target, fall)
         line = (
             f"step {state.global_step}: validation {_format_bound(measures)}{target_note}, "
             f"{measures['active_units_strict']:.0f}/{measures['latent_dim']:.0f} units active "

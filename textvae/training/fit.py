@@ -11,6 +11,8 @@ from tqdm import tqdm
 from transformers import PrinterCallback, TrainingArguments
 
 from textvae.data.run_corpus import open_corpus
+from textvae.evaluation.doctor import format_diagnosis
+from textvae.evaluation.evaluate import evaluate_quick
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.objective.elbo import Objective
@@ -248,7 +250,7 @@ def _warn_if_older(run_folder: Path, resumed: Path | None) -> None:
 
 
 def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> None:
-    """Evaluate the final model on all processes, and save it on the first.
+    """Save the final model, and judge it, on the first process.
 
     At the end of the training, transformers' Trainer has loaded the best checkpoint, unless the
     last one should be kept.
@@ -257,22 +259,18 @@ def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> No
     # This removes accelerate's wrapper for mixed precision from the model, since the measures
     # should be computed in single precision.
     accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    record = trainer.evaluate_quick()
     # Sharded weights are gathered here, because that takes all processes, and only the first
     # one saves them.
     weights = None
     if trainer.is_fsdp_enabled:
         weights = accelerator.get_state_dict(trainer.model)
-    processes.run_on_first(lambda: _save_final_model(run, trainer, record, weights))
+    processes.run_on_first(lambda: _save_final_model(run, trainer, weights))
 
 
-def _save_final_model(
-    run: Run, trainer: VAETrainer, record: dict[str, Any], weights: dict[str, Any] | None
-) -> None:
+def _save_final_model(run: Run, trainer: VAETrainer, weights: dict[str, Any] | None) -> None:
     """Save the final model to the run folder, with its card; remove what only training needed.
 
     Args:
-        record: the measures of the model on the validation split.
         weights: the whole weights of a sharded model; None if this process has them in the model.
     """
     trainer.bundle.model.auxiliary = torch.nn.ModuleDict()  # weights of techniques are not saved
@@ -280,12 +278,14 @@ def _save_final_model(
     staging = run.folder / checkpoints.STAGING_FOLDER
     save_bundle(trainer.bundle, staging, weights)
     vae = TextVAE.from_pretrained(staging, str(trainer.args.device))
+    record = evaluate_quick(run, vae.bundle)
     write_model_card(run, vae, record, "validation", staging)
     # The weights are moved last: with them the run counts as finished.
     for file in sorted(staging.iterdir(), key=lambda file: file.suffix == ".safetensors"):
         flush_to_disk(file)
         file.replace(run.folder / file.name)
     remove_training_files(run)
+    tqdm.write(format_diagnosis(record), file=sys.stderr)
 
 
 def _write_training_log(run: Run, trainer: VAETrainer) -> None:

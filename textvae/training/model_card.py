@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from textvae.data.corpus_report import summarize_corpus
 from textvae.runs.run import Run
 from textvae.runtime.files import write_text
 from textvae.vae import TextVAE
@@ -34,6 +35,13 @@ MEASURE_TITLES = {
     "verdict": "verdict",
 }
 
+# Measures that only the evaluation of a run has, with its corpus.
+_RUN_MEASURE_TITLES = {
+    "findings": "findings",
+    "model_nll": "cost of a sentence, to compare with the next row, nats",
+    "trigram_nll": "cost of a sentence under a trigram model of the same tokens, nats",
+}
+
 
 _MEASURES_HEADING = "## Measures, on {count} sentences of the {split} split"
 _TABLE_HEADING = "| measure | value |\n|---|---|"
@@ -46,7 +54,7 @@ tags: [text-vae, variational-autoencoder]
 
 # A text VAE
 
-Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {amount} of {words:.1f} words.{overlap}
+Trained with [textvae](https://pypi.org/project/textvae/) on `{corpus}`: {amount} of {words:.1f} words.
 The encoder maps a sentence to a latent of {latent} numbers; the decoder turns a latent into a sentence.
 
 ```python
@@ -55,6 +63,10 @@ from textvae import TextVAE
 vae = TextVAE.from_pretrained("{folder}")  # this folder
 vae.generate(10)
 ```
+
+## Corpus
+
+{corpus_summary}
 
 {heading}
 
@@ -89,7 +101,8 @@ def write_model_card(
         split: the name of the split that was evaluated.
         folder: where to write; the run folder by default.
     """
-    counts = run.read_counts()["tokenized"]["train"]
+    all_counts = run.read_counts()
+    counts = all_counts["tokenized"]["train"]
     settings = run.read_settings()
     amount = f"{counts['sentences']:,} sentences"
     if run.is_streamed():
@@ -98,7 +111,9 @@ def write_model_card(
         corpus=settings.data.corpus or "sentences passed from Python",
         amount=amount,
         words=counts["words"] / counts["sentences"],
-        overlap=_describe_overlap(run),
+        corpus_summary="\n".join(
+            f"- {line.text}" for line in summarize_corpus(all_counts, settings.data)
+        ),
         latent=vae.latent_dim,
         folder=run.folder,
         heading=_MEASURES_HEADING.format(count=measures["sentences"], split=split),
@@ -134,12 +149,13 @@ def refresh_card_measures(run: Run, measures: Mapping[str, Any], split: str) -> 
 def _format_measure_rows(measures: Mapping[str, Any]) -> str:
     """Return the rows of the table of measures."""
     shown = dict(measures)
-    # Most models have no such phase, and then a dash would only raise a question.
-    if shown.get("kl_before_refit") is None:
-        shown.pop("kl_before_refit", None)
+    # Most models have no such phase or findings, and then a dash would only raise a question.
+    for name in ("kl_before_refit", "findings"):
+        if not shown.get(name):
+            shown.pop(name, None)
     rows = [
         f"| {title} | {format_measure(shown[name])} |"
-        for name, title in MEASURE_TITLES.items()
+        for name, title in {**MEASURE_TITLES, **_RUN_MEASURE_TITLES}.items()
         if name in shown
     ]
     return "\n".join(rows)
@@ -156,19 +172,12 @@ def _format_reconstructions(run: Run, vae: TextVAE, split: str) -> str:
     return "\n".join(f"- {before}\n  → {after}" for before, after in pairs)
 
 
-def _describe_overlap(run: Run) -> str:
-    """Return a line with the number of training sentences that are also held out; "" if it is 0."""
-    shared = run.open_corpus().count_overlap(run.read_counts()["tokenized"])
-    if not shared:
-        return ""
-    verb = "are" if shared > 1 else "is"
-    return f"\n{shared:,} of them {verb} also in the validation or test split."
-
-
 def format_measure(value: Any) -> str:
-    """Return a measure as text: numbers with two decimals, and a dash for None (undefined)."""
+    """Return a measure as text: numbers with two decimals, a dash for None (undefined)."""
     if value is None:
         return "—"
     if isinstance(value, float):
         return f"{value:.2f}"
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
     return str(value)

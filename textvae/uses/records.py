@@ -299,6 +299,8 @@ class StandardMeasures(TypedDict, total=False):
         bleu, bleu_signature: BLEU of greedy reconstructions, 0 to 100, and sacrebleu's signature.
         exact_match: the share of reconstructions without any error, 0 to 1.
         empty_reconstructions, empty_samples: the shares of empty texts, 0 to 1.
+        trigram_nll, model_nll, model_nll_stderr: the cost of a sentence under a trigram model and
+            under the model, on the same sentences, and the standard error of the difference.
         kl_target: the KL that training aimed at; None without a target.
         kl_weight: the factor by which the KL counted in the loss at the end of training; None
             without a KL. `kl` and `elbo` have the weight 1.
@@ -356,6 +358,9 @@ class StandardMeasures(TypedDict, total=False):
     exact_match: float
     empty_reconstructions: float
     empty_samples: float
+    trigram_nll: float
+    model_nll: float
+    model_nll_stderr: float
     kl_target: float | None
     kl_weight: float | None
     kl_before_refit: float | None

@@ -10,7 +10,7 @@ from textvae.data.arrow import read_number_column
 from textvae.data.batch_shares import share_buckets
 from textvae.data.batching import Collator
 from textvae.data.corpus import TokenizerAndCounts, open_split, prepare_splits
-from textvae.data.corpus_report import report_left_out_rows, report_overlap
+from textvae.data.corpus_report import report_corpus
 from textvae.data.frozen_states import join_states
 from textvae.data.row_report import print_note
 from textvae.data.run_corpus.base import Corpus, choose_builder
@@ -41,8 +41,7 @@ class PreparedCorpus(Corpus):
             self._advise_streaming()
             prepared = self._prepare_cached_splits(tokenizer, build)
         _, counts = prepared
-        report_left_out_rows(counts, self.settings)
-        report_overlap(counts["tokenized"], self.settings)
+        report_corpus(counts, self.settings)
         return prepared
 
     def finish_preparation(self, training: CorpusTraining, processes: Processes) -> None:

@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae.data.batching import Collator
 from textvae.data.corpus import TokenizerAndCounts
-from textvae.data.corpus_report import report_overlap
+from textvae.data.corpus_report import report_corpus
 from textvae.data.run_corpus.base import Corpus, choose_builder
 from textvae.data.streaming.loading import StreamLoader, build_second_reading_error, open_stream
 from textvae.data.streaming.sample import prepare_stream
@@ -55,7 +55,7 @@ class StreamedCorpus(Corpus):
         build = choose_builder(tokenizer, initial)
         prepared = prepare_stream(self.settings, seed, self.folder, build)
         _, counts = prepared
-        report_overlap(counts["tokenized"], self.settings)
+        report_corpus(counts, self.settings)
         return prepared
 
     def finish_preparation(self, training: CorpusTraining, processes: Processes) -> None:

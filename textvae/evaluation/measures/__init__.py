@@ -11,7 +11,7 @@ from textvae.evaluation.measures.active_units import active_units
 from textvae.evaluation.measures.aggregate_posterior import aggregate
 from textvae.evaluation.measures.bleu import bleu
 from textvae.evaluation.measures.elbo import elbo
-from textvae.evaluation.measures.inputs import EvaluationInput, empty_texts
+from textvae.evaluation.measures.inputs import EvaluationInput
 from textvae.evaluation.measures.interpolation import fluency, smoothness
 from textvae.evaluation.measures.likelihood import likelihood
 from textvae.evaluation.measures.mutual_information import information
@@ -25,6 +25,7 @@ from textvae.evaluation.measures.samples import (
 )
 from textvae.evaluation.measures.shuffled_latent import shuffled_latent
 from textvae.evaluation.measures.token_accuracy import token_accuracy
+from textvae.evaluation.measures.written_texts import check_written_texts
 from textvae.evaluation.settings import MeasureSettings
 from textvae.schema import choose
 
@@ -43,7 +44,7 @@ STANDARD_MEASURES: dict[str, Measure] = {
     "likelihood": likelihood,
     "token_accuracy": token_accuracy,
     "bleu": bleu,
-    "empty_texts": empty_texts,
+    "empty_texts": check_written_texts,
 }
 
 SAMPLE_MEASURES: dict[str, Measure] = {

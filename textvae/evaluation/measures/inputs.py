@@ -18,8 +18,8 @@ from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.outputs import ModelOutputs
 from textvae.evaluation.settings import DEFAULT_MEASURE_SETTINGS, MeasureSettings
 from textvae.inference.bundle import Bundle
-from textvae.inference.decoding import decode_latents
-from textvae.inference.generate import generate
+from textvae.inference.decoding import decode_latents, decode_to_tokens
+from textvae.inference.generate import generate, sample_labels, sample_prior
 from textvae.inference.paths import linear
 from textvae.inference.proposal import fit_width
 from textvae.inference.settings import DecodingSettings
@@ -27,8 +27,9 @@ from textvae.model.posteriors import DiagonalGaussian
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.seeds import derive_seed
 
+FEW_TEXTS = 64  # texts that show whether the decoder writes anything at all
+
 _FIT_KEY = 2**32  # tells the seed of the proposal's fit from those of `compute_sums`
-_EMPTY_CHECK_COUNT = 64  # texts that show whether the decoder writes anything at all
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,19 @@ class EvaluationTexts:
         return generate(source.bundle, count, options, progress=source.progress)
 
     @cached_property
+    def few_samples(self) -> list[list[int]]:
+        """The token ids of a few samples from the prior, special tokens included."""
+        source = self.source
+        label_ids = sample_labels(source.bundle, FEW_TEXTS, source.seed)
+        return decode_to_tokens(
+            source.bundle,
+            sample_prior(source.bundle, FEW_TEXTS, source.seed, label_ids),
+            DecodingSettings(temperature=1.0, seed=source.seed),
+            samples_by_default=True,
+            label_ids=label_ids,
+        )
+
+    @cached_property
     def paths(self) -> list[list[str]]:
         """Interpolations between random pairs of sentences, decoded greedily.
 
@@ -194,34 +208,6 @@ class EvaluationTexts:
     def ngrams(self) -> NGramModel:
         """The n-gram model of the training text."""
         return NGramModel(self.ngram_training_texts)
-
-
-def empty_texts(inputs: EvaluationInput) -> dict[str, float]:
-    """Return the shares of empty texts among a few reconstructions and samples.
-
-    The keys are `empty_reconstructions` and `empty_samples`.
-    """
-    label_ids = inputs.label_ids
-    if label_ids is not None:
-        label_ids = label_ids[:_EMPTY_CHECK_COUNT]
-    reconstructions = decode_latents(
-        inputs.bundle,
-        inputs.outputs.mean[:_EMPTY_CHECK_COUNT],
-        DecodingSettings(),
-        samples_by_default=False,
-        label_ids=label_ids,
-    )
-    options = DecodingSettings(temperature=1.0, seed=inputs.seed)
-    samples = generate(inputs.bundle, _EMPTY_CHECK_COUNT, options)
-    return {
-        "empty_reconstructions": _empty_share(reconstructions),
-        "empty_samples": _empty_share(samples),
-    }
-
-
-def _empty_share(texts: Sequence[str]) -> float:
-    """Return the share of texts without a word."""
-    return sum(not text.strip() for text in texts) / len(texts)
 
 
 def _nearest_end_labels(ends: Tensor, steps: int) -> Tensor:
