@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from textvae.data.batching import Batch, Collator, LengthBuckets
 from textvae.runtime.seeds import Stream, derive_seed
+from textvae.runtime.workers import choose_worker_context, prepare_worker
 
 
 class CorpusTraining(Protocol):
@@ -122,6 +123,8 @@ class BucketBatches(TrainingBatches):
             batch_sampler=self.buckets,
             collate_fn=self.collator,
             num_workers=self.workers,
+            multiprocessing_context=choose_worker_context(self.workers),
+            worker_init_fn=prepare_worker,
             # Without a generator of its own, the loader would take a number from the
             # run's generator in each epoch.
             generator=torch.Generator(),

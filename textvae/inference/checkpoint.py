@@ -1,23 +1,38 @@
 """Load a trained model and its tokenizer from a folder, and save them to one."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
 from textvae.data.tokenization import read_tokenizer
-from textvae.errors import CheckpointError, TextVAEError
+from textvae.errors import CheckpointError, ConfigError, TextVAEError
 from textvae.inference.bundle import ADAPTER, CONFIGS, Bundle
+from textvae.inference.settings import DecodingSettings
 from textvae.model.configuration import RUN_FORMAT
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import choose_device
+from textvae.runtime.files import read_json
 from textvae.runtime.foreign_code import refuse_foreign_code_in
+from textvae.schema import validate_settings
 from textvae.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
+# The decoding options that a folder may set.
+_DECODING_OPTIONS = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens")
+# Options of transformers that our decoding does not have, with the values that switch them off.
+_FIXED_OPTIONS: dict[str, tuple[object, ...]] = {
+    "stop_strings": (None,),
+    "num_return_sequences": (None, 1),
+    "num_beam_groups": (None, 1),
+    "constraints": (None,),
+    "force_words_ids": (None,),
+    "penalty_alpha": (None,),
+    "prompt_lookup_num_tokens": (None,),
+}
 _PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -63,6 +78,8 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
         )
     _check_weights(path, report)
     _check_finite(path, model)
+    _check_tokenizer(path, model, tokenizer)
+    _check_generation_config(path, model)
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)
 
 
@@ -79,8 +96,8 @@ def check_model_folder(path: Path) -> None:
     if not (path / WEIGHTS_FILE).is_file():
         raise CheckpointError(_explain_missing_weights(path))
     try:
-        config: Any = json.loads((path / "config.json").read_text())
-    except (OSError, ValueError) as error:
+        config = read_json(path / "config.json")
+    except ValueError as error:
         raise CheckpointError(
             f"{path / 'config.json'}: is missing or is not JSON ({error})."
         ) from error
@@ -162,6 +179,61 @@ def _check_finite(path: Path, model: TextVAEModel) -> None:
             raise CheckpointError(
                 f"{path / WEIGHTS_FILE}: {name} holds numbers that are not finite, so its "
                 "training diverged. Train again, with a lower training.learning_rate."
+            )
+
+
+def _check_tokenizer(path: Path, model: TextVAEModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse the tokenizer of another model, whose tokens would stand for other words.
+
+    Raises:
+        CheckpointError: its size or one of its special tokens differs from the model's.
+    """
+    advice = "it belongs to another model, or is damaged. Copy the whole folder again."
+    config = model.config
+    if len(tokenizer) != config.vocab_size:
+        raise CheckpointError(
+            f"{path / 'tokenizer.json'}: has {len(tokenizer):,} tokens, and the model "
+            f"{config.vocab_size:,}: {advice}"
+        )
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
+        found = getattr(tokenizer, name)
+        expected = getattr(config, name)
+        if found is None or found != expected:
+            raise CheckpointError(
+                f"{path}: its tokenizer has the {name} {found}, and the model {expected}: {advice}"
+            )
+
+
+def _check_generation_config(path: Path, model: TextVAEModel) -> None:
+    """Refuse decoding options that no text can be written with.
+
+    transformers replaces a missing or damaged file by options of its own, without a maximum
+    length.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or an option is out of range.
+    """
+    file = path / "generation_config.json"
+    config = model.generation_config
+    if config.max_new_tokens is None:
+        raise CheckpointError(
+            f"{file}: is missing or damaged, or has no max_new_tokens. Copy the whole folder again."
+        )
+    values = {name: getattr(config, name, None) for name in _DECODING_OPTIONS}
+    try:
+        options = validate_settings(DecodingSettings, values)
+    except ConfigError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    readable = model.decoder.max_length
+    if readable is not None and (options.max_new_tokens or 0) > readable:
+        raise CheckpointError(
+            f"{file}: max_new_tokens = {options.max_new_tokens}, but the decoder has positions for "
+            f"{readable} new tokens."
+        )
+    for name, allowed in _FIXED_OPTIONS.items():
+        if getattr(config, name, None) not in allowed:
+            raise CheckpointError(
+                f"{file}: {name} = {getattr(config, name)!r} is not supported; remove it."
             )
 
 

@@ -91,6 +91,20 @@ def write_json(file: Path, record: Any) -> None:
     write_text(file, json.dumps(record, indent=2) + "\n")
 
 
+def read_json(file: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        ValueError: the file cannot be read, or is not JSON; the message is the reason alone.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except RecursionError:
+        raise ValueError("its values are nested too deep") from None
+
+
 def flush_to_disk(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
     handle = os.open(path, os.O_RDONLY)

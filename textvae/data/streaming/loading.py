@@ -4,7 +4,6 @@ A reader's position moves when the trainer takes a batch, not when a worker make
 After an interruption, batches that were ready but not taken are made again.
 """
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,11 +18,13 @@ from tqdm import tqdm
 
 from textvae.data.batching import Batch, Collator
 from textvae.data.corpus import DataSettings
-from textvae.data.parallel_tokenization import disable_tokenizer_threads, return_unchanged
+from textvae.data.parallel_tokenization import prepare_tokenizing_worker, return_unchanged
 from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
 from textvae.data.streaming.sample import STREAM_FILE
 from textvae.data.training_batches import TrainingBatches
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
+from textvae.runtime.files import read_json
+from textvae.runtime.workers import choose_worker_context
 
 
 class StreamLoader(TrainingBatches):
@@ -77,7 +78,8 @@ class StreamLoader(TrainingBatches):
             batch_size=None,
             collate_fn=return_unchanged,
             num_workers=self.workers,
-            worker_init_fn=disable_tokenizer_threads,
+            multiprocessing_context=choose_worker_context(self.workers),
+            worker_init_fn=prepare_tokenizing_worker,
             # Without a generator of its own, the loader would take a number from the run's
             # generator, and a resumed run would take one more.
             generator=torch.Generator(),
@@ -190,6 +192,23 @@ class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
             yield error
 
 
+def _read_stream_record(file: Path) -> dict[str, Any]:
+    """Return what a run's corpus folder says about its stream: the files, and what is held out.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        record = read_json(file)
+        is_whole = all(isinstance(name, str) for name in record["files"])
+        is_whole = is_whole and all(isinstance(number, int) for number in record["held_out"])
+        if not is_whole or not isinstance(record["files"], list):
+            raise ValueError("its entries have other types than expected")
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{file}: is damaged ({error}). Copy the whole run again.") from error
+    return dict(record)
+
+
 def build_second_reading_error() -> ConfigError:
     """Return the error for a technique that needs additional batches of a streamed corpus."""
     return ConfigError(
@@ -223,7 +242,7 @@ def open_stream(
         rank: the number of this process.
         processes: the number of training processes.
     """
-    record = json.loads((folder / STREAM_FILE).read_text())
+    record = _read_stream_record(folder / STREAM_FILE)
     max_batch_sentences = None
     if batch_sentences is not None:
         max_batch_sentences = max(1, batch_sentences // processes)
