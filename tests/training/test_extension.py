@@ -102,12 +102,12 @@ def test_a_killed_extension_ends_as_the_unbroken_one(finished, tmp_path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(VAETrainer, "finalize_checkpoint", copy_after_finalizing)
-        resume(finished, steps=24)
+        resume(finished, steps=30)
     assert len(copies) > 1
     for copy in copies:
         resume(copy)
         assert not differ(copy, finished)
-        assert read_log(copy)["steps"] == 24
+        assert read_log(copy)["steps"] == 30
 
 
 def test_an_extension_killed_before_its_first_step_continues(finished, tmp_path, monkeypatch):

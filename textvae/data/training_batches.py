@@ -82,8 +82,12 @@ class TrainingBatches(ABC):
         """Return what a resumed run needs, as JSON, or None; every process must call this."""
 
     @abstractmethod
-    def load_state_dict(self, state: Any) -> None:
-        """Continue from a state that `state_dict` returned."""
+    def load_state_dict(self, state: Any, *, is_over: bool = False) -> None:
+        """Continue from a state that `state_dict` returned.
+
+        Args:
+            is_over: no more batches will be taken.
+        """
 
     @abstractmethod
     def describe_reading(self) -> dict[str, Any]:
@@ -150,7 +154,7 @@ class BucketBatches(TrainingBatches):
         """Return None: nothing needs to be saved."""
         return
 
-    def load_state_dict(self, state: Any) -> None:
+    def load_state_dict(self, state: Any, *, is_over: bool = False) -> None:
         """Do nothing: the step alone determines the batches."""
 
     def describe_reading(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from textvae.data.corpus import open_split
 from textvae.data.run_corpus import is_stream_folder, open_corpus
 from textvae.data.run_corpus.base import Corpus
-from textvae.errors import CheckpointError, ConfigError, OutputError
+from textvae.errors import CheckpointError, OutputError
 from textvae.model.posteriors import POSTERIORS
 from textvae.runs.records import COUNTS_FILE, read_record
 from textvae.runtime.files import is_temporary, read_json, write_json
@@ -88,13 +88,18 @@ def is_run(folder: Path) -> bool:
     Other programs have a settings.yaml, too. So the settings must have our sections,
     and the folder must hold a corpus or a model of ours.
     """
-    try:
-        settings = yaml.safe_load((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-    except Exception:  # the constructors of YAML's types raise errors without a common base
-        return False
-    if not isinstance(settings, dict) or not settings.keys() >= SECTIONS:
+    if not _has_sections(folder / SETTINGS_FILE):
         return False
     return (folder / "corpus" / "counts.json").is_file() or read_model_type(folder) == "textvae"
+
+
+def _has_sections(file: Path) -> bool:
+    """Return whether a file holds settings with the sections that those of every run have."""
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except Exception:  # the constructors of YAML's types raise errors without a common base
+        return False
+    return isinstance(settings, dict) and settings.keys() >= SECTIONS
 
 
 def read_model_type(folder: Path) -> str | None:
@@ -167,11 +172,20 @@ class Run:
                 f"{self.folder}: has no settings.yaml; expected a folder that `textvae train` wrote."
             )
         try:
-            return read_settings(file)
-        except ConfigError as error:
+            settings = read_settings(file)
+        except Exception as error:  # the constructors of YAML's types raise errors of any class
+            reason = str(error) or type(error).__name__
             raise CheckpointError(
-                f"{file}: does not hold the settings of a run: {error} Copy the whole run again."
+                f"{file}: does not hold the settings of a run: {reason} Copy the whole run again."
             ) from error
+        # Without its sections, all settings would have their defaults.
+        if not _has_sections(file):
+            raise CheckpointError(
+                f"{self.folder}: is not a run of textvae, although it has a {SETTINGS_FILE}: that "
+                f"file lacks {', '.join(sorted(SECTIONS))}. Name the folder of a run, or copy the "
+                "whole run again."
+            )
+        return settings
 
     def open_split(self, name: str) -> Dataset:
         """Return one of the run's own splits.

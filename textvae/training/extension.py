@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from transformers import TrainerState, TrainingArguments
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from textvae.errors import CheckpointError, ConfigError
 from textvae.inference.checkpoint import WEIGHTS_FILE, load_bundle, save_bundle
@@ -169,6 +169,7 @@ def _build_trainer_state(run: Run, step: int) -> TrainerState:
         log_history=log["history"],
         # Trainer compares it with its own, which does not matter here: our batches have tokens.
         train_batch_size=TrainingArguments.per_device_train_batch_size,
+        stateful_callbacks=[TrainerControl()],  # Trainer writes its state into this entry
         best_global_step=step if has_best else None,
         best_metric=selection if has_best else None,
     )

@@ -504,7 +504,7 @@ class VAETrainer(Trainer):
         self.schedule.load_state_dict(state["plan"])
         self.objective.load_state_dict(state["techniques"])
         self.meter.load_state_dict(state["meter"])
-        self.batches.load_state_dict(state["stream"])
+        self.batches.load_state_dict(state["stream"], is_over=self.schedule.is_ended_early)
         self.locate_best()
 
     def apply_learning_rate(self) -> None:

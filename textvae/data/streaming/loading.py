@@ -42,6 +42,7 @@ class StreamLoader(TrainingBatches):
         counts: lines kept and left out, and damage skipped, in this process.
         damaged_files: the notice of each damaged file, by its name.
         run_state: the state of the whole run at its last checkpoint; empty before it.
+        is_over: whether nothing more will be read.
     """
 
     def __init__(self, plan: StreamPlan, rank: int, workers: int) -> None:
@@ -55,6 +56,7 @@ class StreamLoader(TrainingBatches):
         self.counts: Counter[str] = Counter()
         self.damaged_files: dict[str, str] = {}
         self.run_state: dict[str, Any] = {}
+        self.is_over = False
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches from the current positions on, and move the positions.
@@ -111,6 +113,8 @@ class StreamLoader(TrainingBatches):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the positions of all readers of the run, as JSON; every process must call this."""
+        if self.is_over:
+            return self.run_state
         states = gather_object([(self.positions, self.counts, self.damaged_files)])
         positions: dict[str, Any] = {}
         counts: Counter[str] = Counter()
@@ -129,12 +133,19 @@ class StreamLoader(TrainingBatches):
         }
         return self.run_state
 
-    def load_state_dict(self, state: Any) -> None:
+    def load_state_dict(self, state: Any, *, is_over: bool = False) -> None:
         """Continue from a state that `state_dict` returned.
+
+        Args:
+            is_over: nothing more will be read, so any number of readers can load the state.
 
         Raises:
             CheckpointError: the stream was divided among another number of readers.
         """
+        self.is_over = is_over
+        if is_over:
+            self.run_state = state
+            return
         if state["reader_count"] != self.plan.reader_count:
             raise CheckpointError(
                 f"the stream was divided among {state['reader_count']} readers (processes x "
