@@ -7,6 +7,7 @@ then read in the way in which the verbs read it.
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ from textvae.uses.neighbors import NeighborIndex
 from textvae.vae import TextVAE
 
 DEEP = 100_000
-FORMS = {
+FORMS: dict[str, Any] = {
     "missing": None,
     "empty": b"",
     "cut": "cut",
@@ -232,7 +233,7 @@ def test_a_fit_with_other_tensors_is_refused(copy, bundle, fit, change):
         read_fit(copy / fit, bundle)
 
 
-WRONG_VALUES = [None, "x", [], {}, True, -1, 1e30]
+WRONG_VALUES: list[Any] = [None, "x", [], {}, True, -1, 1e30]
 
 
 @pytest.mark.parametrize("value", WRONG_VALUES, ids=repr)
@@ -282,8 +283,17 @@ def test_the_files_of_another_index_are_refused(copy, bundle, name, tmp_path):
     vae = TextVAE.from_pretrained(copy, "cpu")
     vae.index(SENTENCES[:7], name="other")
     shutil.copy(copy / "fitted/index/other" / name, copy / "fitted/index/default" / name)
+    record = copy / "fitted/index/default/fitted.json"
+    with pytest.raises(
+        CheckpointError, match=r"(do not belong together|has changed).*fit it again"
+    ):
+        read_fit(record.parent, bundle)
+    # An index of an earlier version has no checksum.
+    entries = json.loads(record.read_text())
+    entries.pop("checksum")
+    record.write_text(json.dumps(entries))
     with pytest.raises(CheckpointError, match=r"do not belong together.*fit it again"):
-        read_fit(copy / "fitted/index/default", bundle)
+        read_fit(record.parent, bundle)
 
 
 RECORD_CHANGES = [
@@ -345,6 +355,11 @@ GENERATION_CHANGES = [
     {"top_k": -1},
     {"num_beams": 0},
     {"num_beams": 10**9},
+    {"eos_token_id": 1},
+    {"eos_token_id": "x"},
+    {"bos_token_id": 1e30},
+    {"pad_token_id": [0]},
+    {"pad_token_id": False},
     {"stop_strings": ["a"]},
     {"num_return_sequences": 5},
 ]

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -16,7 +18,7 @@ from textvae.training import extension
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trainer import VAETrainer
 
-RUNS = {
+RUNS: dict[str, dict[str, Any]] = {
     "default": {},
     "refit": {"objective": {"techniques": {"refit_posterior": {"share": 0.2}}}},
     "adversarial": {"objective": {"techniques": {"adversarial": {}, "target_kl": "off"}}},
@@ -93,7 +95,7 @@ def test_a_new_bound_replaces_all_bounds(finished, bounds):
 
 def test_a_killed_extension_ends_as_the_unbroken_one(finished, tmp_path, monkeypatch):
     """It continues from its own checkpoints."""
-    copies = []
+    copies: list[Path] = []
     finalize = VAETrainer.finalize_checkpoint
 
     def copy_after_finalizing(trainer):
@@ -164,7 +166,7 @@ def test_an_interrupted_run_with_the_same_end_equals_the_unbroken_one(tmp_path, 
 
 
 REFUSED = [
-    ({"training": {"steps": 12}}, "steps = 12: the run has been trained for 12 of them"),
+    ({"training": {"steps": 12}}, "steps = 12: the run has been trained for 12 steps"),
     ({"training": {"steps": 3}}, "steps = 3"),
     ({"training": {"epochs": 0.1}}, r"epochs = 0\.1: the run has been trained"),
     ({"training": {"max_minutes": 1e-9}}, "max_minutes = 1e-09: the run has been trained"),
@@ -180,6 +182,7 @@ REFUSED = [
     ({"config": "a.yaml"}, "keeps its corpus and settings"),
     ({"preset": "pretrained"}, "keeps its corpus and settings"),
     ({"init": "other"}, "keeps its corpus and settings"),
+    ({"overwrite": True}, "give only one of them"),
 ]
 
 
@@ -191,13 +194,34 @@ def test_a_resumed_run_changes_nothing_but_its_end(tiny_run, arguments, words):
     assert Run(tiny_run).is_finished()
 
 
-@pytest.mark.parametrize("state", [None, 3, {}, {"plan": 1}])
-def test_a_run_without_the_state_of_its_end_is_refused(finished, state):
+def change_state(run, state):
+    """Replace the state in the log of a run."""
+    (run / "training.json").write_text(json.dumps({**read_log(run), "state": state}))
+
+
+def test_a_run_without_the_state_of_its_end_is_refused(finished):
     """An earlier release did not keep it; a new run can start from the model."""
-    log = {**read_log(finished), "state": state}
-    (finished / "training.json").write_text(json.dumps(log))
+    change_state(finished, None)
     with pytest.raises(CheckpointError, match=r"cannot be trained longer.*--init"):
         resume(finished, steps=20)
+
+
+@pytest.mark.parametrize("value", [None, "x", [], {}, -1, True], ids=repr)
+@pytest.mark.parametrize("name", ["plan", "step", "used", "bounds", "techniques", "meter"])
+def test_a_damaged_state_is_refused(finished, name, value):
+    """Nothing has been written by then."""
+    state = read_log(finished)["state"]
+    if name in state:
+        state[name] = value
+    else:
+        state["plan"][name] = value
+    if (name, value) in (("bounds", []), ("techniques", {})):
+        pytest.skip("it is a whole state")
+    change_state(finished, state)
+    before = sorted(path.name for path in finished.iterdir())
+    with pytest.raises(CheckpointError, match=r"training\.json: is damaged"):
+        resume(finished, steps=20)
+    assert sorted(path.name for path in finished.iterdir()) == before
 
 
 def test_a_checkpoint_of_the_users_in_a_finished_run_is_not_replaced(finished):

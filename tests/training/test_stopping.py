@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -21,14 +22,21 @@ from tests.corpora import write
 from tests.tiny_run import SENTENCES, train_tiny, write_corpus
 from textvae.cli.main import main
 from textvae.runtime.signals import StopSignals
+from textvae.training import preparation
 from textvae.training import train as training
 from textvae.training.trainer import VAETrainer
 
 STOPPED_AFTER = 4  # of 12 steps; evaluations are after 6 and 12
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-STREAM = {"streaming": True, "buffer": 20, "sample": 100, "held_out_most": 8}
-OPEN = {"steps": None, "patience": 1, "evaluate_steps": 4, "learning_rate": 0.2, "most_epochs": 30}
-RUNS = {
+STREAM: dict[str, Any] = {"streaming": True, "buffer": 20, "sample": 100, "held_out_most": 8}
+OPEN: dict[str, Any] = {
+    "steps": None,
+    "patience": 1,
+    "evaluate_steps": 4,
+    "learning_rate": 0.2,
+    "most_epochs": 30,
+}
+RUNS: dict[str, dict[str, Any]] = {
     "default": {},
     "two workers": {"training": {"workers": 2}},
     "stream": {"data": STREAM},
@@ -36,6 +44,18 @@ RUNS = {
     "accumulated": {"training": {"accumulate": 2}},
     "open-ended": {"training": OPEN, "objective": {"techniques": {"target_kl": "off"}}},
 }
+
+
+@pytest.fixture(autouse=True)
+def default_handlers() -> Iterator[None]:
+    """Let the signals have their usual effect, as in a terminal; a background job ignores SIGINT."""
+    usual = {number: signal.SIG_DFL for number in SIGNALS}
+    previous = {}
+    for number, handler in (usual | {signal.SIGINT: signal.default_int_handler}).items():
+        previous[number] = signal.signal(number, handler)
+    yield
+    for number, before in previous.items():
+        signal.signal(number, before)
 
 
 def send_in_step(monkeypatch, number, step=STOPPED_AFTER, times=1):
@@ -53,7 +73,7 @@ def send_in_step(monkeypatch, number, step=STOPPED_AFTER, times=1):
 
 def train(folder, name="default"):
     """Train a run of the table; a run on a stream reads a file next to it."""
-    corpus = SENTENCES
+    corpus: Any = SENTENCES
     if "data" in RUNS[name]:
         corpus = str(write(folder.with_name("corpus.txt"), "\n".join(SENTENCES)))
     train_tiny(folder, corpus, **RUNS[name])
@@ -73,13 +93,6 @@ def list_differing(one, other):
     weights = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
     assert weights[0].keys() == weights[1].keys()
     return [name for name in weights[0] if not weights[0][name].equal(weights[1][name])]
-
-
-@pytest.fixture
-def stopped_run(tmp_path, monkeypatch) -> Path:
-    """A run that SIGTERM has stopped."""
-    stop(tmp_path / "run", monkeypatch)
-    return tmp_path / "run"
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -144,7 +157,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_in_preparation_leaves_nothing(tmp_path, monkeypatch, capsys, number):
     """The message says so; the exception or the exit code is that of the signal."""
-    prepare = training.prepare_run
+    prepare = preparation.prepare_run
 
     def send_after_preparing(*values):
         prepare(*values)
@@ -211,6 +224,7 @@ def test_loading_workers_survive_the_ctrl_c_of_a_terminal(tmp_path, monkeypatch)
 
     def interrupt_workers(trainer, *batch, **options):
         for worker in multiprocessing.active_children():
+            assert worker.pid
             os.kill(worker.pid, signal.SIGINT)
             interrupted.append(worker.pid)
         return training_step(trainer, *batch, **options)

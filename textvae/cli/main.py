@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         file = error.filename or "a file"
-        _print_error(f"textvae {options.verb}: {file} cannot be written or read: {error.strerror}")
+        _print_error(
+            f"textvae {options.verb}: {file} cannot be written or read: {error.strerror or error}"
+        )
         return _WRONG_INPUT_EXIT_CODE
     except KeyboardInterrupt as error:
         explanation = str(error) or "interrupted" + _INTERRUPTED_ADVICE.get(options.verb, "")

@@ -33,6 +33,7 @@ _FIXED_OPTIONS: dict[str, tuple[object, ...]] = {
     "penalty_alpha": (None,),
     "prompt_lookup_num_tokens": (None,),
 }
+_SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id")
 _PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -195,7 +196,7 @@ def _check_tokenizer(path: Path, model: TextVAEModel, tokenizer: PreTrainedToken
             f"{path / 'tokenizer.json'}: has {len(tokenizer):,} tokens, and the model "
             f"{config.vocab_size:,}: {advice}"
         )
-    for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
+    for name in _SPECIAL_TOKENS:
         found = getattr(tokenizer, name)
         expected = getattr(config, name)
         if found is None or found != expected:
@@ -230,6 +231,14 @@ def _check_generation_config(path: Path, model: TextVAEModel) -> None:
             f"{file}: max_new_tokens = {options.max_new_tokens}, but the decoder has positions for "
             f"{readable} new tokens."
         )
+    for name in _SPECIAL_TOKENS:
+        found = getattr(config, name, None)
+        expected = getattr(model.config, name)
+        if type(found) is not int or found != expected:
+            raise CheckpointError(
+                f"{file}: has the {name} {found!r}, and the model {expected}. "
+                "Copy the whole folder again."
+            )
     for name, allowed in _FIXED_OPTIONS.items():
         if getattr(config, name, None) not in allowed:
             raise CheckpointError(

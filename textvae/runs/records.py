@@ -13,8 +13,8 @@ from textvae.errors import CheckpointError
 from textvae.runtime.files import read_json
 
 COUNTS_FILE = "corpus/counts.json"
-LOG_FILE = "training.json"
-MEASURES_FILE = "measures.json"
+_LOG_FILE = "training.json"
+_MEASURES_FILE = "measures.json"
 SUMMARY_FILE = "model_summary.json"
 
 _Number = float | None
@@ -24,13 +24,13 @@ _Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 _Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
-class Record(BaseModel):
+class _Record(BaseModel):
     """A record of which the fields are checked, without conversions; other entries may be anything."""
 
     model_config = ConfigDict(extra="allow", strict=True, protected_namespaces=())
 
 
-class _SplitCounts(Record):
+class _SplitCounts(_Record):
     """What was counted in a split."""
 
     sentences: int = Field(ge=0)
@@ -44,7 +44,7 @@ class _TrainCounts(_SplitCounts):
     sentences: int = Field(gt=0)
 
 
-class _TokenizedCounts(Record):
+class _TokenizedCounts(_Record):
     """What was counted in each split."""
 
     train: _TrainCounts
@@ -52,32 +52,65 @@ class _TokenizedCounts(Record):
     test: _SplitCounts
 
 
-class _Counts(Record):
+class _Counts(_Record):
     """`corpus/counts.json`."""
 
     tokenized: _TokenizedCounts
 
 
-class _Logged(Record):
+class _Logged(_Record):
     """The values that were logged at one step."""
 
     __pydantic_extra__: dict[str, _Number]
     step: int = Field(ge=0)
 
 
-class _ReadCounts(Record):
+class _ReadCounts(_Record):
     """What a stream has counted."""
 
     __pydantic_extra__: dict[str, int]
 
 
-class _Stream(Record):
+class _Stream(_Record):
     """What a stream has read; it is empty before the first checkpoint."""
 
     counts: _ReadCounts = _ReadCounts()
 
 
-class _Log(Record):
+class _Schedule(_Record):
+    """The state of a run's schedule, as `TrainingSchedule.state_dict` returns it."""
+
+    step: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    used: float = Field(ge=0)
+    preparation: float = Field(ge=0)
+    cooldown: list[int] | None
+    start: int | None
+    refit_start: int | None
+    encoder_steps: int = Field(ge=0)
+    restart: int | None
+    epochs: float = Field(ge=0)
+    bounds: list[float | None]
+
+
+class _Meter(_Record):
+    """The sums of losses since the last log."""
+
+    sums: list[float] | None
+    seconds: float
+
+
+class _State(_Record):
+    """What is needed to train a finished run longer."""
+
+    plan: _Schedule
+    techniques: dict[str, Any]
+    stream: dict[str, Any] | None
+    meter: _Meter
+    best_selection: _Number
+
+
+class _Log(_Record):
     """`training.json`."""
 
     seconds: float = 0.0
@@ -88,9 +121,10 @@ class _Log(Record):
     kl_before_refit: _Number = None
     stream: _Stream = _Stream()
     history: list[_Logged] = []
+    state: _State | None = None
 
 
-class _Measures(Record):
+class _Measures(_Record):
     """`measures.json`: numbers, texts and lists of these."""
 
     __pydantic_extra__: dict[str, _Value]
@@ -99,7 +133,7 @@ class _Measures(Record):
     advice: list[str] = []
 
 
-class _Summary(Record):
+class _Summary(_Record):
     """`model_summary.json`; for a language model, it has samples alone."""
 
     samples: list[str]
@@ -114,18 +148,18 @@ class _Summary(Record):
     interpolation: list[str] | None = None
 
 
-_RECORDS: dict[str, type[Record]] = {
+_RECORDS: dict[str, type[_Record]] = {
     COUNTS_FILE: _Counts,
-    LOG_FILE: _Log,
-    MEASURES_FILE: _Measures,
+    _LOG_FILE: _Log,
+    _MEASURES_FILE: _Measures,
     SUMMARY_FILE: _Summary,
 }
 
 # How to get a whole record again.
 _REMEDIES = {
     COUNTS_FILE: "Copy the whole run again.",
-    LOG_FILE: "Copy the whole run again, or remove the file: only the log of the training is lost.",
-    MEASURES_FILE: "Remove it, and measure again: textvae evaluate.",
+    _LOG_FILE: "Copy the whole run again, or remove the file: only the log of the training is lost.",
+    _MEASURES_FILE: "Remove it, and measure again: textvae evaluate.",
     SUMMARY_FILE: "Remove it; textvae report writes it again.",
 }
 
@@ -153,11 +187,11 @@ def read_record(folder: Path, name: str) -> dict[str, Any]:
         try:
             checked.model_validate(content)
         except ValidationError as error:
-            raise _damage_error(file, name, describe_first_error(error)) from error
+            raise _damage_error(file, name, _describe_first_error(error)) from error
     return content
 
 
-def describe_first_error(error: ValidationError) -> str:
+def _describe_first_error(error: ValidationError) -> str:
     """Return the first of pydantic's errors as text: which entry is wrong, and why."""
     first = error.errors(include_url=False, include_input=False)[0]
     entry = ".".join(str(part) for part in first["loc"])

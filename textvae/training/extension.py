@@ -24,7 +24,7 @@ from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.fit import build_objective
 
-BOUNDS = ("steps", "epochs", "max_minutes")
+_BOUNDS = ("steps", "epochs", "max_minutes")
 
 # What describes the model of a finished run, and is wrong once the run is trained longer.
 _OUTDATED_FILES = ("measures.json", "model_summary.json", "report.html")
@@ -42,11 +42,11 @@ def parse_bounds(settings: Mapping[str, Any]) -> dict[str, Any]:
     training = list_set_fields(settings.get("training", {}))
     others = [name for name in settings if name != "training"]
     if isinstance(training, Mapping):
-        others += [f"training.{name}" for name in training if name not in BOUNDS]
+        others += [f"training.{name}" for name in training if name not in _BOUNDS]
     if others or not isinstance(training, Mapping):
         raise ConfigError(
             "a resumed run keeps its corpus and settings; give only --output and --resume, and to "
-            f"train it longer one of {', '.join(f'training.{name}' for name in BOUNDS)} "
+            f"train it longer one of {', '.join(f'training.{name}' for name in _BOUNDS)} "
             f"(got {', '.join(others) or 'training'})."
         )
     bounds = validate_settings(TrainingSettings, training, "training").model_dump()
@@ -68,7 +68,7 @@ def extend(run: Run, bounds: Mapping[str, Any]) -> None:
     state = _read_finished_state(run) if is_finished else _read_newest_state(run)
     for name, value in bounds.items():
         _check_longer(name, value, state.get("plan", {}))
-    training = settings.training.model_copy(update={**dict.fromkeys(BOUNDS), **bounds})
+    training = settings.training.model_copy(update={**dict.fromkeys(_BOUNDS), **bounds})
     run.open_corpus().refuse_settings(training, settings.objective.techniques)
     settings = settings.model_copy(update={"training": training})
     if is_finished:
@@ -104,7 +104,7 @@ def _read_finished_state(run: Run) -> dict[str, Any]:
         CheckpointError: its log does not have it, or the folder holds a checkpoint of the user's.
     """
     state = run.read_json("training.json").get("state")
-    if not isinstance(state, dict) or not isinstance(state.get("plan"), dict):
+    if state is None:
         raise CheckpointError(
             f"{run.folder}: cannot be trained longer, because its training.json does not have the "
             f"state of its training. Start a new run from it: --init {run.folder}"
@@ -114,7 +114,7 @@ def _read_finished_state(run: Run) -> dict[str, Any]:
         raise CheckpointError(
             f"{existing[0]}: is no checkpoint that this run has left; move it away first."
         )
-    return state
+    return dict(state)
 
 
 def _check_longer(name: str, value: float, plan: Mapping[str, Any]) -> None:
@@ -126,8 +126,9 @@ def _check_longer(name: str, value: float, plan: Mapping[str, Any]) -> None:
     minutes = (plan.get("used", 0.0) + plan.get("preparation", 0.0)) / 60
     done = {"steps": plan.get("step", 0), "epochs": plan.get("epochs", 0), "max_minutes": minutes}
     if value <= done[name]:
+        unit = name.removeprefix("max_")
         raise ConfigError(
-            f"training.{name} = {value:g}: the run has been trained for {done[name]:,.6g} of them "
+            f"training.{name} = {value:g}: the run has been trained for {done[name]:,.6g} {unit} "
             "already, and its bounds count from its beginning. Give a larger number."
         )
 

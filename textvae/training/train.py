@@ -86,6 +86,10 @@ def train(
             how to continue.
         SystemExit: the process got SIGTERM or SIGHUP; it saves a checkpoint, too.
     """
+    if resume and overwrite:
+        raise ConfigError(
+            "resume continues the run in the folder, and overwrite replaces it: give only one of them."
+        )
     run = Run(Path(output))
     signals = StopSignals()
     with signals.handle():

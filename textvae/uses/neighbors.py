@@ -20,6 +20,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.encode import check_not_blank, encode, iterate_posteriors
 from textvae.runs.fitted import explain_damage, read_fitted_record, stage_fitted_folder
 from textvae.runtime.extras import check_installed
+from textvae.runtime.files import compute_checksum
 from textvae.uses.records import Neighbor
 
 INDEX_KIND = "index"
@@ -66,6 +67,7 @@ def index(
         _write_faiss_index(dataset, factory, staging / FAISS_FILE)
         # The record is written when the block ends, so it may still change here.
         record["sentences"] = len(dataset)
+        record["checksum"] = compute_checksum(staging / FAISS_FILE)
     return int(record["sentences"])
 
 
@@ -90,6 +92,11 @@ class NeighborIndex:
         with explain_damage(path):
             self.sentence_count = int(record["sentences"])
             self.dataset = Dataset.from_file(str(path / ROWS_FILE)).with_format("numpy")
+            # FAISS would believe the sizes in a damaged file, and allocate them. An index of an
+            # earlier version has no checksum.
+            checksum = compute_checksum(path / FAISS_FILE)
+            if record.get("checksum", checksum) != checksum:
+                raise ValueError(f"{FAISS_FILE} has changed")
             self.dataset.load_faiss_index("vector", str(path / FAISS_FILE))
             self._check_files()
 
