@@ -49,7 +49,7 @@ RUNS: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def default_handlers() -> Iterator[None]:
     """Let the signals have their usual effect, as in a terminal; a background job ignores SIGINT."""
-    usual = {number: signal.SIG_DFL for number in SIGNALS}
+    usual = dict.fromkeys(SIGNALS, signal.SIG_DFL)
     previous = {}
     for number, handler in (usual | {signal.SIGINT: signal.default_int_handler}).items():
         previous[number] = signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -21,20 +22,21 @@ from textvae.schema import validate_settings
 from textvae.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
-# The decoding options that a folder may set.
-_DECODING_OPTIONS = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens")
-# Options of transformers that our decoding does not have, with the values that switch them off.
-_FIXED_OPTIONS: dict[str, tuple[object, ...]] = {
-    "stop_strings": (None,),
-    "num_return_sequences": (None, 1),
-    "num_beam_groups": (None, 1),
-    "constraints": (None,),
-    "force_words_ids": (None,),
-    "penalty_alpha": (None,),
-    "prompt_lookup_num_tokens": (None,),
-}
+# Entries of the file that decoding does not use, whatever they are.
+_UNUSED_OPTIONS = ("transformers_version", "max_length", "use_cache", "do_sample")
 _SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id")
 _PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+
+class _GenerationConfigOptions(DecodingSettings):
+    """The options that `generation_config.json` may have: ours, and what else decoding applies."""
+
+    repetition_penalty: float | None = Field(None, gt=0)
+    no_repeat_ngram_size: int | None = Field(None, ge=0)
+    min_new_tokens: int | None = Field(None, ge=0)
+    length_penalty: float | None = None
+    min_p: float | None = Field(None, ge=0, le=1)
+    typical_p: float | None = Field(None, gt=0, le=1)
 
 
 def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
@@ -220,9 +222,10 @@ def _check_generation_config(path: Path, model: TextVAEModel) -> None:
         raise CheckpointError(
             f"{file}: is missing or damaged, or has no max_new_tokens. Copy the whole folder again."
         )
-    values = {name: getattr(config, name, None) for name in _DECODING_OPTIONS}
+    names = _GenerationConfigOptions.model_fields.keys() - {"seed", "do_sample"}
+    values = {name: getattr(config, name, None) for name in names}
     try:
-        options = validate_settings(DecodingSettings, values)
+        options = validate_settings(_GenerationConfigOptions, values)
     except ConfigError as error:
         raise CheckpointError(f"{file}: {error}") from error
     readable = model.decoder.max_length
@@ -239,10 +242,13 @@ def _check_generation_config(path: Path, model: TextVAEModel) -> None:
                 f"{file}: has the {name} {found!r}, and the model {expected}. "
                 "Copy the whole folder again."
             )
-    for name, allowed in _FIXED_OPTIONS.items():
-        if getattr(config, name, None) not in allowed:
+    for name, value in config.to_dict().items():
+        is_known = name in (*values, *_SPECIAL_TOKENS, *_UNUSED_OPTIONS) or name.startswith("_")
+        # Releases of transformers that write all options write these for those that are not used.
+        is_off = value is None or value is False or value in (0, 1, "", [], {})
+        if not is_known and (value is True or not is_off):
             raise CheckpointError(
-                f"{file}: {name} = {getattr(config, name)!r} is not supported; remove it."
+                f"{file}: textvae does not decode with {name} = {value!r}; remove it."
             )
 
 
