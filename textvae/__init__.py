@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from textvae.model.posteriors import Distribution as Distribution
     from textvae.settings.reading import read_settings as read_settings
     from textvae.settings.run import Settings as Settings
+    from textvae.training.finish import finish as finish
     from textvae.training.train import train as train
     from textvae.uses.attribute import Attribute as Attribute
     from textvae.vae import TextVAE as TextVAE
@@ -45,6 +46,7 @@ PUBLIC = {
     "TextVAEModel": "textvae.model.modeling",
     "TrainingError": "textvae.errors",
     "compare": "textvae.comparison.compare",
+    "finish": "textvae.training.finish",
     "read_settings": "textvae.settings.reading",
     "train": "textvae.training.train",
 }

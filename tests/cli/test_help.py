@@ -23,6 +23,7 @@ from textvae.comparison.report.page import write_report
 from textvae.evaluation.settings import CompareSettings, EvaluateSettings, MeasureSettings
 from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
+from textvae.training.finish import finish
 from textvae.training.train import train
 from textvae.uses.anomaly import SCORE_FUNCTIONS
 from textvae.uses.infill.infill import METHODS
@@ -72,6 +73,7 @@ BULK_OPTIONS = ("engine", "shard_rows")
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "train": train,
+    "finish": finish,
     "compare": compare,
     "evaluate": TextVAE.evaluate,
     "doctor": TextVAE.doctor,

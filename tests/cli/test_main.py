@@ -336,3 +336,28 @@ def test_each_script_runs_the_verb_of_its_name(verb):
         [sys.executable, str(script), "--help"], capture_output=True, text=True, check=True
     )
     assert f"textvae {verb}" in shown.stdout
+
+
+SAMPLING = {
+    "reconstruct": ["reconstruct"],
+    "interpolate": ["interpolate", "a man", "the dog"],
+    "traverse": ["traverse", "a man"],
+    "analogy": ["analogy", "a man", "the dog", "two boys"],
+}
+
+
+@pytest.mark.parametrize("verb", SAMPLING)
+@pytest.mark.parametrize("option", ["--temperature", "--top-p"])
+def test_a_verb_that_samples_on_request_prints_its_new_seed(tiny_run, capsys, verb, option):
+    """With the printed seed, the same texts come again; decoding without sampling has no seed."""
+    name, *rest = SAMPLING[verb]
+    command = (name, str(tiny_run), *rest, "--max-new-tokens", "8")
+    assert run(*command, option, "0.9") == 0
+    printed = capsys.readouterr()
+    (seed,) = re.findall(r"seed (\d+): with --seed", printed.err)
+    assert run(*command, option, "0.9", "--seed", seed) == 0
+    again = capsys.readouterr()
+    assert again.out == printed.out
+    assert "with --seed" not in again.err
+    assert run(*command) == 0
+    assert "with --seed" not in capsys.readouterr().err

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from textvae.bulk.reading import count_rows
@@ -23,7 +24,7 @@ from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER
 from textvae.data.tables import Quoting
 from textvae.errors import OutputError
 from textvae.inference.checkpoint import check_model_folder
-from textvae.runtime.files import is_temporary
+from textvae.runtime.files import is_temporary, read_json
 from textvae.runtime.locks import hold_lock
 
 _PLAN_FILE = "_plan.json"
@@ -36,6 +37,14 @@ _MODEL_FILES = (
     ENCODER_TOKENIZER,
     "tokenizer_config.json",
 )
+
+
+class FileRecord(TypedDict):
+    """A file of a bulk job, and how many rows it has."""
+
+    name: str
+    sha256: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class BulkPlan:
     model: str
     settings: dict[str, Any]
     column: str
-    files: list[dict[str, Any]]
+    files: list[FileRecord]
     shard_rows: int
     count: int = 0
     quoting: Quoting = "auto"
@@ -68,6 +77,9 @@ class BulkPlan:
         """Return all units, in order."""
         rows_per_file = [(file["name"], file["rows"]) for file in self.files]
         return list(cut_units(rows_per_file or [(None, self.count)], self.shard_rows))
+
+
+_PLAN_TYPE = TypeAdapter(BulkPlan)
 
 
 def hash_model_files(run: Path) -> str:
@@ -87,7 +99,7 @@ def describe_files(
     existing: BulkPlan | None,
     progress: bool,
     quoting: Quoting = "auto",
-) -> list[dict[str, Any]]:
+) -> list[FileRecord]:
     """Return name, SHA-256 and number of rows of each file.
 
     Args:
@@ -102,7 +114,7 @@ def describe_files(
         DataError: a file is damaged, or its column is not text.
     """
     known_counts = _read_known_counts(existing, column, quoting)
-    described = []
+    described: list[FileRecord] = []
     for name in tqdm(names, desc="reading", unit="file", disable=not progress):
         file_hash = _hash_files([root / name])
         rows = known_counts.get((name, file_hash))
@@ -149,10 +161,11 @@ def read_plan(folder: Path) -> BulkPlan | None:
             )
         return None
     try:
-        return BulkPlan(**json.loads((folder / _PLAN_FILE).read_text()))
+        return _PLAN_TYPE.validate_python(read_json(folder / _PLAN_FILE), strict=True)
     except (ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise OutputError(
-            f"{folder / _PLAN_FILE}: is not a valid plan ({error}); name another folder."
+            f"{folder / _PLAN_FILE}: is not a valid plan ({reason}); name another folder."
         ) from None
 
 

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.data.row_report import print_note
 from textvae.data.tables import Quoting
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import DecodingSettings, draw_seed
 
 Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
 
@@ -20,7 +21,8 @@ Command = Callable[[Namespace], int | None]  # returns the exit code; None is 0
 # Ends the help of verbs that take settings.
 SETTINGS_EPILOG = "section.key=value is a setting, such as training.epochs=3; see docs/settings.md."
 
-_DECODING_OPTIONS = ("temperature", "top_p", "top_k", "num_beams", "max_new_tokens", "seed")
+_SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
+_DECODING_OPTIONS = (*_SAMPLING_OPTIONS, "num_beams", "max_new_tokens", "seed")
 
 
 def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
@@ -159,8 +161,21 @@ def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
 
 
 def collect_decoding_options(options: Namespace) -> dict[str, Any]:
-    """Return the decoding options that the user wrote."""
-    return collect_settings(options, DecodingSettings)
+    """Return the decoding options that the user wrote.
+
+    If they ask for sampling without a seed, a new seed is added to them and printed.
+    """
+    written = collect_settings(options, DecodingSettings)
+    if "seed" not in written and any(name in written for name in _SAMPLING_OPTIONS):
+        # Set in the arguments, because a verb may collect them for each part of a file.
+        options.seed = written["seed"] = draw_seed()
+        print_new_seed(options.seed)
+    return written
+
+
+def print_new_seed(seed: int) -> None:
+    """Print a seed that the user has not written, so that the same texts can be had again."""
+    print_note(f"seed {seed}: with --seed, it gives the same texts again.")
 
 
 def add_shards(command: ArgumentParser) -> None:

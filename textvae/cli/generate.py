@@ -15,14 +15,14 @@ from textvae.cli.arguments import (
     add_table,
     add_verb,
     collect_decoding_options,
+    print_new_seed,
 )
 from textvae.cli.loading import describe_blank_output, load_vae, open_input, open_run
 from textvae.cli.output import format_text, print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.cli.shards import allow_shards
-from textvae.data.row_report import print_note
 from textvae.errors import DataError
-from textvae.inference.settings import draw_seed
+from textvae.inference.settings import DecodingSettings, draw_seed
 from textvae.uses.settings import (
     CompleteSettings,
     GenerateSettings,
@@ -132,15 +132,15 @@ def _generate(options: Namespace) -> None:
 
 def _collect_options_with_seed(options: Namespace) -> dict[str, Any]:
     """Return the decoding options that the user wrote, with a new seed if they have no seed."""
-    return {"seed": draw_seed(), **collect_decoding_options(options)}
+    return {"seed": draw_seed(), **collect_settings(options, DecodingSettings)}
 
 
 def _print_texts(texts: Iterable[str], seed: int, options: Namespace) -> None:
     """Print texts, and the seed that they were sampled with if the user has not written it."""
     records = ({"text": text, "seed": seed} for text in texts)
     print_records(records, options.json, format_text)
-    if not options.json and "seed" not in collect_decoding_options(options):
-        print_note(f"seed {seed}: with --seed, it gives the same texts again.")
+    if not options.json and "seed" not in collect_settings(options, DecodingSettings):
+        print_new_seed(seed)
 
 
 def _reconstruct(options: Namespace) -> None:

@@ -18,6 +18,16 @@ from textvae.version import __version__
 _WRONG_INPUT_EXIT_CODE = 2
 _INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, as shells have it
 
+# How to go on after Ctrl-C, by the verb. Training says it itself, as it knows what was saved.
+_REPEAT = "; to continue, repeat the command"
+_REPEAT_SHARDS = "; to continue work in shards (--output FOLDER), repeat the command"
+_INTERRUPTED_ADVICE = {
+    "compare": _REPEAT,
+    "encode": _REPEAT_SHARDS,
+    "score": _REPEAT_SHARDS,
+    "generate": _REPEAT_SHARDS,
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -38,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         file = error.filename or "a file"
-        _print_error(f"textvae {options.verb}: {file} cannot be written or read: {error.strerror}")
-        return _WRONG_INPUT_EXIT_CODE
-    except KeyboardInterrupt:
         _print_error(
-            "\ninterrupted; to continue training, add --resume; "
-            "to continue work in shards or a comparison, repeat the command"
+            f"textvae {options.verb}: {file} cannot be written or read: {error.strerror or error}"
         )
+        return _WRONG_INPUT_EXIT_CODE
+    except KeyboardInterrupt as error:
+        explanation = str(error) or "interrupted" + _INTERRUPTED_ADVICE.get(options.verb, "")
+        _print_error(f"\n{explanation}")
         return _INTERRUPTED_EXIT_CODE
 
 

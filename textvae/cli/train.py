@@ -1,15 +1,31 @@
-"""The verb `train`."""
+"""The verbs `train` and `finish`."""
 
 import sys
 from argparse import Namespace
 from pathlib import Path
 
-from textvae.cli.arguments import SETTINGS_EPILOG, Command, Subparsers, add_device, add_verb
+from textvae.cli.arguments import (
+    SETTINGS_EPILOG,
+    Command,
+    Subparsers,
+    add_device,
+    add_verb,
+)
 from textvae.settings.presets import PRESETS
 
 
 def add(verbs: Subparsers) -> None:
-    """Add the verb."""
+    """Add the verbs."""
+    _add_train(verbs)
+    finish = add_verb(
+        verbs, "finish", "end an interrupted run now, with the best model that it has"
+    )
+    finish.add_argument("run", metavar="RUN", help="folder of a run that `textvae train` began")
+    add_device(finish)
+
+
+def _add_train(verbs: Subparsers) -> None:
+    """Add `train`."""
     train = add_verb(verbs, "train", "train a model on a corpus")
     train.epilog = SETTINGS_EPILOG
     train.usage = (
@@ -42,7 +58,10 @@ def add(verbs: Subparsers) -> None:
         help="folder to write the run to (default: %(default)s)",
     )
     train.add_argument(
-        "--resume", action="store_true", help="continue the interrupted run in --output"
+        "--resume",
+        action="store_true",
+        help="continue the interrupted run in --output; with a larger training.steps, "
+        "training.epochs or training.max_minutes, train it longer, also if it is finished",
     )
     train.add_argument(
         "--overwrite", action="store_true", help="replace the existing run in --output"
@@ -55,8 +74,6 @@ def add(verbs: Subparsers) -> None:
 
 def _train(options: Namespace) -> None:
     """Train, then say where the run is and what to do next."""
-    from accelerate import PartialState
-
     from textvae.training.train import train
 
     corpus = options.corpus
@@ -76,13 +93,28 @@ def _train(options: Namespace) -> None:
         init=options.init,
         device=options.device,
     )
+    _say_what_is_next(options.output)
+
+
+def _finish(options: Namespace) -> None:
+    """Finish an interrupted run, then say where it is and what to do next."""
+    from textvae.training.finish import finish
+
+    finish(options.run, options.device)
+    _say_what_is_next(options.run)
+
+
+def _say_what_is_next(run: str) -> None:
+    """Leave the processes of the launch; the first one says where the run is and what to do next."""
+    from accelerate import PartialState
+
     state = PartialState()  # shared: training has set it up for all processes of the launch
     state.destroy_process_group()  # as PyTorch asks for before a process exits
     if not state.is_main_process:
         return
-    print(f"the run is in {options.output}", file=sys.stderr)
-    print(f"next: textvae evaluate {options.output} --limit 500 --samples 50", file=sys.stderr)
-    print(f"      textvae generate {options.output}", file=sys.stderr)
+    print(f"the run is in {run}", file=sys.stderr)
+    print(f"next: textvae evaluate {run} --limit 500 --samples 50", file=sys.stderr)
+    print(f"      textvae generate {run}", file=sys.stderr)
 
 
-COMMANDS: dict[str, Command] = {"train": _train}
+COMMANDS: dict[str, Command] = {"train": _train, "finish": _finish}

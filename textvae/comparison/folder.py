@@ -6,7 +6,6 @@ settings of an existing run, because the table would then describe a model that
 nobody trained.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from textvae.comparison.matrix import Trial
 from textvae.errors import OutputError
 from textvae.runs.run import SECTIONS
-from textvae.runtime.files import is_temporary, write_json
+from textvae.runtime.files import is_temporary, read_json, write_json
 from textvae.runtime.locks import hold_lock
 
 _COMPARISON_FILE = "comparison.json"
@@ -78,8 +77,8 @@ def _read_comparison_file(file: Path) -> dict[str, Any]:
         OutputError: the file is damaged or not ours, so it must not be overwritten.
     """
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        record = read_json(file)
+    except ValueError as error:
         raise OutputError(f"{file}: cannot be read ({error}); choose another --output.") from None
     if not isinstance(record, dict) or not record or not all(map(_is_settings, record.values())):
         raise OutputError(f"{file}: is not the record of a comparison; choose another --output.")

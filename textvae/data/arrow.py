@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Dataset
 from numpy.typing import NDArray
+
+from textvae.errors import CheckpointError
 
 ROWS_PER_BLOCK = 5_000  # rows that are in memory at once
 
@@ -22,6 +25,48 @@ def write_record_batches(batches: Iterable[pa.RecordBatch], file: Path, schema: 
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
+
+
+def open_arrow(file: Path) -> Dataset:
+    """Return the rows of an Arrow file, memory-mapped.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    try:
+        return Dataset.from_file(str(file))
+    except Exception as error:  # pyarrow and datasets raise errors without a common base
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise CheckpointError(
+            f"{file}: is missing or damaged ({reason[:200]}). Copy the whole folder again."
+        ) from error
+
+
+def require_known_tokens(dataset: Dataset, vocab: int, source: str) -> None:
+    """Check that a tokenized split belongs to a model, whose embedding would fail otherwise.
+
+    Args:
+        vocab: the number of tokens of the model.
+        source: where the split comes from, for the message.
+
+    Raises:
+        CheckpointError: a token id is not one of the model's.
+    """
+    if not len(dataset):
+        return
+    # `with_format` reads the mapped file without an object per number.
+    table = dataset.select_columns(["input_ids"]).with_format("arrow")[:]
+    try:
+        bounds = pc.min_max(pc.list_flatten(table["input_ids"])).as_py()
+        is_known = bounds["min"] is None or (bounds["min"] >= 0 and bounds["max"] < vocab)
+    except (pa.ArrowException, TypeError) as error:
+        raise CheckpointError(f"{source}: its tokens cannot be read ({error}).") from error
+    if not is_known:
+        raise CheckpointError(
+            f"{source}: has tokens from {bounds['min']} to {bounds['max']}, and the model has "
+            f"{vocab:,}: the corpus belongs to another model, or is damaged. Copy the whole folder "
+            "again."
+        )
 
 
 def read_number_column(dataset: Dataset, name: str) -> NDArray[Any]:

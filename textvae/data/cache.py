@@ -19,11 +19,14 @@ import tokenizers
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, TokenizerAndCounts
+from textvae.data.arrow import require_known_tokens
+from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, TokenizerAndCounts, open_split
+from textvae.data.row_report import print_note
 from textvae.data.sources import list_corpus_files
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
-from textvae.runtime.files import clean_up_after_kill, new_folder
+from textvae.errors import TextVAEError
+from textvae.runtime.files import clean_up_after_kill, new_folder, read_json, remove
 
 _CACHE_FORMAT = 3  # of the prepared files; with a new number, older entries are not found
 
@@ -74,14 +77,43 @@ def restore_entry(entry: Path, folder: Path) -> TokenizerAndCounts | None:
 
     Returns:
         The tokenizer, and the counts of cleaned and tokenized sentences; None if the entry
-        does not exist.
+        does not exist, or is damaged. A damaged entry is removed.
     """
     if not entry.is_dir():
         return None
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for name in ENTRY_FILES:
+            link_or_copy(entry / name, folder / name)
+        return _read_restored(entry, folder)
+    except (FileNotFoundError, TextVAEError, ValueError, LookupError, TypeError) as error:
+        print_note(
+            f"{entry}: this prepared corpus in the cache is damaged ({error}); it is removed, and "
+            "the corpus is prepared again."
+        )
     for name in ENTRY_FILES:
-        link_or_copy(entry / name, folder / name)
-    return load_tokenizer(entry / "tokenizer"), json.loads((folder / "counts.json").read_text())
+        remove(folder / name)
+    shutil.rmtree(entry, ignore_errors=True)
+    return None
+
+
+def _read_restored(entry: Path, folder: Path) -> TokenizerAndCounts:
+    """Return the tokenizer and the counts of an entry, after checking that they fit its splits.
+
+    Raises:
+        ValueError: they do not fit.
+        TextVAEError: a split or the tokenizer is damaged.
+        LookupError, TypeError: the counts are not what preparation writes.
+    """
+    tokenizer = load_tokenizer(entry / "tokenizer")
+    counts = read_json(folder / "counts.json")
+    for split in ("train", *HELD_OUT_SPLITS):
+        dataset = open_split(folder, split)
+        expected = counts["tokenized"][split]["sentences"]
+        if len(dataset) != expected:
+            raise ValueError(f"{split}.arrow has {len(dataset)} sentences, not {expected}")
+        require_known_tokens(dataset, len(tokenizer), f"{split}.arrow")
+    return tokenizer, counts
 
 
 def save_entry(entry: Path, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -7,7 +7,7 @@ then end up in the same split.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.arrow import ROWS_PER_BLOCK, write_arrow
+from textvae.data.arrow import ROWS_PER_BLOCK, open_arrow, write_arrow
 from textvae.data.cleaning import Cleaner, CleaningSettings, fingerprint_sentence
 from textvae.data.corpus_counts import count_repeats, list_split_files
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
@@ -27,7 +27,7 @@ from textvae.data.sources import RowSource, find_splits
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tables import Quoting, Row, as_label, format_value
 from textvae.data.tokenization import TokenizerBuilder
-from textvae.errors import ConfigError, DataError
+from textvae.errors import CheckpointError, ConfigError, DataError
 
 _MIN_SENTENCES = 8  # sentences a corpus must have
 
@@ -35,6 +35,13 @@ HELD_OUT_SPLITS = ("validation", "test")
 
 # The columns of a tokenized split; those of labels are added to them.
 _RESERVED_COLUMNS = ("text", "input_ids", "length", "words", "bytes")
+
+# Whether an Arrow type is that of a column of a tokenized split.
+_HAS_EXPECTED_TYPE: dict[str, Callable[[pa.DataType], bool]] = {
+    "text": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+    "input_ids": lambda kind: pa.types.is_list(kind) and pa.types.is_integer(kind.value_type),
+    **dict.fromkeys(("length", "words", "bytes"), pa.types.is_integer),
+}
 
 TokenizerAndCounts = tuple[PreTrainedTokenizerBase, dict[str, Any]]  # counts as in counts.json
 
@@ -230,8 +237,21 @@ def _choose_evaluated_rows(file: str, splits: Mapping[str, RowSource]) -> RowSou
 
 
 def open_split(folder: Path, split: str) -> Dataset:
-    """Return a tokenized split, memory-mapped."""
-    return Dataset.from_file(str(folder / f"{split}.arrow"))
+    """Return a tokenized split, memory-mapped.
+
+    Raises:
+        CheckpointError: its file is missing or damaged, or lacks a column.
+    """
+    file = folder / f"{split}.arrow"
+    dataset = open_arrow(file)
+    schema = dataset.features.arrow_schema
+    for name in _RESERVED_COLUMNS:
+        if name not in schema.names or not _HAS_EXPECTED_TYPE[name](schema.field(name).type):
+            raise CheckpointError(
+                f"{file}: is damaged (its column {name} is missing or of another type). "
+                "Copy the whole folder again."
+            )
+    return dataset
 
 
 def format_drop_reasons(counts: Mapping[str, int], settings: CleaningSettings) -> str:

@@ -14,7 +14,7 @@ from datasets import Dataset, concatenate_datasets
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from textvae.data.arrow import write_arrow
+from textvae.data.arrow import open_arrow, write_arrow
 
 # The columns, which are also the names of the tensors in a batch.
 ENCODER_STATES = "encoder_states"
@@ -45,7 +45,7 @@ def join_states(sentences: Dataset, folder: Path, split: str) -> Dataset:
     for column in _DTYPES:
         file = locate_states(folder, split, column)
         if file.is_file():
-            states = Dataset.from_file(str(file)).rename_column("hidden", f"{column}_hidden")
+            states = open_arrow(file).rename_column("hidden", f"{column}_hidden")
             sentences = concatenate_datasets([sentences, states], axis=1)
     return sentences
 

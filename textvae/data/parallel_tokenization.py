@@ -23,6 +23,7 @@ from textvae.data.arrow import ROWS_PER_BLOCK, write_record_batches
 from textvae.data.cleaning import fingerprint_sentence
 from textvae.data.tables import Row
 from textvae.data.tokenization import decode_batch, encode_batch
+from textvae.runtime.workers import choose_worker_context, prepare_worker
 
 _MIN_SENTENCES_PER_PROCESS = 25_000  # for fewer, starting the process takes as long
 
@@ -97,12 +98,14 @@ def tokenize_blocks(blocks: BlockDataset, file: Path, processes: int | None) -> 
     if processes is None:
         useful = len(blocks.texts) // _MIN_SENTENCES_PER_PROCESS
         processes = min(useful, os.cpu_count() or 1, _MAX_DEFAULT_PROCESSES)
+    workers = processes if processes > 1 else 0
     loader: DataLoader[_TokenizedBlock] = DataLoader(
         blocks,
         batch_size=None,
         collate_fn=return_unchanged,
-        num_workers=processes if processes > 1 else 0,
-        worker_init_fn=disable_tokenizer_threads,
+        num_workers=workers,
+        multiprocessing_context=choose_worker_context(workers),
+        worker_init_fn=prepare_tokenizing_worker,
         # Without a generator of its own, the loader would use the run's generator.
         generator=torch.Generator(),
     )
@@ -121,11 +124,12 @@ def return_unchanged(item: Any) -> Any:
     return item
 
 
-def disable_tokenizer_threads(worker: int) -> None:
-    """Turn off the threads of the tokenizers library in a worker process.
+def prepare_tokenizing_worker(worker: int) -> None:
+    """Prepare a worker process, and turn off the threads of the tokenizers library in it.
 
     Its threads would not survive the fork, and the processes already use all cores.
     """
+    prepare_worker(worker)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from textvae.data.batching import Batch, Collator, LengthBuckets
 from textvae.runtime.seeds import Stream, derive_seed
+from textvae.runtime.workers import choose_worker_context, prepare_worker
 
 
 class CorpusTraining(Protocol):
@@ -81,8 +82,12 @@ class TrainingBatches(ABC):
         """Return what a resumed run needs, as JSON, or None; every process must call this."""
 
     @abstractmethod
-    def load_state_dict(self, state: Any) -> None:
-        """Continue from a state that `state_dict` returned."""
+    def load_state_dict(self, state: Any, *, is_over: bool = False) -> None:
+        """Continue from a state that `state_dict` returned.
+
+        Args:
+            is_over: no more batches will be taken.
+        """
 
     @abstractmethod
     def describe_reading(self) -> dict[str, Any]:
@@ -122,6 +127,8 @@ class BucketBatches(TrainingBatches):
             batch_sampler=self.buckets,
             collate_fn=self.collator,
             num_workers=self.workers,
+            multiprocessing_context=choose_worker_context(self.workers),
+            worker_init_fn=prepare_worker,
             # Without a generator of its own, the loader would take a number from the
             # run's generator in each epoch.
             generator=torch.Generator(),
@@ -147,7 +154,7 @@ class BucketBatches(TrainingBatches):
         """Return None: nothing needs to be saved."""
         return
 
-    def load_state_dict(self, state: Any) -> None:
+    def load_state_dict(self, state: Any, *, is_over: bool = False) -> None:
         """Do nothing: the step alone determines the batches."""
 
     def describe_reading(self) -> dict[str, Any]:

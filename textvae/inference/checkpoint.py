@@ -1,24 +1,42 @@
 """Load a trained model and its tokenizer from a folder, and save them to one."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from safetensors import SafetensorError
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
 from textvae.data.tokenization import read_tokenizer
-from textvae.errors import CheckpointError, TextVAEError
+from textvae.errors import CheckpointError, ConfigError, TextVAEError
 from textvae.inference.bundle import ADAPTER, CONFIGS, Bundle
+from textvae.inference.settings import DecodingSettings
 from textvae.model.configuration import RUN_FORMAT
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import choose_device
+from textvae.runtime.files import read_json
 from textvae.runtime.foreign_code import refuse_foreign_code_in
+from textvae.schema import validate_settings
 from textvae.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
+# Entries of the file that decoding does not use, whatever they are.
+_UNUSED_OPTIONS = ("transformers_version", "max_length", "use_cache", "do_sample")
+_SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id")
 _PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+
+
+class _GenerationConfigOptions(DecodingSettings):
+    """The options that `generation_config.json` may have: ours, and what else decoding applies."""
+
+    repetition_penalty: float | None = Field(None, gt=0)
+    no_repeat_ngram_size: int | None = Field(None, ge=0)
+    min_new_tokens: int | None = Field(None, ge=0)
+    length_penalty: float | None = None
+    min_p: float | None = Field(None, ge=0, le=1)
+    typical_p: float | None = Field(None, gt=0, le=1)
 
 
 def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
@@ -63,6 +81,8 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
         )
     _check_weights(path, report)
     _check_finite(path, model)
+    _check_tokenizer(path, model, tokenizer)
+    _check_generation_config(path, model)
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)
 
 
@@ -79,8 +99,8 @@ def check_model_folder(path: Path) -> None:
     if not (path / WEIGHTS_FILE).is_file():
         raise CheckpointError(_explain_missing_weights(path))
     try:
-        config: Any = json.loads((path / "config.json").read_text())
-    except (OSError, ValueError) as error:
+        config = read_json(path / "config.json")
+    except ValueError as error:
         raise CheckpointError(
             f"{path / 'config.json'}: is missing or is not JSON ({error})."
         ) from error
@@ -162,6 +182,73 @@ def _check_finite(path: Path, model: TextVAEModel) -> None:
             raise CheckpointError(
                 f"{path / WEIGHTS_FILE}: {name} holds numbers that are not finite, so its "
                 "training diverged. Train again, with a lower training.learning_rate."
+            )
+
+
+def _check_tokenizer(path: Path, model: TextVAEModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse the tokenizer of another model, whose tokens would stand for other words.
+
+    Raises:
+        CheckpointError: its size or one of its special tokens differs from the model's.
+    """
+    advice = "it belongs to another model, or is damaged. Copy the whole folder again."
+    config = model.config
+    if len(tokenizer) != config.vocab_size:
+        raise CheckpointError(
+            f"{path / 'tokenizer.json'}: has {len(tokenizer):,} tokens, and the model "
+            f"{config.vocab_size:,}: {advice}"
+        )
+    for name in _SPECIAL_TOKENS:
+        found = getattr(tokenizer, name)
+        expected = getattr(config, name)
+        if found is None or found != expected:
+            raise CheckpointError(
+                f"{path}: its tokenizer has the {name} {found}, and the model {expected}: {advice}"
+            )
+
+
+def _check_generation_config(path: Path, model: TextVAEModel) -> None:
+    """Refuse decoding options that no text can be written with.
+
+    transformers replaces a missing or damaged file by options of its own, without a maximum
+    length.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or an option is out of range.
+    """
+    file = path / "generation_config.json"
+    config = model.generation_config
+    if config.max_new_tokens is None:
+        raise CheckpointError(
+            f"{file}: is missing or damaged, or has no max_new_tokens. Copy the whole folder again."
+        )
+    names = _GenerationConfigOptions.model_fields.keys() - {"seed", "do_sample"}
+    values = {name: getattr(config, name, None) for name in names}
+    try:
+        options = validate_settings(_GenerationConfigOptions, values)
+    except ConfigError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    readable = model.decoder.max_length
+    if readable is not None and (options.max_new_tokens or 0) > readable:
+        raise CheckpointError(
+            f"{file}: max_new_tokens = {options.max_new_tokens}, but the decoder has positions for "
+            f"{readable} new tokens."
+        )
+    for name in _SPECIAL_TOKENS:
+        found = getattr(config, name, None)
+        expected = getattr(model.config, name)
+        if type(found) is not int or found != expected:
+            raise CheckpointError(
+                f"{file}: has the {name} {found!r}, and the model {expected}. "
+                "Copy the whole folder again."
+            )
+    for name, value in config.to_dict().items():
+        is_known = name in (*values, *_SPECIAL_TOKENS, *_UNUSED_OPTIONS) or name.startswith("_")
+        # Releases of transformers that write all options write these for those that are not used.
+        is_off = value is None or value is False or value in (0, 1, "", [], {})
+        if not is_known and (value is True or not is_off):
+            raise CheckpointError(
+                f"{file}: textvae does not decode with {name} = {value!r}; remove it."
             )
 
 

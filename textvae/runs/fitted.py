@@ -15,13 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from textvae.errors import CheckpointError, ConfigError, OutputError
 from textvae.inference.bundle import Bundle
-from textvae.runtime.files import clean_up_after_kill, is_temporary, new_folder, replace_folder
+from textvae.runtime.files import (
+    clean_up_after_kill,
+    is_temporary,
+    new_folder,
+    read_json,
+    replace_folder,
+)
 
 FITTED_FOLDER = "fitted"  # inside a run
 RECORD_FILE = "fitted.json"
@@ -134,10 +139,28 @@ def load_fitted(
         CheckpointError: the fit is missing, damaged, of another kind, or of another model.
     """
     record = read_fitted_record(folder, bundle, kind)
+    with explain_damage(folder):
+        tensors = load_file(Path(folder) / TENSORS_FILE)
+        for name, value in tensors.items():
+            if value.is_floating_point() and not value.isfinite().all():
+                raise ValueError(f"{name} holds numbers that are not finite")
+    return record, tensors
+
+
+@contextmanager
+def explain_damage(folder: str | Path) -> Iterator[None]:
+    """Turn any error of code that uses a saved fit into one that says that the fit is damaged.
+
+    Raises:
+        CheckpointError: the code inside the block failed.
+    """
     try:
-        return record, load_file(Path(folder) / TENSORS_FILE)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: is damaged ({error}); fit it again.") from error
+        yield
+    except CheckpointError:
+        raise
+    except (Exception, MemoryError) as error:  # the libraries' errors have no common base
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise CheckpointError(f"{folder}: is damaged ({reason[:200]}); fit it again.") from error
 
 
 def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[str, Any]:
@@ -155,10 +178,10 @@ def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[st
             f"{path}: no {kind} was fitted there.{_list_siblings(path)} "
             f"Fit one: textvae {verb} --help."
         )
-    try:
-        record: dict[str, Any] = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: is damaged ({error}); fit it again.") from error
+    with explain_damage(path):
+        record = read_json(path / RECORD_FILE)
+        if not isinstance(record, dict):
+            raise ValueError(f"expected a mapping, got {type(record).__name__}")
     if record.get("kind") != kind:
         raise CheckpointError(f"{path}: expected a fitted `{kind}`, got `{record.get('kind')}`.")
     if record.get("model") != hash_weights(bundle):

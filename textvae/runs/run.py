@@ -13,7 +13,6 @@ model_summary.json what the report, report.html, shows about the model
 logs/              TensorBoard
 """
 
-import json
 import math
 import os
 import re
@@ -32,7 +31,8 @@ from textvae.data.run_corpus import is_stream_folder, open_corpus
 from textvae.data.run_corpus.base import Corpus
 from textvae.errors import CheckpointError, OutputError
 from textvae.model.posteriors import POSTERIORS
-from textvae.runtime.files import is_temporary, write_json
+from textvae.runs.records import COUNTS_FILE, read_record
+from textvae.runtime.files import is_temporary, read_json, write_json
 from textvae.runtime.locks import hold_lock
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
@@ -88,20 +88,25 @@ def is_run(folder: Path) -> bool:
     Other programs have a settings.yaml, too. So the settings must have our sections,
     and the folder must hold a corpus or a model of ours.
     """
-    try:
-        settings = yaml.safe_load((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return False
-    if not isinstance(settings, dict) or not settings.keys() >= SECTIONS:
+    if not _has_sections(folder / SETTINGS_FILE):
         return False
     return (folder / "corpus" / "counts.json").is_file() or read_model_type(folder) == "textvae"
+
+
+def _has_sections(file: Path) -> bool:
+    """Return whether a file holds settings with the sections that those of every run have."""
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except Exception:  # the constructors of YAML's types raise errors without a common base
+        return False
+    return isinstance(settings, dict) and settings.keys() >= SECTIONS
 
 
 def read_model_type(folder: Path) -> str | None:
     """Return the type of the model in a folder, as transformers names it, or None."""
     try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
-    except (OSError, ValueError, TypeError, KeyError):
+        return str(read_json(folder / "config.json")["model_type"])
+    except (ValueError, TypeError, KeyError):
         return None
 
 
@@ -159,20 +164,34 @@ class Run:
         """Return the settings that the run was trained with.
 
         Raises:
-            CheckpointError: the folder has no settings.yaml.
+            CheckpointError: the folder has no settings.yaml, or a damaged one.
         """
         file = self.folder / SETTINGS_FILE
         if not file.is_file():
             raise CheckpointError(
                 f"{self.folder}: has no settings.yaml; expected a folder that `textvae train` wrote."
             )
-        return read_settings(file)
+        try:
+            settings = read_settings(file)
+        except Exception as error:  # the constructors of YAML's types raise errors of any class
+            reason = str(error) or type(error).__name__
+            raise CheckpointError(
+                f"{file}: does not hold the settings of a run: {reason} Copy the whole run again."
+            ) from error
+        # Without its sections, all settings would have their defaults.
+        if not _has_sections(file):
+            raise CheckpointError(
+                f"{self.folder}: is not a run of textvae, although it has a {SETTINGS_FILE}: that "
+                f"file lacks {', '.join(sorted(SECTIONS))}. Name the folder of a run, or copy the "
+                "whole run again."
+            )
+        return settings
 
     def open_split(self, name: str) -> Dataset:
         """Return one of the run's own splits.
 
         Raises:
-            CheckpointError: the folder does not have this split (any more).
+            CheckpointError: the folder does not have this split (any more), or it is damaged.
         """
         if not (self.folder / "corpus" / f"{name}.arrow").is_file():
             raise CheckpointError(
@@ -186,7 +205,7 @@ class Run:
 
     def read_counts(self) -> dict[str, Any]:
         """Return what was counted while the corpus was cleaned and tokenized."""
-        return self.read_json("corpus/counts.json")
+        return self.read_json(COUNTS_FILE)
 
     def is_streamed(self) -> bool:
         """Return whether the corpus is read as a stream during training."""
@@ -234,18 +253,18 @@ class Run:
         return POSTERIORS[settings.model.posterior.kind].distribution.has_density
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Return the content of a JSON file of the run; empty if the file does not exist."""
-        file = self.folder / name
-        if not file.is_file():
-            return {}
-        record: dict[str, Any] = json.loads(file.read_text())
-        return record
+        """Return the content of a JSON file of the run; empty if the file does not exist.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        return read_record(self.folder, name)
 
     def update(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Change a JSON file of the run while no other process changes it.
 
         A failure only prints a note, so that the caller can still show the new values:
-        they may have taken hours to compute.
+        they may have taken hours to compute. A damaged file is replaced.
         """
         try:
             with hold_lock(
@@ -253,10 +272,18 @@ class Run:
                 f"{self.folder}: another process is writing to this run",
                 _RECORDS_TIMEOUT,
             ):
-                self.write_json(name, change(self.read_json(name)))
+                self.write_json(name, change(self._read_unless_damaged(name)))
         except (OSError, OutputError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             tqdm.write(f"note: {self.folder / name} was not written: {reason}", file=sys.stderr)
+
+    def _read_unless_damaged(self, name: str) -> dict[str, Any]:
+        """Return the content of a JSON file of the run; empty, with a note, if it is damaged."""
+        try:
+            return self.read_json(name)
+        except CheckpointError as error:
+            tqdm.write(f"note: {error} It is replaced.", file=sys.stderr)
+            return {}
 
     def write_json(self, name: str, record: dict[str, Any]) -> None:
         """Write a JSON file of the run atomically."""

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import socket
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -34,6 +35,7 @@ TEMPORARY = re.compile(
 # A temporary name repeats the real one up to here; file systems allow 255 bytes in all.
 _MAX_STEM_BYTES = 180
 
+_CHUNK_BYTES = 2**20  # read at a time for a checksum
 _MIN_FREE_BYTES = 2**16
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 # The last two are torch.save's; its errors have no errno.
@@ -89,6 +91,32 @@ def write_text(file: Path, text: str) -> None:
 def write_json(file: Path, record: Any) -> None:
     """Write a JSON file atomically."""
     write_text(file, json.dumps(record, indent=2) + "\n")
+
+
+def read_json(file: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        ValueError: the file cannot be read, or is not JSON; the message is the reason alone.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except RecursionError:
+        raise ValueError("its values are nested too deep") from None
+
+
+def compute_checksum(file: Path) -> str:
+    """Return the CRC-32 of a file, in hexadecimal.
+
+    This checksum is computed as fast as the disk is read, and it detects accidental damage.
+    """
+    value = 0
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            value = zlib.crc32(chunk, value)
+    return f"{value:08x}"
 
 
 def flush_to_disk(path: Path) -> None:

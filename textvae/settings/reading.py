@@ -31,6 +31,17 @@ def read_settings(
         ConfigError: a key is unknown, or a value does not fit.
     """
     settings = merge_settings(base or {}, _read_yaml(Path(file)) if file else {})
+    settings = merge_overrides(settings, overrides)
+    return validate_settings(Settings, merge_settings(settings, sections))
+
+
+def merge_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return settings, as nested mappings, updated by overrides.
+
+    Raises:
+        ConfigError: an override is not `section.key=value`, with the value in YAML.
+    """
+    merged = dict(settings)
     for override in overrides:
         key, equals_sign, value = override.partition("=")
         # `objective=language_model` is the only shorthand for a whole section.
@@ -40,8 +51,8 @@ def read_settings(
                 "for example training.epochs=3."
             )
         change = _nest_value(key.split("."), _parse_override(value, key))
-        settings = merge_settings(settings, change)
-    return validate_settings(Settings, merge_settings(settings, sections))
+        merged = merge_settings(merged, change)
+    return merged
 
 
 def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 import sys
 from typing import Any
 
+import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -11,6 +12,7 @@ from textvae.data.training_batches import TrainingBatches
 from textvae.evaluation.doctor import format_latent_verdict
 from textvae.evaluation.usefulness import compute_elbo_fall
 from textvae.runtime.processes import Processes
+from textvae.runtime.signals import StopSignals
 from textvae.training.decoder_restart import restart_decoder
 from textvae.training.schedule import TrainingSchedule
 
@@ -21,6 +23,7 @@ class ScheduleCallback(TrainerCallback):
     Args:
         batches: the training batches, which need to know the epoch.
         patience: an open-ended run cools down after this many evaluations without improvement.
+        signals: a signal to any of the processes ends the run after the current step.
     """
 
     def __init__(
@@ -29,12 +32,15 @@ class ScheduleCallback(TrainerCallback):
         batches: TrainingBatches,
         patience: int,
         processes: Processes,
+        signals: StopSignals,
     ) -> None:
         self.schedule = schedule
         self.batches = batches
         self.patience = patience
         self.processes = processes
+        self.signals = signals
         self.is_evaluation_due = False
+        self.is_stopped = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -65,8 +71,7 @@ class ScheduleCallback(TrainerCallback):
         """Count the step, before Trainer sets the learning rate of the next one."""
         due_before = int(self.schedule.evaluations_due())
         self.schedule.advance()
-        # The clocks of the processes differ, but all must evaluate and end at the same step.
-        self.schedule.seconds = self.processes.broadcast_from_first(self.schedule.seconds)
+        self._agree_with_other_processes()
         self.schedule.begin_phases()
         self.is_evaluation_due = int(self.schedule.evaluations_due()) > due_before
         # The refit of the posterior starts from the best model, and this may be the one at the
@@ -85,7 +90,18 @@ class ScheduleCallback(TrainerCallback):
         control.should_training_stop = is_over
         control.should_log = control.should_log or is_over
         control.should_evaluate = self.is_evaluation_due or is_over
-        control.should_save = self.is_evaluation_due or is_over
+        control.should_save = self.is_evaluation_due or is_over or self.is_stopped
+        if self.is_stopped and self.processes.is_first:
+            tqdm.write(
+                f"stopping: saving a checkpoint of step {state.global_step}", file=sys.stderr
+            )
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Stop now that a checkpoint is saved, if a signal asked for it."""
+        if self.is_stopped:
+            self.signals.stop()
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -111,6 +127,18 @@ class ScheduleCallback(TrainerCallback):
         best = selections.index(min(selections))
         if len(selections) - best > self.patience:
             self.schedule.begin_cooldown()
+
+    def _agree_with_other_processes(self) -> None:
+        """Take the first process's clock, and learn whether any process has received a signal.
+
+        The clocks differ, but all processes must evaluate and end at the same step.
+        """
+        seconds = self.schedule.seconds if self.processes.is_first else 0.0
+        has_signal = float(self.signals.received is not None)
+        # One message for both, because it is sent in every step.
+        shared = self.processes.sum(torch.tensor([seconds, has_signal], dtype=torch.float64))
+        self.schedule.seconds = float(shared[0])
+        self.is_stopped = bool(shared[1])
 
 
 class ConsoleCallback(TrainerCallback):

@@ -8,7 +8,6 @@ checksums, so that a file that is lost or damaged later is noticed.
 
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,14 +17,13 @@ from typing import Any
 from safetensors import SafetensorError
 
 from textvae.errors import CheckpointError
-from textvae.runtime.files import flush_to_disk, remove
+from textvae.runtime.files import compute_checksum, flush_to_disk, remove
 
 STAGING_FOLDER = ".saving"
 STATE_FILE = "textvae_state.json"
 CHECKSUMS = "checksums.json"
 
 _CHECKPOINT_PATTERN = re.compile(r"checkpoint-(\d+)")
-_CHUNK_BYTES = 2**20  # read at a time for a checksum
 
 # What transformers and torch raise for a file with unexpected content.
 _LOAD_FAILURES = (
@@ -142,7 +140,7 @@ def _find_damage_inside(checkpoint: Path) -> Path | None:
         return checkpoint / CHECKSUMS
     for name, expected in checksums.items():
         try:
-            is_intact = _checksum(checkpoint / name) == expected
+            is_intact = compute_checksum(checkpoint / name) == expected
         except OSError:
             is_intact = False
         if not is_intact:
@@ -153,20 +151,8 @@ def _find_damage_inside(checkpoint: Path) -> Path | None:
 def write_checksums(staged: Path) -> None:
     """Write checksums.json, which lists all other files of a checkpoint with their checksums."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
-    checksums = {path.relative_to(staged).as_posix(): _checksum(path) for path in files}
+    checksums = {path.relative_to(staged).as_posix(): compute_checksum(path) for path in files}
     (staged / CHECKSUMS).write_text(json.dumps(checksums, indent=2) + "\n")
-
-
-def _checksum(file: Path) -> str:
-    """Return the CRC-32 of a file, in hexadecimal.
-
-    This checksum is computed as fast as the disk is read, and it detects accidental damage.
-    """
-    value = 0
-    with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            value = zlib.crc32(chunk, value)
-    return f"{value:08x}"
 
 
 @contextmanager

@@ -1,18 +1,20 @@
 """Explain failures that are not bugs: failed writes, and the loss of another process."""
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 import torch.distributed as dist
 from safetensors import SafetensorError
+from tqdm import tqdm
 
 from textvae.errors import OutputError, TextVAEError, TrainingError
 from textvae.runs.run import Run, is_run
 from textvae.runtime.files import is_disk_full
 from textvae.runtime.processes import Processes
+from textvae.runtime.signals import StopSignals
 from textvae.training import checkpoints
 
 # gloo raises plain RuntimeErrors, which can be recognized by their messages alone.
@@ -54,10 +56,6 @@ def explain_write_errors(
         raise
 
 
-class _TerminatedError(RuntimeError):
-    """The launcher ended this process, as it does when another process has died."""
-
-
 @contextmanager
 def explain_lost_process(folder: Path, processes: Processes) -> Iterator[None]:
     """Explain the loss of another process.
@@ -71,49 +69,75 @@ def explain_lost_process(folder: Path, processes: Processes) -> Iterator[None]:
     if processes.count == 1:
         yield
         return
-    previous_handler = signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         yield
     except Exception as error:
         if not _is_lost_process(error):
-            signal.signal(signal.SIGTERM, previous_handler)
             raise
         # Ignore the launcher's signal: it could end this process before the message is printed.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise TrainingError(
             "another process of this run has died or no longer answers, or the launcher was "
             "ended; the output of that process, or the launcher's report, says why. "
-            f"{_describe_resume_point(folder)}"
+            f"{describe_resume_point(folder, processes)}"
         ) from error
-    signal.signal(signal.SIGTERM, previous_handler)
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
-    """Handle SIGTERM: stop at once, so that a checkpoint that is being written stays partial."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _TerminatedError("terminated by the launcher")
+@contextmanager
+def explain_stop(
+    describe: Callable[[], str], signals: StopSignals, processes: Processes
+) -> Iterator[None]:
+    """Say how to go on if a signal stops this process inside the block.
+
+    Args:
+        describe: returns sentences that say what was saved, and how to go on.
+
+    Raises:
+        KeyboardInterrupt: for SIGINT, with the explanation as its message.
+        SystemExit: for other signals; the explanation is printed on standard error.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"interrupted. {describe()}") from error
+    except SystemExit:
+        if signals.received is not None and processes.is_first:
+            with suppress(OSError):  # the terminal may be closed
+                tqdm.write(f"stopped by {signals.received.name}. {describe()}", file=sys.stderr)
+        raise
 
 
-def _describe_resume_point(folder: Path) -> str:
+def describe_unprepared(folder: Path) -> str:
+    """Return what is on the disk if the preparation of a run was stopped, and how to go on."""
+    unchanged = ", and the existing run is unchanged" if folder.exists() else ""
+    return f"Nothing was written to {folder}{unchanged}: run the same command again."
+
+
+def describe_resume_point(folder: Path, processes: Processes) -> str:
     """Return sentences that say from where, and with which command, the run can continue."""
-    if not folder.is_dir():
+    if not is_run(folder):
         return "Nothing had been written yet: start again."
+    if Run(folder).is_finished():
+        return f"The run in {folder} is finished."
     checkpoint = checkpoints.find_newest_complete(folder)
     state = "There is no checkpoint yet, but the corpus is prepared"
+    finish = ""
     if checkpoint:
         state = f"The last checkpoint is {checkpoint}"
-    # Each process saves its own position in a stream, so their number must not change.
-    how_many = "any number of processes"
-    if Run(folder).is_streamed():
-        how_many = "as many processes as before"
-    return f"{state}. Continue on {how_many}: textvae train --output {folder} --resume"
+        finish = f"\nTo use its model without more training: textvae finish {folder}"
+    how_many = ""
+    if processes.count > 1:
+        # Each process saves its own position in a stream, so their number must not change.
+        is_fixed = Run(folder).is_streamed()
+        how_many = " on as many processes as before" if is_fixed else " on any number of processes"
+    return f"{state}. Continue{how_many}: textvae train --output {folder} --resume{finish}"
 
 
 def _is_lost_process(error: Exception) -> bool:
     """Return whether an error was caused by the loss of another process."""
     if isinstance(error, TextVAEError):
         return False  # its message is clear already, even if it mentions a broken connection
-    if isinstance(error, _TerminatedError | dist.DistError):
+    if isinstance(error, dist.DistError):
         return True
     message = str(error)
     return any(phrase in message for phrase in _LOST_PEER_PHRASES)

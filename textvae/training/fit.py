@@ -10,6 +10,7 @@ import torch
 from tqdm import tqdm
 from transformers import PrinterCallback, TrainingArguments
 
+from textvae.data.arrow import require_known_tokens
 from textvae.data.run_corpus import open_corpus
 from textvae.evaluation.doctor import format_diagnosis
 from textvae.evaluation.evaluate import evaluate_quick
@@ -23,6 +24,7 @@ from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.files import flush_to_disk
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
+from textvae.runtime.signals import StopSignals
 from textvae.settings.run import Settings
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
@@ -55,11 +57,20 @@ _UNUSED_LOG_KEYS = (
 _NEVER = 10**9
 
 
-def fit(run: Run, device: torch.device, processes: Processes) -> None:
+def fit(
+    run: Run,
+    device: torch.device,
+    processes: Processes,
+    signals: StopSignals,
+    *,
+    ends_early: bool = False,
+) -> None:
     """Train the run to its end, from its newest checkpoint if it has one.
 
     Args:
         device: the device of this process.
+        signals: a signal ends the training after the current step, with a checkpoint.
+        ends_early: end the run at its newest checkpoint instead of training.
 
     Raises:
         CheckpointError: the run has checkpoints, but cannot be resumed from any of them.
@@ -74,7 +85,9 @@ def fit(run: Run, device: torch.device, processes: Processes) -> None:
     if settings.training.compile:
         for part in (bundle.model.encoder, bundle.model.decoder):
             part.compile(dynamic=True)  # lengths and batch sizes differ from step to step
-    trainer = build_trainer(run, settings, bundle, device, processes)
+    trainer = build_trainer(run, settings, bundle, device, processes, signals)
+    if ends_early:
+        trainer.schedule.end_early()
     console = ConsoleCallback(trainer.schedule, trainer.objective.kl_target)
     if processes.is_first:
         _warn_if_older(run.folder, newest)
@@ -82,7 +95,10 @@ def fit(run: Run, device: torch.device, processes: Processes) -> None:
         if TENSORBOARD in settings.training.trackers:
             trainer.add_callback(build_tensorboard_callback(run.folder / "logs", newest))
     try:
-        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        with signals.defer():
+            trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        if signals.received is not None:  # it came when no step was left
+            signals.stop()
     finally:
         console.close()  # so that an error message begins on a new line
         trainer.release_workers()
@@ -95,11 +111,13 @@ def build_trainer(
     bundle: Bundle,
     device: torch.device,
     processes: Processes = SINGLE_PROCESS,
+    signals: StopSignals | None = None,
 ) -> VAETrainer:
     """Return the trainer of a run, with the run's batches, objective and schedule."""
     training = settings.training
     corpus = open_corpus(run.folder / "corpus", settings.data)
-    objective = _build_objective(settings, bundle, device)
+    objective = build_objective(settings, bundle, device)
+    _check_corpus(run, bundle)
     start = time.monotonic()
     if not run.is_streamed():
         processes.run_on_first(
@@ -126,7 +144,11 @@ def build_trainer(
         validation=open_cached_validation(run, training.validation_sentences),
         settings=training,
         arguments=_build_training_arguments(run, training, device, is_endless),
-        callbacks=[ScheduleCallback(schedule, batches, training.patience, processes)],
+        callbacks=[
+            ScheduleCallback(
+                schedule, batches, training.patience, processes, signals or StopSignals()
+            )
+        ],
         processes=processes,
     )
     trainer.add_callback(EncoderTrainingCallback(trainer))
@@ -136,7 +158,19 @@ def build_trainer(
     return trainer
 
 
-def _build_objective(settings: Settings, bundle: Bundle, device: torch.device) -> Objective:
+def _check_corpus(run: Run, bundle: Bundle) -> None:
+    """Check that the corpus of a run is whole and belongs to its model.
+
+    Raises:
+        CheckpointError: a split is missing or damaged, or has unknown tokens.
+    """
+    splits = ["validation"] if run.is_streamed() else ["train", "validation"]
+    for split in splits:
+        source = str(run.folder / "corpus" / f"{split}.arrow")
+        require_known_tokens(run.open_split(split), bundle.model.config.vocab_size, source)
+
+
+def build_objective(settings: Settings, bundle: Bundle, device: torch.device) -> Objective:
     """Return the objective, with the weights of its techniques on the device.
 
     During training the model holds these weights as its `auxiliary`. So they are saved with it
@@ -264,17 +298,21 @@ def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> No
     weights = None
     if trainer.is_fsdp_enabled:
         weights = accelerator.get_state_dict(trainer.model)
-    processes.run_on_first(lambda: _save_final_model(run, trainer, weights))
+    state = {**trainer.collect_our_state(), "best_selection": trainer.state.best_metric}
+    processes.run_on_first(lambda: _save_final_model(run, trainer, weights, state))
 
 
-def _save_final_model(run: Run, trainer: VAETrainer, weights: dict[str, Any] | None) -> None:
+def _save_final_model(
+    run: Run, trainer: VAETrainer, weights: dict[str, Any] | None, state: dict[str, Any]
+) -> None:
     """Save the final model to the run folder, with its card; remove what only training needed.
 
     Args:
         weights: the whole weights of a sharded model; None if this process has them in the model.
+        state: what is needed to train the run longer.
     """
     trainer.bundle.model.auxiliary = torch.nn.ModuleDict()  # weights of techniques are not saved
-    _write_training_log(run, trainer)
+    _write_training_log(run, trainer, state)
     staging = run.folder / checkpoints.STAGING_FOLDER
     save_bundle(trainer.bundle, staging, weights)
     vae = TextVAE.from_pretrained(staging, str(trainer.args.device))
@@ -288,13 +326,15 @@ def _save_final_model(run: Run, trainer: VAETrainer, weights: dict[str, Any] | N
     tqdm.write(format_diagnosis(record), file=sys.stderr)
 
 
-def _write_training_log(run: Run, trainer: VAETrainer) -> None:
+def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) -> None:
     """Write training.json: seconds, steps, what a stream has read, and the logged values.
 
     `best_step` is the step that was best on the validation split, None if no step could become the
     best one. `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
     that step, as a share of the full one; it is near 0 if the schedule had come to its end.
     `kl_before_refit` is the validation KL that the refit of the posterior started from, or None.
+    `state` is the state of the schedule, the techniques and the stream, with which the run can be
+    trained longer.
     """
     history = []
     for logged in trainer.state.log_history:
@@ -310,6 +350,7 @@ def _write_training_log(run: Run, trainer: VAETrainer) -> None:
     log["kl_before_refit"] = trainer.find_kl_before_refit()
     log |= trainer.batches.describe_reading()
     log["history"] = history
+    log["state"] = state
     run.write_json("training.json", log)
 
 

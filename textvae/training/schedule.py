@@ -12,6 +12,10 @@ a cosine of its own, and techniques see its progress counted from zero.
 A run may end with a refit of the posterior, which the main phase makes room for: its
 cosine, or the cool-down, ends where the refit begins. The refit has a cosine of its own,
 from a lower learning rate and without a warm-up.
+
+A resumed run may get a later end. From then on it has the learning rate that a run of
+that length has at the same step. If it continues a finished run, whose optimizer was not
+kept, a short warm-up comes first.
 """
 
 import math
@@ -27,6 +31,8 @@ from textvae.settings.training import TrainingSettings
 _HOLD_FRACTION = 0.75
 _EPOCHS_UNTIL_HOLD = 30
 _COOLDOWN_SHARE = 0.25  # length of the cool-down, as a share of the steps taken before it
+# The optimizer's averages of squared gradients settle within about as many steps.
+_MOST_RESTART_WARMUP_STEPS = 50
 # The share of the minutes of a run that it trains at least, however long its preparation took.
 _LEAST_SHARE_OF_TRAINING = 0.1
 
@@ -68,6 +74,9 @@ class TrainingSchedule:
         # When the run would have started if it had never been interrupted; None before the start.
         self.clock_start: float | None = None
         self.cooldown_steps: tuple[int, int] | None = None  # first and last step
+        # The step at which the optimizer started again; None in a run that never finished before.
+        self.restart_step: int | None = None
+        self.is_ended_early = False
         # The last step of a run bounded by steps or epochs; infinite for other runs.
         bounds = [math.inf]
         if settings.epochs is not None:
@@ -85,6 +94,10 @@ class TrainingSchedule:
     def phase_steps(self) -> int:
         """Steps taken since the run or its main phase began, whichever is later."""
         return self.step - (self.main_start_step or 0)
+
+    def end_early(self) -> None:
+        """End the run at its current step."""
+        self.is_ended_early = True
 
     def start_clock(self) -> None:
         """Start the clock; the seconds that a resumed run has used already are counted."""
@@ -199,6 +212,8 @@ class TrainingSchedule:
     @property
     def is_over(self) -> bool:
         """Whether the run has reached its end."""
+        if self.is_ended_early:
+            return True
         if not self.is_open_ended:
             return self.fraction >= 1.0
         if self.refit_share:
@@ -234,6 +249,17 @@ class TrainingSchedule:
 
     def learning_rate_factor(self) -> float:
         """Return the learning rate of the next step, as a share of the full learning rate."""
+        return self._restart_warmup() * self._scheduled_factor()
+
+    def _restart_warmup(self) -> float:
+        """Return the factor of the warm-up after the optimizer has started again."""
+        if self.restart_step is None:
+            return 1.0
+        length = min(self.settings.warmup_steps, _MOST_RESTART_WARMUP_STEPS)
+        return min(1.0, (self.step - self.restart_step + 1) / max(1, length))
+
+    def _scheduled_factor(self) -> float:
+        """Return the factor of warm-up, cosine, cool-down and refit."""
         if self.refit_start_step is not None:
             assert self.refit is not None, "only a run with a refit is refitted"
             return self.refit.rate * 0.5 * (1 + math.cos(math.pi * self.refit_fraction))
@@ -266,6 +292,9 @@ class TrainingSchedule:
             "start": self.main_start_step,
             "refit_start": self.refit_start_step,
             "encoder_steps": self.encoder_steps,
+            "restart": self.restart_step,
+            "epochs": self.step / self.steps_per_epoch,
+            "bounds": self._list_bounds(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -279,9 +308,18 @@ class TrainingSchedule:
         # Checkpoints of earlier versions have no such entry.
         self.refit_start_step = state.get("refit_start")
         self.encoder_steps = state["encoder_steps"]
+        self.restart_step = state.get("restart")
+        if state.get("bounds") not in (None, self._list_bounds()):
+            # The run has a later end, so it goes back to the main phase.
+            self.cooldown_steps = None
+            self.refit_start_step = None
         # A clock that runs already has to count the seconds of this state.
         if self.clock_start is not None:
             self.start_clock()
+
+    def _list_bounds(self) -> list[float | None]:
+        """Return what bounds the run."""
+        return [self.settings.epochs, self.settings.steps, self.settings.max_minutes]
 
 
 def _count_cooldown_steps(start: int) -> int:

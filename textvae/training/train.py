@@ -8,6 +8,7 @@ begins.
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -16,15 +17,24 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from textvae.data.object_rows import read_object_rows
+from textvae.data.row_report import print_note
 from textvae.errors import CheckpointError, ConfigError
 from textvae.runs.run import LOCK, Run, is_run
 from textvae.runtime.device import choose_device
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.processes import Processes, join_processes
+from textvae.runtime.signals import StopSignals
 from textvae.settings.presets import read_preset
-from textvae.settings.reading import merge_settings, read_settings
+from textvae.settings.reading import merge_overrides, merge_settings, read_settings
 from textvae.settings.run import Settings, SettingsSections
-from textvae.training.failures import explain_lost_process, explain_write_errors
+from textvae.training.extension import describe_extension, extend, parse_bounds
+from textvae.training.failures import (
+    describe_resume_point,
+    describe_unprepared,
+    explain_lost_process,
+    explain_stop,
+    explain_write_errors,
+)
 from textvae.training.fit import fit, remove_training_files
 from textvae.training.preparation import prepare_run, read_inherited_settings
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
@@ -60,7 +70,9 @@ def train(
         overrides: further settings, as `section.key=value`.
         preset: the name of settings to start from, such as `pretrained`; those of `config`,
             `overrides` and `sections` win over it.
-        resume: continue an interrupted run, with its own settings.
+        resume: continue an interrupted run, with its own settings. With a new `training.steps`,
+            `training.epochs` or `training.max_minutes`, above what was done, it trains longer, also
+            if it is finished; the learning rate follows the longer schedule.
         overwrite: replace a run that already exists at `output`.
         init: another run folder; training starts from the model and tokenizer of that run.
         device: cpu or cuda; by default a GPU if there is one.
@@ -70,40 +82,66 @@ def train(
     Raises:
         TextVAEError: the corpus, a setting or a folder was refused, and no files are left behind;
             or training failed, and the message says how to continue.
+        KeyboardInterrupt: Ctrl-C was pressed. A checkpoint is saved first, and the message says
+            how to continue.
+        SystemExit: the process got SIGTERM or SIGHUP; it saves a checkpoint, too.
     """
+    if resume and overwrite:
+        raise ConfigError(
+            "resume continues the run in the folder, and overwrite replaces it: give only one of them."
+        )
     run = Run(Path(output))
-    # If a launcher has started several processes, each gets its own GPU.
-    processes, process_device = join_processes(choose_device(device))
-    _silence_libraries()
-    # This check comes before the lock, because locking would create the missing folders.
-    if resume and not run.folder.resolve().parent.is_dir():
-        raise _no_run_error(run)
-    with (
-        _lock_run(run.folder, processes),
-        explain_write_errors(run.folder, processes),
-        explain_lost_process(run.folder, processes),
-    ):
-        if resume:
-            _check_resumable(run, corpus is not None, config, overrides, preset, init, sections)
-        else:
-            _create_run(
-                run,
-                processes,
-                process_device,
-                corpus,
-                config,
-                overrides,
-                preset,
-                init,
-                overwrite,
-                sections,
-            )
-        if not run.is_finished():
-            fit(run, process_device, processes)
-        elif resume:
-            # The process may have been killed just after it had saved the final model.
-            processes.run_on_first(lambda: remove_training_files(run))
-    return TextVAE.from_pretrained(run.folder, str(process_device))
+    signals = StopSignals()
+    with signals.handle():
+        # If a launcher has started several processes, each gets its own GPU.
+        processes, process_device = join_processes(choose_device(device))
+        silence_libraries()
+        # This check comes before the lock, because locking would create the missing folders.
+        if resume and not run.folder.resolve().parent.is_dir():
+            raise _no_run_error(run)
+        with (
+            lock_run(run.folder, processes),
+            explain_write_errors(run.folder, processes),
+            explain_lost_process(run.folder, processes),
+        ):
+            if resume:
+                check_resumable(run, corpus is not None, config, preset, init)
+                bounds = parse_bounds(merge_overrides(sections, list(overrides)))
+                processes.run_on_first(lambda: _prepare_to_resume(run, bounds))
+            else:
+                with explain_stop(partial(describe_unprepared, run.folder), signals, processes):
+                    _create_run(
+                        run,
+                        processes,
+                        process_device,
+                        corpus,
+                        config,
+                        overrides,
+                        preset,
+                        init,
+                        overwrite,
+                        sections,
+                    )
+            describe = partial(describe_resume_point, run.folder, processes)
+            with explain_stop(describe, signals, processes):
+                if not run.is_finished():
+                    fit(run, process_device, processes, signals)
+        return TextVAE.from_pretrained(run.folder, str(process_device))
+
+
+def _prepare_to_resume(run: Run, bounds: Mapping[str, Any]) -> None:
+    """Give a run its new bounds, if any; say that a run is finished if it is.
+
+    Raises:
+        TextVAEError: the run cannot be trained longer.
+    """
+    if run.is_finished():
+        # The process may have been killed just after it had saved the final model.
+        remove_training_files(run)
+    if bounds:
+        extend(run, bounds)
+    elif run.is_finished():
+        print_note(describe_extension(run))
 
 
 def _create_run(
@@ -143,7 +181,7 @@ def _create_run(
 
 
 @contextmanager
-def _lock_run(folder: Path, processes: Processes) -> Iterator[None]:
+def lock_run(folder: Path, processes: Processes) -> Iterator[None]:
     """Keep other trainings out of a run, and clean up after a training that was killed.
 
     The first process does both for all processes.
@@ -176,7 +214,7 @@ def choose_lock_file(folder: Path) -> Path:
     return path.with_name(f".{path.name}{LOCK}")
 
 
-def _silence_libraries() -> None:
+def silence_libraries() -> None:
     """Silence datasets and transformers, so that the terminal shows only our own progress bar."""
     datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()
@@ -202,7 +240,7 @@ def _refuse_model_settings(
             )
 
 
-def _check_resumable(run: Run, *changes: Any) -> None:
+def check_resumable(run: Run, *changes: Any) -> None:
     """Check that a folder is a run, and that nobody asks to change the run that is resumed.
 
     Args:
@@ -210,7 +248,7 @@ def _check_resumable(run: Run, *changes: Any) -> None:
 
     Raises:
         CheckpointError: the folder does not exist, or is not a run.
-        ConfigError: a corpus or settings were passed in addition to `resume`.
+        ConfigError: a corpus or other arguments were passed in addition to `resume`.
     """
     if not run.folder.is_dir():
         raise _no_run_error(run)
@@ -223,7 +261,8 @@ def _check_resumable(run: Run, *changes: Any) -> None:
         )
     if any(changes):
         raise ConfigError(
-            "a resumed run keeps its corpus and settings; give only --output and --resume."
+            "a resumed run keeps its corpus and settings; give only --output and --resume, and to "
+            "train it longer training.steps, training.epochs or training.max_minutes."
         )
 
 

@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerControl, TrainingArguments
+from transformers.trainer import SCHEDULER_NAME
 
 from textvae.data.batching import Batch
 from textvae.data.training_batches import TrainingBatches
@@ -179,10 +180,11 @@ class VAETrainer(Trainer):
     def _run_epoch(self, **epoch: Any) -> None:
         """Train for an epoch, unless the run is over.
 
-        A run may have been interrupted after its last step. Trainer would take one more step
-        before it asks whether to stop.
+        A run may have been interrupted after its last step, or is ended early. Trainer would
+        take one more step before it asks whether to stop.
         """
         if self.schedule.is_over:
+            self.evaluate_unless_done()
             self.control.should_training_stop = True
             return
         super()._run_epoch(**epoch)
@@ -301,6 +303,14 @@ class VAETrainer(Trainer):
         )
         return metrics
 
+    def evaluate_unless_done(self) -> None:
+        """Evaluate the current step, so that it can become the best, unless that was done before."""
+        step = self.state.global_step
+        evaluated = [e["step"] for e in self.state.log_history if "eval_selection" in e]
+        if step not in evaluated:
+            self._determine_best_metric(metrics=self.evaluate(), trial=None)
+            self.locate_best()
+
     def is_eligible_as_best(self, kl: float | None) -> bool:
         """Return whether the current model may become the best one.
 
@@ -406,19 +416,23 @@ class VAETrainer(Trainer):
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         """Save optimizer and scheduler, and our own state in addition."""
         super()._save_optimizer_and_scheduler(output_dir)
-        # These two gather from all processes, so every process must call them.
+        state = self.collect_our_state()
+        if self.args.should_save:
+            checkpoints.write_state(Path(output_dir), state)
+
+    def collect_our_state(self) -> dict[str, Any]:
+        """Return the state that Trainer does not know, as JSON; every process must call it."""
+        # These two gather from all processes.
         batches = self.batches.state_dict()
         meter = self.meter.state_dict()
         self.schedule.note_time()
-        if self.args.should_save:
-            # "plan" and "stream" are old names, kept so that existing checkpoints can be resumed.
-            state = {
-                "plan": self.schedule.state_dict(),
-                "techniques": self.objective.state_dict(),
-                "stream": batches,
-                "meter": meter,
-            }
-            checkpoints.write_state(Path(output_dir), state)
+        # "plan" and "stream" are old names, kept so that existing checkpoints can be resumed.
+        return {
+            "plan": self.schedule.state_dict(),
+            "techniques": self.objective.state_dict(),
+            "stream": batches,
+            "meter": meter,
+        }
 
     # Resuming
 
@@ -472,6 +486,8 @@ class VAETrainer(Trainer):
         with checkpoints.explain_load_failure(checkpoint):
             super()._load_optimizer_and_scheduler(checkpoint)
             self.load_our_state(checkpoints.read_state(Path(checkpoint)))
+        if not (Path(checkpoint) / SCHEDULER_NAME).is_file():
+            self.apply_learning_rate()
         # The checkpoint has no random state for this process if fewer processes wrote it.
         self.seed_noise()
         # Trainer loads the random state before the first step, but a run that is over takes none.
@@ -486,8 +502,21 @@ class VAETrainer(Trainer):
         self.schedule.load_state_dict(state["plan"])
         self.objective.load_state_dict(state["techniques"])
         self.meter.load_state_dict(state["meter"])
-        self.batches.load_state_dict(state["stream"])
+        self.batches.load_state_dict(state["stream"], is_over=self.schedule.is_ended_early)
         self.locate_best()
+
+    def apply_learning_rate(self) -> None:
+        """Set the learning rate of the next step, in a run whose checkpoint has no optimizer.
+
+        The one that the optimizer has was computed before the schedule's state was loaded.
+        """
+        assert self.optimizer is not None
+        assert self.lr_scheduler is not None
+        factor = self.schedule.learning_rate_factor()
+        for group, rate in zip(
+            self.optimizer.param_groups, self.lr_scheduler.base_lrs, strict=True
+        ):
+            group["lr"] = rate * factor
 
     def locate_best(self) -> None:
         """Set the path of the best checkpoint to the one in the run folder, wherever that is now."""

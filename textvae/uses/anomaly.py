@@ -25,7 +25,7 @@ from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_terms
-from textvae.runs.fitted import load_fitted, save_fitted
+from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import validate_settings
 from textvae.uses.records import Anomaly, AnomalyCalibration
@@ -47,16 +47,20 @@ def anomaly(bundle: Bundle, texts: Sequence[str], folder: Path) -> list[Anomaly]
     beginning was scored.
 
     Raises:
-        CheckpointError: nothing was fitted in the folder, or on another model.
+        CheckpointError: nothing was fitted in the folder, or on another model, or it is damaged.
     """
     record, tensors = load_fitted(folder, bundle, ANOMALY_KIND)
-    saved = {key: record[key] for key in AnomalySettings.model_fields}
-    settings = validate_settings(AnomalySettings, saved, "anomaly")
+    with explain_damage(folder):
+        saved = {key: record[key] for key in AnomalySettings.model_fields}
+        settings = validate_settings(AnomalySettings, saved, "anomaly")
+        normal: _Float64Array = np.sort(tensors["normal"].double().numpy())
+        if normal.ndim != 1 or not normal.size:
+            raise ValueError(f"the scores of normal texts have the shape {normal.shape}")
     if not texts:
         return []
     token_ids = encode_batch(bundle.tokenizer, texts)
     scores = _score_token_ids(bundle, token_ids, settings)
-    p_values = conformal_p_values(tensors["normal"].numpy(), scores)
+    p_values = conformal_p_values(normal, scores)
     rows = zip(token_ids, scores.tolist(), p_values.tolist(), strict=True)
     return [
         {"score": score, "p_value": p_value, "is_cut": len(ids) > bundle.max_text_tokens}

@@ -21,7 +21,7 @@ from torch import Tensor
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import encode
-from textvae.runs.fitted import load_fitted, save_fitted
+from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
 from textvae.runtime.extras import check_installed
 
 ATTRIBUTE_KIND = "attribute"
@@ -31,6 +31,15 @@ MAX_FOLDS = 5
 FOLDS_SEED = 0
 
 _MAX_LABELS_IN_MESSAGE = 10
+
+# The entries of a saved attribute, and their types.
+_RECORD_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("away", "towards"), str),
+    **dict.fromkeys(("texts_away", "texts_towards", "folds"), int),
+    **dict.fromkeys(
+        ("accuracy", "auroc", "regression_accuracy", "regression_auroc", "chance"), int | float
+    ),
+}
 
 _Float32Array = NDArray[np.float32]
 _BoolArray = NDArray[np.bool_]
@@ -117,8 +126,15 @@ def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute:
         CheckpointError: it is missing or damaged, or was fitted on another model.
     """
     record, tensors = load_fitted(folder, bundle, ATTRIBUTE_KIND)
-    fields = {name: record[name] for name in Attribute.__annotations__ if name in record}
-    return Attribute(tensors["direction"], **fields)
+    with explain_damage(folder):
+        fields = {name: record[name] for name in _RECORD_TYPES}
+        for name, kind in _RECORD_TYPES.items():
+            if isinstance(fields[name], bool) or not isinstance(fields[name], kind):
+                raise TypeError(f"{name} = {fields[name]!r}")
+        direction = tensors["direction"]
+        if direction.shape != (bundle.model.config.latent_dim,):
+            raise ValueError(f"the direction has the shape {tuple(direction.shape)}")
+        return Attribute(direction.float(), **fields)
 
 
 def validate_labels(texts: Sequence[str], labels: Sequence[object]) -> list[str]:

@@ -15,11 +15,12 @@ import pyarrow as pa
 from datasets import Dataset, disable_progress_bars
 
 from textvae.data.arrow import write_record_batches
-from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import check_not_blank, encode, iterate_posteriors
-from textvae.runs.fitted import read_fitted_record, stage_fitted_folder
+from textvae.runs.fitted import explain_damage, read_fitted_record, stage_fitted_folder
 from textvae.runtime.extras import check_installed
+from textvae.runtime.files import compute_checksum
 from textvae.uses.records import Neighbor
 
 INDEX_KIND = "index"
@@ -66,6 +67,7 @@ def index(
         _write_faiss_index(dataset, factory, staging / FAISS_FILE)
         # The record is written when the block ends, so it may still change here.
         record["sentences"] = len(dataset)
+        record["checksum"] = compute_checksum(staging / FAISS_FILE)
     return int(record["sentences"])
 
 
@@ -79,23 +81,40 @@ class NeighborIndex:
         CheckpointError: it is missing, damaged, or was built by another model.
     """
 
+    folder: Path
+
     def __init__(self, bundle: Bundle, folder: str | Path) -> None:
         check_installed("uses", "indices", "faiss")
         self.bundle = bundle
         path = Path(folder)
-        self.sentence_count = int(read_fitted_record(path, bundle, INDEX_KIND)["sentences"])
-        try:
+        self.folder = path
+        record = read_fitted_record(path, bundle, INDEX_KIND)
+        with explain_damage(path):
+            self.sentence_count = int(record["sentences"])
             self.dataset = Dataset.from_file(str(path / ROWS_FILE)).with_format("numpy")
+            # FAISS would believe the sizes in a damaged file, and allocate them. An index of an
+            # earlier version has no checksum.
+            checksum = compute_checksum(path / FAISS_FILE)
+            if record.get("checksum", checksum) != checksum:
+                raise ValueError(f"{FAISS_FILE} has changed")
             self.dataset.load_faiss_index("vector", str(path / FAISS_FILE))
-        except (OSError, RuntimeError, pa.ArrowInvalid) as error:
-            raise CheckpointError(
-                f"{path}: this index is damaged ({str(error).splitlines()[0]}); build it again."
-            ) from error
-        if "row" not in self.dataset.column_names:
-            raise CheckpointError(
-                f"{path}: this index was built by an earlier version and has no row numbers; "
-                "build it again."
-            )
+            self._check_files()
+
+    def _check_files(self) -> None:
+        """Check that record, rows and index belong together.
+
+        Raises:
+            ValueError: they differ in columns, number of sentences or size of the vectors.
+        """
+        latent = int(self.bundle.model.config.latent_dim)
+        expected = _build_index_schema(latent)
+        found = self.dataset.features.arrow_schema.remove_metadata()
+        if found.names != expected.names or found.types != expected.types:
+            raise ValueError(f"{ROWS_FILE} has other columns than expected")
+        searched = self.dataset.get_index("vector").faiss_index
+        counts = {len(self.dataset), self.sentence_count, int(searched.ntotal)}
+        if len(counts) > 1 or searched.d != latent:
+            raise ValueError("its files do not belong together")
 
     def neighbors(self, texts: Sequence[str], k: int = 5) -> list[list[Neighbor]]:
         """Return the `k` nearest sentences of each text, nearest first.
@@ -115,7 +134,8 @@ class NeighborIndex:
             return []
         check_not_blank(*texts)
         queries = normalize_vectors(encode(self.bundle, texts))
-        similarities, nearest = self.dataset.get_nearest_examples_batch("vector", queries, k=k)
+        with explain_damage(self.folder):  # a damaged index may name rows that do not exist
+            similarities, nearest = self.dataset.get_nearest_examples_batch("vector", queries, k=k)
         return [
             _build_neighbor_records(examples, scores)
             for examples, scores in zip(nearest, similarities, strict=True)

@@ -17,10 +17,9 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.generate import generate
 from textvae.inference.settings import DecodingSettings
+from textvae.runs.records import SUMMARY_FILE as SUMMARY_FILE
 from textvae.runs.run import Run
 from textvae.uses.interpolate import interpolate
-
-SUMMARY_FILE = "model_summary.json"
 
 _MAX_MAP_POINTS = 2000
 _MIN_UMAP_POINTS = 32  # UMAP considers 15 neighbors of each point, and needs clearly more points

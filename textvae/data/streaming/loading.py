@@ -4,7 +4,6 @@ A reader's position moves when the trainer takes a batch, not when a worker make
 After an interruption, batches that were ready but not taken are made again.
 """
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,11 +18,13 @@ from tqdm import tqdm
 
 from textvae.data.batching import Batch, Collator
 from textvae.data.corpus import DataSettings
-from textvae.data.parallel_tokenization import disable_tokenizer_threads, return_unchanged
+from textvae.data.parallel_tokenization import prepare_tokenizing_worker, return_unchanged
 from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
 from textvae.data.streaming.sample import STREAM_FILE
 from textvae.data.training_batches import TrainingBatches
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
+from textvae.runtime.files import read_json
+from textvae.runtime.workers import choose_worker_context
 
 
 class StreamLoader(TrainingBatches):
@@ -41,6 +42,7 @@ class StreamLoader(TrainingBatches):
         counts: lines kept and left out, and damage skipped, in this process.
         damaged_files: the notice of each damaged file, by its name.
         run_state: the state of the whole run at its last checkpoint; empty before it.
+        is_over: whether nothing more will be read.
     """
 
     def __init__(self, plan: StreamPlan, rank: int, workers: int) -> None:
@@ -54,6 +56,7 @@ class StreamLoader(TrainingBatches):
         self.counts: Counter[str] = Counter()
         self.damaged_files: dict[str, str] = {}
         self.run_state: dict[str, Any] = {}
+        self.is_over = False
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches from the current positions on, and move the positions.
@@ -77,7 +80,8 @@ class StreamLoader(TrainingBatches):
             batch_size=None,
             collate_fn=return_unchanged,
             num_workers=self.workers,
-            worker_init_fn=disable_tokenizer_threads,
+            multiprocessing_context=choose_worker_context(self.workers),
+            worker_init_fn=prepare_tokenizing_worker,
             # Without a generator of its own, the loader would take a number from the run's
             # generator, and a resumed run would take one more.
             generator=torch.Generator(),
@@ -109,6 +113,8 @@ class StreamLoader(TrainingBatches):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the positions of all readers of the run, as JSON; every process must call this."""
+        if self.is_over:
+            return self.run_state
         states = gather_object([(self.positions, self.counts, self.damaged_files)])
         positions: dict[str, Any] = {}
         counts: Counter[str] = Counter()
@@ -127,12 +133,19 @@ class StreamLoader(TrainingBatches):
         }
         return self.run_state
 
-    def load_state_dict(self, state: Any) -> None:
+    def load_state_dict(self, state: Any, *, is_over: bool = False) -> None:
         """Continue from a state that `state_dict` returned.
+
+        Args:
+            is_over: nothing more will be read, so any number of readers can load the state.
 
         Raises:
             CheckpointError: the stream was divided among another number of readers.
         """
+        self.is_over = is_over
+        if is_over:
+            self.run_state = state
+            return
         if state["reader_count"] != self.plan.reader_count:
             raise CheckpointError(
                 f"the stream was divided among {state['reader_count']} readers (processes x "
@@ -190,6 +203,23 @@ class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
             yield error
 
 
+def _read_stream_record(file: Path) -> dict[str, Any]:
+    """Return what a run's corpus folder says about its stream: the files, and what is held out.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        record = read_json(file)
+        is_whole = all(isinstance(name, str) for name in record["files"])
+        is_whole = is_whole and all(isinstance(number, int) for number in record["held_out"])
+        if not is_whole or not isinstance(record["files"], list):
+            raise ValueError("its entries have other types than expected")
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{file}: is damaged ({error}). Copy the whole run again.") from error
+    return dict(record)
+
+
 def build_second_reading_error() -> ConfigError:
     """Return the error for a technique that needs additional batches of a streamed corpus."""
     return ConfigError(
@@ -223,7 +253,7 @@ def open_stream(
         rank: the number of this process.
         processes: the number of training processes.
     """
-    record = json.loads((folder / STREAM_FILE).read_text())
+    record = _read_stream_record(folder / STREAM_FILE)
     max_batch_sentences = None
     if batch_sentences is not None:
         max_batch_sentences = max(1, batch_sentences // processes)

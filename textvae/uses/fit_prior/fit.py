@@ -19,7 +19,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.encode import posterior
 from textvae.model.posteriors import Distribution
 from textvae.model.priors import Prior
-from textvae.runs.fitted import load_fitted, save_fitted
+from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
 from textvae.runtime.seeds import seeded
 from textvae.schema import choose
 from textvae.uses.fit_prior.base import FittedPrior
@@ -83,8 +83,16 @@ def load_prior(folder: Path, bundle: Bundle) -> FittedPrior:
         CheckpointError: it is missing or damaged, or was fitted on another model.
     """
     record, tensors = load_fitted(folder, bundle, PRIOR_KIND)
-    prior = FITTED_PRIORS[record["prior"]](**record["sizes"])
-    prior.load_state_dict(tensors)
+    latent = bundle.model.config.latent_dim
+    with explain_damage(folder):
+        # On the meta device, wrong sizes take no memory: tensors of other sizes are refused.
+        with torch.device("meta"):
+            prior = FITTED_PRIORS[record["prior"]](**record["sizes"])
+        prior.load_state_dict(tensors, assign=True)
+        with seeded(0), torch.no_grad():  # restores the random state of the caller
+            sample = prior.sample(1)
+        if sample.shape != (1, latent):
+            raise ValueError(f"its samples do not have {latent} dimensions")
     return prior
 
 

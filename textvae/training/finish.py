@@ -1,0 +1,73 @@
+"""Finish an interrupted run: make its best checkpoint the finished model, without more training."""
+
+from functools import partial
+from pathlib import Path
+
+from textvae.data.row_report import print_note
+from textvae.errors import CheckpointError
+from textvae.runs.run import Run
+from textvae.runtime.device import choose_device
+from textvae.runtime.processes import join_processes
+from textvae.runtime.signals import StopSignals
+from textvae.training import checkpoints
+from textvae.training.failures import describe_resume_point, explain_stop, explain_write_errors
+from textvae.training.fit import fit, remove_training_files
+from textvae.training.train import check_resumable, lock_run, silence_libraries
+from textvae.vae import TextVAE
+
+
+def finish(run: str | Path, device: str | None = None) -> TextVAE:
+    """Turn an interrupted run into a finished one, and return its model.
+
+    The newest checkpoint is evaluated if it was not yet. The run keeps the checkpoint that is
+    the best on the validation split, or the newest one with `training.keep=last` and as long as
+    none could become the best. A finished run stays as it is.
+
+    Args:
+        run: the folder of the run.
+        device: cpu or cuda; by default a GPU if there is one.
+
+    Raises:
+        TextVAEError: the folder is not a run, or the run has no checkpoint that can be used.
+    """
+    folder = Path(run)
+    opened = Run(folder)
+    signals = StopSignals()
+    with signals.handle():
+        processes, process_device = join_processes(choose_device(device))
+        silence_libraries()
+        # This check comes before the lock, because locking would create the missing folders.
+        if not folder.is_dir():
+            raise CheckpointError(
+                f"{folder}: there is no such folder; expected a run that `textvae train` began."
+            )
+        with lock_run(folder, processes), explain_write_errors(folder, processes):
+            check_resumable(opened)
+            if opened.is_finished():
+                processes.run_on_first(lambda: remove_training_files(opened))
+                print_note(f"{folder}: this run is finished already.")
+            else:
+                step = _find_newest_step(folder)
+                describe = partial(describe_resume_point, folder, processes)
+                with explain_stop(describe, signals, processes):
+                    fit(opened, process_device, processes, signals, ends_early=True)
+                kept = opened.read_json("training.json").get("kept_step", step)
+                print_note(
+                    f"the run is finished, after {step:,} steps; its model is that of step {kept:,}."
+                )
+        return TextVAE.from_pretrained(folder, str(process_device))
+
+
+def _find_newest_step(folder: Path) -> int:
+    """Return the step of a run's newest checkpoint.
+
+    Raises:
+        CheckpointError: there is none that can be used.
+    """
+    newest = checkpoints.find_checkpoint_to_resume(folder)
+    if newest is None:
+        raise CheckpointError(
+            f"{folder}: has no checkpoint yet, so there is no model to finish. "
+            f"Continue the training: textvae train --output {folder} --resume"
+        )
+    return checkpoints.parse_step(newest)
