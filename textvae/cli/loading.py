@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textvae.cli.arguments import collect_table_options
 from textvae.cli.input import InputRows
 from textvae.data.row_report import LEFT_OUT
 
@@ -54,8 +55,7 @@ def open_input(
     return InputRows(
         options.file if file is None else file,
         open_run(options),
-        options.text_column,
-        quoting=options.quoting,
+        collect_table_options(options),
         bundle=vae.bundle,
         label_column=label_column,
         columns=columns,

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from textvae.data.sources import CORPUS_SUFFIXES
-from textvae.data.tables import Row, format_value
+from textvae.data.tables import CORPUS_SUFFIXES, Row, format_value
 from textvae.errors import DataError
 
 _ROWS_PER_CHUNK = 1_000  # rows of an Arrow table that become Python objects at once

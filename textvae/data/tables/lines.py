@@ -1,10 +1,12 @@
 """Text files, one sentence per line; and how all text formats split bytes into lines."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import IO
 
 from textvae.data.row_report import RowNumbers
-from textvae.data.tables.base import FormatError, Row
+from textvae.data.tables.base import FormatError, LayoutError, Row
 
 BYTES_PER_READ = 2**18  # size of a block
 
@@ -14,25 +16,68 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 NUL_MESSAGE = "holds a NUL byte"
 
+# Separators of tables, with the words for them that shells and YAML do not change.
+SEPARATOR_WORDS = {"\t": "tab", ";": "semicolon", "|": "pipe", ",": "comma"}
+
+_COLUMN_NAME = re.compile(r"[^\s,;|]{1,40}")  # what a column of a table may well be called
+
 
 class LineReader:
-    """Reads a text file with one sentence per line."""
+    """Reads a text file with one sentence per line.
 
-    def __init__(self, stream: IO[bytes], text_column: str) -> None:
+    Args:
+        stream: the bytes of the file, as UTF-8.
+        text_column: the name of the column that the lines become.
+        is_checked: whether to refuse a file whose first line shows that it is a table.
+    """
+
+    encoding = "utf-8"
+    has_lines = True
+
+    def __init__(self, stream: IO[bytes], text_column: str, *, is_checked: bool = False) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")
         self._stream = stream
         self._text_column = text_column
+        self._is_checked = is_checked
 
     def records(self) -> Iterator[bytes]:
-        """Yield the lines, blank ones included."""
+        """Yield the lines, blank ones included.
+
+        Raises:
+            LayoutError: the file is a table.
+        """
         for raw in split_lines(read_blocks(self._stream)):
             self.line += 1
+            if self.line == 1 and self._is_checked:
+                self._refuse_table(raw.decode("utf-8", "replace").strip())
             yield raw
 
     def row(self, record: bytes) -> Row:
         """Return a line as a row with one column."""
         return {self._text_column: decode_line(record).removesuffix("\r")}
+
+    def _refuse_table(self, line: str) -> None:
+        """Refuse a table: its first line would become a sentence, and each row another one.
+
+        Raises:
+            LayoutError: the first line names the column of the texts, or is a JSON object.
+        """
+        advice = "If each line is a sentence all the same, set data.format=txt (--format txt)."
+        if line.startswith("{") and _is_json_object(line):
+            raise LayoutError(
+                "looks like a file of JSON objects, and its name does not end in .jsonl. "
+                f"Set data.format=jsonl (--format jsonl). {advice}"
+            )
+        for separator, word in SEPARATOR_WORDS.items():
+            names = [name.strip().strip('"') for name in line.split(separator)]
+            if len(names) == 1 or self._text_column not in names:
+                continue
+            if all(_COLUMN_NAME.fullmatch(name) or not name for name in names):
+                raise LayoutError(
+                    f"looks like a table: its first line names the column {self._text_column!r}. "
+                    f"Set data.separator={word} (--separator {word}). {advice}"
+                )
 
 
 def read_blocks(stream: IO[bytes]) -> Iterator[bytes]:
@@ -74,6 +119,15 @@ def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
         raise FormatError("its lines end with carriage returns alone; convert it (tr '\\r' '\\n').")
     if last:
         yield last
+
+
+def _is_json_object(line: str) -> bool:
+    """Return whether a line is a JSON object that is not empty."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and bool(value)
 
 
 def decode_line(raw: bytes) -> str:
