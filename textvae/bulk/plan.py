@@ -74,7 +74,9 @@ class BulkPlan:
 
     def build_table_settings(self) -> TableSettings:
         """Return how the files are read."""
-        values = {"text_column": self.column, "quoting": self.quoting, **self.reading}
+        values = {"quoting": self.quoting, **self.reading}
+        if self.column:  # where sentences are generated, it is empty
+            values["text_column"] = self.column
         return validate_settings(TableSettings, values, "data")
 
 

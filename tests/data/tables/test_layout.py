@@ -233,6 +233,18 @@ def test_a_text_file_of_json_objects_is_refused(tmp_path, name):
     assert read_texts(tmp_path, name, content, format="txt") == content.splitlines()
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a", "labels.dat"])
+def test_a_text_file_whose_lines_all_have_a_tab_is_refused(tmp_path, name):
+    """Its labels would become the first words of the sentences."""
+    lines = [f"{label}\tsentence {label}, and more" for label in "abcdef"]
+    content = "\n".join(lines) + "\n"
+    words = "looks like a table: each of its first lines has 2 cells, separated by tabs. Set data"
+    check_refused(tmp_path, name, content, words)
+    table = {"separator": "tab", "header": False, "text_column": 2}
+    assert read_texts(tmp_path, name, content, **table)[0] == "sentence a, and more"
+    assert read_texts(tmp_path, name, content, format="txt") == lines
+
+
 @pytest.mark.parametrize("line", ["text, and more of it", "{}", "{a set}", "id | a text", "text"])
 def test_prose_is_not_taken_for_a_table(tmp_path, line):
     """A word and a sign alone do not make names of columns."""

@@ -17,9 +17,14 @@ from textvae.data.tables.layout import (
     check_repeated_names,
     find_separator,
     name_columns,
-    read_ahead,
 )
-from textvae.data.tables.lines import MAX_LINE_LENGTH, decode_line, read_blocks, split_lines
+from textvae.data.tables.lines import (
+    MAX_LINE_LENGTH,
+    decode_line,
+    read_ahead,
+    read_blocks,
+    split_lines,
+)
 from textvae.data.tables.settings import TableSettings
 from textvae.data.tables.values import as_number, is_amount
 

@@ -108,6 +108,10 @@ _NAMES = {
     "cp949": "Korean Windows",
 }
 
+_TWO_BYTES = ("cp932", "shift_jis", "euc_jp", "gb18030", "gbk", "gb2312", "big5", "cp949", "euc_kr")
+
+_MIN_CHARACTERS = 4  # that show that a file is UTF-8, and not in an encoding with two bytes
+
 _MIN_SCORE = 0.3  # of an encoding that is suggested
 
 _CLOSE_SHARE = 0.9  # of the best score, for a second suggestion
@@ -280,6 +284,8 @@ class _Transcoder(io.RawIOBase):
         self._decoder = codecs.getincrementaldecoder(encoding)(_ON_ERROR)
         self._ready = b""
         self._is_at_end = False
+        self._encoding = encoding
+        self._is_checked = encoding.startswith("utf")  # whether the file may not be UTF-8
 
     def readable(self) -> bool:
         """Return True."""
@@ -290,12 +296,38 @@ class _Transcoder(io.RawIOBase):
         while not self._ready and not self._is_at_end:
             block = self._stream.read(_BYTES_PER_READ)
             self._is_at_end = not block
+            if not self._is_checked and not block.isascii():
+                self._is_checked = True
+                _refuse_utf8(block, self._encoding)
             text = self._decoder.decode(block, final=self._is_at_end)
             self._ready = text.encode("utf-8", "surrogateescape")
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
+
+
+def _refuse_utf8(block: bytes, encoding: str) -> None:
+    """Refuse a file that is UTF-8 although the settings name another encoding.
+
+    Args:
+        block: the first bytes that are not all ASCII.
+
+    Raises:
+        LayoutError: all characters in it are UTF-8, which does not happen by chance.
+    """
+    try:
+        # Incremental, because the last character may be cut.
+        text = codecs.getincrementaldecoder("utf-8")().decode(block)
+    except UnicodeDecodeError:
+        return
+    count = sum(not character.isascii() for character in text)
+    # A single character of an encoding with two bytes may look like UTF-8.
+    if count >= (_MIN_CHARACTERS if encoding in _TWO_BYTES else 1):
+        raise LayoutError(
+            f"is UTF-8, and data.encoding is {encoding}, in which it would be nonsense; leave "
+            "data.encoding (--encoding) out."
+        )
 
 
 def _mark_undecodable(error: UnicodeError) -> tuple[str, int]:

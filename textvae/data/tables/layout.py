@@ -8,8 +8,7 @@ it names the column of texts.
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 
 from textvae.data.tables.base import (
     FormatError,
@@ -20,30 +19,6 @@ from textvae.data.tables.base import (
 )
 from textvae.data.tables.lines import SEPARATOR_WORDS
 from textvae.data.tables.settings import TableSettings
-
-# How much of a file is read ahead: that many lines, or lines of that many bytes.
-_PROBED_LINES = 50
-_PROBED_BYTES = 2**18
-
-
-def read_ahead(lines: Iterator[bytes]) -> tuple[list[str], Iterator[bytes]]:
-    """Return the first lines as text, and an iterator over all lines.
-
-    The last line read may be the first half of a row, so it is left out unless it is the
-    last one of the file.
-    """
-    read: list[bytes] = []
-    size = 0
-    is_complete = True
-    for line in lines:
-        read.append(line)
-        size += len(line)
-        if len(read) == _PROBED_LINES or size > _PROBED_BYTES:
-            is_complete = False
-            break
-    probed = read if is_complete or len(read) == 1 else read[:-1]
-    first_lines = [line.decode("utf-8", "replace").removesuffix("\r") for line in probed]
-    return first_lines, chain(read, lines)
 
 
 def find_separator(

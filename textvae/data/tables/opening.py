@@ -81,7 +81,8 @@ def open_rows(
             reader = JsonReader(text, is_list_allowed=suffix == ".json")
         else:
             # A name that ends in .txt says less than the setting: people call everything so.
-            reader = LineReader(text, settings.text_column, is_checked=settings.format == "auto")
+            suspects = settings.text_columns if settings.format == "auto" else []
+            reader = LineReader(text, settings.text_column, suspects)
         reader.encoding = encoding
         yield _join_columns(reader, settings)
 

@@ -160,6 +160,10 @@ def override_table_settings(
     """
     written = {name: value for name, value in (options or {}).items() if value is not None}
     values = {name: getattr(training, name) for name in _INHERITED}
+    if "text_column" in written and "join_columns" in written:
+        raise ConfigError(
+            "text_column and join_columns cannot be combined; leave one of the two out."
+        )
     if "text_column" in written:
         values["join_columns"] = []
     elif "join_columns" in written:
