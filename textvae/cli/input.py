@@ -5,6 +5,7 @@ aligned with the rows. On standard error it reports how many rows were blank and
 many texts were too long for the model, with their numbers.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -194,6 +195,8 @@ class InputRows:
         from textvae.data.corpus import extract_text
 
         file, number, line, raw = placed
+        # The name may hold bytes that are not UTF-8, which could not be printed.
+        file = os.fsencode(file).decode("utf-8", "backslashreplace")
         for name in self.columns:
             if name not in raw:
                 problem = explain_missing_column(name, list(raw), "Choose one of these.")

@@ -46,6 +46,21 @@ def test_a_separator_of_the_settings_makes_a_table_of_any_file(tmp_path, word, s
     assert read_texts(tmp_path, "a.csv", content, separator=word) == ["man"]
 
 
+def test_a_first_line_that_tells_the_separator_is_no_row(tmp_path):
+    """Spreadsheets write it; lines are counted with it."""
+    content = "sep=;\nid;text\n1;a man, old\n2\n"
+    check_refused(tmp_path, "a.csv", content, "line 4: has 1 field, and the first line names 2")
+    assert read_texts(tmp_path, "a.csv", content[:-2]) == ["a man, old"]
+    assert read_texts(tmp_path, "a.csv", "sep=;\n1;a\n", header=False, text_column=2) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_spaces_around_the_name_of_the_column_do_not_hide_it(tmp_path, name):
+    """In JSON they are part of the name."""
+    content = "id; my text \n1;a man\n" if name == "a.csv" else '{" my text ": "a man"}\n'
+    assert read_texts(tmp_path, name, content, text_column=" my text ") == ["a man"]
+
+
 @pytest.mark.parametrize("word", ["", "ab", ",,", '"', "\n", "colons"])
 def test_a_separator_that_cannot_separate_is_refused(word):
     """The message lists the words that can be used."""

@@ -17,9 +17,11 @@ from textvae.data.tables.layout import (
     check_repeated_names,
     find_separator,
     name_columns,
+    read_separator_line,
 )
 from textvae.data.tables.lines import (
     MAX_LINE_LENGTH,
+    SEPARATOR_WORDS,
     decode_line,
     read_ahead,
     read_blocks,
@@ -88,10 +90,14 @@ class DelimitedReader:
             FormatError: the columns cannot be found, or the rest of the file cannot be read.
         """
         first_lines, self._raw_lines = read_ahead(self._raw_lines)
+        told = read_separator_line(first_lines[0]) if first_lines else None
+        if told in (self._settings.separator, *SEPARATOR_WORDS):
+            next(self._raw_lines)
+            self._lines_read = 1
+            del first_lines[0]
         self.line = 1
-        self._separator = find_separator(
-            first_lines, self._default_separator, self._quotes_delimit, self._settings
-        )
+        default = told or self._default_separator
+        self._separator = find_separator(first_lines, default, self._quotes_delimit, self._settings)
         self.line = 0
         records = self._read_records()
         head = next(records, None)

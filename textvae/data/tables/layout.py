@@ -7,6 +7,7 @@ it names the column of texts.
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -59,6 +60,15 @@ def find_separator(
     return default
 
 
+def read_separator_line(line: str) -> str | None:
+    """Return the separator that a line such as `sep=;` tells; None if it is an ordinary line.
+
+    Spreadsheets write and read such a first line.
+    """
+    match = _SEPARATOR_LINE.fullmatch(line)
+    return match[1] if match else None
+
+
 def name_columns(cells: Sequence[str], settings: TableSettings) -> tuple[list[str], dict[str, int]]:
     """Return the names of the columns, and further names of single columns with their index.
 
@@ -82,7 +92,9 @@ def name_columns(cells: Sequence[str], settings: TableSettings) -> tuple[list[st
                 f"({list_columns(names)}) names the columns: data.header=true (--header) or "
                 "data.header=false (--no-header)."
             )
-        if name in names:
+        if name.strip() in names:
+            if name.strip() != name:
+                aliases[name] = names.index(name.strip())
             continue
         if not is_number or not 1 <= int(name) <= len(names):
             raise LayoutError(_explain_missing(name, names, settings))
@@ -104,6 +116,9 @@ def check_repeated_names(names: Sequence[str]) -> None:
                 f"names the column {format_value(name)} twice; rename one of the two."
             )
 
+
+# A first line that some spreadsheets write.
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\w])"?', re.IGNORECASE)
 
 _FLAGS = {"text_column": "--text-column", "join_columns": "--join-column"}
 
@@ -158,7 +173,7 @@ def _split_lines(lines: Sequence[str], separator: str, quotes_delimit: bool) -> 
 def _has_names(rows: Sequence[Sequence[str]], names: Sequence[str]) -> bool:
     """Return whether the first row names all columns of texts."""
     first = [cell.strip().strip('"') for cell in rows[0]] if rows else []
-    return set(names) <= set(first)
+    return {name.strip() for name in names} <= set(first)
 
 
 def _is_even(rows: Sequence[Sequence[str]]) -> bool:

@@ -92,7 +92,7 @@ class TableSettings(StrictSettings):
             raise ConfigError(
                 f"data.text_column = {name!r} is blank; name the column, or give its number."
             )
-        return name.strip()
+        return name
 
     @field_validator("separator")
     @classmethod
