@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from textvae.cli.main import build_parser
+from textvae.data.tables import TableSettings
 from textvae.evaluation.settings import MeasureSettings
 from textvae.inference.decoding import DecodingSettings
 from textvae.model.decoders import DECODERS
@@ -52,6 +53,7 @@ OPTIONS: dict[str, type[BaseModel]] = {
     "ScoreOptions": ScoreSettings,
     "UncertaintyOptions": UncertaintySettings,
     "MeasureSettings": MeasureSettings,
+    "TableOptions": TableSettings,
 }
 
 

@@ -24,7 +24,8 @@ from pathlib import Path
 
 from textvae.data import BUNDLED_CORPORA
 from textvae.data.corpus import DataSettings, prepare_splits
-from textvae.data.sources import source_from_files
+from textvae.data.sources import FileSource
+from textvae.data.tables import TableSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 
 SIZES = (1, 3, 10)
@@ -41,7 +42,7 @@ def read_private_megabytes() -> float:
 
 def write_corpus(file: Path, size: int, copies: int = COPIES) -> int:
     """Write a corpus of sentences that all differ, and return how many there are."""
-    source = source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")
+    source = FileSource([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], TableSettings())
     lines = [row["text"] for row in source()]
     with file.open("w") as sink:
         for copy in range(copies * size):

@@ -33,9 +33,10 @@ WORKERS = 1
 def write_corpus(folder: Path, files: int = 1000) -> None:
     """Write the files that do not exist yet, and print how long it took."""
     from textvae.data import BUNDLED_CORPORA
-    from textvae.data.sources import source_from_files
+    from textvae.data.sources import FileSource
+    from textvae.data.tables import TableSettings
 
-    source = source_from_files([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], "text")
+    source = FileSource([Path(BUNDLED_CORPORA["captions"]) / "train.txt.gz"], TableSettings())
     words = [row["text"].split() for row in source()]
     starts = [" ".join(line[: len(line) // 2]) for line in words]
     ends = [" ".join(line[len(line) // 2 :]) for line in words]

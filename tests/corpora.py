@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from textvae.data.corpus import DataSettings, open_split, prepare_splits
 from textvae.data.sources import RowSource, find_splits
+from textvae.data.tables import TableSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.schema import validate_settings
 
@@ -59,7 +60,7 @@ def write_table(file: Path, sentences: list[str], **columns: list[Any]) -> str:
 
 def texts(corpus: str, split: str = "train") -> list[str]:
     """Return the raw texts of one split of a corpus."""
-    return [row["text"] for row in find_splits(corpus, "text")[split]()]
+    return [row["text"] for row in find_splits(corpus, TableSettings())[split]()]
 
 
 def prepared(

@@ -10,6 +10,7 @@ import pytest
 from tests.bulk.shards import work, write_files
 from textvae.bulk.reading import UnitReader, count_rows, find_corpus_files
 from textvae.bulk.units import Unit
+from textvae.data.tables import TableSettings
 from textvae.errors import DataError
 
 LINES = [f"line {number}" for number in range(20)]
@@ -37,13 +38,15 @@ def test_wildcard_characters_in_the_names_of_files_and_folders_are_literal(tmp_p
     folder = tmp_path / "run[1]"
     assert find_corpus_files(str(folder / "data[1].csv")) == (folder, ["data[1].csv"])
     assert find_corpus_files(str(folder / "*[[]*.csv")) == (folder, ["data[1].csv"])
-    assert UnitReader(folder, "text")(Unit(0, 0, 1, "data[1].csv")) == [(1, "run[1]")]
+    assert UnitReader(folder, TableSettings())(Unit(0, 0, 1, "data[1].csv")) == [(1, "run[1]")]
 
 
 def test_quoting_can_be_chosen(tiny_run, tmp_path):
     """With it, a tab inside quotes is part of the text; without it, the tab separates fields."""
     (tmp_path / "a.tsv").write_text('text\n"a man\trides"\na dog\n')
-    rows = work("encode", tiny_run, tmp_path / "out", tmp_path / "a.tsv", quoting="quoted")
+    rows = work(
+        "encode", tiny_run, tmp_path / "out", tmp_path / "a.tsv", tables={"quoting": "quoted"}
+    )
     assert [row["text"] for row in rows] == ["a man\trides", "a dog"]
     with pytest.raises(DataError, match="line 2: has 2 fields, and the first line names 1 column"):
         work("encode", tiny_run, tmp_path / "out", tmp_path / "a.tsv")
@@ -62,7 +65,7 @@ def test_units_may_be_read_in_any_order_and_with_gaps(tmp_path):
     """The reader moves forwards in a file, or reads it again from its beginning."""
     (tmp_path / "a.txt").write_text("\n".join(LINES))
     (tmp_path / "b.txt").write_text("\n".join(reversed(LINES)))
-    read = UnitReader(tmp_path, "text")
+    read = UnitReader(tmp_path, TableSettings())
     for file, first_row, rows in [
         ("a.txt", 3, 2),
         ("a.txt", 9, 4),
@@ -79,7 +82,7 @@ def test_a_file_that_became_shorter_is_refused(tmp_path):
     """Otherwise rows would be missing in the shards, and nothing would say so."""
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     with pytest.raises(DataError, match=r"a\.txt: has fewer rows than when the work began"):
-        UnitReader(tmp_path, "text")(Unit(0, 0, 3, "a.txt"))
+        UnitReader(tmp_path, TableSettings())(Unit(0, 0, 3, "a.txt"))
 
 
 def test_blank_rows_count_in_every_kind_of_file(tmp_path):
@@ -88,8 +91,8 @@ def test_blank_rows_count_in_every_kind_of_file(tmp_path):
     (tmp_path / "a.csv").write_text('text,n\none,1\n"",2\ntwo,3\n')
     pq.write_table(pa.table({"text": ["one", None, "two"]}), tmp_path / "a.parquet")
     for name in ("a.txt", "a.csv", "a.parquet"):
-        assert count_rows(tmp_path / name, "text") == 3
-        rows = UnitReader(tmp_path, "text")(Unit(0, 0, 3, name))
+        assert count_rows(tmp_path / name, TableSettings()) == 3
+        rows = UnitReader(tmp_path, TableSettings())(Unit(0, 0, 3, name))
         assert rows == [(1, "one"), (3, "two")]
 
 
@@ -131,7 +134,9 @@ def test_another_column_can_be_read(tiny_run, tmp_path):
     """A table need not have the column that the run was trained on."""
     table = pa.table({"body": ["a man", "a dog"], "text": ["x", "y"]})
     pq.write_table(table, tmp_path / "a.parquet")
-    rows = work("encode", tiny_run, tmp_path / "out", tmp_path / "a.parquet", text_column="body")
+    rows = work(
+        "encode", tiny_run, tmp_path / "out", tmp_path / "a.parquet", tables={"text_column": "body"}
+    )
     assert [row["text"] for row in rows] == ["a man", "a dog"]
 
 

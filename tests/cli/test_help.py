@@ -20,6 +20,7 @@ from textvae.cli.main import build_parser, main
 from textvae.cli.settings import collect_settings
 from textvae.comparison.compare import compare
 from textvae.comparison.report.page import write_report
+from textvae.data.tables import TableSettings
 from textvae.evaluation.settings import CompareSettings, EvaluateSettings, MeasureSettings
 from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
@@ -178,8 +179,8 @@ def test_an_option_that_is_a_field_has_its_help_and_default(verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_without_a_default_in_the_parser_is_a_field(verb):
-    """The only exceptions are the options of bulk work."""
-    known = {*collect_fields(verb), *BULK_OPTIONS}
+    """The only exceptions are the options of bulk work; those of tables are fields of data."""
+    known = {*collect_fields(verb), *BULK_OPTIONS, *TableSettings.model_fields}
     options = [action.dest for action in list_arguments(VERBS[verb]) if action.default == SUPPRESS]
     assert known.issuperset(options)
 

@@ -6,6 +6,7 @@ import pytest
 from tests.corpora import LINES, SENTENCES, TRICKY, texts, write, write_table
 from textvae.data import BUNDLED_CORPORA
 from textvae.data.sources import SPLIT_NAMES, find_splits
+from textvae.data.tables import TableSettings
 from textvae.errors import DataError
 
 
@@ -29,7 +30,7 @@ def test_a_table_gives_its_text_column_and_the_others(tmp_path, name):
     sentences = SENTENCES + TRICKY
     labels = [f"l{n % 2}" for n in range(len(sentences))]
     corpus = write_table(tmp_path / name, sentences, label=labels)
-    rows = list(find_splits(corpus, "text")["train"]())
+    rows = list(find_splits(corpus, TableSettings())["train"]())
     assert [row["text"] for row in rows] == sentences
     assert [row["label"] for row in rows] == labels
 
@@ -99,7 +100,7 @@ def test_the_word_for_a_split_may_be_inside_the_name(tmp_path):
     """The Penn Treebank comes as ptb.train.txt, ptb.valid.txt and ptb.test.txt."""
     for name in ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"):
         write(tmp_path / name, f"{name} holds this\n")
-    splits = find_splits(str(tmp_path), "text")
+    splits = find_splits(str(tmp_path), TableSettings())
     assert set(splits) == {"train", "validation", "test"}
     assert texts(str(tmp_path)) == ["ptb.train.txt holds this"]
 
@@ -108,7 +109,7 @@ def test_a_word_that_only_begins_like_a_split_is_ignored(tmp_path):
     """`testimony.txt` is not a test split."""
     write(tmp_path / "testimony.txt", LINES)
     write(tmp_path / "trainers.txt", LINES)
-    assert set(find_splits(str(tmp_path), "text")) == {"train"}
+    assert set(find_splits(str(tmp_path), TableSettings())) == {"train"}
 
 
 def test_a_folder_without_names_of_splits_is_all_training_text(tmp_path):
@@ -122,14 +123,14 @@ def test_a_folder_without_names_of_splits_is_all_training_text(tmp_path):
 
 def test_rows_can_be_read_more_than_once(tmp_path):
     """A source starts again each time it is called."""
-    rows = find_splits(write(tmp_path / "a.txt", LINES), "text")["train"]
+    rows = find_splits(write(tmp_path / "a.txt", LINES), TableSettings())["train"]
     assert list(rows()) == list(rows())
 
 
 @pytest.mark.parametrize("name", list(BUNDLED_CORPORA))
 def test_a_bundled_corpus_has_its_three_splits(name):
     """Reading a bundled corpus needs no network."""
-    splits = find_splits(name, "text")
+    splits = find_splits(name, TableSettings())
     assert set(splits) == {"train", "validation", "test"}
     assert all(len(row["text"].split()) > 1 for row in splits["test"]())
 
@@ -143,7 +144,7 @@ def test_the_splits_of_a_data_set_get_our_names(monkeypatch):
         return {name: [{"text": name}] for name in ("train", "dev", "unsupervised")}
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    splits = find_splits("owner/name:small", "text")
+    splits = find_splits("owner/name:small", TableSettings())
     assert {split: list(rows()) for split, rows in splits.items()} == {
         "train": [{"text": "train"}],
         "validation": [{"text": "dev"}],
@@ -155,6 +156,8 @@ def test_a_file_whose_name_begins_with_a_tilde_is_read(tmp_path, monkeypatch):
     """No user has that name; without such a file, one message says so."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "~notes.txt", "a man\n")
-    assert [row["text"] for row in find_splits("~notes.txt", "text")["train"]()] == ["a man"]
+    assert [row["text"] for row in find_splits("~notes.txt", TableSettings())["train"]()] == [
+        "a man"
+    ]
     with pytest.raises(DataError, match="no such file"):
-        find_splits("~nobody.txt", "text")
+        find_splits("~nobody.txt", TableSettings())

@@ -8,6 +8,7 @@ import pytest
 
 from tests.corpora import LINES, SENTENCES, texts, write, write_table
 from textvae.data.sources import find_splits
+from textvae.data.tables import TableSettings
 from textvae.errors import DataError
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
@@ -51,12 +52,11 @@ def test_an_empty_file_is_refused(tmp_path):
     ],
 )
 def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content, place):
-    """The message gives the line, the byte and a way to convert the file."""
+    """The message gives the line, the byte and an encoding that fits."""
     file = write(tmp_path / name, content)
     check_refused(
         file,
-        f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). "
-        "Convert it (for instance with iconv -f latin1 -t utf-8)",
+        f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). In cp1252 (Western European Windows)",
     )
 
 
@@ -74,10 +74,11 @@ def test_a_picture_is_refused(tmp_path, name):
     check_refused(write(tmp_path / name, PNG), f"{name}, line 1: is not UTF-8 (byte 0x89 at 0)")
 
 
-def test_a_wide_encoding_is_refused(tmp_path):
-    """UTF-16 is full of NUL bytes."""
+def test_a_wide_encoding_without_a_mark_is_refused(tmp_path):
+    """Half of the bytes of UTF-16 are NUL, so the message can name the encoding."""
     check_refused(
-        write(tmp_path / "a.txt", LINES.encode("utf-16")), "a.txt, line 1: holds a NUL byte"
+        write(tmp_path / "a.txt", LINES.encode("utf-16-le")),
+        "a.txt: looks like utf-16-le without a byte order mark; set data.encoding=utf-16-le",
     )
 
 
@@ -131,7 +132,7 @@ def test_a_folder_with_nothing_to_read_is_refused(tmp_path):
     check_refused(
         tmp_path,
         "contains no file to read; "
-        "expected .txt, .csv, .tsv, .jsonl, .json, .parquet, gzipped or not.",
+        "expected .txt, .csv, .tsv, .jsonl, .json, .parquet, compressed or not.",
     )
     write(tmp_path / "picture.png", PNG)
     check_refused(tmp_path, "contains no file to read")
@@ -172,7 +173,7 @@ def test_a_row_with_more_fields_than_columns_is_refused(tmp_path, name, separato
     rows = [["text", "label"], ["a dog runs", "x"], ["a cat", " sits", "y"]]
     file.write_text("\n".join(map(separator.join, rows)))
     with pytest.raises(DataError, match="line 3: has 3 fields, and the first line names 2"):
-        list(find_splits(str(file), "text")["train"]())
+        list(find_splits(str(file), TableSettings())["train"]())
     file.write_text(f'text{separator}label\n"a cat{separator} sits"{separator}y\n')
-    read = find_splits(str(file), "text", "quoted")["train"]()
+    read = find_splits(str(file), TableSettings(quoting="quoted"))["train"]()
     assert list(read) == [{"text": f"a cat{separator} sits", "label": "y"}]

@@ -10,13 +10,21 @@ import pytest
 
 from tests.corpora import prepared, write
 from textvae.data.sources import find_splits
-from textvae.data.tables import BYTES_PER_READ, MAX_LINE_LENGTH, as_label, as_number
+from textvae.data.tables import (
+    BYTES_PER_READ,
+    MAX_LINE_LENGTH,
+    TableSettings,
+    as_label,
+    as_number,
+)
 from textvae.errors import DataError
 
 
 def read_rows(file, quoting="auto", column="text"):
     """Return the rows of a file."""
-    return list(find_splits(str(file), column, quoting)["train"]())
+    return list(
+        find_splits(str(file), TableSettings(text_column=column, quoting=quoting))["train"]()
+    )
 
 
 def check_refused(file, words, quoting="auto"):

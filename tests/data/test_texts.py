@@ -11,6 +11,7 @@ import pytest
 import textvae
 from tests.tiny_run import SENTENCES, SETTINGS
 from textvae.data.object_rows import read_object_rows
+from textvae.data.tables import TableSettings
 from textvae.data.texts import iterate_texts, require_text, require_texts
 from textvae.errors import DataError
 
@@ -128,14 +129,16 @@ def test_methods_take_a_column_of_a_table(tiny_run):
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_for_train_is_read_by_its_columns(kind):
     """The rows of a table can be read several times."""
-    rows = read_object_rows(TABLES[kind], "text")["train"]
+    rows = read_object_rows(TABLES[kind], TableSettings())["train"]
     expected = [{"text": "a man", "label": 1}, {"text": "a dog", "label": 2}]
     assert list(rows()) == list(rows()) == expected
 
 
 def test_splits_for_train_may_be_tables_or_sentences():
     """Each split may be of another kind."""
-    splits = read_object_rows({"train": FRAME, "dev": TEXTS, "test": {"text": TEXTS}}, "text")
+    splits = read_object_rows(
+        {"train": FRAME, "dev": TEXTS, "test": {"text": TEXTS}}, TableSettings()
+    )
     assert {
         split: [row["text"] for row in rows()] for split, rows in splits.items()
     } == dict.fromkeys(("train", "validation", "test"), TEXTS)
@@ -146,7 +149,7 @@ def test_a_missing_value_of_a_table_is_none():
     frame = pd.DataFrame(
         {"text": ["a", None], "n": pd.array([1, None], dtype="Int64"), "x": [1.5, np.nan]}
     )
-    assert list(read_object_rows(frame, "text")["train"]())[1] == {
+    assert list(read_object_rows(frame, TableSettings())["train"]())[1] == {
         "text": None,
         "n": None,
         "x": None,
@@ -176,7 +179,7 @@ def test_a_missing_value_of_a_table_is_none():
 def test_an_object_that_is_not_a_corpus_is_refused(corpus, words):
     """The message says what is wrong, before anything is written."""
     with pytest.raises(DataError, match=re.escape(words)):
-        list(read_object_rows(corpus, "text")["train"]())
+        list(read_object_rows(corpus, TableSettings())["train"]())
 
 
 def test_a_run_is_trained_on_a_frame(tmp_path):

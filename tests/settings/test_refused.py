@@ -121,8 +121,8 @@ def test_a_misspelled_choice_is_refused_with_the_valid_ones(override, words):
             "data.max_tokens = 0 does not fit: Input should be greater than or equal to 1",
         ),
         (
-            "data.corpus={a: b}",
-            "data.corpus = {'a': 'b'} does not fit: Input should be a valid string",
+            "data.held_out={a: b}",
+            "data.held_out = {'a': 'b'} does not fit: Input should be a valid number",
         ),
         (
             "objective.techniques=3",

@@ -359,7 +359,7 @@ def test_a_run_that_starts_from_another_one_may_have_longer_sentences(
 
 def test_a_run_that_starts_from_another_one_has_the_positions_of_its_model(trained, tmp_path):
     """The message says how long sentences may be."""
-    with pytest.raises(ConfigError, match="lower data.max_tokens to 124 or less"):
+    with pytest.raises(ConfigError, match=r"lower data\.max_tokens to 124 or less"):
         start_from(trained("adapters"), tmp_path / "next", 125)
     assert list(tmp_path.iterdir()) == []
 

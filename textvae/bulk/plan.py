@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -21,11 +21,12 @@ from textvae.bulk.reading import count_rows
 from textvae.bulk.shards import remove_partial_shards, shard_path, write_whole
 from textvae.bulk.units import Unit, cut_units
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER
-from textvae.data.tables import Quoting
+from textvae.data.tables import Quoting, TableSettings
 from textvae.errors import OutputError
 from textvae.inference.checkpoint import check_model_folder
 from textvae.runtime.files import is_temporary, read_json
 from textvae.runtime.locks import hold_lock
+from textvae.schema import validate_settings
 
 _PLAN_FILE = "_plan.json"
 
@@ -60,6 +61,7 @@ class BulkPlan:
         shard_rows: the most rows of a unit, and so of its shard.
         count: how many sentences to generate.
         quoting: how tables quote their fields.
+        reading: how files are read apart from that, where it is not the default.
         format: format of the shards; 1 by default, because plans of that format do not name it.
     """
 
@@ -71,12 +73,20 @@ class BulkPlan:
     shard_rows: int
     count: int = 0
     quoting: Quoting = "auto"
+    reading: dict[str, Any] = field(default_factory=dict)
     format: int = 1
 
     def list_units(self) -> list[Unit]:
         """Return all units, in order."""
         rows_per_file = [(file["name"], file["rows"]) for file in self.files]
         return list(cut_units(rows_per_file or [(None, self.count)], self.shard_rows))
+
+    def build_table_settings(self) -> TableSettings:
+        """Return how the files are read."""
+        values = {"quoting": self.quoting, **self.reading}
+        if self.column:  # where sentences are generated, it is empty
+            values["text_column"] = self.column
+        return validate_settings(TableSettings, values, "data")
 
 
 _PLAN_TYPE = TypeAdapter(BulkPlan)
@@ -95,41 +105,39 @@ def hash_model_files(run: Path) -> str:
 def describe_files(
     root: Path,
     names: list[str],
-    column: str,
+    settings: TableSettings,
     existing: BulkPlan | None,
     progress: bool,
-    quoting: Quoting = "auto",
 ) -> list[FileRecord]:
     """Return name, SHA-256 and number of rows of each file.
 
     Args:
         root: the folder of the files.
         names: the names of the files in that folder.
-        column: the text column of tables.
+        settings: how the files are read.
         existing: an earlier plan; rows of the files that it describes are not counted again.
         progress: whether to show a progress bar.
-        quoting: how tables quote their fields.
 
     Raises:
         DataError: a file is damaged, or its column is not text.
     """
-    known_counts = _read_known_counts(existing, column, quoting)
+    known_counts = _read_known_counts(existing, settings)
     described: list[FileRecord] = []
     for name in tqdm(names, desc="reading", unit="file", disable=not progress):
         file_hash = _hash_files([root / name])
         rows = known_counts.get((name, file_hash))
         if rows is None:
-            rows = count_rows(root / name, column, quoting)
+            rows = count_rows(root / name, settings)
         described.append({"name": name, "sha256": file_hash, "rows": rows})
     return described
 
 
 def _read_known_counts(
-    existing: BulkPlan | None, column: str, quoting: Quoting
+    existing: BulkPlan | None, settings: TableSettings
 ) -> dict[tuple[str, str], int]:
     """Return the number of rows of each file that a plan describes, by name and SHA-256."""
     # Another column or quoting can change the number of rows, or refuse the file.
-    if existing is None or (existing.column, existing.quoting) != (column, quoting):
+    if existing is None or existing.build_table_settings() != settings:
         return {}
     return {(file["name"], file["sha256"]): file["rows"] for file in existing.files}
 

@@ -15,15 +15,16 @@ import pyarrow.parquet as pq
 from textvae.bulk.units import Unit
 from textvae.data.corpus import extract_text
 from textvae.data.sources import (
-    CORPUS_SUFFIXES,
+    STANDARD_INPUT,
     WILD,
+    FileSource,
     fixed_part,
+    is_pipe,
     list_corpus_files,
     match_pattern,
     resolve_path,
-    source_from_files,
 )
-from textvae.data.tables import Quoting
+from textvae.data.tables import CORPUS_SUFFIXES, TableSettings
 from textvae.errors import DataError
 
 
@@ -43,14 +44,15 @@ def find_corpus_files(corpus: str) -> tuple[Path, list[str]]:
         corpus: a file, a folder, a pattern (`**` matches any folders) or a bundled corpus.
 
     Raises:
-        DataError: no file was found, or the corpus is standard input.
+        DataError: no file was found, or the corpus is standard input or another pipe.
     """
-    if corpus == "-":
+    path = resolve_path(corpus)
+    if is_pipe(path):
+        name = "standard input" if corpus == STANDARD_INPUT else f"{corpus}: a pipe"
         raise DataError(
-            "standard input cannot be processed in shards, because a job that continues must read "
+            f"{name} cannot be processed in shards, because a job that continues must read "
             "its input again; name a file."
         )
-    path = resolve_path(corpus)
     if path.is_file():
         return path.parent, [path.name]
     if path.is_dir():
@@ -62,12 +64,12 @@ def find_corpus_files(corpus: str) -> tuple[Path, list[str]]:
     if not files:
         raise DataError(
             f"{corpus}: no file to read was found; expected {', '.join(CORPUS_SUFFIXES)}, "
-            "gzipped or not."
+            "compressed or not."
         )
     return root, sorted(file.relative_to(root).as_posix() for file in files)
 
 
-def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
+def count_rows(file: Path, settings: TableSettings) -> int:
     """Return the number of rows of a file, blank ones included.
 
     The file is read completely, so that damage is found before the work begins.
@@ -76,8 +78,8 @@ def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
     Raises:
         DataError: the file is damaged, or its column is not text.
     """
-    if file.suffix.lower() != ".parquet":
-        return sum(1 for _ in _iterate_texts(file, column, quoting))
+    if settings.join_columns or not _is_parquet(file):
+        return sum(1 for _ in _iterate_texts(file, settings))
     try:
         table = pq.ParquetFile(file)
         # Read one row, not one row group: damage further on must not stop the planning. It is
@@ -86,8 +88,14 @@ def count_rows(file: Path, column: str, quoting: Quoting = "auto") -> int:
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{file}: cannot be read as parquet: {error}") from error
     if first is not None:
-        _require_sentence(file, first.to_pylist()[0], column, 1)
+        _require_sentence(file, first.to_pylist()[0], settings.text_column, 1)
     return int(table.metadata.num_rows)
+
+
+def _is_parquet(file: Path) -> bool:
+    """Return whether a file is named and begins as a Parquet file."""
+    with file.open("rb") as stream:
+        return file.suffix.lower() == ".parquet" and stream.read(4) == b"PAR1"
 
 
 class UnitReader:
@@ -98,14 +106,12 @@ class UnitReader:
 
     Args:
         root: the folder of the corpus; the names of files in units are relative to it.
-        column: the text column of tables.
-        quoting: how tables quote their fields.
+        settings: how the files are read.
     """
 
-    def __init__(self, root: Path, column: str, quoting: Quoting = "auto") -> None:
+    def __init__(self, root: Path, settings: TableSettings) -> None:
         self.root = root
-        self.column = column
-        self.quoting = quoting
+        self.settings = settings
         self.file: str | None = None
         self.next_row = 0
         self.texts: Iterator[str] = iter(())
@@ -122,7 +128,7 @@ class UnitReader:
         if unit.file != self.file or unit.first_row < self.next_row:
             self.file = unit.file
             self.next_row = 0
-            self.texts = _iterate_texts(self.root / unit.file, self.column, self.quoting)
+            self.texts = _iterate_texts(self.root / unit.file, self.settings)
         skipped = unit.first_row - self.next_row
         block = list(islice(self.texts, skipped, skipped + unit.rows))
         self.next_row = unit.first_row + unit.rows
@@ -135,14 +141,14 @@ class UnitReader:
         return [(number, text) for number, text in numbered if text]
 
 
-def _iterate_texts(file: Path, column: str, quoting: Quoting = "auto") -> Iterator[str]:
+def _iterate_texts(file: Path, settings: TableSettings) -> Iterator[str]:
     """Yield all sentences of a file, blank ones included.
 
     Raises:
         DataError: the file is damaged, or its column is not text; file and row are named.
     """
-    for number, row in enumerate(source_from_files([file], column, quoting)(), start=1):
-        yield _require_sentence(file, row, column, number)
+    for row in FileSource([file], settings).iterate_places():
+        yield _require_sentence(file, row.values, settings.text_column, row.number)
 
 
 def _require_sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:

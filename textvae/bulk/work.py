@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack, get_args
+from typing import Any, Unpack
 
 import pyarrow.parquet as pq
 
@@ -17,7 +17,7 @@ from textvae.bulk.units import Unit
 from textvae.bulk.verbs import VERBS
 from textvae.bulk.worker import Job
 from textvae.data.row_report import RowNumbers, report_blank_rows, report_cut_texts
-from textvae.data.tables import Quoting
+from textvae.data.tables import TableOptions, TableSettings, override_table_settings
 from textvae.errors import ConfigError
 from textvae.runs.run import Run
 from textvae.schema import MAX_COUNT, choose, require_integer, validate_settings
@@ -34,8 +34,7 @@ def run(
     n: int | None = None,
     engine: str = DEFAULT_ENGINE,
     shard_rows: int | None = None,
-    text_column: str | None = None,
-    quoting: Quoting | None = None,
+    tables: TableOptions | None = None,
     device: str | None = None,
     progress: bool = False,
     **settings: Unpack[BulkOptions],
@@ -51,8 +50,7 @@ def run(
         engine: accelerate (this process, or the ranks of torchrun or accelerate launch), or ray.
         shard_rows: the most rows in a shard; by default the verb's number in
             `DEFAULT_SHARD_ROWS`.
-        text_column: the text column of tables; by default that of the run's training.
-        quoting: how tables quote their fields; by default as in the run's training.
+        tables: how the files are read, where that differs from the run's training.
         device: cpu or cuda; by default a GPU if there is one.
         progress: whether to show progress bars.
         settings: the verb's settings: for score `samples` and `seed`, for generate the decoding
@@ -76,7 +74,8 @@ def run(
         raise ConfigError(
             f"corpus = None: {verb} reads sentences; name a file, a folder or a pattern."
         )
-    _check_names(corpus, quoting)
+    _check_corpus(corpus)
+    override_table_settings(TableSettings(), tables)  # raises ConfigError before the work begins
     options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump()
     source = corpus if bulk_verb.reads_files else None
     # The hashes of model and files are still missing: see `_build_job`.
@@ -84,7 +83,7 @@ def run(
         verb=verb,
         model="",
         settings=options,
-        column=text_column or "",
+        column="",
         files=[],
         shard_rows=max_rows,
         count=count,
@@ -94,7 +93,7 @@ def run(
     # The job is passed as a function: only the first process builds it, which hashes the files.
     written = run_engine(
         device,
-        lambda: _build_job(requested, Path(model), Path(output), source, device, progress, quoting),
+        lambda: _build_job(requested, Path(model), Path(output), source, device, progress, tables),
         progress,
     )
     if written is None:
@@ -119,18 +118,16 @@ def _check_count(n: int | None, shard_rows: int) -> int:
     return count
 
 
-def _check_names(corpus: object, quoting: str | None) -> None:
-    """Check the type of the corpus, and the name of the quoting.
+def _check_corpus(corpus: object) -> None:
+    """Check the type of the corpus.
 
     Raises:
-        ConfigError: the corpus is not a path or a name, or the quoting is unknown.
+        ConfigError: the corpus is not a path or a name.
     """
     if not isinstance(corpus, str | Path | None):
         raise ConfigError(
             f"corpus is a {type(corpus).__name__}; name a file, a folder or a pattern to read."
         )
-    if quoting is not None:
-        choose(dict.fromkeys(get_args(Quoting)), quoting, "quoting")
 
 
 def _build_job(
@@ -140,7 +137,7 @@ def _build_job(
     corpus: str | None,
     device: str | None,
     progress: bool,
-    quoting: Quoting | None = None,
+    tables: TableOptions | None = None,
 ) -> Job:
     """Complete the requested plan with the hashes of model and files, and return the job.
 
@@ -152,13 +149,28 @@ def _build_job(
     model_hash = hash_model_files(model)
     if corpus is None:
         return Job(model, replace(requested, model=model_hash), Path(), output, device)
-    data = Run(model).read_settings().data
-    column = requested.column or data.text_column
-    quoting = quoting or data.quoting
+    settings = override_table_settings(Run(model).read_settings().data, tables)
     root, names = find_corpus_files(corpus)
-    files = describe_files(root, names, column, read_plan(output), progress, quoting)
-    plan = replace(requested, model=model_hash, column=column, quoting=quoting, files=files)
+    files = describe_files(root, names, settings, read_plan(output), progress)
+    plan = replace(
+        requested,
+        model=model_hash,
+        column=settings.text_column,
+        quoting=settings.quoting,
+        reading=_list_unusual_settings(settings),
+        files=files,
+    )
     return Job(model, plan, root, output, device)
+
+
+def _list_unusual_settings(settings: TableSettings) -> dict[str, Any]:
+    """Return the settings that differ from their defaults, apart from the older keys of a plan."""
+    defaults = TableSettings().model_dump()
+    return {
+        name: value
+        for name, value in settings.model_dump().items()
+        if value != defaults[name] and name not in ("text_column", "quoting")
+    }
 
 
 def _summarize_shards(output: Path, written: int, seconds: float) -> BulkRecord:

@@ -37,7 +37,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.vae = TextVAE.from_pretrained(job.run, job.device)
-        self.reader = UnitReader(job.root, job.plan.column, job.plan.quoting)
+        self.reader = UnitReader(job.root, job.plan.build_table_settings())
         self.verb = VERBS[job.plan.verb]
         self.settings = validate_settings(self.verb.Settings, job.plan.settings, job.plan.verb)
 

@@ -4,14 +4,20 @@ Results go to standard output, everything else to standard error. With `--json`
 each line of standard output is one JSON object.
 """
 
-from argparse import SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    BooleanOptionalAction,
+    Namespace,
+    _SubParsersAction,
+)
 from collections.abc import Callable
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias, cast, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.data.row_report import print_note
-from textvae.data.tables import Quoting
+from textvae.data.tables import Quoting, TableOptions, TableSettings
 from textvae.inference.settings import DecodingSettings, draw_seed
 
 Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
@@ -104,17 +110,40 @@ def add_labelled_table(command: ArgumentParser) -> None:
 
 def add_table(command: ArgumentParser) -> None:
     """Add the options that say how a table is read."""
-    command.add_argument(
+    group = command.add_argument_group("how the file is read")
+    group.add_argument(
         "--text-column",
         metavar="NAME",
-        help="column of the texts, if the file is a table (default: as in training)",
+        help="column of the texts, if the file is a table: its name, or its number, counted from 1 "
+        "(default: as in training)",
     )
-    command.add_argument(
+    group.add_argument(
+        "--join-column",
+        action="append",
+        dest="join_columns",
+        metavar="NAME",
+        help="column whose text is joined with those of the others, instead of --text-column; to "
+        "be repeated (default: as in training)",
+    )
+    group.add_argument(
         "--quoting",
         choices=get_args(Quoting),
         help="whether double quotes delimit the cells of a .csv or .tsv; with auto, they do in "
         "a .csv only (default: as in training)",
     )
+    group.add_argument(
+        "--header",
+        action=BooleanOptionalAction,
+        help="whether the first line of a .csv or .tsv names its columns (default: it must name "
+        "the column of the texts)",
+    )
+    add_settings(group, TableSettings, "format", "separator", "encoding", "member")
+
+
+def collect_table_options(options: Namespace) -> TableOptions:
+    """Return the options of `add_table` that the user wrote."""
+    written = collect_settings(options, TableSettings)
+    return cast(TableOptions, {key: value for key, value in written.items() if value is not None})
 
 
 def add_label(command: ArgumentParser, default: str = "") -> None:

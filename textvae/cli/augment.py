@@ -22,7 +22,7 @@ def add(verbs: Subparsers) -> None:
 def _augment(options: Namespace) -> None:
     """Write new texts with the labels of a table."""
     vae = load_vae(options)
-    texts, columns, numbers = read_table(options, vae, [options.label_column])
+    texts, columns, places = read_table(options, vae, [options.label_column])
     records = vae.augment(
         texts,
         columns[options.label_column],
@@ -35,7 +35,8 @@ def _augment(options: Namespace) -> None:
         for record in records:
             sources = record["sources"]
             others = {name: value for name, value in record.items() if name != "sources"}
-            yield {**others, "rows": [numbers[source] for source in sources]}
+            files = [places[source][0] for source in sources]
+            yield {**others, "files": files, "rows": [places[source][1] for source in sources]}
 
     print_records(
         add_row_numbers(), options.json, lambda record: f"{record['label']}\t{record['text']}"

@@ -8,6 +8,7 @@ from textvae.cli.arguments import (
     add_run,
     add_table,
     add_verb,
+    collect_table_options,
 )
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
@@ -77,8 +78,7 @@ def _evaluate(options: Namespace) -> None:
         size.limit,
         names,
         settings,
-        text_column=options.text_column,
-        quoting=options.quoting,
+        tables=collect_table_options(options),
     )
     # The card shows the whole set of measures; a few of them must not replace it.
     if options.file is None and {"verdict", "iw_nll"} <= record.keys():

@@ -237,7 +237,7 @@ def _decode(options: Namespace) -> None:
     def pair_rows_with_texts() -> Iterator[dict[str, Any]]:
         texts = iter(vae.decode(z[~missing], **collect_decoding_options(options)))
         for row, is_blank in enumerate(missing, start=1):
-            yield {"row": row, "text": None if is_blank else next(texts)}
+            yield {"file": options.vectors, "row": row, "text": None if is_blank else next(texts)}
 
     print_records(pair_rows_with_texts(), options.json, lambda record: record["text"] or "")
     report_blank_rows(options.vectors, blank, len(z), describe_blank_output(options))

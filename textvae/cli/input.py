@@ -5,9 +5,10 @@ aligned with the rows. On standard error it reports how many rows were blank and
 many texts were too long for the model, with their numbers.
 """
 
-import sys
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from textvae.data.row_report import (
@@ -17,8 +18,21 @@ from textvae.data.row_report import (
     report_blank_rows,
     report_cut_texts,
 )
-from textvae.data.sources import explain_format_error, find_splits, infer_split, list_corpus_files
-from textvae.data.tables import Quoting, Row, as_label, open_rows
+from textvae.data.sources import (
+    STANDARD_INPUT,
+    FileSource,
+    PlacedRow,
+    find_splits,
+    infer_split,
+    list_corpus_files,
+)
+from textvae.data.tables import (
+    Row,
+    TableOptions,
+    as_label,
+    explain_missing_column,
+    override_table_settings,
+)
 from textvae.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -34,16 +48,20 @@ class _InputRow(NamedTuple):
     """A row of a verb's input.
 
     Attributes:
-        number: its number in the file, counted from 1; the header of a table is not counted.
+        number: its number in its file, counted from 1; the header of a table is not counted.
         text: None if it is blank.
         label: its label, for a conditional model.
         values: its values in the other columns that were asked for, in that order.
+        file: the file that it is in.
+        line: the line where it begins; None for formats without lines.
     """
 
     number: int
     text: str | None
     label: str | None = None
     values: tuple[Any, ...] = ()
+    file: str = ""
+    line: int | None = None
 
 
 class InputRows:
@@ -54,8 +72,7 @@ class InputRows:
     Args:
         file: a path, or "-" for standard input.
         run: provides the text column and the quoting of tables.
-        text_column: the text column of a table, instead of the run's.
-        quoting: the quoting of a .csv or .tsv, instead of the run's.
+        tables: how the file is read, where that differs from the run's training.
         bundle: the model that will read the texts; without it, texts that are too long are not
             counted.
         label_column: the column of a table with the labels of a conditional model.
@@ -69,32 +86,26 @@ class InputRows:
         cut: the numbers of those whose text is too long; complete after the last row.
 
     Raises:
-        ConfigError: an option for tables is combined with standard input.
+        ConfigError: an option for tables is wrong, or is combined with standard input that is
+            read as text.
     """
 
     def __init__(
         self,
         file: str,
         run: "Run",
-        text_column: str | None = None,
+        tables: TableOptions | None = None,
         *,
-        quoting: Quoting | None = None,
         bundle: "Bundle | None" = None,
         label_column: str | None = None,
         columns: Sequence[str] = (),
         fate: str = LEFT_OUT,
     ) -> None:
-        data = run.read_settings().data
-        if file == "-" and (text_column or quoting):
-            option = "--text-column" if text_column else "--quoting"
-            raise ConfigError(
-                f"{option} is for tables, and standard input is read as text, "
-                "one sentence per line; name a file."
-            )
+        self.settings = override_table_settings(run.read_settings().data, tables)
+        if file == STANDARD_INPUT:
+            self._refuse_table_options(tables or {})
         self.file = file
-        self.name = "standard input" if file == "-" else file
-        self.text_column = text_column or data.text_column
-        self.quoting = quoting or data.quoting
+        self.name = "standard input" if file == STANDARD_INPUT else file
         self.label_column = label_column
         self.columns = columns
         self.fate = fate
@@ -102,7 +113,8 @@ class InputRows:
         self.count = 0
         self.blank = RowNumbers()
         self.cut = RowNumbers()
-        self._possibly_long: list[tuple[int, str]] = []  # row number, text
+        self._has_many_files = False
+        self._possibly_long: list[tuple[int | str, str]] = []  # row, text
 
     def __iter__(self) -> Iterator[_InputRow]:
         """Yield the rows, blank ones too.
@@ -111,13 +123,13 @@ class InputRows:
             DataError: there is no sentence, a column is missing, or a sentence has no value in
                 one of the columns.
         """
-        for raw in self._open():
+        for placed in self._open():
             self.count += 1
-            row = self._parse(raw)
+            row = self._parse(placed)
             if row.text is None:
-                self.blank.add(self.count)
+                self.blank.add(self._name_row(placed))
             else:
-                self._note_length(row.text)
+                self._note_length(row.text, self._name_row(placed))
             yield row
         if self.blank.count == self.count:
             raise DataError(
@@ -129,11 +141,25 @@ class InputRows:
         """Yield the texts of all rows that are not blank."""
         return (row.text for row in self if row.text is not None)
 
-    def _open(self) -> Iterator[Row]:
+    def _refuse_table_options(self, tables: TableOptions) -> None:
+        """Refuse options for tables if nothing says that standard input is one.
+
+        Raises:
+            ConfigError: there is such an option.
+        """
+        settings = self.settings
+        is_text = settings.format == "txt" or settings.format == settings.separator == "auto"
+        for name in ("text_column", "join_columns", "quoting", "header"):
+            if is_text and tables.get(name) is not None:
+                option = {"join_columns": "join-column"}.get(name, name.replace("_", "-"))
+                raise ConfigError(
+                    f"--{option} is for tables, and standard input is read as text, "
+                    "one sentence per line; name a file, or say --format csv, for instance."
+                )
+
+    def _open(self) -> Iterator[PlacedRow]:
         """Return the raw rows of the input; of a folder, those of its train split."""
-        if self.file == "-":
-            return _read_standard_input(self.text_column)
-        splits = find_splits(self.file, self.text_column, self.quoting)
+        splits = find_splits(self.file, self.settings)
         others = sorted(splits.keys() - {"train"})
         if others:
             print_note(
@@ -144,11 +170,22 @@ class InputRows:
         if sum(infer_split(name) == "train" for name in names) > 1:
             print_note(
                 f"{self.name}: its files are read in the order of their names, "
-                "with rows counted through all of them."
+                "with rows counted in each of them."
             )
-        return splits["train"]()
+            self._has_many_files = True
+        source = splits["train"]
+        if isinstance(source, FileSource):
+            return source.iterate_places()
+        rows = enumerate(source(), start=1)  # of a data set, whose rows have no lines
+        return (PlacedRow(self.name, number, None, values) for number, values in rows)
 
-    def _parse(self, raw: Row) -> _InputRow:
+    def _name_row(self, placed: PlacedRow) -> int | str:
+        """Return a row as notes call it: its number, with its file if there are several."""
+        if self._has_many_files:
+            return f"{placed.number} of {Path(placed.file).name}"
+        return placed.number
+
+    def _parse(self, placed: PlacedRow) -> _InputRow:
         """Return a row with the columns that were asked for.
 
         Raises:
@@ -157,33 +194,37 @@ class InputRows:
         # Imported late: it loads `datasets`, which takes seconds, and --help must be fast.
         from textvae.data.corpus import extract_text
 
+        file, number, line, raw = placed
+        # The name may hold bytes that are not UTF-8, which could not be printed.
+        file = os.fsencode(file).decode("utf-8", "backslashreplace")
         for name in self.columns:
             if name not in raw:
-                raise DataError(
-                    f"{self.file}: there is no column {name!r}; "
-                    f"the columns are {', '.join(raw)}. Choose one of these."
-                )
-        text = extract_text(raw, self.text_column, self.count).strip()
+                problem = explain_missing_column(name, list(raw), "Choose one of these.")
+                raise DataError(f"{file}: {problem}")
+        try:
+            text = extract_text(raw, self.settings.text_column, number).strip()
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from None
         values = tuple(raw[name] for name in self.columns)
         if not text:
-            return _InputRow(self.count, None, values=values)
+            return _InputRow(number, None, None, values, file, line)
         for name, value in zip(self.columns, values, strict=True):
             if _is_missing(value):
                 raise DataError(
-                    f"{self.file}: row {self.count} has no value in column {name!r}; "
+                    f"{file}: row {number} has no value in column {name!r}; "
                     "fill it in, or leave the row out."
                 )
         label = None
         if self.label_column is not None:
-            label = _require_label(raw, self.label_column, self.file, self.count)
-        return _InputRow(self.count, text, label, values)
+            label = _require_label(raw, self.label_column, file, number)
+        return _InputRow(number, text, label, values, file, line)
 
-    def _note_length(self, text: str) -> None:
-        """Remember a text that may be too long for the model."""
+    def _note_length(self, text: str, row: int | str) -> None:
+        """Remember a text that may be too long for the model, and the name of its row."""
         # Tokenizing every text once more would take time. A text has at most one token per byte,
         # and one for a leading space, so most texts need no check.
         if self.bundle is not None and len(text.encode()) >= self.bundle.max_text_tokens:
-            self._possibly_long.append((self.count, text))
+            self._possibly_long.append((row, text))
             if len(self._possibly_long) == _ROWS_PER_ANSWER:
                 self._count_cut()
 
@@ -223,24 +264,6 @@ def pair_rows_with_answers(
         answers = iter(answer(texts, labels) if texts else [])
         for row in block:
             yield row, None if row.text is None else next(answers)
-
-
-def _read_standard_input(column: str) -> Iterator[Row]:
-    """Yield the lines of standard input as rows.
-
-    Raises:
-        DataError: it is closed, or it is not text.
-    """
-    if sys.stdin is None:
-        raise DataError(
-            "standard input is closed; name a file, or pipe sentences in, one per line."
-        )
-    reader = open_rows(sys.stdin.buffer, None, column)
-    try:
-        for record in reader.records():
-            yield reader.row(record)
-    except ValueError as error:
-        raise DataError(explain_format_error("standard input", None, reader.line, error)) from None
 
 
 def _is_missing(value: Any) -> bool:

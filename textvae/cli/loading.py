@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textvae.cli.arguments import collect_table_options
 from textvae.cli.input import InputRows
 from textvae.data.row_report import LEFT_OUT
 
@@ -54,8 +55,7 @@ def open_input(
     return InputRows(
         options.file if file is None else file,
         open_run(options),
-        options.text_column,
-        quoting=options.quoting,
+        collect_table_options(options),
         bundle=vae.bundle,
         label_column=label_column,
         columns=columns,
@@ -65,26 +65,26 @@ def open_input(
 
 def read_table(
     options: Namespace, vae: "TextVAE", columns: Sequence[str]
-) -> tuple[list[str], dict[str, list[Any]], list[int]]:
+) -> tuple[list[str], dict[str, list[Any]], list[tuple[str, int]]]:
     """Return the rows of a verb's table that are not blank.
 
     Returns:
-        The texts, the values in the named columns, and the row numbers.
+        The texts, the values in the named columns, and the file and number of each row.
 
     Raises:
         DataError: there is no sentence, or a column or a value is missing.
     """
     texts: list[str] = []
     values: dict[str, list[Any]] = {name: [] for name in columns}
-    numbers: list[int] = []
+    places: list[tuple[str, int]] = []
     for row in open_input(options, vae, columns=list(values)):
         if row.text is None:
             continue
         texts.append(row.text)
-        numbers.append(row.number)
+        places.append((row.file, row.number))
         for name, value in zip(values, row.values, strict=True):
             values[name].append(value)
-    return texts, values, numbers
+    return texts, values, places
 
 
 def describe_blank_output(options: Namespace) -> str:

@@ -45,7 +45,8 @@ def print_rows(
     blank_lines = "\n" * (lines - 1)
     for row, record in pair_rows_with_answers(rows, answer):
         values = record or dict.fromkeys(fields)
-        printed = {"row": row.number, text_field: row.text, **values}
+        place = {"file": row.file, "row": row.number, "line": row.line}
+        printed = {**place, text_field: row.text, **values}
         print_records([printed], as_json, format_record if record else lambda _: blank_lines)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from textvae.cli.arguments import Command
+from textvae.cli.arguments import Command, collect_table_options
 from textvae.cli.loading import open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import collect_settings
@@ -19,12 +19,8 @@ _UNMATCHED_PRIOR_WARNING = (
     "Fit a prior to the latents: textvae prior fit {run}; then add --prior KIND to generate"
 )
 
-# The options of each verb that the function for bulk work takes too.
-_SENTENCE_OPTIONS = ("file", "text_column", "quoting")
-_OPTIONS = {"generate": (), "encode": _SENTENCE_OPTIONS, "score": _SENTENCE_OPTIONS}
-
-# Options that this function calls by another name.
-_PARAMETERS = {"file": "corpus"}
+# The verbs whose bulk work reads a file.
+_READING_VERBS = ("encode", "score")
 
 
 def allow_shards(verb: Command) -> Command:
@@ -94,9 +90,9 @@ def _run_in_shards(options: Namespace) -> BulkRecord | None:
     from textvae.bulk.verbs import VERBS
     from textvae.bulk.work import run
 
-    arguments = {}
-    for name in _OPTIONS[options.verb]:
-        arguments[_PARAMETERS.get(name, name)] = getattr(options, name)
+    arguments: dict[str, Any] = {}
+    if options.verb in _READING_VERBS:
+        arguments = {"corpus": options.file, "tables": collect_table_options(options)}
     for name in ("n", "engine", "shard_rows"):  # absent unless the user wrote them
         if name in options:
             arguments[name] = getattr(options, name)

@@ -36,8 +36,8 @@ def _add_train(verbs: Subparsers) -> None:
         "corpus",
         nargs="?",
         metavar="CORPUS",
-        help=".txt, .csv, .tsv, .jsonl or .parquet file (gzipped or not); a folder of such files; "
-        "`captions`, a small bundled corpus; or the name of a data set on the Hugging Face Hub. "
+        help=".txt, .csv, .tsv, .jsonl or .parquet file (compressed or not); a folder of such files; "
+        "- for standard input; `captions`, a small bundled corpus; or the name of a data set on the Hugging Face Hub. "
         "A pattern in quotes, or URLs, are streamed (default: data.corpus of the settings)",
     )
     train.add_argument(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from textvae.data.sources import find_splits
+from textvae.data.sources import find_splits, is_pipe
 from textvae.data.streaming.sample import is_streamed
 from textvae.errors import ConfigError, DataError
 from textvae.settings.reading import read_settings
@@ -113,7 +113,11 @@ def _build_row_trials(
     if data.corpus is None:
         raise DataError(f"{config}: has no corpus; set data.corpus in it, or pass --corpora.")
     if not is_streamed(data):
-        find_splits(data.corpus, data.text_column, data.quoting)
+        if is_pipe(data.corpus):
+            raise DataError(
+                f"{data.corpus}: is a pipe, which only one run could read; save it as a file."
+            )
+        find_splits(data.corpus, data)
     for seed in range(1, seeds + 1):
         seeded = (*overrides, f"training.seed={seed}")
         yield Trial(

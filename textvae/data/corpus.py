@@ -25,7 +25,13 @@ from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
 from textvae.data.row_report import RowNumbers, format_count, print_note
 from textvae.data.sources import RowSource, find_splits
 from textvae.data.streaming.settings import StreamSettings
-from textvae.data.tables import Quoting, Row, as_label, format_value
+from textvae.data.tables import (
+    Row,
+    TableSettings,
+    as_label,
+    explain_missing_column,
+    format_value,
+)
 from textvae.data.tokenization import TokenizerBuilder
 from textvae.errors import CheckpointError, ConfigError, DataError
 
@@ -46,15 +52,11 @@ _HAS_EXPECTED_TYPE: dict[str, Callable[[pa.DataType], bool]] = {
 TokenizerAndCounts = tuple[PreTrainedTokenizerBase, dict[str, Any]]  # counts as in counts.json
 
 
-class DataSettings(CleaningSettings, StreamSettings):
+class DataSettings(CleaningSettings, StreamSettings, TableSettings):
     """Where the sentences are, and how they are cleaned, split and tokenized."""
 
     corpus: str | None = Field(
         None, description="a file, a folder, a bundled corpus, or the name of a data set"
-    )
-    text_column: str = "text"
-    quoting: Quoting = Field(
-        "auto", description="quotes in tables; auto: they delimit cells in .csv, not in .tsv"
     )
     label_columns: list[str] = Field([], description="columns to keep with the sentences")
     label: str | None = Field(
@@ -202,7 +204,7 @@ def prepare_file(
     Raises:
         DataError: the file is missing or broken, or cleaning leaves no sentence of it.
     """
-    splits = find_splits(file, settings.text_column, settings.quoting)
+    splits = find_splits(file, settings)
     rows = _choose_evaluated_rows(file, splits)
     # The file needs only the label that conditions the model, if there is one.
     cleaning = settings.model_copy(update={"label_columns": []})
@@ -282,17 +284,14 @@ def extract_text(row: Row, column: str, number: int) -> str:
         DataError: the column is missing, or does not hold text.
     """
     if column not in row:
-        raise DataError(
-            f"there is no column {column!r}; the columns are {', '.join(row)}. "
-            "Set data.text_column."
-        )
+        raise DataError(explain_missing_column(column, list(row), "Set data.text_column."))
     text = row[column]
     if text is None:
         return ""
     if not isinstance(text, str):
         raise DataError(
             f"row {number}: column {column!r} holds {format_value(text)}, not text. "
-            "Set data.text_column."
+            "Set data.text_column. (If numbers are the texts, give them in a text file.)"
         )
     return text
 
@@ -342,7 +341,7 @@ def _clean_corpus(
                 "no corpus is named. Give a file, a folder or a name: "
                 "textvae train my.txt, or: textvae train captions"
             )
-        splits = find_splits(settings.corpus, settings.text_column, settings.quoting)
+        splits = find_splits(settings.corpus, settings)
     folder.mkdir(parents=True, exist_ok=True)
     present = [split for split in ("train", *HELD_OUT_SPLITS) if split in splits]
     counts = {
@@ -391,9 +390,7 @@ def _extract_labels(row: Row, settings: DataSettings, number: int) -> dict[str, 
     for column in settings.all_label_columns:
         if column not in row:
             key = "label" if column == settings.label else "label_columns"
-            raise DataError(
-                f"there is no column {column!r}; the columns are {', '.join(row)}. Set data.{key}."
-            )
+            raise DataError(explain_missing_column(column, list(row), f"Set data.{key}."))
     labels = {column: as_label(row[column]) for column in settings.all_label_columns}
     if settings.label and not labels[settings.label]:
         raise DataError(

@@ -1,10 +1,11 @@
 """The rows of a corpus that is passed as a Python object: sentences, a table, or splits of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from textvae.data.sources import SPLIT_NAMES, RowSource
+from textvae.data.tables import LayoutError, Row, TableSettings, join_texts
 from textvae.data.texts import (
     is_table,
     iterate_column_rows,
@@ -15,21 +16,21 @@ from textvae.data.texts import (
 from textvae.errors import DataError
 
 
-def read_object_rows(corpus: Any, text_column: str) -> dict[str, RowSource]:
+def read_object_rows(corpus: Any, settings: TableSettings) -> dict[str, RowSource]:
     """Return the rows of each split of a corpus that is passed as a Python object.
 
     Args:
         corpus: sentences; a table (a DataFrame, a data set, or a mapping from the names of
             columns to their values); or a mapping from splits to any of these.
-        text_column: the column of a table that holds the sentences.
+        settings: names the columns of a table that hold the sentences.
 
     Raises:
         DataError: the corpus is something else, or one of its splits is.
     """
     if not isinstance(corpus, Mapping) or not _has_split_names(corpus):
-        return {"train": _read_split_rows("train", corpus, text_column)}
+        return {"train": _read_split_rows("train", corpus, settings)}
     return {
-        SPLIT_NAMES[split]: _read_split_rows(split, part, text_column)
+        SPLIT_NAMES[split]: _read_split_rows(split, part, settings)
         for split, part in corpus.items()
     }
 
@@ -39,7 +40,7 @@ def _has_split_names(corpus: Mapping[Any, Any]) -> bool:
     return "train" in corpus and all(split in SPLIT_NAMES for split in corpus)
 
 
-def _read_split_rows(split: str, part: Any, text_column: str) -> RowSource:
+def _read_split_rows(split: str, part: Any, settings: TableSettings) -> RowSource:
     """Return the rows of one split that is passed as a Python object.
 
     Raises:
@@ -51,15 +52,31 @@ def _read_split_rows(split: str, part: Any, text_column: str) -> RowSource:
             "To train on files, give the name of their folder."
         )
     if is_table(part):
-        return lambda: iterate_table_rows(part)
+        return _join_columns(lambda: iterate_table_rows(part), settings)
     if isinstance(part, Mapping):
-        if text_column not in part:
+        if not set(settings.text_columns) <= set(part):
+            names = " and ".join(map(repr, settings.text_columns))
             keys = ", ".join(str(key)[:40] for key in list(part)[:10])
             raise DataError(
                 f"the mapping has the keys {keys}; expected splits (train, validation, test) or "
-                f"columns, {text_column!r} among them (data.text_column)."
+                f"columns, {names} among them (data.text_column)."
             )
         columns = require_columns(part)
-        return lambda: iterate_column_rows(columns)
+        return _join_columns(lambda: iterate_column_rows(columns), settings)
     sentences = require_texts(part)
-    return lambda: ({text_column: sentence} for sentence in sentences)
+    return lambda: ({settings.text_column: sentence} for sentence in sentences)
+
+
+def _join_columns(rows: RowSource, settings: TableSettings) -> RowSource:
+    """Return a source of the same rows with the texts of several columns joined, if asked."""
+    if not settings.join_columns:
+        return rows
+
+    def join_rows() -> Iterator[Row]:
+        for number, row in enumerate(rows(), start=1):
+            try:
+                yield join_texts(row, settings)
+            except LayoutError as error:
+                raise DataError(f"row {number}: {error}") from None
+
+    return join_rows

@@ -7,22 +7,33 @@ name of an existing file is taken literally, even if it contains wildcards.
 """
 
 import glob
-import gzip
 import re
-import zlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple
 
 from textvae.data import BUNDLED_CORPORA
 from textvae.data.row_report import RowNumbers, print_note
-from textvae.data.tables import NUL_MESSAGE, Quoting, Row, RowReader, open_rows
+from textvae.data.tables import (
+    CORPUS_SUFFIXES,
+    NUL_MESSAGE,
+    CompressionError,
+    Row,
+    RowReader,
+    TableSettings,
+    explain_undecodable,
+    get_format_suffix,
+    open_rows,
+)
 from textvae.errors import DataError
 from textvae.schema import did_you_mean
 
 RowSource = Callable[[], Iterator[Row]]  # each call starts again at the first row
 
-CORPUS_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
+STANDARD_INPUT = "-"  # the name of a corpus
+
+_STANDARD_INPUT_NAME = "standard input"  # in messages
 
 WILD = "*?["  # the wildcards of patterns
 
@@ -38,25 +49,75 @@ SPLIT_NAMES = {
 }
 
 
-def find_splits(corpus: str, text_column: str, quoting: Quoting = "auto") -> dict[str, RowSource]:
+class PlacedRow(NamedTuple):
+    """A row, and where it is.
+
+    Attributes:
+        file: the file, as messages call it.
+        number: the number of the row in the file, counted from 1.
+        line: the line where the row begins; None for formats without lines.
+        values: the row itself.
+    """
+
+    file: str
+    number: int
+    line: int | None
+    values: Row
+
+
+class FileSource:
+    """The rows of several files, one file after another; each call starts again.
+
+    Args:
+        files: the files; standard input is "-".
+        settings: how they are read.
+    """
+
+    def __init__(self, files: list[Path], settings: TableSettings) -> None:
+        self._files = files
+        self._settings = settings
+        self._pipes_read: set[Path] = set()
+
+    def __call__(self) -> Iterator[Row]:
+        """Yield the rows."""
+        return (row.values for row in self.iterate_places())
+
+    def iterate_places(self) -> Iterator[PlacedRow]:
+        """Yield the rows with their places.
+
+        Raises:
+            DataError: a file cannot be read, or is a pipe that has been read already.
+        """
+        for file in self._files:
+            if is_pipe(file):
+                if file in self._pipes_read:
+                    raise DataError(
+                        f"{file}: is a pipe, which can be read only once, and is needed again; "
+                        "save what it holds as a file."
+                    )
+                self._pipes_read.add(file)
+            yield from _read_file_rows(file, self._settings)
+
+
+def find_splits(corpus: str, settings: TableSettings) -> dict[str, RowSource]:
     """Return the rows of each split of a corpus.
 
     Files whose names contain no word for a split belong to `train`, and so does a
     single file, whatever its name.
 
     Args:
-        corpus: a file, a folder, a bundled corpus, or the name of a data set on the Hub.
-        text_column: the name of the column that the lines of a text file become.
-        quoting: whether quotes delimit the cells of .csv and .tsv files.
+        corpus: a file, a folder, a bundled corpus, the name of a data set on the Hub, or "-" for
+            standard input.
+        settings: how files are read.
 
     Raises:
         DataError: nothing with that name can be read.
     """
     path = resolve_path(corpus)
     if path.is_dir():
-        return _find_folder_splits(path, list_corpus_files(corpus), text_column, quoting)
-    if path.is_file():
-        return {"train": source_from_files([path], text_column, quoting)}
+        return _find_folder_splits(path, list_corpus_files(corpus), settings)
+    if path.is_file() or is_pipe(path):
+        return {"train": FileSource([path], settings)}
     # Names on the Hub are `name` or `owner/name`; anything else must have been meant as a path.
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
         raise _build_missing_file_error(corpus, path)
@@ -68,7 +129,7 @@ def list_corpus_files(corpus: str) -> list[Path]:
     path = resolve_path(corpus)
     if path.is_dir():
         return sorted(
-            file for file in path.iterdir() if file.is_file() and _get_corpus_suffix(file)
+            file for file in path.iterdir() if file.is_file() and get_format_suffix(file.name)
         )
     if path.is_file():
         return [path]
@@ -86,6 +147,14 @@ def resolve_path(corpus: str) -> Path:
         return path
 
 
+def is_pipe(path: str | Path) -> bool:
+    """Return whether a path is standard input, a pipe or a device, which can be read only once."""
+    path = Path(path)
+    if path.is_file():
+        return False
+    return str(path) == STANDARD_INPUT or path.is_fifo() or path.is_char_device()
+
+
 def infer_split(name: str) -> str:
     """Return the split that a file's name mentions first; `train` if it mentions none."""
     for word in re.split(r"[^a-z]+", name.lower()):
@@ -94,39 +163,31 @@ def infer_split(name: str) -> str:
     return "train"
 
 
-def source_from_files(files: list[Path], text_column: str, quoting: Quoting = "auto") -> RowSource:
-    """Return a source of the rows of several files, one file after another."""
-
-    def rows() -> Iterator[Row]:
-        for file in files:
-            yield from _read_file_rows(file, text_column, quoting)
-
-    return rows
-
-
-def explain_format_error(file: str | Path, suffix: str | None, line: int, error: Exception) -> str:
+def explain_format_error(file: str | Path, reader: RowReader | None, error: Exception) -> str:
     """Return what is wrong with a file, where, and how to fix it.
 
     Args:
-        suffix: the suffix that says how the file is read; None for text.
-        line: the line of the row that was read last; 0 before the first one.
+        reader: the reader of the file; None if the file could not be opened.
         error: what the reader raised.
     """
-    if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
-        return f"{file}: its gzip compression is damaged after line {line}: {error}."
-    if suffix == ".parquet":
-        return f"{file}: cannot be read as parquet: {error}"
-    if isinstance(error, UnicodeDecodeError):
-        byte = error.object[error.start]
-        return (
-            f"{file}, line {line}: is not UTF-8 (byte {byte:#04x} at {error.start}). "
-            "Convert it (for instance with iconv -f latin1 -t utf-8), or give a text file."
-        )
+    line = reader.line if reader is not None else 0
+    if isinstance(error, CompressionError):
+        return f"{file}: its {error.kind} compression is damaged after line {line}: {error.reason}."
     if isinstance(error, OSError):
         return f"{file}: cannot be read: {error.strerror or error}."
+    problem = explain_row_error(reader, error)
+    if line == 0:
+        return f"{file}: {problem}"
+    return f"{file}, line {line}: {problem}"
+
+
+def explain_row_error(reader: RowReader | None, error: Exception) -> str:
+    """Return what is wrong with a row, and how to fix it, without the place of the row."""
+    if isinstance(error, UnicodeDecodeError):
+        return explain_undecodable(error, reader.encoding if reader is not None else "utf-8")
     if str(error) == NUL_MESSAGE:
-        return f"{file}, line {line}: {error}. Is it a text file with one sentence per line?"
-    return f"{file}, line {line}: {error}"
+        return f"{error}. Is it a text file with one sentence per line?"
+    return str(error)
 
 
 def match_pattern(pattern: Path) -> list[Path]:
@@ -152,15 +213,6 @@ def fixed_part(pattern: Path) -> Path:
     return root
 
 
-def open_bytes(file: Path) -> IO[bytes]:
-    """Open a file for reading; decompress it if it begins with the magic number of gzip."""
-    with file.open("rb") as stream:
-        is_gzipped = stream.read(2) == b"\x1f\x8b"
-    if is_gzipped:
-        return cast(IO[bytes], gzip.open(file, "rb"))
-    return file.open("rb")
-
-
 def _build_missing_file_error(corpus: str, path: Path) -> DataError:
     """Return the error for a missing file; it suggests a file of a similar name, if any."""
     neighbors: list[str] = []
@@ -172,17 +224,8 @@ def _build_missing_file_error(corpus: str, path: Path) -> DataError:
     return DataError(f"{corpus}: there is no such file or folder.")
 
 
-def _get_corpus_suffix(path: Path) -> str | None:
-    """Return the suffix that says how to read a file, ignoring `.gz`; None if it is unknown."""
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    # Only the last one counts: `ptb.train.txt` has two.
-    if suffixes and suffixes[-1] in CORPUS_SUFFIXES:
-        return suffixes[-1]
-    return None
-
-
 def _find_folder_splits(
-    folder: Path, files: list[Path], text_column: str, quoting: Quoting = "auto"
+    folder: Path, files: list[Path], settings: TableSettings
 ) -> dict[str, RowSource]:
     """Return the rows of each split of a folder, whose files are grouped by their names.
 
@@ -192,7 +235,7 @@ def _find_folder_splits(
     if not files:
         raise DataError(
             f"{folder}: contains no file to read; expected {', '.join(CORPUS_SUFFIXES)}, "
-            "gzipped or not."
+            "compressed or not."
         )
     splits: dict[str, list[Path]] = {}
     for file in files:
@@ -202,40 +245,65 @@ def _find_folder_splits(
             f"{folder}: contains {', '.join(sorted(splits))} but nothing to train on; "
             "name a file train.txt, for instance."
         )
-    return {
-        split: source_from_files(split_files, text_column, quoting)
-        for split, split_files in splits.items()
-    }
+    return {split: FileSource(split_files, settings) for split, split_files in splits.items()}
 
 
-def _read_file_rows(file: Path, text_column: str, quoting: Quoting) -> Iterator[Row]:
+def _read_file_rows(file: Path, settings: TableSettings) -> Iterator[PlacedRow]:
     """Yield a file's rows.
 
     Raises:
-        DataError: the file is empty, damaged, or not in the format of its suffix; the
+        DataError: the file cannot be opened, is empty, damaged, or not in its format; the
             message names the file and the line.
     """
-    suffix = _get_corpus_suffix(file)
-    reader: RowReader | None = None
+    if str(file) == STANDARD_INPUT and not file.exists():
+        if sys.stdin is None:
+            raise DataError(
+                "standard input is closed; name a file, or pipe sentences in, one per line."
+            )
+        yield from _read_rows(sys.stdin.buffer, _STANDARD_INPUT_NAME, "", settings)
+        return
     try:
-        with open_bytes(file) as stream:
-            reader = open_rows(stream, suffix, text_column, quoting)
-            for record in reader.records():
-                yield reader.row(record)
+        stream = file.open("rb")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}.") from error
+    # The name of a link such as /dev/stdin may say less than that of its file.
+    name = file.name if get_format_suffix(file.name) else file.resolve().name
+    with stream:
+        yield from _read_rows(stream, str(file), name, settings)
+
+
+def _read_rows(
+    stream: IO[bytes], shown: str, name: str, settings: TableSettings
+) -> Iterator[PlacedRow]:
+    """Yield the rows of an open file.
+
+    Args:
+        stream: the bytes of the file.
+        shown: the file as messages call it.
+        name: the name that tells the format.
+        settings: how the file is read.
+
+    Raises:
+        DataError: as for `_read_file_rows`.
+    """
+    reader: RowReader | None = None
+    number = 0
+    try:
+        with open_rows(stream, name, settings) as reader:
+            for number, record in enumerate(reader.records(), start=1):
+                values = reader.row(record)
+                yield PlacedRow(shown, number, reader.line or None, values)
     except DataError:
         raise
     except Exception as error:  # each library raises errors of its own, without a common base
-        line = 0
-        if reader is not None:
-            line = reader.line
-        raise DataError(explain_format_error(file, suffix, line, error)) from error
+        raise DataError(explain_format_error(shown, reader, error)) from error
     if reader.blank_lines.count:
-        _report_blank_lines(file, reader.blank_lines)
-    if reader.line == 0 and suffix != ".parquet":
-        raise DataError(f"{file}: is empty; expected one sentence per line.")
+        _report_blank_lines(shown, reader.blank_lines)
+    if reader.line == 0 and reader.has_lines:
+        raise DataError(f"{shown}: is empty; expected one sentence per line.")
 
 
-def _report_blank_lines(file: Path, blank_lines: RowNumbers) -> None:
+def _report_blank_lines(file: str, blank_lines: RowNumbers) -> None:
     """Print a note about the blank lines of a table, which are not counted as rows."""
     lines = "1 blank line is not a row"
     if blank_lines.count > 1:

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from textvae.data.sources import CORPUS_SUFFIXES
-from textvae.data.tables import Row, format_value
+from textvae.data.tables import Row, format_value, get_format_suffix
 from textvae.errors import DataError
 
 _ROWS_PER_CHUNK = 1_000  # rows of an Arrow table that become Python objects at once
@@ -69,7 +68,7 @@ def iterate_texts(texts: object, name: str = "texts") -> Iterator[str]:
     """Yield texts one by one; arguments and errors are those of `require_texts`."""
     if isinstance(texts, str):
         # A common mistake: methods take sentences, and only `train` takes the name of a file.
-        if texts.lower().endswith(CORPUS_SUFFIXES) and os.path.isfile(texts):
+        if os.path.isfile(texts) and get_format_suffix(texts) is not None:
             raise DataError(
                 f"{name} is {texts!r}, the name of a file; pass the sentences in it. "
                 f"(If the name is the text: [{texts!r}].)"

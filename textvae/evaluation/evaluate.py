@@ -9,7 +9,7 @@ from typing import Any
 from datasets import Dataset
 
 from textvae.data.corpus import prepare_file
-from textvae.data.tables import Quoting
+from textvae.data.tables import TableOptions, override_table_settings
 from textvae.errors import ConfigError
 from textvae.evaluation.doctor import diagnose
 from textvae.evaluation.measures import (
@@ -107,8 +107,7 @@ def evaluate_run(
     measures: Sequence[str] = ("standard",),
     settings: MeasureSettings = DEFAULT_MEASURE_SETTINGS,
     *,
-    text_column: str | None = None,
-    quoting: Quoting | None = None,
+    tables: TableOptions | None = None,
 ) -> dict[str, Any]:
     """Evaluate a run on its own test split, or on a file that is cleaned as its corpus was.
 
@@ -120,19 +119,16 @@ def evaluate_run(
         file: the file to evaluate on; by default the run's test split.
         samples: importance samples per sentence, for the likelihood.
         limit: evaluate on the first `limit` sentences only.
-        text_column, quoting: how to read a file that is a table; by default as in training.
+        tables: how the file is read, where that differs from training.
 
     Raises:
-        ConfigError: a measure is unknown, the file is standard input, or an option for
-            tables is set without a file.
+        ConfigError: a measure is unknown, or an option for tables is set without a file.
         DataError: the file cannot be read, or holds too few sentences.
     """
     table = dict(select_measures(measures))
     if QUICK_MEASURES.keys() <= table.keys():
         table |= UsefulnessChecks(run, bundle, is_own_split=file is None).measures
-    options = {"text_column": text_column, "quoting": quoting}
-    overrides = {name: value for name, value in options.items() if value is not None}
-    with _open_evaluation_split(run, bundle, file, overrides) as dataset:
+    with _open_evaluation_split(run, bundle, file, tables) as dataset:
         count = len(dataset) if limit is None else min(limit, len(dataset))
         record = evaluate(
             bundle,
@@ -221,23 +217,19 @@ def _find_split(run: Run, name: str) -> Dataset | None:
 
 @contextmanager
 def _open_evaluation_split(
-    run: Run, bundle: Bundle, file: str | None, overrides: Mapping[str, str]
+    run: Run, bundle: Bundle, file: str | None, tables: TableOptions | None
 ) -> Iterator[Dataset]:
     """Yield the tokenized sentences of a file, or of the run's test split.
 
     Args:
-        overrides: the run's data settings that have other values for this file.
+        tables: how the file is read, where that differs from training.
 
     Raises:
-        ConfigError: the file is standard input, or there are overrides without a file.
+        ConfigError: there are options for tables without a file.
     """
-    if file == "-":
+    if file is None and tables:
         raise ConfigError(
-            "standard input cannot be evaluated; write the sentences to a file and pass its name."
-        )
-    if file is None and overrides:
-        raise ConfigError(
-            f"{', '.join(overrides)}: says how to read a table, but there is no file to read, so "
+            f"{', '.join(tables)}: says how to read a table, but there is no file to read, so "
             "the run's own test split is evaluated; pass the table's file, or leave the option out."
         )
     if file is None:
@@ -245,5 +237,7 @@ def _open_evaluation_split(
         return
     # The prepared file is memory-mapped, so its folder must exist until the caller is done.
     with TemporaryDirectory() as folder:
-        settings = run.read_settings().data.model_copy(update=dict(overrides))
+        data = run.read_settings().data
+        reading = override_table_settings(data, tables)
+        settings = data.model_copy(update=reading.model_dump())
         yield prepare_file(settings, bundle.tokenizer, file, Path(folder))

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from types import NoneType, UnionType
+from typing import Any, Union, Unpack, get_args, get_origin
 
 import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from textvae.errors import ConfigError
 from textvae.schema import list_set_fields, validate_settings
@@ -105,15 +108,41 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 def _parse_override(value: str, key: str) -> Any:
     """Return an override's value, parsed as YAML.
 
+    The value of a setting that is text, such as the name of a file or of a column, is
+    taken as it is written unless it is in quotes: YAML would read yes, 007, |, [a].txt
+    and `notes #1.txt` as something else.
+
     Raises:
         ConfigError: it is not YAML.
     """
+    types = _find_types(key)
+    is_missing = value in ("", "~", "null") and NoneType in types
+    if str in types and types <= {str, NoneType} and not is_missing and value[:1] not in "'\"":
+        return value
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError:
         raise ConfigError(
             f"{key} = {value!r} is not YAML; put text with special characters in quotes."
         ) from None
+
+
+def _find_types(key: str) -> set[object]:
+    """Return the types of a setting; none for a key that is not a field of a settings class."""
+    fields: Mapping[str, FieldInfo] = Settings.model_fields
+    *sections, name = key.split(".")
+    for section in sections:
+        if section not in fields:
+            return set()
+        kind = fields[section].annotation
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return set()
+        fields = kind.model_fields
+    if name not in fields:
+        return set()
+    annotation = fields[name].annotation
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return set(get_args(annotation)) if is_union else {annotation}
 
 
 def _nest_value(keys: Sequence[str], value: Any) -> dict[str, Any]:

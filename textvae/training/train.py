@@ -170,7 +170,7 @@ def _create_run(
     _refuse_model_settings(settings, inherited, init)
     rows = None
     if corpus is not None and not is_named:
-        rows = read_object_rows(corpus, settings.data.text_column)
+        rows = read_object_rows(corpus, settings.data)
 
     def fill(staged_run: Run) -> None:
         prepare_run(staged_run, settings, rows, init, processes, device)

@@ -85,7 +85,7 @@ def test_damaged_rows_stop_a_stream_or_are_skipped_alone(tmp_path):
     table[1300] = table[1300][:-3]
     table[1400] = b'["a list"]'
     for name, lines, problem in (
-        ("a.txt.gz", text, "'utf-8' codec can't decode byte 0xe9 in position 3"),
+        ("a.txt.gz", text, "is not UTF-8"),
         ("a.jsonl", table, "is not JSON: Unterminated"),
     ):
         file = write(tmp_path / name, b"\n".join(lines))
@@ -120,7 +120,7 @@ def test_broken_compression_stops_a_stream_or_the_rest_is_skipped(tmp_path):
     wrong = bytearray(whole)
     wrong[len(whole) // 2 : len(whole) // 2 + 4] = b"\xff\xff\xff\xff"
     for name, data, words in (
-        ("cut", whole[: len(whole) // 2], "EOFError"),
+        ("cut", whole[: len(whole) // 2], "its gzip compression is damaged"),
         ("wrong", bytes(wrong), ""),
     ):
         file = tmp_path / f"{name}.txt.gz"

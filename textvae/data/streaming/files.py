@@ -8,10 +8,9 @@ from pathlib import Path, PurePosixPath
 from fsspec import AbstractFileSystem
 from fsspec.core import has_magic, url_to_fs
 
-from textvae.data.sources import CORPUS_SUFFIXES, infer_split, match_pattern, resolve_path
+from textvae.data.sources import infer_split, is_pipe, match_pattern, resolve_path
+from textvae.data.tables import CORPUS_SUFFIXES, get_format_suffix
 from textvae.errors import DataError
-
-COMPRESSION_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 
 
 def is_remote(corpus: str) -> bool:
@@ -22,16 +21,6 @@ def is_remote(corpus: str) -> bool:
 def is_stream_only(corpus: str) -> bool:
     """Return whether a corpus is named by URL or pattern, which only a stream can read."""
     return is_remote(corpus) or (has_magic(corpus) and not resolve_path(corpus).exists())
-
-
-def get_stream_suffix(file: str) -> str | None:
-    """Return the suffix that says how to read a file, ignoring compression; None if unknown."""
-    suffixes = [suffix.lower() for suffix in PurePosixPath(file).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSION_SUFFIXES:
-        suffixes.pop()
-    if suffixes and suffixes[-1] in CORPUS_SUFFIXES:
-        return suffixes[-1]
-    return None
 
 
 def find_stream_files(corpus: str) -> dict[str, list[str]]:
@@ -46,6 +35,11 @@ def find_stream_files(corpus: str) -> dict[str, list[str]]:
     if is_remote(corpus):
         # A set, since a file may match several of the URLs.
         files = sorted({file for url in corpus.split() for file in _list_remote(url)})
+    elif is_pipe(resolve_path(corpus)):
+        raise DataError(
+            f"{corpus}: is a pipe, which cannot be read again in each epoch; save what it holds as "
+            "a file, or set data.streaming=false."
+        )
     else:
         files = _list_local(resolve_path(corpus).absolute())
     if not files:
@@ -73,7 +67,7 @@ def _list_local(path: Path) -> list[str]:
     if path.is_file():
         return [str(path)]
     files = path.iterdir() if path.is_dir() else match_pattern(path)
-    return sorted(str(file) for file in files if file.is_file() and get_stream_suffix(file.name))
+    return sorted(str(file) for file in files if file.is_file() and get_format_suffix(file.name))
 
 
 def _list_remote(url: str) -> list[str]:
@@ -87,7 +81,7 @@ def _list_remote(url: str) -> list[str]:
         # As for local names, an existing file is not a pattern.
         if has_magic(url) and not system.exists(path):
             files = system.glob(path)
-        elif get_stream_suffix(url):
+        elif get_format_suffix(url):
             return [url]
         else:
             files = system.ls(path, detail=False)
@@ -95,7 +89,7 @@ def _list_remote(url: str) -> list[str]:
         return []
     except Exception as error:  # each file system raises errors of its own, without a common base
         raise DataError(f"{url}: cannot be listed: {error}") from error
-    return [_restore_protocol(system, file) for file in files if get_stream_suffix(file)]
+    return [_restore_protocol(system, file) for file in files if get_format_suffix(file)]
 
 
 def _restore_protocol(system: AbstractFileSystem, path: str) -> str:

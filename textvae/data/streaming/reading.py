@@ -1,24 +1,29 @@
 """Reading: the rows of one file of a stream; damage stops the run or is skipped.
 
 `textvae.data.tables` parses the rows, whether the file is local or on an object store.
-A file on an object store is opened by `datasets`, which decompresses it and retries.
+A file on an object store is opened by `datasets`, which retries.
 The name of a local file is taken literally, even if it contains wildcards.
 """
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
+from urllib.parse import urlsplit
 
-from datasets.download.streaming_download_manager import StreamingDownloadManager
 from datasets.utils.file_utils import xopen
-from fsspec.compression import compr
-from fsspec.utils import infer_compression
 
 from textvae.data.corpus import DataSettings
-from textvae.data.sources import open_bytes
-from textvae.data.streaming.files import COMPRESSION_SUFFIXES, get_stream_suffix, is_remote
-from textvae.data.tables import FormatError, Row, RowReader, open_rows
+from textvae.data.sources import explain_row_error
+from textvae.data.streaming.files import is_remote
+from textvae.data.tables import (
+    CompressionError,
+    FormatError,
+    LayoutError,
+    Row,
+    RowReader,
+    open_rows,
+)
 from textvae.errors import DataError
 
 _DAMAGE_HINT = "Repair it and continue with --resume, or skip damage with data.on_corrupt=skip."
@@ -69,7 +74,7 @@ class StreamFileReader:
             try:
                 row = reader.row(record)
             except ValueError as error:
-                problem = f"{_format_location(number, reader)}: {error}"
+                problem = f"{_format_location(number, reader)}: {explain_row_error(reader, error)}"
                 self.report_damage("corrupt rows", file, problem, is_notice=not has_damage)
                 has_damage = True
             else:
@@ -98,23 +103,24 @@ class StreamFileReader:
         number = 0
         reader = None
         try:
-            with _open_stream(file) as stream:
-                reader = open_rows(
-                    stream,
-                    get_stream_suffix(file),
-                    self.settings.text_column,
-                    self.settings.quoting,
-                    self.columns,
-                )
+            with (
+                _open_stream(file) as stream,
+                open_rows(stream, _get_name(file), self.settings, self.columns) as reader,
+            ):
                 for number, record in enumerate(reader.records(), start=1):
                     yield number, reader, record
         except ImportError as error:  # not damage: the file needs a library that is missing
             raise DataError(f"{file}: {error}.") from error
+        except LayoutError as error:  # not damage either: the settings have to say more
+            raise DataError(f"{file}: {error}") from error
         except FormatError as error:  # from our readers, which know the line
             location = f"after row {number:,}: reading stopped"
-            if reader is not None:
+            if reader is not None and reader.line:
                 location = f"line {reader.line:,}"
             self.report_damage("broken files", file, f"{location}: {error}")
+        except CompressionError as error:
+            problem = f"after row {number:,}: reading stopped ({error})"
+            self.report_damage("broken files", file, problem)
         except Exception as error:  # each library raises errors of its own, without a common base
             # Some messages span several lines; a notice is one line.
             reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -130,22 +136,18 @@ def _format_location(number: int, reader: RowReader) -> str:
 
 
 def _open_stream(file: str) -> IO[bytes]:
-    """Open a local file or a URL, decompressed.
+    """Open a local file or a URL.
 
     Raises:
-        ImportError: the library for a file system or a compression is missing.
+        ImportError: the library for a file system is missing.
     """
     if is_remote(file):
-        # `extract` only rewrites the URL, so that `xopen` decompresses while it reads.
-        return cast(IO[bytes], xopen(StreamingDownloadManager().extract(file), "rb"))
-    stream = open_bytes(Path(file))  # decompresses gzip, whatever the name says
-    suffix = Path(file).suffix.lower()
-    if suffix not in COMPRESSION_SUFFIXES or suffix == ".gz":
-        return stream
-    compression = infer_compression(f"file{suffix}")
-    if compression is None:
-        stream.close()
-        raise ImportError(
-            f"no installed package decompresses {suffix}; install zstandard for .zst, lz4 for .lz4"
-        )
-    return cast(IO[bytes], compr[compression](stream, mode="rb"))
+        return cast(IO[bytes], xopen(file, "rb"))  # retries while it reads
+    return Path(file).open("rb")
+
+
+def _get_name(file: str) -> str:
+    """Return the name of a file, which tells its format; for a URL, without the query."""
+    if is_remote(file):
+        return PurePosixPath(urlsplit(file).path).name
+    return Path(file).name

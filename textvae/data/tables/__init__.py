@@ -10,52 +10,47 @@ the type of a column separately for each block of rows: the same label could be
 `1` in one block and `1.0` in another.
 """
 
-from typing import IO
-
-from textvae.data.tables.base import FormatError, Quoting, Row, RowReader, format_value
-from textvae.data.tables.delimited import DelimitedReader
-from textvae.data.tables.json_rows import JsonReader
-from textvae.data.tables.lines import BYTES_PER_READ, MAX_LINE_LENGTH, NUL_MESSAGE, LineReader
-from textvae.data.tables.parquet import ROWS_PER_BATCH, ParquetReader
+from textvae.data.tables.base import (
+    FormatError,
+    LayoutError,
+    Quoting,
+    Row,
+    RowReader,
+    explain_missing_column,
+    format_value,
+    list_columns,
+)
+from textvae.data.tables.compression import COMPRESSION_SUFFIXES, CompressionError
+from textvae.data.tables.encodings import explain_undecodable
+from textvae.data.tables.lines import BYTES_PER_READ, MAX_LINE_LENGTH, NUL_MESSAGE
+from textvae.data.tables.opening import CORPUS_SUFFIXES, get_format_suffix, join_texts, open_rows
+from textvae.data.tables.parquet import ROWS_PER_BATCH
+from textvae.data.tables.settings import TableOptions, TableSettings, override_table_settings
 from textvae.data.tables.values import as_label, as_number
 
 __all__ = [
     "BYTES_PER_READ",
+    "COMPRESSION_SUFFIXES",
+    "CORPUS_SUFFIXES",
     "MAX_LINE_LENGTH",
     "NUL_MESSAGE",
     "ROWS_PER_BATCH",
+    "CompressionError",
     "FormatError",
+    "LayoutError",
     "Quoting",
     "Row",
     "RowReader",
+    "TableOptions",
+    "TableSettings",
     "as_label",
     "as_number",
+    "explain_missing_column",
+    "explain_undecodable",
     "format_value",
+    "get_format_suffix",
+    "join_texts",
+    "list_columns",
     "open_rows",
+    "override_table_settings",
 ]
-
-
-def open_rows(
-    stream: IO[bytes],
-    suffix: str | None,
-    text_column: str,
-    quoting: Quoting = "auto",
-    columns: list[str] | None = None,
-) -> RowReader:
-    """Return the reader for an open file.
-
-    Args:
-        stream: the file's bytes, decompressed.
-        suffix: the suffix of the file's name, without that of its compression;
-            any suffix that is not a table's, and None, means a text file.
-        text_column: the name of the column that the lines of a text file become.
-        quoting: whether quotes delimit the cells of a .csv or .tsv file.
-        columns: the columns needed; of a Parquet file that has all of them, only these are read.
-    """
-    if suffix == ".parquet":
-        return ParquetReader(stream, columns)
-    if suffix in (".csv", ".tsv"):
-        return DelimitedReader(stream, suffix, text_column, quoting)
-    if suffix in (".json", ".jsonl"):
-        return JsonReader(stream, is_list_allowed=suffix == ".json")
-    return LineReader(stream, text_column)

@@ -1,9 +1,10 @@
 """What the readers of all formats share: rows, the contract of a reader, and its error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol
 
 from textvae.data.row_report import RowNumbers
+from textvae.schema import did_you_mean
 
 Row = dict[str, Any]
 
@@ -12,9 +13,15 @@ Quoting = Literal["auto", "quoted", "none"]
 
 _MAX_SHOWN_CHARACTERS = 60  # of a value in a message
 
+_MAX_LISTED_COLUMNS = 30  # in a message
+
 
 class FormatError(ValueError):
     """Part of a file cannot be read; the caller adds the file and the line to the message."""
+
+
+class LayoutError(FormatError):
+    """A file is not damaged, but has to be read in another way; the message says what to set."""
 
 
 class RowReader(Protocol):
@@ -26,10 +33,22 @@ class RowReader(Protocol):
     Attributes:
         line: the line of the last record, counted from 1; 0 for formats without lines.
         blank_lines: those between rows; like other readers of tables, we do not count them as rows.
+        encoding: the encoding of the file; what a reader gets is UTF-8 always.
+        has_lines: whether the format has lines.
     """
 
-    line: int
-    blank_lines: RowNumbers
+    encoding: str
+    has_lines: bool
+
+    @property
+    def line(self) -> int:
+        """The line of the last record."""
+        ...
+
+    @property
+    def blank_lines(self) -> RowNumbers:
+        """The blank lines between rows."""
+        ...
 
     def records(self) -> Iterator[Any]:
         """Yield the records of the file, which `row` parses.
@@ -54,3 +73,22 @@ def format_value(value: object) -> str:
     if len(shown) <= _MAX_SHOWN_CHARACTERS:
         return shown
     return f"{shown[: _MAX_SHOWN_CHARACTERS - 3]}..."
+
+
+def list_columns(names: Sequence[str]) -> str:
+    """Return the names of columns as a message lists them; a table may have thousands."""
+    listed = ", ".join(names[:_MAX_LISTED_COLUMNS])
+    rest = len(names) - _MAX_LISTED_COLUMNS
+    return f"{listed} and {rest:,} more" if rest > 0 else listed
+
+
+def explain_missing_column(name: str, names: Sequence[str], advice: str) -> str:
+    """Return that a table lacks a column, which columns it has, and what to do.
+
+    Args:
+        name: the column that is missing.
+        names: the columns that exist.
+        advice: a sentence that says how to name another one.
+    """
+    hint = did_you_mean(name, names).strip().replace("did", " Did", 1)
+    return f"there is no column {name!r}; the columns are {list_columns(names)}. {advice}{hint}"

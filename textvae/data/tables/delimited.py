@@ -8,13 +8,27 @@ reader refuses it and names the setting that decides.
 import csv
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any, NamedTuple
 
 from textvae.data.row_report import RowNumbers, format_count
-from textvae.data.tables.base import FormatError, Quoting, Row, format_value
-from textvae.data.tables.lines import MAX_LINE_LENGTH, decode_line, read_blocks, split_lines
-from textvae.data.tables.values import as_number, is_number
+from textvae.data.tables.base import FormatError, Row
+from textvae.data.tables.layout import (
+    check_repeated_names,
+    find_separator,
+    name_columns,
+    read_separator_line,
+)
+from textvae.data.tables.lines import (
+    MAX_LINE_LENGTH,
+    SEPARATOR_WORDS,
+    decode_line,
+    read_ahead,
+    read_blocks,
+    split_lines,
+)
+from textvae.data.tables.settings import TableSettings
+from textvae.data.tables.values import as_number, is_amount
 
 # If the first rows have only numbers in the text column, it counts as a column of numbers.
 _PROBED_ROWS = 100
@@ -39,24 +53,52 @@ class _Record(NamedTuple):
 
 
 class DelimitedReader:
-    """Reads a .csv or .tsv file, whose first line names the columns."""
+    """Reads a .csv or .tsv file, whose first line names the columns unless the settings say no.
 
-    def __init__(self, stream: IO[bytes], suffix: str, text_column: str, quoting: Quoting) -> None:
+    Args:
+        stream: the bytes of the file, as UTF-8.
+        suffix: .csv or .tsv, which tells the separator and the meaning of quotes.
+        settings: what is known about the file.
+    """
+
+    encoding = "utf-8"
+    has_lines = True
+
+    def __init__(self, stream: IO[bytes], suffix: str, settings: TableSettings) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")
-        self._stream = stream
-        self._text_column = text_column
-        self._quoting = quoting
-        self._separator = "\t" if suffix == ".tsv" else ","
-        self._quotes_delimit = quoting == "quoted" or (quoting == "auto" and suffix == ".csv")
+        self._settings = settings
+        self._quoting = settings.quoting
+        is_csv = suffix == ".csv"
+        self._quotes_delimit = self._quoting == "quoted" or (self._quoting == "auto" and is_csv)
+        self._default_separator = "," if is_csv else "\t"
+        self._separator = self._default_separator
+        self._raw_lines = split_lines(read_blocks(stream))
         self._columns: list[str] = []
+        self._has_names = settings.header is not False
+        self._aliases: dict[str, int] = {}  # columns that have a further name, with their index
+        self._cell_count = 0  # of each row
         self._lines_read = 0
         self._pending: list[str] = []  # the lines of the record that the csv module is reading
         self._error: ValueError | None = None  # what is wrong with one of these lines
         self._previous: list[str] = []  # the cells of the previous record
 
     def records(self) -> Iterator[_Record]:
-        """Yield the records after the first one, which names the columns."""
+        """Yield the records, without the first one if that names the columns.
+
+        Raises:
+            FormatError: the columns cannot be found, or the rest of the file cannot be read.
+        """
+        first_lines, self._raw_lines = read_ahead(self._raw_lines)
+        told = read_separator_line(first_lines[0]) if first_lines else None
+        if told in (self._settings.separator, *SEPARATOR_WORDS):
+            next(self._raw_lines)
+            self._lines_read = 1
+            del first_lines[0]
+        self.line = 1
+        default = told or self._default_separator
+        self._separator = find_separator(first_lines, default, self._quotes_delimit, self._settings)
+        self.line = 0
         records = self._read_records()
         head = next(records, None)
         if head is None:
@@ -64,9 +106,10 @@ class DelimitedReader:
         self.line = head.line
         if head.error is not None:
             raise head.error
-        self._columns = [name.strip() for name in head.cells]
-        self._check_columns()
-        yield from self._probe_numbers(records)
+        self._set_columns(head)
+        if not self._has_names:
+            records = chain([head], records)
+        yield from self._check_first_rows(records)
         yield from records
 
     def row(self, record: _Record) -> Row:
@@ -74,43 +117,74 @@ class DelimitedReader:
         self.line = record.line
         if record.error is not None:
             raise record.error
-        if len(record.cells) != len(self._columns):
+        if len(record.cells) != self._cell_count or any(record.cells[len(self._columns) :]):
             raise FormatError(self._explain_cell_count(len(record.cells)))
         if any(self._is_quoted_by_program(cell) for cell in record.cells):
             raise FormatError(
                 "has a cell in quotes with doubled quotes in it, as programs write quoted cells. "
                 f"{_SET_EITHER}"
             )
-        return dict(zip(self._columns, record.cells, strict=True))
+        # Not strict: every row may end with the same number of separators too many.
+        row = dict(zip(self._columns, record.cells, strict=False))
+        for name, index in self._aliases.items():
+            row[name] = record.cells[index]
+        return row
 
-    def _check_columns(self) -> None:
-        """Refuse repeated names, and names in quotes unless the settings say how to read them."""
-        if self._are_quotes_unexpected(self._columns):
+    def _set_columns(self, head: _Record) -> None:
+        """Name the columns after the first record, or number them.
+
+        Raises:
+            FormatError: the column of the texts is missing, a name occurs twice, or names are in
+                quotes and the settings do not say how to read these.
+        """
+        if self._are_quotes_unexpected([cell.strip() for cell in head.cells]):
             raise FormatError(f"names its columns in quotes. {_SET_EITHER}")
-        for name in self._columns:
-            # Several columns may be without a name: nobody can ask for one of them.
-            if name and self._columns.count(name) > 1:
-                raise FormatError(
-                    f"names the column {format_value(name)} twice; rename one of the two."
-                )
+        self._columns, self._aliases = name_columns(head.cells, self._settings)
+        self._cell_count = len(self._columns)
+        if self._has_names:
+            check_repeated_names(self._columns)
+
+    def _check_first_rows(self, records: Iterator[_Record]) -> list[_Record]:
+        """Return the first records, after finding out what they show of all rows.
+
+        They show how many cells a row has, and whether the texts are numbers. If no text
+        of them is anything else, all cells become numbers, which every caller that expects
+        text refuses: the user most likely named the wrong column.
+        """
+        first = next(records, None)
+        if first is None:
+            return []
+        self._cell_count = self._count_cells(first)
+        if self._settings.join_columns:
+            return [first]
+        return self._probe_numbers(chain([first], records))
+
+    def _count_cells(self, first: _Record) -> int:
+        """Return how many cells each row has.
+
+        Some programs end each row with a separator, but not the line of names, or the
+        other way round. The additional cell is empty, so nothing is lost.
+        """
+        count = len(self._columns)
+        has_blank_cells = not any(first.cells[count:])
+        has_blank_names = self._has_names and not any(self._columns[len(first.cells) :])
+        if has_blank_cells and has_blank_names:
+            return len(first.cells)
+        return count
 
     def _probe_numbers(self, records: Iterator[_Record]) -> list[_Record]:
-        """Return the first records, up to the first one whose text column holds a text.
-
-        If none of them does, the text column is a column of numbers. Its cells then
-        become numbers, which every caller that expects text refuses: the user most
-        likely named the wrong column.
-        """
+        """Return the first records, up to the first one whose text is not a number."""
         probed: list[_Record] = []
-        if self._text_column not in self._columns:
-            return probed
-        text_index = self._columns.index(self._text_column)
+        name = self._settings.text_column
+        text_index = self._aliases.get(name, -1)
+        if text_index < 0:
+            text_index = self._columns.index(name)
         for record in islice(records, _PROBED_ROWS):
             probed.append(record)
             if text_index >= len(record.cells):  # `row` will refuse this record
                 return probed
             cell = record.cells[text_index]
-            if cell.strip() and not is_number(cell):
+            if cell.strip() and not is_amount(cell):
                 return probed
         for record in probed:
             record.cells[text_index] = as_number(record.cells[text_index])
@@ -203,7 +277,7 @@ class DelimitedReader:
         A damaged line is decoded as far as possible, so that the csv module still finds
         the end of its record, and only this record has to be skipped.
         """
-        for raw in split_lines(read_blocks(self._stream)):
+        for raw in self._raw_lines:
             self._lines_read += 1
             try:
                 line = decode_line(raw)
@@ -218,7 +292,11 @@ class DelimitedReader:
         """Return what is wrong with a record of too many or too few cells, and how to fix it."""
         columns = format_count(len(self._columns), "column")
         problem = f"has {format_count(count, 'field')}, and the first line names {columns}."
-        if count < len(self._columns):
+        if not self._has_names or self._cell_count != len(self._columns):
+            problem = (
+                f"has {format_count(count, 'field')}, and the first row has {self._cell_count}."
+            )
+        if count < self._cell_count:
             return (
                 f"{problem} Add the missing fields, which may be empty; "
                 "a text with a line break needs double quotes."

@@ -30,6 +30,9 @@ _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 class JsonReader:
     """Reads JSON: one object per line or, where it is allowed, a list of objects."""
 
+    encoding = "utf-8"
+    has_lines = True
+
     def __init__(self, stream: IO[bytes], is_list_allowed: bool) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")
@@ -173,7 +176,8 @@ class _ListParser:
             self._text = rest + self._decode(b"".join(blocks), self._is_at_end)
         except UnicodeDecodeError:
             raise FormatError(
-                "after this line the file is not UTF-8. Convert it (iconv -f latin1 -t utf-8)."
+                "after this line the file is not UTF-8. "
+                "Set data.encoding (--encoding), for instance to cp1252, or convert it."
             ) from None
         self._position = 0
         return not self._is_at_end

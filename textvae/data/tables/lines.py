@@ -1,32 +1,67 @@
 """Text files, one sentence per line; and how all text formats split bytes into lines."""
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from textvae.data.row_report import RowNumbers
-from textvae.data.tables.base import FormatError, Row
+from textvae.data.tables.base import FormatError, LayoutError, Row
 
 BYTES_PER_READ = 2**18  # size of a block
 
 MAX_LINE_LENGTH = 2**26  # bytes of a line, or characters of a cell; no text is longer
 
+# How much of a file is read ahead: that many lines, or lines of that many bytes.
+_PROBED_LINES = 50
+_PROBED_BYTES = 2**18
+
+_MIN_ROWS = 5  # with as many tabs each, that make a table of a text file
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 NUL_MESSAGE = "holds a NUL byte"
 
+# Separators of tables, with the words for them that shells and YAML do not change.
+SEPARATOR_WORDS = {"\t": "tab", ";": "semicolon", "|": "pipe", ",": "comma"}
+
+_COLUMN_NAME = re.compile(r"[^\s,;|]{1,40}")  # what a column of a table may well be called
+
 
 class LineReader:
-    """Reads a text file with one sentence per line."""
+    """Reads a text file with one sentence per line.
 
-    def __init__(self, stream: IO[bytes], text_column: str) -> None:
+    Args:
+        stream: the bytes of the file, as UTF-8.
+        text_column: the name of the column that the lines become.
+        table_columns: columns of texts, if a file that looks like a table is to be refused.
+    """
+
+    encoding = "utf-8"
+    has_lines = True
+
+    def __init__(
+        self, stream: IO[bytes], text_column: str, table_columns: Sequence[str] = ()
+    ) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")
         self._stream = stream
         self._text_column = text_column
+        self._table_columns = table_columns
 
     def records(self) -> Iterator[bytes]:
-        """Yield the lines, blank ones included."""
-        for raw in split_lines(read_blocks(self._stream)):
+        """Yield the lines, blank ones included.
+
+        Raises:
+            LayoutError: the file is a table.
+        """
+        lines = split_lines(read_blocks(self._stream))
+        if self._table_columns:
+            first_lines, lines = read_ahead(lines)
+            self.line = 1
+            _refuse_table(first_lines, self._table_columns)
+            self.line = 0
+        for raw in lines:
             self.line += 1
             yield raw
 
@@ -35,9 +70,76 @@ class LineReader:
         return {self._text_column: decode_line(record).removesuffix("\r")}
 
 
+def _refuse_table(lines: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse a table: its names would become a sentence, and its labels part of the sentences.
+
+    Args:
+        lines: the first lines of the file.
+        columns: the columns of texts.
+
+    Raises:
+        LayoutError: the first line names these columns or is a JSON object, or all lines have
+            as many tabs.
+    """
+    advice = "If each line is a sentence all the same, set data.format=txt (--format txt)."
+    first = lines[0].strip() if lines else ""
+    if first.startswith("{") and _is_json_object(first):
+        raise LayoutError(
+            "looks like a file of JSON objects, and its name does not end in .jsonl. "
+            f"Set data.format=jsonl (--format jsonl). {advice}"
+        )
+    for separator, word in SEPARATOR_WORDS.items():
+        names = [name.strip().strip('"') for name in first.split(separator)]
+        if len(names) == 1 or not set(columns) <= set(names):
+            continue
+        if all(_COLUMN_NAME.fullmatch(name) or not name for name in names):
+            raise LayoutError(
+                f"looks like a table: its first line names the column {columns[0]!r}. "
+                f"Set data.separator={word} (--separator {word}). {advice}"
+            )
+    rows = [line for line in lines if line.strip()]
+    tabs = {line.count("\t") for line in rows}
+    if len(rows) >= _MIN_ROWS and len(tabs) == 1 and tabs != {0}:
+        raise LayoutError(
+            f"looks like a table: each of its first lines has {tabs.pop() + 1} cells, separated by "
+            "tabs. Set data.separator=tab (--separator tab), and data.header=false and the number "
+            f"of the column of texts, such as data.text_column=2, if it has no names. {advice}"
+        )
+
+
 def read_blocks(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield a file's bytes, one block at a time."""
     return iter(lambda: stream.read(BYTES_PER_READ), b"")
+
+
+def read_ahead(lines: Iterator[bytes]) -> tuple[list[str], Iterator[bytes]]:
+    """Return the first lines as text, and an iterator over all lines.
+
+    The last line read may be the first half of a row, so it is left out unless it is the
+    last one of the file. An error is raised where it occurs among the lines, and not before.
+    """
+    read: list[bytes] = []
+    error: Exception | None = None
+    is_complete = False
+    while len(read) < _PROBED_LINES and sum(map(len, read)) <= _PROBED_BYTES:
+        try:
+            read.append(next(lines))
+        except StopIteration:
+            is_complete = True
+            break
+        except Exception as damage:  # each library raises errors of its own
+            error = damage
+            break
+    probed = read if is_complete or len(read) == 1 else read[:-1]
+    first_lines = [line.decode("utf-8", "replace").removesuffix("\r") for line in probed]
+
+    def iterate_lines() -> Iterator[bytes]:
+        yield from read
+        if error is not None:
+            raise error
+        yield from lines
+
+    return first_lines, iterate_lines()
 
 
 def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -74,6 +176,15 @@ def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
         raise FormatError("its lines end with carriage returns alone; convert it (tr '\\r' '\\n').")
     if last:
         yield last
+
+
+def _is_json_object(line: str) -> bool:
+    """Return whether a line is a JSON object that is not empty."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and bool(value)
 
 
 def decode_line(raw: bytes) -> str:

@@ -1,5 +1,6 @@
 """Parquet files: rows with the types that the file gives its columns."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO
 
@@ -12,6 +13,9 @@ ROWS_PER_BATCH = 1_000  # rows that are decoded at once
 class ParquetReader:
     """Reads a Parquet file, one batch of rows at a time."""
 
+    encoding = "utf-8"
+    has_lines = False
+
     def __init__(self, stream: IO[bytes], columns: list[str] | None) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")  # a Parquet file has no lines
@@ -22,13 +26,26 @@ class ParquetReader:
         """Yield the rows; they need no parsing.
 
         Raises:
+            FormatError: two columns have the same name, or the file is damaged.
+        """
+        from pyarrow import ArrowException  # slow to import, and most files are text
+
+        try:
+            yield from self._iterate_rows()
+        except (OSError, ArrowException) as error:
+            raise FormatError(f"cannot be read as parquet: {error}") from error
+
+    def _iterate_rows(self) -> Iterator[Row]:
+        """Yield the rows.
+
+        Raises:
             FormatError: two columns have the same name.
         """
-        from pyarrow.parquet import ParquetFile  # slow to import, and most files are text
+        from pyarrow.parquet import ParquetFile
 
         file = ParquetFile(self._stream)
         names = file.schema_arrow.names
-        repeated = [name for name in names if names.count(name) > 1]
+        repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
             # A dict per row would silently drop one of the two.
             raise FormatError(

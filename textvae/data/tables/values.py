@@ -5,6 +5,8 @@ import re
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
+_CODE = re.compile(r"\s*[+-]?0\d")
+
 
 def as_label(value: object) -> str:
     """Return a label as text without white space around it; a missing one is an empty string."""
@@ -23,6 +25,11 @@ def as_number(value: object) -> object:
 def is_number(text: str) -> bool:
     """Return whether a text spells a decimal number; `nan` and `1_000`, for example, do not."""
     return _NUMBER.fullmatch(text) is not None
+
+
+def is_amount(text: str) -> bool:
+    """Return whether a text spells a number and not a code: codes such as `007` begin with 0."""
+    return is_number(text) and _CODE.match(text) is None
 
 
 class SpelledNumber(float):
