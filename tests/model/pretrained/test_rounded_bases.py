@@ -201,8 +201,10 @@ def test_rounded_matrices_need_less_memory():
     base = build_base(LlamaConfig(vocab_size=1000), {"e": (1000, 50), "layer.w": (500, 1000)})
     use: BaseUse = {"role": "decoder", "trains": "none", "dtype_bytes": 4, "batch_tokens": 0}
     assert estimate_memory(base, **use) == 4 * 550_000
-    assert estimate_memory(base, **{**use, "bits": 8}) == 4 * 50_000 + 500_000
-    assert estimate_memory(base, **{**use, "bits": 4}) == 4 * 50_000 + 250_000
+    eight: BaseUse = {**use, "bits": 8}
+    four: BaseUse = {**use, "bits": 4}
+    assert estimate_memory(base, **eight) == 4 * 50_000 + 500_000
+    assert estimate_memory(base, **four) == 4 * 50_000 + 250_000
     with pytest.raises(ConfigError, match=r"bits: 8 with train: none \(0.7 MB\)"):
         check_memory(base, "s", torch.device("cpu"), available=800_000, **use)
 
