@@ -10,6 +10,7 @@ from textvae.schema import choose
 # What each preset is for; its settings are in the YAML file of its name.
 PRESETS = {
     "faithful": "recover every word of a sentence from its latent",
+    "generate": "sample good sentences, from a latent that holds only their gist",
     "pretrained": "start from a published sentence encoder and a small language model",
 }
 
