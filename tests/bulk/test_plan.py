@@ -128,6 +128,7 @@ def test_a_folder_without_a_model_is_refused(corpus, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+WRONG_FILES: list[Any] = ["abc", 3, None, ["a"], [{}], [{"name": "a"}]]
 WRONG_PLANS: list[Any] = [
     [],
     None,
@@ -135,7 +136,7 @@ WRONG_PLANS: list[Any] = [
     "x",
     {},
     {"a": 1},
-    *({"files": files} for files in ("abc", 3, None, ["a"], [{}], [{"name": "a"}])),
+    *({"files": files} for files in WRONG_FILES),
     {"files": [{"name": "a", "sha256": "b", "rows": "c"}]},
     {"files": [{"name": "a", "sha256": "b", "rows": True}]},
     {"settings": []},
