@@ -4,6 +4,8 @@ import errno
 import json
 import re
 import shutil
+from dataclasses import asdict
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +13,7 @@ from filelock import FileLock
 
 from tests.bulk.shards import rows_in, work, write_files
 from tests.tiny_run import train_tiny
+from textvae.bulk.plan import BulkPlan, read_plan
 from textvae.errors import CheckpointError, OutputError
 
 
@@ -123,3 +126,38 @@ def test_a_folder_without_a_model_is_refused(corpus, tmp_path):
     with pytest.raises(CheckpointError, match="there is no such folder"):
         work("encode", tmp_path / "gone", tmp_path / "out", corpus)
     assert not (tmp_path / "out").exists()
+
+
+WRONG_PLANS: list[Any] = [
+    [],
+    None,
+    3,
+    "x",
+    {},
+    {"a": 1},
+    *({"files": files} for files in ("abc", 3, None, ["a"], [{}], [{"name": "a"}])),
+    {"files": [{"name": "a", "sha256": "b", "rows": "c"}]},
+    {"files": [{"name": "a", "sha256": "b", "rows": True}]},
+    {"settings": []},
+    {"shard_rows": "many"},
+    {"quoting": "perhaps"},
+    {"count": 1.5},
+]
+
+
+@pytest.mark.parametrize("changes", WRONG_PLANS, ids=str)
+def test_a_plan_with_other_entries_is_refused(tmp_path, changes):
+    """The message names the file; nothing is written."""
+    whole = asdict(BulkPlan("encode", "m", {}, "text", [], 5))
+    is_change = isinstance(changes, dict) and changes.keys() <= whole.keys() and changes
+    record = {**whole, **changes} if is_change else changes
+    (tmp_path / "_plan.json").write_text(json.dumps(record))
+    with pytest.raises(OutputError, match=r"_plan\.json: is not a valid plan"):
+        read_plan(tmp_path)
+
+
+def test_a_plan_that_is_nested_too_deep_is_refused(tmp_path):
+    """Python's own reader raises an error of another kind."""
+    (tmp_path / "_plan.json").write_text("[" * 100_000)
+    with pytest.raises(OutputError, match="nested too deep"):
+        read_plan(tmp_path)

@@ -59,12 +59,16 @@ def test_a_finished_run_is_trained_longer(tmp_path, name):
     run = tmp_path / "run"
     train_tiny(run, **RUNS[name])
     before = read_log(run)["history"]
+    earlier = shutil.copytree(run, tmp_path / "earlier")
     (run / "measures.json").write_text('{"elbo": -1.0}')
     vae = resume(run, steps=18)
     assert vae.generate(1)
     log = read_log(run)
     assert log["steps"] == 18
-    assert log["history"][: len(before)] == before
+    steps = [entry["step"] for entry in log["history"]]
+    assert steps[: len(before)] == [entry["step"] for entry in before]
+    assert max(steps) == 18
+    assert differ(run, earlier)
     assert Run(run).read_settings().training.steps == 18
     assert not (run / "measures.json").exists()  # they are those of the earlier model
     assert not list(run.glob("checkpoint-*"))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from pydantic import TypeAdapter
 from tqdm import tqdm
@@ -40,14 +40,6 @@ _MODEL_FILES = (
 )
 
 
-class FileRecord(TypedDict):
-    """A file of a bulk job, and how many rows it has."""
-
-    name: str
-    sha256: str
-    rows: int
-
-
 @dataclass(frozen=True)
 class BulkPlan:
     """What a bulk job does. The fields are the keys of `_plan.json`.
@@ -69,7 +61,7 @@ class BulkPlan:
     model: str
     settings: dict[str, Any]
     column: str
-    files: list[FileRecord]
+    files: list[dict[str, Any]]
     shard_rows: int
     count: int = 0
     quoting: Quoting = "auto"
@@ -108,7 +100,7 @@ def describe_files(
     settings: TableSettings,
     existing: BulkPlan | None,
     progress: bool,
-) -> list[FileRecord]:
+) -> list[dict[str, Any]]:
     """Return name, SHA-256 and number of rows of each file.
 
     Args:
@@ -122,7 +114,7 @@ def describe_files(
         DataError: a file is damaged, or its column is not text.
     """
     known_counts = _read_known_counts(existing, settings)
-    described: list[FileRecord] = []
+    described = []
     for name in tqdm(names, desc="reading", unit="file", disable=not progress):
         file_hash = _hash_files([root / name])
         rows = known_counts.get((name, file_hash))
@@ -169,12 +161,26 @@ def read_plan(folder: Path) -> BulkPlan | None:
             )
         return None
     try:
-        return _PLAN_TYPE.validate_python(read_json(folder / _PLAN_FILE), strict=True)
+        # From JSON, because strict validation in Python would accept only a BulkPlan.
+        content = json.dumps(read_json(folder / _PLAN_FILE))
+        plan = _PLAN_TYPE.validate_json(content, strict=True)
+        if not all(map(_is_file_record, plan.files)):
+            raise ValueError("an entry of its files has other keys or types than expected")
+        return plan
     except (ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise OutputError(
             f"{folder / _PLAN_FILE}: is not a valid plan ({reason}); name another folder."
         ) from None
+
+
+def _is_file_record(entry: dict[str, Any]) -> bool:
+    """Return whether an entry of a plan's files is one that `describe_files` returns."""
+    types = {"name": str, "sha256": str, "rows": int}
+    return entry.keys() == types.keys() and all(
+        isinstance(entry[name], kind) and not isinstance(entry[name], bool)
+        for name, kind in types.items()
+    )
 
 
 def _is_foreign(name: str) -> bool:
