@@ -165,7 +165,29 @@ def test_a_text_file_that_looks_like_another_format_is_reported(
 
 
 @pytest.mark.parametrize(
-    "content", ["> quoted\nan answer\n", "hello world\nbye world\n", "no one\nI am\nC 3\n"]
+    ("content", "words"),
+    [
+        ("__label__a one\n__label__b two\n", "begin with labels (__label__)"),
+        ("".join(f"{n} line\n" for n in range(7, 17)), "begin with their numbers"),
+        ("".join(f"{n}. line\n" for n in range(1, 6)), "begin with their numbers"),
+    ],
+)
+def test_labels_and_numbers_at_the_beginning_of_lines_are_reported(
+    tmp_path, content, words, capsys
+):
+    """They would be learned as parts of the sentences."""
+    read_rows(write(tmp_path / "a.txt", content))
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "> quoted\nan answer\n",
+        "hello world\nbye world\n",
+        "no one\nI am\nC 3\n",
+        "1 a\n3 b\n2 c\n4 d\n5 e\n",
+    ],
 )
 def test_a_text_file_of_sentences_is_not_reported(tmp_path, content, capsys):
     """Short sentences are no molecules."""

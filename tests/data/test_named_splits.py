@@ -162,6 +162,15 @@ def test_a_missing_file_of_labels_is_refused(tmp_path):
     )
 
 
+def test_labels_may_lie_in_the_folder_of_the_only_file(tmp_path, capsys):
+    """They are not reported as a file that is not read."""
+    write(tmp_path / "f" / "a.txt", LINES)
+    file = write(tmp_path / "f" / "labels.txt", LABELS)
+    _, splits = prepared(tmp_path / "c", str(tmp_path / "f"), labels=file)
+    assert set(splits["train"]["label"]) == {"a", "b"}
+    assert "not read" not in capsys.readouterr().err
+
+
 def test_labels_are_refused_for_a_folder_of_many_files(tmp_path):
     """Nobody could say which file they belong to."""
     write(tmp_path / "f" / "a.txt", LINES)

@@ -93,13 +93,18 @@ class FolderContents:
         """Add a file to a split."""
         self.splits.setdefault(split, []).append(file)
 
-    def exclude(self, paths: Collection[Path]) -> None:
+    def exclude(self, folder: Path, paths: Collection[Path]) -> None:
         """Remove files that are not read with the folder; a split may become empty."""
         excluded = {path.resolve() for path in paths}
         for split, files in list(self.splits.items()):
             self.splits[split] = [file for file in files if file.path.resolve() not in excluded]
             if not self.splits[split]:
                 del self.splits[split]
+        for reason, names in list(self.left_out.items()):
+            others = [name for name in names if (folder / name).resolve() not in excluded]
+            self.left_out[reason] = others
+            if not others:
+                del self.left_out[reason]
 
     def leave_out(self, reason: str, *names: str) -> None:
         """Remember names that are not read."""

@@ -40,12 +40,22 @@ def get_foreign_suffix(name: str) -> str | None:
 def refuse_foreign_file(file: Path) -> None:
     """Refuse a file of another format.
 
+    Documents of office programs are left to the reader, which knows them by their content.
+
     Raises:
         DataError: the suffix of its name is that of another format.
     """
     suffix = get_foreign_suffix(file.name)
-    if suffix is not None:
+    if suffix is not None and not _is_office_document(file, suffix):
         raise DataError(
             f"{file}: {suffix} files cannot be read; {FOREIGN_SUFFIXES[suffix]}. "
             "(If it is plain text with one sentence per line, rename it to .txt.)"
         )
+
+
+def _is_office_document(file: Path, suffix: str) -> bool:
+    """Return whether a file is an archive of an office program; its reader refuses those."""
+    if suffix not in (".docx", ".xlsx", ".xlsm", ".pptx", ".odt", ".ods", ".odp", ".epub"):
+        return False
+    with file.open("rb") as stream:
+        return stream.read(2) == b"PK"

@@ -262,7 +262,7 @@ def _open_folder(folder: Path, excluded: Collection[Path]) -> FolderContents:
         DataError: the folder has no file to read.
     """
     contents = read_folder(folder)
-    contents.exclude(excluded)
+    contents.exclude(folder, excluded)
     if not contents.splits:
         suffixes = f"{', '.join(CORPUS_SUFFIXES)}, compressed or not"
         raise DataError(explain_nothing_to_read(folder, contents, suffixes))

@@ -10,8 +10,10 @@ _SEQUENCE = re.compile(r"[A-Z*\-.]+|[a-z*\-.]+")  # of amino acids or bases
 _TIMES = re.compile(r"\d\d?:\d\d.*-->")
 # Letters of atoms, bonds, rings and branches.
 _SMILES = re.compile(r"[A-Za-z0-9@+\-\[\]()=#$%/\\.:*]+")
-_ATOMS = re.compile(r"^[^a-z]*(?:Cl|Br|Na|Si|Li|se|as|[cnops]|[^a-z])*$")
+_ATOMS = re.compile(r"(?:Cl|Br|Na|Si|Li|se|as|[cnops]|[^a-z])*")
 _SMILES_SIGNS = frozenset("()=#[]@123456789")
+
+_MIN_NUMBERED = 5  # lines that begin with their numbers
 
 _PART_OF_PARAGRAPHS = 0.03  # blank lines per line, in a file of paragraphs
 _LINES_PER_PARAGRAPH = 1.5
@@ -34,6 +36,16 @@ def describe_lines(lines: list[str]) -> str | None:
         return _explain("subtitles", "numbers and times are read as texts", ".srt or .vtt")
     if all(line.startswith("{") and line.rstrip().endswith("}") for line in texts):
         return _explain("JSON lines", "braces and keys are read as text", ".jsonl")
+    if all(line.startswith("__label__") for line in texts):
+        return (
+            "its lines begin with labels (__label__), which are read as text; write a table with "
+            "the columns text and label, and set data.label=label."
+        )
+    if _are_numbered(texts):
+        return (
+            "its lines begin with their numbers, which are read as text; remove them, or write a "
+            "table."
+        )
     if _are_smiles_with_ids(texts):
         return _explain("SMILES with ids", "the ids are read as text", ".smi")
     if _are_paragraphs(lines):
@@ -69,12 +81,23 @@ def _is_fastq(texts: list[str]) -> bool:
     )
 
 
+def _are_numbered(texts: list[str]) -> bool:
+    """Return whether each line begins with its number, counted from any number."""
+    first_words = [line.split(maxsplit=1)[0].rstrip(".:)") for line in texts]
+    if len(texts) < _MIN_NUMBERED or not all(
+        word.isdecimal() and len(word) < 10 for word in first_words
+    ):
+        return False
+    start = int(first_words[0])
+    return [int(word) for word in first_words] == list(range(start, start + len(texts)))
+
+
 def _are_smiles_with_ids(texts: list[str]) -> bool:
     """Return whether all lines are a SMILES and a name, and some SMILES cannot be a word."""
     fields = [line.split(maxsplit=1) for line in texts]
     if not all(len(pair) == 2 and _SMILES.fullmatch(pair[0]) for pair in fields):
         return False
-    if not all(_ATOMS.match(pair[0]) for pair in fields):
+    if not all(_ATOMS.fullmatch(pair[0]) for pair in fields):
         return False
     with_signs = sum(not _SMILES_SIGNS.isdisjoint(pair[0]) for pair in fields)
     return with_signs >= len(fields) / 2

@@ -21,7 +21,10 @@ _MIN_ROWS = 5  # with as many tabs each, that make a table of a text file
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-_HINT_LINES = 500  # first lines of a file, from which a hint about its format is derived
+# The first lines of a file, and the first bytes of each, from which a hint about its format is
+# derived.
+_HINT_LINES = 500
+_HINT_BYTES = 2_000
 
 NUL_MESSAGE = "holds a NUL byte"
 
@@ -74,7 +77,7 @@ class LineReader:
         for raw in lines:
             self.line += 1
             if self.line <= _HINT_LINES:
-                self._first_lines.append(raw)
+                self._first_lines.append(raw[:_HINT_BYTES])
             yield raw
 
     def row(self, record: bytes) -> Row:
