@@ -291,7 +291,7 @@ def test_a_folder_with_other_splits_says_which_is_read(tiny_run, tmp_path, capsy
     for name in ("train", "test"):
         (tmp_path / f"{name}.txt").write_text("a man rides a wave.\n")
     assert [row.number for row in InputRows(str(tmp_path), Run(tiny_run))] == [1]
-    assert "only its train split is read. Name a file to read test." in read_notes(capsys)[1][0]
+    assert "only its train split is read. Name a file to read test." in read_notes(capsys)[1][1]
 
 
 @pytest.mark.parametrize("content", ["", " \n\n"])

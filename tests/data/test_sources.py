@@ -5,7 +5,8 @@ import pytest
 
 from tests.corpora import LINES, SENTENCES, TRICKY, texts, write, write_table
 from textvae.data import BUNDLED_CORPORA
-from textvae.data.sources import SPLIT_NAMES, find_splits
+from textvae.data.sources import find_splits
+from textvae.data.split_names import SPLIT_NAMES
 from textvae.data.tables import TableSettings
 from textvae.errors import DataError
 
@@ -79,9 +80,9 @@ def test_unicode_line_separators_end_no_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("spelling", list(SPLIT_NAMES))
-@pytest.mark.parametrize("ending", [".txt", "-00000-of-00001.jsonl", "_a.csv", ".txt.gz"])
+@pytest.mark.parametrize("ending", [".txt", "-00000-of-00001.jsonl", "_2.csv", ".txt.gz"])
 def test_a_file_named_for_a_split_is_that_split(tmp_path, spelling, ending):
-    """Every usual spelling counts, in capitals too, whatever follows it."""
+    """Every usual spelling counts, in capitals too, with or without the number of a shard."""
     for name, sentences in (
         ("train.txt", SENTENCES),
         (f"{spelling.capitalize()}{ending}", TRICKY[:2]),

@@ -256,7 +256,7 @@ def test_a_list_of_json_objects_is_read_in_pieces(tmp_path):
             '[{"text": "a"}]\n\n{"text": "b"}',
             "line 3: is not JSON: '{' follows the end of the list",
         ),
-        ('{"text":\n ["a"]}', "line 1: is not JSON"),
+        ('{"text":\n ["a"]', "line 2: is not JSON"),
         ('{"text": 1' + "0" * 5000 + "}", "line 1: holds a number with too many digits"),
     ],
 )

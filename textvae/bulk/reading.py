@@ -22,6 +22,7 @@ from textvae.data.sources import (
     is_pipe,
     list_corpus_files,
     match_pattern,
+    report_left_out,
     resolve_path,
 )
 from textvae.data.tables import CORPUS_SUFFIXES, TableSettings
@@ -58,6 +59,7 @@ def find_corpus_files(corpus: str) -> tuple[Path, list[str]]:
     if path.is_dir():
         root = path
         files = list_corpus_files(corpus)
+        report_left_out(corpus)
     else:
         root = fixed_part(path)
         files = match_pattern(path)
@@ -138,7 +140,7 @@ class UnitReader:
                 "restore the file."
             )
         numbered = enumerate(block, start=unit.first_row + 1)
-        return [(number, text) for number, text in numbered if text]
+        return [(number, text) for number, text in numbered if text.strip()]
 
 
 def _iterate_texts(file: Path, settings: TableSettings) -> Iterator[str]:
@@ -148,7 +150,8 @@ def _iterate_texts(file: Path, settings: TableSettings) -> Iterator[str]:
         DataError: the file is damaged, or its column is not text; file and row are named.
     """
     for row in FileSource([file], settings).iterate_places():
-        yield _require_sentence(file, row.values, settings.text_column, row.number)
+        text = _require_sentence(file, row.values, settings.text_column, row.number)
+        yield text if settings.white_space == "keep" else text.strip()
 
 
 def _require_sentence(file: Path, row: dict[str, Any], column: str, number: int) -> str:
@@ -158,7 +161,7 @@ def _require_sentence(file: Path, row: dict[str, Any], column: str, number: int)
         DataError: the column is missing or not text; file and row are named.
     """
     try:
-        return extract_text(row, column, number).strip()
+        return extract_text(row, column, number)
     except DataError as error:
         # The message names `data.text_column`, the setting of a run. Bulk jobs have an option.
         raise DataError(f"{file}: {error} In a bulk job, use --text-column.") from None

@@ -23,14 +23,15 @@ from textvae.data.sources import (
     FileSource,
     PlacedRow,
     find_splits,
-    infer_split,
-    list_corpus_files,
+    list_training_files,
 )
 from textvae.data.tables import (
     Row,
     TableOptions,
     as_label,
     explain_missing_column,
+    find_cell,
+    list_cell_names,
     override_table_settings,
 )
 from textvae.errors import ConfigError, DataError
@@ -166,8 +167,7 @@ class InputRows:
                 f"{self.name}: only its train split is read. "
                 f"Name a file to read {' or '.join(others)}."
             )
-        names = [file.name for file in list_corpus_files(self.file)]
-        if sum(infer_split(name) == "train" for name in names) > 1:
+        if len(list_training_files(self.file)) > 1:
             print_note(
                 f"{self.name}: its files are read in the order of their names, "
                 "with rows counted in each of them."
@@ -197,16 +197,14 @@ class InputRows:
         file, number, line, raw = placed
         # The name may hold bytes that are not UTF-8, which could not be printed.
         file = os.fsencode(file).decode("utf-8", "backslashreplace")
-        for name in self.columns:
-            if name not in raw:
-                problem = explain_missing_column(name, list(raw), "Choose one of these.")
-                raise DataError(f"{file}: {problem}")
+        values = tuple(_find_value(raw, name, file) for name in self.columns)
         try:
-            text = extract_text(raw, self.settings.text_column, number).strip()
+            text = extract_text(raw, self.settings.text_column, number)
         except DataError as error:
             raise DataError(f"{file}: {error}") from None
-        values = tuple(raw[name] for name in self.columns)
-        if not text:
+        if self.settings.white_space == "fold":
+            text = text.strip()
+        if not text.strip():
             return _InputRow(number, None, None, values, file, line)
         for name, value in zip(self.columns, values, strict=True):
             if _is_missing(value):
@@ -266,6 +264,20 @@ def pair_rows_with_answers(
             yield row, None if row.text is None else next(answers)
 
 
+def _find_value(row: Row, column: str, file: str) -> Any:
+    """Return the value of a column that was asked for.
+
+    Raises:
+        DataError: the column is missing.
+    """
+    try:
+        return find_cell(row, column)
+    except KeyError:
+        names = list_cell_names(row)
+        problem = explain_missing_column(column, names, "Choose one of these.")
+        raise DataError(f"{file}: {problem}") from None
+
+
 def _is_missing(value: Any) -> bool:
     """Return whether a cell has no value: it is null, NaN or blank."""
     return value is None or value != value or not str(value).strip()
@@ -277,7 +289,10 @@ def _require_label(row: Row, column: str, file: str, number: int) -> str:
     Raises:
         DataError: it has no label.
     """
-    label = as_label(row.get(column))
+    try:
+        label = as_label(find_cell(row, column))
+    except KeyError:
+        label = ""
     if not label:
         raise DataError(
             f"{file}: the model was trained with labels, and row {number} has no {column!r}: "

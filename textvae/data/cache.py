@@ -52,6 +52,8 @@ def locate_entry(data: DataSettings, tokenizer: TokenizerSettings, seed: int) ->
     if not data.corpus or data.cache == "off":
         return None
     files = list_corpus_files(data.corpus)
+    for name in data.list_named_files():
+        files += list_corpus_files(str(name))
     is_small = sum(file.stat().st_size for file in files) < _MIN_CACHED_CORPUS_BYTES
     if not files or (data.cache == "auto" and is_small):
         return None

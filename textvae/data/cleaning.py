@@ -1,5 +1,6 @@
 """Cleaning: from a raw line to a sentence; it counts which lines are left out, and why."""
 
+import re
 import unicodedata
 from collections import Counter
 from hashlib import blake2b
@@ -8,13 +9,15 @@ from typing import Literal
 from pydantic import Field
 from tokenizers import normalizers
 
-from textvae.schema import StrictSettings
+from textvae.data.tables import WhiteSpaceSettings
+
+_LAST_SPACE = re.compile(r"\s(?=\S*\Z)")
 
 
-class CleaningSettings(StrictSettings):
+class CleaningSettings(WhiteSpaceSettings):
     """What cleaning does to every line, in the order of the fields.
 
-    White space is always folded to single spaces, after normalizing.
+    White space is folded to single spaces after normalizing, unless it is kept.
     """
 
     normalize: Literal["NFC", "NFKC", "NFD", "NFKD", "none"] = Field(
@@ -60,7 +63,8 @@ class Cleaner:
         if self.settings.normalize != "none":
             text = unicodedata.normalize(self.settings.normalize, text)
         # Fold after normalizing: the compatibility forms turn some characters into spaces.
-        text = " ".join(text.split())
+        if self.settings.white_space == "fold":
+            text = " ".join(text.split())
         if self.settings.lowercase:
             return text.lower()
         return text
@@ -72,13 +76,15 @@ class Cleaner:
             return text
         self.counts["truncated"] += 1
         cut = text[: limit + 1]  # one more: a space right after the limit ends a whole word
-        return cut.rpartition(" ")[0] or cut[:limit]
+        last_space = _LAST_SPACE.search(cut)
+        shortened = cut[: last_space.start()] if last_space else ""
+        return shortened if shortened.strip() else cut[:limit]
 
     def _find_drop_reason(self, sentence: str) -> str | None:
         """Return why the sentence is left out; None if it is kept."""
         settings = self.settings
-        words = sentence.count(" ") + 1
-        if not sentence:
+        words = len(sentence.split())
+        if not words:
             return "blank"
         if words < settings.min_words:
             return "too short"

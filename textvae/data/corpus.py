@@ -21,16 +21,21 @@ from transformers import PreTrainedTokenizerBase
 from textvae.data.arrow import ROWS_PER_BLOCK, open_arrow, write_arrow
 from textvae.data.cleaning import Cleaner, CleaningSettings, fingerprint_sentence
 from textvae.data.corpus_counts import count_repeats, list_split_files
+from textvae.data.named_splits import find_named_splits
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
 from textvae.data.row_report import RowNumbers, format_count, print_note
 from textvae.data.sources import RowSource, find_splits
+from textvae.data.split_settings import SplitSettings
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tables import (
     Row,
     TableSettings,
     as_label,
     explain_missing_column,
+    find_cell,
     format_value,
+    list_cell_names,
+    split_chats,
 )
 from textvae.data.tokenization import TokenizerBuilder
 from textvae.errors import CheckpointError, ConfigError, DataError
@@ -52,7 +57,7 @@ _HAS_EXPECTED_TYPE: dict[str, Callable[[pa.DataType], bool]] = {
 TokenizerAndCounts = tuple[PreTrainedTokenizerBase, dict[str, Any]]  # counts as in counts.json
 
 
-class DataSettings(CleaningSettings, StreamSettings, TableSettings):
+class DataSettings(CleaningSettings, StreamSettings, SplitSettings):
     """Where the sentences are, and how they are cleaned, split and tokenized."""
 
     corpus: str | None = Field(
@@ -86,6 +91,11 @@ class DataSettings(CleaningSettings, StreamSettings, TableSettings):
     cache: str = Field(
         "auto", description="where prepared corpora are cached: auto, off, or a folder"
     )
+
+    @property
+    def needs_shape(self) -> bool:
+        """True: files of a corpus to which `unit` or `role` do not apply are refused."""
+        return True
 
     @property
     def all_label_columns(self) -> list[str]:
@@ -185,7 +195,7 @@ def prepare_splits(
         tokenized[split].update(repeat_counts)
     counts = {"cleaned": cleaned, "tokenized": tokenized}
     if splits is None and settings.corpus is not None:
-        counts["files"] = list_split_files(settings.corpus)
+        counts["files"] = list_split_files(settings.corpus, settings.name_splits())
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     return tokenizer, counts
 
@@ -204,7 +214,8 @@ def prepare_file(
     Raises:
         DataError: the file is missing or broken, or cleaning leaves no sentence of it.
     """
-    splits = find_splits(file, settings)
+    reading = {name: getattr(settings, name) for name in TableSettings.model_fields}
+    splits = find_splits(file, TableSettings(**reading), needs_training_split=False)
     rows = _choose_evaluated_rows(file, splits)
     # The file needs only the label that conditions the model, if there is one.
     cleaning = settings.model_copy(update={"label_columns": []})
@@ -226,7 +237,7 @@ def prepare_file(
 
 def _choose_evaluated_rows(file: str, splits: Mapping[str, RowSource]) -> RowSource:
     """Return the rows of the test split if there is one; print a note about other splits."""
-    chosen = "test" if "test" in splits else "train"
+    chosen = "test" if "test" in splits else next(iter(splits))
     others = sorted(splits.keys() - {chosen})
     if others:
         files = list_split_files(file).get(chosen, [])
@@ -283,9 +294,12 @@ def extract_text(row: Row, column: str, number: int) -> str:
     Raises:
         DataError: the column is missing, or does not hold text.
     """
-    if column not in row:
-        raise DataError(explain_missing_column(column, list(row), "Set data.text_column."))
-    text = row[column]
+    try:
+        text = find_cell(row, column)
+    except KeyError:
+        names = list_cell_names(row)
+        problem = explain_missing_column(column, names, "Set data.text_column.")
+        raise DataError(problem) from None
     if text is None:
         return ""
     if not isinstance(text, str):
@@ -335,13 +349,18 @@ def _clean_corpus(
     Raises:
         DataError: the corpus is missing, broken, or too small to learn from.
     """
-    if splits is None:
+    named_corpus = None
+    if splits is not None:
+        splits = {split: _split_chats_of(rows, settings) for split, rows in splits.items()}
+    else:
         if settings.corpus is None:
             raise DataError(
                 "no corpus is named. Give a file, a folder or a name: "
                 "textvae train my.txt, or: textvae train captions"
             )
-        splits = find_splits(settings.corpus, settings)
+        named_corpus = settings.corpus
+        splits = find_splits(named_corpus, settings, settings.list_named_files())
+    splits = find_named_splits(splits, settings, named_corpus)
     folder.mkdir(parents=True, exist_ok=True)
     present = [split for split in ("train", *HELD_OUT_SPLITS) if split in splits]
     counts = {
@@ -357,6 +376,11 @@ def _clean_corpus(
     missing = [split for split in HELD_OUT_SPLITS if split not in present]
     _hold_out_splits(settings, seed, folder, missing)
     return counts
+
+
+def _split_chats_of(rows: RowSource, settings: DataSettings) -> RowSource:
+    """Return a source of the rows that do not come from a file, a row for each message of chats."""
+    return lambda: split_chats(rows(), settings.text_column, settings.role)
 
 
 def _clean_split(
@@ -387,11 +411,15 @@ def _extract_labels(row: Row, settings: DataSettings, number: int) -> dict[str, 
     Raises:
         DataError: a column is missing, or the label that conditions the model is blank.
     """
+    labels: dict[str, str] = {}
     for column in settings.all_label_columns:
-        if column not in row:
+        try:
+            labels[column] = as_label(find_cell(row, column))
+        except KeyError:
             key = "label" if column == settings.label else "label_columns"
-            raise DataError(explain_missing_column(column, list(row), f"Set data.{key}."))
-    labels = {column: as_label(row[column]) for column in settings.all_label_columns}
+            names = list_cell_names(row)
+            problem = explain_missing_column(column, names, f"Set data.{key}.")
+            raise DataError(problem) from None
     if settings.label and not labels[settings.label]:
         raise DataError(
             f"row {number}: column {settings.label!r} is blank, and the model is conditioned "

@@ -1,11 +1,14 @@
 """Counts of a corpus that cleaning and tokenizing do not make: copies, and files per split."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textvae.data.sources import infer_split, list_corpus_files, resolve_path
+from textvae.data.folders import read_folder
+from textvae.data.sources import resolve_path
 
 
 def count_repeats(
@@ -34,14 +37,24 @@ def count_repeats(
     return repeats
 
 
-def list_split_files(corpus: str) -> dict[str, list[str]]:
+def list_split_files(
+    corpus: str, named: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, list[str]]:
     """Return the names of the files that each split of a corpus is read from.
 
     It is empty for a corpus of one file, and for a data set that is not in files.
+
+    Args:
+        named: the files of splits that the settings name, by split.
     """
-    if not resolve_path(corpus).is_dir():
-        return {}
+    folder = resolve_path(corpus)
     files: dict[str, list[str]] = {}
-    for file in list_corpus_files(corpus):
-        files.setdefault(infer_split(file.name), []).append(file.name)
+    if folder.is_dir():
+        contents = read_folder(folder)
+        contents.exclude(folder, [Path(name).expanduser() for name in named.values()])
+        for split, split_files in contents.splits.items():
+            files[split] = [file.path.relative_to(folder).as_posix() for file in split_files]
+    elif named:
+        files["train"] = [corpus]
+    files.update({split: [name] for split, name in named.items()})
     return files

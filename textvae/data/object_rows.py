@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from textvae.data.sources import SPLIT_NAMES, RowSource
+from textvae.data.sources import RowSource
+from textvae.data.split_names import SPLIT_NAMES
 from textvae.data.tables import LayoutError, Row, TableSettings, join_texts
 from textvae.data.texts import (
     is_table,

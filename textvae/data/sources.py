@@ -7,14 +7,23 @@ name of an existing file is taken literally, even if it contains wildcards.
 """
 
 import glob
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from textvae.data import BUNDLED_CORPORA
+from textvae.data.folders import (
+    CorpusFile,
+    FolderContents,
+    describe_contents,
+    describe_left_out,
+    explain_nothing_to_read,
+    read_folder,
+)
+from textvae.data.foreign_files import refuse_foreign_file
 from textvae.data.row_report import RowNumbers, print_note
+from textvae.data.split_names import SPLIT_NAMES
 from textvae.data.tables import (
     CORPUS_SUFFIXES,
     NUL_MESSAGE,
@@ -25,6 +34,7 @@ from textvae.data.tables import (
     explain_undecodable,
     get_format_suffix,
     open_rows,
+    split_chats,
 )
 from textvae.errors import DataError
 from textvae.schema import did_you_mean
@@ -37,16 +47,7 @@ _STANDARD_INPUT_NAME = "standard input"  # in messages
 
 WILD = "*?["  # the wildcards of patterns
 
-# The words for splits in names of files and data sets, and our names of these splits.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "validation",
-    "validation": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
+_SPLITS = frozenset(SPLIT_NAMES.values())
 
 
 class PlacedRow(NamedTuple):
@@ -73,8 +74,8 @@ class FileSource:
         settings: how they are read.
     """
 
-    def __init__(self, files: list[Path], settings: TableSettings) -> None:
-        self._files = files
+    def __init__(self, files: Collection[Path | CorpusFile], settings: TableSettings) -> None:
+        self._files = [file if isinstance(file, CorpusFile) else CorpusFile(file) for file in files]
         self._settings = settings
         self._pipes_read: set[Path] = set()
 
@@ -88,7 +89,9 @@ class FileSource:
         Raises:
             DataError: a file cannot be read, or is a pipe that has been read already.
         """
-        for file in self._files:
+        is_only = len(self._files) == 1
+        for corpus_file in self._files:
+            file = corpus_file.path
             if is_pipe(file):
                 if file in self._pipes_read:
                     raise DataError(
@@ -96,44 +99,80 @@ class FileSource:
                         "save what it holds as a file."
                     )
                 self._pipes_read.add(file)
-            yield from _read_file_rows(file, self._settings)
+            for row in _read_file_rows(file, self._settings, is_only=is_only):
+                if corpus_file.columns:
+                    # A column of the file itself is preferred to one that a name gives.
+                    row = row._replace(values={**corpus_file.columns, **row.values})
+                yield row
 
 
-def find_splits(corpus: str, settings: TableSettings) -> dict[str, RowSource]:
+def find_splits(
+    corpus: str,
+    settings: TableSettings,
+    excluded: Collection[Path] = (),
+    *,
+    needs_training_split: bool = True,
+) -> dict[str, RowSource]:
     """Return the rows of each split of a corpus.
 
-    Files whose names contain no word for a split belong to `train`, and so does a
-    single file, whatever its name.
+    Files that are not named for a split belong to `train`, and so does a single file,
+    whatever its name. For a folder, notes say what is read as which split, and what is not.
 
     Args:
         corpus: a file, a folder, a bundled corpus, the name of a data set on the Hub, or "-" for
             standard input.
         settings: how files are read.
+        excluded: files that are not read with the folder, because the settings name them.
+        needs_training_split: whether to refuse a folder without a training split.
 
     Raises:
         DataError: nothing with that name can be read.
     """
     path = resolve_path(corpus)
     if path.is_dir():
-        return _find_folder_splits(path, list_corpus_files(corpus), settings)
+        contents = _open_folder(path, excluded)
+        if needs_training_split and "train" not in contents.splits:
+            raise DataError(
+                f"{path}: contains {', '.join(sorted(contents.splits))} but nothing to train on; "
+                "name a file train.txt, for instance."
+            )
+        if corpus not in BUNDLED_CORPORA:
+            for note in describe_contents(path, contents, settings.unit):
+                print_note(note)
+        return {split: FileSource(files, settings) for split, files in contents.splits.items()}
     if path.is_file() or is_pipe(path):
+        if settings.format == "auto":
+            refuse_foreign_file(path)
         return {"train": FileSource([path], settings)}
     # Names on the Hub are `name` or `owner/name`; anything else must have been meant as a path.
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
         raise _build_missing_file_error(corpus, path)
-    return _load_data_set_splits(corpus)
+    return _load_data_set_splits(corpus, settings)
 
 
 def list_corpus_files(corpus: str) -> list[Path]:
     """Return the files of a corpus, sorted; none for a data set on the Hub or a missing file."""
     path = resolve_path(corpus)
     if path.is_dir():
-        return sorted(
-            file for file in path.iterdir() if file.is_file() and get_format_suffix(file.name)
-        )
+        return [file.path for file in read_folder(path).list_files()]
     if path.is_file():
         return [path]
     return []
+
+
+def list_training_files(corpus: str) -> list[Path]:
+    """Return the files of a corpus's training split, in the order in which they are read."""
+    path = resolve_path(corpus)
+    if not path.is_dir():
+        return list_corpus_files(corpus)
+    return [file.path for file in read_folder(path).splits.get("train", [])]
+
+
+def report_left_out(corpus: str) -> None:
+    """Print what in the folder of a corpus is not read."""
+    path = resolve_path(corpus)
+    for note in describe_left_out(path, read_folder(path)):
+        print_note(note)
 
 
 def resolve_path(corpus: str) -> Path:
@@ -153,14 +192,6 @@ def is_pipe(path: str | Path) -> bool:
     if path.is_file():
         return False
     return str(path) == STANDARD_INPUT or path.is_fifo() or path.is_char_device()
-
-
-def infer_split(name: str) -> str:
-    """Return the split that a file's name mentions first; `train` if it mentions none."""
-    for word in re.split(r"[^a-z]+", name.lower()):
-        if word in SPLIT_NAMES:
-            return SPLIT_NAMES[word]
-    return "train"
 
 
 def explain_format_error(file: str | Path, reader: RowReader | None, error: Exception) -> str:
@@ -224,32 +255,25 @@ def _build_missing_file_error(corpus: str, path: Path) -> DataError:
     return DataError(f"{corpus}: there is no such file or folder.")
 
 
-def _find_folder_splits(
-    folder: Path, files: list[Path], settings: TableSettings
-) -> dict[str, RowSource]:
-    """Return the rows of each split of a folder, whose files are grouped by their names.
+def _open_folder(folder: Path, excluded: Collection[Path]) -> FolderContents:
+    """Return what a folder holds, without excluded files.
 
     Raises:
-        DataError: the folder has no file to read, or none for the training split.
+        DataError: the folder has no file to read.
     """
-    if not files:
-        raise DataError(
-            f"{folder}: contains no file to read; expected {', '.join(CORPUS_SUFFIXES)}, "
-            "compressed or not."
-        )
-    splits: dict[str, list[Path]] = {}
-    for file in files:
-        splits.setdefault(infer_split(file.name), []).append(file)
-    if "train" not in splits:
-        raise DataError(
-            f"{folder}: contains {', '.join(sorted(splits))} but nothing to train on; "
-            "name a file train.txt, for instance."
-        )
-    return {split: FileSource(split_files, settings) for split, split_files in splits.items()}
+    contents = read_folder(folder)
+    contents.exclude(folder, excluded)
+    if not contents.splits:
+        suffixes = f"{', '.join(CORPUS_SUFFIXES)}, compressed or not"
+        raise DataError(explain_nothing_to_read(folder, contents, suffixes))
+    return contents
 
 
-def _read_file_rows(file: Path, settings: TableSettings) -> Iterator[PlacedRow]:
+def _read_file_rows(file: Path, settings: TableSettings, *, is_only: bool) -> Iterator[PlacedRow]:
     """Yield a file's rows.
+
+    Args:
+        is_only: whether the corpus has no other file; it must then not be empty.
 
     Raises:
         DataError: the file cannot be opened, is empty, damaged, or not in its format; the
@@ -260,7 +284,7 @@ def _read_file_rows(file: Path, settings: TableSettings) -> Iterator[PlacedRow]:
             raise DataError(
                 "standard input is closed; name a file, or pipe sentences in, one per line."
             )
-        yield from _read_rows(sys.stdin.buffer, _STANDARD_INPUT_NAME, "", settings)
+        yield from _read_rows(sys.stdin.buffer, _STANDARD_INPUT_NAME, "", settings, is_only=is_only)
         return
     try:
         stream = file.open("rb")
@@ -269,11 +293,11 @@ def _read_file_rows(file: Path, settings: TableSettings) -> Iterator[PlacedRow]:
     # The name of a link such as /dev/stdin may say less than that of its file.
     name = file.name if get_format_suffix(file.name) else file.resolve().name
     with stream:
-        yield from _read_rows(stream, str(file), name, settings)
+        yield from _read_rows(stream, str(file), name, settings, is_only=is_only)
 
 
 def _read_rows(
-    stream: IO[bytes], shown: str, name: str, settings: TableSettings
+    stream: IO[bytes], shown: str, name: str, settings: TableSettings, *, is_only: bool
 ) -> Iterator[PlacedRow]:
     """Yield the rows of an open file.
 
@@ -282,6 +306,7 @@ def _read_rows(
         shown: the file as messages call it.
         name: the name that tells the format.
         settings: how the file is read.
+        is_only: as for `_read_file_rows`.
 
     Raises:
         DataError: as for `_read_file_rows`.
@@ -299,8 +324,12 @@ def _read_rows(
         raise DataError(explain_format_error(shown, reader, error)) from error
     if reader.blank_lines.count:
         _report_blank_lines(shown, reader.blank_lines)
+    for note in reader.notes:
+        print_note(f"{shown}: {note}")
     if reader.line == 0 and reader.has_lines:
-        raise DataError(f"{shown}: is empty; expected one sentence per line.")
+        if is_only:
+            raise DataError(f"{shown}: is empty; expected one sentence per line.")
+        print_note(f"{shown}: is empty.")  # as parts of the output of a job may be
 
 
 def _report_blank_lines(file: str, blank_lines: RowNumbers) -> None:
@@ -311,7 +340,7 @@ def _report_blank_lines(file: str, blank_lines: RowNumbers) -> None:
     print_note(f"{file}: {lines} ({blank_lines}); rows are counted without them.")
 
 
-def _load_data_set_splits(name: str) -> dict[str, RowSource]:
+def _load_data_set_splits(name: str, settings: TableSettings) -> dict[str, RowSource]:
     """Return the rows of each split of a data set, named `name` or `name:config` on the Hub.
 
     Raises:
@@ -333,13 +362,19 @@ def _load_data_set_splits(name: str) -> dict[str, RowSource]:
     splits = {SPLIT_NAMES.get(split, split): split for split in streams}
     if "train" not in splits:
         raise DataError(f"{name}: has the splits {', '.join(streams)} but none called train.")
+    others = [their_name for split, their_name in splits.items() if split not in _SPLITS]
+    if others:
+        print_note(f"{name}: not read: the splits {', '.join(others)}.")
     return {
-        split: _build_data_set_source(streams[their_name])
+        split: _build_data_set_source(streams[their_name], settings)
         for split, their_name in splits.items()
-        if split in SPLIT_NAMES.values()  # not an `unsupervised` split, say
+        if split in _SPLITS  # not an `unsupervised` split, say
     }
 
 
-def _build_data_set_source(stream: Any) -> RowSource:
+def _build_data_set_source(stream: Any, settings: TableSettings) -> RowSource:
     """Return a source of the rows of one split of a data set."""
-    return lambda: iter(stream)
+    needs_chats = settings.role is not None and settings.needs_shape
+    return lambda: split_chats(
+        iter(stream), settings.text_column, settings.role, needs_chats=needs_chats
+    )

@@ -24,6 +24,8 @@ TokenizerBuilder = Callable[[Iterator[str]], PreTrainedTokenizerBase]  # from tr
 
 _NO_ID = -1  # no token has this id
 
+_KEEPS_WHITE_SPACE = "keeps_white_space"  # a mark in tokenizer_config.json
+
 PAD = "<pad>"
 BOS = "<bos>"
 EOS = "<eos>"
@@ -55,9 +57,12 @@ class TokenizerSettings(StrictSettings):
 
 
 def build_tokenizer(
-    settings: TokenizerSettings, sentences: Iterable[str]
+    settings: TokenizerSettings, sentences: Iterable[str], *, keeps_white_space: bool = False
 ) -> PreTrainedTokenizerBase:
     """Train the tokenizer of the settings on the sentences, or load it from a folder.
+
+    Args:
+        keeps_white_space: whether texts are decoded with exactly the white space that they had.
 
     Raises:
         ConfigError: the folder does not exist, or contains no tokenizer that can be used; or
@@ -71,7 +76,23 @@ def build_tokenizer(
             "set model.decoder.kind = pretrained, or choose another tokenizer."
         )
     tokenizer = _TRAINERS[settings.kind](settings, sentences)
-    return _wrap_tokenizer(tokenizer, has_unknown=settings.kind in ("word", "character"))
+    wrapped = _wrap_tokenizer(tokenizer, has_unknown=settings.kind in ("word", "character"))
+    if keeps_white_space:
+        _keep_white_space(wrapped)
+    return wrapped
+
+
+def _keep_white_space(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Make a tokenizer decode texts with exactly the white space that they had.
+
+    `decode_batch` finds the mark, which is saved with the tokenizer, and strips nothing.
+    """
+    tokenizer.init_kwargs[_KEEPS_WHITE_SPACE] = True
+    backend = tokenizer.backend_tokenizer
+    if isinstance(backend.pre_tokenizer, pre_tokenizers.ByteLevel):
+        # A blank added before the first word could not be told from one of the text.
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
 
 
 def _train_bpe(settings: TokenizerSettings, sentences: Iterable[str]) -> Tokenizer:
@@ -355,13 +376,15 @@ def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int
     Of the special tokens, only the unknown one appears in the text.
     """
     skipped_ids = {tokenizer.pad_token_id, tokenizer.bos_token_id}
+    keeps_white_space = bool(tokenizer.init_kwargs.get(_KEEPS_WHITE_SPACE))
     texts = []
     for row in rows:
         # Skip start and padding first: they may be the same token as the end, as in GPT-2.
         ids = list(dropwhile(skipped_ids.__contains__, row))
         if tokenizer.eos_token_id in ids:
             ids = ids[: ids.index(tokenizer.eos_token_id)]
-        texts.append(tokenizer.decode([token for token in ids if token not in skipped_ids]).strip())
+        text = tokenizer.decode([token for token in ids if token not in skipped_ids])
+        texts.append(text if keeps_white_space else text.strip())
     return texts
 
 

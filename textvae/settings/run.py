@@ -117,7 +117,9 @@ class Settings(StrictSettings):
         # Sections of another type are left alone: field validation reports them.
         if not isinstance(data, Mapping) or not isinstance(model, Mapping):
             return sections
-        if not data.get("label") or "prior" in model:
+        # A file of labels conditions the model, too.
+        has_label = data.get("label") or data.get("labels")
+        if not has_label or "prior" in model:
             return sections
         return {**sections, "model": {**model, "prior": _CONDITIONAL_PRIOR}}
 
@@ -158,6 +160,22 @@ class Settings(StrictSettings):
                         f"tokenizer.{name} = {value!r} does not fit a pretrained decoder, whose "
                         "tokenizer is not trained: leave it out."
                     )
+        return self
+
+    @model_validator(mode="after")
+    def check_white_space(self) -> Self:
+        """Refuse to keep white space with a tokenizer that loses it.
+
+        Raises:
+            ConfigError: the kind of the tokenizer splits texts at white space, or is not known to
+                keep it.
+        """
+        kinds = ("bpe", "byte", "character")
+        if self.data.white_space == "keep" and self.tokenizer.kind not in kinds:
+            raise ConfigError(
+                f"data.white_space = 'keep' does not go with tokenizer.kind = "
+                f"{self.tokenizer.kind!r}, which may lose blanks: use {', '.join(kinds)}."
+            )
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from textvae.data.base_tokenizers import build_decoder_tokenizer
 from textvae.data.batching import Collator
 from textvae.data.corpus import DataSettings, TokenizerAndCounts
 from textvae.data.sources import RowSource
+from textvae.data.tables import WhiteSpace
 from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings, build_tokenizer
 from textvae.data.training_batches import CorpusTraining, TrainingBatches
 from textvae.runtime.processes import Processes
@@ -111,11 +112,11 @@ class Corpus(ABC):
 
 
 def choose_builder(
-    settings: TokenizerSettings, initial: PreTrainedTokenizerBase | None
+    settings: TokenizerSettings, initial: PreTrainedTokenizerBase | None, white_space: WhiteSpace
 ) -> TokenizerBuilder:
     """Return a function that builds the tokenizer; it returns `initial` if that is not None."""
     if initial is not None:
         return lambda sentences: initial
     if settings.kind == "pretrained":
         return partial(build_decoder_tokenizer, settings)
-    return partial(build_tokenizer, settings)
+    return partial(build_tokenizer, settings, keeps_white_space=white_space == "keep")

@@ -32,7 +32,7 @@ class PreparedCorpus(Corpus):
         self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None, seed: int
     ) -> TokenizerAndCounts:
         """Prepare all of the corpus."""
-        build = choose_builder(tokenizer, initial)
+        build = choose_builder(tokenizer, initial, self.settings.white_space)
         # An entry of the cache is found by the settings of data and tokenizer alone. These
         # tell nothing about rows from Python or about the tokenizer of another run.
         if self.rows or initial is not None:

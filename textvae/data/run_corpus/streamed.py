@@ -52,7 +52,7 @@ class StreamedCorpus(Corpus):
         self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None, seed: int
     ) -> TokenizerAndCounts:
         """Prepare a sample; the seed chooses what is held out."""
-        build = choose_builder(tokenizer, initial)
+        build = choose_builder(tokenizer, initial, self.settings.white_space)
         prepared = prepare_stream(self.settings, seed, self.folder, build)
         _, counts = prepared
         report_corpus(counts, self.settings)

@@ -8,9 +8,19 @@ from pathlib import Path, PurePosixPath
 from fsspec import AbstractFileSystem
 from fsspec.core import has_magic, url_to_fs
 
-from textvae.data.sources import infer_split, is_pipe, match_pattern, resolve_path
-from textvae.data.tables import CORPUS_SUFFIXES, get_format_suffix
+from textvae.data.folders import (
+    describe_contents,
+    is_about_corpus,
+    is_utf8_text,
+    read_folder,
+)
+from textvae.data.row_report import print_note
+from textvae.data.sources import is_pipe, match_pattern, resolve_path
+from textvae.data.split_names import infer_path_splits
+from textvae.data.tables import CORPUS_SUFFIXES, TextUnit, get_format_suffix
 from textvae.errors import DataError
+
+_MAX_LISTED = 4  # names of files that a note lists
 
 
 def is_remote(corpus: str) -> bool:
@@ -23,11 +33,12 @@ def is_stream_only(corpus: str) -> bool:
     return is_remote(corpus) or (has_magic(corpus) and not resolve_path(corpus).exists())
 
 
-def find_stream_files(corpus: str) -> dict[str, list[str]]:
+def find_stream_files(corpus: str, unit: TextUnit = "line") -> dict[str, list[str]]:
     """Return the files of each split, sorted; a single file is `train`, whatever its name.
 
     Args:
         corpus: a file, folder, pattern or bundled corpus, or several URLs separated by spaces.
+        unit: what one text of a text file is, for a note.
 
     Raises:
         DataError: no file is found, none can be read, or none belongs to the training split.
@@ -35,25 +46,20 @@ def find_stream_files(corpus: str) -> dict[str, list[str]]:
     if is_remote(corpus):
         # A set, since a file may match several of the URLs.
         files = sorted({file for url in corpus.split() for file in _list_remote(url)})
+        splits = _group_by_split(corpus, files)
     elif is_pipe(resolve_path(corpus)):
         raise DataError(
             f"{corpus}: is a pipe, which cannot be read again in each epoch; save what it holds as "
             "a file, or set data.streaming=false."
         )
     else:
-        files = _list_local(resolve_path(corpus).absolute())
-    if not files:
+        splits = _find_local_splits(corpus, resolve_path(corpus).absolute(), unit)
+    if not splits:
         raise DataError(
             f"{corpus}: no file to stream was found; expected {', '.join(CORPUS_SUFFIXES)}, "
             "compressed or not. (To stream a data set, name its files, for instance "
             "hf://datasets/NAME/**.parquet.)"
         )
-    # Somebody who names one file means to train on it, even if it is called test.txt.
-    if len(files) == 1:
-        return {"train": files}
-    splits: dict[str, list[str]] = {}
-    for file in files:
-        splits.setdefault(infer_split(PurePosixPath(file).name), []).append(file)
     if "train" not in splits:
         raise DataError(
             f"{corpus}: contains {', '.join(sorted(splits))} but nothing to train on; "
@@ -62,12 +68,55 @@ def find_stream_files(corpus: str) -> dict[str, list[str]]:
     return splits
 
 
+def _find_local_splits(corpus: str, path: Path, unit: TextUnit) -> dict[str, list[str]]:
+    """Return the files of each split of a folder, a pattern or a file; print notes about them."""
+    if not path.is_dir():
+        return _group_by_split(corpus, _list_local(path))
+    contents = read_folder(path)
+    if contents.splits:
+        for note in describe_contents(path, contents, unit):
+            print_note(note)
+    return {split: [str(file.path) for file in files] for split, files in contents.splits.items()}
+
+
+def _group_by_split(corpus: str, files: list[str]) -> dict[str, list[str]]:
+    """Return the files of each split, grouped by their names; print which are held out."""
+    # Somebody who names one file means to train on it, even if it is called test.txt.
+    if len(files) == 1:
+        return {"train": files}
+    about = [file for file in files if is_about_corpus(PurePosixPath(file).name)]
+    if about:
+        print_note(
+            f"{corpus}: not read: {_format_files(about)} (about the corpus, not text of it)."
+        )
+        files = [file for file in files if file not in about]
+    splits: dict[str, list[str]] = {}
+    for file, split in infer_path_splits(files).items():
+        splits.setdefault(split, []).append(file)
+    for split, held_out in splits.items():
+        if split != "train" and "train" in splits:
+            print_note(f"{corpus}: the {split} split is {_format_files(held_out)}.")
+    return splits
+
+
+def _format_files(files: list[str]) -> str:
+    """Return the names of files as a note lists them: the first ones and a count."""
+    names = ", ".join(PurePosixPath(file).name for file in files[:_MAX_LISTED])
+    if len(files) > _MAX_LISTED:
+        return f"{names} and {len(files) - _MAX_LISTED:,} more"
+    return names
+
+
 def _list_local(path: Path) -> list[str]:
-    """Return a file itself, the files of a folder, or the files that match a pattern, sorted."""
+    """Return a file itself, or the files that match a pattern, sorted.
+
+    If no file of a pattern has a suffix of a known format, those that are text are returned.
+    """
     if path.is_file():
         return [str(path)]
-    files = path.iterdir() if path.is_dir() else match_pattern(path)
-    return sorted(str(file) for file in files if file.is_file() and get_format_suffix(file.name))
+    files = match_pattern(path)
+    known = [file for file in files if get_format_suffix(file.name)]
+    return sorted(str(file) for file in known or filter(is_utf8_text, files))
 
 
 def _list_remote(url: str) -> list[str]:
@@ -89,7 +138,8 @@ def _list_remote(url: str) -> list[str]:
         return []
     except Exception as error:  # each file system raises errors of its own, without a common base
         raise DataError(f"{url}: cannot be listed: {error}") from error
-    return [_restore_protocol(system, file) for file in files if get_format_suffix(file)]
+    visible = [file for file in files if not PurePosixPath(file).name.startswith((".", "_"))]
+    return [_restore_protocol(system, file) for file in visible if get_format_suffix(file)]
 
 
 def _restore_protocol(system: AbstractFileSystem, path: str) -> str:

@@ -51,6 +51,12 @@ class StreamFileReader:
         self.columns = columns
         self.counts: Counter[str] = Counter()
         self.notices: list[tuple[str, str]] = []
+        self._reader: RowReader | None = None  # of the file that was opened last
+
+    @property
+    def format_notes(self) -> list[str]:
+        """What a user should know about how the file that was opened last is read."""
+        return self._reader.notes if self._reader is not None else []
 
     def read_rows(
         self, file: str, start: int = 0, part: int = 0, parts: int = 1
@@ -107,6 +113,7 @@ class StreamFileReader:
                 _open_stream(file) as stream,
                 open_rows(stream, _get_name(file), self.settings, self.columns) as reader,
             ):
+                self._reader = reader
                 for number, record in enumerate(reader.records(), start=1):
                     yield number, reader, record
         except ImportError as error:  # not damage: the file needs a library that is missing

@@ -19,12 +19,13 @@ from textvae.data.corpus import (
     extract_text,
     prepare_splits,
 )
+from textvae.data.row_report import print_note
 from textvae.data.sources import RowSource
 from textvae.data.streaming.files import find_stream_files, is_stream_only
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tables import Row
 from textvae.data.tokenization import TokenizerBuilder
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, DataError
 
 _SAMPLED_FILES = 8  # files that a sample is taken from, if they have enough rows
 
@@ -67,19 +68,42 @@ def prepare_stream(
         DataError: the corpus is missing, damaged, or too small to learn from.
     """
     assert settings.corpus is not None
-    files = find_stream_files(settings.corpus)
+    files = _find_files(settings)
     splits = _split_held_out(settings, seed, _read_sample(settings, files))
     # Clean sentences, because the readers of the stream clean theirs before they compare.
     fingerprints: set[int] = set()
     for split in HELD_OUT_SPLITS:
         fingerprints.update(map(fingerprint_sentence, _clean_sentences(splits[split])))
     sources = {split: _build_sample_source(sampled) for split, sampled in splits.items()}
-    tokenizer, counts = prepare_splits(settings, seed, folder, build, sources)
+    # The sources have the splits that the settings name already.
+    unnamed = settings.model_copy(update={"validation": None, "test": None})
+    tokenizer, counts = prepare_splits(unnamed, seed, folder, build, sources)
     record = {"files": files["train"], "held_out": sorted(fingerprints)}
     (folder / STREAM_FILE).write_text(json.dumps(record) + "\n")
     counts["stream"] = {"files": len(files["train"]), "counted": "a sample"}
     (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n")
     return tokenizer, counts
+
+
+def _find_files(settings: DataSettings) -> dict[str, list[str]]:
+    """Return the files of each split of the corpus, or those that the settings name for it.
+
+    Raises:
+        DataError: no file is found.
+    """
+    assert settings.corpus is not None
+    files = find_stream_files(settings.corpus, settings.unit)
+    for split in HELD_OUT_SPLITS:
+        name = getattr(settings, split)
+        if name is not None:
+            files[split] = find_stream_files(name, settings.unit)["train"]
+            named = set(files[split])
+            files["train"] = [file for file in files["train"] if file not in named]
+    if not files["train"]:
+        raise DataError(
+            f"{settings.corpus}: all its files are held out; nothing is left to train on."
+        )
+    return files
 
 
 def _read_sample(
@@ -114,6 +138,9 @@ def _read_first_rows(
         for row in islice(reader.read_rows(file), min(share, count)):
             count -= 1
             yield row
+        if file == chosen[0]:  # the others are most likely like it
+            for note in reader.format_notes:
+                print_note(f"{file}: {note}")
         if count == 0:
             return
 

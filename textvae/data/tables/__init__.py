@@ -1,4 +1,4 @@
-"""Tables: the rows of text, .csv, .tsv, .jsonl, .json and .parquet files.
+"""Tables: the rows of text files, tables, JSON, Parquet and Arrow files, sequences and subtitles.
 
 Every part of the package reads files through `open_rows`, one row at a time. A
 cell of a .csv or .tsv file is exactly its characters: `007` stays `007`, and an
@@ -16,16 +16,29 @@ from textvae.data.tables.base import (
     Quoting,
     Row,
     RowReader,
+    TextUnit,
     explain_missing_column,
     format_value,
     list_columns,
 )
-from textvae.data.tables.compression import COMPRESSION_SUFFIXES, CompressionError
+from textvae.data.tables.chats import split_chats
+from textvae.data.tables.compression import (
+    COMPRESSION_SUFFIXES,
+    CompressionError,
+    open_unpacked,
+)
 from textvae.data.tables.encodings import explain_undecodable
 from textvae.data.tables.lines import BYTES_PER_READ, MAX_LINE_LENGTH, NUL_MESSAGE
+from textvae.data.tables.nested import find_cell, list_cell_names
 from textvae.data.tables.opening import CORPUS_SUFFIXES, get_format_suffix, join_texts, open_rows
 from textvae.data.tables.parquet import ROWS_PER_BATCH
-from textvae.data.tables.settings import TableOptions, TableSettings, override_table_settings
+from textvae.data.tables.settings import (
+    TableOptions,
+    TableSettings,
+    WhiteSpace,
+    WhiteSpaceSettings,
+    override_table_settings,
+)
 from textvae.data.tables.values import as_label, as_number
 
 __all__ = [
@@ -43,14 +56,21 @@ __all__ = [
     "RowReader",
     "TableOptions",
     "TableSettings",
+    "TextUnit",
+    "WhiteSpace",
+    "WhiteSpaceSettings",
     "as_label",
     "as_number",
     "explain_missing_column",
     "explain_undecodable",
+    "find_cell",
     "format_value",
     "get_format_suffix",
     "join_texts",
+    "list_cell_names",
     "list_columns",
     "open_rows",
+    "open_unpacked",
     "override_table_settings",
+    "split_chats",
 ]

@@ -8,6 +8,9 @@ from textvae.schema import did_you_mean
 
 Row = dict[str, Any]
 
+# What one text of a text file is: a line, the lines between blank ones, or the whole file.
+TextUnit = Literal["line", "paragraph", "file"]
+
 # Whether quotes delimit cells. `auto`: they do in .csv files and do not in .tsv files.
 Quoting = Literal["auto", "quoted", "none"]
 
@@ -48,6 +51,11 @@ class RowReader(Protocol):
     @property
     def blank_lines(self) -> RowNumbers:
         """The blank lines between rows."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know about how the file was read; complete after the last record."""
         ...
 
     def records(self) -> Iterator[Any]:

@@ -67,6 +67,7 @@ class DelimitedReader:
     def __init__(self, stream: IO[bytes], suffix: str, settings: TableSettings) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")
+        self.notes: list[str] = []
         self._settings = settings
         self._quoting = settings.quoting
         is_csv = suffix == ".csv"

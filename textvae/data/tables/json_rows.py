@@ -1,6 +1,7 @@
-"""JSON files: one object per line (.jsonl and .json), or a list of objects (.json).
+"""JSON files: one object per line (.jsonl and .json); or a list of objects, or a document (.json).
 
-A list is parsed one object at a time, so the file need not fit into memory.
+A list is parsed one object at a time, so the file need not fit into memory; a document
+must. Where an object is expected, a string counts as an object with only a text.
 """
 
 import codecs
@@ -12,6 +13,7 @@ from typing import IO, Any
 
 from textvae.data.row_report import RowNumbers
 from textvae.data.tables.base import FormatError, Row, format_value
+from textvae.data.tables.json_documents import find_document_rows
 from textvae.data.tables.lines import (
     BYTE_ORDER_MARK,
     BYTES_PER_READ,
@@ -20,6 +22,8 @@ from textvae.data.tables.lines import (
     split_lines,
 )
 from textvae.data.tables.values import SpelledNumber
+
+_MAX_DOCUMENT_BYTES = 2**29  # a document is read as a whole
 
 _WHITE_SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -33,10 +37,13 @@ class JsonReader:
     encoding = "utf-8"
     has_lines = True
 
-    def __init__(self, stream: IO[bytes], is_list_allowed: bool) -> None:
+    def __init__(self, stream: IO[bytes], text_column: str, is_list_allowed: bool) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")
+        self.notes: list[str] = []
         self._stream = stream
+        self._text_column = text_column
+        self._holds_texts = False  # whether the first record is a text instead of an object
         self._is_list_allowed = is_list_allowed
         # None for each key of the first object. Some programs leave nulls out, so a later
         # object that lacks one of these keys has None there.
@@ -47,9 +54,12 @@ class JsonReader:
         blocks = read_blocks(self._stream)
         first = next(blocks, b"")
         blocks = chain([first], blocks)
-        begins_list = first.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"[")
-        if self._is_list_allowed and begins_list:
-            yield from self._read_list(_ListParser(blocks))
+        beginning = first.removeprefix(BYTE_ORDER_MARK).lstrip()
+        if self._is_list_allowed and beginning.startswith(b"["):
+            yield from self._read_list(_ListParser(blocks, self._text_column))
+            return
+        if self._is_list_allowed and _begins_document(beginning):
+            yield from self._read_document(blocks)
             return
         for raw in split_lines(blocks):
             self.line += 1
@@ -57,12 +67,18 @@ class JsonReader:
                 self.blank_lines.add(self.line)
                 continue
             if self._defaults is None:  # the first object is parsed here, and again by `row`
+                self._holds_texts = raw.lstrip().startswith(b'"')
                 self._find_defaults(raw)
             yield raw
 
     def row(self, record: bytes | Row) -> Row:
         """Return the row of a record, with None for keys of the first object that it lacks."""
-        row = _parse_line(record) if isinstance(record, bytes) else record
+        if isinstance(record, bytes):
+            if record.lstrip().startswith(b'"') != self._holds_texts:
+                raise FormatError("expected an object in each line, or a text in each line.")
+            row = _parse_line(record, self._text_column)
+        else:
+            row = record
         if self._defaults is not None and not self._defaults.keys() <= row.keys():
             return {**self._defaults, **row}
         return row
@@ -70,7 +86,7 @@ class JsonReader:
     def _find_defaults(self, raw: bytes) -> None:
         """Remember the keys of the first object; if it is broken, `row` will report that."""
         try:
-            self._defaults = dict.fromkeys(_parse_line(raw))
+            self._defaults = dict.fromkeys(_parse_line(raw, self._text_column))
         except ValueError:
             self._defaults = {}
 
@@ -86,12 +102,46 @@ class JsonReader:
             self.line = parser.line
             raise
 
+    def _read_document(self, blocks: Iterator[bytes]) -> Iterator[Row]:
+        """Yield the rows of a document, or of several objects one after another.
+
+        Raises:
+            FormatError: the file is no JSON, or too large to be read as a whole.
+        """
+        self.line = 1
+        text = _read_text(blocks)
+        objects: list[Any] = []
+        position = 0
+        while position < len(text):
+            try:
+                value, end = _DECODER.raw_decode(text, position)
+            except (ValueError, RecursionError) as error:
+                self.line = text.count("\n", 0, getattr(error, "pos", position)) + 1
+                raise FormatError(_explain_document_error(error)) from None
+            objects.append(value)
+            position = _skip_white_space(text, end)
+        rows = objects
+        if len(objects) == 1 and isinstance(objects[0], dict):
+            if isinstance(objects[0], _RepeatedKeys):
+                raise FormatError("names a key twice; keep one of the two.")
+            rows, note = find_document_rows(objects[0], self._text_column)
+            self.notes += [note] if note else []
+        signs = _find_rare_signs(text)
+        for value in rows:
+            row = _check_row(value, signs, self._text_column)
+            if self._defaults is None:
+                self._defaults = dict.fromkeys(row)
+            yield row
+
 
 class _ListParser:
     """Parses a list of JSON objects from blocks of bytes, reading only as far as needed."""
 
-    def __init__(self, blocks: Iterator[bytes]) -> None:
+    def __init__(self, blocks: Iterator[bytes], text_column: str) -> None:
         self._blocks = blocks
+        self._text_column = text_column
+        # How an item may begin; once the first is read, how that one began.
+        self._openings: tuple[str, ...] = ("{", '"')
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
         self._text = ""  # the part of the file that has been read and is still needed
         self._position = 0  # index in the text of the next character to parse
@@ -140,10 +190,14 @@ class _ListParser:
 
     def _parse_object(self) -> Row:
         """Return the object at the current position, and move past it."""
-        if self._peek() != "{":
+        opening = self._peek()
+        # A list of texts is read, too, but not a list of both.
+        if opening not in self._openings:
             raise FormatError(
-                "holds no JSON object; expected a list of objects, or one object per line."
+                "holds no JSON object; expected a list of objects (or of texts), "
+                "or one object per line."
             )
+        self._openings = (opening,)
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._position)
@@ -156,7 +210,7 @@ class _ListParser:
                     raise FormatError(reason) from None
             except (ValueError, RecursionError) as error:
                 raise FormatError(_explain_json_error(error)) from None
-        row = _check_row(value, self._text[self._position : end])
+        row = _check_row(value, self._text[self._position : end], self._text_column)
         self._position = end
         return row
 
@@ -200,7 +254,7 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _parse_line(raw: bytes) -> Row:
+def _parse_line(raw: bytes, text_column: str) -> Row:
     """Return the object of a line.
 
     Raises:
@@ -211,10 +265,76 @@ def _parse_line(raw: bytes) -> Row:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise FormatError(_explain_json_error(error)) from None
-    return _check_row(value, text)
+    return _check_row(value, text, text_column)
 
 
-def _check_row(value: Any, text: str) -> Row:
+def _begins_document(beginning: bytes) -> bool:
+    """Return whether a file of JSON begins with an object that is not one of many lines.
+
+    Such an object is either spread over several lines, or it is the only one.
+
+    Args:
+        beginning: the first block of the file.
+    """
+    if not beginning.startswith(b"{"):
+        return False
+    line, _, rest = beginning.partition(b"\n")
+    if not rest.strip():  # the only line, as far as it has been read
+        return True
+    try:
+        text = line.decode().rstrip()
+        _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        # The object does not end on its line; any other fault is that of a broken line.
+        return error.pos >= len(text)
+    except (ValueError, RecursionError):
+        pass
+    return False
+
+
+def _read_text(blocks: Iterator[bytes]) -> str:
+    """Return the text of a whole file, without white space around it.
+
+    Raises:
+        FormatError: the file is too large.
+    """
+    read: list[bytes] = []
+    size = 0
+    for block in blocks:
+        read.append(block)
+        size += len(block)
+        if size > _MAX_DOCUMENT_BYTES:
+            raise FormatError(
+                f"is a document of over {_MAX_DOCUMENT_BYTES / 2**20:.0f} MiB; take its records "
+                "out, one per line: jq -c '.KEY[]' FILE > rows.jsonl"
+            )
+    return b"".join(read).decode("utf-8-sig").strip()
+
+
+def _skip_white_space(text: str, position: int) -> int:
+    """Return the position of the next character that is not white space."""
+    white_space = _WHITE_SPACE.match(text, position)
+    assert white_space is not None  # it may be empty
+    return white_space.end()
+
+
+def _explain_document_error(error: Exception) -> str:
+    """Return what is wrong with a document; the line is that of the fault."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not JSON: {error.msg} at character {error.colno}"
+    return _explain_json_error(error)
+
+
+def _find_rare_signs(text: str) -> str:
+    """Return those parts of a document that make `_check_row` look closer at every row."""
+    signs = [sign for sign in ("\\u0000", "true", "false") if sign in text]
+    half_pair = _HALF_PAIR.search(text)
+    if half_pair is not None:
+        signs.append(half_pair.group())
+    return " ".join(signs)
+
+
+def _check_row(value: Any, text: str, text_column: str) -> Row:
     """Return the value of a JSON text as a row, with truth values as they are spelled.
 
     Rare cases are first searched for in the text, which is much faster than walking
@@ -223,6 +343,13 @@ def _check_row(value: Any, text: str) -> Row:
     Raises:
         ValueError: the value is not an object, or holds something that cannot be text.
     """
+    if isinstance(value, str):
+        value = {text_column: value}
+    if isinstance(value, list):
+        raise FormatError(
+            "holds a list and no JSON object; expected one object per line. "
+            "(A file that is one list is read if its name ends in .json.)"
+        )
     if not isinstance(value, dict):
         raise FormatError("holds no JSON object; expected one per line.")
     if isinstance(value, _RepeatedKeys):

@@ -7,6 +7,7 @@ from typing import IO
 
 from textvae.data.row_report import RowNumbers
 from textvae.data.tables.base import FormatError, LayoutError, Row
+from textvae.data.tables.line_hints import describe_lines
 
 BYTES_PER_READ = 2**18  # size of a block
 
@@ -19,6 +20,11 @@ _PROBED_BYTES = 2**18
 _MIN_ROWS = 5  # with as many tabs each, that make a table of a text file
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+# The first lines of a file, and the first bytes of each, from which a hint about its format is
+# derived.
+_HINT_LINES = 500
+_HINT_BYTES = 2_000
 
 NUL_MESSAGE = "holds a NUL byte"
 
@@ -48,6 +54,13 @@ class LineReader:
         self._stream = stream
         self._text_column = text_column
         self._table_columns = table_columns
+        self._first_lines: list[bytes] = []
+
+    @property
+    def notes(self) -> list[str]:
+        """What the first lines look like, if they are probably not sentences."""
+        hint = describe_lines([line.decode("utf-8", "replace") for line in self._first_lines])
+        return [] if hint is None else [hint]
 
     def records(self) -> Iterator[bytes]:
         """Yield the lines, blank ones included.
@@ -63,6 +76,8 @@ class LineReader:
             self.line = 0
         for raw in lines:
             self.line += 1
+            if self.line <= _HINT_LINES:
+                self._first_lines.append(raw[:_HINT_BYTES])
             yield raw
 
     def row(self, record: bytes) -> Row:

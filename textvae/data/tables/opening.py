@@ -10,7 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import PurePosixPath
 from typing import IO, Any
 
+from textvae.data.tables.arrow import ArrowReader
 from textvae.data.tables.base import LayoutError, Row, RowReader, explain_missing_column
+from textvae.data.tables.chats import ChatReader
 from textvae.data.tables.compression import (
     make_seekable,
     open_unpacked,
@@ -21,14 +23,28 @@ from textvae.data.tables.delimited import DelimitedReader
 from textvae.data.tables.encodings import decode_stream
 from textvae.data.tables.json_rows import JsonReader
 from textvae.data.tables.lines import LineReader
+from textvae.data.tables.nested import find_cell, list_cell_names
+from textvae.data.tables.paragraphs import ParagraphReader
 from textvae.data.tables.parquet import ParquetReader
+from textvae.data.tables.sequences import (
+    FASTA_SUFFIXES,
+    FASTQ_SUFFIXES,
+    SMILES_SUFFIXES,
+    SequenceReader,
+)
 from textvae.data.tables.settings import TableSettings
+from textvae.data.tables.subtitles import SUBTITLE_SUFFIXES, SubtitleReader
 from textvae.data.tables.values import as_label
 
+# The suffixes that messages list.
 CORPUS_SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
 
+_SEQUENCE_SUFFIXES = (*SMILES_SUFFIXES, *FASTA_SUFFIXES, *FASTQ_SUFFIXES)
+
+_READABLE_SUFFIXES = (*CORPUS_SUFFIXES, ".arrow", *_SEQUENCE_SUFFIXES, *SUBTITLE_SUFFIXES)
+
 # Other endings of the names of tables; the separator of a .csv file is found in its first lines.
-_OTHER_SUFFIXES = {".tab": ".tsv", ".psv": ".csv"}
+_OTHER_SUFFIXES = {".tab": ".tsv", ".psv": ".csv", ".ndjson": ".jsonl", ".feather": ".arrow"}
 
 _PARQUET = b"PAR1"
 
@@ -41,7 +57,7 @@ def get_format_suffix(name: str) -> str | None:
     """
     inner = PurePosixPath(strip_compression(name)).suffix
     suffix = _OTHER_SUFFIXES.get(inner, inner)
-    if suffix in CORPUS_SUFFIXES:
+    if suffix in _READABLE_SUFFIXES:
         return suffix
     return ".zip" if name.lower().endswith(".zip") else None
 
@@ -71,20 +87,36 @@ def open_rows(
         suffix = _choose_suffix(head, inner, settings)
         if suffix == ".parquet":
             stream = opened.enter_context(make_seekable(stream))
-            yield _join_columns(ParquetReader(stream, _list_needed(columns, settings)), settings)
+            _refuse_unit(settings)
+            yield _finish(ParquetReader(stream, _list_needed(columns, settings)), settings)
+            return
+        if suffix == ".arrow":
+            stream = opened.enter_context(make_seekable(stream))
+            _refuse_unit(settings)
+            yield _finish(ArrowReader(stream), settings)
             return
         text, encoding = decode_stream(stream, head, settings.encoding)
         reader: RowReader
         if suffix in (".csv", ".tsv"):
             reader = DelimitedReader(text, suffix, settings)
         elif suffix in (".json", ".jsonl"):
-            reader = JsonReader(text, is_list_allowed=suffix == ".json")
+            reader = JsonReader(text, settings.text_column, is_list_allowed=suffix == ".json")
+        elif suffix in SUBTITLE_SUFFIXES:
+            reader = SubtitleReader(text, settings.text_column)
+        elif suffix is not None and suffix in _SEQUENCE_SUFFIXES:
+            reader = SequenceReader(text, suffix, settings.text_column)
+        elif settings.unit != "line":
+            reader = ParagraphReader(text, settings.text_column, settings.unit)
         else:
             # A name that ends in .txt says less than the setting: people call everything so.
             suspects = settings.text_columns if settings.format == "auto" else []
             reader = LineReader(text, settings.text_column, suspects)
+        if suffix in _READABLE_SUFFIXES and suffix != ".txt":
+            _refuse_unit(settings)
+        elif settings.role is not None and settings.needs_shape:
+            raise LayoutError("is a text file, and data.role is for chats; leave data.role out.")
         reader.encoding = encoding
-        yield _join_columns(reader, settings)
+        yield _finish(reader, settings)
 
 
 def join_texts(row: Row, settings: TableSettings) -> Row:
@@ -93,10 +125,14 @@ def join_texts(row: Row, settings: TableSettings) -> Row:
     Raises:
         LayoutError: one of the columns is missing.
     """
+    texts: list[str] = []
     for name in settings.join_columns:
-        if name not in row:
-            raise LayoutError(explain_missing_column(name, list(row), "Set data.join_columns."))
-    texts = [as_label(row[name]) for name in settings.join_columns]
+        try:
+            texts.append(as_label(find_cell(row, name)))
+        except KeyError:
+            names = list_cell_names(row)
+            problem = explain_missing_column(name, names, "Set data.join_columns.")
+            raise LayoutError(problem) from None
     return {**row, settings.text_column: " ".join(filter(None, texts))}
 
 
@@ -118,6 +154,11 @@ class _JoiningReader:
     def blank_lines(self) -> Any:
         """The blank lines between rows."""
         return self._reader.blank_lines
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes of the other reader."""
+        return self._reader.notes
 
     def records(self) -> Iterator[Any]:
         """Yield the records of the other reader."""
@@ -153,8 +194,24 @@ def _list_needed(columns: list[str] | None, settings: TableSettings) -> list[str
     return list(dict.fromkeys([*settings.join_columns, *others]))
 
 
-def _join_columns(reader: RowReader, settings: TableSettings) -> RowReader:
-    """Return a reader that joins columns if the settings name some; else the reader itself."""
+def _finish(reader: RowReader, settings: TableSettings) -> RowReader:
+    """Return a reader that joins columns if the settings name some; else, one that splits chats."""
     if settings.join_columns:
         return _JoiningReader(reader, settings)
-    return reader
+    if not isinstance(reader, ParquetReader | ArrowReader | JsonReader):
+        return reader
+    needs_chats = settings.role is not None and settings.needs_shape
+    return ChatReader(reader, settings.text_column, settings.role, needs_chats=needs_chats)
+
+
+def _refuse_unit(settings: TableSettings) -> None:
+    """Refuse a unit other than lines for a file that is not plain text.
+
+    Raises:
+        LayoutError: the settings have another unit, and they are those of a corpus.
+    """
+    if settings.unit != "line" and settings.needs_shape:
+        raise LayoutError(
+            f"is no text file, so its rows or records are the texts; data.unit = "
+            f"{settings.unit!r} is for text files. Leave data.unit out."
+        )

@@ -19,6 +19,7 @@ class ParquetReader:
     def __init__(self, stream: IO[bytes], columns: list[str] | None) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")  # a Parquet file has no lines
+        self.notes: list[str] = []
         self._stream = stream
         self._needed_columns = columns
 

@@ -5,12 +5,28 @@ from typing import Any, Literal, TypedDict
 
 from pydantic import Field, field_validator, model_validator
 
-from textvae.data.tables.base import Quoting
+from textvae.data.tables.base import Quoting, TextUnit
 from textvae.data.tables.encodings import normalize_encoding
 from textvae.errors import ConfigError
 from textvae.schema import StrictSettings, validate_settings
 
-Format = Literal["auto", "txt", "csv", "tsv", "jsonl", "json", "parquet"]
+Format = Literal[
+    "auto",
+    "txt",
+    "csv",
+    "tsv",
+    "jsonl",
+    "json",
+    "parquet",
+    "arrow",
+    "smi",
+    "fasta",
+    "fastq",
+    "srt",
+    "vtt",
+]
+
+WhiteSpace = Literal["fold", "keep"]
 
 # Words for separators that shells and YAML would take for something else.
 _SEPARATORS = {
@@ -28,10 +44,20 @@ _NOT_SEPARATORS = '"\r\n\0'
 _DEFAULT_COLUMN = "text"
 
 # What a verb takes over from the training of its run. The rest depends on the single file.
-_INHERITED = ("text_column", "join_columns", "quoting")
+_INHERITED = ("text_column", "join_columns", "quoting", "unit", "role", "white_space")
 
 
-class TableSettings(StrictSettings):
+class WhiteSpaceSettings(StrictSettings):
+    """What becomes of the white space in texts."""
+
+    white_space: WhiteSpace = Field(
+        "fold",
+        description="fold: to single blanks; keep: texts keep blanks, indentation and line breaks, "
+        "for source code (tokenizer.kind = bpe, byte or character)",
+    )
+
+
+class TableSettings(WhiteSpaceSettings):
     """How the files of a corpus are read."""
 
     text_column: str = Field(
@@ -66,6 +92,15 @@ class TableSettings(StrictSettings):
     )
     member: str | None = Field(
         None, description="the file to read from a .zip archive that holds several"
+    )
+
+    unit: TextUnit = Field(
+        "line",
+        description="what one text of a text file is: a line; the lines between blank ones; "
+        "or the whole file",
+    )
+    role: str | None = Field(
+        None, description="of chats (a list of messages per row), the role whose messages are texts"
     )
 
     @field_validator("text_column", "member", mode="before")
@@ -126,6 +161,14 @@ class TableSettings(StrictSettings):
         if len(set(names)) < len(names):
             raise ConfigError(f"data.join_columns = {names!r} names a column twice.")
         return self
+
+    @property
+    def needs_shape(self) -> bool:
+        """Whether files to which `unit` or `role` do not apply are refused.
+
+        Those of a corpus are. Texts for a model that was trained on chats may be plain text.
+        """
+        return False
 
     @property
     def text_columns(self) -> list[str]:

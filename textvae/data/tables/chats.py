@@ -1,0 +1,203 @@
+"""Chats: rows that hold a list of messages, of which each one becomes a row of its own.
+
+A message's content is the text, and its role the column `role`. The setting `data.role`
+keeps the messages of one role. Two spellings are common: `role` and `content` under
+`messages`, and `from` and `value` under `conversations`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from textvae.data.row_report import RowNumbers, print_note
+from textvae.data.tables.base import FormatError, Row, RowReader, format_value
+from textvae.errors import DataError
+
+_CHAT_COLUMNS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns")
+_KEYS = (("role", "content"), ("from", "value"), ("speaker", "text"), ("role", "text"))
+
+
+class ChatReader:
+    """Reads the rows of another reader, and splits those that are chats into messages.
+
+    Whether the file holds chats is decided by its first row. If not, records pass through
+    unchanged.
+
+    Args:
+        rows: reads the file.
+        text_column: the column of texts; if the rows have it and it is no chat, they stay whole.
+        role: the role of the messages to keep; None for all.
+        needs_chats: whether to refuse rows that are no chats.
+    """
+
+    def __init__(
+        self, rows: RowReader, text_column: str, role: str | None, *, needs_chats: bool
+    ) -> None:
+        self.encoding = rows.encoding
+        self.has_lines = rows.has_lines
+        self._rows = rows
+        self._text_column = text_column
+        self._role = role
+        self._needs_chats = needs_chats
+        self._chat_column: str | None = None
+        self._counts = Counter[str]()  # messages of each role
+
+    @property
+    def line(self) -> int:
+        """The line of the last record."""
+        return self._rows.line
+
+    @property
+    def blank_lines(self) -> RowNumbers:
+        """The blank lines between rows."""
+        return self._rows.blank_lines
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes of the other reader, and how the chats were read."""
+        if self._chat_column is None:
+            return self._rows.notes
+        counts = ", ".join(f"{count:,} of {role}" for role, count in self._counts.most_common())
+        note = f"each message under {self._chat_column!r} is a text ({counts})"
+        if self._role is None:
+            note += "; data.role=ROLE keeps those of one role."
+        else:
+            note += f"; only those of {self._role} are read (data.role)."
+        return [*self._rows.notes, note]
+
+    def records(self) -> Iterator[Any]:
+        """Yield the records of the other reader, or the messages of its chats.
+
+        Raises:
+            FormatError: the rest of the file cannot be read, or no message has the role.
+        """
+        is_first = True
+        for record in self._rows.records():
+            if is_first:
+                is_first = False
+                self._chat_column = self._find_chat_column(record)
+                if self._chat_column is None and self._needs_chats:
+                    raise FormatError(
+                        f"holds no chats, and data.role = {self._role!r} is for chats: "
+                        "leave data.role out."
+                    )
+            if self._chat_column is None:
+                yield record
+            else:
+                yield from self._split_chat(record)
+        if self._role is not None and self._chat_column and not self._counts[self._role]:
+            raise FormatError(
+                f"no message has the role {self._role!r} (data.role); "
+                f"the roles are {', '.join(sorted(self._counts))}."
+            )
+
+    def row(self, record: Any) -> Row:
+        """Return the row of a record or of a message.
+
+        Raises:
+            ValueError: this record cannot be parsed; later ones may still be.
+        """
+        if self._chat_column is None:
+            return self._rows.row(record)
+        if isinstance(record, ValueError):
+            raise record
+        message: Row = record
+        return message
+
+    def _find_chat_column(self, record: Any) -> str | None:
+        """Return the column of a row that holds a chat, or None."""
+        try:
+            row = self._rows.row(record)
+        except ValueError:  # reported when its turn comes
+            return None
+        return find_chat_column(row, self._text_column)
+
+    def _split_chat(self, record: Any) -> Iterator[Row | ValueError]:
+        """Yield a row per message; an error, for `row` to raise, if the record is no chat."""
+        assert self._chat_column is not None
+        try:
+            row = self._rows.row(record)
+            keys = _find_keys(row.get(self._chat_column))
+            if keys is None and row.get(self._chat_column):
+                value = format_value(row[self._chat_column])
+                raise FormatError(
+                    f"holds {value} in {self._chat_column!r}; expected a list of messages, each "
+                    "with a role and a content, as in the first row."
+                )
+        except ValueError as error:
+            yield error
+            return
+        others = {name: value for name, value in row.items() if name != self._chat_column}
+        for message in row.get(self._chat_column) or ():
+            assert keys is not None
+            role = str(message[keys[0]])
+            self._counts[role] += 1
+            if self._role in (None, role):
+                yield {**others, "role": role, self._text_column: _read_content(message[keys[1]])}
+
+
+def split_chats(
+    rows: Iterator[Row], text_column: str, role: str | None, *, needs_chats: bool = False
+) -> Iterator[Row]:
+    """Yield rows that do not come from a file; of those that are chats, a row per message.
+
+    Raises:
+        DataError: a row is no chat although the first one is, or no message has the role.
+    """
+    reader = ChatReader(_Rows(rows), text_column, role, needs_chats=needs_chats)
+    try:
+        for record in reader.records():
+            yield reader.row(record)
+    except FormatError as error:
+        raise DataError(f"the data set {error}") from None
+    for note in reader.notes:
+        print_note(f"the data set: {note}")
+
+
+def find_chat_column(row: Row, text_column: str) -> str | None:
+    """Return the column of a row that holds a chat, or None; a column of texts is preferred."""
+    if _find_keys(row.get(text_column)):
+        return text_column
+    if text_column in row:
+        return None
+    chats = [name for name in _CHAT_COLUMNS if _find_keys(row.get(name))]
+    return chats[0] if chats else None
+
+
+class _Rows:
+    """Rows that are parsed already, as a reader of a file."""
+
+    encoding = "utf-8"
+    has_lines = False
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self.line = 0
+        self.blank_lines = RowNumbers("line")
+        self.notes: list[str] = []
+        self._rows = rows
+
+    def records(self) -> Iterator[Row]:
+        """Yield the rows."""
+        return self._rows
+
+    def row(self, record: Row) -> Row:
+        """Return the row itself."""
+        return record
+
+
+def _find_keys(value: object) -> tuple[str, str] | None:
+    """Return the keys of role and content of the messages of a chat; None if it is no chat."""
+    if not isinstance(value, list) or not value:
+        return None
+    for keys in _KEYS:
+        if all(isinstance(message, dict) and message.keys() >= set(keys) for message in value):
+            return keys
+    return None
+
+
+def _read_content(content: object) -> object:
+    """Return a message's content; of a list of parts, those that are text, joined."""
+    if not isinstance(content, list):
+        return content
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    return "\n".join(part for part in parts if isinstance(part, str))
