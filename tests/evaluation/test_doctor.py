@@ -107,6 +107,13 @@ def test_after_a_refit_the_kl_before_it_is_compared_with_the_target():
     assert missed.findings == ["the KL before the refit was 7.00 nats, its target 12.00"]
 
 
+def test_after_a_refit_the_kl_must_not_be_above_the_target():
+    """The refit should have lowered it."""
+    sharp = diagnose({**HEALTHY, "kl": 30.0, "kl_before_refit": 12.5}, kl_target=12.0)
+    assert sharp.verdict == "weak"
+    assert "the posterior is too sharp" in sharp.findings[0]
+
+
 def test_units_that_a_floor_lifts_over_the_usual_threshold_do_not_change_the_verdict():
     """The verdict is the same with 32 units at a variance of 0.01 as with 5 of them."""
     for crowded in (5, 28):

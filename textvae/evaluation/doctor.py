@@ -316,16 +316,28 @@ def _find_weakness(measures: Mapping[str, Any], kl_target: float | None) -> Iter
             f"z and x share {information:.2f} nats of at most {cap:.2f}",
             "Raise the KL target (objective.techniques.target_kl.nats).",
         )
-    kl = measures.get("kl_before_refit")
-    subject = "the KL before the refit was"
-    if kl is None:
-        kl = measures.get("kl")
-        subject = "the KL is"
-    if kl_target and kl is not None and abs(kl / kl_target - 1) > KL_TARGET_TOLERANCE:
+    if kl_target:
+        yield from _find_missed_target(measures, kl_target)
+
+
+def _find_missed_target(measures: Mapping[str, Any], kl_target: float) -> Iterator[_Sign]:
+    """Yield that the KL is not near its target, with advice."""
+    kl = measures.get("kl")
+    before = measures.get("kl_before_refit")
+    measured = kl if before is None else before
+    subject = "the KL is" if before is None else "the KL before the refit was"
+    if measured is not None and abs(measured / kl_target - 1) > KL_TARGET_TOLERANCE:
         yield (
-            f"{subject} {kl:.2f} nats, its target {kl_target:.2f}",
+            f"{subject} {measured:.2f} nats, its target {kl_target:.2f}",
             "Train longer: the controller has not settled. If the KL stays there, "
             "set a target that is closer to it.",
+        )
+    # A refit lowers the KL, so only a KL above the target is a sign then.
+    if before is not None and kl is not None and kl > (1 + KL_TARGET_TOLERANCE) * kl_target:
+        yield (
+            f"the KL after the refit is {kl:.2f} nats, its target {kl_target:.2f}: the "
+            "posterior is too sharp",
+            "Train again, and longer; the refit of the posterior should lower the KL.",
         )
 
 
