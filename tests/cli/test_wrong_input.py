@@ -494,6 +494,17 @@ def test_wrong_tables_of_labels_are_refused(refuse, folder, tiny_run, verb, cont
     assert words in refuse(*build_command(verb, folder, tiny_run))
 
 
+@pytest.mark.parametrize("verb", ["score", "encode", "uncertainty", "reconstruct"])
+def test_a_missing_column_of_texts_is_refused(refuse, folder, tiny_run, verb):
+    """The message names the option, not the setting of `train`."""
+    command = [verb, str(tiny_run), "table.csv", "--text-column", "caption", "--device", "cpu"]
+    if verb == "encode":
+        command += ["--output", "vectors.npy"]
+    message = refuse(*command)
+    assert "there is no column 'caption'" in message
+    assert "--text-column" in message
+
+
 @pytest.mark.parametrize("verb", ["complete", "interpolate", "analogy", "traverse", "neighbors"])
 def test_texts_that_are_not_utf8_are_refused(refuse, folder, tiny_run, verb):
     """The shell passes any bytes; Python reads those that are not UTF-8 as halves of surrogates."""

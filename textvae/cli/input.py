@@ -201,8 +201,14 @@ class InputRows:
             if name not in raw:
                 problem = explain_missing_column(name, list(raw), "Choose one of these.")
                 raise DataError(f"{file}: {problem}")
+        column = self.settings.text_column
+        if column not in raw:
+            problem = explain_missing_column(
+                column, list(raw), "Name one of these with --text-column."
+            )
+            raise DataError(f"{file}: {problem}")
         try:
-            text = extract_text(raw, self.settings.text_column, number).strip()
+            text = extract_text(raw, column, number).strip()
         except DataError as error:
             raise DataError(f"{file}: {error}") from None
         values = tuple(raw[name] for name in self.columns)
