@@ -10,9 +10,18 @@ TextVAEError
 └── StoppedError      the first process of the launch has failed and reports the reason itself
 """
 
+from textvae.terminal import MAX_MESSAGE_LENGTH, escape_controls, shorten
+
 
 class TextVAEError(Exception):
     """Base class of all errors that textvae raises on purpose."""
+
+    def __str__(self) -> str:
+        """Return the message: one line of bounded length, without control characters.
+
+        A message quotes names, keys and values from files that anybody may have written.
+        """
+        return shorten(escape_controls(super().__str__()))
 
 
 class ConfigError(TextVAEError, ValueError):
@@ -24,11 +33,19 @@ class ConfigError(TextVAEError, ValueError):
     """
 
     def __str__(self) -> str:
-        """Return the message, or a line for each of several messages."""
+        """Return the message, or a line for each of several messages, as far as there is room."""
         if len(self.args) < 2:
             return super().__str__()
-        lines = [f"  {message}" for message in self.args]
-        return "\n".join([f"{len(lines)} settings are wrong:", *lines])
+        messages = [shorten(escape_controls(str(message))) for message in self.args]
+        lines = [f"{len(messages)} settings are wrong:"]
+        room = MAX_MESSAGE_LENGTH
+        for number, message in enumerate(messages):
+            room -= len(message)
+            if room < 0 and number > 0:
+                lines.append(f"  and {len(messages) - number} more.")
+                break
+            lines.append(f"  {message}")
+        return "\n".join(lines)
 
 
 class DataError(TextVAEError):

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from textvae.errors import ConfigError
+from textvae.terminal import quote_value
 
 T = TypeVar("T")
 
@@ -31,11 +32,17 @@ T = TypeVar("T")
 S = TypeVar("S", bound=BaseModel)
 
 
+# Characters that no name of a file or a column has, and that cannot be saved.
+_IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
+
+MAX_INTEGER = 2**63  # no number of ours may be this large, because torch could not store it
+
+
 Seed = Annotated[
     int,
     Field(
         ge=0,
-        lt=2**63,
+        lt=MAX_INTEGER,
         description="seed of the random numbers; the same seed gives the same result",
     ),
 ]
@@ -45,6 +52,12 @@ MAX_COUNT = 10_000_000  # most samples, sentences or the like that one call keep
 
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 
+# Far beyond all that is useful, and small enough that the memory of a model can be computed.
+Size = Annotated[int, Field(gt=0, le=1_000_000)]
+LayerCount = Annotated[int, Field(gt=0, le=1_000)]
+
+MAX_PROCESSES = 1_024  # each takes hundreds of megabytes
+
 
 # Beyond these bounds, logits divided by the temperature overflow, or all become the same.
 MIN_TEMPERATURE = 1e-6
@@ -52,19 +65,33 @@ MAX_TEMPERATURE = 1e6
 
 
 class StrictSettings(BaseModel):
-    """Typed, immutable settings that refuse unknown keys, and truth values in place of numbers."""
+    """Typed, immutable settings that refuse unknown keys and impossible values.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    These are infinity, NaN and truth values where a number is expected, integers beyond all
+    bounds, and text that cannot be saved.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
     @field_validator("*", mode="before")
     @classmethod
-    def refuse_truth_values(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse True and False where a number is expected: pydantic would read 1 and 0."""
+    def refuse_impossible_values(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse what pydantic would accept, such as True as 1, and what could not be saved."""
         types = _list_types(cls.model_fields[str(info.field_name)].annotation)
         is_number = bool(types & {int, float}) and bool not in types
         parts = value if isinstance(value, list | tuple) else [value]
         if is_number and any(isinstance(part, bool) for part in parts):
             raise PydanticCustomError("truth_value", "Input should be a number, not a truth value")
+        if is_number and any(isinstance(part, bytes) for part in parts):
+            raise PydanticCustomError("bytes", "Input should be a number, not bytes")
+        if any(type(part) is int and abs(part) >= MAX_INTEGER for part in parts):
+            raise PydanticCustomError("too_large", "Input should be less than 2^63")
+        if any(isinstance(part, str) and _IMPOSSIBLE.search(part) for part in parts):
+            raise PydanticCustomError(
+                "text", "Input should be text without NUL and halves of surrogate pairs"
+            )
         return value
 
 
@@ -83,16 +110,17 @@ def choose(table: Mapping[str, T], name: str, setting: str) -> T:
     Raises:
         ConfigError: the name is not in the table; the message lists those that are.
     """
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
     hint = did_you_mean(name, table)
     names = ", ".join(sorted(table))
-    raise ConfigError(f"{setting} = {name!r} is unknown: {hint}Choose from {names}.")
+    raise ConfigError(f"{setting} = {quote_value(name)} is unknown: {hint}Choose from {names}.")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean ...? " with the most similar known name, or "" if none is similar."""
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    # Its time grows with the square of the length, and no name is that long.
+    near = difflib.get_close_matches(str(name)[:100], list(known), n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}? " if near else ""
 
 
@@ -134,8 +162,21 @@ def require_integer(value: object, name: str, at_least: int = 1) -> int:
     except TypeError:
         number = None
     if number is None or number < at_least:
-        raise ConfigError(f"{name} = {value!r}: expected a whole number, {at_least} or more.")
+        raise ConfigError(
+            f"{name} = {quote_value(value)}: expected a whole number, {at_least} or more."
+        )
     return number
+
+
+def require_list(value: object, name: str) -> list[Any]:
+    """Return a sequence as a list.
+
+    Raises:
+        ConfigError: it is something else, or a single string, whose parts would be letters.
+    """
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise ConfigError(f"{name} = {quote_value(value)}: expected a list, such as ['a', 'b'].")
+    return list(value)
 
 
 def validate_each(entries: Mapping[str, Any], validate: Callable[[str, Any], T]) -> dict[str, T]:
@@ -173,7 +214,7 @@ def part_validator(table: Callable[[], Mapping[str, Any]], path: str) -> BeforeV
             value = {"kind": value}
         if not isinstance(value, Mapping):
             raise ConfigError(
-                f"{path} = {value!r} does not fit: "
+                f"{path} = {quote_value(value)} does not fit: "
                 "give the name of a part, or a mapping of its settings."
             )
         # Without a kind it is the first of the table, which is the default.
@@ -227,7 +268,7 @@ def _describe_problem(
     hint = ""
     if detail["type"] == "literal_error":
         hint = did_you_mean(str(detail["input"]), re.findall("'([^']*)'", detail["msg"]))
-    return name, f"{name} = {detail['input']!r} does not fit: {hint}{detail['msg']}."
+    return name, f"{name} = {quote_value(detail['input'])} does not fit: {hint}{detail['msg']}."
 
 
 def _drop_union_keys(settings: type[BaseModel], keys: list[str]) -> list[str]:

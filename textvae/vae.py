@@ -38,6 +38,7 @@ from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
 from textvae.runs.publishing import push_to_hub, save_with_records
 from textvae.runs.run import Run
+from textvae.runtime.paths import require_path
 from textvae.schema import require_integer, validate_settings
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
@@ -91,6 +92,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
+_NUMBER_KINDS = "fiu"  # NumPy's letters for numbers, without complex ones and truth values
+
 
 class TextVAE:
     """A trained text VAE: a model, its tokenizer, and methods that use them.
@@ -120,7 +123,7 @@ class TextVAE:
                 "model and tokenizers with `from_pretrained`."
             )
         self.bundle = Bundle(model.eval(), tokenizer, encoder_tokenizer)
-        self.folder = None if folder is None else Path(folder)
+        self.folder = None if folder is None else require_path(folder, "folder")
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: str | None = None) -> "TextVAE":
@@ -129,10 +132,9 @@ class TextVAE:
         Raises:
             CheckpointError: the folder is missing, damaged, or holds something else.
         """
-        bundle = load_bundle(folder, device)
-        return cls(
-            bundle.model, bundle.tokenizer, folder, encoder_tokenizer=bundle.encoder_tokenizer
-        )
+        path = require_path(folder, "folder")
+        bundle = load_bundle(path, device)
+        return cls(bundle.model, bundle.tokenizer, path, encoder_tokenizer=bundle.encoder_tokenizer)
 
     @property
     def model(self) -> TextVAEModel:
@@ -475,11 +477,16 @@ class TextVAE:
             refine: gradient steps that bring the latent closer to the text's own words, before
                 the step along the direction.
         """
-        from textvae.uses.attribute import ATTRIBUTE_KIND, load_attribute
+        from textvae.uses.attribute import ATTRIBUTE_KIND, Attribute, load_attribute
 
         if isinstance(attribute, str):
             folder = fitted_path(self.folder, ATTRIBUTE_KIND, attribute)
             attribute = load_attribute(folder, self.bundle)
+        if not isinstance(attribute, Attribute):
+            raise ConfigError(
+                f"attribute is {describe(attribute)}; expected the name of a saved attribute, or "
+                "what `fit_attribute` returned."
+            )
         direction = attribute.direction
         listed = require_texts(texts)
         given = {"strength": strength, "refine": refine}
@@ -616,6 +623,8 @@ class TextVAE:
         """
         from textvae.evaluation.evaluate import evaluate_run
 
+        if file is not None:
+            file = str(require_path(file, "file"))
         size = {"samples": samples, "limit": limit}
         checked = validate_settings(EvaluateSettings, size, "evaluate")
         run = self._require_run("evaluate")
@@ -795,7 +804,7 @@ class TextVAE:
         bundle = self.bundle
         if merge:
             bundle = replace(bundle, model=self.model.copy_without_bases())
-        save_with_records(bundle, self.folder, Path(folder))
+        save_with_records(bundle, self.folder, require_path(folder, "folder"))
 
     def push_to_hub(self, repository: str, *, private: bool = False) -> str:
         """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address."""
@@ -839,8 +848,15 @@ def _convert_latents(z: object) -> torch.Tensor:
         DataError: they are not numbers.
     """
     rows = list(z) if isinstance(z, Iterator) else z
+    if isinstance(rows, torch.Tensor):
+        rows = rows.detach().cpu().double()
     try:
-        return torch.as_tensor(np.atleast_2d(np.asarray(rows, dtype=np.float32)))
+        array = np.asarray(rows)
+        if array.dtype.kind not in _NUMBER_KINDS:
+            raise TypeError
+        # Numbers that are too large become infinite, and the caller refuses those.
+        with np.errstate(over="ignore"):
+            return torch.as_tensor(np.atleast_2d(array.astype(np.float32)))
     except (TypeError, ValueError):
         raise DataError(
             f"z is {describe(z)}; expected an array of numbers, one row for each text."

@@ -16,6 +16,7 @@ import pytest
 
 from tests.tiny_run import SENTENCES, write_corpus
 from textvae.cli.main import main
+from textvae.terminal import escape_controls
 
 EVALUATION = """sentences words_per_sentence elbo reconstruction kl iw_nll iw_samples ppl_token ppl_word bits_per_byte
 mi_full mi_full_cap mi_batch32 active_units latent_dim bleu shuffled_latent_increase verdict""".split()
@@ -156,7 +157,8 @@ def test_without_a_seed_the_seed_that_was_used_is_printed(tiny_run, capsys, verb
     assert seed
     assert run(*command, "--seed", seed[1], "--json") == 0
     records = read_records(capsys)
-    assert "\n".join(record["text"] for record in records) == printed.out.removesuffix("\n")
+    texts = [escape_controls(record["text"]) for record in records]  # a text may have line breaks
+    assert "\n".join(texts) == printed.out.removesuffix("\n")
     assert {record["seed"] for record in records} == {int(seed[1])}
 
 

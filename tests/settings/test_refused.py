@@ -204,7 +204,7 @@ def test_an_override_that_is_not_yaml_asks_for_quotes():
             "- training\n",
             "expected sections (data, tokenizer, model, objective, training), got ['training']",
         ),
-        ("training: 3\n", "training = 3 does not fit: Input should be a valid dictionary"),
+        ("training: 3\n", "bad.yaml, line 1: training = 3 does not fit: expected its settings"),
         ("1: 3\n", "1"),
     ],
 )

@@ -27,11 +27,12 @@ from textvae.data.sources import (
 )
 from textvae.data.tables import CORPUS_SUFFIXES, TableSettings
 from textvae.errors import DataError
+from textvae.runtime.paths import require_path
 
 
 def names_many_files(corpus: str) -> bool:
     """Return whether a corpus is a folder or a pattern, rather than one file."""
-    path = Path(corpus)
+    path = require_path(corpus, "corpus")
     if path.is_dir():
         return True
     # A file whose own name has a `*` or a `[` is not a pattern.

@@ -20,6 +20,7 @@ from textvae.data.row_report import RowNumbers, report_blank_rows, report_cut_te
 from textvae.data.tables import TableOptions, TableSettings, override_table_settings
 from textvae.errors import ConfigError
 from textvae.runs.run import Run
+from textvae.runtime.paths import require_path
 from textvae.schema import MAX_COUNT, choose, require_integer, validate_settings
 from textvae.uses.options import BulkOptions
 from textvae.uses.records import BulkRecord
@@ -76,6 +77,8 @@ def run(
         )
     _check_corpus(corpus)
     override_table_settings(TableSettings(), tables)  # raises ConfigError before the work begins
+    run_folder = require_path(model, "model")
+    folder = require_path(output, "output")
     options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump()
     source = corpus if bulk_verb.reads_files else None
     # The hashes of model and files are still missing: see `_build_job`.
@@ -93,12 +96,12 @@ def run(
     # The job is passed as a function: only the first process builds it, which hashes the files.
     written = run_engine(
         device,
-        lambda: _build_job(requested, Path(model), Path(output), source, device, progress, tables),
+        lambda: _build_job(requested, run_folder, folder, source, device, progress, tables),
         progress,
     )
     if written is None:
         return None
-    return _summarize_shards(Path(output), written, time.perf_counter() - start)
+    return _summarize_shards(folder, written, time.perf_counter() - start)
 
 
 def _check_count(n: int | None, shard_rows: int) -> int:

@@ -1,5 +1,6 @@
 """The verb `bench`."""
 
+import math
 from argparse import Namespace
 
 from textvae.cli.arguments import Command, Subparsers, add_device, add_json, add_verb
@@ -47,8 +48,8 @@ def _bench(options: Namespace) -> None:
     from textvae.bench.run import run_benchmark
     from textvae.cli.rendering import format_benchmark
 
-    if not options.seconds > 0:  # NaN is refused as well
-        raise ConfigError(f"seconds = {options.seconds:g}: expected a number above zero.")
+    if not 0 < options.seconds < math.inf:  # NaN is refused as well
+        raise ConfigError(f"seconds = {options.seconds:g}: expected a finite number above zero.")
     record = run_benchmark(
         options.what, options.size, options.corpus, options.device, options.seconds
     )

@@ -19,6 +19,7 @@ from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.evaluation.settings import CompareSettings
+from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
 
 _SETTING_PATTERN = re.compile(r"[a-z]\w*(\.\w+)+=")  # section.key=
@@ -80,8 +81,9 @@ def _compare(options: Namespace) -> int:
     if options.json:
         print_records(records, as_json=True, format_record=str)
     else:
-        print((Path(options.output) / "table.md").read_text(encoding="utf-8"))
-    print(f"the report is {options.output}/report.html", file=sys.stderr)
+        for line in (Path(options.output) / "table.md").read_text(encoding="utf-8").split("\n"):
+            print(escape_controls(line))
+    print(escape_controls(f"the report is {options.output}/report.html"), file=sys.stderr)
     return int(any(record["reason"] for record in records))
 
 

@@ -197,9 +197,13 @@ class InputRows:
         file, number, line, raw = placed
         # The name may hold bytes that are not UTF-8, which could not be printed.
         file = os.fsencode(file).decode("utf-8", "backslashreplace")
-        values = tuple(_find_value(raw, name, file) for name in self.columns)
+        values = tuple(
+            _find_value(raw, name, file, "Choose one of these.") for name in self.columns
+        )
+        column = self.settings.text_column
+        _find_value(raw, column, file, "Name one of these with --text-column.")
         try:
-            text = extract_text(raw, self.settings.text_column, number)
+            text = extract_text(raw, column, number)
         except DataError as error:
             raise DataError(f"{file}: {error}") from None
         if self.settings.white_space == "fold":
@@ -264,8 +268,11 @@ def pair_rows_with_answers(
             yield row, None if row.text is None else next(answers)
 
 
-def _find_value(row: Row, column: str, file: str) -> Any:
+def _find_value(row: Row, column: str, file: str, advice: str) -> Any:
     """Return the value of a column that was asked for.
+
+    Args:
+        advice: what to do if the column is missing, for the message.
 
     Raises:
         DataError: the column is missing.
@@ -274,7 +281,7 @@ def _find_value(row: Row, column: str, file: str) -> Any:
         return find_cell(row, column)
     except KeyError:
         names = list_cell_names(row)
-        problem = explain_missing_column(column, names, "Choose one of these.")
+        problem = explain_missing_column(column, names, advice)
         raise DataError(f"{file}: {problem}") from None
 
 

@@ -4,15 +4,19 @@ Nothing heavy is imported before the arguments are parsed, so `--help` is fast.
 """
 
 import argparse
-import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
-from io import StringIO
-from typing import NoReturn
+from io import StringIO, TextIOWrapper
+from typing import Any, NoReturn
 
 from textvae.cli.verbs import COMMANDS, VERB_MODULES
 from textvae.errors import StoppedError, TextVAEError
+from textvae.runtime.launch import has_several_processes, is_first_process
+from textvae.runtime.memory import describe_lack_of_memory
+from textvae.schema import did_you_mean
+from textvae.terminal import escape_controls, shorten
 from textvae.version import __version__
 
 _WRONG_INPUT_EXIT_CODE = 2
@@ -31,9 +35,9 @@ _INTERRUPTED_ADVICE = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _accept_all_characters()
     # Under torchrun, many processes parse the same arguments: only the first reports what is wrong.
-    is_first = os.environ.get("RANK", "0") == "0"
-    with nullcontext() if is_first else redirect_stderr(StringIO()):
+    with nullcontext() if is_first_process() else redirect_stderr(StringIO()):
         options = _parse_arguments(build_parser(), arguments)
     try:
         return COMMANDS[options.verb](options) or 0
@@ -47,9 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        file = error.filename or "a file"
+        reason = error.strerror or str(error) or type(error).__name__
+        message = f"{error.filename or 'a file'} cannot be written or read: {reason}"
+        _print_error(f"textvae {options.verb}: {_make_printable(message)}")
+        return _WRONG_INPUT_EXIT_CODE
+    except (MemoryError, RuntimeError) as error:
+        lack = describe_lack_of_memory(error)
+        if lack is None:
+            raise
         _print_error(
-            f"textvae {options.verb}: {file} cannot be written or read: {error.strerror or error}"
+            f"textvae {options.verb}: the memory is not enough: {lack}. "
+            "Ask for fewer samples or texts, shorter texts, or a smaller model."
         )
         return _WRONG_INPUT_EXIT_CODE
     except KeyboardInterrupt as error:
@@ -80,11 +92,42 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class _CommandParser(argparse.ArgumentParser):
-    """A parser that reports an error in one line, without the usage."""
+    """A parser that takes no abbreviated options, and reports an error in one line."""
+
+    def __init__(self, **arguments: Any) -> None:
+        # An abbreviation is a guess: `--num 3` would be read as `--num-beams 3`.
+        super().__init__(**{**arguments, "allow_abbrev": False})
+
+    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
+        """Parse the arguments; an unknown option is refused with the most similar known one."""
+        parsed, rest = super().parse_known_args(*arguments, **options)
+        for word in rest:
+            name = word.partition("=")[0]
+            known = set(re.findall(r"--[a-z][a-z-]*", self.format_help()))
+            # A beginning of an option is more likely meant than a similar one.
+            longer = {option for option in known if option.startswith(name)}
+            hint = did_you_mean(name, sorted(longer or known)) if name.startswith("--") else ""
+            if hint:
+                self.error(f"unknown argument: {word}; {hint.strip()}")
+        return parsed, rest
 
     def error(self, message: str) -> NoReturn:
-        """Exit with the code of wrong input."""
-        self.exit(_WRONG_INPUT_EXIT_CODE, f"{self.prog}: {message}. See {self.prog} --help\n")
+        """Exit with the code of wrong input, without printing the usage."""
+        message = _make_printable(message)
+        end = "" if message.endswith(("?", ".")) else "."
+        self.exit(_WRONG_INPUT_EXIT_CODE, f"{self.prog}: {message}{end} See {self.prog} --help\n")
+
+
+def _make_printable(message: str) -> str:
+    """Return a message as one line of bounded length, without control characters."""
+    return shorten(escape_controls(message))
+
+
+def _accept_all_characters() -> None:
+    """Let standard output print any text: what its encoding lacks is printed as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parse_arguments(
@@ -104,9 +147,10 @@ def _parse_arguments(
             unknown.append(word)
     if unknown:
         command = f"textvae {options.verb}"
+        words = _make_printable(" ".join(unknown))
         parser.exit(
             _WRONG_INPUT_EXIT_CODE,
-            f"{command}: unknown argument: {' '.join(unknown)}. See {command} --help\n",
+            f"{command}: unknown argument: {words}. See {command} --help\n",
         )
     options.settings = rest
     return options
@@ -114,7 +158,7 @@ def _parse_arguments(
 
 def _print_error(message: str) -> None:
     """Print a message on standard error; of several processes of one launch, only one does."""
-    if "RANK" in os.environ:
+    if has_several_processes():
         # Any process may meet the error first, so they agree on which of them reports it.
         from textvae.runtime.processes import claim_error_report
 

@@ -1,8 +1,9 @@
-"""Print records as JSON lines or as text."""
+"""Print records as JSON lines or as text, without control characters."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from textvae.terminal import escape_controls, format_json
 
 if TYPE_CHECKING:
     from textvae.cli.input import InputRows
@@ -13,11 +14,26 @@ def print_records(
     as_json: bool,
     format_record: Callable[[Mapping[str, Any]], str],
 ) -> None:
-    """Print each record as a line of JSON, or as `format_record` formats it."""
+    """Print each record as a line of JSON, or as `format_record` formats it.
+
+    Texts come from files and from models: their control characters are printed as escapes, so
+    that they cannot steer the terminal, and a line break in a text does not begin a new record.
+    """
     for record in records:
-        text = json.dumps(record, ensure_ascii=False) if as_json else format_record(record)
+        text = format_json(record) if as_json else format_record(_escape(record))
         # Without the flush, a pipe would get nothing until many records are ready.
         print(text, flush=True)
+
+
+def _escape(value: Any) -> Any:
+    """Return a record, or a value in it, with control characters as escapes."""
+    if isinstance(value, str):
+        return escape_controls(value)
+    if isinstance(value, Mapping):
+        return {key: _escape(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escape(part) for part in value]
+    return value
 
 
 def print_rows(

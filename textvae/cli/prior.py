@@ -6,6 +6,7 @@ from textvae.cli.arguments import Command, Subparsers, add_run, add_sentences, a
 from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.terminal import escape_controls
 from textvae.uses.settings import FitPriorSettings
 
 
@@ -34,7 +35,7 @@ def _prior(options: Namespace) -> None:
         f"fitted on {record['texts']} sentences; "
         f"next: textvae generate {options.run} --prior {record['prior']}"
     )
-    print_records([record], options.json, lambda _: summary)
+    print_records([record], options.json, lambda _: escape_controls(summary))
 
 
 COMMANDS: dict[str, Command] = {"prior": _prior}

@@ -11,6 +11,7 @@ from textvae.cli.loading import open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import collect_settings
 from textvae.errors import ConfigError
+from textvae.terminal import escape_controls
 from textvae.uses.records import BulkRecord
 
 _UNMATCHED_PRIOR_WARNING = (
@@ -62,7 +63,7 @@ def _warn_of_unmatched_prior(options: Namespace) -> None:
     if options.verb != "generate" or options.prior:
         return
     if not open_run(options).is_prior_matched():
-        print(_UNMATCHED_PRIOR_WARNING.format(run=options.run), file=sys.stderr)
+        print(_UNMATCHED_PRIOR_WARNING.format(run=escape_controls(options.run)), file=sys.stderr)
 
 
 def _asks_for_shards(options: Namespace) -> bool:

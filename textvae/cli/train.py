@@ -12,6 +12,7 @@ from textvae.cli.arguments import (
     add_verb,
 )
 from textvae.settings.presets import PRESETS
+from textvae.terminal import escape_controls
 
 
 def add(verbs: Subparsers) -> None:
@@ -112,6 +113,7 @@ def _say_what_is_next(run: str) -> None:
     state.destroy_process_group()  # as PyTorch asks for before a process exits
     if not state.is_main_process:
         return
+    run = escape_controls(run)
     print(f"the run is in {run}", file=sys.stderr)
     print(f"next: textvae evaluate {run} --limit 500 --samples 50", file=sys.stderr)
     print(f"      textvae generate {run}", file=sys.stderr)

@@ -1,6 +1,5 @@
 """Compare configs: train each under several seeds, evaluate every run, and tabulate them."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,9 @@ from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, CompareSetti
 from textvae.runtime.device import choose_device
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import write_json, write_text
-from textvae.schema import validate_settings
+from textvae.runtime.launch import has_several_processes
+from textvae.runtime.paths import require_path
+from textvae.schema import require_list, validate_settings
 from textvae.uses.records import ComparedRun
 
 
@@ -77,14 +78,20 @@ def compare(
         "equal_steps": equal_steps,
     }
     settings = validate_settings(CompareSettings, options, "compare")
-    if "RANK" in os.environ:  # torchrun and accelerate launch set it
+    if has_several_processes():
         raise ConfigError(
             "compare starts its own processes: run it without torchrun or accelerate launch."
         )
     check_installed(*REPORT_REQUIREMENTS)
     choose_device(device)  # raises an error if the device cannot be used
-    folder = Path(output)
-    trials = build_trials(configs, corpora, settings.seeds, overrides, folder)
+    folder = require_path(output, "output")
+    trials = build_trials(
+        [require_path(config, "config") for config in require_list(configs, "configs")],
+        [str(require_path(corpus, "corpus")) for corpus in require_list(corpora, "corpora")],
+        settings.seeds,
+        require_list(overrides, "overrides"),
+        folder,
+    )
     # With equal steps, the settings of the other configs follow from the runs of the first one.
     first, others = split_reference(trials) if settings.equal_steps else (trials, [])
     with lock_comparison_folder(folder, first):

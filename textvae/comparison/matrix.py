@@ -66,6 +66,8 @@ def build_trials(
             is below 1.
         DataError: a corpus was not found.
     """
+    if not configs:
+        raise ConfigError("there are no configs; name at least one YAML file.")
     if seeds < 1:
         raise ConfigError(f"seeds = {seeds}: expected 1 or more.")
     config_names = _check_unique([Path(config).stem for config in configs], "configs")

@@ -27,6 +27,7 @@ from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
 from textvae.errors import TextVAEError
 from textvae.runtime.files import clean_up_after_kill, new_folder, read_json, remove
+from textvae.runtime.paths import expand_home, require_path
 
 _CACHE_FORMAT = 3  # of the prepared files; with a new number, older entries are not found
 
@@ -71,7 +72,7 @@ def locate_entry(data: DataSettings, tokenizer: TokenizerSettings, seed: int) ->
     digest = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     if data.cache == "auto":
         return Path(datasets.config.HF_CACHE_HOME) / "textvae" / digest
-    return Path(data.cache).expanduser() / digest
+    return expand_home(require_path(data.cache, "data.cache"), "data.cache") / digest
 
 
 def restore_entry(entry: Path, folder: Path) -> TokenizerAndCounts | None:

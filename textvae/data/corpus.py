@@ -39,6 +39,7 @@ from textvae.data.tables import (
 )
 from textvae.data.tokenization import TokenizerBuilder
 from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.schema import MAX_PROCESSES
 
 _MIN_SENTENCES = 8  # sentences a corpus must have
 
@@ -86,6 +87,7 @@ class DataSettings(CleaningSettings, StreamSettings, SplitSettings):
     processes: int | None = Field(
         None,
         ge=1,
+        le=MAX_PROCESSES,
         description="processes that tokenize; by default one per core for a large corpus",
     )
     cache: str = Field(
@@ -367,7 +369,10 @@ def _clean_corpus(
         split: _clean_split(settings, splits[split], folder / f"{split}.text.arrow")
         for split in present
     }
-    _check_training_sentences(_open_text_split(folder, "train"), _get_corpus_name(settings))
+    name = _get_corpus_name(settings)
+    if not counts["train"].get("kept"):
+        raise DataError(f"{name}: {_explain_no_sentence(counts['train'], settings)}")
+    _check_training_sentences(_open_text_split(folder, "train"), name)
     for split in present:
         if not counts[split].get("kept"):
             raise DataError(
@@ -434,18 +439,24 @@ def _build_text_schema(labels: list[str]) -> pa.Schema:
     return pa.schema([(column, pa.large_string()) for column in ("text", *labels)])
 
 
+def _explain_no_sentence(cleaned: Mapping[str, int], settings: CleaningSettings) -> str:
+    """Return why cleaning has left no sentence, and which setting decides."""
+    what = "no sentence is left after cleaning"
+    short, long = cleaned.get("too short", 0), cleaned.get("too long", 0)
+    if short:
+        return f"{what}: {short:,} have fewer words than data.min_words = {settings.min_words:,}."
+    if long:
+        return f"{what}: {long:,} have more words than data.max_words = {settings.max_words:,}."
+    return f"{what}; are there only blanks? Expected one sentence per line."
+
+
 def _check_training_sentences(train: Dataset, name: str) -> None:
-    """Refuse a corpus that is empty, too small, or one sentence repeated.
+    """Refuse a corpus that is too small, or one sentence repeated.
 
     Raises:
         DataError: the corpus is one of these.
     """
     count = len(train)
-    if count == 0:
-        raise DataError(
-            f"{name}: no sentence is left after cleaning; are there only blanks? "
-            "Expected one sentence per line."
-        )
     if count < _MIN_SENTENCES:
         raise DataError(
             f"{name}: only {format_count(count, 'sentence')} to train on; "

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from textvae.terminal import escape_controls
+
 _MAX_LISTED_ROWS = 10  # numbers of rows that a message lists
 
 LEFT_OUT = "left out"  # what happens to blank rows, for a note
@@ -124,9 +126,9 @@ def format_count(count: int, noun: str) -> str:
 
 def print_note(message: str) -> None:
     """Print a note on standard error; unlike `print`, it does not break a progress bar."""
-    tqdm.write(f"note: {message}", file=sys.stderr)
+    tqdm.write(f"note: {escape_controls(message)}", file=sys.stderr)
 
 
 def print_warning(message: str) -> None:
     """Print a warning on standard error, as `print_note` prints a note."""
-    tqdm.write(f"warning: {message}", file=sys.stderr)
+    tqdm.write(f"warning: {escape_controls(message)}", file=sys.stderr)

@@ -7,6 +7,7 @@ name of an existing file is taken literally, even if it contains wildcards.
 """
 
 import glob
+import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -37,6 +38,8 @@ from textvae.data.tables import (
     split_chats,
 )
 from textvae.errors import DataError
+from textvae.runtime.network import give_up_without_network
+from textvae.runtime.paths import require_path
 from textvae.schema import did_you_mean
 
 RowSource = Callable[[], Iterator[Row]]  # each call starts again at the first row
@@ -177,7 +180,7 @@ def report_left_out(corpus: str) -> None:
 
 def resolve_path(corpus: str) -> Path:
     """Return the path of a corpus; `~` is the home folder unless a file has that name."""
-    path = Path(BUNDLED_CORPORA.get(corpus, corpus))
+    path = require_path(BUNDLED_CORPORA.get(corpus, corpus), "corpus")
     if path.exists():
         return path
     try:
@@ -246,6 +249,8 @@ def fixed_part(pattern: Path) -> Path:
 
 def _build_missing_file_error(corpus: str, path: Path) -> DataError:
     """Return the error for a missing file; it suggests a file of a similar name, if any."""
+    if path.is_symlink():
+        return DataError(f"{corpus}: is a link to {os.readlink(path)}, which does not exist.")
     neighbors: list[str] = []
     if path.parent.is_dir():
         neighbors = [other.name for other in path.parent.glob("*")]
@@ -351,10 +356,13 @@ def _load_data_set_splits(name: str, settings: TableSettings) -> dict[str, RowSo
     # Streaming: the data set need not fit on the disk.
     path, _, config = name.partition(":")
     try:
-        streams: Mapping[str, Any] = load_dataset(path, config or None, streaming=True)
+        with give_up_without_network():
+            streams: Mapping[str, Any] = load_dataset(path, config or None, streaming=True)
     except Exception as error:  # network, Hub and builder errors have no common base
         # Some of these errors have no message, others many lines.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
+        if "OfflineModeIsEnabled" in reason:
+            reason = "the Hub cannot be reached from this machine"
         raise DataError(
             f"{name}: is not a file, a folder or a bundled corpus ({', '.join(BUNDLED_CORPORA)}), "
             f"and `datasets` cannot load it: {reason}"

@@ -8,6 +8,7 @@ imported here: if it has not been imported yet, no value can be an object of it.
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -112,7 +113,7 @@ def iterate_table_rows(table: Any) -> Iterator[Row]:
         DataError: two of its columns have the same name.
     """
     names = _get_column_names(table)
-    repeated = [name for name in names if names.count(name) > 1]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(
             f"two columns of the table are called {repeated[0]!r}; rename one of the two."

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from textvae.errors import ConfigError
 from textvae.runtime.foreign_code import refuse_foreign_code_in
-from textvae.schema import StrictSettings
+from textvae.schema import MAX_COUNT, StrictSettings
 
 TokenizerBuilder = Callable[[Iterator[str]], PreTrainedTokenizerBase]  # from training sentences
 
@@ -43,9 +43,11 @@ class TokenizerSettings(StrictSettings):
 
     kind: Literal["bpe", "word", "character", "byte", "folder", "pretrained"] = "bpe"
     vocab_size: int = Field(
-        4096, ge=8, description="most tokens in the vocabulary, special ones included"
+        4096, ge=8, le=MAX_COUNT, description="most tokens in the vocabulary, special ones included"
     )
-    min_frequency: int = Field(2, ge=1, description="rarer words or merges are not learned")
+    min_frequency: int = Field(
+        2, ge=1, le=MAX_COUNT, description="rarer words or merges are not learned"
+    )
     punctuation: Literal["split", "kept"] = Field(
         "kept", description="kind = word: whether punctuation is split off words, or kept in them"
     )

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from textvae.errors import ConfigError, DataError, OutputError
 from textvae.runtime.files import write_atomically
+from textvae.runtime.paths import require_path
 
+_NPY_MAGIC = b"\x93NUMPY"
 _VECTOR_SUFFIXES = (".npy", ".parquet")
 
 _Float32Array = NDArray[np.float32]
@@ -29,7 +31,7 @@ def check_vector_file(name: str) -> Path:
     Raises:
         ConfigError: the suffix is neither .npy nor .parquet.
     """
-    path = Path(name)
+    path = require_path(name, "the file of vectors")
     if path.suffix not in _VECTOR_SUFFIXES:
         raise ConfigError(
             f"{name}: the name of a file of vectors must end in {' or '.join(_VECTOR_SUFFIXES)}."
@@ -130,13 +132,23 @@ def read_vectors(name: str) -> _Float32Array:
         raise DataError(f"{name}: there is no such file.")
     try:
         if file.suffix == ".npy":
-            loaded: NDArray[Any] = np.load(file, allow_pickle=False)
+            loaded: NDArray[Any] = _load_npy(file)
         else:
             loaded = _stack_vectors(pq.read_table(file, columns=["z"])["z"])
+        if loaded.dtype.kind not in "fiu":  # such as dates, text and complex numbers
+            raise ValueError(f"numbers of the type {loaded.dtype}")
         # Numbers that are too large become infinite, and the caller refuses those.
         with np.errstate(over="ignore"):
             loaded = loaded.astype(np.float32)
-    except (ValueError, OSError, EOFError, pa.ArrowInvalid, KeyError) as error:
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        MemoryError,
+        pa.ArrowException,
+        KeyError,
+    ) as error:
         raise DataError(
             f"{name}: contains no vectors; expected a file that `textvae encode` wrote."
         ) from error
@@ -145,6 +157,21 @@ def read_vectors(name: str) -> _Float32Array:
             f"{name}: contains an array of shape {loaded.shape}; "
             "expected (n, latent) with n at least 1."
         )
+    return loaded
+
+
+def _load_npy(file: Path) -> NDArray[Any]:
+    """Return the array in a .npy file.
+
+    Raises:
+        ValueError: it is not a .npy file, although its name says so.
+    """
+    with file.open("rb") as stream:
+        if stream.read(len(_NPY_MAGIC)) != _NPY_MAGIC:
+            raise ValueError("another format")
+    # Mapped, the file is only checked against its header, which may promise more than any
+    # memory holds.
+    loaded: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     return loaded
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from textvae.errors import DataError
-from textvae.schema import MAX_COUNT, Count, StrictSettings
+from textvae.schema import MAX_COUNT, MAX_PROCESSES, Count, StrictSettings
 
 DEFAULT_IMPORTANCE_SAMPLES = 500  # per sentence, as in most papers
 
@@ -26,8 +26,12 @@ class EvaluateSettings(StrictSettings):
 class CompareSettings(EvaluateSettings):
     """How many runs a comparison has, and how they are evaluated."""
 
-    seeds: Count = Field(3, description="number of runs of each config, each with its own seed")
-    jobs: Count = Field(1, description="number of runs to train at the same time")
+    seeds: int = Field(
+        3, ge=1, le=1_000, description="number of runs of each config, each with its own seed"
+    )
+    jobs: int = Field(
+        1, ge=1, le=MAX_PROCESSES, description="number of runs to train at the same time"
+    )
     equal_steps: bool = Field(
         False,
         description="train every other config for as many steps as the run of the first config "

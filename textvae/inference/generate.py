@@ -5,6 +5,7 @@ from torch import Tensor
 
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
+from textvae.inference.memory import check_texts_fit
 from textvae.inference.settings import DecodingSettings
 from textvae.runtime.seeds import Stream, derive_seed, seeded
 
@@ -21,6 +22,7 @@ def generate(
     A conditional model uses the bundle's fixed label. Without one, it samples a
     label for each sentence, with the frequencies of the training sentences.
     """
+    check_texts_fit("generate.n", count, bundle.model.config.latent_dim)
     label_ids = sample_labels(bundle, count, options.seed)
     z = sample_prior(bundle, count, options.seed, label_ids)
     return decode_latents(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.inference.bundle import Bundle
+from textvae.inference.memory import check_count_fits
 from textvae.model.importance import (
     add_decoder_states,
     log_importance_weights,
@@ -31,6 +32,7 @@ _MAX_DECODER_TOKENS_GPU = 131_072
 # Samples of a sentence that are in memory at once. It must not depend on the batch: it decides
 # which samples a sentence gets.
 _SAMPLES_PER_BLOCK = 500
+_BYTES_PER_COST = 12  # a cost in single precision, and its copy in double precision
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def sample_log_weights(
         width: factors of the standard deviations of q, (latent,), if z is to be sampled from a
             wider or narrower Gaussian than q, whose density is then in the weights.
     """
+    sentences = len(batch["labels"])
+    check_count_fits("samples", samples, sentences * _BYTES_PER_COST, bundle.device)
     proposal = _encode(bundle, batch)
     if width is not None:
         proposal = scale_width(proposal, width)
@@ -79,6 +83,8 @@ def sample_terms(bundle: Bundle, batch: Batch, samples: int) -> SampledTerms:
     but the rounding, which depends on the batch, could change a sentence's terms by 3e-4 nats.
     """
     model = bundle.model
+    tokens = batch["labels"].numel()
+    check_count_fits("samples", samples, tokens * _BYTES_PER_COST, bundle.device)
     posterior = _encode(bundle, batch)
     prior = model.prior.conditional_on(batch.get("label_ids"))
     # Without noise, all samples are the same: one pass is enough.

@@ -18,6 +18,7 @@ from textvae.model.decoders import DECODERS
 from textvae.model.decoders.base import AUTO
 from textvae.model.encoders import ENCODERS
 from textvae.model.modeling import TextVAEModel
+from textvae.model.size import check_model_fits
 from textvae.schema import PartSettings
 
 _PROBE_VOCAB = 8  # tokens of the model that `check_parts` builds, for it to be small
@@ -126,6 +127,7 @@ def build_model(
     labels: Labels | None = None,
     is_language_model: bool = False,
     bases: OpenedBases | None = None,
+    device: torch.device | None = None,
 ) -> TextVAEModel:
     """Return the model that the settings describe, with random weights.
 
@@ -133,6 +135,10 @@ def build_model(
         labels: the labels that condition the model.
         is_language_model: whether to build the decoder alone, with a z of no dimensions.
         bases: those of the parts, if they are open already.
+        device: where the model will be trained; by default, the CPU.
+
+    Raises:
+        ConfigError: the model does not fit into the memory of the device.
     """
     if bases is None:
         bases = open_bases(parts, is_language_model=is_language_model)
@@ -149,7 +155,10 @@ def build_model(
     }
     if bases.encoder is not None:
         sizes["encoder_vocab_size"] = bases.encoder.config.get_text_config().vocab_size
-    model = TextVAEModel(_build_config(parts, bases, labels, is_language_model, sizes))
+    config = _build_config(parts, bases, labels, is_language_model, sizes)
+    if bases.encoder is None and bases.decoder is None:  # the memory of bases is checked elsewhere
+        check_model_fits(config, device or torch.device("cpu"))
+    model = TextVAEModel(config)
     if bases.encoder is not None:
         model.encoder.adopt(bases.encoder)
     if bases.decoder is not None:

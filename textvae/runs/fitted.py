@@ -27,10 +27,14 @@ from textvae.runtime.files import (
     read_json,
     replace_folder,
 )
+from textvae.terminal import quote_value
 
 FITTED_FOLDER = "fitted"  # inside a run
 RECORD_FILE = "fitted.json"
 TENSORS_FILE = "tensors.safetensors"
+
+_NAME = re.compile(r"[\w.-]*\w")
+_MAX_NAME_LENGTH = 60  # characters; at most 240 bytes, and file systems allow 255
 
 _INDEX_FILES = {"rows.arrow", "vectors.faiss"}
 _ENTRIES = {RECORD_FILE, TENSORS_FILE, *_INDEX_FILES, ".DS_Store"}
@@ -55,9 +59,10 @@ def fitted_path(run: Path | None, kind: str, name: str) -> Path:
     Raises:
         ConfigError: the model is not in a folder yet, or the name cannot be a folder's name.
     """
-    if not re.fullmatch(r"[\w.-]*\w", name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > _MAX_NAME_LENGTH:
         raise ConfigError(
-            f"name = {name!r}: use letters, digits, `-`, `_` and `.`, because it names a folder."
+            f"name = {quote_value(name)}: use up to {_MAX_NAME_LENGTH} letters, digits, `-`, `_` "
+            "and `.`, because it names a folder."
         )
     if run is None:
         raise ConfigError(

@@ -22,18 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from datasets import Dataset
 from tqdm import tqdm
 
 from textvae.data.corpus import open_split
 from textvae.data.run_corpus import is_stream_folder, open_corpus
 from textvae.data.run_corpus.base import Corpus
-from textvae.errors import CheckpointError, OutputError
+from textvae.errors import CheckpointError, ConfigError, OutputError
 from textvae.model.posteriors import POSTERIORS
 from textvae.runs.records import COUNTS_FILE, read_record
 from textvae.runtime.files import is_temporary, read_json, write_json
 from textvae.runtime.locks import hold_lock
+from textvae.runtime.yaml_text import read_yaml_file
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 
@@ -96,8 +96,8 @@ def is_run(folder: Path) -> bool:
 def _has_sections(file: Path) -> bool:
     """Return whether a file holds settings with the sections that those of every run have."""
     try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except Exception:  # the constructors of YAML's types raise errors without a common base
+        settings = read_yaml_file(file).content
+    except ConfigError:
         return False
     return isinstance(settings, dict) and settings.keys() >= SECTIONS
 

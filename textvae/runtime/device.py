@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from textvae.errors import ConfigError
+from textvae.terminal import quote_value
 
 
 def compute_dtype(tensor: Tensor) -> torch.dtype:
@@ -37,6 +38,8 @@ def choose_device(name: str | None) -> torch.device:
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not isinstance(name, str):
+        raise ConfigError(f"device = {quote_value(name)}: expected a name; choose cpu or cuda.")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(
             f"device = {name!r}: torch finds no GPU on this machine; "
@@ -45,8 +48,10 @@ def choose_device(name: str | None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"device = {name!r} is unknown; choose cpu or cuda.") from None
+        raise ConfigError(f"device = {quote_value(name)} is unknown; choose cpu or cuda.") from None
     # torch knows devices, such as meta, on which no model of ours can compute.
     if device.type not in _DEVICES:
-        raise ConfigError(f"device = {name!r} is not supported; choose cpu or cuda.")
+        raise ConfigError(f"device = {quote_value(name)} is not supported; choose cpu or cuda.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device = 'mps': torch finds no such GPU; choose cpu or cuda.")
     return device

@@ -96,6 +96,8 @@ def _acquire(file: Path, patience: float) -> BaseFileLock:
     try:
         lock.acquire(timeout=patience)
     except Timeout:
+        if not file.exists():
+            file.touch()  # raises the reason why filelock could not create it
         holder = _read_holder(file)
         if holder.get("at") != machine_id() or is_process_alive(int(holder["process"])):
             raise

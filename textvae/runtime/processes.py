@@ -6,7 +6,6 @@ second group, on the CPU: it never makes a GPU wait, and it is patient enough fo
 the first process to prepare a large corpus.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import _get_default_store
 
 from textvae.errors import ConfigError, StoppedError
+from textvae.runtime.launch import check_launch, is_first_process
 
 _PEER_TIMEOUT = timedelta(minutes=30)
 _PREPARATION_TIMEOUT = timedelta(days=7)
@@ -96,8 +96,9 @@ def join_processes(device: torch.device) -> tuple[Processes, torch.device]:
         The processes, and the device that this process should use.
 
     Raises:
-        ConfigError: there are more processes than GPUs.
+        ConfigError: there are more processes than GPUs, or the launcher's variables are wrong.
     """
+    check_launch()
     state = PartialState(cpu=device.type == "cpu", timeout=_PEER_TIMEOUT)
     if state.num_processes == 1:
         return SINGLE_PROCESS, device
@@ -123,7 +124,7 @@ def claim_error_report() -> bool:
     """Return whether this process should report an error: only the first one to ask does."""
     # Before the processes have connected, all of them meet the same error: one rank reports it.
     if not dist.is_initialized():
-        return os.environ.get("RANK", "0") == "0"
+        return is_first_process()
     try:
         return bool(_get_default_store().add("textvae: errors reported", 1) == 1)
     except RuntimeError:  # the process that served the store has ended, and the store with it

@@ -1,22 +1,28 @@
 """Read settings from YAML, `section.key=value` overrides and mappings; merge and check them."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, Unpack, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from textvae.errors import ConfigError
+from textvae.runtime.paths import require_path
+from textvae.runtime.yaml_text import YamlFile, parse_yaml, read_yaml_file
 from textvae.schema import list_set_fields, validate_settings
 from textvae.settings.run import Settings, SettingsSections
+from textvae.terminal import quote_value
+
+# A message about a setting begins with its dotted key.
+_KEY_OF_MESSAGE = re.compile(r"(.+?)(?: = | is not a setting)")
 
 
 def read_settings(
     file: str | Path | None = None,
-    overrides: Sequence[str] = (),
+    overrides: Iterable[str] = (),
     base: Mapping[str, object] | None = None,
     **sections: Unpack[SettingsSections],
 ) -> Settings:
@@ -33,24 +39,39 @@ def read_settings(
     Raises:
         ConfigError: a key is unknown, or a value does not fit.
     """
-    settings = merge_settings(base or {}, _read_yaml(Path(file)) if file else {})
-    settings = merge_overrides(settings, overrides)
-    return validate_settings(Settings, merge_settings(settings, sections))
+    sections_in_file = YamlFile({}, {})
+    if file is not None:
+        sections_in_file = _read_sections(require_path(file, "config"))
+    if base is not None and not isinstance(base, Mapping):
+        raise ConfigError(f"base = {quote_value(base)}: expected a mapping of sections.")
+    settings = merge_settings(base or {}, sections_in_file.content)
+    listed = _list_overrides(overrides)
+    lines = sections_in_file.lines
+    _forget_lines(lines, merge_overrides({}, listed))
+    _forget_lines(lines, sections)
+    merged = merge_settings(merge_overrides(settings, listed), sections)
+    try:
+        return validate_settings(Settings, merged)
+    except ConfigError as error:
+        if file is None:
+            raise
+        messages = [_name_file(message, Path(file), lines) for message in error.args]
+    raise ConfigError(*messages)
 
 
-def merge_overrides(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """Return settings, as nested mappings, updated by overrides.
 
     Raises:
         ConfigError: an override is not `section.key=value`, with the value in YAML.
     """
     merged = dict(settings)
-    for override in overrides:
+    for override in _list_overrides(overrides):
         key, equals_sign, value = override.partition("=")
         # `objective=language_model` is the only shorthand for a whole section.
         if not equals_sign or ("." not in key and key != "objective"):
             raise ConfigError(
-                f"{override!r} is not a setting: write section.key=value, "
+                f"{quote_value(override)} is not a setting: write section.key=value, "
                 "for example training.epochs=3."
             )
         change = _nest_value(key.split("."), _parse_override(value, key))
@@ -81,28 +102,78 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
     return result
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file; an empty file has an empty one.
+def _read_sections(file: Path) -> YamlFile:
+    """Return the sections in a YAML file; an empty file and an empty section set nothing.
 
     Raises:
-        ConfigError: the file cannot be read, is not YAML, or does not hold a mapping.
+        ConfigError: the file cannot be read, is not YAML, or does not hold sections.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(
-            f"{file}: cannot be read: {reason}; expected a YAML file of settings."
-        ) from error
-    except yaml.YAMLError as error:
-        # The library's message spans several lines; ours is one.
-        raise ConfigError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content or {}, dict):
+    content, lines = read_yaml_file(file)
+    if content is None:
+        return YamlFile({}, {})
+    if not isinstance(content, dict):
         raise ConfigError(
             f"{file}: expected sections (data, tokenizer, model, objective, training), "
-            f"got {content!r}."
+            f"got {quote_value(content)}."
         )
-    return content or {}
+    sections: dict[str, Any] = {}
+    for name, section in content.items():
+        if section is None:  # all of its settings may be comments
+            continue
+        is_shorthand = name == "objective" and isinstance(section, str)
+        if name in Settings.model_fields and not (isinstance(section, dict) or is_shorthand):
+            raise ConfigError(
+                f"{file}, line {lines[(name,)]}: {name} = {quote_value(section)} does not fit: "
+                f"expected its settings, as in `{name}: {{key: value}}`."
+            )
+        sections[name] = section
+    return YamlFile(sections, lines)
+
+
+def _list_overrides(overrides: object) -> list[str]:
+    """Return overrides as a list; a single string becomes a list of one.
+
+    Raises:
+        ConfigError: they are something else than strings.
+    """
+    listed = [overrides] if isinstance(overrides, str) else overrides
+    if not isinstance(listed, Iterable):
+        raise ConfigError(f"overrides = {quote_value(overrides)}: expected a list of strings.")
+    checked: list[str] = []
+    for override in listed:
+        if not isinstance(override, str):
+            raise ConfigError(
+                f"{quote_value(override)} is not a setting: write section.key=value in a string, "
+                "for example 'training.epochs=3'."
+            )
+        checked.append(override)
+    return checked
+
+
+def _forget_lines(
+    lines: dict[tuple[str, ...], int], change: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> None:
+    """Remove the lines of settings that a change replaces: a message is not about the file then."""
+    for name, new_value in change.items():
+        keys = (*path, name)
+        value = list_set_fields(new_value)
+        if isinstance(value, Mapping) and keys in lines:
+            _forget_lines(lines, value, keys)
+        else:
+            for replaced in [known for known in lines if known[: len(keys)] == keys]:
+                del lines[replaced]
+
+
+def _name_file(message: str, file: Path, lines: Mapping[tuple[str, ...], int]) -> str:
+    """Put a file and a line before a message about a setting that the file has."""
+    match = _KEY_OF_MESSAGE.match(message)
+    if match is None:
+        return message
+    keys = tuple(match[1].split("."))
+    line = lines.get(keys)
+    if line is None and keys[-1] == "kind":  # a part may be written as its name alone
+        line = lines.get(keys[:-1])
+    return message if line is None else f"{file}, line {line}: {message}"
 
 
 def _parse_override(value: str, key: str) -> Any:
@@ -120,11 +191,12 @@ def _parse_override(value: str, key: str) -> Any:
     if str in types and types <= {str, NoneType} and not is_missing and value[:1] not in "'\"":
         return value
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(
-            f"{key} = {value!r} is not YAML; put text with special characters in quotes."
-        ) from None
+        return parse_yaml(value)
+    except ValueError as error:
+        problem = f"cannot be used: {error}"
+        if str(error).startswith("is not YAML"):
+            problem = "is not YAML; put text with special characters in quotes"
+        raise ConfigError(f"{key} = {quote_value(value)} {problem}.") from None
 
 
 def _find_types(key: str) -> set[object]:

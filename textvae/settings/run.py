@@ -19,7 +19,14 @@ from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
 from textvae.objective.compatibility import check_techniques
 from textvae.objective.elbo import ObjectiveSettings
-from textvae.schema import PartSettings, StrictSettings, choose, list_set_fields, part_validator
+from textvae.schema import (
+    PartSettings,
+    Size,
+    StrictSettings,
+    choose,
+    list_set_fields,
+    part_validator,
+)
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
@@ -42,7 +49,7 @@ def _find_kind(part: object) -> object:
 class ModelSettings(StrictSettings):
     """The parts of the model, and the size of its latent."""
 
-    latent_dim: int = Field(32, gt=0)
+    latent_dim: Size = 32
     # The default {} of a part means the first kind in its table, with all of that kind's defaults.
     encoder: Annotated[_Part, part_validator(lambda: ENCODERS, "model.encoder")] = Field(
         {}, validate_default=True
@@ -53,8 +60,8 @@ class ModelSettings(StrictSettings):
     prior: Annotated[_Part, part_validator(lambda: PRIORS, "model.prior")] = Field(
         {}, validate_default=True
     )
-    label_dim: int = Field(
-        32, gt=0, description="size of a label's embedding; used if data.label is set"
+    label_dim: Size = Field(
+        32, description="size of a label's embedding; used if data.label is set"
     )
     conditioning: tuple[str, ...] | Literal["auto"] = Field(
         ("initial_state", "every_step", "output"),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from textvae.schema import StrictSettings
+from textvae.schema import MAX_PROCESSES, StrictSettings
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -72,4 +72,4 @@ class TrainingSettings(StrictSettings):
     trackers: list[str] = Field(
         ["tensorboard"], description="experiment trackers that transformers knows; [] for none"
     )
-    workers: int = Field(0, ge=0, description="processes that load batches")
+    workers: int = Field(0, ge=0, le=MAX_PROCESSES, description="processes that load batches")

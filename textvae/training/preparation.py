@@ -81,7 +81,9 @@ def prepare_run(
     train_counts = counts["tokenized"]["train"]
     settings = resolve_auto(settings, train_counts["tokens"] / train_counts["sentences"])
     torch.manual_seed(settings.training.seed)  # for the initial weights
-    model = initial.model if initial else _build_initial_model(settings, tokenizer, labels, bases)
+    model = initial.model if initial else None
+    if model is None:
+        model = _build_initial_model(settings, tokenizer, labels, bases, device)
     longest = max(read_number_column(run.open_split(split), "length").max() for split in _SPLITS)
     # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
     # sample only among the 50 likeliest tokens.
@@ -129,7 +131,11 @@ def _choose_start(
 
 
 def _build_initial_model(
-    settings: Settings, tokenizer: PreTrainedTokenizerBase, labels: Labels | None, bases: Bases
+    settings: Settings,
+    tokenizer: PreTrainedTokenizerBase,
+    labels: Labels | None,
+    bases: Bases,
+    device: torch.device,
 ) -> TextVAEModel:
     """Return the model that the settings describe, with random weights."""
     return build_model(
@@ -138,6 +144,7 @@ def _build_initial_model(
         labels=labels,
         is_language_model=settings.objective.kind == "language_model",
         bases=bases.opened,
+        device=device,
     )
 
 

@@ -22,6 +22,7 @@ from textvae.errors import CheckpointError, ConfigError
 from textvae.runs.run import LOCK, Run, is_run
 from textvae.runtime.device import choose_device
 from textvae.runtime.locks import hold_lock
+from textvae.runtime.paths import require_path
 from textvae.runtime.processes import Processes, join_processes
 from textvae.runtime.signals import StopSignals
 from textvae.settings.presets import read_preset
@@ -90,7 +91,7 @@ def train(
         raise ConfigError(
             "resume continues the run in the folder, and overwrite replaces it: give only one of them."
         )
-    run = Run(Path(output))
+    run = Run(require_path(output, "output"))
     signals = StopSignals()
     with signals.handle():
         # If a launcher has started several processes, each gets its own GPU.
@@ -106,7 +107,7 @@ def train(
         ):
             if resume:
                 check_resumable(run, corpus is not None, config, preset, init)
-                bounds = parse_bounds(merge_overrides(sections, list(overrides)))
+                bounds = parse_bounds(merge_overrides(sections, overrides))
                 processes.run_on_first(lambda: _prepare_to_resume(run, bounds))
             else:
                 with explain_stop(partial(describe_unprepared, run.folder), signals, processes):
@@ -163,10 +164,12 @@ def _create_run(
     """
     is_named = isinstance(corpus, str | Path)
     corpus_setting = {"data": {"corpus": str(corpus)}} if is_named else {}
-    inherited = read_inherited_settings(Run(Path(init))) if init else {}
-    base = merge_settings(inherited, read_preset(preset) if preset else {})
+    inherited = {}
+    if init is not None:
+        inherited = read_inherited_settings(Run(require_path(init, "init")))
+    base = merge_settings(inherited, {} if preset is None else read_preset(preset))
     merged = merge_settings(sections, corpus_setting)
-    settings = read_settings(config, list(overrides), base, **merged)
+    settings = read_settings(config, overrides, base, **merged)
     _refuse_model_settings(settings, inherited, init)
     rows = None
     if corpus is not None and not is_named:

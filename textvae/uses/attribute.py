@@ -23,6 +23,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.encode import encode
 from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
 from textvae.runtime.extras import check_installed
+from textvae.terminal import quote_value
 
 ATTRIBUTE_KIND = "attribute"
 
@@ -231,8 +232,10 @@ def _choose_target_label(names: Sequence[str], towards: str | None) -> str:
             f"there are {len(counts)} labels: {known} ...; "
             "choose with `towards` which one the direction points to."
         )
-    if towards is not None and towards not in counts:
-        raise ConfigError(f"towards = {towards!r} is not among the labels; choose from {known}.")
+    if towards is not None and (not isinstance(towards, str) or towards not in counts):
+        raise ConfigError(
+            f"towards = {quote_value(towards)} is not among the labels; choose from {known}."
+        )
     return max(counts) if towards is None else towards
 
 

@@ -10,6 +10,7 @@ from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.generate import sample_prior
+from textvae.inference.memory import check_texts_fit
 from textvae.inference.settings import DecodingSettings
 from textvae.uses.latent_proposals import propose_latents
 
@@ -22,6 +23,7 @@ def complete(bundle: Bundle, prefix: str, count: int, options: DecodingSettings)
     Raises:
         DataError: the prefix is as long as the longest sentence the model can generate.
     """
+    check_texts_fit("complete.n", count, bundle.model.config.latent_dim)
     prefix = " ".join(prefix.split())
     ids = encode_batch(bundle.tokenizer, [prefix])[0]
     if len(ids) >= bundle.max_length:

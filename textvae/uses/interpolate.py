@@ -13,6 +13,7 @@ from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior
+from textvae.inference.memory import check_texts_fit
 from textvae.inference.paths import PATHS, LatentPath, linear, spherical
 from textvae.inference.settings import DecodingSettings
 from textvae.schema import choose
@@ -43,6 +44,7 @@ def interpolate(
         DataError: a text is blank, or there are too few reference sentences.
     """
     check_not_blank(first, second)
+    check_texts_fit("interpolate.steps", steps, bundle.model.config.latent_dim)
     latent_path = build_path(bundle, path, reference)
     ends = posterior(bundle, [first, second]).mean
     z = bundle.model.prior.project(latent_path(ends[0], ends[1], steps))

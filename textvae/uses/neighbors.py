@@ -21,6 +21,7 @@ from textvae.inference.encode import check_not_blank, encode, iterate_posteriors
 from textvae.runs.fitted import explain_damage, read_fitted_record, stage_fitted_folder
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import compute_checksum
+from textvae.terminal import quote_value
 from textvae.uses.records import Neighbor
 
 INDEX_KIND = "index"
@@ -157,9 +158,9 @@ def _check_factory(factory: str, latent: int) -> None:
 
     try:
         faiss.index_factory(latent, factory, _INNER_PRODUCT_METRIC)
-    except RuntimeError:
+    except (RuntimeError, TypeError, MemoryError):  # a TypeError for what is not UTF-8
         raise ConfigError(
-            f"factory = {factory!r}: FAISS cannot build such an index for vectors of {latent} "
+            f"factory = {quote_value(factory)}: FAISS cannot build such an index for vectors of {latent} "
             "numbers; use Flat (exact), or HNSW32 or IVF1024,Flat for many millions of texts."
         ) from None
 

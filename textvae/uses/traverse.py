@@ -17,6 +17,7 @@ from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior, require_latent
 from textvae.inference.generate import sample_prior
+from textvae.inference.memory import check_texts_fit
 from textvae.inference.settings import DecodingSettings
 from textvae.runtime.seeds import Stream, derive_seed, seeded
 from textvae.uses.records import TraversalStep
@@ -50,6 +51,7 @@ def traverse(
     require_latent(bundle)
     check_not_blank(text)
     latent = bundle.model.config.latent_dim
+    check_texts_fit("traverse.steps", settings.steps, latent)
     offsets = settings.offsets
     _check_arguments(dimension, latent, offsets)
     deviation = (

@@ -19,6 +19,7 @@ from textvae.data.batching import select_decoder_inputs
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length, decode_latents
 from textvae.inference.encode import posterior, tokenize_and_truncate
+from textvae.inference.memory import check_texts_fit
 from textvae.inference.settings import DecodingSettings
 from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import Stream, derive_seed, derive_sentence_seed
@@ -40,6 +41,8 @@ def uncertainty(
     """
     if not texts:
         return []
+    latent_dim = bundle.model.config.latent_dim
+    check_texts_fit("uncertainty.draws", settings.draws, latent_dim, len(texts))
     q = posterior(bundle, texts, progress=progress)
     seed = derive_seed(settings.seed, Stream.UNCERTAINTY)
     # A text's samples depend on its own tokens, and not on the other texts.

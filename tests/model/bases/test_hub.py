@@ -12,8 +12,9 @@ from huggingface_hub import constants
 from tests.model.bases.fake_hub import COMMIT, run_fake_hub
 from textvae.errors import ConfigError
 from textvae.model.bases.files import choose_downloads
-from textvae.model.bases.hub import Hub, find_on_hub, is_hub_name, is_reachable
+from textvae.model.bases.hub import Hub, find_on_hub, is_hub_name
 from textvae.model.bases.source import find_base
+from textvae.runtime.network import is_reachable
 
 NOWHERE = "http://127.0.0.1:9"  # a port on which nothing listens
 

@@ -17,6 +17,7 @@ from textvae.bulk.plan import lock_shard_folder
 from textvae.bulk.units import Unit
 from textvae.bulk.worker import Job, Worker
 from textvae.runtime.device import choose_device
+from textvae.runtime.launch import check_launch
 from textvae.runtime.processes import check_gpu_count
 
 # Ranks wait for the first one while it plans, and at the end for the slowest one. With the
@@ -32,6 +33,7 @@ def run_on_ranks(device: str | None, prepare: Callable[[], Job], progress: bool)
         prepare: makes the job; only the first process calls it.
         progress: whether to show a progress bar.
     """
+    check_launch()
     state = PartialState(cpu=choose_device(device).type == "cpu", timeout=_RANK_TIMEOUT)
     check_gpu_count(state)
     with _share_job(state, prepare) as (job, units):

@@ -125,15 +125,24 @@ def format_runs_csv(records: Sequence[RunRecord]) -> str:
 def _format_csv(lines: Sequence[Mapping[str, Any]]) -> str:
     """Return lines as CSV, with a column for every key that occurs in a line.
 
-    Numbers have as many digits as are needed to read the same number back.
+    Numbers have as many digits as are needed to read the same number back. A text that a
+    spreadsheet would take for a formula begins with an apostrophe.
     """
     # A dict, not a set: it keeps the order of the keys.
     keys = list(dict.fromkeys(key for line in lines for key in line))
     text = StringIO()
     writer = csv.DictWriter(text, keys, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    writer.writerow({key: _guard_formula(key) for key in keys})
+    for line in lines:
+        writer.writerow({key: _guard_formula(value) for key, value in line.items()})
     return text.getvalue()
+
+
+def _guard_formula(value: Any) -> Any:
+    """Return a cell of a CSV file that no spreadsheet runs as a formula."""
+    if isinstance(value, str) and value.lstrip().startswith(("=", "+", "-", "@")):
+        return f"'{value}"
+    return value
 
 
 # The tables of a comparison: file names, and functions that format rows, columns and remarks.

@@ -21,6 +21,7 @@ from textvae.errors import OutputError
 from textvae.runs.run import Run
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import write_text
+from textvae.runtime.paths import require_path
 from textvae.vae import TextVAE
 from textvae.version import __version__
 
@@ -87,7 +88,7 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
     from textvae.evaluation.evaluate import evaluate_quick
 
     check_installed(*REPORT_REQUIREMENTS)
-    file = Path(output) if output else run.folder / "report.html"
+    file = run.folder / "report.html" if output is None else require_path(output, "output")
     # A mistyped name must not overwrite a file of another kind.
     if file.suffix not in (".html", ".htm"):
         raise OutputError(f"{file}: a report is an HTML page; name a file that ends in .html.")

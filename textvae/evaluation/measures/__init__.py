@@ -7,6 +7,7 @@ the default. docs/measures.md defines all measures.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from textvae.errors import ConfigError
 from textvae.evaluation.measures.active_units import active_units
 from textvae.evaluation.measures.aggregate_posterior import aggregate
 from textvae.evaluation.measures.bleu import bleu
@@ -28,6 +29,7 @@ from textvae.evaluation.measures.token_accuracy import token_accuracy
 from textvae.evaluation.measures.written_texts import check_written_texts
 from textvae.evaluation.settings import MeasureSettings
 from textvae.schema import choose
+from textvae.terminal import quote_value
 
 Measure = Callable[[EvaluationInput], dict[str, Any]]
 
@@ -78,8 +80,14 @@ def select_measures(names: Sequence[str]) -> Mapping[str, Measure]:
     """Return the measures with these names, where a name may also be that of a group.
 
     Raises:
-        ConfigError: no measure and no group has this name.
+        ConfigError: no measure and no group has this name, or there are no names.
     """
+    if isinstance(names, str):
+        names = [names]
+    if not isinstance(names, Sequence) or not names:
+        raise ConfigError(
+            f"measures = {quote_value(names)}: expected a list of names, such as ['standard']."
+        )
     table = {name: {name: measure} for name, measure in MEASURES.items()} | MEASURE_GROUPS
     selected: dict[str, Measure] = {}
     for name in names:

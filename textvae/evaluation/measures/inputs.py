@@ -20,6 +20,7 @@ from textvae.evaluation.settings import DEFAULT_MEASURE_SETTINGS, MeasureSetting
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents, decode_to_tokens
 from textvae.inference.generate import generate, sample_labels, sample_prior
+from textvae.inference.memory import check_texts_fit
 from textvae.inference.paths import linear
 from textvae.inference.proposal import fit_width
 from textvae.inference.settings import DecodingSettings
@@ -130,6 +131,7 @@ class EvaluationTexts:
         if not source.settings.greedy:
             options = DecodingSettings(temperature=1.0, seed=source.seed)
         count = source.settings.prior_samples
+        check_texts_fit("prior_samples", count, source.bundle.model.config.latent_dim)
         return generate(source.bundle, count, options, progress=source.progress)
 
     @cached_property

@@ -1,12 +1,8 @@
 """Find a base in the local cache of Hugging Face, or download it from the hub."""
 
 import re
-import socket
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
@@ -26,13 +22,12 @@ from textvae.model.bases.files import (
     list_files,
     list_weight_files,
 )
+from textvae.runtime.network import is_reachable
 
 # The rules of the hub: at most 96 letters, digits, hyphens, underscores and dots per part.
 _PART = r"\w([\w.-]{0,94}\w)?"
 _NAME = re.compile(rf"({_PART}/)?{_PART}", re.ASCII)
 _REVISION = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
-_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks5": 1080, "socks5h": 1080}
-_REACH_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -89,35 +84,6 @@ def find_on_hub(name: str, label: str, revision: str | None = None, hub: Hub | N
         if explanation := explain_other_format(list_files(cached)):
             raise ConfigError(f"{label} {explanation}") from None
         raise
-
-
-def is_reachable(endpoint: str, seconds: float = _REACH_SECONDS) -> bool:
-    """Whether the host of a URL, or the proxy for it, accepts a connection within a time."""
-    address = _choose_address(endpoint)
-    is_connected = threading.Event()
-
-    def connect() -> None:
-        try:
-            socket.create_connection(address, timeout=seconds).close()
-        except Exception:  # a sandbox that blocks sockets raises errors of its own
-            return
-        is_connected.set()
-
-    # Looking up the host's name has no timeout of its own, so it may outlast the wait.
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return is_connected.is_set()
-
-
-def _choose_address(endpoint: str) -> tuple[str, int]:
-    """Return host and port to connect to: those of the proxy, if one is set for the endpoint."""
-    url = urlsplit(endpoint)
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if proxy and not proxy_bypass(url.hostname or ""):
-        url = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    return url.hostname or "", url.port or _PORTS.get(url.scheme, 443)
 
 
 def _find_cached(name: str, revision: str | None, hub: Hub) -> Path | None:

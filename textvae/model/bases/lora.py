@@ -14,7 +14,7 @@ from transformers.pytorch_utils import Conv1D
 
 from textvae.errors import ConfigError
 from textvae.runtime.extras import check_installed
-from textvae.schema import StrictSettings
+from textvae.schema import Size, StrictSettings
 
 # How much of a pretrained part is trained.
 Trained = Literal["all", "lora", "none"]
@@ -25,7 +25,7 @@ _BASE_LAYER = ".base_layer"  # peft keeps the original layer under this name
 class LoraSettings(StrictSettings):
     """The size of the adapters, and where they are."""
 
-    rank: int = Field(16, gt=0, description="rank of each addition")
+    rank: Size = Field(16, description="rank of each addition")
     alpha: float = Field(32.0, gt=0, description="the addition is scaled by alpha / rank")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the input of each addition")
     targets: str | list[str] = Field(

@@ -83,10 +83,10 @@ def check_memory(
         return needed
     left = max(0, available - reserved)
     place = "on the GPU" if device.type == "cuda" else "on this machine"
-    for_others = f" next to {_format_bytes(reserved)} for other parts" if reserved else ""
+    for_others = f" next to {format_bytes(reserved)} for other parts" if reserved else ""
     raise ConfigError(
         f"{setting} = {base.name!r} ({base.parameters:,} parameters) needs at least "
-        f"{_format_bytes(needed)} {_describe_use(use)}, and {_format_bytes(left)} are free "
+        f"{format_bytes(needed)} {_describe_use(use)}, and {format_bytes(left)} are free "
         f"{place}{for_others}. {_suggest_changes(base, use, left)}"
     )
 
@@ -172,7 +172,7 @@ def _suggest_changes(base: Base, use: BaseUse, left: int) -> str:
     for name, change in changes.items():
         needed = estimate_memory(base, **change)
         if needed <= left:
-            fitting.append(f"{name} ({_format_bytes(needed)})")
+            fitting.append(f"{name} ({format_bytes(needed)})")
     per_token = _count_bytes_per_token(base, use)
     tokens = (left - _count_fixed_bytes(base, use)) // per_token if per_token else 0
     if tokens >= _SMALLEST_BATCH:
@@ -182,7 +182,7 @@ def _suggest_changes(base: Base, use: BaseUse, left: int) -> str:
     least: BaseUse = {**use, "trains": "none", "dtype_bytes": _BFLOAT16_BYTES}
     needed = estimate_memory(base, **least)
     if needed <= left:
-        return f"What would fit: train: none with weights in bf16 ({_format_bytes(needed)})."
+        return f"What would fit: train: none with weights in bf16 ({format_bytes(needed)})."
     return "Name a smaller model, or use a machine with more memory."
 
 
@@ -246,7 +246,7 @@ def _read_group_limit(folder: Path, limit_file: str, usage_file: str, prefix: st
     return max(0, limit - usage + cached)
 
 
-def _format_bytes(size: int) -> str:
+def format_bytes(size: int) -> str:
     """Return a size in units of 1000 bytes, as 1.2 GB."""
     if size >= 10**9:
         return f"{size / 10**9:,.1f} GB"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-import yaml
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from textvae.errors import ConfigError
@@ -21,6 +20,7 @@ from textvae.model.bases.files import (
 )
 from textvae.model.bases.hub import find_on_hub, is_hub_name
 from textvae.runtime.foreign_code import refuse_foreign_code
+from textvae.runtime.yaml_text import parse_yaml
 
 # The files in which a repository can ask transformers to run code of its own.
 _FILES_THAT_NAME_CODE = (CONFIG_FILE, "generation_config.json", "tokenizer_config.json")
@@ -220,8 +220,8 @@ def _read_license(card: Path) -> str | None:
     if start.strip() or not end:
         return None
     try:
-        entries = yaml.safe_load(header)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        entries = parse_yaml(header)
+    except ValueError:
         return None
     if not isinstance(entries, dict):
         return None

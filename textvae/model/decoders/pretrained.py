@@ -28,6 +28,7 @@ from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import AUTO
 from textvae.model.decoders.key_value_memory import KeyValueMemory
 from textvae.model.decoders.language_model import SETTING, LanguageModelDecoder
+from textvae.schema import Size
 
 # How much z changes the memory before training, relative to the memory of the start token.
 _MEMORY_SHARE_OF_Z = 0.1
@@ -51,7 +52,7 @@ class PretrainedDecoderSettings(PretrainedSettings):
         lt=1,
         description="where z enters: 0 at the embeddings, 0.6 at 60 % of the layers",
     )
-    prefix: int = Field(4, gt=0, description="number of prefix vectors, if z is a prefix")
+    prefix: Size = Field(4, description="number of prefix vectors, if z is a prefix")
     slots: int = Field(
         2, gt=0, le=4, description="number of keys and values per layer, if z is a memory"
     )

@@ -13,7 +13,7 @@ from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 from textvae.model.encoders.recurrent import CELLS, initialize_cells
 from textvae.model.kernels.dropout import Dropout, EmbeddingDropout, LockedDropout, RecurrentDropout
-from textvae.schema import PartSettings
+from textvae.schema import LayerCount, PartSettings, Size
 
 
 class RecurrentCache(Cache):
@@ -81,9 +81,9 @@ class RecurrentDecoderSettings(PartSettings):
     """Sizes and dropout rates of a recurrent decoder, which reads from left to right only."""
 
     kind: Literal["lstm", "gru"] = "lstm"
-    embedding: int = Field(256, gt=0)
-    hidden: int = Field(256, gt=0)
-    layers: int = Field(1, gt=0)
+    embedding: Size = 256
+    hidden: Size = 256
+    layers: LayerCount = 1
     dropout: float = Field(
         0.2, ge=0, lt=1, description="on the embeddings and on the states before the projection"
     )

@@ -31,6 +31,7 @@ from textvae.model.decoders.recurrent import (
 from textvae.model.encoders.recurrent import CELLS, initialize_cells
 from textvae.model.kernels.dropout import Dropout
 from textvae.runtime.device import compute_in_bf16
+from textvae.schema import Size
 
 # The scale of the language model's states in front of the last layer. Adam's steps are equally large
 # for all weights, and hundreds of inputs of unit size would make each step of the sum too large.
@@ -48,10 +49,10 @@ class SideTunedDecoderSettings(BaseSettings):
         None,
         description="round the frozen matrices to 8 or 4 bits, which needs the package bitsandbytes",
     )
-    inputs: int = Field(
-        256, gt=0, description="size to which tokens and states are reduced for the LSTM"
+    inputs: Size = Field(
+        256, description="size to which tokens and states are reduced for the LSTM"
     )
-    hidden: int = Field(512, gt=0, description="size of the LSTM")
+    hidden: Size = Field(512, description="size of the LSTM")
     dropout: float = Field(0.2, ge=0, lt=1, description="on the LSTM's inputs and on its states")
 
 

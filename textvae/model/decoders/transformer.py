@@ -25,7 +25,7 @@ from textvae.model.architectures import (
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 from textvae.model.kernels.dropout import replace_dropouts
-from textvae.schema import PartSettings
+from textvae.schema import LayerCount, PartSettings, Size
 
 
 class TransformerDecoderSettings(PartSettings):
@@ -35,11 +35,11 @@ class TransformerDecoderSettings(PartSettings):
     architecture: str = Field(
         "gpt2", description="a causal model type of transformers: gpt2, llama ..."
     )
-    hidden: int = Field(256, gt=0)
-    layers: int = Field(4, gt=0)
-    heads: int = Field(4, gt=0)
-    positions: int = Field(514, gt=0, description="length of the longest text, in tokens")
-    prefix: int = Field(4, gt=0, description="number of prefix vectors, if z is a prefix")
+    hidden: Size = 256
+    layers: LayerCount = 4
+    heads: Size = 4
+    positions: Size = Field(514, description="length of the longest text, in tokens")
+    prefix: Size = Field(4, description="number of prefix vectors, if z is a prefix")
     options: dict[str, Any] = Field({})
 
 

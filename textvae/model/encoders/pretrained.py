@@ -46,6 +46,7 @@ class PretrainedEncoderSettings(PretrainedSettings):
     lstm: int = Field(
         0,
         ge=0,
+        le=1_000_000,
         description="size of a bidirectional LSTM that reads the states, per direction; 0: none",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="on the states that the LSTM reads")

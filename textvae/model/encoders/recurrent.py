@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from textvae.model.encoders.base import Encoder
 from textvae.model.kernels.dropout import Dropout
 from textvae.model.kernels.wide_lstm import WideLSTM
-from textvae.schema import PartSettings
+from textvae.schema import LayerCount, PartSettings, Size
 
 CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": WideLSTM, "gru": nn.GRU}
 
@@ -26,9 +26,9 @@ class RecurrentEncoderSettings(PartSettings):
     """Sizes of a recurrent encoder; `hidden` is per direction."""
 
     kind: Literal["lstm", "gru"] = "lstm"
-    embedding: int = Field(256, gt=0)
-    hidden: int = Field(256, gt=0)
-    layers: int = Field(1, gt=0)
+    embedding: Size = 256
+    hidden: Size = 256
+    layers: LayerCount = 1
     bidirectional: bool = True
     dropout: float = Field(0.0, ge=0, lt=1, description="on the embeddings and between layers")
 

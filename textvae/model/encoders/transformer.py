@@ -9,7 +9,7 @@ from transformers import AutoModel
 from textvae.model.architectures import build_architecture_config, unfreeze_padding_embedding
 from textvae.model.encoders.base import Encoder
 from textvae.model.kernels.dropout import replace_dropouts
-from textvae.schema import PartSettings
+from textvae.schema import LayerCount, PartSettings, Size
 
 
 class TransformerEncoderSettings(PartSettings):
@@ -19,10 +19,10 @@ class TransformerEncoderSettings(PartSettings):
     architecture: str = Field(
         "bert", description="a model type of transformers: bert, roberta, modernbert ..."
     )
-    hidden: int = Field(256, gt=0)
-    layers: int = Field(4, gt=0)
-    heads: int = Field(4, gt=0)
-    positions: int = Field(514, gt=0, description="length of the longest text, in tokens")
+    hidden: Size = 256
+    layers: LayerCount = 4
+    heads: Size = 4
+    positions: Size = Field(514, description="length of the longest text, in tokens")
     options: dict[str, Any] = Field({})
 
 

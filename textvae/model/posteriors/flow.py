@@ -21,6 +21,7 @@ from textvae.model.posteriors.distribution import (
     bound_logvar,
     make_logvar_layer,
 )
+from textvae.schema import LayerCount, Size
 
 _MAX_PAIRS_PER_PASS = 2**17  # pairs of a z and a sentence that go through the flow at once
 
@@ -29,13 +30,11 @@ class FlowSettings(PosteriorSettings):
     """Sizes of the flow, and the bound of the Gaussian's log-variance."""
 
     kind: Literal["flow"] = "flow"
-    layers: int = Field(
-        4, gt=0, description="number of couplings, each of which changes one half of z"
+    layers: LayerCount = Field(
+        4, description="number of couplings, each of which changes one half of z"
     )
-    context: int = Field(
-        32, gt=0, description="size of the sentence's vector that the flow depends on"
-    )
-    width: int = Field(32, gt=0, description="hidden units of each coupling")
+    context: Size = Field(32, description="size of the sentence's vector that the flow depends on")
+    width: Size = Field(32, description="hidden units of each coupling")
     logvar_bound: float = Field(
         6.0, gt=0, description="bound of the Gaussian's |log variance|, in nats"
     )

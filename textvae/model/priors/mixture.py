@@ -7,19 +7,18 @@ center. This is the `MoG` baseline of Tomczak & Welling 2018 (arXiv:1705.07120).
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.model.priors.base import Prior
-from textvae.schema import PartSettings
+from textvae.schema import PartSettings, Size
 
 
 class MixtureSettings(PartSettings):
     """The number of Gaussians."""
 
     kind: Literal["mixture"] = "mixture"
-    components: int = Field(16, gt=0)
+    components: Size = 16
 
 
 class MixturePrior(Prior):

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from textvae.model.posteriors import Distribution, Posterior
 from textvae.model.priors.base import Prior
-from textvae.schema import PartSettings
+from textvae.schema import PartSettings, Size
 
 
 class VampSettings(PartSettings):
     """The number of posteriors in the average."""
 
     kind: Literal["vamp"] = "vamp"
-    components: int = Field(32, gt=0, description="number of learned pseudo-inputs")
+    components: Size = Field(32, description="number of learned pseudo-inputs")
 
 
 class VampPrior(Prior):

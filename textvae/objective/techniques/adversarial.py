@@ -31,6 +31,7 @@ from textvae.objective.techniques.base import (
     Technique,
     TechniqueSettings,
 )
+from textvae.schema import Size
 
 
 class AdversarialSettings(TechniqueSettings):
@@ -38,7 +39,7 @@ class AdversarialSettings(TechniqueSettings):
 
     kind: Literal["adversarial"] = "adversarial"
     weight: float = Field(1.0, ge=0, description="lambda, the weight of the encoder's loss")
-    hidden: int = Field(512, gt=0, description="hidden units of the discriminator")
+    hidden: Size = Field(512, description="hidden units of the discriminator")
     log_variance_penalty: float = Field(
         0.0, ge=0, description="weight of |log-variance|, summed over dimensions; LAAE"
     )

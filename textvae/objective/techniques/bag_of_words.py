@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from textvae.data.batching import Batch
 from textvae.model.modeling import TextVAEOutput
 from textvae.objective.techniques.base import ModelFacts, Progress, Technique, TechniqueSettings
+from textvae.schema import Size
 
 
 class BagOfWordsSettings(TechniqueSettings):
@@ -23,8 +24,8 @@ class BagOfWordsSettings(TechniqueSettings):
 
     kind: Literal["bag_of_words"] = "bag_of_words"
     weight: float = Field(1.0, ge=0, description="weight of the words' NLL")
-    hidden: int = Field(
-        256, gt=0, description="units of the network between z and the words (400 in the paper)"
+    hidden: Size = Field(
+        256, description="units of the network between z and the words (400 in the paper)"
     )
 
 

@@ -34,7 +34,7 @@ class IWAESettings(TechniqueSettings):
     """How tight the bound is."""
 
     kind: Literal["iwae"] = "iwae"
-    draws: int = Field(5, ge=1, description="K, samples per sentence")
+    draws: int = Field(5, ge=1, le=10_000, description="K, samples per sentence")
 
     requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.DENSITY})
     replaces: ClassVar[frozenset[ObjectiveTerm]] = frozenset(

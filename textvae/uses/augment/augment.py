@@ -7,6 +7,7 @@ from tqdm import tqdm
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import posterior
+from textvae.inference.memory import check_texts_fit
 from textvae.uses.attribute import validate_labels
 from textvae.uses.augment.candidates import write_candidates
 from textvae.uses.augment.filters import CandidateFilter
@@ -34,6 +35,7 @@ def augment(
     """
     names = validate_labels(texts, labels)
     _require_two_classes(names)
+    check_texts_fit("augment.n", settings.n, bundle.model.config.latent_dim, len(texts))
     q = posterior(bundle, texts)
     candidate_filter = CandidateFilter(bundle, texts, names, settings)
     accepted: list[tuple[int, AugmentedText]] = []

@@ -19,6 +19,7 @@ import torch
 
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import block_posterior
+from textvae.inference.memory import check_texts_fit
 from textvae.uses.infill.conditional_modes import conditional_modes
 from textvae.uses.infill.constrained_decoding import decode_fills, fill_blanks
 from textvae.uses.infill.search import (
@@ -44,6 +45,7 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
         DataError: the text has no blank or nothing but blanks, a blank within a word, or
             words that the tokenizer does not know; or it is too long.
     """
+    check_texts_fit("infill.latents", settings.latents, bundle.model.config.latent_dim)
     method = METHODS[settings.method]
     template = parse_template(bundle, text)
     lengths = template.choose_lengths(
