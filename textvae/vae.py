@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.encoder_tokenizer import EncoderTokenizer
-from textvae.data.labels import check_spelling, require_label_per_text, require_model_labels
+from textvae.data.labels import (
+    check_spelling,
+    list_label_names,
+    require_label_per_text,
+    require_model_labels,
+)
 from textvae.data.row_report import answer_non_blank, find_texts
 from textvae.data.texts import (
     describe,
@@ -823,7 +828,7 @@ def _drop_blanks_with_labels(
     """
     listed = require_texts(texts)
     classes = require_labels(labels)
-    check_spelling(str(label).strip() for label in classes)
+    check_spelling(list_label_names(classes))
     if len(listed) != len(classes):
         raise DataError(
             f"got {len(listed)} texts and {len(classes)} labels; expected one label for each text."

@@ -31,6 +31,7 @@ from textvae.data.tables import (
     TableOptions,
     as_label,
     explain_missing_column,
+    is_missing,
     override_table_settings,
 )
 from textvae.errors import ConfigError, DataError
@@ -268,7 +269,7 @@ def pair_rows_with_answers(
 
 def _is_missing(value: Any) -> bool:
     """Return whether a cell has no value: it is null, NaN or blank."""
-    return value is None or value != value or not str(value).strip()
+    return is_missing(value) or not str(value).strip()
 
 
 def _require_label(row: Row, column: str, file: str, number: int) -> str:
@@ -277,7 +278,10 @@ def _require_label(row: Row, column: str, file: str, number: int) -> str:
     Raises:
         DataError: it has no label.
     """
-    label = as_label(row.get(column))
+    try:
+        label = as_label(row.get(column))
+    except DataError as error:
+        raise DataError(f"{file}: row {number}: column {column!r}: {error}") from None
     if not label:
         raise DataError(
             f"{file}: the model was trained with labels, and row {number} has no {column!r}: "

@@ -391,7 +391,12 @@ def _extract_labels(row: Row, settings: DataSettings, number: int) -> dict[str, 
         if column not in row:
             key = "label" if column == settings.label else "label_columns"
             raise DataError(explain_missing_column(column, list(row), f"Set data.{key}."))
-    labels = {column: as_label(row[column]) for column in settings.all_label_columns}
+    labels = {}
+    for column in settings.all_label_columns:
+        try:
+            labels[column] = as_label(row[column])
+        except DataError as error:
+            raise DataError(f"row {number}: column {column!r}: {error}") from None
     if settings.label and not labels[settings.label]:
         raise DataError(
             f"row {number}: column {settings.label!r} is blank, and the model is conditioned "

@@ -26,6 +26,7 @@ from textvae.data.tables import (
     get_format_suffix,
     open_rows,
 )
+from textvae.data.tables.class_names import find_class_names, name_classes
 from textvae.errors import DataError
 from textvae.schema import did_you_mean
 
@@ -342,4 +343,4 @@ def _load_data_set_splits(name: str) -> dict[str, RowSource]:
 
 def _build_data_set_source(stream: Any) -> RowSource:
     """Return a source of the rows of one split of a data set."""
-    return lambda: iter(stream)
+    return lambda: name_classes(stream, find_class_names(stream.features))

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from textvae.data.labels import list_label_names
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import encode
@@ -150,13 +151,13 @@ def validate_labels(texts: Sequence[str], labels: Sequence[object]) -> list[str]
         raise DataError(
             f"got {len(texts)} texts and {len(labels)} labels; expected one label per text."
         )
-    for index, label in enumerate(labels):
-        # NaN, which pandas writes for a missing value, differs from itself.
-        if label is None or label != label or not str(label).strip():
+    names = list_label_names(labels)
+    for index, name in enumerate(names):
+        if not name:
             raise DataError(
                 f"text {index} ({texts[index]!r}) has no label; add one or leave the text out."
             )
-    return [str(label).strip() for label in labels]
+    return names
 
 
 def cross_validate(z: _Float32Array, truth: _BoolArray) -> dict[str, Any]:

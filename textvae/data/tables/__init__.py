@@ -26,7 +26,7 @@ from textvae.data.tables.lines import BYTES_PER_READ, MAX_LINE_LENGTH, NUL_MESSA
 from textvae.data.tables.opening import CORPUS_SUFFIXES, get_format_suffix, join_texts, open_rows
 from textvae.data.tables.parquet import ROWS_PER_BATCH
 from textvae.data.tables.settings import TableOptions, TableSettings, override_table_settings
-from textvae.data.tables.values import as_label, as_number
+from textvae.data.tables.values import as_label, as_number, is_missing, is_number
 
 __all__ = [
     "BYTES_PER_READ",
@@ -49,6 +49,8 @@ __all__ = [
     "explain_undecodable",
     "format_value",
     "get_format_suffix",
+    "is_missing",
+    "is_number",
     "join_texts",
     "list_columns",
     "open_rows",
