@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from textvae.data.labels import check_spelling
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import posterior
@@ -33,6 +34,7 @@ def augment(
         ConfigError: the model is a language model.
     """
     names = validate_labels(texts, labels)
+    check_spelling(names)
     _require_two_classes(names)
     q = posterior(bundle, texts)
     candidate_filter = CandidateFilter(bundle, texts, names, settings)
