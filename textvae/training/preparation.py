@@ -16,6 +16,7 @@ from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
 from textvae.data.sources import RowSource
+from textvae.data.tokenizer_report import report_tokenizer
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
@@ -70,10 +71,11 @@ def prepare_run(
     start, settings = _choose_start(settings, init, device)
     initial, bases = start.initial, start.bases
     tokenizer, counts = corpus.prepare(
-        bases.locate_tokenizer(settings.tokenizer),
+        settings.tokenizer if initial else bases.locate_tokenizer(settings.tokenizer),
         initial.tokenizer if initial else None,
         settings.training.seed,
     )
+    report_tokenizer(tokenizer, run.open_split("train"), is_inherited=initial is not None)
     # A tokenizer that belongs to an existing model keeps its own normalization.
     if initial is None and settings.tokenizer.kind not in ("folder", "pretrained"):
         tokenizer.backend_tokenizer.normalizer = build_normalizer(settings.data)
