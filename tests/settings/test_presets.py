@@ -32,7 +32,9 @@ def test_texts_too_long_for_the_latent_are_refused_with_what_they_would_take(tok
 def test_a_corpus_that_does_not_fit_leaves_no_run(tmp_path):
     """The refusal comes after the corpus was read, and before the run stands."""
     corpus = write_corpus(tmp_path)
-    with pytest.raises(ConfigError, match=r"set objective\.techniques\.target_kl\.nats=2 for as many"):
+    with pytest.raises(
+        ConfigError, match=r"set objective\.techniques\.target_kl\.nats=2 for as many"
+    ):
         train_tiny(
             tmp_path / "run",
             corpus=str(corpus),

@@ -34,6 +34,7 @@ from textvae.training.bases import (
     open_run_bases,
 )
 from textvae.training.trackers import check_trackers
+from textvae.training.word_vectors import open_vectors, start_from_vectors
 
 _SPLITS = ("train", "validation", "test")
 
@@ -70,6 +71,7 @@ def prepare_run(
     # Everything that can be refused without the corpus is refused here; reading it may take hours.
     start, settings = _choose_start(settings, init, device)
     initial, bases = start.initial, start.bases
+    vectors = {} if initial else open_vectors(settings)
     tokenizer, counts = corpus.prepare(
         settings.tokenizer if initial else bases.locate_tokenizer(settings.tokenizer),
         initial.tokenizer if initial else None,
@@ -84,6 +86,7 @@ def prepare_run(
     settings = resolve_auto(settings, train_counts["tokens"] / train_counts["sentences"])
     torch.manual_seed(settings.training.seed)  # for the initial weights
     model = initial.model if initial else _build_initial_model(settings, tokenizer, labels, bases)
+    start_from_vectors(model, vectors, tokenizer, run.open_split("train"))
     longest = max(read_number_column(run.open_split(split), "length").max() for split in _SPLITS)
     # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
     # sample only among the 50 likeliest tokens.

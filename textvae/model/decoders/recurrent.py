@@ -13,6 +13,7 @@ from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 from textvae.model.encoders.recurrent import CELLS, initialize_cells
 from textvae.model.kernels.dropout import Dropout, EmbeddingDropout, LockedDropout, RecurrentDropout
+from textvae.model.part import VECTORS_HELP
 from textvae.schema import PartSettings
 
 
@@ -82,6 +83,7 @@ class RecurrentDecoderSettings(PartSettings):
 
     kind: Literal["lstm", "gru"] = "lstm"
     embedding: int = Field(256, gt=0)
+    vectors: str | None = Field(None, description=VECTORS_HELP)
     hidden: int = Field(256, gt=0)
     layers: int = Field(1, gt=0)
     dropout: float = Field(
