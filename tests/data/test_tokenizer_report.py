@@ -12,6 +12,7 @@ from textvae.data.tokenizer_report import (
     count_unknown_tokens,
     is_unspaced_at_word_level,
     report_tokenizer,
+    report_unknown_in_file,
 )
 
 WORDS = ["<unk>", "a", "man", "rides", "cafe", "Man", "."]
@@ -81,6 +82,17 @@ def test_unknown_tokens_are_counted():
     tokenizer = build_lookup()
     counted = count_unknown_tokens(tokenizer, tokenize(tokenizer, ["a man", "a zebra runs", "x a"]))
     assert (counted.unknown, counted.total, counted.example) == (3, 7, "a zebra runs")
+
+
+def test_unknown_tokens_of_a_file_are_counted(capsys):
+    """A file that a trained model is measured on may have other words."""
+    tokenizer = build_lookup()
+    report_unknown_in_file("my.txt", tokenizer, tokenize(tokenizer, ["a man", "a zebra"]))
+    printed = capsys.readouterr().err
+    assert (
+        "my.txt: 1 of 4 tokens (25.0%) are unknown to the model, for instance in 'a zebra'"
+        in printed
+    )
 
 
 def test_many_unknown_tokens_come_with_advice(capsys):

@@ -4,16 +4,16 @@ import json
 
 import pytest
 import torch
+from datasets import Dataset
 
 from tests.tiny_run import SENTENCES, SMALL, train_tiny
+from textvae.data.tokenization import build_tokenizer, encode_batch
 from textvae.errors import ConfigError, DataError
-from textvae.inference.checkpoint import load_bundle
+from textvae.model.building import build_model
 from textvae.settings.reading import read_settings
-from textvae.training.word_vectors import open_vectors
-from textvae.vae import TextVAE
+from textvae.training.word_vectors import open_vectors, start_from_vectors
 
 WORDS = sorted({word for text in SENTENCES for word in text.split()})
-WORD_LEVEL = {"kind": "word", "min_frequency": 1}
 
 
 def write_vectors(file, words, size=16, first=1.0):
@@ -25,84 +25,84 @@ def write_vectors(file, words, size=16, first=1.0):
     return str(file)
 
 
-def train_from(folder, vectors, part="encoder", tokenizer=WORD_LEVEL, **more):
-    """Train for no step that matters, from word vectors; return the initial model."""
-    model = {part: {**SMALL, "vectors": vectors, **more}}
-    other = {"encoder": "decoder", "decoder": "encoder"}[part]
-    model = {"latent_dim": 4, other: SMALL, **model}
-    train_tiny(
-        folder, SENTENCES, tokenizer=tokenizer, model=model, training={"learning_rate": 1e-9}
+def train_from(folder, vectors):
+    """Train a few steps from word vectors."""
+    model = {"latent_dim": 4, "decoder": SMALL, "encoder": {**SMALL, "vectors": vectors}}
+    tokenizer = {"kind": "word", "min_frequency": 1}
+    return train_tiny(folder, SENTENCES, tokenizer=tokenizer, model=model)
+
+
+def start(overrides, texts=SENTENCES, seed=0):
+    """Build a model and start it from the vectors that the settings name."""
+    settings = read_settings(None, ["model.latent_dim=4", *overrides])
+    tokenizer = build_tokenizer(settings.tokenizer, texts)
+    torch.manual_seed(seed)
+    model = build_model(settings.model, tokenizer)
+    ids = encode_batch(tokenizer, texts)
+    start_from_vectors(
+        model, open_vectors(settings), tokenizer, Dataset.from_dict({"input_ids": ids})
     )
-    return TextVAE.from_pretrained(folder, device="cpu")
+    return model, tokenizer.get_vocab()
+
+
+WORD_SETTINGS = ["tokenizer.kind=word", "tokenizer.min_frequency=1"]
+SIZES = ["model.encoder.embedding=16", "model.decoder.embedding=16"]
 
 
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
-def test_the_words_of_the_file_get_their_vectors(tmp_path, capsys, part):
-    """The shares of words and of tokens are printed; the file is not needed later."""
-    file = tmp_path / "vectors.txt"
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_the_words_of_the_file_get_their_vectors(tmp_path, capsys, part, kind):
+    """The shares of words and of tokens are printed."""
     known = [word for word in WORDS if word != "dog"]
-    vae = train_from(tmp_path / "run", write_vectors(file, known), part)
-    printed = capsys.readouterr().err
-    assert f"the {part} starts from {file}: vectors of 16 numbers for {len(known)} of" in printed
-    assert "of the tokens of the training sentences; the others start at random" in printed
-    file.unlink()
-    vae = TextVAE.from_pretrained(tmp_path / "run", device="cpu")
-    weight = vae.model.get_submodule(part).embed.weight
-    vocabulary = vae.tokenizer.get_vocab()
+    file = write_vectors(tmp_path / "vectors.txt", known)
+    more = [f"model.{part}.kind={kind}", f"model.{part}.vectors={file}"]
+    model, vocabulary = start([*WORD_SETTINGS, *SIZES, *more])
+    weight = model.get_submodule(part).embed.weight
     for place, word in enumerate(known):
-        expected = torch.tensor([float(place), *[1.0] * 15])
-        torch.testing.assert_close(weight[vocabulary[word]], expected, atol=1e-4, rtol=0)
+        assert weight[vocabulary[word]].tolist() == [place, *[1] * 15]
     assert weight[vocabulary["dog"]].abs().max() < 0.9
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert "vectors" not in config[f"{part}_settings"]
+    printed = capsys.readouterr().err
+    count = f"{len(known)} of {len(WORDS)} words of the vocabulary ({len(known) / len(WORDS):.1%})"
+    assert f"the {part} starts from {file}: vectors of 16 numbers for {count}" in printed
+    assert "of the tokens of the training sentences; the others start at random" in printed
 
 
-def test_without_vectors_a_run_has_the_weights_it_always_had(tmp_path):
-    """And with them, only the rows of the file's words differ."""
+def test_only_the_rows_of_words_in_the_file_differ(tmp_path):
+    """All other weights are what they are without vectors."""
     file = write_vectors(tmp_path / "vectors.txt", ["man", "dog"])
-    with_vectors = train_from(tmp_path / "with", file)
-    without = train_from(tmp_path / "without", None)
-    changed = []
-    for (name, mine), other in zip(
-        with_vectors.model.named_parameters(), without.model.parameters(), strict=True
-    ):
-        if not torch.allclose(mine, other, atol=1e-5):
-            changed.append(name)
-    assert changed == ["encoder.embed.weight"]
-    vocabulary = without.tokenizer.get_vocab()
-    differs = (
-        (with_vectors.model.encoder.embed.weight - without.model.encoder.embed.weight).abs() > 1e-4
-    ).any(1)
-    assert set(differs.nonzero().flatten().tolist()) == {vocabulary["man"], vocabulary["dog"]}
+    plain, vocabulary = start([*WORD_SETTINGS, *SIZES])
+    model, _ = start([*WORD_SETTINGS, *SIZES, f"model.encoder.vectors={file}"])
+    for name, weight in plain.named_parameters():
+        differs = model.get_parameter(name) != weight
+        if name == "encoder.embed.weight":
+            rows = differs.any(1).nonzero().flatten().tolist()
+            assert set(rows) == {vocabulary["man"], vocabulary["dog"]}
+        else:
+            assert not differs.any()
 
 
 def test_a_word_without_a_vector_gets_that_of_its_lower_case_form(tmp_path, capsys):
     """The exact form counts more, and the first of equal lines."""
     texts = [text.replace("a man", "A Man") for text in SENTENCES]
     file = tmp_path / "vectors.txt"
-    size = ["0"] * 15
     lines = [["man", "5"], ["a", "6"], ["A", "7"], ["A", "8"]]
-    file.write_text("".join(" ".join([*line, *size]) + "\n" for line in lines))
-    model = {"latent_dim": 4, "decoder": SMALL, "encoder": {**SMALL, "vectors": str(file)}}
-    vae = train_tiny(
-        tmp_path / "run", texts, tokenizer=WORD_LEVEL, model=model, training={"learning_rate": 1e-9}
-    )
-    vocabulary = vae.tokenizer.get_vocab()
-    first = vae.model.encoder.embed.weight[:, 0]
-    assert [round(first[vocabulary[word]].item()) for word in ("Man", "a", "A")] == [5, 6, 7]
+    file.write_text("".join(" ".join([*line, *["0"] * 15]) + "\n" for line in lines))
+    overrides = [*WORD_SETTINGS, *SIZES, f"model.encoder.vectors={file}"]
+    model, vocabulary = start(overrides, texts)
+    first = model.encoder.embed.weight[:, 0]
+    assert [first[vocabulary[word]].item() for word in ("Man", "a", "A")] == [5, 6, 7]
     assert "1 of them in lower case" in capsys.readouterr().err
 
 
 def test_tokens_that_begin_words_get_the_vectors_of_these_words(tmp_path):
     """With a byte-level BPE; pieces from within words stay as they are."""
-    texts = [text.replace("hat", "chapeau né") for text in SENTENCES]
+    texts = [text.replace("hat", "né") for text in SENTENCES]
     file = write_vectors(tmp_path / "vectors.txt", ["a", "né", "e"])
-    model = {"latent_dim": 4, "decoder": SMALL, "encoder": {**SMALL, "vectors": file}}
-    vae = train_tiny(tmp_path / "run", texts, model=model, training={"learning_rate": 1e-9})
-    vocabulary = vae.tokenizer.get_vocab()
-    weight = vae.model.encoder.embed.weight
-    assert weight[vocabulary["Ġa"], 1].item() == pytest.approx(1, abs=1e-4)
-    assert weight[vocabulary["Ġné".replace("é", "Ã©")], 0].item() == pytest.approx(1, abs=1e-4)
+    overrides = [*SIZES, f"model.encoder.vectors={file}"]
+    model, vocabulary = start(overrides, texts)
+    weight = model.encoder.embed.weight
+    assert weight[vocabulary["Ġa"], :2].tolist() == [0, 1]
+    assert weight[vocabulary["ĠnÃ©"], :2].tolist() == [1, 1]
     assert abs(weight[vocabulary["e"], 1].item()) < 0.9
 
 
@@ -110,26 +110,31 @@ def test_tokens_that_begin_words_get_the_vectors_of_these_words(tmp_path):
 def test_transformers_start_from_word_vectors(tmp_path, part):
     """Their embeddings are as long as their states."""
     file = write_vectors(tmp_path / "vectors.txt", WORDS, size=12)
-    other = "decoder" if part == "encoder" else "encoder"
-    sizes = {"kind": "transformer", "hidden": 12, "layers": 1, "heads": 2, "positions": 140}
-    model = {"latent_dim": 4, other: SMALL, part: {**sizes, "vectors": file}}
-    if part == "decoder":
-        model["conditioning"] = ["embedding"]
-    vae = train_tiny(
-        tmp_path / "run", tokenizer=WORD_LEVEL, model=model, training={"learning_rate": 1e-9}
-    )
-    weight = vae.model.get_submodule(part).embed.weight
-    row = vae.tokenizer.get_vocab()[WORDS[3]]
-    assert weight[row, :2].tolist() == pytest.approx([3, 1], abs=1e-3)
+    sizes = {"kind": "transformer", "hidden": 12, "heads": 2, "layers": 1, "vectors": file}
+    overrides = [f"model.{part}.{key}={value}" for key, value in sizes.items()]
+    model, vocabulary = start([*WORD_SETTINGS, "model.conditioning=[embedding]", *overrides])
+    weight = model.get_submodule(part).embed.weight
+    assert weight[vocabulary[WORDS[3]], :2].tolist() == [3, 1]
 
 
-def test_a_run_can_continue_although_the_file_is_gone(tmp_path):
-    """Its weights are in the run to start from."""
+def test_an_architecture_with_other_embeddings_is_refused(tmp_path):
+    """Those of ALBERT are shorter than its states."""
+    file = write_vectors(tmp_path / "vectors.txt", WORDS, size=12)
+    sizes = {"kind": "transformer", "architecture": "albert", "hidden": 12, "heads": 2}
+    overrides = [f"model.encoder.{key}={value}" for key, value in sizes.items()]
+    with pytest.raises(ConfigError, match="the embeddings of this architecture have 128"):
+        start([*WORD_SETTINGS, *overrides, f"model.encoder.vectors={file}"])
+
+
+def test_a_run_from_word_vectors_does_not_need_the_file_later(tmp_path, capsys):
+    """The vectors are ordinary weights: the run is loaded, and others start from it."""
     file = tmp_path / "vectors.txt"
     train_from(tmp_path / "first", write_vectors(file, WORDS))
+    assert "the encoder starts from" in capsys.readouterr().err
     file.unlink()
     train_tiny(tmp_path / "second", init=tmp_path / "first")
-    assert load_bundle(tmp_path / "second", "cpu").model.config.vocab_size
+    config = json.loads((tmp_path / "first" / "config.json").read_text())
+    assert "vectors" not in config["encoder_settings"]
 
 
 REFUSED = {

@@ -13,7 +13,7 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.arrow import ROWS_PER_BLOCK
+from textvae.data.arrow import ROWS_PER_BLOCK, iterate_token_ids
 from textvae.data.row_report import print_note
 from textvae.data.tokenization import decode_batch
 
@@ -103,21 +103,40 @@ def report_tokenizer(
         print_note(_describe_round_trip(trip))
 
 
+def report_unknown_in_file(
+    name: str, tokenizer: PreTrainedTokenizerBase, sentences: Dataset
+) -> None:
+    """Print how many tokens of the sentences of a file the model does not know, if there are any.
+
+    Args:
+        name: the file.
+        sentences: its tokenized sentences.
+    """
+    unknown = count_unknown_tokens(tokenizer, sentences)
+    if unknown.unknown:
+        print_note(
+            f"{name}: {unknown.unknown:,} of {unknown.total:,} tokens ({unknown.share:.1%}) are "
+            f"unknown to the model, for instance in {_shorten(unknown.example or '')}."
+        )
+
+
 def count_unknown_tokens(tokenizer: PreTrainedTokenizerBase, train: Dataset) -> UnknownTokens:
     """Return how many tokens of the training sentences are unknown."""
     unknown_id = tokenizer.unk_token_id
+    if unknown_id is None:
+        return UnknownTokens(0, 0, None)
     unknown = 0
     total = 0
-    example = None
-    for block in train.select_columns(["text", "input_ids"]).iter(ROWS_PER_BLOCK):
-        for text, ids in zip(block["text"], block["input_ids"], strict=True):
-            total += len(ids)
-            if unknown_id is None:
-                continue
-            count = ids.count(unknown_id)
-            unknown += count
-            if count and example is None:
-                example = text
+    rows = 0
+    first_row = None
+    for ids, lengths in iterate_token_ids(train):
+        places = np.flatnonzero(ids == unknown_id)
+        if len(places) and first_row is None:
+            first_row = rows + int(np.searchsorted(np.cumsum(lengths), places[0], side="right"))
+        unknown += len(places)
+        total += len(ids)
+        rows += len(lengths)
+    example = None if first_row is None else train[first_row]["text"]
     return UnknownTokens(unknown, total, example)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from textvae.data.arrow import ROWS_PER_BLOCK
+from textvae.data.arrow import iterate_token_ids
 from textvae.data.row_report import print_note
 from textvae.data.vector_text import VectorFile, open_vector_file
 from textvae.errors import ConfigError
@@ -164,8 +164,7 @@ def _iterate_words(tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[int, st
 def _count_tokens(train: Dataset, size: int) -> NDArray[np.int64]:
     """Return how often each token occurs in the training sentences, (size,)."""
     counts = np.zeros(size, dtype=np.int64)
-    for block in train.select_columns(["input_ids"]).iter(ROWS_PER_BLOCK):
-        ids = np.concatenate([np.asarray(row, dtype=np.int64) for row in block["input_ids"]])
+    for ids, _ in iterate_token_ids(train):
         counts += np.bincount(ids, minlength=size)
     return counts
 
