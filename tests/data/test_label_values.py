@@ -14,7 +14,7 @@ from datasets import ClassLabel, Dataset, Features, IterableDataset, Value
 from textvae.data.labels import Labels, check_spelling, require_label_per_text
 from textvae.data.object_rows import read_object_rows
 from textvae.data.sources import find_splits
-from textvae.data.tables import as_label
+from textvae.data.tables import TableSettings, as_label
 from textvae.data.texts import require_columns, require_labels
 from textvae.errors import ConfigError, DataError
 
@@ -146,7 +146,7 @@ TABLES = {
 @pytest.mark.parametrize("case", TABLES)
 def test_a_table_gives_the_names_of_its_classes(case):
     """The names are those that the table's own library shows."""
-    rows = list(read_object_rows(TABLES[case], "text")["train"]())
+    rows = list(read_object_rows(TABLES[case], TableSettings())["train"]())
     assert [as_label(row["label"]) for row in rows] == ["pos", "neg", ""]
     assert [as_label(value) for value in require_columns(TABLES[case])["label"]] == [
         "pos",
@@ -158,13 +158,15 @@ def test_a_table_gives_the_names_of_its_classes(case):
 def test_a_stream_without_known_features_keeps_its_values():
     """Its columns are not known before the first row."""
     stream = IterableDataset.from_generator(lambda: iter([{"text": "a", "label": "pos"}]))
-    assert list(read_object_rows(stream, "text")["train"]()) == [{"text": "a", "label": "pos"}]
+    assert list(read_object_rows(stream, TableSettings())["train"]()) == [
+        {"text": "a", "label": "pos"}
+    ]
 
 
 def test_a_parquet_file_of_a_data_set_keeps_the_names_of_its_classes(tmp_path):
     """`datasets` writes numbers, and the names into the metadata."""
     CLASSES.to_parquet(str(tmp_path / "rows.parquet"))
-    rows = find_splits(str(tmp_path / "rows.parquet"), "text")["train"]()
+    rows = find_splits(str(tmp_path / "rows.parquet"), TableSettings())["train"]()
     assert [as_label(row["label"]) for row in rows] == ["pos", "neg", ""]
 
 
@@ -178,9 +180,9 @@ def test_one_table_has_the_same_labels_in_every_format(tmp_path):
     frame.to_json(tmp_path / "rows.json", orient="records")
     frame.to_parquet(tmp_path / "rows.parquet")
     for file in tmp_path.iterdir():
-        rows = find_splits(str(file), "text")["train"]()
+        rows = find_splits(str(file), TableSettings())["train"]()
         assert [as_label(row["label"]) for row in rows] == labels, file.name
-    rows = read_object_rows(frame, "text")["train"]()
+    rows = read_object_rows(frame, TableSettings())["train"]()
     assert [as_label(row["label"]) for row in rows] == labels
 
 
@@ -189,7 +191,7 @@ def test_numbers_keep_their_spelling_in_json(tmp_path):
     values = ["1", "1.0", "1.50", "true", "null", '"01"', "1e3"]
     lines = [f'{{"text": "a", "label": {value}}}' for value in values]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
-    rows = find_splits(str(tmp_path / "rows.jsonl"), "text")["train"]()
+    rows = find_splits(str(tmp_path / "rows.jsonl"), TableSettings())["train"]()
     found = [as_label(row["label"]) for row in rows]
     assert found == ["1", "1.0", "1.50", "true", "", "01", "1e3"]
     assert json.loads(lines[0])["label"] == 1

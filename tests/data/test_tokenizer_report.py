@@ -12,7 +12,6 @@ from textvae.data.tokenizer_report import (
     count_unknown_tokens,
     is_unspaced_at_word_level,
     report_tokenizer,
-    report_unknown_in_file,
 )
 
 WORDS = ["<unk>", "a", "man", "rides", "cafe", "Man", "."]
@@ -84,27 +83,16 @@ def test_unknown_tokens_are_counted():
     assert (counted.unknown, counted.total, counted.example) == (3, 7, "a zebra runs")
 
 
-def test_unknown_tokens_of_a_file_are_counted(capsys):
-    """A file that a trained model is measured on may have other words."""
-    tokenizer = build_lookup()
-    report_unknown_in_file("my.txt", tokenizer, tokenize(tokenizer, ["a man", "a zebra"]))
-    printed = capsys.readouterr().err
-    assert (
-        "my.txt: 1 of 4 tokens (25.0%) are unknown to the model, for instance in 'a zebra'"
-        in printed
-    )
-
-
-def test_many_unknown_tokens_come_with_advice(capsys):
+def test_many_unknown_tokens_of_an_inherited_tokenizer_come_with_advice(capsys):
     """Few of them do not need it."""
     tokenizer = build_lookup()
-    report_tokenizer(tokenizer, tokenize(tokenizer, ["x y"] * 5))
-    assert "10 of 10 tokens of the training sentences (100.0%) are unknown" in (
-        printed := capsys.readouterr().err
-    )
-    assert "set tokenizer.kind=bpe" in printed
-    report_tokenizer(tokenizer, tokenize(tokenizer, ["x", *["a man rides"] * 9]))
-    assert "kind=bpe" not in capsys.readouterr().err
+    report_tokenizer(tokenizer, tokenize(tokenizer, ["x y"] * 5), is_inherited=True)
+    printed = capsys.readouterr().err
+    assert "10 of 10 tokens of the training sentences (100.0%) are unknown" in printed
+    assert "Train from scratch" in printed
+    few = tokenize(tokenizer, ["x", *["a man rides"] * 9])
+    report_tokenizer(tokenizer, few, is_inherited=True)
+    assert "from scratch" not in capsys.readouterr().err
 
 
 UNSPACED = {

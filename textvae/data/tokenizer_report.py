@@ -1,8 +1,9 @@
-"""Notes about what a tokenizer makes of a corpus: unknown tokens, and texts that it changes.
+"""Notes about what a tokenizer makes of a corpus: texts that it changes, and missing blanks.
 
 A model never writes a word that its tokenizer does not know, nor the capitals, accents
-or blanks that its tokenizer drops. So each is measured on the training sentences, before
-training starts.
+or blanks that its tokenizer drops. So this is measured on the training sentences, before
+training starts. The summary of a corpus (corpus_report.py) has the share of unknown tokens;
+here is what to do about them with a tokenizer that comes from another run.
 """
 
 import unicodedata
@@ -82,42 +83,25 @@ class RoundTrip:
 def report_tokenizer(
     tokenizer: PreTrainedTokenizerBase, train: Dataset, *, is_inherited: bool = False
 ) -> None:
-    """Print notes about unknown tokens, sentences that do not come back, and missing blanks.
+    """Print notes about sentences that do not come back, missing blanks, and an inherited tokenizer.
 
     Args:
         train: the tokenized training sentences, with the columns `text` and `input_ids`.
         is_inherited: whether the tokenizer is that of a run to start from (--init).
     """
-    unknown = count_unknown_tokens(tokenizer, train)
-    has_no_blanks = is_unspaced_at_word_level(train)
-    if has_no_blanks:
+    if is_unspaced_at_word_level(train):
         print_note(
             "most of the corpus is in a script without blanks between words, and the tokenizer "
             "splits it at blanks: its tokens are whole phrases, most of which occur once. "
             f"{'Train from scratch with' if is_inherited else 'Set'} {_BETTER_KINDS}."
         )
-    if unknown.unknown:
-        print_note(_describe_unknown(unknown, has_no_blanks, is_inherited))
+    if is_inherited:
+        unknown = count_unknown_tokens(tokenizer, train)
+        if unknown.unknown:
+            print_note(_describe_unknown(unknown))
     trip = compare_round_trip(tokenizer, train)
     if trip.example is not None:
         print_note(_describe_round_trip(trip))
-
-
-def report_unknown_in_file(
-    name: str, tokenizer: PreTrainedTokenizerBase, sentences: Dataset
-) -> None:
-    """Print how many tokens of the sentences of a file the model does not know, if there are any.
-
-    Args:
-        name: the file.
-        sentences: its tokenized sentences.
-    """
-    unknown = count_unknown_tokens(tokenizer, sentences)
-    if unknown.unknown:
-        print_note(
-            f"{name}: {unknown.unknown:,} of {unknown.total:,} tokens ({unknown.share:.1%}) are "
-            f"unknown to the model, for instance in {_shorten(unknown.example or '')}."
-        )
 
 
 def count_unknown_tokens(tokenizer: PreTrainedTokenizerBase, train: Dataset) -> UnknownTokens:
@@ -199,22 +183,16 @@ def _choose_example(
     return min(known or examples, key=lambda example: len(example[0]), default=None)
 
 
-def _describe_unknown(unknown: UnknownTokens, has_no_blanks: bool, is_inherited: bool) -> str:
-    """Return the note about unknown tokens."""
-    owner = "the tokenizer of the run to start from (--init)" if is_inherited else "the tokenizer"
+def _describe_unknown(unknown: UnknownTokens) -> str:
+    """Return the note about tokens that are unknown to the tokenizer of the run to start from."""
     note = (
         f"{unknown.unknown:,} of {unknown.total:,} tokens of the training sentences "
-        f"({unknown.share:.1%}) are unknown to {owner}, for instance in "
-        f"{_shorten(unknown.example or '')}: the model cannot write them."
+        f"({unknown.share:.1%}) are unknown to the tokenizer of the run to start from (--init), for "
+        f"instance in {_shorten(unknown.example or '')}: the model cannot write them."
     )
-    if unknown.share < _MANY_UNKNOWN or has_no_blanks:  # the note about blanks has the advice
+    if unknown.share < _MANY_UNKNOWN:
         return note
-    if is_inherited:
-        return f"{note} Train from scratch, or from a run whose tokenizer knows these words."
-    return (
-        f"{note} Lower tokenizer.min_frequency, raise tokenizer.vocab_size, or set "
-        "tokenizer.kind=bpe, which has no unknown tokens."
-    )
+    return f"{note} Train from scratch, or from a run whose tokenizer knows these words."
 
 
 def _describe_round_trip(trip: RoundTrip) -> str:

@@ -3,35 +3,28 @@
 Each line is a word and its numbers, with blanks between them. word2vec and fastText
 begin with a line of two numbers, how many words there are and how many numbers each
 has; GloVe does not. A word may contain blanks, as a few do in GloVe. The file may be
-compressed with gzip.
+compressed as files of sentences may be.
 """
 
-import gzip
 import math
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from textvae.data.row_report import print_note
-from textvae.data.sources import open_bytes
+from textvae.data.tables import CompressionError, FormatError
+from textvae.data.tables.compression import open_unpacked
 from textvae.errors import DataError
 
 _PROBED_BYTES = 65_536  # of the decompressed file, to see whether it is text
 
 # The first bytes of files that people have instead, and what to do with them.
 _OTHER_FORMATS = (
-    (
-        b"PK\x03\x04",
-        "is a zip archive (or a file of torch); unpack it, and name the text file in it",
-    ),
     (b"\x80", "is a pickle, as gensim saves it; save it with model.wv.save_word2vec_format(FILE)"),
     (b"\xba\x16\x4f\x2f", "is a model of fastText; name the .vec file that belongs to it"),
     (b"\x93NUMPY", "is an array of numpy without words; write a text file of words and numbers"),
-    (b"BZh", "is compressed with bzip2; decompress it, or compress it with gzip"),
-    (b"\xfd7zXZ", "is compressed with xz; decompress it, or compress it with gzip"),
-    (b"\x28\xb5\x2f\xfd", "is compressed with zstd; decompress it, or compress it with gzip"),
 )
 
 _EXPECTED = "expected one word and its numbers per line, with blanks between them"
@@ -111,7 +104,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """
     number = 0
     try:
-        with open_bytes(path) as stream:
+        with _open(path) as stream:
             for raw in stream:
                 number += 1
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -122,8 +115,24 @@ def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
             f"{path}, line {number}: is not UTF-8 (byte {byte:#04x}). Convert the file, for "
             "instance with iconv -c -f utf-8 -t utf-8."
         ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: its gzip compression is damaged after line {number}.") from error
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, decompressed.
+
+    Raises:
+        DataError: it cannot be read, its compression is damaged, or it is an archive of several files.
+    """
+    try:
+        with path.open("rb") as raw, open_unpacked(raw, path.name) as (stream, _):
+            yield stream
+    except CompressionError as error:
+        raise DataError(f"{path}: {error}.") from error
+    except FormatError as error:
+        raise DataError(
+            f"{path}: is an archive (or a file of torch); unpack it, and name the text file in it."
+        ) from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
 
@@ -134,30 +143,22 @@ def _refuse_binary(path: Path) -> None:
     Raises:
         DataError: the file is not text; the message says how to make it text.
     """
-    try:
-        with open_bytes(path) as stream:
-            start = _read_start(stream)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}.") from error
+    with _open(path) as stream:
+        start = stream.read(_PROBED_BYTES)
     for magic, explanation in _OTHER_FORMATS:
         if start.startswith(magic):
             raise DataError(f"{path}: {explanation}.")
     header, _, rest = start.partition(b"\n")
-    if not _is_text(rest):
-        # word2vec's binary format begins with the same line as its text format.
-        if len(header.split()) == 2 and all(part.isdigit() for part in header.split()):
-            raise DataError(
-                f"{path}: is in word2vec's binary format. Convert it with gensim: "
-                f"KeyedVectors.load_word2vec_format({str(path)!r}, binary=True)"
-                ".save_word2vec_format('vectors.txt')."
-            )
-        if b"\0" in start:
-            raise DataError(f"{path}: is not a text file (it has NUL bytes); {_EXPECTED}.")
-
-
-def _read_start(stream: IO[bytes]) -> bytes:
-    """Return the first bytes of a file; none of a compressed file that is damaged there."""
-    return stream.read(_PROBED_BYTES)
+    # word2vec's binary format begins with the same line as its text format.
+    has_header = len(header.split()) == 2 and all(part.isdigit() for part in header.split())
+    if has_header and not _is_text(rest):
+        raise DataError(
+            f"{path}: is in word2vec's binary format. Convert it with gensim: "
+            f"KeyedVectors.load_word2vec_format({str(path)!r}, binary=True)"
+            ".save_word2vec_format('vectors.txt')."
+        )
+    if b"\0" in start:
+        raise DataError(f"{path}: is not a text file (it has NUL bytes); {_EXPECTED}.")
 
 
 def _is_text(start: bytes) -> bool:
