@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from textvae.training.finish import finish as finish
     from textvae.training.train import train as train
     from textvae.uses.attribute import Attribute as Attribute
+    from textvae.uses.numeric_attribute import NumericAttribute as NumericAttribute
     from textvae.vae import TextVAE as TextVAE
 
 PUBLIC = {
@@ -37,6 +38,7 @@ PUBLIC = {
     "DataError": "textvae.errors",
     "Distribution": "textvae.model.posteriors",
     "MeasureSettings": "textvae.evaluation.settings",
+    "NumericAttribute": "textvae.uses.numeric_attribute",
     "OutputError": "textvae.errors",
     "Settings": "textvae.settings.run",
     "ShapeError": "textvae.errors",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.encoder_tokenizer import EncoderTokenizer
-from textvae.data.labels import check_spelling, require_label_per_text, require_model_labels
+from textvae.data.labels import require_label_per_text, require_model_labels
 from textvae.data.row_report import answer_non_blank, find_texts
 from textvae.data.texts import (
     describe,
@@ -89,6 +89,7 @@ from textvae.uses.settings import (
 
 if TYPE_CHECKING:
     from textvae.uses.attribute import Attribute
+    from textvae.uses.numeric_attribute import NumericAttribute
 
 Array = NDArray[np.float32]
 
@@ -464,7 +465,7 @@ class TextVAE:
     def edit(
         self,
         texts: str | Sequence[str],
-        attribute: "str | Attribute",
+        attribute: "str | Attribute | NumericAttribute",
         strength: float = 1.0,
         refine: int = 0,
         **decoding: Unpack[DecodingOptions],
@@ -473,7 +474,8 @@ class TextVAE:
 
         Args:
             attribute: the name under which `fit_attribute` saved it, or the `Attribute` itself.
-            strength: 1 is the distance between the means of the attribute's two classes.
+            strength: 1 is the distance between the means of the attribute's two classes, or one
+                standard deviation of its number.
             refine: gradient steps that bring the latent closer to the text's own words, before
                 the step along the direction.
         """
@@ -687,13 +689,16 @@ class TextVAE:
         name: str | None = None,
         *,
         towards: str | None = None,
-    ) -> "Attribute":
+    ) -> "Attribute | NumericAttribute":
         """Find the direction along which labelled texts differ; blank texts are left out.
 
         Args:
+            labels: names of classes; or numbers, if there are more than two different ones, for
+                the direction along which the number grows.
             name: saves the attribute with the run under this name, for `edit`.
             towards: the label that the direction leads to; by default, of two labels, the one that
-                comes last in alphabetical order. With more than two labels it is required.
+                comes last in alphabetical order. With more than two labels it is required, unless
+                they are numbers; with it, numbers are names of classes.
         """
         from textvae.uses.attribute import ATTRIBUTE_KIND, fit_attribute, save_attribute
 
@@ -828,11 +833,10 @@ def _drop_blanks_with_labels(
     """Return the positions of the texts that are not blank, these texts, and their labels.
 
     Raises:
-        DataError: there are not as many labels as texts, or one number is spelled in two ways.
+        DataError: there are not as many labels as texts.
     """
     listed = require_texts(texts)
     classes = require_labels(labels)
-    check_spelling(str(label).strip() for label in classes)
     if len(listed) != len(classes):
         raise DataError(
             f"got {len(listed)} texts and {len(classes)} labels; expected one label for each text."

@@ -105,7 +105,9 @@ def test_a_missing_tokenizer_folder_is_refused(path):
     """The message says that `kind = folder` needs a saved tokenizer."""
     with pytest.raises(
         ConfigError,
-        match=re.escape(f"tokenizer.path = {str(path)!r} is not a folder; kind = folder"),
+        match=re.escape(
+            f"tokenizer.path = {str(path)!r} is neither a folder nor a file; kind = folder"
+        ),
     ):
         build_tokenizer(TokenizerSettings(kind="folder", path=path), iter([]))
 

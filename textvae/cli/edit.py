@@ -25,6 +25,13 @@ held out, {folds} folds        accuracy  AUROC
 along the direction         {accuracy:.3f}  {auroc:.3f}
 regression on all of z      {regression_accuracy:.3f}  {regression_auroc:.3f}"""
 
+_NUMERIC_TEMPLATE = """\
+{name}: along a number from {minimum:g} to {maximum:g} ({texts} texts); strength 1 is {deviation:.3g}
+held out, {folds} folds     correlation     R²
+along the direction         {correlation:.3f}  {r2:.3f}
+regression on all of z      {regression_correlation:.3f}  {regression_r2:.3f}
+(For classes instead of a number, name one with --towards.)"""
+
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
@@ -60,7 +67,8 @@ def _add_attribute_fit(command: ArgumentParser) -> None:
     command.add_argument(
         "--towards",
         metavar="LABEL",
-        help="label that the direction leads to; required if there are more than two labels "
+        help="label that the direction leads to; required if there are more than two labels, unless "
+        "all are numbers: without it, the direction is then the one along which the number grows "
         "(default: the last of the two in alphabetical order)",
     )
 
@@ -92,13 +100,22 @@ def _add_step(command: ArgumentParser) -> None:
 
 
 def _attribute(options: Namespace) -> None:
-    """Find a direction, save it with the run, and print how well it separates the labels."""
+    """Find a direction, save it with the run, and print how well it separates the labels.
+
+    Cells of a table are text, so labels that all spell numbers become numbers.
+    """
+    from textvae.data.tables import as_number
+
     vae = load_vae(options)
     texts, columns, _ = read_table(options, vae, [options.label_column])
     labels = columns[options.label_column]
+    numbers = [as_number(label) for label in labels]
+    if not any(isinstance(number, str) for number in numbers):
+        labels = numbers
     attribute = vae.fit_attribute(texts, labels, options.name, towards=options.towards)
     record = {"name": options.name, **attribute.record}
-    print_records([record], options.json, lambda record: _ATTRIBUTE_TEMPLATE.format(**record))
+    template = _ATTRIBUTE_TEMPLATE if "towards" in record else _NUMERIC_TEMPLATE
+    print_records([record], options.json, lambda record: template.format(**record))
 
 
 def _edit(options: Namespace) -> None:

@@ -31,6 +31,7 @@ from textvae.data.tables import (
     as_label,
     explain_missing_column,
     find_cell,
+    is_missing,
     list_cell_names,
     override_table_settings,
 )
@@ -287,7 +288,7 @@ def _find_value(row: Row, column: str, file: str, advice: str) -> Any:
 
 def _is_missing(value: Any) -> bool:
     """Return whether a cell has no value: it is null, NaN or blank."""
-    return value is None or value != value or not str(value).strip()
+    return is_missing(value) or not str(value).strip()
 
 
 def _require_label(row: Row, column: str, file: str, number: int) -> str:
@@ -300,6 +301,8 @@ def _require_label(row: Row, column: str, file: str, number: int) -> str:
         label = as_label(find_cell(row, column))
     except KeyError:
         label = ""
+    except DataError as error:
+        raise DataError(f"{file}: row {number}: column {column!r}: {error}") from None
     if not label:
         raise DataError(
             f"{file}: the model was trained with labels, and row {number} has no {column!r}: "

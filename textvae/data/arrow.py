@@ -77,6 +77,19 @@ def read_number_column(dataset: Dataset, name: str) -> NDArray[Any]:
     return array
 
 
+def iterate_token_ids(dataset: Dataset) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield the token ids of a tokenized split, block by block, without a Python object per number.
+
+    Shapes:
+        ids: (tokens,), those of all rows of a block, one row after another
+        lengths: (rows,), the number of tokens of each row
+    """
+    blocks = dataset.select_columns(["input_ids"]).with_format("arrow").iter(ROWS_PER_BLOCK)
+    for table in blocks:
+        column = table["input_ids"].combine_chunks()
+        yield column.flatten().to_numpy(), column.value_lengths().to_numpy()
+
+
 def _build_batches(rows: Iterator[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield rows as record batches of `ROWS_PER_BLOCK` rows; the last one may have fewer."""
     while block := list(islice(rows, ROWS_PER_BLOCK)):

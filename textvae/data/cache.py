@@ -25,6 +25,7 @@ from textvae.data.row_report import print_note
 from textvae.data.sources import list_corpus_files
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
+from textvae.data.tokenizer_files import list_tokenizer_files
 from textvae.errors import TextVAEError
 from textvae.runtime.files import clean_up_after_kill, new_folder, read_json, remove
 from textvae.runtime.paths import expand_home, require_path
@@ -60,7 +61,7 @@ def locate_entry(data: DataSettings, tokenizer: TokenizerSettings, seed: int) ->
         return None
     tokenizer_files: list[Path] = []
     if tokenizer.path:
-        tokenizer_files = sorted(file for file in Path(tokenizer.path).iterdir() if file.is_file())
+        tokenizer_files = list_tokenizer_files(Path(tokenizer.path).expanduser())
     key = {
         "format": [_CACHE_FORMAT, tokenizers.__version__],
         "files": _stamp_files(files),

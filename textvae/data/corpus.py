@@ -425,6 +425,8 @@ def _extract_labels(row: Row, settings: DataSettings, number: int) -> dict[str, 
             names = list_cell_names(row)
             problem = explain_missing_column(column, names, f"Set data.{key}.")
             raise DataError(problem) from None
+        except DataError as error:
+            raise DataError(f"row {number}: column {column!r}: {error}") from None
     if settings.label and not labels[settings.label]:
         raise DataError(
             f"row {number}: column {settings.label!r} is blank, and the model is conditioned "

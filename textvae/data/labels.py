@@ -14,6 +14,8 @@ from textvae.schema import choose
 
 _ZERO_FRACTION = re.compile(r"(?<=\d)\.0+$")  # as in `1.0`, a whole number
 
+_TRUTH_VALUES = ("true", "false")
+
 _MAX_LISTED_NAMES = 20  # labels that a message lists
 
 
@@ -31,16 +33,21 @@ class Labels:
     names: tuple[str, ...]
     counts: tuple[int, ...]
 
-    def to_id(self, name: str) -> int:
-        """Return the id of a label.
+    def to_id(self, name: object) -> int:
+        """Return the id of a label, which may be written in another way: 1.0 stands for `1`.
 
         Raises:
             ConfigError: the label is unknown; the message lists the known ones.
         """
         ids = {known: label_id for label_id, known in enumerate(self.names)}
-        return choose(ids, str(name), "label")
+        text = as_label(name)
+        if text not in ids:
+            # Python spells a truth value `True` and JSON `true`; pandas turns 1 into 1.0.
+            same = [known for known in self.names if _unify(known) == _unify(text)]
+            text = same[0] if same else text
+        return choose(ids, text, "label")
 
-    def to_ids(self, names: Iterable[str]) -> Tensor:
+    def to_ids(self, names: Iterable[object]) -> Tensor:
         """Return the ids of labels, (n,).
 
         Raises:
@@ -59,22 +66,31 @@ def format_names(names: Sequence[str]) -> str:
 
 
 def check_spelling(names: Iterable[str]) -> None:
-    """Refuse two labels that are the same whole number, such as `1` and `1.0`.
+    """Refuse two labels that are the same whole number or truth value, such as `1` and `1.0`.
 
-    Libraries for tables turn a column of integers into floats if a value is missing,
-    so the same label can be spelled differently in two files.
+    Libraries for tables turn a column of integers into floats if a value is missing, and
+    JSON spells truth values in its own way, so the same label can be spelled differently
+    in two files.
 
     Raises:
-        DataError: two labels are one number in two spellings.
+        DataError: two labels are one number, or one truth value, in two spellings.
     """
     known = set(names)
     for name in sorted(known):
-        whole = _ZERO_FRACTION.sub("", name)
-        if whole != name and whole in known:
+        other = _unify(name)
+        if other != name and other in known:
+            what = "truth value" if other in _TRUTH_VALUES else "number"
             raise DataError(
-                f"the labels {whole!r} and {name!r} are one number in two spellings; "
+                f"the labels {other!r} and {name!r} are one {what} in two spellings; "
                 "use the same spelling for both."
             )
+
+
+def _unify(name: str) -> str:
+    """Return the spelling that all spellings of one whole number or truth value have in common."""
+    if name.lower() in _TRUTH_VALUES:
+        return name.lower()
+    return _ZERO_FRACTION.sub("", name)
 
 
 def require_model_labels(labels: Labels | None, option: str) -> Labels:
@@ -115,8 +131,23 @@ def require_label_per_text(
         raise DataError(f"got {len(listed)} labels for {count} texts; expected one label per text.")
     require_model_labels(labels, "labels")
     # Blank cells of a table and NaN of pandas count as missing, not as labels of their own.
-    names = [as_label(label) for label in listed]
+    names = list_label_names(listed)
     for number, name in enumerate(names):
         if not name:
             raise DataError(f"text {number} has no label; add one, or leave the text out.")
+    return names
+
+
+def list_label_names(labels: Iterable[object]) -> list[str]:
+    """Return the labels of texts as strings; a missing one is an empty string.
+
+    Raises:
+        DataError: a label is a list or the like; the message has the number of its text.
+    """
+    names = []
+    for number, label in enumerate(labels):
+        try:
+            names.append(as_label(label))
+        except DataError as error:
+            raise DataError(f"text {number}: {error}") from None
     return names

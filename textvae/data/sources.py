@@ -37,6 +37,7 @@ from textvae.data.tables import (
     open_rows,
     split_chats,
 )
+from textvae.data.tables.class_names import find_class_names, name_classes
 from textvae.errors import DataError
 from textvae.runtime.network import give_up_without_network
 from textvae.runtime.paths import require_path
@@ -383,6 +384,9 @@ def _load_data_set_splits(name: str, settings: TableSettings) -> dict[str, RowSo
 def _build_data_set_source(stream: Any, settings: TableSettings) -> RowSource:
     """Return a source of the rows of one split of a data set."""
     needs_chats = settings.role is not None and settings.needs_shape
-    return lambda: split_chats(
-        iter(stream), settings.text_column, settings.role, needs_chats=needs_chats
-    )
+
+    def read() -> Iterator[Row]:
+        rows = iter(name_classes(stream, find_class_names(stream.features)))
+        return split_chats(rows, settings.text_column, settings.role, needs_chats=needs_chats)
+
+    return read

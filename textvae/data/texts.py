@@ -13,6 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from textvae.data.tables import Row, format_value, get_format_suffix
+from textvae.data.tables.class_names import (
+    find_class_names,
+    name_class,
+    name_classes,
+    read_class_names,
+)
 from textvae.errors import DataError
 
 _ROWS_PER_CHUNK = 1_000  # rows of an Arrow table that become Python objects at once
@@ -34,7 +40,18 @@ _TABLES: _Classes = {
 
 _PANDAS_COLUMNS: _Classes = {"pandas": ("Series",)}
 _ARROW_COLUMNS: _Classes = {"pyarrow": ("Array", "ChunkedArray")}
-_COLUMNS: _Classes = {"numpy": ("ndarray",), "pandas": ("Series", "Index"), **_ARROW_COLUMNS}
+_COLUMNS: _Classes = {
+    "numpy": ("ndarray",),
+    "pandas": ("Series", "Index"),
+    "torch": ("Tensor",),
+    **_ARROW_COLUMNS,
+}
+
+# A column of a data set; its class is not among the names that `datasets` exports.
+_DATA_SET_COLUMNS: _Classes = {
+    "datasets.arrow_dataset": ("Column",),
+    "datasets.iterable_dataset": ("IterableColumn",),
+}
 
 
 def require_texts(texts: object, name: str = "texts") -> list[str]:
@@ -119,10 +136,12 @@ def iterate_table_rows(table: Any) -> Iterator[Row]:
             f"two columns of the table are called {repeated[0]!r}; rename one of the two."
         )
     if _is_one_of(table, _DATA_SETS):
-        yield from table
+        yield from name_classes(table, find_class_names(table.features))
     elif _is_one_of(table, _ARROW_TABLES):
+        class_names = read_class_names(table.schema.metadata)
         for start in range(0, table.num_rows, _ROWS_PER_CHUNK):
-            yield from table.slice(start, _ROWS_PER_CHUNK).to_pylist()
+            rows = table.slice(start, _ROWS_PER_CHUNK).to_pylist()
+            yield from name_classes(rows, class_names)
     elif _is_one_of(table, _LAZY_FRAMES):
         yield from table.collect().iter_rows(named=True)
     elif _is_one_of(table, {"polars": ("DataFrame",)}):
@@ -196,7 +215,7 @@ def _iterate_values(values: Any, name: str) -> Iterable[Any]:
         )
     if not isinstance(values, Iterable):
         raise DataError(f"{name} is {describe(values)}; expected a string or a list of strings.")
-    if _is_one_of(values, _COLUMNS):
+    if _is_one_of(values, _COLUMNS) or _is_one_of(values, _DATA_SET_COLUMNS):
         return _convert_to_list(values)
     return values
 
@@ -248,15 +267,32 @@ def _convert_to_list(values: Any) -> list[Any]:
     if _is_one_of(values, _PANDAS_COLUMNS):
         # pandas has several missing values: NaN, NaT, NA and None.
         missing = values.isna()
+        has_numpy_values = _is_one_of(values.dtype, {"numpy": ("dtype",)})
+        plain = values.to_numpy() if has_numpy_values else values
+        if _is_short_float(plain):
+            return [None if value != value else value for value in _convert_to_list(plain)]
         return [
             None if is_missing else value
             for value, is_missing in zip(values.tolist(), missing, strict=True)
         ]
     if _is_one_of(values, _ARROW_COLUMNS):
         return list(values.to_pylist())  # `list(values)` would give scalars of pyarrow
+    if _is_one_of(values, _DATA_SET_COLUMNS):
+        names = find_class_names({"column": values.features}).get("column")
+        return [name_class(value, names) for value in values] if names else list(values)
+    if _is_short_float(values):
+        # `tolist` would show more digits than such a number has: 0.10000000149011612 for 0.1.
+        return [float(str(value)) for value in values]
     if _is_one_of(values, _COLUMNS):
         return list(values.tolist())  # `list(values)` would give scalars of numpy
     return list(values)
+
+
+def _is_short_float(values: Any) -> bool:
+    """Return whether a value is an array of numpy with floats of fewer than 64 bits."""
+    if not _is_one_of(values, {"numpy": ("ndarray",)}):
+        return False
+    return bool(values.dtype.kind == "f" and values.dtype.itemsize < 8)
 
 
 def _get_column_names(table: Any) -> list[str]:

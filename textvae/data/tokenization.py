@@ -6,16 +6,17 @@ decode to natural text, not to tokens with spaces between them.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import dropwhile
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from textvae.data.tokenizer_files import find_vocabulary_file, read_tokenizer_file
 from textvae.errors import ConfigError
 from textvae.runtime.foreign_code import refuse_foreign_code_in
 from textvae.schema import MAX_COUNT, StrictSettings
@@ -51,11 +52,37 @@ class TokenizerSettings(StrictSettings):
     punctuation: Literal["split", "kept"] = Field(
         "kept", description="kind = word: whether punctuation is split off words, or kept in them"
     )
-    path: str | None = Field(None, description="kind = folder: the folder of a saved tokenizer")
+    path: str | None = Field(
+        None,
+        description="kind = folder: a saved tokenizer, as a folder, a file (tokenizer.json, "
+        "vocab.json, vocab.txt, a .model of sentencepiece), or a name on the Hugging Face Hub",
+    )
     trim: bool | Literal["auto"] = Field(
         "auto",
         description="kind = pretrained: keep only the tokens that the corpus uses, and bytes",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def choose_kind(cls, values: object) -> object:
+        """Choose the kind of a saved tokenizer, if only its path is set."""
+        if not isinstance(values, Mapping) or not values.get("path") or "kind" in values:
+            return values
+        return {**values, "kind": "folder"}
+
+    @model_validator(mode="after")
+    def check_path(self) -> Self:
+        """Refuse the path of a saved tokenizer if another one is trained.
+
+        Raises:
+            ConfigError: only `kind = folder` reads a path.
+        """
+        if self.path is not None and self.kind in _TRAINERS:
+            raise ConfigError(
+                f"tokenizer.path = {self.path!r} does not fit tokenizer.kind = {self.kind!r}, which "
+                "is trained on the corpus: leave one of the two out."
+            )
+        return self
 
 
 def build_tokenizer(
@@ -206,20 +233,62 @@ def _wrap_tokenizer(tokenizer: Tokenizer, has_unknown: bool) -> PreTrainedTokeni
     )
 
 
-def load_tokenizer(folder: str | Path | None) -> PreTrainedTokenizerBase:
-    """Load a transformers tokenizer from a folder, and add the special tokens it lacks.
+def load_tokenizer(path: str | Path | None) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a folder or a file, and add the special tokens it lacks.
 
     Raises:
-        ConfigError: the folder is missing, or contains no tokenizer, or one with code of its own.
+        ConfigError: there is no such path, or it holds no tokenizer, or one with code of its own.
     """
-    if folder is None or not Path(folder).is_dir():
+    source = f"tokenizer.path = {str(path)!r}"
+    place = Path(path or "").expanduser()
+    if path is None or not place.exists():
         raise ConfigError(
-            f"tokenizer.path = {str(folder)!r} is not a folder; "
-            "kind = folder needs a saved tokenizer."
+            f"{source} is neither a folder nor a file; kind = folder needs a saved tokenizer."
         )
-    tokenizer = read_users_tokenizer(Path(folder), f"tokenizer.path = {str(folder)!r}")
+    # `tokenizer.json` alone does not say which tokens begin and end a text; its folder may.
+    if place.name == "tokenizer.json" and (place.parent / "tokenizer_config.json").is_file():
+        place = place.parent
+    if place.is_dir():
+        tokenizer = _read_folder(place, source)
+    else:
+        with _convert_panics():
+            tokenizer = read_tokenizer_file(place, source)
+    _check_ids(tokenizer, source)
     add_special_tokens(tokenizer)
     return tokenizer
+
+
+def _read_folder(folder: Path, source: str) -> PreTrainedTokenizerBase:
+    """Read the tokenizer in a folder, which may hold nothing but the files of a vocabulary.
+
+    Raises:
+        ConfigError: the folder contains no tokenizer, or one with code of its own.
+    """
+    refuse_foreign_code_in(folder, ("tokenizer_config.json",), ConfigError)
+    try:
+        return read_users_tokenizer(folder, source)
+    except ConfigError:
+        file = find_vocabulary_file(folder)
+        # transformers has said what is wrong with a tokenizer.json.
+        if file is None or file.name == "tokenizer.json":
+            raise
+    with _convert_panics():
+        return read_tokenizer_file(file, source)
+
+
+def _check_ids(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+    """Refuse a vocabulary whose ids have gaps: a model has one row per token.
+
+    Raises:
+        ConfigError: there are gaps, perhaps because a token is listed twice.
+    """
+    ids = set(tokenizer.get_vocab().values())
+    if ids != set(range(len(ids))):
+        missing = min(set(range(max(ids) + 1)) - ids)
+        raise ConfigError(
+            f"{source}: the numbers of its tokens have gaps (no token has the number {missing}); "
+            "number the tokens from 0 without gaps, each once."
+        )
 
 
 def read_users_tokenizer(folder: Path, source: str) -> PreTrainedTokenizerBase:

@@ -191,8 +191,8 @@ def _build_config(
         label_config = _build_label_config(labels, parts.label_dim)
     return TextVAEConfig(
         latent_dim=latent_dim,
-        encoder_settings=bases.encoder_settings.model_dump(),
-        decoder_settings=bases.decoder_settings.model_dump(),
+        encoder_settings=_dump_part(bases.encoder_settings),
+        decoder_settings=_dump_part(bases.decoder_settings),
         posterior_settings=parts.posterior.model_dump(),
         prior_settings=parts.prior.model_dump(),
         conditioning=channels,
@@ -215,6 +215,14 @@ def _note_vocabulary(bases: OpenedBases, rows: Sequence[int | None]) -> PartSett
     record = settings.base.model_copy(update=changes)
     noted: PartSettings = settings.model_copy(update={"base": record})
     return noted
+
+
+def _dump_part(settings: PartSettings) -> dict[str, Any]:
+    """Return the settings of a part as the model's config has them.
+
+    The file of word vectors is left out: the model has its own embeddings, and needs no file.
+    """
+    return {key: value for key, value in settings.model_dump().items() if key != "vectors"}
 
 
 def _start_conditionings(model: TextVAEModel) -> None:

@@ -8,6 +8,11 @@ from transformers import PreTrainedModel
 
 from textvae.schema import PartSettings
 
+VECTORS_HELP = (
+    "file of word vectors that the embeddings start from: GloVe, or word2vec's or fastText's text "
+    "format, gzipped or not"
+)
+
 
 class Part(nn.Module):
     """An encoder or a decoder.

@@ -31,6 +31,7 @@ from textvae.model.encoders.pretrained import (
 )
 from textvae.schema import PartSettings
 from textvae.settings.run import Settings
+from textvae.training.tokenizer_source import locate_saved_tokenizer
 
 _FLOAT32_BYTES = 4
 _ENCODER = "model.encoder.name"
@@ -75,9 +76,13 @@ class Bases:
     opened: OpenedBases | None = None
 
     def locate_tokenizer(self, settings: TokenizerSettings) -> TokenizerSettings:
-        """Return the settings of the tokenizer, with the folder of a pretrained decoder's."""
+        """Return the settings of the tokenizer, with the path of a pretrained decoder's or a saved one.
+
+        Raises:
+            ConfigError: a saved tokenizer is missing, or cannot be used.
+        """
         if self.decoder is None:
-            return settings
+            return locate_saved_tokenizer(settings)
         return settings.model_copy(update={"path": str(self.decoder.folder)})
 
     def load_encoder_tokenizer(self, max_tokens: int) -> EncoderTokenizer | None:

@@ -16,6 +16,7 @@ from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
 from textvae.data.sources import RowSource
+from textvae.data.tokenizer_report import report_tokenizer
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
@@ -33,6 +34,7 @@ from textvae.training.bases import (
     open_run_bases,
 )
 from textvae.training.trackers import check_trackers
+from textvae.training.word_vectors import open_vectors, start_from_vectors
 
 _SPLITS = ("train", "validation", "test")
 
@@ -69,11 +71,13 @@ def prepare_run(
     # Everything that can be refused without the corpus is refused here; reading it may take hours.
     start, settings = _choose_start(settings, init, device)
     initial, bases = start.initial, start.bases
+    vectors = {} if initial else open_vectors(settings)
     tokenizer, counts = corpus.prepare(
-        bases.locate_tokenizer(settings.tokenizer),
+        settings.tokenizer if initial else bases.locate_tokenizer(settings.tokenizer),
         initial.tokenizer if initial else None,
         settings.training.seed,
     )
+    report_tokenizer(tokenizer, run.open_split("train"), is_inherited=initial is not None)
     # A tokenizer that belongs to an existing model keeps its own normalization.
     if initial is None and settings.tokenizer.kind not in ("folder", "pretrained"):
         tokenizer.backend_tokenizer.normalizer = build_normalizer(settings.data)
@@ -84,6 +88,7 @@ def prepare_run(
     model = initial.model if initial else None
     if model is None:
         model = _build_initial_model(settings, tokenizer, labels, bases, device)
+    start_from_vectors(model, vectors, tokenizer, run.open_split("train"))
     longest = max(read_number_column(run.open_split(split), "length").max() for split in _SPLITS)
     # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
     # sample only among the 50 likeliest tokens.

@@ -4,7 +4,8 @@ The direction is the difference of the class means of posterior means, so that a
 step of strength 1 is as long as the distance between the classes (Shen et al. 2020,
 "Educating Text Autoencoders", section 5.3, after Mikolov et al. 2013). Cross-validation
 measures how well the latent separates the classes: along the direction alone, and by a
-logistic regression on all of z.
+logistic regression on all of z. Numbers in place of labels give a direction along which
+the number grows (numeric_attribute.py).
 """
 
 from collections import Counter
@@ -18,12 +19,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from textvae.data.labels import check_spelling, list_label_names
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import encode
 from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
 from textvae.runtime.extras import check_installed
 from textvae.terminal import quote_value
+from textvae.uses.numeric_attribute import (
+    NUMERIC_RECORD_TYPES,
+    NumericAttribute,
+    are_quantities,
+    fit_numeric_attribute,
+)
 
 ATTRIBUTE_KIND = "attribute"
 
@@ -80,11 +88,14 @@ def fit_attribute(
     labels: Sequence[object],
     towards: str | None = None,
     progress: bool = False,
-) -> Attribute:
+) -> Attribute | NumericAttribute:
     """Find the direction from texts with other labels to texts labelled `towards`.
 
+    More than two different numbers, without `towards`, give the direction along which the
+    number grows.
+
     Args:
-        labels: one for each text; numbers are compared as strings.
+        labels: one for each text; with `towards`, numbers are names of classes.
         towards: by default, of two labels, the one that sorts last ("positive", "1",
             "present").
 
@@ -94,7 +105,10 @@ def fit_attribute(
             labels; or scikit-learn is not installed.
     """
     check_installed("uses", "attributes", "sklearn")
+    if towards is None and are_quantities(labels) and len(texts) == len(labels):
+        return fit_numeric_attribute(bundle, texts, labels, progress)
     names = validate_labels(texts, labels)
+    check_spelling(names)
     towards = _choose_target_label(names, towards)
     is_towards = np.array([name == towards for name in names])
     texts_towards = int(is_towards.sum())
@@ -114,28 +128,36 @@ def fit_attribute(
     )
 
 
-def save_attribute(folder: str | Path, bundle: Bundle, attribute: Attribute) -> None:
+def save_attribute(
+    folder: str | Path, bundle: Bundle, attribute: Attribute | NumericAttribute
+) -> None:
     """Save an attribute together with a hash of the model it belongs to."""
     tensors = {"direction": attribute.direction}
     save_fitted(folder, bundle, ATTRIBUTE_KIND, attribute.record, tensors)
 
 
-def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute:
+def load_attribute(folder: str | Path, bundle: Bundle) -> Attribute | NumericAttribute:
     """Load a saved attribute.
 
     Raises:
         CheckpointError: it is missing or damaged, or was fitted on another model.
     """
     record, tensors = load_fitted(folder, bundle, ATTRIBUTE_KIND)
+    # Only an attribute of classes leads towards one of them.
+    attribute: type[Attribute] | type[NumericAttribute] = NumericAttribute
+    types = NUMERIC_RECORD_TYPES
+    if "towards" in record:
+        attribute = Attribute
+        types = _RECORD_TYPES
     with explain_damage(folder):
-        fields = {name: record[name] for name in _RECORD_TYPES}
-        for name, kind in _RECORD_TYPES.items():
+        fields = {name: record[name] for name in types}
+        for name, kind in types.items():
             if isinstance(fields[name], bool) or not isinstance(fields[name], kind):
                 raise TypeError(f"{name} = {fields[name]!r}")
         direction = tensors["direction"]
         if direction.shape != (bundle.model.config.latent_dim,):
             raise ValueError(f"the direction has the shape {tuple(direction.shape)}")
-        return Attribute(direction.float(), **fields)
+        return attribute(direction.float(), **fields)
 
 
 def validate_labels(texts: Sequence[str], labels: Sequence[object]) -> list[str]:
@@ -151,13 +173,13 @@ def validate_labels(texts: Sequence[str], labels: Sequence[object]) -> list[str]
         raise DataError(
             f"got {len(texts)} texts and {len(labels)} labels; expected one label per text."
         )
-    for index, label in enumerate(labels):
-        # NaN, which pandas writes for a missing value, differs from itself.
-        if label is None or label != label or not str(label).strip():
+    names = list_label_names(labels)
+    for index, name in enumerate(names):
+        if not name:
             raise DataError(
                 f"text {index} ({texts[index]!r}) has no label; add one or leave the text out."
             )
-    return [str(label).strip() for label in labels]
+    return names
 
 
 def cross_validate(z: _Float32Array, truth: _BoolArray) -> dict[str, Any]:
@@ -230,7 +252,8 @@ def _choose_target_label(names: Sequence[str], towards: str | None) -> str:
     if towards is None and len(counts) > 2:
         raise ConfigError(
             f"there are {len(counts)} labels: {known} ...; "
-            "choose with `towards` which one the direction points to."
+            "choose with `towards` which one the direction points to. (For the direction along "
+            "which a number grows, pass numbers.)"
         )
     if towards is not None and (not isinstance(towards, str) or towards not in counts):
         raise ConfigError(

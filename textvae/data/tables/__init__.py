@@ -39,7 +39,7 @@ from textvae.data.tables.settings import (
     WhiteSpaceSettings,
     override_table_settings,
 )
-from textvae.data.tables.values import as_label, as_number
+from textvae.data.tables.values import as_label, as_number, is_missing, is_number
 
 __all__ = [
     "BYTES_PER_READ",
@@ -66,6 +66,8 @@ __all__ = [
     "find_cell",
     "format_value",
     "get_format_suffix",
+    "is_missing",
+    "is_number",
     "join_texts",
     "list_cell_names",
     "list_columns",

@@ -6,6 +6,7 @@ from typing import IO
 
 from textvae.data.row_report import RowNumbers
 from textvae.data.tables.base import FormatError, Row, format_value
+from textvae.data.tables.class_names import name_classes, read_class_names
 
 ROWS_PER_BATCH = 1_000  # rows that are decoded at once
 
@@ -52,12 +53,13 @@ class ParquetReader:
             raise FormatError(
                 f"has two columns called {format_value(repeated[0])}; rename one of the two."
             )
+        class_names = read_class_names(file.schema_arrow.metadata)
         columns = self._needed_columns
         if columns is not None and not set(columns) <= set(names):
             # One is missing. Read all, so that the error for a missing column can list them.
             columns = None
         for batch in file.iter_batches(ROWS_PER_BATCH, columns=columns):
-            yield from batch.to_pylist()
+            yield from name_classes(batch.to_pylist(), class_names)
 
     def row(self, record: Row) -> Row:
         """Return the record, which already is a row."""

@@ -1,8 +1,8 @@
 """Word vectors, by which interpolation measures compare sentences.
 
 By default they are the decoder's own embedding, with one vector per token. Otherwise
-they come from a file in word2vec's text format, for lower-case words: one word and its
-numbers per line, after an optional header of two numbers.
+they come from a file in word2vec's text format, for lower-case words (see
+textvae/data/vector_text.py).
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from textvae.data.tokenization import encode_batch
-from textvae.errors import DataError
+from textvae.data.vector_text import open_vector_file
 from textvae.inference.bundle import Bundle
 
 
@@ -80,43 +80,12 @@ def read_word2vec(file: Path) -> WordVectors:
     """
     row_of_word: dict[str, int] = {}
     rows: list[NDArray[np.float32]] = []
-    try:
-        with file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                word, *numbers = line.rstrip().split(" ")
-                # A header has two numbers: how many words there are, and the vectors' size.
-                if number == 1 and len(numbers) == 1:
-                    continue
-                row = np.array(numbers, dtype=np.float32)
-                _check_row(row, rows, number)
-                row_of_word.setdefault(word, len(rows))  # the first of equal words counts
-                rows.append(row)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{file}: holds no word vectors: {error}; expected one word and its numbers per line."
-        ) from None
-    if not rows:
-        raise DataError(
-            f"{file}: holds no word vectors; expected one word and its numbers per line."
-        )
+    for word, vector in open_vector_file(file).read():
+        row_of_word.setdefault(word, len(rows))  # the first of equal words counts
+        rows.append(np.array(vector, dtype=np.float32))
 
     def find_rows(text: str) -> list[int]:
         """Return the rows of a text's known words."""
         return [row_of_word[word] for word in text.lower().split() if word in row_of_word]
 
     return WordVectors(file.name, np.stack(rows), find_rows)
-
-
-def _check_row(
-    row: NDArray[np.float32], earlier_rows: list[NDArray[np.float32]], number: int
-) -> None:
-    """Refuse a line whose vector is empty, not finite, or not as long as those before it.
-
-    Raises:
-        ValueError: the vector is one of these.
-    """
-    has_another_size = bool(earlier_rows) and len(row) != len(earlier_rows[0])
-    if len(row) == 0 or has_another_size:
-        raise ValueError(f"line {number} holds {len(row)} numbers")
-    if not np.isfinite(row).all():
-        raise ValueError(f"line {number} holds a number that is not finite")

@@ -29,6 +29,9 @@ _PART = r"\w([\w.-]{0,94}\w)?"
 _NAME = re.compile(rf"({_PART}/)?{_PART}", re.ASCII)
 _REVISION = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
 
+# Files that a repository with a tokenizer has; one of them in the cache says that all are there.
+_TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json")
+
 
 @dataclass(frozen=True)
 class Hub:
@@ -84,6 +87,35 @@ def find_on_hub(name: str, label: str, revision: str | None = None, hub: Hub | N
         if explanation := explain_other_format(list_files(cached)):
             raise ConfigError(f"{label} {explanation}") from None
         raise
+
+
+def find_tokenizer_on_hub(name: str, label: str, hub: Hub | None = None) -> Path:
+    """Return the folder of a tokenizer of the hub; it is downloaded if the cache lacks it.
+
+    Args:
+        name: the name of a repository, as `is_hub_name` accepts it.
+        label: what begins a message: the setting and its value.
+        hub: default: the hub and the cache of huggingface_hub.
+
+    Raises:
+        ConfigError: the repository is unknown, closed to the user, or neither cached nor reachable.
+    """
+    hub = hub or Hub()
+    for file in _TOKENIZERS:
+        cached = try_to_load_from_cache(name, file, cache_dir=hub.cache)
+        if isinstance(cached, str):
+            return Path(cached).parent
+    _check_online(name, label, hub)
+    try:
+        folder = snapshot_download(
+            name,
+            cache_dir=hub.cache,
+            endpoint=hub.endpoint,
+            allow_patterns=[*TOKENIZER_FILES, "special_tokens_map.json", "added_tokens.json"],
+        )
+    except Exception as error:
+        raise _explain_failure(error, label, None, f"{hub.endpoint}/{name}") from error
+    return Path(folder)
 
 
 def _find_cached(name: str, revision: str | None, hub: Hub) -> Path | None:

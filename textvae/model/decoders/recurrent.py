@@ -13,6 +13,7 @@ from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 from textvae.model.encoders.recurrent import CELLS, initialize_cells
 from textvae.model.kernels.dropout import Dropout, EmbeddingDropout, LockedDropout, RecurrentDropout
+from textvae.model.part import VECTORS_HELP
 from textvae.schema import LayerCount, PartSettings, Size
 
 
@@ -82,6 +83,7 @@ class RecurrentDecoderSettings(PartSettings):
 
     kind: Literal["lstm", "gru"] = "lstm"
     embedding: Size = 256
+    vectors: str | None = Field(None, description=VECTORS_HELP)
     hidden: Size = 256
     layers: LayerCount = 1
     dropout: float = Field(

@@ -25,6 +25,7 @@ from textvae.model.architectures import (
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
 from textvae.model.kernels.dropout import replace_dropouts
+from textvae.model.part import VECTORS_HELP
 from textvae.schema import LayerCount, PartSettings, Size
 
 
@@ -40,6 +41,7 @@ class TransformerDecoderSettings(PartSettings):
     heads: Size = 4
     positions: Size = Field(514, description="length of the longest text, in tokens")
     prefix: Size = Field(4, description="number of prefix vectors, if z is a prefix")
+    vectors: str | None = Field(None, description=VECTORS_HELP)
     options: dict[str, Any] = Field({})
 
 

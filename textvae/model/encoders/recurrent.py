@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from textvae.model.encoders.base import Encoder
 from textvae.model.kernels.dropout import Dropout
 from textvae.model.kernels.wide_lstm import WideLSTM
+from textvae.model.part import VECTORS_HELP
 from textvae.schema import LayerCount, PartSettings, Size
 
 CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": WideLSTM, "gru": nn.GRU}
@@ -27,6 +28,7 @@ class RecurrentEncoderSettings(PartSettings):
 
     kind: Literal["lstm", "gru"] = "lstm"
     embedding: Size = 256
+    vectors: str | None = Field(None, description=VECTORS_HELP)
     hidden: Size = 256
     layers: LayerCount = 1
     bidirectional: bool = True

@@ -3,12 +3,13 @@
 from typing import Any, Literal
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModel
 
 from textvae.model.architectures import build_architecture_config, unfreeze_padding_embedding
 from textvae.model.encoders.base import Encoder
 from textvae.model.kernels.dropout import replace_dropouts
+from textvae.model.part import VECTORS_HELP
 from textvae.schema import LayerCount, PartSettings, Size
 
 
@@ -23,6 +24,7 @@ class TransformerEncoderSettings(PartSettings):
     layers: LayerCount = 4
     heads: Size = 4
     positions: Size = Field(514, description="length of the longest text, in tokens")
+    vectors: str | None = Field(None, description=VECTORS_HELP)
     options: dict[str, Any] = Field({})
 
 
@@ -41,6 +43,12 @@ class TransformerEncoder(Encoder):
         # parameters without a gradient would stop DDP.
         if "pooler" in dict(self.body.named_children()):
             self.body.pooler = None
+
+    @property
+    def embed(self) -> nn.Module:
+        """The architecture's own embedding."""
+        module: nn.Module = self.body.get_input_embeddings()
+        return module
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the last layer's states, (batch, length, hidden)."""

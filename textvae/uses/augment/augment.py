@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from textvae.data.labels import check_spelling
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import posterior
@@ -34,6 +35,7 @@ def augment(
         ConfigError: the model is a language model.
     """
     names = validate_labels(texts, labels)
+    check_spelling(names)
     _require_two_classes(names)
     check_texts_fit("augment.n", settings.n, bundle.model.config.latent_dim, len(texts))
     q = posterior(bundle, texts)

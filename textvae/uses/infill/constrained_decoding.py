@@ -19,7 +19,7 @@ from textvae.uses.infill.template import BlankToken, TemplateTokens
 from textvae.uses.infill.word_tokens import find_word_tokens
 
 # Which tokens are allowed at a position; the numbers are indices of `allowed_ids`.
-_FORCED, _FIRST_AFTER_SPACE, _FIRST, _CONTINUING = range(4)
+_FORCED, _FIRST_AFTER_SPACE, _FIRST, _CONTINUING, _IN_WORD = range(5)
 
 
 class VisibleTokensProcessor(LogitsProcessor):
@@ -43,7 +43,13 @@ class VisibleTokensProcessor(LogitsProcessor):
                     forced_ids[index, position] = token
         words = find_word_tokens(bundle)
         no_tokens = torch.zeros_like(words.continuing)  # a forced token is allowed by its id
-        masks = [no_tokens, words.after_space, words.without_space, words.continuing]
+        masks = [
+            no_tokens,
+            words.after_space,
+            words.without_space,
+            words.continuing,
+            words.in_word,
+        ]
         self.forced_ids = forced_ids.to(bundle.device)
         self.kinds = kinds.to(bundle.device)
         self.allowed_ids = torch.stack(masks).to(bundle.device)
@@ -104,6 +110,8 @@ def decode_fills(bundle: Bundle, row: TemplateTokens, ids: Sequence[int]) -> lis
 
 def _find_kind(token: BlankToken) -> int:
     """Return which tokens are allowed at the position of a blank's token."""
+    if token.is_in_word:
+        return _IN_WORD
     if not token.is_first:
         return _CONTINUING
     return _FIRST_AFTER_SPACE if token.follows_space else _FIRST

@@ -24,7 +24,6 @@ from textvae.uses.infill.conditional_modes import conditional_modes
 from textvae.uses.infill.constrained_decoding import decode_fills, fill_blanks
 from textvae.uses.infill.search import (
     MAX_CANDIDATES,
-    have_words,
     rank_by_likelihood,
     search_latents,
 )
@@ -42,8 +41,8 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
     Keys: `text`, `fills` (one per blank), and `score`, log p(x) in nats.
 
     Raises:
-        DataError: the text has no blank or nothing but blanks, a blank within a word, or
-            words that the tokenizer does not know; or it is too long.
+        DataError: the text has no blank or nothing but blanks, a blank within a word although
+            tokens are not characters, or words that the tokenizer does not know; or it is too long.
     """
     check_texts_fit("infill.latents", settings.latents, bundle.model.config.latent_dim)
     method = METHODS[settings.method]
@@ -71,7 +70,7 @@ def _resampling(
     """Search under samples of p(z | visible words), and under the encoder's mean of the words."""
     if not bundle.model.config.latent_dim:
         return _beam_search(bundle, template, lengths, settings)
-    z = propose_latents(bundle, template.visible_texts, settings.latents, settings.seed)
+    z = propose_latents(bundle, [template.visible_sentence], settings.latents, settings.seed)
     encoder_mean = block_posterior(bundle, [template.visible_sentence], 1).mean
     # Resampling often repeats a latent; one search is enough for each.
     z = torch.cat([encoder_mean, z]).unique(dim=0)
@@ -87,7 +86,7 @@ def _sampling(
 
     The choices of lengths are assigned to the latents in turn.
     """
-    z = propose_latents(bundle, template.visible_texts, settings.latents, settings.seed)
+    z = propose_latents(bundle, [template.visible_sentence], settings.latents, settings.seed)
     rows = [template.build_row(lengths[index % len(lengths)]) for index in range(len(z))]
     sequences = fill_blanks(
         bundle, z, rows, settings.seed, do_sample=True, temperature=settings.temperature
@@ -103,7 +102,7 @@ def _beam_search(
 
     This also works for a language model, which has no latent.
     """
-    z = propose_latents(bundle, template.visible_texts, 1, settings.seed)
+    z = propose_latents(bundle, [template.visible_sentence], 1, settings.seed)
     return search_latents(
         bundle, template, lengths, z, settings.beams, max(settings.beams, settings.n)
     )
@@ -119,8 +118,10 @@ def _infill_by_conditional_modes(
 
 
 def _drop_wordless(template: Template, fills: Iterable[list[str]]) -> _FillsBySentence:
-    """Return the sentences in which each fill has a letter or a digit."""
-    return {template.fill(row_fills): row_fills for row_fills in fills if have_words(row_fills)}
+    """Return the sentences in which each fill is a word or a part of one."""
+    return {
+        template.fill(row_fills): row_fills for row_fills in fills if template.accepts(row_fills)
+    }
 
 
 _Method = Callable[[Bundle, Template, _Lengths, InfillSettings], _FillsBySentence]

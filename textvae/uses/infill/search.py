@@ -68,7 +68,7 @@ def search_latents(
     best: dict[str, list[str]] = {}
     for part in z.split(latents_at_once):
         for candidates in beam_search_latents(bundle, template, lengths, part, beams):
-            ranked = _rank_distinct(candidates)
+            ranked = _rank_distinct(template, candidates)
             best |= {each.text: each.fills for each in ranked[:max_candidates]}
     return best
 
@@ -141,11 +141,6 @@ def log_likelihoods(bundle: Bundle, texts: Sequence[str], draws: int, seed: int)
     return result
 
 
-def have_words(fills: Iterable[str]) -> bool:
-    """Tell whether each fill has a letter or a digit."""
-    return all(any(map(str.isalnum, fill)) for fill in fills)
-
-
 def _rank_once(
     bundle: Bundle, texts: Sequence[str], draws: int, seed: int
 ) -> list[tuple[float, str]]:
@@ -155,10 +150,12 @@ def _rank_once(
     return sorted(pairs, key=lambda pair: (-pair[0], pair[1]))
 
 
-def _rank_distinct(candidates: Iterable[_InfillCandidate]) -> list[_InfillCandidate]:
-    """Return the distinct sentences in which each fill has a letter or a digit, best first."""
+def _rank_distinct(
+    template: Template, candidates: Iterable[_InfillCandidate]
+) -> list[_InfillCandidate]:
+    """Return the distinct sentences in which each fill is a word or a part of one, best first."""
     best: dict[str, _InfillCandidate] = {}
     for candidate in sorted(candidates, key=lambda each: (-each.score, each.text)):
-        if have_words(candidate.fills):
+        if template.accepts(candidate.fills):
             best.setdefault(candidate.text, candidate)
     return list(best.values())

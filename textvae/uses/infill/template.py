@@ -27,6 +27,8 @@ _BLANK_PATTERN = re.compile(r"_{2,}(?: _{2,})*")  # blanks next to each other co
 # the letter after it, but these have none for a bracket with a digit.
 _STAND_INS = ("a", "0")
 
+_PLACEHOLDER = "\0"  # of a blank while a sentence is split at its spaces; no text contains it
+
 
 @dataclass(frozen=True)
 class BlankToken:
@@ -36,11 +38,13 @@ class BlankToken:
         blank: the number of the blank, from 0.
         is_first: whether it is the blank's first token.
         follows_space: whether the first token must be one of those that begin with a space.
+        is_in_word: whether the blank is part of a word, so that any character but a space fits.
     """
 
     blank: int
     is_first: bool
     follows_space: bool
+    is_in_word: bool = False
 
 
 TemplateTokens = Sequence[int | BlankToken]  # the token ids of a sentence, with its blanks
@@ -56,11 +60,14 @@ class Template:
         visible_tokens: the same parts as token ids.
         follow_spaces: for each blank, whether its first token begins with a space. With most
             tokenizers, it does not at the start of a sentence.
+        are_in_words: for each blank, whether it is part of a word, as it can be if tokens are
+            characters.
     """
 
     visible_texts: list[str]
     visible_tokens: list[list[int]]
     follow_spaces: list[bool]
+    are_in_words: list[bool]
 
     @property
     def blank_count(self) -> int:
@@ -74,13 +81,23 @@ class Template:
 
     @property
     def visible_sentence(self) -> str:
-        """The visible parts, joined into one sentence."""
-        return " ".join(" ".join(self.visible_texts).split())
+        """The visible parts, joined into one sentence; no space is put into a word."""
+        sentence = self.visible_texts[0]
+        for is_in_word, text in zip(self.are_in_words, self.visible_texts[1:], strict=True):
+            sentence += text if is_in_word else f" {text}"
+        return " ".join(sentence.split())
 
     def fill(self, fills: Sequence[str]) -> str:
         """Return the sentence with its blanks filled; the visible parts do not change."""
         pairs = zip(self.visible_texts, [*fills, ""], strict=True)
         return "".join(visible + fill for visible, fill in pairs)
+
+    def accepts(self, fills: Sequence[str]) -> bool:
+        """Tell whether each fill is a word, with a letter or a digit, or a part of a word."""
+        return all(
+            _is_part_of_word(fill) if is_in_word else any(map(str.isalnum, fill))
+            for fill, is_in_word in zip(fills, self.are_in_words, strict=True)
+        )
 
     def build_row(self, lengths: Sequence[int]) -> list[int | BlankToken]:
         """Return the token at each position, a `BlankToken` within a blank.
@@ -91,7 +108,10 @@ class Template:
         row: list[int | BlankToken] = list(self.visible_tokens[0])
         for blank, length in enumerate(lengths):
             follows_space = self.follow_spaces[blank]
-            row += [BlankToken(blank, index == 0, follows_space) for index in range(length)]
+            is_in_word = self.are_in_words[blank]
+            row += [
+                BlankToken(blank, index == 0, follows_space, is_in_word) for index in range(length)
+            ]
             row += self.visible_tokens[blank + 1]
         return row
 
@@ -140,8 +160,8 @@ def parse_template(bundle: Bundle, text: str) -> Template:
     """Parse a sentence whose blanks are written `___`.
 
     Raises:
-        DataError: it has no blank, nothing but blanks, a blank within a word, or words
-            that the tokenizer does not know.
+        DataError: it has no blank, nothing but blanks, a blank within a word although tokens
+            are not characters, or words that the tokenizer does not know.
     """
     texts = _BLANK_PATTERN.split(" ".join(text.split()))
     if len(texts) == 1:
@@ -154,11 +174,13 @@ def parse_template(bundle: Bundle, text: str) -> Template:
         )
     touches_word_before = any(_is_word_character(part[-1:]) for part in texts[:-1])
     touches_word_after = any(_is_word_character(part[:1]) for part in texts[1:])
-    if touches_word_before or touches_word_after:
+    spells = _are_spaces_tokens(bundle)
+    if (touches_word_before or touches_word_after) and not spells:
         raise DataError(_describe_blank_in_word(texts))
+    are_in_words = _find_blanks_in_words(texts) if spells else [False] * (len(texts) - 1)
     _check_known_words(bundle, texts)
     for stand_in in _STAND_INS:
-        template = _tokenize_template(bundle, texts, stand_in)
+        template = _tokenize_template(bundle, texts, are_in_words, stand_in)
         if template is not None:
             return template
     raise DataError(_describe_blank_in_word(texts))
@@ -172,11 +194,29 @@ def _is_word_character(character: str) -> bool:
     return character.isdigit() or character.lower() != character.upper()
 
 
+def _find_blanks_in_words(texts: Sequence[str]) -> list[bool]:
+    """Return for each blank whether it is part of a word: no space is between it and a letter.
+
+    Marks between the two are part of the word as well: `CC(___)C` is one word.
+    """
+    are_in_words: list[bool] = []
+    for chunk in _PLACEHOLDER.join(texts).split(" "):
+        is_word = any(map(str.isalnum, chunk))
+        are_in_words += [is_word] * chunk.count(_PLACEHOLDER)
+    return are_in_words
+
+
+def _is_part_of_word(fill: str) -> bool:
+    """Tell whether a text can be a part of a word: it has whole characters, and no space."""
+    return bool(fill) and "\ufffd" not in fill and not any(map(str.isspace, fill))
+
+
 def _describe_blank_in_word(texts: Sequence[str]) -> str:
     """Return the error message about a blank within a word."""
     return (
         f"{'___'.join(texts)!r}: a blank stands for whole words; put a space between it and "
-        "the letters or marks next to it."
+        "the letters or marks next to it. (A model with tokenizer.kind=character can fill parts of "
+        "words.)"
     )
 
 
@@ -200,7 +240,9 @@ def _check_known_words(bundle: Bundle, texts: Sequence[str]) -> None:
         raise DataError(f"the model does not know: {listed}. Use other words, or blanks.")
 
 
-def _tokenize_template(bundle: Bundle, texts: list[str], stand_in: str) -> Template | None:
+def _tokenize_template(
+    bundle: Bundle, texts: list[str], are_in_words: list[bool], stand_in: str
+) -> Template | None:
     """Return the template of the visible parts, split into tokens as they would be next to words.
 
     The sentence is tokenized once, with a stand-in of one character for each blank. Then each
@@ -234,7 +276,7 @@ def _tokenize_template(bundle: Bundle, texts: list[str], stand_in: str) -> Templ
             follow_spaces[next_blank] |= has_word_start_mark(piece)
         else:
             visible_tokens[next_blank] += replace_special_tokens(bundle.tokenizer, [token])
-    return Template(texts, visible_tokens, follow_spaces)
+    return Template(texts, visible_tokens, follow_spaces, are_in_words)
 
 
 def _are_spaces_tokens(bundle: Bundle) -> bool:

@@ -14,6 +14,8 @@ from textvae.inference.bundle import Bundle
 
 _WORD_START_MARKS = ("Ġ", "▁")  # how tokenizers mark a token that begins with a space
 
+_BLANK_BYTES = ("Ġ", "ĉ", "Ċ", "č")  # how tokenizers of bytes write space, tab and line ends
+
 
 @dataclass(frozen=True)
 class WordTokens:
@@ -23,6 +25,7 @@ class WordTokens:
         after_space: those that may begin a blank after a space.
         without_space: those that may begin a blank where no space is before it.
         continuing: those that may follow in a blank.
+        in_word: those that may be anywhere in a blank that is part of a word: all but spaces.
         uses_marks: whether tokens after a space are marked. Otherwise tokens are whole
             words, word pieces, characters or bytes, and both kinds of beginnings are equal.
     """
@@ -30,6 +33,7 @@ class WordTokens:
     after_space: Tensor
     without_space: Tensor
     continuing: Tensor
+    in_word: Tensor
     uses_marks: bool
 
 
@@ -55,6 +59,7 @@ def find_word_tokens(bundle: Bundle) -> WordTokens:
         after_space=may_begin & marked if uses_marks else may_begin,
         without_space=may_begin & ~marked if uses_marks else may_begin,
         continuing=continuing,
+        in_word=continuing & ~torch.tensor([_is_space(piece) for piece in pieces]),
         uses_marks=uses_marks,
     )
 
@@ -67,6 +72,11 @@ def has_word_start_mark(piece: str) -> bool:
 def is_word_start_mark(piece: str) -> bool:
     """Tell whether a token is nothing but a space."""
     return piece in _WORD_START_MARKS
+
+
+def _is_space(piece: str | None) -> bool:
+    """Tell whether a token is a space or another blank, as tokenizers of characters or bytes have."""
+    return piece is not None and (piece.isspace() or piece in _BLANK_BYTES)
 
 
 def _find_special_ids(bundle: Bundle) -> set[int]:

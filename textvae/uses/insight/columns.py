@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from textvae.data.labels import check_spelling
 from textvae.errors import DataError
 from textvae.uses.attribute import validate_labels
+from textvae.uses.numeric_attribute import is_number
 
 LENGTH_COLUMN = "length"  # in words; computed for every text
 
@@ -63,7 +64,7 @@ def build_column(name: str, texts: Sequence[str], values: Sequence[object]) -> P
         names = validate_labels(texts, values)
     except DataError as error:
         raise DataError(f"column {name!r}: {error}") from None
-    are_numbers = all(_is_number(value) for value in values)
+    are_numbers = all(is_number(value) for value in values)
     if are_numbers:
         _check_finite(name, values)
     counts = Counter(names)
@@ -97,11 +98,6 @@ def group_by_quantile(values: NDArray[Any], groups: int) -> NDArray[np.int_]:
 def count_words(texts: Sequence[str]) -> list[int]:
     """Return the number of words of each text."""
     return [len(text.split()) for text in texts]
-
-
-def _is_number(value: Any) -> bool:
-    """Tell whether a value is a number; booleans, which Python treats as integers, are not."""
-    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 def _check_finite(name: str, values: Sequence[object]) -> None:
