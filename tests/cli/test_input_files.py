@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 
 from tests.data.tables.reading import COMPRESSORS, zip_files
 from tests.tiny_run import SENTENCES, SETTINGS
+from textvae import bulk
 from textvae.bulk.reading import find_corpus_files
 from textvae.cli.input import InputRows
 from textvae.cli.main import main
@@ -101,6 +103,31 @@ def test_options_of_tables_are_refused_if_standard_input_is_text(tiny_run, optio
     """The message says how to read it as a table."""
     with pytest.raises(ConfigError, match=r"is for tables.*--format csv"):
         InputRows("-", Run(tiny_run), option)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("a.txt", {"text_column": "body"}, "--text-column is for tables, and"),
+        ("a.txt.gz", {"header": True}, "--header is for tables, and"),
+        ("a", {"quoting": "none"}, "--quoting is for tables, and"),
+        ("a.txt", {"join_columns": ["a", "b"]}, "--join-column is for tables, and"),
+        ("a.csv", {"text_column": "body", "format": "txt"}, "is read as text, one sentence"),
+        ("a.jsonl", {"header": False}, "--header is for .csv and .tsv files, and"),
+        ("a.json", {"separator": ";"}, "--separator is for .csv and .tsv files, and"),
+        ("a.parquet", {"quoting": "none"}, "is read as .parquet; leave it out"),
+    ],
+)
+def test_an_option_that_does_not_apply_to_the_file_is_refused(
+    tiny_run, tmp_path, name, options, words
+):
+    """It would be ignored, and the user must have meant something by it."""
+    file = tmp_path / name
+    file.write_bytes(b"a man\n")
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        InputRows(str(file), Run(tiny_run), options)
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        bulk.run("encode", tiny_run, tmp_path / "out", str(file), tables=options)
 
 
 def test_training_reads_standard_input_and_pipes(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from textvae.bulk.units import Unit
 from textvae.bulk.verbs import VERBS
 from textvae.bulk.worker import Job
 from textvae.data.row_report import RowNumbers, report_blank_rows, report_cut_texts
+from textvae.data.table_options import refuse_unused_options
 from textvae.data.tables import TableOptions, TableSettings, override_table_settings
 from textvae.errors import ConfigError
 from textvae.runs.run import Run
@@ -154,6 +155,7 @@ def _build_job(
         return Job(model, replace(requested, model=model_hash), Path(), output, device)
     settings = override_table_settings(Run(model).read_settings().data, tables)
     root, names = find_corpus_files(corpus)
+    refuse_unused_options([root / name for name in names], corpus, settings, tables)
     files = describe_files(root, names, settings, read_plan(output), progress)
     plan = replace(
         requested,

@@ -23,8 +23,11 @@ from textvae.data.sources import (
     FileSource,
     PlacedRow,
     find_splits,
+    is_pipe,
     list_training_files,
+    resolve_path,
 )
+from textvae.data.table_options import refuse_unused_options
 from textvae.data.tables import (
     Row,
     TableOptions,
@@ -35,7 +38,7 @@ from textvae.data.tables import (
     list_cell_names,
     override_table_settings,
 )
-from textvae.errors import ConfigError, DataError
+from textvae.errors import DataError
 
 if TYPE_CHECKING:
     from textvae.inference.bundle import Bundle
@@ -88,8 +91,7 @@ class InputRows:
         cut: the numbers of those whose text is too long; complete after the last row.
 
     Raises:
-        ConfigError: an option for tables is wrong, or is combined with standard input that is
-            read as text.
+        ConfigError: an option for tables is wrong, or does not apply to the file.
     """
 
     def __init__(
@@ -104,10 +106,11 @@ class InputRows:
         fate: str = LEFT_OUT,
     ) -> None:
         self.settings = override_table_settings(run.read_settings().data, tables)
-        if file == STANDARD_INPUT:
-            self._refuse_table_options(tables or {})
         self.file = file
         self.name = "standard input" if file == STANDARD_INPUT else file
+        path = resolve_path(file)
+        files = [path] if is_pipe(path) else list_training_files(file)
+        refuse_unused_options(files, self.name, self.settings, tables)
         self.label_column = label_column
         self.columns = columns
         self.fate = fate
@@ -142,22 +145,6 @@ class InputRows:
     def iterate_texts(self) -> Iterator[str]:
         """Yield the texts of all rows that are not blank."""
         return (row.text for row in self if row.text is not None)
-
-    def _refuse_table_options(self, tables: TableOptions) -> None:
-        """Refuse options for tables if nothing says that standard input is one.
-
-        Raises:
-            ConfigError: there is such an option.
-        """
-        settings = self.settings
-        is_text = settings.format == "txt" or settings.format == settings.separator == "auto"
-        for name in ("text_column", "join_columns", "quoting", "header"):
-            if is_text and tables.get(name) is not None:
-                option = {"join_columns": "join-column"}.get(name, name.replace("_", "-"))
-                raise ConfigError(
-                    f"--{option} is for tables, and standard input is read as text, "
-                    "one sentence per line; name a file, or say --format csv, for instance."
-                )
 
     def _open(self) -> Iterator[PlacedRow]:
         """Return the raw rows of the input; of a folder, those of its train split."""

@@ -9,6 +9,8 @@ from typing import Any
 from datasets import Dataset
 
 from textvae.data.corpus import prepare_file
+from textvae.data.sources import list_corpus_files
+from textvae.data.table_options import refuse_unused_options
 from textvae.data.tables import TableOptions, override_table_settings
 from textvae.errors import ConfigError
 from textvae.evaluation.doctor import diagnose
@@ -239,5 +241,6 @@ def _open_evaluation_split(
     with TemporaryDirectory() as folder:
         data = run.read_settings().data
         reading = override_table_settings(data, tables)
+        refuse_unused_options(list_corpus_files(file), file, reading, tables)
         settings = data.model_copy(update=reading.model_dump())
         yield prepare_file(settings, bundle.tokenizer, file, Path(folder))

@@ -91,6 +91,14 @@ def build_tar():
     return buffer.getvalue()
 
 
+def encrypt(archive):
+    """Return an archive with the flags of encryption, which are in two places."""
+    data = bytearray(archive)
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
 BOTH = zip_files({"a.csv": b"text\na\n", "b.csv": b"text\nb\n"})
 
 
@@ -110,6 +118,7 @@ BOTH = zip_files({"a.csv": b"text\na\n", "b.csv": b"text\nb\n"})
         ("a.Z", b"\x1f\x9d\x90abc", "is compressed with compress, which textvae does not", {}),
         ("a.tar.gz", build_tar(), "is a tar archive, which textvae does not open; unpack it", {}),
         ("a.tar", gzip.decompress(build_tar()), "is a tar archive", {}),
+        ("a.zip", encrypt(zip_files({"a.txt": b"a man\n"})), "is an encrypted archive; unpack", {}),
         ("a.zip", BOTH[:-30], "its zip compression is damaged", {}),
     ],
 )

@@ -177,8 +177,10 @@ class _Decompressor(io.RawIOBase):
         try:
             return read()
         except RuntimeError as error:  # of zipfile; NotImplementedError is one
-            problem = "is encrypted" if "encrypted" in str(error) else str(error)
-            raise FormatError(f"its {self._kind} compression: {problem}; unpack it.") from None
+            if "encrypted" in str(error):
+                raise LayoutError("is an encrypted archive; unpack it.") from None
+            problem = f"is compressed in a way that cannot be read ({error}); unpack it."
+            raise LayoutError(problem) from None
         except _DAMAGE as error:
             raise CompressionError(self._kind, error) from error
 

@@ -1,0 +1,56 @@
+"""Options of verbs that do not apply to the files that a verb reads: refused, not ignored."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from textvae.data.sources import is_pipe
+from textvae.data.tables import TableOptions, TableSettings, get_format_suffix
+from textvae.errors import ConfigError
+
+_FLAGS = {"text_column": "--text-column", "join_columns": "--join-column"}
+
+# Options of tables, and those that only tables with separated cells have.
+_TABLE_OPTIONS = ("text_column", "join_columns", "quoting", "header")
+_DELIMITED_OPTIONS = ("quoting", "header", "separator")
+
+
+def refuse_unused_options(
+    files: Iterable[Path], name: str, settings: TableSettings, options: TableOptions | None
+) -> None:
+    """Refuse an option that applies to none of the files.
+
+    Args:
+        files: the files that a verb reads; standard input is "-".
+        name: all of them, as a message calls them.
+        settings: how they are read.
+        options: what the user wrote.
+
+    Raises:
+        ConfigError: there is such an option.
+    """
+    written = [key for key, value in (options or {}).items() if value is not None]
+    suffixes = {_find_suffix(file, settings) for file in files}
+    for key in written:
+        flag = _FLAGS.get(key, f"--{key}")
+        if suffixes == {".txt"} and key in _TABLE_OPTIONS:
+            raise ConfigError(
+                f"{flag} is for tables, and {name} is read as text, one sentence per line; "
+                "leave it out, name a table, or say --format csv, for instance."
+            )
+        if suffixes and suffixes <= {".json", ".jsonl", ".parquet"} and key in _DELIMITED_OPTIONS:
+            raise ConfigError(
+                f"{flag} is for .csv and .tsv files, and {name} is read as "
+                f"{' and '.join(sorted(suffixes))}; leave it out."
+            )
+
+
+def _find_suffix(file: Path, settings: TableSettings) -> str:
+    """Return the suffix that says how a file is read, as far as the settings and its name tell."""
+    if settings.format != "auto":
+        return f".{settings.format}"
+    suffix = get_format_suffix(file.name)
+    if suffix in (".txt", None) and settings.separator != "auto":
+        return ".csv"
+    if suffix is None and (is_pipe(file) or not file.suffix):
+        return ".txt"
+    return suffix or ""
