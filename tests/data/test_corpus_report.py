@@ -128,19 +128,20 @@ def write_folder(folder, **files):
 
 
 def test_the_files_of_each_split_are_named(tmp_path):
-    """A file that is read as a split by mistake shows."""
+    """Those that are not read are not among them."""
     folder = write_folder(
         tmp_path / "corpus",
         a=SENTENCES[:40],
         b=SENTENCES[40:60],
-        README=SENTENCES[60:62],
-        the_test_of_time=SENTENCES[62:82],
+        README=["a file about the corpus"],
+        the_test_of_time=SENTENCES[60:62],
+        test=SENTENCES[62:82],
         valid=SENTENCES[82:],
     )
     prepared = prepare_corpus(tmp_path, DataSettings(corpus=str(folder)))
     assert summarize(prepared)[0] == (
-        "62 sentences to train on (from README.txt, a.txt, b.txt), 18 for validation (from "
-        "valid.txt) and 20 for test (from the_test_of_time.txt)."
+        "62 sentences to train on (from a.txt, b.txt, the_test_of_time.txt), 18 for validation "
+        "(from valid.txt) and 20 for test (from test.txt)."
     )
 
 

@@ -199,6 +199,16 @@ def test_rows_of_a_saved_data_set_are_those_that_were_selected(tmp_path):
     assert texts(str(tmp_path)) == [SENTENCES[3], SENTENCES[1]]
 
 
+def test_the_classes_of_a_saved_data_set_keep_their_names(tmp_path):
+    """The files store numbers, and the names next to them."""
+    features = datasets.Features(
+        text=datasets.Value("string"), mood=datasets.ClassLabel(names=["bad", "good"])
+    )
+    columns = {"text": ["a", "b"], "mood": [1, 0]}
+    datasets.Dataset.from_dict(columns, features).save_to_disk(tmp_path)
+    assert [row["mood"] for row in read_rows(tmp_path)] == ["good", "bad"]
+
+
 def test_a_damaged_saved_data_set_is_refused(tmp_path):
     """A part of it is missing."""
     datasets.Dataset.from_dict({"text": SENTENCES}).save_to_disk(tmp_path, num_shards=2)

@@ -8,8 +8,8 @@ import re
 
 _SEQUENCE = re.compile(r"[A-Z*\-.]+|[a-z*\-.]+")  # of amino acids or bases
 _TIMES = re.compile(r"\d\d?:\d\d.*-->")
-# Letters of atoms, bonds, rings and branches.
-_SMILES = re.compile(r"[A-Za-z0-9@+\-\[\]()=#$%/\\.:*]+")
+# Letters of atoms (at least one), bonds, rings and branches.
+_SMILES = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9@+\-\[\]()=#$%/\\.:*]+")
 _ATOMS = re.compile(r"(?:Cl|Br|Na|Si|Li|se|as|[cnops]|[^a-z])*")
 _SMILES_SIGNS = frozenset("()=#[]@123456789")
 
