@@ -89,7 +89,14 @@ def test_an_unfinished_run_says_how_to_go_on(copy):
     """It has a checkpoint of the trainer, but no final model yet."""
     (copy / "model.safetensors").rename(copy / "model.away")
     (copy / "checkpoint-7").mkdir()
-    refused(copy, "has not finished.*--resume")
+    refused(copy, "has not finished.*--resume .or end it now: textvae finish")
+
+
+def test_a_run_before_its_first_checkpoint_says_how_to_go_on(copy):
+    """It has only the model that it starts from."""
+    (copy / "init").mkdir()
+    (copy / "model.safetensors").rename(copy / "init" / "model.safetensors")
+    refused(copy, "has not finished.*--resume$")
 
 
 def test_a_file_or_an_empty_folder_is_refused(tmp_path):

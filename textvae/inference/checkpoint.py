@@ -254,10 +254,13 @@ def _check_generation_config(path: Path, model: TextVAEModel) -> None:
 
 def _explain_missing_weights(path: Path) -> str:
     """Return the message for a folder without weights: what it holds, and how to go on."""
-    if list(path.glob("checkpoint-*")):
+    has_checkpoint = any(path.glob("checkpoint-*"))
+    # Before its first checkpoint, a run has only the model that it starts from.
+    if has_checkpoint or (path / "init" / WEIGHTS_FILE).is_file():
+        finish = f" (or end it now: textvae finish {path})" if has_checkpoint else ""
         return (
             f"{path}: its training has not finished. "
-            f"Continue it with: textvae train --output {path} --resume"
+            f"Continue it with: textvae train --output {path} --resume{finish}"
         )
     pickles: list[str] = []
     for pattern in _PICKLE_PATTERNS:

@@ -18,7 +18,6 @@ _MEASURES_FILE = "measures.json"
 SUMMARY_FILE = "model_summary.json"
 
 _Number = float | None
-_Value = float | str | None | list[float | str | None]
 
 _Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 _Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
@@ -125,9 +124,28 @@ class _Log(_Record):
 
 
 class _Measures(_Record):
-    """`measures.json`: numbers, texts and lists of these."""
+    """`measures.json`: what the report and the tables of a comparison show of it."""
 
-    __pydantic_extra__: dict[str, _Value]
+    sentences: int | None = None
+    latent_dim: int | None = None
+    iw_samples: int | None = None
+    iw_nll: _Number = None
+    iw_nll_stderr: _Number = None
+    iw_looseness: _Number = None
+    iw_ess_median: _Number = None
+    ppl_word: _Number = None
+    elbo: _Number = None
+    reconstruction: _Number = None
+    kl: _Number = None
+    kl_weight: _Number = None
+    mi_full: _Number = None
+    mi_full_cap: _Number = None
+    mi_batch32: _Number = None
+    mi_batch32_cap: _Number = None
+    active_units: _Number = None
+    active_units_strict: _Number = None
+    effective_units: _Number = None
+    bleu: _Number = None
     verdict: str = ""
     findings: list[str] = []
     advice: list[str] = []
