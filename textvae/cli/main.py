@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _WRONG_INPUT_EXIT_CODE
     except KeyboardInterrupt as error:
         explanation = str(error) or "interrupted" + _INTERRUPTED_ADVICE.get(options.verb, "")
-        _print_error(f"\n{explanation}")
+        _print_error(f"\n{escape_controls(explanation)}")
         return _INTERRUPTED_EXIT_CODE
 
 

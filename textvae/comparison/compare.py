@@ -26,6 +26,7 @@ from textvae.runtime.files import write_json, write_text
 from textvae.runtime.launch import has_several_processes
 from textvae.runtime.paths import require_path
 from textvae.schema import require_list, validate_settings
+from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
 
 
@@ -120,7 +121,7 @@ def _run_trials(
 
 def _print_progress(line: str) -> None:
     """Print a line on standard error, without breaking a progress bar."""
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(escape_controls(line), file=sys.stderr)
 
 
 def _write_results(

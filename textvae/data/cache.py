@@ -9,14 +9,12 @@ The cache can be deleted at any time.
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
 import datasets
 import tokenizers
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import require_known_tokens
@@ -135,10 +133,7 @@ def save_entry(entry: Path, folder: Path, tokenizer: PreTrainedTokenizerBase) ->
     except OSError as error:
         # The run goes on without an entry: the cache only saves time.
         if not entry.exists():
-            tqdm.write(
-                f"note: the prepared corpus is not cached in {entry.parent}: {error}",
-                file=sys.stderr,
-            )
+            print_note(f"the prepared corpus is not cached in {entry.parent}: {error}")
 
 
 def link_or_copy(source: Path, target: Path) -> None:

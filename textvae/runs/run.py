@@ -16,16 +16,15 @@ logs/              TensorBoard
 import math
 import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from tqdm import tqdm
 
 from textvae.data.corpus import open_split
+from textvae.data.row_report import print_note
 from textvae.data.run_corpus import is_stream_folder, open_corpus
 from textvae.data.run_corpus.base import Corpus
 from textvae.errors import CheckpointError, ConfigError, OutputError
@@ -275,14 +274,14 @@ class Run:
                 self.write_json(name, change(self._read_unless_damaged(name)))
         except (OSError, OutputError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            tqdm.write(f"note: {self.folder / name} was not written: {reason}", file=sys.stderr)
+            print_note(f"{self.folder / name} was not written: {reason}")
 
     def _read_unless_damaged(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON file of the run; empty, with a note, if it is damaged."""
         try:
             return self.read_json(name)
         except CheckpointError as error:
-            tqdm.write(f"note: {error} It is replaced.", file=sys.stderr)
+            print_note(f"{error} It is replaced.")
             return {}
 
     def write_json(self, name: str, record: dict[str, Any]) -> None:

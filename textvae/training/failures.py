@@ -15,6 +15,7 @@ from textvae.runs.run import Run, is_run
 from textvae.runtime.files import is_disk_full
 from textvae.runtime.processes import Processes
 from textvae.runtime.signals import StopSignals
+from textvae.terminal import escape_controls
 from textvae.training import checkpoints
 
 # gloo raises plain RuntimeErrors, which can be recognized by their messages alone.
@@ -103,7 +104,8 @@ def explain_stop(
     except SystemExit:
         if signals.received is not None and processes.is_first:
             with suppress(OSError):  # the terminal may be closed
-                tqdm.write(f"stopped by {signals.received.name}. {describe()}", file=sys.stderr)
+                message = f"stopped by {signals.received.name}. {describe()}"
+                tqdm.write(escape_controls(message), file=sys.stderr)
         raise
 
 

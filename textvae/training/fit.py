@@ -11,6 +11,7 @@ from tqdm import tqdm
 from transformers import PrinterCallback, TrainingArguments
 
 from textvae.data.arrow import require_known_tokens
+from textvae.data.row_report import print_warning
 from textvae.data.run_corpus import open_corpus
 from textvae.evaluation.doctor import format_diagnosis
 from textvae.evaluation.evaluate import evaluate_quick
@@ -277,10 +278,7 @@ def _warn_if_older(run_folder: Path, resumed: Path | None) -> None:
     newest = checkpoints.list_checkpoints(run_folder)[-1]
     if resumed != newest:
         damaged = checkpoints.find_damaged_file(newest)
-        tqdm.write(
-            f"warning: {damaged} is missing or damaged; the run continues from {resumed.name}.",
-            file=sys.stderr,
-        )
+        print_warning(f"{damaged} is missing or damaged; the run continues from {resumed.name}.")
 
 
 def evaluate_and_save(run: Run, trainer: VAETrainer, processes: Processes) -> None:

@@ -4,7 +4,6 @@ A reader's position moves when the trainer takes a batch, not when a worker make
 After an interruption, batches that were ready but not taken are made again.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple
@@ -14,11 +13,11 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from tqdm import tqdm
 
 from textvae.data.batching import Batch, Collator
 from textvae.data.corpus import DataSettings
 from textvae.data.parallel_tokenization import prepare_tokenizing_worker, return_unchanged
+from textvae.data.row_report import print_warning
 from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
 from textvae.data.streaming.sample import STREAM_FILE
 from textvae.data.training_batches import TrainingBatches
@@ -174,7 +173,7 @@ class StreamLoader(TrainingBatches):
         for file, message in batch.report.notices:
             if file not in self.damaged_files:
                 self.damaged_files[file] = message
-                tqdm.write(f"warning: {message}", file=sys.stderr)
+                print_warning(message)
 
 
 class _ReaderDataset(IterableDataset[StreamBatch | TextVAEError]):
