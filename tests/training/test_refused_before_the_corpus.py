@@ -10,6 +10,7 @@ from tests.model.pretrained.families import save_decoder, save_encoder
 from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
 from textvae.data.run_corpus.prepared import PreparedCorpus
 from textvae.errors import ConfigError
+from textvae.model import size
 from textvae.model.bases import memory
 from textvae.runtime import extras
 
@@ -186,6 +187,13 @@ def test_conflicts_within_a_new_model_are_refused_before_the_corpus_is_read(refu
     """The message has the setting."""
     settings, words = REFUSED_WITHOUT_BASES[case]
     assert words in refuse(*settings)
+
+
+def test_a_new_model_that_is_too_large_is_refused_before_the_corpus_is_read(refuse, monkeypatch):
+    """The message names its largest tensor."""
+    monkeypatch.setattr(size, "read_available_memory", lambda device: 10**6)
+    message = refuse("model.decoder.hidden=4096")
+    assert "Its largest tensor is decoder." in message
 
 
 def test_a_package_for_rounding_that_is_missing_is_noticed_before_the_corpus_is_read(

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from torch import nn
 from transformers import (
     CONFIG_MAPPING,
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -15,11 +16,14 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
+from transformers.activations import NewGELUActivation
 from transformers.generation import GenerateDecoderOnlyOutput
 
 from textvae.errors import ConfigError
 from textvae.runtime.foreign_code import refuse_foreign_code
 from textvae.schema import choose
+
+M = TypeVar("M", bound=nn.Module)
 
 # The name under which the installed transformers passes a cache to and from models; release 5.24
 # renamed it. A cache passed under the other name works at first, but beam search cannot reorder it.
@@ -118,6 +122,18 @@ def unfreeze_padding_embedding(body: PreTrainedModel) -> PreTrainedModel:
     Nothing is lost: the attention mask already excludes padding.
     """
     body.get_input_embeddings().padding_idx = None
+    return body
+
+
+def fuse_activations(body: M) -> M:
+    """Compute GPT-2's activation in one pass instead of eight, in place, and return the module.
+
+    transformers writes the formula out, which takes a fifth of a training step on a CPU.
+    """
+    for parent in list(body.modules()):
+        for name, child in parent.named_children():
+            if type(child) is NewGELUActivation:
+                setattr(parent, name, nn.GELU(approximate="tanh"))
     return body
 
 

@@ -5,6 +5,7 @@ before a tokenizer exists, and `build_model` then need not open them again.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -103,6 +104,7 @@ def check_parts(
     *,
     labels: Labels | None = None,
     is_language_model: bool = False,
+    device: torch.device | None = None,
 ) -> None:
     """Check that a model can be built from the settings, before there is a tokenizer for it.
 
@@ -110,13 +112,18 @@ def check_parts(
 
     Args:
         labels: stand for the labels of a corpus that is not read yet.
+        device: where the model will be trained; by default, the CPU.
 
     Raises:
-        ConfigError: settings do not go together.
+        ConfigError: settings do not go together, or a model without bases does not fit into the
+            memory of the device, whatever its vocabulary.
     """
     sizes = {"vocab_size": _PROBE_VOCAB, "encoder_vocab_size": _PROBE_VOCAB}
     config = _build_config(parts, bases, labels, is_language_model, sizes)
-    with torch.device("meta"):
+    if bases.encoder is None and bases.decoder is None:
+        check_model_fits(config, device or torch.device("cpu"))
+    # A part that computes with its weights cannot be built there; it is built later.
+    with torch.device("meta"), suppress(NotImplementedError):
         TextVAEModel(config)
 
 

@@ -137,7 +137,13 @@ def open_run_bases(settings: Settings, device: torch.device) -> tuple[Bases, Set
     labels = None
     if settings.data.label is not None:
         labels = Labels(settings.data.label, _UNREAD_LABELS, (1,) * len(_UNREAD_LABELS))
-    check_parts(settings.model, opened, labels=labels, is_language_model=is_language_model)
+    check_parts(
+        settings.model,
+        opened,
+        labels=labels,
+        is_language_model=is_language_model,
+        device=device,
+    )
     bases.report()
     return replace(bases, opened=opened), settings
 

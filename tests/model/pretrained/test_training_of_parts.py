@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.activations import NewGELUActivation
 
 from tests.model.pretrained.families import (
     CAUSAL,
@@ -15,6 +16,7 @@ from tests.model.pretrained.families import (
 )
 from tests.model.pretrained.test_contract import LATENT, batch_of, build
 from textvae.errors import ConfigError
+from textvae.model.architectures import fuse_activations
 from textvae.model.decoders import side_tuned
 from textvae.model.kernels.dropout import Dropout
 from textvae.objective.techniques import ModelFacts, Progress
@@ -277,3 +279,16 @@ def test_the_dropout_of_a_base_is_the_fast_one(bases, encoder, decoder):
     model = build(bases, encoder=encoder, decoder=decoder, conditioning=["output"]).model
     kinds = {type(module) for module in model.modules() if isinstance(module, torch.nn.Dropout)}
     assert kinds == {Dropout}
+
+
+def test_the_activation_of_gpt2_is_the_same_in_one_pass():
+    """Values and gradients agree up to rounding."""
+    states = torch.linspace(-6, 6, 1001, requires_grad=True)
+    layer = torch.nn.Sequential(NewGELUActivation())
+    expected = layer(states)
+    [expected_gradient] = torch.autograd.grad(expected.sum(), states)
+    computed = fuse_activations(layer)(states)
+    [gradient] = torch.autograd.grad(computed.sum(), states)
+    assert type(layer[0]) is torch.nn.GELU
+    torch.testing.assert_close(computed, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-5, atol=1e-5)

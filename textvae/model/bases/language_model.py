@@ -23,6 +23,7 @@ from transformers.initialization import no_init_weights
 from textvae.errors import ConfigError
 from textvae.model.architectures import (
     CACHE_NAME,
+    fuse_activations,
     list_parameters,
     unfreeze_padding_embedding,
 )
@@ -353,7 +354,7 @@ def _build(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     whole = factory.from_config(config, trust_remote_code=False, dtype=torch.float32)
     body = replace_dropouts(unfreeze_padding_embedding(select_decoder(whole)))
-    return body, whole.get_output_embeddings()
+    return fuse_activations(body), whole.get_output_embeddings()
 
 
 def select_decoder(whole: PreTrainedModel) -> PreTrainedModel:

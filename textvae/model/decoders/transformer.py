@@ -18,6 +18,7 @@ from textvae.errors import ConfigError
 from textvae.model.architectures import (
     CACHE_NAME,
     build_architecture_config,
+    fuse_activations,
     has_key_value_cache,
     is_causal,
     unfreeze_padding_embedding,
@@ -65,7 +66,7 @@ class TransformerDecoder(Decoder):
         # The model without its language-modeling head: the projection to the vocabulary
         # is fused with the loss elsewhere.
         body = AutoModel.from_config(config, trust_remote_code=False)
-        self.body = replace_dropouts(unfreeze_padding_embedding(body))
+        self.body = fuse_activations(replace_dropouts(unfreeze_padding_embedding(body)))
         _check_can_generate(self.body, settings.architecture)
         self.bias = nn.Parameter(torch.zeros(vocab))
 

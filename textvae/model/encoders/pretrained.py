@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedModel
 
 from textvae.errors import ConfigError
+from textvae.model.architectures import fuse_activations
 from textvae.model.bases.layers import checkpoint_layers, scale_to_unit
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.pooling import Pooling, describe_pooling
@@ -280,7 +281,7 @@ def build_encoder(record: BaseRecord) -> PreTrainedModel:
     whole = AutoModel.from_config(
         record.build_config(), trust_remote_code=False, dtype=torch.float32
     )
-    return replace_dropouts(select_encoder(whole))
+    return fuse_activations(replace_dropouts(select_encoder(whole)))
 
 
 def select_encoder(whole: PreTrainedModel) -> PreTrainedModel:

@@ -6,7 +6,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from textvae.model.architectures import build_architecture_config, unfreeze_padding_embedding
+from textvae.model.architectures import (
+    build_architecture_config,
+    fuse_activations,
+    unfreeze_padding_embedding,
+)
 from textvae.model.encoders.base import Encoder
 from textvae.model.kernels.dropout import replace_dropouts
 from textvae.model.part import VECTORS_HELP
@@ -38,7 +42,7 @@ class TransformerEncoder(Encoder):
         self.hidden = settings.hidden
         config = build_architecture_config(settings, vocab, "model.encoder")
         body = AutoModel.from_config(config, trust_remote_code=False)
-        self.body = replace_dropouts(unfreeze_padding_embedding(body))
+        self.body = fuse_activations(replace_dropouts(unfreeze_padding_embedding(body)))
         # BERT's pooler serves classification. Here nothing uses its output, and
         # parameters without a gradient would stop DDP.
         if "pooler" in dict(self.body.named_children()):
