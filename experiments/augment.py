@@ -304,7 +304,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("-n", type=int, default=20, help="texts to write per labeled text")
     parser.add_argument("--draws", type=int, default=5, help="draws of labeled texts")
     parser.add_argument("--weight", type=float, default=0.3, help="weight of a written text")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of self-training")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of self-training")
     parser.add_argument(
         "--own-weight", type=float, default=1.0, help="weight of a text of self-training"
     )
