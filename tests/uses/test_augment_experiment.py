@@ -16,6 +16,7 @@ from augment import (
     edit_randomly,
     format_cell,
     train_on_own_labels,
+    write_continuations,
     write_random_edits,
 )
 from labeled import Split
@@ -60,6 +61,26 @@ def test_self_training_without_rounds_is_the_plain_classifier():
     np.testing.assert_array_equal(
         trained.predict(TEXTS), Classifier(examples(), None).predict(TEXTS)
     )
+
+
+class Continuer:
+    """Stands in for a language model: it ends each beginning in the same three ways."""
+
+    def complete(self, beginning, n, temperature, seed):
+        """Return the three texts."""
+        return [f"{beginning} song", f"{beginning} rain", f"{beginning} song"][:n]
+
+
+def test_a_continuation_is_kept_if_the_classifier_agrees_with_its_label():
+    """The first half of each text is continued, and no text is kept twice for one original."""
+    split = Split(TEXTS[2:], LABELS[2:])
+    written = write_continuations(Continuer(), split, 3, 0, examples())  # type: ignore[arg-type]
+    assert ("will rain", "weather") in written
+    assert ("is it rain", "weather") in written
+    assert len(written) == len(set(written))
+    judge = Classifier(examples(), None)
+    predicted = judge.classes[judge.predict([text for text, _ in written]).argmax(1)]
+    assert predicted.tolist() == [label for _, label in written]
 
 
 def test_stored_texts_are_not_written_again(tmp_path):
