@@ -317,6 +317,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where to store texts")
     parser.add_argument(
+        "--only-self-training",
+        action="store_true",
+        help="leave out written texts, which take most of the time",
+    )
+    parser.add_argument(
         "--validation", action="store_true", help="measure on the validation split, not on test"
     )
     return parser.parse_args()
@@ -333,7 +338,9 @@ def main() -> None:
     states = StateReader(vae, train.texts)
     rows: dict[str, list[float]] = {}
     for number in range(options.draws):
-        sources = list_sources(options, vae, split_name, options.examples, number)
+        sources = {}
+        if not options.only_self_training:
+            sources = list_sources(options, vae, split_name, options.examples, number)
         seed = first_seed + number
         accuracies = measure_draw(train, held_out, options.examples, seed, sources, states, options)
         for name, accuracy in accuracies.items():
