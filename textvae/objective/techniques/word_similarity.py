@@ -31,7 +31,7 @@ class WordSimilaritySettings(TechniqueSettings):
 
     kind: Literal["word_similarity"] = "word_similarity"
     weight: float = Field(
-        100.0, ge=0, description="nats per unit of the mean squared difference of two cosines"
+        300.0, ge=0, description="nats per unit of the mean squared difference of two cosines"
     )
 
 
