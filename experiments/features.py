@@ -1,9 +1,11 @@
-"""Compare features for a linear classifier: those of a VAE, those of an autoencoder, and TF-IDF.
+"""Compare features for a linear classifier: those of trained models, and TF-IDF.
 
-    python experiments/features.py CORPUS RUN AUTOENCODER
+    python experiments/features.py CORPUS VAE=RUN autoencoder=AUTOENCODER [--encoder NAME]
 
-CORPUS is a folder with SPLIT.txt and SPLIT.labels. The two runs were trained on the
-sentences of its train.txt, without labels, for the same number of steps. Mean and
+CORPUS is a folder with SPLIT.txt and SPLIT.labels. The runs, each with the name that its
+rows get, were trained on the sentences of its train.txt, without labels, for the same
+number of steps. With --encoder, the embeddings of a sentence encoder, a model of
+sentence-transformers, are compared too. Mean and
 scale of the features, and the weights of TF-IDF, are computed from all of train.txt,
 too. The classifier, a logistic regression, is trained on a random draw of labeled
 texts, with the same number for each class. Its penalty is chosen on the validation
@@ -63,6 +65,14 @@ def compute_features(run: str, kinds: list[str], splits: Splits) -> dict[str, Pa
         for kind in kinds
         if kind in features
     }
+
+
+def compute_embeddings(name: str, splits: Splits) -> Parts:
+    """Return the embeddings of a sentence encoder, standardized."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(name, device="cpu")
+    return standardize([np.asarray(model.encode(split.texts)) for split in splits])
 
 
 def standardize(parts: list[NDArray[np.float32]]) -> Parts:
@@ -127,8 +137,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("vae")
-    parser.add_argument("autoencoder")
+    parser.add_argument("runs", nargs="+", metavar="NAME=RUN")
+    parser.add_argument("--encoder", metavar="NAME", help="a sentence encoder to compare with")
     parser.add_argument(
         "--labels", type=int, nargs="+", default=[10, 100, 1000, ALL_LABELS], help="per class"
     )
@@ -137,7 +147,7 @@ def main() -> None:
         "--kinds",
         nargs="+",
         default=["mean", "gaussian", "states"],
-        help="features of the two runs (default: all)",
+        help="features of the runs (default: all)",
     )
     options = parser.parse_args()
     splits = read_corpus(options.corpus)
@@ -145,11 +155,14 @@ def main() -> None:
     print(f"| {options.corpus.name} | {' | '.join(titles)} |")
     print("|---" * (len(options.labels) + 1) + "|")
     kinds = {"TF-IDF": compute_tfidf(splits)}
-    for name, run in (("VAE", options.vae), ("autoencoder", options.autoencoder)):
+    for pair in options.runs:
+        name, run = pair.split("=", 1)
         for kind, parts in compute_features(run, options.kinds, splits).items():
             kinds[f"{name}, {kind}"] = parts
-    if "VAE, states" in kinds:
-        kinds["TF-IDF and VAE, states"] = concatenate(kinds["TF-IDF"], kinds["VAE, states"])
+    for kind in [kind for kind in kinds if kind.endswith(", states")]:
+        kinds[f"TF-IDF and {kind}"] = concatenate(kinds["TF-IDF"], kinds[kind])
+    if options.encoder:
+        kinds["sentence encoder"] = compute_embeddings(options.encoder, splits)
     for kind, parts in kinds.items():
         cells = []
         for count in options.labels:

@@ -1,11 +1,18 @@
 """Measure how well blanks are filled, compared with a language model and a published method.
 
-    python experiments/infill.py RUN LM_RUN FILE [--sentences 100] [--after 0]
+    python experiments/infill.py RUN LM_RUN FILE [--default DEFAULT_RUN] [--sentences 500]
 
-RUN is a text VAE, and LM_RUN a language model. The published method is the conditional
-modes of Bowman et al. 2016: beam search and posterior mean in turn. FILE has held-out
-sentences, one per line. Each sentence is filled twice: first its end is hidden (the
-last fifth of its words, as in that paper), then a random fifth of its words.
+RUN is a text VAE, LM_RUN a language model, and DEFAULT_RUN a VAE of the default recipe.
+The published method is the conditional modes of Bowman et al. 2016: beam search and
+posterior mean in turn. FILE has held-out sentences, one per line. Each sentence is
+filled twice: first its end is hidden (the last fifth of its words, as in that paper),
+then a random fifth of its words.
+
+All methods have the same number of beams in all, `--searches` times `--beams`: as many
+searches under different latents, three rounds of conditional modes that share them, or
+one search of the language model. The default, 9 searches of 6 beams, is that of
+`infill`. Only the VAE also uses samples to choose latents and to rank sentences; the
+column `seconds` has the time per sentence of everything, on this machine.
 
 The columns of the table:
 
@@ -15,19 +22,24 @@ The columns of the table:
   classifier on bags of words tells true sentences from filled ones, in five-fold
   cross-validation (lower is better).
 
-Below the table is the mean log p(end | beginning) of the true ends. With --records,
-an interrupted measurement continues where it stopped.
+The second table has the difference of the first row to each other row in percentage
+points, with a 95 % interval by a paired bootstrap over sentences. Below it is the mean
+log p(end | beginning) of the true ends. With --records, an interrupted measurement
+continues where it stopped.
 """
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
@@ -42,7 +54,10 @@ from textvae.vae import TextVAE
 HIDDEN_SHARE = 0.2  # of a sentence's words
 BLANK = "___"
 SAMPLES = 512  # importance samples for a log-likelihood
-HEAD = "| | end: words | exact | adversarial | anywhere: words | exact | adversarial |"
+MODE_ROUNDS = 3  # of conditional modes, as `infill` runs them
+RESAMPLES = 10_000  # of the bootstrap
+HEAD = "| | end: words | exact | adversarial | anywhere: words | exact | adversarial | seconds |"
+DIFFERENCE_HEAD = "| VAE, resampling, against | end: words | exact | anywhere: words | exact |"
 
 
 def count_hidden(words: Sequence[str]) -> int:
@@ -125,20 +140,42 @@ class Records:
 
     def __init__(self, file: str | None) -> None:
         self.file = Path(file) if file else None
-        self.results: dict[tuple[str, ...], list[Infill]] = {}
+        self.results: dict[tuple[str, ...], tuple[list[Infill], float]] = {}
         if self.file and self.file.exists():
             for line in self.file.read_text(encoding="utf-8").splitlines():
-                key, result = json.loads(line)
-                self.results[tuple(key)] = result
+                key, result, seconds = json.loads(line)
+                self.results[tuple(key)] = (result, seconds)
 
-    def get(self, key: tuple[str, ...], compute: Callable[[], list[Infill]]) -> list[Infill]:
-        """Return the result of a key; compute and store it if it is new."""
+    def get(
+        self, key: tuple[str, ...], compute: Callable[[], list[Infill]]
+    ) -> tuple[list[Infill], float]:
+        """Return the result of a key and its seconds; compute and store them if they are new."""
         if key not in self.results:
-            self.results[key] = compute()
+            start = time.perf_counter()
+            result = compute()
+            self.results[key] = (result, time.perf_counter() - start)
             if self.file:
                 with self.file.open("a", encoding="utf-8") as out:
-                    out.write(json.dumps([key, self.results[key]]) + "\n")
+                    out.write(json.dumps([key, *self.results[key]]) + "\n")
         return self.results[key]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The sentences of a test set with their blanks filled.
+
+    Attributes:
+        true: the sentences that could be filled.
+        filled: their filled versions.
+        shares: the two shares of `compare_fills` for every sentence, (n, 2); 0 where nothing
+            was found.
+        seconds: the mean time per sentence.
+    """
+
+    true: list[str]
+    filled: list[str]
+    shares: NDArray[np.float64]
+    seconds: float
 
 
 def fill_sentences(
@@ -148,61 +185,76 @@ def fill_sentences(
     hide: Callable[[Sequence[str], Random], list[int]],
     records: Records,
     options: InfillOptions,
-) -> tuple[list[str], list[str], list[tuple[float, float]]]:
-    """Hide words of each sentence and fill them.
-
-    Returns:
-        The sentences that could be filled, the filled versions of these, and for every
-        sentence the two shares of `compare_fills`, which are 0 where nothing was found.
-    """
+) -> Filled:
+    """Hide words of each sentence and fill them."""
     only_best: InfillOptions = {**options, "n": 1}
     random = Random(0)  # so that all methods fill the same blanks
     true = []
     filled = []
-    scores = []
+    shares = []
+    times = []
     for text in sentences:
         words = text.split()
         visible, truths = insert_blanks(words, hide(words, random))
-        best = records.get((name, visible, text), partial(vae.infill, visible, **only_best))
+        key = (name, visible, text)
+        best, seconds = records.get(key, partial(vae.infill, visible, **only_best))
+        times.append(seconds)
         if best:
             true.append(text)
             filled.append(best[0]["text"])
-            scores.append(compare_fills(best[0]["fills"], truths))
+            shares.append(compare_fills(best[0]["fills"], truths))
         else:
-            scores.append((0.0, 0.0))
-    return true, filled, scores
+            shares.append((0.0, 0.0))
+    return Filled(true, filled, np.array(shares), float(np.mean(times)))
 
 
-def print_row(
+def measure_method(
     name: str,
     vae: TextVAE,
     sentences: Sequence[str],
     records: Records,
     **options: Unpack[InfillOptions],
-) -> None:
+) -> NDArray[np.float64]:
     """Print a row of the table, which has the two kinds of blanks side by side.
 
     Args:
         options: those of `TextVAE.infill`.
+
+    Returns:
+        The shares of every sentence, (n, 4), in the order of the difference table.
     """
     cells = []
+    shares = []
+    seconds = []
     for hide in (hide_end, hide_anywhere):
-        true, filled, scores = fill_sentences(name, vae, sentences, hide, records, options)
-        found, exact = np.mean(scores, axis=0)
-        error = compute_adversarial_error(true, filled)
-        cells += [f"{100 * value:.1f} %" for value in (found, exact, error)]
-    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        result = fill_sentences(name, vae, sentences, hide, records, options)
+        error = compute_adversarial_error(result.true, result.filled)
+        cells += [f"{100 * value:.1f}" for value in (*result.shares.mean(0), error)]
+        shares.append(result.shares)
+        seconds.append(result.seconds)
+    print(f"| {name} | {' | '.join(cells)} | {np.mean(seconds):.2f} |", flush=True)
+    return np.concatenate(shares, axis=1)
 
 
-def main() -> None:
-    """Print the table."""
+def format_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
+    """Return the mean difference in percentage points and its 95 % interval, paired bootstrap."""
+    differences = 100 * (first - second)
+    random = np.random.default_rng(0)
+    indices = random.integers(len(differences), size=(RESAMPLES, len(differences)))
+    low, high = np.quantile(differences[indices].mean(1), (0.025, 0.975))
+    return f"{differences.mean():+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for name in ("run", "lm_run", "file"):
         parser.add_argument(name)
+    parser.add_argument("--default", metavar="DEFAULT_RUN", help="a run of the default recipe")
     parser.add_argument(
-        "--sentences", type=int, default=100, help="sentences to fill (default: 100)"
+        "--sentences", type=int, default=500, help="sentences to fill (default: 500)"
     )
     parser.add_argument(
         "--after",
@@ -210,29 +262,43 @@ def main() -> None:
         default=0,
         help="skip this many sentences, such as those used for development (default: 0)",
     )
+    parser.add_argument("--searches", type=int, default=9, help="searches, 2 or more (default: 9)")
+    parser.add_argument(
+        "--beams", type=int, default=6, help="beams of each search of resampling (default: 6)"
+    )
     parser.add_argument("--records", metavar="FILE", help="file to store the results in")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the tables."""
+    options = parse_arguments()
     vae = TextVAE.from_pretrained(options.run)
     model = TextVAE.from_pretrained(options.lm_run)
     lines = [line.strip() for line in Path(options.file).read_text(encoding="utf-8").splitlines()]
     # A `_` in a sentence could be mistaken for a blank.
     usable = [line for line in lines if 5 <= len(line.split()) <= 25 and "_" not in line]
     sentences = Random(0).sample(usable, options.after + options.sentences)[options.after :]
-    print(f"{len(sentences)} sentences\n")
-    print(f"{HEAD}\n|---|---|---|---|---|---|---|")
-    records = Records(options.records)
-    print_row("VAE, resampling", vae, sentences, records)
-    print_row(
-        "language model, beam of 15", model, sentences, records, method="beam_search", beams=15
-    )
-    print_row(
-        "VAE, conditional modes (3 x 5)",
-        vae,
-        sentences,
-        records,
-        method="conditional_modes",
-        beams=5,
-    )
+    beams = options.searches * options.beams
+    print(f"{len(sentences)} sentences, {beams} beams\n")
+    print(f"{HEAD}\n|---|---|---|---|---|---|---|---|")
+    measure = partial(measure_method, sentences=sentences, records=Records(options.records))
+    # One of the searches is under the posterior mean of the visible words.
+    resampling: InfillOptions = {"latents": options.searches - 1, "beams": options.beams}
+    first = measure(f"VAE, resampling ({options.searches} x {options.beams})", vae, **resampling)
+    others = {}
+    name = f"language model ({beams})"
+    others[name] = measure(name, model, method="beam_search", beams=beams)
+    name = f"VAE, conditional modes ({MODE_ROUNDS} x {beams // MODE_ROUNDS})"
+    others[name] = measure(name, vae, method="conditional_modes", beams=beams // MODE_ROUNDS)
+    if options.default:
+        name = f"VAE, default recipe, resampling ({options.searches} x {options.beams})"
+        others[name] = measure(name, TextVAE.from_pretrained(options.default), **resampling)
+    print(f"\n{DIFFERENCE_HEAD}\n|---|---|---|---|---|")
+    for name, shares in others.items():
+        columns = zip(first.T, shares.T, strict=True)
+        cells = [format_difference(ours, theirs) for ours, theirs in columns]
+        print(f"| {name} | {' | '.join(cells)} |")
     print(f"\ntrue ends: VAE {score_endings(vae, sentences):.2f} nats, ", end="")
     print(f"language model {score_endings(model, sentences):.2f} nats")
 

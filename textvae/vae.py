@@ -75,6 +75,7 @@ from textvae.uses.settings import (
     FeatureKind,
     FitPriorSettings,
     GenerateSettings,
+    IndexedVectors,
     IndexSettings,
     InfillSettings,
     InterpolateSettings,
@@ -715,6 +716,7 @@ class TextVAE:
         name: str = "default",
         *,
         factory: str = "Flat",
+        vectors: IndexedVectors = "mean",
         progress: bool = False,
     ) -> int:
         """Index texts for `neighbors`, however many there are; return how many were indexed.
@@ -723,14 +725,15 @@ class TextVAE:
 
         Args:
             factory: the kind of index in FAISS's notation, such as `HNSW32`; `Flat` is exact.
+            vectors: what is compared: the posterior `mean`, or the encoder's `states`, which are
+                wider and find more sentences on the same subject.
         """
         from textvae.uses import neighbors
 
         folder = fitted_path(self.folder, neighbors.INDEX_KIND, name)
-        settings = validate_settings(IndexSettings, {"factory": factory}, "index")
-        return neighbors.index(
-            self.bundle, iterate_texts(texts), folder, settings.factory, progress
-        )
+        chosen = {"factory": factory, "vectors": vectors}
+        settings = validate_settings(IndexSettings, chosen, "index")
+        return neighbors.index(self.bundle, iterate_texts(texts), folder, settings, progress)
 
     def neighbors(
         self, texts: str | Sequence[str], k: int = 5, name: str = "default"

@@ -10,6 +10,7 @@ from tests.tiny import SENTENCES, tiny_vae
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.uses import neighbors
+from textvae.uses.settings import IndexSettings
 from textvae.vae import TextVAE
 
 
@@ -32,6 +33,45 @@ def test_neighbors_are_the_sentences_of_highest_cosine(indexed):
         assert [near["text"] for near in row] == [SENTENCES[index] for index in indices]
     for number, (text, row) in enumerate(zip(SENTENCES, nearest, strict=True), start=1):
         assert row[0] == {"row": number, "text": text, "similarity": pytest.approx(1, abs=1e-5)}
+
+
+def test_an_index_of_states_compares_the_states_of_the_encoder(indexed):
+    """The two kinds of index differ, and each is searched with its own kind of vector."""
+    indexed.index(SENTENCES, "states", vectors="states")
+    states = neighbors.normalize_vectors(indexed.features(SENTENCES, "states"))
+    order = np.argsort(-states @ states.T, axis=1)
+    nearest = indexed.neighbors(SENTENCES, k=len(SENTENCES), name="states")
+    for indices, row in zip(order, nearest, strict=True):
+        assert [near["row"] - 1 for near in row] == indices.tolist()
+    assert nearest != indexed.neighbors(SENTENCES, k=len(SENTENCES))
+
+
+def test_an_index_that_does_not_name_its_vectors_has_the_means(indexed, tmp_path):
+    """Earlier versions wrote no `vectors` into the record of an index."""
+    before = indexed.neighbors(SENTENCES, k=2)
+    (record_file,) = (tmp_path / "fitted" / "index" / "default").glob("*.json")
+    record = json.loads(record_file.read_text())
+    del record["vectors"]
+    record_file.write_text(json.dumps(record))
+    assert indexed.neighbors(SENTENCES, k=2) == before
+
+
+def test_other_vectors_than_means_and_states_are_refused(lstm, tmp_path):
+    """The message lists the two."""
+    lstm.save_pretrained(tmp_path)
+    vae = TextVAE.from_pretrained(tmp_path, device="cpu")
+    with pytest.raises(ConfigError, match="vectors"):
+        vae.index(SENTENCES, vectors="gaussian")  # type: ignore[arg-type]
+    assert not (tmp_path / "fitted").exists()
+
+
+def test_a_block_of_blank_texts_only_moves_the_rows(vae, tmp_path, monkeypatch):
+    """The next block's rows count the blank ones."""
+    monkeypatch.setattr(neighbors, "_SENTENCES_PER_BLOCK", 2)
+    vae.save_pretrained(tmp_path)
+    loaded = TextVAE.from_pretrained(tmp_path, device="cpu")
+    assert loaded.index([" ", "", SENTENCES[0], SENTENCES[1]]) == 2
+    assert sorted(near["row"] for near in loaded.neighbors(SENTENCES[0], k=2)[0]) == [3, 4]
 
 
 def test_a_blank_text_is_not_indexed_and_moves_no_row(vae, tmp_path):
@@ -93,13 +133,14 @@ def test_the_commands_index_and_search(tiny_run, tmp_path, capsys):
 def test_an_index_that_must_be_trained_is_trained_on_its_own_vectors(lstm, tmp_path):
     """Too few vectors are refused, and so is an unknown factory; neither leaves a folder."""
     texts = [f"{first} {second} ." for first in SENTENCES for second in SENTENCES]
-    assert neighbors.index(lstm.bundle, texts, tmp_path / "trained", "IVF4,Flat") == len(texts)
+    inverted = IndexSettings(factory="IVF4,Flat")
+    assert neighbors.index(lstm.bundle, texts, tmp_path / "trained", inverted) == len(texts)
     trained = neighbors.NeighborIndex(lstm.bundle, tmp_path / "trained")
     assert trained.neighbors(texts[:1], 1)[0][0]["text"] == texts[0]
     with pytest.raises(DataError, match="from 2 texts; give more, or use Flat"):
-        neighbors.index(lstm.bundle, texts[:2], tmp_path / "few", "IVF4,Flat")
+        neighbors.index(lstm.bundle, texts[:2], tmp_path / "few", inverted)
     with pytest.raises(ConfigError, match="FAISS cannot build such an index"):
-        neighbors.index(lstm.bundle, texts, tmp_path / "none", "Bogus")
+        neighbors.index(lstm.bundle, texts, tmp_path / "none", IndexSettings(factory="Bogus"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["trained"]
 
 

@@ -88,11 +88,11 @@ def _evaluate(options: Namespace) -> None:
 
 def _doctor(options: Namespace) -> None:
     """Judge from the validation split whether a run uses its latent, and is useful."""
-    from textvae.evaluation.doctor import format_diagnosis
+    from textvae.cli.rendering import format_checkup
     from textvae.evaluation.evaluate import evaluate_quick
 
     record = evaluate_quick(open_run(options), load_vae(options).bundle)
-    print_records([record], options.json, format_diagnosis)
+    print_records([record], options.json, format_checkup)
 
 
 def _info(options: Namespace) -> None:

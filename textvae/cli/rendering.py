@@ -86,7 +86,7 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
         if _find_fields(line) <= figures.keys()
     ]
     text = "\n".join(lines).strip()
-    for warning in record.get("warnings", []):
+    for warning in [*record.get("warnings", []), *record.get("size_warnings", [])]:
         text += f"\n\nwarning: {warning}"
     if "verdict" in record:
         text += "\n\n" + format_diagnosis(record)
@@ -121,6 +121,12 @@ def _format_unit_counts(record: Mapping[str, Any]) -> str:
     """Return the number of units at thresholds above the usual one."""
     pairs = zip(record["active_units_thresholds"], record["active_units_curve"], strict=True)
     return ", ".join(f"{count} at {threshold:g}" for threshold, count in pairs if threshold > 0.01)
+
+
+def format_checkup(record: Mapping[str, Any]) -> str:
+    """Return the diagnosis of `doctor`, with a warning if it rests on too few sentences."""
+    warnings = [f"warning: {warning}" for warning in record.get("size_warnings", [])]
+    return "\n\n".join([*warnings, format_diagnosis(record)])
 
 
 def describe_run(run: Run, vae: TextVAE) -> dict[str, Any]:

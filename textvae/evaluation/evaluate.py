@@ -27,6 +27,7 @@ from textvae.evaluation.measures import (
 )
 from textvae.evaluation.measures.inputs import require_training_text
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, DEFAULT_MEASURE_SETTINGS
+from textvae.evaluation.small_sets import list_size_warnings, list_unreliable_measures
 from textvae.evaluation.usefulness import UsefulnessChecks
 from textvae.inference.bundle import Bundle
 from textvae.runs.run import Run
@@ -55,6 +56,7 @@ def evaluate(
 
     With all of the quick measures, the record includes the doctor's verdict. With the
     likelihood, it has a list of warnings, which is empty if the likelihood can be trusted.
+    It also lists the measures that its sets of sentences and samples are too small for.
 
     Args:
         dataset: a tokenized split.
@@ -97,6 +99,8 @@ def evaluate(
         # A language model has no latent, and its likelihood is exact.
         is_exact = not bundle.model.config.latent_dim
         record["warnings"] = [] if is_exact else _list_warnings(record)
+    record["unreliable"] = list_unreliable_measures(record)
+    record["size_warnings"] = list_size_warnings(record)
     return record
 
 

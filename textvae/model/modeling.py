@@ -46,6 +46,7 @@ class TextVAEOutput(ModelOutput):
         kl: (batch, latent), per dimension, or (batch, 1); None if the posterior has no density
         latent, mean, logvar: (batch, latent); logvar is None unless the posterior is a Gaussian
         posterior, prior: q(z | x) and p(z), if z was sampled in this pass
+        pooled: (batch, width), the encoder's states that q(z | x) was computed from, likewise
         logits: (batch, length, vocab), only in a pass without labels
         cache: the decoder's state after these tokens, if the caller asked for one
     """
@@ -60,6 +61,7 @@ class TextVAEOutput(ModelOutput):
     logvar: Tensor | None = None
     posterior: Distribution | None = None
     prior: Prior | None = None
+    pooled: Tensor | None = None
     logits: Tensor | None = None
     cache: Cache | None = None
 
@@ -226,8 +228,12 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
 
         An encoder may return one state per sentence; the rest of the mask is then ignored.
         """
-        distribution: Distribution = self.posterior(states, mask[:, : states.shape[1]])
-        return distribution
+        return self._pool_and_infer(states, mask)[0]
+
+    def _pool_and_infer(self, states: Tensor, mask: Tensor) -> tuple[Distribution, Tensor]:
+        """Return q(z | x) and the pooled states, (batch, width); see `infer_posterior`."""
+        pair: tuple[Distribution, Tensor] = self.posterior.infer(states, mask[:, : states.shape[1]])
+        return pair
 
     def compute_signals(self, latent: Tensor, label_ids: Tensor | None = None) -> Signals:
         """Return the signals that condition the decoder on z, and in a conditional model on labels.
@@ -294,7 +300,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
                 if encoder_attention_mask is None:
                     encoder_attention_mask = encoder_states.new_ones(encoder_states.shape[:2])
                 encoder_states = self.encoder.continue_from(encoder_states, encoder_attention_mask)
-            posterior = self.infer_posterior(encoder_states, encoder_attention_mask)
+            posterior, output.pooled = self._pool_and_infer(encoder_states, encoder_attention_mask)
             latent = self._fill_posterior(output, prior, posterior, sample_latent, noise_seeds)
         output.latent = latent
         if cache is None:

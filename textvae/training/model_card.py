@@ -158,7 +158,9 @@ def _format_measure_rows(measures: Mapping[str, Any]) -> str:
         for name, title in {**MEASURE_TITLES, **_RUN_MEASURE_TITLES}.items()
         if name in shown
     ]
-    return "\n".join(rows)
+    # Without an empty line before it, Markdown would read a warning as a row of the table.
+    warnings = [f"\n**Warning:** {warning}" for warning in measures.get("size_warnings", [])]
+    return "\n".join([*rows, *warnings])
 
 
 def _format_reconstructions(run: Run, vae: TextVAE, split: str) -> str:

@@ -1,28 +1,33 @@
-"""Neighbors: find the sentences of a corpus whose latents are nearest to a text's.
+"""Neighbors: find the sentences of a corpus that are nearest to a text in the model's view.
 
-An index is a folder with two files: the sentences with their posterior means in an
-Arrow file, which is memory-mapped and not loaded, and a FAISS index over the means
+What is compared is the direction of posterior means, or of the encoder's pooled states,
+which are wider. An index is a folder with two files: the sentences with their vectors in an
+Arrow file, which is memory-mapped and not loaded, and a FAISS index over the vectors
 (Johnson et al. 2017, arXiv:1702.08734). `datasets` reads and writes both. An index
 belongs to the model that built it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset, disable_progress_bars
+from tqdm import tqdm
 
 from textvae.data.arrow import write_record_batches
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
-from textvae.inference.encode import check_not_blank, encode, iterate_posteriors
+from textvae.inference.encode import check_not_blank, require_latent
 from textvae.runs.fitted import explain_damage, read_fitted_record, stage_fitted_folder
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import compute_checksum
 from textvae.terminal import quote_value
+from textvae.uses.features import FEATURES, features
 from textvae.uses.records import Neighbor
+from textvae.uses.settings import IndexedVectors, IndexSettings
 
 INDEX_KIND = "index"
 
@@ -32,40 +37,39 @@ FAISS_FILE = "vectors.faiss"
 _INNER_PRODUCT_METRIC = 0  # faiss.METRIC_INNER_PRODUCT; for unit vectors it is the cosine
 _EXACT_FACTORY = "Flat"  # compares with every vector; FAISS's index factory lists the others
 _MAX_TRAINING_VECTORS = 2**18  # for the kinds of index that must be trained
+_SENTENCES_PER_BLOCK = 4096  # encoded and written together
 
 
 def index(
     bundle: Bundle,
     texts: Iterable[str],
     folder: str | Path,
-    factory: str,
+    settings: IndexSettings,
     progress: bool = False,
 ) -> int:
-    """Index texts by the direction of their posterior means; return how many were indexed.
+    """Index texts by the direction of their vectors; return how many were indexed.
 
     Texts are read as a stream. Each keeps its row, which is its position among `texts`
     counted from 1. Blank texts are left out because they have no meaning to compare.
 
-    Args:
-        factory: the kind of index in FAISS's notation: `Flat` is exact; `HNSW32` suits
-            many millions of texts.
-
     Raises:
-        ConfigError: FAISS is not installed, or does not know the factory.
+        ConfigError: FAISS is not installed or does not know the factory, or the model is a
+            language model.
         DataError: there is no text, or there are too few for the factory.
         OutputError: the folder exists and is not an index.
     """
     check_installed("uses", "indices", "faiss")
-    latent = int(bundle.model.config.latent_dim)
-    record: dict[str, Any] = {"factory": factory, "latent_dim": latent}
-    _check_factory(factory, latent)
+    require_latent(bundle)
+    width = FEATURES[settings.vectors].width(bundle.model)
+    record: dict[str, Any] = {**settings.model_dump(), "width": width}
+    _check_factory(settings.factory, width)
     with stage_fitted_folder(folder, bundle, INDEX_KIND, record) as staging:
-        rows = _iterate_index_rows(bundle, texts, progress)
-        write_record_batches(rows, staging / ROWS_FILE, _build_index_schema(latent))
+        rows = _iterate_index_rows(bundle, texts, settings.vectors, width, progress)
+        write_record_batches(rows, staging / ROWS_FILE, _build_index_schema(width))
         dataset = Dataset.from_file(str(staging / ROWS_FILE))
         if not len(dataset):
             raise DataError("there is no text to index; give at least one that is not blank.")
-        _write_faiss_index(dataset, factory, staging / FAISS_FILE)
+        _write_faiss_index(dataset, settings.factory, staging / FAISS_FILE)
         # The record is written when the block ends, so it may still change here.
         record["sentences"] = len(dataset)
         record["checksum"] = compute_checksum(staging / FAISS_FILE)
@@ -92,6 +96,10 @@ class NeighborIndex:
         record = read_fitted_record(path, bundle, INDEX_KIND)
         with explain_damage(path):
             self.sentence_count = int(record["sentences"])
+            # An index of an earlier version does not say, and has the means.
+            self.vectors: IndexedVectors = record.get("vectors", "mean")
+            if self.vectors not in get_args(IndexedVectors):
+                raise ValueError("its record names unknown vectors")
             self.dataset = Dataset.from_file(str(path / ROWS_FILE)).with_format("numpy")
             # FAISS would believe the sizes in a damaged file, and allocate them. An index of an
             # earlier version has no checksum.
@@ -107,20 +115,20 @@ class NeighborIndex:
         Raises:
             ValueError: they differ in columns, number of sentences or size of the vectors.
         """
-        latent = int(self.bundle.model.config.latent_dim)
-        expected = _build_index_schema(latent)
+        width = FEATURES[self.vectors].width(self.bundle.model)
+        expected = _build_index_schema(width)
         found = self.dataset.features.arrow_schema.remove_metadata()
         if found.names != expected.names or found.types != expected.types:
             raise ValueError(f"{ROWS_FILE} has other columns than expected")
         searched = self.dataset.get_index("vector").faiss_index
         counts = {len(self.dataset), self.sentence_count, int(searched.ntotal)}
-        if len(counts) > 1 or searched.d != latent:
+        if len(counts) > 1 or searched.d != width:
             raise ValueError("its files do not belong together")
 
     def neighbors(self, texts: Sequence[str], k: int = 5) -> list[list[Neighbor]]:
         """Return the `k` nearest sentences of each text, nearest first.
 
-        Keys: `row` (counted from 1), `text` and `similarity` (the cosine of the latents).
+        Keys: `row` (counted from 1), `text` and `similarity` (the cosine of the vectors).
 
         Raises:
             ConfigError: `k` is not from 1 to the number of sentences.
@@ -134,7 +142,7 @@ class NeighborIndex:
         if not texts:
             return []
         check_not_blank(*texts)
-        queries = normalize_vectors(encode(self.bundle, texts))
+        queries = normalize_vectors(features(self.bundle, texts, self.vectors))
         with explain_damage(self.folder):  # a damaged index may name rows that do not exist
             similarities, nearest = self.dataset.get_nearest_examples_batch("vector", queries, k=k)
         return [
@@ -144,11 +152,11 @@ class NeighborIndex:
 
 
 def normalize_vectors(vectors: Any) -> Any:
-    """Return vectors, (n, latent), scaled to length one."""
+    """Return vectors, (n, width), scaled to length one."""
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
 
 
-def _check_factory(factory: str, latent: int) -> None:
+def _check_factory(factory: str, width: int) -> None:
     """Refuse an unknown kind of index before any text is read.
 
     Raises:
@@ -157,10 +165,10 @@ def _check_factory(factory: str, latent: int) -> None:
     import faiss
 
     try:
-        faiss.index_factory(latent, factory, _INNER_PRODUCT_METRIC)
+        faiss.index_factory(width, factory, _INNER_PRODUCT_METRIC)
     except (RuntimeError, TypeError, MemoryError):  # a TypeError for what is not UTF-8
         raise ConfigError(
-            f"factory = {quote_value(factory)}: FAISS cannot build such an index for vectors of {latent} "
+            f"factory = {quote_value(factory)}: FAISS cannot build such an index for vectors of {width} "
             "numbers; use Flat (exact), or HNSW32 or IVF1024,Flat for many millions of texts."
         ) from None
 
@@ -188,28 +196,32 @@ def _write_faiss_index(dataset: Dataset, factory: str, file: Path) -> None:
     dataset.save_faiss_index("vector", str(file))
 
 
-def _build_index_schema(latent: int) -> pa.Schema:
+def _build_index_schema(width: int) -> pa.Schema:
     """Return the columns of an index: row number, text and unit vector."""
     return pa.schema(
-        {"row": pa.int64(), "text": pa.string(), "vector": pa.list_(pa.float32(), latent)}
+        {"row": pa.int64(), "text": pa.string(), "vector": pa.list_(pa.float32(), width)}
     )
 
 
 def _iterate_index_rows(
-    bundle: Bundle, texts: Iterable[str], progress: bool
+    bundle: Bundle, texts: Iterable[str], kind: IndexedVectors, width: int, progress: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield blocks of texts that are not blank, with their rows and unit vectors."""
-    latent = int(bundle.model.config.latent_dim)
-    schema = _build_index_schema(latent)
+    schema = _build_index_schema(width)
     texts_before = 0
-    for block, q in iterate_posteriors(bundle, texts, progress=progress):
-        indices = [index for index, text in enumerate(block) if text.strip()]
-        rows = pa.array([texts_before + index + 1 for index in indices], pa.int64())
-        nonblank_texts = pa.array([block[index] for index in indices])
-        flat = pa.array(normalize_vectors(q.mean.numpy()[indices]).reshape(-1))
-        vectors = pa.FixedSizeListArray.from_arrays(flat, latent)
-        yield pa.record_batch([rows, nonblank_texts, vectors], schema)
-        texts_before += len(block)
+    iterator = iter(texts)
+    with tqdm(desc="encoding", unit="sentence", disable=not progress) as bar:
+        while block := list(islice(iterator, _SENTENCES_PER_BLOCK)):
+            indices = [index for index, text in enumerate(block) if text.strip()]
+            nonblank_texts = [block[index] for index in indices]
+            rows = pa.array([texts_before + index + 1 for index in indices], pa.int64())
+            texts_before += len(block)
+            bar.update(len(block))
+            if not nonblank_texts:
+                continue
+            unit = normalize_vectors(features(bundle, nonblank_texts, kind))
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(unit.reshape(-1)), width)
+            yield pa.record_batch([rows, pa.array(nonblank_texts, pa.string()), vectors], schema)
 
 
 def _build_neighbor_records(examples: Any, similarities: Any) -> list[Neighbor]:

@@ -310,6 +310,8 @@ class StandardMeasures(TypedDict, total=False):
         findings: the reasons for the verdict.
         advice: what to change.
         warnings: what is doubtful about the likelihood, and how to improve it.
+        unreliable: the keys of the measures that the set is too small for.
+        size_warnings: the same for people: which measures, and how many sentences they need.
     """
 
     sentences: int
@@ -368,6 +370,8 @@ class StandardMeasures(TypedDict, total=False):
     findings: list[str]
     advice: list[str]
     warnings: list[str]
+    unreliable: list[str]
+    size_warnings: list[str]
 
 
 class ComparedRun(StandardMeasures):

@@ -11,6 +11,7 @@ from pydantic import Field
 from textvae.schema import MAX_COUNT, MAX_TEMPERATURE, MIN_TEMPERATURE, Count, Seed, StrictSettings
 
 AnomalyScore = Literal["reconstruction", "elbo", "iw_nll"]
+IndexedVectors = Literal["mean", "states"]
 InfillMethod = Literal["resampling", "sampling", "beam_search", "conditional_modes"]
 InterpolationPath = Literal["linear", "spherical", "density"]
 PriorKind = Literal["gaussian_mixture", "flow", "diffusion"]
@@ -121,6 +122,11 @@ class IndexSettings(StrictSettings):
         "Flat",
         description="kind of index, as FAISS's index_factory names it; Flat is exact, "
         "HNSW32 is fast for millions of sentences",
+    )
+    vectors: IndexedVectors = Field(
+        "mean",
+        description="what is compared: the posterior mean, or the wider states of the encoder, "
+        "which find more sentences on the same subject",
     )
 
 

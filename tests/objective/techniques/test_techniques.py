@@ -79,7 +79,13 @@ def test_a_penalty_is_one_finite_number_with_a_finite_gradient(name, batch):
         part = technique(name)
         z = q.sample()
         output = TextVAEOutput(
-            mean=mean, logvar=logvar, latent=z, kl=prior.kl(q, z), posterior=q, prior=prior
+            mean=mean,
+            logvar=logvar,
+            latent=z,
+            kl=prior.kl(q, z),
+            posterior=q,
+            prior=prior,
+            pooled=mean,  # any states that depend on the weights will do
         )
         penalty = part.penalty(output, tiny_batch(tiny_ids(range(3, 3 + batch))), MIDDLE)
         penalty = torch.as_tensor(penalty)

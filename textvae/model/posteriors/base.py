@@ -62,10 +62,15 @@ class Posterior(nn.Module, ABC):
         Raises:
             ShapeError: mask and states differ in batch or length.
         """
+        return self.infer(states, mask)[0]
+
+    def infer(self, states: Tensor, mask: Tensor) -> tuple[Distribution, Tensor]:
+        """Return q(z | x) and the pooled states, (batch, width), it depends on; see `forward`."""
         # The KL is a small difference of larger terms: the eight bits of a bf16
         # mantissa are too few for it, so autocast is off here.
         with torch.autocast(states.device.type, enabled=False):
-            return self.head(self.pool(states, mask))
+            pooled = self.pool(states, mask)
+            return self.head(pooled), pooled
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return one vector per sentence, (batch, width), in single precision; see `forward`."""

@@ -22,6 +22,7 @@ from textvae.objective.techniques.semi_amortized import SemiAmortized
 from textvae.objective.techniques.target_kl import TargetKL
 from textvae.objective.techniques.unit_floor import UnitFloor
 from textvae.objective.techniques.word_dropout import WordDropout
+from textvae.objective.techniques.word_similarity import WordSimilarity
 
 TECHNIQUES: dict[str, type[Technique]] = {
     "word_dropout": WordDropout,
@@ -30,6 +31,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "iwae": IWAE,
     "latent_dropout": LatentDropout,
     "bag_of_words": BagOfWords,
+    "word_similarity": WordSimilarity,
     "mmd": MMD,
     "adversarial": Adversarial,
     "mutual_information_machine": MutualInformationMachine,

@@ -1,4 +1,4 @@
-"""Fit a prior to the latents of a trained model, so that it generates better sentences.
+"""Fit a prior to the latents of a trained model, to sample sentences from.
 
 The aggregate posterior, the mixture of all q(z | x), never equals the prior that the
 model was trained with. Latents from regions without sentences decode badly (Dai & Wipf
