@@ -347,7 +347,7 @@ def test_the_text_parts_of_a_message_are_joined(tmp_path):
 
 def test_a_chat_of_a_data_set_is_split_like_one_of_a_file(tmp_path, monkeypatch):
     """A data set of the Hub has rows, too."""
-    rows = [{"messages": MESSAGES}]
+    rows = datasets.Dataset.from_list([{"messages": MESSAGES}])
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {"train": rows})
     assert [row["text"] for row in read_rows("owner/name")] == ["Hi", "Hello!"]
 
