@@ -110,7 +110,6 @@ BROKEN = {
     ),
     "numbers for text": ("b.csv", b"text\n1\n2\n", "b.csv: row 1: column 'text' holds 1, not text"),
     "no Parquet": ("b.parquet", b"PAR1 not at all", "b.parquet: cannot be read as parquet"),
-    "an empty file": ("b.txt", b"", "b.txt: is empty"),
 }
 
 
