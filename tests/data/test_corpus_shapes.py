@@ -326,14 +326,12 @@ def test_each_message_of_a_chat_is_a_text(tmp_path, capsys):
         {"messages": MESSAGES},
         {"conversations": [{"from": "assistant", "value": "Hello!"}]},
         {"text": [*MESSAGES]},
+        {"messages": {"role": ["user", "assistant"], "content": ["Hi", "Hello!"]}},
         {"messages": [*MESSAGES, {"role": "user", "content": PARTS}]},
-        {"text": None, "messages": []},
     ],
 )
 def test_the_messages_of_one_role_can_be_chosen(tmp_path, row):
     """Chats of several spellings are known."""
-    if not row.get("messages", True):
-        row = {"messages": MESSAGES}
     file = write(tmp_path / "a.jsonl", json.dumps(row) + "\n")
     assert [row["text"] for row in read_rows(file, role="assistant")] == ["Hello!"]
 

@@ -142,7 +142,8 @@ def test_the_splits_of_a_data_set_get_our_names(monkeypatch):
 
     def load(path, config, streaming):
         requests.append((path, config))
-        return {name: [{"text": name}] for name in ("train", "dev", "unsupervised")}
+        names = ("train", "dev", "unsupervised")
+        return {name: datasets.Dataset.from_list([{"text": name}]) for name in names}
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     splits = find_splits("owner/name:small", TableSettings())

@@ -140,9 +140,7 @@ def find_splits(
                 f"{path}: contains {', '.join(sorted(contents.splits))} but nothing to train on; "
                 "name a file train.txt, for instance."
             )
-        if corpus not in BUNDLED_CORPORA:
-            for note in describe_contents(path, contents, settings.unit):
-                print_note(note)
+        _report_folder(corpus, contents, settings)
         return {split: FileSource(files, settings) for split, files in contents.splits.items()}
     if path.is_file() or is_pipe(path):
         if settings.format == "auto":
@@ -170,6 +168,16 @@ def list_training_files(corpus: str) -> list[Path]:
     if not path.is_dir():
         return list_corpus_files(corpus)
     return [file.path for file in read_folder(path).splits.get("train", [])]
+
+
+def report_folder(corpus: str, settings: TableSettings, excluded: Collection[Path] = ()) -> None:
+    """Print what in a folder is read as which split, and what is not.
+
+    The arguments are those of `find_splits`.
+    """
+    path = resolve_path(corpus)
+    if path.is_dir():
+        _report_folder(corpus, _open_folder(path, excluded), settings)
 
 
 def report_left_out(corpus: str) -> None:
@@ -259,6 +267,13 @@ def _build_missing_file_error(corpus: str, path: Path) -> DataError:
     if suggestion:
         return DataError(f"{corpus}: there is no such file or folder; {suggestion}")
     return DataError(f"{corpus}: there is no such file or folder.")
+
+
+def _report_folder(corpus: str, contents: FolderContents, settings: TableSettings) -> None:
+    """Print what in a folder is read as which split, and what is not, unless it is a bundled one."""
+    if corpus not in BUNDLED_CORPORA:
+        for note in describe_contents(resolve_path(corpus), contents, settings.unit):
+            print_note(note)
 
 
 def _open_folder(folder: Path, excluded: Collection[Path]) -> FolderContents:

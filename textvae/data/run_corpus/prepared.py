@@ -14,7 +14,7 @@ from textvae.data.corpus_report import report_corpus
 from textvae.data.frozen_states import join_states
 from textvae.data.row_report import print_note
 from textvae.data.run_corpus.base import Corpus, choose_builder
-from textvae.data.sources import list_corpus_files
+from textvae.data.sources import list_corpus_files, report_folder
 from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings
 from textvae.data.training_batches import BucketBatches, CorpusTraining
 from textvae.runtime.processes import Processes
@@ -85,6 +85,10 @@ class PreparedCorpus(Corpus):
             return self._prepare_splits(build)
         restored = cache.restore_entry(entry, self.folder)
         if restored is not None:
+            # The notes that reading the folder would print.
+            assert self.settings.corpus is not None
+            named = self.settings.list_named_files()
+            report_folder(self.settings.corpus, self.settings, named)
             return restored
         built_tokenizer, counts = self._prepare_splits(build)
         cache.save_entry(entry, self.folder, built_tokenizer)

@@ -117,7 +117,8 @@ class ChatReader:
         assert self._chat_column is not None
         try:
             row = self._rows.row(record)
-            keys = _find_keys(row.get(self._chat_column))
+            messages = _list_messages(row.get(self._chat_column))
+            keys = _find_keys(messages)
             if keys is None and row.get(self._chat_column):
                 value = format_value(row[self._chat_column])
                 raise FormatError(
@@ -128,7 +129,7 @@ class ChatReader:
             yield error
             return
         others = {name: value for name, value in row.items() if name != self._chat_column}
-        for message in row.get(self._chat_column) or ():
+        for message in messages or ():
             assert keys is not None
             role = str(message[keys[0]])
             self._counts[role] += 1
@@ -156,11 +157,11 @@ def split_chats(
 
 def find_chat_column(row: Row, text_column: str) -> str | None:
     """Return the column of a row that holds a chat, or None; a column of texts is preferred."""
-    if _find_keys(row.get(text_column)):
+    if _find_keys(_list_messages(row.get(text_column))):
         return text_column
     if text_column in row:
         return None
-    chats = [name for name in _CHAT_COLUMNS if _find_keys(row.get(name))]
+    chats = [name for name in _CHAT_COLUMNS if _find_keys(_list_messages(row.get(name)))]
     return chats[0] if chats else None
 
 
@@ -183,6 +184,17 @@ class _Rows:
     def row(self, record: Row) -> Row:
         """Return the row itself."""
         return record
+
+
+def _list_messages(value: Any) -> Any:
+    """Return the messages of a chat as a list; `datasets` also has an object of lists for them."""
+    if not isinstance(value, dict):
+        return value
+    for keys in _KEYS:
+        columns = [column for key in keys if isinstance(column := value.get(key), list)]
+        if len(columns) == len(keys) and len(set(map(len, columns))) == 1:
+            return [dict(zip(keys, pair, strict=True)) for pair in zip(*columns, strict=True)]
+    return value
 
 
 def _find_keys(value: object) -> tuple[str, str] | None:
