@@ -5,6 +5,7 @@ from typing import IO
 
 from textvae.data.row_report import RowNumbers
 from textvae.data.tables.base import FormatError, Row, format_value
+from textvae.data.tables.class_names import name_classes, read_class_names
 
 _MAGIC = b"ARROW1"  # of a file with an index of its batches; a stream begins otherwise
 
@@ -46,18 +47,20 @@ class ArrowReader:
         self._stream.seek(0)
         if has_index:
             file = pa.ipc.open_file(self._stream)
-            names = file.schema.names
+            schema = file.schema
             batches = (file.get_batch(number) for number in range(file.num_record_batches))
         else:
             batches = pa.ipc.open_stream(self._stream)
-            names = batches.schema.names
+            schema = batches.schema
+        names = schema.names
         repeated = [name for name in names if names.count(name) > 1]
         if repeated:
             raise FormatError(
                 f"has two columns called {format_value(repeated[0])}; rename one of the two."
             )
+        class_names = read_class_names(schema.metadata)
         for batch in batches:
-            yield from batch.to_pylist()
+            yield from name_classes(batch.to_pylist(), class_names)
 
     def row(self, record: Row) -> Row:
         """Return the record, which already is a row."""
