@@ -170,6 +170,13 @@ def test_a_parquet_file_of_a_data_set_keeps_the_names_of_its_classes(tmp_path):
     assert [as_label(row["label"]) for row in rows] == ["pos", "neg", ""]
 
 
+def test_a_saved_data_set_keeps_the_names_of_its_classes(tmp_path):
+    """`save_to_disk` writes numbers into Arrow files, and the names into their metadata."""
+    CLASSES.save_to_disk(str(tmp_path / "saved"))
+    rows = find_splits(str(tmp_path / "saved"), TableSettings())["train"]()
+    assert [as_label(row["label"]) for row in rows] == ["pos", "neg", ""]
+
+
 def test_one_table_has_the_same_labels_in_every_format(tmp_path):
     """Of CSV, TSV, JSON and Parquet, and of a frame."""
     labels = ["01", "1.50", "good", "very good"]
