@@ -90,7 +90,7 @@ def test_an_index_belongs_to_one_model(indexed, tmp_path):
     with pytest.raises(CheckpointError, match=r"no index was fitted there. Available: default\."):
         indexed.neighbors("a man", name="other")
     (tmp_path / "fitted" / "index" / "default" / "vectors.faiss").write_bytes(b"cut")
-    with pytest.raises(CheckpointError, match="this index is damaged"):
+    with pytest.raises(CheckpointError, match="is damaged"):
         indexed.neighbors("a man", k=1)
 
 
