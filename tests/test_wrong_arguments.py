@@ -29,7 +29,7 @@ NOT_TEXTS: tuple[Any, ...] = (
     [[TEXT]],
     [b"a"],
     ["\ud800"],
-    object(),
+    ...,
 )
 NOT_A_TEXT: tuple[Any, ...] = (3, None, b"a", [TEXT], {}, "\ud800", float("nan"), True)
 NOT_A_COUNT: tuple[Any, ...] = (
@@ -71,7 +71,7 @@ NOT_VECTORS: tuple[Any, ...] = (
     b"a",
     3,
     {"a": 1},
-    object(),
+    ...,
     [[1, 2]],
     [[1, 2, 3, float("nan")]],
     [[1, 2, 3, 1e39]],
