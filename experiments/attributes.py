@@ -29,9 +29,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 
 from textvae.evaluation.measures.ngrams import NGramModel
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.encode import posterior
+from textvae.inference.refine import refine_means
 from textvae.uses.attribute import fit_attribute
-from textvae.uses.edit import edit
 from textvae.vae import TextVAE
 
 ROW = "| {} | {} | {} | {:.1f} | {:.1f} | {:.1f} |"
@@ -97,6 +97,7 @@ def print_rows(
     vae: TextVAE,
     compute_perplexity: Callable[[list[str]], float],
     strengths: Sequence[float],
+    refine: int,
 ) -> None:
     """Print the rows of one attribute, beginning with the unchanged input."""
     attribute = fit_attribute(vae.bundle, *task.examples)
@@ -104,6 +105,9 @@ def print_rows(
         "difference of means": attribute.direction,
         "regression": fit_regression_direction(vae, task.examples, attribute.direction),
     }
+    # What `edit` does, but the latents are refined only once for all strengths.
+    means = posterior(vae.bundle, task.texts).mean
+    z = refine_means(vae.bundle, task.texts, means, refine)
     bleu = BLEU(tokenize="none", force=True)
     accuracy = 100 * task.classifier.predict(task.texts).mean()
     perplexity = compute_perplexity(task.texts)
@@ -113,7 +117,8 @@ def print_rows(
             # Strength 0 is the reconstruction, the same for both directions.
             if strength == 0 and kind == "regression":
                 continue
-            texts = edit(vae.bundle, task.texts, direction, strength, DecodingSettings())
+            moved = vae.bundle.model.prior.project(z + strength * direction)
+            texts = vae.decode(moved.numpy())
             row = ROW.format(
                 task.name,
                 kind if strength else "reconstruction",
@@ -144,6 +149,9 @@ def main() -> None:
         default=[0, 0.5, 1, 1.5, 2, 3],
         help="multiples of the direction to add (default: %(default)s)",
     )
+    parser.add_argument(
+        "--refine", type=int, default=0, help="gradient steps that refine each latent first"
+    )
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run, device="cpu")
     tense = options.daae / "tense"
@@ -172,7 +180,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     compute_perplexity = NGramModel(read_lines(options.yelp / "train.txt")).perplexity
     for task in tasks:
-        print_rows(task, vae, compute_perplexity, options.strengths)
+        print_rows(task, vae, compute_perplexity, options.strengths, options.refine)
 
 
 if __name__ == "__main__":

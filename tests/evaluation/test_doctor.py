@@ -199,3 +199,23 @@ def test_the_doctor_sees_that_every_text_ends_at_once(tiny_run):
         assert record["verdict"] != "healthy"
         assert "100% of the reconstructions are empty texts" in record["findings"]
         assert "100% of the samples are empty texts" in record["findings"]
+
+
+WHOLE = {"kl": 40.0, "reconstruction": 9.0, "model_nll": 49.0, "model_nll_stderr": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("change", "kl_target", "verdict"),
+    [
+        ({}, 60.0, "healthy"),  # the user asked for a latent that holds every word, and it does
+        ({"reconstruction": 30.0, "model_nll": 70.0}, 60.0, "weak"),  # it does not
+        ({}, 16.0, "weak"),  # nobody asked for so many nats
+        ({}, None, "weak"),
+    ],
+)
+def test_a_latent_that_is_meant_to_hold_whole_sentences_may_cost_likelihood(
+    change, kl_target, verdict
+):
+    """The bound of such a model is loose, and a trigram model beats it."""
+    measures = {**HEALTHY, **WHOLE, "trigram_nll": 37.0, "kl_before_refit": kl_target, **change}
+    assert diagnose(measures, kl_target).verdict == verdict
