@@ -343,7 +343,7 @@ def test_each_script_runs_the_verb_of_its_name(verb):
 SAMPLING = {
     "reconstruct": ["reconstruct"],
     "interpolate": ["interpolate", "a man", "the dog"],
-    "traverse": ["traverse", "a man"],
+    "traverse": ["traverse", "a man", "--dimension", "0"],
     "analogy": ["analogy", "a man", "the dog", "two boys"],
 }
 
