@@ -144,7 +144,7 @@ def describe_contents(folder: Path, contents: FolderContents, unit: TextUnit) ->
         unit: what one text of a text file is.
     """
     splits = [
-        f"{split}: {_format_names([_get_name(file.path, folder) for file in files])}"
+        f"{split}: {format_file_names([_get_name(file.path, folder) for file in files])}"
         for split, files in contents.splits.items()
     ]
     reading = f"{folder}: found {'; '.join(splits)}."
@@ -161,7 +161,7 @@ def describe_contents(folder: Path, contents: FolderContents, unit: TextUnit) ->
     if mentioned:
         verb = "counts" if len(mentioned) == 1 else "count"
         yield (
-            f"{folder}: {_format_names(mentioned)} {verb} as training text. If it is held out, "
+            f"{folder}: {format_file_names(mentioned)} {verb} as training text. If it is held out, "
             "say so: data.validation=FILE or data.test=FILE."
         )
     yield from describe_left_out(folder, contents)
@@ -170,7 +170,7 @@ def describe_contents(folder: Path, contents: FolderContents, unit: TextUnit) ->
         counts = [f"{name} ({count:,})" for name, count in classes.most_common()]
         yield (
             f"{folder}: the names of folders or files, with their numbers of files, are the column "
-            f"{CLASS_COLUMN!r}: {_format_names(counts, _MAX_LISTED_CLASSES)}. "
+            f"{CLASS_COLUMN!r}: {format_file_names(counts, _MAX_LISTED_CLASSES)}. "
             f"To condition the model on it, set data.label={CLASS_COLUMN}."
         )
 
@@ -199,7 +199,7 @@ def explain_nothing_to_read(folder: Path, contents: FolderContents, suffixes: st
 def _format_left_out(contents: FolderContents) -> str:
     """Return what is not read and why."""
     return "; ".join(
-        f"{_format_names(names)} ({reason})" for reason, names in contents.left_out.items()
+        f"{format_file_names(names)} ({reason})" for reason, names in contents.left_out.items()
     )
 
 
@@ -464,7 +464,7 @@ def _get_name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _format_names(names: list[str], most: int = _MAX_LISTED) -> str:
+def format_file_names(names: list[str], most: int = _MAX_LISTED) -> str:
     """Return names as a note lists them: all of them, or the first ones and a count."""
     listed = ", ".join(names[:most])
     rest = len(names) - most
