@@ -481,11 +481,12 @@ class TextVAE:
                 the step along the direction.
         """
         from textvae.uses.attribute import ATTRIBUTE_KIND, Attribute, load_attribute
+        from textvae.uses.numeric_attribute import NumericAttribute
 
         if isinstance(attribute, str):
             folder = fitted_path(self.folder, ATTRIBUTE_KIND, attribute)
             attribute = load_attribute(folder, self.bundle)
-        if not isinstance(attribute, Attribute):
+        if not isinstance(attribute, Attribute | NumericAttribute):
             raise ConfigError(
                 f"attribute is {describe(attribute)}; expected the name of a saved attribute, or "
                 "what `fit_attribute` returned."
