@@ -184,6 +184,8 @@ IN_BULK: dict[str, Call] = {
     "bulk model": lambda _, name: run_in_bulk("encode", name, "out", corpus="a"),
     "bulk output": lambda vae, name: run_in_bulk("encode", vae.folder, name, corpus="a"),
     "bulk corpus": lambda vae, name: run_in_bulk("encode", vae.folder, "out", corpus=name),
+}
+COUNTS_IN_BULK: dict[str, Call] = {
     "bulk n": lambda vae, n: run_in_bulk("generate", vae.folder, "out", n=n or 0),
     "bulk rows": lambda vae, n: run_in_bulk("generate", vae.folder, "out", shard_rows=n or 0),
 }
@@ -228,6 +230,7 @@ CALLS = [
     *list_calls(WITH_A_FOLDER, NOT_A_FOLDER),
     *list_calls(WITH_A_LIST, NOT_A_LIST),
     *list_calls(IN_BULK, NOT_A_FOLDER),
+    *list_calls(COUNTS_IN_BULK, NOT_A_COUNT[:8]),
     *list_calls({"decode": lambda vae, z: vae.decode(z)}, NOT_VECTORS),
     *list_calls(OTHERS, ("",)),
 ]

@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
     ("verb", "options", "lines"),
     [
         ("score", ["--samples", "2"], 1),
-        ("uncertainty", ["--draws", "2"], 1),
+        ("uncertainty", ["--draws", "2"], 2),
         ("reconstruct", [], 2),
     ],
 )
