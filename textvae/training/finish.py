@@ -62,7 +62,7 @@ def _find_newest_step(folder: Path) -> int:
     """Return the step of a run's newest checkpoint.
 
     Raises:
-        CheckpointError: there is none that can be used.
+        CheckpointError: no checkpoint can be used.
     """
     newest = checkpoints.find_checkpoint_to_resume(folder)
     if newest is None:
