@@ -113,6 +113,14 @@ BROKEN = {
 }
 
 
+def test_an_empty_file_of_a_folder_is_named(tiny_run, tmp_path, capsys):
+    """Parts of the output of a job may be empty; the other files are encoded."""
+    corpus = write_files(tmp_path / "corpus")
+    (corpus / "empty.txt").write_bytes(b"")
+    assert len(work("encode", tiny_run, tmp_path / "out", corpus)) == 60
+    assert "not read: empty.txt (empty)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_file_is_named_before_work_begins(tiny_run, tmp_path, case):
     """Nothing is written, and after the file is repaired the same command works."""
