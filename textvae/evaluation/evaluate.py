@@ -8,6 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from textvae.data.arrow import require_known_tokens
 from textvae.data.corpus import prepare_file
 from textvae.data.sources import list_corpus_files
 from textvae.data.table_options import refuse_unused_options
@@ -136,6 +137,7 @@ def evaluate_run(
         table |= UsefulnessChecks(run, bundle, is_own_split=file is None).measures
     with _open_evaluation_split(run, bundle, file, tables) as dataset:
         count = len(dataset) if limit is None else min(limit, len(dataset))
+        require_known_tokens(dataset, bundle.model.config.vocab_size, f"{run.folder}/corpus")
         record = evaluate(
             bundle,
             dataset.select(range(count)),
@@ -167,6 +169,7 @@ def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:
     the checks of usefulness.
     """
     split = run.open_split("validation")
+    require_known_tokens(split, bundle.model.config.vocab_size, f"{run.folder}/corpus")
     count = min(len(split), run.read_settings().training.validation_sentences)
     checks = UsefulnessChecks(run, bundle, is_validation=True)
     table = {**QUICK_MEASURES, "empty_texts": MEASURES["empty_texts"], **checks.measures}

@@ -153,8 +153,11 @@ def load_fitted(
 
 
 @contextmanager
-def explain_damage(folder: str | Path) -> Iterator[None]:
+def explain_damage(folder: str | Path, what: str = "is damaged") -> Iterator[None]:
     """Turn any error of code that uses a saved fit into one that says that the fit is damaged.
+
+    Args:
+        what: the words of the message that say so.
 
     Raises:
         CheckpointError: the code inside the block failed.
@@ -165,7 +168,7 @@ def explain_damage(folder: str | Path) -> Iterator[None]:
         raise
     except (Exception, MemoryError) as error:  # the libraries' errors have no common base
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise CheckpointError(f"{folder}: is damaged ({reason[:200]}); fit it again.") from error
+        raise CheckpointError(f"{folder}: {what} ({reason[:200]}); fit it again.") from error
 
 
 def read_fitted_record(folder: str | Path, bundle: Bundle, kind: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from textvae.uses.settings import IndexedVectors, IndexSettings
 INDEX_KIND = "index"
 
 ROWS_FILE = "rows.arrow"
+_DAMAGED = "this index is damaged"
 FAISS_FILE = "vectors.faiss"
 
 _INNER_PRODUCT_METRIC = 0  # faiss.METRIC_INNER_PRODUCT; for unit vectors it is the cosine
@@ -94,7 +95,7 @@ class NeighborIndex:
         path = Path(folder)
         self.folder = path
         record = read_fitted_record(path, bundle, INDEX_KIND)
-        with explain_damage(path):
+        with explain_damage(path, _DAMAGED):
             self.sentence_count = int(record["sentences"])
             # An index of an earlier version does not say, and has the means.
             self.vectors: IndexedVectors = record.get("vectors", "mean")
@@ -143,7 +144,9 @@ class NeighborIndex:
             return []
         check_not_blank(*texts)
         queries = normalize_vectors(features(self.bundle, texts, self.vectors))
-        with explain_damage(self.folder):  # a damaged index may name rows that do not exist
+        with explain_damage(
+            self.folder, _DAMAGED
+        ):  # a damaged index may name rows that do not exist
             similarities, nearest = self.dataset.get_nearest_examples_batch("vector", queries, k=k)
         return [
             _build_neighbor_records(examples, scores)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from textvae.data.arrow import require_known_tokens
 from textvae.evaluation.measures import run_model
 from textvae.evaluation.measures.aggregate_posterior import kl_by_dimension
 from textvae.inference.bundle import Bundle
@@ -49,6 +50,7 @@ def summarize_model(run: Run, bundle: Bundle) -> dict[str, Any]:
     if not bundle.model.config.latent_dim:
         return summary
     split = run.open_split("test")
+    require_known_tokens(split, bundle.model.config.vocab_size, f"{run.folder}/corpus")
     split = split.select(range(min(len(split), _MAX_MAP_POINTS)))
     outputs = run_model(bundle, split)
     points, explained = project_principal_components(outputs.mean)

@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
-from textvae.data.arrow import read_number_column, require_known_tokens
+from textvae.data.arrow import read_number_column
 from textvae.errors import DataError
 from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
@@ -62,11 +62,9 @@ def run_model(
 
     Raises:
         DataError: the data set is empty.
-        CheckpointError: its token ids are not those of the model.
     """
     if len(dataset) == 0:
         raise DataError("the data set is empty: there is no sentence to evaluate on.")
-    require_known_tokens(dataset, bundle.model.config.vocab_size, "the sentences to evaluate")
     posterior, tensors = _allocate_outputs(bundle, dataset)
     for indices, batch in iterate_batches(
         bundle, dataset, seed, processes, progress="evaluating" if progress else None
