@@ -60,7 +60,7 @@ def test_without_json_a_benchmark_prints_a_markdown_table(tmp_path, capsys):
     [
         (["trian"], "did you mean 'train'"),
         (["train", "--size", "C"], "size = 'C'"),
-        (["train", "--seconds", "0"], "a number above zero"),
+        (["train", "--seconds", "0"], "a finite number above zero"),
         (["train", "--corpus", "nowhere.txt"], "there is no such file"),
     ],
 )

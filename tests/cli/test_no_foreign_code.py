@@ -261,7 +261,7 @@ def list_ways_to_start(folder: Path, run: Path) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("way", ["init", "tokenizer", "cache"])
+@pytest.mark.parametrize("way", ["init", "tokenizer"])
 def test_training_that_is_refused_for_code_leaves_nothing_behind(
     run, tmp_path, marker, capsys, way
 ):
@@ -273,11 +273,7 @@ def test_training_that_is_refused_for_code_leaves_nothing_behind(
         "--device",
         "cpu",
     ]
-    if way == "cache":
-        assert main([*train, "--output", str(tmp_path / "first")]) == 0
-        plant_code(next((tmp_path / "cache").iterdir()), marker)
-    else:
-        plant_code(run, marker)
+    plant_code(run, marker)
     before = sorted(tmp_path.iterdir())
     capsys.readouterr()
     assert main([*train, "--output", str(tmp_path / "out")]) == 2
@@ -285,6 +281,19 @@ def test_training_that_is_refused_for_code_leaves_nothing_behind(
     assert shown.out == ""
     assert REFUSED in shown.err
     assert sorted(tmp_path.iterdir()) == before
+    assert not marker.exists()
+
+
+def test_code_in_a_cache_entry_is_dropped_with_the_entry(run, tmp_path, marker, capsys):
+    """The corpus is prepared again, as after other damage, and a note says so."""
+    ways = list_ways_to_start(tmp_path, run)
+    train = ["train", str(tmp_path / "corpus.txt"), *ways["cache"], "--device", "cpu"]
+    assert main([*train, "--output", str(tmp_path / "first")]) == 0
+    plant_code(next((tmp_path / "cache").iterdir()), marker)
+    capsys.readouterr()
+    assert main([*train, "--output", str(tmp_path / "out")]) == 0
+    assert not marker.exists()
+    assert "cache" in capsys.readouterr().err
 
 
 def test_a_run_with_code_is_not_resumed(run, marker, capsys):

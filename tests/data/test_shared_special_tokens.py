@@ -268,6 +268,11 @@ def test_the_tokenizer_of_a_run_is_loaded_unchanged(trained, tmp_path):
             {**json.loads(file.read_text()), "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT}
         )
     )
+    end = trained.tokenizer.convert_tokens_to_ids(END_OF_TEXT)
+    for name in ("config.json", "generation_config.json"):
+        values = json.loads((folder / name).read_text())
+        values |= {"bos_token_id": end, "eos_token_id": end}
+        (folder / name).write_text(json.dumps(values))
     bundle = load_bundle(folder, "cpu")
     assert isinstance(bundle, Bundle)
     assert bundle.tokenizer.bos_token == bundle.tokenizer.eos_token == END_OF_TEXT

@@ -124,6 +124,12 @@ OVERRIDES = [
 CALLED = [
     Internal(
         Trainer,
+        "_determine_best_metric",
+        "self metrics trial",
+        "lets the last model of a run that is finished early become the best one",
+    ),
+    Internal(
+        Trainer,
         "_load_best_model",
         "self",
         "loads the best model of the main phase, from which the posterior is refitted",
@@ -201,6 +207,7 @@ ATTRIBUTES = {
 }
 # Private names of the standard library, of scikit-learn, and of textvae itself.
 ELSEWHERE = {
+    "_replace": "the documented method of named tuples",
     "_version": "torch counts the changes of a tensor; a test of frozen layers relies on it",
     "_ActionsContainer": "argparse has no public name for a parser or a group",
     "_SubParsersAction": "argparse has no public name for it",

@@ -55,7 +55,7 @@ BAD: dict[str, tuple[tuple[int, ...], dict[str, Any], type[Exception], str]] = {
         (0,),
         {"values": [0, float("nan")]},
         ConfigError,
-        "expected finite numbers",
+        "should be a finite number",
     ),
     "an unknown unit": ((0,), {"unit": "mile"}, ConfigError, "traverse.unit = 'mile'"),
     "a lone reference": (

@@ -45,17 +45,17 @@ def finish(run: str | Path, device: str | None = None) -> TextVAE:
             check_resumable(opened)
             if opened.is_finished():
                 processes.run_on_first(lambda: remove_training_files(opened))
-                print_note(f"{folder}: this run is finished already.")
+                note = f"{folder}: this run is finished already."
             else:
                 step = _find_newest_step(folder)
                 describe = partial(describe_resume_point, folder, processes)
                 with explain_stop(describe, signals, processes):
                     fit(opened, process_device, processes, signals, ends_early=True)
                 kept = opened.read_json("training.json").get("kept_step", step)
-                print_note(
-                    f"the run is finished, after {step:,} steps; its model is that of step {kept:,}."
-                )
-        return TextVAE.from_pretrained(folder, str(process_device))
+                note = f"the run is finished, after {step:,} steps; its model is that of step {kept:,}."
+        vae = TextVAE.from_pretrained(folder, str(process_device))
+        print_note(note)  # not before the model has proved to be whole
+        return vae
 
 
 def _find_newest_step(folder: Path) -> int:

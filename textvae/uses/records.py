@@ -299,6 +299,20 @@ class StandardMeasures(TypedDict, total=False):
         bleu, bleu_signature: BLEU of greedy reconstructions, 0 to 100, and sacrebleu's signature.
         exact_match: the share of reconstructions without any error, 0 to 1.
         empty_reconstructions, empty_samples: the shares of empty texts, 0 to 1.
+        identical_reconstructions, identical_samples, identical_originals: the shares of texts that
+            equal the most frequent one, 0 to 1.
+        repetitive_reconstructions, repetitive_samples, repetitive_originals: the shares of texts
+            that repeat the same tokens.
+        endless_reconstructions, endless_samples: the shares of texts that do not end before the
+            longest sentence would.
+        training_sentences, left_out_share, cut_share, unknown_share, copied_share,
+            most_copied_share, shared_share, retokenized_share: what the corpus was like; missing,
+            as the next ones, where the model is not that of a run.
+        sample_token_nll, real_token_nll: the cost of a token of samples and of real sentences
+            under a trigram model.
+        training_cost, held_out_cost: the cost of a sentence of either split, for overfitting.
+        elbo_fall: how far the validation ELBO has fallen from its best, in nats.
+        prior_gap: a lower bound on the aggregate KL.
         trigram_nll, model_nll, model_nll_stderr: the cost of a sentence under a trigram model and
             under the model, on the same sentences, and the standard error of the difference.
         kl_target: the KL that training aimed at; None without a target.
@@ -360,6 +374,28 @@ class StandardMeasures(TypedDict, total=False):
     exact_match: float
     empty_reconstructions: float
     empty_samples: float
+    identical_reconstructions: float
+    identical_samples: float
+    identical_originals: float
+    repetitive_reconstructions: float
+    repetitive_samples: float
+    repetitive_originals: float
+    endless_reconstructions: float
+    endless_samples: float
+    training_sentences: int
+    left_out_share: float
+    cut_share: float
+    unknown_share: float
+    copied_share: float
+    most_copied_share: float
+    shared_share: float
+    retokenized_share: float
+    sample_token_nll: float
+    real_token_nll: float
+    training_cost: float
+    held_out_cost: float
+    elbo_fall: float
+    prior_gap: float
     trigram_nll: float
     model_nll: float
     model_nll_stderr: float

@@ -97,7 +97,8 @@ class PreparedCorpus(Corpus):
     def _advise_streaming(self) -> None:
         """Print a note that recommends streaming if the corpus is very large."""
         corpus = self.settings.corpus
-        size = sum(file.stat().st_size for file in list_corpus_files(corpus or ""))
+        files = list_corpus_files(corpus) if corpus else []
+        size = sum(file.stat().st_size for file in files)
         if size > LARGE_CORPUS_BYTES:
             print_note(
                 f"{corpus} has {size / 1e9:.1f} GB, and all of it is read and tokenized before "
