@@ -58,7 +58,9 @@ def tiny_settings(words: list[str]) -> list[str]:
     """Return the tiny settings that a `train` command can take in addition to its own."""
     keys = {word.split("=")[0] for word in words}
     settings = [setting for setting in TINY if setting.split("=")[0] not in keys]
-    if "--preset" in words:  # its parts, with tiny bases in place of published ones
+    if "faithful" in words:  # its target needs a large latent
+        settings.append("objective.techniques.target_kl.nats=2")
+    if "--preset" in words and "pretrained" in words:  # tiny bases in place of published ones
         words[:] = [word for word in words if not word.startswith(tuple(_TINY_BASES))]
         settings = [
             setting for setting in settings if not setting.startswith(("tokenizer.", "model."))
