@@ -82,7 +82,11 @@ def test_a_held_out_split_with_nothing_left_is_refused(tmp_path):
 def test_a_missing_text_column_is_refused_with_those_that_exist(tmp_path, name):
     """The message names the setting to change."""
     corpus = write_table(tmp_path / name, SENTENCES, label=SENTENCES)
-    words = "there is no column 'body'; the columns are text, label. Set data.text_column."
+    words = f"{name}: there is no column 'body'; the columns are text, label. Set data.text"
+    if name == "a.csv":  # a table of lines names the line, too
+        words = (
+            f"{name}, line 1: there is no column 'body'; the columns are text, label. Set data.text"
+        )
     check_refused(tmp_path, corpus, words, text_column="body")
 
 
@@ -93,7 +97,7 @@ def test_a_column_that_is_not_text_is_refused(tmp_path, name):
     check_refused(
         tmp_path,
         corpus,
-        "row 1: column 'stars' holds 1, not text. Set data.text_column.",
+        f"{name}: row 1: column 'stars' holds 1, not text. Set data.text_column.",
         text_column="stars",
     )
 

@@ -223,7 +223,7 @@ def prepare_file(
     # The file needs only the label that conditions the model, if there is one.
     cleaning = settings.model_copy(update={"label_columns": []})
     left_out = RowNumbers()
-    cleaned = _clean_split(cleaning, rows, folder / "file.text.arrow", left_out)
+    cleaned = _clean_split(cleaning, rows, folder / "file.text.arrow", str(file), left_out)
     tokenized = _tokenize_split(settings, tokenizer, folder, "file")
     if not tokenized.get("sentences"):
         raise DataError(f"{file}: no sentence is left after cleaning; are there only blanks?")
@@ -367,7 +367,9 @@ def _clean_corpus(
     folder.mkdir(parents=True, exist_ok=True)
     present = [split for split in ("train", *HELD_OUT_SPLITS) if split in splits]
     counts = {
-        split: _clean_split(settings, splits[split], folder / f"{split}.text.arrow")
+        split: _clean_split(
+            settings, splits[split], folder / f"{split}.text.arrow", settings.corpus
+        )
         for split in present
     }
     name = _get_corpus_name(settings)
@@ -390,20 +392,29 @@ def _split_chats_of(rows: RowSource, settings: DataSettings) -> RowSource:
 
 
 def _clean_split(
-    settings: DataSettings, rows: RowSource, file: Path, left_out: RowNumbers | None = None
+    settings: DataSettings,
+    rows: RowSource,
+    file: Path,
+    name: str | None,
+    left_out: RowNumbers | None = None,
 ) -> dict[str, int]:
     """Write the clean sentences of one split; return how many lines were kept, left out and cut.
 
     Args:
+        name: where the rows come from, for messages; None if they came from Python.
         left_out: receives the numbers of the rows that are left out.
     """
     cleaner = Cleaner(settings)
 
     def clean() -> Iterator[Row]:
         for number, row in enumerate(rows(), start=1):
-            sentence = cleaner(extract_text(row, settings.text_column, number))
+            try:
+                sentence = cleaner(extract_text(row, settings.text_column, number))
+                labels = {} if sentence is None else _extract_labels(row, settings, number)
+            except DataError as error:
+                raise DataError(f"{name}: {error}" if name else str(error)) from None
             if sentence is not None:
-                yield {"text": sentence, **_extract_labels(row, settings, number)}
+                yield {"text": sentence, **labels}
             elif left_out is not None:
                 left_out.add(number)
 
