@@ -123,6 +123,12 @@ class DataSettings(CleaningSettings, StreamSettings, SplitSettings):
             )
         return name
 
+    @field_validator("label_columns", mode="before")
+    @classmethod
+    def convert_label_numbers(cls, names: object) -> object:
+        """Return numbers in a list as text, as those of `join_columns`."""
+        return cls.convert_numbers(names) if isinstance(names, list | tuple) else names
+
     @field_validator("label_columns")
     @classmethod
     def check_label_columns(cls, names: list[str]) -> list[str]:

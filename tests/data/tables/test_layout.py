@@ -3,6 +3,7 @@
 import pytest
 
 from tests.data.tables.reading import check_refused, read_rows, read_texts
+from textvae.data.corpus import DataSettings
 from textvae.data.tables import TableSettings
 from textvae.errors import ConfigError
 from textvae.schema import validate_settings
@@ -276,3 +277,9 @@ def test_a_text_of_a_million_characters_is_read_as_any_other(tmp_path, name):
         "a.txt": f"{text}\nshort\n",
     }[name]
     assert read_texts(tmp_path, name, content) == [text, "short"]
+
+
+def test_labels_of_a_table_without_names_are_in_numbered_columns(tmp_path):
+    """Their numbers are written as numbers, as that of the text is."""
+    settings = DataSettings(header=False, text_column=2, label_columns=[1])
+    assert (settings.text_column, settings.label_columns) == ("2", ["1"])
