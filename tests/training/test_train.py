@@ -142,7 +142,8 @@ def test_a_run_bounded_by_minutes_ends_in_time_and_keeps_its_schedule(tmp_path):
     training = {"steps": None, "max_minutes": 0.05}
     train_tiny(tmp_path / "run", objective=without_refit, training=training)
     record = json.loads((tmp_path / "run" / "training.json").read_text())
-    assert 3.0 <= record["seconds"] < 8.0
+    # The minutes include the time before the first step, which these seconds do not.
+    assert 2.9 <= record["seconds"] < 8.0
     rates = [entry["learning_rate"] for entry in record["history"] if "learning_rate" in entry]
     assert rates[-1] < 0.02 * max(rates)
 
