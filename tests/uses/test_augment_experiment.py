@@ -64,7 +64,7 @@ def test_self_training_without_rounds_is_the_plain_classifier():
 
 
 class Continuer:
-    """Stands in for a language model: it ends each beginning in the same three ways."""
+    """A fake language model, which ends each beginning in the same three ways."""
 
     def complete(self, beginning, n, temperature, seed):
         """Return the three texts."""

@@ -66,7 +66,7 @@ class VectorFile:
 
 
 def open_vector_file(path: Path) -> VectorFile:
-    """Return a file of word vectors, after a look at its first lines.
+    """Return a file of word vectors, once its first lines have proved to be vectors.
 
     Raises:
         DataError: the file is missing, empty, binary, or its first lines are not vectors.

@@ -7,7 +7,7 @@ from textvae.model.bases.memory import format_bytes, read_available_memory
 
 _CPU = torch.device("cpu")
 
-# Below this, a look at the machine's memory is not worth its time.
+# A need below this is accepted without reading how much memory is free.
 _NEGLIGIBLE_BYTES = 10**8
 
 # A decoded text: an object of Python, without its characters, and its place in a list.
