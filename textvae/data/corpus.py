@@ -21,10 +21,10 @@ from transformers import PreTrainedTokenizerBase
 from textvae.data.arrow import ROWS_PER_BLOCK, open_arrow, write_arrow
 from textvae.data.cleaning import Cleaner, CleaningSettings, fingerprint_sentence
 from textvae.data.corpus_counts import count_repeats, list_split_files
-from textvae.data.folders import format_file_names
+from textvae.data.folders import MAX_LISTED_FILES
 from textvae.data.named_splits import find_named_splits
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
-from textvae.data.row_report import RowNumbers, format_count, print_note
+from textvae.data.row_report import RowNumbers, format_count, print_note, shorten_list
 from textvae.data.sources import RowSource, find_splits
 from textvae.data.split_settings import SplitSettings
 from textvae.data.streaming.settings import StreamSettings
@@ -250,7 +250,7 @@ def _choose_evaluated_rows(file: str, splits: Mapping[str, RowSource]) -> RowSou
     others = sorted(splits.keys() - {chosen})
     if others:
         files = list_split_files(file).get(chosen, [])
-        source = f" ({format_file_names(files)})" if files else ""
+        source = f" ({shorten_list(files, MAX_LISTED_FILES)})" if files else ""
         print_note(
             f"{file}: only its {chosen} split{source} is read. "
             f"Name a file to read {' or '.join(others)}."

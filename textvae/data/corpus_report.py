@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, format_drop_reasons
-from textvae.data.row_report import format_count, print_note, print_warning
+from textvae.data.row_report import format_count, print_note, print_warning, shorten_list
 
 SPLITS = ("train", *HELD_OUT_SPLITS)
 
@@ -124,9 +124,7 @@ def _list_files(names: Sequence[str]) -> str:
     """Return the first names of files in brackets; nothing if there are no names."""
     if not names:
         return ""
-    listed = ", ".join(names[:_MAX_LISTED_FILES])
-    more = len(names) - _MAX_LISTED_FILES
-    return f" (from {listed} and {more:,} more)" if more > 0 else f" (from {listed})"
+    return f" (from {shorten_list(names, _MAX_LISTED_FILES)})"
 
 
 def _describe_left_out_rows(counts: Counts, data: DataSettings) -> Iterator[SummaryLine]:

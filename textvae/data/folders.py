@@ -6,7 +6,6 @@ files. What is read as which split is printed, and so is everything that is not 
 a README is not a text of the corpus.
 """
 
-import codecs
 import json
 import re
 from collections import Counter
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from textvae.data.foreign_files import get_foreign_suffix
+from textvae.data.row_report import shorten_list
 from textvae.data.split_names import (
     COMPRESSIONS,
     SPLIT_NAMES,
@@ -24,6 +24,7 @@ from textvae.data.split_names import (
     mentions_held_out_split,
 )
 from textvae.data.tables import TextUnit, get_format_suffix, open_unpacked
+from textvae.data.tables.encodings import decode_head
 from textvae.errors import DataError
 
 CLASS_COLUMN = "label"  # the column of the classes that names of folders or files give
@@ -55,7 +56,7 @@ _SEPARATORS = re.compile("[-_. ]+")  # of the words in a file's name
 _MAX_DEPTH = 4  # folders below the corpus folder
 _SNIFFED_BYTES = 4096
 _MAX_CLASS_FILES = 10  # more differently named files are not classes, but parts of one text
-_MAX_LISTED = 4  # names of files that a note lists
+MAX_LISTED_FILES = 4  # names that a note lists
 _MAX_LISTED_CLASSES = 12
 
 
@@ -144,13 +145,14 @@ def describe_contents(folder: Path, contents: FolderContents, unit: TextUnit) ->
         unit: what one text of a text file is.
     """
     splits = [
-        f"{split}: {format_file_names([_get_name(file.path, folder) for file in files])}"
+        f"{split}: {shorten_list([_get_name(file.path, folder) for file in files], MAX_LISTED_FILES)}"
         for split, files in contents.splits.items()
     ]
     reading = f"{folder}: found {'; '.join(splits)}."
     if any(get_format_suffix(file.path.name) in (None, ".txt") for file in contents.list_files()):
-        reading += f" Each {unit} of a text file is one text (data.unit)."
-    yield reading.replace("Each file of a text file", "Each text file")
+        text = "text file" if unit == "file" else f"{unit} of a text file"
+        reading += f" Each {text} is one text (data.unit)."
+    yield reading
     mentioned = [
         _get_name(file.path, folder)
         for file in contents.splits.get("train", [])
@@ -161,7 +163,7 @@ def describe_contents(folder: Path, contents: FolderContents, unit: TextUnit) ->
     if mentioned:
         verb = "counts" if len(mentioned) == 1 else "count"
         yield (
-            f"{folder}: {format_file_names(mentioned)} {verb} as training text. If it is held out, "
+            f"{folder}: {shorten_list(mentioned, MAX_LISTED_FILES)} {verb} as training text. If it is held out, "
             "say so: data.validation=FILE or data.test=FILE."
         )
     yield from describe_left_out(folder, contents)
@@ -170,7 +172,7 @@ def describe_contents(folder: Path, contents: FolderContents, unit: TextUnit) ->
         counts = [f"{name} ({count:,})" for name, count in classes.most_common()]
         yield (
             f"{folder}: the names of folders or files, with their numbers of files, are the column "
-            f"{CLASS_COLUMN!r}: {format_file_names(counts, _MAX_LISTED_CLASSES)}. "
+            f"{CLASS_COLUMN!r}: {shorten_list(counts, _MAX_LISTED_CLASSES)}. "
             f"To condition the model on it, set data.label={CLASS_COLUMN}."
         )
 
@@ -199,7 +201,8 @@ def explain_nothing_to_read(folder: Path, contents: FolderContents, suffixes: st
 def _format_left_out(contents: FolderContents) -> str:
     """Return what is not read and why."""
     return "; ".join(
-        f"{format_file_names(names)} ({reason})" for reason, names in contents.left_out.items()
+        f"{shorten_list(names, MAX_LISTED_FILES)} ({reason})"
+        for reason, names in contents.left_out.items()
     )
 
 
@@ -365,11 +368,9 @@ def is_utf8_text(file: Path) -> bool:
     try:
         with file.open("rb") as stream, open_unpacked(stream, file.name) as (unpacked, _):
             head = unpacked.read(_SNIFFED_BYTES)
-        # The end of the block may be in the middle of a character.
-        codecs.getincrementaldecoder("utf-8")().decode(head)
     except (OSError, ValueError):  # damage of the compression is a ValueError, too
         return False
-    return b"\0" not in head
+    return b"\0" not in head and decode_head(head) is not None
 
 
 def _infer_classes(names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -462,12 +463,3 @@ def _read_json(file: Path) -> dict[str, list[dict[str, str]]]:
 def _get_name(path: Path, folder: Path) -> str:
     """Return the path of a file in a folder."""
     return path.relative_to(folder).as_posix()
-
-
-def format_file_names(names: list[str], most: int = _MAX_LISTED) -> str:
-    """Return names as a note lists them: all of them, or the first ones and a count."""
-    listed = ", ".join(names[:most])
-    rest = len(names) - most
-    if rest > 0:
-        return f"{listed} and {rest:,} more"
-    return listed

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from textvae.data.row_report import shorten_list
 from textvae.data.tables import as_label
 from textvae.data.texts import require_labels
 from textvae.errors import ConfigError, DataError
@@ -58,11 +59,7 @@ class Labels:
 
 def format_names(names: Sequence[str]) -> str:
     """Return labels as a message lists them: all of them, or the first ones and a count."""
-    listed = ", ".join(names[:_MAX_LISTED_NAMES])
-    rest = len(names) - _MAX_LISTED_NAMES
-    if rest > 0:
-        return f"{listed} and {rest} more"
-    return listed
+    return shorten_list(names, _MAX_LISTED_NAMES)
 
 
 def check_spelling(names: Iterable[str]) -> None:

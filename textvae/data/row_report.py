@@ -124,6 +124,15 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}s"
 
 
+def shorten_list(names: Sequence[str], most: int) -> str:
+    """Return names as a message lists them: all of them, or the first ones and a count."""
+    listed = ", ".join(names[:most])
+    rest = len(names) - most
+    if rest > 0:
+        return f"{listed} and {rest:,} more"
+    return listed
+
+
 def print_note(message: str) -> None:
     """Print a note on standard error; unlike `print`, it does not break a progress bar."""
     tqdm.write(f"note: {escape_controls(message)}", file=sys.stderr)

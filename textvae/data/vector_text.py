@@ -16,6 +16,7 @@ from typing import IO
 from textvae.data.row_report import print_note
 from textvae.data.tables import CompressionError, FormatError
 from textvae.data.tables.compression import open_unpacked
+from textvae.data.tables.encodings import decode_head
 from textvae.errors import DataError
 
 _PROBED_BYTES = 65_536  # of the decompressed file, to see whether it is text
@@ -163,13 +164,7 @@ def _refuse_binary(path: Path) -> None:
 
 def _is_text(start: bytes) -> bool:
     """Return whether the beginning of a file is UTF-8 without NUL; its last character may be cut."""
-    if b"\0" in start:
-        return False
-    try:
-        start.decode()
-    except UnicodeDecodeError as error:
-        return error.end == len(start) and error.reason == "unexpected end of data"
-    return True
+    return b"\0" not in start and decode_head(start) is not None
 
 
 def _parse_header(first: str) -> tuple[int, int] | None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from textvae.data.corpus_report import compute_shares
 from textvae.data.tokenization import encode_batch
 from textvae.evaluation.measures import EvaluationInput, Measure, run_model
+from textvae.evaluation.measures.inputs import take_evenly
 from textvae.evaluation.measures.ngrams import NGramModel
 from textvae.evaluation.measures.written_texts import strip_special_tokens
 from textvae.inference.batches import iterate_batches
@@ -118,7 +119,7 @@ class UsefulnessChecks:
         trigrams = self._trigrams
         if trigrams is None:
             return {}
-        rows = _space_evenly(len(inputs.dataset), _MAX_COMPARED)
+        rows = take_evenly(range(len(inputs.dataset)), _MAX_COMPARED)
         baseline = _compute_sentence_costs(trigrams, inputs.dataset[rows]["input_ids"])
         model = inputs.outputs.reconstruction.double().numpy()[rows]
         kl = inputs.outputs.kl
@@ -160,7 +161,7 @@ class UsefulnessChecks:
         record: dict[str, float] = {}
         if self.is_own_split and self._training_split is not None:
             train = self._training_split
-            rows = _space_evenly(len(train), _MAX_TRAINING_CHECKED)
+            rows = take_evenly(range(len(train)), _MAX_TRAINING_CHECKED)
             outputs = run_model(inputs.bundle, train.select(rows), inputs.seed)
             record["training_cost"] = _compute_mean_cost(outputs)
             record["held_out_cost"] = _compute_mean_cost(inputs.outputs)
@@ -213,7 +214,7 @@ class UsefulnessChecks:
         split = self._training_split or self._open_split("test")
         if split is None:
             return None
-        rows = _space_evenly(len(split), _MAX_BASELINE_TRAINING)
+        rows = take_evenly(range(len(split)), _MAX_BASELINE_TRAINING)
         texts = _join_tokens(split.select_columns(["input_ids"])[rows]["input_ids"])
         vocabulary = range(self.bundle.model.config.vocab_size)
         return NGramModel(texts, _BASELINE_ORDER, map(str, vocabulary))
@@ -252,7 +253,7 @@ def _find_elbo(history: Sequence[Mapping[str, Any]], step: int) -> float | None:
 def _compute_unknown_share(bundle: Bundle, dataset: Dataset) -> float:
     """Return the share of unknown tokens in evaluated sentences."""
     unknown = bundle.tokenizer.unk_token_id
-    rows = dataset[_space_evenly(len(dataset), _MAX_COMPARED)]["input_ids"]
+    rows = dataset[take_evenly(range(len(dataset)), _MAX_COMPARED)]["input_ids"]
     total = sum(map(len, rows))
     if unknown is None or not total:
         return 0.0
@@ -265,12 +266,6 @@ def _compute_mean_cost(outputs: Any) -> float:
     if outputs.kl is not None:
         cost = cost + outputs.kl.double().sum(1).mean()
     return float(cost)
-
-
-def _space_evenly(total: int, most: int) -> list[int]:
-    """Return at most `most` of the numbers below `total`, evenly spaced."""
-    count = min(most, total)
-    return [index * total // count for index in range(count)]
 
 
 def _join_tokens(rows: Sequence[Sequence[int]]) -> list[str]:
@@ -297,7 +292,7 @@ def _choose_sampled(inputs: EvaluationInput, count: int) -> list[int]:
     parameters = sum(value.numel() for value in inputs.bundle.model.decoder.parameters())
     tokens = float(inputs.outputs.tokens.double().mean())
     affordable = int(_MAX_SAMPLING_WORK / (parameters * tokens * _IMPORTANCE_SAMPLES))
-    return _space_evenly(count, min(_MAX_SAMPLED, max(_MIN_SAMPLED, affordable)))
+    return take_evenly(range(count), min(_MAX_SAMPLED, max(_MIN_SAMPLED, affordable)))
 
 
 def _sample_sentence_costs(inputs: EvaluationInput, rows: list[int]) -> _Float64Array:

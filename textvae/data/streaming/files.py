@@ -14,7 +14,7 @@ from textvae.data.folders import (
     is_utf8_text,
     read_folder,
 )
-from textvae.data.row_report import print_note
+from textvae.data.row_report import print_note, shorten_list
 from textvae.data.sources import is_pipe, match_pattern, resolve_path
 from textvae.data.split_names import infer_path_splits
 from textvae.data.tables import CORPUS_SUFFIXES, TextUnit, get_format_suffix
@@ -101,10 +101,7 @@ def _group_by_split(corpus: str, files: list[str]) -> dict[str, list[str]]:
 
 def _format_files(files: list[str]) -> str:
     """Return the names of files as a note lists them: the first ones and a count."""
-    names = ", ".join(PurePosixPath(file).name for file in files[:_MAX_LISTED])
-    if len(files) > _MAX_LISTED:
-        return f"{names} and {len(files) - _MAX_LISTED:,} more"
-    return names
+    return shorten_list([PurePosixPath(file).name for file in files], _MAX_LISTED)
 
 
 def _list_local(path: Path) -> list[str]:

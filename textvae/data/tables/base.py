@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol
 
-from textvae.data.row_report import RowNumbers
+from textvae.data.row_report import RowNumbers, shorten_list
 from textvae.schema import did_you_mean
 
 Row = dict[str, Any]
@@ -85,9 +85,7 @@ def format_value(value: object) -> str:
 
 def list_columns(names: Sequence[str]) -> str:
     """Return the names of columns as a message lists them; a table may have thousands."""
-    listed = ", ".join(names[:_MAX_LISTED_COLUMNS])
-    rest = len(names) - _MAX_LISTED_COLUMNS
-    return f"{listed} and {rest:,} more" if rest > 0 else listed
+    return shorten_list(names, _MAX_LISTED_COLUMNS)
 
 
 def explain_missing_column(name: str, names: Sequence[str], advice: str) -> str:

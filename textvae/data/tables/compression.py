@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from shutil import copyfileobj
 from typing import IO, Any, cast
 
+from textvae.data.row_report import shorten_list
 from textvae.data.tables.base import FormatError, LayoutError
 
 COMPRESSION_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")
@@ -243,15 +244,16 @@ def _choose_member(archive: zipfile.ZipFile, member: str | None) -> str:
     if member is not None:
         if member in names:
             return member
+        held = shorten_list(names, _MAX_LISTED_MEMBERS) or "no file"
         raise LayoutError(
-            f"its archive holds no {member!r}; it holds {_list_names(names)}. Set data.member "
-            "(--member)."
+            f"its archive holds no {member!r}; it holds {held}. Set data.member (--member)."
         )
     if not names:
         raise FormatError("is a .zip archive without a file in it.")
     if len(names) > 1:
+        listed = shorten_list(names, _MAX_LISTED_MEMBERS)
         raise LayoutError(
-            f"is a .zip archive of {len(names):,} files: {_list_names(names)}. Name one of them: "
+            f"is a .zip archive of {len(names):,} files: {listed}. Name one of them: "
             f"data.member={names[0]} (--member), or unpack it and give the folder."
         )
     return names[0]
@@ -260,13 +262,6 @@ def _choose_member(archive: zipfile.ZipFile, member: str | None) -> str:
 def _is_clutter(name: str) -> bool:
     """Return whether a name in an archive is a folder, or a file that the user did not put there."""
     return name.endswith(("/", *_WRONG_MEMBERS)) or name.startswith(_WRONG_MEMBERS)
-
-
-def _list_names(names: list[str]) -> str:
-    """Return names as a message lists them."""
-    listed = ", ".join(names[:_MAX_LISTED_MEMBERS])
-    rest = len(names) - _MAX_LISTED_MEMBERS
-    return f"{listed} and {rest:,} more" if rest > 0 else listed or "no file"
 
 
 def _refuse_other_archives(head: bytes) -> None:

@@ -181,6 +181,17 @@ def decode_stream(stream: IO[bytes], head: bytes, encoding: str) -> tuple[IO[byt
     return io.BufferedReader(_Transcoder(stream, encoding), _BYTES_PER_READ), encoding
 
 
+def decode_head(head: bytes) -> str | None:
+    """Return the beginning of a file as text; None if it is not UTF-8.
+
+    Its last character may be cut, and is then left out.
+    """
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return None
+
+
 def explain_undecodable(error: UnicodeDecodeError, encoding: str) -> str:
     """Return why a line is not text, and how to fix it.
 
@@ -316,10 +327,8 @@ def _refuse_utf8(block: bytes, encoding: str) -> None:
     Raises:
         LayoutError: all characters in it are UTF-8, which does not happen by chance.
     """
-    try:
-        # Incremental, because the last character may be cut.
-        text = codecs.getincrementaldecoder("utf-8")().decode(block)
-    except UnicodeDecodeError:
+    text = decode_head(block)
+    if text is None:
         return
     count = sum(not character.isascii() for character in text)
     # A single character of an encoding with two bytes may look like UTF-8.
@@ -378,12 +387,8 @@ def _refuse_unmarked(head: bytes) -> None:
 
 def _is_text_with_zeros(head: bytes) -> bool:
     """Return whether the first bytes of a file are UTF-8 apart from NUL bytes."""
-    try:
-        # Incremental, because the last character may be cut.
-        text = codecs.getincrementaldecoder("utf-8")().decode(head.replace(b"\0", b""))
-    except UnicodeDecodeError:
-        return False
-    return _is_printable(text)
+    text = decode_head(head.replace(b"\0", b""))
+    return text is not None and _is_printable(text)
 
 
 def _is_printable(text: str) -> bool:

@@ -6,6 +6,7 @@ Each text is decoded or read once, however many measures use it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.seeds import derive_seed
 
 FEW_TEXTS = 64  # texts that show whether the decoder writes anything at all
+
+_Item = TypeVar("_Item")
 
 _FIT_KEY = 2**32  # tells the seed of the proposal's fit from those of `compute_sums`
 
@@ -231,7 +234,7 @@ def require_training_text(training: Sequence[str] | None) -> Sequence[str]:
     return training
 
 
-def take_evenly(texts: Sequence[str], max_texts: int) -> list[str]:
-    """Return at most `max_texts` of the texts, evenly spaced."""
-    count = min(max_texts, len(texts))
-    return [texts[index * len(texts) // count] for index in range(count)]
+def take_evenly(items: Sequence[_Item], most: int) -> list[_Item]:
+    """Return at most `most` of the items, such as texts or numbers of rows, evenly spaced."""
+    count = min(most, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
