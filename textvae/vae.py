@@ -493,8 +493,8 @@ class TextVAE:
             )
         direction = attribute.direction
         listed = require_texts(texts)
-        given = {"strength": strength, "refine": refine}
-        step = validate_settings(EditSettings, given, "edit")
+        values = {"strength": strength, "refine": refine}
+        step = validate_settings(EditSettings, values, "edit")
         settings = build_decoding_settings(**decoding)
 
         def answer(rows: list[int]) -> list[str]:
@@ -523,8 +523,8 @@ class TextVAE:
         Args:
             refine: gradient steps that bring the latent of `c` closer to its words.
         """
-        given = {"strength": strength, "refine": refine}
-        step = validate_settings(EditSettings, given, "analogy")
+        values = {"strength": strength, "refine": refine}
+        step = validate_settings(EditSettings, values, "analogy")
         settings = build_decoding_settings(**decoding)
         a, b, c = require_text(a, "a"), require_text(b, "b"), require_text(c, "c")
         return analogy(self.bundle, a, b, c, step.strength, settings, step.refine)

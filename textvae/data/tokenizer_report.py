@@ -126,8 +126,7 @@ def count_unknown_tokens(tokenizer: PreTrainedTokenizerBase, train: Dataset) -> 
 
 def compare_round_trip(tokenizer: PreTrainedTokenizerBase, train: Dataset) -> RoundTrip:
     """Decode sentences from all of the corpus, and compare them with their texts."""
-    numbers = np.unique(np.linspace(0, len(train) - 1, min(len(train), _MAX_COMPARED), dtype=int))
-    rows = train.select(numbers).select_columns(["text", "input_ids"])
+    rows = _sample_rows(train).select_columns(["text", "input_ids"])
     exact = 0
     examples: list[tuple[str, str]] = []
     for block in rows.iter(ROWS_PER_BLOCK):
@@ -138,7 +137,7 @@ def compare_round_trip(tokenizer: PreTrainedTokenizerBase, train: Dataset) -> Ro
                 exact += 1
             else:
                 examples.append((text, decoded))
-    return RoundTrip(exact, len(numbers), _choose_example(tokenizer, examples))
+    return RoundTrip(exact, len(rows), _choose_example(tokenizer, examples))
 
 
 def is_unspaced_at_word_level(train: Dataset) -> bool:
@@ -157,10 +156,15 @@ def is_unspaced_at_word_level(train: Dataset) -> bool:
     return letters > _MAX_LETTERS_PER_WORD * tokens
 
 
+def _sample_rows(train: Dataset) -> Dataset:
+    """Return a limited number of sentences, evenly spaced over the corpus."""
+    numbers = np.unique(np.linspace(0, len(train) - 1, min(len(train), _MAX_COMPARED), dtype=int))
+    return train.select(numbers)
+
+
 def _iterate_sample(train: Dataset) -> Iterator[tuple[str, int]]:
     """Yield texts from all of the corpus, and their numbers of tokens."""
-    numbers = np.unique(np.linspace(0, len(train) - 1, min(len(train), _MAX_COMPARED), dtype=int))
-    rows = train.select(numbers).select_columns(["text", "length"])
+    rows = _sample_rows(train).select_columns(["text", "length"])
     for block in rows.iter(ROWS_PER_BLOCK):
         yield from zip(block["text"], block["length"], strict=True)
 

@@ -38,6 +38,12 @@ class _SizeLimit:
     unit: str = "sentences"
 
 
+_SINGULAR = {
+    "sentences": "sentence",
+    "samples of the prior": "sample of the prior",
+    "pairs of sentences": "pair of sentences",
+}
+
 LIMITS = (
     _SizeLimit("the standard error of the IW-NLL", 30, ("iw_nll_stderr",)),
     _SizeLimit("the mutual information in batches of 32", 32, ("mi_batch32",)),
@@ -111,10 +117,7 @@ def _format_warning(count: int, unit: str, limits: Sequence[_SizeLimit]) -> str:
     """Return which measures a set of this size is too small for, and what to do."""
     names = "; ".join(f"{limit.title} (at least {limit.least:,})" for limit in limits)
     if count == 1:
-        unit = {"sentences": "sentence", "samples of the prior": "sample of the prior"}.get(
-            unit, "pair of sentences"
-        )
-        return f"1 {unit} is too few for these measures: {names}; use more, or do not quote them."
+        return f"1 {_SINGULAR[unit]} is too few for these measures: {names}; use more, or do not quote them."
     return (
         f"{count:,} {unit} are too few for these measures: {names}; use more, or do not quote them."
     )

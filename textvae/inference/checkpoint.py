@@ -245,8 +245,8 @@ def _check_generation_config(path: Path, model: TextVAEModel) -> None:
     for name, value in config.to_dict().items():
         is_known = name in (*values, *_SPECIAL_TOKENS, *_UNUSED_OPTIONS) or name.startswith("_")
         # Releases of transformers that write all options write these for those that are not used.
-        is_off = value is None or value is False or value in (0, 1)
-        if not is_known and (value is True or not is_off):
+        is_used = value is True or value not in (None, 0, 1)  # False equals 0
+        if not is_known and is_used:
             raise CheckpointError(
                 f"{file}: textvae does not decode with {name} = {value!r}; remove it."
             )

@@ -75,6 +75,38 @@ class RowReader(Protocol):
         ...
 
 
+class WrappedReader:
+    """What a reader that changes the rows of another one passes on unchanged.
+
+    Args:
+        reader: reads the file.
+    """
+
+    def __init__(self, reader: RowReader) -> None:
+        self.encoding = reader.encoding
+        self.has_lines = reader.has_lines
+        self._reader = reader
+
+    @property
+    def line(self) -> int:
+        """The line of the last record."""
+        return self._reader.line
+
+    @property
+    def blank_lines(self) -> RowNumbers:
+        """The blank lines between rows."""
+        return self._reader.blank_lines
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes of the other reader."""
+        return self._reader.notes
+
+    def records(self) -> Iterator[Any]:
+        """Yield the records of the other reader."""
+        return self._reader.records()
+
+
 def format_value(value: object) -> str:
     """Return a value as a message shows it, shortened if it is long."""
     shown = repr(value)

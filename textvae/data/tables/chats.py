@@ -10,32 +10,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from textvae.data.row_report import RowNumbers, print_note
-from textvae.data.tables.base import FormatError, Row, RowReader, format_value
+from textvae.data.tables.base import FormatError, Row, RowReader, WrappedReader, format_value
 from textvae.errors import DataError
 
 _CHAT_COLUMNS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns")
 _KEYS = (("role", "content"), ("from", "value"), ("speaker", "text"), ("role", "text"))
 
 
-class ChatReader:
+class ChatReader(WrappedReader):
     """Reads the rows of another reader, and splits those that are chats into messages.
 
     Whether the file holds chats is decided by its first row. If not, records pass through
     unchanged.
 
     Args:
-        rows: reads the file.
+        reader: reads the file.
         text_column: the column of texts; if the rows have it and it is no chat, they stay whole.
         role: the role of the messages to keep; None for all.
         needs_chats: whether to refuse rows that are no chats.
     """
 
     def __init__(
-        self, rows: RowReader, text_column: str, role: str | None, *, needs_chats: bool
+        self, reader: RowReader, text_column: str, role: str | None, *, needs_chats: bool
     ) -> None:
-        self.encoding = rows.encoding
-        self.has_lines = rows.has_lines
-        self._rows = rows
+        super().__init__(reader)
         self._text_column = text_column
         self._role = role
         self._needs_chats = needs_chats
@@ -43,27 +41,17 @@ class ChatReader:
         self._counts = Counter[str]()  # messages of each role
 
     @property
-    def line(self) -> int:
-        """The line of the last record."""
-        return self._rows.line
-
-    @property
-    def blank_lines(self) -> RowNumbers:
-        """The blank lines between rows."""
-        return self._rows.blank_lines
-
-    @property
     def notes(self) -> list[str]:
         """The notes of the other reader, and how the chats were read."""
         if self._chat_column is None:
-            return self._rows.notes
+            return self._reader.notes
         counts = ", ".join(f"{count:,} of {role}" for role, count in self._counts.most_common())
         note = f"each message under {self._chat_column!r} is a text ({counts})"
         if self._role is None:
             note += "; data.role=ROLE keeps those of one role."
         else:
             note += f"; only those of {self._role} are read (data.role)."
-        return [*self._rows.notes, note]
+        return [*self._reader.notes, note]
 
     def records(self) -> Iterator[Any]:
         """Yield the records of the other reader, or the messages of its chats.
@@ -72,7 +60,7 @@ class ChatReader:
             FormatError: the rest of the file cannot be read, or no message has the role.
         """
         is_first = True
-        for record in self._rows.records():
+        for record in self._reader.records():
             if is_first:
                 is_first = False
                 self._chat_column = self._find_chat_column(record)
@@ -98,7 +86,7 @@ class ChatReader:
             ValueError: this record cannot be parsed; later ones may still be.
         """
         if self._chat_column is None:
-            return self._rows.row(record)
+            return self._reader.row(record)
         if isinstance(record, ValueError):
             raise record
         message: Row = record
@@ -107,7 +95,7 @@ class ChatReader:
     def _find_chat_column(self, record: Any) -> str | None:
         """Return the column of a row that holds a chat, or None."""
         try:
-            row = self._rows.row(record)
+            row = self._reader.row(record)
         except ValueError:  # reported when its turn comes
             return None
         return find_chat_column(row, self._text_column)
@@ -116,7 +104,7 @@ class ChatReader:
         """Yield a row per message; an error, for `row` to raise, if the record is no chat."""
         assert self._chat_column is not None
         try:
-            row = self._rows.row(record)
+            row = self._reader.row(record)
             messages = _list_messages(row.get(self._chat_column))
             keys = _find_keys(messages)
             if keys is None and row.get(self._chat_column):

@@ -21,6 +21,11 @@ from textvae.data.tables.base import (
 from textvae.data.tables.lines import SEPARATOR_WORDS
 from textvae.data.tables.settings import TableSettings
 
+# A first line that some spreadsheets write.
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\w])"?', re.IGNORECASE)
+
+_FLAGS = {"text_column": "--text-column", "join_columns": "--join-column"}
+
 
 def find_separator(
     lines: Sequence[str], default: str, quotes_delimit: bool, settings: TableSettings
@@ -115,12 +120,6 @@ def check_repeated_names(names: Sequence[str]) -> None:
             raise FormatError(
                 f"names the column {format_value(name)} twice; rename one of the two."
             )
-
-
-# A first line that some spreadsheets write.
-_SEPARATOR_LINE = re.compile(r'"?sep=([^"\w])"?', re.IGNORECASE)
-
-_FLAGS = {"text_column": "--text-column", "join_columns": "--join-column"}
 
 
 def _number_columns(

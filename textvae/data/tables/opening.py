@@ -11,7 +11,13 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 from textvae.data.tables.arrow import ArrowReader
-from textvae.data.tables.base import LayoutError, Row, RowReader, explain_missing_column
+from textvae.data.tables.base import (
+    LayoutError,
+    Row,
+    RowReader,
+    WrappedReader,
+    explain_missing_column,
+)
 from textvae.data.tables.chats import ChatReader
 from textvae.data.tables.compression import (
     make_seekable,
@@ -136,33 +142,12 @@ def join_texts(row: Row, settings: TableSettings) -> Row:
     return {**row, settings.text_column: " ".join(filter(None, texts))}
 
 
-class _JoiningReader:
+class _JoiningReader(WrappedReader):
     """Reads what another reader does, with the texts of several columns joined to one."""
 
     def __init__(self, reader: RowReader, settings: TableSettings) -> None:
-        self.encoding = reader.encoding
-        self.has_lines = reader.has_lines
-        self._reader = reader
+        super().__init__(reader)
         self._settings = settings
-
-    @property
-    def line(self) -> int:
-        """The line of the last record."""
-        return self._reader.line
-
-    @property
-    def blank_lines(self) -> Any:
-        """The blank lines between rows."""
-        return self._reader.blank_lines
-
-    @property
-    def notes(self) -> list[str]:
-        """The notes of the other reader."""
-        return self._reader.notes
-
-    def records(self) -> Iterator[Any]:
-        """Yield the records of the other reader."""
-        return self._reader.records()
 
     def row(self, record: Any) -> Row:
         """Return the row of a record, with the joined text in the column of texts.
