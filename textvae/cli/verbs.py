@@ -17,6 +17,7 @@ from textvae.cli import (
     neighbors,
     prior,
     score,
+    skill,
     train,
     uncertainty,
 )
@@ -37,6 +38,7 @@ VERB_MODULES = (
     augment,
     bench,
     compare,
+    skill,
 )
 
 COMMANDS: dict[str, Command] = {}
