@@ -96,6 +96,7 @@ VERBS = {
     "bench": Verb(
         "bench", _OTHER, "measure how fast this machine trains, decodes, scores or encodes"
     ),
+    "skill": Verb("skill", _OTHER, "print the skill for coding agents, or install it"),
 }
 
 # Other spellings, which are accepted, and other words, which are answered with the verb.
