@@ -9,7 +9,8 @@ from huggingface_hub import HfApi
 
 from textvae.errors import ConfigError, OutputError
 from textvae.inference.bundle import Bundle
-from textvae.inference.checkpoint import WEIGHTS_FILE, save_bundle
+from textvae.inference.checkpoint import save_bundle
+from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.model.bases.hub import is_hub_name
 from textvae.runs.fitted import FITTED_FOLDER, RECORD_FILE, refuse_other_folder
 from textvae.runs.run import is_run, is_unfinished, read_model_type
