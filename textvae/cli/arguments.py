@@ -48,11 +48,16 @@ def add_run(command: ArgumentParser, without: str = "") -> None:
     Args:
         without: what the verb does without RUN, for the help text; RUN is then optional.
     """
-    what = "folder of a trained run, as written by `textvae train`"
+    what = "folder of a trained run, or the name of a model on the Hugging Face Hub (owner/name)"
     if without:
         command.add_argument("run", metavar="RUN", nargs="?", help=f"{what}; {without}")
     else:
         command.add_argument("run", metavar="RUN", help=what)
+    command.add_argument(
+        "--revision",
+        metavar="NAME",
+        help="branch, tag or commit of a model on the hub (default: its main branch)",
+    )
     add_device(command)
     add_json(command)
     # Loading a run reads options.label, which verbs without --label must have too.
