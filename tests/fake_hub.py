@@ -73,10 +73,8 @@ class FakeHub:
 
     def add(self, name: str, content: Path | Files | str = "", **options: Any) -> FakeRepository:
         """Add a repository with the files of a folder, or that answers with an error."""
-        if isinstance(content, str):
-            repository = FakeRepository(error=content, **options)
-        else:
-            repository = FakeRepository(**options)
+        error = content if isinstance(content, str) else ""
+        repository = FakeRepository(error=error, **options)
         files = content if isinstance(content, dict) else {}
         if isinstance(content, Path):
             files = {
@@ -114,7 +112,7 @@ def run_fake_hub(models: Mapping[str, Path | str]) -> Iterator[FakeHub]:
         server.server_close()
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A request that the hub refuses.
 
     Args:
@@ -163,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             with self.served.lock:
                 self._dispatch(parts)
-        except _Refused as refusal:
+        except _RefusedError as refusal:
             headers = {}
             if refusal.code:
                 headers["X-Error-Code"] = refusal.code
@@ -190,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
             case [owner, name, "resolve", revision, *path]:
                 self._send_file(f"{owner}/{name}", revision, "/".join(path))
             case _:
-                raise _Refused(404)
+                raise _RefusedError(404)
 
     # Who asks
 
@@ -199,26 +197,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _require_user(self) -> None:
         if self._find_token() not in (WRITER, READER):
-            raise _Refused(401, message="Invalid credentials in Authorization header")
+            raise _RefusedError(401, message="Invalid credentials in Authorization header")
 
     def _require_writer(self, owner: str) -> None:
         self._require_user()
         if self._find_token() != WRITER or owner != USER:
-            raise _Refused(403, message=f"You don't have the rights to write to {owner}")
+            raise _RefusedError(403, message=f"You don't have the rights to write to {owner}")
 
     def _find_repository(self, name: str) -> FakeRepository:
         repository = self.served.repositories.get(name)
         is_user = self._find_token() in (WRITER, READER)
         if repository is None or (repository.is_private and not is_user):
-            raise _Refused(404 if is_user else 401, "RepoNotFound")
+            raise _RefusedError(404 if is_user else 401, "RepoNotFound")
         if repository.error:
-            raise _Refused(403 if repository.error == "GatedRepo" else 404, repository.error)
+            raise _RefusedError(403 if repository.error == "GatedRepo" else 404, repository.error)
         return repository
 
     def _find_commit(self, repository: FakeRepository, revision: str) -> str:
         commit = repository.find(revision)
         if commit is None:
-            raise _Refused(404, "RevisionNotFound")
+            raise _RefusedError(404, "RevisionNotFound")
         return commit
 
     # What a repository holds
@@ -249,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = repository.commits[commit].get(path)
         headers = {"X-Repo-Commit": commit}
         if content is None:
-            raise _Refused(404, "EntryNotFound")
+            raise _RefusedError(404, "EntryNotFound")
         headers["ETag"] = f'"{_hash(content)}"'
         if len(content) >= LARGE:
             headers["X-Linked-Etag"] = f'"{sha256(content).hexdigest()}"'
@@ -264,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
         name = f"{owner}/{request['name']}"
         self._require_writer(owner)
         if name in self.served.repositories:
-            raise _Refused(409, message="You already created this model repo")
+            raise _RefusedError(409, message="You already created this model repo")
         is_private = request.get("visibility") == "private" or bool(request.get("private"))
         repository = self.served.add(name, {".gitattributes": b""}, is_private=is_private)
         assert repository.branches
@@ -274,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._require_writer(name.split("/")[0])
         repository = self._find_repository(name)
         if branch in repository.branches:
-            raise _Refused(409, message="Reference already exists")
+            raise _RefusedError(409, message="Reference already exists")
         repository.branches[branch] = repository.branches["main"]
         self._send(200, b"")
 

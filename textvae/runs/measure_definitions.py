@@ -108,8 +108,14 @@ _DEFINITIONS = {
         "as He et al. 2019 report it, at most ln 32",
     ),
     "mi_batch32_cap": ("cap of the mutual information in batches, nats", "ln 32 = 3.47"),
-    "mi_lower": ("mutual information, lower end, nats", "of a bracket that depends less on the set"),
-    "mi_upper": ("mutual information, upper end, nats", "of a bracket that depends less on the set"),
+    "mi_lower": (
+        "mutual information, lower end, nats",
+        "of a bracket that depends less on the set",
+    ),
+    "mi_upper": (
+        "mutual information, upper end, nats",
+        "of a bracket that depends less on the set",
+    ),
     "aggregate_kl": ("aggregate KL, nats", "KL(q(z) ‖ p(z)) of the aggregate posterior"),
     "aggregate_kl_stderr": ("standard error of the aggregate KL, nats", "over draws of z"),
     "aggregate_kl_lower": ("aggregate KL, lower end, nats", "of a bracket"),
@@ -212,7 +218,10 @@ _DEFINITIONS = {
         "lower bound on KL(q(z) ‖ p(z)), from the means and variances of the latents",
     ),
     "prior_samples": ("samples from the prior", "number of samples"),
-    "prior_words_per_sentence": ("words per sample", "mean length of the samples, the end included"),
+    "prior_words_per_sentence": (
+        "words per sample",
+        "mean length of the samples, the end included",
+    ),
     **{
         f"distinct_{n}{real}": (
             f"distinct {n}-grams of {which}",

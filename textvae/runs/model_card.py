@@ -71,6 +71,7 @@ def build_card(
     split: str = "test",
     repository: str | None = None,
     texts: CardTexts | None = None,
+    note: str = "",
 ) -> str:
     """Return the card of a model.
 
@@ -81,6 +82,7 @@ def build_card(
         split: the name of the split that was evaluated.
         repository: the name of its repository on the hub, if it has one.
         texts: the sentences to show, if any.
+        note: a paragraph to begin with.
     """
     settings = read_run_settings(run)
     if options is None:
@@ -95,6 +97,7 @@ def build_card(
     )
     sections = [
         f"# {title}",
+        *filter(None, [note]),
         _introduce(bundle, run, settings),
         f"## Use\n\n{_format_use(bundle, repository)}",
         *_list_sections(bundle, run, settings),
@@ -128,20 +131,23 @@ def update_card(
         ValueError: the metadata of the card is damaged.
     """
     card = ModelCard(text, ignore_metadata_errors=True)
+    data: Any = card.data  # the hub's annotation is that of any kind of card
     if options is not None and options.license is not None:
-        card.data.license = options.license
+        data.license = options.license
     if options is not None and options.language is not None:
         codes = split_languages(options.language)
-        card.data.language = codes[0] if len(codes) == 1 else codes
+        data.language = codes[0] if len(codes) == 1 else codes
     if repository is not None:
-        card.data.model_name = repository.rpartition("/")[2]
+        data.model_name = repository.rpartition("/")[2]
         card.text = card.text.replace(_PLACEHOLDER_NOTE, "")
         card.text = re.sub(
-            r'(TextVAE\.from_pretrained\()"[^"]*"', lambda found: f'{found[1]}"{repository}"', card.text
+            r'(TextVAE\.from_pretrained\()"[^"]*"',
+            lambda found: f'{found[1]}"{repository}"',
+            card.text,
         )
     if measures is not None:
-        card.data.model_name = card.data.model_name or "textvae model"
-        card.data.eval_results = _list_results(measures, split, data_set)
+        data.model_name = data.model_name or "textvae model"
+        data.eval_results = _list_results(measures, split, data_set)
         section = _format_measures(measures, split, data_set)
         card.text = _put_section(card.text, "Measures", section, before=_AFTER_MEASURES)
     if texts is not None:
@@ -215,7 +221,11 @@ def _list_results(measures: Mapping[str, Any], split: str, data_set: str) -> lis
     results = []
     for name, definition in MEASURE_DEFINITIONS.items():
         value = measures.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             continue
         results.append(
             EvalResult(
@@ -259,7 +269,9 @@ def _introduce(bundle: Bundle, run: Run | None, settings: Settings | None) -> st
             f"The encoder maps a sentence to a latent of {latent} numbers; the decoder turns a "
             "latent into a sentence."
         )
-    return f"{kind}, trained with [textvae]({HOMEPAGE}){trained}. {work} It has {count:,} parameters."
+    return (
+        f"{kind}, trained with [textvae]({HOMEPAGE}){trained}. {work} It has {count:,} parameters."
+    )
 
 
 def _format_use(bundle: Bundle, repository: str | None) -> str:
@@ -316,8 +328,8 @@ def _describe_bases(bundle: Bundle) -> list[str]:
     config = bundle.model.config
     lines = []
     for role, part in (("encoder", config.encoder_settings), ("decoder", config.decoder_settings)):
-        base = (part or {}).get("base")
-        if not base:
+        base = part.get("base") if part else None
+        if part is None or not base:
             continue
         notes = [f"license {base['license'] or 'unknown'}"]
         if base["revision"]:

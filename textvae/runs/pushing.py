@@ -114,7 +114,7 @@ def push_to_hub(
         OutputError: the hub cannot be reached, or refuses the upload.
     """
     target.check()
-    _refuse_local_bases(bundle)
+    refuse_local_bases(bundle)
     hub = hub or Hub()
     check_reachable(target.repository, hub)
     # Filled before the repository is created, so that a failure leaves no empty one.
@@ -203,7 +203,7 @@ def hide_paths_in_records(folder: Path) -> None:
     write_text(config, json.dumps(entries, indent=2, sort_keys=True) + "\n")
 
 
-def _refuse_local_bases(bundle: Bundle) -> None:
+def refuse_local_bases(bundle: Bundle) -> None:
     """Refuse a model that needs a base which only this machine has.
 
     Raises:

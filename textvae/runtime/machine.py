@@ -1,12 +1,30 @@
-"""The name of the machine that computes."""
+"""The machine and the versions that something was trained or measured with."""
 
 import platform
 from pathlib import Path
+from typing import Any
 
 import torch
+import transformers
+
+from textvae.runtime.device import is_bf16_fast
+from textvae.version import __version__
 
 
-def find_machine_name(device: torch.device) -> str:
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Return the machine, torch's threads, whether bf16 is used, and the versions, in one record."""
+    return {
+        "machine": _find_machine_name(device),
+        "threads": torch.get_num_threads(),
+        "bf16": is_bf16_fast(device),
+        "textvae": __version__,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _find_machine_name(device: torch.device) -> str:
     """Return the name of the GPU, or of the processor.
 
     If the system does not report the processor's name, return the architecture, such

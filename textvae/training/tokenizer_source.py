@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, did_you_mean
 from textvae.model.bases.hub import find_tokenizer_on_hub
 from textvae.runtime.hub import Hub, is_hub_name
-from textvae.schema import did_you_mean
 
 _SUFFIXES = (".json", ".txt", ".model", ".spm")
 

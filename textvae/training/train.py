@@ -38,6 +38,7 @@ from textvae.training.failures import (
     explain_write_errors,
 )
 from textvae.training.fit import fit, remove_training_files
+from textvae.training.hub_uploads import check_uploads
 from textvae.training.preparation import prepare_run, read_inherited_settings
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
 from textvae.vae import TextVAE
@@ -174,6 +175,7 @@ def _create_run(
     merged = merge_settings(sections, corpus_setting)
     settings = read_settings(config, overrides, base, **merged)
     _refuse_model_settings(settings, inherited, init)
+    processes.run_on_first(lambda: check_uploads(settings.training, run.folder))
     rows = None
     if corpus is not None and not is_named:
         rows = read_object_rows(corpus, settings.data)

@@ -122,9 +122,7 @@ def _download(name: str, label: str, revision: str | None, hub: Hub) -> Path:
         info = HfApi(endpoint=hub.endpoint).model_info(name, revision=revision, timeout=10)
         names = [file.rfilename for file in info.siblings or []]
     except Exception as error:
-        raise ConfigError(
-            f"{label} {explain_failed_download(error, revision, page)}"
-        ) from error
+        raise ConfigError(f"{label} {explain_failed_download(error, revision, page)}") from error
     check_files(names, label)
     try:
         folder = snapshot_download(
@@ -135,9 +133,7 @@ def _download(name: str, label: str, revision: str | None, hub: Hub) -> Path:
             allow_patterns=choose_downloads(names),
         )
     except Exception as error:
-        raise ConfigError(
-            f"{label} {explain_failed_download(error, revision, page)}"
-        ) from error
+        raise ConfigError(f"{label} {explain_failed_download(error, revision, page)}") from error
     return Path(folder)
 
 
