@@ -10,9 +10,10 @@ from tests.tiny import tiny_dataset, tiny_vae
 from tests.tiny_run import SENTENCES
 from textvae.evaluation.evaluate import evaluate
 from textvae.evaluation.measures import MEASURES
+from textvae.runs.card_sections import CardTexts
 from textvae.runs.local_paths import hide_local_paths, shorten_path
 from textvae.runs.measure_definitions import CARD_MEASURES, MEASURE_DEFINITIONS, RUN_MEASURES
-from textvae.runs.model_card import CardTexts, build_card, refresh_card, update_card
+from textvae.runs.model_card import build_card, refresh_card, update_card
 from textvae.runs.run import Run
 from textvae.settings.card import CardSettings
 from textvae.vae import TextVAE

@@ -15,10 +15,11 @@ from huggingface_hub import CommitInfo, HfApi
 
 from textvae.errors import CheckpointError, ConfigError, OutputError
 from textvae.inference.bundle import Bundle
+from textvae.runs.card_sections import CardTexts
 from textvae.runs.fitted import FITTED_FOLDER
 from textvae.runs.hub import MODEL_FILES
 from textvae.runs.local_paths import hide_local_paths
-from textvae.runs.model_card import CardTexts, build_card, read_run_settings, update_card
+from textvae.runs.model_card import build_card, read_run_settings, update_card
 from textvae.runs.publishing import save_with_records
 from textvae.runs.run import SETTINGS_FILE, Run
 from textvae.runtime.files import read_json, remove, write_text
@@ -236,7 +237,7 @@ def _write_card(
         if _OLD_HEADING not in text:
             try:
                 return update_card(text, options=options, texts=texts)
-            except ValueError as error:
+            except (ValueError, yaml.YAMLError) as error:
                 reason = " ".join(str(error).split())
                 raise CheckpointError(
                     f"{CARD_FILE}: its metadata is damaged ({reason}); correct or remove it."

@@ -12,6 +12,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -121,6 +122,8 @@ def explain_failed_upload(error: Exception, page: str) -> str:
             f"({find_reason(error)}). Name a repository of your own, or {log_in}; in a "
             "repository of somebody else, open a pull request (--pull-request)."
         )
+    if isinstance(error, LocalTokenNotFoundError):
+        return f"takes uploads of its owner only, and nobody is logged in: {log_in}."
     if isinstance(error, RepositoryNotFoundError) or status == _UNAUTHORIZED:
         return f"is not shown to this account. Check the spelling at {page}, or {log_in}."
     if status == _TOO_MANY_REQUESTS or (status or 0) >= _SERVER_ERROR:

@@ -4,7 +4,7 @@ from textvae.errors import CheckpointError
 from textvae.inference.bundle import Bundle
 from textvae.inference.generate import generate
 from textvae.inference.settings import DecodingSettings
-from textvae.runs.model_card import CardTexts
+from textvae.runs.card_sections import CardTexts
 from textvae.runs.run import Run
 from textvae.uses.reconstruct import reconstruct
 
