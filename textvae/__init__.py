@@ -5,6 +5,7 @@ does not load torch. They are listed twice: as imports for type checkers, and in
 `PUBLIC` with the modules that `__getattr__` imports them from.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -66,3 +67,16 @@ def __getattr__(name: str) -> Any:
         names = ", ".join(PUBLIC)
         raise AttributeError(f"module 'textvae' has no attribute {name!r}; it has {names}")
     return getattr(import_module(PUBLIC[name]), name)
+
+
+def _register_with_transformers() -> None:
+    """Let transformers' auto classes know the model, if transformers is imported already.
+
+    Otherwise `import textvae` would have to import it, which takes seconds; then the import of
+    `textvae.TextVAEModel` registers it.
+    """
+    if "transformers" in sys.modules:
+        import_module(PUBLIC["TextVAEModel"])
+
+
+_register_with_transformers()

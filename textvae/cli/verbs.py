@@ -90,6 +90,7 @@ VERBS = {
     "neighbors": Verb(
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
+    "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
     ),
@@ -106,7 +107,9 @@ SYNONYMS = {
     "embed": "encode",
     "fill": "infill",
     "sample": "generate",
+    "publish": "push",
     "search": "neighbors",
+    "upload": "push",
 }
 
 

@@ -24,6 +24,7 @@ from textvae.runs.run import INIT_FOLDER, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.files import flush_to_disk
+from textvae.runtime.machine import describe_machine
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.signals import StopSignals
 from textvae.settings.run import Settings
@@ -32,6 +33,7 @@ from textvae.training import checkpoints
 from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
+from textvae.training.hub_uploads import HubUploads
 from textvae.training.model_card import write_model_card
 from textvae.training.posterior_refit import PosteriorRefitCallback
 from textvae.training.schedule import TrainingSchedule
@@ -87,6 +89,9 @@ def fit(
         for part in (bundle.model.encoder, bundle.model.decoder):
             part.compile(dynamic=True)  # lengths and batch sizes differ from step to step
     trainer = build_trainer(run, settings, bundle, device, processes, signals)
+    if settings.training.push_to_hub:
+        trainer.uploads = HubUploads(run, bundle, settings.training)
+        processes.run_on_first(trainer.uploads.open)
     if ends_early:
         trainer.schedule.end_early()
     console = ConsoleCallback(trainer.schedule, trainer.objective.kl_target)
@@ -103,7 +108,11 @@ def fit(
     finally:
         console.close()  # so that an error message begins on a new line
         trainer.release_workers()
+        if trainer.uploads is not None:
+            trainer.uploads.close()
     evaluate_and_save(run, trainer, processes)
+    if trainer.uploads is not None:
+        processes.run_on_first(trainer.push_to_hub)
 
 
 def build_trainer(
@@ -250,6 +259,12 @@ def _build_training_arguments(
         greater_is_better=False,
         load_best_model_at_end=training.keep == "best",
         remove_unused_columns=False,
+        push_to_hub=training.push_to_hub,
+        hub_model_id=training.hub_model_id,
+        hub_strategy=training.hub_strategy,
+        hub_private_repo=training.hub_private_repo,
+        hub_revision=training.hub_revision,
+        hub_always_push=training.hub_always_push,
         report_to=list_trainer_trackers(training.trackers) or "none",
         disable_tqdm=True,
     )
@@ -346,6 +361,10 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
     log["kept_step"] = kept_step
     log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
     log["kl_before_refit"] = trainer.find_kl_before_refit()
+    log["environment"] = {
+        **describe_machine(trainer.args.device),
+        "processes": trainer.processes.count,
+    }
     log |= trainer.batches.describe_reading()
     log["history"] = history
     log["state"] = state
