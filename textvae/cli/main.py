@@ -135,11 +135,11 @@ def _parse_arguments(
 ) -> argparse.Namespace:
     """Parse the arguments, or exit with a message.
 
-    The settings of `train` and `compare` may be anywhere among their options.
+    The settings of `train`, `compare` and `tune` may be anywhere among their options.
     argparse does not know them, so they are among the words that it leaves over.
     """
     options, rest = parser.parse_known_args(arguments)
-    takes_settings = options.verb in ("train", "compare")
+    takes_settings = options.verb in ("train", "compare", "tune")
     unknown = []
     for word in rest:
         is_setting = takes_settings and "=" in word and not word.startswith("-")

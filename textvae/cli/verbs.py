@@ -18,6 +18,7 @@ from textvae.cli import (
     prior,
     score,
     train,
+    tune,
     uncertainty,
 )
 from textvae.cli.arguments import Command
@@ -37,6 +38,7 @@ VERB_MODULES = (
     augment,
     bench,
     compare,
+    tune,
 )
 
 COMMANDS: dict[str, Command] = {}

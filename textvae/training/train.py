@@ -6,7 +6,7 @@ begins.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Unpack
 
 import datasets
 import torch
+from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from textvae.data.object_rows import read_object_rows
@@ -58,6 +59,7 @@ def train(
     overwrite: bool = False,
     init: str | Path | None = None,
     device: str | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
     **sections: Unpack[SettingsSections],
 ) -> TextVAE:
     """Train a text VAE and return it.
@@ -77,6 +79,7 @@ def train(
         overwrite: replace a run that already exists at `output`.
         init: another run folder; training starts from the model and tokenizer of that run.
         device: cpu or cuda; by default a GPU if there is one.
+        callbacks: further callbacks of transformers' Trainer, called after our own.
         sections: further settings by section, as mappings or objects of the settings classes,
             for example `training={"steps": 9}`.
 
@@ -126,7 +129,7 @@ def train(
             describe = partial(describe_resume_point, run.folder, processes)
             with explain_stop(describe, signals, processes):
                 if not run.is_finished():
-                    fit(run, process_device, processes, signals)
+                    fit(run, process_device, processes, signals, callbacks=callbacks)
         return TextVAE.from_pretrained(run.folder, str(process_device))
 
 
