@@ -2,7 +2,7 @@
 
 study.json   the settings that the search started from, the corpus, the search space
 study.db     Optuna's database of the trials
-trials/      the runs of the first and of the best trial, and the log of each trial
+trials/      the run of the best trial, and the log of each trial
 trials.json  trials.csv   the table
 best.yaml    the best settings, for `textvae train --config`
 front/       the settings of each trial on the Pareto front

@@ -31,7 +31,7 @@ from textvae.tuning.results import (
 from textvae.tuning.settings import DEFAULT_MINUTES, TuneSettings
 from textvae.tuning.space import Parameter, Value
 from textvae.tuning.study import INTERRUPTED, RECORD, Study, quiet_optuna, read_record
-from textvae.tuning.trial import Outcome, read_clock, run_trial
+from textvae.tuning.trial import Outcome, TrialRunner, read_clock, run_trial
 from textvae.tuning.words import apply_values
 
 # So many trials in a row without a result mean that the search space is wrong.
@@ -46,6 +46,7 @@ class Search:
         asked: how long it goes on.
         rows: the sentences, if the corpus is not named in the settings.
         device: cpu or cuda; by default a GPU if there is one.
+        run_trial: trains a config.
 
     Raises:
         OutputError: the database is damaged.
@@ -58,7 +59,9 @@ class Search:
         asked: TuneSettings,
         rows: Sequence[str] | None,
         device: str | None,
+        run_trial: TrialRunner = run_trial,
     ) -> None:
+        self.run_trial = run_trial
         self.folder = folder
         self.asked = asked
         self.rows = rows
@@ -187,7 +190,7 @@ class Search:
 
         corpus = settings.data.corpus if self.rows is None else self.rows
         assert corpus is not None, "a search has a corpus"
-        return run_trial(corpus, settings, self._locate_run(trial.number), self.device, report)
+        return self.run_trial(corpus, settings, self._locate_run(trial.number), self.device, report)
 
     def _round(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Return sampled values with as many digits as matter."""
@@ -269,9 +272,8 @@ class Search:
         result = self._collect()
         write_tables(self.folder, result)
         self._write_configs(result)
-        needed = {result.best.number, result.default.number}
         for trial in result.trials:
-            if trial.number not in needed:
+            if trial.number != result.best.number:
                 remove(self._locate_run(trial.number))
         trial = next(trial for trial in result.trials if trial.number == number)
         tqdm.write(escape_controls(_describe_trial(trial, result)), file=sys.stderr)

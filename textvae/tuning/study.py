@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -99,8 +100,9 @@ class Study:
         """Begin a trial, with sampled values or with those that the search starts from."""
         trials = self.list_trials()
         count = sum(INTERRUPTED not in trial.user_attrs for trial in trials)
+        (seed,) = np.random.SeedSequence((self.seed, count)).generate_state(1)
         self._study.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=_RANDOM_TRIALS, multivariate=True, seed=self.seed + count
+            n_startup_trials=_RANDOM_TRIALS, multivariate=True, seed=int(seed)
         )
         if start is not None:
             if not all(self.space[key].contains(start[key]) for key in self.space):

@@ -1,7 +1,9 @@
 """One trial of a search: train a config, and report its score at fixed shares of its time.
 
 The trial runs in this process. What it prints goes to a log file, since a search has many
-trials and only a line for each of them should reach the terminal.
+trials and only a line for each of them should reach the terminal. A trial ends with its last
+checkpoint: writing the finished model, and judging it, is left to `finish`, and only the best
+trial needs it.
 """
 
 import gc
@@ -11,14 +13,14 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.errors import ConfigError, TextVAEError, TrainingError
-from textvae.runs.run import Run
+from textvae.runs.run import find_best_step
 from textvae.runtime.memory import describe_lack_of_memory
 from textvae.settings.run import Settings
 from textvae.training.train import train
@@ -27,9 +29,15 @@ from textvae.tuning.objective import Bounds
 # Reports the bounds after the n-th evaluation; returns whether to stop the trial.
 Report = Callable[[Bounds, int], bool]
 
+Corpus = str | Path | Sequence[str]
+
 
 class _StoppedEarlyError(Exception):
     """A trial that is worse than the others was stopped."""
+
+
+class _TrainedError(Exception):
+    """A trial has come to its end, and its last checkpoint is saved."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +60,19 @@ class Outcome:
     reason: str | None = None
 
 
+class TrialRunner(Protocol):
+    """A function that runs one trial, as `run_trial` does."""
+
+    def __call__(
+        self, corpus: Corpus, settings: Settings, folder: Path, device: str | None, report: Report
+    ) -> Outcome:
+        """Run a trial; return how it ended."""
+
+
 def run_trial(
-    corpus: str | Path | Sequence[str],
-    settings: Settings,
-    folder: Path,
-    device: str | None,
-    report: Report,
+    corpus: Corpus, settings: Settings, folder: Path, device: str | None, report: Report
 ) -> Outcome:
-    """Train a config in a run folder; return how it ended.
+    """Train a config in a run folder, up to its last checkpoint; return how it ended.
 
     Args:
         folder: the run folder; the log is next to it.
@@ -77,6 +90,8 @@ def run_trial(
             train(corpus, folder, device=device, callbacks=[callback], **sections)
     except _StoppedEarlyError:
         return callback.build_outcome(is_pruned=True)
+    except _TrainedError:
+        return _read_outcome(callback.history, keeps_last=settings.training.keep == "last")
     except (ConfigError, TrainingError) as error:
         return callback.build_outcome(reason=str(error))
     except TextVAEError:
@@ -88,7 +103,7 @@ def run_trial(
         return callback.build_outcome(reason=f"the memory is not enough: {lack}")
     finally:
         free_memory()
-    return _read_outcome(Run(folder))
+    raise AssertionError("a run ends with a checkpoint")
 
 
 def free_memory() -> None:
@@ -103,13 +118,20 @@ def read_clock(settings: Settings) -> float:
     return time.process_time() if settings.training.clock == "processor" else time.monotonic()
 
 
-def _read_outcome(run: Run) -> Outcome:
-    """Return the outcome of a finished run, from its log: the scores of the model that it kept."""
-    log = run.read_json("training.json")
-    for entry in reversed(log["history"]):
-        if entry["step"] == log["kept_step"] and entry.get("eval_elbo") is not None:
-            return Outcome(_read_bounds(entry), _count_units(entry), log["steps"])
-    return Outcome(steps=log["steps"], reason="its posterior has no ELBO")
+def _read_outcome(history: list[dict[str, Any]], *, keeps_last: bool) -> Outcome:
+    """Return the outcome of a run: the scores of the model that it keeps.
+
+    Args:
+        history: the logged values of the training.
+        keeps_last: whether the run keeps its last model, and not the best one.
+    """
+    evaluations = [entry for entry in history if entry.get("eval_elbo") is not None]
+    last_step = int(history[-1]["step"])
+    if not evaluations:
+        return Outcome(steps=last_step, reason="its posterior has no ELBO")
+    best_step = None if keeps_last else find_best_step(history)
+    kept = next((entry for entry in evaluations if entry["step"] == best_step), evaluations[-1])
+    return Outcome(_read_bounds(kept), _count_units(kept), last_step)
 
 
 def _read_bounds(metrics: dict[str, Any]) -> Bounds:
@@ -135,6 +157,7 @@ class _ReportCallback(TrainerCallback):
         self.count = 0
         self.steps = 0
         self.last: dict[str, Any] | None = None
+        self.history: list[dict[str, Any]] = []
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -159,6 +182,14 @@ class _ReportCallback(TrainerCallback):
             note = "stopped early: worse than the median of the other trials"
             tqdm.write(note, file=sys.stderr)
             raise _StoppedEarlyError
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Raise an exception that ends the trial if this was its last checkpoint."""
+        if control.should_training_stop:
+            self.history = state.log_history
+            raise _TrainedError
 
     def build_outcome(self, *, is_pruned: bool = False, reason: str | None = None) -> Outcome:
         """Return the outcome of a trial that did not finish."""

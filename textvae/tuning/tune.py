@@ -117,7 +117,8 @@ def tune(
         "seed": asked.seed,
     }
     rows = None if isinstance(source, str | Path) else list(source)
-    # Imported late: these need Optuna, which is an extra.
+    # Imported late: the search needs Optuna, which is an extra, and training takes long to import.
+    from textvae.training.finish import finish
     from textvae.tuning.search import Search
 
     signals = StopSignals()
@@ -128,7 +129,10 @@ def tune(
                 record = _begin_study(folder, request, settings, rows, asked, device)
             else:
                 check_same_study(folder, record, request)
-            return Search(folder, record, asked, rows, device).run()
+            result = Search(folder, record, asked, rows, device).run()
+            if not Run(result.run).is_finished():
+                finish(result.run, device)
+            return result
         finally:
             remove(folder / CACHE_FOLDER)
 

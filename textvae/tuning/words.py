@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from textvae.errors import ConfigError
+from textvae.objective.elbo import DEFAULT_TECHNIQUES, ObjectiveSettings
 from textvae.schema import require_list
 from textvae.settings.reading import merge_overrides, read_settings
 from textvae.settings.run import Settings
@@ -147,8 +149,22 @@ def apply_values(
         if is_absent and technique not in techniques:
             continue
         overrides.append(f"{key}={value}")
-    merged = merge_overrides(settings.model_dump(mode="json"), overrides)
-    return read_settings(base=merged)
+    return read_settings(base=merge_overrides(_dump(settings), overrides))
+
+
+def _dump(settings: Settings) -> dict[str, Any]:
+    """Return settings as a user would have written them, as nested mappings.
+
+    Default techniques are left out, so that one which replaces the KL takes them away, as it
+    does in a config.
+    """
+    dumped = settings.model_dump(mode="json")
+    techniques = dumped["objective"]["techniques"]
+    defaults = ObjectiveSettings().model_dump(mode="json")["techniques"]
+    for name in DEFAULT_TECHNIQUES:
+        if techniques[name] == defaults[name]:
+            del techniques[name]
+    return dumped
 
 
 def _check_fixed(
