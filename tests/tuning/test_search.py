@@ -39,10 +39,14 @@ class Laboratory:
 
     Args:
         special: by the number of the call, what happens instead.
+        bad: the numbers of calls whose models are much worse.
     """
 
-    def __init__(self, special: dict[int, Callable[[], Outcome]] | None = None) -> None:
+    def __init__(
+        self, special: dict[int, Callable[[], Outcome]] | None = None, bad: tuple[int, ...] = ()
+    ) -> None:
         self.special = special or {}
+        self.bad = bad
         self.settings: list[Any] = []
 
     def __call__(self, corpus, settings, folder, device, report) -> Outcome:
@@ -52,7 +56,12 @@ class Laboratory:
         folder.mkdir(parents=True)
         if number in self.special:
             return self.special[number]()
-        bounds = Bounds(-30.0 + settings.model.latent_dim, 28.0 - settings.model.latent_dim, 2.0)
+        handicap = 50.0 if number in self.bad else 0.0
+        bounds = Bounds(
+            -30.0 - handicap + settings.model.latent_dim,
+            28.0 + handicap - settings.model.latent_dim,
+            2.0,
+        )
         for count in (1, 2):
             if report(bounds, count):
                 return Outcome(bounds, 3, 6, is_pruned=True)
@@ -81,7 +90,7 @@ def interrupt() -> Outcome:
 def test_the_first_trial_has_the_settings_of_the_start_and_the_result_is_no_worse(tmp_path):
     """Its settings are exactly those of the start; the best one is at least as good."""
     laboratory = Laboratory()
-    result = search(tmp_path, laboratory, trials=8)
+    result = search(tmp_path, laboratory, trials=3)
     first = laboratory.settings[0].model_copy(update={"data": START.data})
     assert first == START
     assert result.default.number == 0
@@ -90,18 +99,25 @@ def test_the_first_trial_has_the_settings_of_the_start_and_the_result_is_no_wors
     assert result.best.settings["model.latent_dim"] == max(
         trial.settings["model.latent_dim"] for trial in result.trials if trial.state == "complete"
     )
-    assert {"pruned", "complete"} == {trial.state for trial in result.trials}
+
+
+def test_a_trial_that_is_worse_than_the_median_is_stopped_early(tmp_path):
+    """As soon as there are three to compare it with; it is never the best."""
+    result = search(tmp_path, Laboratory(bad=(1, 3)), trials=4)
+    assert [trial.state for trial in result.trials] == [*["complete"] * 3, "pruned"]
+    assert result.trials[3].steps == 6
+    assert "stopped early" in format_table(result)
 
 
 def test_an_interrupted_search_continues_as_if_it_had_not_been(tmp_path):
     """The interrupted trial is repeated with the same values; its folder is removed."""
-    unbroken = search(tmp_path / "unbroken", Laboratory(), trials=7)
+    unbroken = search(tmp_path / "unbroken", Laboratory(), trials=5)
     broken = tmp_path / "broken"
     with pytest.raises(KeyboardInterrupt, match=r"the results so far are in .*repeat the command"):
-        search(broken, Laboratory({5: interrupt}), trials=7)
-    assert not (broken / "trials" / "trial-005").exists()
-    assert len(json.loads((broken / "trials.json").read_text())) == 5
-    continued = search(broken, Laboratory(), trials=7)
+        search(broken, Laboratory({3: interrupt}), trials=5)
+    assert not (broken / "trials" / "trial-003").exists()
+    assert len(json.loads((broken / "trials.json").read_text())) == 3
+    continued = search(broken, Laboratory(), trials=5)
     assert list_values(continued) == list_values(unbroken)
     assert continued.gain == unbroken.gain
 
@@ -121,8 +137,8 @@ def test_the_same_command_repeats_nothing_and_more_trials_continue(tmp_path):
     search(tmp_path, idle, trials=3)
     assert idle.settings == []
     more = Laboratory()
-    assert len(search(tmp_path, more, trials=5).trials) == 5
-    assert len(more.settings) == 2
+    assert len(search(tmp_path, more, trials=4).trials) == 4
+    assert len(more.settings) == 1
 
 
 def test_a_killed_trial_is_recorded_as_failed_and_its_run_is_removed(tmp_path):
@@ -141,7 +157,7 @@ def test_a_killed_trial_is_recorded_as_failed_and_its_run_is_removed(tmp_path):
 def test_trials_that_fail_are_recorded_and_the_search_goes_on(tmp_path):
     """For lack of memory, for a loss that is not a number, for settings that contradict each other."""
     failures = {1: lambda: Outcome(reason="the loss is not a number")}
-    result = search(tmp_path, Laboratory(failures), trials=4)
+    result = search(tmp_path, Laboratory(failures), trials=3)
     assert [trial.state for trial in result.trials].count("failed") == 1
     assert "failed: the loss is not a number" in format_table(result)
     assert not (tmp_path / "trials" / "trial-001").exists()
@@ -153,7 +169,7 @@ def test_a_search_ends_if_its_first_trial_fails_or_if_nearly_all_do(tmp_path):
     with pytest.raises(TrainingError, match=r"first trial.*the memory is not enough"):
         search(tmp_path / "first", Laboratory({0: lambda: reason}), trials=3)
     failures = {number: lambda: reason for number in range(1, 30)}
-    with pytest.raises(TrainingError, match="10 trials in a row failed"):
+    with pytest.raises(TrainingError, match="5 trials in a row failed"):
         search(tmp_path / "all", Laboratory(failures), trials=30)
 
 
@@ -171,7 +187,7 @@ def test_a_collapsed_trial_is_neither_the_best_nor_on_the_front(tmp_path, object
 
 def test_nothing_is_pruned_with_two_objectives(tmp_path):
     """Optuna cannot compare the intermediate values of two objectives."""
-    result = search(tmp_path, Laboratory(), trials=6, objective="front")
+    result = search(tmp_path, Laboratory(), trials=4, objective="front")
     assert {trial.state for trial in result.trials} == {"complete"}
     front = [trial for trial in result.trials if trial.is_on_front]
     files = {file.name for file in (tmp_path / "front").iterdir()}
@@ -187,7 +203,7 @@ def test_a_trial_starts_only_if_there_is_time_for_all_of_it(tmp_path):
 
 def test_the_best_settings_are_a_config_that_trains_as_the_trial_did(tmp_path):
     """Bounded by its steps; the header says what changed, and by how much the score did."""
-    result = search(tmp_path, Laboratory(), trials=5)
+    result = search(tmp_path, Laboratory(), trials=3)
     best = read_settings(result.config)
     assert best.training.steps == result.best.steps
     assert best.training.max_minutes is None

@@ -55,10 +55,10 @@ def test_a_loss_that_is_not_a_number_is_the_reason_of_a_failure(tmp_path):
 
 
 def test_a_model_that_does_not_fit_into_memory_is_the_reason_of_a_failure(tmp_path):
-    """It is refused or cannot be allocated, and what was asked for is named."""
+    """What was needed and what is free is named."""
     huge = {"kind": "lstm", "embedding": 16, "hidden": 1_000_000}
     settings = read_settings(base={**SETTINGS, "model": {**SETTINGS["model"], "decoder": huge}})
     outcome = run_trial(SENTENCES, settings, tmp_path / "trial", "cpu", lambda *_: False)
     assert outcome.reason is not None
-    assert "memory" in outcome.reason
+    assert "GB are free" in outcome.reason
     assert outcome.bounds is None

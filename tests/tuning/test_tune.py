@@ -16,7 +16,14 @@ REFUSED = {
     "a value that does not fit": (["--search", "model.latent_dim=0,8"], "does not fit"),
     "no time": (["--minutes", "0"], "tune.minutes = 0"),
     "an unknown objective": (["model.latent_dim=4", "objective=language_model"], "has no latent"),
-    "no KL": (["model.posterior=von_mises_fisher", "model.prior=uniform_sphere"], "has no KL"),
+    "no KL": (
+        [
+            "model.posterior=von_mises_fisher",
+            "model.prior=uniform_sphere",
+            "objective.techniques={target_kl: off, unit_floor: off}",
+        ],
+        "has no KL",
+    ),
     "a missing corpus": (["data.corpus=gone.txt"], "gone.txt"),
     "a folder with other files": (["--output", "full"], "contains files that are not a search"),
 }

@@ -25,9 +25,9 @@ from textvae.runtime.paths import require_path
 from textvae.settings.run import Settings
 
 STUDY_FILE = "study.json"
-TRIALS_FOLDER = "trials"
 CACHE_FOLDER = "cache"
 
+_TRIALS_FOLDER = "trials"
 _LOCK = ".lock"
 _CHUNK_BYTES = 2**20
 
@@ -164,3 +164,8 @@ def with_cache(settings: Settings, folder: Path) -> Settings:
         return settings
     data = settings.data.model_copy(update={"cache": str((folder / CACHE_FOLDER).resolve())})
     return settings.model_copy(update={"data": data})
+
+
+def locate_run(folder: Path, number: int) -> Path:
+    """Return the run folder of a trial, in the folder of its search."""
+    return folder / _TRIALS_FOLDER / f"trial-{number:03d}"

@@ -15,6 +15,8 @@ from textvae.terminal import escape_controls
 from textvae.tuning.objective import Bounds, find_front
 from textvae.tuning.space import Value
 
+State = Literal["complete", "pruned", "failed"]
+
 BEST_FILE = "best.yaml"
 FRONT_FOLDER = "front"
 
@@ -24,7 +26,7 @@ class TunedTrial:
     """One trial of a search; all scores are of the validation split, in nats per sentence.
 
     Attributes:
-        number: counted from 0, which is the default recipe.
+        number: counted from 0; a number is missing if Ctrl-C has interrupted its trial.
         state: how it ended; a pruned trial was stopped early, and its scores are those of that
             moment.
         is_default: whether it has the settings that the search started from.
@@ -39,7 +41,7 @@ class TunedTrial:
     """
 
     number: int
-    state: Literal["complete", "pruned", "failed"]
+    state: State
     is_default: bool
     settings: Mapping[str, Value]
     score: float | None

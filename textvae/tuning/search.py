@@ -2,9 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +14,10 @@ from textvae.runtime.files import remove
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 from textvae.terminal import escape_controls
-from textvae.tuning.folder import TRIALS_FOLDER, with_cache
+from textvae.tuning.folder import locate_run, with_cache
 from textvae.tuning.objective import Bounds, choose_floor
-from textvae.tuning.results import (
-    BEST_FILE,
-    FRONT_FOLDER,
-    TunedTrial,
-    TuningResult,
-    list_front,
-    write_config,
-    write_tables,
-)
+from textvae.tuning.outputs import build_result, describe_trial, write_outputs
+from textvae.tuning.results import TuningResult
 from textvae.tuning.settings import DEFAULT_MINUTES, TuneSettings
 from textvae.tuning.space import Parameter, Value
 from textvae.tuning.study import INTERRUPTED, RECORD, Study, quiet_optuna, read_record
@@ -35,7 +25,7 @@ from textvae.tuning.trial import Outcome, TrialRunner, read_clock, run_trial
 from textvae.tuning.words import apply_values
 
 # So many trials in a row without a result mean that the search space is wrong.
-_MOST_FAILURES = 10
+_MOST_FAILURES = 5
 
 
 class Search:
@@ -47,6 +37,9 @@ class Search:
         rows: the sentences, if the corpus is not named in the settings.
         device: cpu or cuda; by default a GPU if there is one.
         run_trial: trains a config.
+
+    Attributes:
+        result: what was found so far; None before the first trial has finished.
 
     Raises:
         OutputError: the database is damaged.
@@ -61,6 +54,7 @@ class Search:
         device: str | None,
         run_trial: TrialRunner = run_trial,
     ) -> None:
+        self.result: TuningResult | None = None
         self.run_trial = run_trial
         self.folder = folder
         self.asked = asked
@@ -73,6 +67,7 @@ class Search:
         # As the user has them, and as the trials have them.
         self.settings = _bound_training(read_settings(base=record["settings"]), record)
         self.has_two_objectives = asked.objective == "front"
+        self._default: optuna.trial.FrozenTrial | None = None
         with quiet_optuna():
             self.study = Study(
                 folder, self.space, asked.seed, has_two_objectives=self.has_two_objectives
@@ -85,20 +80,17 @@ class Search:
             TrainingError: the first trial failed, so there is nothing to compare with.
             KeyboardInterrupt: Ctrl-C was pressed; the message says how to continue.
         """
-        with quiet_optuna(), ExitStack() as stack:
+        with quiet_optuna(), tqdm(desc="trials", unit="trial", file=sys.stderr) as bar:
             self._tidy_up()
-            bar = stack.enter_context(tqdm(desc="trials", unit="trial", file=sys.stderr))
             bar.update(len(self._list_counted()))
             try:
                 while self._is_trial_due():
                     self._run_next()
                     bar.update(1)
-            except (KeyboardInterrupt, SystemExit) as error:
-                self._explain_stop(error)
-                raise
-            result = self._collect()
-            self._draw(result)
-        return result
+            except KeyboardInterrupt as error:
+                raise KeyboardInterrupt(self._explain_interruption()) from error
+            self.result = self._collect()
+        return self.result
 
     # Which trial is next
 
@@ -114,10 +106,11 @@ class Search:
 
     def _find_default(self) -> optuna.trial.FrozenTrial | None:
         """Return the finished trial with the settings that the search started from, or None."""
-        for trial in self.study.list_trials():
-            if read_record(trial).get("is_default") and trial.state == TrialState.COMPLETE:
-                return trial
-        return None
+        if self._default is None:
+            for trial in self.study.list_trials():
+                if read_record(trial).get("is_default") and trial.state == TrialState.COMPLETE:
+                    self._default = trial
+        return self._default
 
     def _is_trial_due(self) -> bool:
         """Return whether there are trials and time left; the time must be enough for a whole trial."""
@@ -168,7 +161,10 @@ class Search:
                 f"the first trial, with the settings that the search starts from, failed: "
                 f"{outcome.reason} Its log is {self._locate_run(trial.number)}.log."
             )
-        self._report(trial.number)
+        self.result = self._collect()
+        write_outputs(self.result, self.settings, self.space)
+        line = describe_trial(trial.number, self.result)
+        tqdm.write(escape_controls(line), file=sys.stderr)
 
     def _train(self, trial: optuna.trial.Trial, values: Mapping[str, Value]) -> Outcome:
         """Train the config of a trial."""
@@ -217,103 +213,27 @@ class Search:
 
     def _locate_run(self, number: int) -> Path:
         """Return the run folder of a trial."""
-        return self.folder / TRIALS_FOLDER / f"trial-{number:03d}"
-
-    # The results
+        return locate_run(self.folder, number)
 
     def _collect(self) -> TuningResult:
         """Return what was found so far."""
         default = self._find_default()
         assert default is not None, "the first trial has finished"
-        floor = self._find_floor()
-        trials = [self._read_trial(trial, floor) for trial in self._list_counted()]
-        front = list_front(trials, floor)
-        trials = [replace(trial, is_on_front=trial.number in front) for trial in trials]
-        by_number = {trial.number: trial for trial in trials}
-        finished = [trial for trial in trials if trial.state == "complete"]
-        best = min(finished, key=lambda trial: trial.score or 0.0)
-        return TuningResult(
-            folder=self.folder,
-            trials=trials,
-            best=best,
-            default=by_number[default.number],
-            kl_floor=floor,
-            config=self.folder / BEST_FILE,
-            run=self._locate_run(best.number),
+        return build_result(
+            self.folder,
+            self._list_counted(),
+            default.number,
+            self._find_floor(),
+            has_two_objectives=self.has_two_objectives,
         )
 
-    def _read_trial(self, trial: optuna.trial.FrozenTrial, floor: float) -> TunedTrial:
-        """Return a trial as the table has it."""
-        record = read_record(trial)
-        states = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
-        tuned = TunedTrial(
-            number=trial.number,
-            state=states.get(trial.state, "failed"),  # type: ignore[arg-type]
-            is_default=record.get("is_default", False),
-            settings=record.get("values") or self._round(trial.params),
-            score=None,
-            elbo=record.get("elbo"),
-            reconstruction=record.get("reconstruction"),
-            kl=record.get("kl"),
-            active_units=record.get("active_units"),
-            steps=record.get("steps", 0),
-            seconds=record.get("seconds", 0.0),
-            reason=record.get("reason") if record else "its process was killed",
-        )
-        if tuned.bounds is None:
-            return tuned
-        score = tuned.bounds.compute_score(floor)
-        if self.has_two_objectives:
-            score = tuned.bounds.compute_balance(floor)
-        return replace(tuned, score=score)
-
-    def _report(self, number: int) -> None:
-        """Write the results, print a line about a trial, and remove runs that are not needed."""
-        result = self._collect()
-        write_tables(self.folder, result)
-        self._write_configs(result)
-        for trial in result.trials:
-            if trial.number != result.best.number:
-                remove(self._locate_run(trial.number))
-        trial = next(trial for trial in result.trials if trial.number == number)
-        tqdm.write(escape_controls(_describe_trial(trial, result)), file=sys.stderr)
-
-    def _write_configs(self, result: TuningResult) -> None:
-        """Write the settings of the best trial, and of those on the front."""
-        front = self.folder / FRONT_FOLDER
-        remove(front)
-        for trial in result.trials:
-            name = f"trial-{trial.number:03d}.yaml"
-            files = [front / name] if trial.is_on_front else []
-            if trial.number == result.best.number:
-                files.append(result.config)
-            for file in files:
-                values = {} if trial.is_default else trial.settings
-                settings = apply_values(self.settings, values, self.space)
-                write_config(file, settings, trial, result)
-
-    def _draw(self, result: TuningResult) -> None:
-        """Draw the picture, if the package for it is installed."""
-        if find_spec("matplotlib") is None:
-            return
-        from textvae.tuning.picture import PICTURE_FILE, draw_front
-
-        draw_front(self.folder / PICTURE_FILE, result)
-
-    def _explain_stop(self, error: BaseException) -> None:
-        """Draw what there is; raise the interruption again with a message that says how to go on.
-
-        Raises:
-            KeyboardInterrupt: for Ctrl-C.
-        """
+    def _explain_interruption(self) -> str:
+        """Return what there is after Ctrl-C, and how to go on."""
         found = "no trial has finished"
         if self._find_default() is not None:
-            self._draw(self._collect())
+            self.result = self._collect()
             found = f"the results so far are in {self.folder}"
-        if isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(
-                f"interrupted; {found}. To continue the search, repeat the command."
-            ) from error
+        return f"interrupted; {found}. To continue the search, repeat the command."
 
 
 def _bound_training(settings: Settings, record: Mapping[str, Any]) -> Settings:
@@ -350,24 +270,3 @@ def _refuse_endless_failures(trials: Sequence[optuna.trial.FrozenTrial]) -> None
             f"{_MOST_FAILURES} trials in a row failed, the last one because: {reason} "
             "Search other settings or smaller ranges."
         )
-
-
-def _describe_trial(trial: TunedTrial, result: TuningResult) -> str:
-    """Return a line about a trial for the terminal."""
-    name = f"trial {trial.number}"
-    if trial.is_default:
-        name += " (default)"
-    if trial.state == "failed":
-        return f"{name}: failed: {trial.reason}"
-    assert trial.score is not None
-    scores = ""
-    if trial.bounds is not None:
-        bounds = trial.bounds
-        scores = f" (-ELBO {-bounds.elbo:.2f}, KL {bounds.kl:.2f})"
-    ending = "stopped early at" if trial.state == "pruned" else "score"
-    best = result.best
-    return (
-        f"{name}: {ending} {trial.score:.2f}{scores}, {trial.steps:,} steps, "
-        f"{trial.seconds:.0f} s; best: trial {best.number}, {result.gain:.2f} nats better than "
-        "the default"
-    )

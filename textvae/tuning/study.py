@@ -127,7 +127,8 @@ class Study:
 
     def fail_killed(self) -> list[int]:
         """End the trials whose process was killed; return their numbers."""
-        killed = [trial.number for trial in self.list_trials() if not trial.state.is_finished()]
+        running = [trial for trial in self.list_trials() if trial.state == TrialState.RUNNING]
+        killed = [trial.number for trial in running]
         for number in killed:
             self.fail(number)
         return killed

@@ -6,7 +6,7 @@ if the settings say so), and is stopped early if it is worse than the median of 
 the same share of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Unpack
@@ -102,39 +102,58 @@ def tune(
     asked = validate_settings(TuneSettings, options, "tune")
     _check_environment(device)
     folder = require_path(output, "output")
-    listed = require_list(overrides, "overrides")
-    settings = _read_start(corpus, config, listed, preset, sections)
-    corpus = settings.data.corpus if isinstance(corpus, str | Path) else corpus
-    source = settings.data.corpus if corpus is None else corpus
+    words = {
+        "search": require_list(search, "search"),
+        "fix": require_list(fix, "fix"),
+        "overrides": require_list(overrides, "overrides"),
+    }
+    settings = _read_start(corpus, config, words["overrides"], preset, sections)
+    source = corpus if isinstance(corpus, list | tuple) else settings.data.corpus or corpus
     if source is None:
         raise ConfigError("there is no corpus: name one, or set data.corpus.")
     request = {
         "corpus": describe_corpus(source),
         "settings": settings.model_dump(mode="json"),
-        "search": {"search": [*search], "fix": [*fix], "overrides": listed},
+        "search": words,
         "objective": asked.objective,
         "kl_floor": asked.kl_floor,
         "seed": asked.seed,
     }
     rows = None if isinstance(source, str | Path) else list(source)
-    # Imported late: the search needs Optuna, which is an extra, and training takes long to import.
-    from textvae.training.finish import finish
-    from textvae.tuning.search import Search
-
-    signals = StopSignals()
-    with signals.handle(), lock_study_folder(folder):
+    with StopSignals().handle(), lock_study_folder(folder):
         try:
             record = read_study_file(folder)
             if record is None:
                 record = _begin_study(folder, request, settings, rows, asked, device)
             else:
                 check_same_study(folder, record, request)
-            result = Search(folder, record, asked, rows, device).run()
-            if not Run(result.run).is_finished():
-                finish(result.run, device)
-            return result
+            return _search(folder, record, asked, rows, device)
         finally:
             remove(folder / CACHE_FOLDER)
+
+
+def _search(
+    folder: Path,
+    record: Mapping[str, Any],
+    asked: TuneSettings,
+    rows: list[str] | None,
+    device: str | None,
+) -> TuningResult:
+    """Run the trials, draw the picture, and finish the run of the best trial."""
+    # Imported late: the search needs Optuna, which is an extra, and training takes long to import.
+    from textvae.training.finish import finish
+    from textvae.tuning.outputs import draw_picture
+    from textvae.tuning.search import Search
+
+    trials = Search(folder, record, asked, rows, device)
+    try:
+        result = trials.run()
+    finally:
+        if trials.result is not None:  # there is something to see after Ctrl-C, too
+            draw_picture(trials.result)
+    if not Run(result.run).is_finished():
+        finish(result.run, device)
+    return result
 
 
 def _check_environment(device: str | None) -> None:
