@@ -103,8 +103,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "augment": TextVAE.augment,
 }
 
-# `info` prints what attributes of a run and of the machine say.
-WITHOUT_FUNCTION = {"info"}
+# `info` prints what attributes of a run and of the machine say, `skill` a file.
+WITHOUT_FUNCTION = {"info", "skill"}
 
 # Numbers that only functions take, because their defaults are about memory, not results.
 ONLY_IN_PYTHON = {"batch_size"}
