@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from textvae.settings.run import Settings as Settings
     from textvae.training.finish import finish as finish
     from textvae.training.train import train as train
+    from textvae.tuning.results import TunedTrial as TunedTrial
+    from textvae.tuning.results import TuningResult as TuningResult
+    from textvae.tuning.tune import tune as tune
     from textvae.uses.attribute import Attribute as Attribute
     from textvae.uses.numeric_attribute import NumericAttribute as NumericAttribute
     from textvae.vae import TextVAE as TextVAE
@@ -53,11 +56,14 @@ PUBLIC = {
     "TextVAEError": "textvae.errors",
     "TextVAEModel": "textvae.model.modeling",
     "TrainingError": "textvae.errors",
+    "TunedTrial": "textvae.tuning.results",
+    "TuningResult": "textvae.tuning.results",
     "compare": "textvae.comparison.compare",
     "finish": "textvae.training.finish",
     "read_progress": "textvae.evaluation.progress",
     "read_settings": "textvae.settings.reading",
     "train": "textvae.training.train",
+    "tune": "textvae.tuning.tune",
 }
 
 __all__ = list(PUBLIC)

@@ -81,7 +81,7 @@ def _accept_all_characters() -> None:
 def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments, or exit with a message.
 
-    The settings of `train` and `compare` may be anywhere among their options.
+    The settings of `train`, `compare` and `tune` may be anywhere among their options.
     argparse does not know them, so they are among the words that it leaves over.
     """
     words = list(arguments)
@@ -103,7 +103,7 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _refuse_unknown_words(parser: argparse.ArgumentParser, verb: str, words: Sequence[str]) -> None:
     """Exit with a message if there are words that are neither arguments nor settings of a verb."""
-    takes_settings = verb in ("train", "compare")
+    takes_settings = verb in ("train", "compare", "tune")
     unknown = []
     for word in words:
         is_setting = takes_settings and "=" in word and not word.startswith("-")

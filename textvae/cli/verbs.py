@@ -45,6 +45,7 @@ VERBS = {
     "compare": Verb(
         "compare", _TRAIN, "train and evaluate several configs with several seeds, side by side"
     ),
+    "tune": Verb("tune", _TRAIN, "search for settings that are better than the default recipe"),
     "evaluate": Verb("evaluate", _MEASURE, "measure a run, and judge whether its latent is used"),
     "doctor": Verb(
         "evaluate",

@@ -23,7 +23,12 @@ class TrainingSettings(StrictSettings):
     epochs: float | None = Field(None, gt=0)
     steps: int | None = Field(None, gt=0)
     max_minutes: float | None = Field(
-        None, gt=0, description="wall-clock time; the schedules adapt to it"
+        None, gt=0, description="time of training; the schedules adapt to it"
+    )
+    clock: Literal["wall", "processor"] = Field(
+        "wall",
+        description="what max_minutes counts: wall-clock time, or the processor time of the "
+        "training process (of all its threads), which other programs do not lengthen",
     )
     seed: int = Field(1, ge=0, lt=2**31)
     learning_rate: float = Field(5e-3, gt=0)

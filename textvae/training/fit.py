@@ -3,12 +3,13 @@
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import PrinterCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from textvae.data.arrow import require_known_tokens
 from textvae.data.row_report import print_warning
@@ -69,6 +70,7 @@ def fit(
     signals: StopSignals,
     *,
     ends_early: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
     """Train the run to its end, from its newest checkpoint if it has one.
 
@@ -76,6 +78,7 @@ def fit(
         device: the device of this process.
         signals: a signal ends the training after the current step, with a checkpoint.
         ends_early: end the run at its newest checkpoint instead of training.
+        callbacks: further callbacks of transformers' Trainer, called after our own.
 
     Raises:
         CheckpointError: the run has checkpoints, but cannot be resumed from any of them.
@@ -105,6 +108,8 @@ def fit(
             trainer.add_callback(SampleTableCallback(run, trainer))
         if TENSORBOARD in settings.training.trackers:
             trainer.add_callback(build_tensorboard_callback(run.folder / "logs", newest))
+    for callback in callbacks:
+        trainer.add_callback(callback)
     try:
         with signals.defer():
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)

@@ -5,7 +5,7 @@ run folder exists. The run folder appears when it is complete, and then training
 begins.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Unpack
 
 import datasets
 import torch
+from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from textvae.data.object_rows import read_object_rows
@@ -59,6 +60,7 @@ def train(
     overwrite: bool = False,
     init: str | Path | None = None,
     device: str | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
     **sections: Unpack[SettingsSections],
 ) -> TextVAE:
     """Train a text VAE and return it.
@@ -79,6 +81,7 @@ def train(
         init: another run, as a folder or by its name on the Hugging Face Hub; training starts from
             its model and tokenizer.
         device: cpu or cuda; by default a GPU if there is one.
+        callbacks: further callbacks of transformers' Trainer, called after our own.
         sections: further settings by section, as mappings or objects of the settings classes,
             for example `training={"steps": 9}`.
 
@@ -128,7 +131,7 @@ def train(
             describe = partial(describe_resume_point, run.folder, processes)
             with explain_stop(describe, signals, processes):
                 if not run.is_finished():
-                    fit(run, process_device, processes, signals)
+                    fit(run, process_device, processes, signals, callbacks=callbacks)
         return TextVAE.from_pretrained(run.folder, str(process_device))
 
 
