@@ -15,7 +15,7 @@ from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from textvae.cli.main import build_parser
+from textvae.cli.parser import build_parser
 from textvae.data.tables import TableSettings
 from textvae.evaluation.settings import MeasureSettings
 from textvae.inference.decoding import DecodingSettings

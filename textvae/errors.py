@@ -10,6 +10,9 @@ TextVAEError
 └── StoppedError      the first process of the launch has failed and reports the reason itself
 """
 
+import difflib
+from collections.abc import Iterable
+
 from textvae.terminal import MAX_MESSAGE_LENGTH, escape_controls, shorten
 
 
@@ -70,3 +73,10 @@ class TrainingError(TextVAEError):
 
 class StoppedError(TextVAEError):
     """The first process of the launch has failed and reports the reason itself."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean ...? " with the most similar known name, or "" if none is similar."""
+    # Its time grows with the square of the length, and no name is that long.
+    near = difflib.get_close_matches(str(name)[:100], list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}? " if near else ""

@@ -6,7 +6,6 @@ turn what a user wrote into a validated settings object, or into one message
 that lists every error.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from operator import index
@@ -23,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, did_you_mean
 from textvae.terminal import quote_value
 
 T = TypeVar("T")
@@ -115,13 +114,6 @@ def choose(table: Mapping[str, T], name: str, setting: str) -> T:
     hint = did_you_mean(name, table)
     names = ", ".join(sorted(table))
     raise ConfigError(f"{setting} = {quote_value(name)} is unknown: {hint}Choose from {names}.")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "did you mean ...? " with the most similar known name, or "" if none is similar."""
-    # Its time grows with the square of the length, and no name is that long.
-    near = difflib.get_close_matches(str(name)[:100], list(known), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def validate_settings(settings: type[S], values: Mapping[str, Any], path: str = "") -> S:

@@ -16,7 +16,8 @@ from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.bulk.engines import ENGINES
 from textvae.bulk.verbs import VERBS as BULK_VERBS
 from textvae.bulk.work import run
-from textvae.cli.main import build_parser, main
+from textvae.cli.main import main
+from textvae.cli.parser import build_parser
 from textvae.cli.settings import collect_settings
 from textvae.comparison.compare import compare
 from textvae.comparison.report.page import write_report
@@ -102,8 +103,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "augment": TextVAE.augment,
 }
 
-# `info` prints what attributes of a run and of the machine say.
-WITHOUT_FUNCTION = {"info"}
+# `info` prints what attributes of a run and of the machine say, `skill` a file.
+WITHOUT_FUNCTION = {"info", "skill"}
 
 # Numbers that only functions take, because their defaults are about memory, not results.
 ONLY_IN_PYTHON = {"batch_size"}

@@ -15,7 +15,8 @@ import pytest
 import transformers
 
 from tests.tiny_run import LABELLED, SENTENCES, SMALL, table, write_corpus
-from textvae.cli.main import build_parser, main
+from textvae.cli.main import main
+from textvae.cli.parser import build_parser
 from textvae.data.tokenization import load_tokenizer
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
 from textvae.model.architectures import build_architecture_config

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from textvae.errors import ConfigError, TextVAEError
-from textvae.schema import choose, did_you_mean
+from textvae.errors import ConfigError, TextVAEError, did_you_mean
+from textvae.schema import choose
 from textvae.settings.reading import read_settings
 
 

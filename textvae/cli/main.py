@@ -1,25 +1,26 @@
 """Entry point of the command line: `textvae VERB`. The verbs are listed in `textvae.cli.verbs`.
 
-Nothing heavy is imported before the arguments are parsed, so `--help` is fast.
+Only the module of the verb is imported, and nothing heavy before the arguments are parsed.
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
 from io import StringIO, TextIOWrapper
-from typing import Any, NoReturn
 
-from textvae.cli.verbs import COMMANDS, VERB_MODULES
+from textvae.cli.parser import (
+    WRONG_INPUT_EXIT_CODE,
+    build_parser,
+    make_printable,
+    refuse_unknown_verb,
+)
+from textvae.cli.verbs import ALIASES, VERBS, import_verb
 from textvae.errors import StoppedError, TextVAEError
 from textvae.runtime.launch import has_several_processes, is_first_process
 from textvae.runtime.memory import describe_lack_of_memory
-from textvae.schema import did_you_mean
-from textvae.terminal import escape_controls, shorten
-from textvae.version import __version__
+from textvae.terminal import escape_controls
 
-_WRONG_INPUT_EXIT_CODE = 2
 _INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, as shells have it
 
 # How to go on after Ctrl-C, by the verb. Training says it itself, as it knows what was saved.
@@ -38,14 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _accept_all_characters()
     # Under torchrun, many processes parse the same arguments: only the first reports what is wrong.
     with nullcontext() if is_first_process() else redirect_stderr(StringIO()):
-        options = _parse_arguments(build_parser(), arguments)
+        options = _parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
-        return COMMANDS[options.verb](options) or 0
+        return import_verb(options.verb).COMMANDS[options.verb](options) or 0
     except StoppedError:  # the first process of the launch reports the reason
-        return _WRONG_INPUT_EXIT_CODE
+        return WRONG_INPUT_EXIT_CODE
     except TextVAEError as error:
         _print_error(f"textvae {options.verb}: {error}")
-        return _WRONG_INPUT_EXIT_CODE
+        return WRONG_INPUT_EXIT_CODE
     except BrokenPipeError:  # the program that reads our output has ended, as `head` does
         # At exit, Python flushes standard output again and would report the same error there.
         sys.stderr.close()
@@ -53,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         message = f"{error.filename or 'a file'} cannot be written or read: {reason}"
-        _print_error(f"textvae {options.verb}: {_make_printable(message)}")
-        return _WRONG_INPUT_EXIT_CODE
+        _print_error(f"textvae {options.verb}: {make_printable(message)}")
+        return WRONG_INPUT_EXIT_CODE
     except (MemoryError, RuntimeError) as error:
         lack = describe_lack_of_memory(error)
         if lack is None:
@@ -63,64 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"textvae {options.verb}: the memory is not enough: {lack}. "
             "Ask for fewer samples or texts, shorter texts, or a smaller model."
         )
-        return _WRONG_INPUT_EXIT_CODE
+        return WRONG_INPUT_EXIT_CODE
     except KeyboardInterrupt as error:
         explanation = str(error) or "interrupted" + _INTERRUPTED_ADVICE.get(options.verb, "")
         _print_error(f"\n{escape_controls(explanation)}")
         return _INTERRUPTED_EXIT_CODE
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all verbs."""
-    parser = _CommandParser(
-        prog="textvae",
-        description="Train variational autoencoders of text, and use them. Begin with "
-        "`textvae train captions`, which writes a run to the folder runs/vae, and then "
-        "`textvae generate runs/vae`.",
-        epilog="See `textvae VERB --help` for the arguments of a verb.",
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"textvae {__version__}",
-        help="print the version of textvae and exit",
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for module in VERB_MODULES:
-        module.add(verbs)
-    return parser
-
-
-class _CommandParser(argparse.ArgumentParser):
-    """A parser that takes no abbreviated options, and reports an error in one line."""
-
-    def __init__(self, **arguments: Any) -> None:
-        # An abbreviation is a guess: `--num 3` would be read as `--num-beams 3`.
-        super().__init__(**{**arguments, "allow_abbrev": False})
-
-    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
-        """Parse the arguments; an unknown option is refused with the most similar known one."""
-        parsed, rest = super().parse_known_args(*arguments, **options)
-        for word in rest:
-            name = word.partition("=")[0]
-            known = set(re.findall(r"--[a-z][a-z-]*", self.format_help()))
-            # A beginning of an option is more likely meant than a similar one.
-            longer = {option for option in known if option.startswith(name)}
-            hint = did_you_mean(name, sorted(longer or known)) if name.startswith("--") else ""
-            if hint:
-                self.error(f"unknown argument: {word}; {hint.strip()}")
-        return parsed, rest
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with the code of wrong input, without printing the usage."""
-        message = _make_printable(message)
-        end = "" if message.endswith(("?", ".")) else "."
-        self.exit(_WRONG_INPUT_EXIT_CODE, f"{self.prog}: {message}{end} See {self.prog} --help\n")
-
-
-def _make_printable(message: str) -> str:
-    """Return a message as one line of bounded length, without control characters."""
-    return shorten(escape_controls(message))
 
 
 def _accept_all_characters() -> None:
@@ -130,30 +78,44 @@ def _accept_all_characters() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _parse_arguments(
-    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
-) -> argparse.Namespace:
+def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments, or exit with a message.
 
     The settings of `train` and `compare` may be anywhere among their options.
     argparse does not know them, so they are among the words that it leaves over.
     """
-    options, rest = parser.parse_known_args(arguments)
-    takes_settings = options.verb in ("train", "compare")
+    words = list(arguments)
+    verb = None
+    for place, word in enumerate(words):
+        if not word.startswith("-"):
+            verb = words[place] = ALIASES.get(word, word)
+            break
+    parser = build_parser([verb] if verb in VERBS else [])
+    if verb is not None and verb not in VERBS:
+        refuse_unknown_verb(parser, verb)
+    options, rest = parser.parse_known_args(words)
+    if options.verb is None:
+        parser.error("expected a verb")
+    _refuse_unknown_words(parser, options.verb, rest)
+    options.settings = rest
+    return options
+
+
+def _refuse_unknown_words(parser: argparse.ArgumentParser, verb: str, words: Sequence[str]) -> None:
+    """Exit with a message if there are words that are neither arguments nor settings of a verb."""
+    takes_settings = verb in ("train", "compare")
     unknown = []
-    for word in rest:
+    for word in words:
         is_setting = takes_settings and "=" in word and not word.startswith("-")
         if not is_setting:
             unknown.append(word)
     if unknown:
-        command = f"textvae {options.verb}"
-        words = _make_printable(" ".join(unknown))
+        command = f"textvae {verb}"
+        shown = make_printable(" ".join(unknown))
         parser.exit(
-            _WRONG_INPUT_EXIT_CODE,
-            f"{command}: unknown argument: {words}. See {command} --help\n",
+            WRONG_INPUT_EXIT_CODE,
+            f"{command}: unknown argument: {shown}. See {command} --help\n",
         )
-    options.settings = rest
-    return options
 
 
 def _print_error(message: str) -> None:

@@ -1,46 +1,127 @@
-"""The verbs, each in a module with its arguments and its function, in the order that --help lists.
+"""The verbs: what `textvae --help` lists, and the module in which each of them is.
 
-Verbs that belong together share a module. A function parses options, calls the
-library and prints; nothing heavy is imported before it runs.
+The table is plain data: `textvae --help` prints it without importing any verb, and
+`textvae VERB` imports one module only. A module has `add`, which adds the parsers of its
+verbs, and `COMMANDS`, the functions that execute them; verbs that belong together share
+a module. A function parses options, calls the library and prints; nothing heavy is
+imported before it runs.
+
+To add a verb, write its module and add a line here. A test compares the two.
 """
 
-from textvae.cli import (
-    anomaly,
-    augment,
-    bench,
-    compare,
-    edit,
-    evaluate,
-    generate,
-    infill,
-    insight,
-    neighbors,
-    prior,
-    score,
-    train,
-    uncertainty,
-)
-from textvae.cli.arguments import Command
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-VERB_MODULES = (
-    train,
-    evaluate,
-    generate,
-    infill,
-    edit,
-    insight,
-    prior,
-    score,
-    anomaly,
-    uncertainty,
-    neighbors,
-    augment,
-    bench,
-    compare,
-)
+if TYPE_CHECKING:
+    from textvae.cli.arguments import Command, Subparsers
 
-COMMANDS: dict[str, Command] = {}
-for _module in VERB_MODULES:
-    COMMANDS.update(_module.COMMANDS)
 
-__all__ = ["COMMANDS", "VERB_MODULES"]
+class Verb(NamedTuple):
+    """A verb of the command line.
+
+    Attributes:
+        module: the module of `textvae.cli` that has it.
+        group: the heading under which --help lists it.
+        summary: what it does, as its module says it to `add_verb`.
+    """
+
+    module: str
+    group: str
+    summary: str
+
+
+_TRAIN = "train a model"
+_MEASURE = "measure"
+_WRITE = "write sentences"
+_CHANGE = "change sentences"
+_LATENT = "look into the latent space"
+_SCORE = "score and find sentences"
+_OTHER = "about textvae and this machine"
+
+# In the order in which --help lists them; the verbs of a group follow one another.
+VERBS = {
+    "train": Verb("train", _TRAIN, "train a model on a corpus"),
+    "finish": Verb("train", _TRAIN, "end an interrupted run now, with the best model that it has"),
+    "compare": Verb(
+        "compare", _TRAIN, "train and evaluate several configs with several seeds, side by side"
+    ),
+    "evaluate": Verb("evaluate", _MEASURE, "measure a run, and judge whether its latent is used"),
+    "doctor": Verb(
+        "evaluate",
+        _MEASURE,
+        "check quickly whether the latent is used and the model is useful, and advise what to "
+        "change",
+    ),
+    "report": Verb("compare", _MEASURE, "write an HTML file that describes a run"),
+    "generate": Verb(
+        "generate", _WRITE, "sample latents from the prior and decode them to sentences"
+    ),
+    "complete": Verb("generate", _WRITE, "write sentences that begin with a prefix"),
+    "infill": Verb("infill", _WRITE, "fill the blanks of a sentence"),
+    "augment": Verb("augment", _WRITE, "write new texts with the same labels as those of a table"),
+    "reconstruct": Verb("generate", _CHANGE, "encode sentences and decode them again"),
+    "interpolate": Verb("generate", _CHANGE, "decode a path in latent space between two sentences"),
+    "analogy": Verb("edit", _CHANGE, "write the text that is to C as B is to A"),
+    "attribute": Verb(
+        "edit", _CHANGE, "find the direction in latent space along which labelled texts differ"
+    ),
+    "edit": Verb("edit", _CHANGE, "rewrite texts with more or less of an attribute"),
+    "encode": Verb("score", _LATENT, "map sentences to vectors, their posterior means"),
+    "decode": Verb("generate", _LATENT, "decode vectors to sentences"),
+    "prior": Verb("prior", _LATENT, "fit a prior to the latents of a corpus, for better samples"),
+    "traverse": Verb(
+        "insight", _LATENT, "decode a text again while one dimension of its latent changes"
+    ),
+    "explore": Verb(
+        "explore", _LATENT, "open a page in the browser that shows a trained model at work"
+    ),
+    "insight": Verb("insight", _LATENT, "say what each dimension of the latent encodes"),
+    "score": Verb(
+        "score", _SCORE, "compute the likelihood of each sentence and of each of its tokens"
+    ),
+    "anomaly": Verb(
+        "anomaly", _SCORE, "find sentences that are unlike those the model was trained on"
+    ),
+    "uncertainty": Verb(
+        "uncertainty", _SCORE, "estimate how certain the model is of each sentence"
+    ),
+    "index": Verb(
+        "neighbors",
+        _SCORE,
+        "index the sentences of a corpus by their latents, for `textvae neighbors`",
+    ),
+    "neighbors": Verb(
+        "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
+    ),
+    "info": Verb(
+        "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
+    ),
+    "bench": Verb(
+        "bench", _OTHER, "measure how fast this machine trains, decodes, scores or encodes"
+    ),
+    "skill": Verb("skill", _OTHER, "print the skill for coding agents, or install it"),
+}
+
+# Other spellings, which are accepted, and other words, which are answered with the verb.
+ALIASES = {"neighbours": "neighbors"}
+SYNONYMS = {
+    "benchmark": "bench",
+    "embed": "encode",
+    "fill": "infill",
+    "sample": "generate",
+    "search": "neighbors",
+}
+
+
+class VerbModule(Protocol):
+    """What every module of verbs has."""
+
+    COMMANDS: "dict[str, Command]"
+
+    def add(self, verbs: "Subparsers") -> None:
+        """Add the parsers of the module's verbs."""
+
+
+def import_verb(name: str) -> VerbModule:
+    """Return the module that has a verb."""
+    return cast(VerbModule, import_module(f"textvae.cli.{VERBS[name].module}"))

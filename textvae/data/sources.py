@@ -38,10 +38,9 @@ from textvae.data.tables import (
     split_chats,
 )
 from textvae.data.tables.class_names import find_class_names, name_classes
-from textvae.errors import DataError
+from textvae.errors import DataError, did_you_mean
 from textvae.runtime.network import give_up_without_network
 from textvae.runtime.paths import require_path
-from textvae.schema import did_you_mean
 
 RowSource = Callable[[], Iterator[Row]]  # each call starts again at the first row
 

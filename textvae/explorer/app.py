@@ -9,10 +9,9 @@ from textvae.data.labels import list_label_names
 from textvae.data.texts import require_texts
 from textvae.errors import DataError
 from textvae.explorer.api import add_endpoints
+from textvae.explorer.defaults import DEFAULT_LIMIT, DEFAULT_POINTS
 from textvae.explorer.latent_map import Sentences
 from textvae.explorer.limits import (
-    DEFAULT_LIMIT,
-    DEFAULT_POINTS,
     MAX_LIMIT,
     MAX_POINTS,
     require_count,

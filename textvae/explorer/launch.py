@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textvae.errors import ConfigError
-from textvae.explorer.limits import DEFAULT_LIMIT, DEFAULT_POINTS, require_count
+from textvae.explorer.defaults import (
+    DEFAULT_HOST,
+    DEFAULT_LIMIT,
+    DEFAULT_POINTS,
+    DEFAULT_PORT,
+)
+from textvae.explorer.limits import require_count
 from textvae.explorer.projection import ProjectionKind
 from textvae.runtime.extras import check_installed
 from textvae.terminal import quote_value
@@ -17,8 +23,6 @@ from textvae.vae import TextVAE
 if TYPE_CHECKING:
     from gradio import Blocks
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 7860
 _PORTS_TO_TRY = 20
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 

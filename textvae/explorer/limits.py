@@ -11,9 +11,7 @@ from textvae.terminal import quote_value
 
 MAX_CHARACTERS = 2_000  # of one text
 MAX_POINTS = 50_000  # of the map
-DEFAULT_POINTS = 20_000
-MAX_LIMIT = 1_000
-DEFAULT_LIMIT = 50  # texts that one action writes or compares
+MAX_LIMIT = 1_000  # texts that one action writes
 
 
 def require_sentence(text: object, name: str = "the sentence") -> str:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from textvae.errors import DataError, TextVAEError
+from textvae.explorer.defaults import DEFAULT_LIMIT, DEFAULT_POINTS
 from textvae.explorer.latent_map import LatentMap, Sentences, compute_map
-from textvae.explorer.limits import DEFAULT_LIMIT, DEFAULT_POINTS
 from textvae.explorer.map_cache import list_map_folders, load_map, name_map, save_map
 from textvae.explorer.projection import ProjectionKind
 from textvae.explorer.reference import choose_sentences

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, did_you_mean
 from textvae.model.bases.hub import Hub, find_tokenizer_on_hub, is_hub_name
-from textvae.schema import did_you_mean
 
 _SUFFIXES = (".json", ".txt", ".model", ".spm")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol
 
 from textvae.data.row_report import RowNumbers, shorten_list
-from textvae.schema import did_you_mean
+from textvae.errors import did_you_mean
 
 Row = dict[str, Any]
 

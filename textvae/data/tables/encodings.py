@@ -14,8 +14,7 @@ from itertools import pairwise
 from typing import IO
 
 from textvae.data.tables.base import LayoutError
-from textvae.errors import ConfigError
-from textvae.schema import did_you_mean
+from textvae.errors import ConfigError, did_you_mean
 
 _BYTES_PER_READ = 2**18
 

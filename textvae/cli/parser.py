@@ -1,0 +1,118 @@
+"""The parser of the command line: it imports the modules of the verbs that it is asked for."""
+
+import argparse
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+from textvae.cli.verbs import SYNONYMS, VERBS, import_verb
+from textvae.errors import did_you_mean
+from textvae.terminal import escape_controls, shorten
+from textvae.version import __version__
+
+WRONG_INPUT_EXIT_CODE = 2
+
+_DESCRIPTION = """\
+Train variational autoencoders of text, and use them. Begin with `textvae train captions`,
+which writes a run to the folder runs/vae, and then `textvae generate runs/vae`.
+"""
+_WRONG_CHOICE = re.compile(r"invalid choice: '(?P<word>[^']*)' \(choose from (?P<choices>.*)\)")
+
+
+def build_parser(verbs: Iterable[str] = VERBS) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Args:
+        verbs: the verbs whose modules are imported, so that their arguments can be parsed;
+            the others are only listed in the help.
+    """
+    parser = _TopParser(prog="textvae", usage="textvae VERB [argument ...]")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"textvae {__version__}",
+        help="print the version of textvae and exit",
+    )
+    parsers: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
+        dest="verb", metavar="VERB", prog="textvae", parser_class=CommandParser
+    )
+    # Verbs may share a module, which adds all that it has.
+    one_of_each_module = {VERBS[name].module: name for name in verbs}
+    for name in one_of_each_module.values():
+        import_verb(name).add(parsers)
+    return parser
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that takes no abbreviated options, and reports an error in one line."""
+
+    def __init__(self, **arguments: Any) -> None:
+        # An abbreviation is a guess: `--num 3` would be read as `--num-beams 3`.
+        super().__init__(**{**arguments, "allow_abbrev": False})
+
+    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
+        """Parse the arguments; an unknown option is refused with the most similar known one."""
+        parsed, rest = super().parse_known_args(*arguments, **options)
+        for word in rest:
+            hint = self._find_similar_option(word.partition("=")[0])
+            if hint:
+                self.error(f"unknown argument: {word}; {hint.strip()}")
+        return parsed, rest
+
+    def _find_similar_option(self, name: str) -> str:
+        """Return "did you mean ...? " with the most similar option, or "" if none is similar."""
+        if not name.startswith("--"):
+            return ""
+        known = re.findall(r"--[a-z][a-z-]*", self.format_help())
+        # A beginning of an option is more likely meant than a similar one.
+        longer = [option for option in known if option.startswith(name)]
+        return did_you_mean(name, sorted(set(longer or known)))
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with the code of wrong input, without printing the usage."""
+        choice = _WRONG_CHOICE.search(message)
+        if choice:
+            hint = did_you_mean(choice["word"], re.findall(r"[^', ]+", choice["choices"]))
+            if hint:
+                message = message.replace(" (choose from", f"; {hint}(choose from")
+        message = make_printable(message)
+        end = "" if message.endswith(("?", ".")) else "."
+        self.exit(WRONG_INPUT_EXIT_CODE, f"{self.prog}: {message}{end} See {self.prog} --help\n")
+
+
+class _TopParser(CommandParser):
+    """The parser of `textvae` itself, whose help lists the verbs in groups."""
+
+    def format_help(self) -> str:
+        """Return the help: all verbs with what they do, without importing them."""
+        options = self._get_formatter()
+        options.start_section("options")
+        options.add_arguments(self._optionals._group_actions)
+        options.end_section()
+        end = "See `textvae VERB --help` for the arguments of a verb.\n"
+        parts = [self.format_usage(), _DESCRIPTION, *_format_groups(), options.format_help(), end]
+        return "\n".join(parts)
+
+
+def _format_groups() -> Iterator[str]:
+    """Yield each group of verbs, with its heading, as a block of lines."""
+    width = max(map(len, VERBS))
+    for group in dict.fromkeys(verb.group for verb in VERBS.values()):
+        lines = [f"{group}:"]
+        for name, verb in VERBS.items():
+            if verb.group == group:
+                lines.append(f"  {name:{width}}  {verb.summary}")
+        yield "\n".join(lines) + "\n"
+
+
+def refuse_unknown_verb(parser: argparse.ArgumentParser, name: str) -> NoReturn:
+    """Exit with a message that names the verb that was most likely meant."""
+    hint = did_you_mean(name, VERBS)
+    if name in SYNONYMS:
+        hint = f"did you mean {SYNONYMS[name]!r}?"
+    parser.error(f"unknown verb: {name!r}{'; ' if hint else ''}{hint.strip()}")
+
+
+def make_printable(message: str) -> str:
+    """Return a message as one line of bounded length, without control characters."""
+    return shorten(escape_controls(message))
