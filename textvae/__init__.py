@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textvae.errors import TextVAEError as TextVAEError
     from textvae.errors import TrainingError as TrainingError
     from textvae.evaluation.settings import MeasureSettings as MeasureSettings
+    from textvae.explorer.launch import explore as explore
     from textvae.model.configuration import TextVAEConfig as TextVAEConfig
     from textvae.model.modeling import TextVAEModel as TextVAEModel
     from textvae.model.posteriors import Distribution as Distribution
@@ -48,6 +49,7 @@ PUBLIC = {
     "TextVAEModel": "textvae.model.modeling",
     "TrainingError": "textvae.errors",
     "compare": "textvae.comparison.compare",
+    "explore": "textvae.explorer.launch",
     "finish": "textvae.training.finish",
     "read_settings": "textvae.settings.reading",
     "train": "textvae.training.train",

@@ -1,6 +1,8 @@
 """The app: all panels of one run, or of two, as Gradio blocks that can run anywhere."""
 
 from collections.abc import Sequence
+from functools import partial
+from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -22,7 +24,7 @@ from textvae.explorer.panels.inside_panel import build_inside_panel
 from textvae.explorer.panels.map_panel import build_map_panel
 from textvae.explorer.panels.walk_panel import build_walk_panel
 from textvae.explorer.panels.write_panel import build_write_panel
-from textvae.explorer.projection import ProjectionKind
+from textvae.explorer.projection import ProjectionKind, require_projection
 from textvae.explorer.rendering import render_message
 from textvae.explorer.shared_run import SharedRun
 from textvae.runtime.paths import require_path
@@ -58,14 +60,15 @@ def build_app(
         ConfigError: a number is out of bounds.
         DataError: there are not as many labels as texts.
     """
-    options = {
-        "points": require_count(points, "points", MAX_POINTS),
-        "limit": require_count(limit, "limit", MAX_LIMIT),
-        "projection": projection,
-        "device": device,
-    }
-    shared = SharedRun(_require_source(run), _collect_sentences(texts, labels), **options)
-    other = None if compare is None else SharedRun(_require_source(compare), **options)
+    share = partial(
+        SharedRun,
+        points=require_count(points, "points", MAX_POINTS),
+        limit=require_count(limit, "limit", MAX_LIMIT),
+        projection=require_projection(projection),
+        device=device,
+    )
+    shared = share(_require_source(run), _collect_sentences(texts, labels))
+    other = None if compare is None else share(_require_source(compare))
     return build_blocks(shared, other)
 
 
@@ -116,8 +119,6 @@ def build_blocks(run: SharedRun, other: SharedRun | None = None) -> gr.Blocks:
 
 def _render_head(run: SharedRun) -> str:
     """Return the title of the page, with a warning if the run has changed meanwhile."""
-    from html import escape
-
     change = run.describe_change()
     note = "" if change is None else render_message(change)
     return f"<h1>textvae <span>{escape(run.name)}</span></h1><p>{escape(run.describe())}</p>{note}"

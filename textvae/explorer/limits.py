@@ -52,12 +52,14 @@ def require_number(value: object, name: str, at_least: float, at_most: float) ->
     Raises:
         ConfigError: it is out of bounds, or is no number.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not at_least <= value <= at_most:  # type: ignore[arg-type]
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+    if not at_least <= number <= at_most:  # NaN is refused as well
         raise ConfigError(
             f"{name} = {quote_value(value)}: expected a number from {at_least:,} to {at_most:,}."
         )
-    return float(value)  # type: ignore[arg-type]
+    return number
 
 
 def require_choice(value: object, name: str, choices: tuple[str, ...]) -> str:

@@ -10,13 +10,13 @@ Shapes: z is (n, latent), places are (n, 2).
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
-from textvae.errors import ConfigError
+from textvae.runtime.extras import check_installed
+from textvae.schema import choose
 
 ProjectionKind = Literal["pca", "umap"]
 
@@ -105,23 +105,22 @@ def _interpolate(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 def fit_projection(z: Tensor, kind: ProjectionKind = "pca") -> Projection:
-    """Fit a projection to latents.
-
-    Raises:
-        ConfigError: UMAP is not installed.
-    """
+    """Fit a projection to latents."""
     if kind == "pca":
         return PrincipalComponents.fit(z)
-    if not is_umap_installed():
-        raise ConfigError(
-            "projection = 'umap' needs umap-learn, which is not installed: pip install 'textvae[umap]'"
-        )
     from umap import UMAP
 
     places = UMAP(n_components=2, random_state=0).fit_transform(z.numpy())
     return NearestPoints(z, torch.from_numpy(places).float())
 
 
-def is_umap_installed() -> bool:
-    """Return whether UMAP can be chosen."""
-    return find_spec("umap") is not None
+def require_projection(kind: str) -> ProjectionKind:
+    """Return the kind of a projection that can be fitted here.
+
+    Raises:
+        ConfigError: it is unknown, or UMAP is not installed.
+    """
+    choose(dict.fromkeys(get_args(ProjectionKind)), kind, "projection")
+    if kind == "umap":
+        check_installed("umap", "maps arranged by UMAP", "umap")
+    return cast(ProjectionKind, kind)
