@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from textvae.errors import ShapeError as ShapeError
     from textvae.errors import TextVAEError as TextVAEError
     from textvae.errors import TrainingError as TrainingError
+    from textvae.evaluation.progress import Progress as Progress
+    from textvae.evaluation.progress import SampleTable as SampleTable
+    from textvae.evaluation.progress import read_progress as read_progress
     from textvae.evaluation.settings import MeasureSettings as MeasureSettings
     from textvae.explorer.launch import explore as explore
     from textvae.model.configuration import TextVAEConfig as TextVAEConfig
@@ -41,6 +44,8 @@ PUBLIC = {
     "MeasureSettings": "textvae.evaluation.settings",
     "NumericAttribute": "textvae.uses.numeric_attribute",
     "OutputError": "textvae.errors",
+    "Progress": "textvae.evaluation.progress",
+    "SampleTable": "textvae.evaluation.progress",
     "Settings": "textvae.settings.run",
     "ShapeError": "textvae.errors",
     "TextVAE": "textvae.vae",
@@ -51,6 +56,7 @@ PUBLIC = {
     "compare": "textvae.comparison.compare",
     "explore": "textvae.explorer.launch",
     "finish": "textvae.training.finish",
+    "read_progress": "textvae.evaluation.progress",
     "read_settings": "textvae.settings.reading",
     "train": "textvae.training.train",
 }

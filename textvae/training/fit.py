@@ -20,7 +20,7 @@ from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts
 from textvae.objective.techniques.base import EncoderTokens, Refit
-from textvae.runs.run import INIT_FOLDER, Run
+from textvae.runs.run import INIT_FOLDER, PROGRESS_FILE, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.files import flush_to_disk
@@ -34,6 +34,8 @@ from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
 from textvae.training.model_card import write_model_card
 from textvae.training.posterior_refit import PosteriorRefitCallback
+from textvae.training.progress_log import ProgressCallback
+from textvae.training.sample_tables import SampleTableCallback
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
     TENSORBOARD,
@@ -93,6 +95,9 @@ def fit(
     if processes.is_first:
         _warn_if_older(run.folder, newest)
         trainer.add_callback(console)
+        trainer.add_callback(ProgressCallback(run, trainer.schedule))
+        if not trainer.is_fsdp_enabled:  # sharded weights take all processes to write texts
+            trainer.add_callback(SampleTableCallback(run, trainer))
         if TENSORBOARD in settings.training.trackers:
             trainer.add_callback(build_tensorboard_callback(run.folder / "logs", newest))
     try:
@@ -360,5 +365,6 @@ def remove_training_files(run: Run) -> None:
     # removed before, and a checkpoint in the run is the user's own.
     if initial.is_dir():
         checkpoints.keep_only(run.folder, set())
+        (run.folder / PROGRESS_FILE).unlink(missing_ok=True)  # training.json has all of it
         initial.replace(run.folder / checkpoints.STAGING_FOLDER)
         checkpoints.remove_partial_checkpoints(run.folder)

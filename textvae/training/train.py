@@ -5,7 +5,6 @@ run folder exists. The run folder appears when it is complete, and then training
 begins.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -19,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from textvae.data.object_rows import read_object_rows
 from textvae.data.row_report import print_note
 from textvae.errors import CheckpointError, ConfigError
-from textvae.runs.run import LOCK, Run, is_run
+from textvae.runs.run import Run, choose_lock_file, is_run
 from textvae.runtime.device import choose_device
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.paths import require_path
@@ -202,19 +201,6 @@ def lock_run(folder: Path, processes: Processes) -> Iterator[None]:
 
         processes.run_on_first(enter)
         yield
-
-
-def choose_lock_file(folder: Path) -> Path:
-    """Return the lock file of a run: next to the run, or inside it if that is not possible.
-
-    A lock inside the run would be lost when --overwrite replaces the run. But a mount point,
-    and a folder whose parent is not writable, are never replaced, so their lock can be inside.
-    """
-    path = folder.resolve()
-    is_never_replaced = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
-    if is_never_replaced:
-        return path / LOCK
-    return path.with_name(f".{path.name}{LOCK}")
 
 
 def silence_libraries() -> None:
