@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textvae.evaluation.progress import SampleTable as SampleTable
     from textvae.evaluation.progress import read_progress as read_progress
     from textvae.evaluation.settings import MeasureSettings as MeasureSettings
+    from textvae.explorer.launch import explore as explore
     from textvae.model.configuration import TextVAEConfig as TextVAEConfig
     from textvae.model.modeling import TextVAEModel as TextVAEModel
     from textvae.model.posteriors import Distribution as Distribution
@@ -59,6 +60,7 @@ PUBLIC = {
     "TunedTrial": "textvae.tuning.results",
     "TuningResult": "textvae.tuning.results",
     "compare": "textvae.comparison.compare",
+    "explore": "textvae.explorer.launch",
     "finish": "textvae.training.finish",
     "read_progress": "textvae.evaluation.progress",
     "read_settings": "textvae.settings.reading",

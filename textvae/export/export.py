@@ -111,9 +111,7 @@ def _refuse_other_folder(folder: Path, overwrite: bool) -> None:
     others = sorted(names - _KNOWN_FILES)
     if others or (names and DESCRIPTION_FILE not in names):
         shown = (others or sorted(names))[0]
-        raise OutputError(
-            f"{folder}: holds {shown}, which no export wrote; choose another folder."
-        )
+        raise OutputError(f"{folder}: holds {shown}, which no export wrote; choose another folder.")
     if names and not overwrite:
         raise OutputError(
             f"{folder}: already holds an export; replace it with --overwrite (overwrite=True), or "
