@@ -690,31 +690,6 @@ class TextVAE:
         count = None if limit is None else require_integer(limit, "limit")
         return read_split_texts(self.folder, split, count)
 
-    def explore(
-        self,
-        *,
-        texts: Sequence[str] | None = None,
-        labels: Sequence[str] | None = None,
-        port: int | None = None,
-        wait: bool = True,
-    ) -> str:
-        """Open a page in the browser that shows this model at work; return its address.
-
-        `textvae.explore` has more options, such as a second model to compare with.
-
-        Args:
-            texts: the sentences of the map; by default those of the run's corpus.
-            labels: the label of each of them, for a conditional model.
-            port: by default the first free one from 7860 on.
-            wait: whether to serve until Ctrl-C; otherwise, as long as the process lives.
-
-        Raises:
-            ConfigError: Gradio is not installed, or the port is in use.
-        """
-        import textvae  # not its module, which is above this one and imports it
-
-        return textvae.explore(self, texts=texts, labels=labels, port=port, wait=wait)
-
     def _require_run(self, verb: str) -> Run:
         """Return the run that the model was loaded from.
 
