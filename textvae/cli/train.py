@@ -5,7 +5,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
@@ -30,7 +29,6 @@ def add(verbs: Subparsers) -> None:
 def _add_train(verbs: Subparsers) -> None:
     """Add `train`."""
     train = add_verb(verbs, "train", "train a model on a corpus")
-    train.epilog = SETTINGS_EPILOG
     train.usage = (
         "textvae train [CORPUS] [--config FILE.yaml|NAME] [--output RUN] [options] "
         "[section.key=value ...]"
@@ -71,7 +69,10 @@ def _add_train(verbs: Subparsers) -> None:
         "--overwrite", action="store_true", help="replace the existing run in --output"
     )
     train.add_argument(
-        "--init", metavar="RUN", help="start from the model and the tokenizer of another run"
+        "--init",
+        metavar="RUN",
+        help="start from the model and the tokenizer of another run: its folder, or its name on "
+        "the Hugging Face Hub",
     )
     add_device(train)
 
