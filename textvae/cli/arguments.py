@@ -90,7 +90,7 @@ def add_run(command: ArgumentParser, without: str = "", *, has_revision: bool = 
     """
     what = "folder of a trained run, or the name of a model on the Hugging Face Hub (owner/name)"
     if without:
-        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what}; {without}")
+        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what} (default: {without})")
     else:
         command.add_argument("run", metavar="RUN", help=what)
     if has_revision:
@@ -222,8 +222,7 @@ def add_label(command: ArgumentParser, default: str = "") -> None:
         default: which labels are used without --label, for the help text.
     """
     what = "one label for all texts, for a model that was trained with labels"
-    if default:
-        what += f" (default: {default})"
+    what += f" (default: {default or 'none, which a model without labels expects'})"
     command.add_argument("--label", metavar="NAME", help=what)
 
 

@@ -71,7 +71,7 @@ def _add_compare(command: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY",
-        help="further measures to show in the table, as keys of measures.json",
+        help="further measures to show in the table, as keys of measures.json (default: none)",
     )
     add_device(command)
     add_json(command)

@@ -79,11 +79,13 @@ def _add_edit(command: ArgumentParser) -> None:
     """Add the arguments of `edit`."""
     add_run(command)
     texts = command.add_mutually_exclusive_group(required=True)
-    texts.add_argument("text", nargs="?", metavar="TEXT", help="text to rewrite")
+    texts.add_argument(
+        "text", nargs="?", metavar="TEXT", help="text to rewrite (default: those of --file)"
+    )
     texts.add_argument(
         "--file",
         metavar="FILE|-",
-        help="file of sentences to rewrite, instead of TEXT; - is standard input",
+        help="file of sentences to rewrite; - is standard input (default: TEXT is rewritten)",
     )
     add_table(command)
     command.add_argument(

@@ -92,7 +92,8 @@ def _add_insight(verbs: Subparsers) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="column of numbers or of class names to compare the latent with; may be repeated",
+        help="column of numbers or of class names to compare the latent with; may be repeated "
+        "(default: none)",
     )
     insight.add_argument(
         "--class-column",
@@ -100,7 +101,7 @@ def _add_insight(verbs: Subparsers) -> None:
         default=[],
         metavar="NAME",
         help="column to compare the latent with, whose numbers name classes and are not amounts; "
-        "may be repeated",
+        "may be repeated (default: none)",
     )
 
 

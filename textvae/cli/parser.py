@@ -43,6 +43,14 @@ def build_parser(verbs: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     return parser
 
 
+def list_steps(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the verbs of a parser by name, or the steps of a verb such as `prior fit`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
 class HelpFormatter(argparse.HelpFormatter):
     """Wraps paragraphs as argparse does, and leaves indented lines, such as examples, as they are."""
 

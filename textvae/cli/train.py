@@ -51,7 +51,8 @@ def _add_train(verbs: Subparsers) -> None:
         "--preset",
         metavar="NAME",
         help="settings to start from: "
-        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items()),
+        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
+        + " (default: the default recipe)",
     )
     train.add_argument(
         "--output",
@@ -72,7 +73,7 @@ def _add_train(verbs: Subparsers) -> None:
         "--init",
         metavar="RUN",
         help="start from the model and the tokenizer of another run: its folder, or its name on "
-        "the Hugging Face Hub",
+        "the Hugging Face Hub (default: a new model)",
     )
     add_device(train)
 

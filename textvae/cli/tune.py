@@ -44,7 +44,9 @@ def add(verbs: Subparsers) -> None:
         "(default: the default recipe)",
     )
     tune.add_argument(
-        "--preset", metavar="NAME", help=f"settings to start from: {', '.join(PRESETS)}"
+        "--preset",
+        metavar="NAME",
+        help=f"settings to start from: {', '.join(PRESETS)} (default: the default recipe)",
     )
     tune.add_argument(
         "--search",
@@ -60,7 +62,7 @@ def add(verbs: Subparsers) -> None:
         default=[],
         metavar="KEY",
         help="do not search a setting, or those whose keys begin so, such as model; `all` for "
-        "everything that --search does not name; to be repeated",
+        "everything that --search does not name; to be repeated (default: search everything)",
     )
     add_settings(tune, TuneSettings)
     add_device(tune)

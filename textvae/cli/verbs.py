@@ -111,6 +111,9 @@ VERBS = {
     "settings": Verb(
         "explain", _OTHER, "explain the settings of a run, with their types and defaults"
     ),
+    "completion": Verb(
+        "completion", _OTHER, "print a script that lets a shell complete verbs and options"
+    ),
     "bench": Verb(
         "bench", _OTHER, "measure how fast this machine trains, decodes, scores or encodes"
     ),
