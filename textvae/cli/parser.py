@@ -53,14 +53,31 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Parse the arguments; an unknown option is refused with the most similar known one."""
         parsed, rest = super().parse_known_args(*arguments, **options)
-        for word in rest:
-            hint = self._find_similar_option(word.partition("=")[0])
+        for place, word in enumerate(rest):
+            hint = self._suggest_setting(rest[place:]) or self._find_similar_option(word)
             if hint:
                 self.error(f"unknown argument: {word}; {hint.strip()}")
         return parsed, rest
 
-    def _find_similar_option(self, name: str) -> str:
+    def _suggest_setting(self, words: list[str]) -> str:
+        """Return how to write an unknown option that is a setting, such as `--epochs 5`, or ""."""
+        verb = self.prog.removeprefix("textvae ")
+        if not words[0].startswith("--") or verb not in VERBS or not VERBS[verb].takes_settings:
+            return ""
+        from textvae.settings.reference import find_keys
+
+        option, equals_sign, value = words[0].partition("=")
+        keys = find_keys(option.removeprefix("--").replace("-", "_"))
+        if not keys:
+            return ""
+        if not equals_sign:
+            value = next((word for word in words[1:2] if not word.startswith("-")), "VALUE")
+        section = keys[0].partition(".")[0]
+        return f"it is a setting: write {keys[0]}={value} (textvae settings {section} explains it)."
+
+    def _find_similar_option(self, word: str) -> str:
         """Return "did you mean ...? " with the most similar option, or "" if none is similar."""
+        name = word.partition("=")[0]
         if not name.startswith("--"):
             return ""
         known = re.findall(r"--[a-z][a-z-]*", self.format_help())

@@ -10,11 +10,11 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import read_number_column
 from textvae.data.cleaning import build_normalizer
-from textvae.data.corpus import DataSettings
 from textvae.data.corpus_labels import collect_labels
 from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
+from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource
 from textvae.data.tokenizer_report import report_tokenizer
 from textvae.errors import ConfigError

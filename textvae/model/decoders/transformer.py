@@ -37,13 +37,15 @@ class TransformerDecoderSettings(PartSettings):
     architecture: str = Field(
         "gpt2", description="a causal model type of transformers: gpt2, llama ..."
     )
-    hidden: Size = 256
-    layers: LayerCount = 4
-    heads: Size = 4
+    hidden: Size = Field(256, description="size of a state")
+    layers: LayerCount = Field(4, description="number of layers")
+    heads: Size = Field(4, description="number of attention heads")
     positions: Size = Field(514, description="length of the longest text, in tokens")
     prefix: Size = Field(4, description="number of prefix vectors, if z is a prefix")
     vectors: str | None = Field(None, description=VECTORS_HELP)
-    options: dict[str, Any] = Field({})
+    options: dict[str, Any] = Field(
+        {}, description="further fields of the config of the architecture"
+    )
 
 
 class TransformerDecoder(Decoder):
