@@ -124,6 +124,13 @@ def test_a_search_that_cannot_be_is_refused(case):
         parse_search(word, START)
 
 
+def test_a_start_is_found_among_the_choices_of_the_user():
+    """As it is written there; it may also be none of them."""
+    assert find_start(START, "model.latent_dim", TARGET, ("16", "32")) == "32"
+    assert find_start(START, "model.latent_dim", TARGET, ("16", "64")) is None
+    assert find_start(START, "model.posterior.pooling", TARGET, ("[last,max]",)) == "[last,max]"
+
+
 def test_the_user_adds_replaces_and_fixes():
     """A prefix fixes everything below it, and `all` everything that is not named."""
     space = build_default_space(START, TARGET)
