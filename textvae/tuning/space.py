@@ -15,10 +15,9 @@ from typing import Any, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, did_you_mean
 from textvae.objective.techniques import TECHNIQUES
 from textvae.runtime.yaml_text import parse_yaml
-from textvae.schema import did_you_mean
 from textvae.settings.run import Settings
 
 # Settings under these keys change what is measured, or for how long a trial is trained.

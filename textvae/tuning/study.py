@@ -94,7 +94,8 @@ class Study:
 
     def list_trials(self) -> list[optuna.trial.FrozenTrial]:
         """Return all trials in order."""
-        return self._study.get_trials(deepcopy=False)
+        trials: list[optuna.trial.FrozenTrial] = self._study.get_trials(deepcopy=False)
+        return trials
 
     def ask(self, start: Mapping[str, Value] | None = None) -> optuna.trial.Trial:
         """Begin a trial, with sampled values or with those that the search starts from."""
