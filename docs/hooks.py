@@ -24,6 +24,7 @@ from textvae.model.encoders import ENCODERS
 from textvae.model.posteriors import POSTERIORS
 from textvae.model.priors import PRIORS
 from textvae.objective.techniques import TECHNIQUES
+from textvae.settings.card import CardSettings
 from textvae.settings.run import Settings
 from textvae.uses.settings import (
     AnomalySettings,
@@ -53,6 +54,7 @@ OPTIONS: dict[str, type[BaseModel]] = {
     "ScoreOptions": ScoreSettings,
     "UncertaintyOptions": UncertaintySettings,
     "MeasureSettings": MeasureSettings,
+    "CardOptions": CardSettings,
     "TableOptions": TableSettings,
 }
 

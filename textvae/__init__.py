@@ -5,6 +5,7 @@ does not load torch. They are listed twice: as imports for type checkers, and in
 `PUBLIC` with the modules that `__getattr__` imports them from.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from textvae.errors import ShapeError as ShapeError
     from textvae.errors import TextVAEError as TextVAEError
     from textvae.errors import TrainingError as TrainingError
+    from textvae.evaluation.progress import Progress as Progress
+    from textvae.evaluation.progress import SampleTable as SampleTable
+    from textvae.evaluation.progress import read_progress as read_progress
     from textvae.evaluation.settings import MeasureSettings as MeasureSettings
+    from textvae.explorer.launch import explore as explore
     from textvae.model.configuration import TextVAEConfig as TextVAEConfig
     from textvae.model.modeling import TextVAEModel as TextVAEModel
     from textvae.model.posteriors import Distribution as Distribution
@@ -43,6 +48,8 @@ PUBLIC = {
     "MeasureSettings": "textvae.evaluation.settings",
     "NumericAttribute": "textvae.uses.numeric_attribute",
     "OutputError": "textvae.errors",
+    "Progress": "textvae.evaluation.progress",
+    "SampleTable": "textvae.evaluation.progress",
     "Settings": "textvae.settings.run",
     "ShapeError": "textvae.errors",
     "TextVAE": "textvae.vae",
@@ -53,7 +60,9 @@ PUBLIC = {
     "TunedTrial": "textvae.tuning.results",
     "TuningResult": "textvae.tuning.results",
     "compare": "textvae.comparison.compare",
+    "explore": "textvae.explorer.launch",
     "finish": "textvae.training.finish",
+    "read_progress": "textvae.evaluation.progress",
     "read_settings": "textvae.settings.reading",
     "train": "textvae.training.train",
     "tune": "textvae.tuning.tune",
@@ -72,3 +81,16 @@ def __getattr__(name: str) -> Any:
         names = ", ".join(PUBLIC)
         raise AttributeError(f"module 'textvae' has no attribute {name!r}; it has {names}")
     return getattr(import_module(PUBLIC[name]), name)
+
+
+def _register_with_transformers() -> None:
+    """Let transformers' auto classes know the model, if transformers is imported already.
+
+    Otherwise `import textvae` would have to import it, which takes seconds; then the import of
+    `textvae.TextVAEModel` registers it.
+    """
+    if "transformers" in sys.modules:
+        import_module(PUBLIC["TextVAEModel"])
+
+
+_register_with_transformers()

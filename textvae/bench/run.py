@@ -11,8 +11,8 @@ from textvae.bench.case import BenchmarkCase, prepare_case
 from textvae.bench.decode import decode
 from textvae.bench.encode import encode
 from textvae.bench.likelihood import likelihood
-from textvae.bench.machine import describe_machine
 from textvae.bench.train import train
+from textvae.runtime.machine import describe_machine
 from textvae.schema import choose
 
 BENCHMARKS: dict[str, Callable[[BenchmarkCase], dict[str, Any]]] = {

@@ -42,21 +42,28 @@ def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
     return verbs.add_parser(name, help=summary, description=description)
 
 
-def add_run(command: ArgumentParser, without: str = "") -> None:
+def add_run(command: ArgumentParser, without: str = "", *, has_revision: bool = True) -> None:
     """Add the arguments of every verb that works on a trained run.
 
     Args:
         without: what the verb does without RUN, for the help text; RUN is then optional.
+        has_revision: whether --revision is that of RUN on the hub.
     """
-    what = "folder of a trained run, as written by `textvae train`"
+    what = "folder of a trained run, or the name of a model on the Hugging Face Hub (owner/name)"
     if without:
         command.add_argument("run", metavar="RUN", nargs="?", help=f"{what}; {without}")
     else:
         command.add_argument("run", metavar="RUN", help=what)
+    if has_revision:
+        command.add_argument(
+            "--revision",
+            metavar="NAME",
+            help="branch, tag or commit of a model on the hub (default: its main branch)",
+        )
     add_device(command)
     add_json(command)
-    # Loading a run reads options.label, which verbs without --label must have too.
-    command.set_defaults(label=None)
+    # Loading a run reads these options, which verbs without them must have too.
+    command.set_defaults(label=None, revision=None)
 
 
 def add_device(command: ArgumentParser) -> None:

@@ -61,7 +61,6 @@ def _evaluate(options: Namespace) -> None:
     from textvae.evaluation.evaluate import evaluate_run
     from textvae.evaluation.measures import select_measures
     from textvae.schema import validate_settings
-    from textvae.training.model_card import refresh_card_measures
 
     size = validate_settings(
         EvaluateSettings, collect_settings(options, EvaluateSettings), "evaluate"
@@ -80,9 +79,6 @@ def _evaluate(options: Namespace) -> None:
         settings,
         tables=collect_table_options(options),
     )
-    # The card shows the whole set of measures; a few of them must not replace it.
-    if options.file is None and {"verdict", "iw_nll"} <= record.keys():
-        refresh_card_measures(run, record, "test")
     print_records([record], options.json, format_evaluation)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from textvae.cli.arguments import Command, collect_table_options
-from textvae.cli.loading import open_run
+from textvae.cli.loading import find_run_folder, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import collect_settings
 from textvae.errors import ConfigError
@@ -99,7 +99,7 @@ def _run_in_shards(options: Namespace) -> BulkRecord | None:
             arguments[name] = getattr(options, name)
     return run(
         options.verb,
-        options.run,
+        find_run_folder(options),
         options.output,
         device=options.device,
         progress=not options.json,

@@ -68,7 +68,10 @@ def _add_train(verbs: Subparsers) -> None:
         "--overwrite", action="store_true", help="replace the existing run in --output"
     )
     train.add_argument(
-        "--init", metavar="RUN", help="start from the model and the tokenizer of another run"
+        "--init",
+        metavar="RUN",
+        help="start from the model and the tokenizer of another run: its folder, or its name on "
+        "the Hugging Face Hub",
     )
     add_device(train)
 

@@ -73,6 +73,9 @@ VERBS = {
     "traverse": Verb(
         "insight", _LATENT, "decode a text again while one dimension of its latent changes"
     ),
+    "explore": Verb(
+        "explore", _LATENT, "open a page in the browser that shows a trained model at work"
+    ),
     "insight": Verb("insight", _LATENT, "say what each dimension of the latent encodes"),
     "score": Verb(
         "score", _SCORE, "compute the likelihood of each sentence and of each of its tokens"
@@ -91,6 +94,7 @@ VERBS = {
     "neighbors": Verb(
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
+    "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
     ),
@@ -107,7 +111,9 @@ SYNONYMS = {
     "embed": "encode",
     "fill": "infill",
     "sample": "generate",
+    "publish": "push",
     "search": "neighbors",
+    "upload": "push",
 }
 
 

@@ -5,6 +5,8 @@ README.md          the model card
 settings.yaml      the resolved settings
 measures.json      the measures, as last evaluated on the run's own test split
 training.json      the log of the training
+samples.jsonl      what the model wrote at the evaluations of the training
+progress.jsonl     during training: the log so far
 corpus/            the tokenized splits (Arrow), counts.json; stream.json if it is a stream
 checkpoint-N/      during training: the newest and the best
 init/ .saving/     during training: the model it started from, and an unfinished checkpoint
@@ -43,6 +45,9 @@ LOCK = ".textvae.lock"
 _RECORDS_LOCK = ".records.lock"  # locked while a record is changed
 _RECORDS_TIMEOUT = 20.0  # seconds to wait for that lock
 
+PROGRESS_FILE = "progress.jsonl"
+SAMPLES_FILE = "samples.jsonl"
+
 INIT_FOLDER = "init"  # inside a run: the model that training starts from
 SETTINGS_FILE = "settings.yaml"
 
@@ -68,6 +73,7 @@ _STATE = (
 # else is in it, so a pattern that is too wide could cost somebody their files.
 _FILES = re.compile(
     rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|model_summary)\.json"
+    rf"|(progress|samples)\.jsonl"
     rf"|\.(README\.md|(training|measures|model_summary)\.json)"  # partly written by earlier releases
     rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
     rf"|corpus/((train|validation|test)(\.text)?\.arrow|\.?(train|validation)\.(en|de)coder_states\.arrow(\.partial)?|rest\.arrow|cache-\w+\.arrow"
@@ -107,6 +113,19 @@ def read_model_type(folder: Path) -> str | None:
         return str(read_json(folder / "config.json")["model_type"])
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def choose_lock_file(folder: Path) -> Path:
+    """Return the lock file of a run: next to the run, or inside it if that is not possible.
+
+    A lock inside the run would be lost when --overwrite replaces the run. But a mount point,
+    and a folder whose parent is not writable, are never replaced, so their lock can be inside.
+    """
+    path = folder.resolve()
+    is_never_replaced = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
+    if is_never_replaced:
+        return path / LOCK
+    return path.with_name(f".{path.name}{LOCK}")
 
 
 def is_unfinished(folder: Path) -> bool:

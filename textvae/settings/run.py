@@ -27,6 +27,7 @@ from textvae.schema import (
     list_set_fields,
     part_validator,
 )
+from textvae.settings.card import CardSettings
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
@@ -112,6 +113,7 @@ class Settings(StrictSettings):
     model: ModelSettings = ModelSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     training: TrainingSettings = TrainingSettings()
+    card: CardSettings = CardSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -247,3 +249,4 @@ class SettingsSections(TypedDict, total=False):
     model: ModelSettings | Mapping[str, object]
     objective: ObjectiveSettings | Mapping[str, object] | str
     training: TrainingSettings | Mapping[str, object]
+    card: CardSettings | Mapping[str, object]

@@ -1,10 +1,13 @@
 """The settings of training: how long, how fast, and how often to evaluate."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from textvae.errors import ConfigError
 from textvae.schema import MAX_PROCESSES, StrictSettings
+
+HubStrategy = Literal["end", "every_save", "checkpoint", "all_checkpoints"]
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -78,3 +81,36 @@ class TrainingSettings(StrictSettings):
         ["tensorboard"], description="experiment trackers that transformers knows; [] for none"
     )
     workers: int = Field(0, ge=0, le=MAX_PROCESSES, description="processes that load batches")
+    push_to_hub: bool = Field(
+        False, description="push the model to the Hugging Face Hub, as hub_strategy says"
+    )
+    hub_model_id: str | None = Field(
+        None, description="repository to push to, owner/name; default: the run folder's name"
+    )
+    hub_strategy: HubStrategy = Field(
+        "every_save",
+        description="end: the finished run alone; every_save: each saved model as well; "
+        "checkpoint: and the newest checkpoint, in last-checkpoint; all_checkpoints: each one",
+    )
+    hub_private_repo: bool = Field(False, description="create the repository as a private one")
+    hub_revision: str | None = Field(
+        None, description="branch to push to; default: the main branch"
+    )
+    hub_always_push: bool = Field(
+        False, description="push a saved model even if the last push is still under way"
+    )
+
+    @model_validator(mode="after")
+    def check_hub(self) -> Self:
+        """Refuse settings of a push if nothing is pushed.
+
+        Raises:
+            ConfigError: push_to_hub is false.
+        """
+        for name in ("hub_model_id", "hub_revision", "hub_private_repo", "hub_always_push"):
+            if not self.push_to_hub and getattr(self, name):
+                raise ConfigError(
+                    f"training.{name} = {getattr(self, name)!r} has no effect, because nothing is "
+                    "pushed: set training.push_to_hub=true, or leave it out."
+                )
+        return self

@@ -21,10 +21,11 @@ from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts
 from textvae.objective.techniques.base import EncoderTokens, Refit
-from textvae.runs.run import INIT_FOLDER, Run
+from textvae.runs.run import INIT_FOLDER, PROGRESS_FILE, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.files import flush_to_disk
+from textvae.runtime.machine import describe_machine
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.signals import StopSignals
 from textvae.settings.run import Settings
@@ -33,8 +34,11 @@ from textvae.training import checkpoints
 from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
+from textvae.training.hub_uploads import HubUploads
 from textvae.training.model_card import write_model_card
 from textvae.training.posterior_refit import PosteriorRefitCallback
+from textvae.training.progress_log import ProgressCallback
+from textvae.training.sample_tables import SampleTableCallback
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
     TENSORBOARD,
@@ -90,12 +94,18 @@ def fit(
         for part in (bundle.model.encoder, bundle.model.decoder):
             part.compile(dynamic=True)  # lengths and batch sizes differ from step to step
     trainer = build_trainer(run, settings, bundle, device, processes, signals)
+    if settings.training.push_to_hub:
+        trainer.uploads = HubUploads(run, bundle, settings.training)
+        processes.run_on_first(trainer.uploads.open)
     if ends_early:
         trainer.schedule.end_early()
     console = ConsoleCallback(trainer.schedule, trainer.objective.kl_target)
     if processes.is_first:
         _warn_if_older(run.folder, newest)
         trainer.add_callback(console)
+        trainer.add_callback(ProgressCallback(run, trainer.schedule))
+        if not trainer.is_fsdp_enabled:  # sharded weights take all processes to write texts
+            trainer.add_callback(SampleTableCallback(run, trainer))
         if TENSORBOARD in settings.training.trackers:
             trainer.add_callback(build_tensorboard_callback(run.folder / "logs", newest))
     for callback in callbacks:
@@ -108,7 +118,11 @@ def fit(
     finally:
         console.close()  # so that an error message begins on a new line
         trainer.release_workers()
+        if trainer.uploads is not None:
+            trainer.uploads.close()
     evaluate_and_save(run, trainer, processes)
+    if trainer.uploads is not None:
+        processes.run_on_first(trainer.push_to_hub)
 
 
 def build_trainer(
@@ -255,6 +269,12 @@ def _build_training_arguments(
         greater_is_better=False,
         load_best_model_at_end=training.keep == "best",
         remove_unused_columns=False,
+        push_to_hub=training.push_to_hub,
+        hub_model_id=training.hub_model_id,
+        hub_strategy=training.hub_strategy,
+        hub_private_repo=training.hub_private_repo,
+        hub_revision=training.hub_revision,
+        hub_always_push=training.hub_always_push,
         report_to=list_trainer_trackers(training.trackers) or "none",
         disable_tqdm=True,
     )
@@ -351,6 +371,10 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
     log["kept_step"] = kept_step
     log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
     log["kl_before_refit"] = trainer.find_kl_before_refit()
+    log["environment"] = {
+        **describe_machine(trainer.args.device),
+        "processes": trainer.processes.count,
+    }
     log |= trainer.batches.describe_reading()
     log["history"] = history
     log["state"] = state
@@ -365,5 +389,6 @@ def remove_training_files(run: Run) -> None:
     # removed before, and a checkpoint in the run is the user's own.
     if initial.is_dir():
         checkpoints.keep_only(run.folder, set())
+        (run.folder / PROGRESS_FILE).unlink(missing_ok=True)  # training.json has all of it
         initial.replace(run.folder / checkpoints.STAGING_FOLDER)
         checkpoints.remove_partial_checkpoints(run.folder)

@@ -5,7 +5,6 @@ run folder exists. The run folder appears when it is complete, and then training
 begins.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -20,7 +19,8 @@ from transformers.utils import logging as transformers_logging
 from textvae.data.object_rows import read_object_rows
 from textvae.data.row_report import print_note
 from textvae.errors import CheckpointError, ConfigError
-from textvae.runs.run import LOCK, Run, is_run
+from textvae.runs.hub import locate_run
+from textvae.runs.run import Run, choose_lock_file, is_run
 from textvae.runtime.device import choose_device
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.paths import require_path
@@ -38,6 +38,7 @@ from textvae.training.failures import (
     explain_write_errors,
 )
 from textvae.training.fit import fit, remove_training_files
+from textvae.training.hub_uploads import check_uploads
 from textvae.training.preparation import prepare_run, read_inherited_settings
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
 from textvae.vae import TextVAE
@@ -77,7 +78,8 @@ def train(
             `training.epochs` or `training.max_minutes`, above what was done, it trains longer, also
             if it is finished; the learning rate follows the longer schedule.
         overwrite: replace a run that already exists at `output`.
-        init: another run folder; training starts from the model and tokenizer of that run.
+        init: another run, as a folder or by its name on the Hugging Face Hub; training starts from
+            its model and tokenizer.
         device: cpu or cuda; by default a GPU if there is one.
         callbacks: further callbacks of transformers' Trainer, called after our own.
         sections: further settings by section, as mappings or objects of the settings classes,
@@ -169,11 +171,13 @@ def _create_run(
     corpus_setting = {"data": {"corpus": str(corpus)}} if is_named else {}
     inherited = {}
     if init is not None:
-        inherited = read_inherited_settings(Run(require_path(init, "init")))
+        init = locate_run(init)
+        inherited = read_inherited_settings(Run(init))
     base = merge_settings(inherited, {} if preset is None else read_preset(preset))
     merged = merge_settings(sections, corpus_setting)
     settings = read_settings(config, overrides, base, **merged)
     _refuse_model_settings(settings, inherited, init)
+    processes.run_on_first(lambda: check_uploads(settings.training, run.folder))
     rows = None
     if corpus is not None and not is_named:
         rows = read_object_rows(corpus, settings.data)
@@ -205,19 +209,6 @@ def lock_run(folder: Path, processes: Processes) -> Iterator[None]:
 
         processes.run_on_first(enter)
         yield
-
-
-def choose_lock_file(folder: Path) -> Path:
-    """Return the lock file of a run: next to the run, or inside it if that is not possible.
-
-    A lock inside the run would be lost when --overwrite replaces the run. But a mount point,
-    and a folder whose parent is not writable, are never replaced, so their lock can be inside.
-    """
-    path = folder.resolve()
-    is_never_replaced = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
-    if is_never_replaced:
-        return path / LOCK
-    return path.with_name(f".{path.name}{LOCK}")
 
 
 def silence_libraries() -> None:

@@ -37,6 +37,7 @@ from textvae.runtime.seeds import derive_noise_seed
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.fsdp import configure_fsdp
+from textvae.training.hub_uploads import HubUploads
 from textvae.training.meter import Meter
 from textvae.training.optimizer import build_optimizer, clip_gradients, list_unchanged_by_refit
 from textvae.training.schedule import TrainingSchedule
@@ -95,6 +96,7 @@ class VAETrainer(Trainer):
         if self.is_fsdp_enabled:
             configure_fsdp(self.accelerator.state.fsdp_plugin, objective.pretraining_share)
         self.run_folder = Path(arguments.output_dir)
+        self.uploads: HubUploads | None = None
         self.seed_noise()
 
     def seed_noise(self) -> None:
@@ -378,6 +380,23 @@ class VAETrainer(Trainer):
         ]
         return float(rates[-1] / self.lr_scheduler.base_lrs[0]) if rates else None
 
+    # The Hugging Face Hub
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Do nothing: `HubUploads` opens the repository, before the training begins."""
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Do nothing: `_save_checkpoint` pushes the checkpoint once it is whole.
+
+        Trainer would upload the run folder, with the corpus and pickled arguments in it.
+        """
+
+    def push_to_hub(self, *args: Any, **options: Any) -> None:
+        """Push the finished run as `textvae push` does; Trainer's arguments have no effect."""
+        if self.uploads is not None and self.processes.is_first:
+            self.callback_handler.on_push_begin(self.args, self.state, self.control)
+            self.uploads.push_final()
+
     # Checkpoints
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -407,6 +426,9 @@ class VAETrainer(Trainer):
         checkpoints.remove_partial_checkpoints(self.run_folder)
         best = Path(self.state.best_model_checkpoint or name).name
         checkpoints.keep_only(self.run_folder, {name, best})
+        if self.uploads is not None:
+            self.callback_handler.on_push_begin(self.args, self.state, self.control)
+            self.uploads.push_checkpoint(self.run_folder / name)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save model and tokenizer, without the pickled arguments that Trainer would add."""
