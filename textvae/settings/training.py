@@ -73,3 +73,7 @@ class TrainingSettings(StrictSettings):
         ["tensorboard"], description="experiment trackers that transformers knows; [] for none"
     )
     workers: int = Field(0, ge=0, le=MAX_PROCESSES, description="processes that load batches")
+
+    def uses_bf16(self, is_fast: bool) -> bool:
+        """Return whether products are in bf16, on a device that multiplies it fast or not."""
+        return is_fast if self.bf16 == "auto" else self.bf16
