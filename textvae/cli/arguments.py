@@ -15,7 +15,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
+from textvae.cli.examples import EXAMPLES
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.cli.verbs import VERBS
 from textvae.data.row_report import print_note
 from textvae.data.tables import Quoting, TableOptions, TableSettings
 from textvae.inference.settings import DecodingSettings, draw_seed
@@ -25,7 +27,10 @@ Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of al
 Command = Callable[[Namespace], int | None]  # returns the exit code; None is 0
 
 # Ends the help of verbs that take settings.
-SETTINGS_EPILOG = "section.key=value is a setting, such as training.epochs=3; see docs/settings.md."
+_SETTINGS_HELP = (
+    "section.key=value is a setting, such as training.epochs=3. `textvae settings` lists and "
+    "explains all of them, `textvae settings training` those of one section."
+)
 
 _TABLE_SETTINGS = ("format", "separator", "encoding", "member")  # options with the field's help
 _SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
@@ -54,7 +59,26 @@ def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
             verb's own help begins with it.
     """
     description = f"{summary[0].upper()}{summary[1:]}."
-    return verbs.add_parser(name, help=summary, description=description)
+    command = verbs.add_parser(name, help=summary, description=description)
+    full_name = command.prog.removeprefix("textvae ")  # of two words, such as `prior fit`
+    command.epilog = _describe_end(full_name)
+    command.add_argument(
+        "--quiet",
+        action="store_true",
+        default=SUPPRESS,  # or `fit` would overwrite what `prior --quiet fit` has set
+        help="print no notes and no progress bars on standard error; warnings and errors remain",
+    )
+    return command
+
+
+def _describe_end(verb: str) -> str:
+    """Return the end of the help of a verb: how to write settings, and examples."""
+    parts = []
+    if verb in VERBS and VERBS[verb].takes_settings:
+        parts.append(_SETTINGS_HELP)
+    if verb in EXAMPLES:
+        parts.append("\n".join(["examples:", *(f"  {line}" for line in EXAMPLES[verb])]))
+    return "\n\n".join(parts)
 
 
 def add_run(command: ArgumentParser, without: str = "", *, has_revision: bool = True) -> None:

@@ -7,9 +7,9 @@ it; here, the answer comes before torch is imported, which takes seconds.
 """
 
 from argparse import Namespace
-from pathlib import Path
 
 from textvae.cli.arguments import collect_table_options
+from textvae.cli.loading import find_run_folder
 from textvae.data.sources import WILD, refuse_missing_path
 from textvae.data.tables import TableSettings, override_table_settings
 from textvae.errors import ConfigError
@@ -45,7 +45,7 @@ def check_arguments(options: Namespace) -> None:
         if applies(options):
             check_installed(extra, what, *packages)
     if values.get("needs_model") and options.run is not None:
-        check_model_folder(Path(options.run))
+        check_model_folder(find_run_folder(options))
     for name in ("file", "reference"):
         check_file(values.get(name))
 

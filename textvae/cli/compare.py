@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
@@ -44,7 +43,6 @@ def add(verbs: Subparsers) -> None:
 def _add_compare(command: ArgumentParser) -> None:
     """Add the arguments of `compare`."""
     command.usage = "textvae compare CONFIG.yaml ... --output DIR [options] [section.key=value ...]"
-    command.epilog = SETTINGS_EPILOG
     require_extra(command, *REPORT_REQUIREMENTS)
     command.add_argument(
         "configs",

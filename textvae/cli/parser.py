@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from textvae.cli.verbs import SYNONYMS, VERBS, import_verb
 from textvae.errors import did_you_mean
 from textvae.terminal import escape_controls, shorten
-from textvae.version import __version__
+from textvae.version import DOCUMENTATION, __version__
 
 WRONG_INPUT_EXIT_CODE = 2
 
@@ -43,12 +43,25 @@ def build_parser(verbs: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     return parser
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps paragraphs as argparse does, and leaves indented lines, such as examples, as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Return a description or an epilog."""
+        parts = []
+        for line in text.split("\n"):
+            is_literal = line.startswith("  ") or not line
+            parts.append(line if is_literal else super()._fill_text(line, width, indent))
+        return "\n".join(parts)
+
+
 class CommandParser(argparse.ArgumentParser):
     """A parser that takes no abbreviated options, and reports an error in one line."""
 
     def __init__(self, **arguments: Any) -> None:
         # An abbreviation is a guess: `--num 3` would be read as `--num-beams 3`.
-        super().__init__(**{**arguments, "allow_abbrev": False})
+        fixed = {"allow_abbrev": False, "formatter_class": HelpFormatter}
+        super().__init__(**{**arguments, **fixed})
 
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Parse the arguments; an unknown option is refused with the most similar known one."""
@@ -106,7 +119,10 @@ class _TopParser(CommandParser):
         options.start_section("options")
         options.add_arguments(self._optionals._group_actions)
         options.end_section()
-        end = "See `textvae VERB --help` for the arguments of a verb.\n"
+        end = (
+            "`textvae VERB --help` explains the arguments of a verb, `textvae settings` the "
+            f"settings of training.\nDocumentation: {DOCUMENTATION}\n"
+        )
         parts = [self.format_usage(), _DESCRIPTION, *_format_groups(), options.format_help(), end]
         return "\n".join(parts)
 

@@ -5,7 +5,6 @@ from argparse import Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
@@ -30,7 +29,6 @@ def add(verbs: Subparsers) -> None:
 def _add_train(verbs: Subparsers) -> None:
     """Add `train`."""
     train = add_verb(verbs, "train", "train a model on a corpus")
-    train.epilog = SETTINGS_EPILOG
     train.usage = (
         "textvae train [CORPUS] [--config FILE.yaml|NAME] [--output RUN] [options] "
         "[section.key=value ...]"

@@ -27,7 +27,8 @@ def check_model_folder(path: Path) -> None:
     """
     if not path.is_dir():
         raise CheckpointError(
-            f"{path}: there is no such folder; expected a folder that `textvae train` wrote."
+            f"{path}: there is no such folder; expected a folder that `textvae train` wrote, or "
+            "the name of a model on the Hugging Face Hub, such as owner/name."
         )
     if not (path / WEIGHTS_FILE).is_file():
         raise CheckpointError(_explain_missing_weights(path))
