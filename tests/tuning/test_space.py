@@ -1,10 +1,19 @@
 """The search space: it fits the settings classes, follows the user, and refuses what it cannot search."""
 
+from typing import Any
+
 import pytest
 
 from textvae.errors import ConfigError
 from textvae.settings.reading import read_settings
-from textvae.tuning.space import TUNABLES, Parameter, build_default_space, find_start, find_types
+from textvae.tuning.space import (
+    TUNABLES,
+    Parameter,
+    Value,
+    build_default_space,
+    find_start,
+    find_types,
+)
 from textvae.tuning.words import (
     apply_values,
     change_space,
@@ -14,7 +23,7 @@ from textvae.tuning.words import (
 
 TARGET = 16.0
 START = read_settings()
-CONFIGS = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "default": {},
     "faithful": {"model": {"latent_dim": 256, "encoder": {"hidden": 384}}},
     "transformer": {"model": {"encoder": "transformer", "decoder": "transformer"}},
@@ -38,14 +47,16 @@ def test_the_start_is_in_its_own_space(config):
     settings = read_settings(base=CONFIGS[config])
     space = build_default_space(settings, TARGET)
     for key, parameter in space.items():
-        assert parameter.contains(find_start(settings, key, TARGET)), key
+        start = find_start(settings, key, TARGET)
+        assert start is not None
+        assert parameter.contains(start), key
     assert ("objective.techniques.target_kl.nats" in space) == (config != "annealed")
 
 
 def test_the_values_of_the_start_give_its_own_settings():
     """A technique that is not there stays away, and so the first trial is the default recipe itself."""
     space = build_default_space(START, TARGET)
-    start = {key: find_start(START, key, TARGET) for key in space}
+    start = {key: find_start(START, key, TARGET) or 0.0 for key in space}
     start.pop("objective.techniques.target_kl.nats")  # `auto` is written as its number
     assert apply_values(START, start, space) == START
 
@@ -53,7 +64,7 @@ def test_the_values_of_the_start_give_its_own_settings():
 def test_values_reach_the_settings():
     """Numbers, lists and techniques."""
     space = build_default_space(START, TARGET)
-    values = {
+    values: dict[str, Value] = {
         "model.latent_dim": 48,
         "model.conditioning": "[every_step, output]",
         "objective.techniques.bag_of_words": "{}",
@@ -122,6 +133,13 @@ def test_a_search_that_cannot_be_is_refused(case):
     word, message = REFUSED[case]
     with pytest.raises(ConfigError, match=message):
         parse_search(word, START)
+
+
+def test_a_start_is_found_among_the_choices_of_the_user():
+    """As it is written there; it may also be none of them."""
+    assert find_start(START, "model.latent_dim", TARGET, ("16", "32")) == "32"
+    assert find_start(START, "model.latent_dim", TARGET, ("16", "64")) is None
+    assert find_start(START, "model.posterior.pooling", TARGET, ("[last,max]",)) == "[last,max]"
 
 
 def test_the_user_adds_replaces_and_fixes():

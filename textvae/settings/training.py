@@ -127,3 +127,7 @@ class TrainingSettings(StrictSettings):
                     "pushed: set training.push_to_hub=true, or leave it out."
                 )
         return self
+
+    def uses_bf16(self, is_fast: bool) -> bool:
+        """Return whether products are in bf16, on a device that multiplies it fast or not."""
+        return is_fast if self.bf16 == "auto" else self.bf16

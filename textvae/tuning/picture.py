@@ -23,30 +23,25 @@ def draw_front(file: Path, result: TuningResult) -> None:
     front = sorted(
         (trial for trial in finished if trial.is_on_front), key=lambda trial: -(trial.elbo or 0)
     )
-    points = _list_points(finished)
-    axes.scatter(
-        *zip(*points, strict=True), s=36, color=PLACEHOLDER_COLOR, alpha=0.45, linewidths=0
-    )
-    corners = list(zip(*_list_points(front), strict=True))
-    axes.step(*corners, where="post", color=COLORS[0], linewidth=1.5)
-    axes.scatter(*corners, s=48, color=COLORS[0], linewidths=0, zorder=3)
+    x, y = _list_coordinates(finished)
+    axes.scatter(x, y, s=36, color=PLACEHOLDER_COLOR, alpha=0.45, linewidths=0)
+    x, y = _list_coordinates(front)
+    axes.step(x, y, where="post", color=COLORS[0], linewidth=1.5)
+    axes.scatter(x, y, s=48, color=COLORS[0], linewidths=0, zorder=3)
     for trial, name, color in (
         (result.default, "default", COLORS[1]),
         (result.best, "best", COLORS[2]),
     ):
-        (point,) = _list_points([trial])
-        axes.scatter(*point, s=80, facecolors="none", edgecolors=color, linewidths=1.8, zorder=4)
+        x, y = _list_coordinates([trial])
+        axes.scatter(x, y, s=80, facecolors="none", edgecolors=color, linewidths=1.8, zorder=4)
         label = f"{name} (trial {trial.number})"
         offset = (8, 6) if name == "default" else (8, -12)
-        axes.annotate(label, point, xytext=offset, textcoords="offset points", color=color)
+        axes.annotate(label, (x[0], y[0]), xytext=offset, textcoords="offset points", color=color)
     text = render_svg(axes, "likelihood and reconstruction of the trials, with their Pareto front")
     write_text(file, text + "\n")
 
 
-def _list_points(trials: Sequence[TunedTrial]) -> list[tuple[float, float]]:
-    """Return -ELBO and reconstruction of trials that have them."""
-    return [
-        (-bounds.elbo, bounds.reconstruction)
-        for bounds in (trial.bounds for trial in trials)
-        if bounds is not None
-    ]
+def _list_coordinates(trials: Sequence[TunedTrial]) -> tuple[list[float], list[float]]:
+    """Return -ELBO and reconstruction of the trials that have them."""
+    bounds = [trial.bounds for trial in trials if trial.bounds is not None]
+    return [-each.elbo for each in bounds], [each.reconstruction for each in bounds]

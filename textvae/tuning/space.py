@@ -8,7 +8,7 @@ Settings that change what is measured are never searched: other sentences or oth
 (`data`, `tokenizer`), other seeds, and the length of the training.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import UnionType
 from typing import Any, Self, Union, get_args, get_origin
@@ -188,31 +188,47 @@ def _make_integer(parameter: Parameter, start: int, step: int) -> Parameter:
     return replace(parameter, low=low, high=high, is_integer=True, step=step)
 
 
-def find_start(settings: Settings, key: str, kl_target: float) -> Value | None:
+def find_start(
+    settings: Settings, key: str, kl_target: float, choices: Sequence[str] | None = None
+) -> Value | None:
     """Return the value of a setting as a parameter has it.
 
     It is None if these settings do not have the key, or if it has no value. A technique that is
-    missing has the value that the table says; a choice is text, in YAML.
+    missing has the value that the table says.
+
+    Args:
+        kl_target: what `auto` stands for in the KL target, in nats per sentence.
+        choices: the choices of the parameter, in YAML, of which one is returned; by default those
+            of the table. It is None if the value is not among them.
     """
     tunable = TUNABLES.get(key, Tunable())
-    section, *path = key.split(".")
-    value: Any = getattr(settings, section)
-    for name in path:
+    if choices is None:
+        choices = tunable.choices
+    value = read_value(settings, key)
+    if value is None:
+        return tunable.absent
+    if value in ("auto", "whole") and key == "objective.techniques.target_kl.nats":
+        return round(kl_target, 2)
+    if choices:
+        return next((choice for choice in choices if _is_same(choice, value)), None)
+    return value if isinstance(value, int | float) else None
+
+
+def read_value(settings: Settings, key: str) -> Any:
+    """Return a setting, or None if these settings do not have it."""
+    value: Any = settings
+    for name in key.split("."):
         fields = value if isinstance(value, Mapping) else dict(value)
         value = fields.get(name)
         if value is None:
-            return tunable.absent
-    if value in ("auto", "whole"):
-        return round(kl_target, 2) if key == "objective.techniques.target_kl.nats" else None
-    if tunable.choices:
-        return next((choice for choice in tunable.choices if _is_same(choice, value)), None)
-    return value if isinstance(value, int | float | str) else None
+            return None
+    return value
 
 
 def _is_same(choice: str, value: object) -> bool:
-    """Return whether a choice of a list, in YAML, is a setting's value."""
+    """Return whether a choice, in YAML, is a setting's value."""
     parsed = parse_yaml(choice)
-    return isinstance(parsed, list) and isinstance(value, tuple) and tuple(parsed) == value
+    return parsed == (list(value) if isinstance(value, tuple) else value)
 
 
 def find_types(settings: Settings, key: str) -> set[object]:

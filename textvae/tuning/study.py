@@ -32,7 +32,7 @@ _RANDOM_TRIALS = 4
 # A trial is compared with the median of the others once there are this many of them, and not
 # before its second evaluation: the first one is in the warm-up of most runs.
 _TRIALS_BEFORE_PRUNING = 3
-_EVALUATIONS_BEFORE_PRUNING = 1
+_FIRST_COMPARED_EVALUATION = 2
 
 # Keys of what is stored with a trial in addition to its values.
 RECORD = "record"
@@ -80,7 +80,7 @@ class Study:
                 directions=["minimize"] * (2 if has_two_objectives else 1),
                 pruner=optuna.pruners.MedianPruner(
                     n_startup_trials=_TRIALS_BEFORE_PRUNING,
-                    n_warmup_steps=_EVALUATIONS_BEFORE_PRUNING,
+                    n_warmup_steps=_FIRST_COMPARED_EVALUATION,
                 ),
                 load_if_exists=True,
             )
@@ -94,7 +94,8 @@ class Study:
 
     def list_trials(self) -> list[optuna.trial.FrozenTrial]:
         """Return all trials in order."""
-        return self._study.get_trials(deepcopy=False)
+        trials: list[optuna.trial.FrozenTrial] = self._study.get_trials(deepcopy=False)
+        return trials
 
     def ask(self, start: Mapping[str, Value] | None = None) -> optuna.trial.Trial:
         """Begin a trial, with sampled values or with those that the search starts from."""

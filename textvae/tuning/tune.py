@@ -38,7 +38,7 @@ from textvae.tuning.folder import (
 )
 from textvae.tuning.results import TuningResult
 from textvae.tuning.settings import DEFAULT_MINUTES, TuneSettings
-from textvae.tuning.space import Parameter, build_default_space, find_start
+from textvae.tuning.space import Parameter, Value, build_default_space, find_start, read_value
 from textvae.tuning.words import change_space, list_fixed_by_overrides
 
 # A trial gets this share of the minutes of the search, unless the settings bound it.
@@ -229,10 +229,18 @@ def _begin_study(
         "trial_minutes": _choose_trial_minutes(settings, asked),
         "kl_target": kl_target,
         "space": [parameter.to_json() for parameter in space.values()],
-        "start": {key: find_start(settings, key, kl_target) for key in space},
+        "start": {
+            key: _describe_start(settings, parameter, kl_target) for key, parameter in space.items()
+        },
     }
     write_study_file(folder, record)
     return record
+
+
+def _describe_start(settings: Settings, parameter: Parameter, kl_target: float) -> Value:
+    """Return the value that a setting starts from, also if the search does not include it."""
+    start = find_start(settings, parameter.key, kl_target, parameter.choices)
+    return str(read_value(settings, parameter.key)) if start is None else start
 
 
 def _choose_space(
