@@ -32,6 +32,7 @@ from textvae.uses.settings import (
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
+    VarySettings,
 )
 
 # Interchangeable parts: each kind has settings of its own.
@@ -52,6 +53,7 @@ OPTIONS: dict[str, type[BaseModel]] = {
     "AnomalyOptions": AnomalySettings,
     "ScoreOptions": ScoreSettings,
     "UncertaintyOptions": UncertaintySettings,
+    "VaryOptions": VarySettings,
     "MeasureSettings": MeasureSettings,
     "TableOptions": TableSettings,
 }
