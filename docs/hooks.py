@@ -33,6 +33,7 @@ from textvae.uses.settings import (
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
+    VarySettings,
 )
 
 # Interchangeable parts: each kind has settings of its own.
@@ -53,6 +54,7 @@ OPTIONS: dict[str, type[BaseModel]] = {
     "AnomalyOptions": AnomalySettings,
     "ScoreOptions": ScoreSettings,
     "UncertaintyOptions": UncertaintySettings,
+    "VaryOptions": VarySettings,
     "MeasureSettings": MeasureSettings,
     "CardOptions": CardSettings,
     "TableOptions": TableSettings,
