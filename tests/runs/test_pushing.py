@@ -113,7 +113,7 @@ def test_a_private_repository_is_private_and_a_public_one_is_refused(hub, vae):
         (NAME, False, "log in with `hf auth login`"),
         (NAME, "hf_wrong", "log in with `hf auth login`"),
         (NAME, READER, "refuses the upload: this account, or its token, may not write there"),
-        ("other/model", None, "You don't have the rights to write to other.* --pull-request"),
+        ("other/model", None, "You don't have the rights to write to other.*--pull-request"),
     ],
 )
 def test_without_rights_nothing_is_uploaded(hub, vae, monkeypatch, name, token, message):
