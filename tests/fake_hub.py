@@ -263,7 +263,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._require_writer(owner)
         url = f"{self.served.endpoint}/{name}"
         if name in self.served.repositories:
-            return self._send_json({"error": "You already created this model repo", "url": url}, 409)
+            return self._send_json(
+                {"error": "You already created this model repo", "url": url}, 409
+            )
         is_private = request.get("visibility") == "private" or bool(request.get("private"))
         repository = self.served.add(name, {".gitattributes": b""}, is_private=is_private)
         assert repository.branches

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from textvae.errors import ShapeError as ShapeError
     from textvae.errors import TextVAEError as TextVAEError
     from textvae.errors import TrainingError as TrainingError
+    from textvae.evaluation.progress import Progress as Progress
+    from textvae.evaluation.progress import SampleTable as SampleTable
+    from textvae.evaluation.progress import read_progress as read_progress
     from textvae.evaluation.settings import MeasureSettings as MeasureSettings
+    from textvae.explorer.launch import explore as explore
     from textvae.model.configuration import TextVAEConfig as TextVAEConfig
     from textvae.model.modeling import TextVAEModel as TextVAEModel
     from textvae.model.posteriors import Distribution as Distribution
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from textvae.settings.run import Settings as Settings
     from textvae.training.finish import finish as finish
     from textvae.training.train import train as train
+    from textvae.tuning.results import TunedTrial as TunedTrial
+    from textvae.tuning.results import TuningResult as TuningResult
+    from textvae.tuning.tune import tune as tune
     from textvae.uses.attribute import Attribute as Attribute
     from textvae.uses.numeric_attribute import NumericAttribute as NumericAttribute
     from textvae.vae import TextVAE as TextVAE
@@ -41,6 +48,8 @@ PUBLIC = {
     "MeasureSettings": "textvae.evaluation.settings",
     "NumericAttribute": "textvae.uses.numeric_attribute",
     "OutputError": "textvae.errors",
+    "Progress": "textvae.evaluation.progress",
+    "SampleTable": "textvae.evaluation.progress",
     "Settings": "textvae.settings.run",
     "ShapeError": "textvae.errors",
     "TextVAE": "textvae.vae",
@@ -48,10 +57,15 @@ PUBLIC = {
     "TextVAEError": "textvae.errors",
     "TextVAEModel": "textvae.model.modeling",
     "TrainingError": "textvae.errors",
+    "TunedTrial": "textvae.tuning.results",
+    "TuningResult": "textvae.tuning.results",
     "compare": "textvae.comparison.compare",
+    "explore": "textvae.explorer.launch",
     "finish": "textvae.training.finish",
+    "read_progress": "textvae.evaluation.progress",
     "read_settings": "textvae.settings.reading",
     "train": "textvae.training.train",
+    "tune": "textvae.tuning.tune",
 }
 
 __all__ = list(PUBLIC)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, Unpack, cast, get_args
 
 import numpy as np
 import torch
@@ -39,11 +39,18 @@ from textvae.runs.fitted import fitted_path
 from textvae.runs.hub import locate_run
 from textvae.runs.publishing import save_with_records
 from textvae.runs.pushing import PushTarget, push_to_hub
+from textvae.runs.reference_texts import (
+    Split,
+    read_reference_texts,
+    read_split_texts,
+    read_training_texts,
+)
 from textvae.runs.run import Run
 from textvae.runtime.hub import Hub
 from textvae.runtime.paths import require_path
 from textvae.schema import require_integer, validate_settings
 from textvae.settings.card import CardSettings
+from textvae.terminal import quote_value
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
 from textvae.uses.embeddings import decode_embeddings, embed, encode_embeddings
@@ -433,8 +440,6 @@ class TextVAE:
             path: `linear`, `spherical`, or `density`, which bends towards the `reference` sentences.
             reference: sentences like the training data; by default the run's validation split.
         """
-        from textvae.runs.reference_texts import read_reference_texts
-
         path_settings = validate_settings(
             InterpolateSettings, {"steps": steps, "path": path}, "interpolate"
         )
@@ -464,7 +469,6 @@ class TextVAE:
             reference: sentences whose latents give the standard deviation that is the unit of a
                 step; by default the run's validation split.
         """
-        from textvae.runs.reference_texts import read_reference_texts
         from textvae.uses.traverse import traverse
 
         traverse_options = {
@@ -669,6 +673,23 @@ class TextVAE:
 
         return cast(Evaluation, evaluate_quick(self._require_run("doctor"), self.bundle))
 
+    def read_split(self, split: Split = "validation", *, limit: int | None = None) -> list[str]:
+        """Return the sentences of a split of the run's corpus, as the model was given them.
+
+        Args:
+            split: `train`, `validation` or `test`; the model was not trained on the last two.
+            limit: return the first `limit` sentences only.
+
+        Raises:
+            ConfigError: the model was not loaded from a run, or its corpus has no such split.
+        """
+        if split not in get_args(Split):
+            raise ConfigError(
+                f"split = {quote_value(split)}: expected {', '.join(get_args(Split))}."
+            )
+        count = None if limit is None else require_integer(limit, "limit")
+        return read_split_texts(self.folder, split, count)
+
     def _require_run(self, verb: str) -> Run:
         """Return the run that the model was loaded from.
 
@@ -698,7 +719,6 @@ class TextVAE:
             kind: `gaussian_mixture`, `flow` or `diffusion`.
             texts: by default the run's training sentences; blank ones are left out.
         """
-        from textvae.runs.reference_texts import read_training_texts
         from textvae.uses.fit_prior.fit import PRIOR_KIND, fit_prior
 
         settings = validate_settings(FitPriorSettings, {"kind": kind, "seed": seed}, "fit_prior")

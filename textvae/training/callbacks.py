@@ -9,8 +9,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.data.training_batches import TrainingBatches
-from textvae.evaluation.doctor import format_latent_verdict
-from textvae.evaluation.usefulness import compute_elbo_fall
+from textvae.evaluation.progress import describe_latent
 from textvae.runtime.processes import Processes
 from textvae.runtime.signals import StopSignals
 from textvae.training.decoder_restart import restart_decoder
@@ -199,11 +198,7 @@ class ConsoleCallback(TrainerCallback):
             target_note = f" (target {self.kl_target:.1f})"
         if "kl_before_refit" in measures:
             target_note = f" ({measures['kl_before_refit']:.1f} before the refit)"
-        fall = None
-        # Where information in z costs nothing, the ELBO is not what selects the best model.
-        if measures["selection"] == -measures.get("elbo", math.nan):
-            fall = compute_elbo_fall(state.log_history, state.global_step)
-        verdict = format_latent_verdict(measures, self.kl_target, fall)
+        verdict = describe_latent(measures, self.kl_target, state.log_history, state.global_step)
         line = (
             f"step {state.global_step}: validation {_format_bound(measures)}{target_note}, "
             f"{measures['active_units_strict']:.0f}/{measures['latent_dim']:.0f} units active "

@@ -3,12 +3,13 @@
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
-from transformers import PrinterCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from textvae.data.arrow import require_known_tokens
 from textvae.data.row_report import print_warning
@@ -20,7 +21,7 @@ from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts
 from textvae.objective.techniques.base import EncoderTokens, Refit
-from textvae.runs.run import INIT_FOLDER, Run
+from textvae.runs.run import INIT_FOLDER, PROGRESS_FILE, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.files import flush_to_disk
@@ -36,6 +37,8 @@ from textvae.training.frozen_states import cache_frozen_states, open_cached_vali
 from textvae.training.hub_uploads import HubUploads
 from textvae.training.model_card import write_model_card
 from textvae.training.posterior_refit import PosteriorRefitCallback
+from textvae.training.progress_log import ProgressCallback
+from textvae.training.sample_tables import SampleTableCallback
 from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
     TENSORBOARD,
@@ -67,6 +70,7 @@ def fit(
     signals: StopSignals,
     *,
     ends_early: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
     """Train the run to its end, from its newest checkpoint if it has one.
 
@@ -74,6 +78,7 @@ def fit(
         device: the device of this process.
         signals: a signal ends the training after the current step, with a checkpoint.
         ends_early: end the run at its newest checkpoint instead of training.
+        callbacks: further callbacks of transformers' Trainer, called after our own.
 
     Raises:
         CheckpointError: the run has checkpoints, but cannot be resumed from any of them.
@@ -98,8 +103,13 @@ def fit(
     if processes.is_first:
         _warn_if_older(run.folder, newest)
         trainer.add_callback(console)
+        trainer.add_callback(ProgressCallback(run, trainer.schedule))
+        if not trainer.is_fsdp_enabled:  # sharded weights take all processes to write texts
+            trainer.add_callback(SampleTableCallback(run, trainer))
         if TENSORBOARD in settings.training.trackers:
             trainer.add_callback(build_tensorboard_callback(run.folder / "logs", newest))
+    for callback in callbacks:
+        trainer.add_callback(callback)
     try:
         with signals.defer():
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)
@@ -236,7 +246,6 @@ def _build_training_arguments(
     max_steps = training.steps or -1  # -1: bounded by epochs
     if is_endless and training.steps is None:
         max_steps = _NEVER  # Trainer requires a bound, since a stream has no length
-    use_bf16 = is_bf16_fast(device) if training.bf16 == "auto" else training.bf16
     arguments = TrainingArguments(
         output_dir=str(run.folder.resolve()),
         num_train_epochs=_find_max_epochs(training),
@@ -244,7 +253,7 @@ def _build_training_arguments(
         ignore_data_skip=is_endless,  # a stream restores its own position
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
-        bf16=use_bf16,
+        bf16=training.uses_bf16(is_bf16_fast(device)),
         use_cpu=device.type == "cpu",
         ddp_find_unused_parameters=False,  # each step uses every parameter
         seed=training.seed,
@@ -342,6 +351,7 @@ def _save_final_model(
 def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) -> None:
     """Write training.json: seconds, steps, what a stream has read, and the logged values.
 
+    `seconds` are those of the training, with `evaluation_seconds` and `saving_seconds` in them.
     `best_step` is the step that was best on the validation split, None if no step could become the
     best one. `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
     that step, as a share of the full one; it is near 0 if the schedule had come to its end.
@@ -356,6 +366,8 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
         if entry.keys() - {"step", "epoch"}:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
+    for reason, seconds in trainer.meter.seconds.items():
+        log[f"{reason}_seconds"] = seconds
     kept_step = trainer.find_kept_step()
     log["best_step"] = trainer.state.best_global_step
     log["kept_step"] = kept_step
@@ -379,5 +391,6 @@ def remove_training_files(run: Run) -> None:
     # removed before, and a checkpoint in the run is the user's own.
     if initial.is_dir():
         checkpoints.keep_only(run.folder, set())
+        (run.folder / PROGRESS_FILE).unlink(missing_ok=True)  # training.json has all of it
         initial.replace(run.folder / checkpoints.STAGING_FOLDER)
         checkpoints.remove_partial_checkpoints(run.folder)

@@ -5,8 +5,7 @@ run folder exists. The run folder appears when it is complete, and then training
 begins.
 """
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import Any, Unpack
 
 import datasets
 import torch
+from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from textvae.data.object_rows import read_object_rows
 from textvae.data.row_report import print_note
 from textvae.errors import CheckpointError, ConfigError
 from textvae.runs.hub import locate_run
-from textvae.runs.run import LOCK, Run, is_run
+from textvae.runs.run import Run, choose_lock_file, is_run
 from textvae.runtime.device import choose_device
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.paths import require_path
@@ -60,6 +60,7 @@ def train(
     overwrite: bool = False,
     init: str | Path | None = None,
     device: str | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
     **sections: Unpack[SettingsSections],
 ) -> TextVAE:
     """Train a text VAE and return it.
@@ -69,7 +70,7 @@ def train(
             with a column `data.text_column` (a DataFrame, a data set, a mapping from names to
             columns); or a mapping from splits to sentences or tables.
         output: the run folder.
-        config: a YAML file of settings.
+        config: a YAML file of settings, or the name of an example config, such as `quickstart`.
         overrides: further settings, as `section.key=value`.
         preset: the name of settings to start from, such as `pretrained`; those of `config`,
             `overrides` and `sections` win over it.
@@ -80,6 +81,7 @@ def train(
         init: another run, as a folder or by its name on the Hugging Face Hub; training starts from
             its model and tokenizer.
         device: cpu or cuda; by default a GPU if there is one.
+        callbacks: further callbacks of transformers' Trainer, called after our own.
         sections: further settings by section, as mappings or objects of the settings classes,
             for example `training={"steps": 9}`.
 
@@ -129,7 +131,7 @@ def train(
             describe = partial(describe_resume_point, run.folder, processes)
             with explain_stop(describe, signals, processes):
                 if not run.is_finished():
-                    fit(run, process_device, processes, signals)
+                    fit(run, process_device, processes, signals, callbacks=callbacks)
         return TextVAE.from_pretrained(run.folder, str(process_device))
 
 
@@ -207,19 +209,6 @@ def lock_run(folder: Path, processes: Processes) -> Iterator[None]:
 
         processes.run_on_first(enter)
         yield
-
-
-def choose_lock_file(folder: Path) -> Path:
-    """Return the lock file of a run: next to the run, or inside it if that is not possible.
-
-    A lock inside the run would be lost when --overwrite replaces the run. But a mount point,
-    and a folder whose parent is not writable, are never replaced, so their lock can be inside.
-    """
-    path = folder.resolve()
-    is_never_replaced = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
-    if is_never_replaced:
-        return path / LOCK
-    return path.with_name(f".{path.name}{LOCK}")
 
 
 def silence_libraries() -> None:
