@@ -8,6 +8,7 @@ does not load torch. They are listed twice: as imports for type checkers, and in
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from textvae.messages import prepare_logger
 from textvae.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from textvae.settings.run import Settings as Settings
     from textvae.training.finish import finish as finish
     from textvae.training.train import train as train
+    from textvae.training.trainer import VAETrainer as VAETrainer
     from textvae.uses.attribute import Attribute as Attribute
     from textvae.uses.numeric_attribute import NumericAttribute as NumericAttribute
     from textvae.vae import TextVAE as TextVAE
@@ -52,6 +54,7 @@ PUBLIC = {
     "TextVAEError": "textvae.errors",
     "TextVAEModel": "textvae.model.modeling",
     "TrainingError": "textvae.errors",
+    "VAETrainer": "textvae.training.trainer",
     "compare": "textvae.comparison.compare",
     "finish": "textvae.training.finish",
     "read_progress": "textvae.evaluation.progress",
@@ -60,6 +63,8 @@ PUBLIC = {
 }
 
 __all__ = list(PUBLIC)
+
+prepare_logger()
 
 
 def __getattr__(name: str) -> Any:

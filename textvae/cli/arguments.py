@@ -16,9 +16,9 @@ from typing import Any, TypeAlias, cast, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.cli.settings import add_settings, collect_settings
-from textvae.data.row_report import print_note
 from textvae.data.tables import Quoting, TableOptions, TableSettings
 from textvae.inference.settings import DecodingSettings, draw_seed
+from textvae.messages import print_note
 
 Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from textvae.cli.verbs import SYNONYMS, VERBS, import_verb
 from textvae.errors import did_you_mean
+from textvae.settings.trainer_names import describe_trainer_option
 from textvae.terminal import escape_controls, shorten
 from textvae.version import __version__
 
@@ -16,6 +17,9 @@ _DESCRIPTION = """\
 Train variational autoencoders of text, and use them. Begin with `textvae train captions`,
 which writes a run to the folder runs/vae, and then `textvae generate runs/vae`.
 """
+# Their settings are those of a training, and users may know them by other names.
+_TRAINING_VERBS = ("textvae train", "textvae compare")
+
 _WRONG_CHOICE = re.compile(r"invalid choice: '(?P<word>[^']*)' \(choose from (?P<choices>.*)\)")
 
 
@@ -54,7 +58,11 @@ class CommandParser(argparse.ArgumentParser):
         """Parse the arguments; an unknown option is refused with the most similar known one."""
         parsed, rest = super().parse_known_args(*arguments, **options)
         for word in rest:
-            hint = self._find_similar_option(word.partition("=")[0])
+            name = word.partition("=")[0]
+            answer = describe_trainer_option(name) if self.prog in _TRAINING_VERBS else None
+            if answer and name.startswith("--"):
+                self.error(f"unknown argument: {word}; {answer}")
+            hint = self._find_similar_option(name)
             if hint:
                 self.error(f"unknown argument: {word}; {hint.strip()}")
         return parsed, rest

@@ -24,7 +24,7 @@ from textvae.data.corpus_counts import count_repeats, list_split_files
 from textvae.data.folders import MAX_LISTED_FILES
 from textvae.data.named_splits import find_named_splits
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
-from textvae.data.row_report import RowNumbers, format_count, print_note, shorten_list
+from textvae.data.row_report import RowNumbers, format_count, shorten_list
 from textvae.data.sources import RowSource, find_splits
 from textvae.data.split_settings import SplitSettings
 from textvae.data.streaming.settings import StreamSettings
@@ -40,6 +40,7 @@ from textvae.data.tables import (
 )
 from textvae.data.tokenization import TokenizerBuilder
 from textvae.errors import CheckpointError, ConfigError, DataError
+from textvae.messages import print_note
 from textvae.schema import MAX_PROCESSES
 
 _MIN_SENTENCES = 8  # sentences a corpus must have

@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import Field
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
 from textvae.data.tokenization import read_tokenizer
@@ -18,6 +17,7 @@ from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import choose_device
 from textvae.runtime.files import read_json
 from textvae.runtime.foreign_code import refuse_foreign_code_in
+from textvae.runtime.libraries import hide_loading_bars
 from textvae.schema import validate_settings
 from textvae.version import __version__
 
@@ -39,6 +39,7 @@ class _GenerationConfigOptions(DecodingSettings):
     typical_p: float | None = Field(None, gt=0, le=1)
 
 
+@hide_loading_bars()
 def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """Load a trained model and its tokenizer.
 
@@ -47,7 +48,6 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """
     path = Path(folder)
     check_model_folder(path)
-    transformers_logging.disable_progress_bar()
     try:
         # Without `ignore_mismatched_sizes`, transformers raises its own error for weights of
         # another size. With it, the report lists them like the missing ones.
@@ -121,13 +121,13 @@ def check_model_folder(path: Path) -> None:
     refuse_foreign_code_in(path, CONFIGS, CheckpointError)
 
 
+@hide_loading_bars()
 def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | None = None) -> None:
     """Save the model, its tokenizer and its generation settings as safetensors and JSON.
 
     Args:
         weights: the full weights of a sharded model, whose own parameters are only a part.
     """
-    transformers_logging.disable_progress_bar()
     bundle.model.save_pretrained(str(folder), state_dict=weights)
     bundle.tokenizer.save_pretrained(str(folder))
     if bundle.encoder_tokenizer is not None:

@@ -26,10 +26,10 @@ from typing import Any
 from datasets import Dataset
 
 from textvae.data.corpus import open_split
-from textvae.data.row_report import print_note
 from textvae.data.run_corpus import is_stream_folder, open_corpus
 from textvae.data.run_corpus.base import Corpus
 from textvae.errors import CheckpointError, ConfigError, OutputError
+from textvae.messages import print_note
 from textvae.model.posteriors import POSTERIORS
 from textvae.runs.records import COUNTS_FILE, read_record
 from textvae.runtime.files import is_temporary, read_json, write_json

@@ -27,6 +27,7 @@ from textvae.schema import (
     list_set_fields,
     part_validator,
 )
+from textvae.settings.trainer_names import TRAINER_NAMES
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
@@ -106,6 +107,8 @@ class ModelSettings(StrictSettings):
 
 class Settings(StrictSettings):
     """All settings of a run; the defaults are the default recipe."""
+
+    foreign_names = TRAINER_NAMES
 
     data: DataSettings = DataSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()

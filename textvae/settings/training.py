@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from textvae.schema import MAX_PROCESSES, StrictSettings
+from textvae.settings.trainer_names import TRAINER_NAMES
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -16,6 +17,8 @@ class TrainingSettings(StrictSettings):
     open-ended: it trains until the validation ELBO has not improved for `patience`
     evaluations, then the learning rate cools down.
     """
+
+    foreign_names = TRAINER_NAMES
 
     epochs: float | None = Field(None, gt=0)
     steps: int | None = Field(None, gt=0)
@@ -69,7 +72,17 @@ class TrainingSettings(StrictSettings):
     )
     most_epochs: int = Field(200, ge=1, description="upper bound of an open-ended run")
     logging_steps: int = Field(20, ge=1)
-    trackers: list[str] = Field(
-        ["tensorboard"], description="experiment trackers that transformers knows; [] for none"
+    trackers: list[str] | Literal["auto"] = Field(
+        "auto",
+        description="experiment trackers by transformers' names, such as tensorboard or wandb; "
+        "none for none; auto: tensorboard if it is installed",
     )
     workers: int = Field(0, ge=0, le=MAX_PROCESSES, description="processes that load batches")
+
+    @field_validator("trackers", mode="before")
+    @classmethod
+    def list_trackers(cls, trackers: object) -> object:
+        """Accept a single name, and `none`, as `report_to` of transformers' Trainer does."""
+        if not isinstance(trackers, str) or trackers == "auto":
+            return trackers
+        return [] if trackers == "none" else [trackers]
