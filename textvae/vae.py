@@ -36,7 +36,9 @@ from textvae.inference.generate import generate
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
-from textvae.runs.publishing import push_to_hub, save_with_records
+from textvae.runs.hub import locate_run
+from textvae.runs.publishing import save_with_records
+from textvae.runs.pushing import PushTarget, push_to_hub
 from textvae.runs.reference_texts import (
     Split,
     read_reference_texts,
@@ -44,8 +46,10 @@ from textvae.runs.reference_texts import (
     read_training_texts,
 )
 from textvae.runs.run import Run
+from textvae.runtime.hub import Hub
 from textvae.runtime.paths import require_path
 from textvae.schema import require_integer, validate_settings
+from textvae.settings.card import CardSettings
 from textvae.terminal import quote_value
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
@@ -54,6 +58,7 @@ from textvae.uses.interpolate import interpolate
 from textvae.uses.options import (
     AnomalyOptions,
     AugmentOptions,
+    CardOptions,
     DecodingOptions,
     InfillOptions,
     ScoreOptions,
@@ -135,13 +140,30 @@ class TextVAE:
         self.folder = None if folder is None else require_path(folder, "folder")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str | None = None) -> "TextVAE":
-        """Load a model and its tokenizer from a run folder.
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        device: str | None = None,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+    ) -> "TextVAE":
+        """Load a model and its tokenizer from a run folder, or from the Hugging Face Hub.
+
+        Args:
+            folder: a run folder, or the name of a repository, `owner/name`. An existing path is
+                never taken for a name.
+            device: cpu or cuda; by default a GPU if there is one.
+            revision: a branch, a tag or a commit of the repository; by default the main branch.
+            token: a token of the hub; by default that of `hf auth login`, or HF_TOKEN.
+            cache_dir: where to keep what is downloaded; by default the cache of Hugging Face.
 
         Raises:
-            CheckpointError: the folder is missing, damaged, or holds something else.
+            CheckpointError: the folder is missing, damaged, or holds something else; or the hub
+                does not show the repository, or cannot be asked.
         """
-        path = require_path(folder, "folder")
+        path = locate_run(folder, revision, token=token, cache_dir=cache_dir)
         bundle = load_bundle(path, device)
         return cls(bundle.model, bundle.tokenizer, path, encoder_tokenizer=bundle.encoder_tokenizer)
 
@@ -830,14 +852,64 @@ class TextVAE:
         Raises:
             OutputError: the folder holds files of the same names that belong to something else.
         """
-        bundle = self.bundle
-        if merge:
-            bundle = replace(bundle, model=self.model.copy_without_bases())
+        bundle = self._merge_bases() if merge else self.bundle
         save_with_records(bundle, self.folder, require_path(folder, "folder"))
 
-    def push_to_hub(self, repository: str, *, private: bool = False) -> str:
-        """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address."""
-        return push_to_hub(self.bundle, self.folder, repository, private)
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        revision: str | None = None,
+        private: bool = False,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        token: str | bool | None = None,
+        merge: bool = False,
+        with_indices: bool = False,
+        **card: Unpack[CardOptions],
+    ) -> str:
+        """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address.
+
+        The corpus and checkpoints are never uploaded, and local paths are removed.
+
+        Args:
+            repository: `owner/name`; it is created if it does not exist.
+            revision: the branch, which is created if it does not exist; by default the main one.
+            private: create the repository as a private one.
+            create_pr: open a pull request in place of a commit.
+            commit_message: what the commit says.
+            token: a token of the hub; by default that of `hf auth login`, or HF_TOKEN.
+            merge: upload the weights of pretrained bases too; see `save_pretrained`.
+            with_indices: upload what `index` has saved too, which holds the sentences themselves.
+            card: what the model card says; by default the settings `card` of the run.
+
+        Raises:
+            ConfigError: no repository can have this name, or the model needs a base that only
+                this machine has.
+            OutputError: the hub cannot be reached, or refuses the upload.
+        """
+        target = PushTarget(repository, revision, private, create_pr, commit_message)
+        target.check()
+        options = validate_settings(CardSettings, dict(card), "card")
+        run = None if self.folder is None else Run(self.folder)
+        texts = None
+        if options.samples:
+            from textvae.uses.card_texts import collect_card_texts
+
+            texts = collect_card_texts(self.bundle, run)
+        return push_to_hub(
+            self._merge_bases() if merge else self.bundle,
+            run,
+            target,
+            card=options,
+            texts=texts,
+            with_indices=with_indices,
+            hub=Hub(token=token),
+        )
+
+    def _merge_bases(self) -> Bundle:
+        """Return the model as one that needs no bases, with all adapters merged."""
+        return replace(self.bundle, model=self.model.copy_without_bases())
 
 
 def _select(values: Sequence[str], rows: list[int]) -> list[str]:

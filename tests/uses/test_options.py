@@ -8,6 +8,7 @@ from textvae.bulk.verbs import VERBS
 from textvae.inference.paths import PATHS
 from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
+from textvae.settings.card import CardSettings
 from textvae.uses import options, records
 from textvae.uses.features import FEATURES
 from textvae.uses.fit_prior.fit import FITTED_PRIORS
@@ -32,6 +33,7 @@ PAIRS: dict[Any, type[StrictSettings]] = {
     options.AnomalyOptions: AnomalySettings,
     options.ScoreOptions: ScoreSettings,
     options.UncertaintyOptions: UncertaintySettings,
+    options.CardOptions: CardSettings,
 }
 
 

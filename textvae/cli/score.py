@@ -99,7 +99,7 @@ def _check_output(output: Path, file: str) -> None:
 
 def _score(options: Namespace) -> None:
     """Print the likelihood of each sentence of a file, in nats."""
-    from textvae.training.model_card import format_measure
+    from textvae.runs.card_sections import format_measure
 
     vae = load_vae(options)
     label_column = vae.bundle.label_column

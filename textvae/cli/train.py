@@ -5,13 +5,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
     add_verb,
 )
+from textvae.cli.checks import check_file
 from textvae.messages import quiet
+from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 
@@ -30,9 +31,8 @@ def add(verbs: Subparsers) -> None:
 def _add_train(verbs: Subparsers) -> None:
     """Add `train`."""
     train = add_verb(verbs, "train", "train a model on a corpus")
-    train.epilog = SETTINGS_EPILOG
     train.usage = (
-        "textvae train [CORPUS] [--config FILE.yaml] [--output RUN] [options] "
+        "textvae train [CORPUS] [--config FILE.yaml|NAME] [--output RUN] [options] "
         "[section.key=value ...]"
     )
     train.add_argument(
@@ -45,8 +45,9 @@ def _add_train(verbs: Subparsers) -> None:
     )
     train.add_argument(
         "--config",
-        metavar="FILE.yaml",
-        help="file of settings, such as those in configs/ (default: the default recipe)",
+        metavar="FILE.yaml|NAME",
+        help="file of settings, or the name of an example, such as quickstart or ptb/free_bits; an "
+        "unknown name lists them all (default: the default recipe)",
     )
     train.add_argument(
         "--preset",
@@ -70,7 +71,10 @@ def _add_train(verbs: Subparsers) -> None:
         "--overwrite", action="store_true", help="replace the existing run in --output"
     )
     train.add_argument(
-        "--init", metavar="RUN", help="start from the model and the tokenizer of another run"
+        "--init",
+        metavar="RUN",
+        help="start from the model and the tokenizer of another run: its folder, or its name on "
+        "the Hugging Face Hub",
     )
     add_device(train)
     _add_quiet(train)
@@ -87,14 +91,17 @@ def _add_quiet(command: ArgumentParser) -> None:
 
 def _train(options: Namespace) -> None:
     """Train, then say where the run is and what to do next."""
-    from textvae.training.train import train
-
     corpus = options.corpus
     settings = list(options.settings)
     if corpus and "=" in corpus and not Path(corpus).exists():
         # Without a corpus, argparse takes the first setting for it.
         settings = [corpus, *settings]
         corpus = None
+    check_file(corpus)  # before torch is imported
+    if options.config is not None:
+        find_config(options.config)
+    from textvae.training.train import train
+
     with quiet(options.quiet):
         train(
             corpus,

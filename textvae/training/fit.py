@@ -22,6 +22,7 @@ from textvae.runs.run import INIT_FOLDER, PROGRESS_FILE, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.files import flush_to_disk
+from textvae.runtime.machine import describe_machine
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.signals import StopSignals
 from textvae.settings.run import Settings
@@ -31,6 +32,7 @@ from textvae.training.callbacks import ConsoleCallback, OrderlyEndCallback, Sche
 from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
 from textvae.training.hooks import NO_HOOKS, Hooks
+from textvae.training.hub_uploads import HubUploads
 from textvae.training.model_card import write_model_card
 from textvae.training.posterior_refit import PosteriorRefitCallback
 from textvae.training.progress_log import ProgressCallback
@@ -92,6 +94,9 @@ def fit(
         for part in (bundle.model.encoder, bundle.model.decoder):
             part.compile(dynamic=True)  # lengths and batch sizes differ from step to step
     trainer = build_trainer(run, settings, bundle, device, processes, signals, hooks=hooks)
+    if settings.training.push_to_hub:
+        trainer.uploads = HubUploads(run, bundle, settings.training)
+        processes.run_on_first(trainer.uploads.open)
     if ends_early:
         trainer.schedule.end_early()
     console = ConsoleCallback(trainer.schedule, trainer.objective.kl_target, has_bar=hooks.progress)
@@ -114,7 +119,11 @@ def fit(
     finally:
         console.close()  # so that an error message begins on a new line
         trainer.release_workers()
+        if trainer.uploads is not None:
+            trainer.uploads.close()
     evaluate_and_save(run, trainer, processes)
+    if trainer.uploads is not None:
+        processes.run_on_first(trainer.push_to_hub)
 
 
 def build_trainer(
@@ -242,7 +251,6 @@ def _build_training_arguments(
     max_steps = training.steps or -1  # -1: bounded by epochs
     if is_endless and training.steps is None:
         max_steps = _NEVER  # Trainer requires a bound, since a stream has no length
-    use_bf16 = is_bf16_fast(device) if training.bf16 == "auto" else training.bf16
     arguments = TrainingArguments(
         output_dir=str(run.folder.resolve()),
         num_train_epochs=_find_max_epochs(training),
@@ -250,7 +258,7 @@ def _build_training_arguments(
         ignore_data_skip=is_endless,  # a stream restores its own position
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
-        bf16=use_bf16,
+        bf16=training.uses_bf16(is_bf16_fast(device)),
         use_cpu=device.type == "cpu",
         ddp_find_unused_parameters=False,  # each step uses every parameter
         seed=training.seed,
@@ -265,6 +273,12 @@ def _build_training_arguments(
         greater_is_better=False,
         load_best_model_at_end=training.keep == "best",
         remove_unused_columns=False,
+        push_to_hub=training.push_to_hub,
+        hub_model_id=training.hub_model_id,
+        hub_strategy=training.hub_strategy,
+        hub_private_repo=training.hub_private_repo,
+        hub_revision=training.hub_revision,
+        hub_always_push=training.hub_always_push,
         report_to=list_trainer_trackers(choose_trackers(training.trackers)) or "none",
         disable_tqdm=True,
     )
@@ -342,6 +356,7 @@ def _save_final_model(
 def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) -> None:
     """Write training.json: seconds, steps, what a stream has read, and the logged values.
 
+    `seconds` are those of the training, with `evaluation_seconds` and `saving_seconds` in them.
     `best_step` is the step that was best on the validation split, None if no step could become the
     best one. `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
     that step, as a share of the full one; it is near 0 if the schedule had come to its end.
@@ -356,11 +371,17 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
         if entry.keys() - {"step", "epoch"}:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
+    for reason, seconds in trainer.meter.seconds.items():
+        log[f"{reason}_seconds"] = seconds
     kept_step = trainer.find_kept_step()
     log["best_step"] = trainer.state.best_global_step
     log["kept_step"] = kept_step
     log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
     log["kl_before_refit"] = trainer.find_kl_before_refit()
+    log["environment"] = {
+        **describe_machine(trainer.args.device),
+        "processes": trainer.processes.count,
+    }
     log |= trainer.batches.describe_reading()
     log["history"] = history
     log["state"] = state

@@ -37,13 +37,17 @@ def check_hooks(callbacks: object, trainer: object, progress: object) -> Hooks:
     Raises:
         ConfigError: something is not what transformers' Trainer can call.
     """
-    if not isinstance(trainer, type) or not issubclass(trainer, VAETrainer):
+    if trainer is None:
+        trainer_class = None
+    elif isinstance(trainer, type) and issubclass(trainer, VAETrainer):
+        trainer_class = trainer
+    else:
         raise ConfigError(
             f"trainer = {quote_value(trainer)}: expected a class, a subclass of textvae.VAETrainer."
         )
     if not isinstance(progress, bool):
         raise ConfigError(f"progress = {quote_value(progress)}: expected True or False.")
-    return Hooks(tuple(_build_callbacks(callbacks)), trainer, progress)
+    return Hooks(tuple(_build_callbacks(callbacks)), trainer_class, progress)
 
 
 def _build_callbacks(callbacks: object) -> Iterable[TrainerCallback]:

@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 from textvae.data.object_rows import read_object_rows
 from textvae.errors import CheckpointError, ConfigError
 from textvae.messages import print_note
+from textvae.runs.hub import locate_run
 from textvae.runs.run import Run, choose_lock_file, is_run
 from textvae.runtime.device import choose_device
 from textvae.runtime.libraries import quiet_libraries
@@ -39,6 +40,7 @@ from textvae.training.failures import (
 )
 from textvae.training.fit import fit, remove_training_files
 from textvae.training.hooks import check_hooks
+from textvae.training.hub_uploads import check_uploads
 from textvae.training.preparation import prepare_run, read_inherited_settings
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
 from textvae.training.trackers import choose_trackers
@@ -63,7 +65,7 @@ def train(
     init: str | Path | None = None,
     device: str | None = None,
     callbacks: Sequence[TrainerCallback | type[TrainerCallback]] = (),
-    trainer: type[VAETrainer] = VAETrainer,
+    trainer: type[VAETrainer] | None = None,
     progress: bool = True,
     **sections: Unpack[SettingsSections],
 ) -> TextVAE:
@@ -74,7 +76,7 @@ def train(
             with a column `data.text_column` (a DataFrame, a data set, a mapping from names to
             columns); or a mapping from splits to sentences or tables.
         output: the run folder.
-        config: a YAML file of settings.
+        config: a YAML file of settings, or the name of an example config, such as `quickstart`.
         overrides: further settings, as `section.key=value`.
         preset: the name of settings to start from, such as `pretrained`; those of `config`,
             `overrides` and `sections` win over it.
@@ -82,12 +84,13 @@ def train(
             `training.epochs` or `training.max_minutes`, above what was done, it trains longer, also
             if it is finished; the learning rate follows the longer schedule.
         overwrite: replace a run that already exists at `output`.
-        init: another run folder; training starts from the model and tokenizer of that run.
+        init: another run, as a folder or by its name on the Hugging Face Hub; training starts from
+            its model and tokenizer.
         device: cpu or cuda; by default a GPU if there is one.
         callbacks: transformers' callbacks, objects or classes, which are called after textvae's own.
             If one stops the training, the run ends there, with the best model until then.
-        trainer: the class of the trainer. A subclass can override what transformers' Trainer lets
-            its subclasses override.
+        trainer: a subclass of `VAETrainer`, which can override what transformers' Trainer lets its
+            subclasses override; by default `VAETrainer` itself.
         progress: whether to show a progress bar. What is printed in addition goes through the
             logger `textvae`.
         sections: further settings by section, as mappings or objects of the settings classes,
@@ -180,11 +183,13 @@ def _create_run(
     corpus_setting = {"data": {"corpus": str(corpus)}} if is_named else {}
     inherited = {}
     if init is not None:
-        inherited = read_inherited_settings(Run(require_path(init, "init")))
+        init = locate_run(init)
+        inherited = read_inherited_settings(Run(init))
     base = merge_settings(inherited, {} if preset is None else read_preset(preset))
     merged = merge_settings(sections, corpus_setting)
     settings = read_settings(config, overrides, base, **merged)
     _refuse_model_settings(settings, inherited, init)
+    processes.run_on_first(lambda: check_uploads(settings.training, run.folder))
     rows = None
     if corpus is not None and not is_named:
         rows = read_object_rows(corpus, settings.data)
