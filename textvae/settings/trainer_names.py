@@ -63,8 +63,8 @@ ARGUMENTS = {
     "eval_dataset": 'corpus, a mapping with the splits "train" and "validation"',
     "processing_class": "tokenizer, settings as a mapping",
     "args": "config, overrides, and the sections of settings",
-    "compute_loss_func": "trainer, a subclass of TextVAETrainer",
-    "optimizers": "trainer, a subclass of TextVAETrainer",
+    "compute_loss_func": "trainer, a subclass of VAETrainer",
+    "optimizers": "trainer, a subclass of VAETrainer",
 }
 
 # Arguments of Trainer for which there is nothing here.
