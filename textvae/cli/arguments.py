@@ -18,7 +18,6 @@ from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.cli.examples import EXAMPLES
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.cli.verbs import VERBS
-from textvae.data.row_report import print_note
 from textvae.data.tables import Quoting, TableOptions, TableSettings
 from textvae.inference.settings import (
     SAMPLING_OPTIONS,
@@ -27,6 +26,7 @@ from textvae.inference.settings import (
     SingleDecodingSettings,
     draw_seed,
 )
+from textvae.messages import print_note
 
 Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
 

@@ -76,7 +76,11 @@ class CommandParser(argparse.ArgumentParser):
         parsed, rest = super().parse_known_args(*arguments, **options)
         rest = self._take_late_words(parsed, rest)
         for place, word in enumerate(rest):
-            hint = self._suggest_setting(rest[place:]) or self._find_similar_option(word)
+            hint = (
+                self._suggest_setting(rest[place:])
+                or self._answer_trainer_name(word)
+                or self._find_similar_option(word)
+            )
             if hint:
                 self.error(f"unknown argument: {word}; {hint.strip()}")
         return parsed, rest
@@ -115,6 +119,15 @@ class CommandParser(argparse.ArgumentParser):
         else:
             return rest
         return [word for word in rest if word.startswith("-")]
+
+    def _answer_trainer_name(self, word: str) -> str:
+        """Return what an option of transformers' Trainer is called here, or ""."""
+        verb = self.prog.removeprefix("textvae ")
+        if not word.startswith("--") or verb not in VERBS or not VERBS[verb].takes_settings:
+            return ""
+        from textvae.settings.trainer_names import describe_trainer_option
+
+        return describe_trainer_option(word.partition("=")[0]) or ""
 
     def _find_similar_option(self, word: str) -> str:
         """Return "did you mean ...? " with the most similar option, or "" if none is similar."""

@@ -1,7 +1,7 @@
 """The verbs `train` and `finish`."""
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import (
@@ -11,6 +11,7 @@ from textvae.cli.arguments import (
     add_verb,
 )
 from textvae.cli.checks import check_file
+from textvae.messages import quiet
 from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
@@ -24,6 +25,7 @@ def add(verbs: Subparsers) -> None:
     )
     finish.add_argument("run", metavar="RUN", help="folder of a run that `textvae train` began")
     add_device(finish)
+    _add_quiet(finish)
 
 
 def _add_train(verbs: Subparsers) -> None:
@@ -76,6 +78,16 @@ def _add_train(verbs: Subparsers) -> None:
         "the Hugging Face Hub (default: a new model)",
     )
     add_device(train)
+    _add_quiet(train)
+
+
+def _add_quiet(command: ArgumentParser) -> None:
+    """Add the option that leaves out what is printed while a run trains."""
+    command.add_argument(
+        "--quiet",
+        action="store_true",
+        help="print warnings and errors only: no progress bar, no notes and no evaluations",
+    )
 
 
 def _train(options: Namespace) -> None:
@@ -91,35 +103,38 @@ def _train(options: Namespace) -> None:
         find_config(options.config)
     from textvae.training.train import train
 
-    train(
-        corpus,
-        options.output,
-        config=options.config,
-        overrides=settings,
-        preset=options.preset,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        init=options.init,
-        device=options.device,
-    )
-    _say_what_is_next(options.output)
+    with quiet(options.quiet):
+        train(
+            corpus,
+            options.output,
+            config=options.config,
+            overrides=settings,
+            preset=options.preset,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            init=options.init,
+            device=options.device,
+            progress=not options.quiet,
+        )
+    _say_what_is_next(options.output, options.quiet)
 
 
 def _finish(options: Namespace) -> None:
     """Finish an interrupted run, then say where it is and what to do next."""
     from textvae.training.finish import finish
 
-    finish(options.run, options.device)
-    _say_what_is_next(options.run)
+    with quiet(options.quiet):
+        finish(options.run, options.device, progress=not options.quiet)
+    _say_what_is_next(options.run, options.quiet)
 
 
-def _say_what_is_next(run: str) -> None:
+def _say_what_is_next(run: str, is_quiet: bool) -> None:
     """Leave the processes of the launch; the first one says where the run is and what to do next."""
     from accelerate import PartialState
 
     state = PartialState()  # shared: training has set it up for all processes of the launch
     state.destroy_process_group()  # as PyTorch asks for before a process exits
-    if not state.is_main_process:
+    if not state.is_main_process or is_quiet:
         return
     run = escape_controls(run)
     print(f"the run is in {run}", file=sys.stderr)

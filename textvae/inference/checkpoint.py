@@ -5,7 +5,6 @@ from typing import Any
 
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
 from textvae.data.tokenization import read_tokenizer
@@ -15,6 +14,7 @@ from textvae.inference.model_folder import WEIGHTS_FILE, check_model_folder
 from textvae.inference.settings import DecodingSettings
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import choose_device
+from textvae.runtime.libraries import hide_loading_bars
 from textvae.schema import validate_settings
 
 # Options of the verbs that the file cannot have: transformers does not know the seed and words,
@@ -32,6 +32,7 @@ _UNUSED_OPTIONS = ("transformers_version", "max_length", "use_cache", "do_sample
 _SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id")
 
 
+@hide_loading_bars()
 def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """Load a trained model and its tokenizer.
 
@@ -40,7 +41,6 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """
     path = Path(folder)
     check_model_folder(path)
-    transformers_logging.disable_progress_bar()
     try:
         # Without `ignore_mismatched_sizes`, transformers raises its own error for weights of
         # another size. With it, the report lists them like the missing ones.
@@ -79,13 +79,13 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)
 
 
+@hide_loading_bars()
 def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | None = None) -> None:
     """Save the model, its tokenizer and its generation settings as safetensors and JSON.
 
     Args:
         weights: the full weights of a sharded model, whose own parameters are only a part.
     """
-    transformers_logging.disable_progress_bar()
     bundle.model.save_pretrained(str(folder), state_dict=weights)
     bundle.tokenizer.save_pretrained(str(folder))
     if bundle.encoder_tokenizer is not None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from textvae.data.row_report import print_note, shorten_list
+from textvae.data.row_report import shorten_list
 from textvae.errors import CheckpointError
 from textvae.inference.model_folder import MODEL_TYPE
+from textvae.messages import print_note
 from textvae.runtime.files import read_json
 from textvae.runtime.hub import (
     Hub,
