@@ -15,7 +15,7 @@ from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from textvae.cli.parser import build_parser
+from textvae.cli.parser import HelpFormatter, build_parser
 from textvae.data.tables import TableSettings
 from textvae.evaluation.settings import MeasureSettings
 from textvae.inference.decoding import DecodingSettings
@@ -225,5 +225,5 @@ def _verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Argu
 
 def _help(name: str, verb: argparse.ArgumentParser) -> str:
     """Return the help of one verb as a section."""
-    verb.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=96, max_help_position=30)
+    verb.formatter_class = lambda prog: HelpFormatter(prog, width=96, max_help_position=30)
     return f"\n## {name}\n\n```text\n{verb.format_help()}```\n"

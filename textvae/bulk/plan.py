@@ -23,7 +23,7 @@ from textvae.bulk.units import Unit, cut_units
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER
 from textvae.data.tables import Quoting, TableSettings
 from textvae.errors import OutputError
-from textvae.inference.checkpoint import check_model_folder
+from textvae.inference.model_folder import check_model_folder
 from textvae.runtime.files import is_temporary, read_json
 from textvae.runtime.locks import hold_lock
 from textvae.schema import validate_settings

@@ -12,10 +12,12 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
+from textvae.cli.examples import EXAMPLES
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.cli.verbs import VERBS
 from textvae.data.row_report import print_note
 from textvae.data.tables import Quoting, TableOptions, TableSettings
 from textvae.inference.settings import DecodingSettings, draw_seed
@@ -25,10 +27,28 @@ Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of al
 Command = Callable[[Namespace], int | None]  # returns the exit code; None is 0
 
 # Ends the help of verbs that take settings.
-SETTINGS_EPILOG = "section.key=value is a setting, such as training.epochs=3; see docs/settings.md."
+_SETTINGS_HELP = (
+    "section.key=value is a setting, such as training.epochs=3. `textvae settings` lists and "
+    "explains all of them, `textvae settings training` those of one section."
+)
 
+_TABLE_SETTINGS = ("format", "separator", "encoding", "member")  # options with the field's help
 _SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
 _DECODING_OPTIONS = (*_SAMPLING_OPTIONS, "num_beams", "max_new_tokens", "seed")
+
+
+class Requirement(NamedTuple):
+    """Optional packages that a verb needs.
+
+    Attributes:
+        extra, what, packages: see `check_installed`.
+        applies: whether a verb with these options needs them.
+    """
+
+    extra: str
+    what: str
+    packages: tuple[str, ...]
+    applies: Callable[[Namespace], bool]
 
 
 def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
@@ -39,7 +59,26 @@ def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
             verb's own help begins with it.
     """
     description = f"{summary[0].upper()}{summary[1:]}."
-    return verbs.add_parser(name, help=summary, description=description)
+    command = verbs.add_parser(name, help=summary, description=description)
+    full_name = command.prog.removeprefix("textvae ")  # of two words, such as `prior fit`
+    command.epilog = _describe_end(full_name)
+    command.add_argument(
+        "--quiet",
+        action="store_true",
+        default=SUPPRESS,  # or `fit` would overwrite what `prior --quiet fit` has set
+        help="print no notes and no progress bars on standard error; warnings and errors remain",
+    )
+    return command
+
+
+def _describe_end(verb: str) -> str:
+    """Return the end of the help of a verb: how to write settings, and examples."""
+    parts = []
+    if verb in VERBS and VERBS[verb].takes_settings:
+        parts.append(_SETTINGS_HELP)
+    if verb in EXAMPLES:
+        parts.append("\n".join(["examples:", *(f"  {line}" for line in EXAMPLES[verb])]))
+    return "\n\n".join(parts)
 
 
 def add_run(command: ArgumentParser, without: str = "", *, has_revision: bool = True) -> None:
@@ -63,7 +102,27 @@ def add_run(command: ArgumentParser, without: str = "", *, has_revision: bool = 
     add_device(command)
     add_json(command)
     # Loading a run reads these options, which verbs without them must have too.
-    command.set_defaults(label=None, revision=None)
+    command.set_defaults(label=None, revision=None, needs_model=True)
+
+
+def require_extra(
+    command: ArgumentParser,
+    extra: str,
+    what: str,
+    *packages: str,
+    applies: Callable[[Namespace], bool] = lambda _: True,
+) -> None:
+    """Let a verb refuse to begin without optional packages.
+
+    Args:
+        extra: the extra of textvae that installs the packages.
+        what: what needs them; it begins the message and takes a plural verb.
+        packages: the names they are imported by.
+        applies: whether the verb needs them with these options; by default, it always does.
+    """
+    requirement = Requirement(extra, what, packages, applies)
+    earlier = command.get_default("requirements") or ()
+    command.set_defaults(requirements=(*earlier, requirement))
 
 
 def add_device(command: ArgumentParser) -> None:
@@ -144,13 +203,16 @@ def add_table(command: ArgumentParser) -> None:
         help="whether the first line of a .csv or .tsv names its columns (default: it must name "
         "the column of the texts)",
     )
-    add_settings(group, TableSettings, "format", "separator", "encoding", "member")
+    add_settings(group, TableSettings, *_TABLE_SETTINGS)
 
 
 def collect_table_options(options: Namespace) -> TableOptions:
     """Return the options of `add_table` that the user wrote."""
-    written = collect_settings(options, TableSettings)
-    return cast(TableOptions, {key: value for key, value in written.items() if value is not None})
+    values = vars(options)
+    # Not all fields of `TableSettings`: another option of the verb may have the name of one.
+    names = ("text_column", "join_columns", "quoting", "header", *_TABLE_SETTINGS)
+    written = {name: values[name] for name in names if values.get(name) is not None}
+    return cast(TableOptions, written)
 
 
 def add_label(command: ArgumentParser, default: str = "") -> None:
@@ -220,6 +282,7 @@ def add_shards(command: ArgumentParser) -> None:
         "shards",
         "for millions of sentences; after an interruption, the same command continues the work",
     )
+    require_extra(command, "ray", "jobs on Ray", "ray", applies=_chooses_ray)
     verb = command.prog.split()[-1]
     is_encode = verb == "encode"
     shards = "folder to fill with shards: Parquet files of some thousand rows each"
@@ -245,3 +308,8 @@ def add_shards(command: ArgumentParser) -> None:
         metavar="N",
         help=f"rows per shard (default: {DEFAULT_SHARD_ROWS[verb]})",
     )
+
+
+def _chooses_ray(options: Namespace) -> bool:
+    """Return whether Ray distributes the work."""
+    return vars(options).get("engine", DEFAULT_ENGINE) == "ray"

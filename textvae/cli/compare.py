@@ -7,18 +7,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
     add_json,
     add_run,
     add_verb,
+    require_extra,
 )
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.evaluation.settings import CompareSettings
+from textvae.runtime.extras import REPORT_REQUIREMENTS
 from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
 
@@ -33,6 +34,7 @@ def add(verbs: Subparsers) -> None:
     _add_compare(compare)
     report = add_verb(verbs, "report", "write an HTML file that describes a run")
     add_run(report)
+    require_extra(report, *REPORT_REQUIREMENTS)
     report.add_argument(
         "--output", metavar="FILE.html", help="file to write (default: RUN/report.html)"
     )
@@ -41,12 +43,12 @@ def add(verbs: Subparsers) -> None:
 def _add_compare(command: ArgumentParser) -> None:
     """Add the arguments of `compare`."""
     command.usage = "textvae compare CONFIG.yaml ... --output DIR [options] [section.key=value ...]"
-    command.epilog = SETTINGS_EPILOG
+    require_extra(command, *REPORT_REQUIREMENTS)
     command.add_argument(
         "configs",
         nargs="+",
         metavar="CONFIG.yaml",
-        help="files of settings, each of which becomes a row of the table; "
+        help="files of settings, or names of examples such as ptb/free_bits, each of which becomes a row of the table; "
         "a section.key=value applies to all of them",
     )
     command.add_argument(

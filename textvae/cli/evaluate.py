@@ -9,6 +9,7 @@ from textvae.cli.arguments import (
     add_table,
     add_verb,
     collect_table_options,
+    require_extra,
 )
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
@@ -43,6 +44,13 @@ def _add_evaluate(command: ArgumentParser) -> None:
         help="file of sentences to measure on (default: the run's test split)",
     )
     add_table(command)
+    require_extra(
+        command,
+        "mauve",
+        "MAUVE's scores",
+        "mauve",
+        applies=lambda options: "mauve" in options.measures.split(","),
+    )
     add_settings(command, EvaluateSettings)
     command.add_argument(
         "--measures",

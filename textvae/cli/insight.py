@@ -12,6 +12,7 @@ from textvae.cli.arguments import (
     add_table,
     add_verb,
     collect_decoding_options,
+    require_extra,
 )
 from textvae.cli.loading import load_vae, open_input, read_table
 from textvae.cli.output import print_records
@@ -79,6 +80,7 @@ def _add_insight(verbs: Subparsers) -> None:
     """Add `insight`."""
     insight = add_verb(verbs, "insight", "say what each dimension of the latent encodes")
     add_run(insight)
+    require_extra(insight, "insight", "insights", "sklearn", "scipy")
     insight.add_argument(
         "file",
         metavar="FILE",

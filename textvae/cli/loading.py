@@ -40,9 +40,12 @@ def open_run(options: Namespace) -> "Run":
 def find_run_folder(options: Namespace) -> Path:
     """Return the folder of the run that the user names; one of the hub is downloaded once."""
     if "run_folder" not in options:
-        from textvae.runs.hub import locate_run
+        if options.revision is None and Path(options.run).is_dir():
+            options.run_folder = Path(options.run)  # without the library of the hub
+        else:
+            from textvae.runs.hub import locate_run
 
-        options.run_folder = locate_run(options.run, options.revision)
+            options.run_folder = locate_run(options.run, options.revision)
     folder: Path = options.run_folder
     return folder
 

@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with nullcontext() if is_first_process() else redirect_stderr(StringIO()):
         options = _parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
+        # Imported here, because --help needs none of it.
+        from textvae.cli.checks import check_arguments
+
+        check_arguments(options)
         return import_verb(options.verb).COMMANDS[options.verb](options) or 0
     except StoppedError:  # the first process of the launch reports the reason
         return WRONG_INPUT_EXIT_CODE
@@ -81,7 +85,7 @@ def _accept_all_characters() -> None:
 def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments, or exit with a message.
 
-    The settings of `train`, `compare` and `tune` may be anywhere among their options.
+    The settings of verbs that take them may be anywhere among their options.
     argparse does not know them, so they are among the words that it leaves over.
     """
     words = list(arguments)
@@ -103,7 +107,7 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _refuse_unknown_words(parser: argparse.ArgumentParser, verb: str, words: Sequence[str]) -> None:
     """Exit with a message if there are words that are neither arguments nor settings of a verb."""
-    takes_settings = verb in ("train", "compare", "tune")
+    takes_settings = VERBS[verb].takes_settings
     unknown = []
     for word in words:
         is_setting = takes_settings and "=" in word and not word.startswith("-")

@@ -5,12 +5,13 @@ from argparse import Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
     add_verb,
 )
+from textvae.cli.checks import check_file
+from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 
@@ -28,9 +29,8 @@ def add(verbs: Subparsers) -> None:
 def _add_train(verbs: Subparsers) -> None:
     """Add `train`."""
     train = add_verb(verbs, "train", "train a model on a corpus")
-    train.epilog = SETTINGS_EPILOG
     train.usage = (
-        "textvae train [CORPUS] [--config FILE.yaml] [--output RUN] [options] "
+        "textvae train [CORPUS] [--config FILE.yaml|NAME] [--output RUN] [options] "
         "[section.key=value ...]"
     )
     train.add_argument(
@@ -43,8 +43,9 @@ def _add_train(verbs: Subparsers) -> None:
     )
     train.add_argument(
         "--config",
-        metavar="FILE.yaml",
-        help="file of settings, such as those in configs/ (default: the default recipe)",
+        metavar="FILE.yaml|NAME",
+        help="file of settings, or the name of an example, such as quickstart or ptb/free_bits; an "
+        "unknown name lists them all (default: the default recipe)",
     )
     train.add_argument(
         "--preset",
@@ -78,14 +79,17 @@ def _add_train(verbs: Subparsers) -> None:
 
 def _train(options: Namespace) -> None:
     """Train, then say where the run is and what to do next."""
-    from textvae.training.train import train
-
     corpus = options.corpus
     settings = list(options.settings)
     if corpus and "=" in corpus and not Path(corpus).exists():
         # Without a corpus, argparse takes the first setting for it.
         settings = [corpus, *settings]
         corpus = None
+    check_file(corpus)  # before torch is imported
+    if options.config is not None:
+        find_config(options.config)
+    from textvae.training.train import train
+
     train(
         corpus,
         options.output,

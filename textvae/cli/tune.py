@@ -5,12 +5,12 @@ from argparse import Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
     add_json,
     add_verb,
+    require_extra,
 )
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
@@ -22,7 +22,7 @@ from textvae.tuning.settings import TuneSettings
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
     tune = add_verb(verbs, "tune", "search for settings that are better than the default recipe")
-    tune.epilog = SETTINGS_EPILOG
+    require_extra(tune, "tune", "searches over settings", "optuna")
     tune.usage = "textvae tune [CORPUS] --output FOLDER [options] [section.key=value ...]"
     tune.add_argument(
         "corpus",
@@ -39,8 +39,9 @@ def add(verbs: Subparsers) -> None:
     )
     tune.add_argument(
         "--config",
-        metavar="FILE.yaml",
-        help="settings to start from (default: the default recipe)",
+        metavar="FILE.yaml|NAME",
+        help="file of settings to start from, or the name of an example, such as quickstart "
+        "(default: the default recipe)",
     )
     tune.add_argument(
         "--preset", metavar="NAME", help=f"settings to start from: {', '.join(PRESETS)}"

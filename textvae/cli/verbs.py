@@ -23,11 +23,13 @@ class Verb(NamedTuple):
         module: the module of `textvae.cli` that has it.
         group: the heading under which --help lists it.
         summary: what it does, as its module says it to `add_verb`.
+        takes_settings: whether settings, `section.key=value`, may be among its arguments.
     """
 
     module: str
     group: str
     summary: str
+    takes_settings: bool = False
 
 
 _TRAIN = "train a model"
@@ -40,12 +42,20 @@ _OTHER = "about textvae and this machine"
 
 # In the order in which --help lists them; the verbs of a group follow one another.
 VERBS = {
-    "train": Verb("train", _TRAIN, "train a model on a corpus"),
+    "train": Verb("train", _TRAIN, "train a model on a corpus", takes_settings=True),
     "finish": Verb("train", _TRAIN, "end an interrupted run now, with the best model that it has"),
     "compare": Verb(
-        "compare", _TRAIN, "train and evaluate several configs with several seeds, side by side"
+        "compare",
+        _TRAIN,
+        "train and evaluate several configs with several seeds, side by side",
+        takes_settings=True,
     ),
-    "tune": Verb("tune", _TRAIN, "search for settings that are better than the default recipe"),
+    "tune": Verb(
+        "tune",
+        _TRAIN,
+        "search for settings that are better than the default recipe",
+        takes_settings=True,
+    ),
     "evaluate": Verb("evaluate", _MEASURE, "measure a run, and judge whether its latent is used"),
     "doctor": Verb(
         "evaluate",
@@ -97,6 +107,9 @@ VERBS = {
     "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
+    ),
+    "settings": Verb(
+        "explain", _OTHER, "explain the settings of a run, with their types and defaults"
     ),
     "bench": Verb(
         "bench", _OTHER, "measure how fast this machine trains, decodes, scores or encodes"

@@ -18,8 +18,9 @@ import tokenizers
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import require_known_tokens
-from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, TokenizerAndCounts, open_split
+from textvae.data.corpus import HELD_OUT_SPLITS, TokenizerAndCounts, open_split
 from textvae.data.row_report import print_note
+from textvae.data.settings import DataSettings
 from textvae.data.sources import list_corpus_files
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer

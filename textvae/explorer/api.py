@@ -10,6 +10,7 @@ from textvae.errors import TextVAEError
 from textvae.explorer.actions.compare_actions import CompareActions
 from textvae.explorer.actions.inside_actions import InsideActions
 from textvae.explorer.actions.map_actions import MapActions
+from textvae.explorer.actions.training_actions import TrainingActions
 from textvae.explorer.actions.walk_actions import WalkActions
 from textvae.explorer.actions.write_actions import WriteActions
 from textvae.explorer.page import QUEUE
@@ -44,6 +45,7 @@ def list_actions(run: SharedRun, other: SharedRun | None) -> dict[str, Callable[
         inside.surprisal,
         inside.anomaly,
         inside.verdict,
+        TrainingActions(run).progress,
         both.compare,
         both.compare_samples,
     ]

@@ -22,6 +22,7 @@ from textvae.explorer.page import Page, answer_html, read_asset
 from textvae.explorer.panels.compare_panel import build_compare_panel
 from textvae.explorer.panels.inside_panel import build_inside_panel
 from textvae.explorer.panels.map_panel import build_map_panel
+from textvae.explorer.panels.training_panel import build_training_panel
 from textvae.explorer.panels.walk_panel import build_walk_panel
 from textvae.explorer.panels.write_panel import build_write_panel
 from textvae.explorer.projection import ProjectionKind, require_projection
@@ -81,7 +82,8 @@ def build_blocks(run: SharedRun, other: SharedRun | None = None) -> gr.Blocks:
     for shared in (run, other):
         if shared is not None:
             shared.load_if_finished()
-    run.start_map()
+    if run.has_weights():
+        run.start_map()
     with gr.Blocks(analytics_enabled=False, title=f"textvae: {run.name}") as app:
         gr.HTML(f"<style>{read_asset('style.css')}</style>", elem_classes="tv-style")
         head = gr.HTML(elem_classes="tv-head")
@@ -93,15 +95,17 @@ def build_blocks(run: SharedRun, other: SharedRun | None = None) -> gr.Blocks:
             visible=bool(known),
         )
         page = Page(run, other, label)
-        with gr.Tabs():
+        with gr.Tabs(selected="map" if run.has_weights() else "training"):
             with gr.Tab("Map", id="map"):
                 map_panel = build_map_panel(page)
             with gr.Tab("Walk", id="walk"):
                 build_walk_panel(page, map_panel)
             with gr.Tab("Write", id="write"):
                 build_write_panel(page)
-            with gr.Tab("Look inside", id="inside") as inside:
+            with gr.Tab("Inside", id="inside") as inside:
                 build_inside_panel(page, map_panel, inside)
+            with gr.Tab("Training", id="training") as training:
+                build_training_panel(page, training)
             with gr.Tab("Compare", id="compare"):
                 build_compare_panel(page)
         app.load(

@@ -26,6 +26,11 @@ def render_message(text: str) -> str:
     return f'<p class="tv-message" role="alert">{escape(text)}</p>'
 
 
+def render_titled(title: str, html: str) -> str:
+    """Return a part of a panel below its title."""
+    return f'<h3 class="tv-title">{escape(title)}</h3>{html}'
+
+
 def render_hint(text: str) -> str:
     """Return what a panel says as long as it has nothing to show."""
     return f'<p class="tv-empty">{escape(text)}</p>'

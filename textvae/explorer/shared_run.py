@@ -19,7 +19,7 @@ from textvae.explorer.latent_map import LatentMap, Sentences, compute_map
 from textvae.explorer.map_cache import list_map_folders, load_map, name_map, save_map
 from textvae.explorer.projection import ProjectionKind
 from textvae.explorer.reference import choose_sentences
-from textvae.inference.checkpoint import WEIGHTS_FILE
+from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.uses.density_path import KernelDensity
 from textvae.vae import TextVAE
 
@@ -81,6 +81,7 @@ class SharedRun:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._weights_time = self._stamp_weights()
+        self._failed_at: int | None = None  # when the weights were written that gave no map
 
     @property
     def name(self) -> str:
@@ -108,9 +109,13 @@ class SharedRun:
         config = self._vae.model.config
         return f"{latent}, {size / 1e6:,.1f} million weights, {config.vocab_size:,} tokens"
 
+    def has_weights(self) -> bool:
+        """Return whether there is a model to load, or one in memory."""
+        return self.is_loaded or self._stamp_weights() is not None
+
     def load_if_finished(self) -> None:
         """Load the model, unless the training of the run has not finished."""
-        if self.folder is None or (self.folder / WEIGHTS_FILE).is_file():
+        if self.has_weights():
             with self.model():
                 return
 
@@ -158,10 +163,16 @@ class SharedRun:
         return self._density
 
     def start_map(self) -> None:
-        """Begin to load or compute the map in the background, unless that has begun already."""
+        """Begin to load or compute the map in the background, unless that has begun already.
+
+        A map that failed is tried again when the run has other weights, or its first ones.
+        """
         with self._starting:
             if self._map is not None or (self._thread is not None and self._thread.is_alive()):
                 return
+            if self.status.is_failed and self._stamp_weights() == self._failed_at:
+                return
+            self.status = MapStatus()
             self._thread = threading.Thread(target=self._make_map, name="map", daemon=True)
             self._thread.start()
 
@@ -207,6 +218,7 @@ class SharedRun:
 
     def _make_map(self) -> None:
         """Load the map, or compute and save it; the status says how it goes."""
+        self._failed_at = self._stamp_weights()
         try:
             with self._lock:
                 self._map = self._load_or_compute(self._load())

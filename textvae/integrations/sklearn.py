@@ -23,7 +23,7 @@ try:
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
     # Raises an error that says what to install, if the package is missing altogether.
-    check_installed("uses", "scikit-learn's transformers", "sklearn")
+    check_installed("insight", "scikit-learn's transformers", "sklearn")
     raise
 
 if TYPE_CHECKING:

@@ -392,10 +392,22 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         is_real = labels != IGNORED_LABEL
         weight = self.decoder.output_weight
         bias = self.decoder.output_bias
-        # Padding is taken out before the projection to the vocabulary, by far the
-        # largest product of the model. The scale makes the sum over tokens a mean
-        # over sentences, whatever the padding.
+        # The scale makes the sum over tokens a mean over sentences, whatever the padding.
         scale = 1 / len(labels)
+        if labels.device.type != "cpu":
+            # Taking out the padding would make the CPU wait for a GPU in every step.
+            mean, nll = token_nll(
+                states.flatten(0, 1),
+                weight,
+                bias,
+                labels.clamp(min=0).flatten(),
+                scale,
+                cap=self.decoder.logit_cap,
+                is_counted=is_real.flatten(),
+            )
+            return mean, nll.view(labels.shape)
+        # Padding is taken out before the projection to the vocabulary, by far the
+        # largest product of the model.
         mean, nll = token_nll(
             states[is_real], weight, bias, labels[is_real], scale, cap=self.decoder.logit_cap
         )

@@ -15,6 +15,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from textvae.data.row_report import print_note, shorten_list
 from textvae.errors import CheckpointError
+from textvae.inference.model_folder import MODEL_TYPE
 from textvae.runtime.files import read_json
 from textvae.runtime.hub import (
     Hub,
@@ -26,8 +27,6 @@ from textvae.runtime.hub import (
 )
 from textvae.runtime.paths import require_path
 from textvae.terminal import quote_value
-
-MODEL_TYPE = "textvae"  # in config.json
 
 # The files of a model, as `save_pretrained` writes them, and those of which it must have one.
 MODEL_FILES = (

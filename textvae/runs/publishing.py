@@ -6,7 +6,8 @@ from pathlib import Path
 
 from textvae.errors import OutputError
 from textvae.inference.bundle import Bundle
-from textvae.inference.checkpoint import WEIGHTS_FILE, save_bundle
+from textvae.inference.checkpoint import save_bundle
+from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.runs.fitted import FITTED_FOLDER, RECORD_FILE, refuse_other_folder
 from textvae.runs.run import is_run, is_unfinished, read_model_type
 from textvae.runtime.files import (

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypedDict
 import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings
 from textvae.errors import ConfigError
 from textvae.model.compatibility import check_prior
@@ -50,7 +50,7 @@ def _find_kind(part: object) -> object:
 class ModelSettings(StrictSettings):
     """The parts of the model, and the size of its latent."""
 
-    latent_dim: Size = 32
+    latent_dim: Size = Field(32, description="number of dimensions of the latent z")
     # The default {} of a part means the first kind in its table, with all of that kind's defaults.
     encoder: Annotated[_Part, part_validator(lambda: ENCODERS, "model.encoder")] = Field(
         {}, validate_default=True

@@ -20,8 +20,12 @@ class TrainingSettings(StrictSettings):
     evaluations, then the learning rate cools down.
     """
 
-    epochs: float | None = Field(None, gt=0)
-    steps: int | None = Field(None, gt=0)
+    epochs: float | None = Field(
+        None, gt=0, description="passes over the corpus at which training ends"
+    )
+    steps: int | None = Field(
+        None, gt=0, description="updates of the weights at which training ends"
+    )
     max_minutes: float | None = Field(
         None, gt=0, description="time of training; the schedules adapt to it"
     )
@@ -30,8 +34,13 @@ class TrainingSettings(StrictSettings):
         description="what max_minutes counts: wall-clock time, or the processor time of the "
         "training process (of all its threads), which other programs do not lengthen",
     )
-    seed: int = Field(1, ge=0, lt=2**31)
-    learning_rate: float = Field(5e-3, gt=0)
+    seed: int = Field(
+        1,
+        ge=0,
+        lt=2**31,
+        description="seed of the initial weights, the order of batches and all sampling",
+    )
+    learning_rate: float = Field(5e-3, gt=0, description="of AdamW, at its highest")
     encoder_learning_rate: float | None = Field(
         None, gt=0, description="for the encoder and the posterior; default: learning_rate"
     )
@@ -43,9 +52,13 @@ class TrainingSettings(StrictSettings):
     decoder_learning_rate: float | None = Field(
         None, gt=0, description="for the decoder and the conditioning; default: learning_rate"
     )
-    warmup_steps: int = Field(200, ge=0)
-    betas: tuple[_Share, _Share] = (0.9, 0.98)
-    weight_decay: float = Field(0.01, ge=0)
+    warmup_steps: int = Field(
+        200, ge=0, description="steps in which the learning rate rises from 0"
+    )
+    betas: tuple[_Share, _Share] = Field(
+        (0.9, 0.98), description="decay rates of AdamW's averages, per step"
+    )
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW, times the learning rate")
     max_grad_norm: float = Field(
         20.0, ge=0, description="for the loss in nats per sentence; 0: no clipping"
     )
@@ -76,7 +89,7 @@ class TrainingSettings(StrictSettings):
         4, ge=1, description="evaluations without improvement before an open-ended run cools down"
     )
     most_epochs: int = Field(200, ge=1, description="upper bound of an open-ended run")
-    logging_steps: int = Field(20, ge=1)
+    logging_steps: int = Field(20, ge=1, description="steps between lines of the log")
     trackers: list[str] = Field(
         ["tensorboard"], description="experiment trackers that transformers knows; [] for none"
     )
@@ -114,3 +127,7 @@ class TrainingSettings(StrictSettings):
                     "pushed: set training.push_to_hub=true, or leave it out."
                 )
         return self
+
+    def uses_bf16(self, is_fast: bool) -> bool:
+        """Return whether products are in bf16, on a device that multiplies it fast or not."""
+        return is_fast if self.bf16 == "auto" else self.bf16

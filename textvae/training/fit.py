@@ -246,7 +246,6 @@ def _build_training_arguments(
     max_steps = training.steps or -1  # -1: bounded by epochs
     if is_endless and training.steps is None:
         max_steps = _NEVER  # Trainer requires a bound, since a stream has no length
-    use_bf16 = is_bf16_fast(device) if training.bf16 == "auto" else training.bf16
     arguments = TrainingArguments(
         output_dir=str(run.folder.resolve()),
         num_train_epochs=_find_max_epochs(training),
@@ -254,7 +253,7 @@ def _build_training_arguments(
         ignore_data_skip=is_endless,  # a stream restores its own position
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
-        bf16=use_bf16,
+        bf16=training.uses_bf16(is_bf16_fast(device)),
         use_cpu=device.type == "cpu",
         ddp_find_unused_parameters=False,  # each step uses every parameter
         seed=training.seed,
@@ -352,6 +351,7 @@ def _save_final_model(
 def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) -> None:
     """Write training.json: seconds, steps, what a stream has read, and the logged values.
 
+    `seconds` are those of the training, with `evaluation_seconds` and `saving_seconds` in them.
     `best_step` is the step that was best on the validation split, None if no step could become the
     best one. `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
     that step, as a share of the full one; it is near 0 if the schedule had come to its end.
@@ -366,6 +366,8 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
         if entry.keys() - {"step", "epoch"}:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
+    for reason, seconds in trainer.meter.seconds.items():
+        log[f"{reason}_seconds"] = seconds
     kept_step = trainer.find_kept_step()
     log["best_step"] = trainer.state.best_global_step
     log["kept_step"] = kept_step

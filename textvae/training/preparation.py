@@ -10,11 +10,11 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import read_number_column
 from textvae.data.cleaning import build_normalizer
-from textvae.data.corpus import DataSettings
 from textvae.data.corpus_labels import collect_labels
 from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
+from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource
 from textvae.data.tokenizer_report import report_tokenizer
 from textvae.errors import ConfigError
@@ -24,6 +24,7 @@ from textvae.model.building import build_model
 from textvae.model.decoders.language_model import LanguageModelDecoder
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
+from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.processes import Processes
 from textvae.settings.auto import resolve_auto
 from textvae.settings.run import Settings
@@ -33,6 +34,7 @@ from textvae.training.bases import (
     lengthen_encoder_tokenizer,
     open_run_bases,
 )
+from textvae.training.batch_memory import check_batches_fit
 from textvae.training.trackers import check_trackers
 from textvae.training.word_vectors import open_vectors, start_from_vectors
 
@@ -93,7 +95,17 @@ def prepare_run(
     # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
     # sample only among the 50 likeliest tokens.
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
-    save_bundle(Bundle(model, tokenizer, start.encoder_tokenizer), run.folder / INIT_FOLDER)
+    bundle = Bundle(model, tokenizer, start.encoder_tokenizer)
+    if not model.list_base_weights():  # bases were checked before they were loaded
+        check_batches_fit(
+            bundle,
+            run.open_split("train"),
+            settings.training,
+            device,
+            processes=processes.count,
+            uses_bf16=settings.training.uses_bf16(is_bf16_fast(device)),
+        )
+    save_bundle(bundle, run.folder / INIT_FOLDER)
     corpus.finish_preparation(settings.training, processes)
     # The settings come last, because a folder with settings counts as completely prepared.
     settings.save(run.folder / SETTINGS_FILE)

@@ -70,7 +70,7 @@ def train(
             with a column `data.text_column` (a DataFrame, a data set, a mapping from names to
             columns); or a mapping from splits to sentences or tables.
         output: the run folder.
-        config: a YAML file of settings.
+        config: a YAML file of settings, or the name of an example config, such as `quickstart`.
         overrides: further settings, as `section.key=value`.
         preset: the name of settings to start from, such as `pretrained`; those of `config`,
             `overrides` and `sections` win over it.

@@ -285,8 +285,9 @@ class VAETrainer(Trainer):
         Raises:
             TrainingError: reconstruction or KL is not a number.
         """
-        record = self.evaluate_quick()
-        self.model.train()  # evaluating has switched dropout off
+        with self.meter.pause("evaluation"):
+            record = self.evaluate_quick()
+            self.model.train()  # evaluating has switched dropout off
         if not math.isfinite(record["reconstruction"] + (record["kl"] or 0.0)):
             raise self.nan_loss_error()
         if self.schedule.is_main_phase:
@@ -409,11 +410,14 @@ class VAETrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save the run's whole state atomically, and keep the newest and the best checkpoint."""
         self.raise_if_nan()
-        self.processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(self.run_folder))
-        super()._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()  # until each process has written its random state
-        self.locate_best()  # Trainer has noted a path in the staging folder
-        self.processes.run_on_first(self.finalize_checkpoint)
+        with self.meter.pause("saving"):
+            self.processes.run_on_first(
+                lambda: checkpoints.remove_partial_checkpoints(self.run_folder)
+            )
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()  # until each process has written its random state
+            self.locate_best()  # Trainer has noted a path in the staging folder
+            self.processes.run_on_first(self.finalize_checkpoint)
 
     def finalize_checkpoint(self) -> None:
         """Move the staged checkpoint to its final place; delete all others except the best."""

@@ -59,7 +59,7 @@ def index(
         DataError: there is no text, or there are too few for the factory.
         OutputError: the folder exists and is not an index.
     """
-    check_installed("uses", "indices", "faiss")
+    check_installed("neighbors", "indices", "faiss")
     require_latent(bundle)
     width = FEATURES[settings.vectors].width(bundle.model)
     record: dict[str, Any] = {**settings.model_dump(), "width": width}
@@ -90,7 +90,7 @@ class NeighborIndex:
     folder: Path
 
     def __init__(self, bundle: Bundle, folder: str | Path) -> None:
-        check_installed("uses", "indices", "faiss")
+        check_installed("neighbors", "indices", "faiss")
         self.bundle = bundle
         path = Path(folder)
         self.folder = path

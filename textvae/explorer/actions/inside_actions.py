@@ -1,7 +1,8 @@
 """The actions of the panel Look inside."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from textvae.explorer.inside import (
     AnomalyGauge,
@@ -91,22 +92,32 @@ class InsideActions:
             chosen = label or vae.labels[0] if vae.labels else None
             return measure_anomaly(vae, latent_map, sentence, chosen)
 
+    def saved_verdict(self) -> Verdict | None:
+        """Return the verdict that `textvae evaluate` saved with the run; None without one."""
+        if self.run.folder is None:
+            return None
+        record = Run(self.run.folder).read_json("measures.json")
+        return _summarize(record) if "verdict" in record else None
+
     def verdict(self) -> Verdict:
         """Return the doctor's verdict, as saved with the run, or judge it now (some seconds)."""
-        record = None
-        if self.run.folder is not None:
-            record = Run(self.run.folder).read_json("measures.json")
-        if not record or "verdict" not in record:
-            with self.run.model() as vae:
-                record = dict(vae.doctor())
-        measures = {
-            name: float(record[name])
-            for name in _MEASURES
-            if isinstance(record.get(name), int | float)
-        }
-        return {
-            "verdict": str(record["verdict"]),
-            "findings": [str(line) for line in record["findings"]],
-            "advice": [str(line) for line in record["advice"]],
-            "measures": measures,
-        }
+        saved = self.saved_verdict()
+        if saved is not None:
+            return saved
+        with self.run.model() as vae:
+            return _summarize(vae.doctor())
+
+
+def _summarize(record: Mapping[str, object]) -> Verdict:
+    """Return the verdict of an evaluation, with the most important numbers."""
+    measures = {}
+    for name in _MEASURES:
+        value = record.get(name)
+        if isinstance(value, int | float):
+            measures[name] = float(value)
+    return {
+        "verdict": str(record["verdict"]),
+        "findings": [str(line) for line in cast(list[str], record["findings"])],
+        "advice": [str(line) for line in cast(list[str], record["advice"])],
+        "measures": measures,
+    }

@@ -152,9 +152,12 @@ def _encode(values: Any) -> str:
 def describe_wait(run: SharedRun) -> dict[str, Any]:
     """Return how far the map is, for a page that waits for it."""
     status = run.status
+    what = status.what
+    if not run.has_weights():
+        what = "the training of this run has not finished; the panel Training shows how far it is."
     return {
         "ready": False,
         "share": status.share,
-        "what": status.what,
-        "failed": status.is_failed,
+        "what": what,
+        "failed": status.is_failed and run.has_weights(),
     }

@@ -28,7 +28,8 @@ def build_map_panel(page: Page) -> MapPanel:
 
     def points(_: Any = None) -> dict[str, Any]:
         """Return the packed points, or how far the map is."""
-        run.start_map()
+        if run.has_weights():
+            run.start_map()
         latent_map = run.latent_map
         return describe_wait(run) if latent_map is None else pack_map(latent_map)
 

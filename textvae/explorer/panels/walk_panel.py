@@ -25,9 +25,9 @@ def build_walk_panel(page: Page, map_panel: MapPanel) -> None:
         first = gr.Textbox(label="From A", lines=2, max_length=MAX_CHARACTERS)
         second = gr.Textbox(label="To B", lines=2, max_length=MAX_CHARACTERS)
     with gr.Row():
-        path = gr.Radio(_PATHS, value="linear", label="Path")
-        steps = gr.Slider(2, MAX_STEPS, 9, step=1, label="Steps")
-        button = gr.Button("Walk", variant="primary")
+        path = gr.Radio(_PATHS, value="linear", label="Path", scale=3)
+        steps = gr.Slider(2, MAX_STEPS, 9, step=1, label="Steps", scale=2)
+    button = gr.Button("Walk", variant="primary")
     strip = make_component(
         "strip", "Write two sentences, or pick them on the map, and walk from one to the other."
     )
