@@ -90,6 +90,7 @@ VERBS = {
     "neighbors": Verb(
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
+    "export": Verb("export", _OTHER, "write a run as files or a web page that work without torch"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
     ),

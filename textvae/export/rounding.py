@@ -31,9 +31,7 @@ def round_weights(model: Any) -> None:
         graph.initializer.remove(weight)
         graph.initializer.append(numpy_helper.from_array(rounded, stored))
         graph.initializer.append(numpy_helper.from_array(scales, scale))
-        nodes.append(
-            helper.make_node("DequantizeLinear", [stored, scale], [weight.name], axis=0)
-        )
+        nodes.append(helper.make_node("DequantizeLinear", [stored, scale], [weight.name], axis=0))
     # Nodes are listed in the order of their computation, so these come first.
     rest = list(graph.node)
     del graph.node[:]

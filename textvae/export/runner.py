@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 FORMAT = 1  # of the file textvae.json
 
 _ROWS_PER_PASS = 64  # texts that are encoded, decoded or scored at once
-_DRAWS_PER_SOURCE = 256  # latents from the encoder that a prefix is completed with, and from the prior
+_DRAWS_PER_SOURCE = (
+    256  # latents from the encoder that a prefix is completed with, and from the prior
+)
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
@@ -253,7 +255,9 @@ class Runner:
         texts = []
         for start in range(0, len(z), _ROWS_PER_PASS):
             part = np.ascontiguousarray(z[start : start + _ROWS_PER_PASS])
-            texts += [self._join([*prefix, *row]) for row in self._decode_rows(part, prefix, choice)]
+            texts += [
+                self._join([*prefix, *row]) for row in self._decode_rows(part, prefix, choice)
+            ]
         return texts
 
     def _decode_rows(self, z: Floats, prefix: Sequence[int], choice: "_Choice") -> list[list[int]]:

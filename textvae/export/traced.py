@@ -62,7 +62,9 @@ def list_cache_states(decoder: TransformerDecoder) -> dict[str, list[int | str]]
     config = decoder.body.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    names = (f"{part}.{layer}" for layer in range(config.num_hidden_layers) for part in ("key", "value"))
+    names = (
+        f"{part}.{layer}" for layer in range(config.num_hidden_layers) for part in ("key", "value")
+    )
     return {name: ["batch", heads, "past", size] for name in names}
 
 
@@ -178,7 +180,9 @@ def _trace(
     assert program is not None, "dynamo=True returns a program"
     model = program.model_proto
     for value, names in zip(
-        [*model.graph.input, *model.graph.output], [*inputs.values(), *outputs.values()], strict=True
+        [*model.graph.input, *model.graph.output],
+        [*inputs.values(), *outputs.values()],
+        strict=True,
     ):
         for size, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
             if name:
