@@ -75,6 +75,7 @@ from textvae.uses.records import (
     AnomalyCalibration,
     AugmentedText,
     Evaluation,
+    Export,
     FittedPriorRecord,
     Infill,
     Insight,
@@ -89,6 +90,8 @@ from textvae.uses.settings import (
     AugmentSettings,
     CompleteSettings,
     EditSettings,
+    ExportFormat,
+    ExportSettings,
     FeatureKind,
     FitPriorSettings,
     GenerateSettings,
@@ -872,6 +875,32 @@ class TextVAE:
         """
         bundle = self._merge_bases() if merge else self.bundle
         save_with_records(bundle, self.folder, require_path(folder, "folder"))
+
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        format: ExportFormat = "onnx",  # noqa: A002 - the name of the command's option
+        int8: bool = False,
+        overwrite: bool = False,
+    ) -> Export:
+        """Write files that encode and decode without torch; docs/export.md describes them.
+
+        Args:
+            format: `onnx`, two ONNX files with runners in Python and JavaScript, or `page`, a web
+                page that any static host serves.
+            int8: store the large matrices in 8 bits.
+            overwrite: replace an earlier export in this folder.
+
+        Raises:
+            ConfigError: a part of the model cannot be exported, or a package is missing.
+            OutputError: the folder is in use.
+        """
+        from textvae.export.export import export
+
+        path = require_path(folder, "folder")
+        values = {"format": format, "int8": int8, "overwrite": overwrite}
+        return export(self.bundle, path, validate_settings(ExportSettings, values, "export"))
 
     def push_to_hub(
         self,

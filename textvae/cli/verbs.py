@@ -107,6 +107,7 @@ VERBS = {
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
     "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
+    "export": Verb("export", _OTHER, "write a run as files or a web page that work without torch"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
     ),
