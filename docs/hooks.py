@@ -31,6 +31,7 @@ from textvae.uses.settings import (
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
+    VarySettings,
 )
 
 # Typed options of textvae/uses/options.py, with the classes that have their defaults.
@@ -42,6 +43,7 @@ OPTIONS: dict[str, type[BaseModel]] = {
     "AnomalyOptions": AnomalySettings,
     "ScoreOptions": ScoreSettings,
     "UncertaintyOptions": UncertaintySettings,
+    "VaryOptions": VarySettings,
     "MeasureSettings": MeasureSettings,
     "CardOptions": CardSettings,
     "TableOptions": TableSettings,

@@ -1,6 +1,5 @@
 """The verbs `train` and `finish`."""
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from textvae.cli.arguments import (
     add_verb,
 )
 from textvae.cli.checks import check_file
+from textvae.messages import print_lines
 from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
@@ -101,6 +101,7 @@ def _train(options: Namespace) -> None:
         overwrite=options.overwrite,
         init=options.init,
         device=options.device,
+        progress=not options.quiet,
     )
     _say_what_is_next(options.output)
 
@@ -109,7 +110,7 @@ def _finish(options: Namespace) -> None:
     """Finish an interrupted run, then say where it is and what to do next."""
     from textvae.training.finish import finish
 
-    finish(options.run, options.device)
+    finish(options.run, options.device, progress=not options.quiet)
     _say_what_is_next(options.run)
 
 
@@ -122,9 +123,11 @@ def _say_what_is_next(run: str) -> None:
     if not state.is_main_process:
         return
     run = escape_controls(run)
-    print(f"the run is in {run}", file=sys.stderr)
-    print(f"next: textvae evaluate {run} --limit 500 --samples 50", file=sys.stderr)
-    print(f"      textvae generate {run}", file=sys.stderr)
+    print_lines(
+        f"the run is in {run}\n"
+        f"next: textvae evaluate {run} --limit 500 --samples 50\n"
+        f"      textvae generate {run}"
+    )
 
 
 COMMANDS: dict[str, Command] = {"train": _train, "finish": _finish}

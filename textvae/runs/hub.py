@@ -13,9 +13,10 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from textvae.data.row_report import print_note, shorten_list
+from textvae.data.row_report import shorten_list
 from textvae.errors import CheckpointError
 from textvae.inference.model_folder import MODEL_TYPE
+from textvae.messages import print_note
 from textvae.runtime.files import read_json
 from textvae.runtime.hub import (
     Hub,
@@ -205,8 +206,8 @@ def _check_config(name: str, config: Path) -> None:
         CheckpointError: it holds something else.
     """
     try:
-        model_type = dict(read_json(config)).get("model_type")
-    except (ValueError, TypeError) as error:
+        model_type = read_json(config).get("model_type")
+    except (ValueError, AttributeError) as error:
         raise CheckpointError(f"{name}: its config.json is not the config of a model.") from error
     if model_type != MODEL_TYPE:
         raise CheckpointError(

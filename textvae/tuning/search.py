@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from tqdm import tqdm
 
 from textvae.errors import TrainingError
+from textvae.messages import print_lines
 from textvae.runtime.files import remove
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
@@ -167,7 +168,7 @@ class Search:
         self.result = self._collect()
         write_outputs(self.result, self.settings, self.space)
         line = describe_trial(trial.number, self.result)
-        tqdm.write(escape_controls(line), file=sys.stderr)
+        print_lines(escape_controls(line))
 
     def _train(self, trial: optuna.trial.Trial, values: Mapping[str, Value]) -> Outcome:
         """Train the config of a trial."""
