@@ -66,3 +66,8 @@ def __getattr__(name: str) -> Any:
         names = ", ".join(PUBLIC)
         raise AttributeError(f"module 'textvae' has no attribute {name!r}; it has {names}")
     return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, which `dir` would otherwise list only once they are imported."""
+    return sorted([*PUBLIC, "__version__"])

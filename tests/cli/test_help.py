@@ -23,7 +23,7 @@ from textvae.comparison.compare import compare
 from textvae.comparison.report.page import write_report
 from textvae.data.tables import TableSettings
 from textvae.evaluation.settings import CompareSettings, EvaluateSettings, MeasureSettings
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import DecodingSettings, SingleDecodingSettings
 from textvae.schema import StrictSettings
 from textvae.training.finish import finish
 from textvae.training.train import train
@@ -35,6 +35,7 @@ from textvae.uses.settings import (
     AugmentSettings,
     CompleteSettings,
     EditSettings,
+    FeaturesSettings,
     FitPriorSettings,
     GenerateSettings,
     IndexSettings,
@@ -46,12 +47,15 @@ from textvae.uses.settings import (
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
+    VarySettings,
 )
 from textvae.vae import TextVAE
 
 # The classes whose fields are options of a verb.
 SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "infill": (InfillSettings,),
+    "vary": (VarySettings, SingleDecodingSettings),
+    "features": (FeaturesSettings,),
     "traverse": (TraverseSettings, DecodingSettings),
     "augment": (AugmentSettings,),
     "anomaly fit": (AnomalySettings,),
@@ -65,7 +69,7 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "reconstruct": (RefineSettings, DecodingSettings),
     "decode": (DecodingSettings,),
     "edit": (EditSettings, DecodingSettings),
-    "analogy": (EditSettings, DecodingSettings),
+    "analogy": (EditSettings, SingleDecodingSettings),
     "index": (IndexSettings,),
     "neighbors": (NeighborsSettings,),
     "prior fit": (FitPriorSettings,),
@@ -82,6 +86,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "report": write_report,
     "bench": run_benchmark,
     "encode": TextVAE.encode,
+    "features": TextVAE.features,
+    "vary": TextVAE.vary,
     "generate": TextVAE.generate,
     "reconstruct": TextVAE.reconstruct,
     "complete": TextVAE.complete,
@@ -103,8 +109,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "augment": TextVAE.augment,
 }
 
-# `info` prints what attributes of a run and of the machine say.
-WITHOUT_FUNCTION = {"info"}
+# `info` prints what attributes of a run and of the machine say; `shell` has all other verbs.
+WITHOUT_FUNCTION = {"info", "shell"}
 
 # Numbers that only functions take, because their defaults are about memory, not results.
 ONLY_IN_PYTHON = {"batch_size"}

@@ -77,8 +77,9 @@ def add_device(command: ArgumentParser) -> None:
     """Add the option that chooses the device."""
     command.add_argument(
         "--device",
-        metavar="cpu|cuda",
-        help="device to compute on (default: cuda if a GPU is available, else cpu)",
+        metavar="cpu|cuda|mps",
+        help="device to compute on; mps is the GPU of an Apple computer "
+        "(default: cuda if a GPU is available, else cpu)",
     )
 
 
@@ -156,8 +157,9 @@ def add_table(command: ArgumentParser) -> None:
 
 def collect_table_options(options: Namespace) -> TableOptions:
     """Return the options of `add_table` that the user wrote."""
-    written = collect_settings(options, TableSettings)
-    return cast(TableOptions, {key: value for key, value in written.items() if value is not None})
+    # Not all fields of `TableSettings`: a verb may have an option of its own of the same name.
+    values = {name: getattr(options, name, None) for name in TableOptions.__annotations__}
+    return cast(TableOptions, {key: value for key, value in values.items() if value is not None})
 
 
 def add_label(command: ArgumentParser, default: str = "") -> None:

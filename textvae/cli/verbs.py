@@ -60,6 +60,7 @@ VERBS = {
     "infill": Verb("infill", _WRITE, "fill the blanks of a sentence"),
     "augment": Verb("augment", _WRITE, "write new texts with the same labels as those of a table"),
     "reconstruct": Verb("generate", _CHANGE, "encode sentences and decode them again"),
+    "vary": Verb("vary", _CHANGE, "write sentences near a sentence"),
     "interpolate": Verb(
         "generate", _CHANGE, "decode a path in latent space through two or more sentences"
     ),
@@ -69,6 +70,7 @@ VERBS = {
     ),
     "edit": Verb("edit", _CHANGE, "rewrite texts with more or less of an attribute"),
     "encode": Verb("score", _LATENT, "map sentences to vectors, their posterior means"),
+    "features": Verb("score", _LATENT, "compute features of sentences for other models"),
     "decode": Verb("generate", _LATENT, "decode vectors to sentences"),
     "prior": Verb("prior", _LATENT, "fit a prior to the latents of a corpus, for better samples"),
     "traverse": Verb(
@@ -92,6 +94,7 @@ VERBS = {
     "neighbors": Verb(
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
+    "shell": Verb("shell", _OTHER, "keep a model loaded, and answer one line after another"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
     ),

@@ -109,6 +109,16 @@ class EditSettings(RefineSettings):
     )
 
 
+class FeaturesSettings(StrictSettings):
+    """Which features of a text are computed."""
+
+    kind: FeatureKind = Field(
+        "states",
+        description="kind of the features: the encoder's pooled states, the posterior mean, or the "
+        "posterior's mean and log-variance",
+    )
+
+
 class FitPriorSettings(StrictSettings):
     """Which prior is fitted."""
 
