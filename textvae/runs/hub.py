@@ -10,9 +10,10 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from textvae.data.row_report import print_note, shorten_list
+from textvae.data.row_report import shorten_list
 from textvae.errors import CheckpointError
 from textvae.inference.model_folder import MODEL_TYPE
+from textvae.messages import print_note
 from textvae.runtime.files import read_json
 from textvae.runtime.hub import (
     Hub,
