@@ -13,13 +13,21 @@ from textvae.tuning.words import change_space
 
 PAGE = ROOT / "docs" / "tune.md"
 SEARCH, TRAIN, *OTHERS = commands(PAGE)
+SMALL = [
+    *TINY,
+    *(
+        f"model.{part}.{size}=24"
+        for part in ("encoder", "decoder")
+        for size in ("embedding", "hidden")
+    ),
+]
 
 
 def test_the_first_commands_and_then_the_example_run(tmp_path, tiny_run, monkeypatch, capsys):
     """The search has two tiny trials; the example is the same search, so it repeats nothing."""
     monkeypatch.chdir(furnish(tmp_path, tiny_run))
     _, *words = shlex.split(SEARCH.replace("--minutes 30", "--trials 2"))
-    assert main([*words, *TINY, "--device", "cpu"]) == 0
+    assert main([*words, *SMALL, "--device", "cpu"]) == 0
     printed = capsys.readouterr()
     assert "default" in printed.out
     assert "the best settings are runs/tuned/best.yaml" in printed.err
@@ -29,7 +37,7 @@ def test_the_first_commands_and_then_the_example_run(tmp_path, tiny_run, monkeyp
     tune = textvae.tune
 
     def tune_briefly(corpus, output, minutes):
-        return tune(corpus, output, overrides=TINY, trials=2, device="cpu")
+        return tune(corpus, output, overrides=SMALL, trials=2, device="cpu")
 
     monkeypatch.setattr(textvae, "tune", tune_briefly, raising=False)
     logs = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("trial-*.log")}

@@ -15,7 +15,9 @@ def add(verbs: Subparsers) -> None:
         "run", metavar="RUN", help="folder of a run, finished or still in training"
     )
     require_extra(explore, "explore", "the panels of the explorer", "gradio", "sklearn")
-    explore.add_argument("--compare", metavar="RUN2", help="another run, to see both side by side")
+    explore.add_argument(
+        "--compare", metavar="RUN2", help="another run, to see both side by side (default: none)"
+    )
     explore.add_argument(
         "--points",
         type=int,

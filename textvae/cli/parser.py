@@ -43,6 +43,14 @@ def build_parser(verbs: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     return parser
 
 
+def list_steps(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the verbs of a parser by name, or the steps of a verb such as `prior fit`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
 class HelpFormatter(argparse.HelpFormatter):
     """Wraps paragraphs as argparse does, and leaves indented lines, such as examples, as they are."""
 
@@ -66,6 +74,7 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Parse the arguments; an unknown option is refused with the most similar known one."""
         parsed, rest = super().parse_known_args(*arguments, **options)
+        rest = self._take_late_words(parsed, rest)
         for place, word in enumerate(rest):
             hint = (
                 self._suggest_setting(rest[place:])
@@ -91,6 +100,25 @@ class CommandParser(argparse.ArgumentParser):
             value = next((word for word in words[1:2] if not word.startswith("-")), "VALUE")
         section = keys[0].partition(".")[0]
         return f"it is a setting: write {keys[0]}={value} (textvae settings {section} explains it)."
+
+    def _take_late_words(self, parsed: argparse.Namespace, rest: list[str]) -> list[str]:
+        """Add words after options to the sentences of the verb; return the words that remain.
+
+        argparse fills arguments that may be missing before it reads the first option, and leaves
+        over all words that follow.
+        """
+        name = self.get_default("late_words")
+        words = [word for word in rest if not word.startswith("-")]
+        if name is None or not words:
+            return rest
+        found = getattr(parsed, name)
+        if isinstance(found, list):
+            setattr(parsed, name, found + words)
+        elif found is None and len(words) == 1:
+            setattr(parsed, name, words[0])
+        else:
+            return rest
+        return [word for word in rest if word.startswith("-")]
 
     def _answer_trainer_name(self, word: str) -> str:
         """Return what an option of transformers' Trainer is called here, or ""."""

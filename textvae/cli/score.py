@@ -114,7 +114,7 @@ def _score(options: Namespace) -> None:
         rows,
         answer,
         options.json,
-        lambda record: f"{format_measure(record['iw_nll']):>8}  {record['text']}",
+        lambda record: f"IW-NLL {format_measure(record['iw_nll']):>8} nats  {record['text']}",
         fields=list(Score.__annotations__),
     )
 

@@ -1,7 +1,6 @@
 """The verbs `train` and `finish`."""
 
-import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import (
@@ -11,7 +10,7 @@ from textvae.cli.arguments import (
     add_verb,
 )
 from textvae.cli.checks import check_file
-from textvae.messages import quiet
+from textvae.messages import print_lines
 from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
@@ -25,7 +24,6 @@ def add(verbs: Subparsers) -> None:
     )
     finish.add_argument("run", metavar="RUN", help="folder of a run that `textvae train` began")
     add_device(finish)
-    _add_quiet(finish)
 
 
 def _add_train(verbs: Subparsers) -> None:
@@ -53,7 +51,8 @@ def _add_train(verbs: Subparsers) -> None:
         "--preset",
         metavar="NAME",
         help="settings to start from: "
-        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items()),
+        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
+        + " (default: the default recipe)",
     )
     train.add_argument(
         "--output",
@@ -74,19 +73,9 @@ def _add_train(verbs: Subparsers) -> None:
         "--init",
         metavar="RUN",
         help="start from the model and the tokenizer of another run: its folder, or its name on "
-        "the Hugging Face Hub",
+        "the Hugging Face Hub (default: a new model)",
     )
     add_device(train)
-    _add_quiet(train)
-
-
-def _add_quiet(command: ArgumentParser) -> None:
-    """Add the option that leaves out what is printed while a run trains."""
-    command.add_argument(
-        "--quiet",
-        action="store_true",
-        help="print warnings and errors only: no progress bar, no notes and no evaluations",
-    )
 
 
 def _train(options: Namespace) -> None:
@@ -102,43 +91,43 @@ def _train(options: Namespace) -> None:
         find_config(options.config)
     from textvae.training.train import train
 
-    with quiet(options.quiet):
-        train(
-            corpus,
-            options.output,
-            config=options.config,
-            overrides=settings,
-            preset=options.preset,
-            resume=options.resume,
-            overwrite=options.overwrite,
-            init=options.init,
-            device=options.device,
-            progress=not options.quiet,
-        )
-    _say_what_is_next(options.output, options.quiet)
+    train(
+        corpus,
+        options.output,
+        config=options.config,
+        overrides=settings,
+        preset=options.preset,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        init=options.init,
+        device=options.device,
+        progress=not options.quiet,
+    )
+    _say_what_is_next(options.output)
 
 
 def _finish(options: Namespace) -> None:
     """Finish an interrupted run, then say where it is and what to do next."""
     from textvae.training.finish import finish
 
-    with quiet(options.quiet):
-        finish(options.run, options.device, progress=not options.quiet)
-    _say_what_is_next(options.run, options.quiet)
+    finish(options.run, options.device, progress=not options.quiet)
+    _say_what_is_next(options.run)
 
 
-def _say_what_is_next(run: str, is_quiet: bool) -> None:
+def _say_what_is_next(run: str) -> None:
     """Leave the processes of the launch; the first one says where the run is and what to do next."""
     from accelerate import PartialState
 
     state = PartialState()  # shared: training has set it up for all processes of the launch
     state.destroy_process_group()  # as PyTorch asks for before a process exits
-    if not state.is_main_process or is_quiet:
+    if not state.is_main_process:
         return
     run = escape_controls(run)
-    print(f"the run is in {run}", file=sys.stderr)
-    print(f"next: textvae evaluate {run} --limit 500 --samples 50", file=sys.stderr)
-    print(f"      textvae generate {run}", file=sys.stderr)
+    print_lines(
+        f"the run is in {run}\n"
+        f"next: textvae evaluate {run} --limit 500 --samples 50\n"
+        f"      textvae generate {run}"
+    )
 
 
 COMMANDS: dict[str, Command] = {"train": _train, "finish": _finish}

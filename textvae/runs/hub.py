@@ -206,8 +206,8 @@ def _check_config(name: str, config: Path) -> None:
         CheckpointError: it holds something else.
     """
     try:
-        model_type = dict(read_json(config)).get("model_type")
-    except (ValueError, TypeError) as error:
+        model_type = read_json(config).get("model_type")
+    except (ValueError, AttributeError) as error:
         raise CheckpointError(f"{name}: its config.json is not the config of a model.") from error
     if model_type != MODEL_TYPE:
         raise CheckpointError(

@@ -29,6 +29,8 @@ _FORBIDDEN = 403
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 
+_REASON_LINES = 3  # of a message; the rest is addresses and advice for other cases
+
 
 @dataclass(frozen=True)
 class Hub:
@@ -135,8 +137,8 @@ def find_reason(error: Exception) -> str:
     """Return an error's reason in one line: what the hub's server says, if it says something."""
     if isinstance(error, HfHubHTTPError) and error.server_message:
         return " ".join(error.server_message.split()).rstrip(".")
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(":. ")
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
+    return (" ".join(lines[:_REASON_LINES]) or type(error).__name__).rstrip(":. ")
 
 
 def _find_status(error: Exception) -> int | None:

@@ -32,6 +32,7 @@ class Stream(IntEnum):
     DECODER_RESTART = 8  # the decoder's fresh weights after pretraining
     TRAINING_NOISE = 9  # what each process of a run samples while it trains
     AGGREGATE = 10  # the latents to which a density of the aggregate posterior is fitted
+    VARIATIONS = 11  # the latents around a sentence
 
 
 def derive_seed(*numbers: int) -> int:

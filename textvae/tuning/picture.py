@@ -1,7 +1,8 @@
 """The picture of a search: likelihood and reconstruction of all finished trials.
 
 -ELBO is on one axis and the reconstruction on the other; both are better to the lower left.
-The line is the Pareto front: no trial is better than these in both.
+The line is the Pareto front: no trial is better than these in both. Trials below the floor of
+the KL are crosses.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,13 @@ def draw_front(file: Path, result: TuningResult) -> None:
     front = sorted(
         (trial for trial in finished if trial.is_on_front), key=lambda trial: -(trial.elbo or 0)
     )
-    x, y = _list_coordinates(finished)
+    useful = [trial for trial in finished if trial.kl is not None and trial.kl >= result.kl_floor]
+    # A collapsed model may have the best ELBO of all, so it must not look like a part of the front.
+    others = [trial for trial in finished if trial not in useful]
+    x, y = _list_coordinates(useful)
     axes.scatter(x, y, s=36, color=PLACEHOLDER_COLOR, alpha=0.45, linewidths=0)
+    x, y = _list_coordinates(others)
+    axes.scatter(x, y, s=36, color=PLACEHOLDER_COLOR, alpha=0.45, marker="x")
     x, y = _list_coordinates(front)
     axes.step(x, y, where="post", color=COLORS[0], linewidth=1.5)
     axes.scatter(x, y, s=48, color=COLORS[0], linewidths=0, zorder=3)

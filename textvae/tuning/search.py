@@ -14,7 +14,7 @@ from textvae.messages import print_lines
 from textvae.runtime.files import remove
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
-from textvae.terminal import escape_controls
+from textvae.terminal import escape_controls, is_bar_hidden
 from textvae.tuning.folder import locate_run, with_cache
 from textvae.tuning.objective import Bounds, choose_floor
 from textvae.tuning.outputs import build_result, describe_trial, write_outputs
@@ -81,7 +81,10 @@ class Search:
             TrainingError: the first trial failed, so there is nothing to compare with.
             KeyboardInterrupt: Ctrl-C was pressed; the message says how to continue.
         """
-        with quiet_optuna(), tqdm(desc="trials", unit="trial", file=sys.stderr) as bar:
+        with (
+            quiet_optuna(),
+            tqdm(desc="trials", unit="trial", file=sys.stderr, disable=is_bar_hidden()) as bar,
+        ):
             self._tidy_up()
             bar.update(len(self._list_counted()))
             try:

@@ -25,7 +25,7 @@ from textvae.runs.fitted import explain_damage, read_fitted_record, stage_fitted
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import compute_checksum
 from textvae.runtime.libraries import hide_datasets_bars
-from textvae.terminal import quote_value
+from textvae.terminal import is_bar_hidden, quote_value
 from textvae.uses.features import FEATURES, features
 from textvae.uses.records import Neighbor
 from textvae.uses.settings import IndexedVectors, IndexSettings
@@ -214,7 +214,7 @@ def _iterate_index_rows(
     schema = _build_index_schema(width)
     texts_before = 0
     iterator = iter(texts)
-    with tqdm(desc="encoding", unit="sentence", disable=not progress) as bar:
+    with tqdm(desc="encoding", unit="sentence", disable=is_bar_hidden(progress)) as bar:
         while block := list(islice(iterator, _SENTENCES_PER_BLOCK)):
             indices = [index for index, text in enumerate(block) if text.strip()]
             nonblank_texts = [block[index] for index in indices]
