@@ -33,8 +33,8 @@ class TuneSettings(StrictSettings):
     kl_floor: float | None = Field(
         None,
         ge=0,
-        description="KL in nats per sentence that a model must have; each missing nat costs 10 "
-        "(default: 95 % of the KL of the first trial; with the objective front, half of "
-        "the KL target)",
+        description="least KL that a model must have, in nats per sentence; each missing nat costs "
+        "10; by default, 95 % of the KL of the first trial, or, with the objective front, half of "
+        "the KL target",
     )
     seed: Seed = 1
