@@ -923,9 +923,9 @@ class TextVAE:
         Raises:
             OutputError: the folder holds files of the same names that belong to something else.
         """
-        bundle = self._merge_bases() if merge else self.bundle
         from textvae.runs.publishing import save_with_records
 
+        bundle = self._merge_bases() if merge else self.bundle
         save_with_records(bundle, self.folder, require_path(folder, "folder"))
 
     def export(
