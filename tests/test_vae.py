@@ -1,11 +1,14 @@
 """The facade's verbs that need the run behind the model."""
 
+import itertools
 import shutil
+from typing import Any, cast
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from tests.tiny import tiny_vae
+from tests.tiny_run import SENTENCES
 from textvae.cli.main import main
 from textvae.errors import ConfigError
 from textvae.vae import TextVAE
@@ -42,3 +45,20 @@ def test_a_model_without_a_run_says_what_it_lacks(verb):
     """Its corpus is in the run folder."""
     with pytest.raises(ConfigError, match=f"{verb} needs the corpus of a run"):
         getattr(tiny_vae(), verb)()
+
+
+def test_the_sentences_of_a_split_are_those_of_the_corpus(tiny_run):
+    """The three splits are disjoint, and together they are the corpus."""
+    vae = TextVAE.from_pretrained(tiny_run)
+    splits = [vae.read_split(split) for split in ("train", "validation", "test")]
+    assert sorted(itertools.chain(*splits)) == sorted(SENTENCES)
+    assert vae.read_split(limit=2) == splits[1][:2]
+
+
+def test_only_splits_of_a_run_can_be_read(tiny_run):
+    """A wrong name is answered with the three names; a model without a run has no splits."""
+    vae = TextVAE.from_pretrained(tiny_run)
+    with pytest.raises(ConfigError, match="expected train, validation, test"):
+        vae.read_split(cast(Any, "dev"))
+    with pytest.raises(ConfigError, match="not loaded from a folder"):
+        TextVAE(vae.model, vae.tokenizer).read_split()

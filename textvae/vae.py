@@ -4,7 +4,7 @@ import html
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, TypeVar, Unpack, cast, get_args
 
 import numpy as np
 import torch
@@ -39,11 +39,22 @@ from textvae.inference.unsupported_options import refuse_unsupported_options
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
-from textvae.runs.publishing import push_to_hub, save_with_records
+from textvae.runs.hub import locate_run
+from textvae.runs.publishing import save_with_records
+from textvae.runs.pushing import PushTarget, push_to_hub
+from textvae.runs.reference_texts import (
+    Split,
+    read_reference_texts,
+    read_split_texts,
+    read_training_texts,
+)
 from textvae.runs.run import Run
 from textvae.runtime.device import choose_device
+from textvae.runtime.hub import Hub
 from textvae.runtime.paths import require_path
 from textvae.schema import StrictSettings, did_you_mean, require_integer, validate_settings
+from textvae.settings.card import CardSettings
+from textvae.terminal import quote_value
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
 from textvae.uses.embeddings import decode_embeddings, embed, encode_embeddings
@@ -51,6 +62,7 @@ from textvae.uses.interpolate import interpolate
 from textvae.uses.options import (
     AnomalyOptions,
     AugmentOptions,
+    CardOptions,
     DecodingOptions,
     InfillOptions,
     ScoreOptions,
@@ -65,6 +77,7 @@ from textvae.uses.records import (
     AnomalyCalibration,
     AugmentedText,
     Evaluation,
+    Export,
     FittedPriorRecord,
     Infill,
     Insight,
@@ -79,6 +92,8 @@ from textvae.uses.settings import (
     AugmentSettings,
     CompleteSettings,
     EditSettings,
+    ExportFormat,
+    ExportSettings,
     FeatureKind,
     FitPriorSettings,
     GenerateSettings,
@@ -139,13 +154,30 @@ class TextVAE:
         self.folder = None if folder is None else require_path(folder, "folder")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str | None = None) -> "TextVAE":
-        """Load a model and its tokenizer from a run folder.
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        device: str | None = None,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+    ) -> "TextVAE":
+        """Load a model and its tokenizer from a run folder, or from the Hugging Face Hub.
+
+        Args:
+            folder: a run folder, or the name of a repository, `owner/name`. An existing path is
+                never taken for a name.
+            device: cpu or cuda; by default a GPU if there is one.
+            revision: a branch, a tag or a commit of the repository; by default the main branch.
+            token: a token of the hub; by default that of `hf auth login`, or HF_TOKEN.
+            cache_dir: where to keep what is downloaded; by default the cache of Hugging Face.
 
         Raises:
-            CheckpointError: the folder is missing, damaged, or holds something else.
+            CheckpointError: the folder is missing, damaged, or holds something else; or the hub
+                does not show the repository, or cannot be asked.
         """
-        path = require_path(folder, "folder")
+        path = locate_run(folder, revision, token=token, cache_dir=cache_dir)
         bundle = load_bundle(path, device)
         return cls(bundle.model, bundle.tokenizer, path, encoder_tokenizer=bundle.encoder_tokenizer)
 
@@ -474,8 +506,6 @@ class TextVAE:
             path: `linear`, `spherical`, or `density`, which bends towards the `reference` sentences.
             reference: sentences like the training data; by default the run's validation split.
         """
-        from textvae.runs.reference_texts import read_reference_texts
-
         path_settings = validate_settings(
             InterpolateSettings, {"steps": steps, "path": path}, "interpolate"
         )
@@ -518,7 +548,6 @@ class TextVAE:
             reference: sentences whose latents give the standard deviation that is the unit of a
                 step; by default the run's validation split.
         """
-        from textvae.runs.reference_texts import read_reference_texts
         from textvae.uses.traverse import traverse
 
         settings, decoding = _split_options(TraverseSettings, options, "traverse")
@@ -717,6 +746,23 @@ class TextVAE:
 
         return cast(Evaluation, evaluate_quick(self._require_run("doctor"), self.bundle))
 
+    def read_split(self, split: Split = "validation", *, limit: int | None = None) -> list[str]:
+        """Return the sentences of a split of the run's corpus, as the model was given them.
+
+        Args:
+            split: `train`, `validation` or `test`; the model was not trained on the last two.
+            limit: return the first `limit` sentences only.
+
+        Raises:
+            ConfigError: the model was not loaded from a run, or its corpus has no such split.
+        """
+        if split not in get_args(Split):
+            raise ConfigError(
+                f"split = {quote_value(split)}: expected {', '.join(get_args(Split))}."
+            )
+        count = None if limit is None else require_integer(limit, "limit")
+        return read_split_texts(self.folder, split, count)
+
     def _require_run(self, verb: str) -> Run:
         """Return the run that the model was loaded from.
 
@@ -746,7 +792,6 @@ class TextVAE:
             kind: `gaussian_mixture`, `flow` or `diffusion`.
             texts: by default the run's training sentences; blank ones are left out.
         """
-        from textvae.runs.reference_texts import read_training_texts
         from textvae.uses.fit_prior.fit import PRIOR_KIND, fit_prior
 
         settings = validate_settings(FitPriorSettings, {"kind": kind, "seed": seed}, "fit_prior")
@@ -880,14 +925,90 @@ class TextVAE:
         Raises:
             OutputError: the folder holds files of the same names that belong to something else.
         """
-        bundle = self.bundle
-        if merge:
-            bundle = replace(bundle, model=self.model.copy_without_bases())
+        bundle = self._merge_bases() if merge else self.bundle
         save_with_records(bundle, self.folder, require_path(folder, "folder"))
 
-    def push_to_hub(self, repository: str, *, private: bool = False) -> str:
-        """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address."""
-        return push_to_hub(self.bundle, self.folder, repository, private)
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        format: ExportFormat = "onnx",  # noqa: A002 - the name of the command's option
+        int8: bool = False,
+        overwrite: bool = False,
+    ) -> Export:
+        """Write files that encode and decode without torch; docs/export.md describes them.
+
+        Args:
+            format: `onnx`, two ONNX files with runners in Python and JavaScript, or `page`, a web
+                page that any static host serves.
+            int8: store the large matrices in 8 bits.
+            overwrite: replace an earlier export in this folder.
+
+        Raises:
+            ConfigError: a part of the model cannot be exported, or a package is missing.
+            OutputError: the folder is in use.
+        """
+        from textvae.export.export import export
+
+        path = require_path(folder, "folder")
+        values = {"format": format, "int8": int8, "overwrite": overwrite}
+        return export(self.bundle, path, validate_settings(ExportSettings, values, "export"))
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        revision: str | None = None,
+        private: bool = False,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        token: str | bool | None = None,
+        merge: bool = False,
+        with_indices: bool = False,
+        **card: Unpack[CardOptions],
+    ) -> str:
+        """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address.
+
+        The corpus and checkpoints are never uploaded, and local paths are removed.
+
+        Args:
+            repository: `owner/name`; it is created if it does not exist.
+            revision: the branch, which is created if it does not exist; by default the main one.
+            private: create the repository as a private one.
+            create_pr: open a pull request in place of a commit.
+            commit_message: what the commit says.
+            token: a token of the hub; by default that of `hf auth login`, or HF_TOKEN.
+            merge: upload the weights of pretrained bases too; see `save_pretrained`.
+            with_indices: upload what `index` has saved too, which holds the sentences themselves.
+            card: what the model card says; by default the settings `card` of the run.
+
+        Raises:
+            ConfigError: no repository can have this name, or the model needs a base that only
+                this machine has.
+            OutputError: the hub cannot be reached, or refuses the upload.
+        """
+        target = PushTarget(repository, revision, private, create_pr, commit_message)
+        target.check()
+        options = validate_settings(CardSettings, dict(card), "card")
+        run = None if self.folder is None else Run(self.folder)
+        texts = None
+        if options.samples:
+            from textvae.uses.card_texts import collect_card_texts
+
+            texts = collect_card_texts(self.bundle, run)
+        return push_to_hub(
+            self._merge_bases() if merge else self.bundle,
+            run,
+            target,
+            card=options,
+            texts=texts,
+            with_indices=with_indices,
+            hub=Hub(token=token),
+        )
+
+    def _merge_bases(self) -> Bundle:
+        """Return the model as one that needs no bases, with all adapters merged."""
+        return replace(self.bundle, model=self.model.copy_without_bases())
 
 
 def _describe_part(settings: Mapping[str, object]) -> str:

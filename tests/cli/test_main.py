@@ -219,7 +219,8 @@ def test_score_prints_one_line_per_sentence(tiny_run, tmp_path, capsys):
     )
     assert run("score", str(tiny_run), str(file), "--samples", "3") == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown == [f"{record['iw_nll']:8.2f}  {record['text']}" for record in records]
+    expected = [f"IW-NLL {record['iw_nll']:8.2f} nats  {record['text']}" for record in records]
+    assert shown == expected
 
 
 @pytest.mark.parametrize("verb", ["encode", "score", "generate"])

@@ -16,6 +16,7 @@ from textvae.inference.settings import (
     SingleDecodingSettings,
 )
 from textvae.schema import StrictSettings
+from textvae.settings.card import CardSettings
 from textvae.uses import options, records
 from textvae.uses.features import FEATURES
 from textvae.uses.fit_prior.fit import FITTED_PRIORS
@@ -44,6 +45,7 @@ PAIRS: dict[Any, type[StrictSettings]] = {
     options.AnomalyOptions: AnomalySettings,
     options.ScoreOptions: ScoreSettings,
     options.UncertaintyOptions: UncertaintySettings,
+    options.CardOptions: CardSettings,
 }
 
 

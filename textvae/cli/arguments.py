@@ -12,11 +12,12 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
+from textvae.cli.examples import EXAMPLES
 from textvae.cli.settings import add_settings, collect_settings
-from textvae.data.row_report import print_note
+from textvae.cli.verbs import VERBS
 from textvae.data.tables import Quoting, TableOptions, TableSettings
 from textvae.inference.settings import (
     SAMPLING_OPTIONS,
@@ -25,14 +26,19 @@ from textvae.inference.settings import (
     SingleDecodingSettings,
     draw_seed,
 )
+from textvae.messages import print_note
 
 Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
 
 Command = Callable[[Namespace], int | None]  # returns the exit code; None is 0
 
 # Ends the help of verbs that take settings.
-SETTINGS_EPILOG = "section.key=value is a setting, such as training.epochs=3; see docs/settings.md."
+_SETTINGS_HELP = (
+    "section.key=value is a setting, such as training.epochs=3. `textvae settings` lists and "
+    "explains all of them, `textvae settings training` those of one section."
+)
 
+_TABLE_SETTINGS = ("format", "separator", "encoding", "member")  # options with the field's help
 # The options that are most often used come first in the help text.
 _COMMON_DECODING_OPTIONS = (
     "temperature",
@@ -45,6 +51,20 @@ _COMMON_DECODING_OPTIONS = (
 )
 
 
+class Requirement(NamedTuple):
+    """Optional packages that a verb needs.
+
+    Attributes:
+        extra, what, packages: see `check_installed`.
+        applies: whether a verb with these options needs them.
+    """
+
+    extra: str
+    what: str
+    packages: tuple[str, ...]
+    applies: Callable[[Namespace], bool]
+
+
 def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
     """Add a verb and return its parser.
 
@@ -53,24 +73,70 @@ def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
             verb's own help begins with it.
     """
     description = f"{summary[0].upper()}{summary[1:]}."
-    return verbs.add_parser(name, help=summary, description=description)
+    command = verbs.add_parser(name, help=summary, description=description)
+    full_name = command.prog.removeprefix("textvae ")  # of two words, such as `prior fit`
+    command.epilog = _describe_end(full_name)
+    command.add_argument(
+        "--quiet",
+        action="store_true",
+        default=SUPPRESS,  # or `fit` would overwrite what `prior --quiet fit` has set
+        help="print no notes and no progress bars on standard error; warnings and errors remain",
+    )
+    return command
 
 
-def add_run(command: ArgumentParser, without: str = "") -> None:
+def _describe_end(verb: str) -> str:
+    """Return the end of the help of a verb: how to write settings, and examples."""
+    parts = []
+    if verb in VERBS and VERBS[verb].takes_settings:
+        parts.append(_SETTINGS_HELP)
+    if verb in EXAMPLES:
+        parts.append("\n".join(["examples:", *(f"  {line}" for line in EXAMPLES[verb])]))
+    return "\n\n".join(parts)
+
+
+def add_run(command: ArgumentParser, without: str = "", *, has_revision: bool = True) -> None:
     """Add the arguments of every verb that works on a trained run.
 
     Args:
         without: what the verb does without RUN, for the help text; RUN is then optional.
+        has_revision: whether --revision is that of RUN on the hub.
     """
-    what = "folder of a trained run, as written by `textvae train`"
+    what = "folder of a trained run, or the name of a model on the Hugging Face Hub (owner/name)"
     if without:
-        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what}; {without}")
+        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what} (default: {without})")
     else:
         command.add_argument("run", metavar="RUN", help=what)
+    if has_revision:
+        command.add_argument(
+            "--revision",
+            metavar="NAME",
+            help="branch, tag or commit of a model on the hub (default: its main branch)",
+        )
     add_device(command)
     add_json(command)
-    # Loading a run reads options.label, which verbs without --label must have too.
-    command.set_defaults(label=None)
+    # Loading a run reads these options, which verbs without them must have too.
+    command.set_defaults(label=None, revision=None, needs_model=True)
+
+
+def require_extra(
+    command: ArgumentParser,
+    extra: str,
+    what: str,
+    *packages: str,
+    applies: Callable[[Namespace], bool] = lambda _: True,
+) -> None:
+    """Let a verb refuse to begin without optional packages.
+
+    Args:
+        extra: the extra of textvae that installs the packages.
+        what: what needs them; it begins the message and takes a plural verb.
+        packages: the names they are imported by.
+        applies: whether the verb needs them with these options; by default, it always does.
+    """
+    requirement = Requirement(extra, what, packages, applies)
+    earlier = command.get_default("requirements") or ()
+    command.set_defaults(requirements=(*earlier, requirement))
 
 
 def add_device(command: ArgumentParser) -> None:
@@ -152,14 +218,16 @@ def add_table(command: ArgumentParser) -> None:
         help="whether the first line of a .csv or .tsv names its columns (default: it must name "
         "the column of the texts)",
     )
-    add_settings(group, TableSettings, "format", "separator", "encoding", "member")
+    add_settings(group, TableSettings, *_TABLE_SETTINGS)
 
 
 def collect_table_options(options: Namespace) -> TableOptions:
     """Return the options of `add_table` that the user wrote."""
-    # Not all fields of `TableSettings`: a verb may have an option of its own of the same name.
-    values = {name: getattr(options, name, None) for name in TableOptions.__annotations__}
-    return cast(TableOptions, {key: value for key, value in values.items() if value is not None})
+    values = vars(options)
+    # Not all fields of `TableSettings`: another option of the verb may have the name of one.
+    names = ("text_column", "join_columns", "quoting", "header", *_TABLE_SETTINGS)
+    written = {name: values[name] for name in names if values.get(name) is not None}
+    return cast(TableOptions, written)
 
 
 def add_label(command: ArgumentParser, default: str = "") -> None:
@@ -169,8 +237,7 @@ def add_label(command: ArgumentParser, default: str = "") -> None:
         default: which labels are used without --label, for the help text.
     """
     what = "one label for all texts, for a model that was trained with labels"
-    if default:
-        what += f" (default: {default})"
+    what += f" (default: {default or 'none, which a model without labels expects'})"
     command.add_argument("--label", metavar="NAME", help=what)
 
 
@@ -246,6 +313,7 @@ def add_shards(command: ArgumentParser) -> None:
         "shards",
         "for millions of sentences; after an interruption, the same command continues the work",
     )
+    require_extra(command, "ray", "jobs on Ray", "ray", applies=_chooses_ray)
     verb = command.prog.split()[-1]
     is_encode = verb == "encode"
     shards = "folder to fill with shards: Parquet files of some thousand rows each"
@@ -271,3 +339,8 @@ def add_shards(command: ArgumentParser) -> None:
         metavar="N",
         help=f"rows per shard (default: {DEFAULT_SHARD_ROWS[verb]})",
     )
+
+
+def _chooses_ray(options: Namespace) -> bool:
+    """Return whether Ray distributes the work."""
+    return vars(options).get("engine", DEFAULT_ENGINE) == "ray"

@@ -12,6 +12,7 @@ from textvae.cli.arguments import (
     add_run,
     add_verb,
     collect_decoding_options,
+    require_extra,
 )
 from textvae.cli.loading import describe_blank_output, load_vae, open_input, read_table
 from textvae.cli.output import (
@@ -74,6 +75,7 @@ def add(verbs: Subparsers) -> None:
 def _add_attribute_fit(command: ArgumentParser) -> None:
     """Add the arguments of `attribute fit`."""
     add_run(command)
+    require_extra(command, "insight", "attributes", "sklearn")
     add_labelled_table(command)
     command.add_argument(
         "--name",

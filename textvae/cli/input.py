@@ -11,13 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from textvae.data.row_report import (
-    LEFT_OUT,
-    RowNumbers,
-    print_note,
-    report_blank_rows,
-    report_cut_texts,
-)
+from textvae.data.row_report import LEFT_OUT, RowNumbers, report_blank_rows, report_cut_texts
 from textvae.data.sources import (
     STANDARD_INPUT,
     FileSource,
@@ -39,6 +33,7 @@ from textvae.data.tables import (
     override_table_settings,
 )
 from textvae.errors import DataError
+from textvae.messages import print_note
 
 if TYPE_CHECKING:
     from textvae.inference.bundle import Bundle

@@ -12,6 +12,7 @@ from textvae.cli.arguments import (
     add_table,
     add_verb,
     collect_decoding_options,
+    require_extra,
 )
 from textvae.cli.loading import load_vae, read_table
 from textvae.cli.output import format_step, name_texts, print_records
@@ -80,6 +81,7 @@ def _add_insight(verbs: Subparsers) -> None:
     """Add `insight`."""
     insight = add_verb(verbs, "insight", "say what each dimension of the latent encodes")
     add_run(insight)
+    require_extra(insight, "insight", "insights", "sklearn", "scipy")
     insight.add_argument(
         "file",
         metavar="FILE",
@@ -91,7 +93,8 @@ def _add_insight(verbs: Subparsers) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="column of numbers or of class names to compare the latent with; may be repeated",
+        help="column of numbers or of class names to compare the latent with; may be repeated "
+        "(default: none)",
     )
     insight.add_argument(
         "--class-column",
@@ -99,7 +102,7 @@ def _add_insight(verbs: Subparsers) -> None:
         default=[],
         metavar="NAME",
         help="column to compare the latent with, whose numbers name classes and are not amounts; "
-        "may be repeated",
+        "may be repeated (default: none)",
     )
 
 

@@ -109,7 +109,7 @@ def format_step(record: Mapping[str, Any]) -> str:
 
 def format_score(record: Mapping[str, Any]) -> str:
     """Return the IW-NLL of a sentence in nats, a dash if it is not defined, and the sentence."""
-    return f"{format_nats(record['iw_nll'])}  {record['text']}"
+    return f"IW-NLL {format_nats(record['iw_nll'])} nats  {record['text']}"
 
 
 def format_nats(value: float | None) -> str:

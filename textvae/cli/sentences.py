@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from textvae.cli.arguments import add_table, collect_table_options
 from textvae.cli.loading import describe_blank_output, open_input, open_run
 from textvae.cli.output import print_records
-from textvae.data.sources import STANDARD_INPUT, is_pipe
+from textvae.data.sources import STANDARD_INPUT
 from textvae.data.tables import get_format_suffix
 from textvae.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from textvae.vae import TextVAE
 
+_WITHOUT_WORDS = " (default: the rows of --file)"  # ends the help of sentences
 _SEPARATOR = "\t"  # between the sentences of a row of text
 
 _Records = Sequence[Mapping[str, Any]]
@@ -47,8 +48,8 @@ def add_sentence(command: ArgumentParser, metavar: str, what: str) -> None:
         metavar: the name of the sentence in the help text.
         what: what the sentence is, for the help text.
     """
-    command.add_argument("texts", metavar=metavar, nargs="?", help=what)
-    _add_file(command, f"file of such texts, one per row, instead of {metavar}")
+    command.add_argument("texts", metavar=metavar, nargs="?", help=what + _WITHOUT_WORDS)
+    _add_file(command, "file of such texts, one per row", metavar)
     command.set_defaults(least=1, most=1, column=[])
 
 
@@ -63,12 +64,15 @@ def add_sentences_per_row(
         has_more: whether further sentences may follow.
     """
     metavar = " ".join(name.upper() for name in names) + (" ..." if has_more else "")
-    command.add_argument("texts", metavar="TEXT", nargs="*", default=[], help=f"{metavar}: {what}")
+    command.add_argument(
+        "texts", metavar="TEXT", nargs="*", default=[], help=f"{metavar}: {what}{_WITHOUT_WORDS}"
+    )
     columns = ", ".join(names)
     _add_file(
         command,
-        f"file with these sentences in each row, instead of {metavar}: in a text file separated by "
-        f"tabs, in a table in the columns {columns}",
+        "file with these sentences in each row: in a text file separated by tabs, in a table in "
+        f"the columns {columns}",
+        metavar,
     )
     command.add_argument(
         "--column",
@@ -82,9 +86,16 @@ def add_sentences_per_row(
     command.set_defaults(least=len(names), most=most, names=tuple(names))
 
 
-def _add_file(command: ArgumentParser, what: str) -> None:
-    """Add the file, and the options that say how it is read."""
-    command.add_argument("--file", metavar="FILE|-", help=f"{what}; - is standard input")
+def _add_file(command: ArgumentParser, what: str, words: str) -> None:
+    """Add the file, and the options that say how it is read.
+
+    Args:
+        what: what the file has, for the help text.
+        words: what the sentences are called that are read without a file.
+    """
+    command.add_argument(
+        "--file", metavar="FILE|-", help=f"{what}; - is standard input (default: read {words})"
+    )
     add_table(command)
     # Words after options, which argparse leaves over, are sentences, too.
     command.set_defaults(late_words="texts")
@@ -242,11 +253,7 @@ def _is_text_file(options: Namespace) -> bool:
     if tables.get("separator", "auto") != "auto":
         return False
     suffix = get_format_suffix(options.file)
-    return (
-        suffix == ".txt"
-        or (suffix is None and not Path(options.file).is_dir())
-        or (is_pipe(options.file) and suffix is None)
-    )
+    return suffix == ".txt" or (suffix is None and not Path(options.file).is_dir())
 
 
 def _iterate_rows(options: Namespace, vae: "TextVAE") -> Iterator[_Sentences]:

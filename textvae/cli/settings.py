@@ -32,7 +32,11 @@ def add_settings(
     Args:
         metavar: what the help text shows for the value; by default, it depends on the type.
     """
-    for name in names or settings.model_fields:
+    # For `textvae.cli.checks`, which validates what the user wrote.
+    names = names or tuple(settings.model_fields)
+    earlier = command.get_default("settings_options") or ()
+    command.set_defaults(settings_options=(*earlier, (settings, names)))
+    for name in names:
         flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
         field = settings.model_fields[name]
         values = _describe_values(field)

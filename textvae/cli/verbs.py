@@ -23,11 +23,13 @@ class Verb(NamedTuple):
         module: the module of `textvae.cli` that has it.
         group: the heading under which --help lists it.
         summary: what it does, as its module says it to `add_verb`.
+        takes_settings: whether settings, `section.key=value`, may be among its arguments.
     """
 
     module: str
     group: str
     summary: str
+    takes_settings: bool = False
 
 
 _TRAIN = "train a model"
@@ -40,10 +42,19 @@ _OTHER = "about textvae and this machine"
 
 # In the order in which --help lists them; the verbs of a group follow one another.
 VERBS = {
-    "train": Verb("train", _TRAIN, "train a model on a corpus"),
+    "train": Verb("train", _TRAIN, "train a model on a corpus", takes_settings=True),
     "finish": Verb("train", _TRAIN, "end an interrupted run now, with the best model that it has"),
     "compare": Verb(
-        "compare", _TRAIN, "train and evaluate several configs with several seeds, side by side"
+        "compare",
+        _TRAIN,
+        "train and evaluate several configs with several seeds, side by side",
+        takes_settings=True,
+    ),
+    "tune": Verb(
+        "tune",
+        _TRAIN,
+        "search for settings that are better than the default recipe",
+        takes_settings=True,
     ),
     "evaluate": Verb("evaluate", _MEASURE, "measure a run, and judge whether its latent is used"),
     "doctor": Verb(
@@ -76,6 +87,9 @@ VERBS = {
     "traverse": Verb(
         "insight", _LATENT, "decode a text again while one dimension of its latent changes"
     ),
+    "explore": Verb(
+        "explore", _LATENT, "open a page in the browser that shows a trained model at work"
+    ),
     "insight": Verb("insight", _LATENT, "say what each dimension of the latent encodes"),
     "score": Verb(
         "score", _SCORE, "compute the likelihood of each sentence and of each of its tokens"
@@ -95,12 +109,21 @@ VERBS = {
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
     "shell": Verb("shell", _OTHER, "keep a model loaded, and answer one line after another"),
+    "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
+    "export": Verb("export", _OTHER, "write a run as files or a web page that work without torch"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
+    ),
+    "settings": Verb(
+        "explain", _OTHER, "explain the settings of a run, with their types and defaults"
+    ),
+    "completion": Verb(
+        "completion", _OTHER, "print a script that lets a shell complete verbs and options"
     ),
     "bench": Verb(
         "bench", _OTHER, "measure how fast this machine trains, decodes, scores or encodes"
     ),
+    "skill": Verb("skill", _OTHER, "print the skill for coding agents, or install it"),
 }
 
 # Other spellings, which are accepted, and other words, which are answered with the verb.
@@ -110,7 +133,9 @@ SYNONYMS = {
     "embed": "encode",
     "fill": "infill",
     "sample": "generate",
+    "publish": "push",
     "search": "neighbors",
+    "upload": "push",
 }
 
 

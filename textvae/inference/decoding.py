@@ -20,6 +20,7 @@ from textvae.inference.settings import DecodingSettings
 from textvae.inference.unsupported_options import refuse_unsupported_options
 from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import validate_settings
+from textvae.terminal import is_bar_hidden
 
 
 def build_decoding_settings(**options: Any) -> DecodingSettings:
@@ -98,7 +99,7 @@ def _iterate_token_ids(
     batch_size = max(1, batch_size // (options.num_return_sequences or 1))
     starts = range(0, len(z), batch_size)
     with seeded(options.seed, Stream.TOKENS, bundle.device), torch.inference_mode():
-        for start in tqdm(starts, desc="decoding", unit="batch", disable=not progress):
+        for start in tqdm(starts, desc="decoding", unit="batch", disable=is_bar_hidden(progress)):
             part = slice(start, start + batch_size)
             latent = z[part].to(bundle.device, bundle.model.dtype)
             inputs = build_start_inputs(bundle, len(latent), prefixes[part] if prefixes else None)

@@ -20,6 +20,7 @@ from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.inference.encode import require_latent, tokenize_and_truncate
+from textvae.runs.hub import locate_run
 from textvae.runtime.extras import check_installed
 from textvae.schema import choose, require_integer
 from textvae.uses.features import DEFAULT_FEATURES, FEATURES
@@ -42,7 +43,7 @@ class TextVAEModule(InputModule):
     It can be fine-tuned like other modules.
 
     Args:
-        run: the folder of a trained run.
+        run: the folder of a trained run, or its name on the Hugging Face Hub.
         features: `states` (of the encoder), `mean` (of the posterior) or `gaussian` (mean and
             log-variance); see `textvae.uses.features`.
         max_seq_length: the maximum length of a text in tokens, without its end; longer texts are
@@ -61,7 +62,7 @@ class TextVAEModule(InputModule):
         self, run: str | Path, features: str = DEFAULT_FEATURES, max_seq_length: int | None = None
     ) -> None:
         super().__init__()
-        bundle = load_bundle(run, "cpu")  # sentence-transformers moves it to its device
+        bundle = load_bundle(locate_run(run), "cpu")  # sentence-transformers moves it to its device
         require_latent(bundle)
         self.feature = choose(FEATURES, features, "features")
         self.features = features

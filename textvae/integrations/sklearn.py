@@ -23,7 +23,7 @@ try:
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
     # Raises an error that says what to install, if the package is missing altogether.
-    check_installed("uses", "scikit-learn's transformers", "sklearn")
+    check_installed("insight", "scikit-learn's transformers", "sklearn")
     raise
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     """Turns each text into features of a text VAE.
 
     Args:
-        run: the folder of a trained run; without it, `fit` trains a run on its texts.
+        run: the folder of a trained run, or its name on the Hugging Face Hub; without it, `fit`
+            trains a run on its texts.
         settings: the settings of that training by section, such as
             {"training": {"epochs": 5}}; those of `textvae.train`.
         output: the folder to save that run in; without it, the run is not saved.

@@ -1,16 +1,13 @@
-"""Save a model with its records to another folder, or push it to the Hugging Face Hub."""
+"""Save a model with its records to another folder."""
 
 import os
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from huggingface_hub import HfApi
-
-from textvae.errors import ConfigError, OutputError
+from textvae.errors import OutputError
 from textvae.inference.bundle import Bundle
-from textvae.inference.checkpoint import WEIGHTS_FILE, save_bundle
-from textvae.model.bases.hub import is_hub_name
+from textvae.inference.checkpoint import save_bundle
+from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.runs.fitted import FITTED_FOLDER, RECORD_FILE, refuse_other_folder
 from textvae.runs.run import is_run, is_unfinished, read_model_type
 from textvae.runtime.files import (
@@ -20,7 +17,6 @@ from textvae.runtime.files import (
     remove,
     replace_folder,
 )
-from textvae.terminal import quote_value
 
 # The files of a run, apart from its model, that are copied with the model.
 _RECORD_FILES = ("README.md", "settings.yaml", "measures.json")
@@ -119,29 +115,3 @@ def _move_files(staging: Path, folder: Path, is_elsewhere: bool) -> None:
     for file in sorted(staging.iterdir(), key=lambda file: file.name == WEIGHTS_FILE):
         flush_to_disk(file)
         file.replace(folder / file.name)
-
-
-def push_to_hub(bundle: Bundle, run: Path | None, repository: str, private: bool) -> str:
-    """Upload what `save_with_records` saves; return the address of the upload.
-
-    Raises:
-        ConfigError: no repository can have this name.
-        OutputError: the hub cannot be reached, or refuses the upload.
-    """
-    if not isinstance(repository, str) or not is_hub_name(repository):
-        raise ConfigError(
-            f"repository = {quote_value(repository)}: expected OWNER/NAME of letters, digits, "
-            "`-`, `_` and `.`."
-        )
-    hub = HfApi()
-    with TemporaryDirectory() as folder:
-        save_with_records(bundle, run, Path(folder))
-        try:
-            hub.create_repo(repository, private=private, exist_ok=True)
-            return str(hub.upload_folder(repo_id=repository, folder_path=folder))
-        except Exception as error:  # those of the network have no common base
-            reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":. ")
-            raise OutputError(
-                f"{repository}: cannot be uploaded ({reason}). Log in with `hf auth login`, and "
-                "check that the account may write to this repository."
-            ) from error

@@ -5,9 +5,12 @@ where the data lie in latent space. They come from the run's own splits.
 """
 
 from pathlib import Path
+from typing import Literal
 
 from textvae.errors import CheckpointError, ConfigError
 from textvae.runs.run import Run
+
+Split = Literal["train", "validation", "test"]
 
 MAX_REFERENCE_SENTENCES = 2000
 MAX_TRAINING_SENTENCES = 50_000
@@ -19,7 +22,7 @@ def read_reference_texts(run: Path | None) -> list[str]:
     Raises:
         ConfigError: the model is not in a folder, or the folder has no corpus any more.
     """
-    return _read_first_sentences(run, "validation", MAX_REFERENCE_SENTENCES)
+    return read_split_texts(run, "validation", MAX_REFERENCE_SENTENCES)
 
 
 def read_training_texts(run: Path | None) -> list[str]:
@@ -29,11 +32,11 @@ def read_training_texts(run: Path | None) -> list[str]:
         ConfigError: the model is not in a folder, or the folder has no training split. (A run
             on a stream does not keep one.)
     """
-    return _read_first_sentences(run, "train", MAX_TRAINING_SENTENCES)
+    return read_split_texts(run, "train", MAX_TRAINING_SENTENCES)
 
 
-def _read_first_sentences(run: Path | None, split: str, max_sentences: int) -> list[str]:
-    """Return the first `max_sentences` sentences of a split.
+def read_split_texts(run: Path | None, split: Split, max_sentences: int | None) -> list[str]:
+    """Return the first `max_sentences` sentences of a split, or all of them if it is None.
 
     Raises:
         ConfigError: the model is not in a folder, or the folder has no such split.

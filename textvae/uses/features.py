@@ -23,6 +23,7 @@ from textvae.inference.encode import require_latent, tokenize_and_truncate
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.schema import choose
+from textvae.terminal import is_bar_hidden
 
 DEFAULT_FEATURES = "states"  # the best on validation data, with 10 and with 100 labels per class
 
@@ -47,7 +48,9 @@ def features(
     ids = tokenize_and_truncate(bundle, texts)
     batches = list(batch_by_length([len(row) for row in ids], batch_size))
     with torch.inference_mode():
-        for indices in tqdm(batches, desc="encoding", unit="batch", disable=not progress):
+        for indices in tqdm(
+            batches, desc="encoding", unit="batch", disable=is_bar_hidden(progress)
+        ):
             batch = bundle.make_batch([ids[index] for index in indices])
             values = feature.compute(
                 bundle.model, batch["encoder_input_ids"], batch["encoder_attention_mask"]

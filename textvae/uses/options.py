@@ -135,6 +135,14 @@ class UncertaintyOptions(TypedDict, total=False):
     seed: int
 
 
+class CardOptions(TypedDict, total=False):
+    """What a model card says: fields of `CardSettings`."""
+
+    license: str | None
+    language: str | None
+    samples: bool
+
+
 class BulkOptions(SingleDecodingOptions, total=False):
     """The options of `textvae.bulk.run`: of `generate`, how to decode; of `score`, its samples.
 

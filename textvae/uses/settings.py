@@ -21,6 +21,7 @@ IndexedVectors = Literal["mean", "states"]
 InfillMethod = Literal["resampling", "sampling", "beam_search", "conditional_modes"]
 InterpolationPath = Literal["linear", "spherical", "density"]
 PriorKind = Literal["gaussian_mixture", "flow", "diffusion"]
+ExportFormat = Literal["onnx", "page"]
 FeatureKind = Literal["states", "mean", "gaussian"]
 DeviationUnit = Literal["aggregate", "prior"]
 SpreadUnit = Literal["posterior", "prior"]
@@ -117,6 +118,20 @@ class FeaturesSettings(StrictSettings):
         description="kind of the features: the encoder's pooled states, the posterior mean, or the "
         "posterior's mean and log-variance",
     )
+
+
+class ExportSettings(StrictSettings):
+    """What is exported."""
+
+    format: ExportFormat = Field(
+        "onnx",
+        description="onnx: encoder and decoder as ONNX files, with runners in Python and "
+        "JavaScript; page: the same files as a web page that needs no server of its own",
+    )
+    int8: bool = Field(
+        False, description="store the large matrices in 8 bits, about a quarter of the size"
+    )
+    overwrite: bool = Field(False, description="replace an earlier export in the same folder")
 
 
 class FitPriorSettings(StrictSettings):

@@ -1,0 +1,1 @@
+"""Tests of the skill for coding agents."""
