@@ -112,7 +112,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "augment": TextVAE.augment,
 }
 
-# `info` prints what attributes of a run and of the machine say, `skill` a file; `shell` has the
+# `info` prints what attributes of a run and of the machine say, `skill` a file; `shell` has all
 # other verbs.
 WITHOUT_FUNCTION = {"completion", "info", "settings", "shell", "skill"}
 

@@ -120,7 +120,8 @@ def format_nats(value: float | None) -> str:
 def format_variation(record: Mapping[str, Any]) -> str:
     """Return the distance of a variation, its log-likelihood in nats, and the sentence."""
     log_likelihood = format_nats(record["log_likelihood"])
-    return f"{record['distance']:6.2f}  {log_likelihood}  {record['text']}"
+    distance = f"distance {record['distance']:6.2f}"
+    return f"{distance}  log-likelihood {log_likelihood} nats  {record['text']}"
 
 
 def name_texts(names: Sequence[str], texts: Sequence[str]) -> dict[str, str | None]:

@@ -108,9 +108,9 @@ VERBS = {
     "neighbors": Verb(
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
-    "shell": Verb("shell", _OTHER, "keep a model loaded, and answer one line after another"),
     "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
     "export": Verb("export", _OTHER, "write a run as files or a web page that work without torch"),
+    "shell": Verb("shell", _OTHER, "keep a model loaded, and answer one line after another"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
     ),

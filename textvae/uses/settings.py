@@ -110,16 +110,6 @@ class EditSettings(RefineSettings):
     )
 
 
-class FeaturesSettings(StrictSettings):
-    """Which features of a text are computed."""
-
-    kind: FeatureKind = Field(
-        "states",
-        description="kind of the features: the encoder's pooled states, the posterior mean, or the "
-        "posterior's mean and log-variance",
-    )
-
-
 class ExportSettings(StrictSettings):
     """What is exported."""
 
@@ -132,6 +122,16 @@ class ExportSettings(StrictSettings):
         False, description="store the large matrices in 8 bits, about a quarter of the size"
     )
     overwrite: bool = Field(False, description="replace an earlier export in the same folder")
+
+
+class FeaturesSettings(StrictSettings):
+    """Which features of a text are computed."""
+
+    kind: FeatureKind = Field(
+        "states",
+        description="kind of the features: the encoder's pooled states, the posterior mean, or the "
+        "posterior's mean and log-variance",
+    )
 
 
 class FitPriorSettings(StrictSettings):
