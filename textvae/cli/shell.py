@@ -366,7 +366,7 @@ _VERBS = {
     ),
     "vary": _Verb(
         "vary TEXT",
-        "write sentences near a text; first the distance and the log-likelihood in nats",
+        "write sentences near a text, with their distances and log-likelihoods",
         lambda vae, rest, options: vae.vary(_require(rest), **options),
         format_variation,
         (VarySettings, SingleDecodingSettings),

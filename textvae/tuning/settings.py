@@ -15,15 +15,15 @@ class TuneSettings(StrictSettings):
     minutes: float | None = Field(
         None,
         gt=0,
-        description="time for all trials together, earlier calls included "
-        f"(default: {DEFAULT_MINUTES:g}; without limit if the trials are counted)",
+        description="time for all trials together, earlier calls included; "
+        f"by default, {DEFAULT_MINUTES:g}, or no limit if the trials are counted",
     )
     trials: int | None = Field(
         None,
         ge=1,
         le=MAX_COUNT,
-        description="number of trials, the default recipe and earlier calls included "
-        "(default: as many as fit into the minutes)",
+        description="number of trials, the default recipe and earlier calls included; "
+        "by default, as many as fit into the minutes",
     )
     objective: Literal["bound", "front"] = Field(
         "bound",
