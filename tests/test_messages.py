@@ -27,6 +27,18 @@ def bare_logger():
     LOGGER.setLevel(before[1])
 
 
+class Collector(logging.Handler):
+    """Collects what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Collect a message."""
+        self.records.append(record)
+
+
 def print_all():
     """Print one message of each kind."""
     print_note("a note with \x1b and 100% of it")
@@ -54,14 +66,12 @@ def test_a_quiet_block_prints_warnings_only(capsys):
 
 def test_a_level_and_handlers_of_the_program_are_kept(bare_logger, capsys):
     """They may be set before textvae is imported; then nothing is printed in addition."""
-    records = []
-    handler = logging.Handler()
-    handler.emit = records.append
+    handler = Collector()
     bare_logger.addHandler(handler)
     bare_logger.setLevel(logging.WARNING)
     prepare_logger()
     print_all()
-    assert [record.getMessage() for record in records] == ["a warning"]
+    assert [record.getMessage() for record in handler.records] == ["a warning"]
     assert bare_logger.handlers == [handler]
     assert bare_logger.propagate
     assert capsys.readouterr().err == ""

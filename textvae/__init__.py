@@ -88,6 +88,11 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(PUBLIC[name]), name)
 
 
+def __dir__() -> list[str]:
+    """Return the public names, which `dir` would otherwise list only once they are imported."""
+    return sorted([*PUBLIC, "__version__"])
+
+
 def _register_with_transformers() -> None:
     """Let transformers' auto classes know the model, if transformers is imported already.
 

@@ -1,5 +1,6 @@
 """`TextVAE`, the main class of the library: a trained model and everything it can do."""
 
+import html
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ from textvae.runs.reference_texts import (
     read_training_texts,
 )
 from textvae.runs.run import Run
+from textvae.runtime.device import choose_device
 from textvae.runtime.hub import Hub
 from textvae.runtime.paths import require_path
 from textvae.schema import StrictSettings, did_you_mean, require_integer, validate_settings
@@ -190,6 +192,24 @@ class TextVAE:
         return self.bundle.tokenizer
 
     @property
+    def device(self) -> torch.device:
+        """The device that the model computes on."""
+        return self.bundle.device
+
+    def to(self, device: str | torch.device) -> "TextVAE":
+        """Move the model to a device, such as `cpu`, `cuda`, `cuda:1` or `mps`; return `self`.
+
+        Views made by `with_label` share the model, and move with it.
+
+        Raises:
+            ConfigError: the device is unknown, or torch does not find it on this machine.
+        """
+        if device is None:
+            raise ConfigError("device = None: expected a name, such as cpu or cuda.")
+        self.model.to(choose_device(device))
+        return self
+
+    @property
     def latent_dim(self) -> int:
         """The size of z."""
         return int(self.model.config.latent_dim)
@@ -214,6 +234,38 @@ class TextVAE:
         )
         view.bundle = replace(self.bundle, fixed_label_id=number)
         return view
+
+    def __repr__(self) -> str:
+        """Return a summary in one line: the parts, the sizes, the device and the run."""
+        described = ", ".join(f"{name}={value}" for name, value in self._describe().items())
+        return f"TextVAE({described})"
+
+    def _repr_html_(self) -> str:
+        """Return the summary as a table, for notebooks; it may quote what files say."""
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in self._describe().items()
+        )
+        return f"<table><caption>TextVAE</caption>{rows}</table>"
+
+    def _describe(self) -> dict[str, object]:
+        """Return what a summary of the model shows, by name."""
+        config = self.model.config
+        described: dict[str, object] = {}
+        for role, settings in (
+            ("encoder", config.encoder_settings),
+            ("decoder", config.decoder_settings),
+        ):
+            described[role] = _describe_part(settings or {})
+        described["latent_dim"] = self.latent_dim
+        described["parameters"] = f"{sum(map(torch.Tensor.numel, self.model.parameters())):,}"
+        described["device"] = self.device
+        if self.labels:
+            described["labels"] = len(self.labels)
+        if self.bundle.fixed_label_id is not None:
+            described["label"] = repr(self.labels[self.bundle.fixed_label_id])
+        described["run"] = None if self.folder is None else repr(str(self.folder))
+        return described
 
     # From text to z
 
@@ -957,6 +1009,13 @@ class TextVAE:
     def _merge_bases(self) -> Bundle:
         """Return the model as one that needs no bases, with all adapters merged."""
         return replace(self.bundle, model=self.model.copy_without_bases())
+
+
+def _describe_part(settings: Mapping[str, object]) -> str:
+    """Return the kind of an encoder or a decoder, with the architecture or the base if it has one."""
+    kind = str(settings.get("kind"))
+    which = settings.get("name") or settings.get("architecture")
+    return f"{kind} ({which})" if which else kind
 
 
 def _split_options(

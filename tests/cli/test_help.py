@@ -26,7 +26,7 @@ from textvae.comparison.compare import compare
 from textvae.comparison.report.page import write_report
 from textvae.data.tables import TableSettings
 from textvae.evaluation.settings import CompareSettings, EvaluateSettings, MeasureSettings
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import DecodingSettings, SingleDecodingSettings
 from textvae.schema import StrictSettings
 from textvae.training.finish import finish
 from textvae.training.train import train
@@ -38,6 +38,7 @@ from textvae.uses.settings import (
     AugmentSettings,
     CompleteSettings,
     EditSettings,
+    FeaturesSettings,
     FitPriorSettings,
     GenerateSettings,
     IndexSettings,
@@ -49,12 +50,15 @@ from textvae.uses.settings import (
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
+    VarySettings,
 )
 from textvae.vae import TextVAE
 
 # The classes whose fields are options of a verb.
 SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "infill": (InfillSettings,),
+    "vary": (VarySettings, SingleDecodingSettings),
+    "features": (FeaturesSettings,),
     "traverse": (TraverseSettings, DecodingSettings),
     "augment": (AugmentSettings,),
     "anomaly fit": (AnomalySettings,),
@@ -68,7 +72,7 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "reconstruct": (RefineSettings, DecodingSettings),
     "decode": (DecodingSettings,),
     "edit": (EditSettings, DecodingSettings),
-    "analogy": (EditSettings, DecodingSettings),
+    "analogy": (EditSettings, SingleDecodingSettings),
     "index": (IndexSettings,),
     "neighbors": (NeighborsSettings,),
     "prior fit": (FitPriorSettings,),
@@ -85,6 +89,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "report": write_report,
     "bench": run_benchmark,
     "encode": TextVAE.encode,
+    "features": TextVAE.features,
+    "vary": TextVAE.vary,
     "generate": TextVAE.generate,
     "reconstruct": TextVAE.reconstruct,
     "complete": TextVAE.complete,
@@ -106,8 +112,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "augment": TextVAE.augment,
 }
 
-# `info` prints what attributes of a run and of the machine say, `skill` a file.
-WITHOUT_FUNCTION = {"completion", "info", "settings", "skill"}
+# `info` prints what attributes of a run and of the machine say, `skill` a file; `shell` has all
+# other verbs.
+WITHOUT_FUNCTION = {"completion", "info", "settings", "shell", "skill"}
 
 # Numbers that only functions take, because their defaults are about memory, not results.
 ONLY_IN_PYTHON = {"batch_size"}

@@ -109,7 +109,7 @@ def build_arguments(verb: str, folder: Path, run: Path) -> list[str]:
     groups = [group for group in command._mutually_exclusive_groups if group.required]
     alternatives = [group._group_actions[0] for group in groups]
     for action in command._actions:
-        if action.dest == "texts":
+        if action.dest == "texts" and not action.required:
             words += sentences.get(verb, ["a man"])
         is_input = action.dest in ("run", "file") and not action.option_strings
         if action.required or action in alternatives or is_input:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from tests.tiny import LATENT, SENTENCES, draws
+from tests.tiny import EOS, LATENT, SENTENCES, draws
 from textvae.data.tokenization import decode_batch
 from textvae.errors import ConfigError
 from textvae.inference import generate_arguments
@@ -19,7 +19,7 @@ COUNT = len(Z)
 EXACT = {
     "repetition_penalty": {"repetition_penalty": 50.0},
     "no_repeat_ngram_size": {"no_repeat_ngram_size": 1},
-    "min_new_tokens": {"min_new_tokens": 12},
+    "min_new_tokens": {"min_new_tokens": 5, "sequence_bias": [[[EOS], 1000.0]]},
     "exponential_decay_length_penalty": {"exponential_decay_length_penalty": (1, 5.0)},
     "bad_words_ids": {"bad_words_ids": [[token] for token in range(4, 12)]},
     "suppress_tokens": {"suppress_tokens": list(range(4, 12))},
@@ -64,9 +64,16 @@ def test_an_option_gives_the_texts_of_plain_generate(vae, options):
 
 
 @pytest.mark.parametrize("options", EXACT.values(), ids=EXACT)
-def test_an_option_changes_a_text_of_some_decoder(options, lstm):
+def test_an_option_changes_a_text(options, lstm):
     """The values above are strong enough to show that the option has arrived."""
     assert lstm.decode(Z, **options) != lstm.decode(Z)
+
+
+def test_a_minimum_length_holds_back_the_end(vae):
+    """The end token is the likeliest one everywhere, and comes right after the minimum."""
+    options = DecodingSettings(sequence_bias=[([EOS], 1000.0)], min_new_tokens=5)
+    for row in decode_to_tokens(vae.bundle, Z, options, False):
+        assert row.index(EOS) == 6  # after the start and five tokens
 
 
 @pytest.mark.parametrize("name", STRICTEST)

@@ -143,8 +143,9 @@ def add_device(command: ArgumentParser) -> None:
     """Add the option that chooses the device."""
     command.add_argument(
         "--device",
-        metavar="cpu|cuda",
-        help="device to compute on (default: cuda if a GPU is available, else cpu)",
+        metavar="cpu|cuda|mps",
+        help="device to compute on; mps is the GPU of an Apple computer "
+        "(default: cuda if a GPU is available, else cpu)",
     )
 
 

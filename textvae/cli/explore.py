@@ -54,6 +54,11 @@ def add(verbs: Subparsers) -> None:
     explore.add_argument(
         "--browser", action="store_true", help="open the page in the browser of this machine"
     )
+    explore.add_argument(
+        "--before-training",
+        action="store_true",
+        help="open the page before the run exists, as `textvae train --watch` does",
+    )
     add_device(explore)
 
 
@@ -71,6 +76,7 @@ def _explore(options: Namespace) -> None:
         host=options.host,
         port=options.port,
         open_browser=options.browser,
+        before_training=options.before_training,
     )
 
 

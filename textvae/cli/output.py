@@ -107,11 +107,21 @@ def format_step(record: Mapping[str, Any]) -> str:
     return f"{record['value']:+.2f}  {record['text']}"
 
 
+def format_score(record: Mapping[str, Any]) -> str:
+    """Return the IW-NLL of a sentence in nats, a dash if it is not defined, and the sentence."""
+    return f"IW-NLL {format_nats(record['iw_nll'])} nats  {record['text']}"
+
+
+def format_nats(value: float | None) -> str:
+    """Return a number with two decimals, or a dash for None, in eight characters."""
+    return f"{'—':>8}" if value is None else f"{value:8.2f}"
+
+
 def format_variation(record: Mapping[str, Any]) -> str:
     """Return the distance of a variation, its log-likelihood in nats, and the sentence."""
-    log_likelihood = record["log_likelihood"]
-    shown = f"{'—':>8}" if log_likelihood is None else f"{log_likelihood:8.2f}"
-    return f"{record['distance']:6.2f}  {shown}  {record['text']}"
+    log_likelihood = format_nats(record["log_likelihood"])
+    distance = f"distance {record['distance']:6.2f}"
+    return f"{distance}  log-likelihood {log_likelihood} nats  {record['text']}"
 
 
 def name_texts(names: Sequence[str], texts: Sequence[str]) -> dict[str, str | None]:

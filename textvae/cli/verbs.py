@@ -71,6 +71,7 @@ VERBS = {
     "infill": Verb("infill", _WRITE, "fill the blanks of a sentence"),
     "augment": Verb("augment", _WRITE, "write new texts with the same labels as those of a table"),
     "reconstruct": Verb("generate", _CHANGE, "encode sentences and decode them again"),
+    "vary": Verb("vary", _CHANGE, "write sentences near a sentence"),
     "interpolate": Verb(
         "generate", _CHANGE, "decode a path in latent space through two or more sentences"
     ),
@@ -80,6 +81,7 @@ VERBS = {
     ),
     "edit": Verb("edit", _CHANGE, "rewrite texts with more or less of an attribute"),
     "encode": Verb("score", _LATENT, "map sentences to vectors, their posterior means"),
+    "features": Verb("score", _LATENT, "compute features of sentences for other models"),
     "decode": Verb("generate", _LATENT, "decode vectors to sentences"),
     "prior": Verb("prior", _LATENT, "fit a prior to the latents of a corpus, for better samples"),
     "traverse": Verb(
@@ -108,6 +110,7 @@ VERBS = {
     ),
     "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
     "export": Verb("export", _OTHER, "write a run as files or a web page that work without torch"),
+    "shell": Verb("shell", _OTHER, "keep a model loaded, and answer one line after another"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
     ),

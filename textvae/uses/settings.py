@@ -124,6 +124,16 @@ class ExportSettings(StrictSettings):
     overwrite: bool = Field(False, description="replace an earlier export in the same folder")
 
 
+class FeaturesSettings(StrictSettings):
+    """Which features of a text are computed."""
+
+    kind: FeatureKind = Field(
+        "states",
+        description="kind of the features: the encoder's pooled states, the posterior mean, or the "
+        "posterior's mean and log-variance",
+    )
+
+
 class FitPriorSettings(StrictSettings):
     """Which prior is fitted."""
 
