@@ -27,6 +27,8 @@ from textvae.inference.settings import DecodingSettings
 from textvae.schema import StrictSettings
 from textvae.training.finish import finish
 from textvae.training.train import train
+from textvae.tuning.settings import TuneSettings
+from textvae.tuning.tune import tune
 from textvae.uses.anomaly import SCORE_FUNCTIONS
 from textvae.uses.infill.infill import METHODS
 from textvae.uses.settings import (
@@ -59,6 +61,7 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "uncertainty": (UncertaintySettings,),
     "evaluate": (EvaluateSettings, MeasureSettings),
     "compare": (CompareSettings,),
+    "tune": (TuneSettings,),
     "generate": (GenerateSettings, DecodingSettings),
     "complete": (CompleteSettings, DecodingSettings),
     "interpolate": (InterpolateSettings, DecodingSettings),
@@ -77,6 +80,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "train": train,
     "finish": finish,
     "compare": compare,
+    "tune": tune,
     "evaluate": TextVAE.evaluate,
     "doctor": TextVAE.doctor,
     "report": write_report,
