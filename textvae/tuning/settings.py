@@ -34,7 +34,7 @@ class TuneSettings(StrictSettings):
         None,
         ge=0,
         description="least KL of a model in nats per sentence, of which each missing nat costs 10; "
-        "by default 95 % of the KL of the first trial, or with the objective front half of the KL "
+        "by default 0.95 times the KL of the first trial, or with the objective front half of the KL "
         "target",
     )
     seed: Seed = 1
