@@ -261,12 +261,15 @@ class _Handler(BaseHTTPRequestHandler):
         owner = request.get("organization") or USER
         name = f"{owner}/{request['name']}"
         self._require_writer(owner)
+        url = f"{self.served.endpoint}/{name}"
         if name in self.served.repositories:
-            raise _RefusedError(409, message="You already created this model repo")
+            return self._send_json(
+                {"error": "You already created this model repo", "url": url}, 409
+            )
         is_private = request.get("visibility") == "private" or bool(request.get("private"))
         repository = self.served.add(name, {".gitattributes": b""}, is_private=is_private)
         assert repository.branches
-        self._send_json({"url": f"{self.served.endpoint}/{name}", "id": name})
+        return self._send_json({"url": url, "id": name})
 
     def _create_branch(self, name: str, branch: str) -> None:
         self._require_writer(name.split("/")[0])

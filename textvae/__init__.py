@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from textvae.messages import prepare_logger
 from textvae.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from textvae.settings.run import Settings as Settings
     from textvae.training.finish import finish as finish
     from textvae.training.train import train as train
+    from textvae.training.trainer import VAETrainer as VAETrainer
     from textvae.tuning.results import TunedTrial as TunedTrial
     from textvae.tuning.results import TuningResult as TuningResult
     from textvae.tuning.tune import tune as tune
@@ -59,6 +61,7 @@ PUBLIC = {
     "TrainingError": "textvae.errors",
     "TunedTrial": "textvae.tuning.results",
     "TuningResult": "textvae.tuning.results",
+    "VAETrainer": "textvae.training.trainer",
     "compare": "textvae.comparison.compare",
     "explore": "textvae.explorer.launch",
     "finish": "textvae.training.finish",
@@ -69,6 +72,8 @@ PUBLIC = {
 }
 
 __all__ = list(PUBLIC)
+
+prepare_logger()
 
 
 def __getattr__(name: str) -> Any:
@@ -81,6 +86,11 @@ def __getattr__(name: str) -> Any:
         names = ", ".join(PUBLIC)
         raise AttributeError(f"module 'textvae' has no attribute {name!r}; it has {names}")
     return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, which `dir` would otherwise list only once they are imported."""
+    return sorted([*PUBLIC, "__version__"])
 
 
 def _register_with_transformers() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard, constants
@@ -41,7 +42,8 @@ def test_a_pushed_run_is_loaded_by_its_name_with_what_was_fitted_on_it(hub, vae,
     loaded = TextVAE.from_pretrained(NAME, "cpu")
     assert loaded.generate(3, seed=1) == vae.generate(3, seed=1)
     assert fitted_path(loaded.folder, "attribute", "default").is_dir()
-    assert f'TextVAE.from_pretrained("{NAME}")' in (loaded.folder / "README.md").read_text()
+    card = hub.repositories[NAME].files()["README.md"].decode()
+    assert f'TextVAE.from_pretrained("{NAME}")' in card
 
 
 def test_neither_corpus_nor_pickles_nor_texts_nor_local_paths_are_uploaded(hub, vae, run):
@@ -113,7 +115,7 @@ def test_a_private_repository_is_private_and_a_public_one_is_refused(hub, vae):
         (NAME, False, "log in with `hf auth login`"),
         (NAME, "hf_wrong", "log in with `hf auth login`"),
         (NAME, READER, "refuses the upload: this account, or its token, may not write there"),
-        ("other/model", None, "You don't have the rights to write to other.* --pull-request"),
+        ("other/model", None, "You don't have the rights to write to other.*--pull-request"),
     ],
 )
 def test_without_rights_nothing_is_uploaded(hub, vae, monkeypatch, name, token, message):
@@ -162,8 +164,8 @@ def test_the_verb_pushes_and_prints_the_address(hub, run, capsys):
     words = ["--license", "mit", "--language", "en,de", "--private", "--json"]
     assert main(["push", str(run), NAME, *words]) == 0
     assert json.loads(capsys.readouterr().out) == {"address": f"{hub.endpoint}/{NAME}"}
-    card = ModelCard(hub.repositories[NAME].files()["README.md"].decode())
-    assert (card.data.license, card.data.language) == ("mit", ["en", "de"])
+    data: Any = ModelCard(hub.repositories[NAME].files()["README.md"].decode()).data
+    assert (data.license, data.language) == ("mit", ["en", "de"])
     assert main(["generate", NAME, "-n", "2", "--revision", "main", "--seed", "1"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
 

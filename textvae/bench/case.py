@@ -22,12 +22,12 @@ from textvae.inference.checkpoint import load_bundle
 from textvae.runs.run import INIT_FOLDER, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import choose_device
+from textvae.runtime.libraries import quiet_libraries
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import choose
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 from textvae.training.preparation import prepare_run
-from textvae.training.train import silence_libraries
 
 _SENTENCES_PER_BATCH = 32
 _NEVER = 10**9  # a number of steps or tokens that nothing reaches
@@ -120,8 +120,7 @@ def prepare_settings(
     target = choose_device(device)
     if target.type == "cpu":
         keep_freed_memory()  # as training does
-    silence_libraries()
-    with tempfile.TemporaryDirectory() as name:
+    with quiet_libraries(), tempfile.TemporaryDirectory() as name:
         run = Run(Path(name) / "run")
         prepare_run(run, settings, None, None, SINGLE_PROCESS, target)
         yield BenchmarkCase(run, load_bundle(run.folder / INIT_FOLDER, str(target)), seconds)

@@ -18,9 +18,15 @@ from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.cli.examples import EXAMPLES
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.cli.verbs import VERBS
-from textvae.data.row_report import print_note
 from textvae.data.tables import Quoting, TableOptions, TableSettings
-from textvae.inference.settings import DecodingSettings, draw_seed
+from textvae.inference.settings import (
+    SAMPLING_OPTIONS,
+    DecodingChoices,
+    DecodingSettings,
+    SingleDecodingSettings,
+    draw_seed,
+)
+from textvae.messages import print_note
 
 Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
 
@@ -33,8 +39,16 @@ _SETTINGS_HELP = (
 )
 
 _TABLE_SETTINGS = ("format", "separator", "encoding", "member")  # options with the field's help
-_SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
-_DECODING_OPTIONS = (*_SAMPLING_OPTIONS, "num_beams", "max_new_tokens", "seed")
+# The options that are most often used come first in the help text.
+_COMMON_DECODING_OPTIONS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "num_beams",
+    "max_new_tokens",
+    "num_return_sequences",
+    "seed",
+)
 
 
 class Requirement(NamedTuple):
@@ -90,7 +104,7 @@ def add_run(command: ArgumentParser, without: str = "", *, has_revision: bool = 
     """
     what = "folder of a trained run, or the name of a model on the Hugging Face Hub (owner/name)"
     if without:
-        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what}; {without}")
+        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what} (default: {without})")
     else:
         command.add_argument("run", metavar="RUN", help=what)
     if has_revision:
@@ -129,8 +143,9 @@ def add_device(command: ArgumentParser) -> None:
     """Add the option that chooses the device."""
     command.add_argument(
         "--device",
-        metavar="cpu|cuda",
-        help="device to compute on (default: cuda if a GPU is available, else cpu)",
+        metavar="cpu|cuda|mps",
+        help="device to compute on; mps is the GPU of an Apple computer "
+        "(default: cuda if a GPU is available, else cpu)",
     )
 
 
@@ -222,8 +237,7 @@ def add_label(command: ArgumentParser, default: str = "") -> None:
         default: which labels are used without --label, for the help text.
     """
     what = "one label for all texts, for a model that was trained with labels"
-    if default:
-        what += f" (default: {default})"
+    what += f" (default: {default or 'none, which a model without labels expects'})"
     command.add_argument("--label", metavar="NAME", help=what)
 
 
@@ -241,11 +255,12 @@ def add_name(command: ArgumentParser, what: str) -> None:
     )
 
 
-def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
+def add_decoding(command: ArgumentParser, samples: bool = False, *, single: bool = False) -> None:
     """Add the decoding options, named as in transformers' `GenerationConfig`.
 
     Args:
         samples: the verb samples tokens by default, instead of decoding greedily.
+        single: the verb writes one text from each latent, and has no `num_return_sequences`.
     """
     if samples:
         by_default = (
@@ -253,9 +268,24 @@ def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
             "beam search is used instead"
         )
     else:
-        by_default = "greedy by default; --temperature, --top-p and --top-k each turn on sampling"
-    group = command.add_argument_group("decoding", by_default)
-    add_settings(group, DecodingSettings, *_DECODING_OPTIONS)
+        by_default = (
+            "greedy by default; --do-sample and each option that samples (--temperature, --top-p, "
+            "--top-k, --min-p ...) turn on sampling"
+        )
+    settings = SingleDecodingSettings if single else DecodingSettings
+    common = [name for name in _COMMON_DECODING_OPTIONS if name in settings.model_fields]
+    add_settings(command.add_argument_group("decoding", by_default), settings, *common)
+    add_more_decoding(command)
+
+
+def add_more_decoding(command: ArgumentParser) -> None:
+    """Add the decoding options that are less often used."""
+    group = command.add_argument_group(
+        "more decoding options",
+        "those of transformers' GenerationConfig; JSON is written in single quotes",
+    )
+    rest = [name for name in DecodingChoices.model_fields if name not in _COMMON_DECODING_OPTIONS]
+    add_settings(group, DecodingChoices, *rest)
 
 
 def collect_decoding_options(options: Namespace) -> dict[str, Any]:
@@ -264,7 +294,8 @@ def collect_decoding_options(options: Namespace) -> dict[str, Any]:
     If they ask for sampling without a seed, a new seed is added to them and printed.
     """
     written = collect_settings(options, DecodingSettings)
-    if "seed" not in written and any(name in written for name in _SAMPLING_OPTIONS):
+    asks_to_sample = any(name in written for name in SAMPLING_OPTIONS)
+    if "seed" not in written and (asks_to_sample or written.get("do_sample")):
         # Set in the arguments, because a verb may collect them for each part of a file.
         options.seed = written["seed"] = draw_seed()
         print_new_seed(options.seed)

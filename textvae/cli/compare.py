@@ -1,7 +1,6 @@
 """The verbs `compare` and `report`."""
 
 import re
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.evaluation.settings import CompareSettings
+from textvae.messages import print_lines
 from textvae.runtime.extras import REPORT_REQUIREMENTS
 from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
@@ -71,7 +71,7 @@ def _add_compare(command: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY",
-        help="further measures to show in the table, as keys of measures.json",
+        help="further measures to show in the table, as keys of measures.json (default: none)",
     )
     add_device(command)
     add_json(command)
@@ -85,7 +85,7 @@ def _compare(options: Namespace) -> int:
     else:
         for line in (Path(options.output) / "table.md").read_text(encoding="utf-8").split("\n"):
             print(escape_controls(line))
-    print(escape_controls(f"the report is {options.output}/report.html"), file=sys.stderr)
+    print_lines(escape_controls(f"the report is {options.output}/report.html"))
     return int(any(record["reason"] for record in records))
 
 

@@ -31,7 +31,7 @@ def add(verbs: Subparsers) -> None:
     info = add_verb(
         verbs, "info", "describe a run, or print versions and machine for an issue report"
     )
-    add_run(info, without="without it, versions and machine are printed")
+    add_run(info, without="none: versions and machine are printed")
 
 
 def _add_evaluate(command: ArgumentParser) -> None:

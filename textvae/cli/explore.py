@@ -15,7 +15,9 @@ def add(verbs: Subparsers) -> None:
         "run", metavar="RUN", help="folder of a run, finished or still in training"
     )
     require_extra(explore, "explore", "the panels of the explorer", "gradio", "sklearn")
-    explore.add_argument("--compare", metavar="RUN2", help="another run, to see both side by side")
+    explore.add_argument(
+        "--compare", metavar="RUN2", help="another run, to see both side by side (default: none)"
+    )
     explore.add_argument(
         "--points",
         type=int,
@@ -52,6 +54,11 @@ def add(verbs: Subparsers) -> None:
     explore.add_argument(
         "--browser", action="store_true", help="open the page in the browser of this machine"
     )
+    explore.add_argument(
+        "--before-training",
+        action="store_true",
+        help="open the page before the run exists, as `textvae train --watch` does",
+    )
     add_device(explore)
 
 
@@ -69,6 +76,7 @@ def _explore(options: Namespace) -> None:
         host=options.host,
         port=options.port,
         open_browser=options.browser,
+        before_training=options.before_training,
     )
 
 

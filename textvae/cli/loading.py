@@ -24,6 +24,7 @@ def load_vae(options: Namespace) -> "TextVAE":
     from textvae.vae import TextVAE
 
     logging.set_verbosity_error()  # standard error is for the messages of the verb
+    logging.disable_progress_bar()
     vae = TextVAE.from_pretrained(find_run_folder(options), options.device)
     if options.label is None:
         return vae

@@ -19,7 +19,7 @@ from textvae.cli.verbs import ALIASES, VERBS, import_verb
 from textvae.errors import StoppedError, TextVAEError
 from textvae.runtime.launch import has_several_processes, is_first_process
 from textvae.runtime.memory import describe_lack_of_memory
-from textvae.terminal import escape_controls
+from textvae.terminal import bars_hidden, escape_controls
 
 _INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, as shells have it
 
@@ -43,9 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Imported here, because --help needs none of it.
         from textvae.cli.checks import check_arguments
+        from textvae.messages import quiet
 
-        check_arguments(options)
-        return import_verb(options.verb).COMMANDS[options.verb](options) or 0
+        with quiet(options.quiet), bars_hidden(options.quiet):
+            check_arguments(options)
+            return import_verb(options.verb).COMMANDS[options.verb](options) or 0
     except StoppedError:  # the first process of the launch reports the reason
         return WRONG_INPUT_EXIT_CODE
     except TextVAEError as error:
@@ -102,6 +104,7 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("expected a verb")
     _refuse_unknown_words(parser, options.verb, rest)
     options.settings = rest
+    options.quiet = "quiet" in options
     return options
 
 

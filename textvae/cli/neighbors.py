@@ -78,7 +78,7 @@ def _neighbors(options: Namespace) -> None:
     print_records(
         list_neighbors(),
         options.json,
-        lambda record: f"{record['similarity']:6.3f}  {record['text']}",
+        lambda record: f"similarity {record['similarity']:6.3f}  {record['text']}",
     )
 
 

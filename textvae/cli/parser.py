@@ -43,6 +43,14 @@ def build_parser(verbs: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     return parser
 
 
+def list_steps(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the verbs of a parser by name, or the steps of a verb such as `prior fit`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
 class HelpFormatter(argparse.HelpFormatter):
     """Wraps paragraphs as argparse does, and leaves indented lines, such as examples, as they are."""
 
@@ -66,8 +74,13 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Parse the arguments; an unknown option is refused with the most similar known one."""
         parsed, rest = super().parse_known_args(*arguments, **options)
+        rest = self._take_late_words(parsed, rest)
         for place, word in enumerate(rest):
-            hint = self._suggest_setting(rest[place:]) or self._find_similar_option(word)
+            hint = (
+                self._suggest_setting(rest[place:])
+                or self._answer_trainer_name(word)
+                or self._find_similar_option(word)
+            )
             if hint:
                 self.error(f"unknown argument: {word}; {hint.strip()}")
         return parsed, rest
@@ -87,6 +100,34 @@ class CommandParser(argparse.ArgumentParser):
             value = next((word for word in words[1:2] if not word.startswith("-")), "VALUE")
         section = keys[0].partition(".")[0]
         return f"it is a setting: write {keys[0]}={value} (textvae settings {section} explains it)."
+
+    def _take_late_words(self, parsed: argparse.Namespace, rest: list[str]) -> list[str]:
+        """Add words after options to the sentences of the verb; return the words that remain.
+
+        argparse fills arguments that may be missing before it reads the first option, and leaves
+        over all words that follow.
+        """
+        name = self.get_default("late_words")
+        words = [word for word in rest if not word.startswith("-")]
+        if name is None or not words:
+            return rest
+        found = getattr(parsed, name)
+        if isinstance(found, list):
+            setattr(parsed, name, found + words)
+        elif found is None and len(words) == 1:
+            setattr(parsed, name, words[0])
+        else:
+            return rest
+        return [word for word in rest if word.startswith("-")]
+
+    def _answer_trainer_name(self, word: str) -> str:
+        """Return what an option of transformers' Trainer is called here, or ""."""
+        verb = self.prog.removeprefix("textvae ")
+        if not word.startswith("--") or verb not in VERBS or not VERBS[verb].takes_settings:
+            return ""
+        from textvae.settings.trainer_names import describe_trainer_option
+
+        return describe_trainer_option(word.partition("=")[0]) or ""
 
     def _find_similar_option(self, word: str) -> str:
         """Return "did you mean ...? " with the most similar option, or "" if none is similar."""

@@ -33,7 +33,9 @@ def add(verbs: Subparsers) -> None:
         action="store_true",
         help="open a pull request, for a repository of somebody else",
     )
-    push.add_argument("--message", metavar="TEXT", help="what the commit says")
+    push.add_argument(
+        "--message", metavar="TEXT", help="what the commit says (default: Push a text VAE)"
+    )
     push.add_argument(
         "--merge",
         action="store_true",

@@ -51,6 +51,11 @@ def _check_shard_options(options: Namespace) -> None:
             "--prior and --output cannot be combined: "
             "shards are sampled from the model's own prior. Leave one of them out."
         )
+    if "num_return_sequences" in options and options.output:
+        raise ConfigError(
+            "--num-return-sequences and --output cannot be combined: each row of a shard has one "
+            "text. Leave one of them out."
+        )
     if options.label and options.output:
         raise ConfigError(
             "--label and --output cannot be combined: "

@@ -1,6 +1,5 @@
 """The verbs `train` and `finish`."""
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from textvae.cli.arguments import (
     add_verb,
 )
 from textvae.cli.checks import check_file
+from textvae.messages import print_lines
 from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
@@ -51,7 +51,8 @@ def _add_train(verbs: Subparsers) -> None:
         "--preset",
         metavar="NAME",
         help="settings to start from: "
-        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items()),
+        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
+        + " (default: the default recipe)",
     )
     train.add_argument(
         "--output",
@@ -72,7 +73,7 @@ def _add_train(verbs: Subparsers) -> None:
         "--init",
         metavar="RUN",
         help="start from the model and the tokenizer of another run: its folder, or its name on "
-        "the Hugging Face Hub",
+        "the Hugging Face Hub (default: a new model)",
     )
     add_device(train)
 
@@ -100,6 +101,7 @@ def _train(options: Namespace) -> None:
         overwrite=options.overwrite,
         init=options.init,
         device=options.device,
+        progress=not options.quiet,
     )
     _say_what_is_next(options.output)
 
@@ -108,7 +110,7 @@ def _finish(options: Namespace) -> None:
     """Finish an interrupted run, then say where it is and what to do next."""
     from textvae.training.finish import finish
 
-    finish(options.run, options.device)
+    finish(options.run, options.device, progress=not options.quiet)
     _say_what_is_next(options.run)
 
 
@@ -121,9 +123,11 @@ def _say_what_is_next(run: str) -> None:
     if not state.is_main_process:
         return
     run = escape_controls(run)
-    print(f"the run is in {run}", file=sys.stderr)
-    print(f"next: textvae evaluate {run} --limit 500 --samples 50", file=sys.stderr)
-    print(f"      textvae generate {run}", file=sys.stderr)
+    print_lines(
+        f"the run is in {run}\n"
+        f"next: textvae evaluate {run} --limit 500 --samples 50\n"
+        f"      textvae generate {run}"
+    )
 
 
 COMMANDS: dict[str, Command] = {"train": _train, "finish": _finish}

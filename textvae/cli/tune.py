@@ -1,6 +1,5 @@
 """The verb `tune`."""
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from textvae.cli.arguments import (
 )
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.messages import print_lines
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 from textvae.tuning.settings import TuneSettings
@@ -44,7 +44,9 @@ def add(verbs: Subparsers) -> None:
         "(default: the default recipe)",
     )
     tune.add_argument(
-        "--preset", metavar="NAME", help=f"settings to start from: {', '.join(PRESETS)}"
+        "--preset",
+        metavar="NAME",
+        help=f"settings to start from: {', '.join(PRESETS)} (default: the default recipe)",
     )
     tune.add_argument(
         "--search",
@@ -60,7 +62,7 @@ def add(verbs: Subparsers) -> None:
         default=[],
         metavar="KEY",
         help="do not search a setting, or those whose keys begin so, such as model; `all` for "
-        "everything that --search does not name; to be repeated",
+        "everything that --search does not name; to be repeated (default: search everything)",
     )
     add_settings(tune, TuneSettings)
     add_device(tune)
@@ -93,8 +95,8 @@ def _tune(options: Namespace) -> None:
         print_records([vars(trial) for trial in result.trials], as_json=True, format_record=str)
     else:
         print("\n".join(map(escape_controls, format_table(result).split("\n"))))
-    print(escape_controls(f"the best settings are {result.config}"), file=sys.stderr)
-    print(escape_controls(f"next: textvae evaluate {result.run}"), file=sys.stderr)
+    print_lines(escape_controls(f"the best settings are {result.config}"))
+    print_lines(escape_controls(f"next: textvae evaluate {result.run}"))
 
 
 COMMANDS: dict[str, Command] = {"tune": _tune}

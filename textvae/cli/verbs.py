@@ -71,13 +71,17 @@ VERBS = {
     "infill": Verb("infill", _WRITE, "fill the blanks of a sentence"),
     "augment": Verb("augment", _WRITE, "write new texts with the same labels as those of a table"),
     "reconstruct": Verb("generate", _CHANGE, "encode sentences and decode them again"),
-    "interpolate": Verb("generate", _CHANGE, "decode a path in latent space between two sentences"),
+    "vary": Verb("vary", _CHANGE, "write sentences near a sentence"),
+    "interpolate": Verb(
+        "generate", _CHANGE, "decode a path in latent space through two or more sentences"
+    ),
     "analogy": Verb("edit", _CHANGE, "write the text that is to C as B is to A"),
     "attribute": Verb(
         "edit", _CHANGE, "find the direction in latent space along which labelled texts differ"
     ),
     "edit": Verb("edit", _CHANGE, "rewrite texts with more or less of an attribute"),
     "encode": Verb("score", _LATENT, "map sentences to vectors, their posterior means"),
+    "features": Verb("score", _LATENT, "compute features of sentences for other models"),
     "decode": Verb("generate", _LATENT, "decode vectors to sentences"),
     "prior": Verb("prior", _LATENT, "fit a prior to the latents of a corpus, for better samples"),
     "traverse": Verb(
@@ -105,11 +109,16 @@ VERBS = {
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
     "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
+    "export": Verb("export", _OTHER, "write a run as files or a web page that work without torch"),
+    "shell": Verb("shell", _OTHER, "keep a model loaded, and answer one line after another"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
     ),
     "settings": Verb(
         "explain", _OTHER, "explain the settings of a run, with their types and defaults"
+    ),
+    "completion": Verb(
+        "completion", _OTHER, "print a script that lets a shell complete verbs and options"
     ),
     "bench": Verb(
         "bench", _OTHER, "measure how fast this machine trains, decodes, scores or encodes"

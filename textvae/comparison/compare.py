@@ -1,10 +1,7 @@
 """Compare configs: train each under several seeds, evaluate every run, and tabulate them."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from tqdm import tqdm
 
 from textvae.comparison.folder import lock_comparison_folder, record_trials
 from textvae.comparison.matrix import Trial, build_trials
@@ -19,6 +16,7 @@ from textvae.comparison.schedules import (
 )
 from textvae.errors import ConfigError
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, CompareSettings
+from textvae.messages import print_lines
 from textvae.runtime.device import choose_device
 from textvae.runtime.extras import REPORT_REQUIREMENTS, check_installed
 from textvae.runtime.files import write_json, write_text
@@ -120,8 +118,8 @@ def _run_trials(
 
 
 def _print_progress(line: str) -> None:
-    """Print a line on standard error, without breaking a progress bar."""
-    tqdm.write(escape_controls(line), file=sys.stderr)
+    """Print a line about the progress."""
+    print_lines(escape_controls(line))
 
 
 def _write_results(

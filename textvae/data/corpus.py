@@ -23,7 +23,7 @@ from textvae.data.corpus_counts import count_repeats, list_split_files
 from textvae.data.folders import MAX_LISTED_FILES
 from textvae.data.named_splits import find_named_splits
 from textvae.data.parallel_tokenization import BlockDataset, tokenize_blocks
-from textvae.data.row_report import RowNumbers, format_count, print_note, shorten_list
+from textvae.data.row_report import RowNumbers, format_count, shorten_list
 from textvae.data.settings import RESERVED_COLUMNS, DataSettings
 from textvae.data.sources import RowSource, find_splits
 from textvae.data.tables import (
@@ -38,6 +38,7 @@ from textvae.data.tables import (
 )
 from textvae.data.tokenization import TokenizerBuilder
 from textvae.errors import CheckpointError, DataError
+from textvae.messages import print_note
 
 _MIN_SENTENCES = 8  # sentences a corpus must have
 

@@ -23,7 +23,7 @@ from textvae.data.folders import (
     read_folder,
 )
 from textvae.data.foreign_files import refuse_foreign_file
-from textvae.data.row_report import RowNumbers, print_note
+from textvae.data.row_report import RowNumbers
 from textvae.data.split_names import SPLIT_NAMES
 from textvae.data.tables import (
     CORPUS_SUFFIXES,
@@ -39,6 +39,7 @@ from textvae.data.tables import (
 )
 from textvae.data.tables.class_names import find_class_names, name_classes
 from textvae.errors import DataError, did_you_mean
+from textvae.messages import print_note
 from textvae.runtime.network import give_up_without_network
 from textvae.runtime.paths import require_path
 

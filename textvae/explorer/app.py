@@ -28,6 +28,8 @@ from textvae.explorer.panels.write_panel import build_write_panel
 from textvae.explorer.projection import ProjectionKind, require_projection
 from textvae.explorer.rendering import render_message
 from textvae.explorer.shared_run import SharedRun
+from textvae.inference.checkpoint import check_model_folder
+from textvae.runs.run import is_run
 from textvae.runtime.paths import require_path
 from textvae.vae import TextVAE
 
@@ -44,6 +46,7 @@ def build_app(
     limit: int = DEFAULT_LIMIT,
     projection: ProjectionKind = "pca",
     device: str | None = None,
+    before_training: bool = False,
 ) -> gr.Blocks:
     """Return the explorer as an app; `app.launch()` serves it.
 
@@ -56,8 +59,10 @@ def build_app(
         limit: the most texts that one action writes.
         projection: `pca`, or `umap` where umap-learn is installed.
         device: where a run is loaded to.
+        before_training: whether the run may not exist yet, because it is about to be trained.
 
     Raises:
+        CheckpointError: there is no such run.
         ConfigError: a number is out of bounds.
         DataError: there are not as many labels as texts.
     """
@@ -68,7 +73,7 @@ def build_app(
         projection=require_projection(projection),
         device=device,
     )
-    shared = share(_require_source(run), _collect_sentences(texts, labels))
+    shared = share(_require_source(run, before_training), _collect_sentences(texts, labels))
     other = None if compare is None else share(_require_source(compare))
     return build_blocks(shared, other)
 
@@ -128,9 +133,21 @@ def _render_head(run: SharedRun) -> str:
     return f"<h1>textvae <span>{escape(run.name)}</span></h1><p>{escape(run.describe())}</p>{note}"
 
 
-def _require_source(run: object) -> TextVAE | Path:
-    """Return a model, or the path of a run."""
-    return run if isinstance(run, TextVAE) else require_path(run, "run")
+def _require_source(run: object, is_coming: bool = False) -> TextVAE | Path:
+    """Return a model, or the path of a run, which may be in training.
+
+    Args:
+        is_coming: whether the run may not exist yet.
+
+    Raises:
+        CheckpointError: there is no such run.
+    """
+    if isinstance(run, TextVAE):
+        return run
+    folder = require_path(run, "run")
+    if not is_coming and not is_run(folder):
+        check_model_folder(folder)
+    return folder
 
 
 def _collect_sentences(

@@ -40,6 +40,7 @@ def explore(
     host: str = DEFAULT_HOST,
     port: int | None = None,
     open_browser: bool = False,
+    before_training: bool = False,
     wait: bool = True,
 ) -> str:
     """Open the explorer in a server of this process; return its address.
@@ -56,9 +57,11 @@ def explore(
         host: the address to listen on. All but the default let other machines use the model.
         port: by default the first free one from 7860 on.
         open_browser: whether to open the page in the browser of this machine.
+        before_training: whether the run may not exist yet, because it is about to be trained.
         wait: whether to serve until Ctrl-C; otherwise, as long as the process lives.
 
     Raises:
+        CheckpointError: there is no such run, or it is damaged.
         ConfigError: Gradio is not installed, the port is in use, or a number is out of bounds.
     """
     check_installed("explore", "the panels of the explorer", "gradio", "sklearn")
@@ -75,6 +78,7 @@ def explore(
         limit=limit,
         projection=projection,
         device=device,
+        before_training=before_training,
     )
     if host not in _LOCAL_HOSTS:
         warn_of_open_host(host, chosen)

@@ -6,7 +6,7 @@ or not at all.
 """
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from textvae.errors import ConfigError, OutputError
 from textvae.export.description import describe_model, list_missing_options, require_tokenizer
 from textvae.export.recurrent import build_decoder_graph, build_encoder_graph, list_state_names
 from textvae.export.rounding import round_weights
-from textvae.export.settings import ExportFormat, ExportSettings
 from textvae.export.traced import list_cache_states, trace_decoder, trace_encoder
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import require_latent
@@ -26,6 +25,8 @@ from textvae.model.decoders.transformer import TransformerDecoder
 from textvae.model.encoders.recurrent import RecurrentEncoder
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import clean_up_after_kill, new_folder, replace_folder, write_json
+from textvae.uses.records import Export
+from textvae.uses.settings import ExportFormat, ExportSettings
 
 DESCRIPTION_FILE = "textvae.json"
 _MODEL_FILES = (
@@ -36,28 +37,10 @@ _MODEL_FILES = (
     DESCRIPTION_FILE,
 )
 _RUNNER = "textvae_runner.py"
-_SCRIPTS = ("textvae.js", "tokenizer.js", "onnx.js", "operators.js")
+# package.json tells Node that the scripts are ES modules.
+_SCRIPTS = ("textvae.js", "tokenizer.js", "onnx.js", "operators.js", "package.json")
 _PAGE = ("index.html", "page.css", "page.js")
 _KNOWN_FILES = {*_MODEL_FILES, _RUNNER, *_SCRIPTS, *_PAGE, ".DS_Store"}
-
-
-@dataclass(frozen=True)
-class Export:
-    """What an export wrote.
-
-    Attributes:
-        folder: where it is.
-        format: onnx or page.
-        model_bytes: size of the two ONNX files.
-        total_bytes: size of all files.
-        notes: what of the run was not exported.
-    """
-
-    folder: Path
-    format: ExportFormat
-    model_bytes: int
-    total_bytes: int
-    notes: tuple[str, ...]
 
 
 def export(bundle: Bundle, folder: Path, settings: ExportSettings) -> Export:
@@ -89,11 +72,11 @@ def export(bundle: Bundle, folder: Path, settings: ExportSettings) -> Export:
         _refuse_other_folder(folder, settings.overwrite)  # building may have taken long
         replace_folder(staging, folder)
     return Export(
-        folder=folder,
+        folder=str(folder),
         format=settings.format,
         model_bytes=sum(sizes[name] for name in graphs),
         total_bytes=sum(sizes.values()),
-        notes=tuple(list_missing_options(bundle)),
+        notes=list_missing_options(bundle),
     )
 
 

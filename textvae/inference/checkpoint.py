@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
 from textvae.data.tokenization import read_tokenizer
@@ -16,24 +14,25 @@ from textvae.inference.model_folder import WEIGHTS_FILE, check_model_folder
 from textvae.inference.settings import DecodingSettings
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import choose_device
+from textvae.runtime.libraries import hide_loading_bars
 from textvae.schema import validate_settings
 
+# Options of the verbs that the file cannot have: transformers does not know the seed and words,
+# and the others would change what a verb returns.
+_NOT_IN_FILE = {
+    "seed",
+    "do_sample",
+    "bad_words",
+    "num_return_sequences",
+    "stop_strings",
+    "watermarking_config",
+}
 # Entries of the file that decoding does not use, whatever they are.
 _UNUSED_OPTIONS = ("transformers_version", "max_length", "use_cache", "do_sample")
 _SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id")
 
 
-class _GenerationConfigOptions(DecodingSettings):
-    """The options that `generation_config.json` may have: ours, and what else decoding applies."""
-
-    repetition_penalty: float | None = Field(None, gt=0)
-    no_repeat_ngram_size: int | None = Field(None, ge=0)
-    min_new_tokens: int | None = Field(None, ge=0)
-    length_penalty: float | None = None
-    min_p: float | None = Field(None, ge=0, le=1)
-    typical_p: float | None = Field(None, gt=0, le=1)
-
-
+@hide_loading_bars()
 def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """Load a trained model and its tokenizer.
 
@@ -42,7 +41,6 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """
     path = Path(folder)
     check_model_folder(path)
-    transformers_logging.disable_progress_bar()
     try:
         # Without `ignore_mismatched_sizes`, transformers raises its own error for weights of
         # another size. With it, the report lists them like the missing ones.
@@ -81,13 +79,13 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)
 
 
+@hide_loading_bars()
 def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | None = None) -> None:
     """Save the model, its tokenizer and its generation settings as safetensors and JSON.
 
     Args:
         weights: the full weights of a sharded model, whose own parameters are only a part.
     """
-    transformers_logging.disable_progress_bar()
     bundle.model.save_pretrained(str(folder), state_dict=weights)
     bundle.tokenizer.save_pretrained(str(folder))
     if bundle.encoder_tokenizer is not None:
@@ -160,10 +158,10 @@ def _check_generation_config(path: Path, model: TextVAEModel) -> None:
         raise CheckpointError(
             f"{file}: is missing or damaged, or has no max_new_tokens. Copy the whole folder again."
         )
-    names = _GenerationConfigOptions.model_fields.keys() - {"seed", "do_sample"}
+    names = DecodingSettings.model_fields.keys() - _NOT_IN_FILE
     values = {name: getattr(config, name, None) for name in names}
     try:
-        options = validate_settings(_GenerationConfigOptions, values)
+        options = validate_settings(DecodingSettings, values)
     except ConfigError as error:
         raise CheckpointError(f"{file}: {error}") from error
     readable = model.decoder.max_length

@@ -482,9 +482,9 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         self,
         inputs: Tensor | None = None,
         *args: Any,
-        latent: Tensor | None = None,
-        encoder_input_ids: Tensor | None = None,
-        encoder_attention_mask: Tensor | None = None,
+        latent: Any = None,
+        encoder_input_ids: Any = None,
+        encoder_attention_mask: Any = None,
         **options: Any,
     ) -> Any:
         """Decode text as transformers does, from z or from sentences to encode.

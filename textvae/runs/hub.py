@@ -10,12 +10,10 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
-
-from textvae.data.row_report import print_note, shorten_list
+from textvae.data.row_report import shorten_list
 from textvae.errors import CheckpointError
 from textvae.inference.model_folder import MODEL_TYPE
+from textvae.messages import print_note
 from textvae.runtime.files import read_json
 from textvae.runtime.hub import (
     Hub,
@@ -104,7 +102,7 @@ def download_run(name: str, revision: str | None, hub: Hub) -> Path:
     Raises:
         CheckpointError: see `locate_run`.
     """
-    if revision is not None and not is_revision(str(revision)):
+    if revision is not None and not (isinstance(revision, str) and is_revision(revision)):
         raise CheckpointError(f"{name} {explain_unknown_revision(revision)}")
     cached = _find_cached(name, revision, hub)
     # A commit never changes, so the hub has nothing new to say about it.
@@ -117,8 +115,8 @@ def download_run(name: str, revision: str | None, hub: Hub) -> Path:
     if cached is None:
         raise CheckpointError(
             f"{name}: there is no such folder, and no such model in the cache of Hugging Face "
-            f"({hub.cache}); {reason}. Check the path, or, for a model of the hub: {advice}."
-            f"{_name_neighbors(name)}"
+            f"({hub.cache}); {reason}. Check the path, or {advice[0].lower()}{advice[1:]} to load "
+            f"a model of the hub.{_name_neighbors(name)}"
         )
     print_note(f"{reason}, so {name} is read from the cache (commit {cached.name[:7]}).")
     return cached
@@ -126,6 +124,12 @@ def download_run(name: str, revision: str | None, hub: Hub) -> Path:
 
 def _find_cached(name: str, revision: str | None, hub: Hub) -> Path | None:
     """Return the folder of a revision in the cache, if all files that a model needs are there."""
+    # As huggingface_hub names it; a missing folder saves the import of that library.
+    if not (Path(hub.cache) / f"models--{name.replace('/', '--')}").is_dir():
+        return None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
     try:
         folder = snapshot_download(
             name,
@@ -146,6 +150,8 @@ def _download(name: str, revision: str | None, hub: Hub, cached: Path | None) ->
     Raises:
         CheckpointError: the repository is not shown, cannot be downloaded, or holds something else.
     """
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download  # slow to import
+
     page = f"{hub.endpoint}/{name}"
     try:
         info = HfApi(endpoint=hub.endpoint, token=hub.token).model_info(
@@ -205,8 +211,8 @@ def _check_config(name: str, config: Path) -> None:
         CheckpointError: it holds something else.
     """
     try:
-        model_type = dict(read_json(config)).get("model_type")
-    except (ValueError, TypeError) as error:
+        model_type = read_json(config).get("model_type")
+    except (ValueError, AttributeError) as error:
         raise CheckpointError(f"{name}: its config.json is not the config of a model.") from error
     if model_type != MODEL_TYPE:
         raise CheckpointError(

@@ -241,11 +241,27 @@ _DEFINITIONS = {
         "reverse perplexity",
         "of the evaluated sentences, under a 5-gram model of the samples",
     ),
+    "forward_ppl_real": (
+        "forward perplexity of real sentences",
+        "of the evaluated sentences, under a 5-gram model of the training text",
+    ),
+    "reverse_ppl_real": (
+        "reverse perplexity of real sentences",
+        "of the evaluated sentences, under a 5-gram model of as many training sentences",
+    ),
     "forward_unknown": ("forward unknown words", "share of words that the n-gram model lacks"),
     "reverse_unknown": ("reverse unknown words", "share of words that the n-gram model lacks"),
     "ngram_order": ("order of the n-gram models", "number of words in an n-gram"),
     "ngram_sentences": ("sentences of the n-gram model", "number of training sentences in it"),
     "novel": ("novel samples", "share of samples that do not equal a training sentence"),
+    "novel_real": (
+        "novel real sentences",
+        "share of evaluated sentences that do not equal a training sentence",
+    ),
+    "seen_4grams_real": (
+        "seen 4-grams of real sentences",
+        "mean share of an evaluated sentence's 4-grams that training text has",
+    ),
     "seen_4grams": ("seen 4-grams", "mean share of a sample's 4-grams that training text has"),
     "mauve": ("MAUVE", "of samples and evaluated sentences (Pillutla et al. 2021)"),
     "smoothness": (

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from textvae.data.row_report import print_note
 from textvae.inference.bundle import Bundle
+from textvae.messages import print_note
 from textvae.runs.card_sections import (
     PLACEHOLDER_NOTE,
     UNKNOWN_DATA,

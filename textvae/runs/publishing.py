@@ -18,6 +18,8 @@ from textvae.runtime.files import (
     replace_folder,
 )
 
+_INDEX_KIND = "index"  # of a fit
+
 # The files of a run, apart from its model, that are copied with the model.
 _RECORD_FILES = ("README.md", "settings.yaml", "measures.json")
 
@@ -25,11 +27,16 @@ _RECORD_FILES = ("README.md", "settings.yaml", "measures.json")
 _OUTDATED_FILES = ("settings.yaml", "measures.json", "model_summary.json", "report.html")
 
 
-def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
+def save_with_records(
+    bundle: Bundle, run: Path | None, folder: Path, *, with_indices: bool = True
+) -> None:
     """Save a model as safetensors and JSON, with the records and fits of its run, if it has one.
 
     Each file is written atomically, the weights last. A text VAE that the folder already
     holds is replaced.
+
+    Args:
+        with_indices: save the run's indices too, which hold the sentences themselves.
 
     Raises:
         OutputError: the folder holds files of the same names that belong to something else.
@@ -48,7 +55,7 @@ def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
         _refuse_other_files(folder, [file.name for file in staging.iterdir()], is_elsewhere)
         if run is not None and is_elsewhere:
             fitted_parent = folder if exists else staging
-            _copy_fitted(run / FITTED_FOLDER, fitted_parent / FITTED_FOLDER)
+            _copy_fitted(run / FITTED_FOLDER, fitted_parent / FITTED_FOLDER, with_indices)
         # A folder that does not exist yet appears with one rename. An existing one may hold
         # files of the user's, so it stays, and the files are moved into it one by one.
         if exists:
@@ -88,11 +95,13 @@ def _refuse_other_files(folder: Path, names: list[str], is_elsewhere: bool) -> N
         )
 
 
-def _copy_fitted(source: Path, target: Path) -> None:
-    """Copy all fits of a run, each of them atomically."""
+def _copy_fitted(source: Path, target: Path, with_indices: bool) -> None:
+    """Copy the fits of a run, each of them atomically."""
     for record in sorted(source.glob(f"*/*/{RECORD_FILE}")):
         fit = record.parent
         if fit.name.startswith("."):  # is being written, or was left by a killed process
+            continue
+        if fit.parent.name == _INDEX_KIND and not with_indices:
             continue
         destination = target / fit.parent.name / fit.name
         refuse_other_folder(destination)

@@ -22,7 +22,7 @@ from textvae.runs.local_paths import hide_local_paths
 from textvae.runs.model_card import build_card, read_run_settings, update_card
 from textvae.runs.publishing import save_with_records
 from textvae.runs.run import SETTINGS_FILE, Run
-from textvae.runtime.files import read_json, remove, write_text
+from textvae.runtime.files import read_json, write_text
 from textvae.runtime.hub import (
     Hub,
     explain_failed_upload,
@@ -35,7 +35,6 @@ from textvae.terminal import quote_value
 
 CARD_FILE = "README.md"
 _MEASURES_FILE = "measures.json"
-_INDEX_KIND = "index"
 _MESSAGE = "Push a text VAE"
 
 # What an earlier push may have left, and another model must not be used with.
@@ -121,9 +120,8 @@ def push_to_hub(
     # Filled before the repository is created, so that a failure leaves no empty one.
     with TemporaryDirectory() as name:
         folder = Path(name)
-        save_with_records(bundle, None if run is None else run.folder, folder)
-        if not with_indices:
-            remove(folder / FITTED_FOLDER / _INDEX_KIND)
+        run_folder = None if run is None else run.folder
+        save_with_records(bundle, run_folder, folder, with_indices=with_indices)
         hide_paths_in_records(folder)
         text = _write_card(bundle, run, folder, target.repository, card, texts)
         repository = open_repository(target, hub)

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textvae.data.row_report import print_note
 from textvae.errors import CheckpointError, ConfigError, OutputError
+from textvae.messages import print_note
 from textvae.model.posteriors import POSTERIORS
 from textvae.runs.records import COUNTS_FILE, read_record
 from textvae.runtime.files import is_temporary, read_json, write_json

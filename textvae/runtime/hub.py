@@ -8,14 +8,6 @@ import re
 from dataclasses import dataclass, field
 
 from huggingface_hub import constants
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    LocalTokenNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 
 from textvae.runtime.network import is_reachable
 
@@ -28,6 +20,8 @@ _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
+
+_REASON_LINES = 3  # of a message; the rest is addresses and advice for other cases
 
 
 @dataclass(frozen=True)
@@ -88,6 +82,13 @@ def explain_failed_download(error: Exception, revision: str | None, page: str) -
     Args:
         page: the address of the model.
     """
+    from huggingface_hub.errors import (  # slow to import
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
     if isinstance(error, GatedRepoError):
         return (
             f"is gated: accept its conditions at {page}, and log in with `hf auth login` "
@@ -111,6 +112,8 @@ def explain_failed_upload(error: Exception, page: str) -> str:
     Args:
         page: the address of the repository.
     """
+    from huggingface_hub.errors import LocalTokenNotFoundError, RepositoryNotFoundError
+
     status = _find_status(error)
     log_in = (
         "log in with `hf auth login` (or set HF_TOKEN), with a token that may write: "
@@ -133,14 +136,18 @@ def explain_failed_upload(error: Exception, page: str) -> str:
 
 def find_reason(error: Exception) -> str:
     """Return an error's reason in one line: what the hub's server says, if it says something."""
+    from huggingface_hub.errors import HfHubHTTPError
+
     if isinstance(error, HfHubHTTPError) and error.server_message:
         return " ".join(error.server_message.split()).rstrip(".")
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(":. ")
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
+    return (" ".join(lines[:_REASON_LINES]) or type(error).__name__).rstrip(":. ")
 
 
 def _find_status(error: Exception) -> int | None:
     """Return the HTTP status of the answer that an error is about, or None."""
+    from huggingface_hub.errors import HfHubHTTPError
+
     if not isinstance(error, HfHubHTTPError):
         return None
     return int(error.response.status_code)

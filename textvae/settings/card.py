@@ -18,10 +18,12 @@ class CardSettings(StrictSettings):
     license: str | None = Field(
         None,
         description="license of the model, as the Hugging Face Hub writes it, such as apache-2.0 "
-        "or cc-by-4.0",
+        "or cc-by-4.0; by default, the card has none",
     )
     language: str | None = Field(
-        None, description="ISO 639 code of the texts' language, such as en; several as en,de"
+        None,
+        description="ISO 639 code of the texts' language, such as en; several as en,de; "
+        "by default, the card has none",
     )
     samples: bool = Field(
         False,

@@ -14,6 +14,7 @@ from textvae.runtime.yaml_text import YamlFile, parse_yaml, read_yaml_file
 from textvae.schema import list_set_fields, validate_settings
 from textvae.settings.examples import find_config
 from textvae.settings.run import Settings, SettingsSections
+from textvae.settings.trainer_names import TRAINER_NAMES
 from textvae.terminal import quote_value
 
 # A message about a setting begins with its dotted key.
@@ -71,6 +72,8 @@ def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> di
     for override in _list_overrides(overrides):
         key, equals_sign, value = override.partition("=")
         # `objective=language_model` is the only shorthand for a whole section.
+        if equals_sign and key in TRAINER_NAMES:
+            raise ConfigError(f"{key} is not a setting: {TRAINER_NAMES[key]}")
         if not equals_sign or ("." not in key and key != "objective"):
             raise ConfigError(
                 f"{quote_value(override)} is not a setting: write section.key=value, "

@@ -28,6 +28,7 @@ from textvae.schema import (
     part_validator,
 )
 from textvae.settings.card import CardSettings
+from textvae.settings.trainer_names import TRAINER_NAMES
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
@@ -107,6 +108,8 @@ class ModelSettings(StrictSettings):
 
 class Settings(StrictSettings):
     """All settings of a run; the defaults are the default recipe."""
+
+    foreign_names = TRAINER_NAMES
 
     data: DataSettings = DataSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()

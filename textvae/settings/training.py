@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from textvae.errors import ConfigError
 from textvae.schema import MAX_PROCESSES, StrictSettings
+from textvae.settings.trainer_names import TRAINER_NAMES
 
 HubStrategy = Literal["end", "every_save", "checkpoint", "all_checkpoints"]
 
@@ -19,6 +20,8 @@ class TrainingSettings(StrictSettings):
     open-ended: it trains until the validation ELBO has not improved for `patience`
     evaluations, then the learning rate cools down.
     """
+
+    foreign_names = TRAINER_NAMES
 
     epochs: float | None = Field(
         None, gt=0, description="passes over the corpus at which training ends"
@@ -90,8 +93,10 @@ class TrainingSettings(StrictSettings):
     )
     most_epochs: int = Field(200, ge=1, description="upper bound of an open-ended run")
     logging_steps: int = Field(20, ge=1, description="steps between lines of the log")
-    trackers: list[str] = Field(
-        ["tensorboard"], description="experiment trackers that transformers knows; [] for none"
+    trackers: list[str] | Literal["auto"] = Field(
+        "auto",
+        description="experiment trackers by transformers' names, such as tensorboard or wandb; "
+        "none for none; auto: tensorboard if it is installed",
     )
     workers: int = Field(0, ge=0, le=MAX_PROCESSES, description="processes that load batches")
     push_to_hub: bool = Field(
@@ -112,6 +117,14 @@ class TrainingSettings(StrictSettings):
     hub_always_push: bool = Field(
         False, description="push a saved model even if the last push is still under way"
     )
+
+    @field_validator("trackers", mode="before")
+    @classmethod
+    def list_trackers(cls, trackers: object) -> object:
+        """Accept a single name, and `none`, as `report_to` of transformers' Trainer does."""
+        if not isinstance(trackers, str) or trackers == "auto":
+            return trackers
+        return [] if trackers == "none" else [trackers]
 
     @model_validator(mode="after")
     def check_hub(self) -> Self:

@@ -15,11 +15,11 @@ from tempfile import TemporaryDirectory
 from huggingface_hub import HfApi
 from safetensors.torch import load_file, save_file
 
-from textvae.data.row_report import print_note, print_warning
 from textvae.errors import OutputError, TextVAEError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle
 from textvae.inference.model_folder import WEIGHTS_FILE
+from textvae.messages import print_note, print_warning
 from textvae.runs.hub import MODEL_FILES
 from textvae.runs.model_card import build_card
 from textvae.runs.pushing import (

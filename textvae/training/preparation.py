@@ -35,7 +35,7 @@ from textvae.training.bases import (
     open_run_bases,
 )
 from textvae.training.batch_memory import check_batches_fit
-from textvae.training.trackers import check_trackers
+from textvae.training.trackers import choose_trackers
 from textvae.training.word_vectors import open_vectors, start_from_vectors
 
 _SPLITS = ("train", "validation", "test")
@@ -67,7 +67,7 @@ def prepare_run(
         ConfigError: a setting does not fit the corpus, the machine or the model to start from.
         DataError: the corpus is missing, broken, or too small to learn from.
     """
-    check_trackers(settings.training.trackers)
+    settings = _choose_trackers(settings)
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)
     corpus.refuse_settings(settings.training, settings.objective.techniques)
     # Everything that can be refused without the corpus is refused here; reading it may take hours.
@@ -109,6 +109,17 @@ def prepare_run(
     corpus.finish_preparation(settings.training, processes)
     # The settings come last, because a folder with settings counts as completely prepared.
     settings.save(run.folder / SETTINGS_FILE)
+
+
+def _choose_trackers(settings: Settings) -> Settings:
+    """Return the settings with the names of the trackers in place of `auto`.
+
+    Raises:
+        ConfigError: a tracker is unknown or not installed.
+    """
+    trackers = choose_trackers(settings.training.trackers)
+    training = settings.training.model_copy(update={"trackers": trackers})
+    return settings.model_copy(update={"training": training})
 
 
 @dataclass(frozen=True)

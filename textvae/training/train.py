@@ -14,17 +14,18 @@ from typing import Any, Unpack
 import datasets
 import torch
 from transformers import TrainerCallback
-from transformers.utils import logging as transformers_logging
 
 from textvae.data.object_rows import read_object_rows
-from textvae.data.row_report import print_note
 from textvae.errors import CheckpointError, ConfigError
+from textvae.messages import print_note
 from textvae.runs.hub import locate_run
 from textvae.runs.run import Run, choose_lock_file, is_run
 from textvae.runtime.device import choose_device
+from textvae.runtime.libraries import quiet_libraries
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.paths import require_path
 from textvae.runtime.processes import Processes, join_processes
+from textvae.runtime.seeds import global_seeds_restored
 from textvae.runtime.signals import StopSignals
 from textvae.settings.presets import read_preset
 from textvae.settings.reading import merge_overrides, merge_settings, read_settings
@@ -38,9 +39,12 @@ from textvae.training.failures import (
     explain_write_errors,
 )
 from textvae.training.fit import fit, remove_training_files
+from textvae.training.hooks import check_hooks
 from textvae.training.hub_uploads import check_uploads
 from textvae.training.preparation import prepare_run, read_inherited_settings
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
+from textvae.training.trackers import choose_trackers
+from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
 
@@ -60,7 +64,9 @@ def train(
     overwrite: bool = False,
     init: str | Path | None = None,
     device: str | None = None,
-    callbacks: Sequence[TrainerCallback] = (),
+    callbacks: Sequence[TrainerCallback | type[TrainerCallback]] = (),
+    trainer: type[VAETrainer] | None = None,
+    progress: bool = True,
     **sections: Unpack[SettingsSections],
 ) -> TextVAE:
     """Train a text VAE and return it.
@@ -81,7 +87,12 @@ def train(
         init: another run, as a folder or by its name on the Hugging Face Hub; training starts from
             its model and tokenizer.
         device: cpu or cuda; by default a GPU if there is one.
-        callbacks: further callbacks of transformers' Trainer, called after our own.
+        callbacks: transformers' callbacks, objects or classes, which are called after textvae's own.
+            If one stops the training, the run ends there, with the best model until then.
+        trainer: a subclass of `VAETrainer`, which can override what transformers' Trainer lets its
+            subclasses override; by default `VAETrainer` itself.
+        progress: whether to show a progress bar. What is printed in addition goes through the
+            logger `textvae`.
         sections: further settings by section, as mappings or objects of the settings classes,
             for example `training={"steps": 9}`.
 
@@ -96,12 +107,12 @@ def train(
         raise ConfigError(
             "resume continues the run in the folder, and overwrite replaces it: give only one of them."
         )
+    hooks = check_hooks(callbacks, trainer, progress)
     run = Run(require_path(output, "output"))
     signals = StopSignals()
-    with signals.handle():
+    with signals.handle(), quiet_libraries(), global_seeds_restored():
         # If a launcher has started several processes, each gets its own GPU.
         processes, process_device = join_processes(choose_device(device))
-        silence_libraries()
         # This check comes before the lock, because locking would create the missing folders.
         if resume and not run.folder.resolve().parent.is_dir():
             raise _no_run_error(run)
@@ -131,7 +142,7 @@ def train(
             describe = partial(describe_resume_point, run.folder, processes)
             with explain_stop(describe, signals, processes):
                 if not run.is_finished():
-                    fit(run, process_device, processes, signals, callbacks=callbacks)
+                    fit(run, process_device, processes, signals, hooks=hooks)
         return TextVAE.from_pretrained(run.folder, str(process_device))
 
 
@@ -145,6 +156,7 @@ def _prepare_to_resume(run: Run, bounds: Mapping[str, Any]) -> None:
         # The process may have been killed just after it had saved the final model.
         remove_training_files(run)
     if bounds:
+        choose_trackers(run.read_settings().training.trackers)  # before anything is changed
         extend(run, bounds)
     elif run.is_finished():
         print_note(describe_extension(run))
@@ -209,13 +221,6 @@ def lock_run(folder: Path, processes: Processes) -> Iterator[None]:
 
         processes.run_on_first(enter)
         yield
-
-
-def silence_libraries() -> None:
-    """Silence datasets and transformers, so that the terminal shows only our own progress bar."""
-    datasets.disable_progress_bars()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
 
 
 def _refuse_model_settings(

@@ -10,10 +10,11 @@ from optuna.trial import TrialState
 from tqdm import tqdm
 
 from textvae.errors import TrainingError
+from textvae.messages import print_lines
 from textvae.runtime.files import remove
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
-from textvae.terminal import escape_controls
+from textvae.terminal import escape_controls, is_bar_hidden
 from textvae.tuning.folder import locate_run, with_cache
 from textvae.tuning.objective import Bounds, choose_floor
 from textvae.tuning.outputs import build_result, describe_trial, write_outputs
@@ -80,7 +81,10 @@ class Search:
             TrainingError: the first trial failed, so there is nothing to compare with.
             KeyboardInterrupt: Ctrl-C was pressed; the message says how to continue.
         """
-        with quiet_optuna(), tqdm(desc="trials", unit="trial", file=sys.stderr) as bar:
+        with (
+            quiet_optuna(),
+            tqdm(desc="trials", unit="trial", file=sys.stderr, disable=is_bar_hidden()) as bar,
+        ):
             self._tidy_up()
             bar.update(len(self._list_counted()))
             try:
@@ -164,7 +168,7 @@ class Search:
         self.result = self._collect()
         write_outputs(self.result, self.settings, self.space)
         line = describe_trial(trial.number, self.result)
-        tqdm.write(escape_controls(line), file=sys.stderr)
+        print_lines(escape_controls(line))
 
     def _train(self, trial: optuna.trial.Trial, values: Mapping[str, Value]) -> Outcome:
         """Train the config of a trial."""

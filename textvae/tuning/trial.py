@@ -7,7 +7,6 @@ trial needs it.
 """
 
 import gc
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from textvae.errors import ConfigError, TextVAEError, TrainingError
+from textvae.messages import print_lines
 from textvae.runs.run import find_best_step
 from textvae.runtime.memory import describe_lack_of_memory
 from textvae.settings.run import Settings
@@ -180,7 +179,7 @@ class _ReportCallback(TrainerCallback):
         self.last = metrics
         if self.count < self.evaluations and self.report(_read_bounds(metrics), self.count):
             note = "stopped early: worse than the median of the other trials"
-            tqdm.write(note, file=sys.stderr)
+            print_lines(note)
             raise _StoppedEarlyError
 
     def on_save(

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
-from textvae.data.row_report import print_note
 from textvae.errors import ConfigError
+from textvae.messages import print_note
 from textvae.model.posteriors import POSTERIORS
 from textvae.runs.run import Run
 from textvae.runtime.device import choose_device

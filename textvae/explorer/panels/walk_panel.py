@@ -32,7 +32,9 @@ def build_walk_panel(page: Page, map_panel: MapPanel) -> None:
         "strip", "Write two sentences, or pick them on the map, and walk from one to the other."
     )
 
-    def walk(start: str, end: str, kind: str, count: float, label: str | None) -> tuple[str, Any]:
+    def show_walk(
+        start: str, end: str, kind: str, count: float, label: str | None
+    ) -> tuple[str, Any]:
         """Walk, and draw the path on the map."""
         try:
             places = actions.walk(start, end, kind, int(count), label)
@@ -47,7 +49,7 @@ def build_walk_panel(page: Page, map_panel: MapPanel) -> None:
 
     gr.on(
         [button.click, first.submit, second.submit],
-        walk,
+        show_walk,
         [first, second, path, steps, page.label],
         [strip, map_panel.map],
         api_visibility="private",

@@ -2,7 +2,8 @@
 // as the `tokenizers` library: byte-pair encodings on bytes, words, characters, and bytes.
 
 const SPACE = "\\p{White_Space}";
-const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+// What the library's regular expressions take for \w: also the fractions and exponents of Latin-1.
+const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe";
 
 // How GPT-2 cuts a text into words, each with the space before it.
 const WORDS_WITH_SPACES = new RegExp(
