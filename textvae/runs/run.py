@@ -5,6 +5,8 @@ README.md          the model card
 settings.yaml      the resolved settings
 measures.json      the measures, as last evaluated on the run's own test split
 training.json      the log of the training
+samples.jsonl      what the model wrote at the evaluations of the training
+progress.jsonl     during training: the log so far
 corpus/            the tokenized splits (Arrow), counts.json; stream.json if it is a stream
 checkpoint-N/      during training: the newest and the best
 init/ .saving/     during training: the model it started from, and an unfinished checkpoint
@@ -19,15 +21,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset
-
-from textvae.data.corpus import open_split
-from textvae.data.row_report import print_note
-from textvae.data.run_corpus import is_stream_folder, open_corpus
-from textvae.data.run_corpus.base import Corpus
 from textvae.errors import CheckpointError, ConfigError, OutputError
+from textvae.messages import print_note
 from textvae.model.posteriors import POSTERIORS
 from textvae.runs.records import COUNTS_FILE, read_record
 from textvae.runtime.files import is_temporary, read_json, write_json
@@ -36,12 +33,20 @@ from textvae.runtime.yaml_text import read_yaml_file
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from textvae.data.run_corpus.base import Corpus
+
 # The lock file of a training process. It is next to the run folder, or inside it if the run
 # folder is a mount point or its parent is not writable.
 LOCK = ".textvae.lock"
 
 _RECORDS_LOCK = ".records.lock"  # locked while a record is changed
 _RECORDS_TIMEOUT = 20.0  # seconds to wait for that lock
+
+PROGRESS_FILE = "progress.jsonl"
+SAMPLES_FILE = "samples.jsonl"
 
 INIT_FOLDER = "init"  # inside a run: the model that training starts from
 SETTINGS_FILE = "settings.yaml"
@@ -68,6 +73,7 @@ _STATE = (
 # else is in it, so a pattern that is too wide could cost somebody their files.
 _FILES = re.compile(
     rf"{_MODEL}|README\.md|settings\.yaml|report\.html|(training|measures|model_summary)\.json"
+    rf"|(progress|samples)\.jsonl"
     rf"|\.(README\.md|(training|measures|model_summary)\.json)"  # partly written by earlier releases
     rf"|{re.escape(LOCK)}|{re.escape(_RECORDS_LOCK)}"
     rf"|corpus/((train|validation|test)(\.text)?\.arrow|\.?(train|validation)\.(en|de)coder_states\.arrow(\.partial)?|rest\.arrow|cache-\w+\.arrow"
@@ -107,6 +113,19 @@ def read_model_type(folder: Path) -> str | None:
         return str(read_json(folder / "config.json")["model_type"])
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def choose_lock_file(folder: Path) -> Path:
+    """Return the lock file of a run: next to the run, or inside it if that is not possible.
+
+    A lock inside the run would be lost when --overwrite replaces the run. But a mount point,
+    and a folder whose parent is not writable, are never replaced, so their lock can be inside.
+    """
+    path = folder.resolve()
+    is_never_replaced = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
+    if is_never_replaced:
+        return path / LOCK
+    return path.with_name(f".{path.name}{LOCK}")
 
 
 def is_unfinished(folder: Path) -> bool:
@@ -186,20 +205,25 @@ class Run:
             )
         return settings
 
-    def open_split(self, name: str) -> Dataset:
+    def open_split(self, name: str) -> "Dataset":
         """Return one of the run's own splits.
 
         Raises:
             CheckpointError: the folder does not have this split (any more), or it is damaged.
         """
+        # Imported late, here and below: most verbs need the model alone, not the corpus.
+        from textvae.data.corpus import open_split
+
         if not (self.folder / "corpus" / f"{name}.arrow").is_file():
             raise CheckpointError(
                 f"{self.folder}: its corpus folder has no {name} split; give a FILE to measure on."
             )
         return open_split(self.folder / "corpus", name)
 
-    def open_corpus(self) -> Corpus:
+    def open_corpus(self) -> "Corpus":
         """Return the run's corpus."""
+        from textvae.data.run_corpus import open_corpus
+
         return open_corpus(self.folder / "corpus", self.read_settings().data)
 
     def read_counts(self) -> dict[str, Any]:
@@ -208,6 +232,8 @@ class Run:
 
     def is_streamed(self) -> bool:
         """Return whether the corpus is read as a stream during training."""
+        from textvae.data.run_corpus import is_stream_folder
+
         return is_stream_folder(self.folder / "corpus")
 
     def is_finished(self) -> bool:

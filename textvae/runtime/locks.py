@@ -67,6 +67,17 @@ def hold_lock(file: Path, busy: str, patience: float = _LOCK_TIMEOUT) -> Iterato
         yield
 
 
+def is_held(file: Path) -> bool:
+    """Return whether a lock file says that a process holds it; nothing is locked to find out.
+
+    A process on another machine counts as running, because this machine cannot tell.
+    """
+    holder = _read_holder(file)
+    if not holder:
+        return False
+    return holder["at"] != machine_id() or is_process_alive(int(holder["process"]))
+
+
 def _refuse_other_file(file: Path) -> None:
     """Refuse to lock with a file of the user's, which would be overwritten and then removed.
 

@@ -128,6 +128,21 @@ class TraversalStep(TypedDict):
     text: str
 
 
+class Variation(TypedDict):
+    """A sentence near another one.
+
+    Attributes:
+        text: the new sentence.
+        distance: the Euclidean distance between the posterior means of the two sentences.
+        log_likelihood: log p(x) of the new sentence in nats, importance-weighted as by `score`;
+            None if the model's posterior has no density.
+    """
+
+    text: str
+    distance: float
+    log_likelihood: float | None
+
+
 class AugmentedText(TypedDict):
     """A new text with the label of the texts it was made from.
 

@@ -48,7 +48,7 @@ def insight(
         ConfigError: the model is a language model, or scikit-learn is not installed.
     """
     require_latent(bundle)
-    check_installed("uses", "insights", "sklearn")
+    check_installed("insight", "insights", "sklearn")
     if len(texts) < _MIN_TEXTS:
         raise DataError(
             f"got {len(texts)} texts, need at least {_MIN_TEXTS} (a few thousand recommended)."
@@ -60,7 +60,7 @@ def insight(
     words = find_words_at_ends(z, texts)
     test_count = z.shape[1] * len(properties)
     dimensions = []
-    for record in _describe_dimensions(bundle, q):
+    for record in describe_dimensions(bundle, q):
         dimension = record["dimension"]
         associations = [of_dimensions[dimension] for of_dimensions in by_column]
         ranked = _rank_associations(associations, test_count)
@@ -86,7 +86,7 @@ def _build_columns(
     return [PropertyColumn(LENGTH_COLUMN, np.array(lengths, dtype=np.float64), True), *built]
 
 
-def _describe_dimensions(bundle: Bundle, q: Distribution) -> list[_InsightRecord]:
+def describe_dimensions(bundle: Bundle, q: Distribution) -> list[_InsightRecord]:
     """Return a record of each dimension's KL and variance."""
     latent = q.mean.shape[1]
     kl: list[float | None] = [None] * latent

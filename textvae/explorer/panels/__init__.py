@@ -1,0 +1,1 @@
+"""The panels of the page, one per file: components, and which action fills which of them."""
