@@ -23,7 +23,8 @@ import time
 from pathlib import Path
 
 from textvae.data import BUNDLED_CORPORA
-from textvae.data.corpus import DataSettings, prepare_splits
+from textvae.data.corpus import prepare_splits
+from textvae.data.settings import DataSettings
 from textvae.data.sources import FileSource
 from textvae.data.tables import TableSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer

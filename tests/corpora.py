@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet
 from datasets import Dataset
 
-from textvae.data.corpus import DataSettings, open_split, prepare_splits
+from textvae.data.corpus import open_split, prepare_splits
+from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource, find_splits
 from textvae.data.tables import TableSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer

@@ -8,7 +8,7 @@ from typing import Any
 from tests.corpora import write
 from textvae.data.batching import Collator
 from textvae.data.cleaning import fingerprint_sentence
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.streaming.loading import StreamLoader
 from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer, decode_batch

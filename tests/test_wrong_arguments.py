@@ -105,6 +105,8 @@ ON_TEXTS: dict[str, Call] = {
 }
 ON_A_TEXT: dict[str, Call] = {
     "complete": lambda vae, text: vae.complete(text),
+    "vary": lambda vae, text: vae.vary(text),
+    "interpolate through": lambda vae, text: vae.interpolate(TEXT, TEXT, text),
     "infill": lambda vae, text: vae.infill(text),
     "interpolate from": lambda vae, text: vae.interpolate(text, TEXT),
     "interpolate to": lambda vae, text: vae.interpolate(TEXT, text),
@@ -119,6 +121,8 @@ WITH_A_COUNT: dict[str, Call] = {
     "neighbors k": lambda vae, n: vae.neighbors(TEXT, k=n),
     "score samples": lambda vae, n: vae.score(TEXT, samples=n),
     "uncertainty draws": lambda vae, n: vae.uncertainty(TEXT, draws=n),
+    "vary n": lambda vae, n: vae.vary(TEXT, n=n),
+    "vary rounds": lambda vae, n: vae.vary(TEXT, rounds=n),
     "infill n": lambda vae, n: vae.infill("a ___", n=n),
     "infill latents": lambda vae, n: vae.infill("a ___", latents=n),
     "infill beams": lambda vae, n: vae.infill("a ___", beams=n),
@@ -141,6 +145,7 @@ WITH_A_SEED: dict[str, Call] = {
     "score": lambda vae, seed: vae.score(TEXT, seed=seed),
     "uncertainty": lambda vae, seed: vae.uncertainty(TEXT, seed=seed),
     "infill": lambda vae, seed: vae.infill("a ___", seed=seed),
+    "vary": lambda vae, seed: vae.vary(TEXT, seed=seed),
     "fit_prior": lambda vae, seed: vae.fit_prior(texts=TEXTS, seed=seed),
     "augment": lambda vae, seed: vae.augment(TEXTS, LABELS, seed=seed),
 }
@@ -157,6 +162,8 @@ WITH_A_CHOICE: dict[str, Call] = {
     "features kind": lambda vae, name: vae.features(TEXT, kind=name),
     "interpolate path": lambda vae, name: vae.interpolate(TEXT, TEXT, path=name),
     "traverse unit": lambda vae, name: vae.traverse(TEXT, 0, unit=name),
+    "vary unit": lambda vae, name: vae.vary(TEXT, unit=name),
+    "to": lambda vae, name: vae.to(name),
     "infill method": lambda vae, name: vae.infill("a ___", method=name),
     "fit_prior kind": lambda vae, name: vae.fit_prior(name, TEXTS),
     "fit_anomaly score": lambda vae, name: vae.fit_anomaly(TEXTS, score=name),
@@ -191,6 +198,8 @@ COUNTS_IN_BULK: dict[str, Call] = {
 }
 OTHERS: dict[str, Call] = {
     "an unknown option": lambda vae, _: vae.generate(1, tempreature=1),
+    "an option that cannot work": lambda vae, _: vae.generate(1, assistant_model=vae),
+    "several analogies": lambda vae, _: vae.analogy(TEXT, TEXT, TEXT, num_return_sequences=2),
     "edit with a list": lambda vae, _: vae.edit(TEXT, ["two"]),
     "towards a list": lambda vae, _: vae.fit_attribute(TEXTS, LABELS, towards=[]),
     "a label without labels": lambda vae, _: vae.generate(1, label="a"),

@@ -9,7 +9,7 @@ that lists every error.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from operator import index
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -73,6 +73,8 @@ class StrictSettings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
     )
+    # Names by which another library knows the settings of this section, with what to write here.
+    foreign_names: ClassVar[Mapping[str, str]] = {}
 
     @field_validator("*", mode="before")
     @classmethod
@@ -254,7 +256,10 @@ def _describe_problem(
         keys = _drop_union_keys(settings, keys)
     name = ".".join(filter(None, [path, *keys]))
     if is_unknown:
-        known = _list_fields(settings, keys[:-1])
+        section = _find_section(settings, keys[:-1])
+        if issubclass(section, StrictSettings) and keys[-1] in section.foreign_names:
+            return name, f"{name} is not a setting: {section.foreign_names[keys[-1]]}"
+        known = list(section.model_fields)
         hint = did_you_mean(keys[-1], known)
         return name, f"{name} is not a setting: {hint}Known keys: {', '.join(known)}."
     hint = ""
@@ -282,8 +287,8 @@ def _drop_union_keys(settings: type[BaseModel], keys: list[str]) -> list[str]:
     return written
 
 
-def _list_fields(settings: type[BaseModel], keys: list[str]) -> list[str]:
-    """Return the field names of the nested settings under `keys`."""
+def _find_section(settings: type[BaseModel], keys: list[str]) -> type[BaseModel]:
+    """Return the class of the nested settings under `keys`."""
     for key in keys:
         annotation = settings.model_fields[key].annotation
         # An optional section is a union with None.
@@ -293,4 +298,4 @@ def _list_fields(settings: type[BaseModel], keys: list[str]) -> list[str]:
             for choice in choices
             if isinstance(choice, type) and issubclass(choice, BaseModel)
         )
-    return list(settings.model_fields)
+    return settings

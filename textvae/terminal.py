@@ -6,8 +6,13 @@ look like another record. Both are printed as escapes, such as `\x1b` and `\n`.
 """
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+_HIDES_BARS = "TQDM_DISABLE"  # the variable with which tqdm's users hide all progress bars
 
 MAX_MESSAGE_LENGTH = 1_500  # characters
 
@@ -56,3 +61,26 @@ def quote_value(value: object, length: int = _MAX_VALUE_LENGTH) -> str:
     if len(shown) > length:
         shown = f"{shown[: length - 3]}..."
     return escape_controls(shown)
+
+
+def is_bar_hidden(is_wanted: bool = True) -> bool:
+    """Return whether a progress bar is hidden: nobody wants it, or TQDM_DISABLE is set.
+
+    tqdm itself reads the variable only when it is imported, and where `disable` is not given.
+    """
+    return not is_wanted or os.environ.get(_HIDES_BARS, "") not in ("", "0")
+
+
+@contextmanager
+def bars_hidden(is_hidden: bool = True) -> Iterator[None]:
+    """Hide all progress bars inside the block, those of child processes too, if `is_hidden`."""
+    before = os.environ.get(_HIDES_BARS)
+    if is_hidden:
+        os.environ[_HIDES_BARS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_HIDES_BARS, None)
+        else:
+            os.environ[_HIDES_BARS] = before

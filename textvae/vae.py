@@ -1,9 +1,10 @@
 """`TextVAE`, the main class of the library: a trained model and everything it can do."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import html
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack, cast, get_args
+from typing import TYPE_CHECKING, TypeVar, Unpack, cast, get_args
 
 import numpy as np
 import torch
@@ -33,10 +34,14 @@ from textvae.inference.checkpoint import load_bundle
 from textvae.inference.decoding import build_decoding_settings, decode_latents
 from textvae.inference.encode import encode, posterior, set_blanks_to_nan
 from textvae.inference.generate import generate
+from textvae.inference.settings import DecodingSettings
+from textvae.inference.unsupported_options import refuse_unsupported_options
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
-from textvae.runs.publishing import push_to_hub, save_with_records
+from textvae.runs.hub import locate_run
+from textvae.runs.publishing import save_with_records
+from textvae.runs.pushing import PushTarget, push_to_hub
 from textvae.runs.reference_texts import (
     Split,
     read_reference_texts,
@@ -44,8 +49,11 @@ from textvae.runs.reference_texts import (
     read_training_texts,
 )
 from textvae.runs.run import Run
+from textvae.runtime.device import choose_device
+from textvae.runtime.hub import Hub
 from textvae.runtime.paths import require_path
-from textvae.schema import require_integer, validate_settings
+from textvae.schema import StrictSettings, did_you_mean, require_integer, validate_settings
+from textvae.settings.card import CardSettings
 from textvae.terminal import quote_value
 from textvae.uses.complete import complete
 from textvae.uses.edit import analogy, edit
@@ -54,11 +62,14 @@ from textvae.uses.interpolate import interpolate
 from textvae.uses.options import (
     AnomalyOptions,
     AugmentOptions,
+    CardOptions,
     DecodingOptions,
     InfillOptions,
     ScoreOptions,
+    SingleDecodingOptions,
     TraverseAndDecodingOptions,
     UncertaintyOptions,
+    VaryAndDecodingOptions,
 )
 from textvae.uses.reconstruct import reconstruct
 from textvae.uses.records import (
@@ -66,6 +77,7 @@ from textvae.uses.records import (
     AnomalyCalibration,
     AugmentedText,
     Evaluation,
+    Export,
     FittedPriorRecord,
     Infill,
     Insight,
@@ -73,12 +85,15 @@ from textvae.uses.records import (
     Score,
     TraversalStep,
     Uncertainty,
+    Variation,
 )
 from textvae.uses.settings import (
     AnomalySettings,
     AugmentSettings,
     CompleteSettings,
     EditSettings,
+    ExportFormat,
+    ExportSettings,
     FeatureKind,
     FitPriorSettings,
     GenerateSettings,
@@ -93,6 +108,7 @@ from textvae.uses.settings import (
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
+    VarySettings,
 )
 
 if TYPE_CHECKING:
@@ -101,6 +117,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
+_Settings = TypeVar("_Settings", bound=StrictSettings)
+
 _NUMBER_KINDS = "fiu"  # NumPy's letters for numbers, without complex ones and truth values
 
 
@@ -108,7 +126,8 @@ class TextVAE:
     """A trained text VAE: a model, its tokenizer, and methods that use them.
 
     Methods that generate text accept the decoding options of transformers'
-    `GenerationConfig` as keyword arguments of the same names (`DecodingOptions`).
+    `GenerationConfig` as keyword arguments of the same names (`DecodingOptions`). With
+    `num_return_sequences`, the texts from one latent are next to each other in the result.
     Results are in the order of the texts. The result of a blank text is NaN, None, or
     a record in which every value is None, and a note on standard error lists the blank texts.
 
@@ -135,13 +154,30 @@ class TextVAE:
         self.folder = None if folder is None else require_path(folder, "folder")
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, device: str | None = None) -> "TextVAE":
-        """Load a model and its tokenizer from a run folder.
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        device: str | None = None,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+    ) -> "TextVAE":
+        """Load a model and its tokenizer from a run folder, or from the Hugging Face Hub.
+
+        Args:
+            folder: a run folder, or the name of a repository, `owner/name`. An existing path is
+                never taken for a name.
+            device: cpu or cuda; by default a GPU if there is one.
+            revision: a branch, a tag or a commit of the repository; by default the main branch.
+            token: a token of the hub; by default that of `hf auth login`, or HF_TOKEN.
+            cache_dir: where to keep what is downloaded; by default the cache of Hugging Face.
 
         Raises:
-            CheckpointError: the folder is missing, damaged, or holds something else.
+            CheckpointError: the folder is missing, damaged, or holds something else; or the hub
+                does not show the repository, or cannot be asked.
         """
-        path = require_path(folder, "folder")
+        path = locate_run(folder, revision, token=token, cache_dir=cache_dir)
         bundle = load_bundle(path, device)
         return cls(bundle.model, bundle.tokenizer, path, encoder_tokenizer=bundle.encoder_tokenizer)
 
@@ -154,6 +190,24 @@ class TextVAE:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer."""
         return self.bundle.tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the model computes on."""
+        return self.bundle.device
+
+    def to(self, device: str | torch.device) -> "TextVAE":
+        """Move the model to a device, such as `cpu`, `cuda`, `cuda:1` or `mps`; return `self`.
+
+        Views made by `with_label` share the model, and move with it.
+
+        Raises:
+            ConfigError: the device is unknown, or torch does not find it on this machine.
+        """
+        if device is None:
+            raise ConfigError("device = None: expected a name, such as cpu or cuda.")
+        self.model.to(choose_device(device))
+        return self
 
     @property
     def latent_dim(self) -> int:
@@ -180,6 +234,38 @@ class TextVAE:
         )
         view.bundle = replace(self.bundle, fixed_label_id=number)
         return view
+
+    def __repr__(self) -> str:
+        """Return a summary in one line: the parts, the sizes, the device and the run."""
+        described = ", ".join(f"{name}={value}" for name, value in self._describe().items())
+        return f"TextVAE({described})"
+
+    def _repr_html_(self) -> str:
+        """Return the summary as a table, for notebooks; it may quote what files say."""
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in self._describe().items()
+        )
+        return f"<table><caption>TextVAE</caption>{rows}</table>"
+
+    def _describe(self) -> dict[str, object]:
+        """Return what a summary of the model shows, by name."""
+        config = self.model.config
+        described: dict[str, object] = {}
+        for role, settings in (
+            ("encoder", config.encoder_settings),
+            ("decoder", config.decoder_settings),
+        ):
+            described[role] = _describe_part(settings or {})
+        described["latent_dim"] = self.latent_dim
+        described["parameters"] = f"{sum(map(torch.Tensor.numel, self.model.parameters())):,}"
+        described["device"] = self.device
+        if self.labels:
+            described["labels"] = len(self.labels)
+        if self.bundle.fixed_label_id is not None:
+            described["label"] = repr(self.labels[self.bundle.fixed_label_id])
+        described["run"] = None if self.folder is None else repr(str(self.folder))
+        return described
 
     # From text to z
 
@@ -243,7 +329,7 @@ class TextVAE:
         return encode_embeddings(self.bundle, embeddings)
 
     def decode_embeddings(
-        self, embeddings: Array, *, candidates: int = 1, **decoding: Unpack[DecodingOptions]
+        self, embeddings: Array, *, candidates: int = 1, **decoding: Unpack[SingleDecodingOptions]
     ) -> list[str]:
         """Decode a sentence from each sentence embedding, (n, size), of the encoder's base.
 
@@ -258,12 +344,10 @@ class TextVAE:
             ShapeError: the embeddings have another size than the encoder's.
             DataError: a number is not finite.
         """
-        return decode_embeddings(
-            self.bundle,
-            embeddings,
-            require_integer(candidates, "candidates"),
-            build_decoding_settings(**decoding),
-        )
+        settings = build_decoding_settings(**decoding)
+        _require_one_sequence(settings, "candidates says among how many texts to choose")
+        count = require_integer(candidates, "candidates")
+        return decode_embeddings(self.bundle, embeddings, count, settings)
 
     def decode(
         self,
@@ -335,7 +419,7 @@ class TextVAE:
                 steps,
             )
 
-        return answer_non_blank(listed, answer, lambda: None)
+        return _answer_sequences(listed, answer, settings)
 
     def generate(
         self,
@@ -405,16 +489,20 @@ class TextVAE:
         self,
         first: str,
         second: str,
-        *,
+        *more: str,
         steps: int = 7,
         path: InterpolationPath = "linear",
         reference: Sequence[str] | None = None,
         **decoding: Unpack[DecodingOptions],
     ) -> list[str]:
-        """Decode sentences along a path from `first` to `second`; greedy by default.
+        """Decode sentences along a path through two or more sentences; greedy by default.
+
+        A sentence in the middle of the path appears once, so there are (sentences - 1) *
+        (steps - 1) + 1 points.
 
         Args:
-            steps: number of sentences, both ends included.
+            more: further sentences, through which the path continues.
+            steps: number of sentences from each one to the next, both ends included.
             path: `linear`, `spherical`, or `density`, which bends towards the `reference` sentences.
             reference: sentences like the training data; by default the run's validation split.
         """
@@ -426,11 +514,24 @@ class TextVAE:
             reference = read_reference_texts(self.folder)
         if reference is not None:
             reference = _drop_blanks(reference, "reference")
-        start = require_text(first, "first")
-        end = require_text(second, "second")
+        texts = [require_text(first, "first"), require_text(second, "second")]
+        texts += [require_text(text, f"sentence {row}") for row, text in enumerate(more, start=3)]
         return interpolate(
-            self.bundle, start, end, path_settings.steps, path_settings.path, settings, reference
+            self.bundle, texts, path_settings.steps, path_settings.path, settings, reference
         )
+
+    def vary(self, text: str, **options: Unpack[VaryAndDecodingOptions]) -> list[Variation]:
+        """Write up to `n` different sentences near `text`, nearest first; greedy by default.
+
+        Latents are sampled around the posterior mean, `spread` standard deviations of the text's
+        own posterior away (with `unit` = `prior`, of the prior), and each is decoded. Without a
+        `seed`, each call writes other sentences.
+        """
+        from textvae.uses.vary import vary
+
+        settings, decoding = _split_options(VarySettings, options, "vary")
+        _require_one_sequence(decoding, "n says how many sentences to write")
+        return vary(self.bundle, require_text(text, "text"), settings, decoding)
 
     def traverse(
         self,
@@ -449,14 +550,7 @@ class TextVAE:
         """
         from textvae.uses.traverse import traverse
 
-        traverse_options = {
-            name: value for name, value in options.items() if name in TraverseSettings.model_fields
-        }
-        decoding_options = {
-            name: value for name, value in options.items() if name not in traverse_options
-        }
-        settings = validate_settings(TraverseSettings, traverse_options, "traverse")
-        decoding = build_decoding_settings(**cast(DecodingOptions, decoding_options))
+        settings, decoding = _split_options(TraverseSettings, options, "traverse")
         sentences = None if reference is None else _drop_blanks(reference, "reference")
 
         # A function, because the validation split is read only if the unit of a step needs it.
@@ -511,7 +605,7 @@ class TextVAE:
                 refine=step.refine,
             )
 
-        return answer_non_blank(listed, answer, lambda: None)
+        return _answer_sequences(listed, answer, settings)
 
     def analogy(
         self,
@@ -520,7 +614,7 @@ class TextVAE:
         c: str,
         strength: float = 1.0,
         refine: int = 0,
-        **decoding: Unpack[DecodingOptions],
+        **decoding: Unpack[SingleDecodingOptions],
     ) -> str:
         """Decode z_c + strength * (z_b - z_a): what is to `c` as `b` is to `a`; greedy by default.
 
@@ -530,6 +624,7 @@ class TextVAE:
         values = {"strength": strength, "refine": refine}
         step = validate_settings(EditSettings, values, "analogy")
         settings = build_decoding_settings(**decoding)
+        _require_one_sequence(settings, "analogy returns one text")
         a, b, c = require_text(a, "a"), require_text(b, "b"), require_text(c, "c")
         return analogy(self.bundle, a, b, c, step.strength, settings, step.refine)
 
@@ -667,31 +762,6 @@ class TextVAE:
             )
         count = None if limit is None else require_integer(limit, "limit")
         return read_split_texts(self.folder, split, count)
-
-    def explore(
-        self,
-        *,
-        texts: Sequence[str] | None = None,
-        labels: Sequence[str] | None = None,
-        port: int | None = None,
-        wait: bool = True,
-    ) -> str:
-        """Open a page in the browser that shows this model at work; return its address.
-
-        `textvae.explore` has more options, such as a second model to compare with.
-
-        Args:
-            texts: the sentences of the map; by default those of the run's corpus.
-            labels: the label of each of them, for a conditional model.
-            port: by default the first free one from 7860 on.
-            wait: whether to serve until Ctrl-C; otherwise, as long as the process lives.
-
-        Raises:
-            ConfigError: Gradio is not installed, or the port is in use.
-        """
-        import textvae  # not its module, which is above this one and imports it
-
-        return textvae.explore(self, texts=texts, labels=labels, port=port, wait=wait)
 
     def _require_run(self, verb: str) -> Run:
         """Return the run that the model was loaded from.
@@ -855,14 +925,150 @@ class TextVAE:
         Raises:
             OutputError: the folder holds files of the same names that belong to something else.
         """
-        bundle = self.bundle
-        if merge:
-            bundle = replace(bundle, model=self.model.copy_without_bases())
+        bundle = self._merge_bases() if merge else self.bundle
         save_with_records(bundle, self.folder, require_path(folder, "folder"))
 
-    def push_to_hub(self, repository: str, *, private: bool = False) -> str:
-        """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address."""
-        return push_to_hub(self.bundle, self.folder, repository, private)
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        format: ExportFormat = "onnx",  # noqa: A002 - the name of the command's option
+        int8: bool = False,
+        overwrite: bool = False,
+    ) -> Export:
+        """Write files that encode and decode without torch; docs/export.md describes them.
+
+        Args:
+            format: `onnx`, two ONNX files with runners in Python and JavaScript, or `page`, a web
+                page that any static host serves.
+            int8: store the large matrices in 8 bits.
+            overwrite: replace an earlier export in this folder.
+
+        Raises:
+            ConfigError: a part of the model cannot be exported, or a package is missing.
+            OutputError: the folder is in use.
+        """
+        from textvae.export.export import export
+
+        path = require_path(folder, "folder")
+        values = {"format": format, "int8": int8, "overwrite": overwrite}
+        return export(self.bundle, path, validate_settings(ExportSettings, values, "export"))
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        revision: str | None = None,
+        private: bool = False,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        token: str | bool | None = None,
+        merge: bool = False,
+        with_indices: bool = False,
+        **card: Unpack[CardOptions],
+    ) -> str:
+        """Upload what `save_pretrained` saves to the Hugging Face Hub; return its address.
+
+        The corpus and checkpoints are never uploaded, and local paths are removed.
+
+        Args:
+            repository: `owner/name`; it is created if it does not exist.
+            revision: the branch, which is created if it does not exist; by default the main one.
+            private: create the repository as a private one.
+            create_pr: open a pull request in place of a commit.
+            commit_message: what the commit says.
+            token: a token of the hub; by default that of `hf auth login`, or HF_TOKEN.
+            merge: upload the weights of pretrained bases too; see `save_pretrained`.
+            with_indices: upload what `index` has saved too, which holds the sentences themselves.
+            card: what the model card says; by default the settings `card` of the run.
+
+        Raises:
+            ConfigError: no repository can have this name, or the model needs a base that only
+                this machine has.
+            OutputError: the hub cannot be reached, or refuses the upload.
+        """
+        target = PushTarget(repository, revision, private, create_pr, commit_message)
+        target.check()
+        options = validate_settings(CardSettings, dict(card), "card")
+        run = None if self.folder is None else Run(self.folder)
+        texts = None
+        if options.samples:
+            from textvae.uses.card_texts import collect_card_texts
+
+            texts = collect_card_texts(self.bundle, run)
+        return push_to_hub(
+            self._merge_bases() if merge else self.bundle,
+            run,
+            target,
+            card=options,
+            texts=texts,
+            with_indices=with_indices,
+            hub=Hub(token=token),
+        )
+
+    def _merge_bases(self) -> Bundle:
+        """Return the model as one that needs no bases, with all adapters merged."""
+        return replace(self.bundle, model=self.model.copy_without_bases())
+
+
+def _describe_part(settings: Mapping[str, object]) -> str:
+    """Return the kind of an encoder or a decoder, with the architecture or the base if it has one."""
+    kind = str(settings.get("kind"))
+    which = settings.get("name") or settings.get("architecture")
+    return f"{kind} ({which})" if which else kind
+
+
+def _split_options(
+    settings: type[_Settings], options: Mapping[str, object], verb: str
+) -> tuple[_Settings, DecodingSettings]:
+    """Return the settings of a verb and the decoding options, from options of both kinds.
+
+    Raises:
+        ConfigError: an option is unknown or does not fit.
+    """
+    own = {name: value for name, value in options.items() if name in settings.model_fields}
+    decoding = {name: value for name, value in options.items() if name not in own}
+    refuse_unsupported_options(decoding)
+    unknown = [name for name in decoding if name not in DecodingSettings.model_fields]
+    if unknown:
+        known = [*settings.model_fields, *DecodingSettings.model_fields]
+        hint = did_you_mean(unknown[0], known)
+        raise ConfigError(
+            f"{verb}.{unknown[0]} is not a setting: {hint}Known keys: {', '.join(known)}."
+        )
+    return validate_settings(settings, own, verb), build_decoding_settings(**decoding)
+
+
+def _require_one_sequence(settings: DecodingSettings, reason: str) -> None:
+    """Refuse several texts per latent where the result has one.
+
+    Raises:
+        ConfigError: `num_return_sequences` is above 1.
+    """
+    if (settings.num_return_sequences or 1) > 1:
+        raise ConfigError(
+            f"decoding.num_return_sequences = {settings.num_return_sequences}: {reason}; "
+            "leave it out."
+        )
+
+
+def _answer_sequences(
+    texts: Sequence[str], answer: Callable[[list[int]], list[str]], settings: DecodingSettings
+) -> list[str | None]:
+    """Return the answers to each text, `num_return_sequences` of them, None for blank texts.
+
+    Args:
+        answer: returns the answers to the texts at these positions, those to one text next to
+            each other.
+    """
+    count = settings.num_return_sequences or 1
+
+    def answer_in_groups(rows: list[int]) -> list[list[str | None]]:
+        answers: list[str | None] = [*answer(rows)]
+        return [answers[start : start + count] for start in range(0, len(answers), count)]
+
+    groups = answer_non_blank(texts, answer_in_groups, lambda: [None] * count)
+    return [text for group in groups for text in group]
 
 
 def _select(values: Sequence[str], rows: list[int]) -> list[str]:

@@ -11,6 +11,7 @@ from textvae.cli.main import main
 
 SPEEDS = {
     "train": "tokens_per_second",
+    "run": "share_of_steps",
     "decode": "tokens_per_second",
     "likelihood": "sentence_samples_per_second",
     "encode": "sentences_per_second",
@@ -30,8 +31,9 @@ FAST = ["--seconds", "0.2", "--device", "cpu"]
 
 @pytest.fixture(autouse=True)
 def tiny_sizes(monkeypatch):
-    """Make the model of size B tiny, and batches small."""
-    monkeypatch.setitem(case.MODEL_SIZES, "B", (8, 8))
+    """Make the models of size B and T4 tiny, and batches small."""
+    monkeypatch.setitem(case.MODEL_SIZES, "B", case.describe_lstm(8, 8))
+    monkeypatch.setitem(case.MODEL_SIZES, "T4", case.describe_transformer(1, 8))
     monkeypatch.setattr(case, "_SENTENCES_PER_BATCH", 4)
 
 
@@ -44,6 +46,17 @@ def test_a_benchmark_prints_one_object_with_its_speed_and_the_machine(name, tmp_
     assert record.keys() > COMMON_KEYS
     assert SPEEDS[name] in record
     assert all(value > 0 for key, value in record.items() if "per_second" in key)
+    assert record["peak_memory_mb"] >= record["memory_before_mb"] > 0
+
+
+def test_transformers_are_measured_through_the_same_trainer(tmp_path, capsys):
+    """Their kernels alone are linear layers, those of GPT-2 included."""
+    corpus = write_corpus(tmp_path)
+    arguments = ["bench", "train", "--size", "T4", "--corpus", str(corpus), *FAST, "--json"]
+    assert main(arguments) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["kernels_alone_tokens_per_second"] > record["tokens_per_second"] > 0
+    assert record["gradients_and_moments_mb"] == 3 * record["weights_mb"]
 
 
 def test_without_json_a_benchmark_prints_a_markdown_table(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The help texts: every argument has one, and defaults are those of the Python interface."""
 
 import inspect
+import shlex
 import subprocess
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser
@@ -16,14 +17,16 @@ from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
 from textvae.bulk.engines import ENGINES
 from textvae.bulk.verbs import VERBS as BULK_VERBS
 from textvae.bulk.work import run
+from textvae.cli.examples import EXAMPLES
 from textvae.cli.main import main
 from textvae.cli.parser import build_parser
 from textvae.cli.settings import collect_settings
+from textvae.cli.verbs import VERBS as TABLE
 from textvae.comparison.compare import compare
 from textvae.comparison.report.page import write_report
 from textvae.data.tables import TableSettings
 from textvae.evaluation.settings import CompareSettings, EvaluateSettings, MeasureSettings
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import DecodingSettings, SingleDecodingSettings
 from textvae.schema import StrictSettings
 from textvae.training.finish import finish
 from textvae.training.train import train
@@ -35,6 +38,7 @@ from textvae.uses.settings import (
     AugmentSettings,
     CompleteSettings,
     EditSettings,
+    FeaturesSettings,
     FitPriorSettings,
     GenerateSettings,
     IndexSettings,
@@ -46,12 +50,15 @@ from textvae.uses.settings import (
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
+    VarySettings,
 )
 from textvae.vae import TextVAE
 
 # The classes whose fields are options of a verb.
 SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "infill": (InfillSettings,),
+    "vary": (VarySettings, SingleDecodingSettings),
+    "features": (FeaturesSettings,),
     "traverse": (TraverseSettings, DecodingSettings),
     "augment": (AugmentSettings,),
     "anomaly fit": (AnomalySettings,),
@@ -65,7 +72,7 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "reconstruct": (RefineSettings, DecodingSettings),
     "decode": (DecodingSettings,),
     "edit": (EditSettings, DecodingSettings),
-    "analogy": (EditSettings, DecodingSettings),
+    "analogy": (EditSettings, SingleDecodingSettings),
     "index": (IndexSettings,),
     "neighbors": (NeighborsSettings,),
     "prior fit": (FitPriorSettings,),
@@ -82,6 +89,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "report": write_report,
     "bench": run_benchmark,
     "encode": TextVAE.encode,
+    "features": TextVAE.features,
+    "vary": TextVAE.vary,
     "generate": TextVAE.generate,
     "reconstruct": TextVAE.reconstruct,
     "complete": TextVAE.complete,
@@ -103,8 +112,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "augment": TextVAE.augment,
 }
 
-# `info` prints what attributes of a run and of the machine say, `skill` a file.
-WITHOUT_FUNCTION = {"info", "skill"}
+# `info` prints what attributes of a run and of the machine say, `skill` a file; `shell` has all
+# other verbs.
+WITHOUT_FUNCTION = {"completion", "info", "settings", "shell", "skill"}
 
 # Numbers that only functions take, because their defaults are about memory, not results.
 ONLY_IN_PYTHON = {"batch_size"}
@@ -153,6 +163,62 @@ def test_the_help_text_states_the_default(verb):
         assert action.help is not None, action.dest
         shown = action.help % vars(action)
         assert f"(default: {format_default(action.default)})" in shown, action.dest
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_that_takes_a_value_says_what_happens_without_it(verb):
+    """Its help names the default, unless it is required; a flag is off by default."""
+    silent = [
+        action.dest
+        for action in list_arguments(VERBS[verb])
+        if action.nargs != 0 and not action.required and "default" not in (action.help or "")
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_examples_that_can_be_parsed(verb):
+    """They are at the end of its help, one per line."""
+    shown = VERBS[verb].format_help()
+    assert EXAMPLES[verb]
+    for example in EXAMPLES[verb]:
+        assert f"\n  {example}\n" in shown
+        _, _, command = example.partition("textvae ")
+        words = [word for word in shlex.split(command) if "=" not in word or word[0] == "-"]
+        words = words[: words.index(">")] if ">" in words else words
+        words = words[: words.index(">>")] if ">>" in words else words
+        assert " ".join(words).startswith(verb)
+        build_parser([words[0]]).parse_args(words)
+
+
+def test_the_examples_are_those_of_the_verbs():
+    """A verb that was removed leaves none behind."""
+    assert EXAMPLES.keys() == VERBS.keys()
+
+
+@pytest.mark.parametrize("verb", [name for name in VERBS if TABLE[name.split()[0]].takes_settings])
+def test_the_help_of_a_verb_that_takes_settings_says_where_they_are_explained(verb):
+    """The verb `settings` is the reference."""
+    assert "`textvae settings`" in " ".join(VERBS[verb].format_help().split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["--epochs", "5"], "training.epochs=5"),
+        (["--epochs=5"], "training.epochs=5"),
+        (["--learning-rate", "--resume"], "training.learning_rate=VALUE"),
+        (["--num_train_epochs", "3"], "training.epochs=3"),
+        (["--max-tokens", "64"], "data.max_tokens=64"),
+    ],
+)
+def test_an_option_that_is_a_setting_is_refused_with_the_setting(arguments, advice, capsys):
+    """The message is the word to write instead, and names the verb that explains it."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "captions", *arguments])
+    message = capsys.readouterr().err
+    assert advice in message
+    assert f"textvae settings {advice.partition('.')[0]}" in message
 
 
 def format_default(value: object) -> str:

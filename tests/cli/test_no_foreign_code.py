@@ -104,10 +104,13 @@ def build_arguments(verb: str, folder: Path, run: Path) -> list[str]:
         "output": str(folder / "vectors.npy"),
         "dimension": "0",
     }
+    sentences = {"infill": ["a ___"], "interpolate": ["a man"] * 2, "analogy": ["a man"] * 3}
     words, command = verb.split(), VERBS[verb]
     groups = [group for group in command._mutually_exclusive_groups if group.required]
     alternatives = [group._group_actions[0] for group in groups]
     for action in command._actions:
+        if action.dest == "texts" and not action.required:
+            words += sentences.get(verb, ["a man"])
         is_input = action.dest in ("run", "file") and not action.option_strings
         if action.required or action in alternatives or is_input:
             words += [*action.option_strings[:1], known.get(action.dest, "a man")]

@@ -30,6 +30,7 @@ DECODING_VERBS = (
     "decode",
     "analogy",
     "traverse",
+    "vary",
 )
 SEEDED_VERBS = ("generate", "complete", "infill", "score", "uncertainty", "prior fit", "augment")
 BEYOND_MEMORY = "100000000000000"
@@ -56,6 +57,13 @@ OPTIONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("traverse", "--dimension"): ("-1", "4", "1.5", BEYOND_MEMORY),
     ("traverse", "--unit"): ("meters",),
     ("neighbors", "-k"): NO_COUNTS,
+    ("vary", "-n"): NO_COUNTS,
+    ("vary", "--spread"): ("0", "-1", "1e6", *NO_NUMBERS),
+    ("generate", "--min-p"): ("-1", "2", *NO_NUMBERS),
+    ("generate", "--no-repeat-ngram-size"): ("-1", "1.5"),
+    ("generate", "--num-return-sequences"): ("0", "many", BEYOND_MEMORY),
+    ("generate", "--bad-words-ids"): ("[]", "[[]]", "[[-1]]", "[[true]]", "many", "[" * 5000),
+    ("generate", "--sequence-bias"): ("{}", "[[[5]]]", "[[[5], NaN]]"),
     ("score", "--samples"): ("1", *NO_COUNTS),
     ("uncertainty", "--draws"): ("1", *NO_COUNTS),
     ("evaluate", "--samples"): NO_COUNTS,

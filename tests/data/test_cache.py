@@ -12,8 +12,9 @@ import textvae
 from tests.corpora import write
 from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
 from textvae.data import cache
-from textvae.data.corpus import DataSettings, prepare_splits
+from textvae.data.corpus import prepare_splits
 from textvae.data.run_corpus import prepared
+from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.settings.reading import read_settings
 

@@ -7,7 +7,8 @@ import pytest
 
 from tests.corpora import SENTENCES, TRICKY, prepared, texts, write, write_table
 from tests.tiny_run import train_tiny
-from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, prepare_splits
+from textvae.data.corpus import HELD_OUT_SPLITS, prepare_splits
+from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.runs.run import Run
 

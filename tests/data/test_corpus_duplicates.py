@@ -5,7 +5,8 @@ import pytest
 from tests.corpora import SENTENCES, prepared, write, write_table
 from tests.tiny_run import SENTENCES as CORPUS
 from tests.tiny_run import table, train_tiny
-from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings
+from textvae.data.corpus import HELD_OUT_SPLITS
+from textvae.data.settings import DataSettings
 from textvae.data.streaming.sample import prepare_stream
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.errors import DataError

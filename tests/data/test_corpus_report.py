@@ -6,9 +6,10 @@ import pytest
 
 from tests.tiny_run import SENTENCES, train_tiny, write_corpus
 from textvae.cli.main import main
-from textvae.data.corpus import DataSettings, prepare_splits
+from textvae.data.corpus import prepare_splits
 from textvae.data.corpus_counts import list_split_files
 from textvae.data.corpus_report import compute_shares, report_corpus, summarize_corpus
+from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.errors import DataError
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tests.corpora import SENTENCES, prepared, texts, write
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.sources import find_splits
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.streaming.sample import prepare_stream

@@ -11,8 +11,9 @@ from datasets import Dataset
 from tests.corpora import write
 from tests.tiny_run import SENTENCES
 from textvae.data import cache
-from textvae.data.corpus import DataSettings, prepare_splits
+from textvae.data.corpus import prepare_splits
 from textvae.data.run_corpus.prepared import PreparedCorpus
+from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 
 TOKENIZER = TokenizerSettings(kind="byte")

@@ -7,8 +7,9 @@ import pytest
 from tests.corpora import LINES, SENTENCES, prepared, write
 from textvae.data.cache import locate_entry
 from textvae.data.cleaning import Cleaner, CleaningSettings
-from textvae.data.corpus import DataSettings, prepare_file
+from textvae.data.corpus import prepare_file
 from textvae.data.object_rows import read_object_rows
+from textvae.data.settings import DataSettings
 from textvae.data.streaming.files import find_stream_files
 from textvae.data.streaming.sample import prepare_stream
 from textvae.data.tokenization import (

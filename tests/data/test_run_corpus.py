@@ -3,10 +3,10 @@
 import pytest
 
 from tests.streams import build_loaders, build_plan, write_shards
-from textvae.data.corpus import DataSettings
 from textvae.data.run_corpus import choose_corpus, open_corpus
 from textvae.data.run_corpus.prepared import PreparedCorpus
 from textvae.data.run_corpus.streamed import StreamedCorpus
+from textvae.data.settings import DataSettings
 from textvae.data.streaming.sample import STREAM_FILE
 from textvae.errors import ConfigError
 from textvae.settings.training import TrainingSettings

@@ -16,7 +16,7 @@ from textvae.data.tokenization import (
     load_tokenizer,
 )
 from textvae.errors import ConfigError
-from textvae.model.bases.hub import Hub
+from textvae.runtime.hub import Hub
 from textvae.schema import validate_settings
 from textvae.settings.reading import read_settings
 from textvae.training.tokenizer_source import locate_saved_tokenizer

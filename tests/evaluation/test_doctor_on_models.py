@@ -10,7 +10,8 @@ import torch
 from tests.evaluation.topics import write_sentences
 from textvae import TextVAE, train
 from textvae.cli.main import main
-from textvae.data.corpus import DataSettings, prepare_splits
+from textvae.data.corpus import prepare_splits
+from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.evaluation.evaluate import evaluate_quick, evaluate_run
 from textvae.inference.bundle import Bundle

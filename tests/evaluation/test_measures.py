@@ -25,7 +25,7 @@ from textvae.evaluation.measures import (
     select_measures,
 )
 from textvae.inference.bundle import Bundle
-from textvae.training.model_card import MEASURE_TITLES
+from textvae.runs.measure_definitions import CARD_MEASURES
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_the_record_has_all_that_the_model_card_shows_and_a_verdict(writer):
     """It does for every decoder, and the measures are consistent with each other."""
     bundle = tiny_vae(writer).bundle
     record = evaluate(bundle, tiny_dataset(bundle), samples=20)
-    assert set(MEASURE_TITLES) <= set(record)
+    assert set(CARD_MEASURES) <= set(record)
     assert record["sentences"] == len(SENTENCES)
     assert record["verdict"] in ("healthy", "weak", "collapsed")
     assert record["mi_full"] <= record["mi_full_cap"]

@@ -7,7 +7,7 @@ import pytest
 
 from textvae.errors import CheckpointError
 from textvae.inference.checkpoint import load_bundle
-from textvae.model.configuration import RUN_FORMAT
+from textvae.version import RUN_FORMAT
 
 
 def change_format(run, folder, value):

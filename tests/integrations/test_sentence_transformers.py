@@ -47,6 +47,33 @@ def test_gradients_reach_the_encoder(lstm, tmp_path):
     assert module.preprocess(["a man " * 40])["input_ids"].shape[1] <= module.max_seq_length + 1
 
 
+def test_the_maximum_length_can_be_set_and_is_saved(lstm, tmp_path):
+    """A longer text then has the embedding of its beginning; the model's own limit is the highest."""
+    lstm.save_pretrained(tmp_path / "run")
+    model = SentenceTransformer(modules=[TextVAEModule(tmp_path / "run", "mean")], device="cpu")
+    most = lstm.bundle.max_text_tokens
+    assert model.max_seq_length == most
+    model.max_seq_length = 2
+    short, long, other = model.encode(["a man", "a man rides a red horse", "a child"])
+    np.testing.assert_allclose(short, long, atol=1e-5)
+    assert not np.allclose(short, other)
+    model.save(str(tmp_path / "saved"))
+    again = SentenceTransformer(str(tmp_path / "saved"), trust_remote_code=True, device="cpu")
+    assert again.max_seq_length == 2
+    for length in (0, -1, 2.5, "x", True, most + 1):
+        with pytest.raises(ConfigError, match=rf"max_seq_length = {length!r}"):
+            model.max_seq_length = length
+    assert model.max_seq_length == 2
+
+
+def test_loading_without_trust_says_what_to_do(lstm, tmp_path):
+    """The class is named, and so is the argument."""
+    lstm.save_pretrained(tmp_path / "run")
+    SentenceTransformer(modules=[TextVAEModule(tmp_path / "run")]).save(str(tmp_path / "saved"))
+    with pytest.raises(ValueError, match=r"(?s)TextVAEModule.*trust_remote_code=True"):
+        SentenceTransformer(str(tmp_path / "saved"), device="cpu")
+
+
 def test_wrong_input_is_refused(lstm, tmp_path):
     """A missing folder and unknown features each get a message."""
     with pytest.raises(CheckpointError, match="there is no such folder"):

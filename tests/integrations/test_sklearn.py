@@ -1,8 +1,10 @@
 """The scikit-learn transformer, used like those of scikit-learn itself."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -10,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
 from tests.tiny_run import SENTENCES, SETTINGS
-from textvae.errors import ConfigError, DataError
+from textvae.errors import ConfigError, DataError, ShapeError, TextVAEError
 from textvae.integrations.sklearn import TextVAETransformer
 from textvae.vae import TextVAE
 
@@ -50,6 +52,50 @@ def test_the_columns_have_numbered_names(tiny_run):
     assert names == [f"textvaetransformer{number}" for number in range(4)]
     frame = transformer.set_output(transform="pandas").transform(SENTENCES[:2])
     assert list(frame.columns) == names
+
+
+def test_it_takes_the_column_of_a_frame(tiny_run):
+    """A frame of one column, and an array of one, are the texts; a frame keeps its index."""
+    frame = pd.DataFrame({"text": SENTENCES[:4], "n": range(4)}, index=[5, 6, 7, 8])
+    transformer = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(frame[["text"]])
+    expected = transformer.transform(SENTENCES[:4])
+    for texts in (frame["text"], frame[["text"]], frame[["text"]].to_numpy()):
+        np.testing.assert_allclose(transformer.transform(texts), expected, atol=1e-6)
+    columns = ColumnTransformer([("z", transformer, ["text"]), ("n", "passthrough", ["n"])])
+    written = columns.set_output(transform="pandas").fit_transform(frame)
+    assert list(written.index) == [5, 6, 7, 8]
+    assert list(written.columns) == [f"z__textvaetransformer{i}" for i in range(4)] + ["n__n"]
+    with pytest.raises(DataError):
+        transformer.transform(frame)
+
+
+@pytest.mark.parametrize("features", ["states", "mean", "gaussian"])
+def test_vectors_become_texts_again(tiny_run, features):
+    """Those of a text become its reconstruction, from arrays and from frames."""
+    transformer = TextVAETransformer(tiny_run, features=features, device="cpu").fit(SENTENCES)
+    vectors = transformer.transform(SENTENCES[:5])
+    expected = TextVAE.from_pretrained(tiny_run, device="cpu").reconstruct(SENTENCES[:5])
+    assert transformer.inverse_transform(vectors).tolist() == expected
+    assert transformer.inverse_transform(pd.DataFrame(vectors)).tolist() == expected
+
+
+def test_vectors_that_are_none_are_refused(tiny_run):
+    """Another width, text, NaN, and use before `fit`."""
+    transformer = TextVAETransformer(tiny_run, features="mean", device="cpu")
+    with pytest.raises(NotFittedError):
+        transformer.inverse_transform(np.zeros((1, 4)))
+    transformer.fit(SENTENCES)
+    for vectors, error in (
+        (np.zeros((2, 5)), ShapeError),
+        (np.zeros(4), ShapeError),
+        (np.zeros((0, 5)), ShapeError),
+        ([["a"] * 4], DataError),
+        ([[float("nan")] * 4], DataError),
+        (None, TextVAEError),
+        ("a man", TextVAEError),
+    ):
+        with pytest.raises(error):
+            transformer.inverse_transform(vectors)
 
 
 def test_it_works_in_a_pipeline_and_a_search(tiny_run):

@@ -62,6 +62,18 @@ OVERRIDES = [
     ),
     Internal(
         Trainer,
+        "_push_from_checkpoint",
+        "self checkpoint_folder",
+        "pushes a checkpoint without the corpus and pickled arguments",
+    ),
+    Internal(
+        Trainer,
+        "init_hf_repo",
+        "self token private",
+        "opens the repository on the first process alone, with our messages",
+    ),
+    Internal(
+        Trainer,
         "_save_optimizer_and_scheduler",
         "self output_dir",
         "saves the state of the schedule and the techniques",

@@ -1,5 +1,6 @@
 """Version bounds: `make test-lowest` installs the lowest versions that pyproject.toml allows."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -16,13 +17,19 @@ def allowed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = list(project["dependencies"])
     for extra, requirements in project["optional-dependencies"].items():
-        if extra != "dev":
+        if extra not in ("all", "dev"):  # they name other extras
             lines += requirements
     bounds = {}
     for requirement in map(Requirement, lines):
         if requirement.name not in UNTESTED:
             bounds[requirement.name] = requirement.specifier
     return bounds
+
+
+def read_extras():
+    """Return the requirements of each extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["optional-dependencies"]
 
 
 def pins(file):
@@ -55,3 +62,21 @@ def test_the_pinned_versions_are_within_the_bounds_of_pyproject():
     pinned = pins("constraints.txt")
     for name, specifier in allowed().items():
         assert pinned[normalize(name)] in specifier, name
+
+
+def test_the_extra_all_has_every_extra_for_users():
+    """Only what builds the documentation, and what develops the package, is left out."""
+    extras = read_extras()
+    [requirement] = map(Requirement, extras["all"])
+    assert requirement.extras == extras.keys() - {"all", "dev", "docs"}
+
+
+def test_every_extra_that_a_message_names_exists():
+    """The message is a command that works."""
+    named = set()
+    for file in (ROOT / "textvae").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        named.update(re.findall(r"textvae\[([a-z-]+)\]", text))
+        named.update(re.findall(r'check_installed\(\s*"([a-z-]+)"', text))
+    assert named
+    assert named <= read_extras().keys()

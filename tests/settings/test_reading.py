@@ -2,7 +2,7 @@
 
 import pytest
 
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings
 from textvae.model.encoders import ENCODERS
 from textvae.objective.elbo import ObjectiveSettings

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from tests.pages import ROOT, blocks
-from textvae.cli.main import build_parser, main
+from textvae.cli.main import main
+from textvae.cli.parser import build_parser
 from textvae.errors import OutputError
 from textvae.skill import install_skill, read_skill
 

@@ -13,7 +13,7 @@ import textvae
 from tests.tiny_run import SENTENCES, SETTINGS, train_tiny, write_corpus
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, OutputError
-from textvae.runs.run import Run, find_foreign_entries, is_run
+from textvae.runs.run import Run, choose_lock_file, find_foreign_entries, is_run
 from textvae.runtime import files
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.processes import SINGLE_PROCESS
@@ -25,7 +25,6 @@ from textvae.training.checkpoints import (
     remove_partial_checkpoints,
 )
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
-from textvae.training.train import choose_lock_file
 
 
 def list_names(folder):

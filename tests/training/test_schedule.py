@@ -222,3 +222,22 @@ def test_the_fraction_never_decreases(settings):
     fractions.append(schedule.fraction)
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0, 1)
+
+
+def test_minutes_can_be_those_of_the_processor(monkeypatch):
+    """Other programs lengthen the wall clock, but not the time that the process computes."""
+    wall, processor = [0.0], [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: wall[0])
+    monkeypatch.setattr(time, "process_time", lambda: processor[0])
+    schedules = {
+        clock: TrainingSchedule(TrainingSettings(max_minutes=1, clock=clock), 10)
+        for clock in ("wall", "processor")
+    }
+    for schedule in schedules.values():
+        schedule.start_clock()
+    wall[0] += 60
+    processor[0] += 30
+    for schedule in schedules.values():
+        schedule.advance()
+    assert schedules["wall"].is_over
+    assert schedules["processor"].fraction == 0.5

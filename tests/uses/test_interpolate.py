@@ -160,3 +160,21 @@ def test_a_conditional_model_s_spherical_path_uses_the_mean_of_the_label():
     center = vae.model.prior.mean[1].detach()
     expected = spherical(ends[0], ends[1], 4, center)
     torch.testing.assert_close(path(ends[0], ends[1], 4), expected)
+
+
+@pytest.mark.parametrize("path", ["linear", "spherical", "density"])
+def test_a_path_through_several_sentences_consists_of_paths_between_two(vae, path):
+    """A sentence in the middle appears once; each segment has as many steps as a single path."""
+    options = {"steps": 4, "path": path, "reference": MANY[:20] if path == "density" else None}
+    texts = SENTENCES[:3]
+    first = vae.interpolate(texts[0], texts[1], **options)
+    second = vae.interpolate(texts[1], texts[2], **options)
+    assert vae.interpolate(*texts, **options) == [*first, *second[1:]]
+
+
+def test_a_sentence_that_is_blank_or_no_text_is_refused_wherever_it_is(lstm):
+    """The message says which one."""
+    with pytest.raises(DataError, match="sentence 4 is 3"):
+        lstm.interpolate("a man", "a dog", "a horse", 3)
+    with pytest.raises(DataError, match="blank"):
+        lstm.interpolate("a man", "a dog", " ")

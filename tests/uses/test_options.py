@@ -1,13 +1,22 @@
 """The typed options and records of the verbs agree with the settings classes and with what the verbs return."""
 
-from typing import Any, get_args, get_type_hints
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
 from textvae.bulk.verbs import VERBS
 from textvae.inference.paths import PATHS
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import (
+    DecodingChoices,
+    DecodingSettings,
+    SingleDecodingSettings,
+)
 from textvae.schema import StrictSettings
+from textvae.settings.card import CardSettings
 from textvae.uses import options, records
 from textvae.uses.features import FEATURES
 from textvae.uses.fit_prior.fit import FITTED_PRIORS
@@ -22,16 +31,21 @@ from textvae.uses.settings import (
     ScoreSettings,
     TraverseSettings,
     UncertaintySettings,
+    VarySettings,
 )
 
 PAIRS: dict[Any, type[StrictSettings]] = {
+    options.DecodingChoiceOptions: DecodingChoices,
+    options.SingleDecodingOptions: SingleDecodingSettings,
     options.DecodingOptions: DecodingSettings,
+    options.VaryOptions: VarySettings,
     options.InfillOptions: InfillSettings,
     options.TraverseOptions: TraverseSettings,
     options.AugmentOptions: AugmentSettings,
     options.AnomalyOptions: AnomalySettings,
     options.ScoreOptions: ScoreSettings,
     options.UncertaintyOptions: UncertaintySettings,
+    options.CardOptions: CardSettings,
 }
 
 
@@ -47,7 +61,20 @@ def test_an_option_has_the_type_of_its_field(typed):
     """A name of one of several choices is typed by the same choices; only sequences are wider."""
     fields = PAIRS[typed].model_fields
     types = {name: kind for name, kind in get_type_hints(typed).items() if name != "values"}
-    assert types == {name: fields[name].annotation for name in types}
+    assert types == {name: strip_bounds(fields[name].annotation) for name in types}
+
+
+def strip_bounds(annotation):
+    """Return a type without the bounds of its parts, which the types of options leave out."""
+    if get_origin(annotation) is Annotated:
+        return strip_bounds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        parts = [strip_bounds(part) for part in get_args(annotation)]
+        return reduce(or_, parts)
+    if get_origin(annotation) in (Sequence, tuple):
+        parts = tuple(strip_bounds(part) for part in get_args(annotation))
+        return get_origin(annotation)[parts]
+    return annotation
 
 
 def test_the_options_of_bulk_jobs_are_the_fields_of_their_verbs_settings():

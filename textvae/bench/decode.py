@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from textvae.bench.case import BenchmarkCase, train_briefly
+from textvae.bench.case import BenchmarkCase
+from textvae.bench.memory import PeakMemory
+from textvae.bench.training import train_briefly
 from textvae.data.tokenization import encode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import build_decoding_settings, decode_latents
@@ -24,17 +26,20 @@ def decode(case: BenchmarkCase) -> dict[str, Any]:
         bundle.model.config.latent_dim,
         generator=torch.Generator().manual_seed(1),
     )
-    greedy = _measure_decoding(bundle, z, do_sample=False)
-    sampling = _measure_decoding(bundle, z, do_sample=True)
     texts = case.test[: 2 * _DECODED_SENTENCES]["text"]
-    start = time.perf_counter()
-    reconstruct(bundle, texts, build_decoding_settings(max_new_tokens=_MAX_NEW_TOKENS))
+    with PeakMemory(case.device) as memory:
+        greedy = _measure_decoding(bundle, z, do_sample=False)
+        sampling = _measure_decoding(bundle, z, do_sample=True)
+        start = time.perf_counter()
+        reconstruct(bundle, texts, build_decoding_settings(max_new_tokens=_MAX_NEW_TOKENS))
+        seconds = time.perf_counter() - start
     return {
         "tokens_per_second": greedy.tokens,
         "sentences_per_second": greedy.sentences,
         "sampling_tokens_per_second": sampling.tokens,
         "sampling_sentences_per_second": sampling.sentences,
-        "reconstruction_sentences_per_second": len(texts) / (time.perf_counter() - start),
+        "reconstruction_sentences_per_second": len(texts) / seconds,
+        **memory.describe(),
     }
 
 

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from textvae.bench.case import BenchmarkCase
+from textvae.bench.memory import PeakMemory
 from textvae.inference.encode import encode as encode_texts
 
 _SINGLE_SENTENCES = 100  # sentences encoded one by one
@@ -20,10 +21,13 @@ def encode(case: BenchmarkCase) -> dict[str, Any]:
     texts = case.train[:_MANY_SENTENCES]["text"]
     encode_texts(case.bundle, texts[:1000])  # warm up
     times = [_time_encoding(case, [text]) for text in texts[:_SINGLE_SENTENCES]]
+    with PeakMemory(case.device) as memory:
+        seconds = _time_encoding(case, texts)
     return {
-        "sentences_per_second": len(texts) / _time_encoding(case, texts),
+        "sentences_per_second": len(texts) / seconds,
         "sentences": len(texts),
         "ms_one_sentence": 1000 * statistics.median(times),
+        **memory.describe(),
     }
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from textvae.bench.case import BenchmarkCase, train_briefly
+from textvae.bench.case import BenchmarkCase
+from textvae.bench.memory import PeakMemory
+from textvae.bench.training import train_briefly
 from textvae.data.arrow import read_number_column
 from textvae.inference.batches import iterate_batches
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
@@ -38,7 +40,7 @@ def likelihood(case: BenchmarkCase) -> dict[str, Any]:
     sentences = 0
     tokens = 0
     start = time.perf_counter()
-    with torch.no_grad():
+    with PeakMemory(case.device) as memory, torch.no_grad():
         while (seconds := time.perf_counter() - start) < case.seconds:
             indices, batch = next(endless)
             sample_log_weights(bundle, batch, _IMPORTANCE_SAMPLES)
@@ -49,4 +51,5 @@ def likelihood(case: BenchmarkCase) -> dict[str, Any]:
         "sentence_samples_per_second": speed,
         "samples": _IMPORTANCE_SAMPLES,
         "sentences": sentences,
+        **memory.describe(),
     }

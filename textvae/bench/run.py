@@ -11,12 +11,14 @@ from textvae.bench.case import BenchmarkCase, prepare_case
 from textvae.bench.decode import decode
 from textvae.bench.encode import encode
 from textvae.bench.likelihood import likelihood
-from textvae.bench.machine import describe_machine
 from textvae.bench.train import train
+from textvae.bench.whole_run import whole_run
+from textvae.runtime.machine import describe_machine
 from textvae.schema import choose
 
 BENCHMARKS: dict[str, Callable[[BenchmarkCase], dict[str, Any]]] = {
     "train": train,
+    "run": whole_run,
     "decode": decode,
     "likelihood": likelihood,
     "encode": encode,
@@ -37,7 +39,7 @@ def run_benchmark(
         size: a key of `MODEL_SIZES`.
         corpus: what `textvae train` accepts as a corpus.
         device: cpu or cuda; by default a GPU if there is one.
-        seconds: how long `decode` and `likelihood` train first, and how long `train` and
+        seconds: how long `decode` and `likelihood` train first, and how long `train`, `run` and
             `likelihood` measure. `decode` and `encode` measure a fixed number of sentences.
 
     Raises:

@@ -23,10 +23,11 @@ from textvae.bulk.units import Unit, cut_units
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER
 from textvae.data.tables import Quoting, TableSettings
 from textvae.errors import OutputError
-from textvae.inference.checkpoint import check_model_folder
+from textvae.inference.model_folder import check_model_folder
 from textvae.runtime.files import is_temporary, read_json
 from textvae.runtime.locks import hold_lock
 from textvae.schema import validate_settings
+from textvae.terminal import is_bar_hidden
 
 _PLAN_FILE = "_plan.json"
 
@@ -115,7 +116,7 @@ def describe_files(
     """
     known_counts = _read_known_counts(existing, settings)
     described = []
-    for name in tqdm(names, desc="reading", unit="file", disable=not progress):
+    for name in tqdm(names, desc="reading", unit="file", disable=is_bar_hidden(progress)):
         file_hash = _hash_files([root / name])
         rows = known_counts.get((name, file_hash))
         if rows is None:

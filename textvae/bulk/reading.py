@@ -9,9 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from textvae.bulk.units import Unit
 from textvae.data.corpus import extract_text
 from textvae.data.sources import (
@@ -81,6 +78,9 @@ def count_rows(file: Path, settings: TableSettings) -> int:
     Raises:
         DataError: the file is damaged, or its column is not text.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     if settings.join_columns or not _is_parquet(file):
         return sum(1 for _ in _iterate_texts(file, settings))
     try:

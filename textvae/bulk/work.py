@@ -20,6 +20,7 @@ from textvae.data.row_report import RowNumbers, report_blank_rows, report_cut_te
 from textvae.data.table_options import refuse_unused_options
 from textvae.data.tables import TableOptions, TableSettings, override_table_settings
 from textvae.errors import ConfigError
+from textvae.runs.hub import locate_run
 from textvae.runs.run import Run
 from textvae.runtime.paths import require_path
 from textvae.schema import MAX_COUNT, choose, require_integer, validate_settings
@@ -45,7 +46,7 @@ def run(
 
     Args:
         verb: encode, score or generate.
-        model: a run folder.
+        model: a run folder, or the name of a repository on the Hugging Face Hub.
         output: the folder for the shards; finished shards of the same job are kept.
         corpus: (encode, score) a file, a folder, a pattern or a bundled corpus.
         n: (generate) number of sentences, by default that of `TextVAE.generate`.
@@ -78,7 +79,7 @@ def run(
         )
     _check_corpus(corpus)
     override_table_settings(TableSettings(), tables)  # raises ConfigError before the work begins
-    run_folder = require_path(model, "model")
+    run_folder = locate_run(model)
     folder = require_path(output, "output")
     options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump()
     source = corpus if bulk_verb.reads_files else None

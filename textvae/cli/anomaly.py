@@ -82,7 +82,7 @@ def _score(options: Namespace) -> None:
 def _format_anomaly(record: Mapping[str, Any]) -> str:
     """Return a sentence's p-value and score, and whether only its beginning was scored."""
     cut = "  (too long: only the beginning was scored)" if record["is_cut"] else ""
-    return f"{record['p_value']:.4f}  {record['score']:6.2f}  {record['text']}{cut}"
+    return f"p {record['p_value']:.4f}  score {record['score']:6.2f}  {record['text']}{cut}"
 
 
 COMMANDS: dict[str, Command] = {"anomaly": _anomaly}

@@ -12,23 +12,57 @@ from argparse import (
     _SubParsersAction,
 )
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
+from textvae.cli.examples import EXAMPLES
 from textvae.cli.settings import add_settings, collect_settings
-from textvae.data.row_report import print_note
+from textvae.cli.verbs import VERBS
 from textvae.data.tables import Quoting, TableOptions, TableSettings
-from textvae.inference.settings import DecodingSettings, draw_seed
+from textvae.inference.settings import (
+    SAMPLING_OPTIONS,
+    DecodingChoices,
+    DecodingSettings,
+    SingleDecodingSettings,
+    draw_seed,
+)
+from textvae.messages import print_note
 
 Subparsers: TypeAlias = "_SubParsersAction[ArgumentParser]"  # the parsers of all verbs
 
 Command = Callable[[Namespace], int | None]  # returns the exit code; None is 0
 
 # Ends the help of verbs that take settings.
-SETTINGS_EPILOG = "section.key=value is a setting, such as training.epochs=3; see docs/settings.md."
+_SETTINGS_HELP = (
+    "section.key=value is a setting, such as training.epochs=3. `textvae settings` lists and "
+    "explains all of them, `textvae settings training` those of one section."
+)
 
-_SAMPLING_OPTIONS = ("temperature", "top_p", "top_k")
-_DECODING_OPTIONS = (*_SAMPLING_OPTIONS, "num_beams", "max_new_tokens", "seed")
+_TABLE_SETTINGS = ("format", "separator", "encoding", "member")  # options with the field's help
+# The options that are most often used come first in the help text.
+_COMMON_DECODING_OPTIONS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "num_beams",
+    "max_new_tokens",
+    "num_return_sequences",
+    "seed",
+)
+
+
+class Requirement(NamedTuple):
+    """Optional packages that a verb needs.
+
+    Attributes:
+        extra, what, packages: see `check_installed`.
+        applies: whether a verb with these options needs them.
+    """
+
+    extra: str
+    what: str
+    packages: tuple[str, ...]
+    applies: Callable[[Namespace], bool]
 
 
 def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
@@ -39,32 +73,79 @@ def add_verb(verbs: Subparsers, name: str, summary: str) -> ArgumentParser:
             verb's own help begins with it.
     """
     description = f"{summary[0].upper()}{summary[1:]}."
-    return verbs.add_parser(name, help=summary, description=description)
+    command = verbs.add_parser(name, help=summary, description=description)
+    full_name = command.prog.removeprefix("textvae ")  # of two words, such as `prior fit`
+    command.epilog = _describe_end(full_name)
+    command.add_argument(
+        "--quiet",
+        action="store_true",
+        default=SUPPRESS,  # or `fit` would overwrite what `prior --quiet fit` has set
+        help="print no notes and no progress bars on standard error; warnings and errors remain",
+    )
+    return command
 
 
-def add_run(command: ArgumentParser, without: str = "") -> None:
+def _describe_end(verb: str) -> str:
+    """Return the end of the help of a verb: how to write settings, and examples."""
+    parts = []
+    if verb in VERBS and VERBS[verb].takes_settings:
+        parts.append(_SETTINGS_HELP)
+    if verb in EXAMPLES:
+        parts.append("\n".join(["examples:", *(f"  {line}" for line in EXAMPLES[verb])]))
+    return "\n\n".join(parts)
+
+
+def add_run(command: ArgumentParser, without: str = "", *, has_revision: bool = True) -> None:
     """Add the arguments of every verb that works on a trained run.
 
     Args:
         without: what the verb does without RUN, for the help text; RUN is then optional.
+        has_revision: whether --revision is that of RUN on the hub.
     """
-    what = "folder of a trained run, as written by `textvae train`"
+    what = "folder of a trained run, or the name of a model on the Hugging Face Hub (owner/name)"
     if without:
-        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what}; {without}")
+        command.add_argument("run", metavar="RUN", nargs="?", help=f"{what} (default: {without})")
     else:
         command.add_argument("run", metavar="RUN", help=what)
+    if has_revision:
+        command.add_argument(
+            "--revision",
+            metavar="NAME",
+            help="branch, tag or commit of a model on the hub (default: its main branch)",
+        )
     add_device(command)
     add_json(command)
-    # Loading a run reads options.label, which verbs without --label must have too.
-    command.set_defaults(label=None)
+    # Loading a run reads these options, which verbs without them must have too.
+    command.set_defaults(label=None, revision=None, needs_model=True)
+
+
+def require_extra(
+    command: ArgumentParser,
+    extra: str,
+    what: str,
+    *packages: str,
+    applies: Callable[[Namespace], bool] = lambda _: True,
+) -> None:
+    """Let a verb refuse to begin without optional packages.
+
+    Args:
+        extra: the extra of textvae that installs the packages.
+        what: what needs them; it begins the message and takes a plural verb.
+        packages: the names they are imported by.
+        applies: whether the verb needs them with these options; by default, it always does.
+    """
+    requirement = Requirement(extra, what, packages, applies)
+    earlier = command.get_default("requirements") or ()
+    command.set_defaults(requirements=(*earlier, requirement))
 
 
 def add_device(command: ArgumentParser) -> None:
     """Add the option that chooses the device."""
     command.add_argument(
         "--device",
-        metavar="cpu|cuda",
-        help="device to compute on (default: cuda if a GPU is available, else cpu)",
+        metavar="cpu|cuda|mps",
+        help="device to compute on; mps is the GPU of an Apple computer "
+        "(default: cuda if a GPU is available, else cpu)",
     )
 
 
@@ -137,13 +218,16 @@ def add_table(command: ArgumentParser) -> None:
         help="whether the first line of a .csv or .tsv names its columns (default: it must name "
         "the column of the texts)",
     )
-    add_settings(group, TableSettings, "format", "separator", "encoding", "member")
+    add_settings(group, TableSettings, *_TABLE_SETTINGS)
 
 
 def collect_table_options(options: Namespace) -> TableOptions:
     """Return the options of `add_table` that the user wrote."""
-    written = collect_settings(options, TableSettings)
-    return cast(TableOptions, {key: value for key, value in written.items() if value is not None})
+    values = vars(options)
+    # Not all fields of `TableSettings`: another option of the verb may have the name of one.
+    names = ("text_column", "join_columns", "quoting", "header", *_TABLE_SETTINGS)
+    written = {name: values[name] for name in names if values.get(name) is not None}
+    return cast(TableOptions, written)
 
 
 def add_label(command: ArgumentParser, default: str = "") -> None:
@@ -153,8 +237,7 @@ def add_label(command: ArgumentParser, default: str = "") -> None:
         default: which labels are used without --label, for the help text.
     """
     what = "one label for all texts, for a model that was trained with labels"
-    if default:
-        what += f" (default: {default})"
+    what += f" (default: {default or 'none, which a model without labels expects'})"
     command.add_argument("--label", metavar="NAME", help=what)
 
 
@@ -172,11 +255,12 @@ def add_name(command: ArgumentParser, what: str) -> None:
     )
 
 
-def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
+def add_decoding(command: ArgumentParser, samples: bool = False, *, single: bool = False) -> None:
     """Add the decoding options, named as in transformers' `GenerationConfig`.
 
     Args:
         samples: the verb samples tokens by default, instead of decoding greedily.
+        single: the verb writes one text from each latent, and has no `num_return_sequences`.
     """
     if samples:
         by_default = (
@@ -184,9 +268,24 @@ def add_decoding(command: ArgumentParser, samples: bool = False) -> None:
             "beam search is used instead"
         )
     else:
-        by_default = "greedy by default; --temperature, --top-p and --top-k each turn on sampling"
-    group = command.add_argument_group("decoding", by_default)
-    add_settings(group, DecodingSettings, *_DECODING_OPTIONS)
+        by_default = (
+            "greedy by default; --do-sample and each option that samples (--temperature, --top-p, "
+            "--top-k, --min-p ...) turn on sampling"
+        )
+    settings = SingleDecodingSettings if single else DecodingSettings
+    common = [name for name in _COMMON_DECODING_OPTIONS if name in settings.model_fields]
+    add_settings(command.add_argument_group("decoding", by_default), settings, *common)
+    add_more_decoding(command)
+
+
+def add_more_decoding(command: ArgumentParser) -> None:
+    """Add the decoding options that are less often used."""
+    group = command.add_argument_group(
+        "more decoding options",
+        "those of transformers' GenerationConfig; JSON is written in single quotes",
+    )
+    rest = [name for name in DecodingChoices.model_fields if name not in _COMMON_DECODING_OPTIONS]
+    add_settings(group, DecodingChoices, *rest)
 
 
 def collect_decoding_options(options: Namespace) -> dict[str, Any]:
@@ -195,7 +294,8 @@ def collect_decoding_options(options: Namespace) -> dict[str, Any]:
     If they ask for sampling without a seed, a new seed is added to them and printed.
     """
     written = collect_settings(options, DecodingSettings)
-    if "seed" not in written and any(name in written for name in _SAMPLING_OPTIONS):
+    asks_to_sample = any(name in written for name in SAMPLING_OPTIONS)
+    if "seed" not in written and (asks_to_sample or written.get("do_sample")):
         # Set in the arguments, because a verb may collect them for each part of a file.
         options.seed = written["seed"] = draw_seed()
         print_new_seed(options.seed)
@@ -213,6 +313,7 @@ def add_shards(command: ArgumentParser) -> None:
         "shards",
         "for millions of sentences; after an interruption, the same command continues the work",
     )
+    require_extra(command, "ray", "jobs on Ray", "ray", applies=_chooses_ray)
     verb = command.prog.split()[-1]
     is_encode = verb == "encode"
     shards = "folder to fill with shards: Parquet files of some thousand rows each"
@@ -238,3 +339,8 @@ def add_shards(command: ArgumentParser) -> None:
         metavar="N",
         help=f"rows per shard (default: {DEFAULT_SHARD_ROWS[verb]})",
     )
+
+
+def _chooses_ray(options: Namespace) -> bool:
+    """Return whether Ray distributes the work."""
+    return vars(options).get("engine", DEFAULT_ENGINE) == "ray"

@@ -4,10 +4,18 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from textvae.cli.arguments import Command, Subparsers, add_labelled_table, add_run, add_verb
+from textvae.cli.arguments import (
+    Command,
+    Subparsers,
+    add_labelled_table,
+    add_more_decoding,
+    add_run,
+    add_verb,
+)
 from textvae.cli.loading import load_vae, read_table
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.inference.settings import DecodingChoices
 from textvae.uses.settings import AugmentSettings
 
 
@@ -16,7 +24,12 @@ def add(verbs: Subparsers) -> None:
     augment = add_verb(verbs, "augment", "write new texts with the same labels as those of a table")
     add_run(augment)
     add_labelled_table(augment)
-    add_settings(augment, AugmentSettings)
+    own = [
+        name for name in AugmentSettings.model_fields if name not in DecodingChoices.model_fields
+    ]
+    add_settings(augment, AugmentSettings, *own)
+    add_settings(augment, AugmentSettings, "top_p", "top_k", "num_beams", "max_new_tokens")
+    add_more_decoding(augment)
 
 
 def _augment(options: Namespace) -> None:

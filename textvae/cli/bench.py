@@ -15,15 +15,16 @@ def add(verbs: Subparsers) -> None:
     )
     bench.add_argument(
         "what",
-        metavar="train|decode|likelihood|encode",
-        help="work to measure; likelihood is the importance-weighted likelihood",
+        metavar="train|run|decode|likelihood|encode",
+        help="work to measure; train is steps alone, run has evaluations and checkpoints, and "
+        "likelihood is the importance-weighted likelihood",
     )
     bench.add_argument(
         "--size",
         default="B",
-        metavar="A|B",
-        help="model size: A has embeddings of 512 and hidden states of 1024, B has 256 of both "
-        "(default: %(default)s)",
+        metavar="A|B|T4|T6",
+        help="model size: LSTMs with embeddings of 512 and hidden states of 1024 (A) or 256 of both "
+        "(B), transformers with 4 layers of 256 (T4) or 6 of 512 (T6) (default: %(default)s)",
     )
     bench.add_argument(
         "--corpus",
@@ -36,8 +37,8 @@ def add(verbs: Subparsers) -> None:
         type=float,
         default=30,
         metavar="X",
-        help="how long decode and likelihood train a model first, and how long train and "
-        "likelihood measure, in seconds (default: %(default)s)",
+        help="how long decode and likelihood train a model first, and how long train, run "
+        "and likelihood measure, in seconds (default: %(default)s)",
     )
     add_device(bench)
     add_json(bench)

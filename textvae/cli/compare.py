@@ -1,24 +1,25 @@
 """The verbs `compare` and `report`."""
 
 import re
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
     add_json,
     add_run,
     add_verb,
+    require_extra,
 )
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.evaluation.settings import CompareSettings
+from textvae.messages import print_lines
+from textvae.runtime.extras import REPORT_REQUIREMENTS
 from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
 
@@ -33,6 +34,7 @@ def add(verbs: Subparsers) -> None:
     _add_compare(compare)
     report = add_verb(verbs, "report", "write an HTML file that describes a run")
     add_run(report)
+    require_extra(report, *REPORT_REQUIREMENTS)
     report.add_argument(
         "--output", metavar="FILE.html", help="file to write (default: RUN/report.html)"
     )
@@ -41,12 +43,12 @@ def add(verbs: Subparsers) -> None:
 def _add_compare(command: ArgumentParser) -> None:
     """Add the arguments of `compare`."""
     command.usage = "textvae compare CONFIG.yaml ... --output DIR [options] [section.key=value ...]"
-    command.epilog = SETTINGS_EPILOG
+    require_extra(command, *REPORT_REQUIREMENTS)
     command.add_argument(
         "configs",
         nargs="+",
         metavar="CONFIG.yaml",
-        help="files of settings, each of which becomes a row of the table; "
+        help="files of settings, or names of examples such as ptb/free_bits, each of which becomes a row of the table; "
         "a section.key=value applies to all of them",
     )
     command.add_argument(
@@ -69,7 +71,7 @@ def _add_compare(command: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="KEY",
-        help="further measures to show in the table, as keys of measures.json",
+        help="further measures to show in the table, as keys of measures.json (default: none)",
     )
     add_device(command)
     add_json(command)
@@ -83,7 +85,7 @@ def _compare(options: Namespace) -> int:
     else:
         for line in (Path(options.output) / "table.md").read_text(encoding="utf-8").split("\n"):
             print(escape_controls(line))
-    print(escape_controls(f"the report is {options.output}/report.html"), file=sys.stderr)
+    print_lines(escape_controls(f"the report is {options.output}/report.html"))
     return int(any(record["reason"] for record in records))
 
 

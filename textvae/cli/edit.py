@@ -1,7 +1,7 @@
 """The verbs that change texts: `attribute fit`, `edit`, `analogy`."""
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textvae.cli.arguments import (
     Command,
@@ -10,14 +10,29 @@ from textvae.cli.arguments import (
     add_label,
     add_labelled_table,
     add_run,
-    add_table,
     add_verb,
     collect_decoding_options,
+    require_extra,
 )
 from textvae.cli.loading import describe_blank_output, load_vae, open_input, read_table
-from textvae.cli.output import format_text, print_records, print_rows
+from textvae.cli.output import (
+    format_text,
+    group_texts,
+    name_texts,
+    print_records,
+    print_row_groups,
+)
+from textvae.cli.sentences import (
+    add_sentence,
+    add_sentences_per_row,
+    check_sentences,
+    print_answers,
+)
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import EditSettings
+
+if TYPE_CHECKING:
+    from textvae.vae import TextVAE
 
 _ATTRIBUTE_TEMPLATE = """\
 {name}: from {away} ({texts_away} texts) towards {towards} ({texts_towards}); chance {chance:.3f}
@@ -47,16 +62,20 @@ def add(verbs: Subparsers) -> None:
     _add_edit(edit)
     analogy = add_verb(verbs, "analogy", "write the text that is to C as B is to A")
     add_run(analogy)
-    analogy.add_argument("a", metavar="A", help="text before the change that is to be repeated")
-    analogy.add_argument("b", metavar="B", help="text after that change")
-    analogy.add_argument("c", metavar="C", help="text to change in the same way")
+    add_sentences_per_row(
+        analogy,
+        ("a", "b", "c"),
+        "A is the text before the change that is to be repeated, B the text after it, and C the "
+        "text to change in the same way",
+    )
     _add_step(edit)
-    _add_step(analogy)
+    _add_step(analogy, single=True)
 
 
 def _add_attribute_fit(command: ArgumentParser) -> None:
     """Add the arguments of `attribute fit`."""
     add_run(command)
+    require_extra(command, "insight", "attributes", "sklearn")
     add_labelled_table(command)
     command.add_argument(
         "--name",
@@ -76,14 +95,7 @@ def _add_attribute_fit(command: ArgumentParser) -> None:
 def _add_edit(command: ArgumentParser) -> None:
     """Add the arguments of `edit`."""
     add_run(command)
-    texts = command.add_mutually_exclusive_group(required=True)
-    texts.add_argument("text", nargs="?", metavar="TEXT", help="text to rewrite")
-    texts.add_argument(
-        "--file",
-        metavar="FILE|-",
-        help="file of sentences to rewrite, instead of TEXT; - is standard input",
-    )
-    add_table(command)
+    add_sentence(command, "TEXT", "text to rewrite")
     command.add_argument(
         "--attribute",
         required=True,
@@ -92,11 +104,11 @@ def _add_edit(command: ArgumentParser) -> None:
     )
 
 
-def _add_step(command: ArgumentParser) -> None:
+def _add_step(command: ArgumentParser, *, single: bool = False) -> None:
     """Add the arguments of `edit` and `analogy` that say how the text is changed and decoded."""
     add_label(command)
     add_settings(command, EditSettings)
-    add_decoding(command)
+    add_decoding(command, single=single)
 
 
 def _attribute(options: Namespace) -> None:
@@ -122,36 +134,46 @@ def _edit(options: Namespace) -> None:
     """Rewrite a text, or each sentence of a file, after a step along an attribute."""
     from textvae.inference.encode import check_not_blank
 
+    check_sentences(options)
     vae = load_vae(options)
 
-    def answer(texts: list[str], _: list[str]) -> list[dict[str, Any]]:
+    def answer(texts: list[str], _: list[str]) -> list[list[dict[str, Any]]]:
+        decoding = collect_decoding_options(options)
         edited = vae.edit(
-            texts,
-            options.attribute,
-            **collect_settings(options, EditSettings),
-            **collect_decoding_options(options),
+            texts, options.attribute, **collect_settings(options, EditSettings), **decoding
         )
-        return [{"text": text} for text in edited]
+        return group_texts(edited, decoding)
 
-    if options.file:
+    if options.file is not None:
         rows = open_input(options, vae, fate=describe_blank_output(options))
-        print_rows(rows, answer, options.json, format_text, fields=["text"], text_field="original")
+        print_row_groups(
+            rows, answer, options.json, format_text, fields=["text"], text_field="original"
+        )
         return
-    check_not_blank(options.text)
-    (record,) = answer([options.text], [])
-    print_records([{"original": options.text, **record}], options.json, format_text)
+    check_not_blank(options.texts)
+    (records,) = answer([options.texts], [])
+    original = {"original": options.texts}
+    print_records(({**original, **record} for record in records), options.json, format_text)
 
 
 def _analogy(options: Namespace) -> None:
-    """Write the text that is to C as B is to A."""
-    text = load_vae(options).analogy(
-        options.a,
-        options.b,
-        options.c,
-        **collect_settings(options, EditSettings),
-        **collect_decoding_options(options),
+    """Write the text that is to C as B is to A, for three texts or for each row of a file."""
+    check_sentences(options)
+
+    def answer(vae: "TextVAE", texts: list[str]) -> list[dict[str, Any]]:
+        a, b, c = texts
+        text = vae.analogy(
+            a,
+            b,
+            c,
+            **collect_settings(options, EditSettings),
+            **collect_decoding_options(options),
+        )
+        return [{"text": text}]
+
+    print_answers(
+        options, load_vae(options), answer, format_text, lambda texts: name_texts("abc", texts)
     )
-    print_records([{"text": text}], options.json, format_text)
 
 
 COMMANDS: dict[str, Command] = {"attribute": _attribute, "edit": _edit, "analogy": _analogy}

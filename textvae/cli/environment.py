@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from textvae.bench.machine import describe_machine
 from textvae.runtime.device import choose_device
+from textvae.runtime.machine import describe_machine
 from textvae.version import __version__
 
 _PACKAGES = ("torch", "transformers", "datasets", "tokenizers", "numpy")

@@ -9,6 +9,7 @@ from textvae.cli.arguments import (
     add_table,
     add_verb,
     collect_table_options,
+    require_extra,
 )
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
@@ -30,7 +31,7 @@ def add(verbs: Subparsers) -> None:
     info = add_verb(
         verbs, "info", "describe a run, or print versions and machine for an issue report"
     )
-    add_run(info, without="without it, versions and machine are printed")
+    add_run(info, without="none: versions and machine are printed")
 
 
 def _add_evaluate(command: ArgumentParser) -> None:
@@ -43,6 +44,13 @@ def _add_evaluate(command: ArgumentParser) -> None:
         help="file of sentences to measure on (default: the run's test split)",
     )
     add_table(command)
+    require_extra(
+        command,
+        "mauve",
+        "MAUVE's scores",
+        "mauve",
+        applies=lambda options: "mauve" in options.measures.split(","),
+    )
     add_settings(command, EvaluateSettings)
     command.add_argument(
         "--measures",
@@ -61,7 +69,6 @@ def _evaluate(options: Namespace) -> None:
     from textvae.evaluation.evaluate import evaluate_run
     from textvae.evaluation.measures import select_measures
     from textvae.schema import validate_settings
-    from textvae.training.model_card import refresh_card_measures
 
     size = validate_settings(
         EvaluateSettings, collect_settings(options, EvaluateSettings), "evaluate"
@@ -80,9 +87,6 @@ def _evaluate(options: Namespace) -> None:
         settings,
         tables=collect_table_options(options),
     )
-    # The card shows the whole set of measures; a few of them must not replace it.
-    if options.file is None and {"verdict", "iw_nll"} <= record.keys():
-        refresh_card_measures(run, record, "test")
     print_records([record], options.json, format_evaluation)
 
 

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from textvae.cli.arguments import Command, Subparsers, add_device, add_verb
+from textvae.cli.arguments import Command, Subparsers, add_device, add_verb, require_extra
 from textvae.explorer.defaults import DEFAULT_HOST, DEFAULT_LIMIT, DEFAULT_POINTS
 
 
@@ -14,7 +14,10 @@ def add(verbs: Subparsers) -> None:
     explore.add_argument(
         "run", metavar="RUN", help="folder of a run, finished or still in training"
     )
-    explore.add_argument("--compare", metavar="RUN2", help="another run, to see both side by side")
+    require_extra(explore, "explore", "the panels of the explorer", "gradio", "sklearn")
+    explore.add_argument(
+        "--compare", metavar="RUN2", help="another run, to see both side by side (default: none)"
+    )
     explore.add_argument(
         "--points",
         type=int,

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textvae.cli.arguments import (
     Command,
@@ -12,13 +12,25 @@ from textvae.cli.arguments import (
     add_run,
     add_sentences,
     add_shards,
-    add_table,
     add_verb,
     collect_decoding_options,
     print_new_seed,
 )
 from textvae.cli.loading import describe_blank_output, load_vae, open_input, open_run
-from textvae.cli.output import format_text, print_records, print_rows
+from textvae.cli.output import (
+    format_text,
+    group_texts,
+    name_texts,
+    print_records,
+    print_row_groups,
+)
+from textvae.cli.sentences import (
+    add_sentence,
+    add_sentences_per_row,
+    check_sentences,
+    print_answers,
+    read_reference,
+)
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.cli.shards import allow_shards
 from textvae.errors import DataError
@@ -29,6 +41,9 @@ from textvae.uses.settings import (
     InterpolateSettings,
     RefineSettings,
 )
+
+if TYPE_CHECKING:
+    from textvae.vae import TextVAE
 
 _EXAMPLE_COUNT = 5  # sentences to reconstruct if no file is named
 
@@ -80,7 +95,7 @@ def _add_complete(verbs: Subparsers) -> None:
     """Add `complete`."""
     complete = add_verb(verbs, "complete", "write sentences that begin with a prefix")
     add_run(complete)
-    complete.add_argument("prefix", metavar="PREFIX", help="beginning of the sentences")
+    add_sentence(complete, "PREFIX", "beginning of the sentences")
     add_settings(complete, CompleteSettings)
     add_label(complete)
     add_decoding(complete, samples=True)
@@ -89,19 +104,19 @@ def _add_complete(verbs: Subparsers) -> None:
 def _add_interpolate(verbs: Subparsers) -> None:
     """Add `interpolate`."""
     interpolate = add_verb(
-        verbs, "interpolate", "decode a path in latent space between two sentences"
+        verbs, "interpolate", "decode a path in latent space through two or more sentences"
     )
     add_run(interpolate)
-    interpolate.add_argument("first", metavar="FIRST", help="sentence at the start of the path")
-    interpolate.add_argument("second", metavar="SECOND", help="sentence at the end of the path")
+    add_sentences_per_row(
+        interpolate, ("first", "second"), "sentences on the path, in order", has_more=True
+    )
     add_settings(interpolate, InterpolateSettings)
     interpolate.add_argument(
         "--reference",
         metavar="FILE",
         help="file of sentences that show where texts lie in the latent space, for --path density "
-        "(default: the run's validation split)",
+        "(default: the run's validation split); with --file, it is read as in training",
     )
-    add_table(interpolate)
     add_label(interpolate)
     add_decoding(interpolate)
 
@@ -139,6 +154,11 @@ def _print_texts(texts: Iterable[str], seed: int, options: Namespace) -> None:
     """Print texts, and the seed that they were sampled with if the user has not written it."""
     records = ({"text": text, "seed": seed} for text in texts)
     print_records(records, options.json, format_text)
+    _print_seed_if_new(seed, options)
+
+
+def _print_seed_if_new(seed: int, options: Namespace) -> None:
+    """Print the seed that texts were sampled with, if the user has not written it."""
     if not options.json and "seed" not in collect_settings(options, DecodingSettings):
         print_new_seed(seed)
 
@@ -148,20 +168,21 @@ def _reconstruct(options: Namespace) -> None:
     vae = load_vae(options)
     label_column = vae.bundle.label_column
 
-    def answer(texts: list[str], labels: list[str]) -> list[dict[str, Any]]:
+    def answer(texts: list[str], labels: list[str]) -> list[list[dict[str, Any]]]:
+        decoding = collect_decoding_options(options)
         written = vae.reconstruct(
             texts,
             labels=labels if label_column else None,
             write_as=options.write_as,
             **collect_settings(options, RefineSettings),
-            **collect_decoding_options(options),
+            **decoding,
         )
-        return [{"text": text} for text in written]
+        return group_texts(written, decoding)
 
     if options.file:
         fate = describe_blank_output(options)
         rows = open_input(options, vae, label_column=label_column, fate=fate)
-        print_rows(
+        print_row_groups(
             rows,
             answer,
             options.json,
@@ -172,9 +193,11 @@ def _reconstruct(options: Namespace) -> None:
         )
         return
     texts, labels = _read_examples(options, label_column)
-    written = answer(texts, labels)
-    records = ({"original": text, **record} for text, record in zip(texts, written, strict=True))
-    print_records(records, options.json, _format_reconstruction)
+    for text, records in zip(texts, answer(texts, labels), strict=True):
+        head = {"original": text}
+        print_records(
+            ({**head, **record} for record in records), options.json, _format_reconstruction
+        )
 
 
 def _read_examples(options: Namespace, label_column: str | None) -> tuple[list[str], list[str]]:
@@ -190,31 +213,51 @@ def _format_reconstruction(record: Mapping[str, Any]) -> str:
 
 
 def _complete(options: Namespace) -> None:
-    """Write sentences that begin with a prefix."""
+    """Write sentences that begin with a prefix, or with each row of a file."""
+    check_sentences(options)
     decoding = _collect_options_with_seed(options)
-    texts = load_vae(options).complete(
-        options.prefix,
-        **collect_settings(options, CompleteSettings),
-        **decoding,
+    seed = decoding["seed"]
+
+    def answer(vae: "TextVAE", texts: list[str]) -> list[dict[str, Any]]:
+        written = vae.complete(texts[0], **collect_settings(options, CompleteSettings), **decoding)
+        return [{"text": text, "seed": seed} for text in written]
+
+    print_answers(
+        options,
+        load_vae(options),
+        answer,
+        format_text,
+        lambda texts: name_texts(["prefix"], texts),
+        ("text", "seed"),
     )
-    _print_texts(texts, decoding["seed"], options)
+    _print_seed_if_new(seed, options)
 
 
 def _interpolate(options: Namespace) -> None:
-    """Decode a path between two sentences."""
+    """Decode a path through the sentences, or through those of each row of a file."""
+    check_sentences(options)
     vae = load_vae(options)
-    reference = None
-    if options.reference:
-        reference = list(open_input(options, vae, options.reference).iterate_texts())
-    texts = vae.interpolate(
-        options.first,
-        options.second,
-        reference=reference,
-        **collect_settings(options, InterpolateSettings),
-        **collect_decoding_options(options),
+    reference = read_reference(options, vae)
+
+    def answer(vae: "TextVAE", texts: list[str]) -> list[dict[str, Any]]:
+        decoding = collect_decoding_options(options)
+        written = vae.interpolate(
+            *(texts[0], texts[1], *texts[2:]),
+            reference=reference,
+            **collect_settings(options, InterpolateSettings),
+            **decoding,
+        )
+        per_step = decoding.get("num_return_sequences", 1)
+        return [{"step": index // per_step, "text": text} for index, text in enumerate(written)]
+
+    print_answers(
+        options,
+        vae,
+        answer,
+        format_text,
+        lambda texts: {"sentences": texts or None},
+        ("step", "text"),
     )
-    records = ({"step": step, "text": text} for step, text in enumerate(texts))
-    print_records(records, options.json, format_text)
 
 
 def _decode(options: Namespace) -> None:

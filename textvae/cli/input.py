@@ -11,13 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from textvae.data.row_report import (
-    LEFT_OUT,
-    RowNumbers,
-    print_note,
-    report_blank_rows,
-    report_cut_texts,
-)
+from textvae.data.row_report import LEFT_OUT, RowNumbers, report_blank_rows, report_cut_texts
 from textvae.data.sources import (
     STANDARD_INPUT,
     FileSource,
@@ -39,6 +33,7 @@ from textvae.data.tables import (
     override_table_settings,
 )
 from textvae.errors import DataError
+from textvae.messages import print_note
 
 if TYPE_CHECKING:
     from textvae.inference.bundle import Bundle
@@ -83,6 +78,7 @@ class InputRows:
         label_column: the column of a table with the labels of a conditional model.
         columns: other columns to read.
         fate: what becomes of blank rows, for the message: "left out", "written as NaN" ...
+        text_option: the option that names the column of the texts, for messages.
 
     Attributes:
         name: the input as messages call it.
@@ -104,6 +100,7 @@ class InputRows:
         label_column: str | None = None,
         columns: Sequence[str] = (),
         fate: str = LEFT_OUT,
+        text_option: str = "--text-column",
     ) -> None:
         self.settings = override_table_settings(run.read_settings().data, tables)
         self.file = file
@@ -114,6 +111,7 @@ class InputRows:
         self.label_column = label_column
         self.columns = columns
         self.fate = fate
+        self.text_option = text_option
         self.bundle = bundle
         self.count = 0
         self.blank = RowNumbers()
@@ -189,7 +187,7 @@ class InputRows:
             _find_value(raw, name, file, "Choose one of these.") for name in self.columns
         )
         column = self.settings.text_column
-        _find_value(raw, column, file, "Name one of these with --text-column.")
+        _find_value(raw, column, file, f"Name one of these with {self.text_option}.")
         try:
             text = extract_text(raw, column, number)
         except DataError as error:

@@ -1,7 +1,7 @@
 """The verbs that explain the latent's dimensions: `traverse`, `insight`."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textvae.cli.arguments import (
@@ -12,10 +12,13 @@ from textvae.cli.arguments import (
     add_table,
     add_verb,
     collect_decoding_options,
+    require_extra,
 )
-from textvae.cli.loading import load_vae, open_input, read_table
-from textvae.cli.output import print_records
+from textvae.cli.loading import load_vae, read_table
+from textvae.cli.output import format_step, name_texts, print_records
+from textvae.cli.sentences import add_sentence, check_sentences, print_answers, read_reference
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.uses.records import TraversalStep
 from textvae.uses.settings import TraverseSettings
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ def _add_traverse(verbs: Subparsers) -> None:
         verbs, "traverse", "decode a text again while one dimension of its latent changes"
     )
     add_run(traverse)
-    traverse.add_argument("text", metavar="TEXT", help="text whose latent is changed")
+    add_sentence(traverse, "TEXT", "text whose latent is changed")
     traverse.add_argument(
         "--dimension",
         type=int,
@@ -69,9 +72,8 @@ def _add_traverse(verbs: Subparsers) -> None:
         "--reference",
         metavar="FILE",
         help="file of sentences from which to compute the aggregate posterior "
-        "(default: the run's validation split)",
+        "(default: the run's validation split); with --file, it is read as in training",
     )
-    add_table(traverse)
     add_decoding(traverse)
 
 
@@ -79,6 +81,7 @@ def _add_insight(verbs: Subparsers) -> None:
     """Add `insight`."""
     insight = add_verb(verbs, "insight", "say what each dimension of the latent encodes")
     add_run(insight)
+    require_extra(insight, "insight", "insights", "sklearn", "scipy")
     insight.add_argument(
         "file",
         metavar="FILE",
@@ -90,7 +93,8 @@ def _add_insight(verbs: Subparsers) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="column of numbers or of class names to compare the latent with; may be repeated",
+        help="column of numbers or of class names to compare the latent with; may be repeated "
+        "(default: none)",
     )
     insight.add_argument(
         "--class-column",
@@ -98,24 +102,33 @@ def _add_insight(verbs: Subparsers) -> None:
         default=[],
         metavar="NAME",
         help="column to compare the latent with, whose numbers name classes and are not amounts; "
-        "may be repeated",
+        "may be repeated (default: none)",
     )
 
 
 def _traverse(options: Namespace) -> None:
     """Print the text decoded at each step along one dimension of its latent."""
+    check_sentences(options)
     vae = load_vae(options)
-    reference = None
-    if options.reference:
-        reference = list(open_input(options, vae, options.reference).iterate_texts())
-    records = vae.traverse(
-        options.text,
-        options.dimension,
-        reference=reference,
-        **collect_settings(options, TraverseSettings),
-        **collect_decoding_options(options),
+    reference = read_reference(options, vae)
+
+    def answer(vae: "TextVAE", texts: list[str]) -> Sequence[Mapping[str, Any]]:
+        return vae.traverse(
+            texts[0],
+            options.dimension,
+            reference=reference,
+            **collect_settings(options, TraverseSettings),
+            **collect_decoding_options(options),
+        )
+
+    print_answers(
+        options,
+        vae,
+        answer,
+        format_step,
+        lambda texts: name_texts(["original"], texts),
+        list(TraversalStep.__annotations__),
     )
-    print_records(records, options.json, lambda record: f"{record['value']:+.2f}  {record['text']}")
 
 
 def _insight(options: Namespace) -> None:

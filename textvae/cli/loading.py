@@ -24,7 +24,8 @@ def load_vae(options: Namespace) -> "TextVAE":
     from textvae.vae import TextVAE
 
     logging.set_verbosity_error()  # standard error is for the messages of the verb
-    vae = TextVAE.from_pretrained(options.run, options.device)
+    logging.disable_progress_bar()
+    vae = TextVAE.from_pretrained(find_run_folder(options), options.device)
     if options.label is None:
         return vae
     return vae.with_label(options.label)
@@ -34,7 +35,20 @@ def open_run(options: Namespace) -> "Run":
     """Return the run that the user names, without loading its model."""
     from textvae.runs.run import Run
 
-    return Run(Path(options.run))
+    return Run(find_run_folder(options))
+
+
+def find_run_folder(options: Namespace) -> Path:
+    """Return the folder of the run that the user names; one of the hub is downloaded once."""
+    if "run_folder" not in options:
+        if options.revision is None and Path(options.run).is_dir():
+            options.run_folder = Path(options.run)  # without the library of the hub
+        else:
+            from textvae.runs.hub import locate_run
+
+            options.run_folder = locate_run(options.run, options.revision)
+    folder: Path = options.run_folder
+    return folder
 
 
 def open_input(

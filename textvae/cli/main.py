@@ -19,7 +19,7 @@ from textvae.cli.verbs import ALIASES, VERBS, import_verb
 from textvae.errors import StoppedError, TextVAEError
 from textvae.runtime.launch import has_several_processes, is_first_process
 from textvae.runtime.memory import describe_lack_of_memory
-from textvae.terminal import escape_controls
+from textvae.terminal import bars_hidden, escape_controls
 
 _INTERRUPTED_EXIT_CODE = 130  # 128 + SIGINT, as shells have it
 
@@ -41,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with nullcontext() if is_first_process() else redirect_stderr(StringIO()):
         options = _parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
-        return import_verb(options.verb).COMMANDS[options.verb](options) or 0
+        # Imported here, because --help needs none of it.
+        from textvae.cli.checks import check_arguments
+        from textvae.messages import quiet
+
+        with quiet(options.quiet), bars_hidden(options.quiet):
+            check_arguments(options)
+            return import_verb(options.verb).COMMANDS[options.verb](options) or 0
     except StoppedError:  # the first process of the launch reports the reason
         return WRONG_INPUT_EXIT_CODE
     except TextVAEError as error:
@@ -81,7 +87,7 @@ def _accept_all_characters() -> None:
 def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments, or exit with a message.
 
-    The settings of `train` and `compare` may be anywhere among their options.
+    The settings of verbs that take them may be anywhere among their options.
     argparse does not know them, so they are among the words that it leaves over.
     """
     words = list(arguments)
@@ -98,12 +104,13 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("expected a verb")
     _refuse_unknown_words(parser, options.verb, rest)
     options.settings = rest
+    options.quiet = "quiet" in options
     return options
 
 
 def _refuse_unknown_words(parser: argparse.ArgumentParser, verb: str, words: Sequence[str]) -> None:
     """Exit with a message if there are words that are neither arguments nor settings of a verb."""
-    takes_settings = verb in ("train", "compare")
+    takes_settings = VERBS[verb].takes_settings
     unknown = []
     for word in words:
         is_setting = takes_settings and "=" in word and not word.startswith("-")

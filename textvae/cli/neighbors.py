@@ -4,11 +4,21 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from textvae.cli.arguments import Command, Subparsers, add_name, add_run, add_table, add_verb
+from textvae.cli.arguments import (
+    Command,
+    Subparsers,
+    add_name,
+    add_run,
+    add_table,
+    add_verb,
+    require_extra,
+)
 from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import IndexSettings, NeighborsSettings
+
+_REQUIREMENTS = ("neighbors", "indices", "faiss")  # arguments of `require_extra`
 
 
 def add(verbs: Subparsers) -> None:
@@ -17,6 +27,7 @@ def add(verbs: Subparsers) -> None:
         verbs, "index", "index the sentences of a corpus by their latents, for `textvae neighbors`"
     )
     add_run(index)
+    require_extra(index, *_REQUIREMENTS)
     index.add_argument(
         "file",
         metavar="FILE|FOLDER|-",
@@ -29,6 +40,7 @@ def add(verbs: Subparsers) -> None:
         verbs, "neighbors", "find the indexed sentences that are most similar to a text"
     )
     add_run(neighbors)
+    require_extra(neighbors, *_REQUIREMENTS)
     neighbors.add_argument("texts", nargs="+", metavar="TEXT", help="texts to find neighbors of")
     add_settings(neighbors, NeighborsSettings)
     add_name(neighbors, "index")
@@ -66,7 +78,7 @@ def _neighbors(options: Namespace) -> None:
     print_records(
         list_neighbors(),
         options.json,
-        lambda record: f"{record['similarity']:6.3f}  {record['text']}",
+        lambda record: f"similarity {record['similarity']:6.3f}  {record['text']}",
     )
 
 

@@ -56,16 +56,83 @@ def print_rows(
         text_field: the key of the text itself in the printed record.
         lines: how many lines `format_record` returns for a record.
     """
+
+    def answer_in_groups(
+        texts: list[str], labels: list[str]
+    ) -> Sequence[Sequence[Mapping[str, Any]]]:
+        return [[record] for record in answer(texts, labels)]
+
+    print_row_groups(rows, answer_in_groups, as_json, format_record, fields, text_field, lines)
+
+
+def print_row_groups(
+    rows: "InputRows",
+    answer: Callable[[list[str], list[str]], Sequence[Sequence[Mapping[str, Any]]]],
+    as_json: bool,
+    format_record: Callable[[Mapping[str, Any]], str],
+    fields: Sequence[str],
+    text_field: str = "text",
+    lines: int = 1,
+) -> None:
+    """Print one or more records for each row of a file, in order; one for a blank row.
+
+    Args:
+        answer: a function of texts and their labels that returns the records of each text.
+        fields, text_field, lines: as in `print_rows`.
+    """
     from textvae.cli.input import pair_rows_with_answers
 
     blank_lines = "\n" * (lines - 1)
-    for row, record in pair_rows_with_answers(rows, answer):
-        values = record or dict.fromkeys(fields)
-        place = {"file": row.file, "row": row.number, "line": row.line}
-        printed = {**place, text_field: row.text, **values}
-        print_records([printed], as_json, format_record if record else lambda _: blank_lines)
+    for row, records in pair_rows_with_answers(rows, answer):
+        head = {"file": row.file, "row": row.number, "line": row.line, text_field: row.text}
+        if records is None:
+            blank = {**head, **dict.fromkeys(fields)}
+            print_records([blank], as_json, lambda _: blank_lines)
+            continue
+        print_records(({**head, **record} for record in records), as_json, format_record)
 
 
 def format_text(record: Mapping[str, Any]) -> str:
     """Return the text of a record that has one."""
     return str(record["text"])
+
+
+def format_fill(record: Mapping[str, Any]) -> str:
+    """Return the score of a filled sentence, in nats, and the sentence."""
+    return f"{record['score']:8.2f}  {record['text']}"
+
+
+def format_step(record: Mapping[str, Any]) -> str:
+    """Return how far a coordinate was moved, in standard deviations, and the text after it."""
+    return f"{record['value']:+.2f}  {record['text']}"
+
+
+def format_score(record: Mapping[str, Any]) -> str:
+    """Return the IW-NLL of a sentence in nats, a dash if it is not defined, and the sentence."""
+    return f"IW-NLL {format_nats(record['iw_nll'])} nats  {record['text']}"
+
+
+def format_nats(value: float | None) -> str:
+    """Return a number with two decimals, or a dash for None, in eight characters."""
+    return f"{'—':>8}" if value is None else f"{value:8.2f}"
+
+
+def format_variation(record: Mapping[str, Any]) -> str:
+    """Return the distance of a variation, its log-likelihood in nats, and the sentence."""
+    log_likelihood = format_nats(record["log_likelihood"])
+    distance = f"distance {record['distance']:6.2f}"
+    return f"{distance}  log-likelihood {log_likelihood} nats  {record['text']}"
+
+
+def name_texts(names: Sequence[str], texts: Sequence[str]) -> dict[str, str | None]:
+    """Return the sentences of a row under their keys; those of a blank row are None."""
+    return {name: texts[place] if texts else None for place, name in enumerate(names)}
+
+
+def group_texts(
+    texts: Sequence[str | None], decoding: Mapping[str, Any]
+) -> list[list[dict[str, str | None]]]:
+    """Return a record for each text, in groups of those that were decoded from one latent."""
+    count = decoding.get("num_return_sequences", 1)
+    records = [{"text": text} for text in texts]
+    return [records[start : start + count] for start in range(0, len(records), count)]

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from textvae.cli.verbs import SYNONYMS, VERBS, import_verb
 from textvae.errors import did_you_mean
 from textvae.terminal import escape_controls, shorten
-from textvae.version import __version__
+from textvae.version import DOCUMENTATION, __version__
 
 WRONG_INPUT_EXIT_CODE = 2
 
@@ -43,24 +43,95 @@ def build_parser(verbs: Iterable[str] = VERBS) -> argparse.ArgumentParser:
     return parser
 
 
+def list_steps(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the verbs of a parser by name, or the steps of a verb such as `prior fit`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps paragraphs as argparse does, and leaves indented lines, such as examples, as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Return a description or an epilog."""
+        parts = []
+        for line in text.split("\n"):
+            is_literal = line.startswith("  ") or not line
+            parts.append(line if is_literal else super()._fill_text(line, width, indent))
+        return "\n".join(parts)
+
+
 class CommandParser(argparse.ArgumentParser):
     """A parser that takes no abbreviated options, and reports an error in one line."""
 
     def __init__(self, **arguments: Any) -> None:
         # An abbreviation is a guess: `--num 3` would be read as `--num-beams 3`.
-        super().__init__(**{**arguments, "allow_abbrev": False})
+        fixed = {"allow_abbrev": False, "formatter_class": HelpFormatter}
+        super().__init__(**{**arguments, **fixed})
 
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
         """Parse the arguments; an unknown option is refused with the most similar known one."""
         parsed, rest = super().parse_known_args(*arguments, **options)
-        for word in rest:
-            hint = self._find_similar_option(word.partition("=")[0])
+        rest = self._take_late_words(parsed, rest)
+        for place, word in enumerate(rest):
+            hint = (
+                self._suggest_setting(rest[place:])
+                or self._answer_trainer_name(word)
+                or self._find_similar_option(word)
+            )
             if hint:
                 self.error(f"unknown argument: {word}; {hint.strip()}")
         return parsed, rest
 
-    def _find_similar_option(self, name: str) -> str:
+    def _suggest_setting(self, words: list[str]) -> str:
+        """Return how to write an unknown option that is a setting, such as `--epochs 5`, or ""."""
+        verb = self.prog.removeprefix("textvae ")
+        if not words[0].startswith("--") or verb not in VERBS or not VERBS[verb].takes_settings:
+            return ""
+        from textvae.settings.reference import find_keys
+
+        option, equals_sign, value = words[0].partition("=")
+        keys = find_keys(option.removeprefix("--").replace("-", "_"))
+        if not keys:
+            return ""
+        if not equals_sign:
+            value = next((word for word in words[1:2] if not word.startswith("-")), "VALUE")
+        section = keys[0].partition(".")[0]
+        return f"it is a setting: write {keys[0]}={value} (textvae settings {section} explains it)."
+
+    def _take_late_words(self, parsed: argparse.Namespace, rest: list[str]) -> list[str]:
+        """Add words after options to the sentences of the verb; return the words that remain.
+
+        argparse fills arguments that may be missing before it reads the first option, and leaves
+        over all words that follow.
+        """
+        name = self.get_default("late_words")
+        words = [word for word in rest if not word.startswith("-")]
+        if name is None or not words:
+            return rest
+        found = getattr(parsed, name)
+        if isinstance(found, list):
+            setattr(parsed, name, found + words)
+        elif found is None and len(words) == 1:
+            setattr(parsed, name, words[0])
+        else:
+            return rest
+        return [word for word in rest if word.startswith("-")]
+
+    def _answer_trainer_name(self, word: str) -> str:
+        """Return what an option of transformers' Trainer is called here, or ""."""
+        verb = self.prog.removeprefix("textvae ")
+        if not word.startswith("--") or verb not in VERBS or not VERBS[verb].takes_settings:
+            return ""
+        from textvae.settings.trainer_names import describe_trainer_option
+
+        return describe_trainer_option(word.partition("=")[0]) or ""
+
+    def _find_similar_option(self, word: str) -> str:
         """Return "did you mean ...? " with the most similar option, or "" if none is similar."""
+        name = word.partition("=")[0]
         if not name.startswith("--"):
             return ""
         known = re.findall(r"--[a-z][a-z-]*", self.format_help())
@@ -89,7 +160,10 @@ class _TopParser(CommandParser):
         options.start_section("options")
         options.add_arguments(self._optionals._group_actions)
         options.end_section()
-        end = "See `textvae VERB --help` for the arguments of a verb.\n"
+        end = (
+            "`textvae VERB --help` explains the arguments of a verb, `textvae settings` the "
+            f"settings of training.\nDocumentation: {DOCUMENTATION}\n"
+        )
         parts = [self.format_usage(), _DESCRIPTION, *_format_groups(), options.format_help(), end]
         return "\n".join(parts)
 

@@ -2,7 +2,14 @@
 
 from argparse import Namespace
 
-from textvae.cli.arguments import Command, Subparsers, add_run, add_sentences, add_verb
+from textvae.cli.arguments import (
+    Command,
+    Subparsers,
+    add_run,
+    add_sentences,
+    add_verb,
+    require_extra,
+)
 from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
@@ -20,6 +27,18 @@ def add(verbs: Subparsers) -> None:
     add_run(fit)
     add_sentences(fit, default="the run's training split")
     add_settings(fit, FitPriorSettings)
+    require_extra(
+        fit,
+        "insight",
+        "mixtures of Gaussians",
+        "sklearn",
+        applies=lambda options: _choose_kind(options) == "gaussian_mixture",
+    )
+
+
+def _choose_kind(options: Namespace) -> str:
+    """Return the kind of the prior that is fitted."""
+    return FitPriorSettings(**collect_settings(options, FitPriorSettings)).kind
 
 
 def _prior(options: Namespace) -> None:

@@ -1,8 +1,9 @@
-"""The verbs that turn text into numbers: `encode`, `score`."""
+"""The verbs that turn text into numbers: `encode`, `features`, `score`."""
 
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +12,24 @@ from textvae.cli.arguments import (
     Subparsers,
     add_label,
     add_run,
+    add_sentences,
     add_shards,
     add_table,
     add_verb,
 )
 from textvae.cli.loading import describe_blank_output, load_vae, open_input
-from textvae.cli.output import print_records, print_rows
+from textvae.cli.output import format_score, print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.cli.shards import allow_shards
 from textvae.errors import OutputError
 from textvae.uses.records import Score
-from textvae.uses.settings import ScoreSettings
+from textvae.uses.settings import FeaturesSettings, ScoreSettings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_ROWS_PER_BLOCK = 8192  # rows whose features are computed together
 
 
 def add(verbs: Subparsers) -> None:
@@ -36,6 +40,7 @@ def add(verbs: Subparsers) -> None:
     )
     _add_input(encode)
     _add_input(score)
+    _add_features(verbs)
     add_settings(score, ScoreSettings)
     add_label(score, default="the label of each text in the file")
 
@@ -53,6 +58,20 @@ def _add_input(command: ArgumentParser) -> None:
     add_shards(command)
 
 
+def _add_features(verbs: Subparsers) -> None:
+    """Add `features`."""
+    features = add_verb(verbs, "features", "compute features of sentences for other models")
+    add_run(features)
+    add_sentences(features)
+    add_settings(features, FeaturesSettings)
+    features.add_argument(
+        "--output",
+        metavar="FEATURES.npy|FEATURES.parquet",
+        required=True,
+        help="file to write the vectors to, one per row",
+    )
+
+
 def _encode(options: Namespace) -> None:
     """Write the posterior means of a file's sentences, block by block."""
     from textvae.data.vector_files import check_vector_file, write_vectors
@@ -61,8 +80,7 @@ def _encode(options: Namespace) -> None:
     output = check_vector_file(options.output)
     _check_output(output, options.file)
     vae = load_vae(options)
-    fate = "written as NaN" if output.suffix == ".npy" else "written as null"
-    rows = open_input(options, vae, fate=fate)
+    rows = open_input(options, vae, fate=_describe_blank_vectors(output))
 
     def encode_blocks() -> Iterator[tuple[list[str], "NDArray[np.float32]"]]:
         texts = (row.text or "" for row in rows)
@@ -83,6 +101,45 @@ def _encode(options: Namespace) -> None:
     )
 
 
+def _describe_blank_vectors(output: Path) -> str:
+    """Return how the vectors of blank rows appear in a file, for a message."""
+    return "written as NaN" if output.suffix == ".npy" else "written as null"
+
+
+def _features(options: Namespace) -> None:
+    """Write features of a file's sentences, block by block."""
+    from textvae.data.vector_files import check_vector_file, write_vectors
+    from textvae.inference.encode import set_blanks_to_nan
+    from textvae.uses.features import compute_feature_width, features
+
+    output = check_vector_file(options.output)
+    _check_output(output, options.file)
+    vae = load_vae(options)
+    kind = FeaturesSettings(**collect_settings(options, FeaturesSettings)).kind
+    width = compute_feature_width(vae.bundle, kind)
+    rows = open_input(options, vae, fate=_describe_blank_vectors(output))
+
+    def compute_blocks() -> Iterator[tuple[list[str], "NDArray[np.float32]"]]:
+        texts = (row.text or "" for row in rows)
+        while block := list(islice(texts, _ROWS_PER_BLOCK)):
+            vectors = features(vae.bundle, block, kind, progress=not options.json)
+            yield block, set_blanks_to_nan(vectors, block)
+
+    count = write_vectors(output, compute_blocks(), width)
+    record = {
+        "file": str(output),
+        "rows": count,
+        "sentences": count - rows.blank.count,
+        "kind": kind,
+        "width": width,
+    }
+    print_records(
+        [record],
+        options.json,
+        lambda record: f"{record['file']}: {record['rows']} vectors of {record['width']}",
+    )
+
+
 def _check_output(output: Path, file: str) -> None:
     """Check that the vectors can be written.
 
@@ -99,8 +156,6 @@ def _check_output(output: Path, file: str) -> None:
 
 def _score(options: Namespace) -> None:
     """Print the likelihood of each sentence of a file, in nats."""
-    from textvae.training.model_card import format_measure
-
     vae = load_vae(options)
     label_column = vae.bundle.label_column
     fate = describe_blank_output(options)
@@ -114,9 +169,13 @@ def _score(options: Namespace) -> None:
         rows,
         answer,
         options.json,
-        lambda record: f"{format_measure(record['iw_nll']):>8}  {record['text']}",
+        format_score,
         fields=list(Score.__annotations__),
     )
 
 
-COMMANDS: dict[str, Command] = {"encode": allow_shards(_encode), "score": allow_shards(_score)}
+COMMANDS: dict[str, Command] = {
+    "encode": allow_shards(_encode),
+    "features": _features,
+    "score": allow_shards(_score),
+}

@@ -4,9 +4,11 @@ The settings classes are in modules that import neither torch nor anything else 
 slow to import, so that `--help` stays fast.
 """
 
-from argparse import SUPPRESS, Namespace, _ActionsContainer
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+import json
+from argparse import SUPPRESS, BooleanOptionalAction, Namespace, _ActionsContainer
+from collections.abc import Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -14,6 +16,8 @@ from textvae.schema import StrictSettings
 
 # What the help text shows for the value of an option, by its type.
 _METAVARS: dict[Any, str] = {int: "N", float: "X", str: "NAME"}
+
+_UNIONS = (Union, UnionType)
 
 
 def add_settings(
@@ -28,7 +32,11 @@ def add_settings(
     Args:
         metavar: what the help text shows for the value; by default, it depends on the type.
     """
-    for name in names or settings.model_fields:
+    # For `textvae.cli.checks`, which validates what the user wrote.
+    names = names or tuple(settings.model_fields)
+    earlier = command.get_default("settings_options") or ()
+    command.set_defaults(settings_options=(*earlier, (settings, names)))
+    for name in names:
         flag = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
         field = settings.model_fields[name]
         values = _describe_values(field)
@@ -62,13 +70,43 @@ def _describe_values(field: FieldInfo) -> dict[str, Any]:
     if get_origin(annotation) is Literal:
         choices = get_args(annotation)
         return {"choices": choices, "metavar": "|".join(choices)}
-    kind = annotation
-    for alternative in get_args(annotation):  # of `int | None`, take `int`
-        if alternative is not NoneType:
-            kind = alternative
-    if kind is bool:
-        return {"action": "store_true"}
-    return {"type": kind, "metavar": _METAVARS[kind]}
+    kinds = _list_alternatives(annotation)
+    if kinds == [bool]:
+        # Only an option whose default is None needs a way to say no.
+        return {"action": "store_true" if annotation is bool else BooleanOptionalAction}
+    if len(kinds) == 1 and kinds[0] in _METAVARS:
+        return {"type": kinds[0], "metavar": _METAVARS[kinds[0]]}
+    if len(kinds) == 1 and _is_sequence_of_texts(kinds[0]):
+        return {"action": "append", "metavar": "TEXT"}
+    choices = [choice for kind in kinds for choice in get_args(kind) if isinstance(choice, str)]
+    if bool in kinds:
+        return {"type": parse_value, "metavar": "|".join(["true", "false", *choices])}
+    return {"type": parse_value, "metavar": "JSON"}
+
+
+def _list_alternatives(annotation: Any) -> list[Any]:
+    """Return the types of a union without None, and of bounds only the type that they are for."""
+    if get_origin(annotation) is Annotated:
+        return _list_alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (None, Literal, Sequence, tuple):
+        return [annotation]
+    if get_origin(annotation) in _UNIONS:
+        parts = [part for part in get_args(annotation) if part is not NoneType]
+        return [kind for part in parts for kind in _list_alternatives(part)]
+    return [annotation]
+
+
+def _is_sequence_of_texts(kind: Any) -> bool:
+    """Return whether a type is that of a sequence of strings."""
+    return get_origin(kind) is Sequence and _list_alternatives(get_args(kind)[0]) == [str]
+
+
+def parse_value(text: str) -> Any:
+    """Return a value that is written as JSON; text that is not JSON stands for itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def collect_settings(options: Namespace, settings: type[StrictSettings]) -> dict[str, Any]:

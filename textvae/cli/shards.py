@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from textvae.cli.arguments import Command, collect_table_options
-from textvae.cli.loading import open_run
+from textvae.cli.loading import find_run_folder, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import collect_settings
 from textvae.errors import ConfigError
@@ -51,6 +51,11 @@ def _check_shard_options(options: Namespace) -> None:
             "--prior and --output cannot be combined: "
             "shards are sampled from the model's own prior. Leave one of them out."
         )
+    if "num_return_sequences" in options and options.output:
+        raise ConfigError(
+            "--num-return-sequences and --output cannot be combined: each row of a shard has one "
+            "text. Leave one of them out."
+        )
     if options.label and options.output:
         raise ConfigError(
             "--label and --output cannot be combined: "
@@ -72,13 +77,14 @@ def _asks_for_shards(options: Namespace) -> bool:
     Raises:
         ConfigError: another option asks for bulk work, but --output is not a folder.
     """
-    from textvae.bulk.reading import names_many_files
-
     output = options.output
     if output and (Path(output).is_dir() or output.endswith("/") or not Path(output).suffix):
         return True
-    reads_many_files = options.verb != "generate" and names_many_files(options.file)
-    is_bulk = "engine" in options or "shard_rows" in options or reads_many_files
+    is_bulk = "engine" in options or "shard_rows" in options
+    if options.verb != "generate":
+        from textvae.bulk.reading import names_many_files
+
+        is_bulk = is_bulk or names_many_files(options.file)
     # `encode` may write one file of vectors; the others print, so a file is a mistake there.
     if is_bulk or (output and options.verb != "encode"):
         problem = f"--output {output} is a file" if output else "--output is missing"
@@ -99,7 +105,7 @@ def _run_in_shards(options: Namespace) -> BulkRecord | None:
             arguments[name] = getattr(options, name)
     return run(
         options.verb,
-        options.run,
+        find_run_folder(options),
         options.output,
         device=options.device,
         progress=not options.json,

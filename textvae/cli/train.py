@@ -1,16 +1,17 @@
 """The verbs `train` and `finish`."""
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 
 from textvae.cli.arguments import (
-    SETTINGS_EPILOG,
     Command,
     Subparsers,
     add_device,
     add_verb,
 )
+from textvae.cli.checks import check_file
+from textvae.messages import print_lines
+from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 
@@ -28,9 +29,8 @@ def add(verbs: Subparsers) -> None:
 def _add_train(verbs: Subparsers) -> None:
     """Add `train`."""
     train = add_verb(verbs, "train", "train a model on a corpus")
-    train.epilog = SETTINGS_EPILOG
     train.usage = (
-        "textvae train [CORPUS] [--config FILE.yaml] [--output RUN] [options] "
+        "textvae train [CORPUS] [--config FILE.yaml|NAME] [--output RUN] [options] "
         "[section.key=value ...]"
     )
     train.add_argument(
@@ -43,14 +43,16 @@ def _add_train(verbs: Subparsers) -> None:
     )
     train.add_argument(
         "--config",
-        metavar="FILE.yaml",
-        help="file of settings, such as those in configs/ (default: the default recipe)",
+        metavar="FILE.yaml|NAME",
+        help="file of settings, or the name of an example, such as quickstart or ptb/free_bits; an "
+        "unknown name lists them all (default: the default recipe)",
     )
     train.add_argument(
         "--preset",
         metavar="NAME",
         help="settings to start from: "
-        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items()),
+        + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
+        + " (default: the default recipe)",
     )
     train.add_argument(
         "--output",
@@ -68,21 +70,27 @@ def _add_train(verbs: Subparsers) -> None:
         "--overwrite", action="store_true", help="replace the existing run in --output"
     )
     train.add_argument(
-        "--init", metavar="RUN", help="start from the model and the tokenizer of another run"
+        "--init",
+        metavar="RUN",
+        help="start from the model and the tokenizer of another run: its folder, or its name on "
+        "the Hugging Face Hub (default: a new model)",
     )
     add_device(train)
 
 
 def _train(options: Namespace) -> None:
     """Train, then say where the run is and what to do next."""
-    from textvae.training.train import train
-
     corpus = options.corpus
     settings = list(options.settings)
     if corpus and "=" in corpus and not Path(corpus).exists():
         # Without a corpus, argparse takes the first setting for it.
         settings = [corpus, *settings]
         corpus = None
+    check_file(corpus)  # before torch is imported
+    if options.config is not None:
+        find_config(options.config)
+    from textvae.training.train import train
+
     train(
         corpus,
         options.output,
@@ -93,6 +101,7 @@ def _train(options: Namespace) -> None:
         overwrite=options.overwrite,
         init=options.init,
         device=options.device,
+        progress=not options.quiet,
     )
     _say_what_is_next(options.output)
 
@@ -101,7 +110,7 @@ def _finish(options: Namespace) -> None:
     """Finish an interrupted run, then say where it is and what to do next."""
     from textvae.training.finish import finish
 
-    finish(options.run, options.device)
+    finish(options.run, options.device, progress=not options.quiet)
     _say_what_is_next(options.run)
 
 
@@ -114,9 +123,11 @@ def _say_what_is_next(run: str) -> None:
     if not state.is_main_process:
         return
     run = escape_controls(run)
-    print(f"the run is in {run}", file=sys.stderr)
-    print(f"next: textvae evaluate {run} --limit 500 --samples 50", file=sys.stderr)
-    print(f"      textvae generate {run}", file=sys.stderr)
+    print_lines(
+        f"the run is in {run}\n"
+        f"next: textvae evaluate {run} --limit 500 --samples 50\n"
+        f"      textvae generate {run}"
+    )
 
 
 COMMANDS: dict[str, Command] = {"train": _train, "finish": _finish}

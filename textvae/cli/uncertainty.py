@@ -65,12 +65,21 @@ def _print_curve(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         {"nats_per_token": cost, "error": error, "selective_error": error_so_far}
         for (cost, error), (_, error_so_far) in zip(curve, selective, strict=True)
     ]
-    print_records(points, as_json, lambda point: "  ".join(f"{v:.3f}" for v in point.values()))
+    print_records(points, as_json, _format_point)
+
+
+def _format_point(point: Mapping[str, Any]) -> str:
+    """Return a group of sentences as a line."""
+    return (
+        f"nats per token {point['nats_per_token']:6.3f}  error {point['error']:.3f}  "
+        f"error so far {point['selective_error']:.3f}"
+    )
 
 
 def _format_uncertainty(record: Mapping[str, Any]) -> str:
     """Return a sentence with its uncertainty and, on a second line, its reconstruction."""
-    return f"{record['nats_per_token']:.3f}  {record['text']}\n     → {record['reconstruction']}"
+    certainty = f"nats per token {record['nats_per_token']:6.3f}"
+    return f"{certainty}  {record['text']}\n{'→':>{len(certainty)}}  {record['reconstruction']}"
 
 
 COMMANDS: dict[str, Command] = {"uncertainty": _uncertainty}

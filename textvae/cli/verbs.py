@@ -23,11 +23,13 @@ class Verb(NamedTuple):
         module: the module of `textvae.cli` that has it.
         group: the heading under which --help lists it.
         summary: what it does, as its module says it to `add_verb`.
+        takes_settings: whether settings, `section.key=value`, may be among its arguments.
     """
 
     module: str
     group: str
     summary: str
+    takes_settings: bool = False
 
 
 _TRAIN = "train a model"
@@ -40,10 +42,19 @@ _OTHER = "about textvae and this machine"
 
 # In the order in which --help lists them; the verbs of a group follow one another.
 VERBS = {
-    "train": Verb("train", _TRAIN, "train a model on a corpus"),
+    "train": Verb("train", _TRAIN, "train a model on a corpus", takes_settings=True),
     "finish": Verb("train", _TRAIN, "end an interrupted run now, with the best model that it has"),
     "compare": Verb(
-        "compare", _TRAIN, "train and evaluate several configs with several seeds, side by side"
+        "compare",
+        _TRAIN,
+        "train and evaluate several configs with several seeds, side by side",
+        takes_settings=True,
+    ),
+    "tune": Verb(
+        "tune",
+        _TRAIN,
+        "search for settings that are better than the default recipe",
+        takes_settings=True,
     ),
     "evaluate": Verb("evaluate", _MEASURE, "measure a run, and judge whether its latent is used"),
     "doctor": Verb(
@@ -60,13 +71,17 @@ VERBS = {
     "infill": Verb("infill", _WRITE, "fill the blanks of a sentence"),
     "augment": Verb("augment", _WRITE, "write new texts with the same labels as those of a table"),
     "reconstruct": Verb("generate", _CHANGE, "encode sentences and decode them again"),
-    "interpolate": Verb("generate", _CHANGE, "decode a path in latent space between two sentences"),
+    "vary": Verb("vary", _CHANGE, "write sentences near a sentence"),
+    "interpolate": Verb(
+        "generate", _CHANGE, "decode a path in latent space through two or more sentences"
+    ),
     "analogy": Verb("edit", _CHANGE, "write the text that is to C as B is to A"),
     "attribute": Verb(
         "edit", _CHANGE, "find the direction in latent space along which labelled texts differ"
     ),
     "edit": Verb("edit", _CHANGE, "rewrite texts with more or less of an attribute"),
     "encode": Verb("score", _LATENT, "map sentences to vectors, their posterior means"),
+    "features": Verb("score", _LATENT, "compute features of sentences for other models"),
     "decode": Verb("generate", _LATENT, "decode vectors to sentences"),
     "prior": Verb("prior", _LATENT, "fit a prior to the latents of a corpus, for better samples"),
     "traverse": Verb(
@@ -93,8 +108,17 @@ VERBS = {
     "neighbors": Verb(
         "neighbors", _SCORE, "find the indexed sentences that are most similar to a text"
     ),
+    "push": Verb("push", _OTHER, "upload a run to the Hugging Face Hub, with its model card"),
+    "export": Verb("export", _OTHER, "write a run as files or a web page that work without torch"),
+    "shell": Verb("shell", _OTHER, "keep a model loaded, and answer one line after another"),
     "info": Verb(
         "evaluate", _OTHER, "describe a run, or print versions and machine for an issue report"
+    ),
+    "settings": Verb(
+        "explain", _OTHER, "explain the settings of a run, with their types and defaults"
+    ),
+    "completion": Verb(
+        "completion", _OTHER, "print a script that lets a shell complete verbs and options"
     ),
     "bench": Verb(
         "bench", _OTHER, "measure how fast this machine trains, decodes, scores or encodes"
@@ -109,7 +133,9 @@ SYNONYMS = {
     "embed": "encode",
     "fill": "infill",
     "sample": "generate",
+    "publish": "push",
     "search": "neighbors",
+    "upload": "push",
 }
 
 

@@ -1,15 +1,11 @@
 """Compare configs: train each under several seeds, evaluate every run, and tabulate them."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from tqdm import tqdm
 
 from textvae.comparison.folder import lock_comparison_folder, record_trials
 from textvae.comparison.matrix import Trial, build_trials
 from textvae.comparison.report.formats import FORMATS, format_runs_csv
-from textvae.comparison.report.plots import REPORT_REQUIREMENTS
 from textvae.comparison.report.table import group_rows, select_columns
 from textvae.comparison.runner import build_run_record, list_commands, run_all
 from textvae.comparison.schedules import (
@@ -20,12 +16,14 @@ from textvae.comparison.schedules import (
 )
 from textvae.errors import ConfigError
 from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, CompareSettings
+from textvae.messages import print_lines
 from textvae.runtime.device import choose_device
-from textvae.runtime.extras import check_installed
+from textvae.runtime.extras import REPORT_REQUIREMENTS, check_installed
 from textvae.runtime.files import write_json, write_text
 from textvae.runtime.launch import has_several_processes
 from textvae.runtime.paths import require_path
 from textvae.schema import require_list, validate_settings
+from textvae.settings.examples import find_config
 from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
 
@@ -51,7 +49,7 @@ def compare(
     runs are finished.
 
     Args:
-        configs: YAML files.
+        configs: YAML files, or names of example configs, such as `ptb/free_bits`.
         output: the folder; runs are in `runs/CONFIG/seed-N`, or `runs/CONFIG-CORPUS/seed-N`.
         seeds: number of runs of each config, with the seeds 1, 2, ...
         corpora: corpora to train each config on; by default its own.
@@ -87,7 +85,7 @@ def compare(
     choose_device(device)  # raises an error if the device cannot be used
     folder = require_path(output, "output")
     trials = build_trials(
-        [require_path(config, "config") for config in require_list(configs, "configs")],
+        [find_config(config) for config in require_list(configs, "configs")],
         [str(require_path(corpus, "corpus")) for corpus in require_list(corpora, "corpora")],
         settings.seeds,
         require_list(overrides, "overrides"),
@@ -120,8 +118,8 @@ def _run_trials(
 
 
 def _print_progress(line: str) -> None:
-    """Print a line on standard error, without breaking a progress bar."""
-    tqdm.write(escape_controls(line), file=sys.stderr)
+    """Print a line about the progress."""
+    print_lines(escape_controls(line))
 
 
 def _write_results(

@@ -18,13 +18,14 @@ import tokenizers
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import require_known_tokens
-from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, TokenizerAndCounts, open_split
-from textvae.data.row_report import print_note
+from textvae.data.corpus import HELD_OUT_SPLITS, TokenizerAndCounts, open_split
+from textvae.data.settings import DataSettings
 from textvae.data.sources import list_corpus_files
 from textvae.data.streaming.settings import StreamSettings
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
 from textvae.data.tokenizer_files import list_tokenizer_files
 from textvae.errors import TextVAEError
+from textvae.messages import print_note
 from textvae.runtime.files import clean_up_after_kill, new_folder, read_json, remove
 from textvae.runtime.paths import expand_home, require_path
 

@@ -23,7 +23,7 @@ class CleaningSettings(WhiteSpaceSettings):
     normalize: Literal["NFC", "NFKC", "NFD", "NFKD", "none"] = Field(
         "NFC", description="Unicode normalization form"
     )
-    lowercase: bool = False
+    lowercase: bool = Field(False, description="whether texts are turned into lower case")
     min_words: int = Field(1, ge=1, description="shorter sentences are left out")
     max_words: int | None = Field(None, ge=1, description="longer sentences are left out")
     max_characters: int = Field(

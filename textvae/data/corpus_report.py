@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from textvae.data.corpus import HELD_OUT_SPLITS, DataSettings, format_drop_reasons
-from textvae.data.row_report import format_count, print_note, print_warning, shorten_list
+from textvae.data.corpus import HELD_OUT_SPLITS, format_drop_reasons
+from textvae.data.row_report import format_count, shorten_list
+from textvae.data.settings import DataSettings
+from textvae.messages import print_note, print_warning
 
 SPLITS = ("train", *HELD_OUT_SPLITS)
 

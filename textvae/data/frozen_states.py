@@ -5,16 +5,17 @@ A row holds the states of one sentence, (length, hidden), as the bytes of a tens
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import torch
-from datasets import Dataset, concatenate_datasets
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from textvae.data.arrow import open_arrow, write_arrow
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # The columns, which are also the names of the tensors in a batch.
 ENCODER_STATES = "encoder_states"
@@ -32,6 +33,8 @@ def write_states(rows: Iterator[Tensor], column: str, file: Path) -> None:
         rows: (length, hidden) for each sentence, in the order of the split.
         column: `ENCODER_STATES` or `DECODER_STATES`.
     """
+    import pyarrow as pa
+
     schema = pa.schema([(column, pa.large_binary()), ("hidden", pa.int32())])
     records = (
         {column: _to_bytes(states.to(_DTYPES[column])), "hidden": states.shape[-1]}
@@ -40,8 +43,10 @@ def write_states(rows: Iterator[Tensor], column: str, file: Path) -> None:
     write_arrow(records, file, schema)
 
 
-def join_states(sentences: Dataset, folder: Path, split: str) -> Dataset:
+def join_states(sentences: "Dataset", folder: Path, split: str) -> "Dataset":
     """Return a split with the columns of states that the folder has for it, memory-mapped."""
+    from datasets import concatenate_datasets
+
     for column in _DTYPES:
         file = locate_states(folder, split, column)
         if file.is_file():

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from textvae.data.folders import CLASS_COLUMN
-from textvae.data.row_report import print_note
 from textvae.data.sources import (
     FileSource,
     RowSource,
@@ -15,6 +14,7 @@ from textvae.data.sources import (
 from textvae.data.split_settings import SplitSettings
 from textvae.data.tables import Row, TableSettings, get_format_suffix
 from textvae.errors import ConfigError, DataError
+from textvae.messages import print_note
 
 _TEXT_COLUMN = "text"  # of a file of labels, which is read like a text file
 

@@ -1,12 +1,9 @@
 """Notes on standard error about blank rows, which are skipped, and long texts, which are cut."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tqdm import tqdm
-
-from textvae.terminal import escape_controls
+from textvae.messages import print_note
 
 _MAX_LISTED_ROWS = 10  # numbers of rows that a message lists
 
@@ -131,13 +128,3 @@ def shorten_list(names: Sequence[str], most: int) -> str:
     if rest > 0:
         return f"{listed} and {rest:,} more"
     return listed
-
-
-def print_note(message: str) -> None:
-    """Print a note on standard error; unlike `print`, it does not break a progress bar."""
-    tqdm.write(f"note: {escape_controls(message)}", file=sys.stderr)
-
-
-def print_warning(message: str) -> None:
-    """Print a warning on standard error, as `print_note` prints a note."""
-    tqdm.write(f"warning: {escape_controls(message)}", file=sys.stderr)

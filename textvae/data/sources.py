@@ -23,7 +23,7 @@ from textvae.data.folders import (
     read_folder,
 )
 from textvae.data.foreign_files import refuse_foreign_file
-from textvae.data.row_report import RowNumbers, print_note
+from textvae.data.row_report import RowNumbers
 from textvae.data.split_names import SPLIT_NAMES
 from textvae.data.tables import (
     CORPUS_SUFFIXES,
@@ -39,6 +39,7 @@ from textvae.data.tables import (
 )
 from textvae.data.tables.class_names import find_class_names, name_classes
 from textvae.errors import DataError, did_you_mean
+from textvae.messages import print_note
 from textvae.runtime.network import give_up_without_network
 from textvae.runtime.paths import require_path
 
@@ -145,10 +146,22 @@ def find_splits(
         if settings.format == "auto":
             refuse_foreign_file(path)
         return {"train": FileSource([path], settings)}
+    refuse_missing_path(corpus)
+    return _load_data_set_splits(corpus, settings)
+
+
+def refuse_missing_path(corpus: str) -> None:
+    """Refuse a corpus that does not exist, unless it may be a data set on the Hub.
+
+    Raises:
+        DataError: there is no such file or folder, and no data set can have this name.
+    """
+    path = resolve_path(corpus)
+    if path.exists() or is_pipe(path):
+        return
     # Names on the Hub are `name` or `owner/name`; anything else must have been meant as a path.
     if path.suffix or corpus.startswith((".", "/", "~")) or corpus.count("/") > 1:
         raise _build_missing_file_error(corpus, path)
-    return _load_data_set_splits(corpus, settings)
 
 
 def list_corpus_files(corpus: str) -> list[Path]:

@@ -42,7 +42,10 @@ _MAX_REASON_CHARACTERS = 200  # of a library's error that a message shows
 class TokenizerSettings(StrictSettings):
     """The kind of tokenizer, and the size of its vocabulary."""
 
-    kind: Literal["bpe", "word", "character", "byte", "folder", "pretrained"] = "bpe"
+    kind: Literal["bpe", "word", "character", "byte", "folder", "pretrained"] = Field(
+        "bpe",
+        description="what a token is; folder: a saved tokenizer; pretrained: that of the decoder",
+    )
     vocab_size: int = Field(
         4096, ge=8, le=MAX_COUNT, description="most tokens in the vocabulary, special ones included"
     )

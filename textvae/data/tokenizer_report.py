@@ -15,8 +15,8 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import ROWS_PER_BLOCK, iterate_token_ids
-from textvae.data.row_report import print_note
 from textvae.data.tokenization import decode_batch
+from textvae.messages import print_note
 
 _MAX_COMPARED = 2_000  # sentences that are decoded, to see whether they come back
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from textvae.data.row_report import print_note
 from textvae.data.tables import CompressionError, FormatError
 from textvae.data.tables.compression import open_unpacked
 from textvae.data.tables.encodings import decode_head
 from textvae.errors import DataError
+from textvae.messages import print_note
 
 _PROBED_BYTES = 65_536  # of the decompressed file, to see whether it is text
 

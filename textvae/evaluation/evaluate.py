@@ -31,6 +31,7 @@ from textvae.evaluation.settings import DEFAULT_IMPORTANCE_SAMPLES, DEFAULT_MEAS
 from textvae.evaluation.small_sets import list_size_warnings, list_unreliable_measures
 from textvae.evaluation.usefulness import UsefulnessChecks
 from textvae.inference.bundle import Bundle
+from textvae.runs.model_card import refresh_card
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 
@@ -159,6 +160,9 @@ def evaluate_run(
 
     if file is None:
         run.update("measures.json", merge)
+        # The card shows the whole set of measures; a few of them must not replace it.
+        if {"verdict", "iw_nll"} <= record.keys():
+            refresh_card(run, record, "test")
     return record
 
 

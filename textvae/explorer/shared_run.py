@@ -19,7 +19,7 @@ from textvae.explorer.latent_map import LatentMap, Sentences, compute_map
 from textvae.explorer.map_cache import list_map_folders, load_map, name_map, save_map
 from textvae.explorer.projection import ProjectionKind
 from textvae.explorer.reference import choose_sentences
-from textvae.inference.checkpoint import WEIGHTS_FILE
+from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.uses.density_path import KernelDensity
 from textvae.vae import TextVAE
 

@@ -12,6 +12,7 @@ from textvae.data.batching import Batch, LengthBuckets
 from textvae.inference.bundle import Bundle
 from textvae.runtime.processes import Processes
 from textvae.runtime.seeds import derive_seed, derive_sentence_seed
+from textvae.terminal import is_bar_hidden
 
 _DEFAULT_BATCH_TOKENS = 8192
 
@@ -38,7 +39,11 @@ def iterate_batches(
     """
     buckets = LengthBuckets(read_number_column(dataset, "length"), batch_tokens, None, seed=0)
     progress_bar = tqdm(
-        buckets, desc=progress, total=len(buckets), unit="batch", disable=progress is None
+        buckets,
+        desc=progress,
+        total=len(buckets),
+        unit="batch",
+        disable=is_bar_hidden(progress is not None),
     )
     devices = [bundle.device] if bundle.device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.no_grad():

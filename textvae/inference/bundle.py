@@ -13,10 +13,6 @@ from textvae.data.labels import Labels
 from textvae.model.modeling import TextVAEModel
 from textvae.model.priors import Prior
 
-ADAPTER = "adapter_config.json"  # the file in which peft describes an adapter
-# The files that could name code for transformers to download and run.
-CONFIGS = ("config.json", "generation_config.json", "tokenizer_config.json")
-
 
 @dataclass(frozen=True)
 class Bundle:

@@ -3,42 +3,36 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from textvae.data.encoder_tokenizer import ENCODER_TOKENIZER, EncoderTokenizer
 from textvae.data.tokenization import read_tokenizer
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
-from textvae.inference.bundle import ADAPTER, CONFIGS, Bundle
+from textvae.inference.bundle import Bundle
+from textvae.inference.model_folder import WEIGHTS_FILE, check_model_folder
 from textvae.inference.settings import DecodingSettings
-from textvae.model.configuration import RUN_FORMAT
 from textvae.model.modeling import TextVAEModel
 from textvae.runtime.device import choose_device
-from textvae.runtime.files import read_json
-from textvae.runtime.foreign_code import refuse_foreign_code_in
+from textvae.runtime.libraries import hide_loading_bars
 from textvae.schema import validate_settings
-from textvae.version import __version__
 
-WEIGHTS_FILE = "model.safetensors"
+# Options of the verbs that the file cannot have: transformers does not know the seed and words,
+# and the others would change what a verb returns.
+_NOT_IN_FILE = {
+    "seed",
+    "do_sample",
+    "bad_words",
+    "num_return_sequences",
+    "stop_strings",
+    "watermarking_config",
+}
 # Entries of the file that decoding does not use, whatever they are.
 _UNUSED_OPTIONS = ("transformers_version", "max_length", "use_cache", "do_sample")
 _SPECIAL_TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id")
-_PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
-class _GenerationConfigOptions(DecodingSettings):
-    """The options that `generation_config.json` may have: ours, and what else decoding applies."""
-
-    repetition_penalty: float | None = Field(None, gt=0)
-    no_repeat_ngram_size: int | None = Field(None, ge=0)
-    min_new_tokens: int | None = Field(None, ge=0)
-    length_penalty: float | None = None
-    min_p: float | None = Field(None, ge=0, le=1)
-    typical_p: float | None = Field(None, gt=0, le=1)
-
-
+@hide_loading_bars()
 def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """Load a trained model and its tokenizer.
 
@@ -47,7 +41,6 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     """
     path = Path(folder)
     check_model_folder(path)
-    transformers_logging.disable_progress_bar()
     try:
         # Without `ignore_mismatched_sizes`, transformers raises its own error for weights of
         # another size. With it, the report lists them like the missing ones.
@@ -86,74 +79,17 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)
 
 
-def check_model_folder(path: Path) -> None:
-    """Refuse a folder that holds no finished text VAE, and say what it holds instead.
-
-    Raises:
-        CheckpointError: the folder is missing, is damaged, or does not hold a text VAE.
-    """
-    if not path.is_dir():
-        raise CheckpointError(
-            f"{path}: there is no such folder; expected a folder that `textvae train` wrote."
-        )
-    if not (path / WEIGHTS_FILE).is_file():
-        raise CheckpointError(_explain_missing_weights(path))
-    try:
-        config = read_json(path / "config.json")
-    except ValueError as error:
-        raise CheckpointError(
-            f"{path / 'config.json'}: is missing or is not JSON ({error})."
-        ) from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path / 'config.json'}: is not the config of a model.")
-    if config.get("model_type") != TextVAEModel.config_class.model_type:
-        raise CheckpointError(
-            f"{path}: holds a {config.get('model_type')!r} model, not a text VAE."
-        )
-    _check_run_format(path, config.get("run_format", 0))
-    if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
-        raise CheckpointError(f"{path}: has no tokenizer.json. Copy the whole run again.")
-    # Where peft is installed, transformers would apply the adapter to the model unasked.
-    if (path / ADAPTER).is_file():
-        raise CheckpointError(
-            f"{path / ADAPTER}: belongs to an adapter, which textvae does not support. Remove it."
-        )
-    refuse_foreign_code_in(path, CONFIGS, CheckpointError)
-
-
+@hide_loading_bars()
 def save_bundle(bundle: Bundle, folder: str | Path, weights: dict[str, Any] | None = None) -> None:
     """Save the model, its tokenizer and its generation settings as safetensors and JSON.
 
     Args:
         weights: the full weights of a sharded model, whose own parameters are only a part.
     """
-    transformers_logging.disable_progress_bar()
     bundle.model.save_pretrained(str(folder), state_dict=weights)
     bundle.tokenizer.save_pretrained(str(folder))
     if bundle.encoder_tokenizer is not None:
         bundle.encoder_tokenizer.save(Path(folder) / ENCODER_TOKENIZER)
-
-
-def _check_run_format(path: Path, found: object) -> None:
-    """Refuse a folder in a format of an earlier or a later release.
-
-    Raises:
-        CheckpointError: the formats differ; the message says which release to use.
-    """
-    if found == RUN_FORMAT:
-        return
-    if isinstance(found, int) and found < RUN_FORMAT:
-        advice = (
-            f"an earlier version of textvae wrote it. Train it again with textvae {__version__}"
-        )
-    else:
-        advice = (
-            "a newer version of textvae wrote it. Install that version "
-            "(pip install --upgrade textvae)"
-        )
-    raise CheckpointError(
-        f"{path}: has the run format {found!r}, and this version reads {RUN_FORMAT}: {advice}."
-    )
 
 
 def _check_weights(path: Path, report: dict[str, Any]) -> None:
@@ -222,10 +158,10 @@ def _check_generation_config(path: Path, model: TextVAEModel) -> None:
         raise CheckpointError(
             f"{file}: is missing or damaged, or has no max_new_tokens. Copy the whole folder again."
         )
-    names = _GenerationConfigOptions.model_fields.keys() - {"seed", "do_sample"}
+    names = DecodingSettings.model_fields.keys() - _NOT_IN_FILE
     values = {name: getattr(config, name, None) for name in names}
     try:
-        options = validate_settings(_GenerationConfigOptions, values)
+        options = validate_settings(DecodingSettings, values)
     except ConfigError as error:
         raise CheckpointError(f"{file}: {error}") from error
     readable = model.decoder.max_length
@@ -250,20 +186,3 @@ def _check_generation_config(path: Path, model: TextVAEModel) -> None:
             raise CheckpointError(
                 f"{file}: textvae does not decode with {name} = {value!r}; remove it."
             )
-
-
-def _explain_missing_weights(path: Path) -> str:
-    """Return the message for a folder without weights: what it holds, and how to go on."""
-    has_checkpoint = any(path.glob("checkpoint-*"))
-    # Before its first checkpoint, a run has only the model that it starts from.
-    if has_checkpoint or (path / "init" / WEIGHTS_FILE).is_file():
-        finish = f" (or end it now: textvae finish {path})" if has_checkpoint else ""
-        return (
-            f"{path}: its training has not finished. "
-            f"Continue it with: textvae train --output {path} --resume{finish}"
-        )
-    pickles: list[str] = []
-    for pattern in _PICKLE_PATTERNS:
-        pickles.extend(file.name for file in path.glob(pattern))
-    note = f"; {pickles[0]} is a pickle, which textvae never reads" if pickles else ""
-    return f"{path}: holds no {WEIGHTS_FILE}{note}. Expected a folder that `textvae train` wrote."

@@ -6,23 +6,30 @@ from typing import Any
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import GenerationConfig
+from transformers import StoppingCriteriaList
 
 from textvae.data.tokenization import decode_batch
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
-from textvae.inference.generation_loop import generate_with_shrinking_batch
-from textvae.inference.settings import DEFAULT_TEMPERATURE, DecodingSettings
+from textvae.inference.generate_arguments import (
+    StopStrings,
+    build_generate_arguments,
+    refused_by_generate,
+)
+from textvae.inference.settings import DecodingSettings
+from textvae.inference.unsupported_options import refuse_unsupported_options
 from textvae.runtime.seeds import Stream, seeded
 from textvae.schema import validate_settings
+from textvae.terminal import is_bar_hidden
 
 
 def build_decoding_settings(**options: Any) -> DecodingSettings:
     """Return checked decoding options.
 
     Raises:
-        ConfigError: an option is unknown or out of range.
+        ConfigError: an option is unknown, is not supported, or is out of range.
     """
+    refuse_unsupported_options(options)
     return validate_settings(DecodingSettings, options, "decoding")
 
 
@@ -45,10 +52,12 @@ def decode_latents(
         label_ids: (n,), the labels for a conditional model; by default the bundle's fixed label.
 
     Returns:
-        n texts, their prefixes included, in the order of z.
+        n texts, their prefixes included, in the order of z. With `num_return_sequences`, that
+        many texts of the first latent, then those of the second one, and so on.
 
     Raises:
-        ConfigError: the texts may become longer than the decoder can read.
+        ConfigError: the texts may become longer than the decoder can read, or the options do not
+            fit together, or not to the model.
     """
     rows = _iterate_token_ids(
         bundle, z, options, samples_by_default, prefixes, batch_size, progress, label_ids
@@ -83,21 +92,26 @@ def _iterate_token_ids(
 ) -> Iterator[list[int]]:
     """Yield the token ids that are decoded from each latent; see `decode_latents`."""
     _check_length(bundle, options, prefixes)
-    arguments = _build_generate_arguments(
-        options, samples_by_default, bundle.model.generation_config
-    )
+    arguments = build_generate_arguments(bundle, options, samples_by_default)
     if label_ids is None:
         label_ids = bundle.fixed_label_ids(len(z))
     batch_size = min(batch_size, bundle.model.decoder.max_rows or batch_size)
+    batch_size = max(1, batch_size // (options.num_return_sequences or 1))
     starts = range(0, len(z), batch_size)
     with seeded(options.seed, Stream.TOKENS, bundle.device), torch.inference_mode():
-        for start in tqdm(starts, desc="decoding", unit="batch", disable=not progress):
+        for start in tqdm(starts, desc="decoding", unit="batch", disable=is_bar_hidden(progress)):
             part = slice(start, start + batch_size)
             latent = z[part].to(bundle.device, bundle.model.dtype)
             inputs = build_start_inputs(bundle, len(latent), prefixes[part] if prefixes else None)
             if label_ids is not None:
                 inputs["label_ids"] = label_ids[part].to(bundle.device)
-            yield from bundle.model.generate(**inputs, latent=latent, **arguments).tolist()
+            if options.stop_strings:
+                start_length = inputs["input_ids"].shape[1]
+                stop = StopStrings(bundle.tokenizer, options.stop_strings, start_length)
+                arguments["stopping_criteria"] = StoppingCriteriaList([stop])
+            with refused_by_generate():
+                rows = bundle.model.generate(**inputs, latent=latent, **arguments).tolist()
+            yield from rows
 
 
 def _check_length(
@@ -118,32 +132,6 @@ def _check_length(
             f"decoding.max_new_tokens = {options.max_new_tokens}: this model's decoder has "
             f"positions for {most} new tokens; expected at most that many."
         )
-
-
-def _build_generate_arguments(
-    options: DecodingSettings,
-    samples_by_default: bool,
-    configured: GenerationConfig,
-) -> dict[str, Any]:
-    """Return the keyword arguments for transformers' `generate`.
-
-    Args:
-        samples_by_default: whether to sample if nothing asks for sampling or for beams.
-        configured: what `generation_config.json` says; its number of beams and its temperature
-            count if the options do not say.
-    """
-    arguments = options.model_dump(exclude_none=True, exclude={"seed"})
-    if configured.num_beams is not None and configured.num_beams > 1:
-        arguments.setdefault("num_beams", configured.num_beams)
-    asks_to_sample = any(name in arguments for name in ("temperature", "top_p", "top_k"))
-    uses_default = samples_by_default and "num_beams" not in arguments
-    arguments.setdefault("do_sample", asks_to_sample or uses_default)
-    if arguments["do_sample"] and configured.temperature is None:
-        arguments.setdefault("temperature", DEFAULT_TEMPERATURE)
-    # Our loop has no beam search, but that of transformers does.
-    if arguments.get("num_beams", 1) == 1:
-        arguments["custom_generate"] = generate_with_shrinking_batch
-    return arguments
 
 
 def build_start_inputs(

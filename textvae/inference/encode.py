@@ -17,6 +17,7 @@ from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length
 from textvae.model.posteriors import Distribution
+from textvae.terminal import is_bar_hidden
 
 _SENTENCES_PER_BLOCK = 8192
 
@@ -65,7 +66,7 @@ def iterate_posteriors(
         ConfigError: the model is a language model.
     """
     iterator = iter(texts)
-    with tqdm(desc="encoding", unit="sentence", disable=not progress) as bar:
+    with tqdm(desc="encoding", unit="sentence", disable=is_bar_hidden(progress)) as bar:
         while block := list(islice(iterator, _SENTENCES_PER_BLOCK)):
             yield block, block_posterior(bundle, block, batch_size)
             bar.update(len(block))

@@ -9,6 +9,8 @@ from textvae.inference.memory import check_texts_fit
 from textvae.inference.settings import DecodingSettings
 from textvae.runtime.seeds import Stream, derive_seed, seeded
 
+_DEVIATION_DRAWS = 10_000
+
 
 def generate(
     bundle: Bundle,
@@ -56,3 +58,8 @@ def sample_labels(bundle: Bundle, count: int, seed: int) -> Tensor | None:
     random = torch.Generator().manual_seed(derive_seed(seed, Stream.LABELS))
     weights = torch.tensor(labels.counts, dtype=torch.float)
     return torch.multinomial(weights, count, replacement=True, generator=random)
+
+
+def compute_prior_deviation(bundle: Bundle) -> Tensor:
+    """Return the standard deviation of the prior in each dimension, (latent,), from samples."""
+    return sample_prior(bundle, _DEVIATION_DRAWS, derive_seed(0, Stream.LATENT_DEVIATION)).std(0)

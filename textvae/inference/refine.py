@@ -24,6 +24,7 @@ from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length
 from textvae.inference.encode import tokenize_and_truncate
+from textvae.terminal import is_bar_hidden
 
 PRIOR_SHARE = 0.1
 _STEP_SIZE = 0.2  # of Adam; latents of the default recipe have a standard deviation near 1
@@ -60,7 +61,7 @@ def refine_means(
     ids = tokenize_and_truncate(bundle, texts)
     refined = means.clone()
     groups = list(batch_by_length([len(row) for row in ids], _SENTENCES_PER_BATCH))
-    for rows in tqdm(groups, desc="refining", unit="batch", disable=not progress):
+    for rows in tqdm(groups, desc="refining", unit="batch", disable=is_bar_hidden(progress)):
         batch = bundle.make_batch([ids[row] for row in rows])
         if label_ids is not None:
             batch["label_ids"] = label_ids[rows].to(bundle.device)

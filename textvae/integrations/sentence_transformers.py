@@ -3,6 +3,9 @@
     SentenceTransformer(modules=[TextVAEModule("runs/demo")])
 
 A saved module consists of safetensors and JSON files, and `TextVAE` can load it as a run.
+`SentenceTransformer(folder, trust_remote_code=True)` loads it, too: sentence-transformers imports
+modules of other packages only with this argument, and says so in its error. No code is
+downloaded, since the class is that of the installed textvae.
 """
 
 from collections.abc import Sequence
@@ -13,12 +16,13 @@ from torch import Tensor
 
 from textvae.data.row_report import LEAVE_OUT
 from textvae.data.texts import require_texts
-from textvae.errors import CheckpointError, DataError
+from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.inference.encode import require_latent, tokenize_and_truncate
+from textvae.runs.hub import locate_run
 from textvae.runtime.extras import check_installed
-from textvae.schema import choose
+from textvae.schema import choose, require_integer
 from textvae.uses.features import DEFAULT_FEATURES, FEATURES
 
 try:
@@ -39,27 +43,33 @@ class TextVAEModule(InputModule):
     It can be fine-tuned like other modules.
 
     Args:
-        run: the folder of a trained run.
+        run: the folder of a trained run, or its name on the Hugging Face Hub.
         features: `states` (of the encoder), `mean` (of the posterior) or `gaussian` (mean and
             log-variance); see `textvae.uses.features`.
+        max_seq_length: the maximum length of a text in tokens, without its end; longer texts are
+            cut. By default, and at most, what the model can read.
 
     Raises:
         CheckpointError: the folder is missing, damaged, or not a run.
-        ConfigError: the features are unknown, or the run is a language model.
+        ConfigError: the features are unknown, the length is too large, or the run is a language
+            model.
     """
 
     config_file_name = "textvae_module.json"  # not config.json, which is the model's
-    config_keys = ["features"]  # noqa: RUF012  # the base class declares it without ClassVar
+    config_keys = ["features", "max_seq_length"]  # noqa: RUF012  # the base class declares it without ClassVar
 
-    def __init__(self, run: str | Path, features: str = DEFAULT_FEATURES) -> None:
+    def __init__(
+        self, run: str | Path, features: str = DEFAULT_FEATURES, max_seq_length: int | None = None
+    ) -> None:
         super().__init__()
-        bundle = load_bundle(run, "cpu")  # sentence-transformers moves it to its device
+        bundle = load_bundle(locate_run(run), "cpu")  # sentence-transformers moves it to its device
         require_latent(bundle)
         self.feature = choose(FEATURES, features, "features")
         self.features = features
         self.model = bundle.model
         self.tokenizer = bundle.tokenizer
         self.encoder_tokenizer = bundle.encoder_tokenizer
+        self.max_seq_length = max_seq_length
 
     @property
     def bundle(self) -> Bundle:
@@ -69,7 +79,23 @@ class TextVAEModule(InputModule):
     @property
     def max_seq_length(self) -> int:
         """The maximum length of a text in tokens, without its end; longer texts are cut."""
-        return self.bundle.max_text_tokens
+        return self._max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int | None) -> None:
+        """Set the maximum length; None is what the model can read.
+
+        Raises:
+            ConfigError: it is not a whole number from 1 to what the model can read.
+        """
+        most = self.bundle.max_text_tokens
+        length = most if value is None else require_integer(value, "max_seq_length")
+        if length > most:
+            raise ConfigError(
+                f"max_seq_length = {length}: this model reads texts of at most {most} tokens; "
+                f"choose 1 to {most}."
+            )
+        self._max_seq_length = length
 
     def get_embedding_dimension(self) -> int:
         """Return the width of an embedding: how many numbers it has."""
@@ -97,7 +123,8 @@ class TextVAEModule(InputModule):
                 f"{LEAVE_OUT}"
             )
         prompted = [(prompt or "") + text for text in texts]
-        batch = self.bundle.collator.collate(tokenize_and_truncate(self.bundle, prompted))
+        ids = tokenize_and_truncate(self.bundle, prompted)
+        batch = self.bundle.collator.collate([row[: self.max_seq_length] for row in ids])
         return {
             "input_ids": batch["encoder_input_ids"],
             "attention_mask": batch["encoder_attention_mask"],

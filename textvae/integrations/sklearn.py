@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from textvae.data.row_report import LEAVE_OUT, RowNumbers
 from textvae.data.texts import require_texts
@@ -23,7 +23,7 @@ try:
     from sklearn.utils.validation import check_is_fitted
 except ImportError:
     # Raises an error that says what to install, if the package is missing altogether.
-    check_installed("uses", "scikit-learn's transformers", "sklearn")
+    check_installed("insight", "scikit-learn's transformers", "sklearn")
     raise
 
 if TYPE_CHECKING:
@@ -35,14 +35,15 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     """Turns each text into features of a text VAE.
 
     Args:
-        run: the folder of a trained run; without it, `fit` trains a run on its texts.
+        run: the folder of a trained run, or its name on the Hugging Face Hub; without it, `fit`
+            trains a run on its texts.
         settings: the settings of that training by section, such as
             {"training": {"epochs": 5}}; those of `textvae.train`.
         output: the folder to save that run in; without it, the run is not saved.
         features: `states` (of the encoder), `mean` (of the posterior) or `gaussian` (mean and
             log-variance); see `textvae.uses.features`.
         batch_size: number of texts encoded together.
-        device: cpu or cuda; by default a GPU if one is available.
+        device: cpu, cuda or mps; by default a GPU if one is available.
     """
 
     # scikit-learn clones an estimator from its attributes: they must equal the arguments.
@@ -70,6 +71,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             DataError: there are no texts, or one is blank or not a string.
         """
         # Imported here and not above, because importing torch takes seconds.
+        from textvae.uses.features import compute_feature_width
         from textvae.vae import TextVAE
 
         listed = _require_filled_texts(texts)
@@ -82,8 +84,8 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         else:
             self.vae_ = TextVAE.from_pretrained(self.run, self.device)
-        # One text is enough to find the width. This also refuses unknown features.
-        self._n_features_out = self.transform(listed[:1]).shape[1]
+        # This also refuses unknown features. `transform` needs it to name the columns of a frame.
+        self._n_features_out = compute_feature_width(self.vae_.bundle, self.features)
         return self
 
     def transform(self, texts: Iterable[str]) -> NDArray[np.float32]:
@@ -99,6 +101,33 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return features(
             self.vae_.bundle, _require_filled_texts(texts), self.features, self.batch_size
         )
+
+    def inverse_transform(self, vectors: ArrayLike) -> NDArray[np.object_]:
+        """Return a text for each row of features, (n,), decoded greedily.
+
+        The posterior mean is computed from the features, so that the texts of features of given
+        texts are their reconstructions.
+
+        Args:
+            vectors: (n, width), an array or a data frame, such as `transform` returns, or points
+                between such rows.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            ShapeError: the vectors have another width.
+            DataError: the vectors are not numbers, or not finite.
+        """
+        from textvae.uses.features import recover_latents
+
+        check_is_fitted(self, "vae_")
+        try:
+            rows = np.asarray(vectors, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise DataError(
+                "the features are not numbers; pass what `transform` returns."
+            ) from None
+        z = recover_latents(self.vae_.bundle, rows, self.features)
+        return np.array(self.vae_.decode(z, batch_size=self.batch_size), dtype=object)
 
     def _train(self, texts: list[str]) -> "TextVAE":
         """Return a `TextVAE` trained on the texts."""
@@ -132,6 +161,8 @@ def _require_filled_texts(texts: Iterable[str]) -> list[str]:
         raise DataError(
             "expected a list of strings, as scikit-learn's text transformers take, got one string."
         )
+    if isinstance(texts, np.ndarray) and texts.ndim == 2 and texts.shape[1] == 1:
+        texts = texts[:, 0]  # one column, as other transformers return it
     listed = require_texts(texts)
     if not listed:
         raise DataError("there are no texts; pass at least one.")

@@ -4,9 +4,7 @@ from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
-# The format of a run folder. It grows by one whenever a release writes something that an
-# earlier release would misread, or can no longer read what an earlier release wrote.
-RUN_FORMAT = 1
+from textvae.version import RUN_FORMAT
 
 
 class TextVAEConfig(PreTrainedConfig):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, ShapeError
 from textvae.model.architectures import CACHE_NAME
 from textvae.model.compatibility import check_prior
 from textvae.model.conditioning import CONDITIONINGS, Signals
@@ -30,6 +30,13 @@ from textvae.model.priors import PRIORS, Prior
 from textvae.model.priors.standard_normal import StandardNormal
 from textvae.runtime.device import is_bf16_fast
 from textvae.schema import choose, validate_settings
+
+_NO_LATENT = (
+    "there is no z to decode from: pass latent=, such as model.prior.sample(n) for n new "
+    "sentences; or, for sentences of your own, encoder_input_ids= and encoder_attention_mask=, "
+    "each sentence with its end token and padded on the right. TextVAE.from_pretrained does "
+    "this for you."
+)
 
 IGNORED_LABEL = -100  # marks a position that is not predicted, as everywhere in transformers
 
@@ -331,10 +338,7 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             ValueError: there are no ids or no mask.
         """
         if ids is None or mask is None:
-            raise ValueError(
-                "there is no z: pass `latent`, or `encoder_input_ids` and "
-                "`encoder_attention_mask` to sample it from."
-            )
+            raise ValueError(_NO_LATENT)
         states: Tensor = self.encoder(ids, mask)
         return states
 
@@ -388,10 +392,22 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
         is_real = labels != IGNORED_LABEL
         weight = self.decoder.output_weight
         bias = self.decoder.output_bias
-        # Padding is taken out before the projection to the vocabulary, by far the
-        # largest product of the model. The scale makes the sum over tokens a mean
-        # over sentences, whatever the padding.
+        # The scale makes the sum over tokens a mean over sentences, whatever the padding.
         scale = 1 / len(labels)
+        if labels.device.type != "cpu":
+            # Taking out the padding would make the CPU wait for a GPU in every step.
+            mean, nll = token_nll(
+                states.flatten(0, 1),
+                weight,
+                bias,
+                labels.clamp(min=0).flatten(),
+                scale,
+                cap=self.decoder.logit_cap,
+                is_counted=is_real.flatten(),
+            )
+            return mean, nll.view(labels.shape)
+        # Padding is taken out before the projection to the vocabulary, by far the
+        # largest product of the model.
         mean, nll = token_nll(
             states[is_real], weight, bias, labels[is_real], scale, cap=self.decoder.logit_cap
         )
@@ -461,6 +477,51 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             is_real, nll
         )
         return per_token
+
+    def generate(
+        self,
+        inputs: Tensor | None = None,
+        *args: Any,
+        latent: Any = None,
+        encoder_input_ids: Any = None,
+        encoder_attention_mask: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Decode text as transformers does, from z or from sentences to encode.
+
+        Args:
+            inputs: (batch, length), the start token and the beginning of each text, padded on the
+                left with its `attention_mask`; by default the start token alone.
+            latent: (batch, latent), such as `model.prior.sample(batch)`.
+            encoder_input_ids, encoder_attention_mask: (batch, encoder length), sentences with their
+                end tokens, padded on the right; z is then the mean of q(z | x).
+            args, options: those of transformers' `generate`, and `label_ids`, (batch,), of a
+                conditional model.
+
+        Raises:
+            ShapeError: z has another size than the model's, or another batch than the inputs.
+            ValueError: there is neither a z nor a sentence with its mask.
+        """
+        prompts = options.get("input_ids", inputs)
+        if latent is None and encoder_input_ids is None and not self.config.latent_dim:
+            count = 1 if prompts is None else len(prompts)
+            latent = torch.zeros(count, 0, device=self.device)  # a language model has no z
+        if latent is None:
+            if encoder_input_ids is None or encoder_attention_mask is None:
+                raise ValueError(_NO_LATENT)
+            with torch.no_grad():
+                latent = self.encode(encoder_input_ids, encoder_attention_mask).mean
+        if latent.dim() != 2 or latent.shape[1] != self.config.latent_dim:
+            raise ShapeError(
+                f"latent has the shape {tuple(latent.shape)}; expected (batch, "
+                f"{self.config.latent_dim}), the latent size of this model."
+            )
+        if prompts is not None and len(prompts) != len(latent):
+            raise ShapeError(
+                f"there are {len(prompts)} rows of input_ids for {len(latent)} latents: pass as many "
+                "of both, such as input_ids.expand(len(latent), -1)."
+            )
+        return super().generate(inputs, *args, latent=latent, **options)
 
     def _prepare_cache_for_generation(
         self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any

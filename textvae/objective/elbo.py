@@ -44,7 +44,9 @@ class ObjectiveSettings(StrictSettings):
     VAE should beat.
     """
 
-    kind: Literal["elbo", "language_model"] = "elbo"
+    kind: Literal["elbo", "language_model"] = Field(
+        "elbo", description="elbo: a VAE; language_model: the decoder alone, without a latent"
+    )
     techniques: dict[str, Any] = Field(DEFAULT_TECHNIQUES, validate_default=True)
 
     @model_validator(mode="before")

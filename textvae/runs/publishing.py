@@ -1,16 +1,13 @@
-"""Save a model with its records to another folder, or push it to the Hugging Face Hub."""
+"""Save a model with its records to another folder."""
 
 import os
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from huggingface_hub import HfApi
-
-from textvae.errors import ConfigError, OutputError
+from textvae.errors import OutputError
 from textvae.inference.bundle import Bundle
-from textvae.inference.checkpoint import WEIGHTS_FILE, save_bundle
-from textvae.model.bases.hub import is_hub_name
+from textvae.inference.checkpoint import save_bundle
+from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.runs.fitted import FITTED_FOLDER, RECORD_FILE, refuse_other_folder
 from textvae.runs.run import is_run, is_unfinished, read_model_type
 from textvae.runtime.files import (
@@ -20,7 +17,8 @@ from textvae.runtime.files import (
     remove,
     replace_folder,
 )
-from textvae.terminal import quote_value
+
+_INDEX_KIND = "index"  # of a fit
 
 # The files of a run, apart from its model, that are copied with the model.
 _RECORD_FILES = ("README.md", "settings.yaml", "measures.json")
@@ -29,11 +27,16 @@ _RECORD_FILES = ("README.md", "settings.yaml", "measures.json")
 _OUTDATED_FILES = ("settings.yaml", "measures.json", "model_summary.json", "report.html")
 
 
-def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
+def save_with_records(
+    bundle: Bundle, run: Path | None, folder: Path, *, with_indices: bool = True
+) -> None:
     """Save a model as safetensors and JSON, with the records and fits of its run, if it has one.
 
     Each file is written atomically, the weights last. A text VAE that the folder already
     holds is replaced.
+
+    Args:
+        with_indices: save the run's indices too, which hold the sentences themselves.
 
     Raises:
         OutputError: the folder holds files of the same names that belong to something else.
@@ -52,7 +55,7 @@ def save_with_records(bundle: Bundle, run: Path | None, folder: Path) -> None:
         _refuse_other_files(folder, [file.name for file in staging.iterdir()], is_elsewhere)
         if run is not None and is_elsewhere:
             fitted_parent = folder if exists else staging
-            _copy_fitted(run / FITTED_FOLDER, fitted_parent / FITTED_FOLDER)
+            _copy_fitted(run / FITTED_FOLDER, fitted_parent / FITTED_FOLDER, with_indices)
         # A folder that does not exist yet appears with one rename. An existing one may hold
         # files of the user's, so it stays, and the files are moved into it one by one.
         if exists:
@@ -92,11 +95,13 @@ def _refuse_other_files(folder: Path, names: list[str], is_elsewhere: bool) -> N
         )
 
 
-def _copy_fitted(source: Path, target: Path) -> None:
-    """Copy all fits of a run, each of them atomically."""
+def _copy_fitted(source: Path, target: Path, with_indices: bool) -> None:
+    """Copy the fits of a run, each of them atomically."""
     for record in sorted(source.glob(f"*/*/{RECORD_FILE}")):
         fit = record.parent
         if fit.name.startswith("."):  # is being written, or was left by a killed process
+            continue
+        if fit.parent.name == _INDEX_KIND and not with_indices:
             continue
         destination = target / fit.parent.name / fit.name
         refuse_other_folder(destination)
@@ -119,29 +124,3 @@ def _move_files(staging: Path, folder: Path, is_elsewhere: bool) -> None:
     for file in sorted(staging.iterdir(), key=lambda file: file.name == WEIGHTS_FILE):
         flush_to_disk(file)
         file.replace(folder / file.name)
-
-
-def push_to_hub(bundle: Bundle, run: Path | None, repository: str, private: bool) -> str:
-    """Upload what `save_with_records` saves; return the address of the upload.
-
-    Raises:
-        ConfigError: no repository can have this name.
-        OutputError: the hub cannot be reached, or refuses the upload.
-    """
-    if not isinstance(repository, str) or not is_hub_name(repository):
-        raise ConfigError(
-            f"repository = {quote_value(repository)}: expected OWNER/NAME of letters, digits, "
-            "`-`, `_` and `.`."
-        )
-    hub = HfApi()
-    with TemporaryDirectory() as folder:
-        save_with_records(bundle, run, Path(folder))
-        try:
-            hub.create_repo(repository, private=private, exist_ok=True)
-            return str(hub.upload_folder(repo_id=repository, folder_path=folder))
-        except Exception as error:  # those of the network have no common base
-            reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":. ")
-            raise OutputError(
-                f"{repository}: cannot be uploaded ({reason}). Log in with `hf auth login`, and "
-                "check that the account may write to this repository."
-            ) from error

@@ -97,6 +97,7 @@ class _Meter(_Record):
 
     sums: list[float] | None
     seconds: float
+    paused_seconds: dict[str, float] = {}
 
 
 class _State(_Record):

@@ -21,15 +21,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset
-
-from textvae.data.corpus import open_split
-from textvae.data.row_report import print_note
-from textvae.data.run_corpus import is_stream_folder, open_corpus
-from textvae.data.run_corpus.base import Corpus
 from textvae.errors import CheckpointError, ConfigError, OutputError
+from textvae.messages import print_note
 from textvae.model.posteriors import POSTERIORS
 from textvae.runs.records import COUNTS_FILE, read_record
 from textvae.runtime.files import is_temporary, read_json, write_json
@@ -37,6 +32,11 @@ from textvae.runtime.locks import hold_lock
 from textvae.runtime.yaml_text import read_yaml_file
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from textvae.data.run_corpus.base import Corpus
 
 # The lock file of a training process. It is next to the run folder, or inside it if the run
 # folder is a mount point or its parent is not writable.
@@ -205,20 +205,25 @@ class Run:
             )
         return settings
 
-    def open_split(self, name: str) -> Dataset:
+    def open_split(self, name: str) -> "Dataset":
         """Return one of the run's own splits.
 
         Raises:
             CheckpointError: the folder does not have this split (any more), or it is damaged.
         """
+        # Imported late, here and below: most verbs need the model alone, not the corpus.
+        from textvae.data.corpus import open_split
+
         if not (self.folder / "corpus" / f"{name}.arrow").is_file():
             raise CheckpointError(
                 f"{self.folder}: its corpus folder has no {name} split; give a FILE to measure on."
             )
         return open_split(self.folder / "corpus", name)
 
-    def open_corpus(self) -> Corpus:
+    def open_corpus(self) -> "Corpus":
         """Return the run's corpus."""
+        from textvae.data.run_corpus import open_corpus
+
         return open_corpus(self.folder / "corpus", self.read_settings().data)
 
     def read_counts(self) -> dict[str, Any]:
@@ -227,6 +232,8 @@ class Run:
 
     def is_streamed(self) -> bool:
         """Return whether the corpus is read as a stream during training."""
+        from textvae.data.run_corpus import is_stream_folder
+
         return is_stream_folder(self.folder / "corpus")
 
     def is_finished(self) -> bool:

@@ -26,20 +26,28 @@ def compute_in_bf16(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_bf16_fast(device))
 
 
-# No test runs on mps, so messages and help texts do not offer it.
 _DEVICES = ("cpu", "cuda", "mps")
 
 
-def choose_device(name: str | None) -> torch.device:
+def list_devices() -> list[str]:
+    """Return the kinds of devices to choose from: mps only where torch has been built with it."""
+    return list(_DEVICES if torch.backends.mps.is_built() else _DEVICES[:2])
+
+
+def choose_device(name: str | torch.device | None) -> torch.device:
     """Return the named device; without a name, the GPU if there is one, otherwise the CPU.
+
+    An mps GPU is used only if it is named.
 
     Raises:
         ConfigError: the name is unknown, or names a GPU and torch finds none.
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = str(name) if isinstance(name, torch.device) else name
+    choices = " or ".join(list_devices()).replace(" or ", ", ", len(list_devices()) - 2)
     if not isinstance(name, str):
-        raise ConfigError(f"device = {quote_value(name)}: expected a name; choose cpu or cuda.")
+        raise ConfigError(f"device = {quote_value(name)}: expected a name; choose {choices}.")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(
             f"device = {name!r}: torch finds no GPU on this machine; "
@@ -48,10 +56,15 @@ def choose_device(name: str | None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"device = {quote_value(name)} is unknown; choose cpu or cuda.") from None
+        raise ConfigError(f"device = {quote_value(name)} is unknown; choose {choices}.") from None
     # torch knows devices, such as meta, on which no model of ours can compute.
     if device.type not in _DEVICES:
-        raise ConfigError(f"device = {quote_value(name)} is not supported; choose cpu or cuda.")
+        raise ConfigError(f"device = {quote_value(name)} is not supported; choose {choices}.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device = {name!r}: torch finds {torch.cuda.device_count()} GPUs on this machine, "
+            "counted from cuda:0."
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device = 'mps': torch finds no such GPU; choose cpu or cuda.")
     return device

@@ -4,6 +4,9 @@ from importlib.util import find_spec
 
 from textvae.errors import ConfigError
 
+# Arguments of `check_installed`: the extra, what needs it, and its packages.
+REPORT_REQUIREMENTS = ("report", "reports", "matplotlib", "jinja2")
+
 
 def check_installed(extra: str, what: str, *packages: str) -> None:
     """Check that optional packages are installed, before any work begins.

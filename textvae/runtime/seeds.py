@@ -4,6 +4,7 @@ If two purposes drew from the same stream, their results would be correlated: th
 first words of a generated sentence, for example, would follow from its latent.
 """
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum, unique
@@ -31,6 +32,7 @@ class Stream(IntEnum):
     DECODER_RESTART = 8  # the decoder's fresh weights after pretraining
     TRAINING_NOISE = 9  # what each process of a run samples while it trains
     AGGREGATE = 10  # the latents to which a density of the aggregate posterior is fitted
+    VARIATIONS = 11  # the latents around a sentence
 
 
 def derive_seed(*numbers: int) -> int:
@@ -78,3 +80,19 @@ def seeded(
     with torch.random.fork_rng(gpus):
         torch.manual_seed(seed if stream is None else derive_seed(seed, stream))
         yield
+
+
+@contextmanager
+def global_seeds_restored() -> Iterator[None]:
+    """Restore the random states of Python, of NumPy, and of torch on the CPU after the block.
+
+    A training seeds all of them; what its caller draws should not depend on that.
+    """
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()
+    try:
+        with torch.random.fork_rng([]):  # not of GPUs, which it would initialize, all of them
+            yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)

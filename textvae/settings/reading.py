@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from textvae.errors import ConfigError
-from textvae.runtime.paths import require_path
 from textvae.runtime.yaml_text import YamlFile, parse_yaml, read_yaml_file
 from textvae.schema import list_set_fields, validate_settings
+from textvae.settings.examples import find_config
 from textvae.settings.run import Settings, SettingsSections
+from textvae.settings.trainer_names import TRAINER_NAMES
 from textvae.terminal import quote_value
 
 # A message about a setting begins with its dotted key.
@@ -31,7 +32,8 @@ def read_settings(
     Later sources win over earlier ones: base, file, overrides, sections.
 
     Args:
-        file: a YAML file; without one, the default recipe.
+        file: a YAML file, or the name of an example config such as `quickstart`; without one, the
+            default recipe.
         overrides: `section.key=value` each, with the value in YAML.
         base: values for what the file leaves out, as nested mappings.
         sections: further values by section, as nested mappings or objects of the settings classes.
@@ -41,7 +43,8 @@ def read_settings(
     """
     sections_in_file = YamlFile({}, {})
     if file is not None:
-        sections_in_file = _read_sections(require_path(file, "config"))
+        file = find_config(file)
+        sections_in_file = _read_sections(file)
     if base is not None and not isinstance(base, Mapping):
         raise ConfigError(f"base = {quote_value(base)}: expected a mapping of sections.")
     settings = merge_settings(base or {}, sections_in_file.content)
@@ -55,7 +58,7 @@ def read_settings(
     except ConfigError as error:
         if file is None:
             raise
-        messages = [_name_file(message, Path(file), lines) for message in error.args]
+        messages = [_name_file(message, file, lines) for message in error.args]
     raise ConfigError(*messages)
 
 
@@ -69,6 +72,8 @@ def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> di
     for override in _list_overrides(overrides):
         key, equals_sign, value = override.partition("=")
         # `objective=language_model` is the only shorthand for a whole section.
+        if equals_sign and key in TRAINER_NAMES:
+            raise ConfigError(f"{key} is not a setting: {TRAINER_NAMES[key]}")
         if not equals_sign or ("." not in key and key != "objective"):
             raise ConfigError(
                 f"{quote_value(override)} is not a setting: write section.key=value, "

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypedDict
 import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings
 from textvae.errors import ConfigError
 from textvae.model.compatibility import check_prior
@@ -27,6 +27,8 @@ from textvae.schema import (
     list_set_fields,
     part_validator,
 )
+from textvae.settings.card import CardSettings
+from textvae.settings.trainer_names import TRAINER_NAMES
 from textvae.settings.training import TrainingSettings
 
 _CONDITIONAL_PRIOR = "label_gaussian"
@@ -49,7 +51,7 @@ def _find_kind(part: object) -> object:
 class ModelSettings(StrictSettings):
     """The parts of the model, and the size of its latent."""
 
-    latent_dim: Size = 32
+    latent_dim: Size = Field(32, description="number of dimensions of the latent z")
     # The default {} of a part means the first kind in its table, with all of that kind's defaults.
     encoder: Annotated[_Part, part_validator(lambda: ENCODERS, "model.encoder")] = Field(
         {}, validate_default=True
@@ -107,11 +109,14 @@ class ModelSettings(StrictSettings):
 class Settings(StrictSettings):
     """All settings of a run; the defaults are the default recipe."""
 
+    foreign_names = TRAINER_NAMES
+
     data: DataSettings = DataSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
     model: ModelSettings = ModelSettings()
     objective: ObjectiveSettings = ObjectiveSettings()
     training: TrainingSettings = TrainingSettings()
+    card: CardSettings = CardSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -247,3 +252,4 @@ class SettingsSections(TypedDict, total=False):
     model: ModelSettings | Mapping[str, object]
     objective: ObjectiveSettings | Mapping[str, object] | str
     training: TrainingSettings | Mapping[str, object]
+    card: CardSettings | Mapping[str, object]

@@ -16,6 +16,7 @@ decoder_restart.py   fresh weights for the decoder after pretraining
 fsdp.py              settings of sharded training
 checkpoints.py       write checkpoints atomically, and find the newest complete one
 failures.py          error messages for a full disk and for lost processes
+hub_uploads.py       push a run to the Hugging Face Hub while it trains
 progress_log.py      the log of an unfinished run, for those who watch it
 sample_tables.py     samples and reconstructions at each evaluation
 trackers.py          TensorBoard and other experiment trackers

@@ -10,10 +10,10 @@ from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 from textvae.data.base_tokenizers import check_decoder_tokenizer
 from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
-from textvae.data.row_report import print_note
 from textvae.data.tokenization import TokenizerSettings, read_users_tokenizer
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
+from textvae.messages import print_note
 from textvae.model.bases.lora import Trained, check_peft
 from textvae.model.bases.memory import check_memory
 from textvae.model.bases.pooling import describe_pooling

@@ -10,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from textvae.data.training_batches import TrainingBatches
 from textvae.evaluation.progress import describe_latent
+from textvae.messages import print_lines
 from textvae.runtime.processes import Processes
 from textvae.runtime.signals import StopSignals
 from textvae.training.decoder_restart import restart_decoder
@@ -86,14 +87,12 @@ class ScheduleCallback(TrainerCallback):
             # For a resumed stream Trainer would count only the steps since the interruption.
             state.epoch = state.global_step / state.max_steps
         is_over = self.schedule.is_over
-        control.should_training_stop = is_over
+        control.should_training_stop = control.should_training_stop or is_over
         control.should_log = control.should_log or is_over
         control.should_evaluate = self.is_evaluation_due or is_over
         control.should_save = self.is_evaluation_due or is_over or self.is_stopped
         if self.is_stopped and self.processes.is_first:
-            tqdm.write(
-                f"stopping: saving a checkpoint of step {state.global_step}", file=sys.stderr
-            )
+            print_lines(f"stopping: saving a checkpoint of step {state.global_step}")
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -145,17 +144,24 @@ class ConsoleCallback(TrainerCallback):
 
     Args:
         kl_target: the KL that training aims at, in nats per sentence, or None.
+        has_bar: whether the bar is shown; the environment variable TQDM_DISABLE hides it, too.
     """
 
-    def __init__(self, schedule: TrainingSchedule, kl_target: float | None) -> None:
+    def __init__(
+        self, schedule: TrainingSchedule, kl_target: float | None, *, has_bar: bool = True
+    ) -> None:
         self.schedule = schedule
         self.kl_target = kl_target
+        self.has_bar = has_bar
         self.bar: Any = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Open the bar."""
+        if not self.has_bar:
+            return
+        # Without `disable`, tqdm reads TQDM_DISABLE.
         self.bar = tqdm(
             total=100,  # percent of the run
             desc="training",
@@ -204,7 +210,7 @@ class ConsoleCallback(TrainerCallback):
             f"{measures['active_units_strict']:.0f}/{measures['latent_dim']:.0f} units active "
             f"at a variance of 0.1: {verdict}"
         )
-        tqdm.write(line, file=sys.stderr)
+        print_lines(line)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -217,6 +223,51 @@ class ConsoleCallback(TrainerCallback):
         """Close the bar."""
         if self.bar is not None:
             self.bar.close()
+
+
+class OrderlyEndCallback(TrainerCallback):
+    """Ends a run as its schedule does when a callback of the user's stops the training.
+
+    The last step is evaluated and saved, so its model can be the best one. There is no cool-down,
+    and no refit of the posterior. It has to be the last of the callbacks.
+    """
+
+    def __init__(self, schedule: TrainingSchedule) -> None:
+        self.schedule = schedule
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """End the run if a callback has stopped it during the step."""
+        self.end_if_stopped(state, control)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """End the run if a callback has stopped it because of what was logged."""
+        self.end_if_stopped(state, control)
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """End the run if a callback has stopped it because of the evaluation."""
+        self.end_if_stopped(state, control)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """End the run if a callback has stopped it at the end of an epoch."""
+        self.end_if_stopped(state, control)
+
+    def end_if_stopped(self, state: TrainerState, control: TrainerControl) -> None:
+        """Evaluate the last step, unless that was done, and save it."""
+        if not control.should_training_stop or self.schedule.is_over:
+            return
+        self.schedule.end_early()
+        evaluated = [entry["step"] for entry in state.log_history if "eval_selection" in entry]
+        control.should_log = True
+        control.should_evaluate = state.global_step not in evaluated
+        control.should_save = True
 
 
 def _format_bound(measures: dict[str, float]) -> str:

@@ -15,7 +15,8 @@ import torch
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from textvae.errors import CheckpointError, ConfigError
-from textvae.inference.checkpoint import WEIGHTS_FILE, load_bundle, save_bundle
+from textvae.inference.checkpoint import load_bundle, save_bundle
+from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
 from textvae.runtime.files import remove, write_atomically
 from textvae.schema import list_set_fields, validate_settings

@@ -1,16 +1,15 @@
 """Explain failures that are not bugs: failed writes, and the loss of another process."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch.distributed as dist
 from safetensors import SafetensorError
-from tqdm import tqdm
 
 from textvae.errors import OutputError, TextVAEError, TrainingError
+from textvae.messages import LOGGER
 from textvae.runs.run import Run, is_run
 from textvae.runtime.files import is_disk_full
 from textvae.runtime.processes import Processes
@@ -105,7 +104,7 @@ def explain_stop(
         if signals.received is not None and processes.is_first:
             with suppress(OSError):  # the terminal may be closed
                 message = f"stopped by {signals.received.name}. {describe()}"
-                tqdm.write(escape_controls(message), file=sys.stderr)
+                LOGGER.warning(escape_controls(message))
         raise
 
 

@@ -3,20 +3,23 @@
 from functools import partial
 from pathlib import Path
 
-from textvae.data.row_report import print_note
 from textvae.errors import CheckpointError
+from textvae.messages import print_note
 from textvae.runs.run import Run
 from textvae.runtime.device import choose_device
+from textvae.runtime.libraries import quiet_libraries
 from textvae.runtime.processes import join_processes
+from textvae.runtime.seeds import global_seeds_restored
 from textvae.runtime.signals import StopSignals
 from textvae.training import checkpoints
 from textvae.training.failures import describe_resume_point, explain_stop, explain_write_errors
 from textvae.training.fit import fit, remove_training_files
-from textvae.training.train import check_resumable, lock_run, silence_libraries
+from textvae.training.hooks import Hooks
+from textvae.training.train import check_resumable, lock_run
 from textvae.vae import TextVAE
 
 
-def finish(run: str | Path, device: str | None = None) -> TextVAE:
+def finish(run: str | Path, device: str | None = None, *, progress: bool = True) -> TextVAE:
     """Turn an interrupted run into a finished one, and return its model.
 
     The newest checkpoint is evaluated if it was not yet. The run keeps the checkpoint that is
@@ -26,6 +29,7 @@ def finish(run: str | Path, device: str | None = None) -> TextVAE:
     Args:
         run: the folder of the run.
         device: cpu or cuda; by default a GPU if there is one.
+        progress: whether to show a progress bar.
 
     Raises:
         TextVAEError: the folder is not a run, or the run has no checkpoint that can be used.
@@ -33,9 +37,8 @@ def finish(run: str | Path, device: str | None = None) -> TextVAE:
     folder = Path(run)
     opened = Run(folder)
     signals = StopSignals()
-    with signals.handle():
+    with signals.handle(), quiet_libraries(), global_seeds_restored():
         processes, process_device = join_processes(choose_device(device))
-        silence_libraries()
         # This check comes before the lock, because locking would create the missing folders.
         if not folder.is_dir():
             raise CheckpointError(
@@ -50,7 +53,8 @@ def finish(run: str | Path, device: str | None = None) -> TextVAE:
                 step = _find_newest_step(folder)
                 describe = partial(describe_resume_point, folder, processes)
                 with explain_stop(describe, signals, processes):
-                    fit(opened, process_device, processes, signals, ends_early=True)
+                    hooks = Hooks(progress=progress)
+                    fit(opened, process_device, processes, signals, ends_early=True, hooks=hooks)
                 kept = opened.read_json("training.json").get("kept_step", step)
                 note = f"the run is finished, after {step:,} steps; its model is that of step {kept:,}."
         vae = TextVAE.from_pretrained(folder, str(process_device))

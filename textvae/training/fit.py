@@ -1,22 +1,20 @@
 """Train a prepared run: connect data, objective, schedule and loop, train, save the final model."""
 
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 from transformers import PrinterCallback, TrainingArguments
 
 from textvae.data.arrow import require_known_tokens
-from textvae.data.row_report import print_warning
 from textvae.data.run_corpus import open_corpus
 from textvae.evaluation.doctor import format_diagnosis
 from textvae.evaluation.evaluate import evaluate_quick
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
+from textvae.messages import print_lines, print_warning
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts
 from textvae.objective.techniques.base import EncoderTokens, Refit
@@ -24,14 +22,17 @@ from textvae.runs.run import INIT_FOLDER, PROGRESS_FILE, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.files import flush_to_disk
+from textvae.runtime.machine import describe_machine
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.signals import StopSignals
 from textvae.settings.run import Settings
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
-from textvae.training.callbacks import ConsoleCallback, ScheduleCallback
+from textvae.training.callbacks import ConsoleCallback, OrderlyEndCallback, ScheduleCallback
 from textvae.training.encoder_training import EncoderTrainingCallback
 from textvae.training.frozen_states import cache_frozen_states, open_cached_validation
+from textvae.training.hooks import NO_HOOKS, Hooks
+from textvae.training.hub_uploads import HubUploads
 from textvae.training.model_card import write_model_card
 from textvae.training.posterior_refit import PosteriorRefitCallback
 from textvae.training.progress_log import ProgressCallback
@@ -40,6 +41,7 @@ from textvae.training.schedule import TrainingSchedule
 from textvae.training.trackers import (
     TENSORBOARD,
     build_tensorboard_callback,
+    choose_trackers,
     list_trainer_trackers,
 )
 from textvae.training.trainer import VAETrainer
@@ -67,6 +69,7 @@ def fit(
     signals: StopSignals,
     *,
     ends_early: bool = False,
+    hooks: Hooks = NO_HOOKS,
 ) -> None:
     """Train the run to its end, from its newest checkpoint if it has one.
 
@@ -74,12 +77,14 @@ def fit(
         device: the device of this process.
         signals: a signal ends the training after the current step, with a checkpoint.
         ends_early: end the run at its newest checkpoint instead of training.
+        hooks: what the caller adds to the training.
 
     Raises:
         CheckpointError: the run has checkpoints, but cannot be resumed from any of them.
         TrainingError: the loss or a measure is not a number.
     """
     settings = run.read_settings()
+    trackers = choose_trackers(settings.training.trackers)  # a resumed run may be elsewhere now
     processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(run.folder))
     newest = checkpoints.find_checkpoint_to_resume(run.folder)
     if device.type == "cpu":
@@ -88,18 +93,24 @@ def fit(
     if settings.training.compile:
         for part in (bundle.model.encoder, bundle.model.decoder):
             part.compile(dynamic=True)  # lengths and batch sizes differ from step to step
-    trainer = build_trainer(run, settings, bundle, device, processes, signals)
+    trainer = build_trainer(run, settings, bundle, device, processes, signals, hooks=hooks)
+    if settings.training.push_to_hub:
+        trainer.uploads = HubUploads(run, bundle, settings.training)
+        processes.run_on_first(trainer.uploads.open)
     if ends_early:
         trainer.schedule.end_early()
-    console = ConsoleCallback(trainer.schedule, trainer.objective.kl_target)
+    console = ConsoleCallback(trainer.schedule, trainer.objective.kl_target, has_bar=hooks.progress)
     if processes.is_first:
         _warn_if_older(run.folder, newest)
         trainer.add_callback(console)
         trainer.add_callback(ProgressCallback(run, trainer.schedule))
         if not trainer.is_fsdp_enabled:  # sharded weights take all processes to write texts
             trainer.add_callback(SampleTableCallback(run, trainer))
-        if TENSORBOARD in settings.training.trackers:
+        if TENSORBOARD in trackers:
             trainer.add_callback(build_tensorboard_callback(run.folder / "logs", newest))
+    for callback in hooks.callbacks:
+        trainer.add_callback(callback)
+    trainer.add_callback(OrderlyEndCallback(trainer.schedule))  # after those that may end the run
     try:
         with signals.defer():
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)
@@ -108,7 +119,11 @@ def fit(
     finally:
         console.close()  # so that an error message begins on a new line
         trainer.release_workers()
+        if trainer.uploads is not None:
+            trainer.uploads.close()
     evaluate_and_save(run, trainer, processes)
+    if trainer.uploads is not None:
+        processes.run_on_first(trainer.push_to_hub)
 
 
 def build_trainer(
@@ -118,6 +133,8 @@ def build_trainer(
     device: torch.device,
     processes: Processes = SINGLE_PROCESS,
     signals: StopSignals | None = None,
+    *,
+    hooks: Hooks = NO_HOOKS,
 ) -> VAETrainer:
     """Return the trainer of a run, with the run's batches, objective and schedule."""
     training = settings.training
@@ -127,7 +144,9 @@ def build_trainer(
     start = time.monotonic()
     if not run.is_streamed():
         processes.run_on_first(
-            lambda: cache_frozen_states(run, bundle, objective, training.validation_sentences)
+            lambda: cache_frozen_states(
+                run, bundle, objective, training.validation_sentences, hooks.progress
+            )
         )
     preparation_seconds = time.monotonic() - start
     batches = corpus.open_batches(training, bundle.collator, processes)
@@ -142,7 +161,7 @@ def build_trainer(
         _find_refit(objective, bundle),
     )
     schedule.preparation_seconds = preparation_seconds
-    trainer = VAETrainer(
+    trainer = (hooks.trainer or VAETrainer)(
         bundle=bundle,
         objective=objective,
         schedule=schedule,
@@ -232,7 +251,6 @@ def _build_training_arguments(
     max_steps = training.steps or -1  # -1: bounded by epochs
     if is_endless and training.steps is None:
         max_steps = _NEVER  # Trainer requires a bound, since a stream has no length
-    use_bf16 = is_bf16_fast(device) if training.bf16 == "auto" else training.bf16
     arguments = TrainingArguments(
         output_dir=str(run.folder.resolve()),
         num_train_epochs=_find_max_epochs(training),
@@ -240,7 +258,7 @@ def _build_training_arguments(
         ignore_data_skip=is_endless,  # a stream restores its own position
         gradient_accumulation_steps=training.accumulate,
         max_grad_norm=training.max_grad_norm,
-        bf16=use_bf16,
+        bf16=training.uses_bf16(is_bf16_fast(device)),
         use_cpu=device.type == "cpu",
         ddp_find_unused_parameters=False,  # each step uses every parameter
         seed=training.seed,
@@ -255,7 +273,13 @@ def _build_training_arguments(
         greater_is_better=False,
         load_best_model_at_end=training.keep == "best",
         remove_unused_columns=False,
-        report_to=list_trainer_trackers(training.trackers) or "none",
+        push_to_hub=training.push_to_hub,
+        hub_model_id=training.hub_model_id,
+        hub_strategy=training.hub_strategy,
+        hub_private_repo=training.hub_private_repo,
+        hub_revision=training.hub_revision,
+        hub_always_push=training.hub_always_push,
+        report_to=list_trainer_trackers(choose_trackers(training.trackers)) or "none",
         disable_tqdm=True,
     )
     # One GPU per process: Trainer would split each batch over all GPUs that it sees.
@@ -326,12 +350,13 @@ def _save_final_model(
         flush_to_disk(file)
         file.replace(run.folder / file.name)
     remove_training_files(run)
-    tqdm.write(format_diagnosis(record), file=sys.stderr)
+    print_lines(format_diagnosis(record))
 
 
 def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) -> None:
     """Write training.json: seconds, steps, what a stream has read, and the logged values.
 
+    `seconds` are those of the training, with `evaluation_seconds` and `saving_seconds` in them.
     `best_step` is the step that was best on the validation split, None if no step could become the
     best one. `kept_step` is the step whose model was kept, and `kept_learning_rate` the learning rate at
     that step, as a share of the full one; it is near 0 if the schedule had come to its end.
@@ -346,11 +371,17 @@ def _write_training_log(run: Run, trainer: VAETrainer, state: dict[str, Any]) ->
         if entry.keys() - {"step", "epoch"}:
             history.append(entry)
     log: dict[str, Any] = {"seconds": trainer.schedule.seconds, "steps": trainer.schedule.step}
+    for reason, seconds in trainer.meter.seconds.items():
+        log[f"{reason}_seconds"] = seconds
     kept_step = trainer.find_kept_step()
     log["best_step"] = trainer.state.best_global_step
     log["kept_step"] = kept_step
     log["kept_learning_rate"] = trainer.find_learning_rate_share(kept_step)
     log["kl_before_refit"] = trainer.find_kl_before_refit()
+    log["environment"] = {
+        **describe_machine(trainer.args.device),
+        "processes": trainer.processes.count,
+    }
     log |= trainer.batches.describe_reading()
     log["history"] = history
     log["state"] = state

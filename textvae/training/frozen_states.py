@@ -7,6 +7,7 @@ training step runs only what is above them.
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -39,20 +40,21 @@ _Computation = Callable[[Bundle, Batch], tuple[Tensor, Tensor]]
 
 
 def cache_frozen_states(
-    run: Run, bundle: Bundle, objective: Objective, validation_sentences: int
+    run: Run, bundle: Bundle, objective: Objective, validation_sentences: int, progress: bool = True
 ) -> None:
     """Write the states that training and its evaluations need, unless they exist.
 
     Args:
         validation_sentences: how many sentences of the validation split are evaluated.
+        progress: whether to show progress bars.
     """
     validation = _select_validation(run, validation_sentences)
     for column, compute in _list_computations(bundle).items():
         part = _CORRUPTED[column]
         # A technique that changes what a part reads does so in training only.
         if not objective.corrupts(part):
-            _cache_split(run, bundle, "train", run.open_split("train"), column, compute)
-        _cache_split(run, bundle, "validation", validation, column, compute)
+            _cache_split(run, bundle, "train", run.open_split("train"), column, compute, progress)
+        _cache_split(run, bundle, "validation", validation, column, compute, progress)
 
 
 def open_cached_validation(run: Run, validation_sentences: int) -> Dataset:
@@ -84,17 +86,19 @@ def _cache_split(
     sentences: Dataset,
     column: str,
     compute: _Computation,
+    progress: bool,
 ) -> None:
     """Write a column of states for the sentences of a split, unless it exists."""
     file = locate_states(run.folder / "corpus", split, column)
     if not file.is_file():
         partial = file.with_name(f".{file.name}.partial")
-        write_states(_iterate_states(bundle, sentences, column, compute), column, partial)
+        states = _iterate_states(bundle, sentences, column, compute, progress)
+        write_states(states, column, partial)
         partial.replace(file)
 
 
 def _iterate_states(
-    bundle: Bundle, sentences: Dataset, column: str, compute: _Computation
+    bundle: Bundle, sentences: Dataset, column: str, compute: _Computation, progress: bool
 ) -> Iterator[Tensor]:
     """Yield the states of each sentence, (length, hidden), in the order of the split.
 
@@ -102,7 +106,10 @@ def _iterate_states(
     """
     starts = range(0, len(sentences), _SENTENCES_PER_BLOCK)
     title = f"computing {column.replace('_', ' ')}"
-    with tqdm(total=len(sentences), desc=title, unit="sentence") as bar, torch.inference_mode():
+    # Without `disable`, tqdm reads TQDM_DISABLE.
+    options: dict[str, Any] = {} if progress else {"disable": True}
+    bar = tqdm(total=len(sentences), desc=title, unit="sentence", **options)
+    with bar, torch.inference_mode():
         for start in starts:
             rows = sentences[start : start + _SENTENCES_PER_BLOCK]["input_ids"]
             block: dict[int, Tensor] = {}

@@ -10,11 +10,11 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import read_number_column
 from textvae.data.cleaning import build_normalizer
-from textvae.data.corpus import DataSettings
 from textvae.data.corpus_labels import collect_labels
 from textvae.data.encoder_tokenizer import EncoderTokenizer
 from textvae.data.labels import Labels
 from textvae.data.run_corpus import choose_corpus
+from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource
 from textvae.data.tokenizer_report import report_tokenizer
 from textvae.errors import ConfigError
@@ -24,6 +24,7 @@ from textvae.model.building import build_model
 from textvae.model.decoders.language_model import LanguageModelDecoder
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
+from textvae.runtime.device import is_bf16_fast
 from textvae.runtime.processes import Processes
 from textvae.settings.auto import resolve_auto
 from textvae.settings.run import Settings
@@ -33,7 +34,8 @@ from textvae.training.bases import (
     lengthen_encoder_tokenizer,
     open_run_bases,
 )
-from textvae.training.trackers import check_trackers
+from textvae.training.batch_memory import check_batches_fit
+from textvae.training.trackers import choose_trackers
 from textvae.training.word_vectors import open_vectors, start_from_vectors
 
 _SPLITS = ("train", "validation", "test")
@@ -65,7 +67,7 @@ def prepare_run(
         ConfigError: a setting does not fit the corpus, the machine or the model to start from.
         DataError: the corpus is missing, broken, or too small to learn from.
     """
-    check_trackers(settings.training.trackers)
+    settings = _choose_trackers(settings)
     corpus = choose_corpus(run.folder / "corpus", settings.data, rows)
     corpus.refuse_settings(settings.training, settings.objective.techniques)
     # Everything that can be refused without the corpus is refused here; reading it may take hours.
@@ -93,10 +95,31 @@ def prepare_run(
     # One token more, for the end of the sentence. top_k=0, since transformers would otherwise
     # sample only among the 50 likeliest tokens.
     model.generation_config.update(max_new_tokens=int(longest) + 1, do_sample=True, top_k=0)
-    save_bundle(Bundle(model, tokenizer, start.encoder_tokenizer), run.folder / INIT_FOLDER)
+    bundle = Bundle(model, tokenizer, start.encoder_tokenizer)
+    if not model.list_base_weights():  # bases were checked before they were loaded
+        check_batches_fit(
+            bundle,
+            run.open_split("train"),
+            settings.training,
+            device,
+            processes=processes.count,
+            uses_bf16=settings.training.uses_bf16(is_bf16_fast(device)),
+        )
+    save_bundle(bundle, run.folder / INIT_FOLDER)
     corpus.finish_preparation(settings.training, processes)
     # The settings come last, because a folder with settings counts as completely prepared.
     settings.save(run.folder / SETTINGS_FILE)
+
+
+def _choose_trackers(settings: Settings) -> Settings:
+    """Return the settings with the names of the trackers in place of `auto`.
+
+    Raises:
+        ConfigError: a tracker is unknown or not installed.
+    """
+    trackers = choose_trackers(settings.training.trackers)
+    training = settings.training.model_copy(update={"trackers": trackers})
+    return settings.model_copy(update={"training": training})
 
 
 @dataclass(frozen=True)

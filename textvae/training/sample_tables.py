@@ -11,7 +11,6 @@ machine.
 
 import json
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,10 +26,9 @@ from textvae.runs.run import SAMPLES_FILE, Run
 from textvae.runtime.files import write_text
 from textvae.runtime.seeds import seeded
 from textvae.terminal import shorten
+from textvae.training.trackers import send_table
 from textvae.training.trainer import VAETrainer
 from textvae.uses.reconstruct import reconstruct
-
-TableReceiver = Callable[[SampleTable], None]
 
 _TEXTS = 5  # samples per table, and reconstructions
 _MAX_TOKENS = 128  # of a text that the model writes
@@ -46,15 +44,12 @@ class SampleTableCallback(TrainerCallback):
     """Writes a table at each evaluation, on the first process.
 
     Args:
-        receivers: functions that get each new table, such as those of trackers.
+        trainer: its callbacks include those of the trackers, which get each table as well.
     """
 
-    def __init__(
-        self, run: Run, trainer: VAETrainer, receivers: Sequence[TableReceiver] = ()
-    ) -> None:
+    def __init__(self, run: Run, trainer: VAETrainer) -> None:
         self.file = run.folder / SAMPLES_FILE
         self.trainer = trainer
-        self.receivers = receivers
         self.tables: list[SampleTable] = []
         self.seconds = 0.0  # that the tables of this process took
 
@@ -78,8 +73,7 @@ class SampleTableCallback(TrainerCallback):
             self.tables = take_evenly(self.tables, _MAX_TABLES // 2)
         self.tables.append(table)
         self.save()
-        for receive in self.receivers:
-            receive(table)
+        send_table(self.trainer.callback_handler.callbacks, table)
         self.seconds += time.monotonic() - start
 
     def save(self) -> None:

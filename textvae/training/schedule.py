@@ -101,7 +101,7 @@ class TrainingSchedule:
 
     def start_clock(self) -> None:
         """Start the clock; the seconds that a resumed run has used already are counted."""
-        self.clock_start = time.monotonic() - self.used_seconds
+        self.clock_start = self._read_clock() - self.used_seconds
 
     def note_time(self) -> None:
         """Count the time since the last step as used, without a change of the learning rate.
@@ -111,7 +111,13 @@ class TrainingSchedule:
         time at the end of a step, so that it does not depend on when a checkpoint was written.
         """
         if self.clock_start is not None:
-            self.used_seconds = time.monotonic() - self.clock_start
+            self.used_seconds = self._read_clock() - self.clock_start
+
+    def _read_clock(self) -> float:
+        """Return the seconds of the clock that bounds the run; only differences mean something."""
+        if self.settings.clock == "processor":
+            return time.process_time()
+        return time.monotonic()
 
     def advance(self) -> None:
         """Count one more step."""

@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from textvae.data.row_report import print_note
 from textvae.errors import OutputError
+from textvae.messages import print_note
 from textvae.runs.run import LOCK, SETTINGS_FILE, Run, find_foreign_entries, is_run
 from textvae.runtime.files import (
     clean_up_after_kill,

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from textvae.data.tokenization import TokenizerSettings, load_tokenizer
 from textvae.errors import ConfigError, did_you_mean
-from textvae.model.bases.hub import Hub, find_tokenizer_on_hub, is_hub_name
+from textvae.model.bases.hub import find_tokenizer_on_hub
+from textvae.runtime.hub import Hub, is_hub_name
 
 _SUFFIXES = (".json", ".txt", ".model", ".spm")
 

@@ -5,7 +5,7 @@ run folder exists. The run folder appears when it is complete, and then training
 begins.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,16 +13,19 @@ from typing import Any, Unpack
 
 import datasets
 import torch
-from transformers.utils import logging as transformers_logging
+from transformers import TrainerCallback
 
 from textvae.data.object_rows import read_object_rows
-from textvae.data.row_report import print_note
 from textvae.errors import CheckpointError, ConfigError
+from textvae.messages import print_note
+from textvae.runs.hub import locate_run
 from textvae.runs.run import Run, choose_lock_file, is_run
 from textvae.runtime.device import choose_device
+from textvae.runtime.libraries import quiet_libraries
 from textvae.runtime.locks import hold_lock
 from textvae.runtime.paths import require_path
 from textvae.runtime.processes import Processes, join_processes
+from textvae.runtime.seeds import global_seeds_restored
 from textvae.runtime.signals import StopSignals
 from textvae.settings.presets import read_preset
 from textvae.settings.reading import merge_overrides, merge_settings, read_settings
@@ -36,8 +39,12 @@ from textvae.training.failures import (
     explain_write_errors,
 )
 from textvae.training.fit import fit, remove_training_files
+from textvae.training.hooks import check_hooks
+from textvae.training.hub_uploads import check_uploads
 from textvae.training.preparation import prepare_run, read_inherited_settings
 from textvae.training.staging import create_run_folder, tidy_up_after_a_kill
+from textvae.training.trackers import choose_trackers
+from textvae.training.trainer import VAETrainer
 from textvae.vae import TextVAE
 
 
@@ -57,6 +64,9 @@ def train(
     overwrite: bool = False,
     init: str | Path | None = None,
     device: str | None = None,
+    callbacks: Sequence[TrainerCallback | type[TrainerCallback]] = (),
+    trainer: type[VAETrainer] | None = None,
+    progress: bool = True,
     **sections: Unpack[SettingsSections],
 ) -> TextVAE:
     """Train a text VAE and return it.
@@ -66,7 +76,7 @@ def train(
             with a column `data.text_column` (a DataFrame, a data set, a mapping from names to
             columns); or a mapping from splits to sentences or tables.
         output: the run folder.
-        config: a YAML file of settings.
+        config: a YAML file of settings, or the name of an example config, such as `quickstart`.
         overrides: further settings, as `section.key=value`.
         preset: the name of settings to start from, such as `pretrained`; those of `config`,
             `overrides` and `sections` win over it.
@@ -74,8 +84,15 @@ def train(
             `training.epochs` or `training.max_minutes`, above what was done, it trains longer, also
             if it is finished; the learning rate follows the longer schedule.
         overwrite: replace a run that already exists at `output`.
-        init: another run folder; training starts from the model and tokenizer of that run.
+        init: another run, as a folder or by its name on the Hugging Face Hub; training starts from
+            its model and tokenizer.
         device: cpu or cuda; by default a GPU if there is one.
+        callbacks: transformers' callbacks, objects or classes, which are called after textvae's own.
+            If one stops the training, the run ends there, with the best model until then.
+        trainer: a subclass of `VAETrainer`, which can override what transformers' Trainer lets its
+            subclasses override; by default `VAETrainer` itself.
+        progress: whether to show a progress bar. What is printed in addition goes through the
+            logger `textvae`.
         sections: further settings by section, as mappings or objects of the settings classes,
             for example `training={"steps": 9}`.
 
@@ -90,12 +107,12 @@ def train(
         raise ConfigError(
             "resume continues the run in the folder, and overwrite replaces it: give only one of them."
         )
+    hooks = check_hooks(callbacks, trainer, progress)
     run = Run(require_path(output, "output"))
     signals = StopSignals()
-    with signals.handle():
+    with signals.handle(), quiet_libraries(), global_seeds_restored():
         # If a launcher has started several processes, each gets its own GPU.
         processes, process_device = join_processes(choose_device(device))
-        silence_libraries()
         # This check comes before the lock, because locking would create the missing folders.
         if resume and not run.folder.resolve().parent.is_dir():
             raise _no_run_error(run)
@@ -125,7 +142,7 @@ def train(
             describe = partial(describe_resume_point, run.folder, processes)
             with explain_stop(describe, signals, processes):
                 if not run.is_finished():
-                    fit(run, process_device, processes, signals)
+                    fit(run, process_device, processes, signals, hooks=hooks)
         return TextVAE.from_pretrained(run.folder, str(process_device))
 
 
@@ -139,6 +156,7 @@ def _prepare_to_resume(run: Run, bounds: Mapping[str, Any]) -> None:
         # The process may have been killed just after it had saved the final model.
         remove_training_files(run)
     if bounds:
+        choose_trackers(run.read_settings().training.trackers)  # before anything is changed
         extend(run, bounds)
     elif run.is_finished():
         print_note(describe_extension(run))
@@ -165,11 +183,13 @@ def _create_run(
     corpus_setting = {"data": {"corpus": str(corpus)}} if is_named else {}
     inherited = {}
     if init is not None:
-        inherited = read_inherited_settings(Run(require_path(init, "init")))
+        init = locate_run(init)
+        inherited = read_inherited_settings(Run(init))
     base = merge_settings(inherited, {} if preset is None else read_preset(preset))
     merged = merge_settings(sections, corpus_setting)
     settings = read_settings(config, overrides, base, **merged)
     _refuse_model_settings(settings, inherited, init)
+    processes.run_on_first(lambda: check_uploads(settings.training, run.folder))
     rows = None
     if corpus is not None and not is_named:
         rows = read_object_rows(corpus, settings.data)
@@ -201,13 +221,6 @@ def lock_run(folder: Path, processes: Processes) -> Iterator[None]:
 
         processes.run_on_first(enter)
         yield
-
-
-def silence_libraries() -> None:
-    """Silence datasets and transformers, so that the terminal shows only our own progress bar."""
-    datasets.disable_progress_bars()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
 
 
 def _refuse_model_settings(

@@ -37,6 +37,7 @@ from textvae.runtime.seeds import derive_noise_seed
 from textvae.settings.training import TrainingSettings
 from textvae.training import checkpoints
 from textvae.training.fsdp import configure_fsdp
+from textvae.training.hub_uploads import HubUploads
 from textvae.training.meter import Meter
 from textvae.training.optimizer import build_optimizer, clip_gradients, list_unchanged_by_refit
 from textvae.training.schedule import TrainingSchedule
@@ -95,6 +96,7 @@ class VAETrainer(Trainer):
         if self.is_fsdp_enabled:
             configure_fsdp(self.accelerator.state.fsdp_plugin, objective.pretraining_share)
         self.run_folder = Path(arguments.output_dir)
+        self.uploads: HubUploads | None = None
         self.seed_noise()
 
     def seed_noise(self) -> None:
@@ -283,8 +285,9 @@ class VAETrainer(Trainer):
         Raises:
             TrainingError: reconstruction or KL is not a number.
         """
-        record = self.evaluate_quick()
-        self.model.train()  # evaluating has switched dropout off
+        with self.meter.pause("evaluation"):
+            record = self.evaluate_quick()
+            self.model.train()  # evaluating has switched dropout off
         if not math.isfinite(record["reconstruction"] + (record["kl"] or 0.0)):
             raise self.nan_loss_error()
         if self.schedule.is_main_phase:
@@ -378,6 +381,23 @@ class VAETrainer(Trainer):
         ]
         return float(rates[-1] / self.lr_scheduler.base_lrs[0]) if rates else None
 
+    # The Hugging Face Hub
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Do nothing: `HubUploads` opens the repository, before the training begins."""
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Do nothing: `_save_checkpoint` pushes the checkpoint once it is whole.
+
+        Trainer would upload the run folder, with the corpus and pickled arguments in it.
+        """
+
+    def push_to_hub(self, *args: Any, **options: Any) -> None:
+        """Push the finished run as `textvae push` does; Trainer's arguments have no effect."""
+        if self.uploads is not None and self.processes.is_first:
+            self.callback_handler.on_push_begin(self.args, self.state, self.control)
+            self.uploads.push_final()
+
     # Checkpoints
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -390,11 +410,14 @@ class VAETrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save the run's whole state atomically, and keep the newest and the best checkpoint."""
         self.raise_if_nan()
-        self.processes.run_on_first(lambda: checkpoints.remove_partial_checkpoints(self.run_folder))
-        super()._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()  # until each process has written its random state
-        self.locate_best()  # Trainer has noted a path in the staging folder
-        self.processes.run_on_first(self.finalize_checkpoint)
+        with self.meter.pause("saving"):
+            self.processes.run_on_first(
+                lambda: checkpoints.remove_partial_checkpoints(self.run_folder)
+            )
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()  # until each process has written its random state
+            self.locate_best()  # Trainer has noted a path in the staging folder
+            self.processes.run_on_first(self.finalize_checkpoint)
 
     def finalize_checkpoint(self) -> None:
         """Move the staged checkpoint to its final place; delete all others except the best."""
@@ -407,6 +430,9 @@ class VAETrainer(Trainer):
         checkpoints.remove_partial_checkpoints(self.run_folder)
         best = Path(self.state.best_model_checkpoint or name).name
         checkpoints.keep_only(self.run_folder, {name, best})
+        if self.uploads is not None:
+            self.callback_handler.on_push_begin(self.args, self.state, self.control)
+            self.uploads.push_checkpoint(self.run_folder / name)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Save model and tokenizer, without the pickled arguments that Trainer would add."""

@@ -19,9 +19,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.arrow import iterate_token_ids
-from textvae.data.row_report import print_note
 from textvae.data.vector_text import VectorFile, open_vector_file
 from textvae.errors import ConfigError
+from textvae.messages import print_note
 from textvae.model.modeling import TextVAEModel
 from textvae.schema import PartSettings
 from textvae.settings.run import Settings

@@ -104,7 +104,7 @@ def fit_attribute(
         ConfigError: `towards` is not among the labels, or is None with more than two
             labels; or scikit-learn is not installed.
     """
-    check_installed("uses", "attributes", "sklearn")
+    check_installed("insight", "attributes", "sklearn")
     if towards is None and are_quantities(labels) and len(texts) == len(labels):
         return fit_numeric_attribute(bundle, texts, labels, progress)
     names = validate_labels(texts, labels)

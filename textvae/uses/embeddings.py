@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length, decode_latents
+from textvae.inference.generate_arguments import drop_sampling
 from textvae.inference.settings import DecodingSettings
 from textvae.model.encoders.pretrained import PretrainedEncoder
 
@@ -78,7 +79,7 @@ def decode_embeddings(
         ConfigError, ShapeError, DataError: as `encode_embeddings` does.
     """
     z = torch.from_numpy(encode_embeddings(bundle, embeddings))
-    greedy = options.model_copy(update={"do_sample": False, "temperature": None})
+    greedy = drop_sampling(options)
     texts = [decode_latents(bundle, z, greedy, samples_by_default=False)]
     if candidates > 1:
         repeated = z.repeat(candidates - 1, 1)

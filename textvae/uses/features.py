@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length
 from textvae.inference.encode import require_latent, tokenize_and_truncate
 from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import DiagonalGaussian
 from textvae.schema import choose
+from textvae.terminal import is_bar_hidden
 
 DEFAULT_FEATURES = "states"  # the best on validation data, with 10 and with 100 labels per class
 
@@ -47,13 +48,52 @@ def features(
     ids = tokenize_and_truncate(bundle, texts)
     batches = list(batch_by_length([len(row) for row in ids], batch_size))
     with torch.inference_mode():
-        for indices in tqdm(batches, desc="encoding", unit="batch", disable=not progress):
+        for indices in tqdm(
+            batches, desc="encoding", unit="batch", disable=is_bar_hidden(progress)
+        ):
             batch = bundle.make_batch([ids[index] for index in indices])
             values = feature.compute(
                 bundle.model, batch["encoder_input_ids"], batch["encoder_attention_mask"]
             )
             rows[indices] = values.cpu().numpy()
     return rows
+
+
+def compute_feature_width(bundle: Bundle, kind: str = DEFAULT_FEATURES) -> int:
+    """Return how many numbers the features of a text have.
+
+    Raises:
+        ConfigError: the kind is unknown, or the model is a language model.
+    """
+    feature = choose(FEATURES, kind, "features")
+    require_latent(bundle)
+    return feature.width(bundle.model)
+
+
+def recover_latents(
+    bundle: Bundle, vectors: NDArray[np.float32], kind: str = DEFAULT_FEATURES
+) -> NDArray[np.float32]:
+    """Return the posterior means, (n, latent), of texts with these features, (n, width).
+
+    Raises:
+        ConfigError: the kind is unknown, or the model is a language model.
+        ShapeError: the vectors have another width.
+        DataError: a number is not finite.
+    """
+    feature = choose(FEATURES, kind, "features")
+    width = compute_feature_width(bundle, kind)
+    if vectors.ndim != 2 or vectors.shape[1] != width:
+        raise ShapeError(
+            f"the features have the shape {vectors.shape}; expected (n, {width}), the width of "
+            f"features = {kind!r}."
+        )
+    if not np.isfinite(vectors).all():
+        raise DataError("the features hold numbers that are not finite; leave these rows out.")
+    rows = torch.from_numpy(np.array(vectors, dtype=np.float32))  # a copy: a frame's is read-only
+    with torch.inference_mode():
+        means = feature.recover(bundle.model, rows.to(bundle.device))
+    recovered: NDArray[np.float32] = means.cpu().numpy()
+    return recovered
 
 
 @dataclass(frozen=True)
@@ -63,10 +103,12 @@ class _Feature:
     Attributes:
         compute: (model, ids, mask) -> (batch, width), with ids and mask of (batch, length).
         width: numbers per text.
+        recover: (model, features) -> (batch, latent): the posterior mean.
     """
 
     compute: Callable[[TextVAEModel, Tensor, Tensor], Tensor]
     width: Callable[[TextVAEModel], int]
+    recover: Callable[[TextVAEModel, Tensor], Tensor]
 
 
 def _mean_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
@@ -97,8 +139,25 @@ def _state_features(model: TextVAEModel, ids: Tensor, mask: Tensor) -> Tensor:
     return pooled
 
 
+def _recover_from_mean(model: TextVAEModel, vectors: Tensor) -> Tensor:
+    """Return the mean, which comes first in the features."""
+    return vectors[:, : int(model.config.latent_dim)]
+
+
+def _recover_from_states(model: TextVAEModel, vectors: Tensor) -> Tensor:
+    """Return the mean that the posterior computes from pooled states."""
+    mean: Tensor = model.posterior.head(vectors).mean
+    return mean
+
+
 FEATURES = {
-    "mean": _Feature(_mean_features, lambda model: int(model.config.latent_dim)),
-    "gaussian": _Feature(_gaussian_features, lambda model: 2 * int(model.config.latent_dim)),
-    "states": _Feature(_state_features, lambda model: int(model.posterior.width)),
+    "mean": _Feature(
+        _mean_features, lambda model: int(model.config.latent_dim), _recover_from_mean
+    ),
+    "gaussian": _Feature(
+        _gaussian_features, lambda model: 2 * int(model.config.latent_dim), _recover_from_mean
+    ),
+    "states": _Feature(
+        _state_features, lambda model: int(model.posterior.width), _recover_from_states
+    ),
 }

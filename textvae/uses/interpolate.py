@@ -1,6 +1,7 @@
-"""Interpolate: sentences along a path between two sentences.
+"""Interpolate: sentences along a path through two or more sentences.
 
-The path runs between the posterior means. It is straight (Bowman et al. 2016,
+The path runs through the posterior means, and consists of one segment for each sentence
+and the next one. It is straight (Bowman et al. 2016,
 arXiv:1511.06349), or spherical about the mean of the prior, which keeps the distance of z
 to it near that of samples from the prior (White 2016, arXiv:1609.04468), or bent towards regions where reference
 sentences are dense (`density_path`).
@@ -8,6 +9,10 @@ sentences are dense (`density_path`).
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor
 
 from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
@@ -24,31 +29,44 @@ DENSITY_PATH_NAME = "density"  # the path that needs reference sentences
 
 def interpolate(
     bundle: Bundle,
-    first: str,
-    second: str,
+    texts: Sequence[str],
     steps: int,
     path: str,
     options: DecodingSettings,
     reference: Sequence[str] | None = None,
 ) -> list[str]:
-    """Return `steps` sentences from `first` to `second`.
+    """Return the sentences on a path from the first text to the last, through all others.
 
-    Decoding is greedy unless the options say otherwise.
+    Between two texts and the next ones, the joint appears once. There are (len(texts) - 1) *
+    (steps - 1) + 1 points. Decoding is greedy unless the options say otherwise.
 
     Args:
-        steps: 2 or more, both ends included.
+        texts: two or more.
+        steps: points per segment, 2 or more, both ends included.
         reference: sentences like the training data, needed by the path `density`.
 
     Raises:
         ConfigError: the path is unknown, or the path `density` has no reference.
         DataError: a text is blank, or there are too few reference sentences.
     """
-    check_not_blank(first, second)
-    check_texts_fit("interpolate.steps", steps, bundle.model.config.latent_dim)
+    check_not_blank(*texts)
+    count = (len(texts) - 1) * (steps - 1) + 1
+    check_texts_fit("interpolate.steps", count, bundle.model.config.latent_dim)
     latent_path = build_path(bundle, path, reference)
-    ends = posterior(bundle, [first, second]).mean
-    z = bundle.model.prior.project(latent_path(ends[0], ends[1], steps))
+    points = trace_path(posterior(bundle, texts).mean, steps, latent_path)
+    z = bundle.model.prior.project(points)
     return decode_latents(bundle, z, options, samples_by_default=False)
+
+
+def trace_path(knots: Tensor, steps: int, latent_path: LatentPath) -> Tensor:
+    """Return the points of a path through all knots, each knot once, (points, latent).
+
+    Args:
+        knots: (knots, latent), two or more.
+        steps: points per segment, both ends included.
+    """
+    segments = [latent_path(start, end, steps) for start, end in pairwise(knots)]
+    return torch.cat([segments[0], *(segment[1:] for segment in segments[1:])])
 
 
 def build_path(bundle: Bundle, path: str, reference: Sequence[str] | None) -> LatentPath:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset
 from tqdm import tqdm
 
 from textvae.data.arrow import write_record_batches
@@ -24,7 +24,8 @@ from textvae.inference.encode import check_not_blank, require_latent
 from textvae.runs.fitted import explain_damage, read_fitted_record, stage_fitted_folder
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import compute_checksum
-from textvae.terminal import quote_value
+from textvae.runtime.libraries import hide_datasets_bars
+from textvae.terminal import is_bar_hidden, quote_value
 from textvae.uses.features import FEATURES, features
 from textvae.uses.records import Neighbor
 from textvae.uses.settings import IndexedVectors, IndexSettings
@@ -59,7 +60,7 @@ def index(
         DataError: there is no text, or there are too few for the factory.
         OutputError: the folder exists and is not an index.
     """
-    check_installed("uses", "indices", "faiss")
+    check_installed("neighbors", "indices", "faiss")
     require_latent(bundle)
     width = FEATURES[settings.vectors].width(bundle.model)
     record: dict[str, Any] = {**settings.model_dump(), "width": width}
@@ -90,7 +91,7 @@ class NeighborIndex:
     folder: Path
 
     def __init__(self, bundle: Bundle, folder: str | Path) -> None:
-        check_installed("uses", "indices", "faiss")
+        check_installed("neighbors", "indices", "faiss")
         self.bundle = bundle
         path = Path(folder)
         self.folder = path
@@ -176,13 +177,13 @@ def _check_factory(factory: str, width: int) -> None:
         ) from None
 
 
+@hide_datasets_bars()  # `index` shows a progress bar of its own
 def _write_faiss_index(dataset: Dataset, factory: str, file: Path) -> None:
     """Build a FAISS index over the vectors of a data set and write it to a file.
 
     Raises:
         DataError: there are too few vectors to train this kind of index.
     """
-    disable_progress_bars()  # `index` shows a progress bar of its own
     dataset = dataset.with_format("numpy")
     try:
         dataset.add_faiss_index(
@@ -213,7 +214,7 @@ def _iterate_index_rows(
     schema = _build_index_schema(width)
     texts_before = 0
     iterator = iter(texts)
-    with tqdm(desc="encoding", unit="sentence", disable=not progress) as bar:
+    with tqdm(desc="encoding", unit="sentence", disable=is_bar_hidden(progress)) as bar:
         while block := list(islice(iterator, _SENTENCES_PER_BLOCK)):
             indices = [index for index, text in enumerate(block) if text.strip()]
             nonblank_texts = [block[index] for index in indices]

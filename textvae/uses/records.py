@@ -6,7 +6,7 @@ None in every field, so that record i always belongs to text i.
 
 from typing import Literal, NotRequired, TypeAlias, TypedDict
 
-from textvae.uses.settings import AnomalyScore, PriorKind
+from textvae.uses.settings import AnomalyScore, ExportFormat, PriorKind
 
 # A measure is a number, a text or a list of these; None if it is not defined for the model.
 MeasureValue: TypeAlias = float | int | str | bool | list[float] | list[str] | None
@@ -126,6 +126,21 @@ class TraversalStep(TypedDict):
     value: float
     coordinate: float
     text: str
+
+
+class Variation(TypedDict):
+    """A sentence near another one.
+
+    Attributes:
+        text: the new sentence.
+        distance: the Euclidean distance between the posterior means of the two sentences.
+        log_likelihood: log p(x) of the new sentence in nats, importance-weighted as by `score`;
+            None if the model's posterior has no density.
+    """
+
+    text: str
+    distance: float
+    log_likelihood: float | None
 
 
 class AugmentedText(TypedDict):
@@ -255,6 +270,23 @@ class AnomalyCalibration(TypedDict):
     draws: int
     seed: int
     texts: int
+
+
+class Export(TypedDict):
+    """What `export` has written.
+
+    Attributes:
+        folder: where it is.
+        model_bytes: size of the two ONNX files.
+        total_bytes: size of all files.
+        notes: what of the run was not exported.
+    """
+
+    folder: str
+    format: ExportFormat
+    model_bytes: int
+    total_bytes: int
+    notes: list[str]
 
 
 class StandardMeasures(TypedDict, total=False):

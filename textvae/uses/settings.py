@@ -4,10 +4,16 @@ The command line takes its options and help texts from these classes, so this mo
 imports neither torch nor anything else that is slow to import.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from textvae.inference.settings import (
+    DecodingChoices,
+    NonEmptyText,
+    TokenIds,
+)
 from textvae.schema import MAX_COUNT, MAX_TEMPERATURE, MIN_TEMPERATURE, Count, Seed, StrictSettings
 
 AnomalyScore = Literal["reconstruction", "elbo", "iw_nll"]
@@ -15,8 +21,10 @@ IndexedVectors = Literal["mean", "states"]
 InfillMethod = Literal["resampling", "sampling", "beam_search", "conditional_modes"]
 InterpolationPath = Literal["linear", "spherical", "density"]
 PriorKind = Literal["gaussian_mixture", "flow", "diffusion"]
+ExportFormat = Literal["onnx", "page"]
 FeatureKind = Literal["states", "mean", "gaussian"]
 DeviationUnit = Literal["aggregate", "prior"]
+SpreadUnit = Literal["posterior", "prior"]
 
 
 class AnomalySettings(StrictSettings):
@@ -31,8 +39,8 @@ class AnomalySettings(StrictSettings):
     seed: Seed = 0
 
 
-class AugmentSettings(StrictSettings):
-    """How many texts are generated, from which latents, and which are accepted.
+class AugmentSettings(DecodingChoices):
+    """How many texts are generated, from which latents, how, and which are accepted.
 
     The defaults were chosen on validation data.
     """
@@ -102,6 +110,30 @@ class EditSettings(RefineSettings):
     )
 
 
+class ExportSettings(StrictSettings):
+    """What is exported."""
+
+    format: ExportFormat = Field(
+        "onnx",
+        description="onnx: encoder and decoder as ONNX files, with runners in Python and "
+        "JavaScript; page: the same files as a web page that needs no server of its own",
+    )
+    int8: bool = Field(
+        False, description="store the large matrices in 8 bits, about a quarter of the size"
+    )
+    overwrite: bool = Field(False, description="replace an earlier export in the same folder")
+
+
+class FeaturesSettings(StrictSettings):
+    """Which features of a text are computed."""
+
+    kind: FeatureKind = Field(
+        "states",
+        description="kind of the features: the encoder's pooled states, the posterior mean, or the "
+        "posterior's mean and log-variance",
+    )
+
+
 class FitPriorSettings(StrictSettings):
     """Which prior is fitted."""
 
@@ -153,6 +185,57 @@ class InfillSettings(StrictSettings):
         le=1000,
         description="number of beams, 2 or more, for the methods that search",
     )
+    bad_words: Annotated[Sequence[NonEmptyText], Field(min_length=1)] | None = Field(
+        None,
+        description="never write the tokens of this word or phrase into a blank; on the command "
+        "line, may be repeated; by default, all words are allowed",
+    )
+    bad_words_ids: Annotated[Sequence[TokenIds], Field(min_length=1)] | None = Field(
+        None,
+        description="the same, as lists of token ids, such as [[17], [5, 6]]; by default, none",
+    )
+    repetition_penalty: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="penalty on tokens that the sentence has already before the blank, above 0; "
+        "above 1 they become less likely; by default 1, which means none",
+    )
+    no_repeat_ngram_size: int | None = Field(
+        None,
+        ge=0,
+        le=65_536,
+        description="forbid that a fill completes a run of this many tokens that occurred before; "
+        "by default 0, which forbids none",
+    )
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="for the method `sampling`: sample from the most likely tokens whose "
+        "probabilities sum to this, above 0 and up to 1; by default, from all tokens",
+    )
+    top_k: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_COUNT,
+        description="for the method `sampling`: sample from this many of the most likely tokens; "
+        "by default, from all tokens",
+    )
+    min_p: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="for the method `sampling`: sample from the tokens whose probability is at "
+        "least this share of the highest one, 0 to 1; by default, from all tokens",
+    )
+    typical_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="for the method `sampling`: sample from the tokens of most typical information "
+        "whose probabilities sum to this, above 0 and up to 1; by default, from all tokens",
+    )
     seed: Seed = 0
 
 
@@ -163,7 +246,8 @@ class InterpolateSettings(StrictSettings):
         7,
         ge=2,
         le=MAX_COUNT,
-        description="number of sentences on the path, 2 or more, both ends included",
+        description="number of sentences from each given sentence to the next, 2 or more, both "
+        "ends included",
     )
     path: InterpolationPath = Field(
         "linear",
@@ -231,3 +315,23 @@ class UncertaintySettings(StrictSettings):
         description="number of samples of z per sentence, 2 or more, each of which is decoded",
     )
     seed: Seed = 0
+
+
+class VarySettings(StrictSettings):
+    """How many sentences near a sentence are written, and how near."""
+
+    n: Count = Field(5, description="maximum number of sentences to return")
+    spread: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="how far to move from the latent of the sentence, in standard deviations",
+    )
+    unit: SpreadUnit = Field(
+        "posterior",
+        description="distribution whose standard deviation is used: the sentence's own posterior "
+        "or the prior",
+    )
+    rounds: Count = Field(
+        8, description="maximum number of rounds, each of which replaces sentences found before"
+    )

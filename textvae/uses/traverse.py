@@ -16,14 +16,12 @@ from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
 from textvae.inference.encode import check_not_blank, posterior, require_latent
-from textvae.inference.generate import sample_prior
+from textvae.inference.generate import compute_prior_deviation
 from textvae.inference.memory import check_texts_fit
 from textvae.inference.settings import DecodingSettings
-from textvae.runtime.seeds import Stream, derive_seed, seeded
+from textvae.runtime.seeds import Stream, seeded
 from textvae.uses.records import TraversalStep
 from textvae.uses.settings import TraverseSettings
-
-_PRIOR_DRAWS = 10_000
 
 
 def traverse(
@@ -34,7 +32,7 @@ def traverse(
     options: DecodingSettings,
     read_reference: Callable[[], Sequence[str]],
 ) -> list[TraversalStep]:
-    """Return one record per step.
+    """Return one record per step, or `num_return_sequences` of them, next to each other.
 
     Keys: `value` (the step in standard deviations), `coordinate` (of the latent after
     the step) and `text` (decoded from it).
@@ -55,7 +53,7 @@ def traverse(
     offsets = settings.offsets
     _check_arguments(dimension, latent, offsets)
     deviation = (
-        _prior_deviation(bundle)
+        compute_prior_deviation(bundle)
         if settings.unit == "prior"
         else _aggregate_deviation(bundle, read_reference())
     )
@@ -63,10 +61,15 @@ def traverse(
     z[:, dimension] += torch.tensor(offsets) * deviation[dimension]
     z = bundle.model.prior.project(z)
     texts = decode_latents(bundle, z, options, samples_by_default=False)
-    rows = zip(offsets, z[:, dimension].tolist(), texts, strict=True)
+    coordinates = z[:, dimension].tolist()
+    texts_per_step = len(texts) // len(offsets)
     return [
-        {"value": offset, "coordinate": coordinate, "text": decoded}
-        for offset, coordinate, decoded in rows
+        {
+            "value": offsets[index // texts_per_step],
+            "coordinate": coordinates[index // texts_per_step],
+            "text": decoded,
+        }
+        for index, decoded in enumerate(texts)
     ]
 
 
@@ -101,8 +104,3 @@ def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:
     q = posterior(bundle, reference)
     with seeded(0, Stream.LATENT_DEVIATION):
         return q.sample().std(0)
-
-
-def _prior_deviation(bundle: Bundle) -> Tensor:
-    """Return the standard deviation of the prior in each dimension, (latent,), from samples."""
-    return sample_prior(bundle, _PRIOR_DRAWS, derive_seed(0, Stream.LATENT_DEVIATION)).std(0)

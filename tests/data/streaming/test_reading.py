@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from tests.corpora import SENTENCES, TRICKY, write, write_table
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.streaming.files import find_stream_files
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.streaming.sample import is_streamed

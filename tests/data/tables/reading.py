@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.sources import find_splits
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tables import Row, TableSettings

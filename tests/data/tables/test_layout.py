@@ -3,7 +3,7 @@
 import pytest
 
 from tests.data.tables.reading import check_refused, read_rows, read_texts
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.tables import TableSettings
 from textvae.errors import ConfigError
 from textvae.schema import validate_settings

@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import constants
 
-from tests.model.bases.fake_hub import COMMIT, run_fake_hub
+from tests.fake_hub import run_fake_hub
 from textvae.errors import ConfigError
 from textvae.model.bases.files import choose_downloads
-from textvae.model.bases.hub import Hub, find_on_hub, is_hub_name
+from textvae.model.bases.hub import find_on_hub
 from textvae.model.bases.source import find_base
+from textvae.runtime.hub import Hub, is_hub_name
 from textvae.runtime.network import is_reachable
 
 NOWHERE = "http://127.0.0.1:9"  # a port on which nothing listens
@@ -67,17 +68,17 @@ def test_a_cached_model_is_found_without_a_network(serve, offline, gpt2):
     hub, _ = serve(gpt2=gpt2)
     folder = find_on_hub("owner/gpt2", "s", None, hub)
     assert find_on_hub("owner/gpt2", "s", None, offline) == folder
-    assert find_on_hub("owner/gpt2", "s", COMMIT, offline) == folder
+    assert find_on_hub("owner/gpt2", "s", folder.name, offline) == folder
 
 
 def test_a_base_of_the_hub_has_its_commit(serve, gpt2, monkeypatch):
     """A run can record what it was trained from."""
     hub, _ = serve(gpt2=gpt2)
-    find_on_hub("owner/gpt2", "s", None, hub)
+    folder = find_on_hub("owner/gpt2", "s", None, hub)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", hub.cache)
     monkeypatch.setattr(constants, "ENDPOINT", NOWHERE)
     base = find_base("owner/gpt2", "s")
-    assert (base.name, base.revision) == ("owner/gpt2", COMMIT)
+    assert (base.name, base.revision) == ("owner/gpt2", folder.name)
 
 
 def test_a_cache_without_the_weights_is_completed(serve, gpt2):

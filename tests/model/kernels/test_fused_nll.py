@@ -312,3 +312,31 @@ def test_without_bias_chunks_have_many_rows_and_give_the_same_gradients(monkeypa
         found.append(head_gradients(token_nll, (states, weight, None), (), targets, scale))
     for small, large in zip(*found, strict=True):
         torch.testing.assert_close(small, large)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_rows_that_do_not_count_change_neither_the_loss_nor_a_gradient(rows):
+    """Padding may stay in the batch: everything is as if it had been taken out."""
+    states, weight, bias, targets, scale = problem(rows)
+    is_counted = torch.arange(rows) % 3 != 1
+
+    def padded(*inputs):
+        return token_nll(*inputs, is_counted=is_counted)
+
+    def packed(states, weight, bias, targets, scale):
+        return token_nll(states[is_counted], weight, bias, targets[is_counted], scale)
+
+    with_padding = padded(states, weight, bias, targets, scale)
+    without = packed(states, weight, bias, targets, scale)
+    torch.testing.assert_close(with_padding[0], without[0])
+    torch.testing.assert_close(with_padding[1][is_counted], without[1])
+    assert not with_padding[1][~is_counted].any()
+    with torch.no_grad():
+        for value, expected in zip(
+            padded(states, weight, bias, targets, scale), with_padding, strict=True
+        ):
+            torch.testing.assert_close(value, expected)
+    found = gradients(padded, states, weight, bias, targets, scale)
+    expected = gradients(packed, states, weight, bias, targets, scale)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)

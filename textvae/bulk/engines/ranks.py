@@ -19,6 +19,7 @@ from textvae.bulk.worker import Job, Worker
 from textvae.runtime.device import choose_device
 from textvae.runtime.launch import check_launch
 from textvae.runtime.processes import check_gpu_count
+from textvae.terminal import is_bar_hidden
 
 # Ranks wait for the first one while it plans, and at the end for the slowest one. With the
 # default timeout of torch.distributed, a few minutes, a long job would fail.
@@ -40,7 +41,7 @@ def run_on_ranks(device: str | None, prepare: Callable[[], Job], progress: bool)
         own_units = slice_for_rank(units, state.process_index, state.num_processes)
         if own_units:  # a rank without units need not load the model
             worker = Worker(job)
-            is_quiet = not (progress and state.is_main_process)
+            is_quiet = is_bar_hidden(progress and state.is_main_process)
             for unit in tqdm(own_units, unit="shard", disable=is_quiet):
                 worker(unit)
         # The first process holds the folder's lock, so it must be the last to leave.

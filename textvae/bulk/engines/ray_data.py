@@ -19,6 +19,7 @@ from textvae.bulk.units import Unit
 from textvae.bulk.worker import Job, Worker
 from textvae.errors import ConfigError, TextVAEError
 from textvae.runtime.device import choose_device
+from textvae.terminal import is_bar_hidden
 
 _OBJECT_STORE_BYTES = 2**27  # enough: units are small, and workers write the results themselves
 
@@ -45,7 +46,9 @@ def run_on_ray_data(device: str | None, prepare: Callable[[], Job], progress: bo
         if units:
             with _connect_cluster(ray):
                 results = _iterate_results(ray, job, units)
-                for result in tqdm(results, total=len(units), unit="shard", disable=not progress):
+                for result in tqdm(
+                    results, total=len(units), unit="shard", disable=is_bar_hidden(progress)
+                ):
                     _raise_actor_error(result)
     return len(units)
 

@@ -94,8 +94,7 @@ def _decode_examples(bundle: Bundle, rows: dict[str, Any], means: Tensor) -> dic
         "reconstructions": list(zip(texts, decoded, strict=True)),
         "interpolation": interpolate(
             interpolation_bundle,
-            texts[0],
-            texts[-1],
+            [texts[0], texts[-1]],
             _INTERPOLATION_STEPS,
             "linear",
             DecodingSettings(),

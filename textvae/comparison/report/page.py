@@ -12,14 +12,14 @@ from textvae.comparison.report.pictures import (
     draw_latent_maps,
     draw_training_curves,
 )
-from textvae.comparison.report.plots import REPORT_REQUIREMENTS, Picture
+from textvae.comparison.report.plots import Picture
 from textvae.comparison.report.rate_distortion import draw_rate_distortion_pictures
 from textvae.comparison.report.table import TABLE_COLUMNS, TableColumn, TableRow, build_cells
 from textvae.comparison.runner import read_measures
-from textvae.data.row_report import print_note
 from textvae.errors import OutputError
+from textvae.messages import print_note
 from textvae.runs.run import Run
-from textvae.runtime.extras import check_installed
+from textvae.runtime.extras import REPORT_REQUIREMENTS, check_installed
 from textvae.runtime.files import write_text
 from textvae.runtime.paths import require_path
 from textvae.vae import TextVAE

@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Arguments of `check_installed`: the extra, what needs it, and its packages.
-REPORT_REQUIREMENTS = ("report", "reports", "matplotlib", "jinja2")
-
 # Stands for the color of the page's text. `render_svg` replaces it by CSS's `currentColor`, which
 # matplotlib does not know.
 PLACEHOLDER_COLOR = "#123456"

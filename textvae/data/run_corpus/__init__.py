@@ -7,10 +7,10 @@ which kind it is; for an existing run, the files in its corpus folder do.
 from collections.abc import Mapping
 from pathlib import Path
 
-from textvae.data.corpus import DataSettings
 from textvae.data.run_corpus.base import Corpus
 from textvae.data.run_corpus.prepared import PreparedCorpus
 from textvae.data.run_corpus.streamed import StreamedCorpus
+from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource
 from textvae.data.streaming.sample import STREAM_FILE, is_streamed
 

@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from textvae.data.base_tokenizers import build_decoder_tokenizer
 from textvae.data.batching import Collator
-from textvae.data.corpus import DataSettings, TokenizerAndCounts
+from textvae.data.corpus import TokenizerAndCounts
+from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource
 from textvae.data.tables import WhiteSpace
 from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings, build_tokenizer

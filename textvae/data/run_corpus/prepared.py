@@ -12,11 +12,11 @@ from textvae.data.batching import Collator
 from textvae.data.corpus import TokenizerAndCounts, open_split, prepare_splits
 from textvae.data.corpus_report import report_corpus
 from textvae.data.frozen_states import join_states
-from textvae.data.row_report import print_note
 from textvae.data.run_corpus.base import Corpus, choose_builder
 from textvae.data.sources import list_corpus_files, report_folder
 from textvae.data.tokenization import TokenizerBuilder, TokenizerSettings
 from textvae.data.training_batches import BucketBatches, CorpusTraining
+from textvae.messages import print_note
 from textvae.runtime.processes import Processes
 
 LARGE_CORPUS_BYTES = 2 * 2**30  # of source files; for more, a note recommends streaming

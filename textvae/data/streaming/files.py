@@ -14,11 +14,12 @@ from textvae.data.folders import (
     is_utf8_text,
     read_folder,
 )
-from textvae.data.row_report import print_note, shorten_list
+from textvae.data.row_report import shorten_list
 from textvae.data.sources import is_pipe, match_pattern, resolve_path
 from textvae.data.split_names import infer_path_splits
 from textvae.data.tables import CORPUS_SUFFIXES, TextUnit, get_format_suffix
 from textvae.errors import DataError
+from textvae.messages import print_note
 
 _MAX_LISTED = 4  # names of files that a note lists
 

@@ -15,13 +15,13 @@ from accelerate.utils import gather_object
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from textvae.data.batching import Batch, Collator
-from textvae.data.corpus import DataSettings
 from textvae.data.parallel_tokenization import prepare_tokenizing_worker, return_unchanged
-from textvae.data.row_report import print_warning
+from textvae.data.settings import DataSettings
 from textvae.data.streaming.readers import StreamBatch, StreamPlan, StreamPosition, StreamReader
 from textvae.data.streaming.sample import STREAM_FILE
 from textvae.data.training_batches import TrainingBatches
 from textvae.errors import CheckpointError, ConfigError, TextVAEError
+from textvae.messages import print_warning
 from textvae.runtime.files import read_json
 from textvae.runtime.workers import choose_worker_context
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from textvae.data.batching import Batch, Collator, LengthBuckets
 from textvae.data.cleaning import Cleaner, fingerprint_sentence
-from textvae.data.corpus import DataSettings, extract_text
+from textvae.data.corpus import extract_text
+from textvae.data.settings import DataSettings
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tokenization import encode_batch
 from textvae.errors import DataError

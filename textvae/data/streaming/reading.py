@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from datasets.utils.file_utils import xopen
 
-from textvae.data.corpus import DataSettings
+from textvae.data.settings import DataSettings
 from textvae.data.sources import explain_row_error
 from textvae.data.streaming.files import is_remote
 from textvae.data.tables import (

@@ -13,19 +13,19 @@ from pathlib import Path
 from textvae.data.cleaning import Cleaner, fingerprint_sentence
 from textvae.data.corpus import (
     HELD_OUT_SPLITS,
-    DataSettings,
     TokenizerAndCounts,
     compute_held_out_size,
     extract_text,
     prepare_splits,
 )
-from textvae.data.row_report import print_note
+from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource
 from textvae.data.streaming.files import find_stream_files, is_stream_only
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tables import Row
 from textvae.data.tokenization import TokenizerBuilder
 from textvae.errors import ConfigError, DataError
+from textvae.messages import print_note
 
 _SAMPLED_FILES = 8  # files that a sample is taken from, if they have enough rows
 

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from textvae.data.row_report import RowNumbers, print_note
+from textvae.data.row_report import RowNumbers
 from textvae.data.tables.base import FormatError, Row, RowReader, WrappedReader, format_value
 from textvae.errors import DataError
+from textvae.messages import print_note
 
 _CHAT_COLUMNS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns")
 _KEYS = (("role", "content"), ("from", "value"), ("speaker", "text"), ("role", "text"))

@@ -91,7 +91,9 @@ class TableSettings(WhiteSpaceSettings):
         "or what a byte order mark says",
     )
     member: str | None = Field(
-        None, description="the file to read from a .zip archive that holds several"
+        None,
+        description="the file to read from a .zip archive that holds several; by default, it must "
+        "hold one",
     )
 
     unit: TextUnit = Field(

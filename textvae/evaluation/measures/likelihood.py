@@ -27,6 +27,7 @@ from textvae.inference.batches import iterate_batches
 from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_log_weights
 from textvae.runtime.seeds import derive_seed
+from textvae.terminal import is_bar_hidden
 
 _PILOT_DRAWS = 20  # per sentence; they only show how uneven its weights are
 DRAWS_STEP = 50  # in adaptive mode, the number of draws is a multiple of it
@@ -145,7 +146,7 @@ def compute_sums(
         total=len(dataset),
         desc=f"IW-NLL, {samples} samples",
         unit="sentence",
-        disable=not inputs.progress,
+        disable=is_bar_hidden(inputs.progress),
     ) as bar:
         for indices, batch in iterate_batches(
             inputs.bundle, dataset, seed, inputs.processes, LIKELIHOOD_BATCH_TOKENS

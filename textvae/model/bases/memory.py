@@ -1,5 +1,6 @@
 """Estimate the memory that a base needs, and refuse it before loading if it cannot fit."""
 
+import os
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, Unpack
 
@@ -7,6 +8,7 @@ import torch
 
 from textvae.errors import ConfigError
 from textvae.model.bases.source import Base
+from textvae.terminal import quote_value
 
 # Numbers that a layer keeps per token for the backward pass, in hidden sizes. Measured with
 # the hooks for saved tensors: 21 to 34 for BERT, GPT-2, Llama, Qwen 3, Gemma 3 and T5. Without
@@ -16,6 +18,7 @@ _STATES_FROZEN = 14
 _FLOAT32_BYTES = 4
 _BFLOAT16_BYTES = 2
 _SMALLEST_BATCH = 64  # tokens; a smaller batch is not worth suggesting
+MEMORY_VARIABLE = "TEXTVAE_MEMORY_GB"
 _NO_LIMIT = 1 << 60  # the kernel writes a number near 2**63 if a control group has no limit
 
 
@@ -94,9 +97,17 @@ def check_memory(
 def read_available_memory(device: torch.device, root: Path = Path("/")) -> int | None:
     """Return the bytes that this process can still use on a device; None if unknown.
 
+    The environment variable TEXTVAE_MEMORY_GB replaces what the system reports.
+
     Args:
         root: where the system's folders `proc` and `sys` are.
+
+    Raises:
+        ConfigError: the variable is not a number above zero.
     """
+    named = os.environ.get(MEMORY_VARIABLE)
+    if named is not None:
+        return _parse_gigabytes(named)
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         # What torch keeps for later tensors is not free for others, but it is for us.
@@ -105,6 +116,23 @@ def read_available_memory(device: torch.device, root: Path = Path("/")) -> int |
         return None
     limits = [_read_free_memory(root), *_read_group_limits(root)]
     return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _parse_gigabytes(text: str) -> int:
+    """Return the bytes of a number of gigabytes.
+
+    Raises:
+        ConfigError: it is not a number above zero.
+    """
+    try:
+        size = int(float(text) * 10**9)
+    except (ValueError, OverflowError):
+        size = 0
+    if size <= 0:
+        raise ConfigError(
+            f"{MEMORY_VARIABLE} = {quote_value(text)}: expected a number above zero, in GB, such as 16."
+        )
+    return size
 
 
 def _count_fixed_bytes(base: Base, use: BaseUse) -> int:

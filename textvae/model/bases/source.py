@@ -18,8 +18,9 @@ from textvae.model.bases.files import (
     list_files,
     read_headers,
 )
-from textvae.model.bases.hub import find_on_hub, is_hub_name
+from textvae.model.bases.hub import find_on_hub
 from textvae.runtime.foreign_code import refuse_foreign_code
+from textvae.runtime.hub import is_hub_name
 from textvae.runtime.yaml_text import parse_yaml
 
 # The files in which a repository can ask transformers to run code of its own.

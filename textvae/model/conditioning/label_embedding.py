@@ -32,7 +32,8 @@ class LabelEmbedding(nn.Embedding):
         """
         if label_ids is None:
             raise ConfigError(
-                "this model was trained with labels: give label=, "
-                f"one of {format_names(self.names)}."
+                f"this model was trained with labels: give label=, one of "
+                f"{format_names(self.names)}; to the model itself, label_ids=, a tensor of "
+                "their numbers."
             )
         return torch.cat([latent, self(label_ids).to(latent.dtype)], dim=-1)

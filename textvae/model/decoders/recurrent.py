@@ -82,10 +82,10 @@ class RecurrentDecoderSettings(PartSettings):
     """Sizes and dropout rates of a recurrent decoder, which reads from left to right only."""
 
     kind: Literal["lstm", "gru"] = "lstm"
-    embedding: Size = 256
+    embedding: Size = Field(256, description="size of a token's embedding")
     vectors: str | None = Field(None, description=VECTORS_HELP)
-    hidden: Size = 256
-    layers: LayerCount = 1
+    hidden: Size = Field(256, description="size of a state")
+    layers: LayerCount = Field(1, description="number of layers")
     dropout: float = Field(
         0.2, ge=0, lt=1, description="on the embeddings and on the states before the projection"
     )

@@ -37,13 +37,15 @@ class TransformerDecoderSettings(PartSettings):
     architecture: str = Field(
         "gpt2", description="a causal model type of transformers: gpt2, llama ..."
     )
-    hidden: Size = 256
-    layers: LayerCount = 4
-    heads: Size = 4
+    hidden: Size = Field(256, description="size of a state")
+    layers: LayerCount = Field(4, description="number of layers")
+    heads: Size = Field(4, description="number of attention heads")
     positions: Size = Field(514, description="length of the longest text, in tokens")
     prefix: Size = Field(4, description="number of prefix vectors, if z is a prefix")
     vectors: str | None = Field(None, description=VECTORS_HELP)
-    options: dict[str, Any] = Field({})
+    options: dict[str, Any] = Field(
+        {}, description="further fields of the config of the architecture"
+    )
 
 
 class TransformerDecoder(Decoder):
@@ -107,28 +109,38 @@ class TransformerDecoder(Decoder):
         if "embedding" in signals:
             embedded = embedded + signals["embedding"].to(embedded.dtype).unsqueeze(1)
         prefix_length = 0  # of the prefix vectors in this pass
-        if "prefix" in signals:
-            prefix_mask = attention_mask.new_ones(len(embedded), self.prefix)
-            attention_mask = torch.cat([prefix_mask, attention_mask], dim=1)
-            # Later passes find the prefix in the cache.
-            if cache is None or cache.get_seq_length() == 0:
-                prefix = signals["prefix"].to(embedded.dtype)
-                embedded = torch.cat([prefix, embedded], dim=1)
-                prefix_length = self.prefix
-        # Positions count real tokens only. Without this, a prompt that `generate`
-        # pads on the left would start at a later position than the same prompt alone.
-        positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
+        # Later passes find the prefix in the cache.
+        if "prefix" in signals and (cache is None or cache.get_seq_length() == 0):
+            prefix = signals["prefix"].to(embedded.dtype)
+            embedded = torch.cat([prefix, embedded], dim=1)
+            prefix_length = self.prefix
+        # In training padding is on the right, where no real token sees it. Without a mask,
+        # attention has its fast path, and a GPU is not asked whether there is padding.
+        padding: dict[str, Any] = {}
+        if cache is not None:
+            padding = self._describe_padding(attention_mask, embedded.shape[1])
         states: Tensor = self.body(
             inputs_embeds=embedded,
-            attention_mask=attention_mask,
-            position_ids=positions[:, -embedded.shape[1] :],
             use_cache=cache is not None,
+            **padding,
             **{CACHE_NAME: cache},
         ).last_hidden_state
         states = states[:, prefix_length:]
         if "output" in signals:
             states = states + signals["output"].unsqueeze(1)
         return states
+
+    def _describe_padding(self, attention_mask: Tensor, length: int) -> dict[str, Tensor]:
+        """Return the mask of tokens and prefix, and the positions of the last `length` of them.
+
+        Positions count real tokens only. Otherwise a prompt that `generate` pads on the left
+        would start at a later position than the same prompt alone.
+        """
+        if self.prefix:
+            prefix_mask = attention_mask.new_ones(len(attention_mask), self.prefix)
+            attention_mask = torch.cat([prefix_mask, attention_mask], dim=1)
+        positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
+        return {"attention_mask": attention_mask, "position_ids": positions[:, -length:]}
 
 
 def _check_can_generate(body: PreTrainedModel, architecture: str) -> None:

@@ -27,11 +27,11 @@ class RecurrentEncoderSettings(PartSettings):
     """Sizes of a recurrent encoder; `hidden` is per direction."""
 
     kind: Literal["lstm", "gru"] = "lstm"
-    embedding: Size = 256
+    embedding: Size = Field(256, description="size of a token's embedding")
     vectors: str | None = Field(None, description=VECTORS_HELP)
-    hidden: Size = 256
-    layers: LayerCount = 1
-    bidirectional: bool = True
+    hidden: Size = Field(256, description="size of a state, per direction")
+    layers: LayerCount = Field(1, description="number of layers")
+    bidirectional: bool = Field(True, description="whether a second LSTM or GRU reads backwards")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the embeddings and between layers")
 
 

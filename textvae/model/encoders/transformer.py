@@ -24,12 +24,14 @@ class TransformerEncoderSettings(PartSettings):
     architecture: str = Field(
         "bert", description="a model type of transformers: bert, roberta, modernbert ..."
     )
-    hidden: Size = 256
-    layers: LayerCount = 4
-    heads: Size = 4
+    hidden: Size = Field(256, description="size of a state")
+    layers: LayerCount = Field(4, description="number of layers")
+    heads: Size = Field(4, description="number of attention heads")
     positions: Size = Field(514, description="length of the longest text, in tokens")
     vectors: str | None = Field(None, description=VECTORS_HELP)
-    options: dict[str, Any] = Field({})
+    options: dict[str, Any] = Field(
+        {}, description="further fields of the config of the architecture"
+    )
 
 
 class TransformerEncoder(Encoder):

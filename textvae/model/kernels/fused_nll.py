@@ -4,7 +4,9 @@ The usual code stores the scores of every token over the whole vocabulary, and
 passes over them half a dozen times. Here a chunk of rows is projected, turned
 into probabilities, and turned at once into the gradients of states and weights,
 while it is still in the processor's cache. No tensor of size (tokens, vocab)
-ever exists. The caller leaves out padding, so it is never projected.
+ever exists. On a CPU the caller leaves out padding, so it is never projected. On a GPU
+the CPU would have to wait for the number of real tokens in every step, so there the
+padding, of which batches of similar length have little, is projected and not counted.
 
 Pretrained decoders add three cases: no bias, frozen weights, and a soft cap of
 the scores, cap * tanh(scores / cap), as in Gemma 2 (arXiv:2408.00118).
@@ -41,6 +43,7 @@ def token_nll(
     scale: float,
     *,
     cap: float | None = None,
+    is_counted: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the sum of the NLL times `scale`, differentiable, and the NLL of each row, in nats.
 
@@ -48,17 +51,21 @@ def token_nll(
 
     Args:
         cap: soft cap of the scores; None leaves them as they are.
+        is_counted: which rows count; the NLL of the others, whose targets may be any token, is 0.
+            By default all rows count.
 
     Shapes:
-        states: (rows, size); targets: (rows,); weight: (vocab, size); bias: (vocab,)
+        states: (rows, size); targets, is_counted: (rows,); weight: (vocab, size); bias: (vocab,)
         returns: scalar and (rows,)
     """
     if torch.is_grad_enabled():
         total, nll = _FusedNLL.apply(  # type: ignore[no-untyped-call]
-            states, weight, bias, targets, scale, cap
+            states, weight, bias, targets, scale, cap, is_counted
         )
         return total, nll
     nll = nll_without_grad(states, weight, bias, targets, compute_dtype(states), cap=cap)
+    if is_counted is not None:
+        nll = nll * is_counted
     return nll.sum() * scale, nll
 
 
@@ -142,6 +149,7 @@ class _FusedNLL(torch.autograd.Function):
         targets: Tensor,
         scale: float,
         cap: float | None,
+        is_counted: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the scaled sum, and each row's NLL without gradient; shapes as in `token_nll`."""
         dtype = compute_dtype(states)
@@ -171,29 +179,34 @@ class _FusedNLL(torch.autograd.Function):
             if cap is not None:
                 # The derivative of the cap is 1 - tanh^2, and the capped scores are cap * tanh.
                 d_scores.addcmul_(d_scores, scores.div_(cap).square_(), value=-1)
-            gradients.add(chunk, inputs, d_scores, cast_weight, scale)
+            counts = None
+            if is_counted is not None:
+                counts = is_counted[chunk].unsqueeze(1).to(dtype)
+            gradients.add(chunk, inputs, d_scores, cast_weight, scale, counts)
         ctx.save_for_backward(gradients.states, gradients.weight, gradients.bias)
+        if is_counted is not None:
+            nll *= is_counted
         ctx.mark_non_differentiable(nll)
         return nll.sum() * scale, nll
 
     @staticmethod
     def backward(
         ctx: Any, *grads: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None, None]:
         """Multiply the gradients of the forward pass by the gradient of the sum."""
         d_states, d_weight, d_bias = ctx.saved_tensors
         upstream = grads[0]
         # In training it is nearly always 1, and skipping the product saves a pass over
         # the weights. On a GPU, the CPU would have to wait for the value.
         if upstream.device.type == "cpu" and float(upstream) == 1.0:
-            return d_states, d_weight, d_bias, None, None, None
+            return d_states, d_weight, d_bias, None, None, None, None
         if d_states is not None:
             d_states = d_states * upstream.to(d_states.dtype)
         if d_weight is not None:
             d_weight = d_weight * upstream
         if d_bias is not None:
             d_bias = d_bias * upstream
-        return d_states, d_weight, d_bias, None, None, None
+        return d_states, d_weight, d_bias, None, None, None, None
 
 
 class _Gradients:
@@ -220,16 +233,30 @@ class _Gradients:
             self.weight = torch.zeros_like(weight)
 
     def add(
-        self, chunk: slice, inputs: Tensor, d_scores: Tensor, weight: Tensor, scale: float
+        self,
+        chunk: slice,
+        inputs: Tensor,
+        d_scores: Tensor,
+        weight: Tensor,
+        scale: float,
+        counts: Tensor | None,
     ) -> None:
-        """Add a chunk of rows to the gradients, from the gradient of its scores, (rows, vocab)."""
+        """Add a chunk of rows to the gradients, from the gradient of its scores, (rows, vocab).
+
+        Args:
+            counts: (rows, 1), 1 for the rows that count and 0 for the others; None if all count.
+        """
         if self.states is not None:
-            self.states[chunk] = torch.mm(d_scores, weight) * scale
+            d_states = torch.mm(d_scores, weight) * scale
+            self.states[chunk] = d_states if counts is None else d_states * counts
+        if counts is not None:
+            inputs = inputs * counts
         if self.needs_weight:
             # Scaling the inputs here is cheaper than scaling a (vocab, size) product.
             self._add_to_weight(d_scores.t(), inputs * scale)
         if self.bias is not None:
-            self.bias += d_scores.sum(0) * scale
+            total = d_scores.sum(0) if counts is None else torch.mv(d_scores.t(), counts[:, 0])
+            self.bias += total * scale
 
     def _add_to_weight(self, d_scores: Tensor, inputs: Tensor) -> None:
         """Add the product of (vocab, rows) and (rows, size) to the gradient of the weight."""
@@ -253,7 +280,7 @@ def approximate_nll(scores: Tensor, targets: Tensor, buffer: Tensor) -> tuple[Te
         scores: (rows, vocab); targets: (rows,)
         buffer: (rows, vocab), overwritten on a CPU
     """
-    if scores.is_cuda:
+    if scores.device.type != "cpu":
         nll = nll_on_gpu(scores, targets)
         return nll, torch.exp(-nll)
     rows = torch.arange(len(scores), device=scores.device)
@@ -263,7 +290,7 @@ def approximate_nll(scores: Tensor, targets: Tensor, buffer: Tensor) -> tuple[Te
 
 def _nll_from_probability(scores: Tensor, probability: Tensor, targets: Tensor) -> Tensor:
     """Return the NLL of each row, (rows,), from its scores and its target's probability."""
-    if scores.is_cuda:
+    if scores.device.type != "cpu":
         # The branch below needs to know whether there are tiny probabilities. A GPU
         # would have to wait for the answer, so here all rows are computed exactly.
         return nll_on_gpu(scores, targets)

@@ -20,7 +20,11 @@ from textvae.schema import PartSettings
 class PosteriorSettings(PartSettings):
     """How to pool the states of a sentence into one vector."""
 
-    pooling: tuple[Literal["mean", "max", "last"], ...] = Field(("last", "max"), min_length=1)
+    pooling: tuple[Literal["mean", "max", "last"], ...] = Field(
+        ("last", "max"),
+        min_length=1,
+        description="how the states of a sentence become one vector; several are concatenated",
+    )
 
 
 class Posterior(nn.Module, ABC):

@@ -61,7 +61,7 @@ class LabelGaussian(Prior):
         """Return p(z | y), one row per label of `label_ids`; the mixture if it is None."""
         if label_ids is None:
             return self
-        return _ConditionalGaussian(
+        return ConditionalGaussian(
             self.components.map(lambda tensor: tensor[label_ids.to(tensor.device)])
         )
 
@@ -92,7 +92,7 @@ class LabelGaussian(Prior):
         return (per_label + counts.log() - counts.sum().log()).logsumexp(-1)
 
 
-class _ConditionalGaussian(Prior):
+class ConditionalGaussian(Prior):
     """p(z | y) of a batch: one Gaussian per row, or one for all rows."""
 
     def __init__(self, gaussian: DiagonalGaussian) -> None:

@@ -7,6 +7,7 @@ center. This is the `MoG` baseline of Tomczak & Welling 2018 (arXiv:1705.07120).
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from textvae.model.posteriors import DiagonalGaussian
@@ -18,7 +19,7 @@ class MixtureSettings(PartSettings):
     """The number of Gaussians."""
 
     kind: Literal["mixture"] = "mixture"
-    components: Size = 16
+    components: Size = Field(16, description="number of Gaussians")
 
 
 class MixturePrior(Prior):

@@ -22,7 +22,9 @@ class DenoisingSettings(TechniqueSettings):
     kind: Literal["denoising"] = "denoising"
     corrupts: ClassVar = frozenset({CorruptedInput.ENCODER})
     rate: float = Field(0.3, ge=0, lt=1, description="share of the words that the encoder reads")
-    damage: Literal["deletion", "blank"] = "deletion"
+    damage: Literal["deletion", "blank"] = Field(
+        "deletion", description="what happens to a damaged word"
+    )
 
 
 class Denoising(Technique):

@@ -27,7 +27,9 @@ class FreeBitsSettings(TechniqueSettings):
         description="nats per dimension, or in total with scope = total; "
         "auto: the KL target, in equal shares or in total",
     )
-    scope: Literal["dimension", "total"] = "dimension"
+    scope: Literal["dimension", "total"] = Field(
+        "dimension", description="whether the floor is that of each dimension, or of their sum"
+    )
 
     @property
     def requires(self) -> frozenset[Requirement]:

@@ -20,12 +20,14 @@ class KLWeightSettings(TechniqueSettings):
     """The schedule of the weight."""
 
     kind: Literal["kl_weight"] = "kl_weight"
-    schedule: Literal["constant", "linear", "logistic", "cyclical"] = "linear"
+    schedule: Literal["constant", "linear", "logistic", "cyclical"] = Field(
+        "linear", description="how the weight of the KL grows during training"
+    )
     weight: float = Field(1.0, ge=0, description="beta, the weight at the end")
     warmup: float = Field(
         0.3, gt=0, le=1, description="share of the run, or of each cycle, in which it rises"
     )
-    cycles: int = Field(4, ge=1)
+    cycles: int = Field(4, ge=1, description="schedule = cyclical: number of cycles")
 
     requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.ELBO_KL})
 

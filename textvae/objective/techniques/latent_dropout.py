@@ -27,7 +27,9 @@ class LatentDropoutSettings(TechniqueSettings):
 
     kind: Literal["latent_dropout"] = "latent_dropout"
     rate: float = Field(0.2, ge=0, lt=1, description="share of dimensions, or of sentences")
-    scope: Literal["dimension", "whole"] = "dimension"
+    scope: Literal["dimension", "whole"] = Field(
+        "dimension", description="whether single dimensions of z are hidden, or all at once"
+    )
 
     # A z with hidden parts has no density and does not follow the prior. Its KL must be the closed
     # form: an estimate at the sample would use the z with hidden parts.

@@ -38,7 +38,9 @@ class MMDSettings(TechniqueSettings):
 
     kind: Literal["mmd"] = "mmd"
     weight: float = Field(10.0, ge=0, description="nats per unit of discrepancy")
-    kernel: Literal["inverse_multiquadratic", "gaussian"] = "inverse_multiquadratic"
+    kernel: Literal["inverse_multiquadratic", "gaussian"] = Field(
+        "inverse_multiquadratic", description="kernel that compares two latents"
+    )
     kl_share: float = Field(
         0.0, ge=0, le=1, description="share of the KL in the loss; 1 leaves it to other techniques"
     )

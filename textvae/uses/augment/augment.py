@@ -9,6 +9,7 @@ from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import posterior
 from textvae.inference.memory import check_texts_fit
+from textvae.terminal import is_bar_hidden
 from textvae.uses.attribute import validate_labels
 from textvae.uses.augment.candidates import write_candidates
 from textvae.uses.augment.filters import CandidateFilter
@@ -43,7 +44,7 @@ def augment(
     accepted: list[tuple[int, AugmentedText]] = []
     missing = [settings.n] * len(texts)
     for round_number in tqdm(
-        range(settings.rounds), desc="augmenting", unit="round", disable=not progress
+        range(settings.rounds), desc="augmenting", unit="round", disable=is_bar_hidden(progress)
     ):
         origins: list[int] = []
         for index, count in enumerate(missing):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.generate_arguments import copy_choices
 from textvae.model.posteriors import Distribution
 from textvae.runtime.seeds import derive_seed, seeded
 from textvae.uses.settings import AugmentSettings
@@ -65,10 +65,8 @@ def write_candidates(
         _sample_posteriors(q, origins, settings, round_number),
     )
     z = bundle.model.prior.project(z)
-    options = DecodingSettings(
-        temperature=settings.temperature,
-        seed=derive_seed(settings.seed, round_number, _DECODING_SEED_KEY),
-    )
+    decoding_seed = derive_seed(settings.seed, round_number, _DECODING_SEED_KEY)
+    options = copy_choices(settings, settings.temperature, decoding_seed)
     label_ids = bundle.label_ids_for([names[origin] for origin in origins])
     texts = decode_latents(bundle, z, options, samples_by_default=False, label_ids=label_ids)
     candidates = []

@@ -52,7 +52,7 @@ class GaussianMixturePrior(FittedPrior):
         Raises:
             ConfigError: scikit-learn is not installed.
         """
-        check_installed("uses", "mixtures of Gaussians", "sklearn")
+        check_installed("insight", "mixtures of Gaussians", "sklearn")
         from sklearn.mixture import GaussianMixture
 
         z = q.sample()

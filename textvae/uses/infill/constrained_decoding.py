@@ -68,6 +68,8 @@ class VisibleTokensProcessor(LogitsProcessor):
         kinds = self.kinds[:, position].repeat_interleave(beams)
         all_ids = torch.arange(scores.shape[1], device=scores.device)
         is_forced = (kinds == _FORCED).unsqueeze(1) & (all_ids == forced_ids)
+        # The options apply to the blanks: a visible token may be a bad word, or a repetition.
+        scores = scores.masked_fill(is_forced & scores.isneginf(), 0.0)
         return scores.masked_fill(~(is_forced | self.allowed_ids[kinds]), -torch.inf)
 
 

@@ -14,11 +14,14 @@ conditional_modes.py     the method of Bowman et al., for comparison
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
+from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import block_posterior
+from textvae.inference.generate_arguments import build_token_arguments, refused_by_generate
 from textvae.inference.memory import check_texts_fit
 from textvae.uses.infill.conditional_modes import conditional_modes
 from textvae.uses.infill.constrained_decoding import decode_fills, fill_blanks
@@ -34,6 +37,10 @@ from textvae.uses.settings import InfillMethod, InfillSettings
 
 _MAX_LENGTH_CHOICES = 16  # choices of the blanks' lengths that are tried
 
+# Options of `generate()` that hold for the words in blanks, and those that only sampling has.
+_WORD_OPTIONS = ("bad_words", "bad_words_ids", "repetition_penalty", "no_repeat_ngram_size")
+_SAMPLING_OPTIONS = ("top_p", "top_k", "min_p", "typical_p")
+
 
 def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
     """Return up to `n` different sentences, most likely first.
@@ -41,16 +48,19 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
     Keys: `text`, `fills` (one per blank), and `score`, log p(x) in nats.
 
     Raises:
+        ConfigError: an option has no effect with the method, or names unknown tokens.
         DataError: the text has no blank or nothing but blanks, a blank within a word although
             tokens are not characters, or words that the tokenizer does not know; or it is too long.
     """
     check_texts_fit("infill.latents", settings.latents, bundle.model.config.latent_dim)
     method = METHODS[settings.method]
+    options = _collect_options(bundle, settings)
     template = parse_template(bundle, text)
     lengths = template.choose_lengths(
         settings.most_tokens, bundle.max_text_tokens, _MAX_LENGTH_CHOICES, settings.seed
     )
-    fills_by_sentence = method(bundle, template, lengths, settings)
+    with refused_by_generate():
+        fills_by_sentence = method(bundle, template, lengths, settings, options)
     ranked = rank_by_likelihood(
         bundle, list(fills_by_sentence), settings.seed, max(MAX_CANDIDATES, 2 * settings.n)
     )
@@ -60,27 +70,59 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
     ]
 
 
+def _collect_options(bundle: Bundle, settings: InfillSettings) -> dict[str, Any]:
+    """Return the arguments of `generate()` that the settings ask for.
+
+    Raises:
+        ConfigError: an option of sampling is set for a method that searches, or an option names
+            unknown tokens.
+    """
+    written = settings.model_dump(exclude_none=True)
+    if settings.method != "sampling":
+        for name in _SAMPLING_OPTIONS:
+            if name in written:
+                raise ConfigError(
+                    f"infill.{name} = {written[name]!r} has no effect with method = "
+                    f"{settings.method!r}, which searches; choose the method sampling, or leave "
+                    f"{name} out."
+                )
+    options = {
+        name: written[name] for name in (*_WORD_OPTIONS, *_SAMPLING_OPTIONS) if name in written
+    }
+    arguments = options | build_token_arguments(bundle, options)
+    arguments.pop("bad_words", None)
+    return arguments
+
+
 _FillsBySentence = dict[str, list[str]]  # a sentence, and the fill of each of its blanks
 _Lengths = list[tuple[int, ...]]  # choices of the number of tokens in each blank
+_Options = dict[str, Any]  # arguments of `generate()`
 
 
 def _resampling(
-    bundle: Bundle, template: Template, lengths: _Lengths, settings: InfillSettings
+    bundle: Bundle,
+    template: Template,
+    lengths: _Lengths,
+    settings: InfillSettings,
+    options: _Options,
 ) -> _FillsBySentence:
     """Search under samples of p(z | visible words), and under the encoder's mean of the words."""
     if not bundle.model.config.latent_dim:
-        return _beam_search(bundle, template, lengths, settings)
+        return _beam_search(bundle, template, lengths, settings, options)
     z = propose_latents(bundle, [template.visible_sentence], settings.latents, settings.seed)
     encoder_mean = block_posterior(bundle, [template.visible_sentence], 1).mean
     # Resampling often repeats a latent; one search is enough for each.
     z = torch.cat([encoder_mean, z]).unique(dim=0)
-    return search_latents(
-        bundle, template, lengths, z, settings.beams, max(settings.beams, settings.n)
-    )
+    kept = max(settings.beams, settings.n)
+    return search_latents(bundle, template, lengths, z, settings.beams, kept, options)
 
 
 def _sampling(
-    bundle: Bundle, template: Template, lengths: _Lengths, settings: InfillSettings
+    bundle: Bundle,
+    template: Template,
+    lengths: _Lengths,
+    settings: InfillSettings,
+    options: _Options,
 ) -> _FillsBySentence:
     """Sample one sentence under each latent that explains the visible words.
 
@@ -89,31 +131,38 @@ def _sampling(
     z = propose_latents(bundle, [template.visible_sentence], settings.latents, settings.seed)
     rows = [template.build_row(lengths[index % len(lengths)]) for index in range(len(z))]
     sequences = fill_blanks(
-        bundle, z, rows, settings.seed, do_sample=True, temperature=settings.temperature
+        bundle, z, rows, settings.seed, do_sample=True, temperature=settings.temperature, **options
     )
     fills = [decode_fills(bundle, row, ids) for row, ids in zip(rows, sequences, strict=True)]
     return _drop_wordless(template, fills)
 
 
 def _beam_search(
-    bundle: Bundle, template: Template, lengths: _Lengths, settings: InfillSettings
+    bundle: Bundle,
+    template: Template,
+    lengths: _Lengths,
+    settings: InfillSettings,
+    options: _Options,
 ) -> _FillsBySentence:
     """Search under a single latent, sampled from p(z | visible words).
 
     This also works for a language model, which has no latent.
     """
     z = propose_latents(bundle, [template.visible_sentence], 1, settings.seed)
-    return search_latents(
-        bundle, template, lengths, z, settings.beams, max(settings.beams, settings.n)
-    )
+    kept = max(settings.beams, settings.n)
+    return search_latents(bundle, template, lengths, z, settings.beams, kept, options)
 
 
 def _infill_by_conditional_modes(
-    bundle: Bundle, template: Template, lengths: _Lengths, settings: InfillSettings
+    bundle: Bundle,
+    template: Template,
+    lengths: _Lengths,
+    settings: InfillSettings,
+    options: _Options,
 ) -> _FillsBySentence:
     """Iterate conditional modes for each choice of lengths."""
     rows = [template.build_row(choice) for choice in lengths]
-    fills = conditional_modes(bundle, template, rows, settings.beams, settings.seed)
+    fills = conditional_modes(bundle, template, rows, settings.beams, settings.seed, options)
     return _drop_wordless(template, fills)
 
 
@@ -124,7 +173,7 @@ def _drop_wordless(template: Template, fills: Iterable[list[str]]) -> _FillsBySe
     }
 
 
-_Method = Callable[[Bundle, Template, _Lengths, InfillSettings], _FillsBySentence]
+_Method = Callable[[Bundle, Template, _Lengths, InfillSettings, _Options], _FillsBySentence]
 
 METHODS: dict[InfillMethod, _Method] = {
     "resampling": _resampling,

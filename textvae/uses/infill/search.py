@@ -5,8 +5,9 @@ of a sentence found under another latent. Therefore the sentences of all latents
 pooled and ranked by log p(x) afterwards.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -55,6 +56,7 @@ def search_latents(
     z: Tensor,
     beams: int,
     max_candidates: int,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, list[str]]:
     """Return the best sentences under each latent, over all lengths, with their fills.
 
@@ -62,12 +64,13 @@ def search_latents(
         lengths: choices of the number of tokens in each blank.
         z: (latents, latent).
         max_candidates: the largest number of sentences to keep for each latent.
+        options: further arguments of transformers' `generate`.
     """
     scores_per_latent = len(lengths) * beams * bundle.model.config.vocab_size
     latents_at_once = max(1, _MAX_SCORES_IN_MEMORY // scores_per_latent)
     best: dict[str, list[str]] = {}
     for part in z.split(latents_at_once):
-        for candidates in beam_search_latents(bundle, template, lengths, part, beams):
+        for candidates in beam_search_latents(bundle, template, lengths, part, beams, options):
             ranked = _rank_distinct(template, candidates)
             best |= {each.text: each.fills for each in ranked[:max_candidates]}
     return best
@@ -75,7 +78,12 @@ def search_latents(
 
 @torch.inference_mode()
 def beam_search_latents(
-    bundle: Bundle, template: Template, lengths: Sequence[tuple[int, ...]], z: Tensor, beams: int
+    bundle: Bundle,
+    template: Template,
+    lengths: Sequence[tuple[int, ...]],
+    z: Tensor,
+    beams: int,
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[list[_InfillCandidate]]:
     """Yield the candidates of each latent: `beams` sentences for each choice of lengths."""
     rows = [template.build_row(choice) for choice in lengths] * len(z)
@@ -94,6 +102,7 @@ def beam_search_latents(
         length_penalty=0.0,
         return_dict_in_generate=True,
         output_scores=True,
+        **(options or {}),
     )
     sequences = generated.sequences.tolist()
     scores = generated.sequences_scores.tolist()

@@ -48,7 +48,7 @@ def insight(
         ConfigError: the model is a language model, or scikit-learn is not installed.
     """
     require_latent(bundle)
-    check_installed("uses", "insights", "sklearn")
+    check_installed("insight", "insights", "sklearn")
     if len(texts) < _MIN_TEXTS:
         raise DataError(
             f"got {len(texts)} texts, need at least {_MIN_TEXTS} (a few thousand recommended)."

@@ -1,4 +1,4 @@
-"""The machine and the versions a benchmark ran with."""
+"""The machine and the versions that something was trained or measured with."""
 
 import platform
 from pathlib import Path

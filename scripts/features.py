@@ -1,0 +1,8 @@
+"""Run `textvae features` as a file: torchrun and `accelerate launch` start files."""
+
+import sys
+
+from textvae.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(["features", *sys.argv[1:]]))

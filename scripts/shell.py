@@ -1,0 +1,8 @@
+"""Run `textvae shell` as a file: torchrun and `accelerate launch` start files."""
+
+import sys
+
+from textvae.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(["shell", *sys.argv[1:]]))

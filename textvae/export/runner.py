@@ -1,0 +1,497 @@
+"""Run an exported text VAE: texts to latents and latents to texts, without torch.
+
+This file needs onnxruntime, tokenizers and numpy, and nothing else: a copy of it lies in every
+exported folder. In Python:
+
+    from textvae_runner import Runner
+    vae = Runner("exported")
+    vae.generate(3, seed=0)
+
+and on the command line:
+
+    python exported/textvae_runner.py generate -n 3 --seed 0
+
+The same seed gives the same texts, but not those of textvae: torch has other random numbers.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = 1  # of the file textvae.json
+
+_ROWS_PER_PASS = 64  # texts that are encoded, decoded or scored at once
+_DRAWS_PER_SOURCE = (
+    256  # latents from the encoder that a prefix is completed with, and from the prior
+)
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+class RunnerError(ValueError):
+    """The folder or an argument is wrong; the message says what was expected."""
+
+
+class Decoding(TypedDict, total=False):
+    """How texts are decoded; what is left out has the default of the exported model.
+
+    Attributes:
+        do_sample: whether to sample tokens instead of taking the most likely one; by default this
+            depends on the method and on whether an option below is there.
+        temperature: of the samples, above 0; lower is closer to greedy.
+        top_k: sample from this many of the most likely tokens; 0 means all.
+        top_p: sample from the most likely tokens whose probabilities sum to this.
+        max_new_tokens: most tokens of a text.
+        seed: of the random numbers; None draws a new one.
+    """
+
+    do_sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    max_new_tokens: int
+    seed: int | None
+
+
+class Runner:
+    """An exported text VAE.
+
+    Args:
+        folder: what `textvae export` wrote; by default the folder of this file.
+        threads: processor threads; one is fastest for small models.
+
+    Raises:
+        RunnerError: the folder holds no export, or one in another format.
+    """
+
+    def __init__(self, folder: str | Path | None = None, *, threads: int = 1) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        path = Path(__file__).parent if folder is None else Path(folder)
+        self.record = _read_record(path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Weights that are stored in 8 bits become floating-point numbers once, when they are
+        # loaded; otherwise they would be converted in every step.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        providers = ["CPUExecutionProvider"]
+        self._encoder, self._decoder = (
+            onnxruntime.InferenceSession(path / name, options, providers=providers)
+            for name in ("encoder.onnx", "decoder.onnx")
+        )
+        self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        self._tokenizer.encode_special_tokens = True  # `<eos>` in a text is text
+        self._encoder_tokenizer = None
+        if self.record["has_encoder_tokenizer"]:
+            self._encoder_tokenizer = Tokenizer.from_file(str(path / "encoder_tokenizer.json"))
+            self._encoder_tokenizer.encode_special_tokens = True
+        special = self.record["special_tokens"]
+        self._eos: int = special["eos"]
+        self._unknown: int | None = special["unk"]
+        self._hidden_ids = {special["pad"], special["bos"]}
+        self._prior = _Prior(self.record["prior"], self.latent_dim)
+
+    @property
+    def latent_dim(self) -> int:
+        """The size of z."""
+        return int(self.record["latent"])
+
+    def encode(self, texts: str | Sequence[str]) -> Floats:
+        """Return the posterior means, (n, latent); NaN for blank texts."""
+        listed = [texts] if isinstance(texts, str) else list(texts)
+        means = np.full((len(listed), self.latent_dim), np.nan, dtype=np.float32)
+        rows = [row for row, text in enumerate(listed) if text.strip()]
+        for start in range(0, len(rows), _ROWS_PER_PASS):
+            part = rows[start : start + _ROWS_PER_PASS]
+            means[part] = self._infer([listed[row] for row in part])["mean"]
+        return means
+
+    def decode(self, z: Any, **decoding: Unpack[Decoding]) -> list[str]:
+        """Decode a text from each z, (n, latent) or (latent,); greedy by default.
+
+        Raises:
+            RunnerError: z has another size, or a number in it is not finite.
+        """
+        latents = np.atleast_2d(np.asarray(z, dtype=np.float32))
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise RunnerError(
+                f"z has the shape {np.shape(z)}; expected (n, {self.latent_dim}), the latent size "
+                "of this model."
+            )
+        if not np.isfinite(latents).all():
+            raise RunnerError("z holds numbers that are not finite; leave these rows out.")
+        return self._decode(latents, [], _Choice(self.record, decoding, samples_by_default=False))
+
+    def reconstruct(
+        self, texts: str | Sequence[str], **decoding: Unpack[Decoding]
+    ) -> list[str | None]:
+        """Decode each text from its posterior mean; greedy by default; None for blank texts."""
+        z = self.encode(texts)
+        rows = np.flatnonzero(~np.isnan(z).any(axis=1))
+        decoded: list[str | None] = [None] * len(z)
+        for row, text in zip(rows, self.decode(z[rows], **decoding), strict=True):
+            decoded[row] = text
+        return decoded
+
+    def generate(self, n: int = 10, **decoding: Unpack[Decoding]) -> list[str]:
+        """Decode `n` texts from samples of the prior; tokens are sampled by default."""
+        choice = _Choice(self.record, decoding, samples_by_default=True)
+        return self._decode(self._prior.sample(_check_count(n, "n"), choice.random), [], choice)
+
+    def complete(self, prefix: str, n: int = 5, **decoding: Unpack[Decoding]) -> list[str]:
+        """Continue a prefix `n` times; tokens are sampled by default.
+
+        Latents that fit the prefix are sampled from the encoder and the prior, and weighted by how
+        likely each makes the prefix.
+
+        Raises:
+            RunnerError: the prefix is longer than any text of this model.
+        """
+        _check_count(n, "n")
+        choice = _Choice(self.record, decoding, samples_by_default=True)
+        prefix = " ".join(prefix.split())
+        ids = self._tokenize(prefix)
+        if len(ids) >= self.record["max_tokens"]:
+            raise RunnerError(
+                f"the prefix has {len(ids)} tokens; expected fewer than "
+                f"{self.record['max_tokens']}: shorten it."
+            )
+        if not ids:
+            return self._decode(self._prior.sample(n, choice.random), [], choice)
+        z, log_weights = self._propose(prefix, ids, choice.random)
+        rows = choice.random.choice(len(z), n, p=_softmax(log_weights))
+        known = self._join(ids)  # differs from the prefix where a word is unknown
+        texts = self._decode(z[rows], ids, choice)
+        return [prefix + _cut_prefix(text, known) for text in texts]
+
+    def interpolate(
+        self, first: str, second: str, steps: int = 7, **decoding: Unpack[Decoding]
+    ) -> list[str]:
+        """Decode texts on the straight line from `first` to `second`; greedy by default.
+
+        Raises:
+            RunnerError: a text is blank, or there are fewer than two steps.
+        """
+        if not first.strip() or not second.strip():
+            raise RunnerError("expected a text, got a blank one; write at least one word.")
+        fractions = np.linspace(0, 1, _check_count(steps, "steps", 2), dtype=np.float32)[:, None]
+        ends = self.encode([first, second])
+        z = (1 - fractions) * ends[0] + fractions * ends[1]
+        return self.decode(self._prior.project(z), **decoding)
+
+    # Between texts and ids
+
+    def _tokenize(self, text: str) -> list[int]:
+        """Return the ids of a text, without start and end."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        # A tokenizer of words finds `<eos>` if a text has it as a word: it is then unknown.
+        special = {*self._hidden_ids, self._eos}
+        if self._unknown is None:
+            return [token for token in ids if token not in special]
+        return [self._unknown if token in special else token for token in ids]
+
+    def _join(self, ids: Iterable[int]) -> str:
+        """Return the text of ids, up to the end token."""
+        kept = []
+        for token in ids:
+            if token == self._eos:
+                break
+            if token not in self._hidden_ids:
+                kept.append(int(token))
+        text: str = self._tokenizer.decode(kept, skip_special_tokens=False)
+        for spaced, joined in self.record["clean_up"]:
+            text = text.replace(spaced, joined)
+        return text if self.record["keeps_white_space"] else text.strip()
+
+    # The two networks
+
+    def _infer(self, texts: Sequence[str]) -> dict[str, Floats]:
+        """Return the outputs of the encoder, (n, latent) each."""
+        sentences = [self._tokenize(text)[: self.record["max_tokens"] - 1] for text in texts]
+        if self._encoder_tokenizer is not None:
+            # It reads what the decoder's tokens spell, as in training.
+            encodings = self._encoder_tokenizer.encode_batch([self._join(ids) for ids in sentences])
+            ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+            mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
+        else:
+            width = max(map(len, sentences)) + 1
+            ids = np.full((len(sentences), width), self.record["special_tokens"]["pad"])
+            mask = np.zeros((len(sentences), width), dtype=np.int64)
+            for row, sentence in enumerate(sentences):
+                ids[row, : len(sentence) + 1] = [*sentence, self._eos]
+                mask[row, : len(sentence) + 1] = 1
+        feed = {"input_ids": ids, "attention_mask": mask}
+        names = [output.name for output in self._encoder.get_outputs()]
+        return dict(zip(names, self._encoder.run(names, feed), strict=True))
+
+    def _step(
+        self, ids: Ids, z: Floats, states: dict[str, Floats]
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """Read ids, (rows, length); return logits, (rows, length, vocab), and the new states."""
+        names = ["logits", *(f"next.{name}" for name in states)]
+        logits, *values = self._decoder.run(names, {"input_ids": ids, "z": z, **states})
+        return logits, dict(zip(states, values, strict=True))
+
+    def _begin(self, rows: int, prefix: Sequence[int]) -> tuple[Ids, dict[str, Floats]]:
+        """Return the ids that begin each text, (rows, length), and the states before them."""
+        ids = np.tile(np.array([*self.record["start"], *prefix], dtype=np.int64), (rows, 1))
+        states = {}
+        for name, shape in self.record["states"].items():
+            sizes = [{"batch": rows, "past": 0}.get(size, size) for size in shape]
+            states[name] = np.zeros(sizes, dtype=np.float32)
+        return ids, states
+
+    def _decode(self, z: Floats, prefix: Sequence[int], choice: "_Choice") -> list[str]:
+        """Decode a text from each z, (n, latent); all begin with the ids of a prefix."""
+        texts = []
+        for start in range(0, len(z), _ROWS_PER_PASS):
+            part = np.ascontiguousarray(z[start : start + _ROWS_PER_PASS])
+            texts += [
+                self._join([*prefix, *row]) for row in self._decode_rows(part, prefix, choice)
+            ]
+        return texts
+
+    def _decode_rows(self, z: Floats, prefix: Sequence[int], choice: "_Choice") -> list[list[int]]:
+        """Return the ids of each row after the prefix; rows that have ended leave the batch."""
+        sequences: list[list[int]] = [[] for _ in z]
+        active = np.arange(len(z))
+        ids, states = self._begin(len(z), prefix)
+        most = choice.max_new_tokens
+        if self.record["max_positions"] is not None:
+            most = min(most, self.record["max_positions"] - len(prefix))
+        for _ in range(most):
+            logits, states = self._step(ids, z, states)
+            tokens = choice.choose(logits[:, -1])
+            for row, token in zip(active, tokens, strict=True):
+                sequences[row].append(int(token))
+            kept = np.flatnonzero(tokens != self._eos)
+            if not len(kept):
+                break
+            active, z, ids = active[kept], z[kept], tokens[kept, None]
+            states = {
+                name: value.take(kept, axis=self.record["states"][name].index("batch"))
+                for name, value in states.items()
+            }
+        return sequences
+
+    # Latents that fit a prefix
+
+    def _propose(
+        self, prefix: str, ids: list[int], random: np.random.Generator
+    ) -> tuple[Floats, Floats]:
+        """Return latents, (n, latent), and the logarithms of their importance weights, (n,)."""
+        z = self._prior.sample(_DRAWS_PER_SOURCE, random)
+        q = self._infer([prefix])
+        if "logvar" not in q:  # without a density of q, all come from the prior
+            return z, self._score_prefix(ids, z)
+        noise = random.standard_normal((_DRAWS_PER_SOURCE, self.latent_dim), dtype=np.float32)
+        z = np.concatenate([q["mean"] + np.exp(0.5 * q["logvar"]) * noise, z])
+        prior = self._prior.log_prob(z)
+        # log p(z) - log((p(z) + q(z)) / 2): half of the latents come from each.
+        mixture = np.logaddexp(prior, _log_normal(z, q["mean"], q["logvar"])) - math.log(2)
+        return z, self._score_prefix(ids, z) + prior - mixture
+
+    def _score_prefix(self, ids: list[int], z: Floats) -> Floats:
+        """Return log p(prefix | z) in nats, (n,)."""
+        scores = []
+        for start in range(0, len(z), _ROWS_PER_PASS):
+            part = z[start : start + _ROWS_PER_PASS]
+            read, states = self._begin(len(part), ids[:-1])
+            logits = self._step(read, part, states)[0][:, -len(ids) :]
+            chosen = logits[:, np.arange(len(ids)), ids]
+            scores.append((chosen - _logsumexp(logits)).sum(1))
+        return np.concatenate(scores)
+
+
+class _Choice:
+    """Chooses the next token of each row, greedily or by sampling."""
+
+    def __init__(
+        self, record: dict[str, Any], decoding: Decoding, *, samples_by_default: bool
+    ) -> None:
+        unknown = sorted(set(decoding) - set(Decoding.__annotations__))
+        if unknown:
+            known = ", ".join(sorted(Decoding.__annotations__))
+            raise RunnerError(f"decoding has no option {unknown[0]!r}; expected some of {known}.")
+        options = {**record["decoding"], "max_new_tokens": record["max_tokens"], **decoding}
+        self.temperature = float(options["temperature"])
+        self.top_k = int(options["top_k"])
+        self.top_p = float(options["top_p"])
+        self.max_new_tokens = _check_count(options["max_new_tokens"], "max_new_tokens")
+        if not self.temperature > 0 or not 0 < self.top_p <= 1 or self.top_k < 0:
+            raise RunnerError(
+                f"temperature = {self.temperature:g}, top_k = {self.top_k}, top_p = {self.top_p:g}: "
+                "expected a temperature above 0, a top_k of 0 or more, and a top_p in (0, 1]."
+            )
+        asks = any(name in decoding for name in ("temperature", "top_k", "top_p"))
+        self.do_sample = bool(decoding.get("do_sample", asks or samples_by_default))
+        self.random = np.random.default_rng(decoding.get("seed"))
+
+    def choose(self, logits: Floats) -> Ids:
+        """Return a token per row, (rows,), from logits, (rows, vocab)."""
+        if not self.do_sample:
+            return logits.argmax(1)
+        probabilities = _softmax(self._restrict(logits / np.float32(self.temperature)))
+        cumulative = probabilities.cumsum(1)
+        # The last sum differs from 1 by rounding; scaling keeps every number within the sums.
+        position = self.random.random((len(logits), 1)) * cumulative[:, -1:]
+        return (cumulative <= position).sum(1)
+
+    def _restrict(self, logits: Floats) -> Floats:
+        """Return the logits with -inf for tokens that top_k or top_p leaves out."""
+        if 0 < self.top_k < logits.shape[1]:
+            least = np.partition(logits, -self.top_k, axis=1)[:, -self.top_k, None]
+            logits = np.where(logits < least, -np.inf, logits)
+        if self.top_p < 1:
+            order = np.argsort(-logits, axis=1, kind="stable")
+            probabilities = _softmax(np.take_along_axis(logits, order, 1))
+            before = probabilities.cumsum(1) - probabilities
+            is_out = np.zeros(logits.shape, dtype=bool)
+            np.put_along_axis(is_out, order, before >= self.top_p, 1)
+            logits = np.where(is_out, -np.inf, logits)
+        return logits
+
+
+class _Prior:
+    """p(z): the standard normal, a mixture of Gaussians, or the uniform one on a sphere."""
+
+    def __init__(self, record: dict[str, Any], latent: int) -> None:
+        self.is_spherical = record["kind"] == "uniform_sphere"
+        self.latent = latent
+        self.weights = np.array(record.get("weights", [1.0]))
+        self.means = np.array(record.get("means", [[0.0] * latent]), dtype=np.float32)
+        self.logvars = np.array(record.get("logvars", [[0.0] * latent]), dtype=np.float32)
+
+    def sample(self, count: int, random: np.random.Generator) -> Floats:
+        """Return samples, (count, latent)."""
+        noise = random.standard_normal((count, self.latent), dtype=np.float32)
+        if self.is_spherical:
+            return self.project(noise)
+        rows = np.zeros(count, dtype=np.int64)
+        if len(self.weights) > 1:
+            rows = random.choice(len(self.weights), count, p=self.weights / self.weights.sum())
+        return self.means[rows] + np.exp(0.5 * self.logvars[rows]) * noise
+
+    def log_prob(self, z: Floats) -> Floats:
+        """Return log p(z) in nats, (n,), up to a constant on the sphere."""
+        if self.is_spherical:
+            return np.zeros(len(z), dtype=np.float32)
+        per_component = _log_normal(z[:, None], self.means, self.logvars)
+        return _logsumexp(per_component + np.log(self.weights / self.weights.sum()))
+
+    def project(self, z: Floats) -> Floats:
+        """Return z, moved to the sphere if the latents are on one."""
+        if not self.is_spherical:
+            return z
+        norms: Floats = np.linalg.norm(z, axis=1, keepdims=True)
+        return z / np.maximum(norms, 1e-12) * math.sqrt(self.latent)
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """Return the content of textvae.json.
+
+    Raises:
+        RunnerError: it is missing, damaged, or of another format.
+    """
+    file = folder / "textvae.json"
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunnerError(
+            f"{file}: cannot be read ({error}); expected a folder that `textvae export` wrote."
+        ) from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise RunnerError(
+            f"{file}: is not of format {FORMAT}, which this runner reads; use the "
+            "textvae_runner.py of the same folder."
+        )
+    return record
+
+
+def _check_count(value: object, name: str, least: int = 1) -> int:
+    """Return a number of things that must be at least `least`.
+
+    Raises:
+        RunnerError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RunnerError(f"{name} = {value!r}: expected a whole number, {least} or more.")
+    return value
+
+
+def _log_normal(z: Floats, mean: Floats, logvar: Floats) -> Floats:
+    """Return log N(z; mean, exp(logvar)) in nats, summed over the last axis."""
+    squared = (z - mean) ** 2 * np.exp(-logvar)
+    total: Floats = -0.5 * (squared + logvar + math.log(2 * math.pi)).sum(-1)
+    return total
+
+
+def _logsumexp(values: Floats) -> Floats:
+    """Return log sum exp over the last axis."""
+    largest = values.max(-1, keepdims=True)
+    result: Floats = (np.log(np.exp(values - largest).sum(-1, keepdims=True)) + largest)[..., 0]
+    return result
+
+
+def _softmax(values: Floats) -> NDArray[np.float64]:
+    """Return probabilities over the last axis, in double precision."""
+    exponentials = np.exp(values.astype(np.float64) - values.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def _cut_prefix(text: str, prefix: str) -> str:
+    """Return what follows the prefix in a text that begins with it, except for spaces."""
+    position = 0
+    for character in "".join(prefix.split()):
+        while text[position : position + 1].isspace():
+            position += 1
+        if text[position : position + 1] != character:
+            return text
+        position += 1
+    return text[position:]
+
+
+def _main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    parser = argparse.ArgumentParser(description="Use an exported text VAE.")
+    parser.add_argument("verb", choices=["generate", "reconstruct", "complete", "interpolate"])
+    parser.add_argument("texts", nargs="*", help="the texts that the verb reads")
+    parser.add_argument("-n", type=int, help="number of texts, or of steps of interpolate")
+    parser.add_argument("--folder", help="exported folder (default: that of this file)")
+    parser.add_argument("--temperature", type=float)
+    parser.add_argument("--top-k", type=int)
+    parser.add_argument("--top-p", type=float)
+    parser.add_argument("--seed", type=int)
+    options = vars(parser.parse_args(arguments))
+    verb, texts, number = options.pop("verb"), options.pop("texts"), options.pop("n")
+    expected = {"generate": 0, "complete": 1, "interpolate": 2}.get(verb)
+    if expected is not None and len(texts) != expected:
+        parser.error(f"{verb} takes {expected} texts; got {len(texts)}.")
+    folder = options.pop("folder")
+    decoding: Any = {name: value for name, value in options.items() if value is not None}
+    counts = () if number is None else (number,)
+    try:
+        runner = Runner(folder)
+        if verb == "reconstruct":
+            results: Sequence[str | None] = runner.reconstruct(texts, **decoding)
+        else:
+            results = getattr(runner, verb)(*texts, *counts, **decoding)
+    except RunnerError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)  # noqa: T201 - the output of a command
+        return 2
+    for text in results:
+        print(text or "")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

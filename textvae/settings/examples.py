@@ -1,0 +1,46 @@
+"""The example configs: files of settings that have names, for `textvae train --config NAME`.
+
+They are in the folder `configs` of the repository, and the package contains a copy of it.
+"""
+
+from pathlib import Path
+
+from textvae.errors import ConfigError, did_you_mean
+from textvae.runtime.paths import require_path
+from textvae.terminal import quote_value
+
+_PACKAGE = Path(__file__).parents[1]
+_SUFFIX = ".yaml"
+
+
+def find_config(config: object) -> Path:
+    """Return the file of settings that a path or the name of an example stands for.
+
+    An existing file is preferred to an example of the same name.
+
+    Args:
+        config: a path, or a name such as `quickstart` or `ptb/free_bits`.
+
+    Raises:
+        ConfigError: it is no path, or there is neither such a file nor such an example.
+    """
+    path = require_path(config, "config")
+    if path.exists() or path.suffix:
+        return path
+    examples = list_examples()
+    name = path.as_posix()
+    if name not in examples:
+        raise ConfigError(
+            f"config = {quote_value(name)}: there is no such file, and no example of that name: "
+            f"{did_you_mean(name, examples)}The examples are {', '.join(examples)}."
+        )
+    return examples[name]
+
+
+def list_examples() -> dict[str, Path]:
+    """Return the files of the example configs by name, sorted."""
+    folder = _PACKAGE / "configs"
+    if not folder.is_dir():  # in a checkout, which has no copy
+        folder = _PACKAGE.parent / "configs"
+    files = sorted(folder.rglob(f"*{_SUFFIX}"))
+    return {file.relative_to(folder).as_posix().removesuffix(_SUFFIX): file for file in files}
