@@ -12,7 +12,8 @@ from textvae.explorer.latent_map import Sentences
 from textvae.explorer.shared_run import SharedRun
 from textvae.vae import TextVAE
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), None)
 
 # Sentences that are no ordinary text, on the map beside the ordinary ones.
 HOSTILE = [

@@ -15,8 +15,8 @@ from textvae.explorer.defaults import DEFAULT_LIMIT, DEFAULT_POINTS
 from textvae.explorer.latent_map import Sentences
 from textvae.explorer.limits import (
     MAX_LIMIT,
-    MIN_LIMIT,
     MAX_POINTS,
+    MIN_LIMIT,
     require_count,
 )
 from textvae.explorer.page import Page, answer_html, read_asset
