@@ -82,7 +82,6 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "index": (IndexSettings,),
     "neighbors": (NeighborsSettings,),
     "prior fit": (FitPriorSettings,),
-    "tune": (TuneSettings,),
     "push": (CardSettings,),
     "export": (ExportSettings,),
 }
@@ -123,7 +122,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "augment": TextVAE.augment,
     "push": TextVAE.push_to_hub,
     "export": TextVAE.export,
-    "tune": tune,
     "explore": explore,
 }
 
