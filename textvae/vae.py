@@ -1067,7 +1067,10 @@ def _answer_sequences(
         answers: list[str | None] = [*answer(rows)]
         return [answers[start : start + count] for start in range(0, len(answers), count)]
 
-    groups = answer_non_blank(texts, answer_in_groups, lambda: [None] * count)
+    def make_blank() -> list[str | None]:
+        return [None] * count
+
+    groups = answer_non_blank(texts, answer_in_groups, make_blank)
     return [text for group in groups for text in group]
 
 
