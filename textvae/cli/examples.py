@@ -54,6 +54,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "index": ("textvae index RUN my.txt",),
     "neighbors": ('textvae neighbors RUN "a man rides a wave." -k 5',),
     "push": ("textvae push RUN me/my-text-vae --private",),
+    "export": (
+        "textvae export RUN --output exported --int8",
+        "textvae export RUN --format page --output site",
+    ),
     "info": ("textvae info RUN", "textvae info"),
     "settings": ("textvae settings training", "textvae settings target_kl --json"),
     "bench": ("textvae bench decode --seconds 10",),

@@ -89,6 +89,9 @@ def add(verbs: Subparsers) -> None:
     shell = add_verb(verbs, "shell", "keep a model loaded, and answer one line after another")
     add_run(shell)
     add_label(shell)
+    shell.description = (
+        f"{shell.description} Lines are read from standard input; `help` lists what they may be."
+    )
 
 
 def _shell(options: Namespace) -> int:
