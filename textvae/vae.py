@@ -22,7 +22,7 @@ from textvae.data.texts import (
     require_text,
     require_texts,
 )
-from textvae.errors import ConfigError, DataError, ShapeError
+from textvae.errors import ConfigError, DataError, ShapeError, did_you_mean
 from textvae.evaluation.settings import (
     DEFAULT_IMPORTANCE_SAMPLES,
     DEFAULT_MEASURE_SETTINGS,
@@ -50,7 +50,7 @@ from textvae.runs.run import Run
 from textvae.runtime.device import choose_device
 from textvae.runtime.hub import Hub
 from textvae.runtime.paths import require_path
-from textvae.schema import StrictSettings, did_you_mean, require_integer, validate_settings
+from textvae.schema import StrictSettings, require_integer, validate_settings
 from textvae.settings.card import CardSettings
 from textvae.terminal import quote_value
 from textvae.uses.complete import complete
@@ -1069,7 +1069,10 @@ def _answer_sequences(
         answers: list[str | None] = [*answer(rows)]
         return [answers[start : start + count] for start in range(0, len(answers), count)]
 
-    groups = answer_non_blank(texts, answer_in_groups, lambda: [None] * count)
+    def make_blank() -> list[str | None]:
+        return [None] * count
+
+    groups = answer_non_blank(texts, answer_in_groups, make_blank)
     return [text for group in groups for text in group]
 
 

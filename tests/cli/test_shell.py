@@ -3,6 +3,8 @@
 import io
 import json
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -126,7 +128,9 @@ def test_nothing_is_read_after_quit(say):
 
 def test_at_a_terminal_an_interrupt_ends_the_current_line_only(say, vae, monkeypatch, capsys):
     """There is a prompt for each line, and errors do not change the exit code."""
-    answers = iter([KeyboardInterrupt, "generate 1", "reconstruct", f"reconstruct {A}", EOFError])
+    answers: Iterator[Any] = iter(
+        [KeyboardInterrupt, "generate 1", "reconstruct", f"reconstruct {A}", EOFError]
+    )
 
     def type_line(prompt):
         answer = next(answers)

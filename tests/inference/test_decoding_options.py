@@ -1,5 +1,7 @@
 """The options of transformers' `GenerationConfig` reach the tokens, through every decoder."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import GenerationConfig
@@ -146,7 +148,7 @@ def test_bad_words_do_not_occur(vae):
 def test_an_option_that_our_loop_does_not_know_runs_in_that_of_transformers(lstm):
     """Of all options, only a few are known to it."""
     for name in DecodingSettings.model_fields.keys() - {"seed", "bad_words", "stop_strings"}:
-        options = {"do_sample": True, **EXAMPLES[name]}
+        options: dict[str, Any] = {"do_sample": True, **EXAMPLES[name]}
         arguments = generate_arguments.build_generate_arguments(
             lstm.bundle, DecodingSettings(**options), False
         )
@@ -163,7 +165,7 @@ OF_OUR_LOOP = {
     "max_new_tokens",
     "num_return_sequences",
 }
-EXAMPLES = {
+EXAMPLES: dict[str, dict[str, Any]] = {
     **{name: {name: value} for name, value in STRICTEST.items()},
     **EXACT,
     **HARMLESS,
