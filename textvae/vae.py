@@ -40,8 +40,6 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
 from textvae.runs.hub import locate_run
-from textvae.runs.publishing import save_with_records
-from textvae.runs.pushing import PushTarget, push_to_hub
 from textvae.runs.reference_texts import (
     Split,
     read_reference_texts,
@@ -925,6 +923,8 @@ class TextVAE:
         Raises:
             OutputError: the folder holds files of the same names that belong to something else.
         """
+        from textvae.runs.publishing import save_with_records
+
         bundle = self._merge_bases() if merge else self.bundle
         save_with_records(bundle, self.folder, require_path(folder, "folder"))
 
@@ -987,6 +987,8 @@ class TextVAE:
                 this machine has.
             OutputError: the hub cannot be reached, or refuses the upload.
         """
+        from textvae.runs.pushing import PushTarget, push_to_hub
+
         target = PushTarget(repository, revision, private, create_pr, commit_message)
         target.check()
         options = validate_settings(CardSettings, dict(card), "card")

@@ -28,7 +28,7 @@ def say(vae, monkeypatch, capsys):
     def say(*lines, options=()):
         monkeypatch.setattr("textvae.cli.shell.load_vae", lambda _: vae)
         monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
-        code = main(["shell", "run", *options])
+        code = main(["shell", str(vae.folder), *options])
         shown = capsys.readouterr()
         return code, shown.out.splitlines(), shown.err.splitlines()
 
@@ -145,7 +145,7 @@ def test_at_a_terminal_an_interrupt_ends_the_current_line_only(say, vae, monkeyp
     monkeypatch.setattr("builtins.input", type_line)
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr(TextVAE, "generate", interrupt)
-    assert main(["shell", "run"]) == 0
+    assert main(["shell", str(vae.folder)]) == 0
     shown = capsys.readouterr()
     assert shown.err.splitlines() == [
         "textvae shell: interrupted",

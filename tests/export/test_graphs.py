@@ -140,8 +140,8 @@ def test_rounded_graphs_are_close_and_small():
     """The results differ by about a percent, and large matrices take a byte per weight."""
     model = build(encoder=small(ENCODERS, "lstm") | {"hidden": 64, "embedding": 64})
     exact, rounded = build_encoder_graph(model), build_encoder_graph(model)
-    round_weights(rounded)
-    assert rounded.ByteSize() < 0.35 * exact.ByteSize()
+    round_weights(rounded, min_elements=4_000)
+    assert rounded.ByteSize() < 0.4 * exact.ByteSize()
     inputs = {"input_ids": IDS.numpy(), "attention_mask": MASK.numpy()}
     difference = run(rounded, **inputs)["mean"] - run(exact, **inputs)["mean"]
     assert 0 < np.abs(difference).max() < 0.3

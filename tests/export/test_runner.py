@@ -78,11 +78,12 @@ def test_the_runner_imports_neither_torch_nor_transformers(exported):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_command_line_of_the_runner(exported, capsys):
+def test_the_command_line_of_the_runner(runner, exported, capsys):
     """One text per line; wrong input has exit code 2."""
     assert _main(["generate", "-n", "2", "--seed", "0", "--folder", str(exported)]) == 0
     assert _main(["interpolate", *SENTENCES[:2], "-n", "3", "--folder", str(exported)]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 5
+    texts = [*runner.generate(2, seed=0), *runner.interpolate(*SENTENCES[:2], 3)]
+    assert capsys.readouterr().out == "".join(f"{text}\n" for text in texts)
     assert _main(["generate", "--temperature", "-1", "--folder", str(exported)]) == 2
     assert "temperature" in capsys.readouterr().err
 

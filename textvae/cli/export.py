@@ -4,7 +4,14 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from textvae.cli.arguments import Command, Subparsers, add_label, add_run, add_verb
+from textvae.cli.arguments import (
+    Command,
+    Subparsers,
+    add_label,
+    add_run,
+    add_verb,
+    require_extra,
+)
 from textvae.cli.loading import load_vae
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
@@ -16,6 +23,7 @@ def add(verbs: Subparsers) -> None:
     """Add the verb."""
     export = add_verb(verbs, "export", "write a run as files or a web page that work without torch")
     add_run(export)
+    require_extra(export, "export", "ONNX files", "onnx")
     add_label(export)
     export.add_argument(
         "--output", required=True, metavar="FOLDER", help="folder to write, which is new"

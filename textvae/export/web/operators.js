@@ -204,7 +204,11 @@ function addProducts(out, inputs, rows, weight, units, size, outWidth = units) {
     const w = unit * size;
     for (let row = 0; row < rows; row++) {
       const x = row * size;
-      let [a, b, c, d] = [0, 0, 0, 0]; // four sums do not wait for one another
+      // Four sums, which do not wait for one another.
+      let a = 0;
+      let b = 0;
+      let c = 0;
+      let d = 0;
       let k = 0;
       for (; k + 3 < size; k += 4) {
         a += weight[w + k] * inputs[x + k];
