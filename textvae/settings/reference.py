@@ -1,7 +1,7 @@
 """What every setting is: its type, default, unit and meaning, from the settings classes.
 
 `textvae settings` prints it, and the site's page of all settings is generated from it. The
-sections `data` and `training` are read without torch; the others have the
+sections `data`, `training` and `card` are read without torch; the others have the
 settings of parts, and the modules of parts import it.
 """
 
@@ -50,6 +50,10 @@ SECTIONS = {
     "training": Section(
         "textvae.settings.training:TrainingSettings",
         "How long to train, how fast, and how often to evaluate.",
+    ),
+    "card": Section(
+        "textvae.settings.card:CardSettings",
+        "What the model card says beyond what training knows.",
     ),
 }
 
@@ -166,7 +170,7 @@ def find_keys(name: str) -> list[str]:
     trainers have for such a setting are known, too.
     """
     name = _OTHER_NAMES.get(name, name)
-    sections = ("training", "data")
+    sections = ("training", "data", "card")
     return [f"{top}.{name}" for top in sections if name in _load(SECTIONS[top].place).model_fields]
 
 
