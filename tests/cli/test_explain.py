@@ -99,5 +99,5 @@ def test_an_unknown_section_is_refused_with_the_nearest(section, nearest, capsys
 def test_a_setting_is_found_by_its_name_and_by_that_of_other_trainers():
     """Unknown names have no key."""
     assert find_keys("epochs") == ["training.epochs"]
-    assert find_keys("num_train_epochs") == ["training.epochs"]
+    assert find_keys("num_epochs") == ["training.epochs"]
     assert find_keys("nonsense") == []

@@ -67,18 +67,12 @@ _PART_TABLES = {
 }
 _TECHNIQUES = "objective.techniques"
 
-# How other trainers call a setting.
+# Further names for a setting; those of transformers' Trainer are in `trainer_names`.
 _OTHER_NAMES = {
     "batch_size": "batch_sentences",
-    "gradient_accumulation_steps": "accumulate",
     "lr": "learning_rate",
-    "max_length": "max_tokens",
-    "max_steps": "steps",
     "num_epochs": "epochs",
-    "num_train_epochs": "epochs",
     "num_workers": "workers",
-    "report_to": "trackers",
-    "torch_compile": "compile",
 }
 
 _TYPE_NAMES = {
@@ -166,8 +160,7 @@ def describe_section(name: str) -> list[SectionRecord]:
 def find_keys(name: str) -> list[str]:
     """Return the dotted keys of the settings with a name.
 
-    Only the sections that are read without torch are searched. The names that other
-    trainers have for such a setting are known, too.
+    Only the sections that are read without torch are searched.
     """
     name = _OTHER_NAMES.get(name, name)
     sections = ("training", "data", "card")
