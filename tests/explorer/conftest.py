@@ -12,7 +12,8 @@ from textvae.explorer.latent_map import Sentences
 from textvae.explorer.shared_run import SharedRun
 from textvae.vae import TextVAE
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), None)
 
 # Sentences that are no ordinary text, on the map beside the ordinary ones.
 HOSTILE = [
@@ -34,7 +35,7 @@ def explored_folder(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def explored(explored_folder: Path) -> SharedRun:
     """The tiny run with a map of its own sentences; tests only read it."""
-    run = SharedRun(explored_folder, points=60, limit=6)
+    run = SharedRun(explored_folder, points=60, limit=10)
     run.wait_for_map()
     assert run.latent_map is not None, run.status
     return run
@@ -49,9 +50,9 @@ def server(explored_folder: Path, labelled_run: Path) -> Iterator[str]:
     from textvae.explorer.launch import choose_port, serve
 
     vae = TextVAE.from_pretrained(explored_folder)
-    run = SharedRun(vae, Sentences([*SENTENCES, *HOSTILE]), limit=6)
+    run = SharedRun(vae, Sentences([*SENTENCES, *HOSTILE]), limit=10)
     run.wait_for_map()
-    app = build_blocks(run, SharedRun(labelled_run, limit=6))
+    app = build_blocks(run, SharedRun(labelled_run, limit=10))
     yield serve(app, "127.0.0.1", choose_port("127.0.0.1", None))
     gradio.close_all()
 

@@ -119,10 +119,10 @@ def test_blanks_are_filled(explored):
 
 def test_what_an_action_writes_is_bounded(explored):
     for action in (WriteActions(explored).sample, lambda n: WriteActions(explored).complete(A, n)):
-        with pytest.raises(ConfigError, match="expected a number from 1 to 6"):
-            action(7)
-    with pytest.raises(DataError, match="got 7 sentences; expected at most 6"):
-        CompareActions(explored, explored).compare("\n".join(SENTENCES[:7]))
+        with pytest.raises(ConfigError, match="expected a number from 1 to 10"):
+            action(11)
+    with pytest.raises(DataError, match="got 11 sentences; expected at most 10"):
+        CompareActions(explored, explored).compare("\n".join(SENTENCES[:11]))
     with pytest.raises(ConfigError, match="steps"):
         WalkActions(explored).walk(A, B, "linear", 26)
 

@@ -69,8 +69,8 @@ def test_the_api_has_no_other_endpoints_and_documents_each(client):
 def test_a_client_gets_the_message_of_an_error(client):
     with pytest.raises(Exception, match="sentence A is empty"):
         client.predict("", B, api_name="/walk")
-    with pytest.raises(Exception, match="expected a number from 1 to 6"):
-        client.predict(n=7, api_name="/sample")
+    with pytest.raises(Exception, match="expected a number from 1 to 10"):
+        client.predict(n=11, api_name="/sample")
 
 
 @pytest.mark.parametrize(

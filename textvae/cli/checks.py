@@ -58,7 +58,7 @@ def _check_device(name: str | None) -> None:
         ConfigError: the name is unknown.
     """
     if name is not None and name.partition(":")[0] not in _DEVICES:
-        raise ConfigError(f"device = {quote_value(name)} is unknown; choose cpu or cuda.")
+        raise ConfigError(f"device = {quote_value(name)} is unknown; choose cpu, cuda or mps.")
 
 
 def check_file(name: str | None) -> None:

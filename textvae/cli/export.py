@@ -23,6 +23,7 @@ def add(verbs: Subparsers) -> None:
     export = add_verb(verbs, "export", "write a run as files or a web page that work without torch")
     require_extra(export, "export", "ONNX files", "onnx")
     add_run(export)
+    require_extra(export, "export", "ONNX files", "onnx")
     add_label(export)
     export.add_argument(
         "--output", required=True, metavar="FOLDER", help="folder to write, which is new"

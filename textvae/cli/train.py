@@ -1,6 +1,10 @@
 """The verbs `train` and `finish`."""
 
+import subprocess
+import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from textvae.cli.arguments import (
@@ -11,6 +15,8 @@ from textvae.cli.arguments import (
 )
 from textvae.cli.checks import check_file
 from textvae.messages import print_lines
+from textvae.runtime.extras import check_installed
+from textvae.runtime.launch import is_first_process
 from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
@@ -75,6 +81,12 @@ def _add_train(verbs: Subparsers) -> None:
         help="start from the model and the tokenizer of another run: its folder, or its name on "
         "the Hugging Face Hub (default: a new model)",
     )
+    train.add_argument(
+        "--watch",
+        action="store_true",
+        help="open the explorer next to the training: a page with the curves, the samples and the "
+        "doctor's verdict as they change, and with the model when it has finished; Ctrl-C ends it",
+    )
     add_device(train)
 
 
@@ -89,21 +101,46 @@ def _train(options: Namespace) -> None:
     check_file(corpus)  # before torch is imported
     if options.config is not None:
         find_config(options.config)
-    from textvae.training.train import train
+    with _open_explorer(options.output) if options.watch else nullcontext():
+        from textvae.training.train import train
 
-    train(
-        corpus,
-        options.output,
-        config=options.config,
-        overrides=settings,
-        preset=options.preset,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        init=options.init,
-        device=options.device,
-        progress=not options.quiet,
-    )
-    _say_what_is_next(options.output)
+        train(
+            corpus,
+            options.output,
+            config=options.config,
+            overrides=settings,
+            preset=options.preset,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            init=options.init,
+            device=options.device,
+            progress=not options.quiet,
+        )
+        _say_what_is_next(options.output)
+
+
+@contextmanager
+def _open_explorer(run: str) -> Iterator[None]:
+    """Serve the explorer of a run in a process of its own; after the block, until Ctrl-C.
+
+    Raises:
+        ConfigError: Gradio is not installed.
+    """
+    check_installed("explore", "the panels of the explorer", "gradio")
+    if not is_first_process():
+        yield
+        return
+    # A session of its own, so that Ctrl-C reaches the training alone, which then saves a checkpoint.
+    command = [sys.executable, "-m", "textvae", "explore", run, "--before-training"]
+    explorer = subprocess.Popen(command, start_new_session=True)
+    try:
+        yield
+        print_lines("the explorer goes on with the finished run; Ctrl-C ends it")
+        with suppress(KeyboardInterrupt):
+            explorer.wait()
+    finally:
+        explorer.terminate()
+        explorer.wait()
 
 
 def _finish(options: Namespace) -> None:

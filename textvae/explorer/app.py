@@ -16,6 +16,7 @@ from textvae.explorer.latent_map import Sentences
 from textvae.explorer.limits import (
     MAX_LIMIT,
     MAX_POINTS,
+    MIN_LIMIT,
     require_count,
 )
 from textvae.explorer.page import Page, answer_html, read_asset
@@ -69,7 +70,7 @@ def build_app(
     share = partial(
         SharedRun,
         points=require_count(points, "points", MAX_POINTS),
-        limit=require_count(limit, "limit", MAX_LIMIT),
+        limit=require_count(limit, "limit", MAX_LIMIT, at_least=MIN_LIMIT),
         projection=require_projection(projection),
         device=device,
     )

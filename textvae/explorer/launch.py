@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from textvae.explorer.defaults import (
 )
 from textvae.explorer.limits import require_count
 from textvae.explorer.projection import ProjectionKind
+from textvae.messages import LOGGER, print_lines
 from textvae.runtime.extras import check_installed
 from textvae.terminal import quote_value
 from textvae.vae import TextVAE
@@ -83,7 +83,7 @@ def explore(
     if host not in _LOCAL_HOSTS:
         warn_of_open_host(host, chosen)
     address = serve(app, host, chosen, open_browser)
-    _say(f"the explorer is at {address} (Ctrl-C ends it)")
+    print_lines(f"the explorer is at {address} (Ctrl-C ends it)")
     if wait:
         app.block_thread()
     return address
@@ -118,18 +118,12 @@ def silence_gradio() -> None:
 def warn_of_open_host(host: str, port: int) -> None:
     """Say loudly that other machines can use the model."""
     line = "!" * 78
-    _say(
+    LOGGER.warning(
         f"{line}\nWARNING: the explorer listens on {host}:{port}, not only on this machine.\n"
         "Everybody who reaches this address can use the model and read the sentences\n"
         "of its corpus. There is no password, and no encryption.\n"
         f"Without --host, it listens on {DEFAULT_HOST} only.\n{line}"
     )
-
-
-def _say(text: str) -> None:
-    """Print a message on standard error."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
 
 
 def choose_port(host: str, port: int | None) -> int:

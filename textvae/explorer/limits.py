@@ -11,6 +11,7 @@ from textvae.terminal import quote_value
 
 MAX_CHARACTERS = 2_000  # of one text
 MAX_POINTS = 50_000  # of the map
+MIN_LIMIT = 10  # as many as the actions write by default
 MAX_LIMIT = 1_000  # texts that one action writes
 
 
