@@ -110,7 +110,7 @@ def torch_loss(problem: Problem, rows: int | None = None) -> Tensor:
 
 
 def torch_loss_in_our_chunks(problem: Problem) -> Tensor:
-    """Return torch's loss in chunks with as many logits as textvae's: 2^24."""
+    """Return torch's loss in chunks of 2^24 logits."""
     size = fused_nll.rows_per_chunk(problem.weight, fused_nll.TRAINING_CHUNK_SCORES)
     return torch_loss(problem, rows=size)
 

@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 from tests.model.pretrained.families import save_decoder, save_encoder
@@ -46,6 +47,9 @@ def furnish(folder: Path, run: Path) -> Path:
         (folder / name).write_text("\n".join(SENTENCES) + "\n")
     rows = [f"{sentence},{'two' if 'two' in sentence else 'one'}" for sentence in SENTENCES]
     (folder / "labelled.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (folder / "sentences.txt").write_text("\n".join(SENTENCES[:3]) + "\n")
+    pairs = [f"{first}\t{second}" for first, second in pairwise(SENTENCES[:3])]
+    (folder / "pairs.tsv").write_text("\n".join(["first\tsecond", *pairs]) + "\n")
     for name in ("demo", "mine"):
         shutil.copytree(run, folder / "runs" / name)
     shutil.copytree(ROOT / "configs", folder / "configs")

@@ -22,7 +22,7 @@ from textvae.data.texts import (
     require_text,
     require_texts,
 )
-from textvae.errors import ConfigError, DataError, ShapeError
+from textvae.errors import ConfigError, DataError, ShapeError, did_you_mean
 from textvae.evaluation.settings import (
     DEFAULT_IMPORTANCE_SAMPLES,
     DEFAULT_MEASURE_SETTINGS,
@@ -40,8 +40,6 @@ from textvae.model.modeling import TextVAEModel
 from textvae.model.posteriors import Distribution
 from textvae.runs.fitted import fitted_path
 from textvae.runs.hub import locate_run
-from textvae.runs.publishing import save_with_records
-from textvae.runs.pushing import PushTarget, push_to_hub
 from textvae.runs.reference_texts import (
     Split,
     read_reference_texts,
@@ -52,7 +50,7 @@ from textvae.runs.run import Run
 from textvae.runtime.device import choose_device
 from textvae.runtime.hub import Hub
 from textvae.runtime.paths import require_path
-from textvae.schema import StrictSettings, did_you_mean, require_integer, validate_settings
+from textvae.schema import StrictSettings, require_integer, validate_settings
 from textvae.settings.card import CardSettings
 from textvae.terminal import quote_value
 from textvae.uses.complete import complete
@@ -925,6 +923,8 @@ class TextVAE:
         Raises:
             OutputError: the folder holds files of the same names that belong to something else.
         """
+        from textvae.runs.publishing import save_with_records
+
         bundle = self._merge_bases() if merge else self.bundle
         save_with_records(bundle, self.folder, require_path(folder, "folder"))
 
@@ -987,6 +987,8 @@ class TextVAE:
                 this machine has.
             OutputError: the hub cannot be reached, or refuses the upload.
         """
+        from textvae.runs.pushing import PushTarget, push_to_hub
+
         target = PushTarget(repository, revision, private, create_pr, commit_message)
         target.check()
         options = validate_settings(CardSettings, dict(card), "card")
@@ -1067,7 +1069,10 @@ def _answer_sequences(
         answers: list[str | None] = [*answer(rows)]
         return [answers[start : start + count] for start in range(0, len(answers), count)]
 
-    groups = answer_non_blank(texts, answer_in_groups, lambda: [None] * count)
+    def make_blank() -> list[str | None]:
+        return [None] * count
+
+    groups = answer_non_blank(texts, answer_in_groups, make_blank)
     return [text for group in groups for text in group]
 
 

@@ -26,10 +26,14 @@ from textvae.comparison.compare import compare
 from textvae.comparison.report.page import write_report
 from textvae.data.tables import TableSettings
 from textvae.evaluation.settings import CompareSettings, EvaluateSettings, MeasureSettings
+from textvae.explorer.launch import explore
 from textvae.inference.settings import DecodingSettings, SingleDecodingSettings
 from textvae.schema import StrictSettings
+from textvae.settings.card import CardSettings
 from textvae.training.finish import finish
 from textvae.training.train import train
+from textvae.tuning.settings import TuneSettings
+from textvae.tuning.tune import tune
 from textvae.uses.anomaly import SCORE_FUNCTIONS
 from textvae.uses.infill.infill import METHODS
 from textvae.uses.settings import (
@@ -38,6 +42,7 @@ from textvae.uses.settings import (
     AugmentSettings,
     CompleteSettings,
     EditSettings,
+    ExportSettings,
     FeaturesSettings,
     FitPriorSettings,
     GenerateSettings,
@@ -66,6 +71,7 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "uncertainty": (UncertaintySettings,),
     "evaluate": (EvaluateSettings, MeasureSettings),
     "compare": (CompareSettings,),
+    "tune": (TuneSettings,),
     "generate": (GenerateSettings, DecodingSettings),
     "complete": (CompleteSettings, DecodingSettings),
     "interpolate": (InterpolateSettings, DecodingSettings),
@@ -76,14 +82,18 @@ SETTINGS: dict[str, tuple[type[StrictSettings], ...]] = {
     "index": (IndexSettings,),
     "neighbors": (NeighborsSettings,),
     "prior fit": (FitPriorSettings,),
+    "push": (CardSettings,),
+    "export": (ExportSettings,),
 }
 
 BULK_OPTIONS = ("engine", "shard_rows")
+COMMON_FLAGS = ("quiet",)  # of every verb
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "train": train,
     "finish": finish,
     "compare": compare,
+    "tune": tune,
     "evaluate": TextVAE.evaluate,
     "doctor": TextVAE.doctor,
     "report": write_report,
@@ -110,6 +120,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "index": TextVAE.index,
     "neighbors": TextVAE.neighbors,
     "augment": TextVAE.augment,
+    "push": TextVAE.push_to_hub,
+    "export": TextVAE.export,
+    "explore": explore,
 }
 
 # `info` prints what attributes of a run and of the machine say, `skill` a file; `shell` has all
@@ -247,7 +260,7 @@ def test_an_option_that_is_a_field_has_its_help_and_default(verb):
 @pytest.mark.parametrize("verb", VERBS)
 def test_an_option_without_a_default_in_the_parser_is_a_field(verb):
     """The only exceptions are the options of bulk work; those of tables are fields of data."""
-    known = {*collect_fields(verb), *BULK_OPTIONS, *TableSettings.model_fields}
+    known = {*collect_fields(verb), *BULK_OPTIONS, *COMMON_FLAGS, *TableSettings.model_fields}
     options = [action.dest for action in list_arguments(VERBS[verb]) if action.default == SUPPRESS]
     assert known.issuperset(options)
 

@@ -223,6 +223,7 @@ def test_wrong_input_is_refused(tiny_run, tmp_path, monkeypatch, capsys, words, 
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     verb, *rest = words
+    code: object
     try:
         code = main([verb, str(tiny_run), *rest, "--device", "cpu"])
     except SystemExit as stopped:

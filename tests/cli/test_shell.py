@@ -3,6 +3,8 @@
 import io
 import json
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -28,7 +30,7 @@ def say(vae, monkeypatch, capsys):
     def say(*lines, options=()):
         monkeypatch.setattr("textvae.cli.shell.load_vae", lambda _: vae)
         monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
-        code = main(["shell", "run", *options])
+        code = main(["shell", str(vae.folder), *options])
         shown = capsys.readouterr()
         return code, shown.out.splitlines(), shown.err.splitlines()
 
@@ -126,7 +128,9 @@ def test_nothing_is_read_after_quit(say):
 
 def test_at_a_terminal_an_interrupt_ends_the_current_line_only(say, vae, monkeypatch, capsys):
     """There is a prompt for each line, and errors do not change the exit code."""
-    answers = iter([KeyboardInterrupt, "generate 1", "reconstruct", f"reconstruct {A}", EOFError])
+    answers: Iterator[Any] = iter(
+        [KeyboardInterrupt, "generate 1", "reconstruct", f"reconstruct {A}", EOFError]
+    )
 
     def type_line(prompt):
         answer = next(answers)
@@ -145,7 +149,7 @@ def test_at_a_terminal_an_interrupt_ends_the_current_line_only(say, vae, monkeyp
     monkeypatch.setattr("builtins.input", type_line)
     monkeypatch.setattr(sys, "stdin", Terminal())
     monkeypatch.setattr(TextVAE, "generate", interrupt)
-    assert main(["shell", "run"]) == 0
+    assert main(["shell", str(vae.folder)]) == 0
     shown = capsys.readouterr()
     assert shown.err.splitlines() == [
         "textvae shell: interrupted",

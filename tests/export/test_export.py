@@ -101,7 +101,7 @@ def test_decoding_defaults_that_no_runner_has_are_noted(vae, tmp_path, monkeypat
     assert Runner(tmp_path / "x").record["decoding"]["temperature"] == 0.5
 
 
-@pytest.mark.parametrize("option", [{"format": "gguf"}, {"int8": "yes"}, {"overwrite": 3}])
+@pytest.mark.parametrize("option", [{"format": "gguf"}, {"int8": "some"}, {"overwrite": 3}])
 def test_a_wrong_option_is_refused(vae, tmp_path, option):
     """The message names it."""
     with pytest.raises(ConfigError, match=next(iter(option))):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from tokenizers import Tokenizer
 
 from tests.export.test_graphs import build
 from tests.tiny import SENTENCES, tiny_tokenizer
+from textvae.data.cleaning import CleaningSettings, build_normalizer
 from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.export.runner import Runner
 from textvae.vae import TextVAE
 
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed")
+NODE = shutil.which("node") or ""
+pytestmark = pytest.mark.skipif(not NODE, reason="Node is not installed")
 
 TOKENIZERS = {
     "bpe": {"kind": "bpe"},
@@ -51,7 +53,7 @@ def write_texts(count=500):
         "…",
         "Straße",
         "naïve",
-        "Ελλάδα",
+        "ΟΔΟΣ",
         "русский",
         "עברית",
         "العربية",
@@ -92,6 +94,9 @@ def test_the_tokenizer_gives_the_same_ids_and_texts(kind, tmp_path):
         build_tokenizer(settings, texts[:200]).backend_tokenizer.to_str()
     )
     tokenizer.encode_special_tokens = True
+    if kind == "bpe":  # as training sets it
+        cleaning = CleaningSettings(normalize="NFKC", lowercase=True)
+        tokenizer.normalizer = build_normalizer(cleaning)
     for source in files("textvae.export").joinpath("web").iterdir():
         (tmp_path / source.name).write_bytes(source.read_bytes())
     tokenizer.save(str(tmp_path / "tokenizer.json"))
@@ -106,7 +111,7 @@ def test_the_tokenizer_gives_the_same_ids_and_texts(kind, tmp_path):
 
 def test_the_runner_gives_the_texts_of_the_python_runner(exported):
     """Encoding, reconstructions, interpolations; samples are the same for the same seed."""
-    verbs = [["encode", text] for text in SENTENCES]
+    verbs: list[list[Any]] = [["encode", text] for text in SENTENCES]
     verbs += [["reconstruct", text] for text in SENTENCES]
     verbs += [["interpolate", *SENTENCES[:2], 5]]
     verbs += [["generate", 2, {"seed": seed}] for seed in (1, 1, 2)]
@@ -116,18 +121,16 @@ def test_the_runner_gives_the_texts_of_the_python_runner(exported):
     count = len(SENTENCES)
     np.testing.assert_allclose(results[:count], runner.encode(SENTENCES), atol=1e-4)
     assert results[count : 2 * count] == runner.reconstruct(SENTENCES)
-    assert results[2 * count] == runner.interpolate(*SENTENCES[:2], 5)
+    assert results[2 * count] == runner.interpolate(SENTENCES[0], SENTENCES[1], steps=5)
     first, again, other, completed, _ = results[2 * count + 1 :]
     assert first == again != other
     assert all(text.startswith("two old") for text in completed)
 
 
-@pytest.mark.parametrize(
-    "posterior", ["batch_norm_gaussian", "delta_gaussian", "von_mises_fisher", "flow"]
-)
+@pytest.mark.parametrize("posterior", ["delta_gaussian", "flow"])
 def test_the_runner_computes_other_recurrent_models(posterior, tmp_path):
-    """A GRU with every conditioning, in 8 bits, with each kind of posterior."""
-    settings = {"kind": "gru", "embedding": 40, "hidden": 40, "layers": 2}
+    """A GRU with every conditioning, its recurrent weights in 8 bits, with each kind of posterior."""
+    settings = {"kind": "gru", "embedding": 32, "hidden": 224, "layers": 2}
     tokenizer = tiny_tokenizer()
     conditioning = ("initial_state", "every_step", "embedding", "output")
     model = build(posterior, settings, settings, conditioning, len(tokenizer))

@@ -1,5 +1,7 @@
 """The options of transformers' `GenerationConfig` reach the tokens, through every decoder."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import GenerationConfig
@@ -16,7 +18,7 @@ Z = 3 * draws(6, LATENT)
 COUNT = len(Z)
 
 # Options of greedy decoding and of beam search, with values that change texts.
-EXACT = {
+EXACT: dict[str, dict[str, Any]] = {
     "repetition_penalty": {"repetition_penalty": 50.0},
     "no_repeat_ngram_size": {"no_repeat_ngram_size": 1},
     "min_new_tokens": {"min_new_tokens": 5, "sequence_bias": [[[EOS], 1000.0]]},
@@ -31,7 +33,7 @@ EXACT = {
     "top_k": {"num_beams": 5, "no_repeat_ngram_size": 2},
 }
 # Options that change nothing here, but must arrive as well.
-HARMLESS = {
+HARMLESS: dict[str, dict[str, Any]] = {
     "early_stopping": {"num_beams": 5, "early_stopping": "never"},
     "renormalize_logits": {"num_beams": 5, "renormalize_logits": True},
     "remove_invalid_values": {"remove_invalid_values": True},
@@ -146,7 +148,7 @@ def test_bad_words_do_not_occur(vae):
 def test_an_option_that_our_loop_does_not_know_runs_in_that_of_transformers(lstm):
     """Of all options, only a few are known to it."""
     for name in DecodingSettings.model_fields.keys() - {"seed", "bad_words", "stop_strings"}:
-        options = {"do_sample": True, **EXAMPLES[name]}
+        options: dict[str, Any] = {"do_sample": True, **EXAMPLES[name]}
         arguments = generate_arguments.build_generate_arguments(
             lstm.bundle, DecodingSettings(**options), False
         )
@@ -163,7 +165,7 @@ OF_OUR_LOOP = {
     "max_new_tokens",
     "num_return_sequences",
 }
-EXAMPLES = {
+EXAMPLES: dict[str, dict[str, Any]] = {
     **{name: {name: value} for name, value in STRICTEST.items()},
     **EXACT,
     **HARMLESS,

@@ -1,5 +1,7 @@
 """The scikit-learn transformer, used like those of scikit-learn itself."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,7 +87,7 @@ def test_vectors_that_are_none_are_refused(tiny_run):
     with pytest.raises(NotFittedError):
         transformer.inverse_transform(np.zeros((1, 4)))
     transformer.fit(SENTENCES)
-    for vectors, error in (
+    wrong: tuple[tuple[Any, type[Exception]], ...] = (
         (np.zeros((2, 5)), ShapeError),
         (np.zeros(4), ShapeError),
         (np.zeros((0, 5)), ShapeError),
@@ -93,7 +95,8 @@ def test_vectors_that_are_none_are_refused(tiny_run):
         ([[float("nan")] * 4], DataError),
         (None, TextVAEError),
         ("a man", TextVAEError),
-    ):
+    )
+    for vectors, error in wrong:
         with pytest.raises(error):
             transformer.inverse_transform(vectors)
 

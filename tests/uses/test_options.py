@@ -72,8 +72,7 @@ def strip_bounds(annotation):
         parts = [strip_bounds(part) for part in get_args(annotation)]
         return reduce(or_, parts)
     if get_origin(annotation) in (Sequence, tuple):
-        parts = tuple(strip_bounds(part) for part in get_args(annotation))
-        return get_origin(annotation)[parts]
+        return get_origin(annotation)[tuple(map(strip_bounds, get_args(annotation)))]
     return annotation
 
 

@@ -38,9 +38,12 @@ def test_distance_and_log_likelihood_are_those_of_the_other_methods(vae):
 def test_the_spread_is_the_standard_deviation_of_the_latents(lstm, monkeypatch, unit):
     """It is relative to the posterior of the text or to the prior."""
     seen = []
-    monkeypatch.setattr(
-        module, "decode_latents", lambda _, z, *a, **b: seen.append(z) or ["a"] * len(z)
-    )
+
+    def decode_nothing(_, z, *rest, **options):
+        seen.append(z)
+        return ["a"] * len(z)
+
+    monkeypatch.setattr(module, "decode_latents", decode_nothing)
     lstm.vary(TEXT, n=4000, spread=0.5, unit=unit, rounds=1, seed=0)
     deviation = seen[0].std(0)
     q = lstm.posterior([TEXT])

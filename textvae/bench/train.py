@@ -28,7 +28,7 @@ def train(case: BenchmarkCase) -> dict[str, Any]:
     """
     with PeakMemory(case.device) as memory:
         training = train_for(case, case.seconds)
-    kernel_speed = _measure_kernel_speed(case, training)
+    kernel_speed = measure_kernel_speed(case, training)
     speed = training.tokens / training.seconds
     return {
         "tokens_per_second": speed,
@@ -53,7 +53,7 @@ def _count_tokens(batch: Batch) -> int:
     return int((batch["labels"] != IGNORED_LABEL).sum())
 
 
-def _measure_kernel_speed(case: BenchmarkCase, training: TimedTraining) -> float:
+def measure_kernel_speed(case: BenchmarkCase, training: TimedTraining) -> float:
     """Return the tokens per second of a step that consists of its largest kernels only.
 
     They are the matrix products of the output projection, and the recurrent or linear

@@ -30,12 +30,14 @@ class TimedTraining:
         indices: the training sentences of each timed batch, in the order of the steps.
         tokens: the words to predict and the ends of the sentences of these batches.
         seconds: the time of the steps.
+        processor_seconds: the time that all cores together spent on them.
     """
 
     trainer: VAETrainer
     indices: list[list[int]]
     tokens: int
     seconds: float
+    processor_seconds: float
 
 
 class _Stopwatch(TrainerCallback):
@@ -43,7 +45,7 @@ class _Stopwatch(TrainerCallback):
 
     Attributes:
         step: the last step.
-        elapsed: the seconds of the steps after the warm-up.
+        elapsed, processor_seconds: of the steps after the warm-up.
     """
 
     def __init__(self, device: torch.device, seconds: float) -> None:
@@ -52,6 +54,8 @@ class _Stopwatch(TrainerCallback):
         self.start = 0.0
         self.step = 0
         self.elapsed = 0.0
+        self.processor_start = 0.0
+        self.processor_seconds = 0.0
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -61,11 +65,13 @@ class _Stopwatch(TrainerCallback):
         if self.step == WARMUP_STEPS:
             wait_for_device(self.device)
             self.start = time.perf_counter()
+            self.processor_start = time.process_time()
         elif self.step > WARMUP_STEPS:
             self.elapsed = time.perf_counter() - self.start
             if self.elapsed >= self.seconds:
                 wait_for_device(self.device)
                 self.elapsed = time.perf_counter() - self.start
+                self.processor_seconds = time.process_time() - self.processor_start
                 control.should_training_stop = True
 
 
@@ -81,7 +87,8 @@ def train_for(case: BenchmarkCase, seconds: float) -> TimedTraining:
     batches = trainer.batches
     assert isinstance(batches, BucketBatches), "a benchmark prepares its corpus"
     indices = list(islice(repeat_epochs(batches.buckets), WARMUP_STEPS, watch.step))
-    return TimedTraining(trainer, indices, count_tokens(case, indices), watch.elapsed)
+    tokens = count_tokens(case, indices)
+    return TimedTraining(trainer, indices, tokens, watch.elapsed, watch.processor_seconds)
 
 
 def train_briefly(case: BenchmarkCase) -> Bundle:

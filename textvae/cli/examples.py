@@ -25,7 +25,16 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "infill": ('textvae infill RUN "a man ___ a ___."',),
     "augment": ("textvae augment RUN labelled.csv --label-column label",),
     "reconstruct": ("textvae reconstruct RUN", "textvae reconstruct RUN my.txt --json"),
-    "interpolate": ('textvae interpolate RUN "a man rides a wave." "a plate of food." --steps 5',),
+    "interpolate": (
+        'textvae interpolate RUN "a man rides a wave." "a plate of food." --steps 5',
+        "textvae interpolate RUN --file pairs.tsv --column first --column second --json",
+    ),
+    "shell": ("textvae shell RUN", "textvae shell RUN --json"),
+    "features": ("textvae features RUN my.txt --output features.npy --kind states",),
+    "vary": (
+        'textvae vary RUN "a man rides a wave." -n 10 --spread 0.5',
+        "textvae vary RUN --file my.txt --json",
+    ),
     "analogy": ('textvae analogy RUN "a man runs." "two men run." "a dog runs."',),
     "attribute fit": ("textvae attribute fit RUN labelled.csv --name mood --towards happy",),
     "edit": ('textvae edit RUN "a sad song." --attribute mood --strength 2',),
@@ -45,6 +54,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "index": ("textvae index RUN my.txt",),
     "neighbors": ('textvae neighbors RUN "a man rides a wave." -k 5',),
     "push": ("textvae push RUN me/my-text-vae --private",),
+    "export": (
+        "textvae export RUN --output exported --int8",
+        "textvae export RUN --format page --output site",
+    ),
     "info": ("textvae info RUN", "textvae info"),
     "settings": ("textvae settings training", "textvae settings target_kl --json"),
     "bench": ("textvae bench decode --seconds 10",),

@@ -242,7 +242,9 @@ def _interpolate(options: Namespace) -> None:
     def answer(vae: "TextVAE", texts: list[str]) -> list[dict[str, Any]]:
         decoding = collect_decoding_options(options)
         written = vae.interpolate(
-            *(texts[0], texts[1], *texts[2:]),
+            texts[0],
+            texts[1],
+            *texts[2:],
             reference=reference,
             **collect_settings(options, InterpolateSettings),
             **decoding,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from textvae.cli.arguments import add_table, collect_table_options
 from textvae.cli.loading import describe_blank_output, open_input, open_run
 from textvae.cli.output import print_records
-from textvae.data.sources import STANDARD_INPUT, is_pipe
+from textvae.data.sources import STANDARD_INPUT
 from textvae.data.tables import get_format_suffix
 from textvae.errors import ConfigError, DataError
 
@@ -253,11 +253,7 @@ def _is_text_file(options: Namespace) -> bool:
     if tables.get("separator", "auto") != "auto":
         return False
     suffix = get_format_suffix(options.file)
-    return (
-        suffix == ".txt"
-        or (suffix is None and not Path(options.file).is_dir())
-        or (is_pipe(options.file) and suffix is None)
-    )
+    return suffix == ".txt" or (suffix is None and not Path(options.file).is_dir())
 
 
 def _iterate_rows(options: Namespace, vae: "TextVAE") -> Iterator[_Sentences]:

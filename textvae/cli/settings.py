@@ -78,9 +78,9 @@ def _describe_values(field: FieldInfo) -> dict[str, Any]:
         return {"type": kinds[0], "metavar": _METAVARS[kinds[0]]}
     if len(kinds) == 1 and _is_sequence_of_texts(kinds[0]):
         return {"action": "append", "metavar": "TEXT"}
-    choices = [choice for kind in kinds for choice in get_args(kind) if isinstance(choice, str)]
+    words = [choice for kind in kinds for choice in get_args(kind) if isinstance(choice, str)]
     if bool in kinds:
-        return {"type": parse_value, "metavar": "|".join(["true", "false", *choices])}
+        return {"type": parse_value, "metavar": "|".join(["true", "false", *words])}
     return {"type": parse_value, "metavar": "JSON"}
 
 

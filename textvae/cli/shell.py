@@ -89,7 +89,9 @@ def add(verbs: Subparsers) -> None:
     shell = add_verb(verbs, "shell", "keep a model loaded, and answer one line after another")
     add_run(shell)
     add_label(shell)
-    shell.epilog = "Lines are read from standard input; `help` lists what they may be."
+    shell.description = (
+        f"{shell.description} Lines are read from standard input; `help` lists what they may be."
+    )
 
 
 def _shell(options: Namespace) -> int:
@@ -364,7 +366,7 @@ _VERBS = {
     ),
     "vary": _Verb(
         "vary TEXT",
-        "write sentences near a text; first the distance and the log-likelihood in nats",
+        "write sentences near a text, with their distances and log-likelihoods",
         lambda vae, rest, options: vae.vary(_require(rest), **options),
         format_variation,
         (VarySettings, SingleDecodingSettings),

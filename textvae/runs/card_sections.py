@@ -180,7 +180,9 @@ def _list_facts(bundle: Bundle, run: Run | None, settings: Settings | None) -> l
         facts.append(f"time: {log['steps']:,} steps in {_format_seconds(log['seconds'])}")
     environment = log.get("environment")
     if environment:
-        facts.append(f"hardware: {environment['machine']}, {environment['processes']} processes")
+        processes = environment["processes"]
+        shared = f", {processes} processes" if processes > 1 else ""
+        facts.append(f"hardware: {environment['machine']}{shared}")
         names = ("textvae", "torch", "transformers", "python")
         versions = ", ".join(f"{name} {environment[name]}" for name in names)
         facts.append(f"versions: {versions}")

@@ -157,7 +157,10 @@ def _download(name: str, revision: str | None, hub: Hub, cached: Path | None) ->
         info = HfApi(endpoint=hub.endpoint, token=hub.token).model_info(
             name, revision=revision, timeout=_TIMEOUT
         )
-        _check_names(name, {file.rfilename for file in info.siblings or []})
+        files = {file.rfilename for file in info.siblings or []}
+        _check_names(name, files)
+        if cached is not None and cached.name == info.sha and _holds(cached, files):
+            return cached
         config = hf_hub_download(
             name,
             "config.json",
@@ -185,6 +188,14 @@ def _download(name: str, revision: str | None, hub: Hub, cached: Path | None) ->
             return cached
         raise CheckpointError(f"{name} {reason}{_name_neighbors(name)}") from error
     return Path(folder)
+
+
+def _holds(folder: Path, files: Collection[str]) -> bool:
+    """Return whether a folder has those of a repository's files that a run publishes."""
+    published = [
+        file for file in files if any(fnmatchcase(file, pattern) for pattern in PUBLISHED_FILES)
+    ]
+    return all((folder / file).is_file() for file in published)
 
 
 def _check_names(name: str, files: Collection[str]) -> None:

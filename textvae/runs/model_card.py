@@ -153,8 +153,9 @@ def _list_bases(bundle: Bundle) -> list[str]:
     """Return the repositories of the hub that a model's pretrained parts are from."""
     config = bundle.model.config
     parts = [part or {} for part in (config.encoder_settings, config.decoder_settings)]
-    names = [str(part["name"]) for part in parts if part.get("base")]
-    return sorted({name for name in names if is_repository(name)})
+    # Only a base of the hub has a commit; one in a folder may have the name of a repository.
+    with_commit = [part for part in parts if (part.get("base") or {}).get("revision")]
+    return sorted({str(part["name"]) for part in with_commit})
 
 
 def _list_datasets(settings: Settings | None) -> list[str]:

@@ -22,7 +22,7 @@ class CardSettings(StrictSettings):
     )
     language: str | None = Field(
         None,
-        description="ISO 639 code of the texts' language, such as en; several as en,de; "
+        description="language of the texts, as an ISO 639 code such as en; several as en,de; "
         "by default, the card has none",
     )
     samples: bool = Field(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from numpy.typing import NDArray
 from torch import Tensor
 
 from textvae.data.arrow import read_number_column
@@ -87,7 +88,9 @@ def _suggest_change(settings: TrainingSettings, most: int, length: int) -> str:
     return f"Set {change}; training.accumulate adds up the gradients of several batches."
 
 
-def _find_largest_batch(lengths: Sequence[int], settings: TrainingSettings) -> list[int]:
+def _find_largest_batch(
+    lengths: Sequence[int] | NDArray[Any], settings: TrainingSettings
+) -> list[int]:
     """Return the sentences of the batch with the most tokens, padding included, by length."""
     buckets = LengthBuckets(
         lengths, settings.batch_tokens, settings.batch_sentences, seed=settings.seed

@@ -15,17 +15,17 @@ class TuneSettings(StrictSettings):
     minutes: float | None = Field(
         None,
         gt=0,
-        description="time for all trials together, earlier calls included "
-        f"(default: {DEFAULT_MINUTES:g}; without limit if the trials are counted)",
+        description="time for all trials together, earlier calls included; by default "
+        f"{DEFAULT_MINUTES:g}, or no limit if the trials are counted",
     )
     trials: int | None = Field(
         None,
         ge=1,
         le=MAX_COUNT,
-        description="number of trials, the default recipe and earlier calls included "
-        "(default: as many as fit into the minutes)",
+        description="number of trials, the default recipe and earlier calls included; by default, "
+        "as many as fit into the minutes",
     )
-    objective: Literal["bound", "front"] = Field(
+    goal: Literal["bound", "front"] = Field(
         "bound",
         description="bound: the best likelihood at the KL of the default recipe; front: the best "
         "trade-offs of likelihood and reconstruction",
@@ -33,8 +33,8 @@ class TuneSettings(StrictSettings):
     kl_floor: float | None = Field(
         None,
         ge=0,
-        description="KL in nats per sentence that a model must have; each missing nat costs 10 "
-        "(default: 95 % of the KL of the first trial; with the objective front, half of "
-        "the KL target)",
+        description="least KL of a model in nats per sentence, of which each missing nat costs 10; "
+        "by default 0.95 times the KL of the first trial, or with the goal front half of the KL "
+        "target",
     )
     seed: Seed = 1

@@ -190,7 +190,8 @@ function cast([source], { to }) {
 
 function dequantize([source, scales], { axis }) {
   const width = sizeOf(source.dims.slice(axis + 1));
-  const data = Float32Array.from(source.data, (value, i) => value * scales.data[Math.floor(i / width)]);
+  const data = new Float32Array(source.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = source.data[i] * scales.data[Math.floor(i / width)];
   return [tensor(source.dims, data)];
 }
 
@@ -204,7 +205,11 @@ function addProducts(out, inputs, rows, weight, units, size, outWidth = units) {
     const w = unit * size;
     for (let row = 0; row < rows; row++) {
       const x = row * size;
-      let [a, b, c, d] = [0, 0, 0, 0]; // four sums do not wait for one another
+      // Four sums, which do not wait for one another.
+      let a = 0;
+      let b = 0;
+      let c = 0;
+      let d = 0;
       let k = 0;
       for (; k + 3 < size; k += 4) {
         a += weight[w + k] * inputs[x + k];

@@ -2,8 +2,10 @@
 // as the `tokenizers` library: byte-pair encodings on bytes, words, characters, and bytes.
 
 const SPACE = "\\p{White_Space}";
-// What the library's regular expressions take for \w: also the fractions and exponents of Latin-1.
-const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe";
+// What the library's regular expressions take for \w. Outside brackets they also take the fractions
+// and exponents of Latin-1 for it.
+const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+const FRACTIONS = "\\xb2\\xb3\\xb9\\xbc-\\xbe";
 
 // How GPT-2 cuts a text into words, each with the space before it.
 const WORDS_WITH_SPACES = new RegExp(
@@ -18,7 +20,6 @@ const [BYTE_TO_CHARACTER, CHARACTER_TO_BYTE] = makeByteTables();
 export class Tokenizer {
   /** @param {object} file the content of tokenizer.json */
   constructor(file) {
-    if (file.normalizer) refuse("normalizer", file.normalizer);
     this.vocabulary = new Map(Object.entries(file.model.vocab));
     this.tokens = [];
     for (const [token, id] of this.vocabulary) this.tokens[id] = token;
@@ -26,6 +27,7 @@ export class Tokenizer {
       if (!special) throw new Error(`tokenizer.json: the added token ${content} is not supported.`);
       this.tokens[id] = content;
     }
+    this.normalize = makeNormalizer(file.normalizer);
     this.splitText = makeSplitter(file.pre_tokenizer);
     this.joinTokens = makeJoiner(file.decoder);
     this.encodePiece = makeModel(file.model, this.vocabulary);
@@ -33,7 +35,7 @@ export class Tokenizer {
 
   /** Return the ids of a text, without start and end. */
   encode(text) {
-    return this.splitText(text.toWellFormed()).flatMap(this.encodePiece);
+    return this.splitText(this.normalize(text.toWellFormed())).flatMap(this.encodePiece);
   }
 
   /** Return the text of ids. */
@@ -42,12 +44,28 @@ export class Tokenizer {
   }
 }
 
+/** Return the function that normalizes Unicode and case. */
+function makeNormalizer(part) {
+  if (!part) return (text) => text;
+  if (part.type === "Sequence") {
+    const steps = part.normalizers.map(makeNormalizer);
+    return (text) => steps.reduce((normalized, step) => step(normalized), text);
+  }
+  if (/^NFK?[CD]$/.test(part.type)) return (text) => text.normalize(part.type);
+  // Each character alone: within a word, JavaScript would give the last sigma another form.
+  if (part.type === "Lowercase") {
+    return (text) => Array.from(text, (character) => character.toLowerCase()).join("");
+  }
+  return refuse("normalizer", part);
+}
+
 /** Return the function that cuts a text into pieces. */
 function makeSplitter(part) {
   if (!part) return (text) => (text ? [text] : []);
   if (part.type === "WhitespaceSplit") return (text) => text.match(/\P{White_Space}+/gu) ?? [];
   if (part.type === "ByteLevel" && part.use_regex !== false) {
     return (text) => {
+      if (!text) return [];
       const whole = part.add_prefix_space && !text.startsWith(" ") ? ` ${text}` : text;
       return (whole.match(WORDS_WITH_SPACES) ?? []).map(spellBytes);
     };
@@ -68,7 +86,7 @@ function translatePattern(pattern) {
     if (part === "[" || part === "]") isInClass = part === "[";
     if (part === "\\s") return SPACE;
     if (part === "\\S") return "\\P{White_Space}";
-    if (part === "\\w") return isInClass ? WORD : `[${WORD}]`;
+    if (part === "\\w") return isInClass ? WORD : `[${WORD}${FRACTIONS}]`;
     return part;
   });
 }

@@ -27,7 +27,7 @@ _MIN_PROBABILITY = 1e-30  # safely above the smallest normal number of bf16, abo
 # Rows times vocabulary in one chunk. On a CPU the chunk should stay in the
 # cache; the smaller one is for evaluation, which has no gradients to form. A GPU
 # does a few large chunks faster than many small ones.
-TRAINING_CHUNK_SCORES = 2**24
+TRAINING_CHUNK_SCORES = 2**23
 _EVALUATION_CHUNK_SCORES = 2**22
 _GPU_CHUNK_SCORES = 2**27
 # Each chunk passes over the whole weight, and over its gradient. Over a vocabulary of 150,000,
@@ -162,16 +162,25 @@ class _FusedNLL(torch.autograd.Function):
             # With a bias, chunks keep the size that earlier versions gave them, so that the
             # numbers of earlier runs can be repeated bit for bit.
             size = max(size, _LEAST_TRAINING_ROWS)
-        buffers = torch.empty(
-            2, min(size, len(states)), len(weight), dtype=dtype, device=states.device
-        )
+        # The probabilities replace the scores, unless a cap needs these for its derivative.
+        count = 1 if cap is None else 2
+        shape = (count, min(size, len(states)), len(weight))
+        buffers = torch.empty(shape, dtype=dtype, device=states.device)
         for chunk in split_rows(len(states), size):
             inputs = states[chunk].to(dtype)
             rows = torch.arange(len(inputs), device=states.device)
             scores = _compute_scores(inputs, cast_weight, cast_bias, cap, buffers[0, : len(inputs)])
-            probabilities = torch.softmax(scores, -1, out=buffers[1, : len(inputs)])
+            if scores.device.type != "cpu":
+                nll[chunk] = nll_on_gpu(scores, targets[chunk])
+            probabilities = torch.softmax(scores, -1, out=buffers[-1, : len(inputs)])
             target_probability = probabilities[rows, targets[chunk]]
-            nll[chunk] = _nll_from_probability(scores, target_probability, targets[chunk])
+            if scores.device.type == "cpu":
+                nll[chunk] = -target_probability.float().clamp(min=_MIN_PROBABILITY).log()
+                tiny = (target_probability < _MIN_PROBABILITY).nonzero().squeeze(1)
+                if len(tiny):
+                    nll[chunk][tiny] = _nll_of_tiny_probabilities(
+                        inputs[tiny], cast_weight, cast_bias, cap, targets[chunk][tiny]
+                    )
             # The gradient of the NLL with respect to the scores: softmax - one-hot target,
             # written over the probabilities.
             probabilities[rows, targets[chunk]] = target_probability - 1
@@ -271,6 +280,15 @@ class _Gradients:
         else:
             self.part = part
             self.weight.add_(part)
+
+
+def _nll_of_tiny_probabilities(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None, targets: Tensor
+) -> Tensor:
+    """Return the NLL of rows whose target's probability underflows, (rows,), from their scores."""
+    scores = inputs.new_empty(len(inputs), len(weight))
+    _compute_scores(inputs, weight, bias, cap, scores)
+    return nn.functional.cross_entropy(scores.float(), targets, reduction="none")
 
 
 def approximate_nll(scores: Tensor, targets: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
