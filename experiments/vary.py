@@ -1,4 +1,4 @@
-"""How near the sentences of `vary` are to the original, by the spread: the table of docs/uses/vary.md.
+"""How near the sentences of `vary` are to the original, by the spread, as a table.
 
     python experiments/vary.py RUN --sentences 10 --seeds 0 1 2
 
