@@ -1,6 +1,6 @@
 """Measure the rows per second of bulk encoding: one process, two ranks, and Ray with two workers.
 
-    python experiments/bulk_speed.py RUN [--copies 8] [--repeats 3]
+    python experiments/bulk_speed.py RUN [--sentences 200000] [--repeats 3]
 
 The corpus is the bundled captions, several times. Every process computes with one thread, so that two
 processes have twice the processor of one. The ways take turns, and each number is the median of
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import cycle, islice
 from pathlib import Path
 
 import pyarrow.parquet
@@ -33,11 +34,12 @@ WAYS: dict[str, tuple[list[str], list[str], int]] = {
 }
 
 
-def write_corpus(file: Path, copies: int) -> None:
-    """Write the bundled captions several times."""
+def write_corpus(file: Path, sentences: int) -> None:
+    """Write so many captions, the bundled ones over and over."""
     with gzip.open(f"{BUNDLED_CORPORA['captions']}/train.txt.gz", "rt") as stream:
-        text = stream.read()
-    file.write_text(text * copies)
+        lines = stream.read().splitlines()
+    chosen = islice(cycle(lines), sentences)
+    file.write_text("\n".join(chosen) + "\n")
 
 
 def run_way(way: str, run: str, corpus: Path, output: Path) -> tuple[float, int]:
@@ -47,8 +49,12 @@ def run_way(way: str, run: str, corpus: Path, output: Path) -> tuple[float, int]
     sizes = ["--shard-rows", str(SHARD_ROWS), "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     start = time.perf_counter()
-    subprocess.run([*command, *sizes, *options], check=True, env=environment, capture_output=True)
+    result = subprocess.run(
+        [*command, *sizes, *options], env=environment, capture_output=True, text=True
+    )
     seconds = time.perf_counter() - start
+    if result.returncode:
+        sys.exit(f"{way}: exit code {result.returncode}\n{result.stderr}")
     shards = sorted(output.glob("part-*.parquet"))
     return seconds, sum(pyarrow.parquet.read_metadata(shard).num_rows for shard in shards)
 
@@ -59,7 +65,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", help="the folder of a trained run")
-    parser.add_argument("--copies", type=int, default=8, help="of the 27,778 captions")
+    parser.add_argument("--sentences", type=int, default=200_000)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     speeds: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -68,8 +74,8 @@ def main() -> None:
         folder = Path(name)
         corpus = folder / "corpus.txt"
         few = folder / "few.txt"
-        write_corpus(corpus, options.copies)
-        few.write_text("\n".join(corpus.read_text().splitlines()[:10]) + "\n")
+        write_corpus(corpus, options.sentences)
+        write_corpus(few, 10)
         for repeat in range(options.repeats):
             for way in WAYS:
                 # Ten sentences take no time, so this is what it takes to start.

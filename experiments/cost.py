@@ -1,6 +1,6 @@
 """Measure how time and memory grow with the work, and draw docs/pictures/cost.svg.
 
-    python experiments/cost.py [--works train encode ...] [--csv FILE] [--svg FILE] [--quick]
+    python experiments/cost.py [--works train ...] [--dimensions length ...] [--csv FILE] [--svg FILE] [--quick]
 
 Each work is done at several sizes of one dimension, while the others stay at their base: 1,000
 sentences of 16 tokens, a vocabulary of 5,000, a latent of 32. The model is a VAE of LSTMs of
@@ -11,7 +11,7 @@ use before the work. The exponent is the slope of log(time) over log(size): 1 me
 work takes twice the time.
 
 The works: train (one step on 2,048 tokens, per token), encode, score (10 samples), index (with a
-search for each tenth sentence), infill (one sentence with one blank), and compare, in which
+search for 100 sentences), infill (one sentence with one blank), and compare, in which
 sentences are texts of a corpus that two configs train on for five steps each.
 """
 
@@ -41,6 +41,7 @@ from textvae.settings.training import TrainingSettings
 from textvae.training.optimizer import build_optimizer
 
 STEP_TOKENS = 2048
+QUERIES = 100
 REPEATS = 3
 CPU = torch.device("cpu")
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "cost.svg"
@@ -146,14 +147,14 @@ def prepare_scoring(sizes: Sizes, folder: Path) -> Callable[[], int]:
 
 
 def prepare_index(sizes: Sizes, folder: Path) -> Callable[[], int]:
-    """Return the indexing of sentences, and a search for each tenth of them."""
+    """Return the indexing of sentences, and a search for a hundred of them."""
     vae = build_vae(sizes, folder, "B")
     texts = make_texts(sizes)
 
     def work() -> int:
         """Index and search."""
         vae.index(texts)
-        return len(vae.neighbors(texts[::10])) // len(texts[::10])
+        return len(vae.neighbors(texts[:QUERIES])) // len(texts[:QUERIES])
 
     return work
 
@@ -272,6 +273,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
+    parser.add_argument("--dimensions", nargs="+", choices=DIMENSIONS, default=list(DIMENSIONS))
     parser.add_argument("--csv", type=Path, help="also write every point to this file")
     parser.add_argument("--svg", type=Path, help=f"the picture; {PICTURE.name} if all are measured")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the script")
@@ -284,7 +286,7 @@ def main() -> None:
     series = []
     for work in options.works:
         for dimension in WORKS[work][1]:
-            if dimension in table:
+            if dimension in table and dimension in options.dimensions:
                 sizes = table[dimension]
                 points = [measure_in_process(work, dimension, size, base) for size in sizes]
                 series.append(points)

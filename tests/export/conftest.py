@@ -17,6 +17,6 @@ def vae() -> TextVAE:
 @pytest.fixture(scope="session")
 def exported(vae, tmp_path_factory) -> Path:
     """Its export."""
-    folder = tmp_path_factory.mktemp("exports") / "onnx"
+    folder: Path = tmp_path_factory.mktemp("exports") / "onnx"
     vae.export(folder)
     return folder

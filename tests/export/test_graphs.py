@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from tests.tiny import VOCAB, draws, small, stirred, tiny_model, tiny_tokenizer
+from tests.tiny import BOS, VOCAB, draws, small, stirred, tiny_model, tiny_tokenizer
 from textvae.export.graph import OPSET
 from textvae.export.recurrent import build_decoder_graph, build_encoder_graph
 from textvae.export.rounding import round_rows, round_weights
@@ -89,7 +89,7 @@ def test_the_decoder_computes_the_logits_step_by_step(kind, tie):
     graph = build_decoder_graph(Bundle(model, tiny_tokenizer()))
     z = draws(3, 4)
     ids = IDS.clone()
-    ids[:, 0] = model.config.bos_token_id
+    ids[:, 0] = BOS
     with torch.no_grad():
         expected = model(input_ids=ids, latent=z).logits.numpy()
     ids[:, 0] = VOCAB  # stands for the start token
@@ -114,7 +114,7 @@ def test_a_conditional_model_is_exported_with_one_label():
     start = np.full((2, 1), VOCAB)
     outputs = run(graph, input_ids=start, z=z.numpy(), **states)
     with torch.no_grad():
-        ids = torch.full((2, 1), model.config.bos_token_id)
+        ids = torch.full((2, 1), BOS)
         expected = model(input_ids=ids, latent=z, label_ids=torch.tensor([1, 1])).logits
     np.testing.assert_allclose(outputs["logits"], expected.numpy(), rtol=1e-3, atol=1e-4)
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ from textvae.data.tokenization import TokenizerSettings, build_tokenizer
 from textvae.export.runner import Runner
 from textvae.vae import TextVAE
 
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed")
+NODE = shutil.which("node") or ""
+pytestmark = pytest.mark.skipif(not NODE, reason="Node is not installed")
 
 TOKENIZERS = {
     "bpe": {"kind": "bpe"},
@@ -110,7 +111,7 @@ def test_the_tokenizer_gives_the_same_ids_and_texts(kind, tmp_path):
 
 def test_the_runner_gives_the_texts_of_the_python_runner(exported):
     """Encoding, reconstructions, interpolations; samples are the same for the same seed."""
-    verbs = [["encode", text] for text in SENTENCES]
+    verbs: list[list[Any]] = [["encode", text] for text in SENTENCES]
     verbs += [["reconstruct", text] for text in SENTENCES]
     verbs += [["interpolate", *SENTENCES[:2], 5]]
     verbs += [["generate", 2, {"seed": seed}] for seed in (1, 1, 2)]
@@ -120,7 +121,7 @@ def test_the_runner_gives_the_texts_of_the_python_runner(exported):
     count = len(SENTENCES)
     np.testing.assert_allclose(results[:count], runner.encode(SENTENCES), atol=1e-4)
     assert results[count : 2 * count] == runner.reconstruct(SENTENCES)
-    assert results[2 * count] == runner.interpolate(*SENTENCES[:2], 5)
+    assert results[2 * count] == runner.interpolate(SENTENCES[0], SENTENCES[1], steps=5)
     first, again, other, completed, _ = results[2 * count + 1 :]
     assert first == again != other
     assert all(text.startswith("two old") for text in completed)

@@ -29,7 +29,7 @@ def test_greedy_texts_are_those_of_the_model(runner, vae):
     z = np.random.default_rng(0).standard_normal((70, 4)).astype(np.float32)
     assert runner.decode(z) == vae.decode(z)
     assert runner.reconstruct([*SENTENCES, ""]) == vae.reconstruct([*SENTENCES, ""])
-    assert runner.interpolate(*SENTENCES[:2], 5) == vae.interpolate(*SENTENCES[:2], steps=5)
+    assert runner.interpolate(*SENTENCES[:2], steps=5) == vae.interpolate(*SENTENCES[:2], steps=5)
 
 
 def test_a_seed_gives_the_same_texts_again(runner):
@@ -82,7 +82,7 @@ def test_the_command_line_of_the_runner(runner, exported, capsys):
     """One text per line; wrong input has exit code 2."""
     assert _main(["generate", "-n", "2", "--seed", "0", "--folder", str(exported)]) == 0
     assert _main(["interpolate", *SENTENCES[:2], "-n", "3", "--folder", str(exported)]) == 0
-    texts = [*runner.generate(2, seed=0), *runner.interpolate(*SENTENCES[:2], 3)]
+    texts = [*runner.generate(2, seed=0), *runner.interpolate(*SENTENCES[:2], steps=3)]
     assert capsys.readouterr().out == "".join(f"{text}\n" for text in texts)
     assert _main(["generate", "--temperature", "-1", "--folder", str(exported)]) == 2
     assert "temperature" in capsys.readouterr().err

@@ -7,10 +7,10 @@ import signal
 import warnings
 
 import datasets
-import huggingface_hub.utils
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from transformers.utils import logging as transformers_logging
 
 import textvae
@@ -29,7 +29,7 @@ def list_library_settings():
         "datasets": datasets.logging.get_verbosity(),
         "datasets' bars": datasets.are_progress_bars_disabled(),
         "datasets' cache": datasets.is_caching_enabled(),
-        "the hub's bars": huggingface_hub.utils.are_progress_bars_disabled(),
+        "the hub's bars": are_progress_bars_disabled(),
         "root handlers": list(logging.getLogger().handlers),
         "root level": logging.getLogger().level,
         "warnings": list(warnings.filters),
@@ -40,7 +40,7 @@ def list_library_settings():
         "default dtype": torch.get_default_dtype(),
         "signals": [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)],
         "random": random.getstate(),
-        "numpy": np.random.get_state()[1].tolist(),
+        "numpy": repr(np.random.get_state()),
         "torch": torch.get_rng_state().tolist(),
     }
 

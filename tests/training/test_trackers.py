@@ -1,6 +1,7 @@
 """Trackers: chosen by name, refused if missing, and given tables of texts."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -101,7 +102,7 @@ def stand_in(kind, **attributes):
 
 def test_weights_and_biases_gets_two_tables():
     """At the step of the other values."""
-    logged = []
+    logged: list[Any] = []
     wandb = SimpleNamespace(Table=lambda columns, data: (columns, data), log=logged.append)
     send_table([stand_in(WandbCallback, _wandb=wandb)], TABLE)
     [entry] = logged
@@ -112,7 +113,7 @@ def test_weights_and_biases_gets_two_tables():
 
 def test_trackio_gets_two_tables():
     """As data frames."""
-    logged = []
+    logged: list[Any] = []
     trackio = SimpleNamespace(Table=lambda dataframe: dataframe, log=logged.append)
     send_table([stand_in(TrackioCallback, _trackio=trackio)], TABLE)
     [entry] = logged
@@ -122,7 +123,7 @@ def test_trackio_gets_two_tables():
 
 def test_mlflow_gets_a_file_for_each_step():
     """In Markdown."""
-    logged = []
+    logged: list[Any] = []
     mlflow = SimpleNamespace(log_text=lambda text, file: logged.append((text, file)))
     callback = stand_in(MLflowCallback, _ml_flow=mlflow, _initialized=False)
     send_table([callback, object()], TABLE)

@@ -36,10 +36,11 @@ def check_arguments(options: Namespace) -> None:
     """
     values = vars(options)
     for settings, names in values.get("settings_options", ()):
-        if settings is not TableSettings:
+        if settings is TableSettings:
+            override_table_settings(TableSettings(), collect_table_options(options))
+        else:
             written = {name: values[name] for name in names if name in values}
             validate_settings(settings, written, _PATHS.get(settings, options.verb))
-    override_table_settings(TableSettings(), collect_table_options(options))
     _check_device(values.get("device"))
     for extra, what, packages, applies in values.get("requirements", ()):
         if applies(options):

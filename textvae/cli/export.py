@@ -15,13 +15,13 @@ from textvae.cli.arguments import (
 from textvae.cli.loading import load_vae
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
-from textvae.runtime.extras import check_installed
 from textvae.uses.settings import ExportSettings
 
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
     export = add_verb(verbs, "export", "write a run as files or a web page that work without torch")
+    require_extra(export, "export", "ONNX files", "onnx")
     add_run(export)
     require_extra(export, "export", "ONNX files", "onnx")
     add_label(export)
@@ -33,7 +33,6 @@ def add(verbs: Subparsers) -> None:
 
 def _export(options: Namespace) -> None:
     """Write a run to a folder that needs no torch."""
-    check_installed("export", "ONNX files", "onnx")
     vae = load_vae(options)
     record = vae.export(options.output, **collect_settings(options, ExportSettings))
     print_records([record], options.json, _format_export)

@@ -80,7 +80,7 @@ def build_decoder_graph(bundle: Bundle) -> Any:
     z = _append_label(graph, bundle, z)
     start = graph.add_integers(model.config.vocab_size)
     is_start = graph.add("Equal", ids, start)
-    tokens = graph.add("Where", is_start, graph.add_integers(model.config.bos_token_id), ids)
+    tokens = graph.add("Where", is_start, graph.add_integers(bundle.tokenizer.bos_token_id), ids)
     embed = graph.add_weight("decoder.embed.weight", decoder.embed.weight)
     inputs = graph.add("Gather", embed, tokens)
     inputs = _add_offset(graph, model, "embedding", z, inputs)
@@ -90,7 +90,7 @@ def build_decoder_graph(bundle: Bundle) -> Any:
     first = graph.add(
         "Slice", is_start, graph.add_integers(0), graph.add_integers(1), graph.add_integers(1)
     )
-    new_states = []
+    new_states: list[tuple[str, str]] = []
     for layer in range(decoder.layers):
         begin = _add_state(graph, model, layer, z, first)
         every, *end = _add_cells(

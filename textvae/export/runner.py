@@ -32,7 +32,7 @@ _DRAWS_PER_SOURCE = (
     256  # latents from the encoder that a prefix is completed with, and from the prior
 )
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.int64]
 
 
@@ -174,7 +174,7 @@ class Runner:
         return [prefix + _cut_prefix(text, known) for text in texts]
 
     def interpolate(
-        self, first: str, second: str, steps: int = 7, **decoding: Unpack[Decoding]
+        self, first: str, second: str, *, steps: int = 7, **decoding: Unpack[Decoding]
     ) -> list[str]:
         """Decode texts on the straight line from `first` to `second`; greedy by default.
 
@@ -339,12 +339,14 @@ class _Choice:
     def choose(self, logits: Floats) -> Ids:
         """Return a token per row, (rows,), from logits, (rows, vocab)."""
         if not self.do_sample:
-            return logits.argmax(1)
+            best: Ids = logits.argmax(1)
+            return best
         probabilities = _softmax(self._restrict(logits / np.float32(self.temperature)))
         cumulative = probabilities.cumsum(1)
         # The last sum differs from 1 by rounding; scaling keeps every number within the sums.
         position = self.random.random((len(logits), 1)) * cumulative[:, -1:]
-        return (cumulative <= position).sum(1)
+        tokens: Ids = (cumulative <= position).sum(1)
+        return tokens
 
     def _restrict(self, logits: Floats) -> Floats:
         """Return the logits with -inf for tokens that top_k or top_p leaves out."""
@@ -379,7 +381,8 @@ class _Prior:
         rows = np.zeros(count, dtype=np.int64)
         if len(self.weights) > 1:
             rows = random.choice(len(self.weights), count, p=self.weights / self.weights.sum())
-        return self.means[rows] + np.exp(0.5 * self.logvars[rows]) * noise
+        samples: Floats = self.means[rows] + np.exp(0.5 * self.logvars[rows]) * noise
+        return samples.astype(np.float32)
 
     def log_prob(self, z: Floats) -> Floats:
         """Return log p(z) in nats, (n,), up to a constant on the sphere."""
@@ -445,7 +448,8 @@ def _logsumexp(values: Floats) -> Floats:
 def _softmax(values: Floats) -> NDArray[np.float64]:
     """Return probabilities over the last axis, in double precision."""
     exponentials = np.exp(values.astype(np.float64) - values.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
+    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(-1, keepdims=True)
+    return probabilities
 
 
 def _cut_prefix(text: str, prefix: str) -> str:
@@ -478,13 +482,12 @@ def _main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{verb} takes {expected} texts; got {len(texts)}.")
     folder = options.pop("folder")
     decoding: Any = {name: value for name, value in options.items() if value is not None}
-    counts = () if number is None else (number,)
+    if number is not None and verb != "reconstruct":
+        decoding["steps" if verb == "interpolate" else "n"] = number
     try:
         runner = Runner(folder)
-        if verb == "reconstruct":
-            results: Sequence[str | None] = runner.reconstruct(texts, **decoding)
-        else:
-            results = getattr(runner, verb)(*texts, *counts, **decoding)
+        inputs = [texts] if verb == "reconstruct" else texts
+        results: Sequence[str | None] = getattr(runner, verb)(*inputs, **decoding)
     except RunnerError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)  # noqa: T201 - the output of a command
         return 2

@@ -40,10 +40,10 @@ def hide_loading_bars() -> Iterator[None]:
         with _no_warnings():
             if has_bars:
                 transformers_logging.enable_progress_bar()  # and those of the hub
-            if has_hub_bars:
+                if not has_hub_bars:
+                    disable_progress_bars()
+            elif has_hub_bars:
                 enable_progress_bars()
-            else:
-                disable_progress_bars()
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class ScheduleCallback(TrainerCallback):
             # For a resumed stream Trainer would count only the steps since the interruption.
             state.epoch = state.global_step / state.max_steps
         is_over = self.schedule.is_over
-        control.should_training_stop = control.should_training_stop or is_over
+        control.should_training_stop = is_over
         control.should_log = control.should_log or is_over
         control.should_evaluate = self.is_evaluation_due or is_over
         control.should_save = self.is_evaluation_due or is_over or self.is_stopped
@@ -234,11 +234,19 @@ class OrderlyEndCallback(TrainerCallback):
 
     def __init__(self, schedule: TrainingSchedule) -> None:
         self.schedule = schedule
+        self.is_stopped = False
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Note a stop: at the end of the step, `ScheduleCallback` decides again whether to go on."""
+        self.is_stopped = control.should_training_stop
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """End the run if a callback has stopped it during the step."""
+        control.should_training_stop = control.should_training_stop or self.is_stopped
         self.end_if_stopped(state, control)
 
     def on_log(

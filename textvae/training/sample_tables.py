@@ -51,7 +51,7 @@ class SampleTableCallback(TrainerCallback):
         self.file = run.folder / SAMPLES_FILE
         self.trainer = trainer
         self.tables: list[SampleTable] = []
-        self.seconds = 0.0  # that the tables of this process took
+        self.seconds = 0.0  # of the processor, that the tables took
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -67,14 +67,14 @@ class SampleTableCallback(TrainerCallback):
         """Write a table, unless the earlier ones took too long."""
         if self.seconds > max(_FREE_SECONDS, _TIME_SHARE * self.trainer.schedule.seconds):
             return
-        start = time.monotonic()
+        start = time.process_time()
         table = write_table(self.trainer.bundle, self.trainer.validation, state.global_step)
         if len(self.tables) >= _MAX_TABLES:
             self.tables = take_evenly(self.tables, _MAX_TABLES // 2)
         self.tables.append(table)
         self.save()
         send_table(self.trainer.callback_handler.callbacks, table)
-        self.seconds += time.monotonic() - start
+        self.seconds += time.process_time() - start
 
     def save(self) -> None:
         """Write all tables; the file is replaced at once, so a reader sees whole tables."""

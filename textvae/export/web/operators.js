@@ -190,7 +190,8 @@ function cast([source], { to }) {
 
 function dequantize([source, scales], { axis }) {
   const width = sizeOf(source.dims.slice(axis + 1));
-  const data = Float32Array.from(source.data, (value, i) => value * scales.data[Math.floor(i / width)]);
+  const data = new Float32Array(source.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = source.data[i] * scales.data[Math.floor(i / width)];
   return [tensor(source.dims, data)];
 }
 
