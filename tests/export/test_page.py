@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import SENTENCES
 from textvae.export.runner import Runner
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -72,8 +73,12 @@ def submit(page, form):
     return page.locator(f"section:has(#{form}) .texts li").all_inner_texts()
 
 
-def test_every_form_works_as_soon_as_the_page_is_loaded(page):
-    """The fields are filled with the model's own sentences."""
+def test_every_form_works_from_the_keyboard(page):
+    """Each lists as many texts as its number says."""
+    page.fill("#complete [name=text]", "two old")
+    for name, text in zip(("first", "second"), SENTENCES, strict=False):
+        page.fill(f"#walk [name={name}]", text)
+    page.fill("#reconstruct [name=text]", SENTENCES[2])
     assert len(submit(page, "sample")) == 5
     assert len(submit(page, "reconstruct")) == 1
     assert len(submit(page, "walk")) == 7

@@ -18,7 +18,7 @@ Z = 3 * draws(6, LATENT)
 COUNT = len(Z)
 
 # Options of greedy decoding and of beam search, with values that change texts.
-EXACT = {
+EXACT: dict[str, dict[str, Any]] = {
     "repetition_penalty": {"repetition_penalty": 50.0},
     "no_repeat_ngram_size": {"no_repeat_ngram_size": 1},
     "min_new_tokens": {"min_new_tokens": 5, "sequence_bias": [[[EOS], 1000.0]]},
@@ -33,7 +33,7 @@ EXACT = {
     "top_k": {"num_beams": 5, "no_repeat_ngram_size": 2},
 }
 # Options that change nothing here, but must arrive as well.
-HARMLESS = {
+HARMLESS: dict[str, dict[str, Any]] = {
     "early_stopping": {"num_beams": 5, "early_stopping": "never"},
     "renormalize_logits": {"num_beams": 5, "renormalize_logits": True},
     "remove_invalid_values": {"remove_invalid_values": True},

@@ -1,5 +1,7 @@
 """With every decoder, transformers' own generate() gives the texts that forward() predicts."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -111,7 +113,7 @@ def test_beams_continue_left_padded_prefixes_as_each_alone(writer):
     model = endless(tiny_model(writer))
     prefixes = tiny_ids([1, 5])
     latent = draws(2, LATENT)
-    options = {"num_beams": 4, "do_sample": False, "max_new_tokens": 5}
+    options: dict[str, Any] = {"num_beams": 4, "do_sample": False, "max_new_tokens": 5}
     together = model.generate(**starts(prefixes), latent=latent, **options)
     for row, prefix in enumerate(prefixes):
         alone = model.generate(**starts([prefix]), latent=latent[row : row + 1], **options)
@@ -154,7 +156,12 @@ def test_several_texts_of_one_latent_stay_next_to_each_other(writer):
     """With `num_return_sequences`, the first text of each latent is its best one."""
     model = tiny_model(writer)
     latent = 3 * draws(3, LATENT)
-    options = {"num_beams": 4, "do_sample": False, "max_new_tokens": STEPS, "min_new_tokens": STEPS}
+    options: dict[str, Any] = {
+        "num_beams": 4,
+        "do_sample": False,
+        "max_new_tokens": STEPS,
+        "min_new_tokens": STEPS,
+    }
     best = model.generate(**starts([[]] * 3), latent=latent, **options)
     both = model.generate(**starts([[]] * 3), latent=latent, num_return_sequences=2, **options)
     assert both[::2].tolist() == best.tolist()
@@ -167,7 +174,7 @@ def test_each_row_of_a_batch_is_written_from_its_own_latent(writer):
     model = tiny_model(writer)
     latent = 3 * draws(5, LATENT)
     order = torch.tensor([3, 1, 4, 0, 2])
-    options = {"do_sample": False, "max_new_tokens": STEPS, "min_new_tokens": STEPS}
+    options: dict[str, Any] = {"do_sample": False, "max_new_tokens": STEPS, "min_new_tokens": STEPS}
     written = model.generate(**starts([[]] * 5), latent=latent, **options)
     permuted = model.generate(**starts([[]] * 5), latent=latent[order], **options)
     assert permuted.tolist() == written[order].tolist()

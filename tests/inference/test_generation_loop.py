@@ -1,5 +1,7 @@
 """A batch that finished sentences leave gives the same texts as plain `generate()`."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -34,7 +36,12 @@ def test_greedy_texts_equal_those_of_plain_generate(writer, options):
     model = tiny_model(writer)
     latent = 2 * draws(9, LATENT)
     prefixes = starts(tiny_ids([0, 3, 1, 0, 2, 5, 1, 1, 0]))
-    arguments = {"latent": latent, "do_sample": False, "max_new_tokens": STEPS, **options}
+    arguments: dict[str, Any] = {
+        "latent": latent,
+        "do_sample": False,
+        "max_new_tokens": STEPS,
+        **options,
+    }
     plain = model.generate(**prefixes, **arguments)
     shrinking = model.generate(
         **prefixes, **arguments, custom_generate=generate_with_shrinking_batch
@@ -48,7 +55,7 @@ def test_sampled_tokens_follow_the_distribution_of_forward(writer):
     count = 4000
     model = tiny_model(writer)
     latent = draws(1, LATENT).expand(count, -1)
-    options = {
+    options: dict[str, Any] = {
         "latent": latent,
         "do_sample": True,
         "top_k": 0,
@@ -70,7 +77,7 @@ def test_the_same_seed_gives_the_same_texts():
     """The loop takes its random numbers from the global generator, as the library does."""
     model = tiny_model("lstm")
     latent = draws(6, LATENT)
-    options = {
+    options: dict[str, Any] = {
         "latent": latent,
         "do_sample": True,
         "max_new_tokens": STEPS,
@@ -166,7 +173,11 @@ def test_a_capped_model_gives_the_texts_of_plain_generate():
     """Greedy decoding leaves the cap out, and the texts stay the same."""
     model = tiny_model()
     model.decoder.logit_cap = 3.0
-    arguments = {"latent": 2 * draws(9, LATENT), "do_sample": False, "max_new_tokens": STEPS}
+    arguments: dict[str, Any] = {
+        "latent": 2 * draws(9, LATENT),
+        "do_sample": False,
+        "max_new_tokens": STEPS,
+    }
     inputs = starts([[]] * 9)
     plain = model.generate(**inputs, **arguments)
     shrinking = model.generate(**inputs, **arguments, custom_generate=generate_with_shrinking_batch)

@@ -343,4 +343,4 @@ def add_shards(command: ArgumentParser) -> None:
 
 def _chooses_ray(options: Namespace) -> bool:
     """Return whether Ray distributes the work."""
-    return vars(options).get("engine", DEFAULT_ENGINE) == "ray"
+    return bool(vars(options).get("engine", DEFAULT_ENGINE) == "ray")

@@ -36,7 +36,7 @@ _FIXED_ENTRIES = {
     "corpus": "another corpus",
     "settings": "other settings",
     "search": "another search space",
-    "objective": "another objective",
+    "goal": "another goal",
     "kl_floor": "another --kl-floor",
     "seed": "another seed",
 }

@@ -67,7 +67,7 @@ class Search:
         self.space = {parameter.key: parameter for parameter in parameters}
         # As the user has them, and as the trials have them.
         self.settings = _bound_training(read_settings(base=record["settings"]), record)
-        self.has_two_objectives = asked.objective == "front"
+        self.has_two_objectives = asked.goal == "front"
         self._default: optuna.trial.FrozenTrial | None = None
         with quiet_optuna():
             self.study = Study(
@@ -129,7 +129,7 @@ class Search:
             minutes = None if self.asked.trials else DEFAULT_MINUTES
         if minutes is None:
             return True
-        seconds = [read_record(trial).get("seconds", 0.0) for trial in trials]
+        seconds = [float(read_record(trial).get("seconds", 0.0)) for trial in trials]
         return sum(seconds) + max(seconds) <= 60 * minutes
 
     # One trial

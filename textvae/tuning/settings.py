@@ -25,7 +25,7 @@ class TuneSettings(StrictSettings):
         description="number of trials, the default recipe and earlier calls included; by default, "
         "as many as fit into the minutes",
     )
-    objective: Literal["bound", "front"] = Field(
+    goal: Literal["bound", "front"] = Field(
         "bound",
         description="bound: the best likelihood at the KL of the default recipe; front: the best "
         "trade-offs of likelihood and reconstruction",
@@ -34,7 +34,7 @@ class TuneSettings(StrictSettings):
         None,
         ge=0,
         description="least KL of a model in nats per sentence, of which each missing nat costs 10; "
-        "by default 0.95 times the KL of the first trial, or with the objective front half of the KL "
+        "by default 0.95 times the KL of the first trial, or with the goal front half of the KL "
         "target",
     )
     seed: Seed = 1

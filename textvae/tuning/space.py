@@ -228,7 +228,7 @@ def read_value(settings: Settings, key: str) -> Any:
 def _is_same(choice: str, value: object) -> bool:
     """Return whether a choice, in YAML, is a setting's value."""
     parsed = parse_yaml(choice)
-    return parsed == (list(value) if isinstance(value, tuple) else value)
+    return bool(parsed == (list(value) if isinstance(value, tuple) else value))
 
 
 def find_types(settings: Settings, key: str) -> set[object]:

@@ -56,7 +56,7 @@ def tune(
     fix: Iterable[str] = (),
     minutes: float | None = None,
     trials: int | None = None,
-    objective: Literal["bound", "front"] = "bound",
+    goal: Literal["bound", "front"] = "bound",
     kl_floor: float | None = None,
     seed: int = 1,
     device: str | None = None,
@@ -80,10 +80,10 @@ def tune(
             or no limit if `trials` is set. Unless the settings bound a run, each trial gets a
             tenth of it.
         trials: number of trials; by default, as many as fit into the minutes.
-        objective: `bound`, the best likelihood at the KL of the first trial; or `front`, the best
+        goal: `bound`, the best likelihood at the KL of the first trial; or `front`, the best
             trade-offs of likelihood and reconstruction.
         kl_floor: KL in nats per sentence below which a model is penalized; by default 95 % of
-            the first trial's, or half of the KL target with the objective `front`.
+            the first trial's, or half of the KL target with the goal `front`.
         seed: of what is sampled; the trainings have `training.seed`.
         device: cpu or cuda; by default a GPU if there is one.
         sections: further settings by section; they are searched.
@@ -95,7 +95,7 @@ def tune(
     options = {
         "minutes": minutes,
         "trials": trials,
-        "objective": objective,
+        "goal": goal,
         "kl_floor": kl_floor,
         "seed": seed,
     }
@@ -107,7 +107,7 @@ def tune(
         "fix": require_list(fix, "fix"),
         "overrides": require_list(overrides, "overrides"),
     }
-    settings = _read_start(corpus, config, words["overrides"], preset, sections)
+    settings = _read_start(corpus, config, words["overrides"], preset, dict(sections))
     source = corpus if isinstance(corpus, list | tuple) else settings.data.corpus or corpus
     if source is None:
         raise ConfigError("there is no corpus: name one, or set data.corpus.")
@@ -115,7 +115,7 @@ def tune(
         "corpus": describe_corpus(source),
         "settings": settings.model_dump(mode="json"),
         "search": words,
-        "objective": asked.objective,
+        "goal": asked.goal,
         "kl_floor": asked.kl_floor,
         "seed": asked.seed,
     }
@@ -181,7 +181,7 @@ def _read_start(
     config: str | Path | None,
     overrides: Sequence[str],
     preset: str | None,
-    sections: SettingsSections,
+    sections: Mapping[str, Any],
 ) -> Settings:
     """Return the settings that the search starts from.
 

@@ -119,7 +119,7 @@ class ExportSettings(StrictSettings):
         "JavaScript; page: the same files as a web page that needs no server of its own",
     )
     int8: bool = Field(
-        False, description="store the large matrices in 8 bits, about a quarter of the size"
+        False, description="store the large matrices in 8 bits, about a third of the size"
     )
     overwrite: bool = Field(False, description="replace an earlier export in the same folder")
 
