@@ -23,6 +23,10 @@ from textvae.explorer.shared_run import SharedRun
 
 A = "a man in a wet suit riding a wave on a surfboard."
 B = "a man pulling a slice of pizza away from a pizza."
+# The pictures of the page; --all takes those of every panel in every view.
+IN_DOCS = {(name, "desktop") for name in ("map", "write", "inside", "training")} | {
+    ("map", "phone")
+}
 VIEWS = (("desktop", 1200, 820, "light"), ("phone", 390, 844, "dark"), ("dark", 1200, 820, "dark"))
 
 
@@ -32,9 +36,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--compare", type=Path)
     parser.add_argument("--output", type=Path, default=Path("docs/pictures"))
-    parser.add_argument(
-        "--all", action="store_true", help="the pictures of the docs, and all others"
-    )
+    parser.add_argument("--all", action="store_true", help="every panel in every view")
     options = parser.parse_args()
     silence_gradio()
     run = SharedRun(options.run)
@@ -158,10 +160,10 @@ class Photographer:
 
     def take(self, name: str) -> None:
         """Save a picture of the page as WebP."""
-        if self.view == "dark" and not self.takes_all:
+        if not self.takes_all and (name, self.view) not in IN_DOCS:
             return
         self.page.wait_for_timeout(300)
-        picture = Image.open(io.BytesIO(self.page.screenshot(full_page=self.takes_all)))
+        picture = Image.open(io.BytesIO(self.page.screenshot(full_page=True)))
         file = self.output / f"explore_{name}_{self.view}.webp"
         picture.convert("RGB").save(file, quality=72, method=6)
 

@@ -93,11 +93,11 @@ def test_an_unknown_section_is_refused_with_the_nearest(section, nearest, capsys
     assert main(["settings", section]) == 2
     message = capsys.readouterr().err
     assert f"did you mean {nearest!r}?" in message
-    assert "Choose from data, tokenizer, model, objective, training" in message
+    assert "Choose from data, tokenizer, model, objective, training, card" in message
 
 
 def test_a_setting_is_found_by_its_name_and_by_that_of_other_trainers():
     """Unknown names have no key."""
     assert find_keys("epochs") == ["training.epochs"]
-    assert find_keys("num_train_epochs") == ["training.epochs"]
+    assert find_keys("num_epochs") == ["training.epochs"]
     assert find_keys("nonsense") == []

@@ -221,7 +221,7 @@ def test_the_help_of_a_verb_that_takes_settings_says_where_they_are_explained(ve
         (["--epochs", "5"], "training.epochs=5"),
         (["--epochs=5"], "training.epochs=5"),
         (["--learning-rate", "--resume"], "training.learning_rate=VALUE"),
-        (["--num_train_epochs", "3"], "training.epochs=3"),
+        (["--num-epochs", "3"], "training.epochs=3"),
         (["--max-tokens", "64"], "data.max_tokens=64"),
     ],
 )

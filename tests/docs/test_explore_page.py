@@ -4,7 +4,7 @@ import re
 import shlex
 
 from tests.pages import ROOT, commands, examples
-from textvae.cli.main import build_parser
+from textvae.cli.parser import build_parser
 from textvae.explorer.api import list_actions
 from textvae.explorer.shared_run import SharedRun
 
@@ -34,8 +34,6 @@ def test_the_python_examples_run(tiny_run, tmp_path, monkeypatch):
     """The app of a hosted demo is built, and the client talks to the page of the first example."""
     import gradio
 
-    from textvae.explorer import launch
-
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "demo").symlink_to(tiny_run)
     monkeypatch.chdir(tmp_path)
@@ -49,4 +47,3 @@ def test_the_python_examples_run(tiny_run, tmp_path, monkeypatch):
     app = hosted.replace("app.launch()", "assert app.title == 'textvae: demo'")
     assert app != hosted
     exec(app, names)
-    assert launch.DEFAULT_PORT == 7860

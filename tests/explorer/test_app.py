@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("explorer")
 
 A, B = SENTENCES[0], SENTENCES[-1]
 
-CALLS = {
+CALLS: dict[str, dict[str, Any]] = {
     "map_points": {},
     "search": {"words": "the dog"},
     "decode_at": {"x": 0.1, "y": 0.2},

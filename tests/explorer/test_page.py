@@ -18,8 +18,18 @@ SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
 
 @pytest.fixture(scope="module", params=["desktop-light", "phone-dark"])
 def page(request, server, browser):
-    """The page with its map; what it asks for and complains about is noted."""
-    size, theme = request.param.split("-")
+    """The page with its map, in both views."""
+    yield from open_page(server, browser, *request.param.split("-"))
+
+
+@pytest.fixture(scope="module")
+def desktop(server, browser):
+    """The page with its map, on a wide screen, for what does not depend on the view."""
+    yield from open_page(server, browser, "desktop", "dark")
+
+
+def open_page(server, browser, size, theme):
+    """Yield the page with its map; what it asks for and complains about is noted."""
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height})
     opened = context.new_page()
@@ -105,26 +115,26 @@ def test_an_empty_place_is_decoded(page):
     )
 
 
-def test_the_map_works_with_the_keyboard(page):
+def test_the_map_works_with_the_keyboard(desktop):
     """Arrows move it, plus zooms, and Enter decodes its middle."""
-    open_panel(page, "Map")
-    canvas = page.locator(".tv-stage canvas")
+    open_panel(desktop, "Map")
+    canvas = desktop.locator(".tv-stage canvas")
     canvas.focus()
     before = canvas.evaluate("canvas => canvas.toDataURL()")
     for key in ("ArrowLeft", "ArrowUp", "+", "-", "+"):
-        page.keyboard.press(key)
-    page.wait_for_timeout(100)
+        desktop.keyboard.press(key)
+    desktop.wait_for_timeout(100)
     assert canvas.evaluate("canvas => canvas.toDataURL()") != before
-    with page.expect_request(re.compile("queue/join")):
-        page.keyboard.press("Enter")
-    page.get_by_label("Search the sentences").focus()
-    page.keyboard.type("the dog")
-    page.locator(".tv-hits li").first.wait_for()
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab") if page.locator(".tv-hits:focus").count() else None
-    assert page.evaluate("document.activeElement.textContent") == "A"
-    page.keyboard.press("Enter")
-    page.get_by_label("Search the sentences").fill("")
+    with desktop.expect_request(re.compile("queue/join")):
+        desktop.keyboard.press("Enter")
+    desktop.get_by_label("Search the sentences").focus()
+    desktop.keyboard.type("the dog")
+    desktop.locator(".tv-hits li").first.wait_for()
+    desktop.keyboard.press("Tab")
+    desktop.keyboard.press("Tab") if desktop.locator(".tv-hits:focus").count() else None
+    assert desktop.evaluate("document.activeElement.textContent") == "A"
+    desktop.keyboard.press("Enter")
+    desktop.get_by_label("Search the sentences").fill("")
 
 
 def test_markup_in_sentences_is_shown_as_text(page):
@@ -156,11 +166,11 @@ def test_a_walk_has_a_strip_and_a_slider(page):
     assert "nats" in shown(page, ".tv-now").inner_text()
 
 
-def test_a_walk_without_sentences_says_what_to_do(page):
-    open_panel(page, "Walk")
-    page.get_by_label("From A").fill("   ")
-    page.get_by_role("button", name="Walk", exact=True).click()
-    message = shown(page, ".tv-strip .tv-message")
+def test_a_walk_without_sentences_says_what_to_do(desktop):
+    open_panel(desktop, "Walk")
+    desktop.get_by_label("From A").fill("   ")
+    desktop.get_by_role("button", name="Walk", exact=True).click()
+    message = shown(desktop, ".tv-strip .tv-message")
     message.wait_for()
     assert message.inner_text() == "sentence A is empty; write at least one word."
 
@@ -168,44 +178,44 @@ def test_a_walk_without_sentences_says_what_to_do(page):
 @pytest.mark.parametrize(
     "mode", ["Sample", "Complete", "Fill blanks", "Reconstruct", "Vary", "Edit"]
 )
-def test_the_model_writes(page, mode):
-    open_panel(page, "Write")
-    page.get_by_label(mode, exact=True).check()
+def test_the_model_writes(desktop, mode):
+    open_panel(desktop, "Write")
+    desktop.get_by_label(mode, exact=True).check()
     if mode != "Sample":
-        text = shown(page, "textarea").first
+        text = shown(desktop, "textarea").first
         text.wait_for()
         text.fill("a man ___ a bike." if mode == "Fill blanks" else "a man")
-    with page.expect_response(re.compile("queue/data")):
-        page.get_by_role("button", name="Write", exact=True).click()
-    page.wait_for_function(
+    with desktop.expect_response(re.compile("queue/data")):
+        desktop.get_by_role("button", name="Write", exact=True).click()
+    desktop.wait_for_function(
         "mode => [...document.querySelectorAll('.tv-results')].some("
         "part => part.querySelector('[data-part=note]').textContent.includes('seed'))",
         arg=mode,
     )
-    assert shown(page, ".tv-texts li").count() > 0
+    assert shown(desktop, ".tv-texts li").count() > 0
 
 
 @pytest.mark.parametrize("kind", ["JSON", "CSV"])
-def test_texts_are_downloaded(page, kind):
-    open_panel(page, "Write")
-    page.get_by_label("Sample", exact=True).check()
-    page.get_by_role("button", name="Write", exact=True).click()
-    shown(page, ".tv-texts li").first.wait_for()
-    with page.expect_download() as download:
-        page.get_by_role("button", name=kind, exact=True).click()
+def test_texts_are_downloaded(desktop, kind):
+    open_panel(desktop, "Write")
+    desktop.get_by_label("Sample", exact=True).check()
+    desktop.get_by_role("button", name="Write", exact=True).click()
+    shown(desktop, ".tv-texts li").first.wait_for()
+    with desktop.expect_download() as download:
+        desktop.get_by_role("button", name=kind, exact=True).click()
     content = download.value.path().read_text(encoding="utf-8")
     assert download.value.suggested_filename == f"textvae.{kind.lower()}"
     assert "text" in content
 
 
-def test_bad_input_gives_a_message_in_the_page(page):
-    open_panel(page, "Write")
-    page.get_by_label("Reconstruct", exact=True).check()
-    text = shown(page, "textarea").first
+def test_bad_input_gives_a_message_in_the_page(desktop):
+    open_panel(desktop, "Write")
+    desktop.get_by_label("Reconstruct", exact=True).check()
+    text = shown(desktop, "textarea").first
     text.wait_for()
     text.fill(" \n ")
-    page.get_by_role("button", name="Write", exact=True).click()
-    message = shown(page, ".tv-results .tv-message")
+    desktop.get_by_role("button", name="Write", exact=True).click()
+    message = shown(desktop, ".tv-results .tv-message")
     message.wait_for()
     assert message.inner_text() == "the sentence is empty; write at least one word."
 
@@ -237,12 +247,12 @@ def test_two_runs_are_compared(page):
     page.get_by_text("Samples from the prior of each run.").last.wait_for()
 
 
-def test_every_control_has_an_accessible_name(page):
+def test_every_control_has_an_accessible_name(desktop):
     """As the browser computes it: from a label, an aria-label or the text."""
     unnamed = []
     for panel in ("Map", "Walk", "Write", "Inside", "Training", "Compare"):
-        open_panel(page, panel)
-        page.wait_for_timeout(200)
+        open_panel(desktop, panel)
+        desktop.wait_for_timeout(200)
         for role in (
             "button",
             "textbox",
@@ -253,7 +263,7 @@ def test_every_control_has_an_accessible_name(page):
             "radio",
             "spinbutton",
         ):
-            for control in page.get_by_role(role).all():
+            for control in desktop.get_by_role(role).all():
                 name = re.match(r"""- '?\w+ "[^"]""", control.aria_snapshot())
                 if name is None:
                     unnamed.append((panel, role, control.evaluate("node => node.outerHTML")[:150]))

@@ -5,10 +5,13 @@ import re
 import pytest
 
 from textvae.explorer import curves, rendering
+from textvae.explorer.actions.training_actions import RunProgress
+from textvae.explorer.inside import AnomalyGauge
+from textvae.explorer.side_by_side import RunAnswer
 
 EVIL = "<img src=x onerror=alert(1)>\"'&"
-ANSWER = {"reconstruction": EVIL, "log_likelihood": -3.0, "kl": 1.0}
-PROGRESS = {
+ANSWER: RunAnswer = {"reconstruction": EVIL, "log_likelihood": -3.0, "kl": 1.0}
+PROGRESS: RunProgress = {
     "state": EVIL,
     "step": 3,
     "seconds": 60.0,
@@ -53,7 +56,12 @@ def test_markup_in_a_text_is_escaped(part):
 
 @pytest.mark.parametrize("score", [0.5, 2.0, 40.0])
 def test_every_score_is_on_the_gauge(score):
-    gauge = {"score": score, "p_value": 0.02, "normal": [1.0, 2.0, 3.0], "sentences": 500}
+    gauge: AnomalyGauge = {
+        "score": score,
+        "p_value": 0.02,
+        "normal": [1.0, 2.0, 3.0],
+        "sentences": 500,
+    }
     places = re.findall(r"(?:left|width):([\d.]+)%", rendering.render_anomaly(gauge))
     assert all(0 <= float(place) <= 100 for place in places)
 
@@ -72,6 +80,12 @@ def test_the_charts_are_drawn_within_their_frames():
 
 
 def test_a_run_without_logs_says_so():
-    empty = {**PROGRESS, "curves": {}, "evaluations": [], "verdict": None, "fraction": None}
+    empty: RunProgress = {
+        **PROGRESS,
+        "curves": {},
+        "evaluations": [],
+        "verdict": None,
+        "fraction": None,
+    }
     assert "Nothing is logged yet" in curves.render_progress(empty)
     assert "nothing of this run yet" in curves.render_evaluation([])

@@ -15,7 +15,7 @@ REFUSED = {
     "an unknown key": (["--search", "model.latent=1..2"], "did you mean 'latent_dim'"),
     "a value that does not fit": (["--search", "model.latent_dim=0,8"], "does not fit"),
     "no time": (["--minutes", "0"], "tune.minutes = 0"),
-    "an unknown objective": (["model.latent_dim=4", "objective=language_model"], "has no latent"),
+    "a language model": (["model.latent_dim=4", "objective=language_model"], "has no latent"),
     "no KL": (
         [
             "model.posterior=von_mises_fisher",
@@ -85,7 +85,7 @@ def test_a_digest_tells_corpora_apart_by_their_content(tmp_path):
         ("corpus", {"name": "other.txt", "digest": "1"}, "another corpus .*other.txt"),
         ("settings", {"model": {"latent_dim": 8}}, "other settings .*model.latent_dim = 4, not 8"),
         ("search", {"search": ["a=1,2"]}, "another search space"),
-        ("objective", "front", "another objective"),
+        ("goal", "front", "another goal"),
         ("seed", 2, "another seed"),
     ],
 )
@@ -95,7 +95,7 @@ def test_a_search_continues_only_as_it_was_started(tmp_path, entry, value, messa
         "corpus": {"name": "my.txt", "digest": "1"},
         "settings": {"model": {"latent_dim": 4}},
         "search": {"search": []},
-        "objective": "bound",
+        "goal": "bound",
         "kl_floor": None,
         "seed": 1,
     }

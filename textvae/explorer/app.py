@@ -29,7 +29,7 @@ from textvae.explorer.panels.write_panel import build_write_panel
 from textvae.explorer.projection import ProjectionKind, require_projection
 from textvae.explorer.rendering import render_message
 from textvae.explorer.shared_run import SharedRun
-from textvae.inference.checkpoint import check_model_folder
+from textvae.inference.model_folder import check_model_folder
 from textvae.runs.run import is_run
 from textvae.runtime.paths import require_path
 from textvae.vae import TextVAE

@@ -122,6 +122,6 @@ def _draw(kind: str, curve: _Curve, last_step: int, low: float, high: float) -> 
         share = (value - low) / (high - low) if high > low else 0.5
         points.append(f"{x:.1f},{_HEIGHT - _MARGIN - (_HEIGHT - 2 * _MARGIN) * share:.1f}")
     if len(points) == 1:
-        x, y = points[0].split(",")
-        return f'<circle class="tv-{kind}" cx="{x}" cy="{y}" r="3"/>'
+        left, top = points[0].split(",")
+        return f'<circle class="tv-{kind}" cx="{left}" cy="{top}" r="3"/>'
     return f'<polyline class="tv-{kind}" points="{" ".join(points)}"/>'

@@ -1,7 +1,7 @@
 """What every setting is: its type, default, unit and meaning, from the settings classes.
 
 `textvae settings` prints it, and the site's page of all settings is generated from it. The
-sections `data` and `training` are read without torch; the others have the
+sections `data`, `training` and `card` are read without torch; the others have the
 settings of parts, and the modules of parts import it.
 """
 
@@ -51,6 +51,10 @@ SECTIONS = {
         "textvae.settings.training:TrainingSettings",
         "How long to train, how fast, and how often to evaluate.",
     ),
+    "card": Section(
+        "textvae.settings.card:CardSettings",
+        "What the model card says beyond what training knows.",
+    ),
 }
 
 # Interchangeable parts: each kind has settings of its own.
@@ -63,18 +67,12 @@ _PART_TABLES = {
 }
 _TECHNIQUES = "objective.techniques"
 
-# How other trainers call a setting.
+# Further names for a setting; those of transformers' Trainer are in `trainer_names`.
 _OTHER_NAMES = {
     "batch_size": "batch_sentences",
-    "gradient_accumulation_steps": "accumulate",
     "lr": "learning_rate",
-    "max_length": "max_tokens",
-    "max_steps": "steps",
     "num_epochs": "epochs",
-    "num_train_epochs": "epochs",
     "num_workers": "workers",
-    "report_to": "trackers",
-    "torch_compile": "compile",
 }
 
 _TYPE_NAMES = {
@@ -162,11 +160,10 @@ def describe_section(name: str) -> list[SectionRecord]:
 def find_keys(name: str) -> list[str]:
     """Return the dotted keys of the settings with a name.
 
-    Only the sections that are read without torch are searched. The names that other
-    trainers have for such a setting are known, too.
+    Only the sections that are read without torch are searched.
     """
     name = _OTHER_NAMES.get(name, name)
-    sections = ("training", "data")
+    sections = ("training", "data", "card")
     return [f"{top}.{name}" for top in sections if name in _load(SECTIONS[top].place).model_fields]
 
 

@@ -21,6 +21,8 @@ from textvae.uses.records import Infill
 from textvae.uses.settings import InfillMethod
 from textvae.vae import TextVAE
 
+_INFILL_LATENTS = 4  # half of what `infill` takes by default, so that a page answers at once
+
 
 class Written(TypedDict):
     """What an action wrote.
@@ -89,7 +91,7 @@ class WriteActions:
         self,
         text: str,
         n: int = 5,
-        method: str = "resampling",
+        method: str = "sampling",
         tokens_per_blank: int = 4,
         seed: int | None = None,
         label: str | None = None,
@@ -104,6 +106,7 @@ class WriteActions:
                 n=require_count(n, "n", self.run.limit),
                 method=chosen,
                 most_tokens=require_count(tokens_per_blank, "tokens_per_blank", 10),
+                latents=_INFILL_LATENTS,
                 seed=number,
             )
         return {"fills": fills, "seed": number}

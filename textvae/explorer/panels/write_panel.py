@@ -51,7 +51,7 @@ def build_write_panel(page: Page) -> None:
                 -MAX_STRENGTH, MAX_STRENGTH, 2, step=0.1, label="Strength", visible=False
             )
             method = gr.Dropdown(
-                [*get_args(InfillMethod)], value="resampling", label="Method", visible=False
+                [*get_args(InfillMethod)], value="sampling", label="Method", visible=False
             )
             dials = _build_dials()
             button = gr.Button("Write", variant="primary")
