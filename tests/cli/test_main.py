@@ -296,7 +296,7 @@ REFUSED = {
     ),
     "a missing file to score in shards": (
         ["score", "RUN", "gone.txt", "--output", "OUT"],
-        "no file to read was found",
+        "there is no such file or folder",
     ),
     "a conditioning that the decoder does not have": (
         ["train", "captions", "model.conditioning=[prefix]", "--output", "OUT"],

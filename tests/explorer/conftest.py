@@ -57,7 +57,7 @@ def server(explored_folder: Path, labelled_run: Path) -> Iterator[str]:
     gradio.close_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright runs an event loop, which other tests must not meet
 def browser() -> Iterator[Any]:
     """A headless Chromium; tests are skipped where there is none."""
     if CHROMIUM is None:

@@ -12,7 +12,10 @@ from tests.tiny import SENTENCES
 from textvae.export.runner import Runner
 
 CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
+    pytest.mark.xdist_group("export_page"),  # one server and one browser
+]
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -33,7 +36,7 @@ def site(vae, tmp_path_factory) -> Iterator[tuple[str, Path]]:
     server.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright runs an event loop, which other tests must not meet
 def browser():
     """Headless Chromium."""
     sync_api = pytest.importorskip("playwright.sync_api")

@@ -21,7 +21,7 @@ from textvae.objective.techniques.base import EncoderTokens, Refit
 from textvae.runs.run import INIT_FOLDER, PROGRESS_FILE, Run
 from textvae.runtime.allocator import keep_freed_memory
 from textvae.runtime.device import is_bf16_fast
-from textvae.runtime.files import flush_to_disk
+from textvae.runtime.files import flush_to_disk, remove
 from textvae.runtime.machine import describe_machine
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 from textvae.runtime.signals import StopSignals
@@ -396,6 +396,6 @@ def remove_training_files(run: Run) -> None:
     # removed before, and a checkpoint in the run is the user's own.
     if initial.is_dir():
         checkpoints.keep_only(run.folder, set())
-        (run.folder / PROGRESS_FILE).unlink(missing_ok=True)  # training.json has all of it
+        remove(run.folder / PROGRESS_FILE)  # training.json has all of it
         initial.replace(run.folder / checkpoints.STAGING_FOLDER)
         checkpoints.remove_partial_checkpoints(run.folder)
