@@ -1,6 +1,6 @@
-"""How near the sentences of `vary` are to the original, by the spread: the table of docs/uses/vary.md.
+"""How near the sentences of `vary` are to the original, by the spread, as a table.
 
-    python experiments/vary.py RUN --sentences 20 --seeds 0 1 2
+    python experiments/vary.py RUN --sentences 10 --seeds 0 1 2
 
 The sentences are the first ones of the run's test split. Decoding is greedy.
 """
@@ -29,7 +29,7 @@ def main() -> None:
     """Print one row per spread: means over seeds, with their standard deviations."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--sentences", type=int, default=20)
+    parser.add_argument("--sentences", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run, "cpu")

@@ -12,8 +12,8 @@ import pytest
 
 import textvae.cli
 from textvae.cli.main import main
-from textvae.cli.parser import build_parser
-from textvae.cli.verbs import ALIASES, SYNONYMS, VERBS, import_verb
+from textvae.cli.parser import build_parser, import_verb
+from textvae.cli.verbs import ALIASES, SYNONYMS, VERBS
 
 MODULES = sorted({verb.module for verb in VERBS.values()})
 

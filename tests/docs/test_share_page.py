@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import yaml
+
 from tests.pages import ROOT, blocks, furnish, on_a_small_scale
 from textvae.cli.main import main
+from textvae.settings.reading import read_settings
 
 PAGE = ROOT / "docs" / "share.md"
 
@@ -18,6 +21,9 @@ def test_the_commands_and_examples_run_in_the_order_of_the_page(
     for language, block in blocks(PAGE):
         if language == "python":
             exec(block, namespace)
+            continue
+        if language == "yaml":
+            assert read_settings(base=yaml.safe_load(block)).card.license == "mit"
             continue
         for command in block.splitlines():
             assert main(on_a_small_scale(command)) == 0, command

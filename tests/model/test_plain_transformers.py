@@ -1,15 +1,16 @@
 """The model as transformers knows it: auto classes, `generate`, and errors whose advice works."""
 
-import subprocess
 import sys
 
 import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+import textvae
 from tests.tiny import LATENT, tiny_model, tiny_vae
 from tests.tiny_run import SENTENCES
 from textvae.errors import ConfigError, ShapeError
+from textvae.model.modeling import TextVAEModel
 from textvae.vae import TextVAE
 
 TEXTS = SENTENCES[:3]
@@ -36,14 +37,15 @@ def decode(tokenizer, rows):
     return tokenizer.batch_decode(rows, skip_special_tokens=True)
 
 
-def test_importing_textvae_after_transformers_registers_the_model():
-    """The other order needs the import of `TextVAEModel`, as it is in the tests below."""
-    code = (
-        "import transformers; import textvae; "
-        "print(transformers.CONFIG_MAPPING['textvae'].__name__)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.strip() == "TextVAEConfig", result.stderr
+def test_importing_textvae_registers_the_model_if_transformers_is_imported(monkeypatch):
+    """Otherwise nothing is imported, because that would take seconds."""
+    imported: list[str] = []
+    monkeypatch.setattr(textvae, "import_module", imported.append)
+    textvae._register_with_transformers()
+    assert imported == [TextVAEModel.__module__]
+    monkeypatch.delitem(sys.modules, "transformers")
+    textvae._register_with_transformers()
+    assert len(imported) == 1
 
 
 def test_the_auto_classes_load_the_model(plain, tiny_run):

@@ -125,6 +125,6 @@ def test_mlflow_gets_a_file_for_each_step():
     """In Markdown."""
     logged: list[Any] = []
     mlflow = SimpleNamespace(log_text=lambda text, file: logged.append((text, file)))
-    callback = stand_in(MLflowCallback, _ml_flow=mlflow, _initialized=False)
+    callback = stand_in(MLflowCallback, _ml_flow=mlflow, _auto_end_run=False)
     send_table([callback, object()], TABLE)
     assert logged == [(format_table(TABLE), "samples/step-00000007.md")]

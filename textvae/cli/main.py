@@ -12,10 +12,11 @@ from io import StringIO, TextIOWrapper
 from textvae.cli.parser import (
     WRONG_INPUT_EXIT_CODE,
     build_parser,
+    import_verb,
     make_printable,
     refuse_unknown_verb,
 )
-from textvae.cli.verbs import ALIASES, VERBS, import_verb
+from textvae.cli.verbs import ALIASES, VERBS
 from textvae.errors import StoppedError, TextVAEError
 from textvae.runtime.launch import has_several_processes, is_first_process
 from textvae.runtime.memory import describe_lack_of_memory

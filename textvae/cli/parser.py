@@ -3,12 +3,16 @@
 import argparse
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
-from textvae.cli.verbs import SYNONYMS, VERBS, import_verb
+from textvae.cli.verbs import SYNONYMS, VERBS
 from textvae.errors import did_you_mean
 from textvae.terminal import escape_controls, shorten
 from textvae.version import DOCUMENTATION, __version__
+
+if TYPE_CHECKING:
+    from textvae.cli.arguments import Command, Subparsers
 
 WRONG_INPUT_EXIT_CODE = 2
 
@@ -190,3 +194,17 @@ def refuse_unknown_verb(parser: argparse.ArgumentParser, name: str) -> NoReturn:
 def make_printable(message: str) -> str:
     """Return a message as one line of bounded length, without control characters."""
     return shorten(escape_controls(message))
+
+
+class VerbModule(Protocol):
+    """What every module of verbs has."""
+
+    COMMANDS: "dict[str, Command]"
+
+    def add(self, verbs: "Subparsers") -> None:
+        """Add the parsers of the module's verbs."""
+
+
+def import_verb(name: str) -> VerbModule:
+    """Return the module that has a verb."""
+    return cast(VerbModule, import_module(f"textvae.cli.{VERBS[name].module}"))

@@ -326,7 +326,7 @@ def _require(rest: str) -> str:
     """Return the text of a line.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: nothing follows the verb.
     """
     if not rest:
         raise ConfigError("expected a text after the verb.")

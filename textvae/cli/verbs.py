@@ -9,11 +9,7 @@ imported before it runs.
 To add a verb, write its module and add a line here. A test compares the two.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
-
-if TYPE_CHECKING:
-    from textvae.cli.arguments import Command, Subparsers
+from typing import NamedTuple
 
 
 class Verb(NamedTuple):
@@ -137,17 +133,3 @@ SYNONYMS = {
     "search": "neighbors",
     "upload": "push",
 }
-
-
-class VerbModule(Protocol):
-    """What every module of verbs has."""
-
-    COMMANDS: "dict[str, Command]"
-
-    def add(self, verbs: "Subparsers") -> None:
-        """Add the parsers of the module's verbs."""
-
-
-def import_verb(name: str) -> VerbModule:
-    """Return the module that has a verb."""
-    return cast(VerbModule, import_module(f"textvae.cli.{VERBS[name].module}"))

@@ -122,7 +122,7 @@ def warn_of_open_host(host: str, port: int) -> None:
         f"{line}\nWARNING: the explorer listens on {host}:{port}, not only on this machine.\n"
         "Everybody who reaches this address can use the model and read the sentences\n"
         "of its corpus. There is no password, and no encryption.\n"
-        f"Without --host, it listens on {DEFAULT_HOST} only.\n{line}"
+        f"Without --host, only {DEFAULT_HOST} is served.\n{line}"
     )
 
 

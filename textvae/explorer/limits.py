@@ -78,7 +78,7 @@ def split_sentences(text: object, at_most: int) -> list[str]:
     """Return the lines of a text that are not blank, each as a checked sentence.
 
     Raises:
-        DataError: there is none, there are too many, or one is too long.
+        DataError: no sentence was given, there are too many, or one is too long.
     """
     if text is None or not require_text(text, "the sentences").strip():
         raise DataError("the sentences are empty; write one or more, each on a line of its own.")

@@ -63,7 +63,7 @@ def save_map(folders: list[Path], bundle: Bundle, latent_map: LatentMap) -> Path
 
 
 def load_map(folders: list[Path], bundle: Bundle, sentences: Sentences) -> LatentMap | None:
-    """Return the saved map of these sentences; None if there is none, or only a damaged one."""
+    """Return the saved map of these sentences; None if it is missing or damaged."""
     for folder in folders:
         try:
             record, tensors = load_fitted(folder, bundle, MAP_KIND)

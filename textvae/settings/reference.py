@@ -91,7 +91,7 @@ class SettingRecord:
     Attributes:
         key: the dotted key, such as training.epochs.
         type: which values it takes, as a reader of YAML thinks of them.
-        default: as it is written in YAML; None if there is none: it is required.
+        default: as it is written in YAML; None if the setting is required.
         description: what it means, with its unit.
     """
 

@@ -322,7 +322,7 @@ class VarySettings(StrictSettings):
 
     n: Count = Field(5, description="maximum number of sentences to return")
     spread: float = Field(
-        1.0,
+        0.5,
         gt=0,
         le=100,
         description="how far to move from the latent of the sentence, in standard deviations",

@@ -15,7 +15,7 @@ from textvae.inference.encode import posterior
 
 _MAX_COORDINATE = 1e6
 _MAX_LABELS = 255  # of colors; the last stands for all rarer labels
-_QUANTILES = (0.01, 0.99)  # a few extreme values shall not take up the scale
+_QUANTILES = (0.01, 0.99)  # a few extreme values should not take up the scale
 
 
 class MapPoints(TypedDict):

@@ -36,7 +36,7 @@ export class OnnxModel {
     this.nodes = allBytes(fields, NODE).map(readNode);
     for (const { operator } of this.nodes) {
       if (!(operator in OPERATORS)) {
-        throw new Error(`the operator ${operator} is not known; load the model with onnxruntime.`);
+        throw new Error(`the operator ${operator} is not known here; pass onnxruntime to TextVAE.load(folder, { ort }).`);
       }
     }
     this.#foldConstants();
