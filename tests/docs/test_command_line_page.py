@@ -6,15 +6,17 @@ import tomllib
 
 import pytest
 
-from tests.pages import ROOT, commands
+from tests.pages import ROOT, commands, furnish
 from textvae.cli.main import main
 from textvae.settings.examples import list_examples
 
 PAGE = ROOT / "docs" / "command-line.md"
 
 
-def test_every_command_of_the_page_runs(capsys):
-    """They explain settings and print a script."""
+def test_every_command_of_the_page_runs(tmp_path, tiny_run, monkeypatch, capsys):
+    """They explain settings, write texts from words and from a file, and print a script."""
+    monkeypatch.chdir(furnish(tmp_path, tiny_run))
+    (tmp_path / "sentences.txt").write_text("a man\ntwo boys see\n")
     for command in commands(PAGE):
         assert main(shlex.split(command, comments=True)[1:]) == 0, command
         assert capsys.readouterr().out
