@@ -384,7 +384,7 @@ CONTINUED: dict[str, dict[str, Any]] = {
 def test_a_sound_model_that_is_trained_further_stays_healthy(sound, tmp_path, case):
     """Neither other techniques nor other settings of training make it unhealthy."""
     changes = {**CONTINUED[case]}
-    changes["training"] = {"steps": 20, "evaluations": 1, **changes.get("training", {})}
+    changes["training"] = {"steps": 60, "evaluations": 1, **changes.get("training", {})}
     changes["training"].setdefault("learning_rate", 0.003)
     record = train_model(tmp_path / "run", init=sound, **changes).doctor()
     assert record["verdict"] == "healthy", record["findings"]
