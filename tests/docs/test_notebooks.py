@@ -19,11 +19,6 @@ SMALL: dict[str, Any] = {
     "TRAINING": TRAINING,
     "ENCODER": "encoder",
     "LINES": 400,
-    "SETTINGS": [
-        f"model.{part}.{size}=16"
-        for part in ("encoder", "decoder")
-        for size in ("embedding", "hidden")
-    ],
 }
 
 
@@ -51,4 +46,9 @@ def test_every_cell_of_a_notebook_runs(notebook, tmp_path, monkeypatch):
         exec(code, namespace)
         if sets_parameters:
             namespace |= {name: value for name, value in SMALL.items() if name in namespace}
+            # The size of a pretrained encoder is its own.
+            parts = ("decoder",) if "ENCODER" in namespace else ("encoder", "decoder")
+            namespace["SETTINGS"] = [
+                f"model.{part}.{size}=16" for part in parts for size in ("embedding", "hidden")
+            ]
     matplotlib.pyplot.close("all")
