@@ -223,6 +223,13 @@ ELSEWHERE = {
     "_version": "torch counts the changes of a tensor; a test of frozen layers relies on it",
     "_ActionsContainer": "argparse has no public name for a parser or a group",
     "_SubParsersAction": "argparse has no public name for it",
+    "_actions": "argparse has no public list of a parser's options",
+    "_group_actions": "argparse has no public list of a group's options",
+    "_get_formatter": "argparse has no public name for the formatter of a help text",
+    "_optionals": "argparse has no public name for the group of the options",
+    "_ml_flow": "transformers' tracker keeps its library there",
+    "_trackio": "transformers' tracker keeps its library there",
+    "_wandb": "transformers' tracker keeps its library there",
     "_exit": "os._exit is documented",
     "_n_features_out": "scikit-learn's documented protocol",
 }
