@@ -10,10 +10,8 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-# [text](path#anchor), unless the path is an address or an anchor of the README itself.
-_RELATIVE_LINK = re.compile(
-    r"(?<!!)\[(?P<text>[^\]]*)\]\((?!https?://|#)(?P<path>[^)#]*)(#[^)]*)?\)"
-)
+# [text](path#anchor) or ![text](path), unless the path is an address or an anchor of the README itself.
+_RELATIVE_LINK = re.compile(r"!?\[(?P<text>[^\]]*)\]\((?!https?://|#)(?P<path>[^)#]*)(#[^)]*)?\)")
 
 _NOTE = "\n\n*(Paths in parentheses are those of the source distribution.)*\n"
 

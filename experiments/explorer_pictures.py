@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from textvae.explorer.app import build_blocks
-from textvae.explorer.launch import choose_port, serve, silence_gradio
+from textvae.explorer.launch import serve, silence_gradio
 from textvae.explorer.shared_run import SharedRun
 
 A = "a man in a wet suit riding a wave on a surfboard."
@@ -43,7 +43,7 @@ def main() -> None:
     run.load_if_finished()
     run.wait_for_map()
     other = None if options.compare is None else SharedRun(options.compare)
-    address = serve(build_blocks(run, other), "127.0.0.1", choose_port("127.0.0.1", None))
+    address = serve(build_blocks(run, other), "127.0.0.1")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

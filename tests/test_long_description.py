@@ -29,8 +29,9 @@ def test_the_long_description_has_no_relative_link(unlink_paths):
 
 def test_a_link_to_a_file_becomes_its_text_and_its_path(unlink_paths):
     """The path is not repeated, and other links are left alone."""
-    readme = "[A](docs/a.md#b) [docs/c.md](docs/c.md) [D](https://d.org) [E](#e)"
-    assert unlink_paths(readme).startswith("A (docs/a.md) docs/c.md [D](https://d.org) [E](#e)\n")
+    readme = "[A](docs/a.md#b) [docs/c.md](docs/c.md) [D](https://d.org) [E](#e) ![F](f.webp)"
+    plain = "A (docs/a.md) docs/c.md [D](https://d.org) [E](#e) F (f.webp)\n"
+    assert unlink_paths(readme).startswith(plain)
 
 
 def test_the_build_reads_the_long_description_from_the_hook():

@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {
         "evaluations": 2,
         "trackers": [],
         "logging_steps": 3,
+        "bf16": False,  # the same model on every processor
     },
 }
 

@@ -198,7 +198,7 @@ def test_overlapping_splits_are_reported(tmp_path, capsys, drops, words):
     subject = "3 training sentences are also in the validation or test split"
     assert line.startswith(f"{'note' if drops else 'warning'}: {subject}")
     assert words in line
-    assert f"- {subject}" in (tmp_path / "run" / "README.md").read_text()
+    assert f"- corpus: {subject}" in (tmp_path / "run" / "README.md").read_text()
 
 
 def test_sentences_in_validation_and_test_are_reported(tmp_path, capsys):

@@ -206,7 +206,7 @@ def test_the_card_and_info_have_the_summary(tmp_path, capsys):
     training = {"steps": 1, "warmup_steps": 0}
     train_tiny(tmp_path / "run", [*SENTENCES, "", "x " * 200], training=training)
     cut = "of 101 sentences, 1 is cut at data.max_tokens = 128; only the beginning is used."
-    assert f"- {cut}" in (tmp_path / "run" / "README.md").read_text()
+    assert f"- corpus: {cut}" in (tmp_path / "run" / "README.md").read_text()
     capsys.readouterr()
     assert main(["info", str(tmp_path / "run")]) == 0
     assert cut in capsys.readouterr().out

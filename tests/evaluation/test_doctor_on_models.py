@@ -30,6 +30,7 @@ SETTINGS: dict[str, Any] = {
         "evaluations": 3,
         "trackers": [],
         "learning_rate": 0.02,
+        "bf16": False,  # the same model on every processor
     },
 }
 SENTENCES = write_sentences(600)

@@ -47,13 +47,13 @@ def server(explored_folder: Path, labelled_run: Path) -> Iterator[str]:
     import gradio
 
     from textvae.explorer.app import build_blocks
-    from textvae.explorer.launch import choose_port, serve
+    from textvae.explorer.launch import serve
 
     vae = TextVAE.from_pretrained(explored_folder)
     run = SharedRun(vae, Sentences([*SENTENCES, *HOSTILE]), limit=10)
     run.wait_for_map()
     app = build_blocks(run, SharedRun(labelled_run, limit=10))
-    yield serve(app, "127.0.0.1", choose_port("127.0.0.1", None))
+    yield serve(app, "127.0.0.1")
     gradio.close_all()
 
 

@@ -18,6 +18,7 @@ from tests.tiny import (
 from textvae.errors import ConfigError
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.modeling import TextVAEModel
+from textvae.runtime.device import can_run_lstm_in_bf16
 
 DECODER_INPUTS = ("input_ids", "attention_mask", "labels")
 
@@ -69,6 +70,8 @@ def test_every_loss_is_that_of_the_capped_logits(has_bias, monkeypatch):
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)
 def test_training_under_bf16_autocast_stays_near_single_precision(writer, reader):
     """The loss differs by at most 5 %, and the gradients are finite, in single precision."""
+    if "lstm" in (writer, reader) and not can_run_lstm_in_bf16():
+        pytest.skip("torch computes no LSTM in bf16 on this processor")
     model = tiny_model(writer, reader)
     batch = tiny_batch()
     losses = []
@@ -130,7 +133,7 @@ def test_with_a_latent_as_input_the_loss_is_the_reconstruction():
 
 def test_without_latent_or_sentence_the_model_says_what_it_needs():
     """The message names both possible inputs."""
-    with pytest.raises(ValueError, match="pass `latent`, or `encoder_input_ids`"):
+    with pytest.raises(ValueError, match=r"pass latent=.*; or.*encoder_input_ids="):
         tiny_model()(input_ids=torch.tensor([[1, 5]]))
 
 

@@ -23,13 +23,13 @@ from tests.tiny_run import SENTENCES, SETTINGS
 
 sections = {**SETTINGS, "data": {"processes": 2}}
 sections["training"] = {**SETTINGS["training"], "workers": 1, "steps": 3}
-textvae.train(SENTENCES, output=sys.argv[2], device="cpu", **sections)
+textvae.train(60 * SENTENCES, output=sys.argv[2], device="cpu", **sections)
 """
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_script_without_a_guard_trains_with_workers(tmp_path, method):
-    """Tokenizing and loading both start processes."""
+    """Tokenizing and loading both start processes, the former only for thousands of sentences."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), method, str(tmp_path / "run")]

@@ -412,9 +412,9 @@ def test_aggressive_training_leaves_each_part_alone_in_the_steps_of_the_other(
     models: list[TextVAEModel] = []
     build = fitting.build_trainer
 
-    def note_model(run: Any, settings: Any, bundle: Any, *args: Any) -> Any:
+    def note_model(run: Any, settings: Any, bundle: Any, *args: Any, **options: Any) -> Any:
         models.append(bundle.model)
-        return build(run, settings, bundle, *args)
+        return build(run, settings, bundle, *args, **options)
 
     monkeypatch.setattr(fitting, "build_trainer", note_model)
     monkeypatch.setattr(torch.optim.AdamW, "step", watched)

@@ -82,10 +82,7 @@ def test_the_same_seed_gives_the_same_weights(tiny_run, tmp_path):
     )
 
 
-@pytest.mark.parametrize("seconds_after_first_checkpoint", [0.0, 0.35])
-def test_a_killed_and_resumed_run_ends_with_exactly_the_same_weights(
-    tmp_path, seconds_after_first_checkpoint
-):
+def test_a_killed_and_resumed_run_ends_with_exactly_the_same_weights(tmp_path):
     """After SIGKILL and --resume, batches, noise, optimizer and techniques continue unchanged."""
     corpus = write_corpus(tmp_path)
     command = [
@@ -108,7 +105,7 @@ def test_a_killed_and_resumed_run_ends_with_exactly_the_same_weights(
     process = subprocess.Popen([*command, "--output", str(tmp_path / "killed")], **quiet)
     while not list((tmp_path / "killed").glob("checkpoint-*")) and process.poll() is None:
         time.sleep(0.01)
-    time.sleep(seconds_after_first_checkpoint)
+    time.sleep(0.2)  # so that it is killed between checkpoints
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed" / "model.safetensors").exists(), (

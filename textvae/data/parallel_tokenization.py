@@ -98,6 +98,7 @@ def tokenize_blocks(blocks: BlockDataset, file: Path, processes: int | None) -> 
     if processes is None:
         useful = len(blocks.texts) // _MIN_SENTENCES_PER_PROCESS
         processes = min(useful, os.cpu_count() or 1, _MAX_DEFAULT_PROCESSES)
+    processes = min(processes, len(blocks))  # others would start for nothing
     workers = processes if processes > 1 else 0
     loader: DataLoader[_TokenizedBlock] = DataLoader(
         blocks,

@@ -65,7 +65,7 @@ def explore(
         ConfigError: Gradio is not installed, the port is in use, or a number is out of bounds.
     """
     check_installed("explore", "the panels of the explorer", "gradio", "sklearn")
-    chosen = choose_port(host, port)
+    choose_port(host, port)  # before the model is loaded, which may take longer
     silence_gradio()
     from textvae.explorer.app import build_app
 
@@ -80,18 +80,19 @@ def explore(
         device=device,
         before_training=before_training,
     )
+    address = serve(app, host, port, open_browser)
     if host not in _LOCAL_HOSTS:
-        warn_of_open_host(host, chosen)
-    address = serve(app, host, chosen, open_browser)
+        warn_of_open_host(host, app.server_port)
     print_lines(f"the explorer is at {address} (Ctrl-C ends it)")
     if wait:
         app.block_thread()
     return address
 
 
-def serve(app: "Blocks", host: str, port: int, open_browser: bool = False) -> str:
+def serve(app: "Blocks", host: str, port: int | None = None, open_browser: bool = False) -> str:
     """Start the server of an app; return its address.
 
+    Without a port, Gradio takes the first free one, even if two servers start at once.
     No share link, no telemetry, no files, and uploads of one kilobyte at most, since the page
     has none.
     """

@@ -1,7 +1,10 @@
 """Devices, and the number type that matrix products run in."""
 
+from collections.abc import Collection
+from functools import cache
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from textvae.errors import ConfigError
 from textvae.terminal import quote_value
@@ -19,6 +22,34 @@ def is_bf16_fast(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported())
     # Other CPUs emulate bf16, which is slower than float32; torch has no public test for this.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def require_bf16(parts: Collection[str], device: torch.device) -> None:
+    """Check that a device can train a model in bf16, fast or not.
+
+    Args:
+        parts: the kinds of its encoder and decoder.
+
+    Raises:
+        ConfigError: one of them is an LSTM, and this processor computes none in bf16.
+    """
+    if device.type == "cpu" and "lstm" in parts and not can_run_lstm_in_bf16():
+        raise ConfigError(
+            "training.bf16 = true: torch computes no LSTM in bf16 on this processor. Leave it "
+            "at auto, which uses bf16 where that is fast."
+        )
+
+
+@cache
+def can_run_lstm_in_bf16() -> bool:
+    """Whether torch computes an LSTM in bf16 on this processor; on some it raises an error."""
+    lstm = nn.LSTM(1, 1)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+            lstm(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
 
 
 def compute_in_bf16(device: torch.device) -> torch.autocast:
