@@ -22,6 +22,8 @@ from textvae.errors import ConfigError, OutputError
 from textvae.training.trainer import VAETrainer
 from textvae.uses.records import ComparedRun
 
+pytestmark = pytest.mark.xdist_group("compare")  # one process makes the comparisons of all tests
+
 EVALUATION_OPTIONS = ["--samples", "3", "--limit", "4"]
 
 

@@ -125,6 +125,47 @@ def test_the_shortlist_never_misses_the_most_likely_token(scale):
     assert torch.equal(choice.choose_greedily(states), choice.logits(states).argmax(-1))
 
 
+@pytest.mark.parametrize("cap", [None, 5.0])
+def test_tokens_drawn_from_rough_logits_have_the_distribution_of_the_full_ones(cap):
+    """Rounding makes logits wrong by up to 0.3 nats, but not the frequencies of the tokens."""
+    count, vocab = 60_000, 6
+    # Just above the middle between two bf16 numbers: all errors have the same sign.
+    states = torch.full((1, 64), 1 + 2.0**-8 + 2.0**-14)
+    weight = torch.linspace(-0.5, 0.5, vocab).unsqueeze(1) * states
+    bias = draws(vocab) - weight @ states[0]
+    choice = TokenChoice(weight, bias, is_bf16_fast=True, cap=cap)
+    temperature = 0.8
+    torch.manual_seed(0)
+    tokens = choice.sample(states.expand(count, -1), temperature)
+    shares = tokens.bincount(minlength=vocab) / count
+    expected = (choice.logits(states)[0] / temperature).softmax(0)
+    error = (expected * (1 - expected) / count).sqrt()
+    assert ((shares - expected).abs() < 4 * error).all()
+    rough = choice._rough_logits(states)[0, :vocab].float() / temperature
+    assert ((rough.softmax(0) - expected).abs() > 10 * error).any()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_rough_logits_are_within_their_bound(scale):
+    states = draws(200, 16)
+    choice = TokenChoice(
+        scale * draws(997, 16, seed=1), scale * draws(997, seed=2), is_bf16_fast=True
+    )
+    error = choice._rough_logits(states)[:, :997].float() - choice.logits(states)
+    bound = choice._bound_rough_error(states)
+    assert (error.abs().amax(1) <= bound).all()
+    assert bound.max() < 60 * error.abs().max()
+
+
+def test_sampling_ends_where_logits_are_nan():
+    states = draws(5, 16)
+    states[2] = torch.nan
+    choice = TokenChoice(0.1 * draws(50, 16, seed=1), None, is_bf16_fast=True)
+    tokens = choice.sample(states)
+    assert int(tokens.min()) >= 0
+    assert int(tokens.max()) < 50
+
+
 def test_a_token_of_probability_zero_is_never_sampled():
     """It holds for the first and the last token, and for one between two others."""
     logits = torch.full((3000, 5), -torch.inf)

@@ -70,11 +70,14 @@ def generate_with_shrinking_batch(
         is_bf16_fast(input_ids.device) and not input_ids.is_cuda,
         cap=model.decoder.logit_cap,
     )
+    temperature = _find_only_temperature(logits_processor)
     active = _start_rows(model, input_ids, model_inputs)
     finished: list[tuple[Tensor, Tensor]] = []
     while len(active.indices):
         states = model.decoder(active.next_tokens, active.mask, active.signals, active.cache)[:, -1]
-        if generation_config.do_sample:
+        if generation_config.do_sample and temperature is not None:
+            tokens = choice.sample(states, temperature)
+        elif generation_config.do_sample:
             tokens = sample_tokens(logits_processor(active.sequences, choice.logits(states)))
         else:
             # No processors are needed: row-wise ones never change which logit is the highest.
@@ -85,6 +88,16 @@ def generate_with_shrinking_batch(
             finished.append((active.indices[has_ended], active.sequences[has_ended]))
             active.keep((~has_ended).nonzero().squeeze(1))
     return _restore_order(finished, generation_config.pad_token_id)
+
+
+def _find_only_temperature(processors: LogitsProcessorList) -> float | None:
+    """Return the temperature, 1 without processors; None if others work on the logits, too."""
+    temperature = 1.0
+    for processor in processors:
+        if not isinstance(processor, TemperatureLogitsWarper):
+            return None
+        temperature *= processor.temperature
+    return temperature
 
 
 @dataclass

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from textvae.model.kernels.fused_nll import cap_logits
 
 _BF16_RELATIVE_ERROR = 2.0**-8  # relative error of a number rounded to bf16
+_LARGEST_BOUND = 1.0  # of rounding errors; with larger ones, too few draws would be accepted
 # The vocabulary is cut into this many parts. Tokens at the same position in each part form
 # a group, which is searched only if its highest logit could be the highest of all.
 _VOCABULARY_PARTS = 16
@@ -63,9 +64,7 @@ class TokenChoice:
         if not self.is_bf16_fast:
             return self._uncapped_logits(states).argmax(-1)
         row, token = self.find_candidates(states)
-        full = (states[row] * self.weight[token]).sum(1)
-        if self.bias is not None:
-            full = full + self.bias[token]
+        full = self._compute_logits_of(states[row], token)
         best = full.new_full((len(states),), -torch.inf).scatter_reduce_(0, row, full, "amax")
         is_best = full == best[row]
         # Of several tokens with the same logit, take the first one, as argmax does.
@@ -74,14 +73,68 @@ class TokenChoice:
         first = token.new_full((len(states),), len(self.weight) - 1)
         return first.scatter_reduce_(0, row[is_best], token[is_best], "amin")
 
+    def sample(self, states: Tensor, temperature: float = 1.0) -> Tensor:
+        """Return one token of each row, (rows,), sampled from the softmax of its logits.
+
+        Where bf16 is fast, tokens are drawn from rough logits in bf16, and a draw is accepted
+        with the probability exp(full - rough - bound), where `full` is the logit of the drawn
+        token in full precision and `bound` the largest difference of the two that rounding can
+        make. Accepted tokens have exactly the distribution of the full logits (rejection
+        sampling: von Neumann 1951, "Various techniques used in connection with random digits").
+        """
+        if not self.is_bf16_fast:
+            return sample_tokens(self.logits(states) / temperature)
+        bound = self._bound_rough_error(states) / temperature
+        if not bound.max() < _LARGEST_BOUND:  # also if it is NaN
+            return sample_tokens(self.logits(states) / temperature)
+        rough = self._rough_logits(states)[:, : len(self.weight)].float()
+        rough = cap_logits(rough, self.cap) / temperature
+        cumulative = rough.softmax(-1).cumsum(-1)
+        tokens = _find_positions(cumulative)
+        rejected = self._reject(states, rough, tokens, bound, temperature)
+        while len(rejected):
+            drawn = _find_positions(cumulative[rejected])
+            tokens[rejected] = drawn
+            again = self._reject(
+                states[rejected], rough[rejected], drawn, bound[rejected], temperature
+            )
+            rejected = rejected[again]
+        return tokens
+
+    def _reject(
+        self, states: Tensor, rough: Tensor, tokens: Tensor, bound: Tensor, temperature: float
+    ) -> Tensor:
+        """Return the rows whose drawn token is not accepted, (rejected rows,)."""
+        full = cap_logits(self._compute_logits_of(states, tokens), self.cap) / temperature
+        difference = full - rough.gather(1, tokens.unsqueeze(1)).squeeze(1)
+        is_rejected = torch.rand_like(bound).log() > difference - bound
+        return is_rejected.nonzero().squeeze(1)
+
+    def _compute_logits_of(self, states: Tensor, tokens: Tensor) -> Tensor:
+        """Return the logit before the cap of one token per row, (rows,), in full precision."""
+        full = (states * self.weight[tokens]).sum(1)
+        return full if self.bias is None else full + self.bias[tokens]
+
+    def _rough_logits(self, states: Tensor) -> Tensor:
+        """Return logits before the cap in bf16, (rows, vocab padded with -inf)."""
+        return torch.addmm(self.rough_bias, states.bfloat16(), self.rough_weight.t())
+
+    def _bound_rough_error(self, states: Tensor) -> Tensor:
+        """Return a bound of the error of each row's rough logits, (rows,).
+
+        States, weights, bias and result are rounded. The product of a state and a row of
+        weights is at most that of their norms (Cauchy-Schwarz). The cap brings numbers closer.
+        """
+        products = states.norm(dim=1) * self.max_weight_norm
+        return _BF16_RELATIVE_ERROR * (3 * products + 2 * self.max_bias)
+
     def find_candidates(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the (row, token) pairs that could be the highest logit of their row.
 
         Returns:
             Row numbers and token ids, (pairs,) each.
         """
-        rough = torch.addmm(self.rough_bias, states.bfloat16(), self.rough_weight.t())
-        rough = rough.view(len(states), _VOCABULARY_PARTS, -1)
+        rough = self._rough_logits(states).view(len(states), _VOCABULARY_PARTS, -1)
         group_peaks = rough.amax(1)
         peak = group_peaks.amax(1, keepdim=True).float()
         products = 2 * states.norm(dim=1, keepdim=True) * self.max_weight_norm
@@ -103,9 +156,13 @@ def sample_tokens(logits: Tensor) -> Tensor:
     It takes one random number per row and finds it in the cumulative distribution;
     `torch.multinomial` draws one random number for every token of the vocabulary.
     """
-    cumulative = logits.softmax(-1).cumsum(-1)
-    uniform = torch.rand(len(logits), 1, device=logits.device)
+    return _find_positions(logits.softmax(-1).cumsum(-1))
+
+
+def _find_positions(cumulative: Tensor) -> Tensor:
+    """Return one token per row, (rows,), drawn from cumulative sums, (rows, vocab)."""
+    uniform = torch.rand(len(cumulative), 1, device=cumulative.device)
     # The last sum differs from 1 by rounding; scaling keeps every number within the sums.
     position = uniform * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, position, right=True).squeeze(1)
-    return tokens.clamp_(max=logits.shape[1] - 1)
+    return tokens.clamp_(max=cumulative.shape[1] - 1)
