@@ -7,6 +7,7 @@ from textvae.model.kernels.fused_nll import cap_logits
 
 _BF16_RELATIVE_ERROR = 2.0**-8  # relative error of a number rounded to bf16
 _LARGEST_BOUND = 1.0  # of rounding errors; with larger ones, too few draws would be accepted
+_LARGEST_EXPONENT = 60.0  # so that the sum of any vocabulary's exponentials is finite
 # The vocabulary is cut into this many parts. Tokens at the same position in each part form
 # a group, which is searched only if its highest logit could be the highest of all.
 _VOCABULARY_PARTS = 16
@@ -82,51 +83,49 @@ class TokenChoice:
         make. Accepted tokens have exactly the distribution of the full logits (rejection
         sampling: von Neumann 1951, "Various techniques used in connection with random digits").
         """
-        if not self.is_bf16_fast:
-            return sample_tokens(self.logits(states) / temperature)
-        bound = self._bound_rough_error(states) / temperature
-        if not bound.max() < _LARGEST_BOUND:  # also if it is NaN
-            return sample_tokens(self.logits(states) / temperature)
-        rough = self._rough_logits(states)[:, : len(self.weight)].float()
-        rough = cap_logits(rough, self.cap) / temperature
-        cumulative = rough.softmax(-1).cumsum(-1)
-        tokens = _find_positions(cumulative)
-        rejected = self._reject(states, rough, tokens, bound, temperature)
-        while len(rejected):
-            drawn = _find_positions(cumulative[rejected])
-            tokens[rejected] = drawn
-            again = self._reject(
-                states[rejected], rough[rejected], drawn, bound[rejected], temperature
-            )
-            rejected = rejected[again]
-        return tokens
+        states = states / temperature
+        if self.is_bf16_fast and self.cap is None:
+            bound, largest = self._bound_rough_logits(states, temperature)
+            if bound.max() < _LARGEST_BOUND and largest.max() < _LARGEST_EXPONENT:  # not if NaN
+                return self._sample_by_rejection(states, temperature, bound)
+        return sample_tokens(self.logits(temperature * states) / temperature)
 
-    def _reject(
-        self, states: Tensor, rough: Tensor, tokens: Tensor, bound: Tensor, temperature: float
+    def _sample_by_rejection(self, states: Tensor, temperature: float, bound: Tensor) -> Tensor:
+        """Return one token of each row, (rows,), from states divided by the temperature."""
+        rough_bias = (self.rough_bias.float() / temperature).bfloat16()
+        weights = torch.addmm(rough_bias, states.bfloat16(), self.rough_weight.t()).exp_()
+        tokens = torch.empty(len(states), dtype=torch.long, device=states.device)
+        rows = torch.arange(len(states), device=states.device)
+        while True:
+            drawn, log_weights = _draw(weights)
+            tokens[rows] = drawn
+            full = self._compute_logits_of(states[rows], drawn, temperature)
+            is_rejected = torch.rand_like(full).log() > full - log_weights - bound[rows]
+            if not is_rejected.any():
+                return tokens
+            rows, weights = rows[is_rejected], weights[is_rejected]
+
+    def _compute_logits_of(
+        self, states: Tensor, tokens: Tensor, temperature: float = 1.0
     ) -> Tensor:
-        """Return the rows whose drawn token is not accepted, (rejected rows,)."""
-        full = cap_logits(self._compute_logits_of(states, tokens), self.cap) / temperature
-        difference = full - rough.gather(1, tokens.unsqueeze(1)).squeeze(1)
-        is_rejected = torch.rand_like(bound).log() > difference - bound
-        return is_rejected.nonzero().squeeze(1)
+        """Return one logit per row, (rows,), before the cap and in full precision.
 
-    def _compute_logits_of(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """Return the logit before the cap of one token per row, (rows,), in full precision."""
-        full = (states * self.weight[tokens]).sum(1)
-        return full if self.bias is None else full + self.bias[tokens]
+        Args:
+            temperature: what the states have been divided by.
+        """
+        logits = (states * self.weight[tokens]).sum(1)
+        return logits if self.bias is None else logits + self.bias[tokens] / temperature
 
-    def _rough_logits(self, states: Tensor) -> Tensor:
-        """Return logits before the cap in bf16, (rows, vocab padded with -inf)."""
-        return torch.addmm(self.rough_bias, states.bfloat16(), self.rough_weight.t())
+    def _bound_rough_logits(self, states: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+        """Return bounds of each row's rough logits, (rows,): of their error, and of their size.
 
-    def _bound_rough_error(self, states: Tensor) -> Tensor:
-        """Return a bound of the error of each row's rough logits, (rows,).
-
-        States, weights, bias and result are rounded. The product of a state and a row of
-        weights is at most that of their norms (Cauchy-Schwarz). The cap brings numbers closer.
+        Seven numbers are rounded: state, weight, bias (twice), the logit, its exponential, and
+        the sum of a part of the exponentials. The product of a state and a row of weights is at
+        most that of their norms (Cauchy-Schwarz).
         """
         products = states.norm(dim=1) * self.max_weight_norm
-        return _BF16_RELATIVE_ERROR * (3 * products + 2 * self.max_bias)
+        max_bias = self.max_bias / temperature
+        return _BF16_RELATIVE_ERROR * (3 * products + 3 * max_bias + 2.1), products + max_bias
 
     def find_candidates(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the (row, token) pairs that could be the highest logit of their row.
@@ -134,7 +133,8 @@ class TokenChoice:
         Returns:
             Row numbers and token ids, (pairs,) each.
         """
-        rough = self._rough_logits(states).view(len(states), _VOCABULARY_PARTS, -1)
+        rough = torch.addmm(self.rough_bias, states.bfloat16(), self.rough_weight.t())
+        rough = rough.view(len(states), _VOCABULARY_PARTS, -1)
         group_peaks = rough.amax(1)
         peak = group_peaks.amax(1, keepdim=True).float()
         products = 2 * states.norm(dim=1, keepdim=True) * self.max_weight_norm
@@ -157,6 +157,27 @@ def sample_tokens(logits: Tensor) -> Tensor:
     `torch.multinomial` draws one random number for every token of the vocabulary.
     """
     return _find_positions(logits.softmax(-1).cumsum(-1))
+
+
+def _draw(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw a token of each row with probabilities proportional to weights, (rows, vocab), in bf16.
+
+    First a part of the vocabulary is drawn and then a token of it: sums of parts cost less than
+    the cumulative sum of all.
+
+    Returns:
+        Tokens, (rows,), and the logarithms of the weights with which they were drawn, (rows,).
+    """
+    parts = weights.view(len(weights), _VOCABULARY_PARTS, -1)
+    sums = parts.sum(2).float()
+    part = _find_positions(sums.cumsum(1))
+    rows = torch.arange(len(weights), device=weights.device)
+    cumulative = parts[rows, part].float().cumsum(1)
+    place = _find_positions(cumulative)
+    tokens = part * parts.shape[2] + place
+    # The sum of a part was rounded, so its tokens are drawn a little more or less often.
+    correction = sums[rows, part] / cumulative[:, -1]
+    return tokens, (weights[rows, tokens].float() * correction).log()
 
 
 def _find_positions(cumulative: Tensor) -> Tensor:
