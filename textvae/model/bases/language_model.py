@@ -48,6 +48,7 @@ from textvae.model.bases.weights import (
     name_base_weights,
     select_rows,
 )
+from textvae.model.kernels.attention import speed_up_attention
 from textvae.model.kernels.dropout import replace_dropouts
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
@@ -354,7 +355,7 @@ def _build(record: BaseRecord, vocab: int) -> tuple[PreTrainedModel, nn.Linear]:
     factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     whole = factory.from_config(config, trust_remote_code=False, dtype=torch.float32)
     body = replace_dropouts(unfreeze_padding_embedding(select_decoder(whole)))
-    return fuse_activations(body), whole.get_output_embeddings()
+    return speed_up_attention(fuse_activations(body)), whole.get_output_embeddings()
 
 
 def select_decoder(whole: PreTrainedModel) -> PreTrainedModel:

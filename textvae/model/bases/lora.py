@@ -13,6 +13,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from textvae.errors import ConfigError
+from textvae.model.kernels.adapter_linear import fuse_adapters
 from textvae.runtime.extras import check_installed
 from textvae.schema import Size, StrictSettings
 
@@ -72,6 +73,7 @@ def add_adapters(body: nn.Module, settings: LoraSettings, setting: str) -> None:
     except ValueError as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(f"{setting}.lora.targets = {settings.targets!r}: {reason}") from error
+    fuse_adapters(body)
     # transformers initializes what does not have this mark, and adapters would not start at zero.
     for name, module in body.named_modules():
         if is_adapter(f"{name}."):

@@ -25,6 +25,7 @@ from textvae.model.architectures import (
 )
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.base import Decoder
+from textvae.model.kernels.attention import speed_up_attention
 from textvae.model.kernels.dropout import replace_dropouts
 from textvae.model.part import VECTORS_HELP
 from textvae.schema import LayerCount, PartSettings, Size
@@ -68,7 +69,9 @@ class TransformerDecoder(Decoder):
         # The model without its language-modeling head: the projection to the vocabulary
         # is fused with the loss elsewhere.
         body = AutoModel.from_config(config, trust_remote_code=False)
-        self.body = fuse_activations(replace_dropouts(unfreeze_padding_embedding(body)))
+        self.body = speed_up_attention(
+            fuse_activations(replace_dropouts(unfreeze_padding_embedding(body)))
+        )
         _check_can_generate(self.body, settings.architecture)
         self.bias = nn.Parameter(torch.zeros(vocab))
 

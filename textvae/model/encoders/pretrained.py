@@ -25,6 +25,7 @@ from textvae.model.bases.weights import (
 )
 from textvae.model.encoders.base import Encoder
 from textvae.model.encoders.recurrent import CELLS, initialize_cells, run_layers
+from textvae.model.kernels.attention import speed_up_attention
 from textvae.model.kernels.dropout import Dropout, replace_dropouts
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
@@ -281,7 +282,7 @@ def build_encoder(record: BaseRecord) -> PreTrainedModel:
     whole = AutoModel.from_config(
         record.build_config(), trust_remote_code=False, dtype=torch.float32
     )
-    return fuse_activations(replace_dropouts(select_encoder(whole)))
+    return speed_up_attention(fuse_activations(replace_dropouts(select_encoder(whole))))
 
 
 def select_encoder(whole: PreTrainedModel) -> PreTrainedModel:

@@ -12,6 +12,7 @@ from textvae.model.architectures import (
     unfreeze_padding_embedding,
 )
 from textvae.model.encoders.base import Encoder
+from textvae.model.kernels.attention import speed_up_attention
 from textvae.model.kernels.dropout import replace_dropouts
 from textvae.model.part import VECTORS_HELP
 from textvae.schema import LayerCount, PartSettings, Size
@@ -44,7 +45,9 @@ class TransformerEncoder(Encoder):
         self.hidden = settings.hidden
         config = build_architecture_config(settings, vocab, "model.encoder")
         body = AutoModel.from_config(config, trust_remote_code=False)
-        self.body = fuse_activations(replace_dropouts(unfreeze_padding_embedding(body)))
+        self.body = speed_up_attention(
+            fuse_activations(replace_dropouts(unfreeze_padding_embedding(body)))
+        )
         # BERT's pooler serves classification. Here nothing uses its output, and
         # parameters without a gradient would stop DDP.
         if "pooler" in dict(self.body.named_children()):
