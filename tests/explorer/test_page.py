@@ -237,6 +237,14 @@ def test_the_training_has_curves(page):
     page.get_by_text("has finished").wait_for()
 
 
+def test_reconstructions_are_seen_without_scrolling(page):
+    """Sentences and reconstructions stand side by side, also on a telephone."""
+    open_panel(page, "Training")
+    pairs = shown(page, ".tv-pairs").first
+    pairs.wait_for()
+    assert pairs.evaluate("table => table.scrollWidth <= table.clientWidth")
+
+
 def test_two_runs_are_compared(page):
     open_panel(page, "Compare")
     page.get_by_label("Sentences, one per line").fill(f"{A}\n{HOSTILE[0]}")

@@ -126,10 +126,19 @@ VERBS = {
 ALIASES = {"neighbours": "neighbors"}
 SYNONYMS = {
     "benchmark": "bench",
+    "diagnose": "doctor",
+    "direction": "attribute",
     "embed": "encode",
     "fill": "infill",
-    "sample": "generate",
+    "likelihood": "score",
+    "nearest": "neighbors",
+    "optimize": "tune",
+    "outliers": "anomaly",
+    "paraphrase": "vary",
     "publish": "push",
+    "sample": "generate",
     "search": "neighbors",
+    "sweep": "tune",
     "upload": "push",
+    "visualize": "explore",
 }

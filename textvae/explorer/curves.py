@@ -48,7 +48,7 @@ def render_evaluation(evaluations: Sequence[SampledTexts], step: int | None = No
     table = ""
     if pairs:
         table = (
-            '<h4>Reconstructions</h4><div class="tv-table" tabindex="0" role="region" '
+            '<h4>Reconstructions</h4><div class="tv-table tv-pairs" tabindex="0" role="region" '
             'aria-label="Reconstructions"><table><thead><tr><th scope=col>sentence</th>'
             f"<th scope=col>reconstruction</th></tr></thead><tbody>{pairs}</tbody></table></div>"
         )
