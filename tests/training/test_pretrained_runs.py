@@ -443,7 +443,9 @@ VERBS: dict[str, list[str]] = {
     "infill": ["a man ___ a wave.", "--most-tokens", "6"],
     "analogy": ["a man sees a wave.", "a woman sees a wave.", "a man holds a bike."],
     "traverse": ["a man sees a wave.", "--dimension", "0"],
+    "vary": ["a man sees a wave.", "-n", "2"],
     "encode": ["{texts}", "--output", "{folder}/vectors.npy"],
+    "features": ["{texts}", "--output", "{folder}/features.npy"],
     "decode": ["{folder}/vectors.npy"],
     "score": ["{texts}"],
     "uncertainty": ["{texts}"],
@@ -488,6 +490,21 @@ def test_every_verb_works_on_a_run_with_pretrained_parts(used, capfd):
         captured = capfd.readouterr()
         assert code == 0, captured.err
         assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("kind_of_run", ["adapters", "side"])
+def test_every_action_of_the_explorer_works_on_such_a_run(trained, tmp_path, kind_of_run):
+    """The map of its own sentences, and what is done with one of them."""
+    pytest.importorskip("gradio")
+    from tests.explorer.test_actions import every_action_on_a_sentence
+    from textvae.explorer.shared_run import SharedRun
+
+    shutil.copytree(trained(kind_of_run), tmp_path / "run")  # the map is saved in it
+    run = SharedRun(tmp_path / "run", points=60, limit=10)
+    run.wait_for_map()
+    assert len(run.require_map()) == 60
+    for action in every_action_on_a_sentence(run):
+        assert action("a man ___ a wave.") is not None
 
 
 @pytest.mark.parametrize("kind_of_run", ["adapters", "frozen encoder"])
