@@ -507,6 +507,15 @@ def test_every_action_of_the_explorer_works_on_such_a_run(trained, tmp_path, kin
         assert action("a man ___ a wave.") is not None
 
 
+@pytest.mark.parametrize("kind_of_run", ["adapters", "side"])
+def test_a_decoder_with_a_language_model_is_not_exported(trained, tmp_path, kind_of_run):
+    """The message names the part and what would do, and nothing is left behind."""
+    vae = textvae.TextVAE.from_pretrained(trained(kind_of_run), device="cpu")
+    with pytest.raises(ConfigError, match=r"model\.decoder\.kind = '\w+' cannot be exported"):
+        vae.export(tmp_path / "exported")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("kind_of_run", ["adapters", "frozen encoder"])
 def test_the_features_of_the_encoder_are_those_of_its_own_tokens(trained, kind_of_run):
     """A sentence has the same features alone and next to a longer one."""

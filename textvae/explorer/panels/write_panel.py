@@ -40,7 +40,7 @@ def build_write_panel(page: Page) -> None:
         with gr.Column(scale=2, min_width=320):
             mode = gr.Radio([*_MODES], value="Sample", label="What to do")
             text = gr.Textbox(label="Sentence", lines=2, max_length=MAX_CHARACTERS, visible=False)
-            count = gr.Slider(1, page.run.limit, 8, step=1, label="How many")
+            count = gr.Slider(1, page.run.limit, min(8, page.run.limit), step=1, label="How many")
             spread = gr.Slider(
                 0, MAX_SPREAD, 1, step=0.1, label="Spread around the sentence", visible=False
             )
