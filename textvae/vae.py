@@ -987,10 +987,14 @@ class TextVAE:
                 this machine has.
             OutputError: the hub cannot be reached, or refuses the upload.
         """
-        from textvae.runs.pushing import PushTarget, push_to_hub
+        from textvae.runs.push_target import PushTarget
+        from textvae.runs.pushing import push_to_hub
 
         target = PushTarget(repository, revision, private, create_pr, commit_message)
         target.check()
+        for name, value in (("merge", merge), ("with_indices", with_indices)):
+            if not isinstance(value, bool):
+                raise ConfigError(f"{name} = {quote_value(value)}: expected True or False.")
         options = validate_settings(CardSettings, dict(card), "card")
         run = None if self.folder is None else Run(self.folder)
         texts = None

@@ -47,6 +47,12 @@ REFUSED = [
     ["score", "{run}", "{run}/README.md", "--separator", ""],
     ["evaluate", "{run}", "--samples", "0"],
     ["train", "{missing}.txt"],
+    ["train", "captions", "--init", "{missing}"],
+    ["finish", "{missing}"],
+    ["tune", "{missing}.txt", "--output", "{missing}"],
+    ["compare", "{missing}.yaml", "--output", "{missing}"],
+    ["explore", "{missing}"],
+    ["push", "{run}", "a b"],
 ]
 
 

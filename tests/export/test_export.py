@@ -1,5 +1,7 @@
 """Exporting: the folder appears whole or not at all, and what cannot be exported is named."""
 
+import re
+
 import pytest
 
 from tests.tiny import tiny_model, tiny_tokenizer, tiny_vae
@@ -55,7 +57,7 @@ def test_a_failure_leaves_nothing_behind(vae, tmp_path, monkeypatch):
         raise OSError("no space")
 
     monkeypatch.setattr(export_module, "_copy_programs", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OutputError, match=r"exported: cannot be written \(no space\)"):
         vae.export(tmp_path / "new" / "exported")
     assert names(tmp_path) == []
 
@@ -99,6 +101,15 @@ def test_decoding_defaults_that_no_runner_has_are_noted(vae, tmp_path, monkeypat
     record = vae.export(tmp_path / "x")
     assert record["notes"] == ["num_beams = 4 of generation_config.json is not exported"]
     assert Runner(tmp_path / "x").record["decoding"]["temperature"] == 0.5
+
+
+def test_a_place_that_cannot_be_written_is_refused(vae, tmp_path):
+    """The message names the folder, and not the temporary one beside it."""
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(OutputError, match=rf"{re.escape(str(file / 'x'))}: cannot be written"):
+        vae.export(file / "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("option", [{"format": "gguf"}, {"int8": "some"}, {"overwrite": 3}])

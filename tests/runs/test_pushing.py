@@ -150,6 +150,11 @@ def test_without_a_network_the_push_is_refused(hub, vae, monkeypatch, is_offline
         (NAME, {"license": "My License"}, "card.license = 'My License': expected an identifier"),
         (NAME, {"language": "English"}, "card.language = 'English': expected ISO 639 codes"),
         (NAME, {"colour": "red"}, "card.colour is not a setting"),
+        (NAME, {"private": "no"}, "private = 'no': expected True or False"),
+        (NAME, {"create_pr": 1}, "create_pr = 1: expected True or False"),
+        (NAME, {"with_indices": "no"}, "with_indices = 'no': expected True or False"),
+        (NAME, {"merge": "no"}, "merge = 'no': expected True or False"),
+        (NAME, {"create_pr": True, "revision": "x"}, "revision = 'x': a pull request has a branch"),
     ],
 )
 def test_wrong_arguments_are_refused_before_the_hub_is_asked(hub, vae, name, options, message):

@@ -45,6 +45,13 @@ class Stop(TrainerCallback):
             control.should_training_stop = True
 
 
+class Raises(TrainerCallback):
+    """Cannot be made."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("boom")
+
+
 class NeedsArgument(TrainerCallback):
     """Cannot be built without an argument."""
 
@@ -143,6 +150,7 @@ def test_an_error_in_a_callback_reaches_the_caller(tmp_path):
         [int],
         [Notes, lambda: None],
         [NeedsArgument],
+        [Raises],
     ],
 )
 def test_what_is_no_callback_is_refused_before_any_work(tmp_path, callbacks):

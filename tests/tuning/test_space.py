@@ -123,6 +123,8 @@ REFUSED = {
     "an impossible value": ("model.latent_dim=0..16", "model.latent_dim = 0 does not fit"),
     "other sentences": ("data.max_tokens=10..20", "cannot be searched"),
     "other tokens": ("tokenizer.vocab_size=100,200", "cannot be searched"),
+    "a push": ("training.push_to_hub=true,false", "cannot be searched"),
+    "a card": ("card.samples=true,false", "cannot be searched"),
     "another length": ("training.steps=10..20", "cannot be searched"),
 }
 

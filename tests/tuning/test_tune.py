@@ -24,6 +24,7 @@ REFUSED = {
         ],
         "has no KL",
     ),
+    "trials that are pushed": (["training.push_to_hub=true"], "would push every trial"),
     "a missing corpus": (["data.corpus=gone.txt"], "gone.txt"),
     "a folder with other files": (["--output", "full"], "contains files that are not a search"),
 }

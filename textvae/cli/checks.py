@@ -7,12 +7,13 @@ it; here, the answer comes before torch is imported, which takes seconds.
 """
 
 from argparse import Namespace
+from pathlib import Path
 
 from textvae.cli.arguments import collect_table_options
 from textvae.cli.loading import find_run_folder
 from textvae.data.sources import WILD, refuse_missing_path
 from textvae.data.tables import TableSettings, override_table_settings
-from textvae.errors import ConfigError
+from textvae.errors import CheckpointError, ConfigError
 from textvae.evaluation.settings import MeasureSettings
 from textvae.inference.model_folder import check_model_folder
 from textvae.inference.settings import DecodingSettings
@@ -69,3 +70,30 @@ def check_file(name: str | None) -> None:
     """
     if name is not None and "://" not in name and not set(name) & set(WILD):
         refuse_missing_path(name)
+
+
+def check_run(name: str) -> None:
+    """Refuse a run, finished or not, that is neither a folder nor on the hub; download it if it is.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if Path(name).is_dir():
+        return
+    from textvae.runs.hub import locate_run  # with the library of the hub
+
+    folder = locate_run(name)
+    if not folder.is_dir():
+        check_model_folder(folder)
+
+
+def check_unfinished_run(name: str) -> None:
+    """Refuse a run to be finished whose folder is missing.
+
+    Raises:
+        CheckpointError: there is no such folder.
+    """
+    if not Path(name).is_dir():
+        raise CheckpointError(
+            f"{name}: there is no such folder; expected a run that `textvae train` began."
+        )

@@ -20,6 +20,7 @@ from textvae.cli.settings import add_settings, collect_settings
 from textvae.evaluation.settings import CompareSettings
 from textvae.messages import print_lines
 from textvae.runtime.extras import REPORT_REQUIREMENTS
+from textvae.settings.examples import find_config
 from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
 
@@ -91,11 +92,13 @@ def _compare(options: Namespace) -> int:
 
 def _run_comparison(options: Namespace) -> list[ComparedRun]:
     """Run the comparison that a command describes; return a record of each run."""
-    from textvae.comparison.compare import compare
-
     # Both options take several words, so argparse puts settings that follow into their lists.
     configs, settings_of_configs = _split_settings(options.configs)
     corpora, settings_of_corpora = _split_settings(options.corpora)
+    for config in configs:
+        find_config(config)  # before torch is imported
+    from textvae.comparison.compare import compare
+
     return compare(
         configs,
         options.output,

@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from textvae.cli.arguments import Command, Subparsers, add_device, add_verb, require_extra
+from textvae.cli.checks import check_run
 from textvae.explorer.defaults import DEFAULT_HOST, DEFAULT_LIMIT, DEFAULT_POINTS
 
 
@@ -12,7 +13,10 @@ def add(verbs: Subparsers) -> None:
         verbs, "explore", "open a page in the browser that shows a trained model at work"
     )
     explore.add_argument(
-        "run", metavar="RUN", help="folder of a run, finished or still in training"
+        "run",
+        metavar="RUN",
+        help="folder of a run, finished or still in training, or the name of a model on the "
+        "Hugging Face Hub (owner/name)",
     )
     require_extra(explore, "explore", "the panels of the explorer", "gradio", "sklearn")
     explore.add_argument(
@@ -64,6 +68,9 @@ def add(verbs: Subparsers) -> None:
 
 def _explore(options: Namespace) -> None:
     """Serve the page until Ctrl-C."""
+    if not options.before_training:
+        for run in filter(None, (options.run, options.compare)):
+            check_run(run)
     from textvae.explorer.launch import explore
 
     explore(

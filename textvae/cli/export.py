@@ -21,7 +21,6 @@ from textvae.uses.settings import ExportSettings
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
     export = add_verb(verbs, "export", "write a run as files or a web page that work without torch")
-    require_extra(export, "export", "ONNX files", "onnx")
     add_run(export)
     require_extra(export, "export", "ONNX files", "onnx")
     add_label(export)

@@ -51,6 +51,12 @@ def add(verbs: Subparsers) -> None:
 
 def _push(options: Namespace) -> None:
     """Upload a run, and print the address of the model or of the pull request."""
+    from textvae.runs.push_target import PushTarget
+
+    target = PushTarget(
+        options.repository, options.branch, options.private, options.pull_request, options.message
+    )
+    target.check()  # before torch is imported
     address = load_vae(options).push_to_hub(
         options.repository,
         revision=options.branch,

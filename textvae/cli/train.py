@@ -13,7 +13,7 @@ from textvae.cli.arguments import (
     add_device,
     add_verb,
 )
-from textvae.cli.checks import check_file
+from textvae.cli.checks import check_file, check_run, check_unfinished_run
 from textvae.messages import print_lines
 from textvae.runtime.extras import check_installed
 from textvae.runtime.launch import is_first_process
@@ -101,6 +101,8 @@ def _train(options: Namespace) -> None:
     check_file(corpus)  # before torch is imported
     if options.config is not None:
         find_config(options.config)
+    if options.init is not None:
+        check_run(options.init)
     with _open_explorer(options.output) if options.watch else nullcontext():
         from textvae.training.train import train
 
@@ -145,6 +147,7 @@ def _open_explorer(run: str) -> Iterator[None]:
 
 def _finish(options: Namespace) -> None:
     """Finish an interrupted run, then say where it is and what to do next."""
+    check_unfinished_run(options.run)  # before torch is imported
     from textvae.training.finish import finish
 
     finish(options.run, options.device, progress=not options.quiet)

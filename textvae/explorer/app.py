@@ -30,6 +30,7 @@ from textvae.explorer.projection import ProjectionKind, require_projection
 from textvae.explorer.rendering import render_message
 from textvae.explorer.shared_run import SharedRun
 from textvae.inference.model_folder import check_model_folder
+from textvae.runs.hub import locate_run
 from textvae.runs.run import is_run
 from textvae.runtime.paths import require_path
 from textvae.vae import TextVAE
@@ -52,7 +53,8 @@ def build_app(
     """Return the explorer as an app; `app.launch()` serves it.
 
     Args:
-        run: a model, or the folder of a run, which may still be in training.
+        run: a model, the folder of a run, which may still be in training, or the name of a model
+            on the Hugging Face Hub, `owner/name`.
         compare: a second run, to see both side by side.
         texts: the sentences of the map; by default those of the run's corpus.
         labels: the label of each of them, for a conditional model.
@@ -135,7 +137,7 @@ def _render_head(run: SharedRun) -> str:
 
 
 def _require_source(run: object, is_coming: bool = False) -> TextVAE | Path:
-    """Return a model, or the path of a run, which may be in training.
+    """Return a model, or the folder of a run, which may be in training, or on the hub.
 
     Args:
         is_coming: whether the run may not exist yet.
@@ -146,7 +148,11 @@ def _require_source(run: object, is_coming: bool = False) -> TextVAE | Path:
     if isinstance(run, TextVAE):
         return run
     folder = require_path(run, "run")
-    if not is_coming and not is_run(folder):
+    if is_coming:
+        return folder
+    if isinstance(run, str):
+        folder = locate_run(run)  # which may be that of a repository on the hub
+    if not is_run(folder):
         check_model_folder(folder)
     return folder
 

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def explore(
     """Open the explorer in a server of this process; return its address.
 
     Args:
-        run: a model, or the folder of a run, which may still be in training.
+        run: a model, the folder of a run, which may still be in training, or the name of a model
+            on the Hugging Face Hub, `owner/name`.
         compare: a second run, to see both side by side.
         texts: the sentences of the map; by default those of the run's corpus.
         labels: the label of each of them, for a conditional model.
@@ -65,7 +67,7 @@ def explore(
         ConfigError: Gradio is not installed, the port is in use, or a number is out of bounds.
     """
     check_installed("explore", "the panels of the explorer", "gradio", "sklearn")
-    choose_port(host, port)  # before the model is loaded, which may take longer
+    chosen = choose_port(host, port)  # before the model is loaded, which may take long
     silence_gradio()
     from textvae.explorer.app import build_app
 
@@ -80,9 +82,9 @@ def explore(
         device=device,
         before_training=before_training,
     )
-    address = serve(app, host, port, open_browser)
     if host not in _LOCAL_HOSTS:
-        warn_of_open_host(host, app.server_port)
+        warn_of_open_host(host, chosen)
+    address = serve(app, host, None if port is None else chosen, open_browser)
     print_lines(f"the explorer is at {address} (Ctrl-C ends it)")
     if wait:
         app.block_thread()
@@ -92,7 +94,21 @@ def explore(
 def serve(app: "Blocks", host: str, port: int | None = None, open_browser: bool = False) -> str:
     """Start the server of an app; return its address.
 
-    Without a port, Gradio takes the first free one, even if two servers start at once.
+    Args:
+        port: by default the first free one from 7860 on, also if two servers start at once.
+
+    Raises:
+        ConfigError: the port is in use, or none is free.
+    """
+    # Gradio raises OSError if another program has taken the port in the meantime.
+    with suppress(OSError):
+        return _launch(app, host, choose_port(host, port), open_browser)
+    return _launch(app, host, choose_port(host, port), open_browser)
+
+
+def _launch(app: "Blocks", host: str, port: int, open_browser: bool) -> str:
+    """Start the server of an app on a port; return its address.
+
     No share link, no telemetry, no files, and uploads of one kilobyte at most, since the page
     has none.
     """

@@ -86,7 +86,11 @@ class SharedRun:
     @property
     def name(self) -> str:
         """What the page calls the run."""
-        return "a model in memory" if self.folder is None else self.folder.name
+        if self.folder is None:
+            return "a model in memory"
+        if self.folder.parent.name == "snapshots":  # of a repository in the cache of the hub
+            return self.folder.parents[1].name.removeprefix("models--").replace("--", "/")
+        return self.folder.name
 
     @property
     def is_loaded(self) -> bool:

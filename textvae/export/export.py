@@ -48,7 +48,8 @@ def export(bundle: Bundle, folder: Path, settings: ExportSettings) -> Export:
 
     Raises:
         ConfigError: a part of the model cannot be exported, or a package is missing.
-        OutputError: the folder exists and is not an earlier export that may be replaced.
+        OutputError: the folder exists and is not an earlier export that may be replaced, or it
+            cannot be written.
     """
     check_installed("export", "ONNX files", "onnx")
     _refuse_other_folder(folder, settings.overwrite)
@@ -57,20 +58,26 @@ def export(bundle: Bundle, folder: Path, settings: ExportSettings) -> Export:
     plain = replace(bundle, model=_copy_for_export(bundle))
     record = describe_model(plain, *_describe_start(plain))
     graphs = {"encoder.onnx": _build_encoder(plain), "decoder.onnx": _build_decoder(plain)}
-    clean_up_after_kill(folder)
-    with new_folder(folder) as staging:
-        for name, graph in graphs.items():
-            if settings.int8:
-                round_weights(graph)
-            (staging / name).write_bytes(graph.SerializeToString())
-        tokenizer.save(str(staging / "tokenizer.json"))
-        if bundle.encoder_tokenizer is not None:
-            bundle.encoder_tokenizer.save(staging / "encoder_tokenizer.json")
-        write_json(staging / DESCRIPTION_FILE, record)
-        _copy_programs(staging, settings.format)
-        sizes = {file.name: file.stat().st_size for file in staging.iterdir()}
-        _refuse_other_folder(folder, settings.overwrite)  # building may have taken long
-        replace_folder(staging, folder)
+    try:
+        clean_up_after_kill(folder)
+        with new_folder(folder) as staging:
+            for name, graph in graphs.items():
+                if settings.int8:
+                    round_weights(graph)
+                (staging / name).write_bytes(graph.SerializeToString())
+            tokenizer.save(str(staging / "tokenizer.json"))
+            if bundle.encoder_tokenizer is not None:
+                bundle.encoder_tokenizer.save(staging / "encoder_tokenizer.json")
+            write_json(staging / DESCRIPTION_FILE, record)
+            _copy_programs(staging, settings.format)
+            sizes = {file.name: file.stat().st_size for file in staging.iterdir()}
+            _refuse_other_folder(folder, settings.overwrite)  # building may have taken long
+            replace_folder(staging, folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"{folder}: cannot be written ({reason}); choose another folder."
+        ) from error
     return Export(
         folder=str(folder),
         format=settings.format,

@@ -91,7 +91,7 @@ def generate_with_shrinking_batch(
 
 
 def _find_only_temperature(processors: LogitsProcessorList) -> float | None:
-    """Return the temperature, 1 without processors; None if others work on the logits, too."""
+    """Return the temperature, 1 without processors, or None if another one changes the logits."""
     temperature = 1.0
     for processor in processors:
         if not isinstance(processor, TemperatureLogitsWarper):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from textvae.model.kernels.fused_nll import cap_logits
 
 _BF16_RELATIVE_ERROR = 2.0**-8  # relative error of a number rounded to bf16
-_LARGEST_BOUND = 1.0  # of rounding errors; with larger ones, too few draws would be accepted
+_LARGEST_BOUND = 1.0  # of rounding errors; with larger ones, too few samples would be accepted
 _LARGEST_EXPONENT = 60.0  # so that the sum of any vocabulary's exponentials is finite
 # The vocabulary is cut into this many parts. Tokens at the same position in each part form
 # a group, which is searched only if its highest logit could be the highest of all.
@@ -77,29 +77,37 @@ class TokenChoice:
     def sample(self, states: Tensor, temperature: float = 1.0) -> Tensor:
         """Return one token of each row, (rows,), sampled from the softmax of its logits.
 
-        Where bf16 is fast, tokens are drawn from rough logits in bf16, and a draw is accepted
-        with the probability exp(full - rough - bound), where `full` is the logit of the drawn
-        token in full precision and `bound` the largest difference of the two that rounding can
-        make. Accepted tokens have exactly the distribution of the full logits (rejection
-        sampling: von Neumann 1951, "Various techniques used in connection with random digits").
+        Where bf16 is fast, tokens are sampled from rough logits in bf16, and each is accepted
+        with the probability exp(full - rough - bound). Here `full` is the token's logit in
+        single precision, and `bound` the largest difference that rounding can make. Accepted
+        tokens have exactly the distribution of the full logits (rejection sampling: von
+        Neumann 1951, "Various techniques used in connection with random digits").
+
+        Args:
+            states: (rows, size)
         """
-        states = states / temperature
         if self.is_bf16_fast and self.cap is None:
-            bound, largest = self._bound_rough_logits(states, temperature)
+            scaled = states.float() / temperature
+            bound, largest = self._bound_rough_logits(scaled, temperature)
             if bound.max() < _LARGEST_BOUND and largest.max() < _LARGEST_EXPONENT:  # not if NaN
-                return self._sample_by_rejection(states, temperature, bound)
-        return sample_tokens(self.logits(temperature * states) / temperature)
+                return self._sample_by_rejection(scaled, temperature, bound)
+        return sample_tokens(self.logits(states) / temperature)
 
     def _sample_by_rejection(self, states: Tensor, temperature: float, bound: Tensor) -> Tensor:
-        """Return one token of each row, (rows,), from states divided by the temperature."""
+        """Return one token of each row, (rows,).
+
+        Args:
+            states: divided by the temperature, (rows, size).
+            bound: of the error of each row's rough logits, (rows,).
+        """
         rough_bias = (self.rough_bias.float() / temperature).bfloat16()
         weights = torch.addmm(rough_bias, states.bfloat16(), self.rough_weight.t()).exp_()
         tokens = torch.empty(len(states), dtype=torch.long, device=states.device)
         rows = torch.arange(len(states), device=states.device)
         while True:
-            drawn, log_weights = _draw(weights)
-            tokens[rows] = drawn
-            full = self._compute_logits_of(states[rows], drawn, temperature)
+            sampled, log_weights = _sample_from_weights(weights)
+            tokens[rows] = sampled
+            full = self._compute_logits_of(states[rows], sampled, temperature)
             is_rejected = torch.rand_like(full).log() > full - log_weights - bound[rows]
             if not is_rejected.any():
                 return tokens
@@ -108,20 +116,24 @@ class TokenChoice:
     def _compute_logits_of(
         self, states: Tensor, tokens: Tensor, temperature: float = 1.0
     ) -> Tensor:
-        """Return one logit per row, (rows,), before the cap and in full precision.
+        """Return one logit per row, (rows,), before the cap and in single precision.
 
         Args:
-            temperature: what the states have been divided by.
+            states: divided by the temperature, (rows, size).
+            tokens: (rows,)
         """
-        logits = (states * self.weight[tokens]).sum(1)
-        return logits if self.bias is None else logits + self.bias[tokens] / temperature
+        logits = (states.float() * self.weight[tokens].float()).sum(1)
+        return logits if self.bias is None else logits + self.bias[tokens].float() / temperature
 
     def _bound_rough_logits(self, states: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        """Return bounds of each row's rough logits, (rows,): of their error, and of their size.
+        """Return, for each row, a bound of the error and one of the size of its rough logits.
 
         Seven numbers are rounded: state, weight, bias (twice), the logit, its exponential, and
         the sum of a part of the exponentials. The product of a state and a row of weights is at
-        most that of their norms (Cauchy-Schwarz).
+        most that of their norms (Cauchy-Schwarz inequality).
+
+        Shapes:
+            states: divided by the temperature, (rows, size); returns: (rows,) each
         """
         products = states.norm(dim=1) * self.max_weight_norm
         max_bias = self.max_bias / temperature
@@ -159,14 +171,15 @@ def sample_tokens(logits: Tensor) -> Tensor:
     return _find_positions(logits.softmax(-1).cumsum(-1))
 
 
-def _draw(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw a token of each row with probabilities proportional to weights, (rows, vocab), in bf16.
+def _sample_from_weights(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample a token of each row with probabilities proportional to weights, in bf16.
 
-    First a part of the vocabulary is drawn and then a token of it: sums of parts cost less than
-    the cumulative sum of all.
+    First a part of the vocabulary is sampled and then a token of it: sums of parts cost less
+    than the cumulative sum of all.
 
-    Returns:
-        Tokens, (rows,), and the logarithms of the weights with which they were drawn, (rows,).
+    Shapes:
+        weights: (rows, vocab, a multiple of the number of parts)
+        returns: tokens, and the logarithms of the weights they were sampled with, (rows,) each
     """
     parts = weights.view(len(weights), _VOCABULARY_PARTS, -1)
     sums = parts.sum(2).float()
@@ -175,13 +188,13 @@ def _draw(weights: Tensor) -> tuple[Tensor, Tensor]:
     cumulative = parts[rows, part].float().cumsum(1)
     place = _find_positions(cumulative)
     tokens = part * parts.shape[2] + place
-    # The sum of a part was rounded, so its tokens are drawn a little more or less often.
+    # The sum of a part was rounded, so its tokens are sampled a little more or less often.
     correction = sums[rows, part] / cumulative[:, -1]
     return tokens, (weights[rows, tokens].float() * correction).log()
 
 
 def _find_positions(cumulative: Tensor) -> Tensor:
-    """Return one token per row, (rows,), drawn from cumulative sums, (rows, vocab)."""
+    """Return the position of one sample of each row, (rows,), from cumulative sums, (rows, n)."""
     uniform = torch.rand(len(cumulative), 1, device=cumulative.device)
     # The last sum differs from 1 by rounding; scaling keeps every number within the sums.
     position = uniform * cumulative[:, -1:]

@@ -6,7 +6,6 @@ index of sentences goes along unless it is asked for.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,17 +20,12 @@ from textvae.runs.hub import MODEL_FILES
 from textvae.runs.local_paths import hide_local_paths
 from textvae.runs.model_card import build_card, read_run_settings, update_card
 from textvae.runs.publishing import save_with_records
+from textvae.runs.push_target import PushTarget
 from textvae.runs.run import SETTINGS_FILE, Run
 from textvae.runtime.files import read_json, write_text
-from textvae.runtime.hub import (
-    Hub,
-    explain_failed_upload,
-    is_hub_name,
-    is_revision,
-)
+from textvae.runtime.hub import Hub, explain_failed_upload
 from textvae.runtime.yaml_text import parse_yaml
 from textvae.settings.card import CardSettings
-from textvae.terminal import quote_value
 
 CARD_FILE = "README.md"
 _MEASURES_FILE = "measures.json"
@@ -45,50 +39,6 @@ _REPLACED_FILES = [
     f"{FITTED_FOLDER}/*",
 ]
 _OLD_HEADING = "\n# A text VAE\n"  # of cards that earlier releases wrote, with local paths
-
-
-@dataclass(frozen=True)
-class PushTarget:
-    """Where a model is pushed to.
-
-    Attributes:
-        repository: `owner/name`, or a name alone for a repository of the user's.
-        revision: the branch; it is created if it does not exist. None means the main branch.
-        private: create the repository as a private one.
-        create_pr: open a pull request in place of a commit; the repository must exist.
-        commit_message: what the commit says.
-    """
-
-    repository: str
-    revision: str | None = None
-    private: bool = False
-    create_pr: bool = False
-    commit_message: str | None = None
-
-    def check(self, setting: str = "repository") -> None:
-        """Refuse what the hub would not accept.
-
-        Args:
-            setting: what the name of the repository is called in messages.
-
-        Raises:
-            ConfigError: the name of the repository or of the branch is not one.
-        """
-        if not isinstance(self.repository, str) or not is_hub_name(self.repository):
-            raise ConfigError(
-                f"{setting} = {quote_value(self.repository)}: expected OWNER/NAME of letters, "
-                "digits, `-`, `_` and `.`."
-            )
-        if self.revision is not None and not (
-            isinstance(self.revision, str) and is_revision(self.revision)
-        ):
-            raise ConfigError(
-                f"revision = {quote_value(self.revision)}: expected the name of a branch, such as main."
-            )
-        if not isinstance(self.commit_message, str | None):
-            raise ConfigError(
-                f"commit_message = {quote_value(self.commit_message)}: expected a text."
-            )
 
 
 def push_to_hub(

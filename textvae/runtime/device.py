@@ -1,6 +1,5 @@
 """Devices, and the number type that matrix products run in."""
 
-from collections.abc import Collection
 from functools import cache
 
 import torch
@@ -24,25 +23,22 @@ def is_bf16_fast(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def require_bf16(parts: Collection[str], device: torch.device) -> None:
-    """Check that a device can train a model in bf16, fast or not.
-
-    Args:
-        parts: the kinds of its encoder and decoder.
+def require_lstm_in_bf16(device: torch.device) -> None:
+    """Check that a model with an LSTM can be trained in bf16 on a device, whether it is fast or not.
 
     Raises:
-        ConfigError: one of them is an LSTM, and this processor computes none in bf16.
+        ConfigError: torch cannot run an LSTM in bf16 on this processor.
     """
-    if device.type == "cpu" and "lstm" in parts and not can_run_lstm_in_bf16():
+    if device.type == "cpu" and not can_run_lstm_in_bf16():
         raise ConfigError(
-            "training.bf16 = true: torch computes no LSTM in bf16 on this processor. Leave it "
+            "training.bf16 = true: torch cannot run an LSTM in bf16 on this processor. Leave it "
             "at auto, which uses bf16 where that is fast."
         )
 
 
 @cache
 def can_run_lstm_in_bf16() -> bool:
-    """Whether torch computes an LSTM in bf16 on this processor; on some it raises an error."""
+    """Whether torch can run an LSTM in bf16 on this processor; on some it raises an error."""
     lstm = nn.LSTM(1, 1)
     try:
         with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():

@@ -25,8 +25,10 @@ def find_config(config: object) -> Path:
         ConfigError: it is no path, or there is neither such a file nor such an example.
     """
     path = require_path(config, "config")
-    if path.exists() or path.suffix:
+    if path.exists():
         return path
+    if path.suffix:
+        raise ConfigError(f"{path}: there is no such file; expected a YAML file of settings.")
     examples = list_examples()
     name = path.as_posix()
     if name not in examples:

@@ -105,6 +105,11 @@ class ModelSettings(StrictSettings):
         check_prior(self.posterior.kind, self.prior.kind)
         return self
 
+    def has_lstm(self) -> bool:
+        """Whether a part of the model is an LSTM, or has one at its side."""
+        kinds = {self.encoder.kind, self.decoder.kind}
+        return bool(kinds & {"lstm", "side_tuned"} or getattr(self.encoder, "lstm", 0))
+
 
 class Settings(StrictSettings):
     """All settings of a run; the defaults are the default recipe."""

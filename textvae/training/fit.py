@@ -20,7 +20,7 @@ from textvae.objective.techniques import ModelFacts
 from textvae.objective.techniques.base import EncoderTokens, Refit
 from textvae.runs.run import INIT_FOLDER, PROGRESS_FILE, Run
 from textvae.runtime.allocator import keep_freed_memory
-from textvae.runtime.device import is_bf16_fast, require_bf16
+from textvae.runtime.device import is_bf16_fast, require_lstm_in_bf16
 from textvae.runtime.files import flush_to_disk, remove
 from textvae.runtime.machine import describe_machine
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
@@ -143,8 +143,8 @@ def build_trainer(
         ConfigError: this machine cannot train the model in bf16, as the settings ask.
     """
     training = settings.training
-    if training.uses_bf16(is_bf16_fast(device)):
-        require_bf16((settings.model.encoder.kind, settings.model.decoder.kind), device)
+    if training.uses_bf16(is_bf16_fast(device)) and settings.model.has_lstm():
+        require_lstm_in_bf16(device)
     corpus = open_corpus(run.folder / "corpus", settings.data)
     objective = build_objective(settings, bundle, device)
     _check_corpus(run, bundle)

@@ -78,7 +78,7 @@ def _build(callback: type[TrainerCallback], name: str) -> TrainerCallback:
     """Return an object of a class of callbacks.
 
     Raises:
-        ConfigError: it needs arguments.
+        ConfigError: it needs arguments, or raises an error.
     """
     try:
         signature(callback).bind()
@@ -86,4 +86,9 @@ def _build(callback: type[TrainerCallback], name: str) -> TrainerCallback:
         raise ConfigError(
             f"{name}: this class needs arguments ({error}); pass an object of it."
         ) from None
-    return callback()
+    try:
+        return callback()
+    except Exception as error:
+        raise ConfigError(
+            f"{name}: making an object of it raised {type(error).__name__}: {error}; pass an object."
+        ) from error

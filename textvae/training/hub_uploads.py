@@ -22,9 +22,9 @@ from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.messages import print_note, print_warning
 from textvae.runs.hub import MODEL_FILES
 from textvae.runs.model_card import build_card
+from textvae.runs.push_target import PushTarget
 from textvae.runs.pushing import (
     CARD_FILE,
-    PushTarget,
     check_reachable,
     hide_paths_in_records,
     open_repository,

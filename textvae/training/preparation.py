@@ -24,7 +24,7 @@ from textvae.model.building import build_model
 from textvae.model.decoders.language_model import LanguageModelDecoder
 from textvae.model.modeling import TextVAEModel
 from textvae.runs.run import INIT_FOLDER, SETTINGS_FILE, Run
-from textvae.runtime.device import is_bf16_fast, require_bf16
+from textvae.runtime.device import is_bf16_fast, require_lstm_in_bf16
 from textvae.runtime.processes import Processes
 from textvae.settings.auto import resolve_auto
 from textvae.settings.run import Settings
@@ -72,8 +72,8 @@ def prepare_run(
     corpus.refuse_settings(settings.training, settings.objective.techniques)
     # Everything that can be refused without the corpus is refused here; reading it may take hours.
     start, settings = _choose_start(settings, init, device)
-    if settings.training.uses_bf16(is_bf16_fast(device)):
-        require_bf16((settings.model.encoder.kind, settings.model.decoder.kind), device)
+    if settings.training.uses_bf16(is_bf16_fast(device)) and settings.model.has_lstm():
+        require_lstm_in_bf16(device)
     initial, bases = start.initial, start.bases
     vectors = {} if initial else open_vectors(settings)
     tokenizer, counts = corpus.prepare(

@@ -20,7 +20,7 @@ from textvae.objective.techniques import TECHNIQUES
 from textvae.runtime.yaml_text import parse_yaml
 from textvae.settings.run import Settings
 
-# Settings under these keys change what is measured, or for how long a trial is trained.
+# Settings under these keys change what is measured, for how long a trial is trained, or nothing of it.
 _FORBIDDEN = (
     "data",
     "tokenizer",
@@ -38,6 +38,13 @@ _FORBIDDEN = (
     "training.keep",
     "training.trackers",
     "training.logging_steps",
+    "training.push_to_hub",
+    "training.hub_model_id",
+    "training.hub_strategy",
+    "training.hub_private_repo",
+    "training.hub_revision",
+    "training.hub_always_push",
+    "card",
 )
 
 Value = float | int | str  # as Optuna stores it; a choice is text, in YAML
@@ -240,8 +247,8 @@ def find_types(settings: Settings, key: str) -> set[object]:
     for forbidden in _FORBIDDEN:
         if key == forbidden or key.startswith(f"{forbidden}."):
             raise ConfigError(
-                f"{key} cannot be searched: it changes what is measured, or how long a trial is "
-                f"trained. Set it for all trials instead: {key}=..."
+                f"{key} cannot be searched: it changes what is measured, how long a trial is "
+                f"trained, or no model at all. Set it for all trials instead: {key}=..."
             )
     *sections, name = key.split(".")
     if sections[:2] == ["objective", "techniques"]:

@@ -108,6 +108,11 @@ def tune(
         "overrides": require_list(overrides, "overrides"),
     }
     settings = _read_start(corpus, config, words["overrides"], preset, dict(sections))
+    if settings.training.push_to_hub:
+        raise ConfigError(
+            "training.push_to_hub = true: a search would push every trial. Leave it out, and push "
+            "the best one when the search has ended: textvae push RUN OWNER/NAME."
+        )
     source = corpus if isinstance(corpus, list | tuple) else settings.data.corpus or corpus
     if source is None:
         raise ConfigError("there is no corpus: name one, or set data.corpus.")

@@ -1,6 +1,7 @@
 """LoRA layers whose addition is part of a product: the same values and gradients as peft's."""
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -86,3 +87,33 @@ def test_a_merged_adapter_and_one_switched_off_are_left_to_peft():
     fused.enable_adapters(True)
     fused.merge()
     torch.testing.assert_close(fused(inputs), plain(inputs))
+
+
+def test_hooks_of_the_matrix_see_its_own_product():
+    """Wrappers of a layer may keep its output, and change its gradient."""
+    plain, fused = build_layers("linear")
+    seen: list[torch.Tensor] = []
+    fused.base_layer.register_forward_hook(lambda _layer, _inputs, output: seen.append(output))
+    fused.base_layer.register_full_backward_hook(lambda *_: None)
+    inputs = draws(2, 3, 6)
+    run(fused, inputs)
+    torch.testing.assert_close(seen[0], plain.base_layer(inputs))
+
+
+def test_inputs_and_matrices_may_be_in_bf16():
+    """As in peft, the adapter computes in its own type."""
+    plain, fused = build_layers("linear")
+    inputs = draws(2, 3, 6).bfloat16()
+    results = []
+    for layer in (plain, fused):
+        layer.base_layer.bfloat16()
+        results.append(layer(inputs))
+    assert results[1].dtype == torch.bfloat16
+    torch.testing.assert_close(results[1], results[0], rtol=0.02, atol=0.02)
+
+
+def test_a_layer_can_be_pickled():
+    """Fitted estimators of scikit-learn are saved so."""
+    _, fused = build_layers("linear")
+    copied = pickle.loads(pickle.dumps(fused))
+    torch.testing.assert_close(copied(draws(2, 6)), fused(draws(2, 6)))

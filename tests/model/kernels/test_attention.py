@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import BertConfig, BertModel, DynamicCache, LlamaConfig, LlamaModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    BertConfig,
+    BertModel,
+    DynamicCache,
+    LlamaConfig,
+    LlamaModel,
+)
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from tests.tiny import draws
@@ -13,6 +21,12 @@ from textvae.model.kernels import attention
 from textvae.model.kernels.attention import attend, speed_up_attention
 
 BATCH, HEADS, LENGTH, SIZE = 3, 4, 7, 8
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """Use the plain formula whenever there are gradients, also in single precision."""
+    monkeypatch.setattr(attention, "_is_faster", lambda *_: torch.is_grad_enabled())
 
 
 class Layer(nn.Module):
@@ -56,6 +70,7 @@ MASKS: dict[str, Any] = {
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("is_causal", [False, True])
 @pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.usefixtures("always")
 def test_values_and_gradients_are_those_of_the_fused_attention(groups, is_causal, mask):
     """Query heads that share a key head, hidden keys, and hidden later positions."""
     layer = Layer(groups, is_causal)
@@ -67,6 +82,7 @@ def test_values_and_gradients_are_those_of_the_fused_attention(groups, is_causal
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.usefixtures("always")
 def test_a_position_bias_is_added_and_gets_its_gradient(mask, is_causal):
     layer = Layer(1, is_causal)
     bias = draws(1, HEADS, LENGTH, LENGTH, seed=9).requires_grad_()
@@ -80,7 +96,7 @@ def test_a_position_bias_is_added_and_gets_its_gradient(mask, is_causal):
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-4)
 
 
-def test_there_may_be_more_keys_than_positions():
+def test_there_may_be_more_keys_than_positions(always):
     """Those of a memory, which every position reads, come with a mask."""
     inputs = build_inputs(keys=LENGTH + 2)
     later = torch.ones(LENGTH, LENGTH).tril().bool()
@@ -90,13 +106,40 @@ def test_there_may_be_more_keys_than_positions():
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_position_without_a_key_gets_finite_numbers():
-    mask = torch.zeros(BATCH, 1, LENGTH, LENGTH, dtype=torch.bool)
-    for tensor in compute(attend, build_inputs(), Layer(1, False), mask):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("hidden", [False, torch.finfo(torch.float32).min, -torch.inf])
+def test_a_position_without_a_key_gets_finite_numbers(always, dtype, hidden):
+    """Whatever the mask of its keys is made of."""
+    mask = torch.full((BATCH, 1, LENGTH, LENGTH), hidden)
+    inputs = [tensor.detach().to(dtype).requires_grad_() for tensor in build_inputs()]
+    for tensor in compute(attend, inputs, Layer(1, False), mask):
         assert tensor.isfinite().all()
 
 
-def test_dropout_keeps_the_mean():
+@pytest.mark.parametrize(
+    ("dtype", "dropout", "keys", "is_plain"),
+    [
+        (torch.bfloat16, 0.0, 7, True),
+        (torch.float32, 0.0, 7, False),
+        (torch.float32, 0.1, 7, True),
+        (torch.bfloat16, 0.0, 600, False),
+    ],
+)
+def test_the_plain_formula_is_used_where_it_is_faster(monkeypatch, dtype, dropout, keys, is_plain):
+    """In bf16 and with dropout, unless the text is so long that its scores take much memory."""
+    inputs = [tensor.detach().to(dtype).requires_grad_() for tensor in build_inputs(keys=keys)]
+    called: list[bool] = []
+
+    def note(query: torch.Tensor, *_: Any) -> torch.Tensor:
+        called.append(True)
+        return query
+
+    monkeypatch.setattr(attention, "_attend_plainly", note)
+    attend(Layer(1, False), inputs[0], inputs[1], inputs[2], None, dropout=dropout)
+    assert bool(called) == is_plain
+
+
+def test_dropout_keeps_the_mean(always):
     query, key, value = (
         tensor.detach()[:1, :1].expand(4000, -1, -1, -1) for tensor in build_inputs()
     )
@@ -122,6 +165,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("family", MODELS)
+@pytest.mark.usefixtures("always")
 def test_a_model_trains_as_with_the_fused_attention(family, monkeypatch):
     """The padding is hidden, and without gradients the fused attention runs."""
     torch.manual_seed(0)
@@ -142,6 +186,16 @@ def test_a_model_trains_as_with_the_fused_attention(family, monkeypatch):
     torch.testing.assert_close(states[mask.bool()], results[0][0])
 
 
+def test_a_model_that_asks_for_the_name_of_its_attention_is_left_alone():
+    """Some models choose what they compute by the name, such as which keys to read."""
+    model = AutoModel.from_config(
+        AutoConfig.for_model(
+            "deepseek_v32", hidden_size=16, num_hidden_layers=1, num_attention_heads=2, vocab_size=9
+        )
+    )
+    assert speed_up_attention(model).config._attn_implementation == "sdpa"
+
+
 def test_other_kinds_of_attention_are_left_alone():
     model = BertModel._from_config(BertConfig(**SIZES), attn_implementation="eager")
     assert speed_up_attention(model).config._attn_implementation == "eager"
@@ -154,7 +208,7 @@ def test_a_saved_model_does_not_name_it(tmp_path):
     assert LlamaModel.from_pretrained(tmp_path).config._attn_implementation == "sdpa"
 
 
-def test_a_cache_is_read():
+def test_a_cache_is_read(always):
     """Teacher-forced positions after cached ones, as in infilling."""
     torch.manual_seed(0)
     model = speed_up_attention(MODELS["llama"]().eval())
