@@ -43,7 +43,7 @@ def test_a_run_reads_the_splits_and_counts_that_were_prepared(tmp_path):
 def test_a_run_without_its_corpus_asks_for_a_file(tmp_path, name):
     """A run may have been copied without its corpus."""
     with pytest.raises(
-        CheckpointError, match=f"its corpus folder has no {name} split; give a FILE to measure on"
+        CheckpointError, match=f"its corpus folder has no {name} split, as a model of the hub"
     ):
         Run(tmp_path).open_split(name)
 

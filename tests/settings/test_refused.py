@@ -218,7 +218,7 @@ def test_a_file_without_settings_is_refused(tmp_path, text, words):
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
     """The message has the path of the file."""
-    with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such file"):
         read_settings(tmp_path / "absent.yaml")
 
 

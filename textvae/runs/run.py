@@ -216,7 +216,8 @@ class Run:
 
         if not (self.folder / "corpus" / f"{name}.arrow").is_file():
             raise CheckpointError(
-                f"{self.folder}: its corpus folder has no {name} split; give a FILE to measure on."
+                f"{self.folder}: its corpus folder has no {name} split, as a model of the hub has none. "
+                "Give sentences of your own: textvae evaluate RUN FILE, textvae reconstruct RUN FILE."
             )
         return open_split(self.folder / "corpus", name)
 
