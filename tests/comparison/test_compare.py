@@ -205,7 +205,7 @@ def test_two_pairs_that_give_one_name_are_refused(tmp_path):
 
 REFUSED = {
     "two configs of one name": (["a.yaml", "b/a.yaml"], "two of the configs are called 'a'"),
-    "a missing config": (["gone.yaml"], "gone.yaml: cannot be read"),
+    "a missing config": (["gone.yaml"], "gone.yaml: there is no such file"),
     "no seeds": (["a.yaml", "--seeds", "0"], "compare.seeds = 0 does not fit"),
     "no samples": (["a.yaml", "--samples", "0"], "samples = 0"),
     "no corpus": (["none.yaml"], "none.yaml: has no corpus; set data.corpus"),

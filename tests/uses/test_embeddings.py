@@ -1,5 +1,7 @@
 """Sentence embeddings: computed as their base does, and decoded."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from transformers import AutoTokenizer
@@ -67,12 +69,29 @@ def test_one_candidate_is_the_greedy_text(vae):
     assert vae.decode_embeddings(vectors) == vae.decode(vae.encode_embeddings(vectors))
 
 
-def test_of_several_candidates_the_nearest_is_returned(vae):
-    """More candidates never lower the cosine between the embedding and that of the text."""
+def test_more_candidates_never_lead_further_away(vae):
+    """Each round of a search keeps the nearest text of those before."""
     vectors = vae.embed(CORPUS)
-    one = vae.embed(vae.decode_embeddings(vectors, max_new_tokens=30))
-    many = vae.embed(vae.decode_embeddings(vectors, candidates=8, max_new_tokens=30))
-    assert ((many * vectors).sum(1) >= (one * vectors).sum(1) - 1e-6).all()
+    cosines = []
+    for count in (8, 12, 24):
+        texts = vae.decode_embeddings(vectors, candidates=count, max_new_tokens=30)
+        cosines.append((vae.embed(texts) * vectors).sum(1))
+    assert (cosines[1] >= cosines[0] - 1e-6).all()
+    assert (cosines[2] >= cosines[1] - 1e-6).all()
+
+
+def test_sampled_candidates_are_at_least_as_near_as_the_greedy_text(vae):
+    """It is one of them; the seed makes the others the same again."""
+    vectors = vae.embed(CORPUS)
+    greedy = (vae.embed(vae.decode_embeddings(vectors, max_new_tokens=30)) * vectors).sum(1)
+    options: Any = {"candidates": 8, "do_sample": True, "seed": 1, "max_new_tokens": 30}
+    texts = vae.decode_embeddings(vectors, **options)
+    assert ((vae.embed(texts) * vectors).sum(1) >= greedy - 1e-6).all()
+    assert vae.decode_embeddings(vectors, **options) == texts
+
+
+def test_no_embeddings_give_no_texts(vae):
+    assert vae.decode_embeddings(vae.embed([]), candidates=16) == []
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 7), (2, 2, 16)])
