@@ -14,6 +14,7 @@ from tests.tiny import tiny_dataset, tiny_model
 from tests.tiny_run import SENTENCES, SMALL, train_tiny
 from textvae.data.tokenization import decode_batch, encode_batch, load_tokenizer
 from textvae.evaluation.evaluate import evaluate, evaluate_quick
+from textvae.inference import generation_loop
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle
 from textvae.model.modeling import TextVAEModel
@@ -217,8 +218,10 @@ def test_shared_tokens_change_no_score(pair):
         assert one["iw_nll"] == pytest.approx(other["iw_nll"], rel=1e-5)
 
 
-def test_shared_tokens_change_no_text(pair):
+def test_shared_tokens_change_no_text(pair, monkeypatch):
     """Sampling, greedy and beam search, completion and infilling return the same texts."""
+    # In bf16, which token a random number stands for depends on the size of the vocabulary.
+    monkeypatch.setattr(generation_loop, "is_bf16_fast", lambda device: False)
     shared, distinct = pair
     for options in ({"seed": 1}, {"seed": 2, "do_sample": False}, {"num_beams": 3, "seed": 3}):
         texts = shared.generate(4, **options)
