@@ -219,6 +219,8 @@ ATTRIBUTES = {
 }
 # Private names of the standard library, of scikit-learn, and of textvae itself.
 ELSEWHERE = {
+    "_attn_implementation": "transformers has no public name for the attention of a config",
+    "_cast_input_dtype": "peft converts the inputs of its adapters so",
     "_replace": "the documented method of named tuples",
     "_version": "torch counts the changes of a tensor; a test of frozen layers relies on it",
     "_ActionsContainer": "argparse has no public name for a parser or a group",

@@ -76,7 +76,7 @@ def check_run(name: str) -> None:
     """Refuse a run, finished or not, that is neither a folder nor on the hub; download it if it is.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: it is neither.
     """
     if Path(name).is_dir():
         return
