@@ -17,27 +17,27 @@ from explorer_load import OTHER, SENTENCE, start_server, wait_for_map
 from gradio_client import Client
 from playwright.sync_api import sync_playwright
 
-CALLS: dict[str, dict[str, Any]] = {
-    "map_points": {},
-    "search": {"words": "table"},
-    "decode_at": {"x": 0.5, "y": -0.5},
-    "locate": {"text": SENTENCE},
-    "walk": {"first": SENTENCE, "second": OTHER},
-    "walk ": {"first": SENTENCE, "second": OTHER, "path": "density"},
-    "sample": {"n": 10},
-    "complete": {"prefix": "a man"},
-    "fill_blanks": {"text": "a man ___ a wave on a ___."},
-    "reconstruct": {"text": SENTENCE},
-    "vary": {"text": SENTENCE},
-    "edit": {"text": SENTENCE},
-    "dimensions": {},
-    "traverse": {"text": SENTENCE},
-    "nearest": {"text": SENTENCE},
-    "surprisal": {"text": SENTENCE},
-    "anomaly": {"text": SENTENCE},
-    "verdict": {},
-    "progress": {},
-}
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("map_points", {}),
+    ("search", {"words": "table"}),
+    ("decode_at", {"x": 0.5, "y": -0.5}),
+    ("locate", {"text": SENTENCE}),
+    ("walk", {"first": SENTENCE, "second": OTHER}),
+    ("walk", {"first": SENTENCE, "second": OTHER, "path": "density"}),
+    ("sample", {"n": 10}),
+    ("complete", {"prefix": "a man"}),
+    ("fill_blanks", {"text": "a man ___ a wave on a ___."}),
+    ("reconstruct", {"text": SENTENCE}),
+    ("vary", {"text": SENTENCE}),
+    ("edit", {"text": SENTENCE}),
+    ("dimensions", {}),
+    ("traverse", {"text": SENTENCE}),
+    ("nearest", {"text": SENTENCE}),
+    ("surprisal", {"text": SENTENCE}),
+    ("anomaly", {"text": SENTENCE}),
+    ("verdict", {}),
+    ("progress", {}),
+]
 _PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
@@ -53,13 +53,13 @@ def main() -> None:
         print("| action | median, s | slowest, s |\n|---|---|---|")
         report("first paint of the page", measure_paint(address, options.repeats))
         client = Client(address, verbose=False)
-        for name, arguments in CALLS.items():
+        for name, arguments in CALLS:
             seconds = []
             for _ in range(options.repeats):
                 start = time.perf_counter()
-                client.predict(**arguments, api_name=f"/{name.strip()}")
+                client.predict(**arguments, api_name=f"/{name}")
                 seconds.append(time.perf_counter() - start)
-            report(f"`/{name}`", seconds)
+            report(f"`/{name}` {arguments.get('path', '')}", seconds)
     finally:
         server.terminate()
         server.wait()

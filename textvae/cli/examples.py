@@ -61,7 +61,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "info": ("textvae info RUN", "textvae info"),
     "settings": ("textvae settings training", "textvae settings target_kl --json"),
     "bench": ("textvae bench decode --seconds 10",),
-    "skill": ("textvae skill --output .claude/skills",),
+    "skill": ("textvae skill --output skills",),
     "completion": (
         "textvae completion bash >> ~/.bash_completion",
         "textvae completion zsh > ~/.zfunc/_textvae",

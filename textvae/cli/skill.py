@@ -11,8 +11,8 @@ def add(verbs: Subparsers) -> None:
     skill.add_argument(
         "--output",
         metavar="FOLDER",
-        help="folder of skills to copy the skill to, as the folder textvae in it, such as "
-        ".claude/skills (default: print SKILL.md)",
+        help="folder of skills to copy the skill to, as the folder textvae in it "
+        "(default: print SKILL.md)",
     )
 
 

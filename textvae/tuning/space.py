@@ -20,7 +20,8 @@ from textvae.objective.techniques import TECHNIQUES
 from textvae.runtime.yaml_text import parse_yaml
 from textvae.settings.run import Settings
 
-# Settings under these keys change what is measured, for how long a trial is trained, or nothing of it.
+# Settings under these keys change what is measured or how long a trial is trained, or do not change
+# the model.
 _FORBIDDEN = (
     "data",
     "tokenizer",
@@ -247,8 +248,8 @@ def find_types(settings: Settings, key: str) -> set[object]:
     for forbidden in _FORBIDDEN:
         if key == forbidden or key.startswith(f"{forbidden}."):
             raise ConfigError(
-                f"{key} cannot be searched: it changes what is measured, how long a trial is "
-                f"trained, or no model at all. Set it for all trials instead: {key}=..."
+                f"{key} cannot be searched: it changes what is measured or how long a trial is "
+                f"trained, or does not change the model. Set it for all trials instead: {key}=..."
             )
     *sections, name = key.split(".")
     if sections[:2] == ["objective", "techniques"]:
