@@ -336,7 +336,8 @@ class TextVAE:
             candidates: number of texts to choose from; the one whose own embedding is nearest is
                 returned. With 1, the text is decoded greedily, with more by beam searches, of which
                 the later ones know how far the texts so far are off.
-            decoding: how the texts are decoded; with `do_sample=True`, candidates are sampled.
+            decoding: how the texts are decoded; with `do_sample=True`, or an option of
+                sampling such as `temperature`, candidates are sampled.
 
         Raises:
             ConfigError: the encoder returns no sentence embeddings.

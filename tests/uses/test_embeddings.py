@@ -88,6 +88,9 @@ def test_sampled_candidates_are_at_least_as_near_as_the_greedy_text(vae):
     texts = vae.decode_embeddings(vectors, **options)
     assert ((vae.embed(texts) * vectors).sum(1) >= greedy - 1e-6).all()
     assert vae.decode_embeddings(vectors, **options) == texts
+    warm: Any = {"candidates": 8, "temperature": 0.5, "seed": 1, "max_new_tokens": 30}
+    sampled = vae.decode_embeddings(vectors, do_sample=True, **warm)
+    assert vae.decode_embeddings(vectors, **warm) == sampled
 
 
 def test_no_embeddings_give_no_texts(vae):

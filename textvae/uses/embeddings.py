@@ -18,7 +18,7 @@ from textvae.errors import ConfigError, DataError, ShapeError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length, decode_latents
 from textvae.inference.generate_arguments import drop_sampling
-from textvae.inference.settings import DecodingSettings
+from textvae.inference.settings import SAMPLING_OPTIONS, DecodingSettings
 from textvae.model.encoders.pretrained import PretrainedEncoder
 
 _BATCH_SIZE = 256
@@ -74,8 +74,8 @@ def decode_embeddings(
     with the given one is returned. They come in rounds of at most eight. The first round is a
     beam search. Each later round is a beam search from the given embedding moved away from that
     of the nearest text so far: what the text lacks is asked for once more. This feedback is that
-    of Morris et al. 2023 (arXiv:2310.06816), without a model of its own. With `do_sample`, all
-    candidates but a greedy one are sampled instead.
+    of Morris et al. 2023 (arXiv:2310.06816), without a model of its own. With `do_sample`, or an
+    option of sampling such as `temperature`, all candidates but a greedy one are sampled instead.
 
     Args:
         embeddings: (n, size), as sentence-transformers computes them.
@@ -88,7 +88,7 @@ def decode_embeddings(
     given = _convert_embeddings(embeddings, _require_sentence_encoder(bundle).hidden)
     if candidates == 1:
         return _decode_rows(bundle, given, drop_sampling(options))
-    if options.do_sample:
+    if _asks_to_sample(options):
         greedy = _decode_rows(bundle, given, drop_sampling(options))
         repeated = given.repeat_interleave(candidates - 1, dim=0)
         sampled = iter(_decode_rows(bundle, repeated, options))
@@ -120,6 +120,13 @@ def _find_nearest(bundle: Bundle, given: Tensor, candidates: Sequence[Sequence[s
     best = cosines.argmax(1)
     texts = [row[place] for row, place in zip(candidates, best.tolist(), strict=True)]
     return _Nearest(texts, embedded[torch.arange(len(given)), best])
+
+
+def _asks_to_sample(options: DecodingSettings) -> bool:
+    """Return whether the options say that texts are sampled."""
+    if options.do_sample is not None:
+        return options.do_sample
+    return any(getattr(options, name) is not None for name in SAMPLING_OPTIONS)
 
 
 def _search(
