@@ -1,13 +1,15 @@
-"""The long description of the package, which its page on PyPI shows: the README without relative links.
+"""What building the package adds to it: the long description, and the pages of the documentation.
 
-hatchling runs this when it builds the package
-(https://hatch.pypa.io/latest/plugins/metadata-hook/custom/).
+The long description, which the page on PyPI shows, is the README without relative links.
+hatchling runs these hooks (https://hatch.pypa.io/latest/plugins/metadata-hook/custom/ and
+https://hatch.pypa.io/latest/plugins/build-hook/custom/).
 """
 
 import re
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 # [text](path#anchor) or ![text](path), unless the path is an address or an anchor of the README itself.
@@ -34,3 +36,17 @@ class LongDescription(MetadataHookInterface):
         """Add the readme to the metadata of the project."""
         readme = (Path(self.root) / "README.md").read_text(encoding="utf-8")
         metadata["readme"] = {"content-type": "text/markdown", "text": unlink_paths(readme)}
+
+
+class DocumentationPages(BuildHookInterface):
+    """Adds the pages to a wheel, for `textvae docs`."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add every page that is written by hand; those in `reference` come from the code."""
+        if version == "editable":  # it reads them where they are
+            return
+        folder = Path(self.root) / "docs"
+        for page in folder.rglob("*.md"):
+            name = page.relative_to(folder).as_posix()
+            if not name.startswith("reference/"):
+                build_data["force_include"][str(page)] = f"textvae/docs/{name}"

@@ -3,9 +3,10 @@
     python experiments/small_corpora.py FOLDER... --judge LM_RUN [--minutes 4] [--bases FOLDER]
 
 Each FOLDER has train.txt, valid.txt and test.txt, one sentence per line. Two models train
-for the same number of minutes: the default recipe, and `--preset pretrained`, whose minutes
-include the computation of the states of its frozen parts. LM_RUN is a language model that
-was trained on other text; it judges how fluent samples are.
+for the same number of minutes, of wall-clock or of processor time (`--clock`): the default
+recipe, and `--preset pretrained`, whose minutes include the computation of the states of its
+frozen parts. LM_RUN is a language model that was trained on other text; it judges how fluent
+samples are.
 
 The columns of the table:
 
@@ -50,7 +51,11 @@ def train_once(folder: Path, recipe: str, run: Run, options: argparse.Namespace)
         preset="pretrained" if recipe == "pretrained" else None,
         device="cpu",
         model=model,
-        training={"max_minutes": options.minutes, "seed": options.seed},
+        training={
+            "max_minutes": options.minutes,
+            "clock": options.clock,
+            "seed": options.seed,
+        },
     )
 
 
@@ -65,6 +70,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--judge", required=True, help="the run of a language model")
     parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall")
     parser.add_argument("--bases", type=Path, default=None)
     parser.add_argument("--output", type=Path, default=Path("runs/small_corpora"))
     parser.add_argument("--sentences", type=int, default=500, help="test sentences, and samples")

@@ -1,7 +1,7 @@
 """Compare how fast transformers train: textvae, x-transformers' GPTVAE, and GPT-2 of transformers.
 
     pip install x-transformers
-    python experiments/transformers_speed.py [--size T4|T6] [--join 1|7] [--turns 5] [--seconds 20]
+    python experiments/transformers_speed.py [--size T4|T6] [--join 1|7] [--turns 5] [--seconds 20] [--compile]
 
 All have the same layers, heads and sizes, the same vocabulary of words, AdamW, clipped gradients,
 no dropout, and bf16 where the processor multiplies it fast. They take turns, and each number is the
@@ -15,7 +15,8 @@ machine. The ways:
   sentences, shuffled and padded to the longest one, as a data loader makes them. `sorted`: the
   batches of textvae.
 
-With --join 7, seven captions make one text, which is as long as a short review.
+With --join 7, seven captions make one text, which is as long as a short review. With --compile,
+a further way is textvae with `training.compile=true`; its compilation is not part of the time.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,18 @@ def measure_ours(case: BenchmarkCase, seconds: float) -> Speed:
     """Return the speed of the trainer."""
     timed = train_for(case, seconds)
     return Speed(timed.tokens / timed.seconds, timed.tokens / timed.processor_seconds)
+
+
+def prepare_compiled(stack: ExitStack, case: BenchmarkCase) -> Callable[[float], Speed]:
+    """Return the measurement of a model with compiled parts; it has trained until it is compiled."""
+    settings = case.run.read_settings()
+    compiled = stack.enter_context(prepare_settings(settings, "cpu", case.seconds))
+    for part in (compiled.bundle.model.encoder, compiled.bundle.model.decoder):
+        part.compile(dynamic=True)  # as training.compile does
+    start = time.perf_counter()
+    train_for(compiled, 5.0)
+    print(f"compilation: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+    return partial(measure_ours, compiled)
 
 
 class Peer:
@@ -230,6 +244,7 @@ def main() -> None:
     parser.add_argument("--batch-tokens", type=int, default=768)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20, help="of each turn")
+    parser.add_argument("--compile", action="store_true", help="also measure torch.compile")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         corpus = write_corpus(Path(name), options.join)
@@ -242,6 +257,8 @@ def main() -> None:
             "textvae, decoder alone": lambda seconds: measure_ours(cases[1], seconds),
             **build_peers(cases[0], options.size),
         }
+        if options.compile:
+            ways["textvae, compiled"] = prepare_compiled(stack, cases[0])
         results: dict[str, list[Speed]] = {name: [] for name in ways}
         for _ in range(options.turns):
             for way, measure in ways.items():

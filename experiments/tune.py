@@ -18,7 +18,8 @@ from typing import Any
 
 import textvae
 from textvae.runs.run import Run
-from textvae.settings.reading import merge_overrides, read_settings
+from textvae.settings.overrides import merge_overrides
+from textvae.settings.reading import read_settings
 
 MEASURES = ("iw_nll", "elbo", "reconstruction", "kl", "bleu", "active_units_strict")
 TITLES = (

@@ -127,7 +127,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 # `info` prints what attributes of a run and of the machine say, `skill` a file; `shell` has all
 # other verbs.
-WITHOUT_FUNCTION = {"completion", "info", "settings", "shell", "skill"}
+WITHOUT_FUNCTION = {"completion", "docs", "info", "settings", "shell", "skill"}
 
 # Numbers that only functions take, because their defaults are about memory, not results.
 ONLY_IN_PYTHON = {"batch_size"}

@@ -552,7 +552,7 @@ def test_unknown_options_are_refused(refuse, folder, tiny_run, option, words):
     assert words in refuse(*build_command(verb, folder, tiny_run), f"{name}=3")
 
 
-WITHOUT_REQUIRED = {"info", "settings", "skill", "train"}
+WITHOUT_REQUIRED = {"docs", "info", "settings", "skill", "train"}
 
 
 @pytest.mark.parametrize("verb", sorted({words.split()[0] for words in VERBS} - WITHOUT_REQUIRED))

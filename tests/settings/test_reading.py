@@ -6,7 +6,8 @@ from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings
 from textvae.model.encoders import ENCODERS
 from textvae.objective.elbo import ObjectiveSettings
-from textvae.settings.reading import merge_settings, read_settings
+from textvae.settings.overrides import merge_settings
+from textvae.settings.reading import read_settings
 from textvae.settings.run import ModelSettings, Settings
 from textvae.settings.training import TrainingSettings
 

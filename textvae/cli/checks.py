@@ -19,6 +19,8 @@ from textvae.inference.model_folder import check_model_folder
 from textvae.inference.settings import DecodingSettings
 from textvae.runtime.extras import check_installed
 from textvae.schema import StrictSettings, validate_settings
+from textvae.settings.examples import find_config
+from textvae.settings.overrides import check_light_overrides
 from textvae.terminal import quote_value
 
 _DEVICES = ("cpu", "cuda", "mps")
@@ -70,6 +72,28 @@ def check_file(name: str | None) -> None:
     """
     if name is not None and "://" not in name and not set(name) & set(WILD):
         refuse_missing_path(name)
+
+
+def check_corpus_and_settings(options: Namespace) -> tuple[str | None, list[str]]:
+    """Return the corpus and the overrides of a training, or refuse them.
+
+    Overrides are checked as far as that is possible without torch, unless they change other
+    settings than the defaults: only all of them together can be judged then.
+
+    Raises:
+        DataError: the corpus is missing.
+        ConfigError: there is no such config, or an override cannot be used.
+    """
+    corpus, settings = options.corpus, list(options.settings)
+    if corpus and "=" in corpus and not Path(corpus).exists():
+        # Without a corpus, argparse takes the first setting for it.
+        corpus, settings = None, [corpus, *settings]
+    check_file(corpus)
+    if options.config is not None:
+        find_config(options.config)
+    elif not (options.preset or vars(options).get("resume")):
+        check_light_overrides(settings)
+    return corpus, settings
 
 
 def check_run(name: str) -> None:

@@ -59,6 +59,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "textvae export RUN --format page --output site",
     ),
     "info": ("textvae info RUN", "textvae info"),
+    "docs": ("textvae docs", "textvae docs measures"),
     "settings": ("textvae settings training", "textvae settings target_kl --json"),
     "bench": ("textvae bench decode --seconds 10",),
     "skill": ("textvae skill --output skills",),

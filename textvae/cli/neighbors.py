@@ -14,7 +14,7 @@ from textvae.cli.arguments import (
     require_extra,
 )
 from textvae.cli.loading import load_vae, open_input
-from textvae.cli.output import print_records
+from textvae.cli.output import format_neighbor, print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import IndexSettings, NeighborsSettings
 
@@ -75,11 +75,7 @@ def _neighbors(options: Namespace) -> None:
             for neighbor in nearest:
                 yield {"of": text, **neighbor}
 
-    print_records(
-        list_neighbors(),
-        options.json,
-        lambda record: f"similarity {record['similarity']:6.3f}  {record['text']}",
-    )
+    print_records(list_neighbors(), options.json, format_neighbor)
 
 
 COMMANDS: dict[str, Command] = {"index": _index, "neighbors": _neighbors}

@@ -98,18 +98,29 @@ def format_text(record: Mapping[str, Any]) -> str:
 
 
 def format_fill(record: Mapping[str, Any]) -> str:
-    """Return the score of a filled sentence, in nats, and the sentence."""
-    return f"{record['score']:8.2f}  {record['text']}"
+    """Return the log-likelihood of a filled sentence in nats, and the sentence."""
+    return f"log-likelihood {record['score']:8.2f} nats  {record['text']}"
 
 
 def format_step(record: Mapping[str, Any]) -> str:
     """Return how far a coordinate was moved, in standard deviations, and the text after it."""
-    return f"{record['value']:+.2f}  {record['text']}"
+    return f"{record['value']:+5.2f} deviations  {record['text']}"
 
 
 def format_score(record: Mapping[str, Any]) -> str:
     """Return the IW-NLL of a sentence in nats, a dash if it is not defined, and the sentence."""
     return f"IW-NLL {format_nats(record['iw_nll'])} nats  {record['text']}"
+
+
+def format_neighbor(record: Mapping[str, Any]) -> str:
+    """Return the cosine similarity of a neighbor, and its sentence."""
+    return f"similarity {record['similarity']:6.3f}  {record['text']}"
+
+
+def format_certainty(record: Mapping[str, Any]) -> str:
+    """Return the nats per token of a sentence and the sentence; below it, its reconstruction."""
+    certainty = f"nats per token {record['nats_per_token']:6.3f}"
+    return f"{certainty}  {record['text']}\n{'→':>{len(certainty)}}  {record['reconstruction']}"
 
 
 def format_nats(value: float | None) -> str:

@@ -166,7 +166,8 @@ class _TopParser(CommandParser):
         options.end_section()
         end = (
             "`textvae VERB --help` explains the arguments of a verb, `textvae settings` the "
-            f"settings of training.\nDocumentation: {DOCUMENTATION}\n"
+            "settings of training, and `textvae docs` prints the documentation.\n"
+            f"Homepage: {DOCUMENTATION}\n"
         )
         parts = [self.format_usage(), _DESCRIPTION, *_format_groups(), options.format_help(), end]
         return "\n".join(parts)

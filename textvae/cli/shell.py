@@ -16,7 +16,9 @@ from pydantic import Field
 from textvae.cli.arguments import Command, Subparsers, add_label, add_run, add_verb
 from textvae.cli.loading import load_vae
 from textvae.cli.output import (
+    format_certainty,
     format_fill,
+    format_neighbor,
     format_score,
     format_step,
     format_text,
@@ -350,7 +352,7 @@ _VERBS = {
     ),
     "infill": _Verb(
         "infill TEXT",
-        "fill the blanks ___ of a text; first the log-likelihood in nats",
+        "fill the blanks ___ of a text",
         lambda vae, rest, options: vae.infill(_require(rest), **options),
         format_fill,
         (InfillSettings,),
@@ -414,14 +416,14 @@ _VERBS = {
         lambda vae, rest, options: [
             {"text": rest, **record} for record in vae.uncertainty([_require(rest)], **options)
         ],
-        lambda record: f"{record['nats_per_token']:.3f}  {record['reconstruction']}",
+        format_certainty,
         (UncertaintySettings,),
     ),
     "neighbors": _Verb(
         "neighbors TEXT",
         "the indexed sentences that are most similar to a text",
         _neighbors,
-        lambda record: f"{record['similarity']:.3f}  {record['text']}",
+        format_neighbor,
         (NeighborsSettings,),
     ),
     "encode": _Verb(

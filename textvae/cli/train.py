@@ -5,7 +5,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 
 from textvae.cli.arguments import (
     Command,
@@ -13,11 +12,10 @@ from textvae.cli.arguments import (
     add_device,
     add_verb,
 )
-from textvae.cli.checks import check_file, check_run, check_unfinished_run
+from textvae.cli.checks import check_corpus_and_settings, check_run, check_unfinished_run
 from textvae.messages import print_lines
 from textvae.runtime.extras import check_installed
 from textvae.runtime.launch import is_first_process
-from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 
@@ -92,15 +90,7 @@ def _add_train(verbs: Subparsers) -> None:
 
 def _train(options: Namespace) -> None:
     """Train, then say where the run is and what to do next."""
-    corpus = options.corpus
-    settings = list(options.settings)
-    if corpus and "=" in corpus and not Path(corpus).exists():
-        # Without a corpus, argparse takes the first setting for it.
-        settings = [corpus, *settings]
-        corpus = None
-    check_file(corpus)  # before torch is imported
-    if options.config is not None:
-        find_config(options.config)
+    corpus, settings = check_corpus_and_settings(options)
     if options.init is not None:
         check_run(options.init)
     with _open_explorer(options.output) if options.watch else nullcontext():

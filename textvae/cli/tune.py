@@ -1,7 +1,6 @@
 """The verb `tune`."""
 
 from argparse import Namespace
-from pathlib import Path
 
 from textvae.cli.arguments import (
     Command,
@@ -11,11 +10,10 @@ from textvae.cli.arguments import (
     add_verb,
     require_extra,
 )
-from textvae.cli.checks import check_file
+from textvae.cli.checks import check_corpus_and_settings
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.messages import print_lines
-from textvae.settings.examples import find_config
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 from textvae.tuning.settings import TuneSettings
@@ -73,15 +71,7 @@ def add(verbs: Subparsers) -> None:
 
 def _tune(options: Namespace) -> None:
     """Search, print the table, and say where the best settings are."""
-    corpus = options.corpus
-    settings = list(options.settings)
-    if corpus and "=" in corpus and not Path(corpus).exists():
-        # Without a corpus, argparse takes the first setting for it.
-        settings = [corpus, *settings]
-        corpus = None
-    check_file(corpus)  # before torch is imported
-    if options.config is not None:
-        find_config(options.config)
+    corpus, settings = check_corpus_and_settings(options)
     from textvae.tuning.results import format_table
     from textvae.tuning.tune import tune
 

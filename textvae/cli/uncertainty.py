@@ -7,7 +7,7 @@ from typing import Any
 from textvae.cli.arguments import Command, Subparsers, add_label, add_run, add_sentences, add_verb
 from textvae.cli.input import pair_rows_with_answers
 from textvae.cli.loading import describe_blank_output, load_vae, open_input
-from textvae.cli.output import print_records, print_rows
+from textvae.cli.output import format_certainty, print_records, print_rows
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.data.row_report import LEFT_OUT
 from textvae.uses.records import Uncertainty
@@ -48,7 +48,7 @@ def _uncertainty(options: Namespace) -> None:
         rows,
         answer,
         options.json,
-        _format_uncertainty,
+        format_certainty,
         fields=list(Uncertainty.__annotations__),
         lines=2,
     )
@@ -74,12 +74,6 @@ def _format_point(point: Mapping[str, Any]) -> str:
         f"nats per token {point['nats_per_token']:6.3f}  error {point['error']:.3f}  "
         f"error so far {point['selective_error']:.3f}"
     )
-
-
-def _format_uncertainty(record: Mapping[str, Any]) -> str:
-    """Return a sentence with its uncertainty and, on a second line, its reconstruction."""
-    certainty = f"nats per token {record['nats_per_token']:6.3f}"
-    return f"{certainty}  {record['text']}\n{'→':>{len(certainty)}}  {record['reconstruction']}"
 
 
 COMMANDS: dict[str, Command] = {"uncertainty": _uncertainty}

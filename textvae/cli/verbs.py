@@ -113,6 +113,7 @@ VERBS = {
     "settings": Verb(
         "explain", _OTHER, "explain the settings of a run, with their types and defaults"
     ),
+    "docs": Verb("docs", _OTHER, "list the pages of the documentation, or print one"),
     "completion": Verb(
         "completion", _OTHER, "print a script that lets a shell complete verbs and options"
     ),
@@ -129,6 +130,7 @@ SYNONYMS = {
     "diagnose": "doctor",
     "direction": "attribute",
     "embed": "encode",
+    "documentation": "docs",
     "fill": "infill",
     "likelihood": "score",
     "nearest": "neighbors",

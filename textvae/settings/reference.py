@@ -164,7 +164,7 @@ def find_keys(name: str) -> list[str]:
     """
     name = _OTHER_NAMES.get(name, name)
     sections = ("training", "data", "card")
-    return [f"{top}.{name}" for top in sections if name in _load(SECTIONS[top].place).model_fields]
+    return [f"{top}.{name}" for top in sections if name in load_section(top).model_fields]
 
 
 def describe_fields(model: type[BaseModel], path: str = "") -> tuple[SettingRecord, ...]:
@@ -188,7 +188,7 @@ def _is_within(record: SectionRecord, name: str) -> bool:
 
 def _describe(section: str) -> Iterator[SectionRecord]:
     """Yield the records of a section: its own settings, and those of each kind of its parts."""
-    model = _load(SECTIONS[section].place)
+    model = load_section(section)
     yield from _describe_class(model, section)
 
 
@@ -215,7 +215,7 @@ def _describe_choice(path: str) -> SettingRecord:
     """Return the record of a part as a setting: its kinds, and the default one."""
     kinds = _load(_PART_TABLES[path])
     section, _, name = path.partition(".")
-    default = getattr(_load(SECTIONS[section].place)(), name)
+    default = getattr(load_section(section)(), name)
     if path == _TECHNIQUES:
         choices = "names with settings"
         chosen = ", ".join(default)
@@ -232,6 +232,12 @@ def _describe_kinds(path: str) -> Iterator[SectionRecord]:
         fields = describe_fields(part.Settings, own)
         settings = tuple(record for record in fields if record.key != f"{own}.kind")
         yield SectionRecord(path, kind, _summarize(part.Settings), settings)
+
+
+def load_section(name: str) -> type[BaseModel]:
+    """Return the settings class of a section."""
+    model: type[BaseModel] = _load(SECTIONS[name].place)
+    return model
 
 
 def _load(place: str) -> Any:

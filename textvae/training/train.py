@@ -27,8 +27,9 @@ from textvae.runtime.paths import require_path
 from textvae.runtime.processes import Processes, join_processes
 from textvae.runtime.seeds import global_seeds_restored
 from textvae.runtime.signals import StopSignals
+from textvae.settings.overrides import merge_overrides, merge_settings
 from textvae.settings.presets import read_preset
-from textvae.settings.reading import merge_overrides, merge_settings, read_settings
+from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings, SettingsSections
 from textvae.training.extension import describe_extension, extend, parse_bounds
 from textvae.training.failures import (

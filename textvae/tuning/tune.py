@@ -24,8 +24,9 @@ from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.runtime.signals import StopSignals
 from textvae.schema import require_list, validate_settings
 from textvae.settings.auto import default_kl_target
+from textvae.settings.overrides import merge_settings
 from textvae.settings.presets import read_preset
-from textvae.settings.reading import merge_settings, read_settings
+from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings, SettingsSections
 from textvae.tuning.folder import (
     CACHE_FOLDER,

@@ -8,7 +8,8 @@ from typing import Any
 from textvae.errors import ConfigError
 from textvae.objective.elbo import DEFAULT_TECHNIQUES, ObjectiveSettings
 from textvae.schema import require_list
-from textvae.settings.reading import merge_overrides, read_settings
+from textvae.settings.overrides import merge_overrides
+from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings
 from textvae.terminal import quote_value
 from textvae.tuning.space import TUNABLES, Parameter, Tunable, Value, find_types

@@ -30,9 +30,11 @@ _MIN_PROBABILITY = 1e-30  # safely above the smallest normal number of bf16, abo
 TRAINING_CHUNK_SCORES = 2**23
 _EVALUATION_CHUNK_SCORES = 2**22
 _GPU_CHUNK_SCORES = 2**27
-# Each chunk passes over the whole weight, and over its gradient. Over a vocabulary of 150,000,
-# chunks of a hundred rows would spend up to half of the time on that.
+# Each chunk passes over the whole weight, and in training over its gradient. Over a vocabulary of
+# 150,000, chunks of a hundred rows of training, or of thirty of evaluation, would spend up to half
+# of the time on that.
 _LEAST_TRAINING_ROWS = 256
+_LEAST_EVALUATION_ROWS = 128
 
 
 def token_nll(
@@ -95,7 +97,8 @@ def nll_without_grad(
     cast_weight = weight.to(dtype)
     cast_bias = None if bias is None else bias.to(dtype)
     nll = torch.empty(len(states), device=states.device)
-    size = min(rows_per_chunk(weight, _EVALUATION_CHUNK_SCORES), max(1, len(states)))
+    size = max(rows_per_chunk(weight, _EVALUATION_CHUNK_SCORES), _LEAST_EVALUATION_ROWS)
+    size = min(size, max(1, len(states)))
     # All chunks write their scores and probabilities to the same memory, which
     # saves allocating it for each.
     buffers = torch.empty(2, size, len(weight), dtype=dtype, device=nll.device)

@@ -1,0 +1,71 @@
+"""Run the notebooks at their full size and store what they print and draw in them.
+
+    python experiments/run_notebooks.py [--notebooks 1_train ...] [--set NAME=VALUE ...]
+
+They run in one temporary folder, in order, because the third uses the model of the first. `--set` replaces
+the value of a parameter in the first code cell while the notebook runs, for example ENCODER with a
+local folder; the notebook keeps its own. Progress bars are not stored.
+"""
+
+import argparse
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+_BAR = re.compile(r"\d+%\|")  # as tqdm writes it
+
+
+def clean_output(output: Any) -> bool:
+    """Remove progress bars from an output, in place; return whether anything is left."""
+    if output.output_type != "stream":
+        return True
+    # A carriage return begins the line again.
+    lines = [line.rsplit("\r", 1)[-1] for line in output.text.split("\n")]
+    output.text = "\n".join(line for line in lines if not _BAR.search(line))
+    return bool(output.text.strip())
+
+
+def set_parameters(source: str, values: dict[str, str]) -> str:
+    """Return the source of a cell with other values of some names."""
+    for name, value in values.items():
+        source = re.sub(rf"(?m)^{name} = .*$", lambda _, n=name, v=value: f"{n} = {v!r}", source)
+    return source
+
+
+def run_notebook(file: Path, folder: str, values: dict[str, str]) -> None:
+    """Run a notebook in a folder, and save its outputs in its file."""
+    notebook = nbformat.read(file, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    written = code[0].source
+    code[0].source = set_parameters(written, values)
+    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": folder}}).execute()
+    code[0].source = written
+    for cell in code:
+        cell.metadata.pop("execution", None)  # times
+        cell.outputs = [output for output in cell.outputs if clean_output(output)]
+    nbformat.write(notebook, file)
+
+
+def main() -> None:
+    """Run the notebooks one after the other."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    parser.add_argument("--notebooks", nargs="+", choices=names, default=names)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args()
+    values = dict(item.split("=", 1) for item in options.set)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.notebooks:
+            run_notebook(NOTEBOOKS / f"{name}.ipynb", folder, values)
+            print(f"{name}: done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

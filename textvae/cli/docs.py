@@ -1,0 +1,76 @@
+"""The verb `docs`: the pages of the documentation, which the package contains."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from textvae.cli.arguments import Command, Subparsers, add_json, add_verb
+from textvae.cli.output import print_records
+from textvae.errors import ConfigError, did_you_mean
+from textvae.terminal import quote_value
+
+_PACKAGE = Path(__file__).parents[1]
+_SUFFIX = ".md"
+_GENERATED = "reference/"  # written from the code when the site is built
+
+
+def add(verbs: Subparsers) -> None:
+    """Add the verb."""
+    docs = add_verb(verbs, "docs", "list the pages of the documentation, or print one")
+    docs.add_argument(
+        "page",
+        nargs="?",
+        metavar="PAGE",
+        help="page to print, such as measures or uses/infill (default: list all pages)",
+    )
+    add_json(docs)
+
+
+def list_pages() -> dict[str, Path]:
+    """Return the files of the pages by name, such as uses/infill, sorted."""
+    folder = _PACKAGE / "docs"
+    if not folder.is_dir():  # in a checkout, which has no copy
+        folder = _PACKAGE.parent / "docs"
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob(f"*{_SUFFIX}")}
+    return {
+        name.removesuffix(_SUFFIX): files[name]
+        for name in sorted(files)
+        if not name.startswith(_GENERATED)
+    }
+
+
+def _docs(options: Namespace) -> None:
+    """Print the names and titles of all pages, or the text of one."""
+    pages = list_pages()
+    if options.page is None:
+        records = [{"page": name, "title": _read_title(file)} for name, file in pages.items()]
+        print_records(records, options.json, _format_page)
+        return
+    name = options.page.removeprefix("docs/").removesuffix(_SUFFIX)
+    if name not in pages:
+        raise ConfigError(
+            f"{quote_value(options.page)} is not a page of the documentation; "
+            f"{did_you_mean(name, pages)}`textvae docs` lists all pages."
+        )
+    text = pages[name].read_text(encoding="utf-8")
+    if options.json:
+        record = {"page": name, "title": _read_title(pages[name]), "text": text}
+        print_records([record], as_json=True, format_record=str)
+    else:
+        print(text, end="")
+
+
+def _read_title(file: Path) -> str:
+    """Return the first heading of a page."""
+    with file.open(encoding="utf-8") as lines:
+        headings = (line for line in lines if line.startswith("# "))
+        return next(headings, "# ").removeprefix("# ").strip()
+
+
+def _format_page(record: Mapping[str, Any]) -> str:
+    """Return the name and the title of a page as a line."""
+    return f"{record['page']:28}  {record['title']}"
+
+
+COMMANDS: dict[str, Command] = {"docs": _docs}
