@@ -60,7 +60,7 @@ test-wheel:
 	.venv-wheel/bin/python -m build --outdir dist .
 	.venv-wheel/bin/pip install --quiet --constraint constraints.txt dist/textvae-*.whl
 	cd dist && ../.venv-wheel/bin/textvae info
-	cd dist && ../.venv-wheel/bin/textvae docs measures | head -n 1
+	cd dist && ../.venv-wheel/bin/textvae docs measures > /dev/null
 	cd dist && ../.venv-wheel/bin/textvae train captions --output run --overwrite training.steps=5 training.warmup_steps=2
 	cd dist && ../.venv-wheel/bin/textvae generate run -n 2
 	rm -rf dist/run

@@ -2,11 +2,11 @@
 
     python experiments/export_speed.py RUN [--sentences 500] [--repeats 5]
 
-The texts are greedy reconstructions of the first test sentences, so nothing is random. `encode`
-and a step of the decoder are for a single sentence, with one thread, and medians over sentences; the
-start is the lowest wall-clock time of `textvae_runner.py generate -n 1` in a process of its own.
-The step in JavaScript is measured with Node, if it is installed: it is the time of greedy
-reconstructions, their encoding included, divided by the steps of the decoder.
+The texts are greedy reconstructions of the first test sentences, so nothing is random. All times are
+wall-clock times with one thread. `encode` is for single sentences, as a median; `first sentence` is the lowest
+time of `textvae_runner.py generate -n 1` in a new process. The step in JavaScript is measured with
+Node, if it is installed: it is the mean time of greedy reconstructions, their encoding included,
+divided by the steps of the decoder.
 """
 
 import argparse

@@ -8,7 +8,8 @@
   `share_of_peak` is the speed of its matrix products, 6 operations per weight and token, as a share
   of that peak. Embeddings do not count, the output projection does, and neither does attention.
 - `train`, `encode`, `decode` and `likelihood` of LSTMs of sizes B and A, as `textvae bench`.
-- `processes`: a few steps with DDP and with FSDP on this one GPU, to see that they start.
+- `processes`: a few steps of the transformer with DDP and with FSDP on this one GPU, to see that they
+  start.
 
 A part that fails is reported with its error, and the others go on.
 """
@@ -102,10 +103,13 @@ def measure_transformer(
 
 
 def start_processes(launcher: str, device: torch.device, corpus: str) -> dict[str, Any]:
-    """Train a few steps with a launcher; return its seconds."""
+    """Train the transformer of size `large` for a few steps with a launcher; return its seconds."""
     with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "large.yaml"
+        build_settings("large", corpus).save(config)
         command = [sys.executable, "-m", *LAUNCHERS[launcher], str(SCRIPT), corpus]
-        options = ["--output", f"{folder}/run", "--device", str(device), STEPS]
+        options = ["--config", str(config), "--output", f"{folder}/run"]
+        options += ["--device", str(device), STEPS]
         start = time.perf_counter()
         result = subprocess.run([*command, *options], capture_output=True, text=True, timeout=180)
     record = {"launcher": launcher, "seconds": time.perf_counter() - start}

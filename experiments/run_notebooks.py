@@ -2,13 +2,14 @@
 
     python experiments/run_notebooks.py [--notebooks 1_train ...] [--set NAME=VALUE ...]
 
-They run in one temporary folder, in order, because the third uses the model of the first. `--set` replaces
-the value of a parameter in the first code cell while the notebook runs, for example ENCODER with a
-local folder; the notebook keeps its own. Progress bars are not stored.
+They run in one temporary folder, in order, because the third uses the model of the first. `--set`
+replaces the value of a parameter while a notebook runs, as it would be written in Python, for
+example `--set 'ENCODER="bases/minilm"'`; the notebook keeps its own. Progress bars are not stored.
 """
 
 import argparse
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ def clean_output(output: Any) -> bool:
 
 
 def set_parameters(source: str, values: dict[str, str]) -> str:
-    """Return the source of a cell with other values of some names."""
+    """Return the source of the cell of the parameters, with other values of those that it has."""
     for name, value in values.items():
-        source = re.sub(rf"(?m)^{name} = .*$", lambda _, n=name, v=value: f"{n} = {v!r}", source)
+        source = re.sub(rf"(?m)^{name} = .*$", lambda _, new=f"{name} = {value}": new, source)
     return source
 
 
@@ -41,10 +42,13 @@ def run_notebook(file: Path, folder: str, values: dict[str, str]) -> None:
     """Run a notebook in a folder, and save its outputs in its file."""
     notebook = nbformat.read(file, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    written = code[0].source
-    code[0].source = set_parameters(written, values)
-    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": folder}}).execute()
-    code[0].source = written
+    parameters = next(cell for cell in code if "parameters" in cell.metadata.get("tags", ()))
+    written = parameters.source
+    parameters.source = set_parameters(written, values)
+    resources = {"metadata": {"path": folder}}
+    client = NotebookClient(notebook, timeout=None, resources=resources, coalesce_streams=True)
+    client.execute()
+    parameters.source = written
     for cell in code:
         cell.metadata.pop("execution", None)  # times
         cell.outputs = [output for output in cell.outputs if clean_output(output)]
@@ -60,6 +64,8 @@ def main() -> None:
     parser.add_argument("--notebooks", nargs="+", choices=names, default=names)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
+    if not all("=" in item for item in options.set):
+        sys.exit("--set: expected NAME=VALUE, such as 'CORPUS=\"my.txt\"'")
     values = dict(item.split("=", 1) for item in options.set)
     with tempfile.TemporaryDirectory() as folder:
         for name in options.notebooks:

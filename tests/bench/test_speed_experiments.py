@@ -1,27 +1,13 @@
 """The experiments about speed run at tiny sizes on a CPU."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.experiments import load_experiment
 from tests.tiny_run import write_corpus
 from textvae.bench import case
-
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-
-
-def load(name: str, monkeypatch):
-    """Return an experiment as a module."""
-    specification = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{name}.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    monkeypatch.setitem(sys.modules, name, module)
-    specification.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -30,7 +16,7 @@ def load(name: str, monkeypatch):
 def test_the_gpu_script_reports_each_part(corpus, has_error, tmp_path, monkeypatch, capsys):
     """A part that fails is reported, and the others go on."""
     monkeypatch.setattr(case, "MODEL_SIZES", dict(case.MODEL_SIZES))
-    gpu = load("gpu", monkeypatch)
+    gpu = load_experiment("gpu", monkeypatch)
     write_corpus(tmp_path)
     options = ["--device", "cpu", "--tiny", "--seconds", "0.1", "--parts", "transformer", "encode"]
     monkeypatch.setattr(sys, "argv", ["gpu.py", *options, "--corpus", str(tmp_path / corpus)])
@@ -41,10 +27,25 @@ def test_the_gpu_script_reports_each_part(corpus, has_error, tmp_path, monkeypat
     assert [("error" in record) for record in records] == 3 * [has_error]
 
 
-@pytest.mark.parametrize("work", ["train", "encode", "score", "index", "infill"])
+def test_the_gpu_script_runs_every_benchmark_of_both_sizes(tmp_path, monkeypatch, capsys):
+    """None of them reports an error."""
+    monkeypatch.setattr(case, "MODEL_SIZES", dict(case.MODEL_SIZES))
+    gpu = load_experiment("gpu", monkeypatch)
+    write_corpus(tmp_path)
+    options = ["--device", "cpu", "--tiny", "--seconds", "0.1", "--parts", *gpu.BENCHMARKS]
+    monkeypatch.setattr(sys, "argv", ["gpu.py", *options, "--corpus", str(tmp_path / "corpus.txt")])
+    gpu.main()
+    _, *records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["part"] for record in records] == 2 * list(gpu.BENCHMARKS)
+    assert not [record for record in records if "error" in record]
+
+
+@pytest.mark.parametrize(
+    "work", ["train", "train-transformer", "encode", "score", "index", "infill", "compare"]
+)
 def test_the_cost_of_each_work_is_measured(work, tmp_path, monkeypatch):
     """Time and memory are numbers from which an exponent can be computed."""
-    cost = load("cost", monkeypatch)
+    cost = load_experiment("cost", monkeypatch)
     sizes = cost.Sizes(sentences=10, length=4, vocab=30, latent=4)
     seconds, megabytes = cost.measure(work, sizes)
     assert seconds > 0

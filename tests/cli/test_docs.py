@@ -19,9 +19,9 @@ def test_every_page_is_listed_with_its_title(capsys):
     assert not any(record["page"].startswith("reference") for record in records)
 
 
-@pytest.mark.parametrize("name", ["uses/infill", "docs/uses/infill.md"])
+@pytest.mark.parametrize("name", ["uses/infill", "docs/uses/infill.md", "infill"])
 def test_a_page_is_printed_as_it_is(name, capsys):
-    """A name may be written as help texts and messages write it."""
+    """A name may be written as help texts and messages write it, or without its folder."""
     assert main(["docs", name]) == 0
     assert capsys.readouterr().out == (ROOT / "docs/uses/infill.md").read_text(encoding="utf-8")
 
@@ -39,3 +39,12 @@ def test_an_unknown_page_is_answered_with_the_most_similar_one(capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "did you mean 'measures'?" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("reference/cli.md", "--help"), ("docs/reference/settings", "settings")]
+)
+def test_a_generated_page_is_answered_with_the_command_that_prints_the_same(name, command, capsys):
+    """Pages of the documentation link to them."""
+    assert main(["docs", name]) == 2
+    assert command in capsys.readouterr().err

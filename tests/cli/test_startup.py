@@ -52,6 +52,10 @@ REFUSED = [
     ["train", "captions", "trainign.epochs=3"],
     ["train", "captions", "num_train_epochs=3"],
     ["train", "captions", "training.steps=0", "model.latent_dim=8"],
+    ["train", "captions", "--preset", "faithful", "training.step=3"],
+    ["train", "captions", "--config", "quickstart", "training.push_to_hub=maybe"],
+    ["train", "captions", "--preset", "pretrained", "model.encoder.kind=lstm"],  # no network
+    ["compare", "quickstart", "ptb/default", "training.epoch=3", "--output", "{missing}"],
     ["tune", "captions", "--output", "{missing}", "training.keep=first"],
     ["finish", "{missing}"],
     ["tune", "{missing}.txt", "--output", "{missing}"],
@@ -59,6 +63,13 @@ REFUSED = [
     ["explore", "{missing}"],
     ["push", "{run}", "a b"],
 ]
+
+
+@pytest.fixture(autouse=True)
+def _without_network(monkeypatch, tmp_path):
+    """Nothing is downloaded, and the cache is empty."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
 
 
 def run_commands(*commands: list[str]) -> tuple[list[str], set[str], str]:

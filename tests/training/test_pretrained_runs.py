@@ -431,6 +431,22 @@ def test_aggressive_training_leaves_each_part_alone_in_the_steps_of_the_other(
     assert kinds[2] == {"decoder", "conditioning"}
 
 
+def test_info_says_what_a_run_starts_from_and_how_much_of_it_was_trained(trained, bases, capfd):
+    """Adapters are a small share, and the weights of the bases are needed to load the run."""
+    assert main(["info", str(trained("adapters")), "--json"]) == 0
+    record = json.loads(capfd.readouterr().out)
+    assert {part["role"]: part["base"] for part in record["parts"]} == {
+        "encoder": str(bases / "bert"),
+        "decoder": str(bases / "llama"),
+    }
+    for part in record["parts"]:
+        assert part["needs_base"]
+        assert part["license"] is None  # these bases have no model card
+        assert 0 < part["trained_parameters"] < part["parameters"]
+    assert main(["info", str(trained("adapters"))]) == 0
+    assert "(license not stated; needed to load it)" in capfd.readouterr().out
+
+
 VERBS: dict[str, list[str]] = {
     "evaluate": [],
     "doctor": [],
@@ -461,12 +477,12 @@ VERBS: dict[str, list[str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def used(bases, tmp_path_factory) -> Path:
+@pytest.fixture(scope="module", params=["side", "entry"])
+def used(request, bases, tmp_path_factory) -> Path:
     """A run on which verbs may save what they fit, next to texts and a table."""
     folder: Path = tmp_path_factory.mktemp("used")
     more = [text.replace(".", " today.") for text in SENTENCES]  # a prior needs a hundred
-    train(bases, folder / "run", "entry", corpus=[*SENTENCES, *more])
+    train(bases, folder / "run", request.param, corpus=[*SENTENCES, *more])
     (folder / "texts.txt").write_text("\n".join(SENTENCES) + "\n")
     rows = [f"{text},{label}" for text, label in LABELLED]
     (folder / "table.csv").write_text("\n".join(["text,count", *rows]) + "\n")

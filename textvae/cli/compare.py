@@ -14,13 +14,13 @@ from textvae.cli.arguments import (
     add_verb,
     require_extra,
 )
+from textvae.cli.checks import check_overrides
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.evaluation.settings import CompareSettings
 from textvae.messages import print_lines
 from textvae.runtime.extras import REPORT_REQUIREMENTS
-from textvae.settings.examples import find_config
 from textvae.terminal import escape_controls
 from textvae.uses.records import ComparedRun
 
@@ -95,15 +95,16 @@ def _run_comparison(options: Namespace) -> list[ComparedRun]:
     # Both options take several words, so argparse puts settings that follow into their lists.
     configs, settings_of_configs = _split_settings(options.configs)
     corpora, settings_of_corpora = _split_settings(options.corpora)
+    overrides = [*settings_of_configs, *settings_of_corpora, *options.settings]
     for config in configs:
-        find_config(config)  # before torch is imported
+        check_overrides(overrides, config)  # before torch is imported
     from textvae.comparison.compare import compare
 
     return compare(
         configs,
         options.output,
         corpora=corpora,
-        overrides=[*settings_of_configs, *settings_of_corpora, *options.settings],
+        overrides=overrides,
         columns=options.columns,
         device=options.device,
         **collect_settings(options, CompareSettings),

@@ -14,6 +14,12 @@ _PACKAGE = Path(__file__).parents[1]
 _SUFFIX = ".md"
 _GENERATED = "reference/"  # written from the code when the site is built
 
+# Pages that are generated, and the command that prints the same.
+_COMMANDS = {
+    "reference/cli": "`textvae VERB --help` explains a verb",
+    "reference/settings": "`textvae settings` explains the settings",
+}
+
 
 def add(verbs: Subparsers) -> None:
     """Add the verb."""
@@ -47,18 +53,32 @@ def _docs(options: Namespace) -> None:
         records = [{"page": name, "title": _read_title(file)} for name, file in pages.items()]
         print_records(records, options.json, _format_page)
         return
-    name = options.page.removeprefix("docs/").removesuffix(_SUFFIX)
-    if name not in pages:
-        raise ConfigError(
-            f"{quote_value(options.page)} is not a page of the documentation; "
-            f"{did_you_mean(name, pages)}`textvae docs` lists all pages."
-        )
+    name = _find_name(options.page, pages)
     text = pages[name].read_text(encoding="utf-8")
     if options.json:
         record = {"page": name, "title": _read_title(pages[name]), "text": text}
         print_records([record], as_json=True, format_record=str)
     else:
-        print(text, end="")
+        print(text, end="", flush=True)
+
+
+def _find_name(page: str, pages: Mapping[str, Path]) -> str:
+    """Return the name of a page that is written as a name, as a path, or without its folder.
+
+    Raises:
+        ConfigError: there is no such page; the message has the most similar one.
+    """
+    name = page.removeprefix("docs/").removesuffix(_SUFFIX)
+    found = [full for full in pages if name == full] or [
+        full for full in pages if full.endswith(f"/{name}")
+    ]
+    if len(found) == 1:
+        return found[0]
+    hint = _COMMANDS.get(name, "`textvae docs` lists all pages")
+    suggestion = did_you_mean(name, found or pages)
+    raise ConfigError(
+        f"{quote_value(page)} is not a page of the documentation; {suggestion}{hint}."
+    )
 
 
 def _read_title(file: Path) -> str:

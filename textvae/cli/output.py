@@ -104,7 +104,7 @@ def format_fill(record: Mapping[str, Any]) -> str:
 
 def format_step(record: Mapping[str, Any]) -> str:
     """Return how far a coordinate was moved, in standard deviations, and the text after it."""
-    return f"{record['value']:+5.2f} deviations  {record['text']}"
+    return f"moved {record['value']:+5.2f} standard deviations  {record['text']}"
 
 
 def format_score(record: Mapping[str, Any]) -> str:

@@ -34,11 +34,14 @@ def check_model_fits(
     largest = max(shapes, key=lambda name: shapes[name].numel())
     place = "on the GPU" if device.type == "cuda" else "on this machine"
     rows = " x ".join(f"{size:,}" for size in shapes[largest])
+    lower = "the sizes of that part in model.*"
+    if config.vocab_size in shapes[largest]:
+        lower = f"tokenizer.vocab_size, or {lower}"
     raise ConfigError(
         f"the model has {count:,} parameters, whose training needs at least "
         f"{format_bytes(needed)}, and {format_bytes(available)} are free {place}: "
         f"{available // _BYTES_PER_PARAMETER:,} parameters would fit. "
-        f"Its largest tensor is {largest} ({rows}); lower the sizes of that part in model.*."
+        f"Its largest tensor is {largest} ({rows}); lower {lower}."
     )
 
 

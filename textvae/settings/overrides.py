@@ -1,7 +1,6 @@
 """Overrides, `section.key=value`, and how settings are merged.
 
-This imports the classes of settings only when an override names their section. So wrong
-overrides of the sections that need no torch are refused before torch is imported.
+The class of a section is imported only when it is needed, because most sections import torch.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +13,9 @@ from pydantic.fields import FieldInfo
 from textvae.errors import ConfigError
 from textvae.runtime.yaml_text import parse_yaml
 from textvae.schema import StrictSettings, list_set_fields, validate_settings
-from textvae.settings.reference import SECTIONS, load_section
+from textvae.settings.reference import LIGHT_SECTIONS, SECTIONS, load_section
 from textvae.settings.trainer_names import TRAINER_NAMES
 from textvae.terminal import quote_value
-
-# The sections whose classes import no torch.
-_LIGHT_SECTIONS = ("data", "training", "card")
 
 
 def merge_overrides(settings: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -67,19 +63,29 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
     return result
 
 
-def check_light_overrides(overrides: Iterable[str]) -> None:
+def check_light_overrides(overrides: Iterable[str], base: Mapping[str, Any]) -> None:
     """Refuse overrides of unknown sections, and wrong ones of the sections that need no torch.
 
+    Args:
+        base: the settings that are overridden, as nested mappings. If they are wrong themselves,
+            nothing is checked here: whoever reads them says where they come from.
+
     Raises:
-        ConfigError: as from `read_settings`, if these overrides were the only settings.
+        ConfigError: as from `read_settings`.
     """
-    others = set(SECTIONS) - set(_LIGHT_SECTIONS)
+    others = set(SECTIONS) - set(LIGHT_SECTIONS)
     checked = [item for item in overrides if _find_section(item) not in others]
-    values = merge_overrides({}, checked)
-    sections: dict[str, Any] = {name: (load_section(name), {}) for name in _LIGHT_SECTIONS}
+    if not checked:
+        return
+    sections: dict[str, Any] = {name: (load_section(name), {}) for name in LIGHT_SECTIONS}
     # These sections are known, so that a wrong name is compared with theirs, too.
     sections |= dict.fromkeys(others, (Any, None))
-    validate_settings(create_model("Settings", __base__=StrictSettings, **sections), values)
+    light = create_model("Settings", __base__=StrictSettings, **sections)
+    try:
+        validate_settings(light, base)
+    except ConfigError:
+        return
+    validate_settings(light, merge_overrides(base, checked))
 
 
 def _find_section(override: str) -> str:

@@ -57,6 +57,9 @@ SECTIONS = {
     ),
 }
 
+# Those whose classes import no torch.
+LIGHT_SECTIONS = ("data", "training", "card")
+
 # Interchangeable parts: each kind has settings of its own.
 _PART_TABLES = {
     "model.encoder": "textvae.model.encoders:ENCODERS",
@@ -163,8 +166,7 @@ def find_keys(name: str) -> list[str]:
     Only the sections that are read without torch are searched.
     """
     name = _OTHER_NAMES.get(name, name)
-    sections = ("training", "data", "card")
-    return [f"{top}.{name}" for top in sections if name in load_section(top).model_fields]
+    return [f"{top}.{name}" for top in LIGHT_SECTIONS if name in load_section(top).model_fields]
 
 
 def describe_fields(model: type[BaseModel], path: str = "") -> tuple[SettingRecord, ...]:

@@ -313,7 +313,11 @@ def _check_memory(
         trains = part.train
         lora_rank = part.lora.rank
     bits = _get_bits(part)
-    rounding: dict[str, Any] = {} if bits is None else {"bits": bits}
+    further: dict[str, Any] = {} if bits is None else {"bits": bits}
+    if isinstance(part, SideTunedDecoderSettings):
+        further["depth_with_gradients"] = 0.0  # they pass only through the LSTM at its side
+    elif isinstance(part, PretrainedDecoderSettings):
+        further["depth_with_gradients"] = 1 - part.entry
     return check_memory(
         base,
         _ENCODER if is_encoder else _DECODER,
@@ -324,5 +328,5 @@ def _check_memory(
         dtype_bytes=_FLOAT32_BYTES,
         batch_tokens=settings.training.batch_tokens,
         lora_rank=lora_rank,
-        **rounding,
+        **further,
     )

@@ -1,5 +1,6 @@
 """Every pretrained encoder, decoder and conditioning: build, save, load, train, generate."""
 
+import shutil
 from contextlib import nullcontext
 
 import pytest
@@ -46,6 +47,44 @@ DECODER_CASES = [
         for family in CAUSAL
         for name in ("initial_state", "every_step", "output")
     ],
+]
+
+# Decoders that are saved and loaded again: with all weights trained, with adapters, and frozen.
+SAVED_CASES = [
+    *[
+        (family, name, entry, train)
+        for family, name, entry in (
+            ("gpt2", "output", 0.0),
+            ("gpt2", "prefix", 0.5),
+            ("llama", "memory", 0.0),
+            ("llama", "output", 0.5),
+            ("qwen3", "memory", 0.5),
+            ("gemma3", "embedding", 0.0),
+            ("t5", "cross_attention", 0.0),
+            ("bart", "cross_attention", 0.0),
+        )
+        for train in ("all", "lora", "none")
+    ],
+    ("gpt2", "output", "side", "none"),
+    ("llama", "every_step", "side", "none"),
+]
+MERGED_CASES = [
+    ("gpt2", "memory", 0.5),
+    ("llama", "memory", 0.5),
+    ("llama", "output", "side"),
+    ("t5", "cross_attention", 0.0),
+    ("bart", "cross_attention", 0.0),
+]
+
+# Each encoder with a decoder whose tokens are others, and with other ways of conditioning.
+PAIRS = [
+    ("bert", "gpt2", ("prefix", "output"), 0.0),
+    ("roberta", "llama", ("memory", "output"), 0.5),
+    ("mpnet", "gemma3", ("embedding", "output"), 0.0),
+    ("modernbert", "qwen3", ("memory", "output"), 0.0),
+    ("t5", "bart", ("cross_attention", "output"), 0.0),
+    ("bart", "t5", ("cross_attention", "embedding"), 0.0),
+    ("qwen3", "granite", ("every_step", "output"), "side"),
 ]
 
 
@@ -199,14 +238,10 @@ def test_without_z_the_decoder_is_its_base(bases, family):
     torch.testing.assert_close(logits, base(input_ids=ids).logits, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("entry", [0.0, 0.5, "side"])
-@pytest.mark.parametrize("train", ["all", "lora", "none"])
-@pytest.mark.parametrize("family", ["gpt2", "llama", "t5"])
-def test_a_saved_model_computes_the_same(bases, tmp_path, family, train, entry):
+@pytest.mark.parametrize(("family", "conditioning", "entry", "train"), SAVED_CASES)
+def test_a_saved_model_computes_the_same(bases, tmp_path, family, conditioning, entry, train):
     """What is saved, with the base, gives the likelihoods of the trained model."""
-    if family == "t5":
-        entry = 0.0
-    bundle = build(bases, decoder=family, conditioning=["output"], train=train, entry=entry)
+    bundle = build(bases, decoder=family, conditioning=[conditioning], train=train, entry=entry)
     with torch.no_grad():
         for parameter in bundle.model.parameters():
             if parameter.requires_grad:
@@ -228,25 +263,42 @@ def test_a_saved_model_computes_the_same(bases, tmp_path, family, train, entry):
     ]
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_a_merged_model_needs_nothing_else(bases, tmp_path, family):
-    """With its adapters merged, a model computes the same from its own folder alone."""
-    bundle = build(bases, decoder=family, conditioning=["memory"], entry=0.5)
+@pytest.mark.parametrize(("family", "conditioning", "entry"), MERGED_CASES)
+def test_a_merged_model_needs_nothing_else(bases, tmp_path, family, conditioning, entry):
+    """With its adapters merged, a model computes the same from its own folder, without the bases."""
+
+    def copy_base(role, name):
+        folder = tmp_path / "bases" / role
+        if not folder.exists():
+            shutil.copytree(bases(role, name), folder)
+        return folder
+
+    bundle = build(
+        copy_base,
+        decoder=family,
+        conditioning=[conditioning],
+        entry=entry,
+        encoder_settings={"train": "lora"},
+    )
     with torch.no_grad():
         for name, parameter in bundle.model.named_parameters():
             if "lora_" in name:
                 parameter.add_(0.1 * torch.randn_like(parameter))
-    bundle.model.save_pretrained(tmp_path, merge=True)
-    bundle.tokenizer.save_pretrained(tmp_path)
-    bundle.encoder_tokenizer.save(tmp_path / ENCODER_TOKENIZER)
-    for settings in ("encoder_settings", "decoder_settings"):
-        bundle.model.config.to_dict()[settings]["name"] = "gone"
-    loaded = load_bundle(tmp_path, "cpu")
+    merged = tmp_path / "merged"
+    bundle.model.save_pretrained(merged, merge=True)
+    bundle.tokenizer.save_pretrained(merged)
+    bundle.encoder_tokenizer.save(merged / ENCODER_TOKENIZER)
+    shutil.rmtree(tmp_path / "bases")
+    loaded = load_bundle(merged, "cpu")
     assert not loaded.model.list_base_weights()
-    batch = decoder_batch(bundle)
     z = torch.randn(len(CORPUS), LATENT)
-    expected = bundle.model.sentence_nll(**batch, latent=z)
-    assert torch.allclose(loaded.model.sentence_nll(**batch, latent=z), expected, atol=1e-3)
+    expected = bundle.model.sentence_nll(**decoder_batch(bundle), latent=z)
+    found = loaded.model.sentence_nll(**decoder_batch(loaded), latent=z)
+    assert torch.allclose(found, expected, atol=1e-3)
+    batch, again = batch_of(bundle), batch_of(loaded)
+    q = bundle.model.encode(batch["encoder_input_ids"], batch["encoder_attention_mask"])
+    r = loaded.model.encode(again["encoder_input_ids"], again["encoder_attention_mask"])
+    torch.testing.assert_close(q.mean, r.mean, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("train", ["all", "lora", "none"])
@@ -284,11 +336,10 @@ def test_many_texts_are_decoded_in_portions(bases, monkeypatch):
     assert seen == [3, 3, 1]
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "bart"])
-def test_a_few_steps_fit_one_batch(bases, family):
+@pytest.mark.parametrize(("encoder", "decoder", "conditioning", "entry"), PAIRS)
+def test_a_few_steps_fit_one_batch(bases, encoder, decoder, conditioning, entry):
     """Training lowers the loss of a batch, and changes only what is trained."""
-    conditioning = ["output"] if family == "bart" else ["memory", "output"]
-    bundle = build(bases, decoder=family, conditioning=conditioning)
+    bundle = build(bases, encoder, decoder, conditioning, entry=entry)
     model = bundle.model.train()
     frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
     trained = [p for p in model.parameters() if p.requires_grad]

@@ -55,6 +55,24 @@ def find_on_hub(name: str, label: str, revision: str | None = None, hub: Hub | N
         raise
 
 
+def check_reachable(
+    name: str, label: str, revision: str | None = None, hub: Hub | None = None
+) -> None:
+    """Refuse a model that is not in the cache if the hub cannot be asked; download nothing.
+
+    The command line asks this before torch is imported.
+
+    Args:
+        name, label, revision, hub: as in `find_on_hub`.
+
+    Raises:
+        ConfigError: the user has switched the network off, or it is missing.
+    """
+    hub = hub or Hub()
+    if _find_cached(name, revision, hub) is None:
+        _check_online(name, label, hub)
+
+
 def find_tokenizer_on_hub(name: str, label: str, hub: Hub | None = None) -> Path:
     """Return the folder of a tokenizer of the hub; it is downloaded if the cache lacks it.
 

@@ -16,7 +16,6 @@ from textvae.terminal import quote_value
 _STATES_TRAINED = 20
 _STATES_FROZEN = 14
 _FLOAT32_BYTES = 4
-_BFLOAT16_BYTES = 2
 _SMALLEST_BATCH = 64  # tokens; a smaller batch is not worth suggesting
 MEMORY_VARIABLE = "TEXTVAE_MEMORY_GB"
 _NO_LIMIT = 1 << 60  # the kernel writes a number near 2**63 if a control group has no limit
@@ -32,6 +31,7 @@ class BaseUse(TypedDict):
         batch_tokens: number of tokens in a batch, padding included.
         lora_rank: rank of the adapters; 8 if left out.
         bits: number of bits that the matrices of the layers are rounded to; left out if they are not.
+        depth_with_gradients: share of the layers that a gradient passes through; 1 if left out.
     """
 
     role: Literal["encoder", "decoder"]
@@ -40,6 +40,7 @@ class BaseUse(TypedDict):
     batch_tokens: int
     lora_rank: NotRequired[int]
     bits: NotRequired[int]
+    depth_with_gradients: NotRequired[float]
 
 
 def estimate_memory(base: Base, **use: Unpack[BaseUse]) -> int:
@@ -54,8 +55,9 @@ def estimate_memory(base: Base, **use: Unpack[BaseUse]) -> int:
         states for the backward pass    20 * T * L * H * b if all weights train;
                                         14 * T * L * H * b if the gradient only passes through
 
-    A frozen encoder keeps no states, because no gradient enters it. The projection to the
-    vocabulary is left out: it is computed in small pieces.
+    where L counts only the layers that a gradient passes through. A frozen encoder keeps no states,
+    because no gradient enters it. The projection to the vocabulary is left out: it is computed in
+    small pieces.
     """
     return _count_fixed_bytes(base, use) + use["batch_tokens"] * _count_bytes_per_token(base, use)
 
@@ -146,7 +148,8 @@ def _count_fixed_bytes(base: Base, use: BaseUse) -> int:
         rounded = sum(map(_count_values, matrices))
         weights += rounded * use["bits"] // 8 - rounded * use["dtype_bytes"]
     if use["trains"] == "all":
-        return 4 * weights
+        # The layers below the entry of z are frozen.
+        return weights + int(3 * weights * use.get("depth_with_gradients", 1.0))
     if use["trains"] == "none":
         return weights
     return weights + 4 * _FLOAT32_BYTES * use.get("lora_rank", 8) * sum(map(sum, matrices))
@@ -160,7 +163,8 @@ def _count_bytes_per_token(base: Base, use: BaseUse) -> int:
     config = base.config.get_text_config(decoder=use["role"] == "decoder")
     layers = int(getattr(config, "num_hidden_layers", 0) or 0)
     hidden = int(getattr(config, "hidden_size", 0) or 0)
-    return states * layers * hidden * use["dtype_bytes"]
+    passed = use.get("depth_with_gradients", 1.0) * layers
+    return int(states * passed * hidden * use["dtype_bytes"])
 
 
 def _select_shapes(base: Base, role: str) -> list[tuple[int, ...]]:
@@ -194,8 +198,6 @@ def _suggest_changes(base: Base, use: BaseUse, left: int) -> str:
         if use["role"] == "decoder" and bits < use.get("bits", 32):
             trains = "lora" if use["trains"] == "all" else use["trains"]
             changes[f"bits: {bits} with train: {trains}"] = {**use, "trains": trains, "bits": bits}
-    if use["dtype_bytes"] > _BFLOAT16_BYTES:
-        changes["weights in bf16"] = {**use, "dtype_bytes": _BFLOAT16_BYTES}
     fitting: list[str] = []
     for name, change in changes.items():
         needed = estimate_memory(base, **change)
@@ -207,10 +209,6 @@ def _suggest_changes(base: Base, use: BaseUse, left: int) -> str:
         fitting.append(f"batches of at most {tokens:,} tokens")
     if fitting:
         return f"What would fit: {'; '.join(fitting)}."
-    least: BaseUse = {**use, "trains": "none", "dtype_bytes": _BFLOAT16_BYTES}
-    needed = estimate_memory(base, **least)
-    if needed <= left:
-        return f"What would fit: train: none with weights in bf16 ({format_bytes(needed)})."
     return "Name a smaller model, or use a machine with more memory."
 
 

@@ -8,7 +8,7 @@ not depend on z: its states are computed once for a corpus, and training steps d
 """
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -116,6 +116,10 @@ class SideTunedDecoder(LanguageModelDecoder):
         """The bias of the projection, (vocab,), which is trained."""
         base_bias = self.language_model.bias
         return self.bias if base_bias is None else self.bias + base_bias
+
+    def merge_base(self) -> dict[str, Any]:
+        """Keep the weights of the language model; return the settings of a part without a base."""
+        return {"base": super().merge_base()["base"]}  # what is trained is no setting here
 
     def new_cache(self) -> TwoPartCache:
         """Return an empty cache: keys and values of the language model, and the LSTM's state."""
