@@ -34,7 +34,9 @@ def clean_output(output: Any) -> bool:
 def set_parameters(source: str, values: dict[str, str]) -> str:
     """Return the source of the cell of the parameters, with other values of those that it has."""
     for name, value in values.items():
-        source = re.sub(rf"(?m)^{name} = .*$", lambda _, new=f"{name} = {value}": new, source)
+        # A backslash in the value would have a meaning in a replacement.
+        new = f"{name} = {value}".replace("\\", r"\\")
+        source = re.sub(rf"(?m)^{name} = .*$", new, source)
     return source
 
 
