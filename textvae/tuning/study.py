@@ -1,7 +1,8 @@
 """Optuna's part of a search: the database, the sampler and the pruner.
 
-The sampler gets a new seed for each trial, derived from the number of trials before it. So
-an interrupted search that continues samples what it would have sampled without the
+A search begins with small steps from the best trial so far; after twenty trials, Optuna's sampler
+proposes the settings. Both get a new seed for each trial, derived from the number of trials before
+it. So an interrupted search that continues samples what it would have sampled without the
 interruption; Optuna does not store the state of a sampler.
 """
 
@@ -23,12 +24,14 @@ from optuna.trial import TrialState
 
 from textvae.errors import OutputError
 from textvae.tuning.space import Parameter, Value
+from textvae.tuning.steps import take_step
 
 DATABASE = "study.db"
 _STUDY_NAME = "textvae"
 
-# The sampler chooses this many trials at random, the first one included, before it has a model.
-_RANDOM_TRIALS = 4
+# This many trials, the first one included, are small steps from the best one so far. Then the sampler
+# has enough of them for a model of its own.
+_TRIALS_BY_STEPS = 20
 # A trial is compared with the median of the others once there are this many of them, and not
 # before its second evaluation: the first one is in the warm-up of most runs.
 _TRIALS_BEFORE_PRUNING = 3
@@ -102,17 +105,29 @@ class Study:
         trials = self.list_trials()
         count = sum(INTERRUPTED not in trial.user_attrs for trial in trials)
         (seed,) = np.random.SeedSequence((self.seed, count)).generate_state(1)
-        self._study.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=_RANDOM_TRIALS, multivariate=True, seed=int(seed)
-        )
+        self._study.sampler = optuna.samplers.TPESampler(multivariate=True, seed=int(seed))
         if start is not None:
             if not all(self.space[key].contains(start[key]) for key in self.space):
                 # Optuna cannot store a value that its range does not have.
                 return self._study.ask()
             self._study.enqueue_trial(dict(start))
+        elif count < _TRIALS_BY_STEPS:
+            random = np.random.default_rng(int(seed))
+            best = self._choose_best(random)
+            if best is not None:
+                self._study.enqueue_trial(take_step(best.params, self.space, random))
         return self._study.ask(
             {key: _build_distribution(parameter) for key, parameter in self.space.items()}
         )
+
+    def _choose_best(self, random: np.random.Generator) -> optuna.trial.FrozenTrial | None:
+        """Return the best trial, or one of those on the front; None if there is none to step from."""
+        best: list[optuna.trial.FrozenTrial] = self._study.best_trials
+        if not best:
+            return None
+        chosen = best[int(random.integers(len(best)))]
+        # The start has no values if its ranges do not have them.
+        return chosen if chosen.params.keys() == self.space.keys() else None
 
     def complete(self, trial: optuna.trial.Trial, values: tuple[float, ...]) -> None:
         """End a trial with the values of the objectives."""
