@@ -1,8 +1,8 @@
 """Run the notebooks at their full size and store what they print and draw in them.
 
-    python experiments/run_notebooks.py [--notebooks 1_train ...] [--set NAME=VALUE ...]
+    python experiments/run_notebooks.py [--notebooks 1_train ...] [--folder FOLDER] [--set NAME=VALUE ...]
 
-They run in one temporary folder, in order, because the third uses the model of the first. `--set`
+They run in one folder, in order, because the third uses the model of the first. `--set`
 replaces the value of a parameter while a notebook runs, as it would be written in Python, for
 example `--set 'ENCODER="bases/minilm"'`; the notebook keeps its own. Progress bars are not stored.
 """
@@ -18,16 +18,17 @@ import nbformat
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-_BAR = re.compile(r"\d+%\|")  # as tqdm writes it
+# Progress bars as tqdm writes them, and its warning, whose path is that of this machine.
+_NOISE = re.compile(r"\d+%\||\[\d+:\d+[,<]|TqdmWarning|notebook_tqdm")
 
 
 def clean_output(output: Any) -> bool:
-    """Remove progress bars from an output, in place; return whether anything is left."""
+    """Remove the noise of tqdm from an output, in place; return whether anything is left."""
     if output.output_type != "stream":
         return True
     # A carriage return begins the line again.
     lines = [line.rsplit("\r", 1)[-1] for line in output.text.split("\n")]
-    output.text = "\n".join(line for line in lines if not _BAR.search(line))
+    output.text = "\n".join(line for line in lines if not _NOISE.search(line))
     return bool(output.text.strip())
 
 
@@ -64,12 +65,14 @@ def main() -> None:
     )
     names = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
     parser.add_argument("--notebooks", nargs="+", choices=names, default=names)
+    parser.add_argument("--folder", help="folder to run in (default: a temporary one)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     if not all("=" in item for item in options.set):
         sys.exit("--set: expected NAME=VALUE, such as 'CORPUS=\"my.txt\"'")
     values = dict(item.split("=", 1) for item in options.set)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or temporary
         for name in options.notebooks:
             run_notebook(NOTEBOOKS / f"{name}.ipynb", folder, values)
             print(f"{name}: done", flush=True)

@@ -82,7 +82,8 @@ def script(monkeypatch):
 def test_the_script_stores_no_progress_bars(script):
     """A carriage return begins the line again; other outputs are kept as they are."""
     nbformat = pytest.importorskip("nbformat")
-    text = "note: a\ntraining:   0%|  | 0\rtraining: 100%|##| 9\nverdict: healthy\n"
+    bars = "training:   0%|  | 0\rtraining: 100%|##| 9\nencoding: 9sentence [00:00, 7.1sentence/s]"
+    text = f"note: a\n{bars}\nverdict: healthy\n"
     stream = nbformat.v4.new_output("stream", text=text)
     assert script.clean_output(stream)
     assert stream.text == "note: a\nverdict: healthy\n"

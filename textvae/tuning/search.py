@@ -71,7 +71,11 @@ class Search:
         self._default: optuna.trial.FrozenTrial | None = None
         with quiet_optuna():
             self.study = Study(
-                folder, self.space, asked.seed, has_two_objectives=self.has_two_objectives
+                folder,
+                self.space,
+                asked.seed,
+                has_two_objectives=self.has_two_objectives,
+                evaluations=self.settings.training.evaluations,
             )
 
     def run(self) -> TuningResult:

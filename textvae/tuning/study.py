@@ -32,10 +32,11 @@ _STUDY_NAME = "textvae"
 # This many trials, the first one included, are small steps from the best one so far. Then the sampler
 # has enough of them for a model of its own.
 _TRIALS_BY_STEPS = 20
-# A trial is compared with the median of the others once there are this many of them, and not
-# before its second evaluation: the first one is in the warm-up of most runs.
+# A trial is compared with the others once there are this many of them, in the second half of its
+# training. Many are small changes of the best one, which early evaluations rank by chance. So
+# only what would be among the worst quarter is stopped.
 _TRIALS_BEFORE_PRUNING = 3
-_FIRST_COMPARED_EVALUATION = 2
+_KEPT_PERCENT = 75.0
 
 # Keys of what is stored with a trial in addition to its values.
 RECORD = "record"
@@ -64,13 +65,20 @@ class Study:
         seed: of the sampler.
         has_two_objectives: whether likelihood and reconstruction are two objectives. Optuna
             prunes only trials with one objective.
+        evaluations: the number of evaluations in a training.
 
     Raises:
         OutputError: the database is damaged, or of something else.
     """
 
     def __init__(
-        self, folder: Path, space: Mapping[str, Parameter], seed: int, *, has_two_objectives: bool
+        self,
+        folder: Path,
+        space: Mapping[str, Parameter],
+        seed: int,
+        *,
+        has_two_objectives: bool,
+        evaluations: int,
     ) -> None:
         self.space = space
         self.seed = seed
@@ -81,9 +89,10 @@ class Study:
                 storage=_open_storage(file),
                 study_name=_STUDY_NAME,
                 directions=["minimize"] * (2 if has_two_objectives else 1),
-                pruner=optuna.pruners.MedianPruner(
+                pruner=optuna.pruners.PercentilePruner(
+                    _KEPT_PERCENT,
                     n_startup_trials=_TRIALS_BEFORE_PRUNING,
-                    n_warmup_steps=_FIRST_COMPARED_EVALUATION,
+                    n_warmup_steps=max(2, evaluations // 2),
                 ),
                 load_if_exists=True,
             )
