@@ -25,8 +25,8 @@ def test_traverse_prints_one_sentence_per_step(tiny_run, capsys):
     """A line of text begins with the step; the keys of a JSON object include `text`."""
     words = ["traverse", str(tiny_run), SENTENCES[0], "--dimension", "3", "--steps", "3"]
     assert main(words) == 0
-    steps = [line[:5] for line in capsys.readouterr().out.splitlines()]
-    assert steps == ["-3.00", "+0.00", "+3.00"]
+    steps = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert steps == [f"moved {step} standard deviations" for step in ("-3.00", "+0.00", "+3.00")]
     assert main([*words, "--json", "--unit", "prior", "--reach", "1.5"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["value"] for row in rows] == [-1.5, 0, 1.5]

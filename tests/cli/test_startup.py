@@ -51,7 +51,7 @@ REFUSED = [
     ["train", "captions", "training.epoch=3"],
     ["train", "captions", "trainign.epochs=3"],
     ["train", "captions", "num_train_epochs=3"],
-    ["train", "captions", "training.steps=0", "model.latent_dim=8"],
+    ["train", "captions", "training.steps=0"],
     ["train", "captions", "--preset", "faithful", "training.step=3"],
     ["train", "captions", "--config", "quickstart", "training.push_to_hub=maybe"],
     ["train", "captions", "--preset", "pretrained", "model.encoder.kind=lstm"],  # no network

@@ -66,6 +66,9 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
 def check_light_overrides(overrides: Iterable[str], base: Mapping[str, Any]) -> None:
     """Refuse overrides of unknown sections, and wrong ones of the sections that need no torch.
 
+    If there are overrides of other sections, too, nothing is checked here, so that one message has
+    what is wrong with all of them.
+
     Args:
         base: the settings that are overridden, as nested mappings. If they are wrong themselves,
             nothing is checked here: whoever reads them says where they come from.
@@ -74,8 +77,8 @@ def check_light_overrides(overrides: Iterable[str], base: Mapping[str, Any]) -> 
         ConfigError: as from `read_settings`.
     """
     others = set(SECTIONS) - set(LIGHT_SECTIONS)
-    checked = [item for item in overrides if _find_section(item) not in others]
-    if not checked:
+    checked = list(overrides)
+    if not checked or any(_find_section(override) in others for override in checked):
         return
     sections: dict[str, Any] = {name: (load_section(name), {}) for name in LIGHT_SECTIONS}
     # These sections are known, so that a wrong name is compared with theirs, too.

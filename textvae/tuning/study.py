@@ -130,7 +130,7 @@ class Study:
         )
 
     def _choose_best(self, random: np.random.Generator) -> optuna.trial.FrozenTrial | None:
-        """Return the best trial, or one of those on the front; None if there is none to step from."""
+        """Return the best trial, or one of those on the front; None if no trial has values yet."""
         best: list[optuna.trial.FrozenTrial] = self._study.best_trials
         if not best:
             return None
