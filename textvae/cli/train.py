@@ -19,6 +19,8 @@ from textvae.runtime.launch import is_first_process
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 
+_SECONDS_TO_CLOSE = 10
+
 
 def add(verbs: Subparsers) -> None:
     """Add the verbs."""
@@ -132,7 +134,11 @@ def _open_explorer(run: str) -> Iterator[None]:
             explorer.wait()
     finally:
         explorer.terminate()
-        explorer.wait()
+        try:
+            explorer.wait(_SECONDS_TO_CLOSE)
+        except subprocess.TimeoutExpired:  # an open page can keep its server waiting
+            explorer.kill()
+            explorer.wait()
 
 
 def _finish(options: Namespace) -> None:
