@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+import torch
 
 from tests.experiments import load_experiment
 from tests.tiny_run import write_corpus
@@ -40,8 +41,9 @@ def test_the_gpu_script_runs_every_benchmark_of_both_sizes(tmp_path, monkeypatch
     assert not [record for record in records if "error" in record]
 
 
+# Not "compare", which takes most of a minute.
 @pytest.mark.parametrize(
-    "work", ["train", "train-transformer", "encode", "score", "index", "infill", "compare"]
+    "work", ["train", "train-transformer", "encode", "score", "index", "infill"]
 )
 def test_the_cost_of_each_work_is_measured(work, tmp_path, monkeypatch):
     """Time and memory are numbers from which an exponent can be computed."""
@@ -52,3 +54,22 @@ def test_the_cost_of_each_work_is_measured(work, tmp_path, monkeypatch):
     assert megabytes >= 0
     points = [cost.Point(work, "length", size, seconds * size, megabytes) for size in (1, 4)]
     assert cost.find_exponent(points) == pytest.approx(1)
+
+
+def test_the_exports_of_a_run_are_measured(tiny_run, monkeypatch, capsys):
+    """A row for each precision; in single precision, the texts are those of the run."""
+    pytest.importorskip("onnxruntime")
+    export_speed = load_experiment("export_speed", monkeypatch)
+    monkeypatch.setattr(export_speed, "TIMED", 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    options = ["--sentences", "2", "--repeats", "1"]
+    monkeypatch.setattr(sys, "argv", ["export_speed.py", str(tiny_run), *options])
+    try:
+        export_speed.main()
+    finally:
+        torch.set_num_threads(threads)
+    _, _, exact, rounded = capsys.readouterr().out.splitlines()
+    assert exact.startswith("| float32 | ")
+    assert "| 2 of 2 |" in exact
+    assert rounded.startswith("| 8 bits | ")
