@@ -29,7 +29,7 @@ def test_the_gpu_script_reports_each_part(corpus, has_error, tmp_path, monkeypat
 
 
 def test_the_gpu_script_runs_every_benchmark_of_both_sizes(tmp_path, monkeypatch, capsys):
-    """None of them reports an error."""
+    """Every record has numbers, and no error."""
     monkeypatch.setattr(case, "MODEL_SIZES", dict(case.MODEL_SIZES))
     gpu = load_experiment("gpu", monkeypatch)
     write_corpus(tmp_path)

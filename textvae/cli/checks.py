@@ -7,9 +7,7 @@ it; here, the answer comes before torch is imported, which takes seconds.
 """
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from textvae.cli.arguments import collect_table_options
 from textvae.cli.loading import find_run_folder
@@ -20,15 +18,10 @@ from textvae.evaluation.settings import MeasureSettings
 from textvae.inference.model_folder import check_model_folder
 from textvae.inference.settings import DecodingSettings
 from textvae.runtime.extras import check_installed
-from textvae.runtime.yaml_text import read_yaml_file
 from textvae.schema import StrictSettings, validate_settings
-from textvae.settings.examples import find_config
-from textvae.settings.overrides import check_light_overrides, merge_settings
-from textvae.settings.presets import read_preset
 from textvae.terminal import quote_value
 
 _DEVICES = ("cpu", "cuda", "mps")
-_KINDS_WITH_A_BASE = ("pretrained", "side_tuned")
 
 # Before the name of a setting, messages have the name of the verb, except for these classes.
 _PATHS: dict[type[StrictSettings], str] = {DecodingSettings: "decoding", MeasureSettings: ""}
@@ -77,90 +70,6 @@ def check_file(name: str | None) -> None:
     """
     if name is not None and "://" not in name and not set(name) & set(WILD):
         refuse_missing_path(name)
-
-
-def check_corpus_and_settings(options: Namespace) -> tuple[str | None, list[str]]:
-    """Return the corpus and the overrides of a training, or refuse them.
-
-    Overrides are checked as far as that is possible without torch; those of a run that is resumed
-    are not, because its settings are in its folder.
-
-    Raises:
-        DataError: the corpus is missing.
-        ConfigError: there is no such config, or an override cannot be used.
-    """
-    corpus, settings = options.corpus, list(options.settings)
-    if corpus and "=" in corpus and not Path(corpus).exists():
-        # Without a corpus, argparse takes the first setting for it.
-        corpus, settings = None, [corpus, *settings]
-    check_file(corpus)
-    preset = {} if options.preset is None else read_preset(options.preset)
-    if not getattr(options, "resume", False):
-        check_overrides(settings, options.config, preset)
-    elif options.config is not None:
-        find_config(options.config)
-    return corpus, settings
-
-
-def check_overrides(
-    overrides: Sequence[str], config: str | None = None, preset: Mapping[str, Any] | None = None
-) -> None:
-    """Refuse overrides of a config as far as that is possible without torch.
-
-    Raises:
-        ConfigError: there is no such config, or an override cannot be used.
-    """
-    base = dict(preset or {})
-    if config is not None:
-        file = find_config(config)
-        try:
-            content = read_yaml_file(file).content
-        except ConfigError:
-            return  # whoever reads the settings says what is wrong with the file
-        if not isinstance(content, dict):
-            return
-        base = merge_settings(base, {name: part for name, part in content.items() if part})
-    check_light_overrides(overrides, base)
-    _check_bases(overrides, base)
-
-
-def _check_bases(overrides: Sequence[str], base: Mapping[str, Any]) -> None:
-    """Refuse pretrained models that cannot be downloaded, because there is no network.
-
-    Args:
-        overrides: `section.key=value` each.
-        base: the settings that they override, as nested mappings.
-
-    Raises:
-        ConfigError: a model is neither a folder nor in the cache, and the hub cannot be asked.
-    """
-    # A language model needs no encoder, and what its objective is may be anywhere.
-    has_no_encoder = "language_model" in f"{overrides} {base.get('objective')}"
-    for role in ("decoder",) if has_no_encoder else ("encoder", "decoder"):
-        part = _read_part(role, overrides, base)
-        name = part.get("name")
-        if part.get("kind") not in _KINDS_WITH_A_BASE or not isinstance(name, str):
-            continue
-        from textvae.model.bases.hub import check_reachable  # with the library of the hub
-        from textvae.runtime.hub import is_hub_name
-
-        if is_hub_name(name) and not Path(name).expanduser().exists():
-            check_reachable(name, f"model.{role}.name = {name!r}", part.get("revision"))
-
-
-def _read_part(role: str, overrides: Sequence[str], base: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of the encoder or the decoder as they are written, overrides as text."""
-    model = base.get("model")
-    part = model.get(role) if isinstance(model, Mapping) else None
-    written = dict(part) if isinstance(part, Mapping) else {"kind": part}
-    start = f"model.{role}"
-    for override in overrides:
-        key, _, value = override.partition("=")
-        if key == start:
-            written = {"kind": value}
-        elif key.startswith(f"{start}."):
-            written[key.removeprefix(f"{start}.")] = value
-    return written
 
 
 def check_run(name: str) -> None:

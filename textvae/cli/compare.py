@@ -14,10 +14,10 @@ from textvae.cli.arguments import (
     add_verb,
     require_extra,
 )
-from textvae.cli.checks import check_overrides
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.cli.training_checks import check_overrides
 from textvae.evaluation.settings import CompareSettings
 from textvae.messages import print_lines
 from textvae.runtime.extras import REPORT_REQUIREMENTS

@@ -12,7 +12,8 @@ from textvae.cli.arguments import (
     add_device,
     add_verb,
 )
-from textvae.cli.checks import check_corpus_and_settings, check_run, check_unfinished_run
+from textvae.cli.checks import check_run, check_unfinished_run
+from textvae.cli.training_checks import check_corpus_and_settings
 from textvae.messages import print_lines
 from textvae.runtime.extras import check_installed
 from textvae.runtime.launch import is_first_process

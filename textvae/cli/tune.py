@@ -10,9 +10,9 @@ from textvae.cli.arguments import (
     add_verb,
     require_extra,
 )
-from textvae.cli.checks import check_corpus_and_settings
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.cli.training_checks import check_corpus_and_settings
 from textvae.messages import print_lines
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls

@@ -49,7 +49,7 @@ def estimate_memory(base: Base, **use: Unpack[BaseUse]) -> int:
     With P parameters of b bytes, T tokens in a batch, L layers and hidden size H, it is the sum of
 
         weights                         P * b, but bits / 8 for each rounded one
-        gradients and AdamW's states    3 * P * b if all weights train
+        gradients and AdamW's states    3 * P * b if all weights train, times `depth_with_gradients`
         adapters                        4 * 4 * rank * (rows + columns) of each matrix, for LoRA:
                                         weight, gradient and two states, in float32
         states for the backward pass    20 * T * L * H * b if all weights train;

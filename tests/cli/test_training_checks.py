@@ -2,7 +2,7 @@
 
 import pytest
 
-from textvae.cli.checks import check_overrides
+from textvae.cli.training_checks import check_overrides
 from textvae.errors import ConfigError
 from textvae.settings.presets import read_preset
 
