@@ -46,6 +46,7 @@ from textvae.data.arrow import read_number_column
 from textvae.data.batching import Batch, Collator, LengthBuckets
 from textvae.runtime.device import compute_in_bf16
 from textvae.settings.run import Settings
+from textvae.training.fit import compile_parts
 
 SIZES = {"T4": (4, 256), "T6": (6, 512)}  # layers, units
 HEAD_SIZE = 64
@@ -98,8 +99,7 @@ def prepare_compiled(stack: ExitStack, case: BenchmarkCase) -> Callable[[float],
     """Return the measurement of a model with compiled parts; it has trained until it is compiled."""
     settings = case.run.read_settings()
     compiled = stack.enter_context(prepare_settings(settings, "cpu", case.seconds))
-    for part in (compiled.bundle.model.encoder, compiled.bundle.model.decoder):
-        part.compile(dynamic=True)  # as training.compile does
+    compile_parts(compiled.bundle.model)
     start = time.perf_counter()
     timed = train_for(compiled, 5.0)
     seconds = time.perf_counter() - start - timed.seconds

@@ -8,9 +8,9 @@ from typing import Any
 from textvae.cli.arguments import Command, Subparsers, add_json, add_verb
 from textvae.cli.output import print_records
 from textvae.errors import ConfigError, did_you_mean
+from textvae.runtime.packaged_files import list_packaged_files
 from textvae.terminal import quote_value
 
-_PACKAGE = Path(__file__).parents[1]
 _SUFFIX = ".md"
 _GENERATED = "reference/"  # written from the code when the site is built
 
@@ -35,15 +35,8 @@ def add(verbs: Subparsers) -> None:
 
 def list_pages() -> dict[str, Path]:
     """Return the files of the pages by name, such as uses/infill, sorted."""
-    folder = _PACKAGE / "docs"
-    if not folder.is_dir():  # in a checkout, which has no copy
-        folder = _PACKAGE.parent / "docs"
-    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob(f"*{_SUFFIX}")}
-    return {
-        name.removesuffix(_SUFFIX): files[name]
-        for name in sorted(files)
-        if not name.startswith(_GENERATED)
-    }
+    pages = list_packaged_files("docs", _SUFFIX)
+    return {name: file for name, file in pages.items() if not name.startswith(_GENERATED)}
 
 
 def _docs(options: Namespace) -> None:

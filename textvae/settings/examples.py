@@ -6,11 +6,9 @@ They are in the folder `configs` of the repository, and the package contains a c
 from pathlib import Path
 
 from textvae.errors import ConfigError, did_you_mean
+from textvae.runtime.packaged_files import list_packaged_files
 from textvae.runtime.paths import require_path
 from textvae.terminal import quote_value
-
-_PACKAGE = Path(__file__).parents[1]
-_SUFFIX = ".yaml"
 
 
 def find_config(config: object) -> Path:
@@ -41,8 +39,4 @@ def find_config(config: object) -> Path:
 
 def list_examples() -> dict[str, Path]:
     """Return the files of the example configs by name, sorted."""
-    folder = _PACKAGE / "configs"
-    if not folder.is_dir():  # in a checkout, which has no copy
-        folder = _PACKAGE.parent / "configs"
-    files = sorted(folder.rglob(f"*{_SUFFIX}"))
-    return {file.relative_to(folder).as_posix().removesuffix(_SUFFIX): file for file in files}
+    return list_packaged_files("configs", ".yaml")

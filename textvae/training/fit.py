@@ -15,6 +15,7 @@ from textvae.evaluation.evaluate import evaluate_quick
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.messages import print_lines, print_warning
+from textvae.model.modeling import TextVAEModel
 from textvae.objective.elbo import Objective
 from textvae.objective.techniques import ModelFacts
 from textvae.objective.techniques.base import EncoderTokens, Refit
@@ -91,8 +92,7 @@ def fit(
         keep_freed_memory()  # otherwise each step would return memory to the system and get it again
     bundle = load_bundle(run.folder / INIT_FOLDER, str(device))
     if settings.training.compile:
-        for part in (bundle.model.encoder, bundle.model.decoder):
-            part.compile(dynamic=True)  # lengths and batch sizes differ from step to step
+        compile_parts(bundle.model)
     trainer = build_trainer(run, settings, bundle, device, processes, signals, hooks=hooks)
     if settings.training.push_to_hub:
         trainer.uploads = HubUploads(run, bundle, settings.training)
@@ -124,6 +124,12 @@ def fit(
     evaluate_and_save(run, trainer, processes)
     if trainer.uploads is not None:
         processes.run_on_first(trainer.push_to_hub)
+
+
+def compile_parts(model: TextVAEModel) -> None:
+    """Compile the encoder and the decoder when they are first called (`training.compile`)."""
+    for part in (model.encoder, model.decoder):
+        part.compile(dynamic=True)  # lengths and batch sizes differ from step to step
 
 
 def build_trainer(
