@@ -1,7 +1,12 @@
 """`textvae completion`: the scripts, tried in bash itself."""
 
+import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -9,6 +14,8 @@ from textvae.cli.main import main
 from textvae.cli.verbs import VERBS
 
 BASH = shutil.which("bash") or ""
+ZSH = shutil.which("zsh") or ""
+FISH = shutil.which("fish") or ""
 needs_bash = pytest.mark.skipif(not BASH, reason="bash is not installed")
 
 # What a user has typed, and what bash offers; nothing means names of files.
@@ -22,6 +29,8 @@ TYPED = {
     ("textvae", "generate", "evaluate", "--temp"): "--temperature",
     ("textvae", "score", "RUN", "my"): "",
     ("textvae", "completion", ""): "bash zsh fish",
+    ("textvae", "train", "my.txt", "--preset", "pre"): "pretrained",
+    ("textvae", "tune", "my.txt", "--config", "ptb/f"): "ptb/free_bits",
 }
 
 
@@ -59,7 +68,76 @@ def test_zsh_uses_the_script_of_bash(capsys):
     main(["completion", "bash"])
     script = capsys.readouterr().out
     main(["completion", "zsh"])
-    assert capsys.readouterr().out == f"autoload -U +X bashcompinit && bashcompinit\n{script}"
+    shown = capsys.readouterr().out
+    assert shown.endswith(f"autoload -U +X bashcompinit && bashcompinit\n{script}")
+
+
+@pytest.mark.skipif(not ZSH, reason="zsh is not installed")
+@pytest.mark.parametrize("before", ["", "autoload -U compinit && compinit -i\n"])
+def test_zsh_knows_the_command(capsys, tmp_path, before):
+    """The script works in a shell whose start-up file has not called `compinit`, and in one whose has."""
+    main(["completion", "zsh"])
+    file = tmp_path / "try.zsh"
+    file.write_text(f"{before}{capsys.readouterr().out}print $_comps[textvae]\n")
+    shown = subprocess.run(
+        [ZSH, "-f", str(file)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+    )
+    assert shown.stderr == ""
+    assert "_textvae" in shown.stdout
+
+
+@pytest.mark.skipif(not ZSH, reason="zsh is not installed")
+def test_zsh_completes_as_typed(capsys, tmp_path):
+    """A line is typed into an interactive zsh, with a tab at the end of each word."""
+    main(["completion", "zsh"])
+    file = tmp_path / "completion.zsh"
+    file.write_text(capsys.readouterr().out)
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execve(ZSH, [ZSH, "-f"], {"HOME": str(tmp_path), "PATH": os.environ["PATH"]})
+    try:
+        os.write(terminal, f"source {file}; textvae() {{ echo got: $@; }}\n".encode())
+        os.write(terminal, b"textvae attr\tf\tR --tow\tx\n")
+        shown = ""
+        deadline = time.monotonic() + 60
+        while "got: " not in shown.replace("echo got: ", "") and time.monotonic() < deadline:
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 4096).decode(errors="replace")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(terminal)
+    assert "got: attribute fit R --towards x" in shown
+
+
+@pytest.mark.skipif(not FISH, reason="fish is not installed")
+def test_fish_completes_verbs_options_and_values(capsys, tmp_path):
+    """One fish tries all words; its answers have descriptions."""
+    main(["completion", "fish"])
+    lines = [capsys.readouterr().out]
+    for words in TYPED:
+        line = " ".join(words)
+        lines.append(f'echo "=" (complete -C "{line}" | string split -f1 \\t)')
+    file = tmp_path / "try.fish"
+    empty = tmp_path / "empty"  # fish offers names of files that hold the letters, too
+    empty.mkdir()
+    file.write_text("\n".join(lines))
+    shown = subprocess.run(
+        [FISH, str(file)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=empty,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+    )
+    assert shown.stderr == ""
+    answers = [set(line.removeprefix("=").split()) for line in shown.stdout.splitlines()]
+    assert answers == [set(answer.split()) for answer in TYPED.values()]
 
 
 def test_fish_describes_verbs_and_options(capsys):

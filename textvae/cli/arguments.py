@@ -6,12 +6,13 @@ each line of standard output is one JSON object.
 
 from argparse import (
     SUPPRESS,
+    Action,
     ArgumentParser,
     BooleanOptionalAction,
     Namespace,
     _SubParsersAction,
 )
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from textvae.bulk.defaults import DEFAULT_ENGINE, DEFAULT_SHARD_ROWS
@@ -37,6 +38,9 @@ _SETTINGS_HELP = (
     "section.key=value is a setting, such as training.epochs=3. `textvae settings` lists and "
     "explains all of them, `textvae settings training` those of one section."
 )
+
+# The attribute of an option with which shells find words for its value.
+_SUGGESTIONS = "suggestions"
 
 _TABLE_SETTINGS = ("format", "separator", "encoding", "member")  # options with the field's help
 # The options that are most often used come first in the help text.
@@ -137,6 +141,21 @@ def require_extra(
     requirement = Requirement(extra, what, packages, applies)
     earlier = command.get_default("requirements") or ()
     command.set_defaults(requirements=(*earlier, requirement))
+
+
+def suggest(option: Action, list_words: Callable[[], Iterable[str]]) -> None:
+    """Let shells complete the value of an option with words that are not its only values.
+
+    Args:
+        list_words: is called when the script for a shell is printed.
+    """
+    setattr(option, _SUGGESTIONS, list_words)
+
+
+def list_suggestions(option: Action) -> list[str]:
+    """Return the words that `suggest` has given an option."""
+    list_words = getattr(option, _SUGGESTIONS, None)
+    return list(list_words()) if list_words else []
 
 
 def add_device(command: ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 
-from textvae.cli.arguments import Command, Subparsers, add_verb
+from textvae.cli.arguments import Command, Subparsers, add_verb, list_suggestions
 from textvae.cli.parser import build_parser, list_steps
 
 _BASH = """\
@@ -16,7 +16,7 @@ _textvae() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
     local verb="" word options="" words=""
     COMPREPLY=()
-    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    for word in "${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
         case "$verb $word" in
             %(verbs)s) verb="$verb $word" ;;
         esac
@@ -34,6 +34,12 @@ _textvae() {
     fi
 }
 complete -o default -o bashdefault -F _textvae textvae
+"""
+
+# `bashcompinit` needs `compdef`, which `compinit` defines; many start-up files have called it already.
+_ZSH = """\
+(( $+functions[compdef] )) || { autoload -U +X compinit && compinit -i; }
+autoload -U +X bashcompinit && bashcompinit
 """
 
 
@@ -67,8 +73,8 @@ def _write_bash(parser: ArgumentParser) -> str:
         )
         options.append(f'        "{key}") words="{words}"; options="{flags}" ;;')
         for action in _list_options(command):
-            if action.choices:
-                chosen = " ".join(map(str, action.choices))
+            chosen = " ".join(_list_values(action))
+            if chosen:
                 patterns = "|".join(f'"{key} {flag}"' for flag in action.option_strings)
                 values.append(f'        {patterns}) words="{chosen}" ;;')
     return _BASH % {
@@ -79,8 +85,8 @@ def _write_bash(parser: ArgumentParser) -> str:
 
 
 def _write_zsh(parser: ArgumentParser) -> str:
-    """Return the script for zsh, which can use that for bash."""
-    return f"autoload -U +X bashcompinit && bashcompinit\n{_write_bash(parser)}"
+    """Return the script for zsh, which can use that for bash once its completion is loaded."""
+    return f"{_ZSH}{_write_bash(parser)}"
 
 
 def _write_fish(parser: ArgumentParser) -> str:
@@ -98,9 +104,12 @@ def _list_fish_lines(parser: ArgumentParser) -> Iterator[str]:
             condition = f"{seen}; and {missing}" if verb else missing
             for name, step in steps.items():
                 yield f"-n '{condition}' -f -a {name} -d {_quote_for_fish(step.description or '')}"
+        choices = _list_choices(command)
+        if choices:
+            yield f"-n '{seen}' -f -a '{' '.join(choices)}'"
         for action in _list_options(command):
             flags = " ".join(_write_fish_flag(flag) for flag in action.option_strings)
-            value = f"-x -a '{' '.join(map(str, action.choices))}'" if action.choices else "-r"
+            value = _write_fish_values(action)
             takes_value = f" {value}" if action.nargs != 0 else ""
             text = _quote_for_fish((action.help or "").replace("%%", "%"))
             yield f"-n '{seen or '__fish_use_subcommand'}' {flags}{takes_value} -d {text}"
@@ -109,6 +118,15 @@ def _list_fish_lines(parser: ArgumentParser) -> Iterator[str]:
 def _write_fish_flag(flag: str) -> str:
     """Return an option as fish's `complete` takes it: `-l name`, or `-s n` for a single letter."""
     return f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}"
+
+
+def _write_fish_values(action: argparse.Action) -> str:
+    """Return what fish offers as the value of an option: its words, or names of files."""
+    words = _list_values(action)
+    if not words:
+        return "-r"
+    only = "-x" if action.choices else "-r"  # words that are not the only ones: files, too
+    return f"{only} -a '{' '.join(words)}'"
 
 
 def _quote_for_fish(text: str) -> str:
@@ -129,6 +147,11 @@ def _list_choices(parser: ArgumentParser) -> list[str]:
     positional = [action for action in parser._actions if not action.option_strings]
     chosen = [action.choices or () for action in positional if action.nargs != argparse.PARSER]
     return [str(value) for choices in chosen for value in choices]
+
+
+def _list_values(action: argparse.Action) -> list[str]:
+    """Return the words that an option takes as its value, or those that it suggests."""
+    return [str(value) for value in action.choices or list_suggestions(action)]
 
 
 def _list_options(parser: ArgumentParser) -> list[argparse.Action]:

@@ -11,12 +11,14 @@ from textvae.cli.arguments import (
     Subparsers,
     add_device,
     add_verb,
+    suggest,
 )
 from textvae.cli.checks import check_run, check_unfinished_run
 from textvae.cli.training_checks import check_corpus_and_settings
 from textvae.messages import print_lines
 from textvae.runtime.extras import check_installed
 from textvae.runtime.launch import is_first_process
+from textvae.settings.examples import list_examples
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 
@@ -48,19 +50,21 @@ def _add_train(verbs: Subparsers) -> None:
         "- for standard input; `captions`, a small bundled corpus; or the name of a data set on the Hugging Face Hub. "
         "A pattern in quotes, or URLs, are streamed (default: data.corpus of the settings)",
     )
-    train.add_argument(
+    config = train.add_argument(
         "--config",
         metavar="FILE.yaml|NAME",
         help="file of settings, or the name of an example, such as quickstart or ptb/free_bits; an "
         "unknown name lists them all (default: the default recipe)",
     )
-    train.add_argument(
+    suggest(config, list_examples)
+    preset = train.add_argument(
         "--preset",
         metavar="NAME",
         help="settings to start from: "
         + "; ".join(f"{name}: {purpose}" for name, purpose in PRESETS.items())
         + " (default: the default recipe)",
     )
+    suggest(preset, lambda: PRESETS)
     train.add_argument(
         "--output",
         metavar="RUN",

@@ -9,11 +9,13 @@ from textvae.cli.arguments import (
     add_json,
     add_verb,
     require_extra,
+    suggest,
 )
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.cli.training_checks import check_corpus_and_settings
 from textvae.messages import print_lines
+from textvae.settings.examples import list_examples
 from textvae.settings.presets import PRESETS
 from textvae.terminal import escape_controls
 from textvae.tuning.settings import TuneSettings
@@ -37,17 +39,19 @@ def add(verbs: Subparsers) -> None:
         help="folder for the table, the picture, the best settings and the best run; "
         "after an interruption, the same command continues the search",
     )
-    tune.add_argument(
+    config = tune.add_argument(
         "--config",
         metavar="FILE.yaml|NAME",
         help="file of settings to start from, or the name of an example, such as quickstart "
         "(default: the default recipe)",
     )
-    tune.add_argument(
+    suggest(config, list_examples)
+    preset = tune.add_argument(
         "--preset",
         metavar="NAME",
         help=f"settings to start from: {', '.join(PRESETS)} (default: the default recipe)",
     )
+    suggest(preset, lambda: PRESETS)
     tune.add_argument(
         "--search",
         action="append",
