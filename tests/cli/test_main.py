@@ -130,7 +130,7 @@ def test_evaluate_doctor_and_info_print_text_for_people(tiny_run, capsys):
         assert run(verb[0], str(tiny_run), *verb[1:]) == 0
     shown = capsys.readouterr().out
     assert "active units" in shown
-    assert "; training weighted it by " in shown
+    assert "; its weight in the loss was " in shown
     assert "weight of the KL in the loss at the end of training" in card
     assert shown.count("verdict: ") == 2
     assert "parameters" in shown

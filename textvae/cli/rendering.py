@@ -60,6 +60,8 @@ interpolations         {path_pairs:9}  paths of {path_steps} sentences each
   n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at the ends
 """
 
+_TOO_LOW = ": too low, from so few sentences; see the bracket"
+
 _INFO_TEMPLATE = """\
 {run}
   model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder
@@ -100,21 +102,33 @@ def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
     if record.get("kl_target"):
         notes["target"] = f"; the target was {record['kl_target']:.2f}"
         if record.get("kl_before_refit") is not None:
-            before = f"{record['kl_before_refit']:.2f} before the posterior was refitted"
-            notes["target"] = f"; {before}, with a target of {record['kl_target']:.2f}"
+            notes["target"] = (
+                f"; {record['kl_before_refit']:.2f} (target {record['kl_target']:.2f}) before "
+                "the last phase, which refits the variances"
+            )
     if record.get("kl_weight") is not None:
-        notes["weight"] = f"; training weighted it by {record['kl_weight']:.2f}"
+        notes["weight"] = f"; its weight in the loss was {record['kl_weight']:.2f} at the end"
     for name in ("mi_full", "mi_batch32"):
         value = record.get(name)
         is_capped = value is not None and is_at_cap(value, record[f"{name}_cap"])
         notes[f"{name}_note"] = ": at its cap" if is_capped else ""
+    if _is_below_bracket(record) and not notes["mi_full_note"]:
+        notes["mi_full_note"] = _TOO_LOW
     notes["aggregate_note"] = ""
-    if notes["mi_full_note"]:
+    if notes["mi_full_note"] == _TOO_LOW:
+        notes["aggregate_note"] = ": too high, see the bracket"
+    elif notes["mi_full_note"]:
         # It is then an artifact of the number of sentences, and its error would mislead.
         notes["aggregate_note"] = ": no more than KL - ln N, see the bracket"
     elif record.get("aggregate_kl_stderr") is not None:
         notes["aggregate_note"] = f" (± {record['aggregate_kl_stderr']:.2f})"
     return notes
+
+
+def _is_below_bracket(record: Mapping[str, Any]) -> bool:
+    """Return whether the mutual information is less than the bracket from more sentences allows."""
+    value, lower = record.get("mi_full"), record.get("mi_lower")
+    return value is not None and lower is not None and value < lower
 
 
 def _format_unit_counts(record: Mapping[str, Any]) -> str:

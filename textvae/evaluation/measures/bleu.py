@@ -16,7 +16,8 @@ from textvae.evaluation.measures.inputs import EvaluationInput
 
 def bleu(inputs: EvaluationInput) -> dict[str, Any]:
     """Return `bleu` (0 to 100), sacrebleu's `bleu_signature`, and `exact_match` (0 to 1)."""
-    metric = BLEU(tokenize="13a", lowercase=True)
+    # `force` only keeps sacrebleu from asking whether we forgot to detokenize.
+    metric = BLEU(tokenize="13a", lowercase=True, force=True)
     texts = inputs.texts
     pairs = zip(texts.reconstructions, texts.detokenized, strict=True)
     exact = sum(reconstruction == original for reconstruction, original in pairs)

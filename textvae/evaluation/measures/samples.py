@@ -180,7 +180,7 @@ def self_bleu(inputs: EvaluationInput) -> dict[str, Any]:
 def compute_self_bleu(texts: Sequence[str]) -> float:
     """Return the mean BLEU of each text with all other texts as references, 0 to 100."""
     # By sacrebleu's default, a sentence of fewer than four words would have a BLEU of 0.
-    metric = BLEU(tokenize="13a", lowercase=True, effective_order=True)
+    metric = BLEU(tokenize="13a", lowercase=True, effective_order=True, force=True)
     scores = []
     for index, text in enumerate(texts):
         others = [*texts[:index], *texts[index + 1 :]]
