@@ -21,23 +21,38 @@ if TYPE_CHECKING:
 ENCODER_STATES = "encoder_states"
 DECODER_STATES = "decoder_states"
 
-# The encoder has one state per sentence, which is stored in single precision. The decoder has one
-# per token: bf16 halves that file, and the layers that read them usually compute in bf16.
-_DTYPES = {ENCODER_STATES: torch.float32, DECODER_STATES: torch.bfloat16}
+_COLUMNS = (ENCODER_STATES, DECODER_STATES)
+
+# States of tokens are stored in bf16, which halves the file: the layers that read them usually
+# compute in bf16. A single state per sentence is stored in single precision. The key is the size of
+# a number in bytes, which each row has next to its states.
+_DTYPES = {2: torch.bfloat16, 4: torch.float32}
+
+# The sizes in files of versions that did not write them.
+_FORMER_SIZES = {ENCODER_STATES: 4, DECODER_STATES: 2}
 
 
-def write_states(rows: Iterator[Tensor], column: str, file: Path) -> None:
+def write_states(
+    rows: Iterator[Tensor], column: str, file: Path, *, is_rounded: bool = True
+) -> None:
     """Write the states of sentences to an Arrow file.
 
     Args:
         rows: (length, hidden) for each sentence, in the order of the split.
         column: `ENCODER_STATES` or `DECODER_STATES`.
+        is_rounded: whether they are stored in bf16.
     """
     import pyarrow as pa
 
-    schema = pa.schema([(column, pa.large_binary()), ("hidden", pa.int32())])
+    size = 2 if is_rounded else 4
+    fields = [(column, pa.large_binary()), ("hidden", pa.int32()), ("itemsize", pa.int8())]
+    schema = pa.schema(fields)
     records = (
-        {column: _to_bytes(states.to(_DTYPES[column])), "hidden": states.shape[-1]}
+        {
+            column: _to_bytes(states.to(_DTYPES[size])),
+            "hidden": states.shape[-1],
+            "itemsize": size,
+        }
         for states in rows
     )
     write_arrow(records, file, schema)
@@ -47,10 +62,12 @@ def join_states(sentences: "Dataset", folder: Path, split: str) -> "Dataset":
     """Return a split with the columns of states that the folder has for it, memory-mapped."""
     from datasets import concatenate_datasets
 
-    for column in _DTYPES:
+    for column in _COLUMNS:
         file = locate_states(folder, split, column)
         if file.is_file():
-            states = open_arrow(file).rename_column("hidden", f"{column}_hidden")
+            states = open_arrow(file)
+            for name in set(states.column_names) - {column}:
+                states = states.rename_column(name, f"{column}_{name}")
             sentences = concatenate_datasets([sentences, states], axis=1)
     return sentences
 
@@ -64,15 +81,26 @@ def collate_states(rows: Sequence[dict[str, Any]], column: str) -> Tensor | None
     """Return the states of a batch, (batch, length, hidden), padded on the right, or None."""
     if column not in rows[0]:
         return None
-    parts = [_from_bytes(row[column], _DTYPES[column], row[f"{column}_hidden"]) for row in rows]
-    return pad_sequence(parts, batch_first=True)
+    parts = [
+        _from_bytes(row[column], _DTYPES[_find_size(row, column)], row[f"{column}_hidden"])
+        for row in rows
+    ]
+    states = pad_sequence(parts, batch_first=True)
+    # An LSTM refuses states of another type than its weights; a decoder casts what it reads.
+    return states.float() if column == ENCODER_STATES else states
 
 
 def mask_states(rows: Sequence[dict[str, Any]], column: str) -> Tensor:
     """Return the mask of the states of a batch, (batch, length), 1 on real ones."""
-    itemsize = _DTYPES[column].itemsize
-    lengths = [len(row[column]) // (itemsize * row[f"{column}_hidden"]) for row in rows]
+    lengths = [
+        len(row[column]) // (_find_size(row, column) * row[f"{column}_hidden"]) for row in rows
+    ]
     return (torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)).long()
+
+
+def _find_size(row: dict[str, Any], column: str) -> int:
+    """Return the size of a number in the states of a row, in bytes."""
+    return int(row.get(f"{column}_itemsize", _FORMER_SIZES[column]))
 
 
 def _to_bytes(states: Tensor) -> bytes:
