@@ -1,14 +1,17 @@
-"""Measure the samples of a text VAE at several temperatures.
+"""Measure the samples of a text VAE at several temperatures, and with other decoding options.
 
     python experiments/temperature.py RUN [--judge LM_RUN] [--split validation] [--prior KIND]
+    python experiments/temperature.py RUN --temperatures 0.7 0.85 --option top_p=0.9 --option min_p=0.05
 
-For each temperature it prints, as means over the seeds:
+Each option is tried by itself at each of the temperatures, and so is none. For each row it
+prints, as means over the seeds:
 
 - forward: the perplexity of the samples under 5-grams of the training text, divided by that of
   the real sentences.
 - reverse: the perplexity of the real sentences under 5-grams of the samples, divided by that
   under as many training sentences. Both n-gram models have the vocabulary of the training text.
 - distinct-2: the share of bigrams that are different, divided by that of as many real sentences.
+- repeated: the share of samples with a sequence of three words that comes again.
 - accepted, with a judge: the share of samples that a language model accepts. It accepts what
   costs no more bits per byte than 95 % of the real sentences cost.
 
@@ -17,7 +20,9 @@ The judge should be trained on other sentences than those that it judges.
 
 import argparse
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fluency import ACCEPTED_REAL, measure_costs
@@ -84,8 +89,21 @@ class Comparison:
         ]
 
 
+def repeats(sentence: str) -> bool:
+    """Return whether a sequence of three words comes twice in a sentence."""
+    words = sentence.split()
+    triples = list(zip(words, words[1:], words[2:], strict=False))
+    return len(set(triples)) < len(triples)
+
+
+def parse_option(text: str) -> tuple[str, float | int]:
+    """Return the name and the value of a decoding option, such as `top_p=0.9`."""
+    name, _, value = text.partition("=")
+    return name, int(value) if value.isdigit() else float(value)
+
+
 def main() -> None:
-    """Print one row for each temperature."""
+    """Print one row for each temperature and option."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--judge", default=None, help="the run of a language model")
@@ -93,6 +111,8 @@ def main() -> None:
     parser.add_argument("--prior", default=None, help="the kind of a fitted prior of the run")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--temperatures", type=float, nargs="+", default=TEMPERATURES)
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     vae = TextVAE.from_pretrained(options.run, device="cpu")
     run = Run(options.run)
@@ -102,18 +122,23 @@ def main() -> None:
     print(
         f"real text: forward {comparison.forward_real:.1f}, reverse {comparison.reverse_real:.1f}"
     )
-    print("| temperature | forward | reverse | distinct-2 | accepted |")
-    print("|---|---|---|---|---|")
-    for temperature in TEMPERATURES:
+    print("| temperature | option | forward | reverse | distinct-2 | repeated | accepted |")
+    print("|---|---|---|---|---|---|---|")
+    for temperature, option in product(options.temperatures, ["", *options.option]):
+        further: dict[str, Any] = dict([parse_option(option)]) if option else {}
         rows = []
         for seed in options.seeds:
             samples = vae.generate(
-                options.samples, prior=options.prior, seed=seed, temperature=temperature
+                options.samples, prior=options.prior, seed=seed, temperature=temperature, **further
             )
             row = comparison.measure(samples)
-            rows.append([*row, judge.accept(samples) if judge else float("nan")])
-        cells = " | ".join(f"{value:.2f}" for value in np.mean(rows, axis=0)[:3])
-        print(f"| {temperature} | {cells} | {np.mean(rows, axis=0)[3]:.3f} |", flush=True)
+            repeated = float(np.mean([repeats(sample) for sample in samples]))
+            rows.append([*row, repeated, judge.accept(samples) if judge else float("nan")])
+        means = np.mean(rows, axis=0)
+        cells = " | ".join(f"{value:.2f}" for value in means[:3])
+        print(
+            f"| {temperature} | {option} | {cells} | {means[3]:.3f} | {means[4]:.3f} |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import pytest
 
 from textvae.data.settings import DataSettings
 from textvae.data.tokenization import TokenizerSettings
+from textvae.model.decoders import DECODERS
 from textvae.model.encoders import ENCODERS
 from textvae.objective.elbo import ObjectiveSettings
 from textvae.settings.overrides import merge_settings
@@ -67,6 +68,15 @@ def test_text_keeps_its_characters_in_an_override(tmp_path):
     """A value may contain `=` and non-Latin letters."""
     settings = read_settings(overrides=["data.corpus=a=b/データ.txt"])
     assert settings.data.corpus == "a=b/データ.txt"
+
+
+@pytest.mark.parametrize("kind", [name for name in DECODERS if not DECODERS[name].starts_from_base])
+def test_a_model_that_names_no_conditioning_gets_those_that_its_decoder_takes(kind):
+    """No decoder is refused for a default that suits another one."""
+    settings = read_settings(overrides=[f"model.decoder.kind={kind}"]).model
+    decoder = DECODERS[kind](settings.decoder, 99, 4, settings.conditioning)
+    assert settings.conditioning
+    assert set(settings.conditioning) <= set(decoder.signal_shapes)
 
 
 def test_an_empty_override_unsets_a_setting():

@@ -53,6 +53,9 @@ class TransformerDecoder(Decoder):
     """A causal transformer with z in its embeddings, in a prefix or in its output."""
 
     Settings = TransformerDecoderSettings
+    # Where z is added to the embeddings, training is much slower; docs/benchmarks/sentences.md has
+    # the numbers.
+    default_conditioning = ("prefix", "output")
 
     def __init__(
         self, settings: TransformerDecoderSettings, vocab: int, latent: int, channels: Sequence[str]
