@@ -169,8 +169,9 @@ class DecodingChoices(StrictSettings):
     )
     bad_words: Annotated[Sequence[NonEmptyText], Field(min_length=1)] | None = Field(
         None,
-        description="never write the tokens of this word or phrase; on the command line, "
-        "may be repeated; by default, all words are allowed",
+        description="never write this word or phrase in its usual tokens; pieces of words can "
+        "still spell it in another way; on the command line, may be repeated; by default, all "
+        "words are allowed",
     )
     bad_words_ids: Annotated[Sequence[TokenIds], Field(min_length=1)] | None = Field(
         None,
