@@ -1,4 +1,4 @@
-"""`textvae completion`: the scripts, tried in bash itself."""
+"""`textvae completion`: the scripts, tried in the shells themselves where they are installed."""
 
 import os
 import pty

@@ -162,6 +162,32 @@ def test_people_see_how_loose_the_bound_is_and_the_warning(bundle):
     assert "warning: the effective sample size of the importance weights is" in text
 
 
+@pytest.mark.parametrize(
+    ("value", "information", "aggregate"),
+    [
+        (4.0, ": too low, from so few sentences; see the bracket", ": too high, see the bracket"),
+        (4.7, "", " (± 0.10)"),
+        (7.5, ": at its cap", ": no more than KL - ln N, see the bracket"),
+    ],
+)
+def test_people_see_an_information_outside_its_bracket(value, information, aggregate):
+    """The bracket has more sentences, so it is the one to trust; a value at its cap says so itself."""
+    record = {
+        "mi_full": value,
+        "mi_full_cap": 8.0,
+        "mi_lower": 4.5,
+        "mi_upper": 7.9,
+        "aggregate_kl": 1.2,
+        "aggregate_kl_stderr": 0.1,
+        "aggregate_sentences": 4200,
+    }
+    lines = format_evaluation({**record, "sentences": 200, "words_per_sentence": 6.0}).splitlines()
+    (shown,) = [line for line in lines if line.startswith("mutual information")]
+    assert shown.endswith(f"nats, at most 8.00{information}")
+    (shown,) = [line for line in lines if line.startswith("aggregate KL")]
+    assert shown.endswith(f"to the prior{aggregate}")
+
+
 def test_the_likelihood_of_a_language_model_is_exact_with_a_single_draw():
     """It is not loose, has no error, and needs no warning and no proposal."""
     tokenizer = tiny_vae().tokenizer

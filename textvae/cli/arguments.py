@@ -39,7 +39,7 @@ _SETTINGS_HELP = (
     "explains all of them, `textvae settings training` those of one section."
 )
 
-# The attribute of an option with which shells find words for its value.
+# The attribute of an option in which `suggest` keeps what it was given.
 _SUGGESTIONS = "suggestions"
 
 _TABLE_SETTINGS = ("format", "separator", "encoding", "member")  # options with the field's help

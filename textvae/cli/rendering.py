@@ -60,8 +60,6 @@ interpolations         {path_pairs:9}  paths of {path_steps} sentences each
   n-gram perplexity    {path_ppl:9.2f}  between the ends; {path_ends_ppl:.2f} at the ends
 """
 
-_TOO_LOW = ": too low, from so few sentences; see the bracket"
-
 _INFO_TEMPLATE = """\
 {run}
   model       {parameters:,} parameters: {encoder} encoder, {latent_dim} latent dimensions, {decoder} decoder
@@ -104,7 +102,7 @@ def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
         if record.get("kl_before_refit") is not None:
             notes["target"] = (
                 f"; {record['kl_before_refit']:.2f} (target {record['kl_target']:.2f}) before "
-                "the last phase, which refits the variances"
+                "the posterior was refitted in the last phase"
             )
     if record.get("kl_weight") is not None:
         notes["weight"] = f"; its weight in the loss was {record['kl_weight']:.2f} at the end"
@@ -112,12 +110,12 @@ def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
         value = record.get(name)
         is_capped = value is not None and is_at_cap(value, record[f"{name}_cap"])
         notes[f"{name}_note"] = ": at its cap" if is_capped else ""
-    if _is_below_bracket(record) and not notes["mi_full_note"]:
-        notes["mi_full_note"] = _TOO_LOW
     notes["aggregate_note"] = ""
-    if notes["mi_full_note"] == _TOO_LOW:
+    is_at_its_cap = bool(notes["mi_full_note"])
+    if not is_at_its_cap and _is_below_bracket(record):
+        notes["mi_full_note"] = ": too low, from so few sentences; see the bracket"
         notes["aggregate_note"] = ": too high, see the bracket"
-    elif notes["mi_full_note"]:
+    elif is_at_its_cap:
         # It is then an artifact of the number of sentences, and its error would mislead.
         notes["aggregate_note"] = ": no more than KL - ln N, see the bracket"
     elif record.get("aggregate_kl_stderr") is not None:

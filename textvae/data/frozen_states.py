@@ -23,12 +23,12 @@ DECODER_STATES = "decoder_states"
 
 _COLUMNS = (ENCODER_STATES, DECODER_STATES)
 
-# States of tokens are stored in bf16, which halves the file: the layers that read them usually
-# compute in bf16. A single state per sentence is stored in single precision. The key is the size of
-# a number in bytes, which each row has next to its states.
+# The types of the numbers, by their size in bytes, which each row has next to its states. States of
+# tokens are stored in bf16, which halves the file: the layers that read them usually compute in
+# bf16. A single state per sentence is stored in single precision.
 _DTYPES = {2: torch.bfloat16, 4: torch.float32}
 
-# The sizes in files of versions that did not write them.
+# The sizes in the files of earlier versions, which did not record them.
 _FORMER_SIZES = {ENCODER_STATES: 4, DECODER_STATES: 2}
 
 

@@ -93,8 +93,8 @@ def _cache_split(
     if not file.is_file():
         partial = file.with_name(f".{file.name}.partial")
         states = _iterate_states(bundle, sentences, column, compute, progress)
-        is_exact = column == ENCODER_STATES and bundle.model.encoder.has_sentence_state
-        write_states(states, column, partial, is_rounded=not is_exact)
+        is_rounded = column == DECODER_STATES or not bundle.model.encoder.has_sentence_state
+        write_states(states, column, partial, is_rounded=is_rounded)
         partial.replace(file)
 
 
