@@ -249,3 +249,33 @@ def test_the_seed_decides_what_is_sampled_in_either_loop(vae):
     for options in ({"temperature": 1.0}, {"typical_p": 0.9}):
         assert vae.decode(Z, **options, seed=3) == vae.decode(Z, **options, seed=3)
     assert torch.is_grad_enabled()
+
+
+@pytest.fixture
+def own_options(vae, monkeypatch):
+    """Options that the decoder has for samples, and that leave few tokens."""
+    options = {"min_p": 0.9, "temperature": 2.0}
+    monkeypatch.setattr(type(vae.model.decoder), "sampling_options", options)
+    return options
+
+
+def test_a_decoder_can_have_options_for_samples(vae, own_options):
+    """They hold where the user names no option of sampling, whatever else is named."""
+    assert vae.generate(8, seed=1) == vae.generate(8, seed=1, **own_options)
+    longer = {"min_new_tokens": 2, "seed": 1}
+    assert vae.generate(8, **longer) == vae.generate(8, **longer, **own_options)
+
+
+@pytest.mark.parametrize("named", [{"temperature": 1.0}, {"top_k": 5}, {"do_sample": False}])
+def test_an_option_of_the_user_replaces_those_of_the_decoder(vae, own_options, monkeypatch, named):
+    """All of them: the temperature 1, say, is the distribution of the model itself."""
+    texts = vae.generate(8, seed=1, **named)
+    monkeypatch.setattr(type(vae.model.decoder), "sampling_options", {})
+    assert texts == vae.generate(8, seed=1, **named)
+
+
+def test_the_options_of_a_run_replace_those_of_the_decoder(vae, own_options, monkeypatch):
+    """`generation_config.json` is the user's choice as well."""
+    monkeypatch.setattr(vae.model.generation_config, "min_p", 0.01)
+    expected = {"min_p": 0.01, "temperature": own_options["temperature"]}
+    assert vae.generate(8, seed=1) == vae.generate(8, seed=1, **expected)

@@ -126,10 +126,10 @@ def test_without_rights_nothing_is_uploaded(hub, vae, monkeypatch, name, token, 
 
 
 def test_a_license_that_the_hub_does_not_know_is_refused_with_its_reason(hub, vae):
-    """Before the weights are uploaded."""
+    """Before the repository is created."""
     with pytest.raises(OutputError, match=r"license.* must be one of"):
         vae.push_to_hub(NAME, license="forbidden")
-    assert hub.repositories[NAME].files().keys() == {".gitattributes"}
+    assert hub.repositories == {}
 
 
 @pytest.mark.parametrize("is_offline", [True, False])

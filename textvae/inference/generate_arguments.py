@@ -12,7 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase, StoppingCriteria, WatermarkingConfig
+from transformers import (
+    GenerationConfig,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    WatermarkingConfig,
+)
 
 from textvae.data.tokenization import decode_batch, encode_batch
 from textvae.errors import ConfigError
@@ -63,13 +68,24 @@ def build_generate_arguments(
     arguments.setdefault("do_sample", asks_to_sample or uses_default)
     _check_combination(arguments)
     _check_lengths(bundle, arguments)
-    if arguments["do_sample"] and configured.temperature is None:
-        arguments.setdefault("temperature", DEFAULT_TEMPERATURE)
+    if arguments["do_sample"]:
+        if not asks_to_sample:
+            _set_defaults(arguments, configured, bundle.model.decoder.sampling_options)
+        _set_defaults(arguments, configured, {"temperature": DEFAULT_TEMPERATURE})
     is_known = arguments.keys() <= _OPTIONS_OF_OUR_LOOP
     # Our loop has no beam search, but that of transformers does.
     if is_known and arguments.get("num_beams", 1) == 1:
         arguments["custom_generate"] = generate_with_shrinking_batch
     return _replace_word_arguments(arguments, build_token_arguments(bundle, arguments))
+
+
+def _set_defaults(
+    arguments: dict[str, Any], configured: GenerationConfig, defaults: Mapping[str, float]
+) -> None:
+    """Add options that neither the arguments nor `generation_config.json` have."""
+    for name, value in defaults.items():
+        if getattr(configured, name, None) is None:
+            arguments.setdefault(name, value)
 
 
 def build_token_arguments(bundle: Bundle, options: Mapping[str, Any]) -> dict[str, Any]:

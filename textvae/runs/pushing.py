@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
-from huggingface_hub import CommitInfo, HfApi
+from huggingface_hub import CommitInfo, HfApi, get_session
+from huggingface_hub.utils import hf_raise_for_status
 
 from textvae.errors import CheckpointError, ConfigError, OutputError
 from textvae.inference.bundle import Bundle
@@ -74,6 +75,7 @@ def push_to_hub(
         save_with_records(bundle, run_folder, folder, with_indices=with_indices)
         hide_paths_in_records(folder)
         text = _write_card(bundle, run, folder, target.repository, card, texts)
+        check_card(text, target.repository, hub)
         repository = open_repository(target, hub)
         write_text(folder / CARD_FILE, update_card(text, repository=repository))
         return upload_folder(folder, repository, target, hub)
@@ -89,6 +91,20 @@ def check_reachable(repository: str, hub: Hub) -> None:
     if obstacle is not None:
         reason, advice = obstacle
         raise OutputError(f"{repository}: cannot be pushed to, because {reason}. {advice}.")
+
+
+def check_card(text: str, repository: str, hub: Hub) -> None:
+    """Ask the hub whether it would take a model card: it knows only some licenses, for example.
+
+    Raises:
+        OutputError: the hub would refuse it.
+    """
+    card = {"content": text, "repoType": "model"}
+    try:
+        hf_raise_for_status(get_session().post(f"{hub.endpoint}/api/validate-yaml", json=card))
+    except Exception as error:  # those of the network have no common base
+        reason = explain_failed_upload(error, f"{hub.endpoint}/{repository}")
+        raise OutputError(f"{repository} {reason}") from error
 
 
 def open_repository(target: PushTarget, hub: Hub) -> str:

@@ -1,7 +1,8 @@
 """The contract of a decoder: from previous tokens and signals of z to one state per next token."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ class Decoder(Part, ABC):
         starts_from_base: whether it has the weights and the tokens of a pretrained model.
         default_conditioning: the conditionings of a model whose settings name none; None for
             those of `ModelSettings`, and AUTO if they depend on the base.
+        sampling_options: decoding options of samples for which a user names no option of sampling,
+            by their names in `GenerationConfig`.
     """
 
     signal_shapes: dict[str, tuple[int, ...]]
@@ -50,6 +53,7 @@ class Decoder(Part, ABC):
     has_frozen_layers_below: bool = False
     starts_from_base: bool = False
     default_conditioning: ClassVar[tuple[str, ...] | Literal["auto"] | None] = None
+    sampling_options: ClassVar[Mapping[str, float]] = MappingProxyType({})
 
     @classmethod
     def choose_conditioning(cls, base: PreTrainedConfig) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,6 +24,9 @@ class LanguageModelDecoder(Decoder):
     """A decoder that has a pretrained language model, with the vocabulary of that model."""
 
     starts_from_base = True
+    # A language model of 50,000 tokens gives many of them a small probability, and the texts that
+    # follow from one of these make no sense. docs/pretrained.md has the measurements.
+    sampling_options = MappingProxyType({"min_p": 0.05})
     max_rows = 128  # of 128 tokens, SmolLM2-135M needs 0.4 GB for them in bf16
     language_model: LanguageModel
 
