@@ -1,14 +1,14 @@
 """`TextVAE`, the main class of the library: a trained model and everything it can do."""
 
 import html
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack, cast, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from transformers import PreTrainedTokenizerBase
 
 from textvae.data.encoder_tokenizer import EncoderTokenizer
@@ -22,7 +22,8 @@ from textvae.data.texts import (
     require_text,
     require_texts,
 )
-from textvae.errors import ConfigError, DataError, ShapeError, did_you_mean
+from textvae.data.vectors import require_vectors
+from textvae.errors import ConfigError, DataError, did_you_mean
 from textvae.evaluation.settings import (
     DEFAULT_IMPORTANCE_SAMPLES,
     DEFAULT_MEASURE_SETTINGS,
@@ -89,6 +90,7 @@ from textvae.uses.settings import (
     AnomalySettings,
     AugmentSettings,
     CompleteSettings,
+    DecodeEmbeddingsSettings,
     EditSettings,
     ExportFormat,
     ExportSettings,
@@ -116,8 +118,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 _Settings = TypeVar("_Settings", bound=StrictSettings)
-
-_NUMBER_KINDS = "fiu"  # NumPy's letters for numbers, without complex ones and truth values
 
 
 class TextVAE:
@@ -311,43 +311,52 @@ class TextVAE:
     def embed(self, texts: str | Sequence[str]) -> Array:
         """Return sentence embeddings, (n, size), as the base of the encoder computes them.
 
+        Those of blank texts are NaN.
+
         Raises:
             ConfigError: the encoder returns no sentence embeddings.
         """
-        return embed(self.bundle, require_texts(texts, "texts"))
+        listed = require_texts(texts)
+        return _report_blanks(embed(self.bundle, listed), listed)
 
-    def encode_embeddings(self, embeddings: Array) -> Array:
-        """Return the posterior mean z, (n, latent), of sentence embeddings, (n, size).
+    def encode_embeddings(self, embeddings: ArrayLike) -> Array:
+        """Return the posterior mean z, (n, latent), of sentence embeddings, (n, size) or (size,).
 
         Raises:
             ConfigError: the encoder returns no sentence embeddings.
             ShapeError: the embeddings have another size than the encoder's.
-            DataError: a number is not finite.
+            DataError: they are not an array of numbers, or one of them is not finite.
         """
         return encode_embeddings(self.bundle, embeddings)
 
     def decode_embeddings(
-        self, embeddings: Array, *, candidates: int = 1, **decoding: Unpack[SingleDecodingOptions]
+        self,
+        embeddings: ArrayLike,
+        *,
+        candidates: int = 1,
+        **decoding: Unpack[SingleDecodingOptions],
     ) -> list[str]:
-        """Decode a sentence from each sentence embedding, (n, size), of the encoder's base.
+        """Decode a sentence from each sentence embedding of the encoder's base; greedy by default.
 
         Args:
-            embeddings: as sentence-transformers computes them.
+            embeddings: (n, size) or (size,), as sentence-transformers computes them.
             candidates: number of texts to choose from; the one whose own embedding is nearest is
-                returned. With 1, the text is decoded greedily, with more by beam searches, of which
-                the later ones know how far the texts so far are off.
-            decoding: how the texts are decoded; with `do_sample=True`, or an option of
-                sampling such as `temperature`, candidates are sampled.
+                returned. With 1, the text is decoded as `decode` does. With more, they come from
+                beam searches, of which the later ones know how far the texts so far are off.
+            decoding: how the texts are decoded; with `do_sample=True`, or an option of sampling
+                such as `temperature`, texts are sampled. Of several candidates, one is greedy.
 
         Raises:
-            ConfigError: the encoder returns no sentence embeddings.
+            ConfigError: the encoder returns no sentence embeddings, or options contradict each
+                other.
             ShapeError: the embeddings have another size than the encoder's.
-            DataError: a number is not finite.
+            DataError: they are not an array of numbers, or one of them is not finite.
         """
         settings = build_decoding_settings(**decoding)
         _require_one_sequence(settings, "candidates says among how many texts to choose")
-        count = require_integer(candidates, "candidates")
-        return decode_embeddings(self.bundle, embeddings, count, settings)
+        values = {"candidates": candidates}
+        checked = validate_settings(DecodeEmbeddingsSettings, values, "decode_embeddings")
+        return decode_embeddings(self.bundle, embeddings, checked.candidates, settings)
 
     def decode(
         self,
@@ -361,19 +370,11 @@ class TextVAE:
 
         Raises:
             ShapeError: z does not have this model's latent size.
-            DataError: a number in z is not finite.
+            DataError: z is not an array of numbers, or one of them is not finite.
         """
-        latents = _convert_latents(z)
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
-            raise ShapeError(
-                f"z has the shape {tuple(np.shape(z))}; expected (n, {self.latent_dim}), "
-                "the latent size of this model."
-            )
-        if not torch.isfinite(latents).all():
-            raise DataError("z holds numbers that are not finite; leave these rows out.")
         return decode_latents(
             self.bundle,
-            latents,
+            require_vectors(z, "z", self.latent_dim, "the latent size of this model"),
             build_decoding_settings(**decoding),
             samples_by_default=False,
             batch_size=require_integer(batch_size, "batch_size"),
@@ -504,7 +505,11 @@ class TextVAE:
             more: further sentences, through which the path continues.
             steps: number of sentences from each one to the next, both ends included.
             path: `linear`, `spherical`, or `density`, which bends towards the `reference` sentences.
-            reference: sentences like the training data; by default the run's validation split.
+            reference: sentences like the training data, only for the path `density`; by default the
+                run's validation split.
+
+        Raises:
+            ConfigError: a setting does not fit, or a reference would have no effect.
         """
         path_settings = validate_settings(
             InterpolateSettings, {"steps": steps, "path": path}, "interpolate"
@@ -546,11 +551,19 @@ class TextVAE:
         Args:
             dimension: index of the coordinate, counted from 0.
             reference: sentences whose latents give the standard deviation that is the unit of a
-                step; by default the run's validation split.
+                step, only for `unit="aggregate"`; by default the run's validation split.
+
+        Raises:
+            ConfigError: the model has no such dimension, or an option would have no effect.
         """
         from textvae.uses.traverse import traverse
 
         settings, decoding = _split_options(TraverseSettings, options, "traverse")
+        if reference is not None and settings.unit == "prior":
+            raise ConfigError(
+                "reference has no effect with unit = 'prior': it gives the standard deviation of "
+                "unit = 'aggregate'. Leave one of the two out."
+            )
         sentences = None if reference is None else _drop_blanks(reference, "reference")
 
         # A function, because the validation split is read only if the unit of a step needs it.
@@ -1109,28 +1122,6 @@ def _drop_blanks_with_labels(
         )
     rows = find_texts(listed)
     return rows, _select(listed, rows), [classes[row] for row in rows]
-
-
-def _convert_latents(z: object) -> torch.Tensor:
-    """Return vectors as a tensor, (n, latent) if they have the right shape.
-
-    Raises:
-        DataError: they are not numbers.
-    """
-    rows = list(z) if isinstance(z, Iterator) else z
-    if isinstance(rows, torch.Tensor):
-        rows = rows.detach().cpu().double()
-    try:
-        array = np.asarray(rows)
-        if array.dtype.kind not in _NUMBER_KINDS:
-            raise TypeError
-        # Numbers that are too large become infinite, and the caller refuses those.
-        with np.errstate(over="ignore"):
-            return torch.as_tensor(np.atleast_2d(array.astype(np.float32)))
-    except (TypeError, ValueError):
-        raise DataError(
-            f"z is {describe(z)}; expected an array of numbers, one row for each text."
-        ) from None
 
 
 def _report_blanks(vectors: Array, texts: Sequence[str]) -> Array:

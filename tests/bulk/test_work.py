@@ -137,3 +137,11 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
     with pytest.raises(ConfigError, match=message):
         bulk.run(**(request | changes))
     assert not out.exists()
+
+
+def test_scores_that_depend_on_labels_are_refused(labelled_run, corpus, tmp_path):
+    """Units read no labels; nothing is written."""
+    out = tmp_path / "out"
+    with pytest.raises(ConfigError, match="depend on the label of a sentence.*--output out"):
+        bulk.run("score", labelled_run, out, str(corpus), device="cpu")
+    assert not out.exists()

@@ -118,6 +118,16 @@ def test_an_error_does_not_end_the_session(say, line):
     assert WRONG[line] in err[0]
 
 
+def test_a_closed_standard_input_is_refused_before_a_model_is_loaded(tiny_run, monkeypatch, capsys):
+    """As after `textvae shell RUN <&-`."""
+    monkeypatch.setattr("textvae.cli.shell.load_vae", pytest.fail)
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["shell", str(tiny_run)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "standard input is closed" in shown.err
+
+
 def test_nothing_is_read_after_quit(say):
     """Options that were set are printed by `set` alone, and `help` lists every verb."""
     code, out, err = say("set n 3", "set", "help", "quit", "writ")

@@ -1,6 +1,9 @@
 """Exporting: the folder appears whole or not at all, and what cannot be exported is named."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -38,6 +41,47 @@ def test_an_export_is_replaced_only_if_asked(exported, vae, tmp_path):
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"notes\.txt"):
         vae.export(folder, overwrite=True)
+
+
+def test_an_export_whose_runner_was_used_can_be_replaced(exported, vae, tmp_path):
+    """Python compiles the runner when it is imported; the new export has no trace of that."""
+    folder = tmp_path / "exported"
+    vae.export(folder)
+    environment = {name: value for name, value in os.environ.items() if "BYTECODE" not in name}
+    environment.pop("PYTHONPYCACHEPREFIX", None)
+    code = "from textvae_runner import Runner; Runner()"
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True)
+    assert "__pycache__" in names(folder)
+    vae.export(folder, overwrite=True)
+    assert names(folder) == names(exported)
+
+
+@pytest.mark.parametrize(
+    "case", ["another file", "a folder in it", "a link in it", "a link", "a file"]
+)
+def test_a_cache_that_holds_something_else_is_not_removed(vae, tmp_path, case):
+    """The message names what is in the way."""
+    folder = tmp_path / "exported"
+    vae.export(folder)
+    cache = folder / "__pycache__"
+    compiled = cache / "textvae_runner.cpython-311.pyc"
+    if case == "a file":
+        cache.write_text("mine")
+    elif case == "a link":
+        (tmp_path / "mine").mkdir()
+        cache.symlink_to(tmp_path / "mine")
+    else:
+        cache.mkdir()
+    if case == "another file":
+        compiled.write_text("compiled")
+        (cache / "mine.cpython-311.pyc").write_text("mine")
+    elif case == "a folder in it":
+        compiled.mkdir()
+    elif case == "a link in it":
+        compiled.symlink_to(tmp_path)
+    with pytest.raises(OutputError, match=r"holds __pycache__.*, which no export wrote"):
+        vae.export(folder, overwrite=True)
+    assert "__pycache__" in names(folder)
 
 
 def test_no_other_folder_is_replaced(vae, tmp_path):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,37 @@ def test_the_command_line_of_the_runner(runner, exported, capsys):
     assert "temperature" in capsys.readouterr().err
 
 
+VERBS = {
+    "generate": [],
+    "complete": ["a man"],
+    "reconstruct": ["two men", "- a dog"],
+    "interpolate": ["a man", "two men"],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_options_may_be_anywhere_on_the_command_line(exported, capsys, verb):
+    """Before the verb, between it and its texts, between the texts, and after them."""
+    folder = ["--folder", str(exported)]
+    options = ["--top-k", "1"] if verb in ("reconstruct", "interpolate") else ["-n", "2"]
+    options += ["--seed", "1"]
+    texts = VERBS[verb]
+    lines = [
+        [verb, *texts, *options, *folder],
+        [verb, *options, *folder, *texts],
+        [*options, verb, *folder, *texts],
+        [verb, *texts[:1], *options, *texts[1:], *folder],
+        [verb, *options, *folder, "--", *texts],
+    ]
+    printed = []
+    for line in lines:
+        assert _main(line) == 0
+        printed.append(capsys.readouterr())
+    assert printed[0].out
+    assert set(printed) == {printed[0]}
+    assert printed[0].err == ""
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -99,13 +131,78 @@ def test_the_command_line_of_the_runner(runner, exported, capsys):
         (lambda runner: runner.interpolate("a", " "), "blank"),
         (lambda runner: runner.complete("two old men play chess " * 9), "shorten"),
         (lambda runner: Runner("gone"), "textvae export"),
+        (lambda runner: type(runner)(threads="x"), "threads = 'x': expected a whole number"),
+        (lambda runner: runner.decode([["a"] * 4]), "z is a list that is not an array of numbers"),
+        (lambda runner: runner.decode([["1"] * 4]), "z is a list"),
+        (lambda runner: runner.decode([[1], [1, 2]]), "z is a list"),
+        (lambda runner: runner.decode(None), "z is a NoneType"),
+        (lambda runner: runner.decode([1e300] * 4), "not finite"),
+        (lambda runner: runner.encode([3]), r"texts\[0\] = 3: expected a text"),
+        (lambda runner: runner.encode(["a", None]), r"texts\[1\] = None"),
+        (lambda runner: runner.encode(3), "texts = 3: expected a text or a list of texts"),
+        (lambda runner: runner.encode(b"a"), "texts = b'a'"),
+        (lambda runner: runner.reconstruct("\ud800"), "half of a surrogate pair"),
+        (lambda runner: runner.complete(3), "prefix = 3: expected a text"),
+        (lambda runner: runner.interpolate("a", 3), "second = 3: expected a text"),
     ],
-    ids=["z", "nan", "n", "top_p", "option", "blank", "prefix", "folder"],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_wrong_input_is_refused(runner, call, message):
     """The message says what was expected."""
     with pytest.raises(RunnerError, match=message):
         call(runner)
+
+
+WRONG_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "a negative seed": ({"seed": -1}, "seed = -1: expected a whole number, 0 or more"),
+    "a seed in words": ({"seed": "x"}, "seed = 'x'"),
+    "half a seed": ({"seed": 1.5}, r"seed = 1\.5"),
+    "a temperature in words": ({"temperature": "x"}, "temperature = 'x': expected a number"),
+    "no temperature": ({"temperature": None}, "temperature = None"),
+    "a temperature of 0": ({"temperature": 0}, "temperature = 0: expected a number from 1e-06"),
+    "a tiny temperature": ({"temperature": 1e-46}, "temperature = 1e-46"),
+    "an infinite temperature": ({"temperature": float("inf")}, "temperature = inf"),
+    "a huge temperature": ({"temperature": 10**400}, "temperature = 1000"),
+    "NaN": ({"top_p": float("nan")}, "top_p = nan"),
+    "a top_p of 0": ({"top_p": 0.0}, r"top_p = 0\.0: expected a number above 0 and up to 1"),
+    "a truth value": ({"top_p": True}, "top_p = True"),
+    "half a token": ({"top_k": 2.7}, r"top_k = 2\.7: expected a whole number, 0 or more"),
+    "a negative top_k": ({"top_k": -1}, "top_k = -1"),
+    "words": ({"do_sample": "no"}, "do_sample = 'no': expected True or False"),
+    "a number": ({"do_sample": 0}, "do_sample = 0"),
+    "no effect": (
+        {"do_sample": False, "temperature": 0.5},
+        r"temperature = 0\.5 has no effect with do_sample = False",
+    ),
+    "no effect of top_k": ({"do_sample": False, "top_k": 0}, "top_k = 0 has no effect"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_OPTIONS)
+def test_an_option_that_would_be_misread_is_refused(runner, case):
+    """Whatever the method; the message says what was expected."""
+    options, message = WRONG_OPTIONS[case]
+    calls = [
+        lambda: runner.generate(1, **options),
+        lambda: runner.complete("a", 1, **options),
+        lambda: runner.decode([0.0] * 4, **options),
+    ]
+    for call in calls:
+        with pytest.raises(RunnerError, match=message):
+            call()
+
+
+def test_numbers_of_numpy_are_numbers(runner):
+    """As options, as a number of texts, and as a truth value."""
+    options: Any = {"seed": np.int64(1), "top_k": np.int32(3), "temperature": np.float32(0.5)}
+    expected = runner.generate(2, seed=1, top_k=3, temperature=0.5)
+    assert runner.generate(np.int64(2), **options, do_sample=np.bool_(True)) == expected
+
+
+def test_a_wrong_option_of_the_command_line_has_exit_code_2(exported, capsys):
+    """One line says what was expected."""
+    assert _main(["generate", "--seed", "-1", "--folder", str(exported)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_the_options_have_the_names_of_the_library():

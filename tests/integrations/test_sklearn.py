@@ -137,6 +137,42 @@ def test_wrong_input_is_refused(tiny_run):
         TextVAETransformer(tiny_run, features="z").fit(SENTENCES)
 
 
+@pytest.mark.parametrize("size", [0, -1, 2.5, True, "many"], ids=str)
+def test_a_batch_size_that_is_no_count_is_refused(tiny_run, size):
+    """As scikit-learn's conventions say, when it is used, and not when it is set."""
+    transformer = TextVAETransformer(tiny_run, batch_size=size, device="cpu")
+    with pytest.raises(ConfigError, match="batch_size = "):
+        transformer.fit(SENTENCES)
+    fitted = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(SENTENCES)
+    vectors = fitted.transform(SENTENCES[:2])
+    fitted.set_params(batch_size=size)
+    with pytest.raises(ConfigError, match="batch_size = "):
+        fitted.transform(SENTENCES)
+    with pytest.raises(ConfigError, match="batch_size = "):
+        fitted.inverse_transform(vectors)
+
+
+WRONG_SETTINGS: dict[str, tuple[Any, str]] = {
+    "a list": (["a"], r"settings = \['a'\]: expected a mapping from sections"),
+    "an empty list": ([], "expected a mapping from sections"),
+    "a number": (3, "expected a mapping from sections"),
+    "text": ("training", "expected a mapping from sections"),
+    "a number as a key": ({3: {}}, "expected a mapping from sections"),
+    "the output": ({"output": "run"}, "settings has 'output', which is not a section"),
+    "the device": ({"device": "cpu"}, "settings has 'device', which is not a section"),
+    "the corpus": ({"corpus": "captions"}, "settings has 'corpus', which is not a section"),
+    "an unknown section": ({"trainig": {}}, "did you mean 'training'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_SETTINGS)
+def test_settings_that_have_no_sections_are_refused(case):
+    """When the transformer is fitted, and before anything is trained."""
+    settings, message = WRONG_SETTINGS[case]
+    with pytest.raises(ConfigError, match=message):
+        TextVAETransformer(settings=settings, device="cpu").fit(SENTENCES)
+
+
 def test_blank_texts_are_refused_by_their_rows(tiny_run):
     """A blank text has no features, and later steps of a pipeline need a row for every text."""
     transformer = TextVAETransformer(tiny_run, device="cpu").fit(SENTENCES[:3])

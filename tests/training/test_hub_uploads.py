@@ -91,6 +91,29 @@ def test_a_push_that_fails_during_training_is_a_warning(hub, tiny_run, lstm, che
     assert "warning: me/tiny is not shown to this account" in capsys.readouterr().err
 
 
+def test_a_checkpoint_that_cannot_be_copied_is_a_warning(
+    hub, tiny_run, lstm, checkpoint, capsys, monkeypatch
+):
+    """As where the disk of temporary files is full; nothing of the copy is left there."""
+    from textvae.runs.run import Run
+
+    folders = []
+
+    def fail(source, target):
+        folders.append(target.parent)
+        raise OSError(28, "No space left on device")
+
+    uploads = HubUploads(Run(tiny_run), lstm.bundle, TrainingSettings(**options()))
+    uploads.open()
+    monkeypatch.setattr("textvae.training.hub_uploads.shutil.copyfile", fail)
+    uploads.push_checkpoint(checkpoint)
+    uploads.close()
+    printed = capsys.readouterr().err
+    assert f"warning: {NAME} gets no checkpoint now" in printed
+    assert "No space left on device" in printed
+    assert not folders[0].exists()
+
+
 @pytest.mark.parametrize("token", ["hf_wrong", ""])
 def test_a_run_that_could_not_be_pushed_is_refused_before_its_corpus_is_read(
     hub, tmp_path, monkeypatch, token

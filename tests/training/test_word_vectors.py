@@ -11,6 +11,7 @@ from textvae.data.tokenization import build_tokenizer, encode_batch
 from textvae.errors import ConfigError, DataError
 from textvae.model.building import build_model
 from textvae.settings.reading import read_settings
+from textvae.training import decoder_restart
 from textvae.training.word_vectors import open_vectors, start_from_vectors
 
 WORDS = sorted({word for text in SENTENCES for word in text.split()})
@@ -181,3 +182,28 @@ def test_other_parts_have_no_vectors():
     """A pretrained encoder has embeddings of its own."""
     with pytest.raises(ConfigError, match=r"model\.encoder\.vectors is not a setting"):
         read_settings(None, ["model.encoder.kind=pretrained", "model.encoder.vectors=a.txt"])
+
+
+def test_the_decoder_of_an_autoencoder_start_begins_with_the_vectors_again(tmp_path, monkeypatch):
+    """Its other weights are fresh."""
+    file = write_vectors(tmp_path / "vectors.txt", WORDS, first=3.0)
+    seen = []
+
+    def restart(model, *arguments):
+        decoder_restart.restart_decoder(model, *arguments)
+        seen.append(model.decoder.embed.weight.detach().clone())
+
+    monkeypatch.setattr("textvae.training.callbacks.restart_decoder", restart)
+    run = train_tiny(
+        tmp_path / "run",
+        SENTENCES,
+        tokenizer={"kind": "word", "min_frequency": 1},
+        model={"latent_dim": 4, "encoder": SMALL, "decoder": {**SMALL, "vectors": file}},
+        objective={
+            "techniques": {"autoencoder_start": {}, "target_kl": "off", "unit_floor": "off"}
+        },
+    )
+    vocabulary = run.tokenizer.get_vocab()
+    (weight,) = seen
+    for place, word in enumerate(WORDS):
+        assert weight[vocabulary[word]].tolist() == [place, *[3] * 15]

@@ -18,7 +18,7 @@ from textvae.tuning.space import Parameter
 from textvae.tuning.study import Study
 from textvae.tuning.trial import Outcome
 
-pytest.importorskip("optuna")
+optuna = pytest.importorskip("optuna")
 
 START = read_settings(base=SETTINGS, data={"corpus": "captions"})
 SPACE = [
@@ -80,6 +80,17 @@ def search(
 def list_values(result: TuningResult) -> list[dict[str, Any]]:
     """Return the searched settings of each trial."""
     return [dict(trial.settings) for trial in result.trials]
+
+
+def queue_trial(folder: Path, start: dict[str, Any] | None) -> None:
+    """Leave what a search leaves that is killed after it has queued a trial."""
+    space = {parameter.key: parameter for parameter in SPACE}
+    study = Study(folder, space, 1, has_two_objectives=False, evaluations=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optuna.Study, "ask", lambda *_: interrupt())
+        with pytest.raises(KeyboardInterrupt):
+            study.ask(start)
+    assert study.list_trials()[-1].state == optuna.trial.TrialState.WAITING
 
 
 def interrupt() -> Outcome:
@@ -152,6 +163,34 @@ def test_a_killed_trial_is_recorded_as_failed_and_its_run_is_removed(tmp_path):
     assert [trial.state for trial in result.trials] == ["complete", "failed", "complete"]
     assert result.trials[1].reason == "its process was killed"
     assert not run.exists()
+
+
+@pytest.mark.parametrize(("before", "kills"), [(0, 1), (3, 1), (1, 2)])
+def test_a_trial_that_was_killed_in_the_queue_is_sampled_again(tmp_path, before, kills):
+    """Even if several were: the search goes on as if it had not been interrupted."""
+    unbroken = search(tmp_path / "unbroken", Laboratory(), trials=5)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    if before:
+        search(broken, Laboratory(), trials=before)
+    for _ in range(kills):
+        queue_trial(broken, None if before else RECORD["start"])
+    continued = search(broken, Laboratory(), trials=5)
+    assert list_values(continued) == list_values(unbroken)
+    assert continued.gain == unbroken.gain
+    assert [trial.is_default for trial in continued.trials] == [True, *[False] * 4]
+
+
+def test_an_interrupt_while_a_trial_is_queued_explains_how_to_continue(tmp_path, monkeypatch):
+    """The trial is not among the results, and is sampled again."""
+    unbroken = search(tmp_path / "unbroken", Laboratory(), trials=3)
+    broken = tmp_path / "broken"
+    search(broken, Laboratory(), trials=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "ask", lambda *_: interrupt())
+        with pytest.raises(KeyboardInterrupt, match="repeat the command"):
+            search(broken, Laboratory(), trials=3)
+    assert list_values(search(broken, Laboratory(), trials=3)) == list_values(unbroken)
 
 
 def test_trials_that_fail_are_recorded_and_the_search_goes_on(tmp_path):

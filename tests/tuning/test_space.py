@@ -163,6 +163,11 @@ def test_the_user_adds_replaces_and_fixes():
         (["model.latent_dim=8,16"], ["model.latent_dim"], "in --search and in --fix"),
         ([], ["model.latent_dim=8"], "without --fix"),
         ([], ["model.posterior"], "is not searched anyway"),
+        (
+            ["model.latent_dim=8,16", "model.decoder.layers=1,2", "model.latent_dim=8..64"],
+            [],
+            "model.latent_dim is in --search twice",
+        ),
         ("model.latent_dim=8,16", [], "expected a list"),
     ],
 )

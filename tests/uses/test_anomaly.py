@@ -119,6 +119,19 @@ def test_the_commands_calibrate_and_score(tiny_run, tmp_path, capsys):
     assert [row["text"] for row in rows] == NORMAL
 
 
+def test_a_calibration_with_another_label_is_refused(tmp_path):
+    """The score of a sentence depends on the label, so the p-values would mean nothing."""
+    tiny_vae(labels={"bad": 3, "good": 3}).save_pretrained(tmp_path)
+    vae = TextVAE.from_pretrained(tmp_path, device="cpu")
+    good, bad = vae.with_label("good"), vae.with_label("bad")
+    assert good.fit_anomaly(NORMAL)["label"] == "good"
+    assert len(good.anomaly(SENTENCES)) == len(SENTENCES)
+    with pytest.raises(
+        ConfigError, match=r"label = 'bad': the normal texts were scored with .*good"
+    ):
+        bad.anomaly(SENTENCES)
+
+
 @pytest.mark.parametrize("score", SCORE_FUNCTIONS)
 def test_a_sentence_has_the_same_score_alone_and_among_others(lstm, score):
     """Only rounding depends on the other sentences."""

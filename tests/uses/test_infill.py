@@ -255,6 +255,31 @@ def test_a_text_that_cannot_be_filled_is_refused(lstm, text, words):
         lstm.infill(text)
 
 
+@pytest.mark.parametrize("option", [{"temperature": 0.9}, {"top_k": 5}])
+@pytest.mark.parametrize("method", ["resampling", "beam_search", "conditional_modes"])
+def test_an_option_of_sampling_is_refused_by_a_method_that_searches(lstm, option, method):
+    """It would have no effect."""
+    (name,) = option
+    with pytest.raises(ConfigError, match=f"infill.{name} = .* has no effect with method"):
+        lstm.infill(TEXT, method=method, **option)
+
+
+def test_the_temperature_reaches_the_samples(lstm):
+    """Close to 0, only the most likely token is left, as with top_k = 1."""
+    coldest = lstm.infill(TEXT, method="sampling", temperature=1e-6)
+    assert coldest == lstm.infill(TEXT, method="sampling", top_k=1)
+    assert coldest != lstm.infill(TEXT, method="sampling", temperature=2.0)
+
+
+def test_a_model_without_a_likelihood_is_refused_at_once():
+    """Its sentences could not be ranked."""
+    vae = tiny_vae()
+    config = {**vae.model.config.to_dict(), "posterior_settings": {"kind": "deterministic"}}
+    autoencoder = type(vae)(type(vae.model)(type(vae.model.config)(**config)), vae.tokenizer)
+    with pytest.raises(ConfigError, match="infill ranks sentences by their likelihood"):
+        autoencoder.infill(TEXT)
+
+
 @pytest.mark.parametrize("kind", ["bpe", "word"])
 def test_a_blank_within_a_word_is_refused(kind):
     """A blank may touch a word on neither side, unless tokens are characters."""

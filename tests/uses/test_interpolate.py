@@ -143,6 +143,13 @@ def test_a_density_path_without_enough_reference_sentences_is_refused(vae):
             vae.interpolate("a man", "two dogs", path="density", reference=few)
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_a_reference_for_a_path_that_does_not_follow_one_is_refused(vae, path):
+    """The message says which path it is for."""
+    with pytest.raises(ConfigError, match=f"no effect with path = '{path}'.*path = 'density'"):
+        vae.interpolate("a man", "two dogs", path=path, reference=MANY)
+
+
 def test_a_spherical_path_turns_about_the_mean_of_the_prior():
     """All points have the same distance to it if the ends have."""
     center = draws(LATENT, seed=4) * 3

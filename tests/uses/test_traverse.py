@@ -1,5 +1,6 @@
 """Traversals: one coordinate of the latent moves, the others stay fixed."""
 
+import math
 from typing import Any
 
 import pytest
@@ -57,6 +58,36 @@ BAD: dict[str, tuple[tuple[int, ...], dict[str, Any], type[Exception], str]] = {
         ConfigError,
         "should be a finite number",
     ),
+    "a value out of reach": (
+        (0,),
+        {"values": [1e39], "unit": "prior"},
+        ConfigError,
+        r"traverse\.values\.0 = 1e\+39 does not fit: .* less than or equal to 100",
+    ),
+    "a value below reach": (
+        (0,),
+        {"values": [0, -101]},
+        ConfigError,
+        r"traverse\.values\.1 = -101 does not fit: .* greater than or equal to -100",
+    ),
+    "steps next to values": (
+        (0,),
+        {"values": [1], "steps": 7},
+        ConfigError,
+        r"traverse\.steps = 7 has no effect with values",
+    ),
+    "a reach next to values": (
+        (0,),
+        {"values": [1], "reach": 2},
+        ConfigError,
+        r"traverse\.reach = 2\.0 has no effect with values",
+    ),
+    "a reference of the prior": (
+        (0,),
+        {"unit": "prior", "reference": SENTENCES},
+        ConfigError,
+        "reference has no effect with unit = 'prior'.*unit = 'aggregate'",
+    ),
     "an unknown unit": ((0,), {"unit": "mile"}, ConfigError, "traverse.unit = 'mile'"),
     "a lone reference": (
         (0,),
@@ -74,3 +105,10 @@ def test_a_traversal_with_wrong_arguments_is_refused(case):
     arguments, options, error, message = BAD[case]
     with pytest.raises(error, match=message):
         tiny_vae().traverse("a man", *arguments, **options)
+
+
+def test_values_of_none_are_evenly_spaced_steps(vae):
+    """So `steps` and `reach` may be named next to it."""
+    rows = vae.traverse(SENTENCES[0], 0, unit="prior", steps=3, reach=100, values=None)
+    assert [row["value"] for row in rows] == [-100, 0, 100]
+    assert all(math.isfinite(row["coordinate"]) for row in rows)

@@ -22,6 +22,7 @@ from textvae.data.tables import TableOptions, TableSettings, override_table_sett
 from textvae.errors import ConfigError
 from textvae.runs.hub import locate_run
 from textvae.runs.run import Run
+from textvae.runtime.files import read_json
 from textvae.runtime.paths import require_path
 from textvae.schema import MAX_COUNT, choose, require_integer, validate_settings
 from textvae.uses.options import BulkOptions
@@ -147,11 +148,18 @@ def _build_job(
     """Complete the requested plan with the hashes of model and files, and return the job.
 
     Raises:
+        ConfigError: the verb needs the label of each sentence, which no unit reads.
         DataError: the corpus is missing or damaged, or has no row.
         CheckpointError: the model is not a finished run.
         OutputError: the output folder holds other files.
     """
     model_hash = hash_model_files(model)
+    if requested.verb == "score" and read_json(model / "config.json").get("labels"):
+        raise ConfigError(
+            f"{model}: the scores of this model depend on the label of a sentence, and shards are "
+            f"written without labels. Leave --output out: textvae score {model} {corpus} --json "
+            "reads the column of labels, and writes one line for each sentence."
+        )
     if corpus is None:
         return Job(model, replace(requested, model=model_hash), Path(), output, device)
     settings = override_table_settings(Run(model).read_settings().data, tables)

@@ -32,6 +32,7 @@ from textvae.runtime.memory import describe_lack_of_memory
 from textvae.schema import StrictSettings, validate_settings
 from textvae.terminal import escape_controls
 from textvae.uses.settings import (
+    INFILL_SAMPLING_OPTIONS,
     CompleteSettings,
     EditSettings,
     GenerateSettings,
@@ -97,7 +98,16 @@ def add(verbs: Subparsers) -> None:
 
 
 def _shell(options: Namespace) -> int:
-    """Answer the lines of standard input; return whether any line of a pipe failed."""
+    """Answer the lines of standard input; return whether any line of a pipe failed.
+
+    Raises:
+        ConfigError: standard input is closed.
+    """
+    if sys.stdin is None:
+        raise ConfigError(
+            "standard input is closed; run the shell at a terminal, or pipe lines in, such as "
+            "`generate 3`."
+        )
     vae = load_vae(options)
     is_terminal = sys.stdin.isatty()
     shell = _Shell(vae, as_json=options.json, is_terminal=is_terminal)
@@ -292,6 +302,15 @@ def _interpolate(vae: "TextVAE", rest: str, options: _Options) -> _Records:
     return [{"text": text} for text in vae.interpolate(texts[0], texts[1], *texts[2:], **options)]
 
 
+def _infill(vae: "TextVAE", rest: str, options: _Options) -> _Records:
+    """Fill the blanks; options of sampling were set for other verbs if the method searches."""
+    if options.get("method") != "sampling":
+        options = {
+            name: value for name, value in options.items() if name not in INFILL_SAMPLING_OPTIONS
+        }
+    return vae.infill(_require(rest), **options)
+
+
 def _analogy(vae: "TextVAE", rest: str, options: _Options) -> _Records:
     """Write what is to C as B is to A."""
     a, b, c = _split(rest, 3, 3, "analogy A | B | C")
@@ -353,7 +372,7 @@ _VERBS = {
     "infill": _Verb(
         "infill TEXT",
         "fill the blanks ___ of a text",
-        lambda vae, rest, options: vae.infill(_require(rest), **options),
+        _infill,
         format_fill,
         (InfillSettings,),
     ),

@@ -41,6 +41,9 @@ _RUNNER = "textvae_runner.py"
 _SCRIPTS = ("textvae.js", "tokenizer.js", "onnx.js", "operators.js", "package.json")
 _PAGE = ("index.html", "page.css", "page.js")
 _KNOWN_FILES = {*_MODEL_FILES, _RUNNER, *_SCRIPTS, *_PAGE, ".DS_Store"}
+# Python keeps the compiled runner in this folder once it has been imported.
+_CACHE_FOLDER = "__pycache__"
+_COMPILED_RUNNER = "textvae_runner.*.pyc"
 
 
 def export(bundle: Bundle, folder: Path, settings: ExportSettings) -> Export:
@@ -98,7 +101,7 @@ def _refuse_other_folder(folder: Path, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(f"{folder}: is not a folder; name a new one.")
     names = {entry.name for entry in folder.iterdir()}
-    others = sorted(names - _KNOWN_FILES)
+    others = _list_foreign_files(folder)
     if others or (names and DESCRIPTION_FILE not in names):
         shown = (others or sorted(names))[0]
         raise OutputError(f"{folder}: holds {shown}, which no export wrote; choose another folder.")
@@ -107,6 +110,23 @@ def _refuse_other_folder(folder: Path, overwrite: bool) -> None:
             f"{folder}: already holds an export; replace it with --overwrite (overwrite=True), or "
             "choose another folder."
         )
+
+
+def _list_foreign_files(folder: Path) -> list[str]:
+    """Return the names in a folder that neither an export nor the use of its runner leaves there."""
+    foreign = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name == _CACHE_FOLDER and entry.is_dir() and not entry.is_symlink():
+            others = [file.name for file in entry.iterdir() if not _is_compiled_runner(file)]
+            foreign += [f"{_CACHE_FOLDER}/{name}" for name in sorted(others)]
+        elif entry.name not in _KNOWN_FILES:
+            foreign.append(entry.name)
+    return foreign
+
+
+def _is_compiled_runner(file: Path) -> bool:
+    """Return whether a file is one that Python writes when it imports the runner."""
+    return file.match(_COMPILED_RUNNER) and file.is_file() and not file.is_symlink()
 
 
 def _check_model(bundle: Bundle, file_format: ExportFormat) -> None:

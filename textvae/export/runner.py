@@ -19,6 +19,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -31,6 +32,12 @@ _ROWS_PER_PASS = 64  # texts that are encoded, decoded or scored at once
 _DRAWS_PER_SOURCE = (
     256  # latents from the encoder that a prefix is completed with, and from the prior
 )
+# As in textvae: beyond these, logits divided by the temperature overflow or all become the same.
+_MIN_TEMPERATURE = 1e-6
+_MAX_TEMPERATURE = 1e6
+# These have an effect only if tokens are sampled.
+_SAMPLING_OPTIONS = ("temperature", "top_k", "top_p")
+_NUMBER_KINDS = "fiu"  # NumPy's letters for numbers, without complex ones and truth values
 
 Floats = NDArray[np.floating[Any]]
 Ids = NDArray[np.int64]
@@ -46,11 +53,11 @@ class Decoding(TypedDict, total=False):
     Attributes:
         do_sample: whether to sample tokens instead of taking the most likely one; by default this
             depends on the method and on whether an option below is there.
-        temperature: of the samples, above 0; lower is closer to greedy.
+        temperature: of the samples, from 1e-6 to 1e6; lower is closer to greedy.
         top_k: sample from this many of the most likely tokens; 0 means all.
         top_p: sample from the most likely tokens whose probabilities sum to this.
         max_new_tokens: most tokens of a text.
-        seed: of the random numbers; None draws a new one.
+        seed: of the random numbers, 0 or more; None draws a new one.
     """
 
     do_sample: bool
@@ -69,13 +76,15 @@ class Runner:
         threads: processor threads; one is fastest for small models.
 
     Raises:
-        RunnerError: the folder holds no export, or one in another format.
+        RunnerError: the folder holds no export, or one in another format; or `threads` is not a
+            whole number.
     """
 
     def __init__(self, folder: str | Path | None = None, *, threads: int = 1) -> None:
         import onnxruntime
         from tokenizers import Tokenizer
 
+        _check_count(threads, "threads", 0)  # 0: all of them
         path = Path(__file__).parent if folder is None else Path(folder)
         self.record = _read_record(path)
         options = onnxruntime.SessionOptions()
@@ -106,8 +115,12 @@ class Runner:
         return int(self.record["latent"])
 
     def encode(self, texts: str | Sequence[str]) -> Floats:
-        """Return the posterior means, (n, latent); NaN for blank texts."""
-        listed = [texts] if isinstance(texts, str) else list(texts)
+        """Return the posterior means, (n, latent); NaN for blank texts.
+
+        Raises:
+            RunnerError: `texts` is neither a text nor a list of texts.
+        """
+        listed = _list_texts(texts)
         means = np.full((len(listed), self.latent_dim), np.nan, dtype=np.float32)
         rows = [row for row, text in enumerate(listed) if text.strip()]
         for start in range(0, len(rows), _ROWS_PER_PASS):
@@ -119,9 +132,10 @@ class Runner:
         """Decode a text from each z, (n, latent) or (latent,); greedy by default.
 
         Raises:
-            RunnerError: z has another size, or a number in it is not finite.
+            RunnerError: z is not an array of numbers, has another size, or a number in it is not
+                finite.
         """
-        latents = np.atleast_2d(np.asarray(z, dtype=np.float32))
+        latents = _convert_latents(z)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise RunnerError(
                 f"z has the shape {np.shape(z)}; expected (n, {self.latent_dim}), the latent size "
@@ -154,8 +168,9 @@ class Runner:
         likely each makes the prefix.
 
         Raises:
-            RunnerError: the prefix is longer than any text of this model.
+            RunnerError: the prefix is not a text, or is longer than any text of this model.
         """
+        _check_text(prefix, "prefix")
         _check_count(n, "n")
         choice = _Choice(self.record, decoding, samples_by_default=True)
         prefix = " ".join(prefix.split())
@@ -179,8 +194,11 @@ class Runner:
         """Decode texts on the straight line from `first` to `second`; greedy by default.
 
         Raises:
-            RunnerError: a text is blank, or there are fewer than two steps.
+            RunnerError: `first` or `second` is not a text, or is blank; or there are fewer than
+                two steps.
         """
+        _check_text(first, "first")
+        _check_text(second, "second")
         if not first.strip() or not second.strip():
             raise RunnerError("expected a text, got a blank one; write at least one word.")
         fractions = np.linspace(0, 1, _check_count(steps, "steps", 2), dtype=np.float32)[:, None]
@@ -323,18 +341,21 @@ class _Choice:
             known = ", ".join(sorted(Decoding.__annotations__))
             raise RunnerError(f"decoding has no option {unknown[0]!r}; expected some of {known}.")
         options = {**record["decoding"], "max_new_tokens": record["max_tokens"], **decoding}
-        self.temperature = float(options["temperature"])
-        self.top_k = int(options["top_k"])
-        self.top_p = float(options["top_p"])
+        self.temperature = _check_number(
+            options["temperature"],
+            "temperature",
+            (_MIN_TEMPERATURE, _MAX_TEMPERATURE),
+            f"from {_MIN_TEMPERATURE:g} to {_MAX_TEMPERATURE:g}",
+        )
+        self.top_k = _check_count(options["top_k"], "top_k", 0)
+        # The lower bound is the smallest number above 0.
+        self.top_p = _check_number(
+            options["top_p"], "top_p", (math.ulp(0.0), 1.0), "above 0 and up to 1"
+        )
         self.max_new_tokens = _check_count(options["max_new_tokens"], "max_new_tokens")
-        if not self.temperature > 0 or not 0 < self.top_p <= 1 or self.top_k < 0:
-            raise RunnerError(
-                f"temperature = {self.temperature:g}, top_k = {self.top_k}, top_p = {self.top_p:g}: "
-                "expected a temperature above 0, a top_k of 0 or more, and a top_p in (0, 1]."
-            )
-        asks = any(name in decoding for name in ("temperature", "top_k", "top_p"))
-        self.do_sample = bool(decoding.get("do_sample", asks or samples_by_default))
-        self.random = np.random.default_rng(decoding.get("seed"))
+        self.do_sample = _choose_sampling(decoding, samples_by_default)
+        seed = decoding.get("seed")
+        self.random = np.random.default_rng(None if seed is None else _check_count(seed, "seed", 0))
 
     def choose(self, logits: Floats) -> Ids:
         """Return a token per row, (rows,), from logits, (rows, vocab)."""
@@ -426,9 +447,102 @@ def _check_count(value: object, name: str, least: int = 1) -> int:
     Raises:
         RunnerError: it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise RunnerError(f"{name} = {value!r}: expected a whole number, {least} or more.")
-    return value
+    return int(value)
+
+
+def _check_number(value: Any, name: str, bounds: tuple[float, float], expected: str) -> float:
+    """Return a number that must be in a range.
+
+    Args:
+        bounds: the lowest and the highest number that is allowed.
+        expected: the range in words, for the message.
+
+    Raises:
+        RunnerError: it is not.
+    """
+    low, high = bounds
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        raise RunnerError(f"{name} = {value!r}: expected a number {expected}.")
+    return float(value)
+
+
+def _choose_sampling(decoding: Decoding, samples_by_default: bool) -> bool:
+    """Return whether tokens are sampled.
+
+    Raises:
+        RunnerError: `do_sample` is not a truth value, or it is False, and another option asks for
+            sampling.
+    """
+    asking: dict[str, Any] = {
+        name: value for name, value in decoding.items() if name in _SAMPLING_OPTIONS
+    }
+    do_sample: object = decoding.get("do_sample", bool(asking) or samples_by_default)
+    if not isinstance(do_sample, bool | np.bool_):
+        raise RunnerError(
+            f"do_sample = {do_sample!r}: expected True or False; leave it out for the default."
+        )
+    if asking and not do_sample:
+        name, value = next(iter(asking.items()))
+        raise RunnerError(
+            f"{name} = {value!r} has no effect with do_sample = False: it samples tokens. "
+            "Leave one of the two out."
+        )
+    return bool(do_sample)
+
+
+def _list_texts(texts: object) -> list[str]:
+    """Return texts as a list; a single text becomes a list of one.
+
+    Raises:
+        RunnerError: `texts` is something else, or something in it is not a text.
+    """
+    if isinstance(texts, str):
+        return [_check_text(texts, "texts")]
+    if isinstance(texts, bytes) or not isinstance(texts, Iterable):
+        raise RunnerError(f"texts = {texts!r}: expected a text or a list of texts.")
+    return [_check_text(text, f"texts[{row}]") for row, text in enumerate(texts)]
+
+
+def _check_text(text: object, name: str) -> str:
+    """Return what must be a text.
+
+    Raises:
+        RunnerError: it is something else, or cannot be encoded as UTF-8.
+    """
+    if not isinstance(text, str):
+        raise RunnerError(f"{name} = {text!r}: expected a text.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RunnerError(
+            f"{name} contains {text[error.start]!r}, half of a surrogate pair, which is not a "
+            "character; remove it."
+        ) from None
+    return text
+
+
+def _convert_latents(z: object) -> Floats:
+    """Return latents as an array, (n, latent) if they have the right shape.
+
+    Raises:
+        RunnerError: they are not numbers.
+    """
+    try:
+        array = np.asarray(z)
+        if array.dtype.kind not in _NUMBER_KINDS:
+            raise TypeError
+        # Numbers that are too large become infinite, and the caller refuses those.
+        with np.errstate(over="ignore"):
+            latents: Floats = np.atleast_2d(array.astype(np.float32))
+    except (TypeError, ValueError):
+        raise RunnerError(
+            f"z is a {type(z).__name__} that is not an array of numbers; expected one row of "
+            "numbers for each text."
+        ) from None
+    return latents
 
 
 def _log_normal(z: Floats, mean: Floats, logvar: Floats) -> Floats:
@@ -475,7 +589,8 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--top-k", type=int)
     parser.add_argument("--top-p", type=float)
     parser.add_argument("--seed", type=int)
-    options = vars(parser.parse_args(arguments))
+    # Intermixed: options may also be between the verb and its texts.
+    options = vars(parser.parse_intermixed_args(arguments))
     verb, texts, number = options.pop("verb"), options.pop("texts"), options.pop("n")
     expected = {"generate": 0, "complete": 1, "interpolate": 2}.get(verb)
     if expected is not None and len(texts) != expected:

@@ -151,8 +151,9 @@ def drop_sampling(options: DecodingSettings) -> DecodingSettings:
 def copy_choices(choices: DecodingChoices, temperature: float, seed: int) -> DecodingSettings:
     """Return the decoding options of a verb that has a temperature and a seed of its own."""
     values = {name: getattr(choices, name) for name in DecodingChoices.model_fields}
-    is_greedy = choices.do_sample is False
-    return DecodingSettings(**values, temperature=None if is_greedy else temperature, seed=seed)
+    # A temperature that the user named next to greedy decoding is refused later.
+    is_unused = choices.do_sample is False and "temperature" not in choices.model_fields_set
+    return DecodingSettings(**values, temperature=None if is_unused else temperature, seed=seed)
 
 
 def tokenize_bad_words(bundle: Bundle, words: Sequence[str]) -> list[list[int]]:

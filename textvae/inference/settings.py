@@ -94,7 +94,8 @@ class DecodingChoices(StrictSettings):
         ge=0,
         le=1,
         description="sample from the tokens whose probability is at least this share of the "
-        "highest one, 0 to 1; by default, from all tokens",
+        "highest one, 0 to 1; by default, from all tokens, or 0.05 for samples of a pretrained "
+        "language model if no other option of sampling is given",
     )
     typical_p: float | None = Field(
         None,

@@ -17,6 +17,8 @@ from textvae.data.row_report import LEAVE_OUT, RowNumbers
 from textvae.data.texts import require_texts
 from textvae.errors import ConfigError, DataError
 from textvae.runtime.extras import check_installed
+from textvae.schema import require_integer
+from textvae.terminal import quote_value
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -67,7 +69,8 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Load the run, or train one on the texts; the labels `y` are not used.
 
         Raises:
-            ConfigError: there is a run, and also settings or an output for training one.
+            ConfigError: an argument of the transformer does not fit, or there is a run, and also
+                settings or an output for training one.
             DataError: there are no texts, or one is blank or not a string.
         """
         # Imported here and not above, because importing torch takes seconds.
@@ -75,6 +78,9 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         from textvae.vae import TextVAE
 
         listed = _require_filled_texts(texts)
+        # Before a long training. It is checked again where it is used, because `set_params` may
+        # change it.
+        require_integer(self.batch_size, "batch_size")
         if self.run is None:
             self.vae_ = self._train(listed)
         elif self.settings is not None or self.output is not None:
@@ -93,14 +99,15 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Raises:
             NotFittedError: `fit` was not called.
+            ConfigError: `batch_size` is not a whole number, 1 or more.
             DataError: there are no texts, or one is blank or not a string.
         """
         from textvae.uses.features import features
 
         check_is_fitted(self, "vae_")
-        return features(
-            self.vae_.bundle, _require_filled_texts(texts), self.features, self.batch_size
-        )
+        listed = _require_filled_texts(texts)
+        batch_size = require_integer(self.batch_size, "batch_size")
+        return features(self.vae_.bundle, listed, self.features, batch_size)
 
     def inverse_transform(self, vectors: ArrayLike) -> NDArray[np.object_]:
         """Return a text for each row of features, (n,), decoded greedily.
@@ -114,6 +121,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Raises:
             NotFittedError: `fit` was not called.
+            ConfigError: `batch_size` is not a whole number, 1 or more.
             ShapeError: the vectors have another width.
             DataError: the vectors are not numbers, or not finite.
         """
@@ -133,8 +141,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         """Return a `TextVAE` trained on the texts."""
         from textvae.training.train import train
 
-        # A mapping with unknown sections is refused when its values are validated.
-        settings = cast("SettingsSections", self.settings or {})
+        settings = _require_sections(self.settings)
         if self.output is not None:
             return train(texts, output=self.output, device=self.device, **settings)
         with TemporaryDirectory() as folder:
@@ -148,6 +155,29 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _require_sections(settings: object) -> "SettingsSections":
+    """Return the settings of a training by section; None means no settings.
+
+    Raises:
+        ConfigError: they are not a mapping, or have something else than sections.
+    """
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
+        raise ConfigError(
+            f"settings = {quote_value(settings)}: expected a mapping from sections to their "
+            'settings, such as {"training": {"epochs": 5}}.'
+        )
+    for name in ("corpus", "output", "device"):
+        if name in settings:
+            raise ConfigError(
+                f"settings has {name!r}, which is not a section: leave it out. `output` and "
+                "`device` are arguments of the transformer, and `fit` takes the corpus."
+            )
+    # Unknown sections are refused when the values are validated.
+    return cast("SettingsSections", settings)
 
 
 def _require_filled_texts(texts: Iterable[str]) -> list[str]:

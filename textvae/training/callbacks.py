@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -24,6 +25,8 @@ class ScheduleCallback(TrainerCallback):
         batches: the training batches, which need to know the epoch.
         patience: an open-ended run cools down after this many evaluations without improvement.
         signals: a signal to any of the processes ends the run after the current step.
+        embedding: the decoder's embedding at the start of the run, (vocab, size), if a restart of
+            the decoder keeps it.
     """
 
     def __init__(
@@ -33,12 +36,14 @@ class ScheduleCallback(TrainerCallback):
         patience: int,
         processes: Processes,
         signals: StopSignals,
+        embedding: Tensor | None,
     ) -> None:
         self.schedule = schedule
         self.batches = batches
         self.patience = patience
         self.processes = processes
         self.signals = signals
+        self.embedding = embedding
         self.is_evaluation_due = False
         self.is_stopped = False
 
@@ -63,7 +68,8 @@ class ScheduleCallback(TrainerCallback):
     ) -> None:
         """Give the decoder fresh weights at the end of pretraining."""
         if self.schedule.is_restart_due:
-            restart_decoder(objects["model"], objects["optimizer"], self.schedule.settings.seed)
+            seed = self.schedule.settings.seed
+            restart_decoder(objects["model"], objects["optimizer"], seed, self.embedding)
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -7,7 +7,7 @@ the network at its side, and the conditioning.
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from textvae.model.conditioning import CONDITIONINGS
@@ -16,11 +16,17 @@ from textvae.model.modeling import TextVAEModel
 from textvae.runtime.seeds import Stream, derive_seed
 
 
-def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> None:
+def restart_decoder(
+    model: TextVAEModel, optimizer: Optimizer, seed: int, embedding: Tensor | None = None
+) -> None:
     """Give decoder and conditioning fresh weights, and drop their optimizer state.
 
     The weights are made from the seed, so that they are the same on all processes. The random
     state of the run does not change: the noise of later steps must not depend on the restart.
+
+    Args:
+        embedding: the decoder's embedding at the start of the run, (vocab, size), if it started
+            from word vectors: it starts from them again.
     """
     with torch.random.fork_rng(devices=[]):
         # Not `torch.manual_seed`, which would also reset the random numbers of a GPU.
@@ -28,14 +34,16 @@ def restart_decoder(model: TextVAEModel, optimizer: Optimizer, seed: int) -> Non
         if isinstance(model.decoder, LanguageModelDecoder):
             restarted = _restart_new_weights(model, model.decoder)
         else:
-            restarted = _restart_all_weights(model)
+            restarted = _restart_all_weights(model, embedding)
     for parameter in restarted:
         optimizer.state.pop(parameter, None)
 
 
-def _restart_all_weights(model: TextVAEModel) -> list[nn.Parameter]:
+def _restart_all_weights(model: TextVAEModel, embedding: Tensor | None) -> list[nn.Parameter]:
     """Give decoder and conditioning fresh weights, and return their parameters."""
     fresh = TextVAEModel(model.config)
+    if embedding is not None:
+        fresh.decoder.embed.load_state_dict({"weight": embedding})
     parts: list[tuple[Any, Any]] = [
         (model.decoder, fresh.decoder),
         (model.conditioning, fresh.conditioning),

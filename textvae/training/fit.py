@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PrinterCallback, TrainingArguments
 
 from textvae.data.arrow import require_known_tokens
@@ -184,7 +185,12 @@ def build_trainer(
         arguments=_build_training_arguments(run, training, device, is_endless),
         callbacks=[
             ScheduleCallback(
-                schedule, batches, training.patience, processes, signals or StopSignals()
+                schedule,
+                batches,
+                training.patience,
+                processes,
+                signals or StopSignals(),
+                _copy_word_vectors(settings, bundle) if objective.pretraining_share else None,
             )
         ],
         processes=processes,
@@ -194,6 +200,18 @@ def build_trainer(
         trainer.add_callback(PosteriorRefitCallback(trainer, schedule.refit))
     trainer.remove_callback(PrinterCallback)  # it would print every log as a dict
     return trainer
+
+
+def _copy_word_vectors(settings: Settings, initial: Bundle) -> Tensor | None:
+    """Return a copy of the decoder's embedding, (vocab, size), if it starts from word vectors.
+
+    Args:
+        initial: the model at the start of the run, also if the run is resumed.
+    """
+    if getattr(settings.model.decoder, "vectors", None) is None:
+        return None
+    weight: Tensor = initial.model.get_submodule("decoder").embed.weight
+    return weight.detach().clone()
 
 
 def _check_corpus(run: Run, bundle: Bundle) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from huggingface_hub import HfApi
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from textvae.errors import OutputError, TextVAEError
@@ -121,7 +122,15 @@ class HubUploads:
             return
         # A copy, because training removes its older checkpoints.
         folder = TemporaryDirectory()
-        self._fill(Path(folder.name), checkpoint)
+        try:
+            self._fill(Path(folder.name), checkpoint)
+        except (OSError, SafetensorError, TextVAEError) as error:  # a full disk, for example
+            folder.cleanup()
+            print_warning(
+                f"{self.repository} gets no checkpoint now, because it cannot be copied to "
+                f"{folder.name} ({error}). The training goes on."
+            )
+            return
         message = f"Training in progress, step {checkpoints.parse_step(checkpoint)}"
         self.pending.append(self.executor.submit(self._upload, folder, message))
 

@@ -43,12 +43,14 @@ def build_result(
 
     Args:
         folder: the output folder.
-        trials: those that count, in order; all have ended.
+        trials: those that count, in order; those that have not ended are left out.
         default: the number of the trial with the settings that the search started from.
         floor: of the KL, in nats per sentence.
         has_two_objectives: whether the score is the mean of two objectives.
     """
-    tuned = [_read_trial(trial, floor, has_two_objectives) for trial in trials]
+    # Ctrl-C may leave a trial that is queued, or that has only just begun.
+    ended = [trial for trial in trials if trial.state in _STATES]
+    tuned = [_read_trial(trial, floor, has_two_objectives) for trial in ended]
     front = list_front(tuned, floor)
     tuned = [replace(trial, is_on_front=trial.number in front) for trial in tuned]
     scores = {

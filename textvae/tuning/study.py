@@ -111,8 +111,8 @@ class Study:
 
     def ask(self, start: Mapping[str, Value] | None = None) -> optuna.trial.Trial:
         """Begin a trial, with sampled values or with those that the search starts from."""
-        trials = self.list_trials()
-        count = sum(INTERRUPTED not in trial.user_attrs for trial in trials)
+        ended = [trial for trial in self.list_trials() if trial.state.is_finished()]
+        count = sum(INTERRUPTED not in trial.user_attrs for trial in ended)
         (seed,) = np.random.SeedSequence((self.seed, count)).generate_state(1)
         self._study.sampler = optuna.samplers.TPESampler(multivariate=True, seed=int(seed))
         if start is not None:
@@ -151,12 +151,24 @@ class Study:
         self._study.tell(trial, state=TrialState.FAIL)
 
     def fail_killed(self) -> list[int]:
-        """End the trials whose process was killed; return their numbers."""
+        """End the trials whose process was killed; return the numbers of those that had begun."""
         running = [trial for trial in self.list_trials() if trial.state == TrialState.RUNNING]
         killed = [trial.number for trial in running]
         for number in killed:
             self.fail(number)
+        self._discard_waiting()
         return killed
+
+    def _discard_waiting(self) -> None:
+        """End the trials whose process was killed after it had queued them, before they began.
+
+        They count as interrupted, so the next trial samples the same values again. Left in the
+        queue, they would be begun in place of the trials that are queued later.
+        """
+        while any(trial.state == TrialState.WAITING for trial in self.list_trials()):
+            trial = self._study.ask()  # takes the first of the queue
+            trial.set_user_attr(INTERRUPTED, True)
+            self.fail(trial)
 
 
 def _open_storage(file: Path) -> optuna.storages.RDBStorage:

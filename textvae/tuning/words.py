@@ -36,11 +36,17 @@ def change_space(
             `search` does not name.
 
     Raises:
-        ConfigError: a key is unknown, values do not fit, or nothing is left to search.
+        ConfigError: a key is unknown or searched twice, values do not fit, or nothing is left to
+            search.
     """
-    named = {}
+    named: dict[str, Parameter] = {}
     for word in require_list(search, "search"):
         parameter = parse_search(word, settings)
+        if parameter.key in named:
+            raise ConfigError(
+                f"{parameter.key} is in --search twice: write one range or one list of values, as "
+                f"in --search {parameter.key}=a,b,c."
+            )
         named[parameter.key] = parameter
     fixed = [_check_fixed(word, space, named) for word in require_list(fix, "fix")]
     kept = {key: entry for key, entry in space.items() if not _is_fixed(key, fixed)}

@@ -8,7 +8,7 @@ sentences whose score is at least as high. Whatever the model, at most a share
 depends on the sentence and the seed alone, up to rounding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -28,6 +28,7 @@ from textvae.inference.likelihood import LIKELIHOOD_BATCH_TOKENS, sample_terms
 from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
 from textvae.runtime.processes import SINGLE_PROCESS
 from textvae.schema import validate_settings
+from textvae.terminal import quote_value
 from textvae.uses.records import Anomaly, AnomalyCalibration
 from textvae.uses.settings import AnomalyScore, AnomalySettings
 
@@ -48,8 +49,10 @@ def anomaly(bundle: Bundle, texts: Sequence[str], folder: Path) -> list[Anomaly]
 
     Raises:
         CheckpointError: nothing was fitted in the folder, or on another model, or it is damaged.
+        ConfigError: the normal texts were scored with another label.
     """
     record, tensors = load_fitted(folder, bundle, ANOMALY_KIND)
+    _check_label(bundle, record)
     with explain_damage(folder):
         saved = {key: record[key] for key in AnomalySettings.model_fields}
         settings = validate_settings(AnomalySettings, saved, "anomaly")
@@ -86,10 +89,32 @@ def fit_anomaly(
             "hundreds for small p-values: with n sentences the smallest is 1 / (n + 1)."
         )
     scores = anomaly_scores(bundle, texts, settings, progress)
-    record = {**settings.model_dump(), "texts": len(texts)}
+    record = {**settings.model_dump(), "texts": len(texts), "label": _find_label(bundle)}
     tensors = {"normal": torch.from_numpy(np.sort(scores))}
     save_fitted(folder, bundle, ANOMALY_KIND, record, tensors)
     return cast(AnomalyCalibration, record)
+
+
+def _find_label(bundle: Bundle) -> str | None:
+    """Return the name of the label that a conditional model uses for all texts, or None."""
+    if bundle.labels is None or bundle.fixed_label_id is None:
+        return None
+    return bundle.labels.names[bundle.fixed_label_id]
+
+
+def _check_label(bundle: Bundle, record: Mapping[str, object]) -> None:
+    """Refuse a calibration with another label: the scores depend on the label.
+
+    Raises:
+        ConfigError: the message has both labels.
+    """
+    label = _find_label(bundle)
+    fitted = record.get("label", label)  # calibrations of earlier versions do not record it
+    if fitted != label:
+        raise ConfigError(
+            f"label = {quote_value(label)}: the normal texts were scored with the label "
+            f"{quote_value(fitted)}. Use that label, or calibrate with this one under another name."
+        )
 
 
 def anomaly_scores(

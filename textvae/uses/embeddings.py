@@ -14,10 +14,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from textvae.errors import ConfigError, DataError, ShapeError
+from textvae.data.vectors import require_vectors
+from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length, decode_latents
 from textvae.inference.generate_arguments import drop_sampling
+from textvae.inference.memory import check_texts_fit
 from textvae.inference.settings import SAMPLING_OPTIONS, DecodingSettings
 from textvae.model.encoders.pretrained import PretrainedEncoder
 
@@ -49,15 +51,15 @@ def encode_embeddings(bundle: Bundle, embeddings: ArrayLike) -> NDArray[np.float
     """Return the posterior mean z of each sentence embedding, (n, latent).
 
     Args:
-        embeddings: (n, size), as sentence-transformers computes them.
+        embeddings: (n, size) or (size,), as sentence-transformers computes them.
 
     Raises:
         ConfigError: the encoder returns no sentence embeddings.
         ShapeError: the embeddings have another size than the encoder's.
-        DataError: a number is not finite.
+        DataError: they are not an array of numbers, or one of them is not finite.
     """
     encoder = _require_sentence_encoder(bundle)
-    vectors = _convert_embeddings(embeddings, encoder.hidden).to(bundle.device)
+    vectors = _require_embeddings(embeddings, encoder).to(bundle.device)
     with torch.inference_mode():
         states = encoder.scale(vectors).unsqueeze(1)
         mask = torch.ones(states.shape[:2], device=states.device)
@@ -70,6 +72,9 @@ def decode_embeddings(
 ) -> list[str]:
     """Return a sentence for each embedding, in the order of the rows.
 
+    One candidate is decoded as `TextVAE.decode` decodes z: greedily, unless the options ask for a
+    sample or a beam search.
+
     Several candidates are embedded again, and the one whose embedding has the largest cosine
     with the given one is returned. They come in rounds of at most eight. The first round is a
     beam search. Each later round is a beam search from the given embedding moved away from that
@@ -78,17 +83,23 @@ def decode_embeddings(
     option of sampling such as `temperature`, all candidates but a greedy one are sampled instead.
 
     Args:
-        embeddings: (n, size), as sentence-transformers computes them.
-        candidates: number of texts to choose from; 1 decodes greedily.
+        embeddings: (n, size) or (size,), as sentence-transformers computes them.
+        candidates: number of texts to choose from.
         options: how the texts are decoded.
 
     Raises:
-        ConfigError, ShapeError, DataError: as `encode_embeddings` does.
+        ConfigError: the encoder returns no sentence embeddings, options contradict each other, or
+            so many candidates do not fit into memory.
+        ShapeError, DataError: as `encode_embeddings` does.
     """
-    given = _convert_embeddings(embeddings, _require_sentence_encoder(bundle).hidden)
+    encoder = _require_sentence_encoder(bundle)
+    given = _require_embeddings(embeddings, encoder)
     if candidates == 1:
-        return _decode_rows(bundle, given, drop_sampling(options))
+        return _decode_rows(bundle, given, options)
     if _asks_to_sample(options):
+        # Samples are all in memory at the same time, but only one round of a search is.
+        setting = "decode_embeddings.candidates"
+        check_texts_fit(setting, candidates, encoder.hidden, len(given))
         greedy = _decode_rows(bundle, given, drop_sampling(options))
         repeated = given.repeat_interleave(candidates - 1, dim=0)
         sampled = iter(_decode_rows(bundle, repeated, options))
@@ -132,10 +143,16 @@ def _asks_to_sample(options: DecodingSettings) -> bool:
 def _search(
     bundle: Bundle, embeddings: Tensor, count: int, options: DecodingSettings
 ) -> list[list[str]]:
-    """Return the texts of a beam search from each embedding, `count` for each."""
-    beams = {"num_beams": max(count, options.num_beams or 1), "num_return_sequences": count}
-    plain = drop_sampling(options).model_copy(update=beams if count > 1 else {})
-    texts = iter(_decode_rows(bundle, embeddings, plain))
+    """Return the texts of a beam search from each embedding, `count` for each.
+
+    Raises:
+        ConfigError: options contradict each other, such as a temperature without sampling.
+    """
+    # The last round may need a single text. It is searched too, with two beams, because the
+    # options may have some that need beams, such as `length_penalty`.
+    beams = max(count, options.num_beams or 1, 2)
+    update = {"num_beams": beams, "num_return_sequences": count}
+    texts = iter(_decode_rows(bundle, embeddings, options.model_copy(update=update)))
     return [list(islice(texts, count)) for _ in range(len(embeddings))]
 
 
@@ -161,25 +178,15 @@ def _require_sentence_encoder(bundle: Bundle) -> PretrainedEncoder:
     return encoder
 
 
-def _convert_embeddings(embeddings: ArrayLike, size: int) -> Tensor:
+def _require_embeddings(embeddings: ArrayLike, encoder: PretrainedEncoder) -> Tensor:
     """Return embeddings as a tensor, (n, size).
 
-    Args:
-        size: the expected size; -1 for any.
-
     Raises:
-        ShapeError: they are not of this shape.
-        DataError: a number is not finite.
+        ShapeError: they do not have the size of the encoder's.
+        DataError: they are not an array of numbers, or one of them is not finite.
     """
-    vectors = torch.as_tensor(np.asarray(embeddings, dtype=np.float32))
-    if vectors.ndim != 2 or (size != -1 and vectors.shape[1] != size):
-        raise ShapeError(
-            f"the embeddings have the shape {tuple(vectors.shape)}; expected (n, {size}), the size "
-            "of the encoder's sentence embeddings."
-        )
-    if not torch.isfinite(vectors).all():
-        raise DataError("the embeddings hold numbers that are not finite; leave these rows out.")
-    return vectors
+    meaning = "the size of the encoder's sentence embeddings"
+    return require_vectors(embeddings, "embeddings", encoder.hidden, meaning)
 
 
 def _normalize(vectors: Tensor) -> Tensor:

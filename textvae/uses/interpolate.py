@@ -43,13 +43,19 @@ def interpolate(
     Args:
         texts: two or more.
         steps: points per segment, 2 or more, both ends included.
-        reference: sentences like the training data, needed by the path `density`.
+        reference: sentences like the training data, needed by the path `density`, and only by it.
 
     Raises:
-        ConfigError: the path is unknown, or the path `density` has no reference.
+        ConfigError: the path is unknown, the path `density` has no reference, or another one has.
         DataError: a text is blank, or there are too few reference sentences.
     """
     check_not_blank(*texts)
+    if reference is not None and path != DENSITY_PATH_NAME:
+        raise ConfigError(
+            f"reference has no effect with path = {path!r}: it is for path = "
+            f"{DENSITY_PATH_NAME!r}, which bends towards these sentences. Leave reference out, or "
+            "choose that path."
+        )
     count = (len(texts) - 1) * (steps - 1) + 1
     check_texts_fit("interpolate.steps", count, bundle.model.config.latent_dim)
     latent_path = build_path(bundle, path, reference)

@@ -264,12 +264,14 @@ class AnomalyCalibration(TypedDict):
         draws: samples of z per sentence.
         seed: the seed of these samples.
         texts: how many normal texts were scored.
+        label: the label that a conditional model scored them with, or None.
     """
 
     score: AnomalyScore
     draws: int
     seed: int
     texts: int
+    label: str | None
 
 
 class Export(TypedDict):

@@ -5,10 +5,11 @@ imports neither torch nor anything else that is slow to import.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from textvae.errors import ConfigError
 from textvae.inference.settings import (
     DecodingChoices,
     NonEmptyText,
@@ -25,6 +26,9 @@ ExportFormat = Literal["onnx", "page"]
 FeatureKind = Literal["states", "mean", "gaussian"]
 DeviationUnit = Literal["aggregate", "prior"]
 SpreadUnit = Literal["posterior", "prior"]
+
+_MAX_DEVIATIONS = 100  # farther away, a latent may overflow in the decoder
+_Deviations = Annotated[float, Field(ge=-_MAX_DEVIATIONS, le=_MAX_DEVIATIONS)]
 
 
 class AnomalySettings(StrictSettings):
@@ -83,6 +87,12 @@ class CompleteSettings(StrictSettings):
     """How many sentences are written."""
 
     n: Count = Field(5, description="number of sentences to write")
+
+
+class DecodeEmbeddingsSettings(StrictSettings):
+    """Among how many texts the nearest to an embedding is chosen."""
+
+    candidates: Count = Field(1, description="number of texts to choose from")
 
 
 class RefineSettings(StrictSettings):
@@ -160,6 +170,10 @@ class IndexSettings(StrictSettings):
         description="what is compared: the posterior mean, or the wider states of the encoder, "
         "which find more sentences on the same subject",
     )
+
+
+# Options of infill that only the method `sampling` has.
+INFILL_SAMPLING_OPTIONS = ("temperature", "top_p", "top_k", "min_p", "typical_p")
 
 
 class InfillSettings(StrictSettings):
@@ -282,20 +296,37 @@ class TraverseSettings(StrictSettings):
     reach: float = Field(
         3.0,
         gt=0,
-        le=100,
+        le=_MAX_DEVIATIONS,
         description="largest change of the dimension, in standard deviations",
     )
-    values: tuple[float, ...] | None = Field(
+    values: tuple[_Deviations, ...] | None = Field(
         None,
         min_length=1,
-        description="the changes of the dimension, in standard deviations; "
-        "by default, `steps` evenly spaced ones",
+        description="the changes of the dimension, in standard deviations, instead of `steps` and "
+        "`reach`; by default, `steps` evenly spaced ones",
     )
     unit: DeviationUnit = Field(
         "aggregate",
         description="distribution whose standard deviation is used: "
         "the aggregate posterior or the prior",
     )
+
+    @model_validator(mode="after")
+    def check_values(self) -> Self:
+        """Refuse a number of steps, or a reach, next to the values themselves.
+
+        Raises:
+            ConfigError: both were named.
+        """
+        if self.values is None:
+            return self
+        for name in ("steps", "reach"):
+            if name in self.model_fields_set:
+                raise ConfigError(
+                    f"traverse.{name} = {getattr(self, name)!r} has no effect with values, which "
+                    "say where each step is. Leave one of the two out."
+                )
+        return self
 
     @property
     def offsets(self) -> list[float]:

@@ -6,7 +6,6 @@ that dimension, so that they reach as far as sentences do, or of the prior. Step
 the reconstruction.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -43,15 +42,15 @@ def traverse(
             unit is the aggregate posterior.
 
     Raises:
-        ConfigError: the model has no such dimension, or a value is not finite.
+        ConfigError: the model has no such dimension, or so many steps do not fit into memory.
         DataError: the text is blank, or there are fewer than two reference sentences.
     """
     require_latent(bundle)
     check_not_blank(text)
     latent = bundle.model.config.latent_dim
     check_texts_fit("traverse.steps", settings.steps, latent)
+    _check_dimension(dimension, latent)
     offsets = settings.offsets
-    _check_arguments(dimension, latent, offsets)
     deviation = (
         compute_prior_deviation(bundle)
         if settings.unit == "prior"
@@ -73,19 +72,17 @@ def traverse(
     ]
 
 
-def _check_arguments(dimension: int, latent: int, offsets: Sequence[float]) -> None:
-    """Refuse a dimension that does not exist and steps that are not finite.
+def _check_dimension(dimension: int, latent: int) -> None:
+    """Refuse a dimension that does not exist.
 
     Raises:
-        ConfigError: the dimension or a step is refused.
+        ConfigError: the model does not have it.
     """
     if not 0 <= dimension < latent:
         raise ConfigError(
             f"dimension = {dimension}: this model has {latent}, counted from 0; "
             f"choose 0 to {latent - 1}."
         )
-    if not all(map(math.isfinite, offsets)):
-        raise ConfigError(f"values = {tuple(offsets)}: expected finite numbers, such as -2 or 1.5.")
 
 
 def _aggregate_deviation(bundle: Bundle, reference: Sequence[str]) -> Tensor:

@@ -133,6 +133,19 @@ def test_the_decoder_starts_again_and_the_encoder_stays():
     assert {id(p) for p in optimizer.state} == {id(p) for p in group_parameters(model)["encoder"]}
 
 
+def test_a_decoder_that_began_with_word_vectors_begins_with_them_again():
+    """Everything else of it is as without them."""
+    model, optimizer = trained_once()
+    other, other_optimizer = trained_once()
+    vectors = torch.randn(model.decoder.embed.weight.shape)
+    restart_decoder(model, optimizer, 1, vectors)
+    restart_decoder(other, other_optimizer, 1)
+    assert torch.equal(model.decoder.embed.weight, vectors)
+    with torch.no_grad():
+        other.decoder.embed.weight.copy_(vectors)
+    torch.testing.assert_close(model.state_dict(), other.state_dict(), rtol=0, atol=0)
+
+
 def test_the_controller_does_not_adapt_during_pretraining():
     """It does not observe the KL of an autoencoder, which is large."""
     settings = read_settings(

@@ -15,6 +15,8 @@ import { Tokenizer } from "./tokenizer.js";
 
 const FORMAT = 1; // of the file textvae.json
 const DRAWS = 32; // latents from the encoder that a prefix is completed with, and from the prior
+const TEMPERATURES = [1e-6, 1e6]; // as in textvae, the lowest and the highest
+const SAMPLING_OPTIONS = ["temperature", "top_k", "top_p"]; // without effect on greedy decoding
 const OPTIONS = ["do_sample", "temperature", "top_k", "top_p", "max_new_tokens", "seed", "onText"];
 
 /** An exported text VAE. Latents are arrays of numbers. */
@@ -280,12 +282,12 @@ class Choice {
     if (unknown) throw new Error(`there is no option ${unknown}; expected some of ${OPTIONS.join(", ")}.`);
     Object.assign(this, record.decoding, options);
     this.most = checkCount(options.max_new_tokens ?? record.max_tokens, "max_new_tokens");
-    if (!(this.temperature > 0) || !(this.top_k >= 0) || !(this.top_p > 0 && this.top_p <= 1)) {
-      throw new Error("expected a temperature above 0, a top_k of 0 or more, and a top_p in (0, 1].");
-    }
-    const asks = ["temperature", "top_k", "top_p"].some((name) => name in options);
-    this.do_sample = options.do_sample ?? (asks || samplesByDefault);
-    this.random = makeRandom(options.seed ?? Math.floor(Math.random() * 2 ** 32));
+    checkNumber(this.temperature, "temperature", TEMPERATURES, `from ${TEMPERATURES.join(" to ")}`);
+    checkCount(this.top_k, "top_k", 0);
+    checkNumber(this.top_p, "top_p", [Number.MIN_VALUE, 1], "above 0 and up to 1");
+    this.do_sample = chooseSampling(options, samplesByDefault);
+    const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
+    this.random = makeRandom(checkCount(seed, "seed", 0));
   }
 
   /** Return a token from the logits of one row. */
@@ -356,6 +358,28 @@ function checkCount(value, name, least = 1) {
     throw new Error(`${name} = ${value}: expected a whole number, ${least} or more.`);
   }
   return value;
+}
+
+function checkNumber(value, name, [low, high], expected) {
+  if (typeof value !== "number" || !(value >= low && value <= high)) {
+    throw new Error(`${name} = ${value}: expected a number ${expected}.`);
+  }
+}
+
+/** Return whether tokens are sampled. */
+function chooseSampling(options, samplesByDefault) {
+  const asking = SAMPLING_OPTIONS.filter((name) => name in options);
+  const doSample = options.do_sample ?? (asking.length > 0 || samplesByDefault);
+  if (typeof doSample !== "boolean") {
+    throw new Error(`do_sample = ${doSample}: expected true or false; leave it out for the default.`);
+  }
+  if (!doSample && asking.length) {
+    throw new Error(
+      `${asking[0]} = ${options[asking[0]]} has no effect with do_sample = false: it samples tokens. ` +
+        "Leave one of the two out.",
+    );
+  }
+  return doSample;
 }
 
 /** Return a generator of numbers in [0, 1) from a seed (mulberry32). */

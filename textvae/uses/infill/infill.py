@@ -33,13 +33,12 @@ from textvae.uses.infill.search import (
 from textvae.uses.infill.template import Template, parse_template
 from textvae.uses.latent_proposals import propose_latents
 from textvae.uses.records import Infill
-from textvae.uses.settings import InfillMethod, InfillSettings
+from textvae.uses.settings import INFILL_SAMPLING_OPTIONS, InfillMethod, InfillSettings
 
 _MAX_LENGTH_CHOICES = 16  # choices of the blanks' lengths that are tried
 
-# Options of `generate()` that hold for the words in blanks, and those that only sampling has.
+# Options of `generate()` that hold for the words in blanks.
 _WORD_OPTIONS = ("bad_words", "bad_words_ids", "repetition_penalty", "no_repeat_ngram_size")
-_SAMPLING_OPTIONS = ("top_p", "top_k", "min_p", "typical_p")
 
 
 def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
@@ -48,10 +47,12 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
     Keys: `text`, `fills` (one per blank), and `score`, log p(x) in nats.
 
     Raises:
-        ConfigError: an option has no effect with the method, or names unknown tokens.
+        ConfigError: the model gives texts no likelihood; or an option has no effect with the method,
+            or names unknown tokens.
         DataError: the text has no blank or nothing but blanks, a blank within a word although
             tokens are not characters, or words that the tokenizer does not know; or it is too long.
     """
+    _check_density(bundle)
     check_texts_fit("infill.latents", settings.latents, bundle.model.config.latent_dim)
     method = METHODS[settings.method]
     options = _collect_options(bundle, settings)
@@ -70,25 +71,36 @@ def infill(bundle: Bundle, text: str, settings: InfillSettings) -> list[Infill]:
     ]
 
 
+def _check_density(bundle: Bundle) -> None:
+    """Refuse a posterior without a density: sentences are ranked by their likelihood.
+
+    Raises:
+        ConfigError: the posterior of the model is a point.
+    """
+    if bundle.model.config.latent_dim and not bundle.model.posterior.distribution.has_density:
+        raise ConfigError(
+            "infill ranks sentences by their likelihood, and a model whose posterior is a point "
+            "(model.posterior = deterministic) gives them none: train with another posterior, or "
+            "use complete or vary."
+        )
+
+
 def _collect_options(bundle: Bundle, settings: InfillSettings) -> dict[str, Any]:
     """Return the arguments of `generate()` that the settings ask for.
 
     Raises:
-        ConfigError: an option of sampling is set for a method that searches, or an option names
-            unknown tokens.
+        ConfigError: an option that was named has no effect with the method, or names unknown tokens.
     """
     written = settings.model_dump(exclude_none=True)
-    if settings.method != "sampling":
-        for name in _SAMPLING_OPTIONS:
-            if name in written:
-                raise ConfigError(
-                    f"infill.{name} = {written[name]!r} has no effect with method = "
-                    f"{settings.method!r}, which searches; choose the method sampling, or leave "
-                    f"{name} out."
-                )
-    options = {
-        name: written[name] for name in (*_WORD_OPTIONS, *_SAMPLING_OPTIONS) if name in written
-    }
+    named = settings.model_fields_set & written.keys() & {*INFILL_SAMPLING_OPTIONS}
+    if settings.method != "sampling" and named:
+        name = min(named)
+        raise ConfigError(
+            f"infill.{name} = {written[name]!r} has no effect with method = {settings.method!r}, "
+            f"which searches; choose the method sampling, or leave {name} out."
+        )
+    names = [*_WORD_OPTIONS, *(INFILL_SAMPLING_OPTIONS if settings.method == "sampling" else ())]
+    options = {name: written[name] for name in names if name in written}
     arguments = options | build_token_arguments(bundle, options)
     arguments.pop("bad_words", None)
     return arguments
@@ -130,9 +142,7 @@ def _sampling(
     """
     z = propose_latents(bundle, [template.visible_sentence], settings.latents, settings.seed)
     rows = [template.build_row(lengths[index % len(lengths)]) for index in range(len(z))]
-    sequences = fill_blanks(
-        bundle, z, rows, settings.seed, do_sample=True, temperature=settings.temperature, **options
-    )
+    sequences = fill_blanks(bundle, z, rows, settings.seed, do_sample=True, **options)
     fills = [decode_fills(bundle, row, ids) for row, ids in zip(rows, sequences, strict=True)]
     return _drop_wordless(template, fills)
 
