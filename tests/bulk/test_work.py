@@ -142,6 +142,6 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
 def test_scores_that_depend_on_labels_are_refused(labelled_run, corpus, tmp_path):
     """Units read no labels; nothing is written."""
     out = tmp_path / "out"
-    with pytest.raises(ConfigError, match="depend on the label of a sentence.*--output out"):
+    with pytest.raises(ConfigError, match=r"depend on the label of a sentence.*--output out"):
         bulk.run("score", labelled_run, out, str(corpus), device="cpu")
     assert not out.exists()

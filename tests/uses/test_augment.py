@@ -148,7 +148,9 @@ def test_wrong_settings_are_refused(lstm):
         ConfigError, match=r"augment\.spred is not a setting: did you mean 'spread'"
     ):
         lstm.augment(SENTENCES, LABELS, spred=2)
-    with pytest.raises(ConfigError, match="temperature = 0.9 has no effect with do_sample = False"):
+    with pytest.raises(
+        ConfigError, match=r"temperature = 0\.9 has no effect with do_sample = False"
+    ):
         lstm.augment(SENTENCES, LABELS, do_sample=False, temperature=0.9)
 
 

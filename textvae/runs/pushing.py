@@ -10,8 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
-from huggingface_hub import CommitInfo, HfApi, get_session
-from huggingface_hub.utils import hf_raise_for_status
+from huggingface_hub import CommitInfo, HfApi, get_session, hf_raise_for_status
 
 from textvae.errors import CheckpointError, ConfigError, OutputError
 from textvae.inference.bundle import Bundle
