@@ -85,6 +85,9 @@ def test_the_command_line_of_the_runner(runner, exported, capsys):
     assert _main(["interpolate", *SENTENCES[:2], "-n", "3", "--folder", str(exported)]) == 0
     texts = [*runner.generate(2, seed=0), *runner.interpolate(*SENTENCES[:2], steps=3)]
     assert capsys.readouterr().out == "".join(f"{text}\n" for text in texts)
+    with pytest.raises(SystemExit, match="2"):
+        _main(["reconstruct", SENTENCES[0], "-n", "3", "--folder", str(exported)])
+    assert "-n has no effect" in capsys.readouterr().err
     assert _main(["generate", "--temperature", "-1", "--folder", str(exported)]) == 2
     assert "temperature" in capsys.readouterr().err
 

@@ -595,9 +595,11 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     expected = {"generate": 0, "complete": 1, "interpolate": 2}.get(verb)
     if expected is not None and len(texts) != expected:
         parser.error(f"{verb} takes {expected} texts; got {len(texts)}.")
+    if number is not None and verb == "reconstruct":
+        parser.error("reconstruct writes one text for each text, so -n has no effect: leave it out.")
     folder = options.pop("folder")
     decoding: Any = {name: value for name, value in options.items() if value is not None}
-    if number is not None and verb != "reconstruct":
+    if number is not None:
         decoding["steps" if verb == "interpolate" else "n"] = number
     try:
         runner = Runner(folder)
