@@ -18,6 +18,7 @@ from textvae.data.tokenization import TokenizerSettings, encode_batch, read_toke
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import load_bundle, save_bundle
 from textvae.inference.decoding import build_decoding_settings, decode_latents
+from textvae.inference.generate_arguments import build_generate_arguments
 from textvae.model.building import build_model
 from textvae.model.decoders import side_tuned
 from textvae.model.decoders.side_tuned import SideTunedDecoder
@@ -382,3 +383,14 @@ def test_importance_weights_share_the_layers_below_the_entry(bases):
         nll = model.sentence_nll(**decoder_only, latent=z)
         expected = model.prior.log_prob(z) - posterior.log_prob(z) - nll
         torch.testing.assert_close(row, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("entry", [0.0, 0.5, "side"])
+def test_samples_leave_out_unlikely_tokens(bases, entry):
+    """Unless an option of sampling is named, as the measures of a model do."""
+    bundle = build(bases, conditioning=("output",), entry=entry)
+    settings = build_decoding_settings(seed=1)
+    assert build_generate_arguments(bundle, settings, True)["min_p"] == 0.05
+    for option in ({"temperature": 1.0}, {"top_k": 3}, {"do_sample": False}, {"num_beams": 2}):
+        named = build_decoding_settings(seed=1, **option)
+        assert "min_p" not in build_generate_arguments(bundle, named, True)
