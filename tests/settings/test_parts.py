@@ -106,3 +106,29 @@ def test_a_technique_switched_off_in_a_file_can_be_switched_on_again():
     base = {"objective": {"techniques": {"free_bits": "off"}}}
     chosen = techniques("objective.techniques.free_bits.floor=0.1", base=base)
     assert chosen["free_bits"].floor == 0.1
+
+
+@pytest.mark.parametrize(
+    ("before", "short", "long"),
+    [
+        ("model.encoder.hidden=99", "model.encoder=lstm", "model.encoder.kind=lstm"),
+        ("model.encoder={kind: gru, hidden: 99}", "model.encoder=gru", "model.encoder.kind=gru"),
+        ("model.encoder={kind: gru, hidden: 99}", "model.encoder=lstm", "model.encoder.kind=lstm"),
+        (
+            "objective.techniques.word_dropout.rate=0.5",
+            "objective=language_model",
+            "objective.kind=language_model",
+        ),
+    ],
+)
+def test_a_name_alone_is_short_for_its_kind(before, short, long):
+    """Settings that were given before are kept, or dropped with an earlier kind."""
+    assert read_settings(None, [before, short]) == read_settings(None, [before, long])
+
+
+def test_switching_a_technique_on_keeps_its_settings():
+    """They were given before."""
+    settings = read_settings(
+        None, ["objective.techniques.target_kl.nats=3", "objective.techniques.target_kl=on"]
+    )
+    assert settings.objective.techniques["target_kl"].nats == 3

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 
 import textvae
-from tests.tiny_run import train_tiny
+from tests.tiny_run import SENTENCES, train_tiny
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError
 from textvae.runs.run import Run
@@ -298,3 +300,30 @@ def test_an_open_ended_run_in_its_cool_down_can_get_an_end():
     longer = continue_schedule(schedule, steps=100)
     assert not longer.is_over
     assert longer.learning_rate_factor() == pytest.approx(0.5)
+
+
+class _Stop(TrainerCallback):
+    """Interrupts a training after a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def test_a_run_that_was_interrupted_in_its_refit_is_trained_longer(tmp_path):
+    """No model of the refit, whose KL is low, is the best one then: the decoder goes on learning."""
+    run = tmp_path / "run"
+    refit = {"techniques": {"refit_posterior": {"share": 0.24}}}
+    training = {"steps": 40, "evaluations": 8, "warmup_steps": 2}
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(run, SENTENCES, objective=refit, training=training, callbacks=[_Stop(37)])
+    before = load_file(run / "checkpoint-35" / "model.safetensors")
+    textvae.train(output=run, resume=True, overrides=["training.steps=80"], device="cpu")
+    after = load_file(run / "model.safetensors")
+    decoder = [name for name in after if name.startswith("decoder.")]
+    assert not any(torch.equal(before[name], after[name]) for name in decoder)
+    log = json.loads((run / "training.json").read_text())
+    assert log["steps"] == 80

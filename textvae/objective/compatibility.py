@@ -157,7 +157,9 @@ def drop_clashing_defaults(
     """Return the techniques without the default ones that no longer fit.
 
     The default techniques are tuned together for the ELBO, so if any technique
-    replaces a term of it, all of them are dropped except those the user requested.
+    replaces a term of it, all of them are dropped except those the user requested. A default one
+    that weights the KL is also dropped if the user requested another one that does: the
+    controller of `target_kl` would undo a weight of the user's.
 
     Args:
         techniques: settings by name.
@@ -167,9 +169,11 @@ def drop_clashing_defaults(
         ConfigError: two of the remaining techniques do not go together.
     """
     is_elbo = not any(settings.replaces for settings in techniques.values())
+    is_kl_weighted = any(techniques[name].weights_kl for name in requested & techniques.keys())
     remaining = {}
     for name, settings in techniques.items():
-        if is_elbo or name in requested:
+        is_unneeded = not is_elbo or (settings.weights_kl and is_kl_weighted)
+        if name in requested or not is_unneeded:
             remaining[name] = settings
     for owner, other in permutations(remaining, 2):
         _refuse_clash(owner, other, remaining)

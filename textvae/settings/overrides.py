@@ -44,7 +44,8 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
     """Return `base` updated by `over`, recursively for nested mappings.
 
     If `over` chooses another kind of part, the old kind's settings are dropped, because
-    the new one would refuse them.
+    the new one would refuse them. The name of a kind alone is short for `kind: NAME`, and `on`
+    leaves the settings of a technique as they are.
     """
     result = dict(base)
     for key, new_value in over.items():
@@ -54,6 +55,10 @@ def merge_settings(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str
         # is no name: a technique that was switched off is replaced as a whole.
         if isinstance(old, str) and old != "off" and isinstance(value, Mapping):
             old = {"kind": old}
+        elif isinstance(old, Mapping) and isinstance(value, str) and value != "off":
+            value = {"kind": value}
+        elif isinstance(old, Mapping) and value is True:
+            value = {}
         if not (isinstance(old, Mapping) and isinstance(value, Mapping)):
             result[key] = value
         elif None not in (old.get("kind"), value.get("kind")) and value["kind"] != old["kind"]:

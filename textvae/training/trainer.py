@@ -526,10 +526,34 @@ class VAETrainer(Trainer):
             state: what `_save_optimizer_and_scheduler` has written.
         """
         self.schedule.load_state_dict(state["plan"])
+        refit_start = state["plan"].get("refit_start")
+        if refit_start is not None and self.schedule.refit_start_step is None:
+            self._forget_refit(refit_start)
         self.objective.load_state_dict(state["techniques"])
         self.meter.load_state_dict(state["meter"])
         self.batches.load_state_dict(state["stream"], is_over=self.schedule.is_ended_early)
         self.locate_best()
+
+    def _forget_refit(self, start: int) -> None:
+        """Let no model of a refit be the best: a run that got a later end is in its main phase again.
+
+        A refit lowers the KL, so no later model of the main phase could compete with it.
+
+        Args:
+            start: the step at which the refit began.
+        """
+        for entry in self.state.log_history:
+            if entry["step"] > start and "eval_selection" in entry:
+                entry["eval_selection"] = math.inf
+        best = find_best_step(self.state.log_history)
+        # The checkpoint may have made room for those of the refit.
+        if best is not None and not (self.run_folder / f"checkpoint-{best}").is_dir():
+            best = None
+        self.state.best_global_step = best
+        self.state.best_metric = None
+        for entry in self.state.log_history:
+            if entry["step"] == best and "eval_selection" in entry:
+                self.state.best_metric = entry["eval_selection"]
 
     def apply_learning_rate(self) -> None:
         """Set the learning rate of the next step, in a run whose checkpoint has no optimizer.

@@ -148,6 +148,11 @@ class TechniqueSettings(PartSettings):
         return frozenset()
 
     @property
+    def weights_kl(self) -> bool:
+        """Whether the technique chooses the weight of the KL."""
+        return False
+
+    @property
     def matches_prior(self) -> bool:
         """Whether the technique matches the aggregate posterior to the prior without the KL."""
         return False

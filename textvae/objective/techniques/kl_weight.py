@@ -30,6 +30,7 @@ class KLWeightSettings(TechniqueSettings):
     cycles: int = Field(4, ge=1, description="schedule = cyclical: number of cycles")
 
     requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.ELBO_KL})
+    weights_kl: ClassVar[bool] = True
 
 
 class KLWeight(Technique):

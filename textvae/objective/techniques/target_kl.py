@@ -22,9 +22,10 @@ import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
+from textvae.errors import ConfigError
 from textvae.objective.techniques.base import (
     ModelFacts,
     Progress,
@@ -68,6 +69,21 @@ class TargetKLSettings(TechniqueSettings):
     )
 
     requires: ClassVar[frozenset[Requirement]] = frozenset({Requirement.ELBO_KL})
+    weights_kl: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def check_bounds(self) -> Self:
+        """Refuse bounds between which no weight is.
+
+        Raises:
+            ConfigError: the smallest weight is above the largest.
+        """
+        if self.least > self.most:
+            raise ConfigError(
+                f"target_kl.least = {self.least:g} is above most = {self.most:g}: give a smallest "
+                "weight that is not larger than the largest."
+            )
+        return self
 
     def resolve_auto(self, kl_target: float, latent: int) -> Self:
         """Use the corpus's KL target in place of `auto` or `whole`."""
