@@ -1,7 +1,9 @@
 """What may be printed: one line, without control characters, of bounded length."""
 
 import json
+import math
 
+import numpy as np
 import pytest
 
 from textvae.errors import ConfigError, DataError
@@ -41,6 +43,14 @@ def test_json_keeps_every_character_without_printing_controls():
     assert json.loads(line) == {"text": text}
     assert escape_controls(line) == line
     assert "café" in line
+
+
+def test_json_has_null_for_numbers_that_are_not_finite():
+    """JSON has neither NaN nor Infinity, and a strict reader refuses them."""
+    nan = float("nan")
+    record = {"a": nan, "b": [1.5, -math.inf], "c": {"d": np.float64(nan)}, "e": (True, 2, "NaN")}
+    expected = {"a": None, "b": [1.5, None], "c": {"d": None}, "e": [True, 2, "NaN"]}
+    assert json.loads(format_json(record)) == expected
 
 
 def test_a_long_text_keeps_its_beginning_and_its_end():

@@ -140,11 +140,16 @@ def tiny_tokenizer(kind: str = "word") -> Any:
 
 
 def tiny_vae(
-    writer: str = "lstm", kind: str = "word", seed: int = 0, labels: Mapping[str, int] | None = None
+    writer: str = "lstm",
+    kind: str = "word",
+    seed: int = 0,
+    labels: Mapping[str, int] | None = None,
+    latent: int = LATENT,
 ) -> TextVAE:
     """Return a tiny model with a tokenizer that knows `SENTENCES`."""
     tokenizer = tiny_tokenizer(kind)
-    return TextVAE(tiny_model(writer, vocab=len(tokenizer), seed=seed, labels=labels), tokenizer)
+    model = tiny_model(writer, vocab=len(tokenizer), latent=latent, seed=seed, labels=labels)
+    return TextVAE(model, tokenizer)
 
 
 def tiny_dataset(bundle: Bundle, sentences: Sequence[str] = SENTENCES) -> Dataset:

@@ -6,6 +6,7 @@ look like another record. Both are printed as escapes, such as `\x1b` and `\n`.
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -34,10 +35,24 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def format_json(record: Any) -> str:
-    """Return a record as one line of JSON, with control characters as escapes of JSON."""
-    text = json.dumps(record, ensure_ascii=False)
+    """Return a record as one line of JSON, with control characters as escapes of JSON.
+
+    Numbers that are not finite are written as null, because JSON has no others.
+    """
+    text = json.dumps(_replace_undefined(record), ensure_ascii=False, allow_nan=False)
     # These occur in strings only, where JSON allows to write any character as an escape.
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _replace_undefined(value: Any) -> Any:
+    """Return a record, or a value in it, with None for numbers that are not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _replace_undefined(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replace_undefined(part) for part in value]
+    return value
 
 
 def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:

@@ -460,7 +460,8 @@ class TextVAE:
                 "leave prior out."
             )
         fitted = load_prior(fitted_path(self.folder, PRIOR_KIND, prior), self.bundle)
-        z = sample_fitted_prior(fitted, count, settings.seed)
+        # A density in all of space has samples near the sphere of a spherical model, not on it.
+        z = self.model.prior.project(sample_fitted_prior(fitted, count, settings.seed))
         return decode_latents(
             self.bundle,
             z,
@@ -804,10 +805,19 @@ class TextVAE:
         Args:
             kind: `gaussian_mixture`, `flow` or `diffusion`.
             texts: by default the run's training sentences; blank ones are left out.
+
+        Raises:
+            ConfigError: the model is conditional, or does not support this kind.
+            DataError: there are too few texts.
         """
         from textvae.uses.fit_prior.fit import PRIOR_KIND, fit_prior
 
         settings = validate_settings(FitPriorSettings, {"kind": kind, "seed": seed}, "fit_prior")
+        if self.labels:
+            raise ConfigError(
+                f"kind = {settings.kind!r}: a fitted prior does not depend on labels, but this "
+                "model does; generate from the model's own prior, without fitting one."
+            )
         chosen = read_training_texts(self.folder) if texts is None else _drop_blanks(texts)
         folder = fitted_path(self.folder, PRIOR_KIND, settings.kind)
         return fit_prior(self.bundle, chosen, settings.kind, folder, settings.seed, progress)
@@ -938,9 +948,9 @@ class TextVAE:
         Raises:
             OutputError: the folder holds files of the same names that belong to something else.
         """
-        from textvae.runs.publishing import save_with_records
+        from textvae.runs.publishing import MergedBundle, save_with_records
 
-        bundle = self._merge_bases() if merge else self.bundle
+        bundle = MergedBundle.from_bundle(self.bundle) if merge else self.bundle
         save_with_records(bundle, self.folder, require_path(folder, "folder"))
 
     def export(
@@ -1002,6 +1012,7 @@ class TextVAE:
                 this machine has.
             OutputError: the hub cannot be reached, or refuses the upload.
         """
+        from textvae.runs.publishing import MergedBundle
         from textvae.runs.push_target import PushTarget
         from textvae.runs.pushing import push_to_hub
 
@@ -1018,7 +1029,7 @@ class TextVAE:
 
             texts = collect_card_texts(self.bundle, run)
         return push_to_hub(
-            self._merge_bases() if merge else self.bundle,
+            MergedBundle.from_bundle(self.bundle) if merge else self.bundle,
             run,
             target,
             card=options,
@@ -1026,10 +1037,6 @@ class TextVAE:
             with_indices=with_indices,
             hub=Hub(token=token),
         )
-
-    def _merge_bases(self) -> Bundle:
-        """Return the model as one that needs no bases, with all adapters merged."""
-        return replace(self.bundle, model=self.model.copy_without_bases())
 
 
 def _describe_part(settings: Mapping[str, object]) -> str:

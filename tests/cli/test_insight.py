@@ -66,6 +66,7 @@ def test_wrong_input_is_refused_with_code_2(tiny_run, table, tmp_path, capsys):
         "no column 'tense'": [*insight, "--column", "tense"],
         "every text has 'same'": [*insight, "--column", "constant"],
         "row 1 has no value in column 'lacking'": [*insight, "--column", "lacking"],
+        "both name 'topic'": [*insight, "--column", "topic", "--class-column", "topic"],
         "got 5 texts": ["insight", str(tiny_run), str(tmp_path / "few.txt")],
         "choose 0 to 3": [*traverse, "9"],
         "traverse.steps": [*traverse, "0", "--steps", "1"],

@@ -16,6 +16,7 @@ import pytest
 
 from tests.tiny_run import SENTENCES, write_corpus
 from textvae.cli.main import main
+from textvae.cli.rendering import format_evaluation
 from textvae.terminal import escape_controls
 
 EVALUATION = """sentences words_per_sentence elbo reconstruction kl iw_nll iw_samples ppl_token ppl_word bits_per_byte
@@ -99,11 +100,41 @@ def test_evaluate_takes_groups_of_measures_and_saves_them_with_the_others(tiny_r
     assert record["prior_samples"] == 8
     assert {"self_bleu", "forward_ppl", "novel", "smoothness", "path_ppl"} <= record.keys()
     assert not {"elbo", "verdict"} & record.keys()
-    assert json.loads((tiny_run / "measures.json").read_text()) == {**standard, **record}
+    saved = json.loads((tiny_run / "measures.json").read_text())
+    sizes = {key: saved[key] for key in ("unreliable", "size_warnings")}
+    assert saved == {**standard, **record, **sizes}
+    assert set(saved["unreliable"]) == {*standard["unreliable"], *record["unreliable"]}
     assert run("evaluate", str(tiny_run), *names) == 0
     shown = capsys.readouterr().out
     assert "self-BLEU" in shown
     assert "ELBO" not in shown
+
+
+def test_a_few_measures_leave_the_marks_on_the_others(tiny_run, tmp_path):
+    """The sentences are too few for measures of both evaluations."""
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    assert run("evaluate", str(folder), "--samples", "2") == 0
+    before = json.loads((folder / "measures.json").read_text())
+    assert {"mi_full", "active_units", "bleu", "verdict"} <= set(before["unreliable"])
+    assert run("evaluate", str(folder), "--measures", "bleu") == 0
+    after = json.loads((folder / "measures.json").read_text())
+    assert set(before["unreliable"]) <= set(after["unreliable"])
+    assert after["size_warnings"][0] == before["size_warnings"][0]
+
+
+def test_a_run_with_a_mean_number_of_draws_can_be_read_again(tiny_run, tmp_path):
+    """Adaptive draws are rarely a whole number per sentence; people see one decimal."""
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    adaptive = ["--samples", "60", "--adaptive", "--measures", "quick,likelihood"]
+    assert run("evaluate", str(folder), *adaptive) == 0
+    file = folder / "measures.json"
+    record = {**json.loads(file.read_text()), "iw_samples": 128.57}
+    file.write_text(json.dumps(record))
+    assert run("report", str(folder)) == 0
+    shown = format_evaluation(record)
+    assert "128.6 importance samples" in shown
+    assert "of 128.6; median" in shown
+    assert " 60 importance samples" in format_evaluation({**record, "iw_samples": 60})
 
 
 def test_evaluate_writes_its_measures_into_the_model_card(tiny_run, tmp_path):
@@ -273,6 +304,43 @@ REFUSED = {
         ["evaluate", "RUN", "--measures", "smoothness", "--word-vectors", "gone.txt"],
         "gone.txt: there is no such file",
     ),
+    "word vectors that nothing reads": (
+        ["evaluate", "RUN", "--measures", "bleu,quick", "--word-vectors", "FILE"],
+        "--word-vectors is read by smoothness only",
+    ),
+    "missing word vectors that nothing reads": (
+        ["evaluate", "RUN", "--measures", "bleu", "--word-vectors", "gone.txt"],
+        "gone.txt: there is no such file",
+    ),
+    "importance samples without a likelihood": (
+        ["evaluate", "RUN", "--measures", "bleu", "--samples", "3"],
+        "--samples is read by likelihood only",
+    ),
+    "adaptive draws without a likelihood": (
+        ["evaluate", "RUN", "--measures", "quick", "--adaptive"],
+        "--adaptive is read by likelihood only",
+    ),
+    "a fitted proposal without a likelihood": (
+        ["evaluate", "RUN", "--measures", "samples", "--fit-proposal"],
+        "--fit-proposal is read by likelihood only",
+    ),
+    "samples of the prior that nothing reads": (
+        ["evaluate", "RUN", "--prior-samples", "5"],
+        "and --measures standard has no such measure",
+    ),
+    "a column of texts without a file to reconstruct": (
+        ["reconstruct", "RUN", "--text-column", "nope"],
+        "--text-column says how FILE is read, but no FILE is named",
+    ),
+    "a header without a file to reconstruct": (
+        ["reconstruct", "RUN", "--format", "csv", "--header"],
+        "--header says how FILE is read, but no FILE is named",
+    ),
+    "a joined column without a file to fit on": (
+        ["prior", "fit", "RUN", "--kind", "flow", "--join-column", "nope"],
+        "--join-column says how FILE is read, but no FILE is named",
+    ),
+    "a revision without a run": (["info", "--revision", "nonsense"], "no RUN is named"),
     "a missing file to measure on": (
         ["evaluate", "RUN", "gone.txt"],
         "there is no such file or folder",

@@ -215,6 +215,18 @@ REFUSED = {
         "two of the corpora",
     ),
     "an unknown setting": (["a.yaml", "training.step=3"], "did you mean 'steps'"),
+    "an unknown setting after the columns": (
+        ["a.yaml", "--columns", "bleu", "training.step=3"],
+        "did you mean 'steps'",
+    ),
+    "an unknown column": (["a.yaml", "--columns", "self_blue"], "did you mean 'self_bleu'"),
+    "a column of lists": (["a.yaml", "--columns", "findings"], "columns = 'findings' is unknown"),
+    "equal steps of a single config": (["a.yaml", "--equal-steps"], "a single config"),
+    "a seed": (["a.yaml", "training.seed=77"], "set how many seeds there are with --seeds"),
+    "a corpus next to corpora": (
+        ["a.yaml", "data.corpus=corpus.txt", "--corpora", "corpus.txt"],
+        "data.corpus = 'corpus.txt' has no effect next to --corpora",
+    ),
     "a folder with other files": (
         ["a.yaml", "--output", "b"],
         "contains files that are not a comparison",
@@ -234,6 +246,26 @@ def test_a_wrong_request_is_refused_before_any_training(tmp_path, monkeypatch, c
     assert main(["compare", "--output", "out", "--device", "cpu", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", [[], ["--columns", "bleu"], ["--corpora", "corpus.txt"]])
+def test_a_setting_after_an_option_of_several_words_is_applied(tmp_path, monkeypatch, option):
+    """It is a setting of every run, and no column and no corpus."""
+    monkeypatch.chdir(tmp_path)
+    config = write_config(tmp_path / "a.yaml", write_corpus(tmp_path))
+    calls = []
+
+    def compare(*args, **options):
+        calls.append(options)
+        return []
+
+    monkeypatch.setattr("textvae.comparison.compare.compare", compare)
+    (tmp_path / "table.md").write_text("")
+    command = ["compare", config, "--output", str(tmp_path), *option, "training.steps=2"]
+    assert main(command) == 0
+    (call,) = calls
+    assert call["overrides"] == ["training.steps=2"]
+    assert [*call["columns"], *call["corpora"]] == option[1:]
 
 
 def test_packages_for_the_report_are_required_before_any_training(tmp_path, monkeypatch, capsys):

@@ -53,6 +53,18 @@ def test_a_report_of_a_run_is_self_contained(reported):
     assert len(page) < 1_000_000
 
 
+def test_a_report_does_not_mix_measures_of_two_splits(reported, tmp_path):
+    """Without an ELBO of the test split, its other measures are left out, and texts say so."""
+    folder = shutil.copytree(reported, tmp_path / "run")
+    (folder / "measures.json").write_text(json.dumps({"sentences": 9, "bleu": 12.34}))
+    assert main(["report", str(folder), "--device", "cpu"]) == 0
+    page = (folder / "report.html").read_text()
+    assert ">−ELBO</th>" in page
+    assert ">BLEU</th>" not in page
+    assert "validation split; one point per run" in page
+    assert "test split; one point per run" not in page
+
+
 def test_a_report_is_written_to_output(reported, tmp_path, capsys):
     """The record names the file; a missing folder is refused."""
     assert main(["report", str(reported), "--output", str(tmp_path / "page.html"), "--json"]) == 0

@@ -8,6 +8,7 @@ import pytest
 
 from textvae.comparison.report.formats import FORMATS, escape_latex
 from textvae.comparison.report.table import build_cells, group_rows, select_columns
+from textvae.errors import ConfigError
 
 COLUMNS = select_columns(["kl_target", "iw_nll"])
 KEYS = [column.key for column in COLUMNS]
@@ -97,6 +98,18 @@ def test_further_columns_come_after_the_usual_ones_and_none_twice():
     assert KEYS.count("iw_nll") == 1
     assert KEYS[-1] == "kl_target"
     assert read_cell(1, "kl_target") == "7.00"
+
+
+@pytest.mark.parametrize("key", ["kept_step", "self_bleu", "verdict", "bleu_signature"])
+def test_numbers_and_words_of_a_run_can_be_columns(key):
+    """Measures that only a later evaluation adds can be shown, too."""
+    assert key in [column.key for column in select_columns([key])]
+
+
+def test_an_unknown_column_is_refused():
+    """The message has the most similar key."""
+    with pytest.raises(ConfigError, match=r"'iw_nl' is unknown: did you mean 'iw_nll'\?"):
+        select_columns(["bits_per_byte", "iw_nl"])
 
 
 def test_csv_keeps_the_numbers_exactly():

@@ -105,7 +105,7 @@ def test_a_run_prepares_a_damaged_entry_again(tmp_path):
     corpus = write(tmp_path / "a.txt", "\n".join(SENTENCES))
     settings = DataSettings(corpus=corpus, cache=str(tmp_path / "cached"))
     for name in ("first", "second", "third"):
-        PreparedCorpus(tmp_path / name, settings).prepare(TOKENIZER, None, 1)
+        PreparedCorpus(tmp_path / name, settings).prepare(TOKENIZER, None)
         (entry,) = (tmp_path / "cached").iterdir()
         names = sorted(path.name for path in entry.iterdir())
         assert names == sorted([*cache.ENTRY_FILES, "tokenizer"])

@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, Features, IterableDataset, Value
 
 from textvae.data.labels import Labels, check_spelling, require_label_per_text
 from textvae.data.object_rows import read_object_rows
+from textvae.data.settings import DataSettings
 from textvae.data.sources import find_splits
 from textvae.data.tables import TableSettings, as_label
 from textvae.data.texts import require_columns, require_labels
@@ -146,7 +147,7 @@ TABLES = {
 @pytest.mark.parametrize("case", TABLES)
 def test_a_table_gives_the_names_of_its_classes(case):
     """The names are those that the table's own library shows."""
-    rows = list(read_object_rows(TABLES[case], TableSettings())["train"]())
+    rows = list(read_object_rows(TABLES[case], DataSettings())["train"]())
     assert [as_label(row["label"]) for row in rows] == ["pos", "neg", ""]
     assert [as_label(value) for value in require_columns(TABLES[case])["label"]] == [
         "pos",
@@ -158,7 +159,7 @@ def test_a_table_gives_the_names_of_its_classes(case):
 def test_a_stream_without_known_features_keeps_its_values():
     """Its columns are not known before the first row."""
     stream = IterableDataset.from_generator(lambda: iter([{"text": "a", "label": "pos"}]))
-    assert list(read_object_rows(stream, TableSettings())["train"]()) == [
+    assert list(read_object_rows(stream, DataSettings())["train"]()) == [
         {"text": "a", "label": "pos"}
     ]
 
@@ -189,7 +190,7 @@ def test_one_table_has_the_same_labels_in_every_format(tmp_path):
     for file in tmp_path.iterdir():
         rows = find_splits(str(file), TableSettings())["train"]()
         assert [as_label(row["label"]) for row in rows] == labels, file.name
-    rows = read_object_rows(frame, TableSettings())["train"]()
+    rows = read_object_rows(frame, DataSettings())["train"]()
     assert [as_label(row["label"]) for row in rows] == labels
 
 

@@ -139,6 +139,16 @@ def test_a_blank_label_is_refused(tmp_path):
     check_refused(tmp_path, DataError, "row 1: column 'label' is blank", labels=file)
 
 
+def test_labels_have_the_encoding_of_the_corpus(tmp_path):
+    """Both files come from the same program."""
+    labels = [("chat", "forêt")[n % 2] for n in range(len(SENTENCES))]
+    corpus = write(tmp_path / "a.txt", "".join(f"{s} é\n" for s in SENTENCES).encode("cp1252"))
+    file = write(tmp_path / "l.txt", "\n".join(labels).encode("cp1252"))
+    _, splits = prepared(tmp_path / "c", corpus, labels=file, encoding="cp1252")
+    assert set(splits["train"]["label"]) == set(labels)
+    assert all(text.endswith(" é") for text in splits["train"]["text"])
+
+
 def test_a_table_is_refused_as_a_file_of_labels(tmp_path):
     """Nobody could say which column is meant."""
     file = write(tmp_path / "a.csv", "id,label\n" + "1,a\n" * len(SENTENCES))
@@ -202,6 +212,8 @@ def test_a_file_of_labels_is_refused_for_sentences_from_python(tmp_path):
         ({"white_space": True}, "data.white_space"),
         ({"role": 3}, "data.role"),
         ({"validation": ["a.txt"]}, "data.validation"),
+        ({"label_columns": ["n", "n"]}, "data.label_columns = ['n', 'n'] names a column twice"),
+        ({"label_columns": [1, "1"]}, "data.label_columns = ['1', '1'] names a column twice"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings, words):

@@ -11,9 +11,9 @@ import pytest
 import textvae
 from tests.tiny_run import SENTENCES, SETTINGS
 from textvae.data.object_rows import read_object_rows
-from textvae.data.tables import TableSettings
+from textvae.data.settings import DataSettings
 from textvae.data.texts import iterate_texts, require_text, require_texts
-from textvae.errors import DataError
+from textvae.errors import ConfigError, DataError
 
 TEXTS = ["a man", "a dog"]
 FRAME = pd.DataFrame({"text": TEXTS, "label": [1, 2]})
@@ -129,7 +129,7 @@ def test_methods_take_a_column_of_a_table(tiny_run):
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_for_train_is_read_by_its_columns(kind):
     """The rows of a table can be read several times."""
-    rows = read_object_rows(TABLES[kind], TableSettings())["train"]
+    rows = read_object_rows(TABLES[kind], DataSettings())["train"]
     expected = [{"text": "a man", "label": 1}, {"text": "a dog", "label": 2}]
     assert list(rows()) == list(rows()) == expected
 
@@ -137,7 +137,7 @@ def test_a_table_for_train_is_read_by_its_columns(kind):
 def test_splits_for_train_may_be_tables_or_sentences():
     """Each split may be of another kind."""
     splits = read_object_rows(
-        {"train": FRAME, "dev": TEXTS, "test": {"text": TEXTS}}, TableSettings()
+        {"train": FRAME, "dev": TEXTS, "test": {"text": TEXTS}}, DataSettings()
     )
     assert {
         split: [row["text"] for row in rows()] for split, rows in splits.items()
@@ -149,7 +149,7 @@ def test_a_missing_value_of_a_table_is_none():
     frame = pd.DataFrame(
         {"text": ["a", None], "n": pd.array([1, None], dtype="Int64"), "x": [1.5, np.nan]}
     )
-    assert list(read_object_rows(frame, TableSettings())["train"]())[1] == {
+    assert list(read_object_rows(frame, DataSettings())["train"]())[1] == {
         "text": None,
         "n": None,
         "x": None,
@@ -179,7 +179,77 @@ def test_a_missing_value_of_a_table_is_none():
 def test_an_object_that_is_not_a_corpus_is_refused(corpus, words):
     """The message says what is wrong, before anything is written."""
     with pytest.raises(DataError, match=re.escape(words)):
-        list(read_object_rows(corpus, TableSettings())["train"]())
+        list(read_object_rows(corpus, DataSettings())["train"]())
+
+
+OPTIONS_OF_FILES = {
+    "unit": "paragraph",
+    "format": "csv",
+    "encoding": "cp1252",
+    "separator": "tab",
+    "quoting": "quoted",
+    "header": False,
+    "member": "a.txt",
+}
+OPTIONS_OF_COLUMNS = {"role": "user", "join_columns": ["a", "b"], "text_column": "zz"}
+
+
+@pytest.mark.parametrize("corpus", [TEXTS, FRAME, {"train": TEXTS, "test": FRAME}], ids=repr)
+@pytest.mark.parametrize("name", OPTIONS_OF_FILES)
+def test_an_option_of_files_is_refused_for_an_object(corpus, name):
+    """The message names it; its default is no option."""
+    settings = DataSettings(**{name: OPTIONS_OF_FILES[name]})
+    with pytest.raises(ConfigError, match=rf"data\.{name} = .* is for files, .*; leave it out\."):
+        read_object_rows(corpus, settings)
+    default = DataSettings.model_fields[name].default
+    assert read_object_rows(corpus, DataSettings(**{name: default}))
+
+
+@pytest.mark.parametrize("name", OPTIONS_OF_COLUMNS)
+def test_an_option_of_columns_is_refused_for_sentences_only(name):
+    """One split that is a table is enough for it to have an effect."""
+    settings = DataSettings(**{name: OPTIONS_OF_COLUMNS[name]})
+    for sentences in (TEXTS, {"train": TEXTS, "test": TEXTS}, FRAME["text"]):
+        with pytest.raises(ConfigError, match=rf"data\.{name} = .* is for .*passed as sentences"):
+            read_object_rows(sentences, settings)
+    table = pd.DataFrame(dict.fromkeys(("text", "a", "b", "zz"), TEXTS))
+    for tables in (table, table.to_dict("list"), {"train": TEXTS, "test": table}):
+        assert read_object_rows(tables, settings)
+
+
+def test_all_options_without_effect_are_refused_at_once():
+    """There is one message for each."""
+    settings = DataSettings(unit="file", text_column="zz")
+    with pytest.raises(ConfigError) as caught:
+        read_object_rows(TEXTS, settings)
+    assert [message.split(" = ")[0] for message in caught.value.args] == [
+        "data.unit",
+        "data.text_column",
+    ]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_options_are_for_the_file_of_a_named_split(split):
+    """Only the training sentences come from Python then."""
+    settings = DataSettings(**{split: "held.csv"}, separator="tab", text_column="zz")
+    assert read_object_rows(TEXTS, settings)
+
+
+def test_an_option_that_nobody_wrote_for_the_object_is_noted(capsys):
+    """It comes from a config, which a corpus in a file may share."""
+    settings = DataSettings(unit="paragraph", text_column="zz")
+    assert read_object_rows(TEXTS, settings, written=["held_out"])
+    notes = capsys.readouterr().err
+    assert "note: data.unit = 'paragraph' is for files" in notes
+    assert "note: data.text_column = 'zz' is for tables" in notes
+    with pytest.raises(ConfigError, match=r"data\.text_column = 'zz'"):
+        read_object_rows(TEXTS, settings, written=["text_column"])
+
+
+def test_a_named_corpus_is_refused_next_to_an_object():
+    """Nobody could say which one is meant."""
+    with pytest.raises(ConfigError, match=r"data\.corpus = 'captions' names a corpus"):
+        read_object_rows(TEXTS, DataSettings(corpus="captions"))
 
 
 def test_a_run_is_trained_on_a_frame(tmp_path):

@@ -5,17 +5,20 @@ import json
 import numpy as np
 import pytest
 
+from tests.tiny import tiny_vae
 from tests.tiny_run import SENTENCES
 from textvae.errors import CheckpointError, ConfigError, DataError, TextVAEError
 from textvae.explorer.actions.compare_actions import CompareActions
-from textvae.explorer.actions.dials import build_decoding
+from textvae.explorer.actions.dials import STRATEGIES, build_decoding
 from textvae.explorer.actions.inside_actions import InsideActions
 from textvae.explorer.actions.map_actions import MapActions, pack_map
 from textvae.explorer.actions.training_actions import TrainingActions, thin_out
 from textvae.explorer.actions.walk_actions import WalkActions
 from textvae.explorer.actions.write_actions import WriteActions
 from textvae.explorer.inside import END_TOKEN
-from textvae.explorer.shared_run import SharedRun
+from textvae.explorer.latent_map import Sentences
+from textvae.explorer.shared_run import NO_LABEL, SharedRun
+from textvae.explorer.walk import WALK_PATHS
 from textvae.explorer.write import LENGTH
 
 A, B = SENTENCES[0], SENTENCES[-1]
@@ -65,6 +68,16 @@ def test_a_walk_begins_and_ends_at_its_sentences(explored, path):
     for place, text in ((places[0], A), (places[-1], B)):
         expected = locate(text)
         assert [place["x"], place["y"]] == pytest.approx([expected["x"], expected["y"]], abs=1e-3)
+
+
+def test_a_latent_of_one_dimension_has_a_map_and_all_paths():
+    """The map is a line: the second coordinate of every place is 0."""
+    run = SharedRun(tiny_vae(latent=1), Sentences(SENTENCES))
+    run.wait_for_map()
+    assert not run.require_map().places[:, 1].any()
+    for path in WALK_PATHS:
+        places = WalkActions(run).walk(A, B, path, 3)
+        assert [place["y"] for place in places] == [0, 0, 0]
 
 
 def test_a_place_of_the_map_is_decoded(explored):
@@ -158,6 +171,20 @@ def test_dials_out_of_bounds_are_refused(options):
         build_decoding(**options)
 
 
+@pytest.mark.parametrize("decoding", STRATEGIES)
+@pytest.mark.parametrize("dial", [{"temperature": -7.0}, {"top_p": 1.5}, {"beams": 999}], ids=str)
+def test_a_dial_out_of_bounds_is_refused_even_if_it_is_not_used(decoding, dial):
+    (name,) = dial
+    with pytest.raises(ConfigError, match=f"{name} = .*: expected a number from"):
+        build_decoding(decoding, **dial)
+
+
+def test_a_dial_within_bounds_that_is_not_used_is_accepted():
+    """A page always sends all dials."""
+    options = build_decoding("greedy", temperature=0.5, top_p=0.9, beams=3, seed=1)
+    assert options == {"seed": 1, "do_sample": False}
+
+
 def test_surprisal_sums_to_the_reconstruction_term(explored):
     surprisal = InsideActions(explored).surprisal(A)
     assert sum(token["nats"] for token in surprisal["tokens"]) == pytest.approx(
@@ -231,3 +258,14 @@ def test_a_label_that_the_model_does_not_know_is_refused(labelled_run):
     assert WriteActions(run).sample(1, seed=0, label="two")["texts"]
     with pytest.raises(TextVAEError, match="three"):
         WriteActions(run).sample(1, label="three")
+
+
+def test_a_label_for_a_model_without_labels_is_refused(explored):
+    with pytest.raises(ConfigError, match="label is for a model with labels"):
+        WriteActions(explored).sample(1, label="nonsense")
+
+
+@pytest.mark.parametrize("label", [None, "", NO_LABEL], ids=str)
+def test_a_page_without_a_choice_of_labels_can_write(explored, label):
+    written = WriteActions(explored).sample(2, seed=1)
+    assert WriteActions(explored).sample(2, seed=1, label=label) == written

@@ -4,11 +4,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.tiny_run import SENTENCES
 from textvae.errors import ConfigError, DataError
 from textvae.explorer.api import list_actions
+from textvae.explorer.latent_map import Sentences
 from textvae.explorer.launch import choose_port, explore, warn_of_open_host
 from textvae.explorer.shared_run import SharedRun
 
@@ -135,6 +137,42 @@ def test_wrong_options_are_refused_before_anything_starts(tiny_run, options, mes
 def test_labels_that_do_not_match_the_texts_are_refused(tiny_run):
     with pytest.raises(DataError, match="got 2 texts and 1 labels"):
         explore(tiny_run, texts=["a", "b"], labels=["x"])
+
+
+def test_labels_without_texts_are_refused(tiny_run):
+    with pytest.raises(ConfigError, match="labels has no effect without texts"):
+        explore(tiny_run, labels=["a", "b"])
+
+
+def collect(texts, labels):
+    """Return the sentences of the map; the app needs Gradio, so it is imported here."""
+    from textvae.explorer.app import _collect_sentences
+
+    return _collect_sentences(texts, labels)
+
+
+TEXTS_AND_LABELS = {
+    "columns in another order": lambda texts, labels: (
+        pd.Series(texts, index=[2, 1, 0]),
+        pd.Series(labels, index=[7, 8, 9]),
+    ),
+    "tables with one column": lambda texts, labels: (
+        pd.DataFrame({"text": texts}),
+        pd.DataFrame({"label": labels}),
+    ),
+    "iterators": lambda texts, labels: (iter(texts), iter(labels)),
+    "blank texts": lambda texts, labels: (["", *texts, " "], ["X", *labels, "Y"]),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS_AND_LABELS)
+def test_each_sentence_of_the_map_has_its_own_label(kind):
+    texts, labels = ["a man", "two boys", "the dog"], ["A", "B", "C"]
+    assert collect(*TEXTS_AND_LABELS[kind](texts, labels)) == Sentences(texts, labels)
+
+
+def test_a_string_is_one_sentence_of_the_map():
+    assert collect("a man rides", None) == Sentences(["a man rides"])
 
 
 def test_a_missing_run_is_refused(tmp_path):

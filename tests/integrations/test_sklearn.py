@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
@@ -82,16 +83,48 @@ def test_vectors_become_texts_again(tiny_run, features):
     assert transformer.inverse_transform(pd.DataFrame(vectors)).tolist() == expected
 
 
+def test_other_features_count_only_after_the_next_fit(tiny_run):
+    """Until then, the vectors keep the kind and the width that the names of the columns have."""
+    transformer = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(SENTENCES)
+    means = transformer.transform(SENTENCES[:3])
+    texts = transformer.inverse_transform(means).tolist()
+    transformer.set_params(features="gaussian")
+    np.testing.assert_array_equal(transformer.transform(SENTENCES[:3]), means)
+    assert transformer.inverse_transform(means).tolist() == texts
+    assert len(transformer.get_feature_names_out()) == 4
+    assert transformer.fit(SENTENCES).transform(SENTENCES[:3]).shape == (3, 8)
+    assert len(transformer.get_feature_names_out()) == 8
+
+
+def test_unknown_features_are_refused_before_a_training(tmp_path):
+    """No run is begun in `output`."""
+    transformer = TextVAETransformer(settings=SETTINGS, output=tmp_path / "run", features="z")
+    with pytest.raises(ConfigError, match="features = 'z' is unknown"):
+        transformer.fit(SENTENCES)
+    assert not (tmp_path / "run").exists()
+
+
+def test_vectors_may_be_a_tensor_with_a_gradient_or_a_single_one(tiny_run):
+    """As those of `TextVAE.decode`."""
+    transformer = TextVAETransformer(tiny_run, features="mean", device="cpu").fit(SENTENCES)
+    means = transformer.transform(SENTENCES[:3])
+    expected = transformer.inverse_transform(means).tolist()
+    tensor = torch.from_numpy(means).requires_grad_()
+    assert transformer.inverse_transform(tensor).tolist() == expected
+    assert transformer.inverse_transform(means[0]).tolist() == expected[:1]
+
+
 def test_vectors_that_are_none_are_refused(tiny_run):
-    """Another width, text, NaN, and use before `fit`."""
+    """Another width, complex numbers, text, NaN, and use before `fit`."""
     transformer = TextVAETransformer(tiny_run, features="mean", device="cpu")
     with pytest.raises(NotFittedError):
         transformer.inverse_transform(np.zeros((1, 4)))
     transformer.fit(SENTENCES)
     wrong: tuple[tuple[Any, type[Exception]], ...] = (
         (np.zeros((2, 5)), ShapeError),
-        (np.zeros(4), ShapeError),
+        (np.zeros(5), ShapeError),
         (np.zeros((0, 5)), ShapeError),
+        (np.zeros((2, 4), dtype=complex), DataError),
         ([["a"] * 4], DataError),
         ([[float("nan")] * 4], DataError),
         (None, TextVAEError),

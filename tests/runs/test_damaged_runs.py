@@ -314,6 +314,8 @@ RECORD_CHANGES = [
     ("measures.json", {"kl": "x"}),
     ("measures.json", {"bleu": [1.0]}),
     ("measures.json", {"active_units": True}),
+    ("measures.json", {"prior_samples": "many"}),
+    ("measures.json", {"iw_samples": "many"}),
     ("measures.json", {"findings": "none"}),
     ("measures.json", {"advice": [1]}),
     ("measures.json", {"verdict": 3}),

@@ -83,6 +83,24 @@ def test_held_out_sentences_are_drawn_by_fingerprint_and_kept_out_of_the_stream(
     )
 
 
+def test_the_split_seed_and_not_the_training_seed_chooses_what_a_stream_holds_out(tmp_path):
+    """Runs with different training seeds are then measured on the same sentences."""
+    corpus = write_shards(tmp_path / "corpus")
+
+    def read_held_out(name, split_seed=1, seed=1):
+        train(
+            corpus, tmp_path / name, {"split_seed": split_seed}, steps=1, seed=seed, evaluations=1
+        )
+        folder = tmp_path / name / "corpus"
+        return [open_split(folder, split)["text"][:] for split in ("validation", "test")]
+
+    first = read_held_out("first")
+    assert read_held_out("another-training-seed", seed=2) == first
+    assert read_held_out("another-split-seed", split_seed=2) != first
+    weights = [load_weights(tmp_path / name) for name in ("first", "another-training-seed")]
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_resumed_after_a_damaged_shard_ends_with_the_weights_of_an_unbroken_run(
     tmp_path, workers

@@ -293,3 +293,41 @@ def test_settings_from_python_are_kept_next_to_a_named_corpus(tmp_path):
     )
     assert vae.latent_dim == 4
     assert Run(tmp_path / "run").read_settings().data.lowercase
+
+
+def test_sentences_replace_the_corpus_of_a_config(tmp_path, capsys):
+    """Neither the settings nor the card nor a message says that the run was trained on it."""
+    config = tmp_path / "config.yaml"
+    config.write_text("data: {corpus: captions, unit: paragraph}\n")
+    train_tiny(tmp_path / "run", config=config)
+    run = Run(tmp_path / "run")
+    assert run.read_settings().data.corpus is None
+    assert run.read_counts()["cleaned"]["train"]["read"] == len(SENTENCES)
+    assert "captions" not in (run.folder / "README.md").read_text(encoding="utf-8")
+    messages = capsys.readouterr().err
+    assert "captions" not in messages
+    assert "data.unit = 'paragraph' is for files" in messages
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"data": {"corpus": "captions"}}, {"overrides": ["data.corpus=captions"]}],
+    ids=["keyword", "override"],
+)
+def test_a_corpus_is_refused_next_to_sentences(tmp_path, settings):
+    """Nobody could say which one is meant."""
+    with pytest.raises(ConfigError, match=r"data\.corpus = 'captions' names a corpus, and another"):
+        train_tiny(tmp_path / "run", **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"data": {"unit": "paragraph"}}, {"overrides": ["data.unit=paragraph"]}],
+    ids=["keyword", "override"],
+)
+def test_an_option_of_files_is_refused_next_to_sentences(tmp_path, settings):
+    """It would have no effect."""
+    with pytest.raises(ConfigError, match=r"data\.unit = 'paragraph' is for files"):
+        train_tiny(tmp_path / "run", **settings)
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ import textvae
 from tests.tiny_run import SENTENCES, write_corpus
 from textvae.cli.main import main
 from textvae.errors import ConfigError, DataError, OutputError
+from textvae.tuning import tune as tune_module
 from textvae.tuning.folder import check_same_study, describe_corpus
 
 REFUSED = {
@@ -103,3 +104,13 @@ def test_a_search_continues_only_as_it_was_started(tmp_path, entry, value, messa
     check_same_study(tmp_path, existing, json.loads(json.dumps(existing)))
     with pytest.raises(OutputError, match=message):
         check_same_study(tmp_path, existing, {**existing, entry: value})
+
+
+def test_sentences_from_python_take_the_place_of_the_corpus_of_a_config(tmp_path):
+    """Otherwise each trial would be refused, or would say that it was trained on that corpus."""
+    config = tmp_path / "mine.yaml"
+    config.write_text("data: {corpus: captions}\nmodel: {latent_dim: 8}\n")
+    settings = tune_module._read_start(SENTENCES, config, [], None, {})
+    assert settings.data.corpus is None
+    assert settings.model.latent_dim == 8
+    assert tune_module._read_start("mine.txt", config, [], None, {}).data.corpus == "mine.txt"

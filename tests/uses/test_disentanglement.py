@@ -121,3 +121,23 @@ def test_quantile_groups_have_about_equal_size_and_share_equal_values():
     assert PropertyColumn("size", np.arange(30.0), True).to_classes(10).max() == 9
     kinds = PropertyColumn("kind", np.array(list("abca")), False)
     assert kinds.to_classes(2).tolist() == [0, 1, 2, 0]
+
+
+def test_a_number_that_is_nearly_always_its_maximum_is_cut_into_two_groups():
+    """All quantiles are the maximum; a text has it or not, and no score is NaN."""
+    values = np.full(N, 100.0)
+    values[:40] = np.arange(40)
+    column = PropertyColumn("rating", values, True)
+    assert np.array_equal(column.to_classes(10), values == 100)
+    is_largest = (values == 100).astype(np.float32)
+    code = np.stack([NOISE[:, 0], is_largest + 0.01 * NOISE[:, 1]], 1)
+    record, overall_scores = score_factors(code, [column])
+    assert record["best_dimension"] == 1
+    assert 0.5 < record["mig"] <= 1
+    assert np.isfinite([overall_scores[key] for key in ("mig", "sap", "informativeness")]).all()
+
+
+def test_a_factor_that_never_varies_has_no_information():
+    """Its entropy is 0, by which nothing can be divided."""
+    column = PropertyColumn("rating", np.full(N, 3.0), True)
+    assert normalized_information(NOISE, column).tolist() == [0, 0, 0, 0]

@@ -76,6 +76,30 @@ def test_a_density_integrates_to_one(kind):
     assert float(density.sum()) * 0.15**2 == pytest.approx(1, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    "kind", [name for name, one in FITTED_PRIORS.items() if one.min_latent == 1]
+)
+def test_a_prior_of_one_dimension_has_the_mean_and_deviation_of_the_latents(kind):
+    """It is fitted with fewer steps than by default."""
+    torch.manual_seed(0)
+    z = torch.randn(1000, 1) * 0.5 + 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("textvae.uses.fit_prior.base.TRAINING_STEPS", 100)
+        prior = FITTED_PRIORS[kind].fit(Point(z[100:]), z[:100])
+    samples = sample_fitted_prior(prior, 2000, seed=0)
+    assert samples.shape == (2000, 1)
+    assert samples.mean() == pytest.approx(2, abs=0.1)
+    assert samples.std() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_flow_of_one_dimension_is_refused_with_the_kinds_that_fit(tmp_path):
+    """Its couplings change one half of z, given the other half."""
+    tiny_vae(latent=1).save_pretrained(tmp_path)
+    vae = TextVAE.from_pretrained(tmp_path, device="cpu")
+    with pytest.raises(ConfigError, match="has 1: choose from gaussian_mixture, diffusion"):
+        vae.fit_prior("flow", TEXTS)
+
+
 def test_generate_uses_a_fitted_prior_only_when_asked(vae, tmp_path):
     """A loaded model finds its prior; without `prior` it generates as before."""
     kind: PriorKind = "gaussian_mixture"
@@ -106,6 +130,16 @@ def test_a_prior_that_cannot_be_fitted_or_loaded_is_refused(lstm, tmp_path):
     language_model = TextVAE(type(vae.model)(config), vae.tokenizer, tmp_path)
     with pytest.raises(ConfigError, match="is a language model"):
         language_model.fit_prior("gaussian_mixture", TEXTS)
+
+
+def test_no_prior_is_fitted_on_a_conditional_model(tmp_path):
+    """No text would be generated from it; the model is refused before its sentences are read."""
+    tiny_vae(labels={"one": 3, "two": 3}).save_pretrained(tmp_path)
+    vae = TextVAE.from_pretrained(tmp_path, device="cpu")
+    for model in (vae, vae.with_label("one")):
+        with pytest.raises(ConfigError, match="does not depend on labels, but this model does"):
+            model.fit_prior("gaussian_mixture")
+    assert not (tmp_path / "fitted").exists()
 
 
 def test_the_commands_fit_and_generate(tiny_run, tmp_path, capsys):

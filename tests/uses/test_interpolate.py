@@ -114,6 +114,24 @@ def test_kernels_do_not_depend_on_the_scale_of_the_latent():
     assert select_kernel_width(draws(2000, 3)) <= select_kernel_width(draws(40, 3))
 
 
+def test_a_density_of_one_dimension_is_that_of_a_line_in_two():
+    """The line lies along the first of two axes, so that the second one has no variance."""
+    points = draws(200, 1)
+    z = draws(5, 1, seed=1)
+    in_plane = KernelDensity.fit(torch.cat([points, torch.zeros(200, 1)], dim=1))
+    expected = in_plane.log_prob(torch.cat([z, torch.zeros(5, 1)], dim=1))
+    torch.testing.assert_close(KernelDensity.fit(points).log_prob(z), expected)
+
+
+@pytest.mark.parametrize("path", ["linear", "spherical", "density"])
+def test_a_latent_of_one_dimension_has_every_path(path):
+    """The first and last texts are the reconstructions of the sentences."""
+    vae = tiny_vae(latent=1)
+    reference = MANY if path == "density" else None
+    texts = vae.interpolate(*SENTENCES[:2], steps=5, path=path, reference=reference)
+    assert [texts[0], texts[-1]] == vae.decode(vae.encode(SENTENCES[:2]))
+
+
 def test_points_along_a_line_are_evenly_spaced():
     """The positions of the knots do not matter, and the ends of the line are included."""
     knots = torch.tensor([[0.0, 0], [1, 0], [1, 3]])

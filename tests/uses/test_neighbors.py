@@ -153,3 +153,61 @@ def test_a_blank_text_has_no_neighbors(vae, tmp_path, capsys):
     assert of_blank == []
     assert of_sentence == saved.neighbors(SENTENCES[0], 2)[0]
     assert "1 of 2 rows is blank (row 1): without neighbors" in capsys.readouterr().err
+
+
+PAIRS = [f"{first} {second} ." for first in SENTENCES for second in SENTENCES]
+
+
+@pytest.fixture
+def saved(lstm, tmp_path) -> TextVAE:
+    """A tiny VAE in a folder."""
+    lstm.save_pretrained(tmp_path)
+    return TextVAE.from_pretrained(tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("factory", ["IVF6,Flat", "PCA3,IVF6,Flat"])
+def test_an_inverted_file_finds_as_many_neighbors_as_asked_for(saved, factory, capsys):
+    """Further clusters are searched only for the texts and the k that need them."""
+    saved.index(PAIRS, factory=factory)
+    nearest = saved.neighbors(PAIRS[:3], k=len(PAIRS))
+    assert [sorted(near["row"] for near in row) for row in nearest] == [
+        [*range(1, len(PAIRS) + 1)]
+    ] * 3
+    for row in nearest:
+        similarities = [near["similarity"] for near in row]
+        assert similarities == sorted(similarities, reverse=True)
+    assert "found fewer" not in capsys.readouterr().err
+
+
+def test_a_search_of_more_clusters_does_not_change_later_searches(saved):
+    """The number of clusters is the index's own again afterwards."""
+    saved.index(PAIRS, factory="IVF6,Flat")
+    index = neighbors.NeighborIndex(saved.bundle, saved.folder / "fitted" / "index" / "default")
+    few = index.neighbors(PAIRS, k=1)
+    assert all(len(row) == len(PAIRS) for row in index.neighbors(PAIRS[:2], k=len(PAIRS)))
+    assert index.neighbors(PAIRS, k=1) == few
+
+
+def test_neighbors_that_an_index_cannot_find_are_reported(saved, capsys):
+    """A graph may not reach every vector; the note names the kind of index and an exact one."""
+    count = 400
+    texts = [f"{PAIRS[number % len(PAIRS)]} {'a man ' * (number % 7)}" for number in range(count)]
+    saved.index(texts, factory="HNSW2")
+    capsys.readouterr()
+    found = [len(row) for row in saved.neighbors(PAIRS[:2], k=count)]
+    assert max(found) < count
+    note = capsys.readouterr().err
+    assert f"found fewer than k = {count} neighbors of 2 of 2 texts" in note
+    assert "an index of the kind 'HNSW2' is not exact" in note
+
+
+@pytest.mark.parametrize("factory", ["IDMap,Flat", "IDMap2,HNSW8"])
+def test_an_index_that_takes_no_texts_is_refused_with_the_reason(saved, tmp_path, factory):
+    """More texts would not help, so the message gives FAISS's reason, without its source files."""
+    with pytest.raises(ConfigError, match="cannot add texts to such an index") as caught:
+        saved.index(PAIRS, factory=factory)
+    message = str(caught.value)
+    assert "add does not make sense with IndexIDMap" in message
+    assert "give more" not in message
+    assert ".cpp" not in message
+    assert not (tmp_path / "fitted").exists()

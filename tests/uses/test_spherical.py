@@ -50,8 +50,16 @@ def spherical_vae():
     return TextVAE(stirred(TextVAEModel(config)), tokenizer)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_decoded_latents_are_on_the_sphere(spherical_vae, monkeypatch, verb):
+def generate_from_fitted_prior(vae, folder):
+    """Generate from a mixture of Gaussians in all of space."""
+    vae.save_pretrained(folder)
+    vae.folder = folder
+    vae.fit_prior("gaussian_mixture", SENTENCES * 20)
+    vae.generate(6, prior="gaussian_mixture", seed=1)
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "a fitted prior"])
+def test_decoded_latents_are_on_the_sphere(spherical_vae, monkeypatch, tmp_path, verb):
     """The decoder has seen no other latents, and their norm would be far from them."""
     decoded = []
     generate = spherical_vae.model.generate
@@ -61,7 +69,10 @@ def test_decoded_latents_are_on_the_sphere(spherical_vae, monkeypatch, verb):
         return generate(**inputs)
 
     monkeypatch.setattr(spherical_vae.model, "generate", record)
-    VERBS[verb](spherical_vae)
+    if verb == "a fitted prior":
+        generate_from_fitted_prior(spherical_vae, tmp_path)
+    else:
+        VERBS[verb](spherical_vae)
     norms = torch.cat(decoded).norm(dim=1)
     torch.testing.assert_close(norms, torch.full_like(norms, math.sqrt(LATENT)))
 

@@ -95,6 +95,16 @@ def test_the_cost_is_that_of_the_text_alone_at_its_posterior_mean(vae):
         assert cost == pytest.approx(float(nats) / (len(ids) + 1), rel=1e-5)
 
 
+def test_the_error_of_a_cut_text_is_that_of_its_beginning(lstm):
+    """The model never reads the rest; `is_cut` says so, and nothing else differs."""
+    words = ["a", "man", "rides"] * 20
+    beginning = " ".join(words[: lstm.bundle.max_text_tokens])
+    long, short = lstm.uncertainty([" ".join(words), beginning], draws=2)
+    assert (long["is_cut"], short["is_cut"]) == (True, False)
+    assert long["error"] == word_difference(beginning, long["reconstruction"])
+    assert {**long, "is_cut": False} == pytest.approx(short, rel=1e-5)
+
+
 def test_selective_errors_are_those_of_the_most_certain_texts():
     """The last one is the error of all texts; with fewer texts than groups, some are left out."""
     records = [{"spread": -float(at), "error": at / 10} for at in range(10)]
@@ -133,3 +143,13 @@ def test_the_command_prints_one_line_per_sentence(tiny_run, tmp_path, capsys):
     assert [set(group) for group in groups] == [{"nats_per_token", "error", "selective_error"}] * 3
     costs = [group["nats_per_token"] for group in groups]
     assert costs == sorted(costs)
+
+
+def test_the_command_says_which_sentences_were_cut(tiny_run, tmp_path, capsys):
+    """The note is on the line of the sentence."""
+    file = tmp_path / "some.txt"
+    file.write_text(f"a man rides a wave.\n{'a man rides ' * 60}\n")
+    command = ["uncertainty", str(tiny_run), str(file), "--draws", "2", "--device", "cpu"]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["only the beginning was read" in line for line in lines] == [False, False, True, False]

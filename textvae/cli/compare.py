@@ -92,10 +92,11 @@ def _compare(options: Namespace) -> int:
 
 def _run_comparison(options: Namespace) -> list[ComparedRun]:
     """Run the comparison that a command describes; return a record of each run."""
-    # Both options take several words, so argparse puts settings that follow into their lists.
-    configs, settings_of_configs = _split_settings(options.configs)
-    corpora, settings_of_corpora = _split_settings(options.corpora)
-    overrides = [*settings_of_configs, *settings_of_corpora, *options.settings]
+    # All three take several words, so argparse puts settings that follow into their lists.
+    configs, after_configs = _split_settings(options.configs)
+    corpora, after_corpora = _split_settings(options.corpora)
+    columns, after_columns = _split_settings(options.columns)
+    overrides = [*after_configs, *after_corpora, *after_columns, *options.settings]
     for config in configs:
         check_overrides(overrides, config)  # before torch is imported
     from textvae.comparison.compare import compare
@@ -105,7 +106,7 @@ def _run_comparison(options: Namespace) -> list[ComparedRun]:
         options.output,
         corpora=corpora,
         overrides=overrides,
-        columns=options.columns,
+        columns=columns,
         device=options.device,
         **collect_settings(options, CompareSettings),
     )

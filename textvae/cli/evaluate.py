@@ -1,6 +1,7 @@
 """The verbs that describe a run: `evaluate`, `doctor`, `info`."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Collection
 
 from textvae.cli.arguments import (
     Command,
@@ -14,7 +15,17 @@ from textvae.cli.arguments import (
 from textvae.cli.loading import load_vae, open_run
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.errors import ConfigError
 from textvae.evaluation.settings import EvaluateSettings, MeasureSettings
+
+# The measures that read an option of `evaluate`; the other options concern all measures.
+_READERS = {
+    "samples": {"likelihood"},
+    "adaptive": {"likelihood"},
+    "fit_proposal": {"likelihood"},
+    "prior_samples": {"diversity", "self_bleu", "forward_reverse", "novelty", "mauve"},
+    "word_vectors": {"smoothness"},
+}
 
 
 def add(verbs: Subparsers) -> None:
@@ -75,7 +86,8 @@ def _evaluate(options: Namespace) -> None:
     )
     names = options.measures.split(",")
     settings = validate_settings(MeasureSettings, collect_settings(options, MeasureSettings))
-    select_measures(names)  # refuses unknown names before the model is loaded
+    # Unknown names and options without effect are refused before the model is loaded.
+    _refuse_unread_options(options, select_measures(names).keys())
     run = open_run(options)
     record = evaluate_run(
         run,
@@ -90,6 +102,25 @@ def _evaluate(options: Namespace) -> None:
     print_records([record], options.json, format_evaluation)
 
 
+def _refuse_unread_options(options: Namespace, measures: Collection[str]) -> None:
+    """Refuse an option that the user wrote and that none of the chosen measures reads.
+
+    Args:
+        measures: the names of the chosen measures, without groups.
+
+    Raises:
+        ConfigError: there is such an option.
+    """
+    for name, readers in _READERS.items():
+        if name in options and readers.isdisjoint(measures):
+            flag = name.replace("_", "-")
+            raise ConfigError(
+                f"--{flag} is read by {', '.join(sorted(readers))} only, and --measures "
+                f"{options.measures} has no such measure; leave the option out, or choose a measure "
+                "that reads it."
+            )
+
+
 def _doctor(options: Namespace) -> None:
     """Judge from the validation split whether a run uses its latent, and is useful."""
     from textvae.cli.rendering import format_checkup
@@ -102,6 +133,11 @@ def _doctor(options: Namespace) -> None:
 def _info(options: Namespace) -> None:
     """Describe a run: its model, corpus and training; or, without a run, the environment."""
     if options.run is None:
+        if options.revision is not None:
+            raise ConfigError(
+                f"--revision {options.revision} is that of a model on the hub, and no RUN is named; "
+                "name the model, or leave the option out."
+            )
         from textvae.cli.environment import describe_environment, format_environment
 
         print_records([describe_environment(options.device)], options.json, format_environment)

@@ -16,7 +16,13 @@ from textvae.cli.arguments import (
     collect_decoding_options,
     print_new_seed,
 )
-from textvae.cli.loading import describe_blank_output, load_vae, open_input, open_run
+from textvae.cli.loading import (
+    describe_blank_output,
+    load_vae,
+    open_input,
+    open_run,
+    refuse_table_options_without_file,
+)
 from textvae.cli.output import (
     format_text,
     group_texts,
@@ -165,6 +171,9 @@ def _print_seed_if_new(seed: int, options: Namespace) -> None:
 
 def _reconstruct(options: Namespace) -> None:
     """Encode the sentences of a file, or a few of the run's test split, and decode them again."""
+    refuse_table_options_without_file(
+        options, "sentences of the run's test split are reconstructed"
+    )
     vae = load_vae(options)
     label_column = vae.bundle.label_column
 

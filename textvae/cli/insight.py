@@ -18,6 +18,8 @@ from textvae.cli.loading import load_vae, read_table
 from textvae.cli.output import format_step, name_texts, print_records
 from textvae.cli.sentences import add_sentence, check_sentences, print_answers, read_reference
 from textvae.cli.settings import add_settings, collect_settings
+from textvae.errors import ConfigError
+from textvae.terminal import quote_value
 from textvae.uses.records import TraversalStep
 from textvae.uses.settings import TraverseSettings
 
@@ -133,6 +135,7 @@ def _traverse(options: Namespace) -> None:
 
 def _insight(options: Namespace) -> None:
     """Print one row per dimension, the one with the highest KL first, and the scores of factors."""
+    _refuse_columns_of_two_kinds(options)
     vae = load_vae(options)
     texts, columns = _read_texts_and_columns(options, vae)
     insight = vae.insight(texts, columns, progress=not options.json)
@@ -146,6 +149,20 @@ def _insight(options: Namespace) -> None:
     if insight["scores"] and not options.json:
         print("\n" + _SCORE_HEADER)
     print_records(insight["scores"], options.json, _format_scores)
+
+
+def _refuse_columns_of_two_kinds(options: Namespace) -> None:
+    """Refuse a column that is named both as one of amounts and as one of classes.
+
+    Raises:
+        ConfigError: there is such a column.
+    """
+    for name in options.column:
+        if name in options.class_column:
+            raise ConfigError(
+                f"--column and --class-column both name {quote_value(name)}; leave --column out if "
+                "its numbers name classes, and --class-column if they are amounts."
+            )
 
 
 def _read_texts_and_columns(

@@ -11,10 +11,29 @@ from typing import TYPE_CHECKING, Any
 from textvae.cli.arguments import collect_table_options
 from textvae.cli.input import InputRows
 from textvae.data.row_report import LEFT_OUT
+from textvae.errors import ConfigError
 
 if TYPE_CHECKING:
     from textvae.runs.run import Run
     from textvae.vae import TextVAE
+
+
+def refuse_table_options_without_file(options: Namespace, what_happens: str) -> None:
+    """Refuse options that say how FILE is read if there is no FILE.
+
+    Args:
+        what_happens: what the verb does without FILE, for the message.
+
+    Raises:
+        ConfigError: there are such options.
+    """
+    written = collect_table_options(options)
+    if written and not options.file:
+        name = next(iter(written)).replace("_", "-").replace("columns", "column")
+        raise ConfigError(
+            f"--{name} says how FILE is read, but no FILE is named, so {what_happens}; name a FILE, "
+            "or leave the option out."
+        )
 
 
 def load_vae(options: Namespace) -> "TextVAE":

@@ -120,7 +120,9 @@ def format_neighbor(record: Mapping[str, Any]) -> str:
 def format_certainty(record: Mapping[str, Any]) -> str:
     """Return the nats per token of a sentence and the sentence; below it, its reconstruction."""
     certainty = f"nats per token {record['nats_per_token']:6.3f}"
-    return f"{certainty}  {record['text']}\n{'→':>{len(certainty)}}  {record['reconstruction']}"
+    cut = "  (too long: only the beginning was read)" if record["is_cut"] else ""
+    arrow = f"{'→':>{len(certainty)}}"
+    return f"{certainty}  {record['text']}{cut}\n{arrow}  {record['reconstruction']}"
 
 
 def format_nats(value: float | None) -> str:

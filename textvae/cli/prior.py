@@ -10,7 +10,7 @@ from textvae.cli.arguments import (
     add_verb,
     require_extra,
 )
-from textvae.cli.loading import load_vae, open_input
+from textvae.cli.loading import load_vae, open_input, refuse_table_options_without_file
 from textvae.cli.output import print_records
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.terminal import escape_controls
@@ -43,6 +43,7 @@ def _choose_kind(options: Namespace) -> str:
 
 def _prior(options: Namespace) -> None:
     """Fit a prior to the latents of sentences."""
+    refuse_table_options_without_file(options, "the prior is fitted to the run's training split")
     vae = load_vae(options)
     texts = None
     if options.file:

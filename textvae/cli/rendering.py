@@ -76,6 +76,8 @@ def format_evaluation(record: Mapping[str, Any]) -> str:
     figures = {name: _mark_undefined(value) for name, value in record.items()}
     if record.get("iw_width") == 1:
         del figures["iw_width"]  # z was sampled from the posterior itself, as is usual
+    if record.get("iw_samples") is not None:
+        figures["iw_samples"] = _format_mean_count(record["iw_samples"])
     figures |= _build_notes(record)
     if "active_units" in record:
         figures["units"] = f"{record['active_units']}/{record['latent_dim']}"
@@ -121,6 +123,11 @@ def _build_notes(record: Mapping[str, Any]) -> dict[str, str]:
     elif record.get("aggregate_kl_stderr") is not None:
         notes["aggregate_note"] = f" (± {record['aggregate_kl_stderr']:.2f})"
     return notes
+
+
+def _format_mean_count(count: float) -> str:
+    """Return a mean number of draws, with one decimal only if it is not whole."""
+    return f"{count:.0f}" if float(count).is_integer() else f"{count:.1f}"
 
 
 def _is_below_bracket(record: Mapping[str, Any]) -> bool:

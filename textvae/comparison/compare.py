@@ -6,7 +6,7 @@ from pathlib import Path
 from textvae.comparison.folder import lock_comparison_folder, record_trials
 from textvae.comparison.matrix import Trial, build_trials
 from textvae.comparison.report.formats import FORMATS, format_runs_csv
-from textvae.comparison.report.table import group_rows, select_columns
+from textvae.comparison.report.table import TableColumn, group_rows, select_columns
 from textvae.comparison.runner import build_run_record, list_commands, run_all
 from textvae.comparison.schedules import (
     describe_schedules,
@@ -82,6 +82,7 @@ def compare(
             "compare starts its own processes: run it without torchrun or accelerate launch."
         )
     check_installed(*REPORT_REQUIREMENTS)
+    table_columns = select_columns(require_list(columns, "columns"))
     choose_device(device)  # raises an error if the device cannot be used
     folder = require_path(output, "output")
     trials = build_trials(
@@ -93,6 +94,11 @@ def compare(
     )
     # With equal steps, the settings of the other configs follow from the runs of the first one.
     first, others = split_reference(trials) if settings.equal_steps else (trials, [])
+    if settings.equal_steps and not others:
+        raise ConfigError(
+            "--equal-steps has no effect on a single config: the others get as many steps as the "
+            "first one. Name another config, or leave the option out (equal_steps in Python)."
+        )
     with lock_comparison_folder(folder, first):
         failures = _run_trials(first, settings, device)
         if others:
@@ -100,7 +106,7 @@ def compare(
             record_trials(folder, matched)
             failures |= {**unmatched, **_run_trials(matched, settings, device)}
         records = [build_run_record(trial, failures.get(trial.name)) for trial in trials]
-        _write_results(folder, records, columns, list_language_models(trials))
+        _write_results(folder, records, table_columns, list_language_models(trials))
     return records
 
 
@@ -125,7 +131,7 @@ def _print_progress(line: str) -> None:
 def _write_results(
     folder: Path,
     records: Sequence[ComparedRun],
-    columns: Sequence[str],
+    columns: Sequence[TableColumn],
     language_models: set[str],
 ) -> None:
     """Write the tables, the record of every run, and the report.
@@ -137,7 +143,6 @@ def _write_results(
     from textvae.comparison.report.page import render_comparison
 
     rows = group_rows(records)
-    table_columns = select_columns(columns)
     remarks = [
         f"{record['config']} seed {record['seed']} failed: {record['reason']}"
         for record in records
@@ -145,7 +150,7 @@ def _write_results(
     ]
     remarks += describe_schedules(rows, language_models)
     for name, format_table in FORMATS.items():
-        write_text(folder / name, format_table(rows, table_columns, remarks))
+        write_text(folder / name, format_table(rows, columns, remarks))
     write_text(folder / "runs.csv", format_runs_csv(records))
     write_json(folder / "runs.json", records)
-    write_text(folder / "report.html", render_comparison(rows, table_columns, remarks))
+    write_text(folder / "report.html", render_comparison(rows, columns, remarks))

@@ -11,6 +11,7 @@ from textvae.data.sources import find_splits, is_pipe
 from textvae.data.streaming.sample import is_streamed
 from textvae.errors import ConfigError, DataError
 from textvae.settings.reading import read_settings
+from textvae.terminal import quote_value
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,15 @@ def build_trials(
         output: the folder of the comparison.
 
     Raises:
-        ConfigError: two configs or corpora share a name, a config is missing or wrong, or `seeds`
-            is below 1.
+        ConfigError: two configs or corpora share a name, a config is missing or wrong, `seeds`
+            is below 1, or an override has no effect.
         DataError: a corpus was not found.
     """
     if not configs:
         raise ConfigError("there are no configs; name at least one YAML file.")
     if seeds < 1:
         raise ConfigError(f"seeds = {seeds}: expected 1 or more.")
+    _refuse_overrides_without_effect(overrides, corpora)
     config_names = _check_unique([Path(config).stem for config in configs], "configs")
     corpus_names = _check_unique([_name_corpus(corpus) for corpus in corpora], "corpora")
     # Two pairs can still give one name: config a with corpus b-c, and config a-b with corpus c.
@@ -131,6 +133,26 @@ def _build_row_trials(
             overrides=seeded,
             settings=read_settings(config, seeded).model_dump(mode="json"),
         )
+
+
+def _refuse_overrides_without_effect(overrides: Sequence[str], corpora: Sequence[str]) -> None:
+    """Refuse settings that a comparison sets for each of its runs.
+
+    Raises:
+        ConfigError: there is such a setting.
+    """
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == "training.seed":
+            raise ConfigError(
+                f"training.seed = {quote_value(value)} has no effect: the runs of each config have "
+                "the seeds 1, 2, ...; leave it out, and set how many seeds there are with --seeds."
+            )
+        if key == "data.corpus" and corpora:
+            raise ConfigError(
+                f"data.corpus = {quote_value(value)} has no effect next to --corpora "
+                f"{' '.join(corpora)}; leave one of the two out."
+            )
 
 
 def _check_unique(names: list[str], what: str) -> list[str]:

@@ -179,10 +179,15 @@ def build_run_record(trial: Trial, reason: str | None) -> ComparedRun:
 
 
 def read_measures(folder: Path) -> dict[str, Any]:
-    """Return the minutes, the steps and the KL weight of a run's training, and its measures.
+    """Return what `read_training` returns of a run, and its measures.
 
     There are no measures if it was not evaluated.
     """
+    return {**read_training(folder), **Run(folder).read_json("measures.json")}
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """Return the minutes, the steps and the KL weight of a run's training."""
     run = Run(folder)
     training = run.read_json("training.json")
     return {
@@ -192,5 +197,4 @@ def read_measures(folder: Path) -> dict[str, Any]:
             for key in ("steps", "best_step", "kept_step", "kept_learning_rate")
         },
         "kl_weight": run.read_kl_weight(),
-        **run.read_json("measures.json"),
     }

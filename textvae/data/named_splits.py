@@ -57,7 +57,7 @@ def find_named_splits(
         }
         for split, labels in files.items():
             if labels is not None:
-                result[split] = _add_labels(result[split], labels, split)
+                result[split] = _add_labels(result[split], labels, split, settings.encoding)
     return result
 
 
@@ -129,8 +129,12 @@ def _refuse_labels(
         )
 
 
-def _add_labels(texts: RowSource, labels: str, split: str) -> RowSource:
+def _add_labels(texts: RowSource, labels: str, split: str, encoding: str) -> RowSource:
     """Return the rows of a split with their labels.
+
+    Args:
+        labels: the file of labels.
+        encoding: that of the corpus, which the file shares.
 
     Raises:
         DataError: the file of labels is missing, or does not have one label per text.
@@ -143,7 +147,7 @@ def _add_labels(texts: RowSource, labels: str, split: str) -> RowSource:
         raise DataError(
             f"data.{key} = {labels!r} is a table; expected a text file with one label per line."
         )
-    read_labels = FileSource([file], TableSettings(format="txt"))
+    read_labels = FileSource([file], TableSettings(format="txt", encoding=encoding))
 
     def rows() -> Iterator[Row]:
         label_rows = read_labels()

@@ -1,11 +1,13 @@
 """The rows of a corpus that is passed as a Python object: sentences, a table, or splits of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from textvae.data.settings import DataSettings
 from textvae.data.sources import RowSource
 from textvae.data.split_names import SPLIT_NAMES
+from textvae.data.table_options import explain_options_unused_by_rows
 from textvae.data.tables import LayoutError, Row, TableSettings, join_texts
 from textvae.data.texts import (
     is_table,
@@ -14,26 +16,46 @@ from textvae.data.texts import (
     require_columns,
     require_texts,
 )
-from textvae.errors import DataError
+from textvae.errors import ConfigError, DataError
+from textvae.messages import print_note
 
 
-def read_object_rows(corpus: Any, settings: TableSettings) -> dict[str, RowSource]:
+def read_object_rows(
+    corpus: Any, settings: DataSettings, written: Collection[str] | None = None
+) -> dict[str, RowSource]:
     """Return the rows of each split of a corpus that is passed as a Python object.
 
     Args:
         corpus: sentences; a table (a DataFrame, a data set, or a mapping from the names of
             columns to their values); or a mapping from splits to any of these.
         settings: names the columns of a table that hold the sentences.
+        written: the names of the settings that the user wrote for this corpus; None for all. An
+            option without effect is refused if it is among them. Otherwise it comes from a config
+            that may be shared with a corpus in a file, and a note says that it has no effect.
 
     Raises:
+        ConfigError: the settings name another corpus, or an option has no effect on this one.
         DataError: the corpus is something else, or one of its splits is.
     """
-    if not isinstance(corpus, Mapping) or not _has_split_names(corpus):
-        return {"train": _read_split_rows("train", corpus, settings)}
-    return {
-        SPLIT_NAMES[split]: _read_split_rows(split, part, settings)
-        for split, part in corpus.items()
+    if settings.corpus is not None:
+        raise ConfigError(
+            f"data.corpus = {settings.corpus!r} names a corpus, and another one is passed as a "
+            "Python object; leave one of the two out."
+        )
+    parts: Mapping[Any, Any] = {"train": corpus}
+    if isinstance(corpus, Mapping) and _has_split_names(corpus):
+        parts = corpus
+    rows = {
+        SPLIT_NAMES[split]: _read_split_rows(split, part, settings) for split, part in parts.items()
     }
+    has_columns = any(is_table(part) or isinstance(part, Mapping) for part in parts.values())
+    unused = explain_options_unused_by_rows(settings, has_columns=has_columns)
+    refused = [reason for name, reason in unused.items() if written is None or name in written]
+    if refused:
+        raise ConfigError(*(f"{reason}; leave it out." for reason in refused))
+    for reason in unused.values():
+        print_note(f"{reason}, so it has no effect.")
+    return rows
 
 
 def _has_split_names(corpus: Mapping[Any, Any]) -> bool:

@@ -89,10 +89,12 @@ class DataSettings(CleaningSettings, StreamSettings, SplitSettings):
     @field_validator("label_columns")
     @classmethod
     def check_label_columns(cls, names: list[str]) -> list[str]:
-        """Refuse columns with a name that preparation uses for a column of its own."""
+        """Refuse a column that is named twice, or as one that preparation adds."""
         for name in set(names) & set(RESERVED_COLUMNS):
             raise ConfigError(
                 f"data.label_columns = {names!r}: {name} is the name of a column "
                 "that textvae adds; rename yours."
             )
+        if len(set(names)) < len(names):
+            raise ConfigError(f"data.label_columns = {names!r} names a column twice.")
         return names

@@ -1,9 +1,10 @@
-"""Options of verbs that do not apply to the files that a verb reads: refused, not ignored."""
+"""Options that do not apply to what is read, files or Python objects: refused, not ignored."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from textvae.data.sources import is_pipe
+from textvae.data.split_settings import SplitSettings
 from textvae.data.tables import TableOptions, TableSettings, get_format_suffix
 from textvae.errors import ConfigError
 
@@ -12,6 +13,11 @@ _FLAGS = {"text_column": "--text-column", "join_columns": "--join-column"}
 # Options of tables, and those that only tables with separated cells have.
 _TABLE_OPTIONS = ("text_column", "join_columns", "quoting", "header")
 _DELIMITED_OPTIONS = ("quoting", "header", "separator")
+
+# Options of files; and options of columns, with what they are for, which apply to a table that is
+# passed as a Python object, too.
+_FILE_OPTIONS = ("format", "separator", "quoting", "header", "encoding", "member", "unit")
+_COLUMN_OPTIONS = {"text_column": "tables", "join_columns": "tables", "role": "chats"}
 
 
 def refuse_unused_options(
@@ -42,6 +48,38 @@ def refuse_unused_options(
                 f"{flag} is for .csv and .tsv files, and {name} is read as "
                 f"{' and '.join(sorted(suffixes))}; leave it out."
             )
+
+
+def explain_options_unused_by_rows(settings: SplitSettings, *, has_columns: bool) -> dict[str, str]:
+    """Return the options that have no effect on a Python object, each with the reason.
+
+    Args:
+        settings: how the corpus is read.
+        has_columns: whether the object, or one of its splits, is a table.
+    """
+    # The files of named splits are read as the options say, whatever the object is.
+    if settings.name_splits():
+        return {}
+    unused: dict[str, str] = {}
+    for key in _find_changed(settings, _FILE_OPTIONS):
+        unused[key] = (
+            f"data.{key} = {getattr(settings, key)!r} is for files, and the corpus is passed as a "
+            "Python object"
+        )
+    if has_columns:
+        return unused
+    for key in _find_changed(settings, _COLUMN_OPTIONS):
+        unused[key] = (
+            f"data.{key} = {getattr(settings, key)!r} is for {_COLUMN_OPTIONS[key]}, and the "
+            "corpus is passed as sentences"
+        )
+    return unused
+
+
+def _find_changed(settings: TableSettings, names: Iterable[str]) -> list[str]:
+    """Return the names of those settings that differ from their defaults."""
+    fields = TableSettings.model_fields
+    return [name for name in names if getattr(settings, name) != fields[name].default]
 
 
 def _find_suffix(file: Path, settings: TableSettings) -> str:

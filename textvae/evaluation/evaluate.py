@@ -101,9 +101,7 @@ def evaluate(
         # A language model has no latent, and its likelihood is exact.
         is_exact = not bundle.model.config.latent_dim
         record["warnings"] = [] if is_exact else _list_warnings(record)
-    record["unreliable"] = list_unreliable_measures(record)
-    record["size_warnings"] = list_size_warnings(record)
-    return record
+    return record | _list_size_entries(record)
 
 
 def evaluate_run(
@@ -120,7 +118,8 @@ def evaluate_run(
     """Evaluate a run on its own test split, or on a file that is cleaned as its corpus was.
 
     The measures of the test split are saved in the run folder. Measures saved
-    earlier stay there if they are of the same number of sentences. With all of the quick
+    earlier stay there if they are of the same number of sentences, and what is unreliable is
+    listed for all of them. With all of the quick
     measures, the verdict also says whether the run is useful.
 
     Args:
@@ -155,8 +154,11 @@ def evaluate_run(
 
     def merge(saved: dict[str, Any]) -> dict[str, Any]:
         """Return the record to save; measures of another number of sentences are dropped."""
-        is_comparable = saved.get("sentences") == count
-        return {**saved, **record} if is_comparable else record
+        if saved.get("sentences") != count:
+            return record
+        merged = {**saved, **record}
+        # Those of `record` know only the measures of this evaluation.
+        return merged | _list_size_entries(merged)
 
     if file is None:
         run.update("measures.json", merge)
@@ -195,6 +197,14 @@ def _build_verdict_entries(record: Mapping[str, Any], kl_target: float | None) -
         "verdict": diagnosis.verdict,
         "findings": diagnosis.findings,
         "advice": diagnosis.advice,
+    }
+
+
+def _list_size_entries(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which measures of a record its sets are too small for, as entries of the record."""
+    return {
+        "unreliable": list_unreliable_measures(record),
+        "size_warnings": list_size_warnings(record),
     }
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import gradio as gr
 
 from textvae.data.labels import list_label_names
-from textvae.data.texts import require_texts
-from textvae.errors import DataError
+from textvae.data.texts import require_labels, require_texts
+from textvae.errors import ConfigError, DataError
 from textvae.explorer.api import add_endpoints
 from textvae.explorer.defaults import DEFAULT_LIMIT, DEFAULT_POINTS
 from textvae.explorer.latent_map import Sentences
@@ -28,7 +28,7 @@ from textvae.explorer.panels.walk_panel import build_walk_panel
 from textvae.explorer.panels.write_panel import build_write_panel
 from textvae.explorer.projection import ProjectionKind, require_projection
 from textvae.explorer.rendering import render_message
-from textvae.explorer.shared_run import SharedRun
+from textvae.explorer.shared_run import NO_LABEL, SharedRun
 from textvae.inference.model_folder import check_model_folder
 from textvae.runs.hub import locate_run
 from textvae.runs.run import is_run
@@ -66,8 +66,8 @@ def build_app(
 
     Raises:
         CheckpointError: there is no such run.
-        ConfigError: a number is out of bounds.
-        DataError: there are not as many labels as texts.
+        ConfigError: a number is out of bounds, or there are labels without texts.
+        DataError: there are not as many labels as texts, or a text is not a string.
     """
     share = partial(
         SharedRun,
@@ -97,7 +97,7 @@ def build_blocks(run: SharedRun, other: SharedRun | None = None) -> gr.Blocks:
         head = gr.HTML(elem_classes="tv-head")
         known = run.labels
         label = gr.Dropdown(
-            known or ["none"],
+            known or [NO_LABEL],
             value=known[0] if known else None,
             label="Label that the model writes with",
             visible=bool(known),
@@ -162,17 +162,26 @@ def _collect_sentences(
 ) -> Sentences | None:
     """Return the sentences of the map; None for those of the run.
 
+    Blank texts are left out, with their labels.
+
     Raises:
-        DataError: there are not as many labels as texts.
+        ConfigError: there are labels, but `texts` is None.
+        DataError: there are not as many labels as texts, or a text is not a string.
     """
     if texts is None:
+        if labels is not None:
+            raise ConfigError(
+                "labels has no effect without texts, because it gives the label of each text: "
+                "give the texts as well, or leave labels out."
+            )
         return None
-    rows = [row for row, text in enumerate(require_texts(texts)) if text.strip()]
+    listed = require_texts(texts)
+    rows = [row for row, text in enumerate(listed) if text.strip()]
     if labels is None:
-        return Sentences([texts[row] for row in rows])
-    names = list_label_names(labels)
-    if len(names) != len(texts):
+        return Sentences([listed[row] for row in rows])
+    names = list_label_names(require_labels(labels))
+    if len(names) != len(listed):
         raise DataError(
-            f"got {len(texts)} texts and {len(names)} labels; expected one label for each text."
+            f"got {len(listed)} texts and {len(names)} labels; expected one label for each text."
         )
-    return Sentences([texts[row] for row in rows], [names[row] for row in rows])
+    return Sentences([listed[row] for row in rows], [names[row] for row in rows])

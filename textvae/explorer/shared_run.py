@@ -23,6 +23,7 @@ from textvae.inference.model_folder import WEIGHTS_FILE
 from textvae.uses.density_path import KernelDensity
 from textvae.vae import TextVAE
 
+NO_LABEL = "none"  # the choice that a page offers for a model without labels
 _DENSITY_SENTENCES = 2_000  # reference points of the path that follows the density
 _PAUSE_SECONDS = 0.002  # in which a waiting action can take the lock from the map
 
@@ -133,16 +134,18 @@ class SharedRun:
         """Yield the model, for one user at a time.
 
         Args:
-            label: of a conditional model; by default its most frequent one.
+            label: of a conditional model; None or an empty string for its most frequent one.
 
         Raises:
             CheckpointError: the training has not finished, or the run is damaged or missing.
-            ConfigError: the model does not know the label.
+            ConfigError: the model does not know the label, or was trained without labels.
         """
         with self._lock:
             vae = self._load()
             if vae.labels:
                 vae = vae.with_label(label or vae.labels[0])
+            elif label and label != NO_LABEL:
+                vae = vae.with_label(label)  # which says that the model has no labels
             yield vae
 
     def require_map(self) -> LatentMap:

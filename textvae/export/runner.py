@@ -596,7 +596,9 @@ def _main(arguments: Sequence[str] | None = None) -> int:
     if expected is not None and len(texts) != expected:
         parser.error(f"{verb} takes {expected} texts; got {len(texts)}.")
     if number is not None and verb == "reconstruct":
-        parser.error("reconstruct writes one text for each text, so -n has no effect: leave it out.")
+        parser.error(
+            "reconstruct writes one text for each text, so -n has no effect: leave it out."
+        )
     folder = options.pop("folder")
     decoding: Any = {name: value for name, value in options.items() if value is not None}
     if number is not None:

@@ -17,7 +17,7 @@ from textvae.data.row_report import LEAVE_OUT, RowNumbers
 from textvae.data.texts import require_texts
 from textvae.errors import ConfigError, DataError
 from textvae.runtime.extras import check_installed
-from textvae.schema import require_integer
+from textvae.schema import choose, require_integer
 from textvae.terminal import quote_value
 
 try:
@@ -74,13 +74,14 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             DataError: there are no texts, or one is blank or not a string.
         """
         # Imported here and not above, because importing torch takes seconds.
-        from textvae.uses.features import compute_feature_width
+        from textvae.uses.features import FEATURES, compute_feature_width
         from textvae.vae import TextVAE
 
         listed = _require_filled_texts(texts)
-        # Before a long training. It is checked again where it is used, because `set_params` may
-        # change it.
+        # Checked before a training, which may take hours. The batch size is checked again where it
+        # is used, because `set_params` may change it.
         require_integer(self.batch_size, "batch_size")
+        choose(FEATURES, self.features, "features")
         if self.run is None:
             self.vae_ = self._train(listed)
         elif self.settings is not None or self.output is not None:
@@ -90,8 +91,10 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             )
         else:
             self.vae_ = TextVAE.from_pretrained(self.run, self.device)
-        # This also refuses unknown features. `transform` needs it to name the columns of a frame.
-        self._n_features_out = compute_feature_width(self.vae_.bundle, self.features)
+        # The kind and the width must agree, so `set_params(features=...)` only counts at the next
+        # `fit`. `get_feature_names_out` has as many names as the width.
+        self.features_ = self.features
+        self._n_features_out = compute_feature_width(self.vae_.bundle, self.features_)
         return self
 
     def transform(self, texts: Iterable[str]) -> NDArray[np.float32]:
@@ -107,7 +110,7 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         check_is_fitted(self, "vae_")
         listed = _require_filled_texts(texts)
         batch_size = require_integer(self.batch_size, "batch_size")
-        return features(self.vae_.bundle, listed, self.features, batch_size)
+        return features(self.vae_.bundle, listed, self.features_, batch_size)
 
     def inverse_transform(self, vectors: ArrayLike) -> NDArray[np.object_]:
         """Return a text for each row of features, (n,), decoded greedily.
@@ -117,24 +120,18 @@ class TextVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
         Args:
             vectors: (n, width), an array or a data frame, such as `transform` returns, or points
-                between such rows.
+                between such rows; or a single vector, (width,).
 
         Raises:
             NotFittedError: `fit` was not called.
             ConfigError: `batch_size` is not a whole number, 1 or more.
             ShapeError: the vectors have another width.
-            DataError: the vectors are not numbers, or not finite.
+            DataError: the vectors are not an array of numbers, or one of them is not finite.
         """
         from textvae.uses.features import recover_latents
 
         check_is_fitted(self, "vae_")
-        try:
-            rows = np.asarray(vectors, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise DataError(
-                "the features are not numbers; pass what `transform` returns."
-            ) from None
-        z = recover_latents(self.vae_.bundle, rows, self.features)
+        z = recover_latents(self.vae_.bundle, vectors, self.features_)
         return np.array(self.vae_.decode(z, batch_size=self.batch_size), dtype=object)
 
     def _train(self, texts: list[str]) -> "TextVAE":

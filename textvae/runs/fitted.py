@@ -26,6 +26,7 @@ from textvae.runtime.files import (
     new_folder,
     read_json,
     replace_folder,
+    write_text,
 )
 from textvae.terminal import quote_value
 
@@ -33,7 +34,8 @@ FITTED_FOLDER = "fitted"  # inside a run
 RECORD_FILE = "fitted.json"
 TENSORS_FILE = "tensors.safetensors"
 
-_NAME = re.compile(r"[\w.-]*\w")
+# No name begins with a dot, as the folders do that are being written.
+_NAME = re.compile(r"\w(?:[\w.-]*\w)?")
 _MAX_NAME_LENGTH = 60  # characters; at most 240 bytes, and file systems allow 255
 
 _INDEX_FILES = {"rows.arrow", "vectors.faiss"}
@@ -62,7 +64,7 @@ def fitted_path(run: Path | None, kind: str, name: str) -> Path:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > _MAX_NAME_LENGTH:
         raise ConfigError(
             f"name = {quote_value(name)}: use up to {_MAX_NAME_LENGTH} letters, digits, `-`, `_` "
-            "and `.`, because it names a folder."
+            "and `.`, because it names a folder; begin and end with a letter, a digit or `_`."
         )
     if run is None:
         raise ConfigError(
@@ -89,12 +91,31 @@ def stage_fitted_folder(
     refuse_other_folder(path)
     with new_folder(path) as staging:
         yield staging
-        full_record = {"kind": kind, "model": hash_weights(bundle), **record}
-        (staging / RECORD_FILE).write_text(
-            json.dumps(full_record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        _write_record(staging, {"kind": kind, "model": hash_weights(bundle), **record})
         refuse_other_folder(path)  # fitting may have taken long
         replace_folder(staging, path)
+
+
+def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a fit."""
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    write_text(folder / RECORD_FILE, text)
+
+
+def replace_model_hash(folder: Path, old: str, new: str) -> None:
+    """Name the model `new` in the record of a fit, if it belongs to the model `old`.
+
+    Only for models whose latents are the same. A damaged record stays as it is.
+
+    Args:
+        old, new: hashes of the weights.
+    """
+    try:
+        record = read_json(folder / RECORD_FILE)
+    except ValueError:
+        return
+    if isinstance(record, dict) and record.get("model") == old:
+        _write_record(folder, {**record, "model": new})
 
 
 def refuse_other_folder(path: Path) -> None:

@@ -2,13 +2,20 @@
 
 import os
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from textvae.errors import OutputError
 from textvae.inference.bundle import Bundle
 from textvae.inference.checkpoint import save_bundle
 from textvae.inference.model_folder import WEIGHTS_FILE
-from textvae.runs.fitted import FITTED_FOLDER, RECORD_FILE, refuse_other_folder
+from textvae.runs.fitted import (
+    FITTED_FOLDER,
+    RECORD_FILE,
+    hash_weights,
+    refuse_other_folder,
+    replace_model_hash,
+)
 from textvae.runs.run import is_run, is_unfinished, read_model_type
 from textvae.runtime.files import (
     clean_up_after_kill,
@@ -25,6 +32,29 @@ _RECORD_FILES = ("README.md", "settings.yaml", "measures.json")
 
 # The files that describe a model, and are wrong once another model has replaced it.
 _OUTDATED_FILES = ("settings.yaml", "measures.json", "model_summary.json", "report.html")
+
+
+@dataclass(frozen=True)
+class MergedBundle(Bundle):
+    """A bundle that needs no bases, with all adapters merged.
+
+    Attributes:
+        original: the bundle that it was merged from. Its latents are the same up to rounding, so
+            what was fitted on it is saved with the merged model, too.
+    """
+
+    original: Bundle = field(kw_only=True)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> "MergedBundle":
+        """Return a merged copy of a bundle."""
+        return cls(
+            bundle.model.copy_without_bases(),
+            bundle.tokenizer,
+            bundle.encoder_tokenizer,
+            bundle.fixed_label_id,
+            original=bundle,
+        )
 
 
 def save_with_records(
@@ -60,7 +90,9 @@ def save_with_records(
         # files of the user's, so it stays, and the files are moved into it one by one.
         if exists:
             _move_files(staging, folder, is_elsewhere)
+            _adopt_fits(folder / FITTED_FOLDER, bundle)
         else:
+            _adopt_fits(staging / FITTED_FOLDER, bundle)
             staging.rename(folder)
 
 
@@ -97,10 +129,7 @@ def _refuse_other_files(folder: Path, names: list[str], is_elsewhere: bool) -> N
 
 def _copy_fitted(source: Path, target: Path, with_indices: bool) -> None:
     """Copy the fits of a run, each of them atomically."""
-    for record in sorted(source.glob(f"*/*/{RECORD_FILE}")):
-        fit = record.parent
-        if fit.name.startswith("."):  # is being written, or was left by a killed process
-            continue
+    for fit in _list_fits(source):
         if fit.parent.name == _INDEX_KIND and not with_indices:
             continue
         destination = target / fit.parent.name / fit.name
@@ -108,6 +137,24 @@ def _copy_fitted(source: Path, target: Path, with_indices: bool) -> None:
         with new_folder(destination) as staging:
             shutil.copytree(fit, staging, dirs_exist_ok=True)
             replace_folder(staging, destination)
+
+
+def _list_fits(fitted: Path) -> list[Path]:
+    """Return the folders of all fits of a run."""
+    fits = [record.parent for record in sorted(fitted.glob(f"*/*/{RECORD_FILE}"))]
+    # A name with a dot is being written, or was left by a killed process.
+    return [fit for fit in fits if not fit.name.startswith(".")]
+
+
+def _adopt_fits(fitted: Path, bundle: Bundle) -> None:
+    """Make fits of the model that a merged bundle was merged from fits of the merged model."""
+    fits = _list_fits(fitted)
+    if not fits or not isinstance(bundle, MergedBundle):
+        return
+    old = hash_weights(bundle.original)
+    new = hash_weights(bundle)
+    for fit in fits:
+        replace_model_hash(fit, old, new)
 
 
 def _move_files(staging: Path, folder: Path, is_elsewhere: bool) -> None:

@@ -125,11 +125,11 @@ class _Log(_Record):
 
 
 class _Measures(_Record):
-    """`measures.json`: what the report and the tables of a comparison show of it."""
+    """`measures.json`: what reports, tables of comparisons and warnings about sizes read of it."""
 
     sentences: int | None = None
     latent_dim: int | None = None
-    iw_samples: int | None = None
+    iw_samples: _Number = None  # not whole if the number was adapted to each sentence
     iw_nll: _Number = None
     iw_nll_stderr: _Number = None
     iw_looseness: _Number = None
@@ -147,6 +147,9 @@ class _Measures(_Record):
     active_units_strict: _Number = None
     effective_units: _Number = None
     bleu: _Number = None
+    prior_samples: int = 0
+    self_bleu_samples: int = 0
+    path_pairs: int = 0
     verdict: str = ""
     findings: list[str] = []
     advice: list[str] = []

@@ -252,12 +252,15 @@ class Run:
         It is the average over the steps before the model's checkpoint, from the log of the
         training. None for a model without a KL, and without a log.
         """
-        history = self.read_json("training.json").get("history", [])
+        log = self.read_json("training.json")
+        history = log.get("history", [])
         logged = [entry for entry in history if entry.get("kl")]  # evaluations have no such key
         if not logged:
             return None
-        best = find_best_step(history)
-        before = [entry for entry in logged if best is None or entry["step"] <= best]
+        kept = log.get("kept_step")
+        if kept is None:  # a log of an earlier release
+            kept = find_best_step(history)
+        before = [entry for entry in logged if kept is None or entry["step"] <= kept]
         return float((before or logged[:1])[-1]["kl_weight"])
 
     def read_kl_before_refit(self) -> float | None:

@@ -79,7 +79,6 @@ def prepare_run(
     tokenizer, counts = corpus.prepare(
         settings.tokenizer if initial else bases.locate_tokenizer(settings.tokenizer),
         initial.tokenizer if initial else None,
-        settings.training.seed,
     )
     report_tokenizer(tokenizer, run.open_split("train"), is_inherited=initial is not None)
     # A tokenizer that belongs to an existing model keeps its own normalization.

@@ -27,7 +27,7 @@ from textvae.runtime.paths import require_path
 from textvae.runtime.processes import Processes, join_processes
 from textvae.runtime.seeds import global_seeds_restored
 from textvae.runtime.signals import StopSignals
-from textvae.settings.overrides import merge_overrides, merge_settings
+from textvae.settings.overrides import list_overrides, merge_overrides, merge_settings
 from textvae.settings.presets import read_preset
 from textvae.settings.reading import read_settings
 from textvae.settings.run import Settings, SettingsSections
@@ -180,7 +180,9 @@ def _create_run(
     Raises:
         TextVAEError: the settings, the corpus or the run folder is refused.
     """
+    overrides = list_overrides(overrides)
     is_named = isinstance(corpus, str | Path)
+    is_object = corpus is not None and not is_named
     corpus_setting = {"data": {"corpus": str(corpus)}} if is_named else {}
     inherited = {}
     if init is not None:
@@ -189,11 +191,14 @@ def _create_run(
     base = merge_settings(inherited, {} if preset is None else read_preset(preset))
     merged = merge_settings(sections, corpus_setting)
     settings = read_settings(config, overrides, base, **merged)
+    written = merge_settings(merge_overrides({}, overrides), sections).get("data", {})
+    if is_object and "corpus" not in written:
+        settings = _remove_config_corpus(settings)
     _refuse_model_settings(settings, inherited, init)
     processes.run_on_first(lambda: check_uploads(settings.training, run.folder))
     rows = None
-    if corpus is not None and not is_named:
-        rows = read_object_rows(corpus, settings.data)
+    if is_object:
+        rows = read_object_rows(corpus, settings.data, written)
 
     def fill(staged_run: Run) -> None:
         prepare_run(staged_run, settings, rows, init, processes, device)
@@ -222,6 +227,12 @@ def lock_run(folder: Path, processes: Processes) -> Iterator[None]:
 
         processes.run_on_first(enter)
         yield
+
+
+def _remove_config_corpus(settings: Settings) -> Settings:
+    """Return the settings without the corpus that a config names: an object takes its place."""
+    data = settings.data.model_copy(update={"corpus": None})
+    return settings.model_copy(update={"data": data})
 
 
 def _refuse_model_settings(

@@ -113,7 +113,9 @@ class KernelDensity:
                 f"latents; give {_MIN_REFERENCE_SENTENCES} or more."
             )
         mean = means.mean(0)
-        values, axes = torch.linalg.eigh((means - mean).T.cov())
+        # `cov` returns a scalar for a latent of one dimension.
+        covariance = torch.atleast_2d((means - mean).T.cov())
+        values, axes = torch.linalg.eigh(covariance)
         is_used = values > _MIN_RELATIVE_VARIANCE * values.max()
         whitener = axes[:, is_used] / values[is_used].sqrt()
         points = (means - mean) @ whitener

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from textvae.errors import ConfigError, DataError, ShapeError
+from textvae.data.vectors import require_vectors
+from textvae.errors import ConfigError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length
 from textvae.inference.encode import require_latent, tokenize_and_truncate
@@ -71,25 +72,21 @@ def compute_feature_width(bundle: Bundle, kind: str = DEFAULT_FEATURES) -> int:
 
 
 def recover_latents(
-    bundle: Bundle, vectors: NDArray[np.float32], kind: str = DEFAULT_FEATURES
+    bundle: Bundle, vectors: ArrayLike, kind: str = DEFAULT_FEATURES
 ) -> NDArray[np.float32]:
-    """Return the posterior means, (n, latent), of texts with these features, (n, width).
+    """Return the posterior means, (n, latent), of texts with these features.
+
+    Args:
+        vectors: (n, width), or those of one text, (width,).
 
     Raises:
         ConfigError: the kind is unknown, or the model is a language model.
         ShapeError: the vectors have another width.
-        DataError: a number is not finite.
+        DataError: they are not an array of numbers, or one of them is not finite.
     """
     feature = choose(FEATURES, kind, "features")
     width = compute_feature_width(bundle, kind)
-    if vectors.ndim != 2 or vectors.shape[1] != width:
-        raise ShapeError(
-            f"the features have the shape {vectors.shape}; expected (n, {width}), the width of "
-            f"features = {kind!r}."
-        )
-    if not np.isfinite(vectors).all():
-        raise DataError("the features hold numbers that are not finite; leave these rows out.")
-    rows = torch.from_numpy(np.array(vectors, dtype=np.float32))  # a copy: a frame's is read-only
+    rows = require_vectors(vectors, "vectors", width, f"the width of features = {kind!r}")
     with torch.inference_mode():
         means = feature.recover(bundle.model, rows.to(bundle.device))
     recovered: NDArray[np.float32] = means.cpu().numpy()

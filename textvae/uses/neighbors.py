@@ -7,6 +7,7 @@ Arrow file, which is memory-mapped and not loaded, and a FAISS index over the ve
 belongs to the model that built it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from textvae.data.arrow import write_record_batches
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.encode import check_not_blank, require_latent
+from textvae.messages import print_note
 from textvae.runs.fitted import explain_damage, read_fitted_record, stage_fitted_folder
 from textvae.runtime.extras import check_installed
 from textvae.runtime.files import compute_checksum
@@ -41,6 +43,8 @@ _EXACT_FACTORY = "Flat"  # compares with every vector; FAISS's index factory lis
 _MAX_TRAINING_VECTORS = 2**18  # for the kinds of index that must be trained
 _SENTENCES_PER_BLOCK = 4096  # encoded and written together
 
+_ORIGIN_OF_ERROR = re.compile(r"^Error in .* at \S+:\d+: ", re.DOTALL)  # in FAISS's messages
+
 
 def index(
     bundle: Bundle,
@@ -55,8 +59,8 @@ def index(
     counted from 1. Blank texts are left out because they have no meaning to compare.
 
     Raises:
-        ConfigError: FAISS is not installed or does not know the factory, or the model is a
-            language model.
+        ConfigError: FAISS is not installed, does not know the factory or cannot add vectors to
+            such an index, or the model is a language model.
         DataError: there is no text, or there are too few for the factory.
         OutputError: the folder exists and is not an index.
     """
@@ -98,6 +102,7 @@ class NeighborIndex:
         record = read_fitted_record(path, bundle, INDEX_KIND)
         with explain_damage(path, _DAMAGED):
             self.sentence_count = int(record["sentences"])
+            self._factory = record.get("factory", _EXACT_FACTORY)
             # An index of an earlier version does not say, and has the means.
             self.vectors: IndexedVectors = record.get("vectors", "mean")
             if self.vectors not in get_args(IndexedVectors):
@@ -130,7 +135,8 @@ class NeighborIndex:
     def neighbors(self, texts: Sequence[str], k: int = 5) -> list[list[Neighbor]]:
         """Return the `k` nearest sentences of each text, nearest first.
 
-        Keys: `row` (counted from 1), `text` and `similarity` (the cosine of the vectors).
+        Keys: `row` (counted from 1), `text` and `similarity` (the cosine of the vectors). An
+        index that is not exact may find fewer; a note says so.
 
         Raises:
             ConfigError: `k` is not from 1 to the number of sentences.
@@ -145,14 +151,50 @@ class NeighborIndex:
             return []
         check_not_blank(*texts)
         queries = normalize_vectors(features(self.bundle, texts, self.vectors))
-        with explain_damage(
-            self.folder, _DAMAGED
-        ):  # a damaged index may name rows that do not exist
-            similarities, nearest = self.dataset.get_nearest_examples_batch("vector", queries, k=k)
-        return [
-            _build_neighbor_records(examples, scores)
-            for examples, scores in zip(nearest, similarities, strict=True)
-        ]
+        # A damaged index may name rows that do not exist.
+        with explain_damage(self.folder, _DAMAGED):
+            similarities, rows = self._search(queries, k)
+            neighbors = []
+            for scores, indices in zip(similarities, rows, strict=True):
+                is_found = indices >= 0
+                examples = self.dataset[indices[is_found].tolist()]
+                neighbors.append(_build_neighbor_records(examples, scores[is_found]))
+        self._report_missing(neighbors, k)
+        return neighbors
+
+    def _search(self, queries: Any, k: int) -> tuple[Any, Any]:
+        """Return the similarities and the indices, (n, k), of the vectors nearest to each query.
+
+        An inverted file compares a query with the vectors of the few nearest clusters only. Where
+        these are fewer than k, more clusters are searched. Indices are -1 where FAISS finds none.
+        """
+        import faiss
+
+        searched = self.dataset.get_index("vector").faiss_index
+        similarities, rows = searched.search(queries, k)
+        inverted = faiss.try_extract_index_ivf(searched)  # None for other kinds of index
+        if inverted is None:
+            return similarities, rows
+        usual = inverted.nprobe
+        try:
+            # Only the queries that need it, so that a text's neighbors do not depend on others.
+            while inverted.nprobe < inverted.nlist and (rows < 0).any():
+                inverted.nprobe = min(2 * inverted.nprobe, inverted.nlist)
+                short = np.flatnonzero((rows < 0).any(1))
+                similarities[short], rows[short] = searched.search(queries[short], k)
+        finally:
+            inverted.nprobe = usual
+        return similarities, rows
+
+    def _report_missing(self, neighbors: Sequence[Sequence[Neighbor]], k: int) -> None:
+        """Print how many texts have fewer than k neighbors, if any have."""
+        short = sum(len(nearest) < k for nearest in neighbors)
+        if short:
+            print_note(
+                f"found fewer than k = {k} neighbors of {short:,} of {len(neighbors):,} texts: "
+                f"an index of the kind {quote_value(self._factory)} is not exact; build one with "
+                f"the factory {_EXACT_FACTORY} to find all."
+            )
 
 
 def normalize_vectors(vectors: Any) -> Any:
@@ -182,20 +224,28 @@ def _write_faiss_index(dataset: Dataset, factory: str, file: Path) -> None:
     """Build a FAISS index over the vectors of a data set and write it to a file.
 
     Raises:
+        ConfigError: vectors cannot be added to this kind of index.
         DataError: there are too few vectors to train this kind of index.
     """
+    import faiss
+
     dataset = dataset.with_format("numpy")
+    training_vectors = dataset[:_MAX_TRAINING_VECTORS]["vector"]
+    built = faiss.index_factory(training_vectors.shape[1], factory, _INNER_PRODUCT_METRIC)
     try:
-        dataset.add_faiss_index(
-            "vector",
-            string_factory=factory,
-            metric_type=_INNER_PRODUCT_METRIC,
-            train_size=min(len(dataset), _MAX_TRAINING_VECTORS),
-        )
+        built.train(training_vectors)
     except RuntimeError:
         raise DataError(
             f"factory = {factory!r}: FAISS cannot build it from {len(dataset)} texts; "
             f"give more, or use {_EXACT_FACTORY}."
+        ) from None
+    try:
+        dataset.add_faiss_index("vector", custom_index=built)
+    except RuntimeError as error:
+        reason = " ".join(_ORIGIN_OF_ERROR.sub("", str(error)).split())
+        raise ConfigError(
+            f"factory = {factory!r}: FAISS cannot add texts to such an index ({reason}); "
+            f"use {_EXACT_FACTORY}, or another factory."
         ) from None
     dataset.save_faiss_index("vector", str(file))
 

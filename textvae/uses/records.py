@@ -77,6 +77,8 @@ class Uncertainty(TypedDict):
             averaged over pairs of samples.
         reconstruction: the text decoded from the posterior mean.
         error: the share of words in which the text and its reconstruction differ, 0 to 1.
+        is_cut: whether the text is longer than the model can read, so that all of this is about
+            its beginning alone.
     """
 
     nats_per_token: float | None
@@ -84,6 +86,7 @@ class Uncertainty(TypedDict):
     disagreement: float | None
     reconstruction: str | None
     error: float | None
+    is_cut: bool | None
 
 
 class Neighbor(TypedDict):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from textvae.data.batching import select_decoder_inputs
+from textvae.data.tokenization import decode_batch, encode_batch
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length, decode_latents
 from textvae.inference.encode import posterior, tokenize_and_truncate
@@ -36,8 +37,9 @@ def uncertainty(
     tokens (the end counts as one); `spread`, the entropy of q(z | x) in nats per dimension, estimated from
     samples (None where q has no density); `disagreement`, the mean `word_difference`
     between the sentences decoded from two samples; `reconstruction`, the text decoded
-    from the posterior mean; and `error`, the `word_difference` between the text and its
-    reconstruction.
+    from the posterior mean; `error`, the `word_difference` between the text and its
+    reconstruction; and `is_cut`: True if the text is longer than the model can read. Then all
+    of these are about its beginning alone.
     """
     if not texts:
         return []
@@ -45,8 +47,9 @@ def uncertainty(
     check_texts_fit("uncertainty.draws", settings.draws, latent_dim, len(texts))
     q = posterior(bundle, texts, progress=progress)
     seed = derive_seed(settings.seed, Stream.UNCERTAINTY)
+    all_ids = encode_batch(bundle.tokenizer, texts)
     # A text's samples depend on its own tokens, and not on the other texts.
-    seeds = [derive_sentence_seed(seed, ids) for ids in tokenize_and_truncate(bundle, texts)]
+    seeds = [derive_sentence_seed(seed, ids[: bundle.max_text_tokens]) for ids in all_ids]
     z = q.sample_with_seeds(seeds, settings.draws).transpose(0, 1)  # (n, draws, latent)
     options = DecodingSettings(seed=settings.seed)
     decoded = decode_latents(
@@ -56,9 +59,9 @@ def uncertainty(
         bundle, q.mean, options, samples_by_default=False, progress=progress
     )
     costs = compute_token_costs(bundle, texts, q.mean)
-    rows = zip(texts, reconstructions, costs, entropies(q, z), strict=True)
+    rows = zip(texts, all_ids, reconstructions, costs, entropies(q, z), strict=True)
     records = []
-    for index, (text, reconstruction, cost, spread) in enumerate(rows):
+    for index, (text, ids, reconstruction, cost, spread) in enumerate(rows):
         first = index * settings.draws
         pairs = combinations(decoded[first : first + settings.draws], 2)
         record: Uncertainty = {
@@ -66,10 +69,18 @@ def uncertainty(
             "spread": spread,
             "disagreement": fmean(word_difference(*pair) for pair in pairs),
             "reconstruction": reconstruction,
-            "error": word_difference(text, reconstruction),
+            "error": word_difference(_decode_beginning(bundle, text, ids), reconstruction),
+            "is_cut": len(ids) > bundle.max_text_tokens,
         }
         records.append(record)
     return records
+
+
+def _decode_beginning(bundle: Bundle, text: str, ids: list[int]) -> str:
+    """Return the part of a text that the model reads: its beginning if it is too long."""
+    if len(ids) <= bundle.max_text_tokens:
+        return text
+    return decode_batch(bundle.tokenizer, [ids[: bundle.max_text_tokens]])[0]
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from textvae.comparison.report.pictures import (
 from textvae.comparison.report.plots import Picture
 from textvae.comparison.report.rate_distortion import draw_rate_distortion_pictures
 from textvae.comparison.report.table import TABLE_COLUMNS, TableColumn, TableRow, build_cells
-from textvae.comparison.runner import read_measures
+from textvae.comparison.runner import read_measures, read_training
 from textvae.errors import OutputError
 from textvae.messages import print_note
 from textvae.runs.run import Run
@@ -76,7 +76,8 @@ def render_comparison(
 def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
     """Write the HTML report of one run, and return a record with its `file`.
 
-    If the run has not been evaluated, the report shows quick measures of its validation split.
+    If the run has no ELBO of its test split, the report shows quick measures of its validation
+    split, and none of the test split, because the two must not be in one row.
 
     Args:
         output: the file to write; by default `report.html` in the run folder.
@@ -96,14 +97,17 @@ def write_report(run: Run, vae: TextVAE, output: str | None) -> dict[str, Any]:
         raise OutputError(f"{file}: there is no folder {file.parent}; create it first.")
     record = {"run": str(run.folder), "reason": None, **read_measures(run.folder)}
     note = ""
+    split = "test"
     if "elbo" not in record:
-        record = {**record, **evaluate_quick(run, vae.bundle)}
+        quick = evaluate_quick(run, vae.bundle)
+        record = {"run": str(run.folder), "reason": None, **read_training(run.folder), **quick}
+        split = "validation"
         note = (
             "Quick measures of the validation split. For all measures, of the test split, run: "
             f"textvae evaluate {run.folder}"
         )
         print_note(note)
-    write_text(file, _render_run(run, record, _load_summary(run, vae), note))
+    write_text(file, _render_run(run, record, _load_summary(run, vae), split, note))
     return {"file": str(file)}
 
 
@@ -117,13 +121,14 @@ def _load_summary(run: Run, vae: TextVAE) -> dict[str, Any]:
 
 
 def _render_run(
-    run: Run, record: Mapping[str, Any], summary: Mapping[str, Any], note: str = ""
+    run: Run, record: Mapping[str, Any], summary: Mapping[str, Any], split: str, note: str
 ) -> str:
     """Return the HTML report of a single run.
 
     Args:
         record: the run's folder as `run`, a `reason` of None, and the measures.
         summary: what `summarize_model` returned.
+        split: the name of the split that was measured.
         note: shown below the table if it is not empty; it says what was measured.
     """
     name = run.folder.resolve().name
@@ -136,7 +141,7 @@ def _render_run(
         columns=columns,
         rows=_pair_rows_with_cells([row], columns),
         remarks=[note] if note else [],
-        pictures=[*draw_rate_distortion_pictures([row]), *draw_training_curves([row])],
+        pictures=[*draw_rate_distortion_pictures([row], split), *draw_training_curves([row])],
         models=[_describe_model(name, row.records[0], summary)],
     )
 

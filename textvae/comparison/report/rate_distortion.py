@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def draw_rate_distortion_pictures(rows: Sequence[TableRow]) -> list[Picture]:
-    """Return a picture for each corpus on which some run has a KL."""
+def draw_rate_distortion_pictures(rows: Sequence[TableRow], split: str = "test") -> list[Picture]:
+    """Return a picture for each corpus on which some run has a KL.
+
+    Args:
+        split: the name of the split that the runs were measured on, for the description.
+    """
     legend = build_legend([row.name for row in rows])
     corpora = dict.fromkeys(row.corpus for row in rows)  # each once, in order
     with_kl = {row.corpus for row in rows if row.defined_values("kl")}
@@ -34,7 +38,7 @@ def draw_rate_distortion_pictures(rows: Sequence[TableRow]) -> list[Picture]:
         Picture(
             _draw_rate_distortion(rows, corpus),
             "rate and distortion",
-            f"{corpus}, test split; one point per run; −ELBO is constant along a dotted line",
+            f"{corpus}, {split} split; one point per run; −ELBO is constant along a dotted line",
             legend,
         )
         for corpus in corpora

@@ -5,9 +5,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any, Literal
+from typing import Any, Literal, get_origin, get_type_hints
 
+from textvae.errors import ConfigError, did_you_mean
 from textvae.evaluation.measures.mutual_information import is_at_cap
+from textvae.runs.measure_definitions import MEASURE_DEFINITIONS
+from textvae.terminal import quote_value
+from textvae.uses.records import ComparedRun
 
 # What `build_run_record` in runner.py returns: names, `reason`, and the measures.
 RunRecord = Mapping[str, Any]
@@ -64,12 +68,34 @@ def select_columns(further_keys: Sequence[str]) -> tuple[TableColumn, ...]:
 
     Args:
         further_keys: keys of measures; those of the usual columns are ignored.
+
+    Raises:
+        ConfigError: a key is not that of a number or a word in the record of a run.
     """
+    known_keys = _list_known_keys()
+    for key in further_keys:
+        if not isinstance(key, str) or key not in known_keys:
+            raise ConfigError(
+                f"columns = {quote_value(key)} is unknown: {did_you_mean(key, known_keys)}Name keys "
+                "of numbers or words in the measures.json of a run, such as bits_per_byte; "
+                "docs/measures.md defines them."
+            )
     usual_keys = {column.key for column in TABLE_COLUMNS}
     further = [
         TableColumn(key, key.replace("_", " ")) for key in further_keys if key not in usual_keys
     ]
     return (*TABLE_COLUMNS, *further)
+
+
+def _list_known_keys() -> set[str]:
+    """Return the keys that the record of a run may have, without those of lists.
+
+    Measures that `compare` does not compute are known, too: `textvae evaluate` may have added
+    them to a run since.
+    """
+    types = get_type_hints(ComparedRun)
+    own_keys = {key for key, value in types.items() if get_origin(value) is not list}
+    return own_keys | MEASURE_DEFINITIONS.keys()
 
 
 @dataclass(frozen=True)

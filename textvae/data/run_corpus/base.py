@@ -51,16 +51,16 @@ class Corpus(ABC):
 
     @abstractmethod
     def prepare(
-        self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None, seed: int
+        self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None
     ) -> TokenizerAndCounts:
         """Write the tokenized splits and the counts, and print notes about them.
+
+        `data.split_seed` chooses the held-out sentences, whatever the seed of training is.
 
         Args:
             tokenizer: the settings of the tokenizer to build.
             initial: the tokenizer of the run that training starts from, which is used instead;
                 None if a tokenizer is built.
-            seed: the seed of training, which chooses the held-out sentences of a stream; a corpus
-                that is prepared on the disk has `data.split_seed` for this.
 
         Returns:
             The tokenizer, and the counts of cleaned and tokenized sentences.

@@ -29,7 +29,7 @@ class PreparedCorpus(Corpus):
         """Refuse nothing: whether batches are too small is known only after preparation."""
 
     def prepare(
-        self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None, seed: int
+        self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None
     ) -> TokenizerAndCounts:
         """Prepare all of the corpus."""
         build = choose_builder(tokenizer, initial, self.settings.white_space)

@@ -49,13 +49,14 @@ class StreamedCorpus(Corpus):
             raise build_second_reading_error()
 
     def prepare(
-        self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None, seed: int
+        self, tokenizer: TokenizerSettings, initial: PreTrainedTokenizerBase | None
     ) -> TokenizerAndCounts:
-        """Prepare a sample; the seed chooses what is held out."""
+        """Prepare a sample; the held-out splits are part of it."""
         build = choose_builder(tokenizer, initial, self.settings.white_space)
-        prepared = prepare_stream(self.settings, seed, self.folder, build)
+        settings = self.settings
+        prepared = prepare_stream(settings, settings.split_seed, self.folder, build)
         _, counts = prepared
-        report_corpus(counts, self.settings)
+        report_corpus(counts, settings)
         return prepared
 
     def finish_preparation(self, training: CorpusTraining, processes: Processes) -> None:

@@ -32,23 +32,27 @@ def build_decoding(
         seed: None for a new one.
 
     Raises:
-        ConfigError: a value is out of bounds.
+        ConfigError: a value is out of bounds, whether or not the strategy uses it.
     """
     options: DecodingOptions = {"seed": draw_seed()}
     if seed is not None:
         options["seed"] = require_count(seed, "seed", MAX_SEED, at_least=0)
     strategy = require_choice(decoding, "decoding", STRATEGIES)
+    # A page always sends all dials, so those that the strategy does not use are checked and ignored.
+    checked_temperature = require_number(
+        temperature, "temperature", MIN_TEMPERATURE, MAX_TEMPERATURE
+    )
+    checked_top_p = require_number(top_p, "top_p", 0.01, 1.0)
+    checked_beams = require_count(beams, "beams", MAX_BEAMS, at_least=2)
     if strategy == "greedy":
         options["do_sample"] = False
     elif strategy == "sampling":
         options["do_sample"] = True
-        options["temperature"] = require_number(
-            temperature, "temperature", MIN_TEMPERATURE, MAX_TEMPERATURE
-        )
-        options["top_p"] = require_number(top_p, "top_p", 0.01, 1.0)
+        options["temperature"] = checked_temperature
+        options["top_p"] = checked_top_p
     elif strategy == "beams":
         options["do_sample"] = False
-        options["num_beams"] = require_count(beams, "beams", MAX_BEAMS, at_least=2)
+        options["num_beams"] = checked_beams
     if max_tokens:
         options["max_new_tokens"] = require_count(max_tokens, "max_tokens", MAX_TOKENS)
     return options

@@ -27,10 +27,12 @@ class FittedPrior(nn.Module, ABC):
 
     Attributes:
         min_sentences: the smallest number of sentences it can be fitted on.
+        min_latent: the smallest latent size that it supports.
         sizes: the arguments to build it again before its tensors are loaded.
     """
 
     min_sentences: ClassVar[int]
+    min_latent: ClassVar[int] = 1
     sizes: dict[str, int]
 
     @classmethod
@@ -102,7 +104,8 @@ class Whitener(nn.Module):
 
     def fit(self, z: Tensor) -> None:
         """Set the map from the mean and covariance of z."""
-        covariance = torch.cov(z.T.double())  # Cholesky needs the precision
+        # Cholesky needs double precision. `cov` returns a scalar for a latent of one dimension.
+        covariance = torch.atleast_2d(z.T.double().cov())
         ridge = _COVARIANCE_RIDGE * covariance.diagonal().mean() * torch.eye(z.shape[1])
         self.mean.copy_(z.mean(0))
         self.factor.copy_(torch.linalg.cholesky(covariance + ridge))

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from textvae.errors import DataError
+from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
-from textvae.inference.encode import posterior
+from textvae.inference.encode import posterior, require_latent
 from textvae.model.posteriors import Distribution
 from textvae.model.priors import Prior
 from textvae.runs.fitted import explain_damage, load_fitted, save_fitted
@@ -51,10 +51,19 @@ def fit_prior(
     """Fit a prior on samples from q(z | x) of each text and save it in a folder; return its record.
 
     Raises:
-        ConfigError: the kind is unknown.
+        ConfigError: the kind is unknown, or needs a larger latent; or the model is a language
+            model.
         DataError: there are too few texts.
     """
     prior_class = choose(FITTED_PRIORS, kind, "kind")
+    require_latent(bundle)
+    latent = bundle.model.config.latent_dim
+    if latent < prior_class.min_latent:
+        supported = [name for name, one in FITTED_PRIORS.items() if latent >= one.min_latent]
+        raise ConfigError(
+            f"kind = {kind!r} needs a latent of {prior_class.min_latent} or more dimensions, and "
+            f"this model's has {latent}: choose from {', '.join(supported)}."
+        )
     if len(texts) < prior_class.min_sentences:
         raise DataError(
             f"got {len(texts)} sentences to fit a prior on; {kind} needs at least "

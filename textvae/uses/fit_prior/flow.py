@@ -23,6 +23,7 @@ class FlowPrior(FittedPrior):
     """A density: white noise mapped through coupling layers."""
 
     min_sentences: ClassVar[int] = 500
+    min_latent: ClassVar[int] = 2  # a coupling changes one half of z, given the other
 
     def __init__(self, latent: int) -> None:
         super().__init__()

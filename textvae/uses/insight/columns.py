@@ -89,9 +89,16 @@ def build_column(name: str, texts: Sequence[str], values: Sequence[object]) -> P
 def group_by_quantile(values: NDArray[Any], groups: int) -> NDArray[np.int_]:
     """Return the index of each value's group between quantiles, (n,).
 
-    Equal values are in the same group, so there may be fewer groups than asked for.
+    Equal values are in the same group, so there may be fewer groups than asked for. If
+    nearly all values are the maximum, it is one group and all other values are another.
     """
+    maximum = values.max()
     bounds = np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1]))
+    # A group ends with its bound, so a bound at the maximum separates nothing.
+    bounds = bounds[bounds < maximum]
+    if not len(bounds):
+        below = values[values < maximum]
+        bounds = np.unique(below)[-1:]
     return np.searchsorted(bounds, values)
 
 

@@ -91,16 +91,19 @@ def gap_to_second(values: _Float64Array) -> float:
 def normalized_information(z: _Float32Array, column: PropertyColumn) -> _Float64Array:
     """Return each dimension's mutual information with the factor, (latent,).
 
-    It is divided by the factor's entropy.
+    It is divided by the factor's entropy; for a factor that never varies, it is 0.
     """
     from scipy.stats import entropy
     from sklearn.metrics import mutual_info_score
 
     classes = column.to_classes(FACTOR_GROUPS)
+    factor_entropy = float(entropy(np.bincount(classes)))
+    if not factor_entropy > 0:
+        return np.zeros(z.shape[1])
     nats = [
         mutual_info_score(classes, group_by_quantile(coordinate, CODE_GROUPS)) for coordinate in z.T
     ]
-    return np.array(nats) / float(entropy(np.bincount(classes)))
+    return np.array(nats) / factor_entropy
 
 
 def single_dimension_skills(z: _Float32Array, column: PropertyColumn) -> _Float64Array:
