@@ -302,7 +302,7 @@ def test_an_open_ended_run_in_its_cool_down_can_get_an_end():
     assert longer.learning_rate_factor() == pytest.approx(0.5)
 
 
-class _Stop(TrainerCallback):
+class _Stop(TrainerCallback):  # type: ignore[misc]
     """Interrupts a training after a step."""
 
     def __init__(self, step):
