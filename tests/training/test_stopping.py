@@ -133,6 +133,7 @@ def test_terminating_signals_exit_with_their_code(tmp_path, monkeypatch, capsys,
     )
     assert f"textvae train --output {tmp_path}/run --resume" in printed
     assert f"textvae finish {tmp_path}/run" in printed
+    assert "\\n" not in printed
 
 
 def test_ctrl_c_exits_with_130_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
@@ -144,6 +145,7 @@ def test_ctrl_c_exits_with_130_and_says_how_to_go_on(tmp_path, monkeypatch, caps
     printed = capsys.readouterr().err
     assert f"interrupted. The last checkpoint is {tmp_path}/run/checkpoint-4" in printed
     assert printed.count("textvae finish") == 1
+    assert "\\n" not in printed
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):

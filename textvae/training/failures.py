@@ -125,7 +125,7 @@ def describe_resume_point(folder: Path, processes: Processes) -> str:
     finish = ""
     if checkpoint:
         state = f"The last checkpoint is {checkpoint}"
-        finish = f"\nTo use its model without more training: textvae finish {folder}"
+        finish = f" (or end it now, with the model that it has: textvae finish {folder})"
     how_many = ""
     if processes.count > 1:
         # Each process saves its own position in a stream, so their number must not change.
