@@ -1,10 +1,10 @@
 """Measure the samples of a text VAE at several temperatures, and with other decoding options.
 
     python experiments/temperature.py RUN [--judge LM_RUN] [--split validation] [--prior KIND]
-    python experiments/temperature.py RUN --temperatures 0.7 0.85 --option top_p=0.9 --option min_p=0.05
+    python experiments/temperature.py RUN --temperatures 0.85 --option top_p=0.9 --option min_p=0.05,top_k=50
 
-Each option is tried by itself at each of the temperatures, and so is none. For each row it
-prints, as means over the seeds:
+Each --option, which may be several in one, is tried at each of the temperatures, and so is none.
+For each row it prints, as means over the seeds:
 
 - forward: the perplexity of the samples under 5-grams of the training text, divided by that of
   the real sentences.
@@ -96,10 +96,13 @@ def repeats(sentence: str) -> bool:
     return len(set(triples)) < len(triples)
 
 
-def parse_option(text: str) -> tuple[str, float | int]:
-    """Return the name and the value of a decoding option, such as `top_p=0.9`."""
-    name, _, value = text.partition("=")
-    return name, int(value) if value.isdigit() else float(value)
+def parse_options(text: str) -> dict[str, Any]:
+    """Return decoding options by name, from a text such as `top_p=0.9,top_k=50`."""
+    options: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        options[name] = int(value) if value.isdigit() else float(value)
+    return options
 
 
 def main() -> None:
@@ -125,7 +128,7 @@ def main() -> None:
     print("| temperature | option | forward | reverse | distinct-2 | repeated | accepted |")
     print("|---|---|---|---|---|---|---|")
     for temperature, option in product(options.temperatures, ["", *options.option]):
-        further: dict[str, Any] = dict([parse_option(option)]) if option else {}
+        further = parse_options(option)
         rows = []
         for seed in options.seeds:
             samples = vae.generate(

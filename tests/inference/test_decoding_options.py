@@ -156,12 +156,20 @@ def test_an_option_that_our_loop_does_not_know_runs_in_that_of_transformers(lstm
         assert is_ours == (name in OF_OUR_LOOP), name
 
 
+@pytest.mark.parametrize("penalty", [{"repetition_penalty": 50.0}, {"no_repeat_ngram_size": 1}])
+def test_a_penalty_on_repetition_holds_for_samples(vae, penalty):
+    """If one token is left to sample, the texts are those of plain greedy decoding."""
+    assert vae.decode(Z, top_k=1, **penalty) == write_plainly(vae, penalty)
+
+
 OF_OUR_LOOP = {
     "do_sample",
     "temperature",
     "top_k",
     "top_p",
     "min_p",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
     "max_new_tokens",
     "num_return_sequences",
 }

@@ -40,6 +40,8 @@ _OPTIONS_OF_OUR_LOOP = frozenset(
         "top_p",
         "top_k",
         "min_p",
+        "repetition_penalty",
+        "no_repeat_ngram_size",
         "max_new_tokens",
         "num_beams",
         "num_return_sequences",

@@ -16,6 +16,8 @@ from transformers import (
     GenerationConfig,
     LogitsProcessorList,
     MinPLogitsWarper,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
     StoppingCriteriaList,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -37,6 +39,9 @@ _ROWWISE_PROCESSORS = (
     MinPLogitsWarper,
 )
 
+# These treat each row alone, too, but can change which logit is the highest.
+_PENALTIES = (RepetitionPenaltyLogitsProcessor, NoRepeatNGramLogitsProcessor)
+
 
 @torch.no_grad()
 def generate_with_shrinking_batch(
@@ -49,7 +54,8 @@ def generate_with_shrinking_batch(
 ) -> Tensor:
     """Continue each row of `input_ids` until a stopping criterion holds for it.
 
-    With processors other than `_ROWWISE_PROCESSORS`, transformers' own loop runs instead.
+    With processors other than `_ROWWISE_PROCESSORS`, and `_PENALTIES` if tokens are sampled,
+    transformers' own loop runs instead.
 
     Args:
         model_inputs: what `generate` has prepared: `attention_mask`, `latent`, an empty
@@ -59,7 +65,8 @@ def generate_with_shrinking_batch(
         input_ids, attention_mask: (batch, length), padded on the left; latent: (batch, latent)
         returns: (batch, longest), padded on the right after the end token
     """
-    if not all(isinstance(processor, _ROWWISE_PROCESSORS) for processor in logits_processor):
+    known = (*_ROWWISE_PROCESSORS, *(_PENALTIES if generation_config.do_sample else ()))
+    if not all(isinstance(processor, known) for processor in logits_processor):
         sampled: Tensor = model._sample(
             input_ids, logits_processor, stopping_criteria, generation_config, **model_inputs
         )

@@ -130,7 +130,8 @@ class DecodingChoices(StrictSettings):
         gt=0,
         le=1000,
         description="penalty on tokens that the text has already, above 0; above 1 they become "
-        "less likely (arXiv:1909.05858); by default 1, which means none",
+        "less likely (arXiv:1909.05858); by default 1, which means none, or 1.1 for samples of a "
+        "pretrained language model if no option of sampling is given",
     )
     no_repeat_ngram_size: int | None = Field(
         None,

@@ -386,11 +386,13 @@ def test_importance_weights_share_the_layers_below_the_entry(bases):
 
 
 @pytest.mark.parametrize("entry", [0.0, 0.5, "side"])
-def test_samples_leave_out_unlikely_tokens(bases, entry):
+def test_samples_leave_out_unlikely_and_repeated_tokens(bases, entry):
     """Unless an option of sampling is named, as the measures of a model do."""
     bundle = build(bases, conditioning=("output",), entry=entry)
     settings = build_decoding_settings(seed=1)
-    assert build_generate_arguments(bundle, settings, True)["min_p"] == 0.05
+    arguments = build_generate_arguments(bundle, settings, True)
+    assert (arguments["min_p"], arguments["repetition_penalty"]) == (0.05, 1.1)
     for option in ({"temperature": 1.0}, {"top_k": 3}, {"do_sample": False}, {"num_beams": 2}):
         named = build_decoding_settings(seed=1, **option)
-        assert "min_p" not in build_generate_arguments(bundle, named, True)
+        arguments = build_generate_arguments(bundle, named, True)
+        assert not {"min_p", "repetition_penalty"} & arguments.keys()
