@@ -260,8 +260,8 @@ class TextVAE:
         described["device"] = self.device
         if self.labels:
             described["labels"] = len(self.labels)
-        if self.bundle.fixed_label_id is not None:
-            described["label"] = repr(self.labels[self.bundle.fixed_label_id])
+        if self.bundle.fixed_label is not None:
+            described["label"] = repr(self.bundle.fixed_label)
         described["run"] = None if self.folder is None else repr(str(self.folder))
         return described
 

@@ -309,25 +309,21 @@ def test_sentences_replace_the_corpus_of_a_config(tmp_path, capsys):
     assert "data.unit = 'paragraph' is for files" in messages
 
 
+@pytest.mark.parametrize("is_override", [False, True])
 @pytest.mark.parametrize(
-    "settings",
-    [{"data": {"corpus": "captions"}}, {"overrides": ["data.corpus=captions"]}],
-    ids=["keyword", "override"],
+    ("name", "value", "message"),
+    [
+        ("corpus", "captions", r"data\.corpus = 'captions' names a corpus, and another"),
+        ("unit", "paragraph", r"data\.unit = 'paragraph' is for files"),
+    ],
 )
-def test_a_corpus_is_refused_next_to_sentences(tmp_path, settings):
-    """Nobody could say which one is meant."""
-    with pytest.raises(ConfigError, match=r"data\.corpus = 'captions' names a corpus, and another"):
-        train_tiny(tmp_path / "run", **settings)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"data": {"unit": "paragraph"}}, {"overrides": ["data.unit=paragraph"]}],
-    ids=["keyword", "override"],
-)
-def test_an_option_of_files_is_refused_next_to_sentences(tmp_path, settings):
-    """It would have no effect."""
-    with pytest.raises(ConfigError, match=r"data\.unit = 'paragraph' is for files"):
+def test_settings_of_files_are_refused_next_to_sentences(
+    tmp_path, name, value, message, is_override
+):
+    """They would have no effect, or nobody could say which corpus is meant."""
+    settings: dict[str, Any] = {"data": {name: value}}
+    if is_override:
+        settings = {"overrides": [f"data.{name}={value}"]}
+    with pytest.raises(ConfigError, match=message):
         train_tiny(tmp_path / "run", **settings)
     assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from textvae.cli.arguments import collect_table_options
 from textvae.cli.input import InputRows
 from textvae.data.row_report import LEFT_OUT
+from textvae.data.table_options import name_flag
 from textvae.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def refuse_table_options_without_file(options: Namespace, what_happens: str) -> 
     """
     written = collect_table_options(options)
     if written and not options.file:
-        name = next(iter(written)).replace("_", "-").replace("columns", "column")
+        flag = name_flag(next(iter(written)))
         raise ConfigError(
-            f"--{name} says how FILE is read, but no FILE is named, so {what_happens}; name a FILE, "
+            f"{flag} says how FILE is read, but no FILE is named, so {what_happens}; name a FILE, "
             "or leave the option out."
         )
 

@@ -20,6 +20,11 @@ _FILE_OPTIONS = ("format", "separator", "quoting", "header", "encoding", "member
 _COLUMN_OPTIONS = {"text_column": "tables", "join_columns": "tables", "role": "chats"}
 
 
+def name_flag(key: str) -> str:
+    """Return the flag of an option of tables on the command line."""
+    return _FLAGS.get(key, f"--{key}")
+
+
 def refuse_unused_options(
     files: Iterable[Path], name: str, settings: TableSettings, options: TableOptions | None
 ) -> None:
@@ -37,7 +42,7 @@ def refuse_unused_options(
     written = [key for key, value in (options or {}).items() if value is not None]
     suffixes = {_find_suffix(file, settings) for file in files}
     for key in written:
-        flag = _FLAGS.get(key, f"--{key}")
+        flag = name_flag(key)
         if suffixes == {".txt"} and key in _TABLE_OPTIONS:
             raise ConfigError(
                 f"{flag} is for tables, and {name} is read as text, one sentence per line; "

@@ -54,16 +54,13 @@ def describe_model(
     """
     tokenizer = bundle.tokenizer
     configured = bundle.model.generation_config
-    label = None
-    if bundle.labels is not None and bundle.fixed_label_id is not None:
-        label = bundle.labels.names[bundle.fixed_label_id]
     cleans_up = tokenizer.clean_up_tokenization_spaces and not _has_byte_pairs(tokenizer)
     return {
         "format": FORMAT,
         "textvae": __version__,
         "latent": int(bundle.model.config.latent_dim),
         "vocab": int(bundle.model.config.vocab_size),
-        "label": label,
+        "label": bundle.fixed_label,
         "max_tokens": bundle.max_length,  # of a text, the end token included
         "max_positions": bundle.model.decoder.max_length,
         "start": start,

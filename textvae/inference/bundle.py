@@ -51,6 +51,13 @@ class Bundle:
         return Labels(str(config.label_column), tuple(config.labels), counts)
 
     @property
+    def fixed_label(self) -> str | None:
+        """The name of the label that a conditional model uses for all texts, or None."""
+        if self.labels is None or self.fixed_label_id is None:
+            return None
+        return self.labels.names[self.fixed_label_id]
+
+    @property
     def label_column(self) -> str | None:
         """The data set's column of labels; None if labels are not taken from the data set."""
         return self.model.config.label_column if self.fixed_label_id is None else None

@@ -65,7 +65,9 @@ def generate_with_shrinking_batch(
         input_ids, attention_mask: (batch, length), padded on the left; latent: (batch, latent)
         returns: (batch, longest), padded on the right after the end token
     """
-    known = (*_ROWWISE_PROCESSORS, *(_PENALTIES if generation_config.do_sample else ()))
+    known: tuple[type, ...] = _ROWWISE_PROCESSORS
+    if generation_config.do_sample:
+        known += _PENALTIES
     if not all(isinstance(processor, known) for processor in logits_processor):
         sampled: Tensor = model._sample(
             input_ids, logits_processor, stopping_criteria, generation_config, **model_inputs

@@ -172,8 +172,8 @@ def drop_clashing_defaults(
     is_kl_weighted = any(techniques[name].weights_kl for name in requested & techniques.keys())
     remaining = {}
     for name, settings in techniques.items():
-        is_unneeded = not is_elbo or (settings.weights_kl and is_kl_weighted)
-        if name in requested or not is_unneeded:
+        clashes = not is_elbo or (settings.weights_kl and is_kl_weighted)
+        if name in requested or not clashes:
             remaining[name] = settings
     for owner, other in permutations(remaining, 2):
         _refuse_clash(owner, other, remaining)

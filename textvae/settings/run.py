@@ -123,6 +123,11 @@ class Settings(StrictSettings):
     training: TrainingSettings = TrainingSettings()
     card: CardSettings = CardSettings()
 
+    def without_corpus(self) -> Self:
+        """Return the settings without the corpus of a config, whose place a Python object takes."""
+        data = self.data.model_copy(update={"corpus": None})
+        return self.model_copy(update={"data": data})
+
     @model_validator(mode="before")
     @classmethod
     def choose_prior(cls, sections: object) -> object:

@@ -159,31 +159,20 @@ def _build_trainer_state(run: Run, step: int) -> TrainerState:
     """Return the state of transformers' Trainer in which a finished run continues.
 
     The finished model is the best one so far, unless no step was eligible as the best. After a
-    refit of the posterior it is not: the refit lowers the KL, so no model of the main phase, to
-    which the run goes back, could compete with it.
+    refit of the posterior it is not; the trainer drops the refit from the history.
     """
     log = run.read_json("training.json")
-    history = log["history"]
     selection = log["state"]["best_selection"]
     was_refitted = log["state"]["plan"]["refit_start"] is not None
     keeps_best = run.read_settings().training.keep == "best" and not was_refitted
     has_best = keeps_best and selection is not None and math.isfinite(selection)
-    if was_refitted:
-        history = [_without_selection(entry) for entry in history]
     return TrainerState(
         global_step=step,
         epoch=log["state"]["plan"]["epochs"],
-        log_history=history,
+        log_history=log["history"],
         # Trainer compares it with its own, which does not matter here: our batches have tokens.
         train_batch_size=TrainingArguments.per_device_train_batch_size,
         stateful_callbacks=[TrainerControl()],  # Trainer writes its state into this entry
         best_global_step=step if has_best else None,
         best_metric=selection if has_best else None,
     )
-
-
-def _without_selection(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the logged values of a step as those of a model that cannot be the best."""
-    if "eval_selection" not in entry:
-        return dict(entry)
-    return {**entry, "eval_selection": math.inf}

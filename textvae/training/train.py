@@ -193,7 +193,7 @@ def _create_run(
     settings = read_settings(config, overrides, base, **merged)
     written = merge_settings(merge_overrides({}, overrides), sections).get("data", {})
     if is_object and "corpus" not in written:
-        settings = _remove_config_corpus(settings)
+        settings = settings.without_corpus()
     _refuse_model_settings(settings, inherited, init)
     processes.run_on_first(lambda: check_uploads(settings.training, run.folder))
     rows = None
@@ -227,12 +227,6 @@ def lock_run(folder: Path, processes: Processes) -> Iterator[None]:
 
         processes.run_on_first(enter)
         yield
-
-
-def _remove_config_corpus(settings: Settings) -> Settings:
-    """Return the settings without the corpus that a config names: an object takes its place."""
-    data = settings.data.model_copy(update={"corpus": None})
-    return settings.model_copy(update={"data": data})
 
 
 def _refuse_model_settings(

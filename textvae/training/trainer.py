@@ -542,18 +542,19 @@ class VAETrainer(Trainer):
         Args:
             start: the step at which the refit began.
         """
-        for entry in self.state.log_history:
-            if entry["step"] > start and "eval_selection" in entry:
+        evaluations = [entry for entry in self.state.log_history if "eval_selection" in entry]
+        for entry in evaluations:
+            if entry["step"] > start:
                 entry["eval_selection"] = math.inf
-        best = find_best_step(self.state.log_history)
-        # The checkpoint may have made room for those of the refit.
-        if best is not None and not (self.run_folder / f"checkpoint-{best}").is_dir():
+        best = find_best_step(evaluations)
+        if not (self.run_folder / f"checkpoint-{best}").is_dir():
+            # It has made room for those of the refit, so no model of the main phase is left.
             best = None
+            for entry in evaluations:
+                entry["eval_selection"] = math.inf
+        selections = {entry["step"]: entry["eval_selection"] for entry in evaluations}
         self.state.best_global_step = best
-        self.state.best_metric = None
-        for entry in self.state.log_history:
-            if entry["step"] == best and "eval_selection" in entry:
-                self.state.best_metric = entry["eval_selection"]
+        self.state.best_metric = selections.get(best)
 
     def apply_learning_rate(self) -> None:
         """Set the learning rate of the next step, in a run whose checkpoint has no optimizer.

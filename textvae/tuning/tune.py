@@ -197,9 +197,8 @@ def _read_start(
     named = {"data": {"corpus": str(corpus)}} if isinstance(corpus, str | Path) else {}
     base = {} if preset is None else read_preset(preset)
     settings = read_settings(config, overrides, base, **merge_settings(sections, named))
-    if corpus is not None and not named:  # an object, which takes the place of a config's corpus
-        data = settings.data.model_copy(update={"corpus": None})
-        settings = settings.model_copy(update={"data": data})
+    if corpus is not None and not named:
+        settings = settings.without_corpus()
     if settings.objective.kind == "language_model":
         raise ConfigError(
             "objective = language_model has no latent, and the score of a search needs its KL: "

@@ -89,17 +89,10 @@ def fit_anomaly(
             "hundreds for small p-values: with n sentences the smallest is 1 / (n + 1)."
         )
     scores = anomaly_scores(bundle, texts, settings, progress)
-    record = {**settings.model_dump(), "texts": len(texts), "label": _find_label(bundle)}
+    record = {**settings.model_dump(), "texts": len(texts), "label": bundle.fixed_label}
     tensors = {"normal": torch.from_numpy(np.sort(scores))}
     save_fitted(folder, bundle, ANOMALY_KIND, record, tensors)
     return cast(AnomalyCalibration, record)
-
-
-def _find_label(bundle: Bundle) -> str | None:
-    """Return the name of the label that a conditional model uses for all texts, or None."""
-    if bundle.labels is None or bundle.fixed_label_id is None:
-        return None
-    return bundle.labels.names[bundle.fixed_label_id]
 
 
 def _check_label(bundle: Bundle, record: Mapping[str, object]) -> None:
@@ -108,7 +101,7 @@ def _check_label(bundle: Bundle, record: Mapping[str, object]) -> None:
     Raises:
         ConfigError: the message has both labels.
     """
-    label = _find_label(bundle)
+    label = bundle.fixed_label
     fitted = record.get("label", label)  # calibrations of earlier versions do not record it
     if fitted != label:
         raise ConfigError(

@@ -25,7 +25,7 @@ class LanguageModelDecoder(Decoder):
 
     starts_from_base = True
     # A language model of 50,000 tokens gives many of them a small probability, and the texts that
-    # follow from one of these make no sense. Without them, a small one repeats itself.
+    # follow from one of these make no sense. A small language model also tends to repeat itself.
     # docs/pretrained.md has the measurements.
     sampling_options = MappingProxyType({"min_p": 0.05, "repetition_penalty": 1.1})
     max_rows = 128  # of 128 tokens, SmolLM2-135M needs 0.4 GB for them in bf16

@@ -92,18 +92,30 @@ def _collect_options(bundle: Bundle, settings: InfillSettings) -> dict[str, Any]
         ConfigError: an option that was named has no effect with the method, or names unknown tokens.
     """
     written = settings.model_dump(exclude_none=True)
-    named = settings.model_fields_set & written.keys() & {*INFILL_SAMPLING_OPTIONS}
-    if settings.method != "sampling" and named:
-        name = min(named)
-        raise ConfigError(
-            f"infill.{name} = {written[name]!r} has no effect with method = {settings.method!r}, "
-            f"which searches; choose the method sampling, or leave {name} out."
-        )
-    names = [*_WORD_OPTIONS, *(INFILL_SAMPLING_OPTIONS if settings.method == "sampling" else ())]
+    names = list(_WORD_OPTIONS)
+    if settings.method == "sampling":
+        names += INFILL_SAMPLING_OPTIONS
+    else:
+        _refuse_sampling_options(settings)
     options = {name: written[name] for name in names if name in written}
     arguments = options | build_token_arguments(bundle, options)
     arguments.pop("bad_words", None)
     return arguments
+
+
+def _refuse_sampling_options(settings: InfillSettings) -> None:
+    """Refuse options of sampling that the user named for a method that searches.
+
+    Raises:
+        ConfigError: there is such an option.
+    """
+    for name in INFILL_SAMPLING_OPTIONS:
+        value = getattr(settings, name)
+        if name in settings.model_fields_set and value is not None:
+            raise ConfigError(
+                f"infill.{name} = {value!r} has no effect with method = {settings.method!r}, "
+                f"which searches; choose the method sampling, or leave {name} out."
+            )
 
 
 _FillsBySentence = dict[str, list[str]]  # a sentence, and the fill of each of its blanks
