@@ -17,8 +17,12 @@ from tests.model.pretrained.families import (
 from tests.model.pretrained.test_contract import LATENT, batch_of, build
 from textvae.errors import ConfigError
 from textvae.model.architectures import fuse_activations
+from textvae.model.bases.settings import STATE_SCALE
+from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import side_tuned
+from textvae.model.encoders import pretrained as encoders
 from textvae.model.kernels.dropout import Dropout
+from textvae.model.modeling import TextVAEModel
 from textvae.objective.techniques import ModelFacts, Progress
 from textvae.objective.techniques.base import EncoderTokens
 from textvae.objective.techniques.denoising import Denoising, DenoisingSettings
@@ -259,6 +263,38 @@ def test_a_side_tuned_decoder_refuses_a_decoder_with_cross_attention(bases):
     """The message says what to choose."""
     with pytest.raises(ConfigError, match="choose a causal language model"):
         build(bases, decoder="t5", conditioning=["output"], entry="side")
+
+
+@pytest.mark.parametrize(("recorded", "scale"), [(True, STATE_SCALE), (False, 1.0)])
+def test_new_layers_read_small_states_of_the_bases(bases, recorded, scale, monkeypatch):
+    """Those of unit size belong to models of earlier releases, whose records have no scale."""
+    bundle = build(
+        bases,
+        conditioning=["every_step"],
+        entry="side",
+        encoder_settings={"train": "none", "lstm": 6},
+    )
+    config = bundle.model.config.to_dict()
+    if not recorded:
+        for part in ("encoder_settings", "decoder_settings"):
+            del config[part]["base"]["state_scale"]
+    model = TextVAEModel(TextVAEConfig(**config))
+    model.load_state_dict(bundle.model.state_dict(), strict=False)
+    read = []
+    model.decoder.read.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    run_layers = encoders.run_layers
+    monkeypatch.setattr(
+        encoders, "run_layers", lambda states, *rest: read.append(states) or run_layers(states, *rest)
+    )
+    batch = batch_of(bundle)
+    model.eval()(**batch)
+    assert len(read) == 2
+    for states, mask in zip(
+        read, (batch["encoder_attention_mask"], batch["attention_mask"]), strict=True
+    ):
+        for half in states[mask.bool()].chunk(2, dim=-1):
+            size = half.square().mean(-1).sqrt()
+            torch.testing.assert_close(size, torch.full_like(size, scale), rtol=1e-3, atol=0)
 
 
 def test_a_restart_gives_new_weights_to_the_network_at_the_side(bases):

@@ -13,6 +13,10 @@ from textvae.schema import PartSettings, StrictSettings
 # Adapters start from zero and take large steps; pretrained weights should move little.
 _LEARNING_RATES = {"all": 5e-5, "lora": 5e-4, "none": 0.0}
 
+# The root mean square of a base's states in front of new layers. Adam's steps are equally large for
+# all weights, and hundreds of inputs of unit size would make each step of their sum too large.
+STATE_SCALE = 0.1
+
 
 class BaseRecord(StrictSettings):
     """What a model remembers of a pretrained part, so that it can be built without its files.
@@ -32,6 +36,8 @@ class BaseRecord(StrictSettings):
             its vocabulary was trimmed or got new tokens.
         new_tokens: how many of these tokens the base lacks; the model keeps frozen embeddings of
             these alone. None in models of earlier releases, which keep all embeddings.
+        state_scale: root mean square of the base's states in front of the new layers that read
+            them. 1 in models of earlier releases.
     """
 
     config: dict[str, Any]
@@ -46,6 +52,7 @@ class BaseRecord(StrictSettings):
     pooling: Pooling | None = None
     has_own_vocabulary: bool = False
     new_tokens: int | None = None
+    state_scale: float = 1.0
 
     def build_config(self) -> PreTrainedConfig:
         """Return the base's own config as an object of transformers."""

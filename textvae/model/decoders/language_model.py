@@ -11,7 +11,7 @@ from transformers import Cache, PreTrainedModel
 from textvae.model.bases.language_model import LanguageModel, fingerprint_base, select_decoder
 from textvae.model.bases.lora import reset_adapters
 from textvae.model.bases.roles import check_decoder
-from textvae.model.bases.settings import BaseRecord
+from textvae.model.bases.settings import STATE_SCALE, BaseRecord
 from textvae.model.bases.source import find_base
 from textvae.model.bases.weights import load_language_model, measure_logits
 from textvae.model.conditioning import Signals
@@ -96,6 +96,7 @@ class LanguageModelDecoder(Decoder):
             license=base.license,
             fingerprint=fingerprint_base(body, base.folder, settings.bits),
             is_tied=whole.get_output_embeddings().weight is body.get_input_embeddings().weight,
+            state_scale=STATE_SCALE,
             **measure_logits(whole, body, f"{SETTING}.name"),
         )
         return settings.model_copy(update={"base": record}), whole

@@ -19,7 +19,7 @@ from textvae.errors import ConfigError
 from textvae.model.bases.language_model import LanguageModel
 from textvae.model.bases.layers import TwoPartCache, scale_to_unit
 from textvae.model.bases.quantization import Bits
-from textvae.model.bases.settings import BaseSettings, PretrainedSettings
+from textvae.model.bases.settings import STATE_SCALE, BaseSettings, PretrainedSettings
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.language_model import SETTING, LanguageModelDecoder
 from textvae.model.decoders.recurrent import (
@@ -32,10 +32,6 @@ from textvae.model.encoders.recurrent import CELLS, initialize_cells
 from textvae.model.kernels.dropout import Dropout
 from textvae.runtime.device import compute_in_bf16
 from textvae.schema import Size
-
-# The scale of the language model's states in front of the last layer. Adam's steps are equally large
-# for all weights, and hundreds of inputs of unit size would make each step of the sum too large.
-_SHARE_OF_STATES = 0.1
 
 
 class SideTunedDecoderSettings(BaseSettings):
@@ -83,6 +79,7 @@ class SideTunedDecoder(LanguageModelDecoder):
         self.language_model = LanguageModel(frozen, vocab, 0.0, SETTING, bits=settings.bits)
         self.logit_cap = record.logit_cap
         self.logit_scale = record.logit_scale
+        self.state_scale = record.state_scale
         body = self.language_model.upper
         self.max_length = getattr(body.config, "max_position_embeddings", None)
         states = self.language_model.hidden
@@ -161,7 +158,7 @@ class SideTunedDecoder(LanguageModelDecoder):
         added = run_recurrence(self.cells, inputs, attention_mask, start, recurrent)
         # What the LSTM reads is too narrow to carry a state of the language model, so `write` gets
         # that state, too: it adapts the language model to the corpus.
-        seen = _SHARE_OF_STATES * self.dropout(scale_to_unit(last))
+        seen = STATE_SCALE * self.dropout(scale_to_unit(last))
         result: Tensor = last + self.write(torch.cat([self.dropout(added), seen], dim=-1))
         if "output" in signals:
             result = result + signals["output"].unsqueeze(1)
@@ -172,4 +169,5 @@ class SideTunedDecoder(LanguageModelDecoder):
     def _make_inputs(self, embedded: Tensor, last: Tensor, signals: Signals) -> Tensor:
         """Return what the LSTM reads at each position, (batch, length, size)."""
         read = torch.cat([scale_to_unit(embedded), scale_to_unit(last)], dim=-1)
+        read = self.state_scale * read
         return append_latent(self.dropout(self.read(read)), signals)

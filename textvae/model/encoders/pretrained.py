@@ -14,7 +14,7 @@ from textvae.model.bases.layers import checkpoint_layers, scale_to_unit
 from textvae.model.bases.lora import Trained, add_adapters, is_adapter, merge_adapters
 from textvae.model.bases.pooling import Pooling, describe_pooling
 from textvae.model.bases.roles import check_encoder
-from textvae.model.bases.settings import BaseRecord, PretrainedSettings
+from textvae.model.bases.settings import STATE_SCALE, BaseRecord, PretrainedSettings
 from textvae.model.bases.source import find_base, find_original
 from textvae.model.bases.weights import (
     check_fingerprint,
@@ -89,6 +89,7 @@ class PretrainedEncoder(Encoder):
             self.hidden *= len(record.pooling.names)
         self.has_sentence_state = settings.states == "sentence"
         self.pooling = record.pooling
+        self.state_scale = record.state_scale
         self.has_fixed_states = settings.train == "none"
         self.learning_rate = settings.choose_learning_rate()
         self.forwards = nn.ModuleList()
@@ -169,6 +170,7 @@ class PretrainedEncoder(Encoder):
         """Return the LSTM's states, or those of the base if there is no LSTM."""
         if not self.forwards:
             return states
+        states = self.state_scale * states
         return run_layers(states, attention_mask, self.forwards, self.backwards, self.dropout)
 
     @classmethod
@@ -187,6 +189,7 @@ class PretrainedEncoder(Encoder):
             license=base.license,
             fingerprint=fingerprint_weights(select_encoder(whole).state_dict()),
             pooling=pooling,
+            state_scale=STATE_SCALE,
         )
         return settings.model_copy(update={"base": record}), whole
 
