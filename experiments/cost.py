@@ -7,8 +7,8 @@ sentences of 16 tokens, a vocabulary of 5,000, a latent of 32. The model is a VA
 size B (`textvae bench`), or of transformers of size T4 for the lengths of `train-transformer`; it is
 untrained, and sentences are random words. Each point runs in a process of its own; its time is
 processor time, the shortest of some repetitions, and its memory is the peak above what was in
-use before the work; that of `compare` is the peak of the largest of its processes. The exponent is the slope of log(time) over log(size): 1 means that twice the
-work takes twice the time.
+use before the work; that of `compare` is the peak of the largest of its processes. The exponent
+is the slope of log(time) over log(size): 1 means that twice the work takes twice the time.
 
 The works: train (one step on 2,048 tokens, per token), encode, score (10 samples), index (with a
 search for 100 sentences), infill (one sentence with one blank), and compare, in which

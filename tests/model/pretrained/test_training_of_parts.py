@@ -283,9 +283,12 @@ def test_new_layers_read_small_states_of_the_bases(bases, recorded, scale, monke
     read = []
     model.decoder.read.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
     run_layers = encoders.run_layers
-    monkeypatch.setattr(
-        encoders, "run_layers", lambda states, *rest: read.append(states) or run_layers(states, *rest)
-    )
+
+    def run_and_record(states, *rest):
+        read.append(states)
+        return run_layers(states, *rest)
+
+    monkeypatch.setattr(encoders, "run_layers", run_and_record)
     batch = batch_of(bundle)
     model.eval()(**batch)
     assert len(read) == 2
