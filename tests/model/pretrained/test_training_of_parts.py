@@ -20,7 +20,7 @@ from textvae.model.architectures import fuse_activations
 from textvae.model.bases.settings import STATE_SCALE
 from textvae.model.configuration import TextVAEConfig
 from textvae.model.decoders import side_tuned
-from textvae.model.encoders import pretrained as encoders
+from textvae.model.encoders.recurrent import run_layers
 from textvae.model.kernels.dropout import Dropout
 from textvae.model.modeling import TextVAEModel
 from textvae.objective.techniques import ModelFacts, Progress
@@ -282,13 +282,12 @@ def test_new_layers_read_small_states_of_the_bases(bases, recorded, scale, monke
     model.load_state_dict(bundle.model.state_dict(), strict=False)
     read = []
     model.decoder.read.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
-    run_layers = encoders.run_layers
 
     def run_and_record(states, *rest):
         read.append(states)
         return run_layers(states, *rest)
 
-    monkeypatch.setattr(encoders, "run_layers", run_and_record)
+    monkeypatch.setattr("textvae.model.encoders.pretrained.run_layers", run_and_record)
     batch = batch_of(bundle)
     model.eval()(**batch)
     assert len(read) == 2
