@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.tiny import SENTENCES, tiny_vae
-from tests.tiny_run import SETTINGS, train_tiny
+from tests.tiny_run import LABELLED, SETTINGS, table, train_tiny
 from textvae.cli.main import main
 from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.model.posteriors.deterministic import Point
@@ -179,3 +179,26 @@ def test_a_run_that_was_not_matched_to_its_prior_recommends_fitting_one(tmp_path
     with_prior = ["--prior", "gaussian_mixture", "--seed", "1", "--device", "cpu"]
     assert main(["generate", run, "-n", "1", *with_prior]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_no_prior_is_recommended_to_a_conditional_run(tmp_path, capsys):
+    """Fitting one would be refused, but its samples are as far from its sentences."""
+    model = {
+        **SETTINGS["model"],
+        "posterior": {"kind": "deterministic"},
+        "prior": "standard_normal",
+    }
+    off = {"target_kl": "off", "unit_floor": "off"}
+    run = tmp_path / "run"
+    train_tiny(
+        run,
+        table(LABELLED),
+        data={"label": "label"},
+        model=model,
+        objective={"techniques": off},
+    )
+    capsys.readouterr()
+    assert main(["generate", str(run), "-n", "1", "--device", "cpu"]) == 0
+    error = capsys.readouterr().err
+    assert "do not lie where its sentences do" in error
+    assert "prior fit" not in error

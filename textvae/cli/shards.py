@@ -16,8 +16,11 @@ from textvae.uses.records import BulkRecord
 
 _UNMATCHED_PRIOR_WARNING = (
     "warning: training did not match this run's latents to its prior, "
-    "so samples from the prior do not lie where its sentences do.\n"
-    "Fit a prior to the latents: textvae prior fit {run}; then add --prior KIND to generate"
+    "so samples from the prior do not lie where its sentences do."
+)
+# A prior cannot be fitted to the latents of a conditional model.
+_FIT_PRIOR_ADVICE = (
+    "\nFit a prior to the latents: textvae prior fit {run}; then add --prior KIND to generate"
 )
 
 # The verbs whose bulk work reads a file.
@@ -67,8 +70,13 @@ def _warn_of_unmatched_prior(options: Namespace) -> None:
     """Warn of `generate` with the model's own prior, if training did not match the latents to it."""
     if options.verb != "generate" or options.prior:
         return
-    if not open_run(options).is_prior_matched():
-        print(_UNMATCHED_PRIOR_WARNING.format(run=escape_controls(options.run)), file=sys.stderr)
+    run = open_run(options)
+    if run.is_prior_matched():
+        return
+    warning = _UNMATCHED_PRIOR_WARNING
+    if run.read_settings().data.label is None:
+        warning += _FIT_PRIOR_ADVICE.format(run=escape_controls(options.run))
+    print(warning, file=sys.stderr)
 
 
 def _asks_for_shards(options: Namespace) -> bool:

@@ -291,8 +291,8 @@ def _find_prior_mismatch(measures: Mapping[str, Any]) -> Iterator[_Sign]:
         yield (
             f"the latents of sentences are {gap:.2f} nats or more away from the prior, so samples "
             "come from where no sentence is",
-            "Lower the KL target (objective.techniques.target_kl.nats), or sample from a fitted "
-            "prior: textvae prior fit RUN.",
+            "Lower the KL target (objective.techniques.target_kl.nats), or, if the model has no "
+            "labels, sample from a fitted prior: textvae prior fit RUN.",
         )
 
 
