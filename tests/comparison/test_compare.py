@@ -19,6 +19,7 @@ from textvae.comparison.folder import lock_comparison_folder
 from textvae.comparison.matrix import Trial, build_trials
 from textvae.comparison.runner import find_failure_reason, list_commands
 from textvae.errors import ConfigError, OutputError
+from textvae.messages import LOGGER
 from textvae.training.trainer import VAETrainer
 from textvae.uses.records import ComparedRun
 
@@ -201,6 +202,21 @@ def test_two_pairs_that_give_one_name_are_refused(tmp_path):
     corpora = [str(tmp_path / "b-c.txt"), str(tmp_path / "c.txt")]
     with pytest.raises(ConfigError, match="two of the rows are called 'a-b-c'"):
         build_trials(configs, corpora, 1, [], tmp_path / "out")
+
+
+@pytest.mark.parametrize(("seed", "is_noted"), [(7, True), (2, False)])
+def test_a_seed_that_a_comparison_does_not_use_is_noted(
+    tmp_path, caplog, monkeypatch, seed, is_noted
+):
+    """The settings of a finished run have a seed, so it cannot be refused."""
+    corpus, config = tmp_path / "corpus.txt", tmp_path / "a.yaml"
+    corpus.write_text("\n".join(SENTENCES) + "\n")
+    config.write_text(f"training: {{seed: {seed}}}\n")
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    with caplog.at_level("INFO", "textvae"):
+        trials = build_trials([config], [str(corpus)], 3, [], tmp_path / "out")
+    assert [trial.settings["training"]["seed"] for trial in trials] == [1, 2, 3]
+    assert ("training.seed = 7, which is not used" in caplog.text) == is_noted
 
 
 REFUSED = {

@@ -10,6 +10,7 @@ from typing import Any
 from textvae.data.sources import find_splits, is_pipe
 from textvae.data.streaming.sample import is_streamed
 from textvae.errors import ConfigError, DataError
+from textvae.messages import print_note
 from textvae.settings.reading import read_settings
 from textvae.terminal import quote_value
 
@@ -113,7 +114,13 @@ def _build_row_trials(
     if corpus:
         # The value of an override is YAML. JSON is YAML, too, and quotes any path safely.
         overrides = (*overrides, f"data.corpus={json.dumps(corpus)}")
-    data = read_settings(config, overrides).data
+    configured = read_settings(config, overrides)
+    data = configured.data
+    if not 1 <= configured.training.seed <= seeds:
+        print_note(
+            f"{config} has training.seed = {configured.training.seed}, which is not used: the runs "
+            f"of each config have the seeds {', '.join(map(str, range(1, seeds + 1)))}."
+        )
     if data.corpus is None:
         raise DataError(f"{config}: has no corpus; set data.corpus in it, or pass --corpora.")
     if not is_streamed(data):
