@@ -160,12 +160,14 @@ def test_wrong_input_is_refused(exported):
         ["generate", 1, {"temperature": 0}],
         ["generate", 1, {"seed": -1}],
         ["complete", "a", 1, {"seed": "x"}],
+        ["generate", 1, {"seed": 2**32}],
     ]
     messages = ["z has 2 numbers", "n = 0", "top_p", "option beams", "blank", "shorten"]
     messages += ["top_k = 2.7: expected a whole number", "do_sample = no: expected true or false"]
     messages += ["temperature = 0.5 has no effect with do_sample = false"]
     messages += ["temperature = 0.5: expected a number", "temperature = 0: expected a number"]
     messages += ["seed = -1: expected a whole number", "seed = x: expected a whole number"]
+    messages += ["seed = 4294967296: expected a whole number below 4294967296"]
     for result, message in zip(ask(exported, verbs=verbs)["results"], messages, strict=True):
         assert result.startswith("error: ")
         assert message in result

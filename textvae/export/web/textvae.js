@@ -17,6 +17,7 @@ const FORMAT = 1; // of the file textvae.json
 const DRAWS = 32; // latents from the encoder that a prefix is completed with, and from the prior
 const TEMPERATURES = [1e-6, 1e6]; // as in textvae, the lowest and the highest
 const SAMPLING_OPTIONS = ["temperature", "top_k", "top_p"]; // without effect on greedy decoding
+const SEEDS = 2 ** 32; // a generator's state has 32 bits
 const OPTIONS = ["do_sample", "temperature", "top_k", "top_p", "max_new_tokens", "seed", "onText"];
 
 /** An exported text VAE. Latents are arrays of numbers. */
@@ -286,8 +287,11 @@ class Choice {
     checkCount(this.top_k, "top_k", 0);
     checkNumber(this.top_p, "top_p", [Number.MIN_VALUE, 1], "above 0 and up to 1");
     this.do_sample = chooseSampling(options, samplesByDefault);
-    const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
-    this.random = makeRandom(checkCount(seed, "seed", 0));
+    const seed = options.seed ?? Math.floor(Math.random() * SEEDS);
+    if (checkCount(seed, "seed", 0) >= SEEDS) {
+      throw new Error(`seed = ${seed}: expected a whole number below ${SEEDS}.`);
+    }
+    this.random = makeRandom(seed);
   }
 
   /** Return a token from the logits of one row. */
