@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 import textvae
 from tests.model.pretrained.families import save_decoder, save_encoder
-from tests.tiny_run import LABELLED, SENTENCES, table
+from tests.tiny_run import LABELLED, SENTENCES, table, train_tiny
 from textvae.cli.main import main
 from textvae.data.frozen_states import (
     DECODER_STATES,
@@ -28,6 +29,7 @@ from textvae.model.modeling import TextVAEModel
 from textvae.objective.elbo import Objective
 from textvae.runs.run import Run
 from textvae.training import fit as fitting
+from textvae.training.schedule import TrainingSchedule
 from textvae.training.trainer import VAETrainer
 
 # The settings of encoder and decoder that make the kinds of runs.
@@ -49,6 +51,7 @@ CACHED = {
     "frozen encoder": {ENCODER_STATES},
     "side": {ENCODER_STATES, DECODER_STATES},
 }
+WAITING_SECONDS = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -624,3 +627,22 @@ def test_one_part_may_be_pretrained_and_the_other_not(bases, tmp_path, case):
     again = textvae.TextVAE.from_pretrained(tmp_path / "run", device="cpu")
     np.testing.assert_array_equal(vae.encode(SENTENCES[:5]), again.encode(SENTENCES[:5]))
     assert (tmp_path / "run" / "encoder_tokenizer.json").exists() == ("encoder" in parts)
+
+
+@pytest.mark.parametrize("clock", ["wall", "processor"])
+def test_the_states_are_counted_by_the_clock_of_the_run(tmp_path, monkeypatch, clock):
+    """Waiting takes time, but none of the processor's."""
+    counted = []
+
+    def start(schedule):
+        counted.append(schedule.preparation_seconds)
+        return original(schedule)
+
+    original = TrainingSchedule.start_clock
+    monkeypatch.setattr(TrainingSchedule, "start_clock", start)
+    monkeypatch.setattr(
+        "textvae.training.fit.cache_frozen_states", lambda *_: time.sleep(WAITING_SECONDS)
+    )
+    train_tiny(tmp_path / "run", training={"clock": clock, "max_minutes": 1})
+    [seconds] = counted
+    assert (seconds >= WAITING_SECONDS) == (clock == "wall")

@@ -1,7 +1,6 @@
 """Train a prepared run: connect data, objective, schedule and loop, train, save the final model."""
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from textvae.training.model_card import write_model_card
 from textvae.training.posterior_refit import PosteriorRefitCallback
 from textvae.training.progress_log import ProgressCallback
 from textvae.training.sample_tables import SampleTableCallback
-from textvae.training.schedule import TrainingSchedule
+from textvae.training.schedule import TrainingSchedule, read_clock
 from textvae.training.trackers import (
     TENSORBOARD,
     build_tensorboard_callback,
@@ -155,14 +154,14 @@ def build_trainer(
     corpus = open_corpus(run.folder / "corpus", settings.data)
     objective = build_objective(settings, bundle, device)
     _check_corpus(run, bundle)
-    start = time.monotonic()
+    start = read_clock(training)
     if not run.is_streamed():
         processes.run_on_first(
             lambda: cache_frozen_states(
                 run, bundle, objective, training.validation_sentences, hooks.progress
             )
         )
-    preparation_seconds = time.monotonic() - start
+    preparation_seconds = read_clock(training) - start
     batches = corpus.open_batches(training, bundle.collator, processes)
     is_endless = batches.batches_per_epoch is None
     steps_per_epoch = _NEVER  # a stream has no epochs

@@ -37,6 +37,13 @@ _MOST_RESTART_WARMUP_STEPS = 50
 _LEAST_SHARE_OF_TRAINING = 0.1
 
 
+def read_clock(settings: TrainingSettings) -> float:
+    """Return the seconds of the clock that bounds the run; only differences mean something."""
+    if settings.clock == "processor":
+        return time.process_time()
+    return time.monotonic()
+
+
 class TrainingSchedule:
     """How far a run has come between its start and its end.
 
@@ -101,7 +108,7 @@ class TrainingSchedule:
 
     def start_clock(self) -> None:
         """Start the clock; the seconds that a resumed run has used already are counted."""
-        self.clock_start = self._read_clock() - self.used_seconds
+        self.clock_start = read_clock(self.settings) - self.used_seconds
 
     def note_time(self) -> None:
         """Count the time since the last step as used, without a change of the learning rate.
@@ -111,13 +118,7 @@ class TrainingSchedule:
         time at the end of a step, so that it does not depend on when a checkpoint was written.
         """
         if self.clock_start is not None:
-            self.used_seconds = self._read_clock() - self.clock_start
-
-    def _read_clock(self) -> float:
-        """Return the seconds of the clock that bounds the run; only differences mean something."""
-        if self.settings.clock == "processor":
-            return time.process_time()
-        return time.monotonic()
+            self.used_seconds = read_clock(self.settings) - self.clock_start
 
     def advance(self) -> None:
         """Count one more step."""
