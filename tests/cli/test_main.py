@@ -237,6 +237,20 @@ def test_decode_reads_the_vectors_that_encode_writes(tiny_run, tmp_path, capsys,
         assert pq.read_table(vectors)["text"].to_pylist() == SENTENCES
 
 
+def test_decode_writes_all_texts_of_a_vector_next_to_it(tiny_run, tmp_path, capsys):
+    """A missing vector has one null, whatever the number of texts."""
+    z = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    z[1] = np.nan
+    np.save(tmp_path / "z.npy", z)
+    command = ["decode", str(tiny_run), str(tmp_path / "z.npy"), "--num-beams", "2", "--json"]
+    assert run(*command) == 0
+    best = [record["text"] for record in read_records(capsys)]
+    assert run(*command, "--num-return-sequences", "2") == 0
+    records = read_records(capsys)
+    assert [record["row"] for record in records] == [1, 1, 2, 3, 3]
+    assert [records[0]["text"], records[2]["text"], records[3]["text"]] == best
+
+
 def test_score_prints_one_line_per_sentence(tiny_run, tmp_path, capsys):
     """With --json a line has all numbers, and they add up; without, the cost and the text."""
     file = tmp_path / "sentences.txt"

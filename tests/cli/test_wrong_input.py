@@ -519,6 +519,15 @@ def test_texts_that_are_not_utf8_are_refused(refuse, folder, tiny_run, verb):
     assert "surrogate" in refuse(*command[:place], "a \udcff man", *command[place + 1 :])
 
 
+@pytest.mark.parametrize("text", ["sentences.txt", "-"])
+def test_neighbors_of_a_file_are_refused(refuse, folder, tiny_run, text):
+    """The verb takes texts, and has no option that reads a file."""
+    (folder / "sentences.txt").write_text("a man\n")
+    message = refuse("neighbors", str(tiny_run), text)
+    assert "--file" not in message
+    assert "sentence" in message
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("verb", DEVICE_VERBS)
 def test_devices_that_do_not_compute_are_refused(refuse, folder, tiny_run, verb, device):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,10 @@ from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
 from textvae.cli.main import main
 from textvae.comparison.folder import lock_comparison_folder
 from textvae.comparison.matrix import Trial, build_trials
-from textvae.comparison.runner import find_failure_reason, list_commands
+from textvae.comparison.runner import find_failure_reason, is_measured, list_commands
 from textvae.errors import ConfigError, OutputError
 from textvae.messages import LOGGER
+from textvae.runs.run import Run
 from textvae.training.trainer import VAETrainer
 from textvae.uses.records import ComparedRun
 
@@ -179,6 +181,17 @@ def test_a_worker_ends_when_its_parent_is_gone(tmp_path):
     endless = json.dumps([["train", "captions", "--output", run, "training.steps=1000000"]])
     worker = [sys.executable, "-m", "textvae.cli.compare_worker", endless]
     assert subprocess.run(worker, input=b"", check=False, timeout=60).returncode == 3
+
+
+def test_a_run_with_a_few_measures_alone_is_not_taken_for_evaluated(tiny_run, tmp_path):
+    """Its row of the table would lack the others."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    textvae.TextVAE.from_pretrained(run.folder, device="cpu").evaluate(measures=["token_accuracy"])
+    assert not is_measured(run, 7, None)
+    textvae.TextVAE.from_pretrained(run.folder, device="cpu").evaluate(samples=7)
+    assert is_measured(run, 7, None)
+    assert not is_measured(run, 8, None)
 
 
 def test_the_reason_of_a_crash_is_its_last_line(tmp_path):

@@ -82,6 +82,8 @@ def test_a_damaged_line_of_a_paragraph_is_refused_with_its_number(tmp_path):
         ("CCO\tethanol\nC#N\thydrogen cyanide\n", ["ethanol", "hydrogen cyanide"]),
         ("SMILES id\nCCO 1\nC#N 2\n", ["1", "2"]),
         ("CCO\n\nC#N\n", ["", ""]),
+        ("CCO ethanol\t46.07\nC#N\t27.03\n", ["ethanol\t46.07", "27.03"]),
+        ("# two molecules\nCCO 1\nC#N 2\n", ["1", "2"]),
     ],
 )
 def test_the_id_of_a_molecule_is_no_text(tmp_path, content, ids):

@@ -17,6 +17,7 @@ from textvae.data.tables import (
     as_label,
     as_number,
 )
+from textvae.data.tables.lines import split_lines
 from textvae.errors import DataError
 
 
@@ -201,6 +202,19 @@ def test_line_ends_that_are_carriage_returns_alone_are_refused(tmp_path, name):
     """The whole file would be a single line."""
     file = write(tmp_path / name, "text,n\rone,1\rtwo,2\r")
     check_refused(file, "its lines end with carriage returns alone; convert it")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.tsv"])
+def test_a_last_line_feed_does_not_hide_that_lines_end_with_carriage_returns(tmp_path, name):
+    """Some editors add one."""
+    file = write(tmp_path / name, "text,n\rone,1\rtwo,2\n")
+    check_refused(file, "its lines end with carriage returns alone; convert it")
+
+
+def test_line_ends_may_be_cut_in_two_by_a_block():
+    """Their carriage returns are not inside of a line."""
+    blocks = [b"one\r", b"\ntwo\r", b"\nthree\r", b"\n"]
+    assert list(split_lines(iter(blocks))) == [b"one\r", b"two\r", b"three\r"]
 
 
 def test_a_carriage_return_in_an_unquoted_cell_is_refused(tmp_path):

@@ -76,6 +76,14 @@ def test_a_finished_run_is_trained_longer(tmp_path, name):
     assert not list(run.glob("checkpoint-*"))
 
 
+def test_a_run_that_is_trained_longer_has_as_many_lines_in_its_log(tmp_path):
+    """A checkpoint of a finished run has transformers' number of steps between lines."""
+    train_tiny(tmp_path / "run", training={"logging_steps": 2})
+    resume(tmp_path / "run", steps=20)
+    logged = [entry["step"] for entry in read_log(tmp_path / "run")["history"] if "loss" in entry]
+    assert logged == list(range(2, 21, 2))
+
+
 def test_the_command_line_trains_longer(finished, capsys):
     """Without a bound it says that the run is finished, and how to train it longer."""
     command = ["train", "--output", str(finished), "--resume", "--device", "cpu"]

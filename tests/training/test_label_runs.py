@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import torch
 
 import textvae
 from tests.tiny_run import LABELLED, SENTENCES, SETTINGS, table, train_tiny
 from textvae.cli.main import main
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation.evaluate import evaluate_run
+from textvae.inference.generate import sample_labels
 from textvae.runs.run import Run
 from textvae.settings.reading import read_settings
 
@@ -49,6 +51,7 @@ def test_the_commands_take_labels(labelled_run, files, capsys):
         ["reconstruct", str(labelled_run)],
         ["evaluate", str(labelled_run), "--samples", "2"],
         ["complete", str(labelled_run), "a", "--label", "two"],
+        ["traverse", str(labelled_run), "a man", "--dimension", "0", "--label", "two"],
     ):
         assert main(verb) == 0
     capsys.readouterr()
@@ -149,6 +152,40 @@ def test_a_run_cannot_start_from_one_with_other_labels(labelled_run, tiny_run, t
         textvae.train(rows, tmp_path / "run", init=labelled_run, data=LABEL, **sections)
     with pytest.raises(ConfigError, match=r"needs labels: name their column"):
         textvae.train(rows, tmp_path / "run", init=labelled_run, **sections)
+
+
+@pytest.mark.parametrize("prior", ["label_gaussian", "standard_normal"])
+def test_a_run_that_starts_from_another_has_the_label_shares_of_its_own_corpus(prior, tmp_path):
+    """Labels are sampled, and the prior is a mixture, as the new corpus has them."""
+    train_tiny(tmp_path / "one", table(LABELLED), data=LABEL, model={"prior": prior})
+    rows = [(text, "two" if number % 10 else "one") for number, (text, _) in enumerate(LABELLED)]
+    sections = {"device": "cpu", "training": SETTINGS["training"]}
+    vae = textvae.train(
+        table(rows), tmp_path / "other", init=tmp_path / "one", data=LABEL, **sections
+    )
+    loaded = textvae.TextVAE.from_pretrained(tmp_path / "other", device="cpu")
+    for one in (vae, loaded):
+        labels = one.bundle.labels
+        assert labels is not None
+        counts = dict(zip(labels.names, labels.counts, strict=True))
+        assert counts["two"] > 5 * counts["one"]
+        if prior == "label_gaussian":
+            assert one.model.prior.label_counts == labels.counts
+
+
+def test_a_label_that_a_new_corpus_lacks_is_never_sampled(tmp_path):
+    """Its share is zero, and the density of the mixture is still finite."""
+    train_tiny(tmp_path / "one", table(LABELLED), data=LABEL)
+    vae = textvae.TextVAE.from_pretrained(tmp_path / "one", device="cpu")
+    vae.model.set_label_counts([0, 7])
+    label_ids = sample_labels(vae.bundle, 50, 1)
+    assert label_ids is not None
+    assert label_ids.unique().tolist() == [1]
+    z = torch.zeros(3, 4)
+    expected = vae.model.prior.conditional_on(torch.ones(3, dtype=torch.long)).log_prob(z)
+    vae.model.prior.log_prob(z).sum().backward()
+    torch.testing.assert_close(vae.model.prior.log_prob(z), expected)
+    assert vae.model.prior.mean.grad.isfinite().all()
 
 
 @pytest.mark.parametrize(

@@ -327,3 +327,37 @@ def test_settings_of_files_are_refused_next_to_sentences(
     with pytest.raises(ConfigError, match=message):
         train_tiny(tmp_path / "run", **settings)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("elbo", "language_model"), ("language_model", "elbo")]
+)
+def test_a_run_cannot_start_from_a_model_of_the_other_objective(tmp_path, first, second):
+    """Whether a model has a latent cannot change."""
+    train_tiny(tmp_path / "one", objective={"kind": first})
+    with pytest.raises(ConfigError, match=r"model to start from .* objective=language_model"):
+        textvae.train(
+            SENTENCES,
+            tmp_path / "other",
+            init=tmp_path / "one",
+            device="cpu",
+            objective={"kind": second},
+            training=SETTINGS["training"],
+        )
+    assert not (tmp_path / "other").exists()
+
+
+CODE = [
+    f"def {name}({other}):\n    return {other} + {other}\n" for name in "fghk" for other in "abcd"
+]
+
+
+def test_texts_are_continued_and_filled_with_their_white_space(tmp_path):
+    """A model that keeps white space reads it, and what it writes begins with it."""
+    vae = train_tiny(tmp_path / "run", CODE, data={"white_space": "keep"})
+    for prefix in ("def f(x):\n    ", "\tdef", "def f(x):\n"):
+        assert all(text.startswith(prefix) for text in vae.complete(prefix, 2, seed=1))
+    for filled in vae.infill("def f(x):\n    ___ x\n", n=2, seed=1):
+        [fill] = filled["fills"]
+        assert filled["text"] == f"def f(x):\n    {fill} x\n"
+        assert fill == fill.strip()

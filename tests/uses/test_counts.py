@@ -98,6 +98,18 @@ def test_a_temperature_that_overflows_is_refused(lstm, temperature):
         lstm.infill("a ___ .", method="sampling", temperature=temperature)
 
 
+def test_a_completion_ends_where_a_transformer_cannot_read_on(vae, monkeypatch):
+    """By default a text may have as many tokens after its prefix as without one."""
+    limit = vae.model.decoder.max_length
+    if limit is None:
+        return
+    monkeypatch.setattr(vae.model.generation_config, "max_new_tokens", limit)
+    prefix = " ".join(["dogs"] * 12)
+    for seed in range(3):
+        for text in vae.complete(prefix, 3, seed=seed, min_new_tokens=2):
+            assert text.startswith(prefix)
+
+
 def test_a_text_may_not_be_longer_than_a_transformer_can_read(vae):
     """A recurrent decoder has no such limit."""
     limit = vae.model.decoder.max_length

@@ -135,7 +135,7 @@ def test_latents_proposed_for_a_prefix_make_it_likelier_than_those_of_the_prior(
             rows = inputs.expand(len(z), -1), None, labels.expand(len(z), -1)
             return lstm.model(*rows, latent=z).sentence_reconstruction.mean().item()
 
-    proposed = propose_latents(lstm.bundle, ["a man rides"], 200, seed=1)
+    proposed = propose_latents(lstm.bundle, "a man rides", 200, seed=1)
     from_prior = sample_prior(lstm.bundle, 200, seed=2)
     assert cost(proposed) < cost(from_prior) - 0.1
 

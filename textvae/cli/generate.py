@@ -288,10 +288,13 @@ def _decode(options: Namespace) -> None:
     for row in missing.nonzero()[0]:
         blank.add(int(row) + 1)
 
+    decoding = collect_decoding_options(options)
+
     def pair_rows_with_texts() -> Iterator[dict[str, Any]]:
-        texts = iter(vae.decode(z[~missing], **collect_decoding_options(options)))
+        groups = iter(group_texts(vae.decode(z[~missing], **decoding), decoding))
         for row, is_blank in enumerate(missing, start=1):
-            yield {"file": options.vectors, "row": row, "text": None if is_blank else next(texts)}
+            for record in [{"text": None}] if is_blank else next(groups):
+                yield {"file": options.vectors, "row": row, **record}
 
     print_records(pair_rows_with_texts(), options.json, lambda record: record["text"] or "")
     report_blank_rows(options.vectors, blank, len(z), describe_blank_output(options))

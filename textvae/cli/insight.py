@@ -8,6 +8,7 @@ from textvae.cli.arguments import (
     Command,
     Subparsers,
     add_decoding,
+    add_label,
     add_run,
     add_table,
     add_verb,
@@ -62,6 +63,7 @@ def _add_traverse(verbs: Subparsers) -> None:
     )
     add_run(traverse)
     add_sentence(traverse, "TEXT", "text whose latent is changed")
+    add_label(traverse)
     traverse.add_argument(
         "--dimension",
         type=int,

@@ -15,6 +15,7 @@ from textvae.cli.arguments import (
 )
 from textvae.cli.loading import load_vae, open_input
 from textvae.cli.output import format_neighbor, print_records
+from textvae.cli.sentences import refuse_file_name
 from textvae.cli.settings import add_settings, collect_settings
 from textvae.uses.settings import IndexSettings, NeighborsSettings
 
@@ -66,6 +67,8 @@ def _index(options: Namespace) -> None:
 
 def _neighbors(options: Namespace) -> None:
     """Print the nearest indexed sentences of each text."""
+    for text in options.texts:
+        refuse_file_name(text, reads_files=False)
     nearest_of_each = load_vae(options).neighbors(
         options.texts, name=options.name, **collect_settings(options, NeighborsSettings)
     )

@@ -126,7 +126,7 @@ def check_sentences(options: Namespace) -> None:
         raise ConfigError(f"--{name} is for the file that --file names; leave it out.")
     _check_count(options, len(texts))
     for text in texts:
-        _refuse_file_name(text)
+        refuse_file_name(text)
 
 
 def print_answers(
@@ -231,18 +231,23 @@ def _check_columns(options: Namespace) -> None:
         )
 
 
-def _refuse_file_name(text: str) -> None:
+def refuse_file_name(text: str, *, reads_files: bool = True) -> None:
     """Refuse a sentence that is more likely meant as a file.
+
+    Args:
+        reads_files: whether the verb has the option --file.
 
     Raises:
         ConfigError: it is "-", or the name of an existing file of sentences.
     """
     if text == STANDARD_INPUT:
-        raise ConfigError("got - as a sentence; to read standard input, say --file -.")
+        advice = "to read standard input, say --file -" if reads_files else "expected a sentence"
+        raise ConfigError(f"got - as a sentence; {advice}.")
     if len(text) < 1_000 and get_format_suffix(text) is not None and Path(text).is_file():
-        raise ConfigError(
-            f"got {text!r}, which is the name of a file; to read its sentences, say --file {text}."
+        advice = (
+            f"to read its sentences, say --file {text}" if reads_files else "give its sentences"
         )
+        raise ConfigError(f"got {text!r}, which is the name of a file; {advice}.")
 
 
 def _is_text_file(options: Namespace) -> bool:

@@ -41,7 +41,7 @@ def list_commands(trial: Trial, samples: int, limit: int | None, device: str | N
     needs_training = not run.is_finished()
     if needs_training:
         commands.append([*_build_train_command(trial), *device_options])
-    if needs_training or not _is_measured(run, samples, limit):
+    if needs_training or not is_measured(run, samples, limit):
         evaluate = ["evaluate", str(trial.folder), "--samples", str(samples), *device_options]
         if limit is not None:
             evaluate += ["--limit", str(limit)]
@@ -59,13 +59,15 @@ def _build_train_command(trial: Trial) -> list[str]:
     return ["train", "--config", str(trial.config), *trial.overrides, *output]
 
 
-def _is_measured(run: Run, samples: int, limit: int | None) -> bool:
+def is_measured(run: Run, samples: int, limit: int | None) -> bool:
     """Return whether a run was evaluated on as many sentences and samples as requested."""
     record = run.read_json("measures.json")
     available = run.read_counts()["tokenized"]["test"]["sentences"]
     sentences = available if limit is None else min(limit, available)
-    # A language model has an exact likelihood, so its record has no importance samples.
-    return record.get("sentences") == sentences and record.get("iw_samples") in (samples, None)
+    # Without a density there are no importance samples, and the record says so; other measures
+    # than the standard ones may have been written without them.
+    has_samples = "iw_samples" in record and record["iw_samples"] in (samples, None)
+    return has_samples and record.get("sentences") == sentences
 
 
 def run_all(

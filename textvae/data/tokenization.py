@@ -444,13 +444,23 @@ def replace_special_tokens(tokenizer: PreTrainedTokenizerBase, row: list[int]) -
     return [unknown if token in special_ids else token for token in row]
 
 
+def keeps_white_space(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether texts have exactly the white space that they were given with."""
+    return bool(tokenizer.init_kwargs.get(_KEEPS_WHITE_SPACE))
+
+
+def fold_white_space(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """Return a text with single spaces between its words, unless its white space is kept."""
+    return text if keeps_white_space(tokenizer) else " ".join(text.split())
+
+
 def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> list[str]:
     """Return the text between start and end of each row of ids.
 
     Of the special tokens, only the unknown one appears in the text.
     """
     skipped_ids = {tokenizer.pad_token_id, tokenizer.bos_token_id}
-    keeps_white_space = bool(tokenizer.init_kwargs.get(_KEEPS_WHITE_SPACE))
+    is_kept = keeps_white_space(tokenizer)
     texts = []
     for row in rows:
         # Skip start and padding first: they may be the same token as the end, as in GPT-2.
@@ -458,7 +468,7 @@ def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int
         if tokenizer.eos_token_id in ids:
             ids = ids[: ids.index(tokenizer.eos_token_id)]
         text = tokenizer.decode([token for token in ids if token not in skipped_ids])
-        texts.append(text if keeps_white_space else text.strip())
+        texts.append(text if is_kept else text.strip())
     return texts
 
 

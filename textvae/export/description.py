@@ -5,6 +5,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from textvae.data.tokenization import keeps_white_space
 from textvae.errors import ConfigError
 from textvae.export.runner import FORMAT
 from textvae.inference.bundle import Bundle
@@ -69,7 +70,7 @@ def describe_model(
             name: getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos", "unk")
         },
         "has_encoder_tokenizer": bundle.encoder_tokenizer is not None,
-        "keeps_white_space": bool(tokenizer.init_kwargs.get("keeps_white_space")),
+        "keeps_white_space": keeps_white_space(tokenizer),
         "clean_up": list(_CLEAN_UP) if cleans_up else [],
         "decoding": {
             "temperature": configured.temperature or DEFAULT_TEMPERATURE,

@@ -173,7 +173,8 @@ class Runner:
         _check_text(prefix, "prefix")
         _check_count(n, "n")
         choice = _Choice(self.record, decoding, samples_by_default=True)
-        prefix = " ".join(prefix.split())
+        if not self.record["keeps_white_space"]:
+            prefix = " ".join(prefix.split())
         ids = self._tokenize(prefix)
         if len(ids) >= self.record["max_tokens"]:
             raise RunnerError(
@@ -568,6 +569,8 @@ def _softmax(values: Floats) -> NDArray[np.float64]:
 
 def _cut_prefix(text: str, prefix: str) -> str:
     """Return what follows the prefix in a text that begins with it, except for spaces."""
+    if text.startswith(prefix):
+        return text[len(prefix) :]
     position = 0
     for character in "".join(prefix.split()):
         while text[position : position + 1].isspace():

@@ -93,6 +93,10 @@ def _iterate_token_ids(
     """Yield the token ids that are decoded from each latent; see `decode_latents`."""
     _check_length(bundle, options, prefixes)
     arguments = build_generate_arguments(bundle, options, samples_by_default)
+    readable = bundle.model.decoder.max_length
+    if prefixes and readable is not None and options.max_new_tokens is None:
+        longest = max(map(len, prefixes))
+        arguments["max_new_tokens"] = max(1, min(bundle.max_length, readable - longest))
     if label_ids is None:
         label_ids = bundle.fixed_label_ids(len(z))
     batch_size = min(batch_size, bundle.model.decoder.max_rows or batch_size)

@@ -6,7 +6,7 @@ other, and its own `generate()` decodes text.
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -188,6 +188,11 @@ class TextVAEModel(PreTrainedModel, GenerationMixin):
             assert settings is not None, "the parts were built from their settings"
             settings.update(part.merge_base())
         return merged
+
+    def set_label_counts(self, counts: Sequence[int]) -> None:
+        """Change how many training sentences each label has, as a new corpus may."""
+        self.config.label_counts = list(counts)
+        self.prior.set_label_counts(counts)
 
     def check_conditioning(self, channels: list[str]) -> list[str]:
         """Return the names of the conditionings after checking that the decoder supports them.

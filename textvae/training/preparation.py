@@ -151,6 +151,7 @@ def _choose_start(
         bases, settings = open_run_bases(settings, device)
         return _Start(None, bases, bases.load_encoder_tokenizer(max_tokens)), settings
     initial = load_bundle(init, "cpu")
+    _check_initial_objective(settings, initial)
     _check_initial_labels(settings.data, initial)
     if isinstance(initial.model.decoder, LanguageModelDecoder):
         check_positions(settings, initial.model.decoder.language_model.upper.config)
@@ -193,7 +194,28 @@ def _find_run_labels(run: Run, data: DataSettings, initial: Bundle | None) -> La
     if initial is not None and initial.labels is not None:
         initial.labels.to_ids(labels.names)  # raises ConfigError for an unknown label
         initial.model.config.label_column = labels.column
+        counts = dict(zip(labels.names, labels.counts, strict=True))
+        initial.model.set_label_counts([counts.get(name, 0) for name in initial.labels.names])
     return labels
+
+
+def _check_initial_objective(settings: Settings, initial: Bundle) -> None:
+    """Check that a language model is trained as one, and a model with a latent is not.
+
+    Raises:
+        ConfigError: the model has a latent and the objective none, or the other way around.
+    """
+    has_latent = bool(initial.model.config.latent_dim)
+    if has_latent and settings.objective.kind == "language_model":
+        raise ConfigError(
+            "the model to start from (--init) has a latent, which a language model lacks: leave "
+            "objective=language_model out."
+        )
+    if not has_latent and settings.objective.kind != "language_model":
+        raise ConfigError(
+            "the model to start from (--init) is a language model, without a latent: set "
+            "objective=language_model."
+        )
 
 
 def _check_initial_labels(data: DataSettings, initial: Bundle) -> None:

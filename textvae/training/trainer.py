@@ -525,6 +525,8 @@ class VAETrainer(Trainer):
         Args:
             state: what `_save_optimizer_and_scheduler` has written.
         """
+        # The state of a finished run that is trained longer has transformers' default.
+        self.state.logging_steps = self.args.logging_steps
         self.schedule.load_state_dict(state["plan"])
         refit_start = state["plan"].get("refit_start")
         if refit_start is not None and self.schedule.refit_start_step is None:

@@ -5,7 +5,7 @@ from the encoder and weighted by how likely each makes the prefix (importance
 resampling). Each completion continues from one latent, sampled by these weights.
 """
 
-from textvae.data.tokenization import decode_batch, encode_batch
+from textvae.data.tokenization import decode_batch, encode_batch, fold_white_space
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import decode_latents
@@ -24,7 +24,7 @@ def complete(bundle: Bundle, prefix: str, count: int, options: DecodingSettings)
         DataError: the prefix is as long as the longest sentence the model can generate.
     """
     check_texts_fit("complete.n", count, bundle.model.config.latent_dim)
-    prefix = " ".join(prefix.split())
+    prefix = fold_white_space(bundle.tokenizer, prefix)
     ids = encode_batch(bundle.tokenizer, [prefix])[0]
     if len(ids) >= bundle.max_length:
         raise DataError(
@@ -32,7 +32,7 @@ def complete(bundle: Bundle, prefix: str, count: int, options: DecodingSettings)
             f"generates at most {bundle.max_length} tokens, the end token included; shorten it."
         )
     z = (
-        propose_latents(bundle, [prefix], count, options.seed)
+        propose_latents(bundle, prefix, count, options.seed)
         if ids
         else sample_prior(bundle, count, options.seed)
     )
@@ -48,6 +48,8 @@ def _cut_prefix(text: str, prefix: str) -> str:
     Word pieces are joined to short forms as soon as these are complete: "dog '" and an "s"
     become "dog's".
     """
+    if text.startswith(prefix):
+        return text[len(prefix) :]
     position = 0
     for character in "".join(prefix.split()):
         while text[position : position + 1].isspace():

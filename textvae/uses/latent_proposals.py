@@ -5,7 +5,6 @@ make the visible words (importance resampling).
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,16 +20,17 @@ from textvae.runtime.seeds import Stream, seeded
 _DRAWS_PER_SOURCE = 256  # from the encoder, and as many from the prior
 
 
-def propose_latents(bundle: Bundle, visible_texts: Sequence[str], count: int, seed: int) -> Tensor:
+def propose_latents(bundle: Bundle, visible: str, count: int, seed: int) -> Tensor:
     """Sample `count` latents, (count, latent), from an estimate of p(z | visible words).
 
-    The visible texts are joined into one sentence. A language model has no latent: its
-    latents have width 0.
+    A language model has no latent: its latents have width 0.
+
+    Args:
+        visible: the visible words as one sentence.
     """
     if not bundle.model.config.latent_dim:
         return torch.zeros(count, 0)
-    sentence = " ".join(" ".join(visible_texts).split())
-    z, log_weights = sample_weighted_latents(bundle, sentence, _DRAWS_PER_SOURCE, seed)
+    z, log_weights = sample_weighted_latents(bundle, visible, _DRAWS_PER_SOURCE, seed)
     with seeded(seed, Stream.RESAMPLING):
         return z[torch.multinomial(log_weights.softmax(0), count, replacement=True)]
 

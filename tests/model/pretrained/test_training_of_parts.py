@@ -259,6 +259,14 @@ def test_the_language_model_of_a_side_tuned_decoder_never_trains(bases):
     }
 
 
+def test_the_language_model_of_a_side_tuned_decoder_has_no_dropout(bases):
+    """Its states are computed once for a corpus, or in each step; both have to be the same."""
+    bundle = build(bases, decoder="gpt2", conditioning=["every_step"], entry="side")
+    decoder = bundle.model.train().decoder
+    assert not [module for module in decoder.language_model.modules() if module.training]
+    assert decoder.dropout.training
+
+
 def test_a_side_tuned_decoder_refuses_a_decoder_with_cross_attention(bases):
     """The message says what to choose."""
     with pytest.raises(ConfigError, match="choose a causal language model"):

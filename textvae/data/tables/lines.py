@@ -169,16 +169,20 @@ def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """
     pieces: list[bytes] = []  # of a line whose end has not been read yet
     is_first_block = True
-    has_line_feeds = False
+    line_feeds = inner_returns = 0
     for block in blocks:
         if is_first_block:
             block = block.removeprefix(BYTE_ORDER_MARK)
             is_first_block = False
+        inner_returns += block.count(b"\r") - block.count(b"\r\n")
+        if block.startswith(b"\n") and pieces and pieces[-1].endswith(b"\r"):
+            inner_returns -= 1  # of a line's end that is in two blocks
         pieces.append(block)
         if b"\n" in block:
+            line_feeds += block.count(b"\n")
+            _check_returns(inner_returns, line_feeds)
             *complete, last = b"".join(pieces).split(b"\n")
             pieces = [last]
-            has_line_feeds = True
             yield from complete
         elif sum(map(len, pieces)) > MAX_LINE_LENGTH:
             # A small gzip file may unpack to gigabytes without a line feed.
@@ -187,10 +191,19 @@ def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
                 "expected text, one sentence per line."
             )
     last = b"".join(pieces)
-    if not has_line_feeds and b"\r" in last.strip(b"\r"):
-        raise FormatError("its lines end with carriage returns alone; convert it (tr '\\r' '\\n').")
+    _check_returns(inner_returns - len(last) + len(last.rstrip(b"\r")), line_feeds)
     if last:
         yield last
+
+
+def _check_returns(inner: int, line_feeds: int) -> None:
+    """Refuse lines that end with carriage returns alone, even if a few line feeds are among them.
+
+    Raises:
+        FormatError: there are more carriage returns inside of lines than lines.
+    """
+    if inner > line_feeds:
+        raise FormatError("its lines end with carriage returns alone; convert it (tr '\\r' '\\n').")
 
 
 def _is_json_object(line: str) -> bool:

@@ -84,9 +84,10 @@ class SequenceReader:
         """Yield the molecules of a SMILES file: one per line, followed by its id."""
         is_first = True
         for line in self._iterate_lines():
-            smiles, _, name = line.strip().partition("\t")
-            if not name:
-                smiles, _, name = line.strip().partition(" ")
+            if line.lstrip().startswith("#"):
+                continue  # a comment: no molecule begins with a triple bond
+            smiles, *rest = line.split(None, 1)
+            name = "".join(rest).strip()
             if "," in smiles:
                 raise FormatError(
                     f"begins with {format_value(smiles)}, but no SMILES has a comma; expected "

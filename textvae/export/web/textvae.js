@@ -90,7 +90,8 @@ export class TextVAE {
   async complete(prefix, n = 5, options = {}) {
     checkCount(n, "n");
     const choice = this.#choose(options, true);
-    const clean = prefix.split(/\p{White_Space}+/u).filter(Boolean).join(" ");
+    const words = prefix.split(/\p{White_Space}+/u).filter(Boolean);
+    const clean = this.record.keeps_white_space ? prefix : words.join(" ");
     const ids = this.#tokenize(clean);
     if (ids.length >= this.record.max_tokens) {
       throw new Error(
@@ -429,6 +430,7 @@ function strip(text) {
 
 /** Return what follows the prefix in a text that begins with it, except for spaces. */
 function cutPrefix(text, prefix) {
+  if (text.startsWith(prefix)) return text.slice(prefix.length);
   let position = 0;
   for (const character of prefix.replace(/\p{White_Space}+/gu, "")) {
     while (/^\p{White_Space}/u.test(text.slice(position))) position++;

@@ -32,8 +32,8 @@ class LabelEmbedding(nn.Embedding):
         """
         if label_ids is None:
             raise ConfigError(
-                f"this model was trained with labels: give one of {format_names(self.names)}, as "
-                "label= (--label on the command line), or to the model itself as label_ids=, a "
-                "tensor of numbers."
+                f"this model was trained with labels: give one of {format_names(self.names)}, with "
+                "--label on the command line, with_label(...) in Python, or label_ids= to the model "
+                "itself."
             )
         return torch.cat([latent, self(label_ids).to(latent.dtype)], dim=-1)

@@ -108,6 +108,12 @@ class SideTunedDecoder(LanguageModelDecoder):
             parameter.zero_()
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
+    def train(self, mode: bool = True) -> "SideTunedDecoder":
+        """Set the mode of training; the language model stays in evaluation mode, without dropout."""
+        super().train(mode)
+        self.language_model.eval()
+        return self
+
     @property
     def output_bias(self) -> Tensor:
         """The bias of the projection, (vocab,), which is trained."""

@@ -33,6 +33,9 @@ class Prior(nn.Module, ABC):
         super().__init__()
         self.latent = latent
 
+    def set_label_counts(self, counts: Sequence[int]) -> None:
+        """Take the numbers of training sentences of each label; only some priors use them."""
+
     def bind_posterior(self, posterior: Posterior, label_counts: Sequence[int] = ()) -> None:
         """Prepare for a model with this posterior; the model calls it once, while it is built.
 

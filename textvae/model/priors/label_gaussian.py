@@ -48,9 +48,13 @@ class LabelGaussian(Prior):
                 "model.prior = 'label_gaussian' has one Gaussian per label, but the model has no "
                 "labels: set data.label, or choose another prior."
             )
-        self.label_counts = tuple(label_counts)
+        self.set_label_counts(label_counts)
         self.mean = nn.Parameter(torch.zeros(len(label_counts), self.latent))
         self.logvar = nn.Parameter(torch.zeros(len(label_counts), self.latent))
+
+    def set_label_counts(self, counts: Sequence[int]) -> None:
+        """Let p(y) be the share of each label; one without sentences is never sampled."""
+        self.label_counts = tuple(counts)
 
     @property
     def components(self) -> DiagonalGaussian:

@@ -107,7 +107,8 @@ def decode_fills(bundle: Bundle, row: TemplateTokens, ids: Sequence[int]) -> lis
     for place, token in zip(row, ids, strict=True):
         if isinstance(place, BlankToken):
             fill_ids.setdefault(place.blank, []).append(token)
-    return decode_batch(bundle.tokenizer, fill_ids.values())
+    # The space before a word is in the visible text, also if the model keeps white space.
+    return [fill.strip() for fill in decode_batch(bundle.tokenizer, fill_ids.values())]
 
 
 def _find_kind(token: BlankToken) -> int:

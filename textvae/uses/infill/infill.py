@@ -133,7 +133,7 @@ def _resampling(
     """Search under samples of p(z | visible words), and under the encoder's mean of the words."""
     if not bundle.model.config.latent_dim:
         return _beam_search(bundle, template, lengths, settings, options)
-    z = propose_latents(bundle, [template.visible_sentence], settings.latents, settings.seed)
+    z = propose_latents(bundle, template.visible_sentence, settings.latents, settings.seed)
     encoder_mean = block_posterior(bundle, [template.visible_sentence], 1).mean
     # Resampling often repeats a latent; one search is enough for each.
     z = torch.cat([encoder_mean, z]).unique(dim=0)
@@ -152,7 +152,7 @@ def _sampling(
 
     The choices of lengths are assigned to the latents in turn.
     """
-    z = propose_latents(bundle, [template.visible_sentence], settings.latents, settings.seed)
+    z = propose_latents(bundle, template.visible_sentence, settings.latents, settings.seed)
     rows = [template.build_row(lengths[index % len(lengths)]) for index in range(len(z))]
     sequences = fill_blanks(bundle, z, rows, settings.seed, do_sample=True, **options)
     fills = [decode_fills(bundle, row, ids) for row, ids in zip(rows, sequences, strict=True)]
@@ -170,7 +170,7 @@ def _beam_search(
 
     This also works for a language model, which has no latent.
     """
-    z = propose_latents(bundle, [template.visible_sentence], 1, settings.seed)
+    z = propose_latents(bundle, template.visible_sentence, 1, settings.seed)
     kept = max(settings.beams, settings.n)
     return search_latents(bundle, template, lengths, z, settings.beams, kept, options)
 

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from itertools import product
 from random import Random
 
-from textvae.data.tokenization import encode_batch, replace_special_tokens
+from textvae.data.tokenization import (
+    encode_batch,
+    fold_white_space,
+    keeps_white_space,
+    replace_special_tokens,
+)
 from textvae.errors import DataError
 from textvae.inference.bundle import Bundle
 from textvae.uses.infill.word_tokens import (
@@ -62,12 +67,14 @@ class Template:
             tokenizers, it does not at the start of a sentence.
         are_in_words: for each blank, whether it is part of a word, as it can be if tokens are
             characters.
+        keeps_white_space: whether the model tells different white space apart.
     """
 
     visible_texts: list[str]
     visible_tokens: list[list[int]]
     follow_spaces: list[bool]
     are_in_words: list[bool]
+    keeps_white_space: bool
 
     @property
     def blank_count(self) -> int:
@@ -82,6 +89,8 @@ class Template:
     @property
     def visible_sentence(self) -> str:
         """The visible parts, joined into one sentence; no space is put into a word."""
+        if self.keeps_white_space:
+            return "".join(self.visible_texts)
         sentence = self.visible_texts[0]
         for is_in_word, text in zip(self.are_in_words, self.visible_texts[1:], strict=True):
             sentence += text if is_in_word else f" {text}"
@@ -163,7 +172,7 @@ def parse_template(bundle: Bundle, text: str) -> Template:
         DataError: it has no blank, nothing but blanks, a blank within a word although tokens
             are not characters, or words that the tokenizer does not know.
     """
-    texts = _BLANK_PATTERN.split(" ".join(text.split()))
+    texts = _BLANK_PATTERN.split(fold_white_space(bundle.tokenizer, text))
     if len(texts) == 1:
         raise DataError(
             f"{texts[0]!r} has no blank; write ___ for one, or use `complete` to continue it."
@@ -200,7 +209,7 @@ def _find_blanks_in_words(texts: Sequence[str]) -> list[bool]:
     Marks between the two are part of the word as well: `CC(___)C` is one word.
     """
     are_in_words: list[bool] = []
-    for chunk in _PLACEHOLDER.join(texts).split(" "):
+    for chunk in re.split(r"\s", _PLACEHOLDER.join(texts)):
         is_word = any(map(str.isalnum, chunk))
         are_in_words += [is_word] * chunk.count(_PLACEHOLDER)
     return are_in_words
@@ -276,7 +285,8 @@ def _tokenize_template(
             follow_spaces[next_blank] |= has_word_start_mark(piece)
         else:
             visible_tokens[next_blank] += replace_special_tokens(bundle.tokenizer, [token])
-    return Template(texts, visible_tokens, follow_spaces, are_in_words)
+    is_kept = keeps_white_space(bundle.tokenizer)
+    return Template(texts, visible_tokens, follow_spaces, are_in_words, is_kept)
 
 
 def _are_spaces_tokens(bundle: Bundle) -> bool:
