@@ -216,6 +216,17 @@ def test_each_subtitle_is_a_text(tmp_path):
     assert rows[0]["end"] == "00:00:02,500"
 
 
+def test_subtitles_without_blank_lines_between_them_are_texts_of_their_own(tmp_path):
+    """Each begins with its times, and with its number if there is one."""
+    content = (
+        "1\n00:00:01,000 --> 00:00:02,000\nHello there.\n2\n00:00:03,000 --> 00:00:04,000\nWorld.\n"
+        "00:00:05,000 --> 00:00:06,000\nIn\n1984.\n\n4\n00:00:07,000 --> 00:00:08,000\nBye.\n"
+    )
+    rows = read_rows(write(tmp_path / "a.srt", content))
+    assert [row["text"] for row in rows] == ["Hello there.", "World.", "In 1984.", "Bye."]
+    assert [row["start"][6:8] for row in rows] == ["01", "03", "05", "07"]
+
+
 def test_notes_and_styles_of_web_subtitles_are_no_text(tmp_path):
     """The names of cues and of voices are no text either."""
     rows = read_rows(write(tmp_path / "a.vtt", VTT))

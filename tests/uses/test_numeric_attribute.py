@@ -25,6 +25,17 @@ from textvae.vae import TextVAE
 NUMBERS = [1.0, 2.5, 3.0, 4.0, 10.0, 6.0]
 
 
+def test_codes_are_names_and_no_numbers(tiny_run, tmp_path, capsys):
+    """A number that begins with 0 is a code, as everywhere."""
+    rows = [f"{text},00{number % 2 + 7}" for number, text in enumerate(SENTENCES)]
+    file = tmp_path / "coded.csv"
+    file.write_text("\n".join(["text,code", *rows]) + "\n")
+    shutil.copytree(tiny_run, tmp_path / "run")
+    command = ["attribute", "fit", str(tmp_path / "run"), str(file), "--label-column", "code"]
+    assert main([*command, "--name", "code", "--towards", "008", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["towards"] == "008"
+
+
 @pytest.fixture(scope="module")
 def vae():
     return tiny_vae()

@@ -114,15 +114,18 @@ def _add_step(command: ArgumentParser, *, single: bool = False) -> None:
 def _attribute(options: Namespace) -> None:
     """Find a direction, save it with the run, and print how well it separates the labels.
 
-    Cells of a table are text, so labels that all spell numbers become numbers.
+    Cells of a table are text, so labels that all spell numbers become numbers; codes such as 007
+    stay names.
     """
     from textvae.data.tables import as_number
+    from textvae.data.tables.values import is_amount
 
     vae = load_vae(options)
     texts, columns, _ = read_table(options, vae, [options.label_column])
     labels = columns[options.label_column]
     numbers = [as_number(label) for label in labels]
-    if not any(isinstance(number, str) for number in numbers):
+    are_numbers = not any(isinstance(number, str) for number in numbers)
+    if are_numbers and all(is_amount(str(label)) for label in labels):
         labels = numbers
     attribute = vae.fit_attribute(texts, labels, options.name, towards=options.towards)
     record = {"name": options.name, **attribute.record}

@@ -70,8 +70,9 @@ class SubtitleReader:
         return {"start": record.start, "end": record.end, self._text_column: text.strip()}
 
     def _iterate_blocks(self) -> Iterator[list[str]]:
-        """Yield the lines between blank ones, block by block."""
+        """Yield the lines between blank ones, block by block; each has the times of one cue at most."""
         block: list[str] = []
+        has_times = False
         lines = iter(self._lines)
         while True:
             try:
@@ -79,10 +80,17 @@ class SubtitleReader:
             finally:
                 self.line = self._lines.number
             if line is not None and line.strip():
+                is_times = _TIMES.match(line) is not None
+                if is_times and has_times:  # a cue that no blank line separates from the one before
+                    number = [block.pop()] if block[-1].strip().isdecimal() else []
+                    yield block
+                    block = number
+                has_times |= is_times
                 block.append(line)
                 continue
             if block:
                 yield block
                 block = []
+                has_times = False
             if line is None:
                 return
