@@ -9,7 +9,7 @@ that lists every error.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from operator import index
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -100,6 +100,14 @@ class PartSettings(StrictSettings):
     """The settings of an interchangeable part; `kind` is its name in the table of its package."""
 
     kind: str
+
+    def fit_to_corpus(self, sentences: int) -> Self:
+        """Return the settings with numbers in place of every `auto` that depends on the corpus.
+
+        Args:
+            sentences: how many there are to train on.
+        """
+        return self
 
 
 def choose(table: Mapping[str, T], name: str, setting: str) -> T:

@@ -25,6 +25,7 @@ from textvae.data.frozen_states import (
 )
 from textvae.errors import CheckpointError, ConfigError
 from textvae.inference.checkpoint import load_bundle
+from textvae.model.bases.settings import choose_dropout
 from textvae.model.modeling import TextVAEModel
 from textvae.objective.elbo import Objective
 from textvae.runs.run import Run
@@ -42,8 +43,8 @@ RUNS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "all": {"encoder": {}, "decoder": {"train": "all"}},
     "side": {
-        "encoder": {"train": "none", "lstm": 8},
-        "decoder": {"kind": "side_tuned", "inputs": 8, "hidden": 8},
+        "encoder": {"train": "none", "lstm": 8, "dropout": "auto"},
+        "decoder": {"kind": "side_tuned", "inputs": 8, "hidden": 8, "dropout": "auto"},
     },
 }
 CACHED = {
@@ -627,6 +628,20 @@ def test_one_part_may_be_pretrained_and_the_other_not(bases, tmp_path, case):
     again = textvae.TextVAE.from_pretrained(tmp_path / "run", device="cpu")
     np.testing.assert_array_equal(vae.encode(SENTENCES[:5]), again.encode(SENTENCES[:5]))
     assert (tmp_path / "run" / "encoder_tokenizer.json").exists() == ("encoder" in parts)
+
+
+def test_dropout_depends_on_the_size_of_the_corpus(trained):
+    """The settings of a run and its model have the number that was chosen."""
+    run = trained("side")
+    settings: Any = Run(run).read_settings().model
+    model = load_bundle(run, "cpu").model
+    assert (settings.encoder.dropout, settings.decoder.dropout) == (0.3, 0.4)
+    assert (model.encoder.dropout.p, model.decoder.dropout.p) == (0.3, 0.4)
+    assert [choose_dropout(count) for count in (10, 5_000, 11_832, 28_000, 10**7)] == [
+        *(0.4, 0.4),
+        0.3,
+        *(0.2, 0.2),
+    ]
 
 
 @pytest.mark.parametrize("clock", ["wall", "processor"])

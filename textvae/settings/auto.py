@@ -1,4 +1,4 @@
-"""The KL target of the default recipe, the one number that depends on the corpus.
+"""The numbers that depend on the corpus: above all the KL target of the default recipe.
 
     target = 192 / tokens per sentence, at least 6 nats, at most 0.5 nats per dimension
 
@@ -48,8 +48,14 @@ def whole_kl_target(tokens_per_sentence: float, latent: int) -> float:
     return target
 
 
-def resolve_auto(settings: Settings, tokens_per_sentence: float) -> Settings:
-    """Return the settings with a number in place of every `auto` that depends on the corpus."""
+def resolve_auto(
+    settings: Settings, tokens_per_sentence: float, sentences: int | None = None
+) -> Settings:
+    """Return the settings with a number in place of every `auto` that depends on the corpus.
+
+    Args:
+        sentences: how many there are to train on; None leaves the parts of the model as they are.
+    """
     latent = settings.model.latent_dim
     techniques = settings.objective.techniques
     # The `auto` floors of free_bits and unit_floor are shares of the KL target, so they follow a
@@ -61,4 +67,9 @@ def resolve_auto(settings: Settings, tokens_per_sentence: float) -> Settings:
         target = whole_kl_target(tokens_per_sentence, latent)
     resolved = {name: entry.resolve_auto(target, latent) for name, entry in techniques.items()}
     objective = settings.objective.model_copy(update={"techniques": resolved})
-    return settings.model_copy(update={"objective": objective})
+    model = settings.model
+    if sentences is not None:
+        encoder = model.encoder.fit_to_corpus(sentences)
+        decoder = model.decoder.fit_to_corpus(sentences)
+        model = model.model_copy(update={"encoder": encoder, "decoder": decoder})
+    return settings.model_copy(update={"objective": objective, "model": model})

@@ -75,6 +75,22 @@ class Bases:
     decoder: Base | None
     opened: OpenedBases | None = None
 
+    def fit_to_corpus(self, sentences: int) -> "Bases":
+        """Return the bases with numbers in place of every `auto` in the settings of their parts.
+
+        Args:
+            sentences: how many there are to train on.
+        """
+        opened = self.opened
+        if opened is None:
+            return self
+        encoder_settings = opened.encoder_settings.fit_to_corpus(sentences)
+        decoder_settings = opened.decoder_settings.fit_to_corpus(sentences)
+        opened = replace(
+            opened, encoder_settings=encoder_settings, decoder_settings=decoder_settings
+        )
+        return replace(self, opened=opened)
+
     def locate_tokenizer(self, settings: TokenizerSettings) -> TokenizerSettings:
         """Return the settings of the tokenizer, with the path of a pretrained decoder's or a saved one.
 

@@ -86,7 +86,9 @@ def prepare_run(
         tokenizer.backend_tokenizer.normalizer = build_normalizer(settings.data)
     labels = _find_run_labels(run, settings.data, initial)
     train_counts = counts["tokenized"]["train"]
-    settings = resolve_auto(settings, train_counts["tokens"] / train_counts["sentences"])
+    sentences = train_counts["sentences"]
+    settings = resolve_auto(settings, train_counts["tokens"] / sentences, sentences)
+    bases = bases.fit_to_corpus(sentences)
     torch.manual_seed(settings.training.seed)  # for the initial weights
     model = initial.model if initial else None
     if model is None:

@@ -1,6 +1,7 @@
 """The settings that pretrained encoders and decoders share, and the record of their base."""
 
-from typing import Any
+import math
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from transformers import AutoConfig, PreTrainedConfig
@@ -16,6 +17,25 @@ _LEARNING_RATES = {"all": 5e-5, "lora": 5e-4, "none": 0.0}
 # The root mean square of a base's states in front of new layers. Adam's steps are equally large for
 # all weights, and hundreds of inputs of unit size would make each step of their sum too large.
 STATE_SCALE = 0.1
+
+# A rate of dropout; `auto` stands for one that depends on the corpus.
+DropoutRate = Annotated[float, Field(ge=0, lt=1)] | Literal["auto"]
+
+# A small corpus is learned by heart without much dropout, and a larger one is learned too slowly
+# with it. docs/pretrained.md has the measurements at both ends.
+_FEW_SENTENCES, _MANY_SENTENCES = 5_000, 28_000
+_MOST_DROPOUT, _LEAST_DROPOUT = 0.4, 0.2
+
+
+def choose_dropout(sentences: int) -> float:
+    """Return the rate of dropout next to a frozen language model.
+
+    It falls with the logarithm of the number of training sentences, from 0.4 at 5,000 and fewer
+    to 0.2 at 28,000 and more.
+    """
+    sentences = min(max(sentences, _FEW_SENTENCES), _MANY_SENTENCES)
+    share = math.log(sentences / _FEW_SENTENCES) / math.log(_MANY_SENTENCES / _FEW_SENTENCES)
+    return round(_MOST_DROPOUT + share * (_LEAST_DROPOUT - _MOST_DROPOUT), 2)
 
 
 class BaseRecord(StrictSettings):

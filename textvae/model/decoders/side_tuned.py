@@ -8,7 +8,7 @@ not depend on z: its states are computed once for a corpus, and training steps d
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
 import torch
 from pydantic import Field
@@ -19,7 +19,13 @@ from textvae.errors import ConfigError
 from textvae.model.bases.language_model import LanguageModel
 from textvae.model.bases.layers import TwoPartCache, scale_to_unit
 from textvae.model.bases.quantization import Bits
-from textvae.model.bases.settings import STATE_SCALE, BaseSettings, PretrainedSettings
+from textvae.model.bases.settings import (
+    STATE_SCALE,
+    BaseSettings,
+    DropoutRate,
+    PretrainedSettings,
+    choose_dropout,
+)
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.language_model import SETTING, LanguageModelDecoder
 from textvae.model.decoders.recurrent import (
@@ -49,7 +55,17 @@ class SideTunedDecoderSettings(BaseSettings):
         256, description="size to which tokens and states are reduced for the LSTM"
     )
     hidden: Size = Field(512, description="size of the LSTM")
-    dropout: float = Field(0.2, ge=0, lt=1, description="on the LSTM's inputs and on its states")
+    dropout: DropoutRate = Field(
+        0.2,
+        description="on the LSTM's inputs and on its states; auto: 0.4 with 5,000 training "
+        "sentences or fewer, 0.2 with 28,000 or more",
+    )
+
+    def fit_to_corpus(self, sentences: int) -> Self:
+        """Return the settings with a number as dropout."""
+        if self.dropout != "auto":
+            return self
+        return self.model_copy(update={"dropout": choose_dropout(sentences)})
 
 
 class SideTunedDecoder(LanguageModelDecoder):
@@ -93,7 +109,8 @@ class SideTunedDecoder(LanguageModelDecoder):
             inputs += latent
         self.read = nn.Linear(2 * states, settings.inputs)
         self.cells = CELLS["lstm"](inputs, settings.hidden, batch_first=True)
-        self.dropout = Dropout(settings.dropout)
+        # Without a corpus, as in a check before it is read, there is none yet.
+        self.dropout = Dropout(0.0 if settings.dropout == "auto" else settings.dropout)
         self.write = nn.Linear(settings.hidden + states, states)
         self.bias = nn.Parameter(torch.zeros(vocab))
         self.reset_new_weights()
