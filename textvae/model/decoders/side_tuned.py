@@ -109,7 +109,7 @@ class SideTunedDecoder(LanguageModelDecoder):
             inputs += latent
         self.read = nn.Linear(2 * states, settings.inputs)
         self.cells = CELLS["lstm"](inputs, settings.hidden, batch_first=True)
-        # Without a corpus, as in a check before it is read, there is none yet.
+        # A check that builds the part before the corpus is read has no number yet.
         self.dropout = Dropout(0.0 if settings.dropout == "auto" else settings.dropout)
         self.write = nn.Linear(settings.hidden + states, states)
         self.bias = nn.Parameter(torch.zeros(vocab))

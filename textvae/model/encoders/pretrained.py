@@ -112,7 +112,7 @@ class PretrainedEncoder(Encoder):
         self.learning_rate = settings.choose_learning_rate()
         self.forwards = nn.ModuleList()
         self.backwards = nn.ModuleList()
-        # Without a corpus, as in a check before it is read, there is none yet.
+        # A check that builds the part before the corpus is read has no number yet.
         self.dropout = Dropout(0.0 if settings.dropout == "auto" else settings.dropout)
         if settings.lstm:
             self._add_lstm(settings.lstm)
