@@ -20,10 +20,10 @@ import csv
 import io
 import math
 import multiprocessing
-import os
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
@@ -237,7 +237,8 @@ def measure(work: str, sizes: Sizes) -> tuple[float, float]:
 
 def read_processor_time() -> float:
     """Return the processor seconds of this process and of its finished children."""
-    return sum(os.times()[:4])
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def measure_in_process(work: str, dimension: str, size: int, base: Sizes) -> Point:
