@@ -181,7 +181,7 @@ def test_evaluate_reads_the_labels_of_its_data_set(conditional):
     ]
     assert records[0]["reconstruction"] != records[1]["reconstruction"]
     assert all(math.isfinite(value) for value in records[0].values() if isinstance(value, float))
-    with pytest.raises(ConfigError, match="give one of calm, wild, as label="):
+    with pytest.raises(ConfigError, match="give one of calm, wild, with --label"):
         evaluate(conditional.bundle, dataset, samples=5)
 
 
@@ -196,7 +196,7 @@ def test_a_model_with_labels_refuses_wrong_ones_and_names_the_right_ones(conditi
         lambda: conditional.interpolate(*SENTENCES[:2]),
     ):
         with pytest.raises(
-            ConfigError, match="trained with labels: give one of calm, wild, as label="
+            ConfigError, match="trained with labels: give one of calm, wild, with --label"
         ):
             verb()
     with pytest.raises(

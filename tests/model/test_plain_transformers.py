@@ -111,9 +111,9 @@ def test_a_latent_of_another_size_is_refused(plain):
 
 
 def test_a_conditional_model_names_its_argument_for_labels():
-    """`label=` is that of TextVAE, `label_ids=` that of the model."""
+    """`with_label` is that of TextVAE, `label_ids=` that of the model."""
     model = tiny_vae(labels={"calm": 2, "wild": 1}).model
-    with pytest.raises(ConfigError, match="to the model itself as label_ids="):
+    with pytest.raises(ConfigError, match="give the model itself label_ids="):
         model.generate(latent=torch.zeros(2, LATENT))
     rows = model.generate(latent=torch.zeros(2, LATENT), label_ids=torch.tensor([0, 1]))
     assert rows.shape[0] == 2

@@ -33,7 +33,7 @@ class LabelEmbedding(nn.Embedding):
         if label_ids is None:
             raise ConfigError(
                 f"this model was trained with labels: give one of {format_names(self.names)}, with "
-                "--label on the command line, with_label(...) in Python, or label_ids= to the model "
-                "itself."
+                "--label on the command line or `vae.with_label(...)` in Python, or give the model "
+                "itself label_ids=, a tensor of numbers."
             )
         return torch.cat([latent, self(label_ids).to(latent.dtype)], dim=-1)
