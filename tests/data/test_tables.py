@@ -211,6 +211,12 @@ def test_a_last_line_feed_does_not_hide_that_lines_end_with_carriage_returns(tmp
     check_refused(file, "its lines end with carriage returns alone; convert it")
 
 
+def test_carriage_returns_inside_of_lines_are_read():
+    """A log of progress bars has many of them."""
+    blocks = [b"start\none\rtwo\rthree\rfour\nend\n"]
+    assert list(split_lines(iter(blocks))) == [b"start", b"one\rtwo\rthree\rfour", b"end"]
+
+
 def test_line_ends_may_be_cut_in_two_by_a_block():
     """Their carriage returns are not inside of a line."""
     blocks = [b"one\r", b"\ntwo\r", b"\nthree\r", b"\n"]

@@ -64,8 +64,8 @@ def is_measured(run: Run, samples: int, limit: int | None) -> bool:
     record = run.read_json("measures.json")
     available = run.read_counts()["tokenized"]["test"]["sentences"]
     sentences = available if limit is None else min(limit, available)
-    # Without a density there are no importance samples, and the record says so; other measures
-    # than the standard ones may have been written without them.
+    # The number is None for a posterior without a density. Without the key, only other measures
+    # were computed.
     has_samples = "iw_samples" in record and record["iw_samples"] in (samples, None)
     return has_samples and record.get("sentences") == sentences
 

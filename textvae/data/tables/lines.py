@@ -197,12 +197,14 @@ def split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _check_returns(inner: int, line_feeds: int) -> None:
-    """Refuse lines that end with carriage returns alone, even if a few line feeds are among them.
+    """Refuse lines that end with carriage returns alone, also if a line feed follows the last one.
+
+    A file with more line feeds may have carriage returns in its lines, as a log of progress bars has.
 
     Raises:
-        FormatError: there are more carriage returns inside of lines than lines.
+        FormatError: there is one line feed at most, and more carriage returns.
     """
-    if inner > line_feeds:
+    if line_feeds <= 1 and inner > line_feeds:
         raise FormatError("its lines end with carriage returns alone; convert it (tr '\\r' '\\n').")
 
 

@@ -9,6 +9,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from textvae.errors import ConfigError
 from textvae.model.bases.lora import LoraSettings, Trained
 from textvae.model.bases.pooling import Pooling
+from textvae.model.kernels.dropout import Dropout
 from textvae.schema import PartSettings, StrictSettings
 
 # Adapters start from zero and take large steps; pretrained weights should move little.
@@ -36,6 +37,11 @@ def choose_dropout(sentences: int) -> float:
     sentences = min(max(sentences, _FEW_SENTENCES), _MANY_SENTENCES)
     share = math.log(sentences / _FEW_SENTENCES) / math.log(_MANY_SENTENCES / _FEW_SENTENCES)
     return round(_MOST_DROPOUT + share * (_LEAST_DROPOUT - _MOST_DROPOUT), 2)
+
+
+def make_dropout(rate: DropoutRate) -> Dropout:
+    """Return the layer; a part that is built before the corpus is read has no number yet."""
+    return Dropout(0.0 if rate == "auto" else rate)
 
 
 class BaseRecord(StrictSettings):

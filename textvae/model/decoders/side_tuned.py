@@ -25,6 +25,7 @@ from textvae.model.bases.settings import (
     DropoutRate,
     PretrainedSettings,
     choose_dropout,
+    make_dropout,
 )
 from textvae.model.conditioning import Signals
 from textvae.model.decoders.language_model import SETTING, LanguageModelDecoder
@@ -35,7 +36,6 @@ from textvae.model.decoders.recurrent import (
     run_recurrence,
 )
 from textvae.model.encoders.recurrent import CELLS, initialize_cells
-from textvae.model.kernels.dropout import Dropout
 from textvae.runtime.device import compute_in_bf16
 from textvae.schema import Size
 
@@ -109,8 +109,7 @@ class SideTunedDecoder(LanguageModelDecoder):
             inputs += latent
         self.read = nn.Linear(2 * states, settings.inputs)
         self.cells = CELLS["lstm"](inputs, settings.hidden, batch_first=True)
-        # A check that builds the part before the corpus is read has no number yet.
-        self.dropout = Dropout(0.0 if settings.dropout == "auto" else settings.dropout)
+        self.dropout = make_dropout(settings.dropout)
         self.write = nn.Linear(settings.hidden + states, states)
         self.bias = nn.Parameter(torch.zeros(vocab))
         self.reset_new_weights()

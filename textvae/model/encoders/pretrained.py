@@ -20,6 +20,7 @@ from textvae.model.bases.settings import (
     DropoutRate,
     PretrainedSettings,
     choose_dropout,
+    make_dropout,
 )
 from textvae.model.bases.source import find_base, find_original
 from textvae.model.bases.weights import (
@@ -32,7 +33,7 @@ from textvae.model.bases.weights import (
 from textvae.model.encoders.base import Encoder
 from textvae.model.encoders.recurrent import CELLS, initialize_cells, run_layers
 from textvae.model.kernels.attention import speed_up_attention
-from textvae.model.kernels.dropout import Dropout, replace_dropouts
+from textvae.model.kernels.dropout import replace_dropouts
 from textvae.model.kernels.frozen_linear import cast_frozen_layers_once
 
 _SETTING = "model.encoder"
@@ -112,8 +113,7 @@ class PretrainedEncoder(Encoder):
         self.learning_rate = settings.choose_learning_rate()
         self.forwards = nn.ModuleList()
         self.backwards = nn.ModuleList()
-        # A check that builds the part before the corpus is read has no number yet.
-        self.dropout = Dropout(0.0 if settings.dropout == "auto" else settings.dropout)
+        self.dropout = make_dropout(settings.dropout)
         if settings.lstm:
             self._add_lstm(settings.lstm)
         if settings.train == "lora":
