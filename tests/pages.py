@@ -50,7 +50,7 @@ def furnish(folder: Path, run: Path) -> Path:
     (folder / "sentences.txt").write_text("\n".join(SENTENCES[:3]) + "\n")
     pairs = [f"{first}\t{second}" for first, second in pairwise(SENTENCES[:3])]
     (folder / "pairs.tsv").write_text("\n".join(["first\tsecond", *pairs]) + "\n")
-    for name in ("demo", "mine"):
+    for name in ("demo", "mine", "pretrained"):
         shutil.copytree(run, folder / "runs" / name)
     shutil.copytree(ROOT / "configs", folder / "configs")
     save_encoder("bert", folder / "bases" / "encoder")
