@@ -59,9 +59,9 @@ def write_table(file: Path, sentences: list[str], **columns: list[Any]) -> str:
     return write(file, "\n".join(lines) + "\n")
 
 
-def texts(corpus: str, split: str = "train") -> list[str]:
-    """Return the raw texts of one split of a corpus."""
-    return [row["text"] for row in find_splits(corpus, TableSettings())[split]()]
+def texts(corpus: str, split: str = "train", **settings: Any) -> list[str]:
+    """Return the raw texts of one split of a corpus, read as the settings of tables say."""
+    return [row["text"] for row in find_splits(corpus, TableSettings(**settings))[split]()]
 
 
 def prepared(

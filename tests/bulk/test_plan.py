@@ -35,10 +35,20 @@ def test_another_job_in_the_same_folder_is_refused(tiny_run, corpus, tmp_path):
     before = rows_in(out)
     message = "was started with verb = 'score', not 'encode'. Continue it as it was started"
     check_refused(message, "encode", tiny_run, out, corpus)
-    message = "settings = {'samples': 2, 'seed': 0}, not {'samples': 3"
+    message = "was started with samples = 2, not 3."
     check_refused(message, "score", tiny_run, out, corpus, samples=3)
     message = "shard_rows = 7, not 8"
     check_refused(message, "score", tiny_run, out, corpus, samples=2, shard_rows=8)
+    assert rows_in(out) == before
+
+
+def test_a_job_with_options_that_are_pairs_continues(tiny_run, tmp_path):
+    """The plan in the folder is JSON, which has no tuples."""
+    out = tmp_path / "out"
+    options = {"exponential_decay_length_penalty": [3, 1.2], "n": 4, "shard_rows": 2}
+    work("generate", tiny_run, out, None, **options)
+    before = rows_in(out)
+    work("generate", tiny_run, out, None, **options)
     assert rows_in(out) == before
 
 

@@ -116,6 +116,7 @@ def test_options_of_tables_are_refused_if_standard_input_is_text(tiny_run, optio
         ("a.jsonl", {"header": False}, "--header is for .csv and .tsv files, and"),
         ("a.json", {"separator": ";"}, "--separator is for .csv and .tsv files, and"),
         ("a.parquet", {"quoting": "none"}, "is read as .parquet; leave it out"),
+        ("a.parquet", {"encoding": "cp1252"}, "--encoding is for text, and"),
     ],
 )
 def test_an_option_that_does_not_apply_to_the_file_is_refused(

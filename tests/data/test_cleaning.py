@@ -132,3 +132,10 @@ def test_cleaning_twice_is_cleaning_once():
     settings = {"normalize": "NFKC", "lowercase": True, "max_characters": 12}
     once = clean("  The \ufb01rst\u00a0ＬＩＮＥ goes on ", **settings)
     assert clean(once, **settings) == once
+
+
+def test_the_words_of_a_text_are_counted_before_it_is_cut():
+    """Cutting does not make a text that is too long short enough."""
+    cleaner = Cleaner(CleaningSettings(max_words=3, max_characters=9))
+    assert cleaner("one two three four") is None
+    assert cleaner.counts["too long"] == 1

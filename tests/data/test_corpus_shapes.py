@@ -382,9 +382,31 @@ def test_a_row_that_is_no_chat_among_chats_is_refused(tmp_path):
     check_refused(write(tmp_path / "a.jsonl", "\n".join(lines)), "line 2: holds 'Hi'")
 
 
-def test_a_role_is_refused_for_a_text_file(tmp_path):
-    """A text file has no roles."""
-    check_refused(write(tmp_path / "a.txt", "a\n"), "data.role is for chats", role="user")
+@pytest.mark.parametrize(
+    ("name", "content", "settings"),
+    [
+        ("a.txt", "a\n", {}),
+        ("a.csv", "text,role\na,user\n", {}),
+        ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\na\n", {}),
+        ("a.jsonl", json.dumps({"q": "a", "a": "b", "messages": MESSAGES}) + "\n", {"join": True}),
+    ],
+)
+def test_a_role_is_refused_for_what_cannot_hold_chats(tmp_path, name, content, settings):
+    """A column of a table that is called `role` is none, and joined columns are no chats."""
+    joined = {"join_columns": ["q", "a"]} if settings else {}
+    file = write(tmp_path / name, content)
+    check_refused(file, "data.role is for chats", role="user", **joined)
+
+
+def test_a_subtitle_goes_on_after_a_blank_line_whatever_it_says(tmp_path):
+    """Notes and styles are blocks of .vtt alone."""
+    cue = "1\n00:00:01,000 --> 00:00:02,000\nfoo\n\nNOTE this was said\n"
+    assert [row["text"] for row in read_rows(write(tmp_path / "a.srt", cue))] == [
+        "foo NOTE this was said"
+    ]
+    cue = cue.replace(",", ".")
+    vtt = write(tmp_path / "a.vtt", f"WEBVTT\n\n{cue}")
+    assert [row["text"] for row in read_rows(vtt)] == ["foo"]
 
 
 def test_other_texts_need_not_have_the_shape_of_the_corpus(tmp_path):

@@ -215,7 +215,12 @@ def test_another_spelling_of_a_number_or_truth_value_finds_its_label():
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [(["True", "true"], "one truth value in two"), (["1", "1.0"], "one number in two")],
+    [
+        (["True", "true"], "one truth value in two"),
+        (["True", "no", "TRUE"], "'TRUE' and 'True' are one truth value in two"),
+        (["1", "1.0"], "one number in two"),
+        (["1.0", "1.00"], "one number in two"),
+    ],
 )
 def test_one_value_in_two_spellings_is_refused(names, message):
     """Two files may have been written by two libraries."""

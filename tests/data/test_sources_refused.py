@@ -1,6 +1,7 @@
 """Sources that are refused: each message names the file, what is wrong and how to fix it."""
 
 import gzip
+import json
 import re
 
 import datasets
@@ -8,16 +9,16 @@ import pytest
 
 from tests.corpora import LINES, SENTENCES, texts, write, write_table
 from textvae.data.sources import find_splits
-from textvae.data.tables import TableSettings
+from textvae.data.tables import TableSettings, encodings
 from textvae.errors import DataError
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
 
 
-def check_refused(corpus, words):
+def check_refused(corpus, words, **settings):
     """Check that reading a corpus fails with these words."""
     with pytest.raises(DataError, match=re.escape(words)):
-        texts(str(corpus))
+        texts(str(corpus), **settings)
 
 
 def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path):
@@ -49,6 +50,8 @@ def test_an_empty_file_is_refused(tmp_path):
         ("a.csv", b"text\nfine\ncaf\xe9\n", 3),
         ("a.tsv", b"text\nfine\ncaf\xe9\n", 3),
         ("a.jsonl", b'{"text": "a"}\n\n{"text": "caf\xe9"}\n', 13),
+        ("a.json", b'[{"text": "a"},\n\n{"text": "caf\xe9"}]\n', 13),
+        ("a.json", b'{"rows": [\n{"text": "a"},\n{"text": "caf\xe9"}\n]}', 13),
     ],
 )
 def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content, place):
@@ -58,6 +61,28 @@ def test_text_that_is_not_utf8_is_refused_with_its_line(tmp_path, name, content,
         file,
         f"{name}, line 3: is not UTF-8 (byte 0xe9 at {place}). In cp1252 (Western European Windows)",
     )
+
+
+def test_the_encoding_of_a_long_line_is_guessed_from_the_words_around_the_fault(
+    tmp_path, monkeypatch
+):
+    """A document on one line may have hundreds of megabytes."""
+    examined = []
+    guess = encodings.guess_encodings
+    monkeypatch.setattr(
+        encodings, "guess_encodings", lambda line: examined.append(len(line)) or guess(line)
+    )
+    row = json.dumps({"text": "a plain sentence of some words"}).encode()
+    middle = b'{"text": "caf\xe9"}'
+    content = b'{"rows": [' + b", ".join([row] * 1000 + [middle] + [row] * 1000) + b"]}"
+    check_refused(write(tmp_path / "a.json", content), "caf\u00e9")
+    assert examined[0] < 10_000
+
+
+def test_an_encoding_that_does_not_fit_a_list_is_not_recommended_again(tmp_path):
+    """The byte 0x81 has no character in cp1252."""
+    file = write(tmp_path / "a.json", b'[\n{"text": "a\x81"}]')
+    check_refused(file, "line 2: is not cp1252", encoding="cp1252")
 
 
 def test_a_nul_byte_is_refused_with_its_line(tmp_path):

@@ -25,6 +25,13 @@ def test_the_runner_encodes_as_the_model_does(runner, vae):
     np.testing.assert_allclose(runner.encode(texts), vae.encode(texts), atol=1e-5)
 
 
+def test_white_space_is_folded_as_in_training(runner, vae):
+    """Line breaks and repeated spaces do not change how a text is encoded."""
+    spaced = [text.replace(" ", " \n ") + " " for text in SENTENCES]
+    np.testing.assert_array_equal(runner.encode(spaced), runner.encode(SENTENCES))
+    np.testing.assert_array_equal(vae.encode(spaced), vae.encode(SENTENCES))
+
+
 def test_greedy_texts_are_those_of_the_model(runner, vae):
     """Reconstructions, decoded latents, and the texts on the way from one sentence to another."""
     z = np.random.default_rng(0).standard_normal((70, 4)).astype(np.float32)

@@ -170,6 +170,7 @@ def test_a_path_is_shortened_to_its_name(text, shown):
     assert shorten_path(text) == shown
     settings = {"data": {"corpus": text, "text_column": "a/b/c"}}
     assert hide_local_paths(settings)["data"] == {"corpus": shown, "text_column": "a/b/c"}
+    assert hide_local_paths({"separator": "/"}) == {"separator": "/"}
 
 
 def test_training_records_the_machine_for_later_cards(tiny_run):

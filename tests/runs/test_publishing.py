@@ -50,6 +50,23 @@ def test_saving_replaces_an_older_model(run, tmp_path, lstm):
     assert (tmp_path / "copy" / "notes.txt").read_text() == "mine"
 
 
+def test_no_file_of_a_replaced_model_is_used(with_adapters, tmp_path, lstm):
+    """A model whose encoder reads the decoder's tokens does not read those of an earlier one."""
+    folder = tmp_path / "copy"
+    with_adapters.save_pretrained(folder)
+    assert (folder / "encoder_tokenizer.json").is_file()
+    left = folder / "training.json"
+    left.write_text("{}")
+    old = (folder / "encoder_tokenizer.json").read_bytes()
+    lstm.save_pretrained(folder)
+    assert not (folder / "encoder_tokenizer.json").exists()
+    assert not left.exists()
+    # Other libraries that save over a model leave the file.
+    (folder / "encoder_tokenizer.json").write_bytes(old)
+    loaded = TextVAE.from_pretrained(folder, "cpu")
+    np.testing.assert_array_equal(loaded.encode(SENTENCES), lstm.encode(SENTENCES))
+
+
 def test_a_model_can_be_saved_to_the_folder_it_was_loaded_from(run):
     """Its records and its fits stay as they are."""
     vae = TextVAE.from_pretrained(run, "cpu")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,9 +14,12 @@ from textvae.evaluation.measures import MEASURES, EvaluationInput, run_model
 from textvae.inference import likelihood
 from textvae.inference.importance_sums import ImportanceSums
 from textvae.inference.likelihood import sample_log_weights
+from textvae.uses.anomaly import anomaly_scores
+from textvae.uses.settings import AnomalySettings
 
 # A tiny model reads at most 11 tokens; longer sentences are cut.
 UNCUT = [text for text in SENTENCES if len(text.split()) <= 11]
+SPACED = [text.replace(" ", "\n ") for text in UNCUT]
 
 
 def stderr(weights):
@@ -32,6 +36,23 @@ def test_the_surprisals_of_the_tokens_sum_to_the_reconstruction(vae):
         assert record["words"] == len(text.split()) + 1
         assert min(record["surprisal"]) >= 0
         assert record["kl"] >= 0
+
+
+def test_white_space_is_folded_as_in_training(vae, lstm):
+    """Unless it is kept, line breaks and repeated spaces change no score of any verb."""
+    assert vae.score(SPACED, samples=2) == vae.score(UNCUT, samples=2)
+    assert lstm.uncertainty(SPACED, draws=2) == lstm.uncertainty(UNCUT, draws=2)
+    settings = AnomalySettings()
+    scores = anomaly_scores(lstm.bundle, SPACED, settings)
+    np.testing.assert_array_equal(scores, anomaly_scores(lstm.bundle, UNCUT, settings))
+
+
+def test_kept_white_space_is_scored():
+    """A model of texts whose white space is kept reads all of it."""
+    vae = tiny_vae("lstm", kind="character")
+    before = vae.score(SPACED, samples=2)
+    vae.tokenizer.init_kwargs["keeps_white_space"] = True
+    assert vae.score(SPACED, samples=2) != before
 
 
 def test_scores_of_sentences_average_to_the_measures(lstm):

@@ -237,4 +237,10 @@ def _describe_difference(name: str, before: Any, now: Any) -> str:
         changed = sorted({file["name"] for file in unmatched})
         more = ", ..." if len(changed) > 3 else ""
         return f"other files ({', '.join(changed[:3])}{more})"
+    if name == "settings":
+        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        name = ", ".join(changed)
+        before = ", ".join(str(before.get(key)) for key in changed)
+        now = ", ".join(str(now.get(key)) for key in changed)
+        return f"{name} = {before}, not {now}"
     return f"{name} = {before!r}, not {now!r}"

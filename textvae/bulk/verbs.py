@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from textvae.bulk.reading import UnitReader
 from textvae.bulk.units import Unit, derive_unit_seed
-from textvae.data.tokenization import encode_batch
+from textvae.data.tokenization import encode_texts
 from textvae.data.vector_files import build_vector_column
 from textvae.inference.settings import BulkDecodingSettings
 from textvae.schema import StrictSettings
@@ -51,7 +51,7 @@ def _encode_unit(
     reads, of which only the beginning is encoded.
     """
     columns, texts = _read_unit_rows(unit, reader)
-    is_cut = [len(ids) > vae.bundle.max_text_tokens for ids in encode_batch(vae.tokenizer, texts)]
+    is_cut = [len(ids) > vae.bundle.max_text_tokens for ids in encode_texts(vae.tokenizer, texts)]
     return pa.table(
         {
             **columns,

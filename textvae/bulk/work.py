@@ -82,7 +82,8 @@ def run(
     override_table_settings(TableSettings(), tables)  # raises ConfigError before the work begins
     run_folder = locate_run(model)
     folder = require_path(output, "output")
-    options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump()
+    # As JSON has them, so that they can be compared with those of the plan that is in the folder.
+    options = validate_settings(bulk_verb.Settings, dict(settings), verb).model_dump(mode="json")
     source = corpus if bulk_verb.reads_files else None
     # The hashes of model and files are still missing: see `_build_job`.
     requested = BulkPlan(

@@ -218,12 +218,12 @@ class InputRows:
 
     def _count_cut(self) -> None:
         """Tokenize the texts that may be too long, and count those that are."""
-        from textvae.data.tokenization import encode_batch
+        from textvae.data.tokenization import encode_texts
 
         if self.bundle is None or not self._possibly_long:
             return
         texts = [text for _, text in self._possibly_long]
-        tokens = encode_batch(self.bundle.tokenizer, texts)
+        tokens = encode_texts(self.bundle.tokenizer, texts)
         for (number, _), ids in zip(self._possibly_long, tokens, strict=True):
             if len(ids) > self.bundle.max_text_tokens:
                 self.cut.add(number)

@@ -52,8 +52,9 @@ class Cleaner:
     def __call__(self, line: str) -> str | None:
         """Return the clean sentence, or None if it is left out."""
         self.counts["read"] += 1
-        sentence = self._truncate(self._normalize(line))
-        reason = self._find_drop_reason(sentence)
+        text = self._normalize(line)
+        sentence = self._truncate(text)
+        reason = self._find_drop_reason(sentence, words=len(text.split()))
         self.counts[reason or "kept"] += 1
         return None if reason else sentence
 
@@ -80,10 +81,13 @@ class Cleaner:
         shortened = cut[: last_space.start()] if last_space else ""
         return shortened if shortened.strip() else cut[:limit]
 
-    def _find_drop_reason(self, sentence: str) -> str | None:
-        """Return why the sentence is left out; None if it is kept."""
+    def _find_drop_reason(self, sentence: str, words: int) -> str | None:
+        """Return why the sentence is left out; None if it is kept.
+
+        Args:
+            words: how many the text had before it was cut.
+        """
         settings = self.settings
-        words = len(sentence.split())
         if not words:
             return "blank"
         if words < settings.min_words:

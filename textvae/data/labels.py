@@ -72,11 +72,11 @@ def check_spelling(names: Iterable[str]) -> None:
     Raises:
         DataError: two labels are one number, or one truth value, in two spellings.
     """
-    known = set(names)
-    for name in sorted(known):
-        other = _unify(name)
-        if other != name and other in known:
-            what = "truth value" if other in _TRUTH_VALUES else "number"
+    spellings: dict[str, str] = {}
+    for name in sorted(set(names)):
+        other = spellings.setdefault(_unify(name), name)
+        if other != name:
+            what = "truth value" if name.lower() in _TRUTH_VALUES else "number"
             raise DataError(
                 f"the labels {other!r} and {name!r} are one {what} in two spellings; "
                 "use the same spelling for both."

@@ -13,6 +13,7 @@ _FLAGS = {"text_column": "--text-column", "join_columns": "--join-column"}
 # Options of tables, and those that only tables with separated cells have.
 _TABLE_OPTIONS = ("text_column", "join_columns", "quoting", "header")
 _DELIMITED_OPTIONS = ("quoting", "header", "separator")
+_FILES_OF_RECORDS = {".json", ".jsonl", ".parquet", ".arrow"}
 
 # Options of files; and options of columns, with what they are for, which apply to a table that is
 # passed as a Python object, too.
@@ -48,7 +49,12 @@ def refuse_unused_options(
                 f"{flag} is for tables, and {name} is read as text, one sentence per line; "
                 "leave it out, name a table, or say --format csv, for instance."
             )
-        if suffixes and suffixes <= {".json", ".jsonl", ".parquet"} and key in _DELIMITED_OPTIONS:
+        if suffixes and suffixes <= {".parquet", ".arrow"} and key == "encoding":
+            raise ConfigError(
+                f"{flag} is for text, and {name} is read as {' and '.join(sorted(suffixes))}, whose "
+                "texts are always UTF-8; leave it out."
+            )
+        if suffixes and suffixes <= _FILES_OF_RECORDS and key in _DELIMITED_OPTIONS:
             raise ConfigError(
                 f"{flag} is for .csv and .tsv files, and {name} is read as "
                 f"{' and '.join(sorted(suffixes))}; leave it out."

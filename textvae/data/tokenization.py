@@ -454,6 +454,15 @@ def fold_white_space(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     return text if keeps_white_space(tokenizer) else " ".join(text.split())
 
 
+def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of texts of a user, whose white space is folded as in training.
+
+    Raises:
+        ConfigError: the tokenizer cannot encode a text.
+    """
+    return encode_batch(tokenizer, [fold_white_space(tokenizer, text) for text in texts])
+
+
 def decode_batch(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Sequence[int]]) -> list[str]:
     """Return the text between start and end of each row of ids.
 

@@ -173,8 +173,7 @@ class Runner:
         _check_text(prefix, "prefix")
         _check_count(n, "n")
         choice = _Choice(self.record, decoding, samples_by_default=True)
-        if not self.record["keeps_white_space"]:
-            prefix = " ".join(prefix.split())
+        prefix = self._fold_white_space(prefix)
         ids = self._tokenize(prefix)
         if len(ids) >= self.record["max_tokens"]:
             raise RunnerError(
@@ -209,6 +208,10 @@ class Runner:
 
     # Between texts and ids
 
+    def _fold_white_space(self, text: str) -> str:
+        """Return a text with single spaces between its words, unless its white space is kept."""
+        return text if self.record["keeps_white_space"] else " ".join(text.split())
+
     def _tokenize(self, text: str) -> list[int]:
         """Return the ids of a text, without start and end."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
@@ -235,7 +238,8 @@ class Runner:
 
     def _infer(self, texts: Sequence[str]) -> dict[str, Floats]:
         """Return the outputs of the encoder, (n, latent) each."""
-        sentences = [self._tokenize(text)[: self.record["max_tokens"] - 1] for text in texts]
+        folded = map(self._fold_white_space, texts)
+        sentences = [self._tokenize(text)[: self.record["max_tokens"] - 1] for text in folded]
         if self._encoder_tokenizer is not None:
             # It reads what the decoder's tokens spell, as in training.
             encodings = self._encoder_tokenizer.encode_batch([self._join(ids) for ids in sentences])

@@ -76,6 +76,8 @@ def load_bundle(folder: str | Path, device: str | None = None) -> Bundle:
     _check_finite(path, model)
     _check_tokenizer(path, model, tokenizer)
     _check_generation_config(path, model)
+    if not model.encoder.has_own_tokens:
+        encoder_tokenizer = None  # the file is that of a model which this one has replaced
     return Bundle(model.to(choose_device(device)).eval(), tokenizer, encoder_tokenizer)
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from textvae.data.tokenization import encode_batch
+from textvae.data.tokenization import encode_texts
 from textvae.errors import ConfigError, DataError
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length
@@ -129,4 +129,4 @@ def check_not_blank(*texts: str) -> None:
 
 def tokenize_and_truncate(bundle: Bundle, texts: Sequence[str]) -> list[list[int]]:
     """Return the token ids of each text, truncated to the model's maximum length."""
-    return [row[: bundle.max_text_tokens] for row in encode_batch(bundle.tokenizer, texts)]
+    return [row[: bundle.max_text_tokens] for row in encode_texts(bundle.tokenizer, texts)]

@@ -76,11 +76,12 @@ def _refine_batch(bundle: Bundle, inputs: dict[str, Any], start: Tensor, steps: 
     z = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([z], lr=_STEP_SIZE)
     for _ in range(steps):
-        with torch.enable_grad():
+        # cuDNN computes no gradients of an LSTM in evaluation mode; torch's own kernels do.
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             output = bundle.model(**inputs, latent=z)
             # A sum over the sentences, so that each has the gradient that it has alone.
             loss = output.reconstruction * len(z) + PRIOR_SHARE * 0.5 * z.square().sum()
-        # Not `backward`, which would also compute the gradients of the model's weights.
-        (z.grad,) = torch.autograd.grad(loss, z)
+            # Not `backward`, which would also compute the gradients of the model's weights.
+            (z.grad,) = torch.autograd.grad(loss, z)
         optimizer.step()
     return z.detach()

@@ -166,7 +166,7 @@ class DecodingChoices(StrictSettings):
     )
     stop_strings: Annotated[Sequence[NonEmptyText], Field(min_length=1)] | None = Field(
         None,
-        description="end a text after this string, which stays part of it; on the command line, "
+        description="end a text with the token that completes this string; on the command line, "
         "may be repeated; by default, only at the end token",
     )
     bad_words: Annotated[Sequence[NonEmptyText], Field(min_length=1)] | None = Field(

@@ -14,8 +14,8 @@ from textvae.data.tables import get_format_suffix
 from textvae.runtime.hub import is_hub_name
 
 _HUB_FILES = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)")
-# Settings that name columns, which may contain slashes.
-_COLUMNS = {"text_column", "join_columns", "label", "label_columns"}
+# Settings that are no paths, and may contain slashes: names of columns, above all.
+_NO_PATHS = {"text_column", "join_columns", "label", "label_columns", "separator", "role", "member"}
 _OTHER_SUFFIXES = (".yaml", ".vec", ".bin", ".safetensors")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
@@ -24,7 +24,7 @@ def hide_local_paths(value: Any) -> Any:
     """Return settings in which every local path and every address is shortened to its last name."""
     if isinstance(value, Mapping):
         return {
-            key: part if key in _COLUMNS else hide_local_paths(part) for key, part in value.items()
+            key: part if key in _NO_PATHS else hide_local_paths(part) for key, part in value.items()
         }
     if isinstance(value, list | tuple):
         return [hide_local_paths(part) for part in value]
@@ -47,7 +47,7 @@ def shorten_path(text: str) -> str:
         return PureWindowsPath(text).name
     if "/" not in text or is_repository(text):
         return text
-    return PurePath(text).name
+    return PurePath(text).name or text
 
 
 def is_repository(text: str) -> bool:

@@ -16,6 +16,7 @@ from textvae.runs.fitted import (
     refuse_other_folder,
     replace_model_hash,
 )
+from textvae.runs.hub import MODEL_FILES
 from textvae.runs.run import is_run, is_unfinished, read_model_type
 from textvae.runtime.files import (
     clean_up_after_kill,
@@ -30,8 +31,16 @@ _INDEX_KIND = "index"  # of a fit
 # The files of a run, apart from its model, that are copied with the model.
 _RECORD_FILES = ("README.md", "settings.yaml", "measures.json")
 
-# The files that describe a model, and are wrong once another model has replaced it.
-_OUTDATED_FILES = ("settings.yaml", "measures.json", "model_summary.json", "report.html")
+# The files of a model and its run, which are wrong once another model has replaced it.
+_OUTDATED_FILES = (
+    *(name for name in MODEL_FILES if "*" not in name),
+    "settings.yaml",
+    "measures.json",
+    "model_summary.json",
+    "report.html",
+    "training.json",
+    "samples.jsonl",
+)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textvae.data.batching import Batch
-from textvae.data.tokenization import encode_batch
+from textvae.data.tokenization import encode_texts
 from textvae.errors import ConfigError, DataError
 from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
@@ -61,7 +61,7 @@ def anomaly(bundle: Bundle, texts: Sequence[str], folder: Path) -> list[Anomaly]
             raise ValueError(f"the scores of normal texts have the shape {normal.shape}")
     if not texts:
         return []
-    token_ids = encode_batch(bundle.tokenizer, texts)
+    token_ids = encode_texts(bundle.tokenizer, texts)
     scores = _score_token_ids(bundle, token_ids, settings)
     p_values = conformal_p_values(normal, scores)
     rows = zip(token_ids, scores.tolist(), p_values.tolist(), strict=True)
@@ -120,7 +120,7 @@ def anomaly_scores(
     Raises:
         ConfigError: the score is unknown, or not defined for this model.
     """
-    token_ids = encode_batch(bundle.tokenizer, texts)
+    token_ids = encode_texts(bundle.tokenizer, texts)
     return _score_token_ids(bundle, token_ids, settings, progress)
 
 

@@ -17,7 +17,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from textvae.data.batching import Batch
-from textvae.data.tokenization import decode_batch, encode_batch
+from textvae.data.tokenization import decode_batch, encode_texts
 from textvae.inference.batches import iterate_batches
 from textvae.inference.bundle import Bundle
 from textvae.inference.importance_sums import ImportanceSums
@@ -53,7 +53,7 @@ def score(
     """
     if not texts:
         return []
-    all_ids = encode_batch(bundle.tokenizer, texts)
+    all_ids = encode_texts(bundle.tokenizer, texts)
     ids = [row[: bundle.max_text_tokens] for row in all_ids]
     columns = {"input_ids": ids, "length": [len(row) for row in ids]}
     dataset = Dataset.from_dict({**columns, **_build_label_column(bundle, labels)})

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from textvae.data.batching import select_decoder_inputs
-from textvae.data.tokenization import decode_batch, encode_batch
+from textvae.data.tokenization import decode_batch, encode_texts
 from textvae.inference.bundle import Bundle
 from textvae.inference.decoding import batch_by_length, decode_latents
 from textvae.inference.encode import posterior, tokenize_and_truncate
@@ -47,7 +47,7 @@ def uncertainty(
     check_texts_fit("uncertainty.draws", settings.draws, latent_dim, len(texts))
     q = posterior(bundle, texts, progress=progress)
     seed = derive_seed(settings.seed, Stream.UNCERTAINTY)
-    all_ids = encode_batch(bundle.tokenizer, texts)
+    all_ids = encode_texts(bundle.tokenizer, texts)
     # A text's samples depend on its own tokens, and not on the other texts.
     seeds = [derive_sentence_seed(seed, ids[: bundle.max_text_tokens]) for ids in all_ids]
     z = q.sample_with_seeds(seeds, settings.draws).transpose(0, 1)  # (n, draws, latent)

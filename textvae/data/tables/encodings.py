@@ -41,6 +41,7 @@ _UNDECODABLE = b"\xff"
 _ON_ERROR = "textvae.mark_undecodable"
 
 _MAX_SHOWN_CHARACTERS = 40  # of a line in a message
+_MAX_EXAMINED_BYTES = 4096  # before and after an undecodable byte, to guess the encoding
 
 # The commonest characters of what is written in each encoding, besides ASCII. The encoding
 # fits best that turns the largest share of the bytes into them.
@@ -204,7 +205,7 @@ def explain_undecodable(error: UnicodeDecodeError, encoding: str) -> str:
             "Set another data.encoding (--encoding), or repair the file."
         )
     problem = f"is not UTF-8 (byte {error.object[error.start]:#04x} at {error.start})."
-    guesses = guess_encodings(error.object.removeprefix(codecs.BOM_UTF8))
+    guesses = guess_encodings(_cut_around(error.object, error.start))
     if not guesses:
         return (
             f"{problem} Set data.encoding (--encoding) to the encoding of the file, such as "
@@ -219,6 +220,13 @@ def explain_undecodable(error: UnicodeDecodeError, encoding: str) -> str:
         f"{problem} {readings[0].upper()}{readings[1:]}: if that is right, "
         f"set data.encoding={best} (--encoding {best})."
     )
+
+
+def _cut_around(line: bytes, place: int) -> bytes:
+    """Return the words around a byte, without the mark of UTF-8: a line may be very long."""
+    start = line.rfind(b" ", 0, max(0, place - _MAX_EXAMINED_BYTES)) + 1
+    end = line.find(b" ", place + _MAX_EXAMINED_BYTES)
+    return line[start : end if end >= 0 else len(line)].removeprefix(codecs.BOM_UTF8)
 
 
 def guess_encodings(line: bytes) -> dict[str, str]:

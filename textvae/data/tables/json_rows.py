@@ -98,7 +98,7 @@ class JsonReader:
                 if self._defaults is None:
                     self._defaults = dict.fromkeys(row)
                 yield row
-        except FormatError:
+        except (FormatError, UnicodeDecodeError):
             self.line = parser.line
             raise
 
@@ -107,9 +107,15 @@ class JsonReader:
 
         Raises:
             FormatError: the file is no JSON, or too large to be read as a whole.
+            UnicodeDecodeError: a line is not UTF-8.
         """
         self.line = 1
-        text = _read_text(blocks)
+        try:
+            text = _read_text(blocks)
+        except UnicodeDecodeError as error:
+            feeds, line_error = _find_line(error)
+            self.line += feeds
+            raise line_error from None
         objects: list[Any] = []
         position = 0
         while position < len(text):
@@ -147,10 +153,13 @@ class _ListParser:
         self._position = 0  # index in the text of the next character to parse
         self._earlier_lines = 0  # line feeds before the text
         self._is_at_end = False  # whether all blocks have been read
+        self._undecodable_line: int | None = None
 
     @property
     def line(self) -> int:
-        """The line of the current position, counted from 1."""
+        """The line of the current position, or that which is not UTF-8, counted from 1."""
+        if self._undecodable_line is not None:
+            return self._undecodable_line
         return self._earlier_lines + self._text.count("\n", 0, self._position) + 1
 
     def parse_objects(self) -> Iterator[Row]:
@@ -228,11 +237,10 @@ class _ListParser:
         self._is_at_end = not blocks
         try:
             self._text = rest + self._decode(b"".join(blocks), self._is_at_end)
-        except UnicodeDecodeError:
-            raise FormatError(
-                "after this line the file is not UTF-8. "
-                "Set data.encoding (--encoding), for instance to cp1252, or convert it."
-            ) from None
+        except UnicodeDecodeError as error:
+            feeds, line_error = _find_line(error)
+            self._undecodable_line = self._earlier_lines + rest.count("\n") + feeds + 1
+            raise line_error from None
         self._position = 0
         return not self._is_at_end
 
@@ -309,6 +317,16 @@ def _read_text(blocks: Iterator[bytes]) -> str:
                 "out, one per line: jq -c '.KEY[]' FILE > rows.jsonl"
             )
     return b"".join(read).decode("utf-8-sig").strip()
+
+
+def _find_line(error: UnicodeDecodeError) -> tuple[int, UnicodeDecodeError]:
+    """Return the number of line feeds before an undecodable byte, and the error of its line alone."""
+    content = error.object
+    start = content.rfind(b"\n", 0, error.start) + 1
+    line = content[start:].partition(b"\n")[0]
+    end = min(error.end - start, len(line))
+    of_line = UnicodeDecodeError(error.encoding, line, error.start - start, end, error.reason)
+    return content.count(b"\n", 0, start), of_line
 
 
 def _skip_white_space(text: str, position: int) -> int:

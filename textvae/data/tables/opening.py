@@ -108,7 +108,7 @@ def open_rows(
         elif suffix in (".json", ".jsonl"):
             reader = JsonReader(text, settings.text_column, is_list_allowed=suffix == ".json")
         elif suffix in SUBTITLE_SUFFIXES:
-            reader = SubtitleReader(text, settings.text_column)
+            reader = SubtitleReader(text, suffix, settings.text_column)
         elif suffix is not None and suffix in _SEQUENCE_SUFFIXES:
             reader = SequenceReader(text, suffix, settings.text_column)
         elif settings.unit != "line":
@@ -119,8 +119,6 @@ def open_rows(
             reader = LineReader(text, settings.text_column, suspects)
         if suffix in _READABLE_SUFFIXES and suffix != ".txt":
             _refuse_unit(settings)
-        elif settings.role is not None and settings.needs_shape:
-            raise LayoutError("is a text file, and data.role is for chats; leave data.role out.")
         reader.encoding = encoding
         yield _finish(reader, settings)
 
@@ -180,12 +178,23 @@ def _list_needed(columns: list[str] | None, settings: TableSettings) -> list[str
 
 
 def _finish(reader: RowReader, settings: TableSettings) -> RowReader:
-    """Return a reader that joins columns if the settings name some; else, one that splits chats."""
+    """Return a reader that joins columns if the settings name some; else, one that splits chats.
+
+    Raises:
+        LayoutError: the settings have a role, and they are those of a corpus that has no chats.
+    """
+    needs_chats = settings.role is not None and settings.needs_shape
     if settings.join_columns:
+        if needs_chats:
+            raise LayoutError(
+                "is read with data.join_columns, and data.role is for chats, which have no "
+                "columns to join; leave one of the two out."
+            )
         return _JoiningReader(reader, settings)
     if not isinstance(reader, ParquetReader | ArrowReader | JsonReader):
+        if needs_chats:
+            raise LayoutError("cannot hold chats, and data.role is for chats; leave data.role out.")
         return reader
-    needs_chats = settings.role is not None and settings.needs_shape
     return ChatReader(reader, settings.text_column, settings.role, needs_chats=needs_chats)
 
 

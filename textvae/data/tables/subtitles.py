@@ -30,11 +30,12 @@ class SubtitleReader:
     encoding = "utf-8"
     has_lines = True
 
-    def __init__(self, stream: IO[bytes], text_column: str) -> None:
+    def __init__(self, stream: IO[bytes], suffix: str, text_column: str) -> None:
         self.line = 0
         self.blank_lines = RowNumbers("line")  # they separate cues
         self.notes: list[str] = []
         self._lines = TextLines(stream)
+        self._has_other_blocks = suffix == ".vtt"
         self._text_column = text_column
 
     def records(self) -> Iterator[_Cue]:
@@ -53,9 +54,11 @@ class SubtitleReader:
                 times = _TIMES.match(block[places[0]])
                 assert times is not None
                 cue = _Cue(times.group(1), times.group(2), block[places[0] + 1 :])
-            elif cue is not None and not _NO_CUE.match(block[0]):
+            elif self._has_other_blocks and _NO_CUE.match(block[0]):
+                continue
+            elif cue is not None:
                 cue.lines.extend(block)  # the text of a cue has a blank line
-            elif not _NO_CUE.match(block[0]):
+            else:
                 raise FormatError(
                     "expected the times of a subtitle, such as 00:00:01,000 --> 00:00:02,500, "
                     f"got {format_value(block[0])}."

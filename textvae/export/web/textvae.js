@@ -90,8 +90,7 @@ export class TextVAE {
   async complete(prefix, n = 5, options = {}) {
     checkCount(n, "n");
     const choice = this.#choose(options, true);
-    const words = prefix.split(/\p{White_Space}+/u).filter(Boolean);
-    const clean = this.record.keeps_white_space ? prefix : words.join(" ");
+    const clean = this.#foldWhiteSpace(prefix);
     const ids = this.#tokenize(clean);
     if (ids.length >= this.record.max_tokens) {
       throw new Error(
@@ -124,6 +123,12 @@ export class TextVAE {
 
   // Between texts and ids
 
+  /** Return a text with single spaces between its words, unless its white space is kept. */
+  #foldWhiteSpace(text) {
+    if (this.record.keeps_white_space) return text;
+    return text.split(/\p{White_Space}+/u).filter(Boolean).join(" ");
+  }
+
   #tokenize(text) {
     const { pad, bos, eos, unk } = this.record.special_tokens;
     const isSpecial = (id) => id === pad || id === bos || id === eos;
@@ -145,7 +150,8 @@ export class TextVAE {
   // The two networks
 
   async #infer(text) {
-    const ids = [...this.#tokenize(text).slice(0, this.record.max_tokens - 1), this.record.special_tokens.eos];
+    const read = this.#tokenize(this.#foldWhiteSpace(text));
+    const ids = [...read.slice(0, this.record.max_tokens - 1), this.record.special_tokens.eos];
     const dims = [1, ids.length];
     return this.encoder.run({
       input_ids: tensor(dims, Int32Array.from(ids)),
