@@ -1,7 +1,10 @@
 """Schedules of compared runs: equal steps, and remarks on runs that were cut short."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +14,7 @@ from textvae.cli.main import main
 from textvae.comparison.matrix import build_trials
 from textvae.comparison.report.table import TableRow
 from textvae.comparison.schedules import describe_schedules, match_steps, split_reference
+from textvae.errors import ConfigError
 from textvae.objective.elbo import Objective
 from textvae.runs.run import Run
 
@@ -82,6 +86,26 @@ def test_a_row_that_was_cut_short_or_has_other_steps_gets_a_remark():
     overfitted = row("lm", steps=3000, best_step=2000, kept_step=3000, kept_learning_rate=0.0)
     (remark,) = describe_schedules([vae, overfitted], {"lm"})
     assert remark.startswith("lm: best on the validation split at step 2,000 and kept at step 3,0")
+
+
+def test_the_best_and_the_kept_step_are_compared_within_runs():
+    """A run without a best step says nothing about when the others were best."""
+    records: list[Mapping[str, Any]] = [
+        {"reason": None, "best_step": 100, "kept_step": 100},
+        {"reason": None, "best_step": None, "kept_step": 500},
+    ]
+    assert list(describe_schedules([TableRow("vae", "corpus", records)], set())) == []
+
+
+def test_a_config_on_a_corpus_of_its_own_cannot_have_equal_steps(trials, tmp_path):
+    """It is refused before anything is trained; other spellings of a path are the same corpus."""
+    reference, others = split_reference(trials)
+    here = replace(others[0], corpus=f"{tmp_path}/./corpus.txt")
+    assert split_reference([*reference, here]) == (reference, [here])
+    other = tmp_path / "other.txt"
+    other.touch()
+    with pytest.raises(ConfigError, match=r"lm\.yaml has the corpus .*other\.txt, on which"):
+        split_reference([*reference, replace(others[0], corpus=str(other))])
 
 
 def test_a_run_may_keep_its_last_checkpoint_instead_of_the_best(tmp_path, monkeypatch):

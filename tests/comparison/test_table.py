@@ -7,7 +7,7 @@ from statistics import stdev
 import pytest
 
 from textvae.comparison.report.formats import FORMATS, escape_latex
-from textvae.comparison.report.table import build_cells, group_rows, select_columns
+from textvae.comparison.report.table import TableRow, build_cells, group_rows, select_columns
 from textvae.errors import ConfigError
 
 COLUMNS = select_columns(["kl_target", "iw_nll"])
@@ -119,6 +119,16 @@ def test_csv_keeps_the_numbers_exactly():
     assert float(lines[0]["iw_nll_std"]) == stdev([30.0, 31.0, 32.0])
     assert float(lines[2]["iw_nll"]) == 29.996
     assert (lines[1]["iw_nll"], lines[0]["failed"], lines[0]["runs"]) == ("", "1", "4")
+
+
+def test_csv_has_the_words_of_a_column_of_words():
+    """Runs that differ are counted, as in the other formats."""
+    record = {"reason": None, "bleu_signature": "case:lc"}
+    rows = [TableRow("vae", "corpus", [record, record])]
+    columns = select_columns(["bleu_signature"])
+    (line,) = csv.DictReader(io.StringIO(FORMATS["table.csv"](rows, columns, [])))
+    assert line["bleu_signature"] == "case:lc"
+    assert "bleu_signature_std" not in line
 
 
 def test_markdown_and_latex_hold_the_same_cells():

@@ -67,11 +67,14 @@ def test_the_encoding_of_a_long_line_is_guessed_from_the_words_around_the_fault(
     tmp_path, monkeypatch
 ):
     """A document on one line may have hundreds of megabytes."""
-    examined = []
+    examined: list[int] = []
     guess = encodings.guess_encodings
-    monkeypatch.setattr(
-        encodings, "guess_encodings", lambda line: examined.append(len(line)) or guess(line)
-    )
+
+    def guess_and_count(line: bytes) -> dict[str, str]:
+        examined.append(len(line))
+        return guess(line)
+
+    monkeypatch.setattr(encodings, "guess_encodings", guess_and_count)
     row = json.dumps({"text": "a plain sentence of some words"}).encode()
     middle = b'{"text": "caf\xe9"}'
     content = b'{"rows": [' + b", ".join([row] * 1000 + [middle] + [row] * 1000) + b"]}"

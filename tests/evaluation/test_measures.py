@@ -18,6 +18,7 @@ from textvae.evaluation.measures import (
     MEASURE_GROUPS,
     MEASURES,
     QUICK_MEASURES,
+    SAMPLE_MEASURES,
     TRAINING_TEXT_MEASURES,
     EvaluationInput,
     MeasureSettings,
@@ -115,11 +116,20 @@ def test_a_measure_is_repeatable(name, inputs):
 
 
 def test_no_two_measures_use_the_same_name(inputs):
-    """Their records are merged into one."""
+    """Their records are merged into one. Only the sizes of their samples and paths are shared."""
+    shared = {"prior_samples", "prior_decoding", "path_pairs", "path_steps"}
     names: list[str] = []
     for measure in MEASURES.values():
-        names.extend(measure(inputs))
+        names.extend(measure(inputs).keys() - shared)
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", [*SAMPLE_MEASURES, "smoothness", "fluency", "mauve"])
+def test_a_measure_of_texts_that_are_written_says_of_how_many(name, inputs):
+    """Otherwise it could not be told that there were too few."""
+    size = "path_pairs" if name in ("smoothness", "fluency") else "prior_samples"
+    size = "self_bleu_samples" if name == "self_bleu" else size
+    assert size in MEASURES[name](inputs)
 
 
 @pytest.mark.parametrize("writer", DECODER_SETTINGS)

@@ -1,15 +1,20 @@
 """Warnings about sets that are too small for a measure."""
 
+import json
+import shutil
+
 import pytest
 
 from tests.tiny import SENTENCES, tiny_dataset, tiny_vae
 from textvae.cli.rendering import format_checkup, format_evaluation
 from textvae.evaluation.evaluate import evaluate
+from textvae.evaluation.settings import MeasureSettings
 from textvae.evaluation.small_sets import (
     LIMITS,
     list_size_warnings,
     list_unreliable_measures,
 )
+from textvae.vae import TextVAE
 
 
 def make_record(limit, count):
@@ -72,3 +77,20 @@ def test_evaluate_on_few_sentences_warns_people_and_programs():
 def test_likelihoods_are_quoted_on_any_number_of_sentences():
     """They are sums over sentences, so their error is the one that is printed."""
     assert not any({"elbo", "kl", "reconstruction", "iw_nll"} & set(limit.keys) for limit in LIMITS)
+
+
+def test_saved_measures_of_other_samples_are_dropped(tiny_run, tmp_path):
+    """A record has the measures of one number of samples, and of real text of that number alone."""
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    vae = TextVAE.from_pretrained(folder, "cpu")
+    measures = ("diversity", "self_bleu", "elbo")
+    few = MeasureSettings(prior_samples=5, self_bleu_samples=5)
+    vae.evaluate(measures=(*measures, "forward_reverse"), settings=few)
+    saved = json.loads((folder / "measures.json").read_text())
+    assert {"reverse_ppl", "distinct_1_real", "self_bleu_real"} <= saved.keys()
+    vae.evaluate(measures=measures, settings=MeasureSettings(prior_samples=40))
+    saved = json.loads((folder / "measures.json").read_text())
+    assert saved["prior_samples"] == 40
+    assert saved.keys().isdisjoint({"reverse_ppl", "distinct_1_real", "self_bleu_real"})
+    vae.evaluate(measures=("elbo",))
+    assert json.loads((folder / "measures.json").read_text())["prior_samples"] == 40

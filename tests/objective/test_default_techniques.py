@@ -43,6 +43,13 @@ def test_a_technique_that_shapes_the_kl_is_refused_if_another_replaces_it(name, 
     assert list(techniques(**{name: {}, other: "off"})) == [name]
 
 
+def test_a_number_does_not_turn_a_technique_off():
+    """It could be meant as a setting, such as a target of 0 nats."""
+    assert list(techniques(target_kl=False)) == ["unit_floor"]
+    with pytest.raises(ConfigError, match="target_kl"):
+        techniques(target_kl=0)
+
+
 def test_two_techniques_that_replace_the_kl_are_refused():
     """The user has to leave one of them out."""
     with pytest.raises(ConfigError, match="both replace the KL"):

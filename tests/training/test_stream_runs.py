@@ -12,7 +12,12 @@ from tests.tiny_run import SENTENCES, SETTINGS
 from textvae.cli.rendering import describe_run
 from textvae.data.cleaning import fingerprint_sentence
 from textvae.data.corpus import open_split
+from textvae.data.settings import DataSettings
+from textvae.data.streaming.reading import StreamFileReader
+from textvae.data.streaming.sample import _read_first_rows
 from textvae.errors import ConfigError, DataError
+from textvae.evaluation.usefulness import UsefulnessChecks
+from textvae.inference.checkpoint import load_bundle
 from textvae.runs.run import Run
 from textvae.training import checkpoints
 
@@ -48,6 +53,43 @@ def streamed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stream")
     train(write_shards(folder / "corpus"), folder / "run")
     return folder / "run"
+
+
+def test_the_baseline_of_a_stream_learns_from_sentences_that_are_not_evaluated(streamed):
+    """Its training text is not kept, so it is the held-out split that is not evaluated."""
+    run = Run(streamed)
+    bundle = load_bundle(streamed, "cpu")
+    for is_validation, split in ((False, "validation"), (True, "test")):
+        checks = UsefulnessChecks(run, bundle, is_validation=is_validation)
+        assert checks._trigrams is not None
+        texts = [" ".join(map(str, ids)) for ids in run.open_split(split)["input_ids"]]
+        other = "test" if split == "validation" else "validation"
+        others = [" ".join(map(str, ids)) for ids in run.open_split(other)["input_ids"]]
+        # A sentence that was learned from costs less than one that was not.
+        assert checks._trigrams.perplexity(texts) < checks._trigrams.perplexity(others)
+
+
+def test_a_sample_skips_corrupt_rows_if_the_stream_does(tmp_path):
+    """Otherwise the message has the file and the row."""
+    rows = [{"text": text} for text in MANY[:50]]
+    lines = [json.dumps(row) for row in [*rows[:5], {"text": 7}, *rows[5:]]]
+    file = write(tmp_path / "a.jsonl", "\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=r"a\.jsonl, row 6: column 'text' holds 7"):
+        train(file, tmp_path / "stopped", data={"streaming": True})
+    train(file, tmp_path / "run", data={"streaming": True, "on_corrupt": "skip"})
+    assert Run(tmp_path / "run").is_finished()
+
+
+def test_a_sample_is_filled_from_the_files_that_have_more(tmp_path):
+    """Files of unequal sizes give as many rows in all as were asked for."""
+    write(tmp_path / "c" / "a.txt", "\n".join(MANY[:10]) + "\n")
+    write(tmp_path / "c" / "b.txt", "\n".join(MANY[10:300]) + "\n")
+    reader = StreamFileReader(DataSettings(), ["text"])
+    files = [str(tmp_path / "c" / name) for name in ("a.txt", "b.txt")]
+    rows = list(_read_first_rows(reader, files, 200))
+    assert len(rows) == 200
+    assert [number for file, number, _ in rows if file == files[1]] == list(range(1, 191))
+    assert len(list(_read_first_rows(reader, files, 1000))) == 300
 
 
 def test_a_streamed_run_is_a_run_like_any_other(streamed):

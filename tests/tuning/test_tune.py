@@ -1,15 +1,17 @@
 """What is refused before anything is trained, and what a later call must repeat."""
 
 import json
+from typing import Any
 
 import pytest
 
 import textvae
-from tests.tiny_run import SENTENCES, write_corpus
+from tests.tiny_run import SENTENCES, SETTINGS, write_corpus
 from textvae.cli.main import main
 from textvae.errors import ConfigError, DataError, OutputError
 from textvae.tuning import tune as tune_module
 from textvae.tuning.folder import check_same_study, describe_corpus
+from textvae.tuning.settings import DEFAULT_MINUTES, TuneSettings
 
 REFUSED = {
     "an empty space": (["--fix", "all"], "there is nothing to search"),
@@ -114,3 +116,15 @@ def test_sentences_from_python_take_the_place_of_the_corpus_of_a_config(tmp_path
     assert settings.data.corpus is None
     assert settings.model.latent_dim == 8
     assert tune_module._read_start("mine.txt", config, [], None, {}).data.corpus == "mine.txt"
+
+
+def test_a_stream_needs_no_bound(tmp_path):
+    """Each trial has one, although the length of a stream is not known."""
+    corpus = str(write_corpus(tmp_path))
+    sections = {**SETTINGS, "training": {**SETTINGS["training"], "steps": None}}
+    settings = tune_module._read_start(corpus, None, ["data.streaming=true"], None, sections)
+    request: dict[str, Any] = {"search": {"search": [], "fix": [], "overrides": []}}
+    folder = tmp_path / "out"
+    folder.mkdir()
+    record = tune_module._begin_study(folder, request, settings, None, TuneSettings(), "cpu")
+    assert record["trial_minutes"] == 0.1 * DEFAULT_MINUTES

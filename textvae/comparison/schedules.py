@@ -7,9 +7,12 @@ still high, is worse than the end of a shorter one.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
 
 from textvae.comparison.matrix import Trial
 from textvae.comparison.report.table import TableRow
+from textvae.errors import ConfigError
 from textvae.runs.run import Run
 from textvae.settings.reading import read_settings
 
@@ -19,12 +22,28 @@ _MAX_STEP_RATIO = 1.05  # rows with more unequal numbers of steps are not compar
 
 
 def split_reference(trials: Sequence[Trial]) -> tuple[list[Trial], list[Trial]]:
-    """Return the runs of the first config, whose steps the others should have, and the others."""
+    """Return the runs of the first config, whose steps the others should have, and the others.
+
+    Raises:
+        ConfigError: one of the others has a corpus that the first config is not trained on.
+    """
     config = trials[0].config
-    return (
-        [trial for trial in trials if trial.config == config],
-        [trial for trial in trials if trial.config != config],
-    )
+    reference = [trial for trial in trials if trial.config == config]
+    others = [trial for trial in trials if trial.config != config]
+    known = {_name_data(trial) for trial in reference}
+    for trial in others:
+        if _name_data(trial) not in known:
+            raise ConfigError(
+                f"--equal-steps: {trial.config} has the corpus {trial.corpus}, on which {config} is "
+                "not trained; pass the same corpora to all configs with --corpora."
+            )
+    return reference, others
+
+
+def _name_data(trial: Trial) -> tuple[str, int]:
+    """Return the corpus of a run, by its whole path if it has one, and the run's seed."""
+    path = Path(trial.corpus)
+    return str(path.resolve()) if path.exists() else trial.corpus, trial.seed
 
 
 def match_steps(
@@ -39,14 +58,14 @@ def match_steps(
         The runs, and the reason of each run that has no finished reference, by its name.
     """
     steps = {
-        (trial.corpus, trial.seed): Run(trial.folder).read_json("training.json").get("steps")
+        _name_data(trial): Run(trial.folder).read_json("training.json").get("steps")
         for trial in reference
         if Run(trial.folder).is_finished()
     }
     matched = []
     failures = {}
     for trial in trials:
-        count = steps.get((trial.corpus, trial.seed))
+        count = steps.get(_name_data(trial))
         if count is None:
             failures[trial.name] = "the run whose number of steps it should have failed"
         else:
@@ -94,9 +113,14 @@ def describe_schedules(rows: Sequence[TableRow], language_models: set[str]) -> I
 
 def _describe_cut(row: TableRow) -> Iterator[str]:
     """Yield a remark if checkpoints from before the end were kept, or were better than the last."""
-    best = row.mean("best_step")
-    kept = row.mean("kept_step")
-    if best and kept and best < kept:
+    # A run of which no evaluation could be the best has no best step.
+    pairs = [
+        (record["best_step"], record["kept_step"])
+        for record in row.finished_records
+        if record.get("best_step") and record.get("kept_step")
+    ]
+    best, kept = (fmean(steps) for steps in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
+    if best < kept:
         yield (
             f"{row.name}: best on the validation split at step {best:,.0f} and kept at step "
             f"{kept:,.0f} on average; a schedule that ends at the former (training.steps) may give a "

@@ -149,7 +149,7 @@ def _tokenize_rows(
         row = {name: block[name][i] for name in block}
         if len(ids) > max_tokens:
             counts["truncated"] += 1
-            ids, row["text"] = _cut_tokens(tokenizer, ids[:max_tokens])
+            ids, row["text"] = cut_tokens(tokenizer, ids, max_tokens)
         words = len(row["text"].split())
         row["input_ids"] = ids
         row["length"] = len(ids)
@@ -161,12 +161,15 @@ def _tokenize_rows(
         yield row
 
 
-def _cut_tokens(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> tuple[list[int], str]:
-    """Return the tokens of a cut text and its text, without half a character at the end.
+def cut_tokens(
+    tokenizer: PreTrainedTokenizerBase, ids: list[int], max_tokens: int
+) -> tuple[list[int], str]:
+    """Return the first tokens of a text and what they spell, without half a character at the end.
 
     A token of a byte-level tokenizer may be part of a character. Decoding
     shows such a part as U+FFFD.
     """
+    ids = ids[:max_tokens]
     text = decode_batch(tokenizer, [ids])[0]
     while text.endswith("\ufffd") and len(ids) > 1:
         ids = ids[:-1]

@@ -35,6 +35,16 @@ from textvae.runs.model_card import refresh_card
 from textvae.runs.run import Run
 from textvae.runtime.processes import SINGLE_PROCESS, Processes
 
+# What the measures of samples and of paths depend on, and how their keys begin.
+_SET_KEYS = {"samples": ("prior_samples", "prior_decoding"), "paths": ("path_pairs", "path_steps")}
+_SET_STEMS = {
+    "samples": (
+        *("prior_samples", "prior_decoding", "prior_words", "distinct_", "self_bleu", "ngram_"),
+        *("forward_", "reverse_", "novel", "seen_4grams", "mauve"),
+    ),
+    "paths": ("path_", "smoothness"),
+}
+
 # With fewer effective draws, a few of the weights decide each sentence's likelihood.
 MIN_EFFECTIVE_SAMPLES = 10
 
@@ -153,10 +163,10 @@ def evaluate_run(
         )
 
     def merge(saved: dict[str, Any]) -> dict[str, Any]:
-        """Return the record to save; measures of another number of sentences are dropped."""
+        """Return the record to save; measures of another number of texts are dropped."""
         if saved.get("sentences") != count:
             return record
-        merged = {**saved, **record}
+        merged = {**_drop_outdated(saved, record), **record}
         # Those of `record` know only the measures of this evaluation.
         return merged | _list_size_entries(merged)
 
@@ -166,6 +176,17 @@ def evaluate_run(
         if {"verdict", "iw_nll"} <= record.keys():
             refresh_card(run, record, "test")
     return record
+
+
+def _drop_outdated(saved: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the saved measures without those of other samples or paths than the new ones."""
+    outdated: set[str] = set()
+    for group, keys in _SET_KEYS.items():
+        if any(key in saved and saved[key] != record.get(key, saved[key]) for key in keys):
+            outdated.update(key for key in saved if key.startswith(_SET_STEMS[group]))
+    # The value of real text is left out where there is too little of it.
+    outdated.update(f"{key}_real" for key in record)
+    return {key: value for key, value in saved.items() if key not in outdated}
 
 
 def evaluate_quick(run: Run, bundle: Bundle) -> dict[str, Any]:

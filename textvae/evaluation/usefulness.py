@@ -210,8 +210,9 @@ class UsefulnessChecks:
     def _trigrams(self) -> NGramModel | None:
         """The trigram model of the run's tokens; None if the run has no sentences to learn from."""
         # A stream keeps its held-out splits alone: a trigram model of few sentences, but of others
-        # than those of the validation split.
-        split = self._training_split or self._open_split("test")
+        # than those that are evaluated.
+        is_test = self.is_own_split and not self.is_validation
+        split = self._training_split or self._open_split("validation" if is_test else "test")
         if split is None:
             return None
         rows = take_evenly(range(len(split)), _MAX_BASELINE_TRAINING)

@@ -30,7 +30,10 @@ from textvae.schema import PartSettings, StrictSettings, choose, validate_each, 
 
 DEFAULT_TECHNIQUES: dict[str, dict[str, Any]] = {"target_kl": {}, "unit_floor": {}}
 
-_OFF = ("off", False)  # YAML reads the word `off` as False
+
+def _is_off(entry: Any) -> bool:
+    """Whether an entry is the word `off`, which YAML reads as False; 0 is a number."""
+    return entry == "off" or entry is False
 
 
 class ObjectiveSettings(StrictSettings):
@@ -73,7 +76,7 @@ class ObjectiveSettings(StrictSettings):
             return _select_language_model_techniques(entries)
         combined = {**DEFAULT_TECHNIQUES, **entries}
         # The order of the table is the order in which the objective applies the techniques.
-        names = [name for name in TECHNIQUES if combined.get(name, "off") not in _OFF]
+        names = [name for name in TECHNIQUES if not _is_off(combined.get(name, "off"))]
         techniques = validate_each({name: combined[name] for name in names}, _validate_technique)
         return dict(drop_clashing_defaults(techniques, requested=set(entries)))
 
@@ -97,7 +100,7 @@ def _select_language_model_techniques(entries: Mapping[str, Any]) -> dict[str, P
     Raises:
         ConfigError: the user asked for another technique.
     """
-    active = {name: entry for name, entry in entries.items() if entry not in _OFF}
+    active = {name: entry for name, entry in entries.items() if not _is_off(entry)}
     for name, entry in active.items():
         # The default techniques arrive here with empty settings if the user wrote nothing.
         is_default = name in DEFAULT_TECHNIQUES and not entry

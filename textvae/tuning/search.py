@@ -13,13 +13,12 @@ from textvae.errors import TrainingError
 from textvae.messages import print_lines
 from textvae.runtime.files import remove
 from textvae.settings.reading import read_settings
-from textvae.settings.run import Settings
 from textvae.terminal import escape_controls, is_bar_hidden
 from textvae.tuning.folder import locate_run, with_cache
 from textvae.tuning.objective import Bounds, choose_floor
 from textvae.tuning.outputs import build_result, describe_trial, write_outputs
 from textvae.tuning.results import TuningResult
-from textvae.tuning.settings import DEFAULT_MINUTES, TuneSettings
+from textvae.tuning.settings import DEFAULT_MINUTES, TuneSettings, bound_training
 from textvae.tuning.space import Parameter, Value
 from textvae.tuning.study import INTERRUPTED, RECORD, Study, quiet_optuna, read_record
 from textvae.tuning.trial import Outcome, TrialRunner, read_clock, run_trial
@@ -66,7 +65,9 @@ class Search:
         parameters = map(Parameter.from_json, record["space"])
         self.space = {parameter.key: parameter for parameter in parameters}
         # As the user has them, and as the trials have them.
-        self.settings = _bound_training(read_settings(base=record["settings"]), record)
+        self.settings = bound_training(
+            read_settings(base=record["settings"]), record["trial_minutes"]
+        )
         self.has_two_objectives = asked.goal == "front"
         self._default: optuna.trial.FrozenTrial | None = None
         with quiet_optuna():
@@ -242,14 +243,6 @@ class Search:
             self.result = self._collect()
             found = f"the results so far are in {self.folder}"
         return f"interrupted; {found}. To continue the search, repeat the command."
-
-
-def _bound_training(settings: Settings, record: Mapping[str, Any]) -> Settings:
-    """Return settings whose training is bounded, by the search if it was not."""
-    if record["trial_minutes"] is None:
-        return settings
-    training = settings.training.model_copy(update={"max_minutes": record["trial_minutes"]})
-    return settings.model_copy(update={"training": training})
 
 
 def _describe_outcome(outcome: Outcome) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from textvae.schema import MAX_COUNT, Seed, StrictSettings
+from textvae.settings.run import Settings
 
 DEFAULT_MINUTES = 30.0  # of a search that is bounded neither by time nor by trials
 
@@ -38,3 +39,11 @@ class TuneSettings(StrictSettings):
         "target",
     )
     seed: Seed = 1
+
+
+def bound_training(settings: Settings, trial_minutes: float | None) -> Settings:
+    """Return settings whose training is bounded, by the minutes of a trial if it was not."""
+    if trial_minutes is None:
+        return settings
+    training = settings.training.model_copy(update={"max_minutes": trial_minutes})
+    return settings.model_copy(update={"training": training})

@@ -38,7 +38,7 @@ from textvae.tuning.folder import (
     write_study_file,
 )
 from textvae.tuning.results import TuningResult
-from textvae.tuning.settings import DEFAULT_MINUTES, TuneSettings
+from textvae.tuning.settings import DEFAULT_MINUTES, TuneSettings, bound_training
 from textvae.tuning.space import Parameter, Value, build_default_space, find_start, read_value
 from textvae.tuning.words import change_space, list_fixed_by_overrides
 
@@ -230,11 +230,12 @@ def _begin_study(
     # Wrong keys are refused before the corpus is read, which may take long.
     draft = build_default_space(settings, 1.0)
     change_space(draft, settings, words["search"], words["fix"])
-    kl_target = _prepare(folder, settings, rows, device)
+    trial_minutes = _choose_trial_minutes(settings, asked)
+    kl_target = _prepare(folder, bound_training(settings, trial_minutes), rows, device)
     space = _choose_space(settings, kl_target, words)
     record = {
         **request,
-        "trial_minutes": _choose_trial_minutes(settings, asked),
+        "trial_minutes": trial_minutes,
         "kl_target": kl_target,
         "space": [parameter.to_json() for parameter in space.values()],
         "start": {

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_pool_mixes_what_a_file_holds_in_order(tmp_path):
     mixed = read(build_plan(files, buffer=1000))
     assert mixed != in_file
     assert sorted(mixed) == sorted(in_file)
+
+
+def test_a_cut_sentence_does_not_end_within_a_character(tmp_path):
+    """As in a corpus that is not streamed: a byte-level token may be part of a character."""
+    file = write(tmp_path / "a.txt", "日本語の文章です\n")
+    plan = build_plan([file])
+    plan = replace(plan, data=plan.data.model_copy(update={"max_tokens": 8}))
+    (batch,) = islice(StreamReader(plan, 0).read_batches(StreamPosition()), 1)
+    assert texts(batch) == ["日本"]
 
 
 def test_batches_keep_to_their_budget_and_have_similar_lengths(tmp_path):

@@ -91,8 +91,9 @@ def _format_summary_csv(
     """Return the table as CSV, with the number of runs of each row and of those that failed.
 
     A measure KEY has a column `KEY` with its mean and a column `KEY_std` with its standard
-    deviation; undefined values are empty. Numbers have the sign of the records: the column
-    `elbo` holds the ELBO, where the other formats show -ELBO.
+    deviation, or one column with its words, such as the verdict; undefined values are empty.
+    Numbers have the sign of the records: the column `elbo` holds the ELBO, where the other formats
+    show -ELBO.
     """
     lines: list[dict[str, Any]] = []
     for row in rows:
@@ -104,7 +105,8 @@ def _format_summary_csv(
             "failed": failed,
         }
         for column in columns:
-            if column.key == "verdict":
+            values = [record.get(column.key) for record in row.finished_records]
+            if column.key == "verdict" or any(isinstance(value, str) for value in values):
                 line[column.key] = row.summarize_words(column.key)
             else:
                 line[column.key] = row.mean(column.key)

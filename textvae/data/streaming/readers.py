@@ -17,6 +17,7 @@ import numpy as np
 from textvae.data.batching import Batch, Collator, LengthBuckets
 from textvae.data.cleaning import Cleaner, fingerprint_sentence
 from textvae.data.corpus import extract_text
+from textvae.data.parallel_tokenization import cut_tokens
 from textvae.data.settings import DataSettings
 from textvae.data.streaming.reading import StreamFileReader
 from textvae.data.tokenization import encode_batch
@@ -170,7 +171,10 @@ class StreamReader:
         """Yield the batches of a pool that were not used before `start`."""
         plan = self.plan
         report = self._take_report()
-        ids = [row[: plan.data.max_tokens] for row in encode_batch(plan.collator.tokenizer, texts)]
+        tokenizer = plan.collator.tokenizer
+        encoded = encode_batch(tokenizer, texts)
+        most = plan.data.max_tokens
+        ids = [cut_tokens(tokenizer, row, most)[0] if len(row) > most else row for row in encoded]
         # The seed depends on the position alone, so a resumed run makes the same batches.
         seeds = np.random.SeedSequence((plan.seed, self.number, start.epoch, start.pool))
         buckets = LengthBuckets(

@@ -109,36 +109,47 @@ def _find_files(settings: DataSettings) -> dict[str, list[str]]:
 def _read_sample(
     settings: DataSettings, files: Mapping[str, Sequence[str]]
 ) -> dict[str, _SampledRows]:
-    """Return the first rows of each split that has files, with their clean sentences."""
+    """Return the first rows of each split that has files, with their clean sentences.
+
+    Raises:
+        DataError: a file is damaged, and damage is not to be skipped.
+    """
     column = settings.text_column
     reader = StreamFileReader(settings, [column, *settings.label_columns])
     cleaner = Cleaner(settings)
     limits = {"train": settings.sample, **dict.fromkeys(HELD_OUT_SPLITS, settings.held_out_most)}
     sample: dict[str, _SampledRows] = {}
     for split in files:
-        sample[split] = [
-            (row, cleaner(extract_text(row, column, number)))
-            for number, row in _read_first_rows(reader, files[split], limits[split])
-        ]
+        sample[split] = []
+        for file, number, row in _read_first_rows(reader, files[split], limits[split]):
+            try:
+                text = extract_text(row, column, number)
+            except DataError as error:
+                reader.report_damage("corrupt rows", file, str(error))
+                continue
+            sample[split].append((row, cleaner(text)))
     return sample
 
 
 def _read_first_rows(
     reader: StreamFileReader, files: Sequence[str], count: int
-) -> Iterator[tuple[int, Row]]:
-    """Yield `count` rows in all: the first ones of a few files, each with its number from 1.
+) -> Iterator[tuple[str, int, Row]]:
+    """Yield `count` rows in all: the first ones of a few files, with the file and the number from 1.
 
-    More files are read only if these have too few rows.
+    If these have too few rows, the first ones of the other files follow, and then the rest of all.
     """
     # Files are often sorted by topic or time, so the first few would be a biased sample.
     chosen = list(files[:: max(1, len(files) // _SAMPLED_FILES)])
     share = -(-count // len(chosen))  # rounded up
     others = [file for file in files if file not in chosen]
-    for file in [*chosen, *others]:
-        for row in islice(reader.read_rows(file), min(share, count)):
+    ordered = [*chosen, *others]
+    last_rows: dict[str, int] = dict.fromkeys(ordered, 0)
+    for file, most in [*((file, share) for file in ordered), *((file, count) for file in ordered)]:
+        for number, row in islice(reader.read_rows(file, last_rows[file]), min(most, count)):
             count -= 1
-            yield row
-        if file == chosen[0]:  # the others are most likely like it
+            last_rows[file] = number
+            yield file, number, row
+        if file == chosen[0] and most == share:  # the others are most likely like it
             for note in reader.format_notes:
                 print_note(f"{file}: {note}")
         if count == 0:

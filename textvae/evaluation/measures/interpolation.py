@@ -18,10 +18,14 @@ def smoothness(inputs: EvaluationInput) -> dict[str, float | str]:
         "smoothness": sum(values) / len(values),
         "smoothness_min": min(values),
         "smoothness_max": max(values),
-        "path_pairs": len(values),
-        "path_steps": inputs.settings.steps,
+        **_describe_paths(inputs),
         "word_vectors": vectors.name,
     }
+
+
+def _describe_paths(inputs: EvaluationInput) -> dict[str, int]:
+    """Return the number of paths, and of the sentences on each."""
+    return {"path_pairs": len(inputs.texts.paths), "path_steps": inputs.settings.steps}
 
 
 def path_smoothness(path: Sequence[str], vectors: WordVectors) -> float:
@@ -42,4 +46,8 @@ def fluency(inputs: EvaluationInput) -> dict[str, float]:
         between.extend(path[1:-1])
         ends.extend((path[0], path[-1]))
     ngrams = inputs.texts.ngrams
-    return {"path_ppl": ngrams.perplexity(between), "path_ends_ppl": ngrams.perplexity(ends)}
+    return {
+        **_describe_paths(inputs),
+        "path_ppl": ngrams.perplexity(between),
+        "path_ends_ppl": ngrams.perplexity(ends),
+    }

@@ -1,7 +1,7 @@
 """The model's outputs: one pass over a data set, from which most measures follow.
 
 Dropout and word dropout are off. Each sentence has one posterior sample, whose seed
-is that of its batch. Numbers are in single precision; evaluations during a training run
+depends on its own tokens. Numbers are in single precision; evaluations during a training run
 use the precision of the run.
 """
 

@@ -36,11 +36,18 @@ def diversity(inputs: EvaluationInput) -> dict[str, Any]:
     orders = range(1, _MAX_DISTINCT_ORDER + 1)
     real = inputs.texts.take_real(len(samples))
     return {
-        "prior_samples": len(samples),
-        "prior_decoding": "greedy" if inputs.settings.greedy else "sampling",
+        **_describe_samples(inputs),
         "prior_words_per_sentence": words / len(samples),
         **{f"distinct_{n}": distinct_share(samples, n) for n in orders},
         **{f"distinct_{n}_real": distinct_share(real, n) for n in orders if real},
+    }
+
+
+def _describe_samples(inputs: EvaluationInput) -> dict[str, Any]:
+    """Return the number of samples, and how they were decoded."""
+    return {
+        "prior_samples": len(inputs.texts.prior_samples),
+        "prior_decoding": "greedy" if inputs.settings.greedy else "sampling",
     }
 
 
@@ -66,6 +73,7 @@ def forward_reverse(inputs: EvaluationInput) -> dict[str, Any]:
     as_many_real = take_evenly(texts.ngram_training_texts, len(samples))
     reverse_real = NGramModel(as_many_real, vocabulary=vocabulary)
     return {
+        **_describe_samples(inputs),
         "ngram_order": NGRAM_ORDER,
         "ngram_sentences": len(texts.ngram_training_texts),
         "forward_ppl": texts.ngrams.perplexity(samples),
@@ -97,6 +105,7 @@ def mauve(inputs: EvaluationInput) -> dict[str, Any]:
         verbose=False,
     )
     return {
+        **_describe_samples(inputs),
         "mauve": float(result.mauve),
         "mauve_features": "given" if inputs.settings.features else "posterior means",
     }
@@ -118,12 +127,13 @@ def _compute_mauve_features(inputs: EvaluationInput, texts: list[str]) -> Any:
     return rows
 
 
-def novelty(inputs: EvaluationInput) -> dict[str, float]:
+def novelty(inputs: EvaluationInput) -> dict[str, Any]:
     """Return `novel` and `seen_4grams` of the samples, and both of the evaluated sentences."""
     samples = inputs.texts.prior_samples
     originals = inputs.texts.originals
     sentences, grams = find_seen({*samples, *originals}, inputs.texts.training_texts)
     return {
+        **_describe_samples(inputs),
         "novel": novel_share(samples, sentences),
         "novel_real": novel_share(originals, sentences),
         "seen_4grams": _seen_share(samples, grams),
